@@ -1,0 +1,177 @@
+"""What comes in through API Gateway or a Function URL, and the one way an answer goes out: never without a status code.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html (payload 2.0; 1.0 is read too)
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from billing.errors import BillingError
+from billing.plans import UNITS_MAX
+
+BODY_CHARS_MAX: Final = 64 * 1024
+KEY_CHARS_MAX: Final = 255
+USER_ID_CHARS_MAX: Final = 255
+SCOPE: Final = "quota.write"
+HEADERS: Final = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "strict-transport-security": "max-age=63072000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, reduced to what the product looks at. Every member may be hostile but ``claims``, which the authorizer made."""
+
+    method: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, Sequence[str]]
+    raw_body: str
+    is_base64: bool
+    claims: Mapping[str, Any]
+    request_id: str
+    route: str
+    domain: str
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any], fallback_id: str) -> "Request":
+        """Read any event of the two payload formats. Header names in lower case."""
+        context = _mapping(event.get("requestContext"))
+        http = _mapping(context.get("http"))
+        authorizer = _mapping(context.get("authorizer"))
+        claims = _mapping(authorizer.get("jwt")).get("claims", authorizer.get("claims"))
+        body = event.get("body")
+        return cls(
+            method=str(http.get("method") or event.get("httpMethod") or ""),
+            path=_texts(event.get("pathParameters")),
+            query=_texts(event.get("queryStringParameters")),
+            headers=_headers(event),
+            raw_body=body if isinstance(body, str) else "",
+            is_base64=event.get("isBase64Encoded") is True,
+            claims=_mapping(claims),
+            request_id=str(context.get("requestId") or fallback_id),
+            route=str(event.get("routeKey") or ""),
+            domain=str(context.get("domainName") or ""),
+        )
+
+    @property
+    def user_id(self) -> str:
+        """The token's ``sub``; never from the body."""
+        subject = self.claims.get("sub")
+        if not isinstance(subject, str) or not 0 < len(subject) <= USER_ID_CHARS_MAX:
+            raise BillingError("unauthorized", "a token with a subject is needed; sign in and try again")
+        return subject
+
+    def need_scope(self) -> None:
+        """API Gateway asks for it too; both must agree. Cognito writes scopes as ``resource-server/scope``."""
+        granted = str(self.claims.get("scope", "")).split()
+        if not any(scope.rpartition("/")[2] == SCOPE for scope in granted):
+            raise BillingError("forbidden", f"a token with the scope {SCOPE} is needed")
+
+    def body_bytes(self) -> bytes:
+        """The bytes as they were sent: API Gateway hands some content types over as base64."""
+        if not self.is_base64:
+            return self.raw_body.encode("utf-8", "surrogatepass")
+        try:
+            return base64.b64decode(self.raw_body, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise BillingError("invalid_payload", "the body is not valid base64") from error
+
+    def json_object(self, *names: str) -> dict[str, Any]:
+        """The body as an object with exactly these members."""
+        raw = self.body_bytes()
+        if len(raw) > BODY_CHARS_MAX:
+            raise BillingError("payload_too_large", f"a body has at most {BODY_CHARS_MAX} bytes")
+        try:
+            body = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise BillingError("invalid_request", "the body must be JSON") from error
+        if not isinstance(body, dict) or set(body) != set(names):
+            raise BillingError("invalid_request", f"the body must be an object with exactly: {', '.join(names)}")
+        return body
+
+    def idempotency_key(self) -> str:
+        """The header's value, or "" where there is none."""
+        values = self.headers.get("idempotency-key", ())
+        if not values:
+            return ""
+        key = values[0]
+        if len(values) > 1 or not 1 <= len(key) <= KEY_CHARS_MAX or not all("!" <= char <= "~" or char == " " for char in key):
+            raise BillingError("invalid_request", f"Idempotency-Key must be 1 to {KEY_CHARS_MAX} printable ASCII characters")
+        return key
+
+    def limit(self, default: int, largest: int) -> int:
+        """The ``limit`` of a list."""
+        text = self.query.get("limit", str(default))
+        if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= largest):
+            raise BillingError("invalid_request", f"limit must be 1 to {largest}")
+        return int(text)
+
+
+def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
+    """A whole number from 1 to ``largest``; a JSON number with a fraction, a text or a boolean is none."""
+    value = body[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
+        raise BillingError("invalid_request", f"{name} must be a whole number from 1 to {largest}")
+    return value
+
+
+def text(body: Mapping[str, Any], name: str, longest: int) -> str:
+    """A text of 1 to ``longest`` characters that DynamoDB and JSON can carry."""
+    value = body[name]
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+        raise BillingError("invalid_request", f"{name} must be a text of 1 to {longest} printable characters")
+    return value
+
+
+def answer(status: int, body: Mapping[str, Any] | None, request_id: str) -> dict[str, Any]:
+    """The only way out: a handler's answer without a status code would be a 200 to API Gateway."""
+    content = {} if body is None else {"content-type": "application/json"}
+    return {
+        "statusCode": status,
+        "headers": {**HEADERS, **content, "x-request-id": request_id},
+        "body": "" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        "isBase64Encoded": False,
+    }
+
+
+def problem(error: BillingError, request_id: str) -> dict[str, Any]:
+    """RFC 9457: https://www.rfc-editor.org/rfc/rfc9457"""
+    body = {
+        "type": "about:blank",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "request_id": request_id,
+        **error.members,
+    }
+    said = answer(error.status, body, request_id)
+    said["headers"]["content-type"] = "application/problem+json"
+    return said
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {str(name): str(text) for name, text in _mapping(value).items() if text is not None}
+
+
+def _headers(event: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Format 1.0 may carry a header several times in ``multiValueHeaders``; 2.0 joins them with commas."""
+    found: dict[str, list[str]] = {}
+    several = _mapping(event.get("multiValueHeaders"))
+    for name, value in _mapping(event.get("headers")).items():
+        if name not in several and isinstance(value, str):
+            found.setdefault(str(name).lower(), []).append(value)
+    for name, values in several.items():
+        found.setdefault(str(name).lower(), []).extend(str(value) for value in values or ())
+    return found

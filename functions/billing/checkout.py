@@ -1,0 +1,154 @@
+"""Checkout: the payment is recorded, then Stripe is asked for a session, under a key that comes from the payment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from stripe.params.checkout import SessionCreateParams
+
+from billing.books import Books
+from billing.errors import BillingError, OutcomeUnknownError, RefusedError
+from billing.gateway import AnsweredWithFaultError, Gateway
+from billing.identity import digest, new_id, user_key
+from billing.money import decimal_string
+from billing.payments import Payment
+from billing.plans import Plan
+from billing.times import from_epoch, stamp
+from billing.writes import Write, creates, equals, exists
+
+FAULTS_MAX: Final = 2
+"""How many of Stripe's 5xx one request answers with a new key before it gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Where buyers come from and go back to, and what the template switched on. URLs never come from the caller."""
+
+    site_url: str
+    stack_name: str
+    allow_promotion_codes: bool
+    automatic_tax: bool
+    invoice_creation: bool
+
+
+def create(books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, key: str) -> dict[str, Any]:
+    """Answer with a session to pay at. ``key``: the caller's Idempotency-Key or "". Two DynamoDB calls, one to Stripe."""
+    payment = _recorded(books, user_id, plan, key)
+    if not payment.session_id:
+        payment = _with_session(books, gateway, shop, payment, plan)
+    return _answer(payment)
+
+
+def session_params(shop: Shop, payment: Payment, plan: Plan) -> SessionCreateParams:
+    """Stripe's parameters. The metadata goes on the payment intent too: Stripe does not copy it there.
+
+    https://docs.stripe.com/api/checkout/sessions/create
+    """
+    metadata = {
+        "payment_id": payment.payment_id,
+        "user_id": payment.user_id,
+        "plan": payment.plan,
+        "quota": str(payment.quota),
+        "stack": shop.stack_name,
+    }
+    product = {"name": plan.name, "description": plan.description}
+    price = {"currency": payment.currency, "unit_amount": payment.amount_minor, "product_data": product}
+    params: dict[str, Any] = {
+        "mode": "payment",
+        "line_items": [{"price_data": price, "quantity": 1}],
+        "success_url": f"{shop.site_url}/?session_id={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": f"{shop.site_url}/?cancelled=1",
+        "client_reference_id": payment.payment_id,
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata},
+        "adaptive_pricing": {"enabled": False},
+    }
+    if shop.allow_promotion_codes:
+        params["allow_promotion_codes"] = True
+    if shop.automatic_tax:
+        params["automatic_tax"] = {"enabled": True}
+    if shop.invoice_creation:
+        params["invoice_creation"] = {"enabled": True}
+    return params  # type: ignore[return-value]
+
+
+def _recorded(books: Books, user_id: str, plan: Plan, key: str) -> Payment:
+    """The payment as a new row, or the one that the same key made before."""
+    now = books.clock()
+    payment = Payment.of(plan, new_id("pay", now), user_id, stamp(now))
+    owner = user_key(user_id)
+    writes = [creates("payments", (owner, payment.payment_id), payment.to_item())]
+    if key:
+        kept = {"payment_id": payment.payment_id, "plan": plan.id}
+        writes.append(creates("payments", (owner, f"key#{digest(key)}"), kept))
+    try:
+        books.store.commit(*writes)
+    except RefusedError as refused:
+        kept_before = refused.old.get(1)
+        if not kept_before:
+            raise
+        if kept_before["plan"] != plan.id:
+            detail = "this Idempotency-Key was used with another body; send a new key for a new purchase"
+            raise BillingError("idempotency_conflict", detail) from refused
+        return _found(books, user_id, kept_before["payment_id"])
+    return payment
+
+
+def _found(books: Books, user_id: str, payment_id: str) -> Payment:
+    item = books.store.get("payments", (user_key(user_id), payment_id))
+    if item is None:
+        message = f"payment {payment_id} is named by a key but is not there"
+        raise OutcomeUnknownError(message)
+    return Payment.from_item(item)
+
+
+def _with_session(books: Books, gateway: Gateway, shop: Shop, payment: Payment, plan: Plan) -> Payment:
+    for _ in range(FAULTS_MAX):
+        try:
+            session = gateway.create_session(session_params(shop, payment, plan), f"{payment.payment_id}-{payment.attempt}")
+        except AnsweredWithFaultError:
+            payment = _next_attempt(books, payment)
+            continue
+        return _attached(books, payment, session)
+    raise BillingError("stripe_unavailable", "Stripe has trouble at the moment. Nothing was charged; please try again.")
+
+
+def _next_attempt(books: Books, payment: Payment) -> Payment:
+    """Stripe would replay its fault under this key for a day: https://docs.stripe.com/api/idempotent_requests.
+
+    Should that fault have left a session behind, nobody has its address: it expires unpaid.
+    """
+    key = (user_key(payment.user_id), payment.payment_id)
+    try:
+        books.store.commit(Write("payments", key, add={"attempt": 1}, must=(exists("owner"), equals("attempt", payment.attempt))))
+    except RefusedError:
+        return _found(books, payment.user_id, payment.payment_id)
+    return replace(payment, attempt=payment.attempt + 1)
+
+
+def _attached(books: Books, payment: Payment, session: Mapping[str, Any]) -> Payment:
+    """Note the session on the payment, and lead from the session's id to it."""
+    noted = replace(payment, session_id=session["id"], url=session["url"] or "", expires_at=from_epoch(session["expires_at"]))
+    owner = user_key(payment.user_id)
+    values = {"session_id": noted.session_id, "url": noted.url, "expires_at": noted.expires_at}
+    books.store.commit(
+        Write("payments", (owner, payment.payment_id), set=values, must=(exists("owner"),)),
+        Write("payments", (owner, noted.session_id), set={"payment_id": payment.payment_id}),
+    )
+    return noted
+
+
+def _answer(payment: Payment) -> dict[str, Any]:
+    """The first answer, whatever became of the payment since: a repeat replays it."""
+    return {
+        "payment_id": payment.payment_id,
+        "session_id": payment.session_id,
+        "url": payment.url,
+        "plan": payment.plan,
+        "quota": payment.quota,
+        "amount_minor": payment.amount_minor,
+        "amount": decimal_string(payment.amount_minor, payment.currency),
+        "currency": payment.currency,
+        "status": "pending",
+        "expires_at": payment.expires_at,
+    }

@@ -1,0 +1,37 @@
+"""Confirm: what the success page asks for, so that the buyer never sees an old balance. Settles by the webhook's own path."""
+
+from billing import observed, settlement
+from billing.books import Books
+from billing.errors import BillingError
+from billing.events import Ignored
+from billing.gateway import Gateway, NotAtStripeError
+from billing.identity import user_key
+from billing.payments import Payment, Phase
+
+
+def find(books: Books, user_id: str, name: str) -> Payment:
+    """A user's own payment by its id or its session's. ``not_found`` also for another user's."""
+    owner = user_key(user_id)
+    if name.startswith("cs_"):
+        link = books.store.get("payments", (owner, name))
+        name = link["payment_id"] if link else ""
+    item = books.store.get("payments", (owner, name)) if name.startswith("pay_") else None
+    if item is None:
+        raise BillingError("not_found", "you have no such payment")
+    return Payment.from_item(item)
+
+
+def confirm(books: Books, gateway: Gateway, user_id: str, name: str) -> Payment:
+    """Ask Stripe and settle at once. Answers with the payment as it is now, paid or not yet."""
+    payment = find(books, user_id, name)
+    if payment.phase is Phase.PAID or not payment.session_id:
+        return payment
+    try:
+        session = gateway.session(payment.session_id)
+    except NotAtStripeError:
+        return payment
+    fact = observed.session(session, "confirm", books.ours)
+    if isinstance(fact, Ignored):
+        return payment
+    settlement.apply(books, fact)
+    return find(books, user_id, payment.payment_id)

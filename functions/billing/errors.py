@@ -1,0 +1,58 @@
+"""The three kinds of trouble: the caller's mistake, a refused write, and an outcome nobody knows yet."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+Item = dict[str, Any]
+
+STATUS_OF: Final[Mapping[str, int]] = {
+    "invalid_request": 400,
+    "invalid_plan": 400,
+    "invalid_signature": 400,
+    "invalid_payload": 400,
+    "exceeds_hold": 400,
+    "unauthorized": 401,
+    "quota_exhausted": 402,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "hold_closed": 409,
+    "idempotency_conflict": 409,
+    "payload_too_large": 413,
+    "internal_error": 500,
+    "stripe_unavailable": 502,
+    "outcome_unknown": 503,
+}
+"""Every stable code an answer can carry, and its HTTP status."""
+
+
+class BillingError(Exception):
+    """The caller can act on this. ``code`` is one of STATUS_OF, ``detail`` a sentence saying what to do."""
+
+    def __init__(self, code: str, detail: str, **members: object) -> None:
+        """``members`` are added to the problem document (RFC 9457, section 3.2)."""
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.status = STATUS_OF[code]
+        self.detail = detail
+        self.members = members
+
+
+class RefusedError(Exception):
+    """A write whose conditions did not hold: nothing was written. ``old[i]`` is what write *i* met, None for no item.
+
+    Only writes whose own condition failed are in ``old``.
+    """
+
+    def __init__(self, old: Mapping[int, Item | None]) -> None:
+        """``old`` comes from ReturnValuesOnConditionCheckFailure=ALL_OLD."""
+        super().__init__(f"conditions failed on writes {sorted(old)}")
+        self.old = old
+
+
+class OutcomeUnknownError(Exception):
+    """A call that may or may not have happened. Never a failure, never a success: the caller is told to ask again."""
+
+
+class SettingsError(Exception):
+    """The environment lacks something without which no request can be answered rightly."""

@@ -1,0 +1,236 @@
+"""Stripe's events, parsed once into facts, or set aside with the reason. Shapes only: nothing here knows our records.
+
+https://docs.stripe.com/api/events/types
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, SessionKind
+
+SESSION_EVENTS: Final[Mapping[str, SessionKind]] = {
+    "checkout.session.completed": "paid",
+    "checkout.session.async_payment_succeeded": "paid",
+    "checkout.session.async_payment_failed": "async_failed",
+    "checkout.session.expired": "expired",
+}
+REFUND_EVENTS: Final = ("refund.updated", "refund.failed", "charge.refund.updated")
+DISPUTE_EVENTS: Final = (
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.closed",
+)
+SUBSCRIBED: Final = (*SESSION_EVENTS, "payment_intent.payment_failed", "charge.refunded", *REFUND_EVENTS, *DISPUTE_EVENTS)
+"""Every event type the product acts on: what a webhook endpoint must be subscribed to."""
+PAID: Final = ("paid", "no_payment_required")
+_T = TypeVar("_T")
+CLOSED: Final = ("won", "lost", "warning_closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What makes an event ours: the mode, and the stack's name in the metadata that we wrote."""
+
+    livemode: bool
+    stack_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Not ours, or not of interest. ``reason`` is one of a few fixed words, so that it can be counted."""
+
+    reason: str
+
+
+class _UnreadableError(Exception):
+    """A member is missing or of another type than Stripe documents."""
+
+
+def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+    """Return the fact in a verified event. Never raises for any JSON object."""
+    kind = event.get("type")
+    if event.get("object") != "event" or not isinstance(kind, str):
+        return Ignored("unsupported")
+    if event.get("account") or event.get("context"):
+        return Ignored("other_account")
+    reader = _READERS.get(kind)
+    if reader is None:
+        return Ignored("not_of_interest")
+    if event.get("livemode") is not ours.livemode:
+        return Ignored("other_mode")
+    try:
+        subject = _member(_member(event, "data", dict), "object", dict)
+        origin = {"fact_id": _text(event, "id"), "type": kind, "created": _whole(event, "created")}
+        return reader(subject, origin, ours)
+    except _UnreadableError:
+        return Ignored("unreadable")
+
+
+def session_fact(session: Mapping[str, Any], kind: SessionKind, origin: Mapping[str, Any], ours: Ours) -> SessionFact | Ignored:
+    """Read a Checkout Session object, whether it came in an event or from the API."""
+    if session.get("mode") != "payment" or not (claims := _claims(session, ours)):
+        return Ignored("not_ours")
+    if session.get("livemode") is not ours.livemode:
+        return Ignored("other_mode")
+    try:
+        return SessionFact(
+            kind=kind,
+            session_id=_text(session, "id"),
+            amount_subtotal=_whole(session, "amount_subtotal"),
+            amount_total=_whole(session, "amount_total"),
+            currency=_text(session, "currency"),
+            payment_intent=_reference(session, "payment_intent"),
+            **claims,
+            **origin,
+        )
+    except _UnreadableError:
+        return Ignored("unreadable")
+
+
+def dispute_fact(dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool) -> DisputeFact | Ignored:
+    """Read a dispute object. ``formal``: this reading may open the dispute (its creation, or the API's own word)."""
+    try:
+        status = _text(dispute, "status")
+        amount = _whole(dispute, "amount")
+        currency = _text(dispute, "currency")
+        return DisputeFact(
+            payment_intent=_reference(dispute, "payment_intent"),
+            charge=_reference(dispute, "charge"),
+            currency=currency,
+            dispute_id=_text(dispute, "id"),
+            amount=amount,
+            opened=formal and not status.startswith("warning_"),
+            closed=status if status in CLOSED else "",
+            transactions=_transactions(dispute, amount, currency),
+            **origin,
+        )
+    except _UnreadableError:
+        return Ignored("unreadable")
+
+
+def _session(session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+    kind = SESSION_EVENTS[origin["type"]]
+    status = session.get("payment_status")
+    if kind == "paid" and status not in PAID:
+        if origin["type"] != "checkout.session.completed" or status != "unpaid":
+            return Ignored("unreadable")
+        kind = "unpaid"
+    return session_fact(session, kind, origin, ours)
+
+
+def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+    claims = _claims(intent, ours)
+    if not claims:
+        return Ignored("not_ours")
+    error = intent.get("last_payment_error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return DeclinedFact(
+        payment_id=claims["payment_id"],
+        user_id=claims["user_id"],
+        failure_code=code if isinstance(code, str) and code else "payment_failed",
+        **origin,
+    )
+
+
+def _charge_refunded(charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+    del ours
+    intent = _reference(charge, "payment_intent")
+    if intent is None or not intent.startswith("pi_"):
+        return Ignored("not_ours")  # Checkout in payment mode always has a payment intent
+    return RefundsFact(
+        payment_intent=intent,
+        charge=_text(charge, "id"),
+        currency=_text(charge, "currency"),
+        refunded_minor=_whole(charge, "amount_refunded"),
+        **origin,
+    )
+
+
+def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+    del ours
+    if refund.get("status") not in ("failed", "canceled"):
+        return Ignored("not_of_interest")
+    return RefundsFact(
+        payment_intent=_reference(refund, "payment_intent"),
+        charge=_reference(refund, "charge"),
+        currency=_text(refund, "currency"),
+        failed={_text(refund, "id"): _whole(refund, "amount")},
+        **origin,
+    )
+
+
+def _dispute(dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+    del ours
+    return dispute_fact(dispute, origin, formal=origin["type"] == "charge.dispute.created")
+
+
+def _claims(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any]:
+    """What our metadata says, or {} when it is not ours."""
+    metadata = subject.get("metadata")
+    if not isinstance(metadata, dict):
+        return {}
+    claims = {name: metadata.get(name) for name in ("payment_id", "user_id", "plan", "quota")}
+    if not all(isinstance(value, str) and value for value in claims.values()):
+        return {}
+    units = str(claims["quota"])
+    if not (units.isascii() and units.isdigit() and len(units) <= 10) or metadata.get("stack", ours.stack_name) != ours.stack_name:
+        return {}
+    return {**claims, "quota": int(units)}
+
+
+def _transactions(dispute: Mapping[str, Any], amount: int, currency: str) -> dict[str, int]:
+    """Balance transactions are in the account's settlement currency: where that differs they are scaled, so that
+    what was withdrawn in all is the disputed amount. https://docs.stripe.com/currencies/conversions
+    """
+    rows = _member(dispute, "balance_transactions", list) if dispute.get("balance_transactions") is not None else []
+    if not all(isinstance(row, dict) for row in rows):
+        raise _UnreadableError
+    amounts = {_text(row, "id"): _signed(row, "amount") for row in rows}
+    withdrawn = -sum(value for value in amounts.values() if value < 0)
+    if all(_text(row, "currency") == currency for row in rows) or not withdrawn:
+        return amounts
+    return {name: (1 if value >= 0 else -1) * (abs(value) * amount // withdrawn) for name, value in amounts.items()}
+
+
+def _member(subject: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
+    value = subject.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _UnreadableError(name)
+    return value
+
+
+def _text(subject: Mapping[str, Any], name: str) -> str:
+    if value := _member(subject, name, str):
+        return value
+    raise _UnreadableError(name)
+
+
+def _signed(subject: Mapping[str, Any], name: str) -> int:
+    return _member(subject, name, int)
+
+
+def _whole(subject: Mapping[str, Any], name: str) -> int:
+    if (value := _signed(subject, name)) < 0:
+        raise _UnreadableError(name)
+    return value
+
+
+def _reference(subject: Mapping[str, Any], name: str) -> str | None:
+    """An id, or the id of the expanded object that stands in its place, or None."""
+    value = subject.get(name)
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) and value else None
+
+
+_Reader = Callable[[Mapping[str, Any], Mapping[str, Any], Ours], Fact | Ignored]
+_READERS: Final[Mapping[str, _Reader]] = {
+    **dict.fromkeys(SESSION_EVENTS, _session),
+    "payment_intent.payment_failed": _declined,
+    "charge.refunded": _charge_refunded,
+    **dict.fromkeys(REFUND_EVENTS, _refund),
+    **dict.fromkeys(DISPUTE_EVENTS, _dispute),
+}

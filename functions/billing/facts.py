@@ -1,0 +1,106 @@
+"""Facts: what Stripe said, verified and reduced to what moves money or quota. Frozen, small, without personal data."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
+
+SessionKind = Literal["paid", "unpaid", "async_failed", "expired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a fact comes from: ``fact_id`` is the event's id, or ``confirm:cs_…`` / ``reconcile:cs_…`` when we asked Stripe."""
+
+    fact_id: str
+    type: str
+    created: int
+    """Stripe's ``created``, epoch seconds: for people and latency figures, never for order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFact(Origin):
+    """What became of a Checkout Session of ours, with everything its metadata claims.
+
+    https://docs.stripe.com/api/checkout/sessions/object
+    """
+
+    name: ClassVar[str] = "session"
+    kind: SessionKind
+    session_id: str
+    payment_id: str
+    user_id: str
+    plan: str
+    quota: int
+    amount_subtotal: int
+    """Before discounts and exclusive taxes: the price."""
+    amount_total: int
+    """After both: what was paid."""
+    currency: str
+    payment_intent: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclinedFact(Origin):
+    """``payment_intent.payment_failed``: this attempt failed, the buyer may try again in the same session."""
+
+    name: ClassVar[str] = "declined"
+    payment_id: str
+    user_id: str
+    failure_code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReversalFact(Origin):
+    """Something about money going back, found by its payment intent, or by its charge where Stripe gives no intent."""
+
+    payment_intent: str | None
+    charge: str | None
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundsFact(ReversalFact):
+    """What is known of the refunds of one charge. Amounts in minor units.
+
+    https://docs.stripe.com/api/charges/object#charge_object-amount_refunded
+    """
+
+    name: ClassVar[str] = "refunds"
+    refunded_minor: int = 0
+    """The cumulative figure; 0 where this fact does not tell it."""
+    failed: Mapping[str, int] = field(default_factory=dict)
+    """Refund id to amount, of refunds that failed or were canceled: as if they had not been."""
+    standing: Mapping[str, int] = field(default_factory=dict)
+    """Refund id to amount, of refunds that Stripe's API lists as standing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeFact(ReversalFact):
+    """What is known of one dispute. https://docs.stripe.com/api/disputes/object"""
+
+    name: ClassVar[str] = "dispute"
+    dispute_id: str
+    amount: int
+    opened: bool
+    """It is a formal dispute, not an inquiry (``warning_*``)."""
+    closed: str
+    """``won``, ``lost``, ``warning_closed`` or "" while it is open."""
+    transactions: Mapping[str, int]
+    """Balance transaction id to amount (negative: money went out), in the dispute's currency, fees not counted."""
+
+
+Fact = SessionFact | DeclinedFact | RefundsFact | DisputeFact
+_BY_NAME: Mapping[str, type[SessionFact | DeclinedFact | RefundsFact | DisputeFact]] = {
+    kind.name: kind for kind in (SessionFact, DeclinedFact, RefundsFact, DisputeFact)
+}
+
+
+def to_item(fact: Fact) -> dict[str, Any]:
+    """The fact as plain data, for a parked record or a queue message."""
+    return {"fact": fact.name, **asdict(fact)}
+
+
+def from_item(item: Mapping[str, Any]) -> Fact:
+    """The reverse of to_item. Raises KeyError or TypeError on data that to_item never made."""
+    members = dict(item)
+    return _BY_NAME[members.pop("fact")](**members)

@@ -1,0 +1,158 @@
+"""The door to Stripe's API: the only file that imports stripe. Objects come in as plain dicts and leave as facts elsewhere.
+
+Timeouts and attempts are set here; the API version is the one that the pinned package was made for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+import stripe
+from stripe.params.checkout import SessionCreateParams
+
+from billing.errors import BillingError
+from billing.patience import Patience
+
+API_VERSION: Final = "2026-10-28.endive"
+CONNECT_SECONDS: Final = 1
+READ_SECONDS: Final = 5
+PAGE: Final = 100
+_Object = TypeVar("_Object", bound=stripe.StripeObject)
+_MISSING: Final = 404
+_CONFLICT: Final = 409
+_SERVER_ERROR: Final = 500
+
+
+class AnsweredWithFaultError(Exception):
+    """Stripe answered 5xx. Under an idempotency key that answer is stored and would be replayed for a day.
+
+    https://docs.stripe.com/api/idempotent_requests
+    """
+
+
+class NotAtStripeError(Exception):
+    """Stripe has no object of that id."""
+
+
+class Gateway:
+    """One client per secret key. ``read_key(fresh)`` gives the key; a key that was rolled is read once more."""
+
+    def __init__(self, read_key: Callable[[bool], str], api_base: str, patience: Patience) -> None:
+        """``api_base`` is https://api.stripe.com, or a simulator."""
+        self._read_key = read_key
+        self._api_base = api_base
+        self._patience = patience
+        self._client: stripe.StripeClient | None = None
+
+    def create_session(self, params: SessionCreateParams, idempotency_key: str) -> Mapping[str, Any]:
+        """Create a Checkout Session, or find the one made before under the same key.
+
+        Raises AnsweredWithFaultError when the key must not be used again, BillingError ``stripe_unavailable`` otherwise.
+        """
+        return self._ask(lambda client: client.v1.checkout.sessions.create(params, {"idempotency_key": idempotency_key}))
+
+    def session(self, session_id: str) -> Mapping[str, Any]:
+        """A Checkout Session with its payment intent expanded."""
+        return self._ask(lambda client: client.v1.checkout.sessions.retrieve(session_id, {"expand": ["payment_intent"]}))
+
+    def session_of_intent(self, payment_intent: str) -> Mapping[str, Any] | None:
+        """The session that a payment intent belongs to, or None."""
+        page = self._ask(lambda client: client.v1.checkout.sessions.list({"payment_intent": payment_intent, "limit": 1}))
+        return page["data"][0] if page["data"] else None
+
+    def payment_intent(self, payment_intent: str) -> Mapping[str, Any]:
+        """A payment intent."""
+        return self._ask(lambda client: client.v1.payment_intents.retrieve(payment_intent))
+
+    def charge(self, charge: str) -> Mapping[str, Any]:
+        """A charge."""
+        return self._ask(lambda client: client.v1.charges.retrieve(charge))
+
+    def event(self, event_id: str) -> Mapping[str, Any]:
+        """An event, for an operator's replay. Stripe keeps them for 30 days."""
+        return self._ask(lambda client: client.v1.events.retrieve(event_id))
+
+    def sessions(self, since: int, after: str = "") -> Mapping[str, Any]:
+        """One page of Checkout Sessions created since an epoch second, newest first."""
+        params: Any = {"created": {"gte": since}, "limit": PAGE, "expand": ["data.payment_intent"], **_after(after)}
+        return self._ask(lambda client: client.v1.checkout.sessions.list(params))
+
+    def refunds(self, since: int, after: str = "") -> Mapping[str, Any]:
+        """One page of refunds created since an epoch second, newest first."""
+        params: Any = {"created": {"gte": since}, "limit": PAGE, **_after(after)}
+        return self._ask(lambda client: client.v1.refunds.list(params))
+
+    def refunds_of(self, payment_intent: str) -> Iterator[Mapping[str, Any]]:
+        """All refunds of one payment intent."""
+        after = ""
+        while True:
+            params: Any = {"payment_intent": payment_intent, "limit": PAGE, **_after(after)}
+            page = self._ask(lambda client, params=params: client.v1.refunds.list(params))  # type: ignore[misc]
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            after = page["data"][-1]["id"]
+
+    def disputes(self, since: int, after: str = "") -> Mapping[str, Any]:
+        """One page of disputes created since an epoch second, newest first."""
+        params: Any = {"created": {"gte": since}, "limit": PAGE, **_after(after)}
+        return self._ask(lambda client: client.v1.disputes.list(params))
+
+    def disputes_of(self, payment_intent: str) -> list[Mapping[str, Any]]:
+        """The disputes of one payment intent; more than a page of them cannot be."""
+        page = self._ask(lambda client: client.v1.disputes.list({"payment_intent": payment_intent, "limit": PAGE}))
+        return list(page["data"])
+
+    def _ask(self, call: Callable[[stripe.StripeClient], _Object]) -> dict[str, Any]:
+        last: stripe.StripeError | None = None
+        renewed = False
+        for _ in self._patience.attempts():
+            try:
+                return _plain(call(self._connected(fresh=isinstance(last, stripe.AuthenticationError))))
+            except stripe.StripeError as error:
+                last = error
+                if not _passes(error) and not (isinstance(error, stripe.AuthenticationError) and not renewed):
+                    raise _judged(error) from error
+                renewed = renewed or isinstance(error, stripe.AuthenticationError)
+        raise _unavailable("Stripe did not answer in time") from last
+
+    def _connected(self, *, fresh: bool) -> stripe.StripeClient:
+        """A key that Stripe refuses is read once more: it may have been rolled. https://docs.stripe.com/keys#rolling-keys"""
+        if self._client is None or fresh:
+            self._client = stripe.StripeClient(
+                self._read_key(fresh),
+                stripe_version=API_VERSION,
+                base_addresses={"api": self._api_base},
+                max_network_retries=0,  # ours, within the request's deadline; the SDK never repeats a 429
+                http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS)),
+            )
+        return self._client
+
+
+def _plain(answer: stripe.StripeObject) -> dict[str, Any]:
+    """The object as Stripe sent it: a StripeObject is not a dict, and goes no further."""
+    response = answer.last_response
+    assert response is not None, "every answer of the client carries its response"  # noqa: S101 - our own invariant
+    data: dict[str, Any] = response.data  # type: ignore[assignment]
+    return data
+
+
+def _passes(error: stripe.StripeError) -> bool:
+    """Worth another try under the same key: no connection, too many requests, or the same key under way elsewhere."""
+    busy = error.http_status == _CONFLICT
+    return busy or isinstance(error, stripe.APIConnectionError | stripe.RateLimitError)
+
+
+def _judged(error: stripe.StripeError) -> Exception:
+    if error.http_status == _MISSING:
+        return NotAtStripeError(error.user_message or "no such object")
+    if isinstance(error, stripe.IdempotencyError) or (error.http_status or 0) >= _SERVER_ERROR:
+        return AnsweredWithFaultError(f"{type(error).__name__} {error.http_status}")
+    return _unavailable(f"Stripe refused the request ({error.code or type(error).__name__})")
+
+
+def _unavailable(why: str) -> BillingError:
+    return BillingError("stripe_unavailable", f"{why}. Nothing was charged; please try again.")
+
+
+def _after(last_id: str) -> dict[str, str]:
+    return {"starting_after": last_id} if last_id else {}

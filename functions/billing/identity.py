@@ -1,0 +1,25 @@
+"""Names we give: ids that sort by time, and the keys of rows that belong to a user or to one of Stripe's objects."""
+
+import secrets
+from datetime import datetime
+from hashlib import sha256
+
+
+def new_id(prefix: str, now: datetime) -> str:
+    """``pay_`` + 12 hex digits of milliseconds + 20 random: unique, opaque ASCII, and later ones sort later."""
+    return f"{prefix}_{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
+
+
+def user_key(user_id: str) -> str:
+    """The partition of a user's payments."""
+    return f"user#{user_id}"
+
+
+def reference_key(stripe_id: str) -> str:
+    """The row that leads from one of Stripe's ids (``pi_``, ``ch_``) back to our payment."""
+    return f"ref#{stripe_id}"
+
+
+def digest(*parts: str) -> str:
+    """One name for several texts, safe as a key however long or odd they are."""
+    return sha256("\x1f".join(parts).encode()).hexdigest()

@@ -1,0 +1,88 @@
+"""The catalogue: what is for sale, from one data file, checked when it is loaded."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from billing.errors import BillingError
+from billing.money import CURRENCIES, decimal_string
+
+CATALOGUE: Final = Path(__file__).with_name("plans.json")
+UNITS_MAX: Final = 10**9
+AMOUNT_MINOR_MAX: Final = 99_999_999  # Stripe's largest amount: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+_PLAN_ID: Final = re.compile(r"[a-z0-9_-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One line of the catalogue. ``amount_minor`` in the currency's minor unit, ``quota`` in units."""
+
+    id: str
+    name: str
+    description: str
+    amount_minor: int
+    currency: str
+    quota: int
+
+    def as_answer(self) -> dict[str, Any]:
+        """The plan as ``GET /plans`` shows it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "amount_minor": self.amount_minor,
+            "amount": decimal_string(self.amount_minor, self.currency),
+            "currency": self.currency,
+            "quota": self.quota,
+        }
+
+
+@cache
+def catalogue() -> Mapping[str, Plan]:
+    """All plans by id, in the file's order. Raises ValueError naming every fault of the file."""
+    return load(CATALOGUE.read_text(encoding="utf-8"))
+
+
+def find(plan_id: object) -> Plan:
+    """Return the plan or raise ``invalid_plan`` naming those there are."""
+    plans = catalogue()
+    if not isinstance(plan_id, str) or plan_id not in plans:
+        raise BillingError("invalid_plan", f"plan must be one of: {', '.join(plans)}")
+    return plans[plan_id]
+
+
+def load(text: str) -> Mapping[str, Plan]:
+    """Parse and check a catalogue (a JSON list of plans)."""
+    rows = json.loads(text)
+    if not isinstance(rows, list) or not rows:
+        raise ValueError("plans.json must hold a list with at least one plan")
+    faults = [fault for number, row in enumerate(rows, 1) for fault in _faults(number, row)]
+    if faults:
+        raise ValueError("plans.json: " + "; ".join(faults))
+    plans = {row["id"]: Plan(**row) for row in rows}
+    if len(plans) != len(rows):
+        raise ValueError("plans.json: two plans share one id")
+    return plans
+
+
+def _faults(number: int, row: object) -> list[str]:
+    names = {field.name for field in fields(Plan)}
+    if not isinstance(row, dict) or set(row) != names:
+        return [f"plan {number} must have exactly: {', '.join(sorted(names))}"]
+    checks = {
+        "id must be 1 to 40 of a-z 0-9 _ -": isinstance(row["id"], str) and _PLAN_ID.fullmatch(row["id"]),
+        "name must be a text of 1 to 200 letters": isinstance(row["name"], str) and 0 < len(row["name"]) <= 200,
+        "description must be a text of 1 to 500 letters": isinstance(row["description"], str) and 0 < len(row["description"]) <= 500,
+        f"amount_minor must be an integer from 1 to {AMOUNT_MINOR_MAX}": _whole(row["amount_minor"], AMOUNT_MINOR_MAX),
+        "currency must be one that Topup can print exactly": row["currency"] in CURRENCIES,
+        f"quota must be an integer from 1 to {UNITS_MAX}": _whole(row["quota"], UNITS_MAX),
+    }
+    return [f"plan {number}: {rule}" for rule, holds in checks.items() if not holds]
+
+
+def _whole(value: object, largest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest

@@ -1,0 +1,109 @@
+"""Money that went back: what is known of a payment's refunds and disputes, and how many units that takes back.
+
+Everything here only ever grows (a highest figure, sets of failures, a union of transactions), so that facts may come in any
+order, twice, or late, and end in one state.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from billing.facts import DisputeFact, RefundsFact
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """One dispute. Amounts in minor units; ``transactions`` by balance transaction id, negative when money went out."""
+
+    amount: int = 0
+    opened: bool = False
+    closed: str = ""
+    transactions: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def out_minor(self) -> int:
+        """Money that is out now, whatever the dispute's status says. Fees are not counted."""
+        return max(0, -sum(self.transactions.values()))
+
+    @property
+    def is_open(self) -> bool:
+        """The money is out and not lost for good, or it is about to go."""
+        if self.closed == "lost":
+            return False
+        return self.out_minor > 0 or (self.opened and not self.closed and not self.transactions)
+
+    @property
+    def lost_minor(self) -> int:
+        """What the customer has got back for good."""
+        return (self.out_minor or self.amount) if self.closed == "lost" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reversals:
+    """All that is known of one payment's refunds and disputes."""
+
+    refunded_high_minor: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    standing: Mapping[str, int] = field(default_factory=dict)
+    disputes: Mapping[str, Dispute] = field(default_factory=dict)
+
+    @property
+    def refunded_minor(self) -> int:
+        """The highest cumulative figure less the refunds known to have failed, and at least those known to stand."""
+        standing = sum(amount for refund, amount in self.standing.items() if refund not in self.failed)
+        return max(0, self.refunded_high_minor - sum(self.failed.values()), standing)
+
+    @property
+    def disputed_minor(self) -> int:
+        """Money that disputes hold now or have taken for good."""
+        return sum(dispute.out_minor for dispute in self.disputes.values())
+
+    @property
+    def is_disputed(self) -> bool:
+        """At least one dispute is open with money out, or about to go."""
+        return any(dispute.is_open for dispute in self.disputes.values())
+
+    @property
+    def returned_minor(self) -> int:
+        """What the customer has back for good: refunds and lost disputes."""
+        return self.refunded_minor + sum(dispute.lost_minor for dispute in self.disputes.values())
+
+    def units_to_take_back(self, units: int, paid_minor: int) -> int:
+        """``units * out // paid``: never more than was credited, and all of it when all the money is out.
+
+        The remainder of the division stays with the customer until the last cent is out.
+        """
+        if paid_minor <= 0:
+            return 0
+        out_minor = min(paid_minor, self.refunded_minor + self.disputed_minor)
+        return units * out_minor // paid_minor
+
+    def with_refunds(self, fact: RefundsFact) -> "Reversals":
+        """Learn of refunds."""
+        return replace(
+            self,
+            refunded_high_minor=max(self.refunded_high_minor, fact.refunded_minor),
+            failed={**self.failed, **fact.failed},
+            standing={**self.standing, **fact.standing},
+        )
+
+    def with_dispute(self, fact: DisputeFact) -> "Reversals":
+        """Learn of a dispute. A closed one stays closed."""
+        known = self.disputes.get(fact.dispute_id, Dispute())
+        learned = Dispute(
+            amount=max(known.amount, fact.amount),
+            opened=known.opened or fact.opened,
+            closed=known.closed or fact.closed,
+            transactions={**known.transactions, **fact.transactions},
+        )
+        return replace(self, disputes={**self.disputes, fact.dispute_id: learned})
+
+    def to_item(self) -> dict[str, Any]:
+        """As stored in the payment."""
+        return asdict(self)
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
+        """As read from the payment; {} for none."""
+        disputes = {name: Dispute(**dispute) for name, dispute in item.get("disputes", {}).items()}
+        return cls(**{**item, "disputes": disputes})

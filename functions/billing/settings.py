@@ -1,0 +1,86 @@
+"""The environment, read once and checked: a missing name stops the container and says which."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from billing.errors import SettingsError
+
+ReversalPolicy = Literal["debt", "write_off"]
+TABLE_VARIABLES: Mapping[str, str] = {
+    "payments": "PAYMENTS_TABLE",
+    "quotas": "QUOTAS_TABLE",
+    "events": "WEBHOOK_EVENTS_TABLE",
+    "ledger": "LEDGER_TABLE",
+    "keys": "KEYS_TABLE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the template tells a function. Every field comes from one environment variable of the same name."""
+
+    stage: str
+    stack_name: str
+    livemode: bool
+    tables: Mapping[str, str]
+    parked_queue_url: str
+    stripe_key_secret: str
+    webhook_secrets_secret: str
+    stripe_api_base: str
+    site_url: str
+    reversal_policy: ReversalPolicy
+    allow_promotion_codes: bool
+    automatic_tax: bool
+    invoice_creation: bool
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Raise SettingsError naming every variable that is missing, blank or of the wrong form."""
+        read = _Reader(environment)
+        settings = cls(
+            stage=read.text("STAGE"),
+            stack_name=read.text("STACK_NAME"),
+            livemode=read.flag("LIVEMODE"),
+            tables={table: read.text(name) for table, name in TABLE_VARIABLES.items()},
+            parked_queue_url=read.text("PARKED_QUEUE_URL"),
+            stripe_key_secret=read.text("STRIPE_KEY_SECRET"),
+            webhook_secrets_secret=read.text("WEBHOOK_SECRETS_SECRET"),
+            stripe_api_base=read.text("STRIPE_API_BASE"),
+            site_url=environment.get("SITE_URL", "").strip().rstrip("/"),
+            reversal_policy="write_off" if read.choice("REVERSAL_POLICY", "debt", "write_off") == "write_off" else "debt",
+            allow_promotion_codes=read.flag("ALLOW_PROMOTION_CODES"),
+            automatic_tax=read.flag("AUTOMATIC_TAX"),
+            invoice_creation=read.flag("INVOICE_CREATION"),
+        )
+        read.stop_if_wrong()
+        return settings
+
+
+class _Reader:
+    """Collects every fault, so that an operator mends them in one go."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._faults: list[str] = []
+
+    def text(self, name: str) -> str:
+        value = self._environment.get(name, "").strip()
+        if not value:
+            self._faults.append(f"{name} is missing or blank")
+        return value
+
+    def choice(self, name: str, *allowed: str) -> str:
+        value = self.text(name)
+        if value and value not in allowed:
+            self._faults.append(f"{name} is {value!r}, expected one of {', '.join(allowed)}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        return self.choice(name, "true", "false") == "true"
+
+    def stop_if_wrong(self) -> None:
+        if self._faults:
+            message = "; ".join(self._faults)
+            raise SettingsError(f"{message}. The template sets these under Globals.Function.Environment.")

@@ -1,0 +1,234 @@
+"""Settlement: a fact becomes a payment's state, the quota, ledger entries and the event's mark, in one transaction.
+
+Webhook, confirm, recovery, reconciliation and the operator's replay all enter at ``apply``; there is no second way to move
+a unit. The guard is the payment itself, for ever: not the event's id, and not a record that expires.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from billing import balances, parking
+from billing.balances import Balance
+from billing.books import Books
+from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing.facts import DisputeFact, Fact, RefundsFact, SessionFact
+from billing.identity import reference_key, user_key
+from billing.ledger import Entry
+from billing.payments import Already, Change, Park, Payment, Phase, decide
+from billing.times import stamp
+from billing.writes import Must, Write, absent, absent_or, equals, exists
+
+Status = Literal["settled", "recorded", "duplicate", "ignored", "parked"]
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a fact. ``units`` moved (signed); ``payment`` as it is now, None where we have none."""
+
+    status: Status
+    payment: Payment | None = None
+    units: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a decision is based on. ``assumed``: nothing was read, the write's conditions carry every assumption."""
+
+    payment: Payment | None
+    balance: Balance = Balance()
+    waiting: frozenset[str] = frozenset()
+    """Parked facts that wait for this payment."""
+    assumed: bool = False
+    linked: bool = False
+    """Stripe's id is known to lead to a payment of ours, whether or not that payment is there."""
+
+
+def apply(books: Books, fact: Fact) -> Outcome:
+    """Settle one fact, once. Raises OutcomeUnknownError when the answer is lost: the caller must ask for redelivery."""
+    view = _assume(fact) or _load(books, fact)
+    for _ in books.store.patience.attempts():
+        decision = decide(view.payment, fact, stamp(books.clock()))
+        if not isinstance(decision, Change):
+            if (outcome := _without_change(books, fact, view, decision)) is not None:
+                return outcome
+            view = _load(books, fact)
+            continue
+        try:
+            books.store.commit(*_writes(books, fact, view, decision))
+        except RefusedError as refused:
+            if half := _half_booked(books, fact, view, decision):
+                parking.park(books, fact, half)
+                return Outcome("parked", view.payment, why=half.why)
+            view = _after_refusal(books, fact, view, refused)
+            continue
+        _settle_waiting(books, view)
+        return Outcome("settled" if decision.units else "recorded", decision.payment, decision.units)
+    message = f"{fact.fact_id} met other changes until the time was up"
+    raise OutcomeUnknownError(message)
+
+
+def _without_change(books: Books, fact: Fact, view: View, decision: Already | Park) -> Outcome | None:
+    """None: the world moved on while we parked, decide again."""
+    if isinstance(decision, Already):
+        return Outcome("duplicate" if decision.duplicate else "recorded", view.payment)
+    if _says_nothing(fact) and view.payment is None:
+        return Outcome("ignored", why="an inquiry about a payment that is not ours, or not yet")
+    if view.linked and decision.kind == "ahead":
+        decision = Park("unknown_payment", f"{fact.type} refers to a payment of ours that is not in our records")
+    if parking.park(books, fact, decision):
+        return Outcome("parked", view.payment, why=decision.why)
+    return None
+
+
+def _says_nothing(fact: Fact) -> bool:
+    """An inquiry moves no money: there is nothing to keep for later."""
+    return isinstance(fact, DisputeFact) and not (fact.opened or fact.closed or fact.transactions)
+
+
+def _assume(fact: Fact) -> View | None:
+    """Facts that carry our metadata need no read before the write: what they claim goes into the conditions."""
+    if isinstance(fact, RefundsFact | DisputeFact):
+        return None
+    return View(Payment.claimed_by(fact), assumed=True)
+
+
+def _load(books: Books, fact: Fact) -> View:
+    if isinstance(fact, RefundsFact | DisputeFact):
+        found = reference(books, fact.payment_intent or fact.charge or "")
+        owner = (found["user_id"], found["payment_id"]) if found and "payment_id" in found else None
+        waiting: frozenset[str] = frozenset()
+    else:
+        owner = (fact.user_id, fact.payment_id)
+        found = reference(books, fact.payment_intent) if isinstance(fact, SessionFact) and fact.payment_intent else None
+        waiting = found.get("waiting", frozenset()) if found else frozenset()
+    if owner is None:
+        return View(None)
+    reversal = isinstance(fact, RefundsFact | DisputeFact)
+    item = books.store.get("payments", (user_key(owner[0]), owner[1]))
+    quota = books.store.get("quotas", (owner[0], "quota"))
+    return View(Payment.from_item(item) if item else None, Balance.from_item(quota), waiting, linked=reversal)
+
+
+def reference(books: Books, stripe_id: str) -> Item | None:
+    """The row that leads from one of Stripe's ids to our payment, or holds the facts that wait for it."""
+    return books.store.get("payments", (reference_key(stripe_id), REFERENCE))
+
+
+def _after_refusal(books: Books, fact: Fact, view: View, refused: RefusedError) -> View:
+    """The old item that the refused condition returned usually tells why, without another read."""
+    if view.assumed and 0 in refused.old:
+        old = refused.old[0]
+        seen = View(Payment.from_item(old) if old else None)
+        if not isinstance(decide(seen.payment, fact, ""), Change):
+            return seen
+    return _load(books, fact)
+
+
+def _half_booked(books: Books, fact: Fact, view: View, change: Change) -> Park | None:
+    """The books hold half of a settlement, as after a restore: ``topup ledger verify`` shows it, reconciliation mends it."""
+    if view.assumed or not change.entry:
+        return None
+    payment = change.payment
+    if not books.store.get("ledger", (payment.user_id, _entry_id(fact, change))):
+        return None
+    current = books.store.get("payments", (user_key(payment.user_id), payment.payment_id))
+    if current is None or current["version"] >= payment.version:
+        return None
+    return Park("mismatch", f"the ledger has {_entry_id(fact, change)}, but payment {payment.payment_id} does not show it")
+
+
+def _entry_id(fact: Fact, change: Change, kind: str = "") -> str:
+    """The cause: a session for a purchase; a payment's n-th change for everything after it."""
+    if isinstance(fact, SessionFact):
+        return f"{kind or change.entry}:{fact.session_id}"
+    return f"{kind or change.entry}:{change.payment.payment_id}:{change.payment.version}"
+
+
+def _writes(books: Books, fact: Fact, view: View, change: Change) -> Iterator[Write]:
+    """The payment first: when its condition fails, the old item returned at place 0 tells why."""
+    now = stamp(books.clock())
+    movement = _movement(books, view, change)
+    payment = replace(change.payment, units_written_off=change.payment.units_written_off + movement.written_off)
+    yield _payment_write(fact, view, payment)
+    if change.entry:
+        yield Write(
+            "quotas",
+            (payment.user_id, "quota"),
+            set={"updated_at": now},
+            add={**{name: units for name, units in movement.add.items() if units}, "total": change.units + movement.written_off},
+            must=movement.must,
+        )
+        yield _entry(fact, change, change.entry, change.units, now).write()
+        if movement.written_off:
+            yield _entry(fact, change, "adjusted", movement.written_off, now).write()
+    yield from _reference_writes(fact, view, payment)
+    mark = {"type": fact.type, "units": change.units, "created": fact.created, "booked_at": now}
+    yield Write("events", (payment.payment_id, fact.fact_id), set=mark)
+
+
+def _movement(books: Books, view: View, change: Change) -> balances.Movement:
+    if change.units >= 0:
+        # What was written off at the clawback comes back first: the customer has used those units.
+        back = min(change.payment.units_written_off, change.units) if change.entry == "reinstated" else 0
+        return replace(balances.come_in(view.balance, change.units - back), written_off=-back)
+    return balances.go_out(view.balance, -change.units, books.policy)
+
+
+def _entry(fact: Fact, change: Change, kind: str, units: int, now: str) -> Entry:
+    payment = change.payment
+    return Entry(payment.user_id, _entry_id(fact, change, kind), kind, units, "payment", payment.session_id, now)  # type: ignore[arg-type]
+
+
+def _payment_write(fact: Fact, view: View, after: Payment) -> Write:
+    before = (view.payment or after).to_item()
+    values = {name: value for name, value in after.to_item().items() if value != before.get(name)}
+    values.pop("version", None)
+    if isinstance(fact, SessionFact):
+        values["session_id"] = fact.session_id
+    return Write(
+        "payments",
+        (user_key(after.user_id), after.payment_id),
+        set={**values, "status": after.status},
+        add={"version": 1},
+        remove=("failure_code",) if after.phase is Phase.PAID and "failure_code" not in values else (),
+        must=tuple(_assumptions(fact, after)) if view.assumed else (equals("version", after.version - 1),),
+    )
+
+
+def _assumptions(fact: Fact, after: Payment) -> Iterator[Must]:
+    yield exists("owner")
+    yield Must("phase", "<", int(after.phase))
+    if isinstance(fact, SessionFact):
+        yield absent_or("session_id", "==", fact.session_id)
+        if fact.kind == "paid":
+            yield from (equals(name, getattr(after, name)) for name in ("plan", "quota", "amount_minor", "currency"))
+
+
+def _reference_writes(fact: Fact, view: View, payment: Payment) -> Iterator[Write]:
+    """Lead from Stripe's ids to this payment, from the moment it is paid."""
+    owner = {"payment_id": payment.payment_id, "user_id": payment.user_id}
+    if isinstance(fact, SessionFact) and fact.kind == "paid" and fact.payment_intent:
+        nobody_waits = equals("waiting", view.waiting) if view.waiting else absent("waiting")
+        gone = ("waiting",) if view.waiting else ()
+        yield Write("payments", (reference_key(fact.payment_intent), REFERENCE), set=owner, remove=gone, must=(nobody_waits,))
+    if isinstance(fact, RefundsFact | DisputeFact) and fact.charge and fact.payment_intent:
+        yield Write("payments", (reference_key(fact.charge), REFERENCE), set=owner)
+
+
+def _settle_waiting(books: Books, view: View) -> None:
+    """Facts that came ahead of this payment. Should we die here, recovery finds them parked and settles them."""
+    for fact_id in sorted(view.waiting):
+        if record := parking.find(books, fact_id):
+            retry(books, record)
+
+
+def retry(books: Books, record: parking.Parked) -> Outcome:
+    """Settle a parked fact again; once it is settled, the record goes."""
+    outcome = apply(books, record.fact)
+    if outcome.status != "parked":
+        parking.resolve(books, record)
+    return outcome
+

@@ -1,0 +1,97 @@
+"""Stripe's signature over a delivery's raw bytes: who may speak here. https://docs.stripe.com/webhooks#verify-manually"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from stripe import SignatureVerificationError, WebhookSignature
+
+from billing.errors import BillingError
+
+TOLERANCE_SECONDS: Final = 300
+"""Both ways: the SDK itself takes any timestamp in the future."""
+BODY_BYTES_MAX: Final = 256 * 1024
+HEADER_MAX: Final = 4096
+
+Secrets = Callable[[bool], Sequence[str]]
+"""``secrets(fresh)``: the endpoint's signing secrets, read anew when ``fresh``."""
+
+
+def verified_event(body: bytes, headers: Sequence[str], secrets: Secrets, now: Callable[[], float] = time.time) -> dict[str, Any]:
+    """Return the event in a genuine delivery. Raises a BillingError, always 4xx, for anything else.
+
+    ``headers``: every value of Stripe-Signature that came; there must be exactly one.
+    """
+    if len(body) > BODY_BYTES_MAX:
+        raise BillingError("payload_too_large", f"an event has at most {BODY_BYTES_MAX} bytes")
+    header = _only(headers)
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BillingError("invalid_payload", "the body is not UTF-8") from error
+    # One of them matches, or, after a roll, one of those read anew. https://docs.stripe.com/webhooks#roll-endpoint-secrets
+    if not (_matches(text, header, secrets(False)) or _matches(text, header, secrets(True))):  # noqa: FBT003
+        raise _invalid("no signature matches, or it is older than 300 s")
+    if _timestamp(header) > now() + TOLERANCE_SECONDS:
+        raise _invalid("the timestamp is in the future")
+    return _parsed(text)
+
+
+def usable_secrets(stored: str) -> tuple[str, ...]:
+    """The list in the stored secret, ``{"secrets": [...]}``. Raises ValueError when there is none that could not be guessed."""
+    try:
+        secrets = json.loads(stored)["secrets"]
+    except (ValueError, KeyError, TypeError) as error:
+        message = 'the webhook secret must hold {"secrets": ["whsec_..."]}'
+        raise ValueError(message) from error
+    usable = tuple(secret.strip() for secret in secrets if isinstance(secret, str) and secret.strip())
+    if not usable or len(usable) != len(secrets):
+        message = "the webhook secret holds no secret, or a blank one: anyone could sign with it"
+        raise ValueError(message)
+    return usable
+
+
+def _only(headers: Sequence[str]) -> str:
+    if len(headers) != 1:
+        raise _invalid("exactly one Stripe-Signature header is expected")
+    header = headers[0]
+    if not header.isascii() or len(header) > HEADER_MAX:
+        raise _invalid("the Stripe-Signature header is malformed")
+    return header
+
+
+def _matches(text: str, header: str, secrets: Sequence[str]) -> bool:
+    return any(_is_signed_with(secret, text, header) for secret in secrets)
+
+
+def _is_signed_with(secret: str, text: str, header: str) -> bool:
+    try:
+        WebhookSignature.verify_header(text, header, secret, TOLERANCE_SECONDS)
+    except (SignatureVerificationError, ValueError, IndexError):
+        return False
+    return True
+
+
+def _timestamp(header: str) -> int:
+    """The header has been verified: it holds a ``t``."""
+    return int(next(part[2:] for part in header.split(",") if part.startswith("t=")))
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        event = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise BillingError("invalid_payload", "the body is not JSON") from error
+    if not isinstance(event, dict):
+        raise BillingError("invalid_payload", "the body is not a JSON object")
+    return event
+
+
+def _refuse(constant: str) -> None:
+    message = f"{constant} is not JSON"
+    raise ValueError(message)
+
+
+def _invalid(why: str) -> BillingError:
+    return BillingError("invalid_signature", f"{why}; the body must be exactly as Stripe sent it")

@@ -1,0 +1,36 @@
+"""What the outside learns of a running function: one log line a request, business metrics from one closed list.
+
+Never secrets, bodies, e-mails or tokens: only ids and words that we chose.
+"""
+
+import os
+from typing import Final
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+METRICS: Final = {
+    "settled": "facts that moved units, or a payment to paid",
+    "recorded": "facts noted without moving units",
+    "duplicate": "facts that were settled before",
+    "ignored": "events not ours or not of interest",
+    "parked": "facts kept for later, or for a person",
+    "clawed_back_units": "units taken back after refunds and disputes",
+    "refused_signatures": "deliveries that were not Stripe's",
+    "refused_debits": "debits and holds for want of units",
+    "outcome_unknown": "requests whose outcome nobody knows, answered 5xx",
+    "internal_errors": "requests that failed by a fault of ours",
+    "reconcile_differences": "differences between Stripe and the books",
+    "parked_age_seconds": "age of the oldest parked fact",
+    "settle_latency_seconds": "from Stripe's event to the settled payment",
+}
+"""The closed list: every metric the product emits, and what it means."""
+
+logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup"))
+metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Topup"), service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup"))
+
+
+def count(name: str, value: int = 1) -> None:
+    """Add to a metric of the list."""
+    assert name in METRICS, f"{name} is not a metric of ours"  # noqa: S101 - our own invariant
+    metrics.add_metric(name=name, unit=MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count, value=value)

@@ -1,0 +1,72 @@
+"""What a door to storage is asked for: one write, its conditions, and nothing of how the database spells them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Table = Literal["payments", "quotas", "events", "ledger", "keys"]
+KEY_NAMES: Mapping[str, tuple[str, str]] = {
+    "payments": ("owner", "id"),
+    "quotas": ("user_id", "item"),
+    "events": ("subject", "fact_id"),
+    "ledger": ("user_id", "entry_id"),
+    "keys": ("owner", "id"),
+}
+Operator = Literal["exists", "absent", "==", ">=", "<=", "<", ">"]
+
+
+@dataclass(frozen=True, slots=True)
+class Must:
+    """One clause of a condition; all of a write's clauses must hold. ``or_absent``: or there is no such attribute."""
+
+    name: str
+    operator: Operator
+    value: Any = None
+    or_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One item's part of a transaction. ``set``, ``add`` and ``remove`` create the item if it is not there.
+
+    Only ``must``: nothing is written, the condition is checked. ``delete``: the item goes.
+    """
+
+    table: Table
+    key: tuple[str, str]
+    set: Mapping[str, Any] = field(default_factory=dict)
+    add: Mapping[str, int | frozenset[str]] = field(default_factory=dict)
+    """Integers are added up, sets are united."""
+    remove: tuple[str, ...] = ()
+    must: tuple[Must, ...] = ()
+    delete: bool = False
+
+    @property
+    def is_check(self) -> bool:
+        """It only checks."""
+        return not (self.set or self.add or self.remove or self.delete)
+
+
+def equals(name: str, value: object) -> Must:
+    """The attribute has this value."""
+    return Must(name, "==", value)
+
+
+def absent(name: str) -> Must:
+    """There is no such attribute; on a key attribute: no such item."""
+    return Must(name, "absent")
+
+
+def exists(name: str) -> Must:
+    """There is such an attribute; on a key attribute: such an item."""
+    return Must(name, "exists")
+
+
+def absent_or(name: str, operator: Operator, value: object) -> Must:
+    """There is no such attribute, or this holds of it."""
+    return Must(name, operator, value, or_absent=True)
+
+
+def creates(table: Table, key: tuple[str, str], values: Mapping[str, Any]) -> Write:
+    """A new item: refused when there is one already."""
+    return Write(table, key, set=values, must=(absent(KEY_NAMES[table][0]),))

@@ -1,0 +1,191 @@
+"""Builders of what Stripe sends: small, whole, with our metadata unless told otherwise. Times and ids are made up."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from billing.books import Books, NoOutbox
+from billing.events import Ours, parse
+from billing.facts import Fact
+from billing.identity import user_key
+from billing.payments import Payment
+from billing.plans import catalogue
+from billing.times import stamp
+from billing.writes import creates
+
+STACK = "topup-test"
+OURS = Ours(livemode=False, stack_name=STACK)
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+class Clock:
+    """A clock that tests move by hand."""
+
+    def __init__(self) -> None:
+        """Begin at START."""
+        self.now = START
+
+    def __call__(self) -> datetime:
+        """A microsecond passes with every look."""
+        self.now += timedelta(microseconds=1)
+        return self.now
+
+    def advance(self, **duration: int) -> None:
+        """For example ``advance(hours=1)``."""
+        self.now += timedelta(**duration)
+
+
+def books_on(store: Any, policy: str = "debt", clock: Clock | None = None) -> Books:
+    """Books of the test stack on any store."""
+    return Books(store, clock or Clock(), OURS, policy, NoOutbox())  # type: ignore[arg-type]
+
+
+def pending(books: Books, user_id: str = "alice", plan: str = "starter", payment_id: str = "", session_id: str = "") -> Payment:
+    """A payment recorded as checkout does, with its session attached."""
+    number = next(_numbers)
+    payment = Payment.of(catalogue()[plan], payment_id or f"pay_{number:08d}", user_id, stamp(START))
+    item = {**payment.to_item(), "session_id": session_id or f"cs_test_{number}"}
+    books.store.commit(
+        creates("payments", (user_key(user_id), payment.payment_id), item),
+        creates("payments", (user_key(user_id), item["session_id"]), {"payment_id": payment.payment_id}),
+    )
+    return Payment.from_item(item)
+
+
+def metadata(payment: Payment) -> dict[str, str]:
+    """What checkout puts on the session and on its payment intent."""
+    claims = {"payment_id": payment.payment_id, "user_id": payment.user_id, "plan": payment.plan}
+    return {**claims, "quota": str(payment.quota), "stack": STACK}
+
+
+def intent_of(payment: Payment) -> str:
+    """The payment intent's id in these stories."""
+    return "pi_" + payment.payment_id.removeprefix("pay_")
+
+
+def charge_of(payment: Payment) -> str:
+    """The charge's id in these stories."""
+    return "ch_" + payment.payment_id.removeprefix("pay_")
+
+
+def event(kind: str, subject: dict[str, Any], event_id: str = "", **members: Any) -> dict[str, Any]:
+    """An event around an object."""
+    number = next(_numbers)
+    whole = {
+        "id": event_id or f"evt_{number:08d}",
+        "object": "event",
+        "api_version": "2026-10-28.endive",
+        "created": 1767323045 + number,
+        "data": {"object": subject},
+        "livemode": False,
+        "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        "type": kind,
+    }
+    return {**whole, **members}
+
+
+def session(payment: Payment, **members: Any) -> dict[str, Any]:
+    """A Checkout Session of this payment, paid unless told otherwise."""
+    whole = {
+        "id": payment.session_id,
+        "object": "checkout.session",
+        "amount_subtotal": payment.amount_minor,
+        "amount_total": payment.amount_minor,
+        "created": 1767323045,
+        "currency": payment.currency,
+        "livemode": False,
+        "metadata": metadata(payment),
+        "mode": "payment",
+        "payment_intent": intent_of(payment),
+        "payment_status": "paid",
+        "status": "complete",
+    }
+    return {**whole, **members}
+
+
+def completed(payment: Payment, event_id: str = "", **members: Any) -> dict[str, Any]:
+    """checkout.session.completed, paid."""
+    return event("checkout.session.completed", session(payment, **members), event_id)
+
+
+def completed_unpaid(payment: Payment) -> dict[str, Any]:
+    """checkout.session.completed, the money still under way."""
+    return event("checkout.session.completed", session(payment, payment_status="unpaid"))
+
+
+def async_succeeded(payment: Payment) -> dict[str, Any]:
+    """checkout.session.async_payment_succeeded."""
+    return event("checkout.session.async_payment_succeeded", session(payment))
+
+
+def async_failed(payment: Payment) -> dict[str, Any]:
+    """checkout.session.async_payment_failed."""
+    return event("checkout.session.async_payment_failed", session(payment, payment_status="unpaid"))
+
+
+def expired(payment: Payment) -> dict[str, Any]:
+    """checkout.session.expired."""
+    return event("checkout.session.expired", session(payment, payment_status="unpaid", status="expired", payment_intent=None))
+
+
+def declined(payment: Payment, code: str = "card_declined") -> dict[str, Any]:
+    """payment_intent.payment_failed."""
+    subject = {"id": intent_of(payment), "object": "payment_intent", "metadata": metadata(payment), "last_payment_error": {"code": code}}
+    return event("payment_intent.payment_failed", subject)
+
+
+def refunded(payment: Payment, cumulative: int) -> dict[str, Any]:
+    """charge.refunded with a cumulative figure; the session's metadata is not on the charge."""
+    subject = {
+        "id": charge_of(payment),
+        "object": "charge",
+        "amount": payment.amount_minor,
+        "amount_refunded": cumulative,
+        "currency": payment.currency,
+        "metadata": {},
+        "payment_intent": intent_of(payment),
+        "refunded": cumulative == payment.amount_minor,
+    }
+    return event("charge.refunded", subject)
+
+
+def refund(payment: Payment, refund_id: str, amount: int, status: str = "failed") -> dict[str, Any]:
+    """refund.failed, or refund.updated for other states."""
+    subject = {
+        "id": refund_id,
+        "object": "refund",
+        "amount": amount,
+        "charge": charge_of(payment),
+        "currency": payment.currency,
+        "payment_intent": intent_of(payment),
+        "status": status,
+    }
+    return event("refund.failed" if status == "failed" else "refund.updated", subject)
+
+
+def dispute(payment: Payment, kind: str, status: str, *amounts: int, dispute_id: str = "du_1", amount: int = 0) -> dict[str, Any]:
+    """charge.dispute.<kind>; ``amounts`` are its balance transactions so far, negative when money went out."""
+    transactions = [
+        {"id": f"txn_{dispute_id}_{number}", "amount": value, "currency": payment.currency, "fee": 1500, "net": value - 1500}
+        for number, value in enumerate(amounts)
+    ]
+    subject = {
+        "id": dispute_id,
+        "object": "dispute",
+        "amount": amount or payment.amount_minor,
+        "balance_transactions": transactions,
+        "charge": charge_of(payment),
+        "currency": payment.currency,
+        "payment_intent": intent_of(payment),
+        "status": status,
+    }
+    return event(f"charge.dispute.{kind}", subject)
+
+
+def fact(source: dict[str, Any]) -> Fact:
+    """The fact in an event of ours."""
+    found = parse(source, OURS)
+    assert not hasattr(found, "reason"), found
+    return found  # type: ignore[return-value]
