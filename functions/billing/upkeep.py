@@ -1,5 +1,7 @@
 """What an account needs before it can be read or spent from: expired holds given back, and past days' use itemised."""
 
+from dataclasses import replace
+
 from billing.balances import Balance, come_in
 from billing.books import Books
 from billing.errors import Item, RefusedError
@@ -40,6 +42,25 @@ def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
         books.store.commit(account, *closing)
     except RefusedError:
         return  # another hand gave them back, or placed a hold meanwhile: the caller reads again
+
+
+def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
+    """The balance as it counts now, for those who may only read: what has expired is back, written or not."""
+    now = epoch(books.clock())
+    if not holds_are_due(balance, now):
+        return balance
+    units = 0
+    for row in books.store.pages("quotas", user_id, prefix="hold#"):
+        if row["expires_at"] > now:
+            break  # the rows sort by expiry
+        units += row["units"]
+    back = come_in(balance, units).add
+    return replace(
+        balance,
+        held=balance.held - units,
+        remaining=balance.remaining + back["remaining"],
+        debt=balance.debt + back.get("debt", 0),
+    )
 
 
 def close(row: Item, state: str, captured: int, now_epoch: int) -> tuple[Write, Write]:

@@ -1,0 +1,1 @@
+"""What the product runs on, and what its operators use."""

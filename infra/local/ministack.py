@@ -1,0 +1,61 @@
+"""The embedded AWS as a child process: on loopback, without our environment, its state saved when it is stopped kindly."""
+
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Final
+
+from infra.local.places import Places, StandError
+
+START_SECONDS_MAX: Final = 60
+STOP_SECONDS_MAX: Final = 30
+
+
+def start(places: Places, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
+    """Start it and wait until it answers. IAM is enforced: the functions' own roles are what they run with."""
+    home = places.state / folder
+    home.mkdir(parents=True, exist_ok=True)
+    environment = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "GATEWAY_PORT": str(port or places.aws),
+        "BIND_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "AUTH": "true",
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(home / "state"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(home / "s3"),
+    }
+    log = (home / "ministack.log").open("ab")
+    program = str(places.tools / "ministack" / "bin" / "ministack")
+    child = subprocess.Popen([program], env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+    _wait(child, f"http://127.0.0.1:{port or places.aws}/_ministack/health", home / "ministack.log")
+    return child
+
+
+def stop(child: "subprocess.Popen[bytes]") -> None:
+    """SIGTERM, so that it saves its state; then wait."""
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _wait(child: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own loopback address
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)  # it is starting: there is nothing to wait on but time
+    message = f"the embedded AWS did not start; see {log}"
+    raise StandError(message)

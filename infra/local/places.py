@@ -1,0 +1,129 @@
+"""Where the stand keeps its things and which ports it takes, all of it changeable by environment variables."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+REGION: Final = "us-east-1"
+STACK: Final = "topup-local"
+AUDIENCE: Final = "topup"
+PORT_VARIABLES: Final = {
+    "front": ("TOPUP_PORT", 8080),
+    "stripe": ("TOPUP_STRIPE_PORT", 8081),
+    "issuer": ("TOPUP_ISSUER_PORT", 8082),
+    "aws": ("TOPUP_AWS_PORT", 8083),
+}
+
+
+class StandError(Exception):
+    """The stand cannot start; the message says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """One stand's folder and ports."""
+
+    state: Path
+    tools: Path
+    front: int
+    stripe: int
+    issuer: int
+    aws: int
+
+    @classmethod
+    def from_environment(cls) -> "Places":
+        """TOPUP_STATE_DIR and one variable per port; the defaults suit one stand per checkout."""
+        state = Path(os.environ.get("TOPUP_STATE_DIR", ROOT / ".local")).resolve()
+        tools = Path(os.environ.get("TOPUP_TOOLS_DIR", ROOT / ".local" / "venvs")).resolve()
+        ports = {name: int(os.environ.get(variable, str(usual))) for name, (variable, usual) in PORT_VARIABLES.items()}
+        return cls(state=state, tools=tools, **ports)
+
+    @property
+    def stand_file(self) -> Path:
+        """What the stand tells others about itself."""
+        return self.state / "stand.json"
+
+    @property
+    def pid_file(self) -> Path:
+        """The supervisor's process id."""
+        return self.state / "stand.pid"
+
+    @property
+    def log_file(self) -> Path:
+        """Where a stand in the background writes."""
+        return self.state / "stand.log"
+
+    @property
+    def front_url(self) -> str:
+        """Where people and programs go."""
+        return f"http://localhost:{self.front}"
+
+    @property
+    def aws_url(self) -> str:
+        """The embedded AWS."""
+        return f"http://127.0.0.1:{self.aws}"
+
+    @property
+    def issuer_url(self) -> str:
+        """The OIDC issuer."""
+        return f"http://127.0.0.1:{self.issuer}"
+
+    @property
+    def stripe_url(self) -> str:
+        """The Stripe simulator."""
+        return f"http://127.0.0.1:{self.stripe}"
+
+    def environment(self) -> dict[str, str]:
+        """For any AWS client or tool that is to talk to the stand; nothing of the caller's own AWS leaks in."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STRIPE_"))}
+        return {
+            **kept,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.aws_url,
+            "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "0.2",
+        }
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """A boto3 client of the stand."""
+        import boto3  # noqa: PLC0415 - `token` and `down` need not wait for it
+
+        return boto3.client(
+            service,
+            endpoint_url=self.aws_url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - the embedded AWS knows no other
+        )
+
+    def check_ports(self) -> None:
+        """Raise StandError naming the first port that is taken and the variable that changes it."""
+        for name, (variable, _) in PORT_VARIABLES.items():
+            port = getattr(self, name)
+            if not is_free(port):
+                message = f"port {port} ({name}) is taken: stop what uses it, or choose another with {variable}=<port>"
+                raise StandError(message)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

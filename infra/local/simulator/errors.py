@@ -1,0 +1,28 @@
+"""Stripe's error bodies. https://docs.stripe.com/api/errors"""
+
+from typing import Any
+
+
+class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an error of ours
+    """An answer with ``status`` and Stripe's error object."""
+
+    def __init__(self, status: int, message: str, *, code: str = "", param: str = "", kind: str = "invalid_request_error") -> None:
+        """``kind`` is the error's ``type``."""
+        super().__init__(message)
+        self.status = status
+        self.message, self.code, self.param, self.kind = message, code, param, kind
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """As Stripe writes it."""
+        error: dict[str, Any] = {"message": self.message, "type": self.kind}
+        if self.code:
+            error |= {"code": self.code, "doc_url": f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"}
+        if self.param:
+            error["param"] = self.param
+        error["request_log_url"] = f"https://dashboard.stripe.com/test/logs/{request_id}"
+        return {"error": error}
+
+
+def missing(kind: str, name: str, param: str = "id") -> StripeFault:
+    """No such object."""
+    return StripeFault(404, f"No such {kind}: '{name}'", code="resource_missing", param=param)
