@@ -1,0 +1,116 @@
+/** The page itself: who is here, which view is shown, and what to do when the connection goes or comes. */
+
+import { announce, buy, follow } from "/site/buying.js";
+import { button, el, notice, skeleton } from "/site/dom.js";
+import * as history from "/site/history.js";
+import * as keys from "/site/keys.js";
+import * as overview from "/site/overview.js";
+import * as payments from "/site/payments.js";
+import * as signin from "/site/signin.js";
+import { clock, language, t } from "/site/words.js";
+
+const VIEWS = { "#/": ["overview", overview], "#/payments": ["payments", payments], "#/history": ["history", history], "#/keys": ["keys", keys] };
+/** A view that was out of sight for longer is loaded anew when it is seen again. */
+const STALE_MS = 15_000;
+
+const main = document.getElementById("main");
+let reload = () => {};
+let loadedAt = Date.now();
+let waitFor = Promise.resolve();
+
+async function start() {
+  dress();
+  main.replaceChildren(skeleton(t("loading"), 4));
+  const query = new URLSearchParams(location.search);
+  const possible = await signin.configure().catch(() => false);
+  if (!possible) return welcomeWith(notice("warn", t("sign_in_unavailable"), t("sign_in_unavailable_text"), button(t("try_again"), () => location.reload())));
+  const back = await signin.comeBack();
+  if (back?.ok) return enter(back.errand);
+  if (!back && (signin.wasSignedIn() || query.has("session_id"))) return signin.leave({ silent: true });
+  return welcomeWith(reason(back));
+}
+
+/** What to tell somebody who is not signed in, or nothing. */
+function reason(back) {
+  const query = new URLSearchParams(location.search);
+  const sign = (words) => button(t("sign_in"), () => signin.leave(), "primary", words);
+  if (back?.asked) return notice("bad", t("sign_in_failed"), t("sign_in_failed_text"), sign());
+  if (query.has("session_id")) return notice("info", t("sign_in_to_see"), t("sign_in_to_see_text"), sign());
+  return query.has("cancelled") ? notice("info", t("cancelled"), t("cancelled_text")) : null;
+}
+
+function welcomeWith(message) {
+  announce(message);
+  overview.welcome(main, { enter: () => signin.leave(), purchase: (plan) => signin.leave({ errand: { buy: plan } }) });
+}
+
+function enter(errand) {
+  const query = new URLSearchParams(location.search);
+  account();
+  if (query.has("session_id")) waitFor = follow(query.get("session_id"), () => reload());
+  if (query.has("cancelled")) {
+    announce(notice("info", t("cancelled"), t("cancelled_text")));
+    window.history.replaceState(null, "", `/${location.hash}`);
+  }
+  addEventListener("hashchange", () => route(true));
+  addEventListener("visibilitychange", () => !document.hidden && refreshIfStale());
+  addEventListener("pageshow", (event) => event.persisted && refreshIfStale());
+  route(false);
+  if (errand?.buy) buy(errand.buy);
+}
+
+function route(moved) {
+  const hash = VIEWS[location.hash] ? location.hash : "#/";
+  const [name, view] = VIEWS[hash];
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.getAttribute("href") === hash) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${t(name)} · ${t("title")}`;
+  if (moved) announce(null);
+  const load = view.show(main, { before: waitFor });
+  loadedAt = Date.now();
+  reload = async () => {
+    loadedAt = Date.now();
+    await load();
+  };
+  if (moved) main.querySelector("h1").focus();
+}
+
+function refreshIfStale() {
+  if (Date.now() - loadedAt > STALE_MS) reload();
+}
+
+/** The words around the views. */
+function dress() {
+  document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
+  document.title = t("title");
+  const skip = document.getElementById("skip");
+  skip.textContent = t("skip");
+  skip.addEventListener("click", (event) => {
+    event.preventDefault();
+    main.focus();
+  });
+  document.querySelector("nav").setAttribute("aria-label", t("nav"));
+  document.querySelector("footer").textContent = t("footer");
+  addEventListener("offline", connection);
+  addEventListener("online", () => {
+    connection();
+    reload();
+  });
+  connection();
+}
+
+function connection() {
+  const shown = navigator.onLine ? [] : [notice("warn", t("offline"), t("offline_text", { time: clock(loadedAt) }))];
+  document.getElementById("connection").replaceChildren(...shown);
+}
+
+function account() {
+  const links = Object.entries(VIEWS).map(([hash, [name]]) => el("a", { href: hash }, t(name)));
+  document.querySelector("nav").replaceChildren(...links);
+  const name = el("span", { class: "who" }, el("span", { class: "unseen" }, t("signed_in_as", { name: "" })), signin.person());
+  document.getElementById("account").replaceChildren(name, button(t("sign_out"), () => signin.signOut(), "link"));
+}
+
+start();

@@ -1,0 +1,101 @@
+/** API keys: create one, copy it this once, revoke it. */
+
+import { call, trouble } from "/site/api.js";
+import { announce } from "/site/buying.js";
+import { button, el, notice, skeleton } from "/site/dom.js";
+import { moment, t } from "/site/words.js";
+
+/** The API's own bound. */
+const NAME_MAX = 100;
+
+/** Fill `place` with the form and the list. */
+export function show(place) {
+  const rest = el("div", {}, skeleton(t("loading"), 4));
+  const fresh = el("div", { role: "status" });
+  const load = async () => {
+    try {
+      const { keys } = await call("GET", "/keys");
+      rest.replaceChildren(keys.length ? el("ul", { class: "rows" }, keys.map((key) => row(key, load))) : notice("info", t("keys_none"), t("keys_none_text")));
+    } catch (error) {
+      rest.replaceChildren(trouble(error, button(t("try_again"), load)));
+    }
+  };
+  place.replaceChildren(el("h1", { tabindex: "-1" }, t("keys")), el("p", { class: "lead" }, t("keys_text")), form(fresh, load), fresh, rest);
+  load();
+  return load;
+}
+
+function form(fresh, load) {
+  const input = el("input", { id: "key-name", name: "name", maxlength: NAME_MAX, autocomplete: "off", "aria-describedby": "key-hint" });
+  const hint = el("p", { id: "key-hint", class: "faint" }, t("key_name_hint"));
+  const submit = el("button", { type: "submit", class: "primary" }, t("key_create"));
+  const create = async () => {
+    const name = input.value.trim();
+    input.toggleAttribute("aria-invalid", !name);
+    hint.textContent = t(name ? "key_name_hint" : "key_name_missing");
+    hint.classList.toggle("wrong", !name);
+    if (!name) return input.focus();
+    try {
+      const key = await call("POST", "/keys", { body: { name } });
+      input.value = "";
+      fresh.replaceChildren(secret(key, () => fresh.replaceChildren()));
+      fresh.querySelector("input").focus();
+      await load();
+    } catch (error) {
+      fresh.replaceChildren(trouble(error));
+    }
+  };
+  const send = async (event) => {
+    event.preventDefault();
+    if (submit.disabled) return;
+    submit.disabled = true;
+    await create();
+    submit.disabled = false;
+  };
+  return el("form", { class: "card line", onsubmit: send, novalidate: true }, el("label", { for: "key-name" }, t("key_name")), el("div", { class: "field" }, input, submit), hint);
+}
+
+function secret(key, close) {
+  const value = el("input", { readonly: true, value: key.key, "aria-label": t("key_value", { name: key.name }), class: "secret", spellcheck: "false", onfocus: (event) => event.target.select() });
+  const copy = button(t("key_copy"), async () => {
+    const done = await navigator.clipboard.writeText(key.key).then(() => true, () => false);
+    if (!done) value.select();
+    copy.textContent = t(done ? "key_copied" : "key_copy_failed");
+  }, "primary");
+  const shown = notice("good", t("key_made"), t("key_made_text"));
+  shown.append(el("div", { class: "field" }, value, copy, button(t("dismiss"), close)));
+  return shown;
+}
+
+function row(key, load) {
+  return el(
+    "li",
+    { class: "card row key" },
+    el("div", {}, el("h2", {}, key.name), el("p", { class: "faint" }, t("key_created", { time: moment(key.created_at) }))),
+    button(t("key_revoke"), () => ask(key, load), "quiet danger", { "aria-label": t("key_revoke_named", { name: key.name }) }),
+  );
+}
+
+/** A modal question: the browser keeps the focus inside, and Escape keeps the key. */
+function ask(key, load) {
+  const revoke = async () => {
+    try {
+      await call("DELETE", `/keys/${encodeURIComponent(key.key_id)}`);
+      announce(notice("good", t("key_revoked", { name: key.name })));
+    } catch (error) {
+      announce(trouble(error));
+    }
+    dialog.close();
+    await load();
+    document.getElementById("notices").focus();
+  };
+  const dialog = el(
+    "dialog",
+    { "aria-labelledby": "ask-title", onclose: () => dialog.remove() },
+    el("h2", { id: "ask-title" }, t("key_revoke_sure", { name: key.name })),
+    el("p", {}, t("key_revoke_text")),
+    el("p", { class: "actions" }, button(t("cancel"), () => dialog.close()), button(t("key_revoke_yes"), revoke, "primary danger")),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+}

@@ -1,0 +1,52 @@
+/** Words in the buyer's language; numbers, amounts and dates as their browser writes them. */
+
+export const language = (navigator.languages ?? [navigator.language]).map((tag) => tag.slice(0, 2)).find((tag) => tag === "zh" || tag === "en") ?? "en";
+const locale = navigator.language || language;
+const words = (await (language === "zh" ? import("/site/words.zh.js") : import("/site/words.en.js"))).default;
+const plural = new Intl.PluralRules(language);
+const whole = new Intl.NumberFormat(locale);
+const signed = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });
+
+/** The words of `name`, with `{places}` filled; a number `n` chooses between `one` and `other`. */
+export function t(name, values = {}) {
+  const found = words[name];
+  const text = typeof found === "object" ? (found[plural.select(values.n)] ?? found.other) : found;
+  return text.replace(/\{(\w+)\}/g, (_, place) => (typeof values[place] === "number" ? whole.format(values[place]) : values[place]));
+}
+
+/** Whether there are words for `name`. */
+export function has(name) {
+  return Object.hasOwn(words, name);
+}
+
+/** A whole number, and one with its sign. */
+export const number = (value) => whole.format(value);
+export const change = (value) => signed.format(value);
+
+/** An amount in minor units of a currency. The digits behind the point are the currency's own; no float is shown. */
+export function money(minor, currency) {
+  const style = { style: "currency", currency: currency.toUpperCase() };
+  const digits = new Intl.NumberFormat(locale, style).resolvedOptions().maximumFractionDigits;
+  const text = String(Math.abs(minor)).padStart(digits + 1, "0");
+  const decimal = digits ? `${text.slice(0, -digits)}.${text.slice(-digits)}` : text;
+  return new Intl.NumberFormat(locale, style).format(`${minor < 0 ? "-" : ""}${decimal}`);
+}
+
+/** What one unit costs, to four digits at most: for comparing plans, not for adding up. */
+export function unitPrice(minor, currency, units) {
+  const style = { style: "currency", currency: currency.toUpperCase() };
+  const digits = new Intl.NumberFormat(locale, style).resolvedOptions().maximumFractionDigits;
+  const price = minor / 10 ** digits / units;
+  return new Intl.NumberFormat(locale, { ...style, maximumFractionDigits: Math.max(digits, price < 1 ? 4 : 2), minimumFractionDigits: digits }).format(price);
+}
+
+const written = (options) => {
+  const format = new Intl.DateTimeFormat(locale, options);
+  return (time) => format.format(new Date(time));
+};
+
+/** A moment, a time of today, and a calendar day (`2026-01-02`, always that day, whatever the time zone). */
+export const moment = written({ dateStyle: "medium", timeStyle: "short" });
+export const clock = written({ timeStyle: "medium" });
+export const day = written({ dateStyle: "medium", timeZone: "UTC" });
+export const dayShort = written({ day: "numeric", month: "short", timeZone: "UTC" });
