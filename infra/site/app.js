@@ -1,5 +1,6 @@
 /** The page itself: who is here, which view is shown, and what to do when the connection goes or comes. */
 
+import { trouble } from "/site/api.js";
 import { announce, buy, follow } from "/site/buying.js";
 import { button, el, notice, skeleton } from "/site/dom.js";
 import * as history from "/site/history.js";
@@ -33,7 +34,7 @@ async function start() {
 /** What to tell somebody who is not signed in, or nothing. */
 function reason(back) {
   const query = new URLSearchParams(location.search);
-  const sign = (words) => button(t("sign_in"), () => signin.leave(), "primary", words);
+  const sign = () => button(t("sign_in"), () => signin.leave(), "primary");
   if (back?.asked) return notice("bad", t("sign_in_failed"), t("sign_in_failed_text"), sign());
   if (query.has("session_id")) return notice("info", t("sign_in_to_see"), t("sign_in_to_see_text"), sign());
   return query.has("cancelled") ? notice("info", t("cancelled"), t("cancelled_text")) : null;
@@ -66,8 +67,9 @@ function route(moved) {
     if (link.getAttribute("href") === hash) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  document.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title = `${t(name)} · ${t("title")}`;
-  if (moved) announce(null);
+  if (moved && !document.querySelector("#notices .busy")) announce(null);
   const load = view.show(main, { before: waitFor });
   loadedAt = Date.now();
   reload = async () => {
@@ -78,7 +80,7 @@ function route(moved) {
 }
 
 function refreshIfStale() {
-  if (Date.now() - loadedAt > STALE_MS) reload();
+  if (navigator.onLine && Date.now() - loadedAt > STALE_MS) reload();
 }
 
 /** The words around the views. */
@@ -113,4 +115,4 @@ function account() {
   document.getElementById("account").replaceChildren(name, button(t("sign_out"), () => signin.signOut(), "link"));
 }
 
-start();
+start().catch((error) => main.replaceChildren(trouble(error, button(t("try_again"), () => location.reload()))));

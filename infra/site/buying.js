@@ -82,7 +82,8 @@ function said(payment, last, now) {
 function saidOfError(error, last, now) {
   if (!(error instanceof ApiError)) throw error;
   if (error.code === "not_found") return notice("warn", t("confirm_unknown"), t("confirm_unknown_text", { name: person() ?? "" }), button(t("switch_account"), signOut));
-  const shown = notice("warn", t("confirm_failed"), t("confirm_failed_text"), last ? null : now);
+  const again = last ? button(t("try_again"), () => location.reload()) : now;
+  const shown = notice("warn", t(last ? "error" : "confirm_failed"), t("confirm_failed_text"), again);
   shown.append(el("p", { class: "faint" }, error.words));
   return shown;
 }

@@ -13,7 +13,7 @@ export function show(place) {
   const more = el("p", { class: "actions" });
   const rest = el("div", {}, skeleton(t("loading"), 6));
   place.replaceChildren(el("h1", { tabindex: "-1", id: "history-title" }, t("history")), el("p", { class: "lead" }, t("history_text")), rest);
-  const head = ["when", "what", "calls", "balance"].map((name) => el("th", { scope: "col" }, t(name)));
+  const head = ["what", "calls", "balance"].map((name) => el("th", { scope: "col" }, t(name)));
   const table = el("div", { class: "card table", role: "region", tabindex: "0", "aria-labelledby": "history-title" }, el("table", {}, el("thead", {}, el("tr", {}, head)), lines));
   const load = async (cursor = "") => {
     try {
@@ -23,7 +23,7 @@ export function show(place) {
       rest.replaceChildren(...(lines.childElementCount ? [table, more] : [notice("info", t("history_none"), t("history_none_text"))]));
       more.replaceChildren(...(got.next_cursor ? [button(t("load_more"), () => load(got.next_cursor))] : []));
     } catch (error) {
-      (cursor ? more : rest).replaceChildren(trouble(error, button(t("try_again"), () => load(cursor))));
+      (lines.childElementCount ? more : rest).replaceChildren(trouble(error, button(t("try_again"), () => load(cursor))));
     }
   };
   load();
@@ -32,16 +32,18 @@ export function show(place) {
 
 function openLine(balance, entries) {
   const open = notItemised(balance, entries);
-  return open ? [cells(t("now"), t("entry_open"), -open, balance.remaining + balance.held - balance.debt, "open")] : [];
+  return open ? [cells(t("entry_open"), null, -open, balance.remaining + balance.held - balance.debt, "open")] : [];
 }
 
 function line(entry) {
   const daily = entry.type === "consumed" && entry.reference_type === "day";
   const plain = has(`entry_${entry.type}`) ? t(`entry_${entry.type}`) : entry.type;
-  return cells(moment(entry.booked_at), daily ? t("entry_consumed_on", { day: day(entry.reference_id) }) : plain, entry.units, entry.balance_after);
+  if (daily) return cells(t("entry_consumed_on", { day: day(entry.reference_id) }), null, entry.units, entry.balance_after);
+  return cells(plain, entry.booked_at, entry.units, entry.balance_after);
 }
 
-function cells(when, what, units, balance, kind = "") {
+function cells(words, time, units, balance, kind = "") {
   const sign = units > 0 ? "plus" : "minus";
-  return el("tr", { class: kind }, el("td", {}, when), el("td", {}, what), el("td", { class: `count ${sign}` }, change(units)), el("td", { class: "count" }, number(balance)));
+  const what = el("td", {}, words, time ? el("time", { datetime: time, class: "faint" }, moment(time)) : null);
+  return el("tr", { class: kind }, what, el("td", { class: `count ${sign}` }, change(units)), el("td", { class: "count" }, number(balance)));
 }

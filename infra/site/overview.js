@@ -1,7 +1,7 @@
 /** The first view: what is left, how it was used, and what can be bought. */
 
 import { call, callPublic, trouble } from "/site/api.js";
-import { buy } from "/site/buying.js";
+import { announce, buy } from "/site/buying.js";
 import { chart } from "/site/chart.js";
 import { button, el, notice, skeleton } from "/site/dom.js";
 import { clock, money, number, t, unitPrice } from "/site/words.js";
@@ -46,9 +46,12 @@ async function fillBalance(quota, use, again) {
     const balance = await call("GET", "/quota");
     quota.replaceChildren(...balanceCard(balance, again));
     use.replaceChildren(el("h2", { id: "use-title" }, t("use")), chart(ledger, notItemised(balance, ledger)));
+    return null;
   } catch (error) {
+    if (quota.querySelector(".figure")) return announce(trouble(error), false); // the older figures stay, with their time beside them
     quota.replaceChildren(el("h1", { id: "quota-title", tabindex: "-1" }, t("your_quota")), trouble(error, button(t("try_again"), again)));
     use.replaceChildren(el("h2", { id: "use-title" }, t("use")), el("p", { class: "faint" }, "–"));
+    return null;
   }
 }
 

@@ -33,7 +33,7 @@ export function show(place) {
       rest.replaceChildren(...(list.childElementCount ? [list, more] : [empty()]));
       more.replaceChildren(...(got.next_cursor ? [button(t("load_more"), () => load(got.next_cursor))] : []));
     } catch (error) {
-      (cursor ? more : rest).replaceChildren(trouble(error, button(t("try_again"), () => load(cursor))));
+      (list.childElementCount ? more : rest).replaceChildren(trouble(error, button(t("try_again"), () => load(cursor))));
     }
   };
   load();
@@ -46,15 +46,15 @@ function empty() {
 
 function row(payment) {
   const { title, text, kind } = describe(payment);
-  const trouble = el("div");
+  const place = el("div");
   const made = el(
     "li",
     { class: "card row" },
-    el("div", { class: "row-head" }, el("h2", {}, `${payment.plan[0].toUpperCase()}${payment.plan.slice(1)} · ${t("plan_quota", { n: payment.quota })}`), el("span", { class: `state ${kind}` }, title)),
+    el("div", { class: "row-head" }, el("h2", {}, el("span", { class: "capital" }, payment.plan), ` · ${t("plan_quota", { n: payment.quota })}`), el("span", { class: `state ${kind}` }, title)),
     el("p", { class: "row-facts" }, el("strong", {}, money(payment.amount_minor, payment.currency)), el("time", { datetime: payment.created_at }, moment(payment.created_at))),
     el("p", { class: "about" }, text),
-    actions(payment, (fresh) => made.replaceWith(fresh), trouble),
-    trouble,
+    actions(payment, (fresh) => made.replaceWith(fresh), place),
+    place,
   );
   return made;
 }

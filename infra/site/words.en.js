@@ -19,8 +19,6 @@ export default {
 
   welcome: "API calls, paid in advance",
   welcome_text: "Choose a plan, pay once with Stripe, and use the calls whenever you like. No subscription, nothing renews.",
-  signing_in: "Signing you in…",
-  signed_out: "You are signed out.",
   sign_in_failed: "Signing in did not work",
   sign_in_failed_text: "Nothing has changed. Please try it once more.",
   sign_in_unavailable: "Signing in is not possible right now",
@@ -68,7 +66,7 @@ export default {
   confirming: "Confirming your payment…",
   confirming_text: "We are asking Stripe. This takes a second or two.",
   confirm_failed: "We could not check your payment yet",
-  confirm_failed_text: "If you paid, it is safe and your calls will be added. We keep asking.",
+  confirm_failed_text: "If you paid, it is safe and your calls will be added. Nothing is lost.",
   confirm_unknown: "This payment is not on your account",
   confirm_unknown_text: "You are signed in as {name}. If you bought with another account, sign in with that one.",
   switch_account: "Use another account",
@@ -108,7 +106,6 @@ export default {
   history_none: "Nothing has happened yet",
   history_none_text: "Every purchase, refund and day of use becomes one line here, with the balance after it.",
   history_text: "Each line is final: corrections are lines of their own.",
-  when: "When",
   what: "What",
   calls: "Calls",
   balance: "Balance after",
@@ -119,7 +116,6 @@ export default {
   entry_consumed_on: "Used on {day}",
   entry_adjusted: "Adjusted",
   entry_open: "Used, not itemised yet",
-  now: "Now",
 
   keys_text: "Your programs show a key with each call. All your keys spend the same quota.",
   keys_none: "No keys yet",

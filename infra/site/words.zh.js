@@ -19,8 +19,6 @@ export default {
 
   welcome: "预付费的 API 调用",
   welcome_text: "选择套餐，通过 Stripe 一次付清，想用时再用。没有订阅，不会自动续费。",
-  signing_in: "正在登录…",
-  signed_out: "您已退出登录。",
   sign_in_failed: "登录没有成功",
   sign_in_failed_text: "没有任何改动，请再试一次。",
   sign_in_unavailable: "暂时无法登录",
@@ -68,7 +66,7 @@ export default {
   confirming: "正在确认您的付款…",
   confirming_text: "正在向 Stripe 查询，只需一两秒钟。",
   confirm_failed: "暂时无法确认您的付款",
-  confirm_failed_text: "如果您已付款，款项是安全的，额度一定会加上。我们会继续查询。",
+  confirm_failed_text: "如果您已付款，款项是安全的，额度一定会加上。",
   confirm_unknown: "您的账号下没有这笔付款",
   confirm_unknown_text: "当前登录账号是 {name}。如果您用其他账号购买，请换用那个账号登录。",
   switch_account: "换一个账号",
@@ -108,7 +106,6 @@ export default {
   history_none: "还没有记录",
   history_none_text: "每次购买、退款和每天的用量都会成为一条明细，并附上其后的余额。",
   history_text: "每条明细都不会更改，更正会另起一条。",
-  when: "时间",
   what: "内容",
   calls: "次数",
   balance: "余额",
@@ -119,7 +116,6 @@ export default {
   entry_consumed_on: "{day} 的用量",
   entry_adjusted: "调整",
   entry_open: "已使用，尚未入账",
-  now: "现在",
 
   keys_text: "您的程序在每次调用时出示密钥。所有密钥共用同一份额度。",
   keys_none: "还没有密钥",

@@ -1,0 +1,187 @@
+"""From a plan to units and back: what a buyer sees of every way a payment can go."""
+
+import re
+
+from conftest import Arrive, Visitor
+from playwright.sync_api import Route, expect
+
+
+def test_a_new_customer_is_shown_where_to_start(visitor: Visitor) -> None:
+    """Zeros are an answer, with a next step."""
+    expect(visitor.page.locator(".figure")).to_have_text("0 calls left")
+    expect(visitor.page.locator(".quota")).to_contain_text("No calls yet")
+    expect(visitor.page.locator(".use")).to_contain_text("Nothing used in the last 30 days")
+    visitor.go("payments")
+    expect(visitor.page.locator("main")).to_contain_text("No payments yet")
+    visitor.go("history")
+    expect(visitor.page.locator("main")).to_contain_text("Nothing has happened yet")
+
+
+def test_a_payment_is_confirmed_on_return_while_webhooks_wait(visitor: Visitor) -> None:
+    """The page asks by itself: the first balance that it shows has the purchase in it."""
+    visitor.control("deliveries", pause=True)
+    try:
+        visitor.to_stripe()
+        visitor.pay()
+        expect(visitor.page.locator("#notices")).to_contain_text("100 calls have been added")
+        expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
+        assert "session_id" not in visitor.page.url
+        visitor.snap("paid")
+    finally:
+        visitor.control("deliveries", pause=False)
+
+
+def test_no_balance_is_shown_before_the_payment_was_asked_about(visitor: Visitor) -> None:
+    """While Stripe is being asked there is no number that could be old."""
+    session = visitor.to_stripe()
+    held: list[Route] = []
+    visitor.context.route("**/confirm", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks its handlers
+    visitor.pay()
+    expect(visitor.page.locator("#notices")).to_contain_text("Confirming your payment")
+    expect(visitor.page.locator(".plan")).to_have_count(3)
+    expect(visitor.page.locator(".figure")).to_have_count(0)
+    assert session in held[0].request.url
+    held[0].continue_()
+    expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
+
+
+def test_a_declined_card_is_explained_and_can_be_tried_again(visitor: Visitor) -> None:
+    """The same checkout stays open; the list says what the bank said and offers another try."""
+    visitor.to_stripe()
+    visitor.pay("declined")
+    visitor.control("idle")  # Stripe has told us
+    visitor.pay("cancel")
+    expect(visitor.page.locator("#notices")).to_contain_text("Nothing was charged")
+    visitor.go("payments")
+    expect(visitor.page.locator(".row .state")).to_have_text("Not paid")
+    expect(visitor.page.locator(".row")).to_contain_text("another card")
+    visitor.snap("declined")
+    visitor.page.get_by_role("button", name="Buy again").click()
+    visitor.page.wait_for_url(re.compile("/c/pay/"))
+    visitor.pay()
+    expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
+
+
+def test_a_delayed_payment_is_watched_until_the_money_arrives(visitor: Visitor) -> None:
+    """The page says that it waits, goes on asking, and shows the calls without being reloaded."""
+    session = visitor.to_stripe("Pro")
+    visitor.pay("delayed")
+    expect(visitor.page.locator("#notices")).to_contain_text("On its way")
+    expect(visitor.page.locator("#notices")).to_contain_text("Checked at")
+    expect(visitor.page.locator(".figure")).to_have_text("0 calls left")
+    visitor.snap("processing")
+    visitor.control(f"sessions/{session}/settle", outcome="succeeded")
+    expect(visitor.page.locator("#notices")).to_contain_text("1,000 calls have been added")
+    expect(visitor.page.locator(".figure")).to_have_text("1,000 calls left")
+
+
+def test_a_delayed_payment_that_fails_says_so_and_charges_nothing(visitor: Visitor) -> None:
+    """Seen in the list too, by asking."""
+    session = visitor.to_stripe()
+    visitor.pay("delayed")
+    expect(visitor.page.locator("#notices")).to_contain_text("On its way")
+    visitor.go("payments")
+    visitor.control(f"sessions/{session}/settle", outcome="failed")
+    visitor.page.locator(".row").get_by_role("button", name="Check now").click()
+    expect(visitor.page.locator(".row .state")).to_have_text("Not paid")
+
+
+def test_a_cancelled_checkout_says_that_nothing_was_charged(visitor: Visitor) -> None:
+    """And the address is clean again, so that a reload does not repeat it."""
+    visitor.to_stripe()
+    visitor.pay("cancel")
+    expect(visitor.page.locator("#notices")).to_contain_text("You left the checkout")
+    assert visitor.page.url == f"{visitor.stand.api_url}/"
+    visitor.go("payments")
+    expect(visitor.page.locator(".row .state")).to_have_text("Not paid yet")
+
+
+def test_an_expired_checkout_offers_a_new_one(visitor: Visitor) -> None:
+    """Stripe closes a checkout after a day; nothing was charged."""
+    session = visitor.to_stripe()
+    visitor.pay("cancel")
+    visitor.stripe("POST", f"checkout/sessions/{session}/expire")
+    visitor.control("idle")
+    visitor.go("payments")
+    check = visitor.page.locator(".row").get_by_role("button", name="Check now")
+    if check.count():  # the webhook may have told already
+        check.click()
+    expect(visitor.page.locator(".row .state")).to_have_text("Expired")
+    expect(visitor.page.locator(".row").get_by_role("button", name="Buy again")).to_be_visible()
+
+
+def test_a_refund_is_seen_in_payments_history_and_balance(visitor: Visitor) -> None:
+    """Half the money back takes half of the calls back."""
+    session = visitor.to_stripe()
+    visitor.pay()
+    expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
+    intent = visitor.stripe("GET", f"checkout/sessions/{session}")["payment_intent"]
+    visitor.stripe("POST", "refunds", payment_intent=intent, amount=500)
+    visitor.control("idle")
+    visitor.page.get_by_role("button", name="Refresh").click()
+    expect(visitor.page.locator(".figure")).to_have_text("50 calls left")
+    visitor.go("payments")
+    expect(visitor.page.locator(".row .state")).to_have_text("Partly refunded")
+    expect(visitor.page.locator(".row")).to_contain_text("$5.00 went back to you and 50 calls were taken back")
+    visitor.go("history")
+    expect(visitor.page.locator("tbody .count")).to_have_text(["-50", "50", "+100", "100"])
+    visitor.snap("history")
+
+
+def test_calls_used_are_counted_in_the_bar_the_chart_and_the_history(visitor: Visitor) -> None:
+    """Use of the day is not in the ledger yet, and is shown as that."""
+    visitor.to_stripe()
+    visitor.pay()
+    expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
+    visitor.spend(30)
+    visitor.page.get_by_role("button", name="Refresh").click()
+    expect(visitor.page.locator(".figure")).to_have_text("70 calls left")
+    expect(visitor.page.get_by_role("meter")).to_have_attribute("aria-valuetext", "70 of 100 calls left")
+    expect(visitor.page.locator(".chart")).to_contain_text("30 not itemised yet")
+    visitor.go("history")
+    expect(visitor.page.locator("tbody tr.open .count")).to_have_text(["-30", "70"])
+
+
+def test_buying_before_signing_in_goes_on_to_stripe_by_itself(arrive: Arrive) -> None:
+    """One click is one click."""
+    stranger = arrive()
+    stranger.page.goto(stranger.stand.api_url)
+    stranger.to_stripe("Starter")
+    stranger.pay()
+    expect(stranger.page.locator(".figure")).to_have_text("100 calls left")
+
+
+def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(visitor: Visitor) -> None:
+    """Nothing was charged, and the second try is the same purchase."""
+    keys: list[str] = []
+    visitor.page.on("request", lambda sent: "/checkout" in sent.url and keys.append(sent.headers["idempotency-key"]))
+    visitor.control("faults", route="POST /v1/checkout/sessions", status=500, times=20)
+    visitor.page.get_by_role("button", name="Buy Starter").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("You were not charged")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Reference")
+    visitor.snap("trouble")
+    visitor.control("faults", route="POST /v1/checkout/sessions", status=500, times=0)
+    visitor.page.get_by_role("button", name="Try again").click()
+    visitor.page.wait_for_url(re.compile("/c/pay/"))
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+
+
+def test_somebody_elses_payment_is_not_shown(arrive: Arrive) -> None:
+    """Signed in as another, the buyer is told which account this is."""
+    buyer, other = arrive().enter(), arrive().enter()
+    session = buyer.to_stripe()
+    buyer.pay()
+    expect(buyer.page.locator(".figure")).to_have_text("100 calls left")
+    other.page.goto(f"{other.stand.api_url}/?session_id={session}")
+    expect(other.page.locator("#notices")).to_contain_text("This payment is not on your account")
+    expect(other.page.locator("#notices")).to_contain_text(other.name)
+    expect(other.page.locator(".figure")).to_have_text("0 calls left")
+
+
+def test_back_from_stripe_by_the_browsers_button_the_page_can_be_used_again(visitor: Visitor) -> None:
+    """The button that opened Stripe is not left busy."""
+    visitor.to_stripe()
+    visitor.page.go_back()
+    expect(visitor.page.get_by_role("button", name="Buy Starter")).to_be_enabled()
+    visitor.to_stripe()

@@ -1,0 +1,165 @@
+"""How the page is served: small, cached rightly, guarded, and nothing but itself."""
+
+import base64
+import gzip
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serve_site
+
+SITE = Path(__file__).parents[2] / "infra" / "site"
+WEIGHT_BYTES_MAX = 60_000
+
+
+@pytest.fixture(autouse=True)
+def issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An issuer that refuses every connection; discovery has its own tests through the stand."""
+    monkeypatch.setenv("JWT_ISSUER", "http://127.0.0.1:9/pool")
+    monkeypatch.setenv("JWT_CLIENT_ID", "a-client")
+    serve_site.discover.cache_clear()
+
+
+def ask(file: str | None = None, query: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
+    """Call the handler as API Gateway does."""
+    return serve_site.handler(
+        {
+            "routeKey": "GET /" if file is None else "GET /site/{file}",
+            "headers": {name.replace("_", "-"): value for name, value in headers.items()},
+            "pathParameters": {"file": file} if file is not None else None,
+            "queryStringParameters": query,
+            "requestContext": {"requestId": "req-1", "http": {"method": "GET"}},
+        },
+        None,
+    )
+
+
+def content(said: dict[str, Any]) -> bytes:
+    """Return the bytes that a browser sees."""
+    raw = base64.b64decode(said["body"])
+    return gzip.decompress(raw) if said["headers"].get("content-encoding") == "gzip" else raw
+
+
+def test_the_page_is_never_kept_without_asking_and_its_files_are_kept_for_good() -> None:
+    """Files are named with their common version, so that no browser mixes two versions."""
+    page = ask()
+    assert page["headers"]["cache-control"] == "no-cache"
+    named = re.findall(r'"/site/([\w.]+)\?v=(\w+)"', content(page).decode())
+    assert {"app.js", "style.css"} <= {name for name, _ in named}
+    for name, version in named:
+        assert "immutable" in ask(name, {"v": version})["headers"]["cache-control"]
+        assert ask(name, {"v": "older"})["headers"]["cache-control"] == "no-cache"
+    assert b'from "/site/dom.js?v=' in content(ask("app.js"))
+
+
+@pytest.mark.parametrize("file", [None, "app.js", "config.json"])
+def test_what_the_browser_has_is_not_sent_again(file: str | None) -> None:
+    """304 with the same tag and policy; another tag gets the whole."""
+    first = ask(file, accept_encoding="gzip")
+    tag = first["headers"]["etag"]
+    again = ask(file, accept_encoding="gzip", if_none_match=f'"other", W/{tag}')
+    assert (again["statusCode"], again["body"]) == (304, "")
+    assert again["headers"]["etag"] == tag
+    assert again["headers"]["content-security-policy"] == first["headers"]["content-security-policy"]
+    assert ask(file, if_none_match=tag)["statusCode"] == 200, "the plain form is another representation"
+
+
+@pytest.mark.parametrize(("accepts", "encoding"), [("gzip, br", "gzip"), ("br;q=1.0, gzip;q=0", None), ("", None)])
+def test_it_is_compressed_for_those_who_take_it(accepts: str, encoding: str | None) -> None:
+    """Both forms are the same content."""
+    said = ask("style.css", accept_encoding=accepts)
+    assert said["headers"].get("content-encoding") == encoding
+    assert content(said) == (SITE / "style.css").read_bytes()
+    assert said["headers"]["vary"] == "accept-encoding"
+
+
+@pytest.mark.parametrize("name", ["nope.js", "../serve_site.py", "..%2Fserve_site.py", "/etc/passwd", "", ".", "a" * 5000, "app.js\0.html"])
+def test_any_other_name_is_not_found(name: str) -> None:
+    """Names are looked up, never opened."""
+    said = ask(name)
+    assert said["statusCode"] == 404
+    assert said["headers"]["content-type"] == "application/problem+json"
+    assert json.loads(said["body"])["code"] == "not_found"
+    assert said["headers"]["x-request-id"] == "req-1"
+
+
+@pytest.mark.parametrize("file", [None, "app.js", "config.json", "nope"])
+def test_every_answer_is_guarded(file: str | None) -> None:
+    """HSTS only where there is TLS (RFC 6797, section 7.2)."""
+    headers = ask(file)["headers"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-request-id"] == "req-1"
+    assert "permissions-policy" in headers
+    assert "strict-transport-security" not in headers
+    assert "strict-transport-security" in ask(file, x_forwarded_proto="https")["headers"]
+
+
+def test_the_policy_names_ours_and_the_issuer_and_nothing_else() -> None:
+    """No inline script or style, no frame, no other address."""
+    rules = dict(rule.strip().split(" ", 1) for rule in ask()["headers"]["content-security-policy"].split(";"))
+    assert rules == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self' http://127.0.0.1:9",
+        "form-action": "'none'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+    }
+
+
+@pytest.mark.parametrize("url", ["https://a.example; script-src *", "javascript:alert(1)", "https://a b", "//host", 7, None])
+def test_an_odd_endpoint_never_gets_into_the_policy(url: object) -> None:
+    """What an issuer says about itself is not trusted to be an address."""
+    assert serve_site.origin(url) == ""
+
+
+def test_without_an_issuer_that_answers_the_settings_have_no_endpoints() -> None:
+    """The page then says so; the rest of it still works."""
+    settings = json.loads(content(ask("config.json")))
+    assert settings == {"issuer": "http://127.0.0.1:9/pool", "client_id": "a-client", "scope": "openid profile", "audience": ""}
+
+
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather a stop than a page that cannot sign anybody in."""
+    monkeypatch.delenv("JWT_CLIENT_ID")
+    with pytest.raises(serve_site.SettingsError, match="JWT_CLIENT_ID"):
+        ask("config.json")
+
+
+def test_the_whole_page_is_light() -> None:
+    """Everything together, as it goes over the wire."""
+    assert sum(len(asset.packed) for asset in serve_site.ASSETS.values()) < WEIGHT_BYTES_MAX
+
+
+def test_the_page_needs_no_aws_and_no_stripe() -> None:
+    """A cold start is short."""
+    script = "import serve_site, sys; print(sorted({'boto3', 'botocore.session', 'stripe', 'pynamodb'} & set(sys.modules)))"
+    folder = Path(serve_site.__file__).parent
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "[]"
+
+
+def test_both_languages_have_the_same_words_and_each_is_used() -> None:
+    """A forgotten translation, or a word that nobody shows, is found here."""
+    english, chinese = (dict(re.findall(r"^  (\w+): (.+),$", (SITE / f"words.{tag}.js").read_text(), re.MULTILINE)) for tag in ("en", "zh"))
+    assert english.keys() == chinese.keys()
+    assert len(english) > 100
+    places = {name: set(re.findall(r"\{(\w+)\}", text)) for name, text in english.items()}
+    assert places == {name: set(re.findall(r"\{(\w+)\}", text)) for name, text in chinese.items()}
+    script = "".join(path.read_text() for path in SITE.glob("*.js") if not path.name.startswith("words."))
+    by_code = re.compile(r"(status|fail|error|entry)_")
+    assert [name for name in english if f'"{name}"' not in script and not by_code.match(name)] == []
+
+
+def test_no_file_makes_markup_of_text() -> None:
+    """Elements are made one by one; text is text."""
+    for path in SITE.glob("*.js"):
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", path.read_text()), path.name
