@@ -3,9 +3,7 @@
 from typing import Final
 
 # https://docs.stripe.com/currencies#zero-decimal
-ZERO_DECIMAL: Final = frozenset(
-    {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"}
-)
+ZERO_DECIMAL: Final = frozenset({"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"})
 # https://docs.stripe.com/currencies: two decimals; the three-decimal and special-case currencies are left out on purpose.
 TWO_DECIMAL: Final = frozenset(
     {"aud", "brl", "cad", "chf", "cny", "czk", "dkk", "eur", "gbp", "hkd", "inr", "mxn", "myr", "nok", "nzd", "pln"}

@@ -33,9 +33,19 @@ def document() -> Schema:
 
 
 def _paths() -> Schema:
-    limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": pages.LIMIT_MAX, "default": pages.LIMIT_DEFAULT}}
+    limit = {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": pages.LIMIT_MAX, "default": pages.LIMIT_DEFAULT},
+    }
     listing = [limit, {"name": "cursor", "in": "query", "schema": _TEXT}]
-    key = [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[ -~]+$"}}]
+    key = [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[ -~]+$"},
+        }
+    ]
     hold, one = [_in_path("hold_id")], [_in_path("id")]
     units: Schema = {"type": "integer", "minimum": 1, "maximum": UNITS_MAX}
     user_id = {"type": "string", "minLength": 1, "maxLength": USER_ID_CHARS_MAX}
@@ -52,12 +62,23 @@ def _paths() -> Schema:
         "/quota/ledger": {"get": _operation("readLedger", "How it came to that", {200: "Entries"}, "user", listing)},
         "/quota/debits": {"post": _operation("debit", "Take units", {200: "Debit"}, "service", key, _body(user_id=user_id, units=units))},
         "/quota/holds": {
-            "post": _operation("hold", "Set units aside", {201: "Hold"}, "service", [], _body(user_id=user_id, units=units, expires_in_seconds=seconds))
+            "post": _operation(
+                "hold", "Set units aside", {201: "Hold"}, "service", [], _body(user_id=user_id, units=units, expires_in_seconds=seconds)
+            )
         },
-        "/quota/holds/{hold_id}/capture": {"post": _operation("capture", "Take held units", {200: "ClosedHold"}, "service", hold, _body(units=units))},
+        "/quota/holds/{hold_id}/capture": {
+            "post": _operation("capture", "Take held units", {200: "ClosedHold"}, "service", hold, _body(units=units))
+        },
         "/quota/holds/{hold_id}/release": {"post": _operation("release", "Give held units back", {200: "ClosedHold"}, "service", hold)},
         "/keys": {
-            "post": _operation("createKey", "An API key, shown once", {201: "NewKey"}, "user", [], _body(name={"type": "string", "minLength": 1, "maxLength": 100})),
+            "post": _operation(
+                "createKey",
+                "An API key, shown once",
+                {201: "NewKey"},
+                "user",
+                [],
+                _body(name={"type": "string", "minLength": 1, "maxLength": 100}),
+            ),
             "get": _operation("listKeys", "Own keys, without secrets", {200: "Keys"}, "user"),
         },
         "/keys/{key_id}": {"delete": _operation("revokeKey", "It works nowhere from now on", {204: ""}, "user", [_in_path("key_id")])},
@@ -69,8 +90,16 @@ def _operation(
     name: str, summary: str, good: dict[int, str], who: str = "", parameters: list[Schema] | None = None, body: Schema | None = None
 ) -> Schema:
     answers: Schema = {str(status): _answer(schema) for status, schema in good.items()}
-    problem = {"description": "A refusal", "content": {"application/problem+json": {"schema": _ref("Problem")}, "application/json": {"schema": _ref("Refusal")}}}
-    operation: Schema = {"operationId": name, "summary": summary, "parameters": parameters or [], "responses": {**answers, "4XX": problem, "5XX": problem}}
+    problem = {
+        "description": "A refusal",
+        "content": {"application/problem+json": {"schema": _ref("Problem")}, "application/json": {"schema": _ref("Refusal")}},
+    }
+    operation: Schema = {
+        "operationId": name,
+        "summary": summary,
+        "parameters": parameters or [],
+        "responses": {**answers, "4XX": problem, "5XX": problem},
+    }
     if who:
         operation["security"] = [{who: []}]
     if body:

@@ -132,7 +132,9 @@ def _look_at_session(job: Run, session: Mapping[str, Any], report: Report) -> No
     payment = _payment(job.books, fact.user_id, fact.payment_id)
     if payment is None and job.repair and (rebuilt := _rebuilt(job.books, fact, session)):
         payment = rebuilt
-        report.add(Difference("missing_here", fact.session_id, fact.payment_id, "the payment's record was lost, and rebuilt", repaired=True))
+        report.add(
+            Difference("missing_here", fact.session_id, fact.payment_id, "the payment's record was lost, and rebuilt", repaired=True)
+        )
     _compare(job, fact, payment, fact.session_id, report)
     if fact.kind == "paid":
         _seen_at_stripe(job, fact)
@@ -249,7 +251,9 @@ def _look_at_ours(job: Run, payment: Payment, report: Report) -> None:
     if isinstance(fact, SessionFact) and fact.kind == "paid":
         _seen_at_stripe(job, fact)
         return
-    report.add(Difference("missing_there", payment.session_id, payment.payment_id, f"credited here, {session.get('payment_status')} at Stripe"))
+    report.add(
+        Difference("missing_there", payment.session_id, payment.payment_id, f"credited here, {session.get('payment_status')} at Stripe")
+    )
 
 
 def _payment(books: Books, user_id: str, payment_id: str) -> Payment | None:
@@ -271,4 +275,3 @@ def _keep_cursor(books: Books, cursor: Cursor | None) -> None:
 
 def _note(books: Books, key: tuple[str, str], values: Mapping[str, Any]) -> None:
     books.store.commit(Write("events", key, set=values))
-

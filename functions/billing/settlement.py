@@ -231,4 +231,3 @@ def retry(books: Books, record: parking.Parked) -> Outcome:
     if outcome.status != "parked":
         parking.resolve(books, record)
     return outcome
-

@@ -27,7 +27,9 @@ METRICS: Final = {
 """The closed list: every metric the product emits, and what it means."""
 
 logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup"))
-metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Topup"), service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup"))
+metrics = Metrics(
+    namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Topup"), service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup")
+)
 
 
 def count(name: str, value: int = 1) -> None:

@@ -55,7 +55,13 @@ def main() -> int:
     token.add_argument("--ttl", type=int, default=3600, help="seconds; negative makes an expired one")
     token.add_argument("--aud", default="topup", help="the audience; another one is refused")
     chosen = parser.parse_args()
-    actions: dict[str, Callable[[Places, argparse.Namespace], int]] = {"dev": dev, "up": up, "down": down, "build": build, "token": make_token}
+    actions: dict[str, Callable[[Places, argparse.Namespace], int]] = {
+        "dev": dev,
+        "up": up,
+        "down": down,
+        "build": build,
+        "token": make_token,
+    }
     try:
         return actions[chosen.command](Places.from_environment(), chosen)
     except StandError as error:

@@ -10,7 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
-HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "content-length", "content-encoding"})
+HOP_BY_HOP: Final = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "content-length", "content-encoding"}
+)
 ANSWER_SECONDS_MAX: Final = 30
 """API Gateway's own: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 BODY_BYTES_MAX: Final = 10 * 1024 * 1024
@@ -46,9 +48,9 @@ class Front:
         except httpx.HTTPError:
             return _marked(JSONResponse({"message": "Service Unavailable"}, 503))
         answer = Response(found.content, found.status_code)
-        answer.raw_headers = [
-            (name.lower(), value) for name, value in found.headers.raw if name.decode().lower() not in HOP_BY_HOP
-        ] + [(b"content-length", str(len(found.content)).encode())]
+        answer.raw_headers = [(name.lower(), value) for name, value in found.headers.raw if name.decode().lower() not in HOP_BY_HOP] + [
+            (b"content-length", str(len(found.content)).encode())
+        ]
         return _marked(answer)
 
 

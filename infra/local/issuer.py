@@ -117,7 +117,9 @@ class _Desk:
         asked = request.query_params
         target = asked.get("redirect_uri", "")
         if not target.startswith(("http://localhost", "http://127.0.0.1")) or asked.get("code_challenge_method") != "S256":
-            return JSONResponse({"error": "invalid_request", "error_description": "a local redirect_uri and PKCE with S256 are needed"}, 400)
+            return JSONResponse(
+                {"error": "invalid_request", "error_description": "a local redirect_uri and PKCE with S256 are needed"}, 400
+            )
         form = await request.form() if request.method == "POST" else {}
         user = str(form.get("user", "")) or _user_of(request)
         if user not in DEMO_USERS:
@@ -157,7 +159,8 @@ def _user_of(request: Request) -> str:
 
 def _page() -> str:
     buttons = "".join(
-        f'<form method="post"><button name="user" value="{html.escape(user)}">Sign in as {html.escape(user)}</button></form>' for user in DEMO_USERS
+        f'<form method="post"><button name="user" value="{html.escape(user)}">Sign in as {html.escape(user)}</button></form>'
+        for user in DEMO_USERS
     )
     style = "body{font:18px/1.6 system-ui;max-width:24rem;margin:15vh auto;padding:0 1rem}button{font:inherit;width:100%;padding:.7rem;margin:.3rem 0}"
     return (

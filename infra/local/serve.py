@@ -141,6 +141,7 @@ class Supervisor:
 
 def serve(places: Places, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]) -> int:
     """Run a stand in the foreground. Returns the exit code."""
+
     async def main() -> None:
         await Supervisor(places, tell).run(ready)
 

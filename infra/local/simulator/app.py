@@ -113,7 +113,11 @@ class Simulator:
         if kept and kept["made"] + IDEMPOTENCY_SECONDS > self.drawers.now():
             if kept["asked"] != asked:
                 message = "Keys for idempotent requests can only be used with the same parameters they were first used with."
-                raise StripeFault(400, f"{message} Try using a key other than '{key}' if you meant to execute a different request.", kind="idempotency_error")
+                raise StripeFault(
+                    400,
+                    f"{message} Try using a key other than '{key}' if you meant to execute a different request.",
+                    kind="idempotency_error",
+                )
             return kept["status"], kept["content"], True
         if key in self._busy:
             message = f"There is currently another in-progress request using this Idempotent Key ({key})."

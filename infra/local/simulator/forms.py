@@ -36,7 +36,9 @@ def parse(text: str) -> dict[str, Any]:
 
 def check(module: str, params: dict[str, Any]) -> dict[str, Any]:
     """Typed values, or Stripe's own complaint. ``module`` as in ``checkout._session_create_params``."""
-    options = [name for name in params if name in ("api_key", "stripe_version", "stripe_account", "stripe_context", "idempotency_key", "headers")]
+    options = [
+        name for name in params if name in ("api_key", "stripe_version", "stripe_account", "stripe_context", "idempotency_key", "headers")
+    ]
     if options:  # the library's own, not Stripe's
         raise StripeFault(400, f"Received unknown parameter: {options[0]}", code="parameter_unknown", param=options[0])
     try:
@@ -65,7 +67,10 @@ def _adapter(module: str) -> TypeAdapter[Any]:
 
 def _fault(error: ValidationError) -> StripeFault:
     """The complaint that a person would make first: unknown, then missing, then ill-typed."""
-    rows = sorted(error.errors(), key=lambda row: ("extra_forbidden", "missing").index(row["type"]) if row["type"] in ("extra_forbidden", "missing") else 2)
+    rows = sorted(
+        error.errors(),
+        key=lambda row: ("extra_forbidden", "missing").index(row["type"]) if row["type"] in ("extra_forbidden", "missing") else 2,
+    )
     row = rows[0]
     path = [str(part) for part in row["loc"] if not _is_label(part)]
     param = path[0] + "".join(f"[{part}]" for part in path[1:])

@@ -70,7 +70,9 @@ def _items(world: World, session_id: str) -> Thing:
 
 def _create_session(world: World, asked: dict[str, Any], _: str) -> Thing:
     if asked.get("mode") != "payment":
-        raise StripeFault(400, f"Invalid mode: {asked.get('mode')}; this simulator knows payment", param="mode", code="parameter_invalid_value")
+        raise StripeFault(
+            400, f"Invalid mode: {asked.get('mode')}; this simulator knows payment", param="mode", code="parameter_invalid_value"
+        )
     _need(asked, "line_items", "success_url")
     for number, row in enumerate(asked["line_items"]):
         _check_item(number, row)
@@ -83,7 +85,9 @@ def _create_session(world: World, asked: dict[str, Any], _: str) -> Thing:
     _check_metadata(asked.get("payment_intent_data", {}), "payment_intent_data[metadata]")
     for method in asked.get("payment_method_types", []):
         if method not in METHODS:
-            raise StripeFault(400, f"Invalid payment_method_types[0]: must be one of {', '.join(sorted(METHODS))}", param="payment_method_types")
+            raise StripeFault(
+                400, f"Invalid payment_method_types[0]: must be one of {', '.join(sorted(METHODS))}", param="payment_method_types"
+            )
     ends = asked.get("expires_at")
     if ends is not None and not 1800 <= ends - world.drawers.now() <= 86400:  # noqa: PLR2004 - Stripe's own bounds
         raise StripeFault(400, "The `expires_at` timestamp must be between 30 minutes and 24 hours from now.", param="expires_at")
@@ -100,9 +104,13 @@ def _check_item(number: int, row: dict[str, Any]) -> None:
             param = f"{place}[price_data][{name}]"
             raise StripeFault(400, f"Missing required param: {param}.", code="parameter_missing", param=param)
     if price["currency"] not in CURRENCIES:
-        raise StripeFault(400, f"Invalid currency: {price['currency']}.", code="parameter_invalid_value", param=f"{place}[price_data][currency]")
+        raise StripeFault(
+            400, f"Invalid currency: {price['currency']}.", code="parameter_invalid_value", param=f"{place}[price_data][currency]"
+        )
     if price["unit_amount"] < 0 or row.get("quantity", 0) < 1:
-        raise StripeFault(400, "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param=f"{place}[quantity]")
+        raise StripeFault(
+            400, "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param=f"{place}[quantity]"
+        )
 
 
 def _check_metadata(asked: dict[str, Any], param: str) -> None:
@@ -161,7 +169,9 @@ def _matches(row: Thing, asked: dict[str, Any], filters: tuple[str, ...]) -> boo
     created = asked.get("created", {})
     bounds = created if isinstance(created, dict) else {"gte": created, "lte": created}
     compare = {"gt": row["created"].__gt__, "gte": row["created"].__ge__, "lt": row["created"].__lt__, "lte": row["created"].__le__}
-    return all(compare[name](value) for name, value in bounds.items()) and all(row.get(name) == asked[name] for name in filters if name in asked)
+    return all(compare[name](value) for name, value in bounds.items()) and all(
+        row.get(name) == asked[name] for name in filters if name in asked
+    )
 
 
 def _events(world: World, asked: dict[str, Any], _: str) -> Thing:
@@ -194,7 +204,11 @@ def _cancel_refund(world: World, _: dict[str, Any], name: str) -> Thing:
 
 def _update_dispute(world: World, asked: dict[str, Any], name: str) -> Thing:
     dispute = world.need("dispute", name)
-    changed = {**dispute, "metadata": {**dispute["metadata"], **asked.get("metadata", {})}, "evidence": {**dispute["evidence"], **asked.get("evidence", {})}}
+    changed = {
+        **dispute,
+        "metadata": {**dispute["metadata"], **asked.get("metadata", {})},
+        "evidence": {**dispute["evidence"], **asked.get("evidence", {})},
+    }
     world.happened("charge.dispute.updated", world.drawers.put(changed), {})
     return changed
 
@@ -243,7 +257,12 @@ ENDPOINTS: Final = (
     _route("GET", "/v1/checkout/sessions", "checkout._session_list_params", _lister("checkout.session", "payment_intent", "status")),
     _route("GET", "/v1/checkout/sessions/{id}", "checkout._session_retrieve_params", _getter("checkout.session")),
     _route("POST", "/v1/checkout/sessions/{id}/expire", "checkout._session_expire_params", lambda w, _, name: w.expire_session(name)),
-    _route("GET", "/v1/checkout/sessions/{id}/line_items", "checkout._session_list_line_items_params", lambda w, _, name: _items(w, w.need("checkout.session", name)["id"])),
+    _route(
+        "GET",
+        "/v1/checkout/sessions/{id}/line_items",
+        "checkout._session_list_line_items_params",
+        lambda w, _, name: _items(w, w.need("checkout.session", name)["id"]),
+    ),
     _route("GET", "/v1/payment_intents", "_payment_intent_list_params", _lister("payment_intent", "customer")),
     _route("GET", "/v1/payment_intents/{id}", "_payment_intent_retrieve_params", _getter("payment_intent")),
     _route("GET", "/v1/charges", "_charge_list_params", _lister("charge", "payment_intent", "customer")),

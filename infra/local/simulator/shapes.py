@@ -68,7 +68,12 @@ def line_item(drawers: Drawers, row: dict[str, Any]) -> Thing:
         **{"id": new_id("price"), "object": "price", "active": False, "billing_scheme": "per_unit", "created": drawers.now()},
         **{"currency": data["currency"], "custom_unit_amount": None, "livemode": False, "lookup_key": None, "metadata": {}},
         **{"nickname": None, "product": new_id("product"), "recurring": None, "tax_behavior": "unspecified", "tiers_mode": None},
-        **{"transform_quantity": None, "type": "one_time", "unit_amount": data["unit_amount"], "unit_amount_decimal": str(data["unit_amount"])},
+        **{
+            "transform_quantity": None,
+            "type": "one_time",
+            "unit_amount": data["unit_amount"],
+            "unit_amount_decimal": str(data["unit_amount"]),
+        },
     }
     amounts = {"amount_discount": 0, "amount_subtotal": total, "amount_tax": 0, "amount_total": total}
     named = {"currency": data["currency"], "description": data["product_data"]["name"], "price": price, "quantity": quantity}
@@ -204,7 +209,12 @@ def balance_transaction(drawers: Drawers, dispute: Thing, amount: int) -> Thing:
     row = {"amount": fee, "application": None, "currency": dispute["currency"], "description": "Dispute fee", "type": "stripe_fee"}
     return {
         **{"id": new_id("balance_transaction"), "object": "balance_transaction", "amount": amount, "available_on": drawers.now()},
-        **{"balance_type": "payments", "created": drawers.now(), "currency": dispute["currency"], "description": f"{word} for {dispute['charge']}"},
+        **{
+            "balance_type": "payments",
+            "created": drawers.now(),
+            "currency": dispute["currency"],
+            "description": f"{word} for {dispute['charge']}",
+        },
         **{"exchange_rate": None, "fee": fee, "fee_details": [row], "net": amount - fee, "reporting_category": word},
         **{"source": dispute["id"], "status": "available", "type": "adjustment"},
     }
@@ -214,7 +224,14 @@ def webhook_endpoint(drawers: Drawers, asked: dict[str, Any]) -> Thing:
     """https://docs.stripe.com/api/webhook_endpoints/object"""
     named = {"api_version": asked.get("api_version"), "description": asked.get("description"), "metadata": asked.get("metadata", {})}
     rest = {"application": None, "created": drawers.now(), "livemode": False, "status": "enabled"}
-    return {"id": new_id("webhook_endpoint"), "object": "webhook_endpoint", "url": asked["url"], "enabled_events": asked["enabled_events"], **named, **rest}
+    return {
+        "id": new_id("webhook_endpoint"),
+        "object": "webhook_endpoint",
+        "url": asked["url"],
+        "enabled_events": asked["enabled_events"],
+        **named,
+        **rest,
+    }
 
 
 def _invoice_creation(asked: dict[str, Any]) -> Thing:

@@ -40,7 +40,7 @@ class World:
         """https://docs.stripe.com/api/checkout/sessions/expire"""
         session = self.need("checkout.session", name)
         if session["status"] != "open":
-            message = f"Only Checkout Sessions with a status in [\"open\"] can be expired. This one is {session['status']}."
+            message = f'Only Checkout Sessions with a status in ["open"] can be expired. This one is {session["status"]}.'
             raise StripeFault(400, message)
         session = self.drawers.put({**session, "status": "expired", "url": None})
         self.happened("checkout.session.expired", session)
@@ -54,7 +54,11 @@ class World:
             raise StripeFault(400, f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
         amount = asked.get("amount", left)
         if not 0 < amount <= left:
-            message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})" if amount > 0 else "Invalid positive integer"
+            message = (
+                f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+                if amount > 0
+                else "Invalid positive integer"
+            )
             raise StripeFault(400, message, code="parameter_invalid_integer", param="amount")
         delayed = charge["payment_method_details"]["type"] != "card"
         refund = shapes.refund(self.drawers, charge, amount, asked, "pending" if delayed else "succeeded")
@@ -213,7 +217,13 @@ class World:
     def _complete(self, session: Thing, intent: Thing, payment_status: str) -> Thing:
         details = {"address": None, "business_name": None, "email": "buyer@example.com", "individual_name": None, "name": "Jenny Rosen"}
         details |= {"phone": None, "tax_exempt": "none", "tax_ids": []}
-        done = {"status": "complete", "payment_status": payment_status, "payment_intent": intent["id"], "url": None, "customer_details": details}
+        done = {
+            "status": "complete",
+            "payment_status": payment_status,
+            "payment_intent": intent["id"],
+            "url": None,
+            "customer_details": details,
+        }
         return self.drawers.put({**session, **done})
 
     def _fail(self, intent: Thing, code: str, message: str) -> None:

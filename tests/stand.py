@@ -1,0 +1,155 @@
+"""A stand of the tests' own: free ports, its own data, one for the whole run. It runs beside one that is up."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import httpx
+import stripe
+
+from infra.local.issuer import Keys
+from infra.local.places import PORT_VARIABLES, ROOT, free_port
+
+API: Final = "/api/v1"
+
+
+class Stand:
+    """What contract and tests need to know of a running stand, and the acts of buyers, sellers and Stripe."""
+
+    def __init__(self, state: Path) -> None:
+        """``state`` is the folder with stand.json."""
+        self.state = state
+        self.facts: dict[str, str] = json.loads((state / "stand.json").read_text())
+        self.api_url = self.facts["api_url"]
+        self._keys = Keys(state / "issuer.pem", self.facts["issuer_url"])
+        self.http = httpx.Client(timeout=40, trust_env=False)
+        self.stripe = stripe.StripeClient(self.facts["stripe_secret_key"], base_addresses={"api": self.facts["stripe_api_base"]})
+
+    def token(self, sub: str, scope: str = "", ttl: int = 3600, audience: str = "topup") -> str:
+        """A token of the stand's issuer."""
+        return self._keys.token(sub, scope, ttl, audience)
+
+    def call(self, method: str, path: str, *, sub: str = "", scope: str = "", body: object = None, **headers: str) -> httpx.Response:
+        """One call of the API. Underscores in header names become dashes."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if sub:
+            sent["authorization"] = f"Bearer {self.token(sub, scope)}"
+        content = None if body is None else json.dumps(body)
+        return self.http.request(method, f"{self.api_url}{API}{path}", headers=sent, content=content)
+
+    def quota(self, sub: str) -> dict[str, Any]:
+        """What ``GET /quota`` says."""
+        answer = self.call("GET", "/quota", sub=sub)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def buy(self, sub: str, plan: str = "starter") -> dict[str, Any]:
+        """A checkout, not paid yet."""
+        answer = self.call("POST", "/payments/checkout", sub=sub, body={"plan": plan})
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def control(self, path: str, **body: object) -> dict[str, Any]:
+        """The simulator's control API."""
+        answer = self.http.post(f"{self.facts['stripe_api_base']}/_control/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def pay(self, session_id: str, method: str = "card") -> dict[str, Any]:
+        """What the buyer does on Stripe's page; returns when the webhooks have been delivered."""
+        paid = self.control(f"sessions/{session_id}/pay", method=method)
+        self.control("idle")
+        return paid
+
+    def purchase(self, sub: str, plan: str = "starter") -> dict[str, Any]:
+        """Buy and pay, and wait for the credit."""
+        bought = self.buy(sub, plan)
+        self.pay(bought["session_id"])
+        self.until(lambda: self.payment(sub, bought["payment_id"])["status"] == "completed")
+        return bought
+
+    def payment(self, sub: str, name: str) -> dict[str, Any]:
+        """A payment by its id or its session's."""
+        answer = self.call("GET", f"/payments/{name}", sub=sub)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def deliver(self, event: dict[str, Any], *, url: str = "", secret: str = "", host: str = "") -> httpx.Response:
+        """Sign an event and send it as Stripe would."""
+        text = json.dumps(event)
+        signature = stripe.WebhookSignature.generate_signature_header(text, secret or self.facts["webhook_secret"])
+        headers = {"stripe-signature": signature, "content-type": "application/json", **({"host": host} if host else {})}
+        return self.http.post(url or self.facts["webhook_url"], content=text.encode(), headers=headers)
+
+    def deliver_to_function_url(self, event: dict[str, Any]) -> httpx.Response:
+        """The same through the Lambda Function URL."""
+        return self.deliver(event, url=self.facts["webhook_function_url"], host=self.facts["webhook_function_host"])
+
+    def events(self, kind: str, about: str = "") -> list[dict[str, Any]]:
+        """Stripe's events of a type, newest first, about an object if one is named."""
+        auth = {"authorization": f"Bearer {self.facts['stripe_secret_key']}"}
+        url = f"{self.facts['stripe_api_base']}/v1/events?type={kind}&limit=100"
+        rows: list[dict[str, Any]] = self.http.get(url, headers=auth).json()["data"]
+        return [row for row in rows if not about or about in json.dumps(row)]
+
+    def boto(self, service: str) -> Any:
+        """A client of the embedded AWS, with an administrator's rights."""
+        return boto3.client(
+            service,
+            endpoint_url=self.facts["aws_endpoint_url"],
+            region_name=self.facts["aws_region"],
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def resources(self) -> dict[str, str]:
+        """Physical names by logical id."""
+        rows = self.boto("cloudformation").describe_stack_resources(StackName=self.facts["stack_name"])["StackResources"]
+        return {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
+
+    def invoke(self, logical_id: str, payload: object) -> Any:
+        """Call a function directly. Returns what it answers."""
+        answer = self.boto("lambda").invoke(FunctionName=self.resources()[logical_id], Payload=json.dumps(payload))
+        return json.loads(answer["Payload"].read())
+
+    @staticmethod
+    def until(true: Callable[[], bool], seconds: int = 30) -> None:
+        """Wait for something that happens by itself; fail when it does not."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.1)  # deliveries are Stripe's doing: there is nothing to wait on but time
+
+
+@contextmanager
+def running() -> Iterator[Stand]:
+    """Start a stand, yield it, stop it. Its log is shown when it does not start."""
+    with tempfile.TemporaryDirectory(prefix="topup-stand-") as folder:
+        state = Path(folder)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STRIPE_"))},
+            "TOPUP_STATE_DIR": folder,
+            "TOPUP_TOOLS_DIR": str(ROOT / ".local" / "venvs"),
+            **{variable: str(free_port()) for variable, _ in PORT_VARIABLES.values()},
+        }
+        command = [sys.executable, "-m", "infra.local"]
+        up = subprocess.run([*command, "up"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert up.returncode == 0, f"the stand did not start:\n{up.stdout}\n{up.stderr}"
+        stand = Stand(state)
+        try:
+            yield stand
+        finally:
+            stand.http.close()
+            subprocess.run([*command, "down"], cwd=ROOT, env=environment, capture_output=True, check=False)
