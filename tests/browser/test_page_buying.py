@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import Arrive, Visitor
+from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
 
 
@@ -19,7 +19,7 @@ def test_a_new_customer_is_shown_where_to_start(visitor: Visitor) -> None:
 
 def test_a_payment_is_confirmed_on_return_while_webhooks_wait(visitor: Visitor) -> None:
     """The page asks by itself: the first balance that it shows has the purchase in it."""
-    visitor.control("deliveries", pause=True)
+    visitor.stand.control("deliveries", pause=True)
     try:
         visitor.to_stripe()
         visitor.pay()
@@ -28,7 +28,7 @@ def test_a_payment_is_confirmed_on_return_while_webhooks_wait(visitor: Visitor) 
         assert "session_id" not in visitor.page.url
         visitor.snap("paid")
     finally:
-        visitor.control("deliveries", pause=False)
+        visitor.stand.control("deliveries", pause=False)
 
 
 def test_no_balance_is_shown_before_the_payment_was_asked_about(visitor: Visitor) -> None:
@@ -49,7 +49,7 @@ def test_a_declined_card_is_explained_and_can_be_tried_again(visitor: Visitor) -
     """The same checkout stays open; the list says what the bank said and offers another try."""
     visitor.to_stripe()
     visitor.pay("declined")
-    visitor.control("idle")  # Stripe has told us
+    visitor.stand.control("idle")  # Stripe has told us
     visitor.pay("cancel")
     expect(visitor.page.locator("#notices")).to_contain_text("Nothing was charged")
     visitor.go("payments")
@@ -70,7 +70,7 @@ def test_a_delayed_payment_is_watched_until_the_money_arrives(visitor: Visitor) 
     expect(visitor.page.locator("#notices")).to_contain_text("Checked at")
     expect(visitor.page.locator(".figure")).to_have_text("0 calls left")
     visitor.snap("processing")
-    visitor.control(f"sessions/{session}/settle", outcome="succeeded")
+    visitor.stand.control(f"sessions/{session}/settle", outcome="succeeded")
     expect(visitor.page.locator("#notices")).to_contain_text("1,000 calls have been added")
     expect(visitor.page.locator(".figure")).to_have_text("1,000 calls left")
 
@@ -81,7 +81,7 @@ def test_a_delayed_payment_that_fails_says_so_and_charges_nothing(visitor: Visit
     visitor.pay("delayed")
     expect(visitor.page.locator("#notices")).to_contain_text("On its way")
     visitor.go("payments")
-    visitor.control(f"sessions/{session}/settle", outcome="failed")
+    visitor.stand.control(f"sessions/{session}/settle", outcome="failed")
     visitor.page.locator(".row").get_by_role("button", name="Check now").click()
     expect(visitor.page.locator(".row .state")).to_have_text("Not paid")
 
@@ -100,8 +100,8 @@ def test_an_expired_checkout_offers_a_new_one(visitor: Visitor) -> None:
     """Stripe closes a checkout after a day; nothing was charged."""
     session = visitor.to_stripe()
     visitor.pay("cancel")
-    visitor.stripe("POST", f"checkout/sessions/{session}/expire")
-    visitor.control("idle")
+    visitor.stand.control(f"sessions/{session}/expire")
+    visitor.stand.control("idle")
     visitor.go("payments")
     check = visitor.page.locator(".row").get_by_role("button", name="Check now")
     if check.count():  # the webhook may have told already
@@ -115,9 +115,9 @@ def test_a_refund_is_seen_in_payments_history_and_balance(visitor: Visitor) -> N
     session = visitor.to_stripe()
     visitor.pay()
     expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
-    intent = visitor.stripe("GET", f"checkout/sessions/{session}")["payment_intent"]
-    visitor.stripe("POST", "refunds", payment_intent=intent, amount=500)
-    visitor.control("idle")
+    intent = str(visitor.stand.stripe.v1.checkout.sessions.retrieve(session).payment_intent)
+    visitor.stand.stripe.v1.refunds.create({"payment_intent": intent, "amount": 500})
+    visitor.stand.control("idle")
     visitor.page.get_by_role("button", name="Refresh").click()
     expect(visitor.page.locator(".figure")).to_have_text("50 calls left")
     visitor.go("payments")
@@ -154,13 +154,13 @@ def test_buying_before_signing_in_goes_on_to_stripe_by_itself(arrive: Arrive) ->
 def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(visitor: Visitor) -> None:
     """Nothing was charged, and the second try is the same purchase."""
     keys: list[str] = []
-    visitor.page.on("request", lambda sent: "/checkout" in sent.url and keys.append(sent.headers["idempotency-key"]))
-    visitor.control("faults", route="POST /v1/checkout/sessions", status=500, times=20)
+    visitor.page.on("request", lambda sent: keys.extend([sent.headers["idempotency-key"]] if sent.url.endswith("/checkout") else []))
+    visitor.stand.control("faults", route="POST /v1/checkout/sessions", status=500, times=20)
     visitor.page.get_by_role("button", name="Buy Starter").click()
     expect(visitor.page.get_by_role("alert")).to_contain_text("You were not charged")
     expect(visitor.page.get_by_role("alert")).to_contain_text("Reference")
     visitor.snap("trouble")
-    visitor.control("faults", route="POST /v1/checkout/sessions", status=500, times=0)
+    visitor.stand.control("faults", route="POST /v1/checkout/sessions", status=500, times=0)
     visitor.page.get_by_role("button", name="Try again").click()
     visitor.page.wait_for_url(re.compile("/c/pay/"))
     assert len(keys) == 2

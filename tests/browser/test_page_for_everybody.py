@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Arrive, Visitor
+from browser.visitor import ROOT, Arrive, Visitor
 from playwright.sync_api import Route, expect
 
 AXE = ROOT / ".local" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
-LEGACY = "wcag2a wcag2aa wcag21a wcag21aa wcag22aa best-practice".split()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def axe() -> str:
 def findings(visitor: Visitor, axe: str) -> list[str]:
     """Every violation on the page as it is now."""
     visitor.page.evaluate(axe)
-    found = visitor.page.evaluate("tags => axe.run({runOnly: tags})", LEGACY)
+    found = visitor.page.evaluate("tags => axe.run({runOnly: tags})", RULES)
     return [f"{one['id']} ({one['impact']}): {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
 
 
@@ -49,7 +49,7 @@ def test_axe_finds_nothing_on_any_view(arrive: Arrive, axe: str, scheme: str) ->
     visitor.page.keyboard.press("Enter")
     visitor.page.get_by_role("button", name="Revoke laptop").click()
     seen["dialog"] = findings(visitor, axe)
-    assert seen == dict.fromkeys(seen, [])
+    assert seen == {view: [] for view in seen}
 
 
 def test_everything_can_be_done_by_keyboard(arrive: Arrive) -> None:
@@ -78,7 +78,9 @@ def tab_to(visitor: Visitor, name: str) -> None:
     """Press Tab until the thing of this name has the focus; what has it is always outlined."""
     for _ in range(30):
         visitor.page.keyboard.press("Tab")
-        words, outline = visitor.page.evaluate("[document.activeElement.textContent, getComputedStyle(document.activeElement).outlineStyle]")
+        words, outline = visitor.page.evaluate(
+            "[document.activeElement.textContent, getComputedStyle(document.activeElement).outlineStyle]"
+        )
         assert outline == "solid", f"{words!r} has the focus and does not show it"
         if words == name:
             return
@@ -158,7 +160,7 @@ def test_offline_the_older_figures_stay_and_say_how_old_they_are(visitor: Visito
 def test_an_error_is_said_in_words_and_can_be_tried_again(arrive: Arrive, answer: dict[str, object], words: str) -> None:
     """Whatever shape it comes in, nothing of it goes into the page but our own words."""
     visitor = arrive()
-    visitor.context.route("**/api/v1/quota", lambda route: route.fulfill(**answer))  # type: ignore[arg-type]
+    visitor.context.route("**/api/v1/quota", lambda route: route.fulfill(**answer))
     visitor.enter()
     expect(visitor.page.get_by_role("alert")).to_contain_text(words)
     visitor.context.unroute("**/api/v1/quota")

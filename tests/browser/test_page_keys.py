@@ -1,6 +1,6 @@
 """API keys: made, copied this once, revoked."""
 
-from conftest import Arrive, Visitor
+from browser.visitor import Arrive, Visitor
 from playwright.sync_api import expect
 
 

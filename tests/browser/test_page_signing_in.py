@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import Arrive, Visitor
+from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
 
 
