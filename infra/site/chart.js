@@ -27,10 +27,11 @@ export function chart(entries, open) {
   const sum = days.reduce((total, { units }) => total + units, open);
   if (!sum) return el("p", { class: "faint" }, t("use_none"));
   const most = days.reduce((best, one) => (one.units > best.units ? one : best));
-  const said = [t("use_sum", { n: sum }), most.units ? t("use_most", { day: day(most.date), n: most.units }) : "", open ? t("use_open", { n: open }) : ""].filter(Boolean);
+  const closed = [t("use_sum", { n: sum }), most.units ? t("use_most", { day: day(most.date), n: most.units }) : null].filter(Boolean);
+  const rest = open ? [t("use_open", { n: open })] : [];
   const drawing = el("div", { class: "drawing" });
-  new ResizeObserver(() => drawing.replaceChildren(draw(days, open, drawing.clientWidth, said.join(". ")))).observe(drawing);
-  const caption = el("figcaption", {}, el("span", {}, said.slice(0, 2).join(" · ")), open ? el("span", { class: "open", title: t("use_open_text") }, said.at(-1)) : null);
+  new ResizeObserver(() => drawing.replaceChildren(draw(days, open, drawing.clientWidth, [...closed, ...rest].join(". ")))).observe(drawing);
+  const caption = el("figcaption", {}, el("span", {}, closed.join(" · ")), rest.map((words) => el("span", { class: "open", title: t("use_open_text") }, words)));
   return el("figure", { class: "chart" }, drawing, caption);
 }
 

@@ -91,7 +91,9 @@ def test_any_other_name_is_not_found(name: str) -> None:
 @pytest.mark.parametrize("file", [None, "app.js", "config.json", "nope"])
 def test_every_answer_is_guarded(file: str | None) -> None:
     """HSTS only where there is TLS (RFC 6797, section 7.2)."""
-    headers = ask(file)["headers"]
+    said = ask(file)
+    headers = said["headers"]
+    assert said["statusCode"] == 404 or headers["content-security-policy"].startswith("default-src 'none'")
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-request-id"] == "req-1"
