@@ -1,0 +1,159 @@
+"""``topup ledger``: proof that the books balance, and the ledger as a file."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Final, TextIO
+
+import typer
+from billing.books import Books
+from billing.errors import Item
+from billing.verification import TABLES, Difference, Tallies, disagreeing_payments, settled_tally
+from billing.writes import Table
+
+from infra.ops.command import Operator, command
+from infra.ops.errors import FINE, FOUND_SOMETHING, usage
+from infra.ops.screen import Bar, table
+
+SEGMENTS_MAX: Final = 64
+SHOWN_MAX: Final = 100
+PAYMENTS_NAMED_MAX: Final = 5
+COLUMNS: Final = ("user_id", "entry_id", "type", "units", "reference_type", "reference_id", "booked_at", "note")
+FORMATS: Final = ("csv", "jsonl")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="The ledger: verify, export.", no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(group, name="ledger")
+
+    @command(group, "verify")
+    def verify(
+        operator: Operator,
+        segments: Annotated[
+            int, typer.Option("--segments", min=1, max=SEGMENTS_MAX, help="Readers at once; more cost more read units.")
+        ] = 4,
+    ) -> int:
+        """Recompute every account and prove that the books balance. Exit 1 with every difference by account. Mends nothing."""
+        with operator.screen.progress("reading the books") as bar:
+            tallies = read_all(operator.books, segments, bar)
+        findings, busy = judged(operator.books, tallies)
+        entries = sum(tally.booked for tally in tallies.values())
+        answer = {
+            "accounts": len(tallies),
+            "ledger_units": entries,
+            "differences": findings[:SHOWN_MAX],
+            "difference_count": len(findings),
+            "not_judged": busy,
+        }
+        title = f"{len(tallies)} accounts, {entries} units in the ledger: " + (
+            f"{len(findings)} differences" if findings else "the books balance"
+        )
+        rows = [[row["user_id"], row["rule"], row["expected"], row["found"], ", ".join(row["payments"])] for row in findings[:SHOWN_MAX]]
+        operator.screen.show(answer, table(title, ("account", "what must hold", "expected", "found", "payments"), rows) if rows else title)
+        if busy:
+            operator.screen.tell(f"kept changing while they were read, run it again: {', '.join(busy[:PAYMENTS_NAMED_MAX])}")
+        return FOUND_SOMETHING if findings or busy else FINE
+
+    @command(group, "export")
+    def export(
+        operator: Operator,
+        form: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
+        output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; by default stdout.")] = None,
+        user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
+    ) -> None:
+        """Write every ledger entry, as it is read: the memory it takes does not grow. Grouped by customer, not sorted."""
+        if form not in FORMATS:
+            raise usage(f"{form!r} is no format", f"--format {' or '.join(FORMATS)}")
+        rows = operator.books.store.pages("ledger", user) if user else _everyones(operator.books)
+        with _opened(output) as file, operator.screen.progress("exporting") as bar:
+            written = _written(_writer("jsonl" if operator.screen.as_json else form, file), rows, bar)
+        operator.screen.tell(f"{written} entries")
+
+
+def read_all(books: Books, segments: int, bar: Bar) -> Tallies:
+    """Every table in parallel segments; each reader has tallies of its own, added up at the end."""
+
+    def read(job: tuple[Table, int]) -> Tallies:
+        return _segment(books, job[0], job[1], segments, bar)
+
+    whole = Tallies()
+    with ThreadPoolExecutor(segments) as pool:
+        for part in pool.map(read, product(TABLES, range(segments))):
+            whole.merge(part)
+    return whole
+
+
+def judged(books: Books, tallies: Tallies) -> tuple[list[dict[str, Any]], list[str]]:
+    """The suspicions of the scan, each looked at again: findings, and accounts that would not hold still."""
+    findings: list[dict[str, Any]] = []
+    busy: list[str] = []
+    for user_id in sorted(tallies.suspects()):
+        tally = settled_tally(books.store, user_id)
+        if tally is None:
+            busy.append(user_id)
+        elif differences := list(tally.differences(user_id)):
+            findings += _named(books, user_id, differences)
+    return findings, busy
+
+
+def _named(books: Books, user_id: str, differences: list[Difference]) -> list[dict[str, Any]]:
+    payments = list(disagreeing_payments(books.store, user_id))[:PAYMENTS_NAMED_MAX]
+    return [row.as_answer() | {"payments": payments} for row in differences]
+
+
+def _segment(books: Books, name: Table, segment: int, segments: int, bar: Bar) -> Tallies:
+    tallies, after = Tallies(), None
+    while True:
+        books.store.patience.begin()
+        page = books.store.scan(name, segment, segments, after)
+        for item in page.items:
+            tallies.add(name, item)
+        bar(len(page.items))
+        if (after := page.after) is None:
+            return tallies
+
+
+def _everyones(books: Books) -> Iterator[Item]:
+    after = None
+    while True:
+        books.store.patience.begin()
+        page = books.store.scan("ledger", after=after)
+        yield from page.items
+        if (after := page.after) is None:
+            return
+
+
+def _written(write: Callable[[Item], None], rows: Iterator[Item], bar: Bar) -> int:
+    count = 0
+    for row in rows:
+        write({name: row.get(name, "") for name in COLUMNS})
+        bar()
+        count += 1
+    return count
+
+
+def _writer(form: str, file: TextIO) -> Callable[[Item], None]:
+    if form == "jsonl":
+        return lambda row: _ignored(file.write(json.dumps(row, ensure_ascii=False) + "\n"))
+    writer = csv.DictWriter(file, COLUMNS)
+    writer.writeheader()
+    return lambda row: _ignored(writer.writerow(row))
+
+
+def _ignored(_: object) -> None:
+    """How much was written does not matter."""
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        yield file

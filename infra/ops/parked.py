@@ -1,0 +1,91 @@
+"""``topup parked``: facts that could not be applied; to be looked at, tried again, or dropped with a reason."""
+
+from typing import Annotated, Any
+
+import typer
+from billing import parking, recovery
+from billing.facts import to_item
+from billing.parking import FOR_A_PERSON, Parked
+from billing.times import from_epoch
+
+from infra.ops.command import AsJson, DryRun, Operator, Profile, Region, Stack, Yes, command
+from infra.ops.errors import FINE, FOUND_SOMETHING, not_found, usage
+from infra.ops.previews import preview
+from infra.ops.screen import facts, table
+
+FactId = Annotated[str, typer.Argument(metavar="ID", help="The fact's id, as `topup parked` shows it.")]
+REASON_CHARS_MAX = 500
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group: ``topup parked`` alone lists."""
+    group = typer.Typer(help="Facts that could not be applied: alone it lists them; retry, drop.", rich_markup_mode=None)
+    app.add_typer(group, name="parked")
+
+    @command(group, "list")
+    def show_all(operator: Operator) -> int:
+        """List every parked fact; exit 1 when one of them waits for a person."""
+        rows = [row.as_answer() | {"next_try": _when(row)} for row in parking.all_parked(operator.books)]
+        columns = ("fact", "type", "kind", "parked", "tries", "next try", "why")
+        cells = [[row[name] for name in ("fact_id", "type", "kind", "parked_at", "tries", "next_try", "why")] for row in rows]
+        operator.screen.show({"parked": rows}, table(f"{len(rows)} parked facts", columns, cells))
+        return FOUND_SOMETHING if any(row["kind"] in FOR_A_PERSON for row in rows) else FINE
+
+    @group.callback(invoke_without_command=True)
+    def alone(context: typer.Context, as_json: AsJson = False, stack: Stack = "", profile: Profile = "", region: Region = "") -> None:  # noqa: FBT002
+        if context.invoked_subcommand is None:
+            show_all(as_json=as_json, stack=stack, profile=profile, region=region)
+        if as_json or profile or region:
+            raise typer.BadParameter(f"options stand behind the command: topup parked {context.invoked_subcommand} ... --json")
+
+    @command(group, "retry")
+    def retry(operator: Operator, name: FactId, dry_run: DryRun = False, yes: Yes = False) -> int:  # noqa: FBT002 - Typer's flags
+        """Try one now, as recovery does each minute, after you have mended what it waited for. Exit 1 if it stays parked."""
+        record = _find(operator, name)
+        answer = _described(record) | {"would": preview(operator.books, record.fact)}
+        if not dry_run and operator.screen.ask(f"settle {record.fact.type} {name}: {answer['would']}?", yes=yes):
+            operator.books.store.patience.begin()
+            answer = _described(record) | _retried(operator, record)
+        operator.screen.show(answer, facts(f"Parked {name}", answer))
+        return FOUND_SOMETHING if answer.get("status") == "parked" else FINE
+
+    @command(group, "drop")
+    def drop(
+        operator: Operator,
+        name: FactId,
+        reason: Annotated[str, typer.Option("--reason", help="Why it is not to be settled; kept with it.")],
+        dry_run: DryRun = False,  # noqa: FBT002 - Typer's flags
+        yes: Yes = False,  # noqa: FBT002 - see above
+    ) -> None:
+        """Decide that one is never to be settled, as a payment that you have refunded by hand. It is kept, with the reason."""
+        if not reason.strip() or len(reason) > REASON_CHARS_MAX:
+            raise usage("a reason is needed", f"--reason with 1 to {REASON_CHARS_MAX} characters")
+        record = _find(operator, name)
+        answer = _described(record) | {"status": "would_be_dropped", "reason": reason}
+        if not dry_run and operator.screen.ask(f"drop {record.fact.type} {name} for good?", yes=yes):
+            operator.books.store.patience.begin()
+            parking.drop(operator.books, record, reason)
+            answer |= {"status": "dropped"}
+        operator.screen.show(answer, facts(f"Parked {name}", answer))
+
+
+def _retried(operator: Operator, record: Parked) -> dict[str, Any]:
+    if recovery.try_again(operator.books, operator.gateway, record):
+        return {"status": "settled"}
+    left = parking.find(operator.books, record.fact.fact_id)
+    return {"status": "parked", "why": left.why if left else record.why}
+
+
+def _find(operator: Operator, name: str) -> Parked:
+    record = parking.find(operator.books, name)
+    if record is None:
+        raise not_found(f"{name} is not parked", "`topup parked list` shows what is")
+    return record
+
+
+def _described(record: Parked) -> dict[str, Any]:
+    return record.as_answer() | {"fact": to_item(record.fact)}
+
+
+def _when(record: Parked) -> str:
+    return from_epoch(record.next_try) if record.next_try else "waits for a person"

@@ -1,0 +1,141 @@
+"""Where a command works: a stack in AWS, or the stand that is up. Everything else is found from the stack's own resources."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import boto3
+from billing.books import Books, NoOutbox
+from billing.errors import SettingsError
+from billing.events import Ours
+from billing.gateway import Gateway
+from billing.patience import Patience
+from billing.settings import Settings
+from billing.store import Store
+from billing.times import utc_now
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.local.places import Places
+from infra.ops.errors import OperatorError, unreachable, usage
+
+CLIENT: Final = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 4, "mode": "standard"}, max_pool_connections=32)
+ASKED_OF: Final = "WebhookFunction"
+"""The function whose environment says how the stack is set; all functions share it."""
+OUTPUT_URLS: Final = ("WebhookUrl", "WebhookFunctionUrl")
+WEBHOOK_PATH: Final = "/api/v1/payments/webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of the stack."""
+
+    physical_id: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One stack. ``endpoint`` is the stand's AWS, None for AWS itself; ``webhook_url`` is where a delivery can be tried."""
+
+    session: Any
+    endpoint: str | None
+    region: str
+    stack_name: str
+    resources: Mapping[str, Resource]
+    outputs: Mapping[str, str]
+    settings: Settings
+    webhook_url: str
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this place."""
+        return self.session.client(service, endpoint_url=self.endpoint, region_name=self.region, config=CLIENT)
+
+    def of_type(self, name: str) -> dict[str, str]:
+        """Physical names by logical id, of one type of resource."""
+        return {logical: found.physical_id for logical, found in self.resources.items() if found.type == name}
+
+    def books(self) -> Books:
+        """What the product's acts work on; facts that they park are kept in the table alone."""
+        store = Store(self.settings.tables, Patience(), self.region, self.endpoint)
+        ours = Ours(self.settings.livemode, self.settings.stack_name)
+        return Books(store, utc_now, ours, self.settings.reversal_policy, NoOutbox())
+
+    def gateway(self, books: Books) -> Gateway:
+        """Stripe, with the stack's own key and the deadline of ``books``."""
+        return Gateway(lambda _: self.stripe_key(), self.settings.stripe_api_base, books.store.patience)
+
+    def stripe_key(self) -> str:
+        """The secret key, as it is stored now."""
+        return self.secret(self.settings.stripe_key_secret).strip()
+
+    def secret(self, name: str) -> str:
+        """A secret's value."""
+        return str(self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+
+
+def find(stack: str, profile: str, region: str) -> Place:
+    """``stack`` "" means the stand that is up. Raises OperatorError saying what to give."""
+    stand = _stand()
+    if stand and stack in ("", stand["stack_name"]):
+        _enter(_stand_environment(stand))
+        return _described(stand["aws_endpoint_url"], stand["aws_region"], stand["stack_name"], stand["webhook_url"])
+    if not stack:
+        raise usage("no stand is up here", "start one with `make up`, or name a stack in AWS with --stack NAME")
+    _enter({"AWS_PROFILE": profile} if profile else {})
+    chosen = region or boto3.Session().region_name
+    if not chosen:
+        raise usage("no region is set", "add --region, or set AWS_REGION")
+    return _described(None, str(chosen), stack, "")
+
+
+def _stand() -> dict[str, str] | None:
+    file = Places.from_environment().stand_file
+    if not file.exists():
+        return None
+    found: dict[str, str] = json.loads(file.read_text())
+    return found
+
+
+def _stand_environment(stand: Mapping[str, str]) -> dict[str, str]:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        os.environ.pop(name, None)
+    return {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": stand["aws_region"]}
+
+
+def _enter(environment: Mapping[str, str]) -> None:
+    """Credentials go into this process's environment: the product's own doors read them there, as they do in Lambda."""
+    os.environ.update(environment)
+
+
+def _described(endpoint: str | None, region: str, stack: str, webhook_url: str) -> Place:
+    session = boto3.Session(region_name=region)
+    cloudformation = session.client("cloudformation", endpoint_url=endpoint, config=CLIENT)
+    try:
+        told = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        resources = {
+            row["LogicalResourceId"]: Resource(row.get("PhysicalResourceId", ""), row["ResourceType"])
+            for page in pages
+            for row in page["StackResourceSummaries"]
+        }
+    except ClientError as error:
+        raise unreachable(f"the stack {stack} cannot be described: {error}", "check --stack, --region and --profile") from error
+    outputs = {row["OutputKey"]: row["OutputValue"] for row in told.get("Outputs", [])}
+    settings = _settings(session.client("lambda", endpoint_url=endpoint, config=CLIENT), stack, resources)
+    return Place(session, endpoint, region, stack, resources, outputs, settings, webhook_url or outputs.get("WebhookUrl", ""))
+
+
+def _settings(functions: Any, stack: str, resources: Mapping[str, Resource]) -> Settings:
+    """What the functions themselves read, so that a command cannot work by other rules than they do."""
+    if ASKED_OF not in resources:
+        raise OperatorError(1, f"the stack {stack} has no {ASKED_OF}", "name a stack that was made from Topup's template")
+    try:
+        told = functions.get_function_configuration(FunctionName=resources[ASKED_OF].physical_id)
+        return Settings.from_environment(told["Environment"]["Variables"])
+    except ClientError as error:
+        raise unreachable(f"{ASKED_OF} cannot be read: {error}", "you need lambda:GetFunctionConfiguration") from error
+    except SettingsError as error:
+        raise OperatorError(1, f"{ASKED_OF}: {error}", "deploy the template anew") from error

@@ -1,0 +1,66 @@
+"""``topup reconcile``: Stripe against the books, now, for as far back as wanted."""
+
+import re
+from typing import Annotated, Final
+
+import typer
+from billing import reconciliation
+from billing.reconciliation import Report, Run
+from billing.times import epoch
+
+from infra.ops.command import Operator, Yes, command
+from infra.ops.errors import FINE, FOUND_SOMETHING, usage
+from infra.ops.screen import Bar, table
+
+SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+DAYS_MAX: Final = 3650
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "reconcile")
+    def reconcile(
+        operator: Operator,
+        since: Annotated[str, typer.Option("--since", help="How far back: 30m, 24h, 7d.")] = "24h",
+        repair: Annotated[bool, typer.Option("--repair", help="Settle what was missed.")] = False,  # noqa: FBT002 - Typer's flag
+        yes: Yes = False,  # noqa: FBT002 - see above
+    ) -> int:
+        """Compare all sessions, refunds and disputes with the books, both ways. Only looks, unless --repair. Exit 1 on differences."""
+        seconds = duration(since)
+        if repair and not operator.screen.ask(f"settle everything that was missed in the last {since}?", yes=yes):
+            return FINE
+        start = epoch(operator.books.clock()) - seconds
+        with operator.screen.progress("comparing") as bar:
+            report = compare(operator, start, bar, repair=repair)
+        _show(operator, report)
+        return FOUND_SOMETHING if sum(report.counts.values()) > report.repaired else FINE
+
+
+def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report:
+    """One run from beginning to end, beside the scheduled ones: it neither takes over nor leaves their place."""
+    seen = 0
+
+    def told(phase: str, looked_at: int) -> None:
+        nonlocal seen
+        bar(looked_at - seen, now=phase)
+        seen = looked_at
+
+    job = Run(operator.books, operator.gateway, repair, lambda: True)
+    return reconciliation.run(job, start, resume=False, told=told)
+
+
+def duration(text: str) -> int:
+    """``30m``, ``24h``, ``7d`` in seconds."""
+    match = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    seconds = int(match[1]) * SECONDS[match[2]] if match else 0
+    if not 0 < seconds <= DAYS_MAX * SECONDS["d"]:
+        raise usage(f"{text!r} is no duration", "as 30m, 24h or 7d, at most ten years")
+    return seconds
+
+
+def _show(operator: Operator, report: Report) -> None:
+    rows = [[row.kind, row.stripe_id, row.payment_id, "repaired" if row.repaired else "", row.detail] for row in report.differences]
+    total = sum(report.counts.values())
+    title = f"{total} differences, {report.repaired} repaired; {report.matched} agree, {report.not_ours} are not ours"
+    operator.screen.show(report.as_answer(), table(title, ("kind", "at Stripe", "payment", "", "detail"), rows))
