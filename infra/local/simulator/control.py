@@ -2,19 +2,25 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.local.simulator.errors import StripeFault
-from infra.local.simulator.world import CLOSED, ConflictError
+from infra.local.simulator import buying, rest, reversals
+from infra.local.simulator.errors import ConflictError, StripeFault
+from infra.local.simulator.faults import SILENCE_SECONDS_MAX, Fault
 
 if TYPE_CHECKING:
     from infra.local.simulator.app import Simulator
 
 Body = dict[str, Any]
+Act = Callable[[str, Body], Any]
+BAD_REQUEST, CONFLICT, STATUS_MAX = 400, 409, 599
+FAULT_SHAPE: Final = (
+    '{"route": "POST /v1/checkout/sessions", "times": 1} with one of "status": 400 to 599, "timeout": true or seconds, "delay": seconds'
+)
 
 
 class BadInputError(Exception):
@@ -23,110 +29,145 @@ class BadInputError(Exception):
 
 def routes(simulator: "Simulator") -> list[Route]:
     """Everything under /_control."""
-    panel = _Panel(simulator)
-    posts: dict[str, Callable[[str, Body], Any]] = {
-        "sessions/{id}/pay": lambda name, body: panel.world.pay(name, _one_of(body, "method", "card", "declined", "delayed")),
-        "sessions/{id}/settle": lambda name, body: panel.world.settle(name, _one_of(body, "outcome", "succeeded", "failed")),
-        "sessions/{id}/expire": lambda name, _: panel.world.expire_session(name),
-        "refunds/{id}/fail": lambda name, _: panel.world.end_refund(name, "failed"),
-        "refunds/{id}/succeed": lambda name, _: panel.world.end_refund(name, "succeeded"),
+    panel, world = _Panel(simulator), simulator.world
+    acts: dict[str, Act] = {
+        "sessions/{id}/pay": lambda name, body: buying.pay(world, name, _one_of(body, "method", "card", "declined", "delayed")),
+        "sessions/{id}/settle": lambda name, body: buying.settle(world, name, _one_of(body, "outcome", "succeeded", "failed")),
+        "sessions/{id}/expire": lambda name, body: buying.expire(world, _only(body, name)),
+        "refunds/{id}/fail": lambda name, body: reversals.end_refund(world, _only(body, name), "failed"),
+        "refunds/{id}/succeed": lambda name, body: reversals.end_refund(world, _only(body, name), "succeeded"),
         "charges/{id}/dispute": panel.dispute,
-        "disputes/{id}/withdraw": lambda name, body: panel.world.move_money(name, -panel.amount(name, body)),
-        "disputes/{id}/reinstate": lambda name, body: panel.world.move_money(name, panel.amount(name, body)),
-        "disputes/{id}/close": lambda name, body: panel.world.close_dispute(name, _one_of(body, "status", *CLOSED)),
+        "disputes/{id}/withdraw": lambda name, body: reversals.withdraw_funds(world, name, _amount(body)),
+        "disputes/{id}/reinstate": lambda name, body: reversals.reinstate_funds(world, name, _amount(body)),
+        "disputes/{id}/close": lambda name, body: reversals.close_dispute(world, name, _one_of(body, "status", *reversals.CLOSED)),
         "events/{id}/resend": panel.resend,
-        "events/{id}/twin": lambda name, _: panel.world.twin(name),
+        "events/{id}/twin": lambda name, body: world.twin(_only(body, name)),
         "deliveries": panel.deliveries,
         "faults": panel.faults,
         "clock": panel.clock,
     }
-    found = [Route(f"/_control/{path}", _endpoint(act), methods=["POST"]) for path, act in posts.items()]
+    found = [Route(f"/_control/{path}", _endpoint(simulator, act), methods=["POST"]) for path, act in acts.items()]
     return [*found, Route("/_control/deliveries", panel.attempts, methods=["GET"]), Route("/_control/idle", panel.idle, methods=["POST"])]
 
 
-def _endpoint(act: Callable[[str, Body], Any]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(simulator: "Simulator", act: Act) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            body = json.loads(await request.body() or b"{}")
-            if not isinstance(body, dict):
-                raise BadInputError("the body must be a JSON object")
-            return JSONResponse(act(request.path_params.get("id", ""), body))
-        except (BadInputError, ValueError) as error:
-            return JSONResponse({"error": str(error)}, 400)
+            body = _object(await request.body())
+            with simulator.drawers.transaction():
+                found = act(request.path_params.get("id", ""), body)
+        except BadInputError as error:
+            return JSONResponse({"error": str(error)}, BAD_REQUEST)
         except ConflictError as error:
-            return JSONResponse({"error": str(error)}, 409)
+            return JSONResponse({"error": str(error)}, CONFLICT)
         except StripeFault as fault:
-            return JSONResponse({"error": fault.message}, 409 if fault.status == 400 else fault.status)  # noqa: PLR2004 - HTTP's own
+            return JSONResponse({"error": fault.message}, CONFLICT if fault.status == BAD_REQUEST else fault.status)
+        simulator.chores()
+        return JSONResponse(found)
 
     return endpoint
 
 
 class _Panel:
+    """The acts that need more than the world."""
+
     def __init__(self, simulator: "Simulator") -> None:
         self._simulator = simulator
-        self.world = simulator.world
 
     def dispute(self, name: str, body: Body) -> Any:
-        kind = _one_of({"kind": "chargeback", **body}, "kind", "chargeback", "inquiry")
-        amount = body.get("amount", self.world.need("charge", name)["amount"])
-        return self.world.dispute(name, kind, _whole(amount, "amount"), withdraw=bool(body.get("withdraw", True)))
+        _only(body, "", "kind", "amount", "withdraw")
+        kind, withdraw = _one_of({"kind": "chargeback", **body}, "kind", "chargeback", "inquiry"), body.get("withdraw", True)
+        if not isinstance(withdraw, bool):
+            raise BadInputError(f"withdraw must be true or false, not {json.dumps(withdraw)}")
+        return reversals.dispute(self._simulator.world, name, kind, _amount(body, "kind", "withdraw"), withdraw=withdraw)
 
-    def amount(self, name: str, body: Body) -> int:
-        return _whole(body.get("amount", self.world.need("dispute", name)["amount"]), "amount")
-
-    def resend(self, name: str, _: Body) -> Any:
-        event = self.world.need("event", name)
-        self._simulator.courier.post(event)
+    def resend(self, name: str, body: Body) -> Any:
+        event = self._simulator.world.need("event", _only(body, name))
+        self._simulator.courier.post(event, again=True)
         return event
 
     def deliveries(self, _: str, body: Body) -> Any:
         manners = self._simulator.courier.manners
         for name, value in body.items():
-            if name in ("drop", "duplicate") and not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= 1:
-                setattr(manners, name, value)
-            elif name in ("reorder", "pause") and isinstance(value, bool):
-                setattr(manners, name, value)
-            else:
-                raise BadInputError("expected drop and duplicate from 0 to 1, reorder and pause true or false")
-        self._simulator.courier.release()
+            chance = name in ("drop", "duplicate") and _is_number(value) and 0 <= value <= 1
+            if not chance and not (name in ("reorder", "pause") and isinstance(value, bool)):
+                told = 'expected any of {"drop": 0 to 1, "duplicate": 0 to 1, "reorder": true or false, "pause": true or false}'
+                raise BadInputError(f"{told}, not {json.dumps({name: value})}")
+        for name, value in body.items():
+            setattr(manners, name, value)
         return {"drop": manners.drop, "duplicate": manners.duplicate, "reorder": manners.reorder, "pause": manners.pause}
 
     def faults(self, _: str, body: Body) -> Any:
-        from infra.local.simulator.app import SILENCE_SECONDS_MAX, Fault  # noqa: PLC0415 - app imports this module
-
-        route, status, silence = body.get("route"), body.get("status", 0), body.get("timeout", 0)
-        seconds = SILENCE_SECONDS_MAX if silence is True else silence or 0
-        numbers = isinstance(status, int) and isinstance(seconds, int | float)
-        if not isinstance(route, str) or " /v1/" not in route or not numbers or bool(status) == bool(seconds):
-            raise BadInputError('expected {"route": "POST /v1/checkout/sessions", "status": 500 or "timeout": true, "times": 1}')
-        fault = Fault(route, status, min(seconds, SILENCE_SECONDS_MAX), _whole(body.get("times", 1), "times"))
-        self._simulator.faults = [other for other in self._simulator.faults if other.times > 0 and other.route != route]
-        self._simulator.faults.append(fault)
-        return {"route": route, "status": status, "timeout": seconds, "times": fault.times}
+        fault = _fault(body)
+        self._simulator.faults.put(fault)
+        return fault.told()
 
     def clock(self, _: str, body: Body) -> Any:
-        drawers = self._simulator.drawers
-        drawers.offset_seconds += _whole(body.get("advance_seconds"), "advance_seconds")
-        drawers.note("clock", drawers.offset_seconds)
-        return {"now": drawers.now()}
+        _only(body, "", "advance_seconds")
+        self._simulator.drawers.advance(_whole(body.get("advance_seconds"), "advance_seconds"))
+        return {"now": self._simulator.drawers.now()}
 
     async def attempts(self, _: Request) -> Response:
-        return JSONResponse({"attempts": self._simulator.courier.attempts})
+        return JSONResponse({"attempts": list(self._simulator.courier.attempts)})
 
     async def idle(self, _: Request) -> Response:
         return JSONResponse({"idle": await self._simulator.courier.idle()})
 
 
+def _object(text: bytes) -> Body:
+    try:
+        body = json.loads(text or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"the body must be JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadInputError("the body must be a JSON object")
+    return body
+
+
+def _fault(body: Body) -> Fault:
+    _only(body, "", "route", "times", "status", "timeout", "delay")
+    route, times = body.get("route"), _whole(body.get("times", 1), "times")
+    if not isinstance(route, str):
+        raise BadInputError(f"expected {FAULT_SHAPE}")
+    try:
+        rest.find(*(route.replace("{id}", "any").split(" ", 1) if " " in route else (route, "")))
+    except StripeFault as unknown:
+        known = ", ".join(f"{endpoint.method} {endpoint.path}" for endpoint in rest.ENDPOINTS)
+        raise BadInputError(f"there is no route {route}; known are {known}") from unknown
+    silence = body.get("timeout", 0)
+    silence = SILENCE_SECONDS_MAX if silence is True else silence
+    kinds = (body.get("status", 0), silence, body.get("delay", 0))
+    if not all(_is_number(kind) and kind >= 0 for kind in kinds) or sum(kind > 0 for kind in kinds) != 1:
+        raise BadInputError(f"expected {FAULT_SHAPE}")
+    if kinds[0] and not (isinstance(kinds[0], int) and BAD_REQUEST <= kinds[0] <= STATUS_MAX):
+        raise BadInputError(f"expected {FAULT_SHAPE}")
+    return Fault(route, times, kinds[0], min(silence, SILENCE_SECONDS_MAX), min(kinds[2], SILENCE_SECONDS_MAX))
+
+
 def _one_of(body: Body, name: str, *allowed: str) -> str:
     value = body.get(name)
     if value not in allowed:
-        message = f"{name} must be one of {', '.join(allowed)}"
-        raise BadInputError(message)
+        raise BadInputError(f"{name} must be one of {', '.join(allowed)}, not {json.dumps(value)}")
     return str(value)
+
+
+def _only(body: Body, name: str, *allowed: str) -> str:
+    """Nothing but these may stand in the body."""
+    if others := [key for key in body if key not in allowed]:
+        raise BadInputError(f"{others[0]} is not known here; known: {', '.join(allowed) or 'nothing, the body may be empty'}")
+    return name
+
+
+def _amount(body: Body, *beside: str) -> int | None:
+    _only(body, "", "amount", *beside)
+    return _whole(body["amount"], "amount") if "amount" in body else None
 
 
 def _whole(value: object, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        message = f"{name} must be a whole number"
-        raise BadInputError(message)
+        raise BadInputError(f"{name} must be a whole number of 0 or more, not {json.dumps(value)}")
     return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

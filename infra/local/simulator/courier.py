@@ -1,36 +1,30 @@
-"""Delivers events as Stripe does: signed, to every enabled endpoint, again and again until a 2xx. https://docs.stripe.com/webhooks"""
+"""Delivers events as Stripe does: signed, to every enabled endpoint, again and again until a 2xx. https://docs.stripe.com/webhooks.
+
+What is still to be delivered stands in the file (``Postbag``), so a stop loses nothing; what was tried lately is kept in memory.
+"""
 
 import asyncio
 import json
 import random
 import time
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 from stripe import WebhookSignature
 
 from infra.local.simulator.drawers import Drawers, Thing
+from infra.local.simulator.postbag import Parcel, Postbag
+from infra.local.simulator.settings import Timing, WebhookTarget
 
-PAUSES_SECONDS: Final = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600, 3600, 3600)
-"""Shorter than Stripe's, which go on for three days; the shape is the same."""
-ANSWER_SECONDS_MAX: Final = 20
+IN_FLIGHT_MAX: Final = 16
+"""Deliveries under way at once: the embedded AWS starts a process of 60 MB for each."""
 ATTEMPTS_KEPT: Final = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookTarget:
-    """An endpoint. ``events`` empty or ``*`` for all."""
-
-    url: str
-    secret: str
-    host: str = ""
-    events: tuple[str, ...] = ()
-    endpoint_id: str = ""
-
-    def wants(self, kind: str) -> bool:
-        """Whether it is subscribed to this type."""
-        return not self.events or "*" in self.events or kind in self.events
+REORDER_SECONDS_MAX: Final = 0.3
+"""How long a delivery may be held back so that later ones pass it."""
+NAP_SECONDS_MAX: Final = 1.0
+ANSWER_CHARS_KEPT: Final = 200
 
 
 @dataclass(slots=True)
@@ -43,94 +37,116 @@ class Manners:
     pause: bool = False
 
 
-@dataclass(slots=True)
 class Courier:
-    """Background deliveries of one simulator."""
+    """Background deliveries of one simulator, between ``start`` and ``stop``."""
 
-    drawers: Drawers
-    manners: Manners = field(default_factory=Manners)
-    targets: list[WebhookTarget] = field(default_factory=list)
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    _waiting: list[tuple[Thing, WebhookTarget]] = field(default_factory=list)
-    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
-    _sleeping: int = 0
-    _client: httpx.AsyncClient | None = None
+    def __init__(self, drawers: Drawers, timing: Timing) -> None:
+        """Nothing is sent before ``start``."""
+        self.manners = Manners()
+        self.targets: dict[str, WebhookTarget] = {}
+        self.attempts: deque[dict[str, Any]] = deque(maxlen=ATTEMPTS_KEPT)
+        self._drawers, self._timing = drawers, timing
+        self.postbag = Postbag(drawers)
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._moved, self._woken = asyncio.Event(), asyncio.Event()
+        self._loop_task: asyncio.Task[None] | None = None
 
-    def post(self, event: Thing, targets: list[WebhookTarget] | None = None) -> None:
-        """Send to all who want it, by the manners of the moment."""
-        for target in self.targets if targets is None else targets:
-            if not target.wants(event["type"]):
-                continue
+    def wanting(self, kind: str) -> list[WebhookTarget]:
+        """Endpoints that want events of this type."""
+        return [target for target in self.targets.values() if target.wants(kind)]
+
+    def post(self, event: Thing, *, again: bool = False) -> None:
+        """Send to all who want it, by the manners of the moment. ``again``: by hand, which settles no automatic delivery."""
+        for target in self.wanting(event["type"]):
             if random.random() < self.manners.drop:  # noqa: S311 - chance, not a secret
                 self._note(event, target, None, "dropped")
                 continue
             copies = 2 if random.random() < self.manners.duplicate else 1  # noqa: S311 - chance, not a secret
-            self._waiting += [(event, target)] * copies
-        self.release()
+            held = random.uniform(0, REORDER_SECONDS_MAX) if self.manners.reorder else 0  # noqa: S311 - chance, not a secret
+            for _ in range(copies):
+                self.postbag.add(event["id"], target.name, self._drawers.time() + held, counts=not again)
+        self.wake()
 
-    def release(self) -> None:
-        """Let what waits go, unless deliveries are paused."""
-        if self.manners.pause:
-            return
-        ready, self._waiting = self._waiting, []
-        if self.manners.reorder:
-            random.shuffle(ready)
-        for event, target in ready:
-            pause = random.uniform(0, 0.3) if self.manners.reorder else 0  # noqa: S311 - chance, not a secret
-            task = asyncio.get_running_loop().create_task(self._deliver(event, target, pause))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def wake(self) -> None:
+        """Something changed: endpoints, manners, the clock, or there is something new to deliver."""
+        self._woken.set()
+
+    def forget(self, target_name: str) -> None:
+        """An endpoint is no more; what waited for it is not delivered."""
+        self.postbag.forget(target_name)
+        self.wake()
+
+    async def start(self) -> None:
+        """Begin to deliver, what an earlier run left first."""
+        self._loop_task = asyncio.create_task(self._work())
+
+    async def stop(self) -> None:
+        """Deliveries under way are cut off; the next start sends them again."""
+        tasks = [task for task in (self._loop_task, *self._under_way.values()) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def idle(self, seconds: float = 10) -> bool:
-        """Wait until nothing is under way but pauses between tries. False when that takes too long."""
-        deadline = time.monotonic() + seconds
-        while len(self._tasks) > self._sleeping and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        return len(self._tasks) <= self._sleeping
+        """Wait until nothing is under way or due. Pauses between tries do not count. False when that takes too long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._under_way or (not self.manners.pause and self.postbag.busy(self.targets)):
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
 
-    async def close(self) -> None:
-        """The simulator stops."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._client:
-            await self._client.aclose()
+    async def _work(self) -> None:
+        async with httpx.AsyncClient(timeout=self._timing.answer_seconds_max, trust_env=False) as client:
+            while True:
+                self._woken.clear()
+                self._set_off(client)
+                try:
+                    async with asyncio.timeout(self.postbag.seconds_until_due(NAP_SECONDS_MAX)):
+                        await self._woken.wait()
+                except TimeoutError:
+                    continue  # something has fallen due, or it is time to look again
 
-    async def _deliver(self, event: Thing, target: WebhookTarget, pause: float) -> None:
-        await asyncio.sleep(pause)
-        for rest in (*PAUSES_SECONDS, None):
-            if await self._once(event, target):
-                return
-            if rest is None:
-                return
-            self._sleeping += 1
-            try:
-                await asyncio.sleep(rest)
-            finally:
-                self._sleeping -= 1
+    def _set_off(self, client: httpx.AsyncClient) -> None:
+        free = IN_FLIGHT_MAX - len(self._under_way)
+        if self.manners.pause or free <= 0:
+            return
+        ready = self.postbag.due(self.targets, free + len(self._under_way), shuffled=self.manners.reorder)
+        for parcel in [parcel for parcel in ready if parcel.number not in self._under_way][:free]:
+            self._under_way[parcel.number] = asyncio.create_task(self._carry(client, parcel, self.targets[parcel.target_name]))
 
-    async def _once(self, event: Thing, target: WebhookTarget) -> bool:
-        body = json.dumps(event, indent=2)
+    async def _carry(self, client: httpx.AsyncClient, parcel: Parcel, target: WebhookTarget) -> None:
+        try:
+            event = self._drawers.get("event", parcel.event_id)
+            if event is None or await self._accepted(client, event, target):
+                self.postbag.done(parcel)
+            else:
+                self.postbag.failed(parcel, self._timing.pauses_seconds)
+        finally:
+            del self._under_way[parcel.number]
+            self._moved.set()
+            self.wake()
+
+    async def _accepted(self, client: httpx.AsyncClient, event: Thing, target: WebhookTarget) -> bool:
+        """Any 2xx; a redirect is none. Each try has a new timestamp and signature, by the real clock: receivers compare with theirs."""
+        body = json.dumps(event, indent=2, ensure_ascii=False)
         headers = {
             "content-type": "application/json; charset=utf-8",
             "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "stripe-signature": WebhookSignature.generate_signature_header(body, target.secret),
+            "stripe-signature": WebhookSignature.generate_signature_header(body, target.secret, timestamp=int(time.time())),
             **({"host": target.host} if target.host else {}),
         }
-        self._client = self._client or httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX, trust_env=False)
         try:
-            answer = await self._client.post(target.url, content=body.encode(), headers=headers)
-        except httpx.HTTPError as error:
+            answer = await client.post(target.url, content=body.encode(), headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             self._note(event, target, None, type(error).__name__)
             return False
-        self._note(event, target, answer.status_code, answer.text[:200])
-        if not answer.is_success:
-            return False
-        if stored := self.drawers.get("event", event["id"]):
-            self.drawers.put({**stored, "pending_webhooks": max(0, stored["pending_webhooks"] - 1)})
-        return True
+        self._note(event, target, answer.status_code, answer.text[:ANSWER_CHARS_KEPT])
+        return answer.is_success
 
     def _note(self, event: Thing, target: WebhookTarget, status: int | None, text: str) -> None:
-        good = status is not None and 200 <= status < 300  # noqa: PLR2004 - HTTP's own
+        good = status is not None and httpx.codes.is_success(status)
         row = {"event": event["id"], "type": event["type"], "url": target.url, "status": status, "ok": good, "answer": text}
-        self.attempts = [*self.attempts[-ATTEMPTS_KEPT:], row]
+        self.attempts.append(row)

@@ -1,0 +1,29 @@
+"""Ids of the forms that Stripe gives its objects."""
+
+import secrets
+import string
+from typing import Final
+
+_LETTERS: Final = string.ascii_letters + string.digits
+PREFIXES: Final = {
+    "checkout.session": ("cs_test_a1", 56),
+    "payment_intent": ("pi_3", 23),
+    "payment_method": ("pm_1", 23),
+    "charge": ("ch_3", 23),
+    "refund": ("re_3", 23),
+    "dispute": ("du_1", 23),
+    "balance_transaction": ("txn_1", 23),
+    "event": ("evt_1", 23),
+    "webhook_endpoint": ("we_1", 23),
+    "item": ("li_1", 23),
+    "price": ("price_1", 23),
+    "product": ("prod_", 14),
+    "request": ("req_", 14),
+    "webhook_secret": ("whsec_", 32),
+}
+
+
+def new_id(kind: str) -> str:
+    """A fresh id for an object of this kind."""
+    prefix, length = PREFIXES[kind]
+    return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))

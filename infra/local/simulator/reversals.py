@@ -1,0 +1,198 @@
+"""Money that goes back: refunds and disputes, with the events in the order in which Stripe sends them.
+
+https://docs.stripe.com/refunds and https://docs.stripe.com/disputes.
+"""
+
+from typing import Any, Final
+
+from infra.local.simulator import money_shapes
+from infra.local.simulator.drawers import Thing
+from infra.local.simulator.errors import ConflictError, StripeFault, bad_integer
+from infra.local.simulator.world import World
+
+CLOSED: Final = ("won", "lost", "warning_closed")
+BLOCKING: Final = ("needs_response", "under_review", "lost")
+"""While a chargeback is in one of these, its charge cannot be refunded."""
+
+
+def create_refund(world: World, asked: dict[str, Any]) -> Thing:
+    """https://docs.stripe.com/api/refunds/create: at most what is left of the charge."""
+    charge = _refundable(world, asked)
+    left = charge["amount"] - charge["amount_refunded"]
+    if left == 0:
+        raise StripeFault(400, f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded", began=True)
+    amount = asked.get("amount", left)
+    if amount < 1:
+        raise bad_integer("Invalid positive integer", "amount")
+    if amount > left:
+        raise bad_integer(f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})", "amount")
+    card = charge["payment_method_details"]["type"] == "card"
+    refund = money_shapes.refund(world.drawers, charge, amount, asked, "succeeded" if card else "pending")
+    refund = _moved(world, refund) if card else world.drawers.put(refund)
+    world.happened("refund.created", refund)
+    before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
+    world.happened("charge.refunded", _set_refunded(world, charge, charge["amount_refunded"] + amount), before)
+    return refund
+
+
+def _refundable(world: World, asked: dict[str, Any]) -> Thing:
+    if "charge" not in asked and "payment_intent" not in asked:
+        raise StripeFault(400, "One of the following params should be provided for this request: payment_intent or charge.")
+    if "payment_intent" in asked:
+        intent = world.need("payment_intent", asked["payment_intent"], "payment_intent")
+        if intent["status"] != "succeeded" or asked.get("charge", intent["latest_charge"]) != intent["latest_charge"]:
+            message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
+            raise StripeFault(400, message, param="payment_intent", began=True)
+    charge = world.need("charge", asked["charge"] if "charge" in asked else intent["latest_charge"], "charge")
+    if charge["status"] != "succeeded":
+        raise StripeFault(400, f"Charge {charge['id']} is {charge['status']} and cannot be refunded.", param="charge", began=True)
+    if any(row["charge"] == charge["id"] and row["status"] in BLOCKING for row in world.drawers.newest_first("dispute")):
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise StripeFault(400, message, code="charge_disputed", began=True)
+    return charge
+
+
+def end_refund(world: World, name: str, status: str) -> Thing:
+    """``failed``, ``canceled``, or a pending one ``succeeded``. What fails or is canceled is as if it had not been.
+
+    Raises ConflictError: only a pending refund succeeds or can be canceled, and an ended one stays so.
+    """
+    refund = world.need("refund", name)
+    if refund["status"] in ("failed", "canceled") or (status != "failed" and refund["status"] != "pending"):
+        message = f"refund {name} is {refund['status']}: it cannot become {status}"
+        raise ConflictError(message)
+    before = {"status": refund["status"]}
+    changed = {**refund, "status": status}
+    changed.pop("pending_reason", None)
+    if status == "failed":
+        row = world.drawers.put(money_shapes.balance_row(world.drawers, refund, refund["amount"], "refund_failure"))
+        changed |= {"failure_reason": "lost_or_stolen_card", "failure_balance_transaction": row["id"]}
+    changed = _moved(world, changed) if status == "succeeded" else world.drawers.put(changed)
+    if status != "succeeded":
+        charge = world.need("charge", refund["charge"])
+        _set_refunded(world, charge, charge["amount_refunded"] - refund["amount"])
+    _refund_changed(world, changed, before)
+    if status == "failed":
+        world.happened("refund.failed", changed, before)
+    return changed
+
+
+def update_refund(world: World, name: str, metadata: dict[str, str]) -> Thing:
+    """https://docs.stripe.com/api/refunds/update: metadata only."""
+    refund = world.need("refund", name)
+    changed = world.change(refund, metadata=merged(refund["metadata"], metadata))
+    _refund_changed(world, changed, {"metadata": refund["metadata"]})
+    return changed
+
+
+def _refund_changed(world: World, refund: Thing, before: Thing) -> None:
+    world.happened("refund.updated", refund, before)
+    world.happened("charge.refund.updated", refund, before)
+
+
+def _moved(world: World, refund: Thing) -> Thing:
+    row = world.drawers.put(money_shapes.balance_row(world.drawers, refund, -refund["amount"], "refund"))
+    return world.change(refund, balance_transaction=row["id"])
+
+
+def _set_refunded(world: World, charge: Thing, amount: int) -> Thing:
+    return world.change(charge, amount_refunded=amount, refunded=amount == charge["amount"])
+
+
+def merged(before: dict[str, str], given: dict[str, str] | str) -> dict[str, str]:
+    """https://docs.stripe.com/api/metadata: an empty value removes its key, an empty string all of them."""
+    if isinstance(given, str):
+        return {}
+    return {name: value for name, value in {**before, **given}.items() if value != ""}
+
+
+def dispute(world: World, charge_id: str, kind: str, amount: int | None, *, withdraw: bool) -> Thing:
+    """The buyer's bank asks (``inquiry``) or takes the money back (``chargeback``). All of the charge where no amount is said."""
+    charge = world.need("charge", charge_id)
+    amount = charge["amount"] if amount is None else amount
+    if charge["status"] != "succeeded" or not 0 < amount <= charge["amount"]:
+        message = f"charge {charge_id} is {charge['status']} over {charge['amount']}: {amount} of it cannot be disputed"
+        raise ConflictError(message)
+    status = "warning_needs_response" if kind == "inquiry" else "needs_response"
+    found = world.drawers.put(money_shapes.dispute(world.drawers, charge, amount, status))
+    world.change(charge, disputed=True)
+    world.happened("charge.dispute.created", found)
+    return withdraw_funds(world, found["id"], amount) if withdraw and kind != "inquiry" else found
+
+
+def withdraw_funds(world: World, name: str, amount: int | None = None) -> Thing:
+    """Money goes out, all that is not out yet where no amount is said; an inquiry becomes a chargeback by it."""
+    found = world.need("dispute", name)
+    left = found["amount"] - _out(found)
+    amount = left if amount is None else amount
+    if found["status"] in CLOSED or not 0 < amount <= left:
+        message = f"dispute {name} is {found['status']} and {left} of it can still be withdrawn: not {amount}"
+        raise ConflictError(message)
+    before = {"balance_transactions": found["balance_transactions"]}
+    if found["status"].startswith("warning"):
+        before |= {"status": found["status"], "is_charge_refundable": found["is_charge_refundable"]}
+        found = {**found, "status": "needs_response", "is_charge_refundable": False}
+    return _move(world, found, money_shapes.balance_row(world.drawers, found, -amount, "dispute", money_shapes.DISPUTE_FEE_MINOR), before)
+
+
+def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing:
+    """Money comes back, all that is out where no amount is said, whatever the dispute's status says."""
+    found = world.need("dispute", name)
+    out = _out(found)
+    amount = out if amount is None else amount
+    if not 0 < amount <= out:
+        message = f"of dispute {name} {out} is out: {amount} cannot come back"
+        raise ConflictError(message)
+    row = money_shapes.balance_row(world.drawers, found, amount, "dispute_reversal", -money_shapes.DISPUTE_FEE_MINOR)
+    return _move(world, found, row, {"balance_transactions": found["balance_transactions"]})
+
+
+def _out(found: Thing) -> int:
+    """What the bank holds at the moment."""
+    amounts: list[int] = [row["amount"] for row in found["balance_transactions"]]
+    return -sum(amounts)
+
+
+def _move(world: World, found: Thing, row: Thing, before: Thing) -> Thing:
+    world.drawers.put(row)
+    changed = world.change(found, balance_transactions=[*found["balance_transactions"], row])
+    world.happened("charge.dispute.funds_withdrawn" if row["amount"] < 0 else "charge.dispute.funds_reinstated", changed)
+    world.happened("charge.dispute.updated", changed, before)
+    return changed
+
+
+def close_dispute(world: World, name: str, status: str) -> Thing:
+    """``won`` or ``lost``, and ``warning_closed`` for an inquiry. Moves no money by itself."""
+    found = world.need("dispute", name)
+    inquiry = found["status"].startswith("warning")
+    if found["status"] in CLOSED or inquiry != (status == "warning_closed"):
+        message = f"dispute {name} is {found['status']}: it cannot be closed as {status}"
+        raise ConflictError(message)
+    changed = world.change(found, status=status)
+    world.happened("charge.dispute.closed", changed, {"status": found["status"]})
+    return changed
+
+
+def give_in(world: World, name: str) -> Thing:
+    """https://docs.stripe.com/api/disputes/close: the seller accepts it; it is lost."""
+    found = world.need("dispute", name)
+    try:
+        return close_dispute(world, name, "warning_closed" if found["status"].startswith("warning") else "lost")
+    except ConflictError as conflict:
+        raise StripeFault(400, "This dispute is already closed", began=True) from conflict
+
+
+def update_dispute(world: World, name: str, asked: dict[str, Any]) -> Thing:
+    """https://docs.stripe.com/api/disputes/update: evidence is submitted unless ``submit`` is false."""
+    found = world.need("dispute", name)
+    if found["status"] in CLOSED:
+        raise StripeFault(400, "This dispute is already closed", began=True)
+    changes: Thing = {"metadata": merged(found["metadata"], asked.get("metadata", {}))}
+    if evidence := asked.get("evidence"):
+        changes |= {"evidence": {**found["evidence"], **evidence}, "evidence_details": {**found["evidence_details"], "has_evidence": True}}
+        if asked.get("submit", True):
+            changes["evidence_details"]["submission_count"] += 1
+            changes["status"] = "warning_under_review" if found["status"].startswith("warning") else "under_review"
+    changed = world.change(found, **changes)
+    world.happened("charge.dispute.updated", changed, {key: found[key] for key in changes if found[key] != changes[key]})
+    return changed
