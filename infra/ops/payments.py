@@ -167,6 +167,16 @@ def _is_about(fact: Fact, payment: Payment) -> bool:
     return fact.payment_id == payment.payment_id
 
 
+def _objects(told: dict[str, Any]) -> Iterator[list[object]]:
+    if session := told["session"]:
+        yield ["session", session["id"], f"{session['status']}, {session['payment_status']}", session["amount_total"]]
+    if intent := told.get("payment_intent"):
+        yield ["payment intent", intent["id"], intent["status"], ""]
+    for name in ("refund", "dispute"):
+        for row in told.get(f"{name}s", []):
+            yield [name, row["id"], row["status"], row["amount"]]
+
+
 def _show(operator: Operator, payment: Payment) -> int:
     known = history(operator.books, payment)
     told = at_stripe(operator.books, operator.gateway, payment)
@@ -177,7 +187,7 @@ def _show(operator: Operator, payment: Payment) -> int:
         table("Settled facts", ("booked", "fact", "type", "units"), [list(row.values()) for row in known["facts"]]),
         table("Ledger", ("booked", "entry", "type", "units"), [list(row.values()) for row in known["entries"]]),
         *([table("Parked", ("fact", "why"), [[row["fact_id"], row["why"]] for row in known["parked"]])] if known["parked"] else []),
-        facts("Stripe, now", {name: told.get(name) for name in ("session", "payment_intent", "refunds", "disputes") if told.get(name)}),
+        table("Stripe, now", ("what", "id", "status", "amount"), _objects(told)),
         *([table("Stripe and the books differ", ("what",), [[text] for text in told["differences"]])] if told["differences"] else []),
         *(["`topup reconcile --repair` settles what is missing, `topup parked` shows what waits for a person"] if differs else []),
     )

@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report:
-    """One run from beginning to end, beside the scheduled ones: it neither takes over nor leaves their place."""
+    """One run from beginning to end. A scheduled run that was stopped half-way begins anew after it."""
     seen = 0
 
     def told(phase: str, looked_at: int) -> None:

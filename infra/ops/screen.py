@@ -63,7 +63,7 @@ class Screen:
     def progress(self, text: str, total: int | None = None) -> Iterator[Bar]:
         """A bar on stderr while something takes longer; ``total`` None when it is not known."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.err, transient=True) as progress:
+        with Progress(*columns, console=self.err, transient=True, disable=not self.err.is_terminal) as progress:
             task = progress.add_task(text, total=total)
 
             def advance(steps: int = 1, *, now: str = "") -> None:

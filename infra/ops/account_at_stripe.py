@@ -1,0 +1,72 @@
+"""The Stripe account as an operator sees it: endpoints, undelivered events, and Stripe's clock. Only reads."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpx
+from billing.gateway import API_VERSION
+
+SECONDS_MAX: Final = 10
+PAGES_MAX: Final = 10
+PAGE: Final = 100
+_UNAUTHORIZED: Final = 401
+
+
+class KeyRefusedError(Exception):
+    """Stripe does not know the key, or the key may not do this."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """401 for an unknown key, 403 for a restricted one."""
+        super().__init__(message)
+        self.is_unknown = status == _UNAUTHORIZED
+
+
+@dataclass(slots=True)
+class AccountAtStripe:
+    """``read_key`` is asked at each call, so that the doctor can speak of a missing key first."""
+
+    read_key: Callable[[], str]
+    api_base: str
+    now: Callable[[], float] = time.time
+    _skew_seconds: float | None = field(default=None)
+
+    def skew_seconds(self) -> float:
+        """How far this machine's clock is ahead of Stripe's, by the Date header of the last answer."""
+        if self._skew_seconds is None:
+            self._get("/v1/webhook_endpoints", {"limit": "1"})
+        return self._skew_seconds or 0.0
+
+    def endpoints(self) -> list[Mapping[str, Any]]:
+        """Every webhook endpoint: https://docs.stripe.com/api/webhook_endpoints/list."""
+        return list(self._all("/v1/webhook_endpoints", {}))
+
+    def undelivered(self, since: int, types: tuple[str, ...]) -> list[Mapping[str, Any]]:
+        """Events that some endpoint has not taken; at most a thousand, newest first.
+
+        https://docs.stripe.com/webhooks/process-undelivered-events
+        """
+        asked = {"delivery_success": "false", "created[gte]": str(since)}
+        return list(self._all("/v1/events", asked | {f"types[{number}]": kind for number, kind in enumerate(types)}))
+
+    def _all(self, path: str, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        after: dict[str, str] = {}
+        for _ in range(PAGES_MAX):
+            page = self._get(path, {**asked, **after, "limit": str(PAGE)})
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            after = {"starting_after": page["data"][-1]["id"]}
+
+    def _get(self, path: str, asked: Mapping[str, str]) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self.read_key()}", "stripe-version": API_VERSION}
+        answer = httpx.get(f"{self.api_base}{path}", params=dict(asked), headers=headers, timeout=SECONDS_MAX)
+        if date := answer.headers.get("date"):
+            self._skew_seconds = self.now() - parsedate_to_datetime(date).timestamp()
+        if answer.status_code in (_UNAUTHORIZED, 403):
+            raise KeyRefusedError(answer.status_code, str(answer.json().get("error", {}).get("message", "")))
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found

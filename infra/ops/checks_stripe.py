@@ -1,0 +1,171 @@
+"""The doctor's questions to Stripe, and to the webhook as Stripe would call it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+from billing.events import SUBSCRIBED
+from billing.gateway import API_VERSION
+from billing.signatures import TOLERANCE_SECONDS, usable_secrets
+from billing.times import epoch, from_epoch
+from stripe import WebhookSignature
+
+from infra.ops.account_at_stripe import KeyRefusedError
+from infra.ops.findings import Finding, Patient
+from infra.ops.place import OUTPUT_URLS, WEBHOOK_PATH
+
+KEY: Final = re.compile(r"[sr]k_(test|live)_\w+")
+SKEW_SECONDS_MAX: Final = TOLERANCE_SECONDS // 5
+"""Long before deliveries are refused."""
+PENDING_SECONDS_MIN: Final = 600
+"""A delivery younger than this may be under way."""
+PENDING_SECONDS_MAX: Final = 3 * 86_400
+"""Stripe gives up after three days: https://docs.stripe.com/webhooks#automatic-retries"""
+WEBHOOK_SECONDS_MAX: Final = 30
+
+
+def key(patient: Patient) -> Iterator[Finding]:
+    """There is a key, of the stack's mode, and Stripe takes it."""
+    settings, name = patient.place.settings, patient.place.settings.stripe_key_secret
+    match = KEY.fullmatch(patient.place.stripe_key())
+    if not match:
+        yield Finding("stripe key", "wrong", "the secret holds no Stripe key", _put(name, "sk_..."))
+        return
+    mode, wanted = match[1], "live" if settings.livemode else "test"
+    if mode != wanted:
+        mend = f"put a {wanted} key into {name}, or deploy with StripeMode={mode}"
+        yield Finding("stripe mode", "wrong", f"a {mode} key in a stack of StripeMode {wanted}: every event is ignored", mend)
+    elif settings.livemode != (settings.stage == "prod"):
+        mend = "deploy prod with StripeMode=live, every other stage with StripeMode=test"
+        yield Finding("stripe mode", "wrong", f"Stage {settings.stage} with StripeMode {wanted}", mend)
+    else:
+        yield Finding("stripe mode", "ok", f"a {mode} key, StripeMode {wanted}, Stage {settings.stage}")
+    try:
+        patient.account.endpoints()
+    except KeyRefusedError as error:
+        mend = _put(name, "sk_...") if error.is_unknown else "give the restricted key read access to webhook endpoints and events"
+        yield Finding("stripe key", "wrong", f"Stripe refuses the key: {error}", mend)
+        return
+    yield Finding("stripe key", "ok", "Stripe takes it")
+
+
+def clock(patient: Patient) -> Iterator[Finding]:
+    """Deliveries are refused when clocks are apart."""
+    skew = round(patient.account.skew_seconds())
+    if abs(skew) > SKEW_SECONDS_MAX:
+        side = "ahead of" if skew > 0 else "behind"
+        what = f"this machine's clock is {abs(skew)} s {side} Stripe's; from {TOLERANCE_SECONDS} s on, deliveries are refused"
+        yield Finding("clock", "wrong", what, "synchronise it (chrony, systemd-timesyncd)")
+    else:
+        yield Finding("clock", "ok", f"within {SKEW_SECONDS_MAX} s of Stripe's")
+
+
+def signing_secret(patient: Patient) -> Iterator[Finding]:
+    """There is a signing secret, and the function takes what is signed with it: a no-op event is delivered as Stripe would."""
+    name = patient.place.settings.webhook_secrets_secret
+    try:
+        secrets = usable_secrets(patient.place.secret(name))
+    except ValueError as error:
+        yield Finding("webhook secret", "wrong", str(error), _put(name, '{"secrets": ["whsec_..."]}'))
+        return
+    if odd := sum(not secret.startswith("whsec_") for secret in secrets):
+        mend = _put(name, '{"secrets": ["whsec_..."]}') + "; Stripe shows it on the endpoint's page"
+        yield Finding("webhook secret", "wrong", f"{odd} of {len(secrets)} do not begin with whsec_: Stripe signs with none such", mend)
+    for number, secret in enumerate(secrets, 1):
+        yield _delivered(patient, secret, f"secret {number} of {len(secrets)}")
+
+
+def endpoints(patient: Patient) -> Iterator[Finding]:
+    """An endpoint at Stripe leads here, is on, is subscribed to everything, and speaks our version of the API."""
+    ours = [row for row in patient.account.endpoints() if _leads_here(patient, str(row["url"]))]
+    if not ours:
+        url = patient.place.webhook_url or WEBHOOK_PATH
+        mend = f"stripe webhook_endpoints create --url {url} --api-version {API_VERSION} " + " ".join(
+            f"-d 'enabled_events[]={kind}'" for kind in SUBSCRIBED
+        )
+        what = "no endpoint at Stripe leads here" + (" (the stand delivers by itself)" if patient.is_local else "")
+        yield Finding("endpoint", patient.unless_local("wrong"), what, mend)
+    for row in ours:
+        yield from _endpoint(patient, row)
+
+
+def deliveries(patient: Patient) -> Iterator[Finding]:
+    """Events that Stripe could not deliver for a while."""
+    now = epoch(patient.books.clock())
+    late = [row for row in patient.account.undelivered(now - PENDING_SECONDS_MAX, SUBSCRIBED) if row["created"] < now - PENDING_SECONDS_MIN]
+    if not late:
+        yield Finding("deliveries", "ok", "none is overdue")
+        return
+    what = f"{len(late)} events of the last three days are not delivered, the oldest of {from_epoch(min(row['created'] for row in late))}"
+    mend = f"mend what this report says of the webhook; `topup replay {late[0]['id']}` settles one, `topup reconcile --repair` all"
+    yield Finding("deliveries", "wrong", what, mend)
+
+
+def _delivered(patient: Patient, secret: str, which: str) -> Finding:
+    place = patient.place
+    now = epoch(patient.books.clock())
+    event = {"id": "evt_topup_doctor", "object": "event", "type": "topup.doctor", "created": now, "livemode": place.settings.livemode}
+    body = json.dumps({**event, "data": {"object": {}}})
+    headers = {"content-type": "application/json", "stripe-signature": WebhookSignature.generate_signature_header(body, secret)}
+    try:
+        answer = httpx.post(place.webhook_url, content=body, headers=headers, timeout=WEBHOOK_SECONDS_MAX, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        mend = "check the domain, its certificate and its route to the API (the output WebhookUrl needs none of them)"
+        return Finding("webhook", "wrong", f"{place.webhook_url} cannot be reached: {error}", mend)
+    return _judged(place.webhook_url, answer, which)
+
+
+def _judged(url: str, answer: httpx.Response, which: str) -> Finding:
+    if answer.is_redirect:
+        mend = f"give Stripe the address behind it: {answer.headers.get('location')}"
+        return Finding("webhook", "wrong", f"{url} redirects ({answer.status_code}): Stripe does not follow", mend)
+    if "invalid_signature" in answer.text:
+        mend = "let no proxy change the body; a function reads a new secret at its first refusal, so ask again in a minute"
+        return Finding("webhook secret", "wrong", f"{which}: the webhook refuses what is signed with it", mend)
+    if answer.status_code != httpx.codes.OK or "ignored" not in answer.text:
+        mend = "look into the log of WebhookFunction; 403 and 404 come from API Gateway: check the address"
+        return Finding("webhook", "wrong", f"{url} answers {answer.status_code} {answer.text[:200]!r}", mend)
+    return Finding("webhook", "ok", f"{which}: a signed event that means nothing was accepted at {url}")
+
+
+def _leads_here(patient: Patient, url: str) -> bool:
+    known = {patient.place.webhook_url, *(patient.place.outputs.get(name, "") for name in OUTPUT_URLS)} - {""}
+    return url.rstrip("/") in {one.rstrip("/") for one in known} or url.rstrip("/").endswith(WEBHOOK_PATH)
+
+
+def _endpoint(patient: Patient, row: Mapping[str, Any]) -> Iterator[Finding]:
+    name, update = f"endpoint {row['id']}", f"stripe webhook_endpoints update {row['id']}"
+    faults: list[Finding] = []
+    if row.get("status") != "enabled":
+        faults.append(Finding(name, "wrong", "it is disabled", f"{update} -d disabled=false"))
+    if missing := _missing(row["enabled_events"]):
+        faults.append(Finding(name, "wrong", f"not subscribed to: {', '.join(missing)}", f"{update} {_subscription()}"))
+    if (version := row.get("api_version")) != API_VERSION:
+        what = f"its API version is {version or 'that of the account'}, ours {API_VERSION}: events may be of a shape that is not read"
+        faults.append(
+            Finding(
+                name,
+                "wrong",
+                what,
+                f"make a new endpoint with --api-version {API_VERSION}, then delete this one; a version cannot be changed",
+            )
+        )
+    if row.get("livemode") is not patient.place.settings.livemode:
+        faults.append(Finding(name, "wrong", f"livemode is {row.get('livemode')}", "make the endpoint in the stack's own mode"))
+    if str(row["url"]).startswith("http://") and not patient.is_local:
+        faults.append(Finding(name, "wrong", f"{row['url']} is not https", f"{update} --url https://..."))
+    yield from faults or [Finding(name, "ok", f"{row['url']}, {len(row['enabled_events'])} event types, {version}")]
+
+
+def _subscription() -> str:
+    return " ".join(f"-d 'enabled_events[]={kind}'" for kind in SUBSCRIBED)
+
+
+def _missing(enabled: Sequence[str]) -> list[str]:
+    return [] if "*" in enabled else [kind for kind in SUBSCRIBED if kind not in enabled]
+
+
+def _put(name: str, value: str) -> str:
+    return f"aws secretsmanager put-secret-value --secret-id {name} --secret-string '{value}'"

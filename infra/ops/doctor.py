@@ -1,0 +1,77 @@
+"""``topup doctor``: everything that keeps money from becoming units, each with how to mend it."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import httpx
+import typer
+from billing.errors import OutcomeUnknownError
+from billing.store import StoreFaultError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.ops import checks_aws, checks_books, checks_stripe
+from infra.ops.account_at_stripe import AccountAtStripe, KeyRefusedError
+from infra.ops.command import Operator, command
+from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE
+from infra.ops.findings import Finding, Patient
+from infra.ops.screen import table
+
+Check = Callable[[Patient], Iterator[Finding]]
+CHECKS: Final[dict[str, Check]] = {
+    "stripe key": checks_stripe.key,
+    "webhook": checks_stripe.signing_secret,
+    "endpoint": checks_stripe.endpoints,
+    "deliveries": checks_stripe.deliveries,
+    "clock": checks_stripe.clock,
+    "parked": checks_books.parked,
+    "reconciliation": checks_books.reconciliation,
+    "tables": checks_aws.tables,
+    "dead letters": checks_aws.queues,
+    "schedules": checks_aws.schedules,
+    "alarms": checks_aws.alarms,
+}
+UNANSWERED: Final = (BotoCoreError, ClientError, httpx.HTTPError, KeyRefusedError, OutcomeUnknownError, StoreFaultError)
+SIGNS: Final = {"ok": "ok", "note": "note", "wrong": "WRONG", "unknown": "?"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "doctor")
+    def doctor(operator: Operator) -> int:
+        """Look at everything that a payment depends on: Stripe's side, the webhook, the books, AWS. Each fault with its remedy."""
+        place = operator.place
+        account = AccountAtStripe(place.stripe_key, place.settings.stripe_api_base)
+        with operator.screen.progress("looking", len(CHECKS)) as bar:
+            findings = []
+            for name, check in CHECKS.items():
+                bar(0, now=name)
+                findings += examine(Patient(place, operator.books, account), name, check)
+                bar()
+        _show(operator, findings)
+        levels = {finding.level for finding in findings}
+        return FOUND_SOMETHING if "wrong" in levels else UNREACHABLE if "unknown" in levels else FINE
+
+
+def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
+    """What one check finds. One that cannot look says so, and the others go on."""
+    patient.books.store.patience.begin()
+    found: list[Finding] = []
+    try:
+        found.extend(check(patient))
+    except UNANSWERED as error:
+        found.append(
+            Finding(name, "unknown", f"could not be looked at: {type(error).__name__}: {error}", "check your rights and the connection")
+        )
+    return found
+
+
+def _show(operator: Operator, findings: list[Finding]) -> None:
+    wrong = [finding for finding in findings if finding.level in ("wrong", "unknown")]
+    rows = [[SIGNS[finding.level], finding.check, finding.what] for finding in findings]
+    mending = [f"{number}. {finding.check}: {finding.what}\n   {finding.mend}\n" for number, finding in enumerate(wrong, 1)]
+    operator.screen.show(
+        {"stack": operator.place.stack_name, "findings": [finding.as_answer() for finding in findings], "wrong": len(wrong)},
+        table(f"{operator.place.stack_name} ({operator.place.settings.stage})", ("", "what", "finding"), rows),
+        *(["What to do", *mending] if mending else ["Nothing to mend."]),
+    )

@@ -1,0 +1,147 @@
+"""``topup watch``: what the functions do, minute by minute, from the metrics that they write into their logs.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+from botocore.exceptions import ClientError
+from rich.console import RenderableType
+from rich.live import Live
+
+from infra.ops.command import Operator, command
+from infra.ops.place import Place
+from infra.ops.screen import table
+
+MINUTE_MS: Final = 60_000
+FINAL_AFTER_MINUTES: Final = 2
+"""Log lines come late; a minute is read again until it is this old."""
+READERS: Final = 8
+SHOWN: Final = {
+    "settled": "settled",
+    "recorded": "noted",
+    "duplicate": "duplicates",
+    "ignored": "ignored",
+    "parked": "parked",
+    "clawed_back_units": "units taken back",
+    "refused_debits": "debits refused",
+    "refused_signatures": "bad signatures",
+    "outcome_unknown": "unknown",
+    "internal_errors": "errors",
+}
+"""Which of telemetry.METRICS are shown, and under which heading."""
+Minutes = dict[int, Counter[str]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "watch")
+    def watch(
+        operator: Operator,
+        minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How far back.")] = 15,
+        every: Annotated[int, typer.Option("--every", min=1, max=3600, help="Seconds between two looks.")] = 5,
+        once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,  # noqa: FBT002 - Typer's flag
+    ) -> None:
+        """Watch settlements, refusals, parked facts and errors, minute by minute. Ctrl-C ends it; --json prints a line a look."""
+        seen = look(operator.place, {}, minutes, _now_ms())
+        if once or operator.screen.as_json or not operator.screen.out.is_terminal:
+            operator.screen.show(answer(seen), _shown(seen))
+        if once:
+            return
+        try:
+            _follow(operator, seen, minutes, every)
+        except KeyboardInterrupt:
+            return
+
+
+def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
+    """The last minutes by epoch minute: those that are not final yet are read anew, those too old are let go."""
+    this_minute = now_ms // MINUTE_MS
+    first = this_minute - minutes + 1
+    final = {minute: counts for minute, counts in seen.items() if first <= minute <= this_minute - FINAL_AFTER_MINUTES}
+    since = max(first, this_minute - FINAL_AFTER_MINUTES + 1) if seen else first
+    found: Minutes = {minute: Counter() for minute in range(since, this_minute + 1)}
+    logs = place.client("logs")
+    groups = [f"/aws/lambda/{name}" for name in place.of_type("AWS::Lambda::Function").values()]
+    with ThreadPoolExecutor(READERS) as pool:
+        for lines in pool.map(lambda group: list(_lines(logs, group, since * MINUTE_MS)), groups):
+            for line in lines:
+                found.setdefault(line["timestamp"] // MINUTE_MS, Counter()).update(figures(line["message"]))
+    return final | found
+
+
+def figures(message: str) -> dict[str, int]:
+    """The metrics in one line of a log; {} for a line of another kind."""
+    try:
+        line = json.loads(message)
+    except ValueError:
+        return {}
+    if not isinstance(line, dict) or "_aws" not in line:
+        return {}
+    return {name: round(sum(value if isinstance(value, list) else [value])) for name in SHOWN if (value := line.get(name)) is not None}
+
+
+def answer(seen: Minutes) -> dict[str, Any]:
+    """Plain data, oldest minute first."""
+    rows = [{"minute": _clock(minute), **{name: seen[minute][name] for name in SHOWN}} for minute in sorted(seen)]
+    return {"minutes": rows}
+
+
+def _follow(operator: Operator, seen: Minutes, minutes: int, every: int) -> None:
+    live = operator.screen.out.is_terminal and not operator.screen.as_json
+    with Live(_shown(seen), console=operator.screen.out, auto_refresh=False) if live else _Lines(operator) as view:
+        while True:
+            time.sleep(every)  # CloudWatch tells nobody that a line has come: it must be asked
+            seen = look(operator.place, seen, minutes, _now_ms())
+            if isinstance(view, Live):
+                view.update(_shown(seen), refresh=True)
+            else:
+                view.print(seen)
+
+
+class _Lines:
+    """Where there is no terminal: one answer after the other."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def __enter__(self) -> "_Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to undo."""
+
+    def print(self, seen: Minutes) -> None:
+        self._operator.screen.show(answer(seen), _shown(seen))
+
+
+def _lines(logs: Any, group: str, start_ms: int) -> Iterator[Mapping[str, Any]]:
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=start_ms, filterPattern='"CloudWatchMetrics"')
+    try:
+        for page in pages:
+            yield from page["events"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":  # a function that was never called has no log
+            raise
+
+
+def _shown(seen: Minutes) -> RenderableType:
+    rows = [[_clock(minute)[11:16], *(seen[minute][name] or "" for name in SHOWN)] for minute in sorted(seen)]
+    total = sum(seen.values(), Counter[str]())
+    return table(f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN.values()), [*rows, ["all", *(total[name] for name in SHOWN)]])
+
+
+def _clock(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
