@@ -3,12 +3,14 @@
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
+import contextlib
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
@@ -51,23 +53,24 @@ def register(app: typer.Typer) -> None:
         once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,  # noqa: FBT002 - Typer's flag
     ) -> None:
         """Watch settlements, refusals, parked facts and errors, minute by minute. Ctrl-C ends it; --json prints a line a look."""
-        seen = look(operator.place, {}, minutes, _now_ms())
-        if once or operator.screen.as_json or not operator.screen.out.is_terminal:
-            operator.screen.show(answer(seen), _shown(seen))
-        if once:
-            return
-        try:
-            _follow(operator, seen, minutes, every)
-        except KeyboardInterrupt:
-            return
+        looks = _looks(operator.place, minutes, every)
+        live = operator.screen.out.is_terminal and not (once or operator.screen.as_json)
+        with contextlib.suppress(KeyboardInterrupt):
+            if live:
+                with Live(console=operator.screen.out, auto_refresh=False) as view:
+                    for seen in looks:
+                        view.update(_shown(seen), refresh=True)
+            for seen in islice(looks, 1 if once else None):
+                operator.screen.show(answer(seen), _shown(seen))
 
 
 def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
-    """The last minutes by epoch minute: those that are not final yet are read anew, those too old are let go."""
+    """The last minutes by epoch minute. Those that were not final at the last look are read anew, those too old are let go."""
     this_minute = now_ms // MINUTE_MS
     first = this_minute - minutes + 1
-    final = {minute: counts for minute, counts in seen.items() if first <= minute <= this_minute - FINAL_AFTER_MINUTES}
-    since = max(first, this_minute - FINAL_AFTER_MINUTES + 1) if seen else first
+    final_to = max(seen, default=0) - FINAL_AFTER_MINUTES
+    final = {minute: counts for minute, counts in seen.items() if first <= minute <= final_to}
+    since = max(first, final_to + 1)
     found: Minutes = {minute: Counter() for minute in range(since, this_minute + 1)}
     logs = place.client("logs")
     groups = [f"/aws/lambda/{name}" for name in place.of_type("AWS::Lambda::Function").values()]
@@ -95,32 +98,12 @@ def answer(seen: Minutes) -> dict[str, Any]:
     return {"minutes": rows}
 
 
-def _follow(operator: Operator, seen: Minutes, minutes: int, every: int) -> None:
-    live = operator.screen.out.is_terminal and not operator.screen.as_json
-    with Live(_shown(seen), console=operator.screen.out, auto_refresh=False) if live else _Lines(operator) as view:
-        while True:
-            time.sleep(every)  # CloudWatch tells nobody that a line has come: it must be asked
-            seen = look(operator.place, seen, minutes, _now_ms())
-            if isinstance(view, Live):
-                view.update(_shown(seen), refresh=True)
-            else:
-                view.print(seen)
-
-
-class _Lines:
-    """Where there is no terminal: one answer after the other."""
-
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
-
-    def __enter__(self) -> "_Lines":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to undo."""
-
-    def print(self, seen: Minutes) -> None:
-        self._operator.screen.show(answer(seen), _shown(seen))
+def _looks(place: Place, minutes: int, every: int) -> Iterator[Minutes]:
+    seen: Minutes = {}
+    while True:
+        seen = look(place, seen, minutes, _now_ms())
+        yield seen
+        time.sleep(every)  # CloudWatch tells nobody that a line has come: it must be asked
 
 
 def _lines(logs: Any, group: str, start_ms: int) -> Iterator[Mapping[str, Any]]:
