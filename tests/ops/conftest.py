@@ -1,7 +1,7 @@
 """The command line on the tests' own stand, answering in JSON."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def topup(shell: None, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Iterator[Topup]:
+def topup(shell: None, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Topup:
     """``topup("account", "alice")``: the exit code and what ``--json`` printed."""
     del shell
     monkeypatch.setenv("TOPUP_STATE_DIR", str(stand.state))
@@ -38,4 +38,4 @@ def topup(shell: None, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Iterato
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, json.loads(done.stdout) if done.stdout else None
 
-    yield run
+    return run

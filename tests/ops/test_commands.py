@@ -1,0 +1,292 @@
+import csv
+import io
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand import Stand
+from typer.testing import CliRunner
+
+from infra.ops.app import app
+
+Topup = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def buyer() -> str:
+    """A user of this test alone."""
+    return f"ops-{uuid.uuid4().hex[:8]}"
+
+
+def _lost(stand: Stand, buyer: str) -> dict[str, Any]:
+    """Bought and paid, and every webhook of it lost."""
+    stand.control("deliveries", drop=1)
+    try:
+        bought = stand.buy(buyer)
+        stand.pay(bought["session_id"])
+    finally:
+        stand.control("deliveries", drop=0)
+    return bought
+
+
+def _event(stand: Stand, bought: dict[str, Any]) -> dict[str, Any]:
+    return stand.events("checkout.session.completed", bought["session_id"])[0]
+
+
+def _refund(stand: Stand, bought: dict[str, Any], amount: int) -> str:
+    session = stand.stripe.v1.checkout.sessions.retrieve(bought["session_id"], {"expand": ["payment_intent"]})
+    intent: Any = session.payment_intent
+    stand.stripe.v1.refunds.create({"payment_intent": intent.id, "amount": amount})
+    stand.control("idle")
+    return str(intent.id)
+
+
+def test_account_shows_quota_holds_payments_and_ledger(topup: Topup, stand: Stand, buyer: str) -> None:
+    """One customer on one screen."""
+    bought = stand.purchase(buyer)
+    for path, extra in (("debits", {}), ("holds", {"expires_in_seconds": 600})):
+        stand.call("POST", f"/quota/{path}", sub="backend", scope="quota.write", body={"user_id": buyer, "units": 7, **extra})
+    code, found = topup("account", buyer)
+    assert code == 0
+    assert found["quota"]["remaining"] == 86
+    assert [row["units"] for row in found["holds"]] == [7]
+    assert found["payments"][0]["payment_id"] == bought["payment_id"]
+    assert found["ledger"][0]["reference_id"] == bought["session_id"]
+
+
+def test_payments_are_listed_by_user_and_status(topup: Topup, stand: Stand, buyer: str) -> None:
+    """Newest first, among everybody's too."""
+    first, second = stand.purchase(buyer), stand.buy(buyer)
+    _, mine = topup("payments", "--user", buyer)
+    assert [row["payment_id"] for row in mine["payments"]] == [second["payment_id"], first["payment_id"]]
+    _, paid = topup("payments", "--user", buyer, "--status", "completed")
+    assert [row["payment_id"] for row in paid["payments"]] == [first["payment_id"]]
+    _, newest = topup("payments", "--limit", 1)
+    assert [row["payment_id"] for row in newest["payments"]] == [second["payment_id"]]
+    assert topup("payments", "--status", "nonsense")[0] == 2
+
+
+def test_a_payment_is_found_by_any_of_its_names(topup: Topup, stand: Stand, buyer: str) -> None:
+    """Payment, session and payment intent; with the whole history and Stripe's word."""
+    bought = stand.purchase(buyer)
+    intent = _refund(stand, bought, 500)
+    stand.until(lambda: stand.payment(buyer, bought["payment_id"])["status"] == "partially_refunded")
+    for name in (bought["payment_id"], bought["session_id"], intent):
+        code, found = topup("payment", name)
+        assert code == 0
+        assert found["payment"]["payment_id"] == bought["payment_id"]
+    assert [row["type"] for row in found["facts"]] == ["checkout.session.completed", "charge.refunded"]
+    assert [row["units"] for row in found["entries"]] == [100, -50]
+    assert found["stripe"]["refunds"][0]["amount"] == 500
+    assert found["stripe"]["differences"] == []
+
+
+@pytest.mark.parametrize(("name", "code"), [("pay_nothing", 1), ("cs_test_nothing", 1), ("pi_nothing", 1), ("nonsense", 2)])
+def test_a_payment_that_is_not_there_is_said_so(topup: Topup, name: str, code: int) -> None:
+    """Exit 1 for one that does not exist, 2 for what is no id."""
+    got, answer = topup("payment", name)
+    assert got == code
+    assert answer["error"]
+
+
+def test_a_lost_purchase_differs_until_it_is_replayed(topup: Topup, stand: Stand, buyer: str) -> None:
+    """The command payment says so with exit 1; replay settles it by its event, once."""
+    bought = _lost(stand, buyer)
+    event = _event(stand, bought)
+    code, found = topup("payment", bought["payment_id"], "--user", buyer)
+    assert code == 1
+    assert found["stripe"]["differences"] == ["pending here, completed at Stripe: +100 units to settle"]
+    _, dry = topup("replay", event["id"], "--dry-run")
+    assert dry["events"][0]["status"] == "would_be_settled"
+    assert stand.quota(buyer)["remaining"] == 0, "a dry run changes nothing"
+    assert [topup("replay", event["id"], "--yes")[1]["events"][0]["status"] for _ in range(2)] == ["settled", "duplicate"]
+    assert stand.quota(buyer)["remaining"] == 100
+    assert topup("payment", bought["payment_id"], "--user", buyer)[0] == 0
+
+
+@pytest.mark.parametrize("shape", ["one", "list", "lines"])
+def test_events_are_replayed_from_a_file(topup: Topup, stand: Stand, buyer: str, tmp_path: Path, shape: str) -> None:
+    """One event, a list, or one a line; what is not ours is passed over."""
+    event = _event(stand, _lost(stand, buyer))
+    foreign = {**event, "id": "evt_foreign", "type": "customer.created"}
+    file = tmp_path / "events.json"
+    file.write_text(
+        {
+            "one": json.dumps(event, indent=1),
+            "list": json.dumps([event, foreign]),
+            "lines": f"{json.dumps(foreign)}\n\n{json.dumps(event)}\n",
+        }[shape]
+    )
+    code, answer = topup("replay", "--file", file, "--yes")
+    assert code == 0
+    assert "settled" in [row["status"] for row in answer["events"]]
+    assert stand.quota(buyer)["remaining"] == 100
+
+
+@pytest.mark.parametrize("text", ["not json", "[1]", '{"object":"charge"}', '{"object":"event"}\nbroken'])
+def test_a_file_without_events_is_refused_as_a_whole(topup: Topup, tmp_path: Path, text: str) -> None:
+    """Nothing is settled before all of it has been read."""
+    file = tmp_path / "events.json"
+    file.write_text(text)
+    code, answer = topup("replay", "--file", file, "--yes")
+    assert code == 2
+    assert "events.json" in answer["error"]
+
+
+def test_replay_wants_one_source(topup: Topup) -> None:
+    """Neither none nor two."""
+    assert topup("replay", "--yes")[0] == 2
+    assert topup("replay", "evt_unknown", "--yes")[0] == 1
+
+
+def test_reconcile_looks_first_and_repairs_when_told(topup: Topup, stand: Stand, buyer: str) -> None:
+    """Exit 1 while there is a difference, 0 when all of them were repaired."""
+    bought = _lost(stand, buyer)
+    code, report = topup("reconcile", "--since", "1h")
+    assert code == 1
+    assert bought["session_id"] in [row["stripe_id"] for row in report["differences"]]
+    assert stand.quota(buyer)["remaining"] == 0
+    code, report = topup("reconcile", "--since", "1h", "--repair", "--yes")
+    assert (code, report["repaired"] >= 1) == (0, True)
+    assert stand.quota(buyer)["remaining"] == 100
+    assert topup("reconcile", "--since", "1h")[0] == 0
+
+
+@pytest.mark.parametrize("since", ["24", "0h", "1w", "h", "-1h", "9999d"])
+def test_a_duration_that_is_none_is_a_usage_error(topup: Topup, since: str) -> None:
+    """Before Stripe is asked anything."""
+    assert topup("reconcile", f"--since={since}")[0] == 2
+
+
+def test_what_changes_anything_asks_first(topup: Topup, stand: Stand, buyer: str) -> None:
+    """Without a person and without --yes nothing happens."""
+    bought = _lost(stand, buyer)
+    assert topup("grant", buyer, 5, "--reason", "why")[0] == 2
+    assert topup("replay", _event(stand, bought)["id"])[0] == 2
+    assert topup("reconcile", "--repair")[0] == 2
+    assert topup("grant", buyer, 5, "--reason", "why", "--dry-run")[1]["status"] == "would_be_granted"
+    assert stand.quota(buyer)["total"] == 0
+    assert topup("reconcile", "--since", "1h", "--repair", "--yes")[0] == 0
+
+
+def test_a_grant_is_booked_once_and_seen_by_the_customer(topup: Topup, stand: Stand, buyer: str) -> None:
+    """On the stand's own tables; taking back goes no lower than zero."""
+    assert [topup("grant", buyer, 50, "--reason", "sorry", "--id", buyer, "--yes")[1]["status"] for _ in range(2)] == ["granted", "already"]
+    assert stand.quota(buyer)["remaining"] == 50
+    assert topup("grant", buyer, "--reason", "too much", "--yes", "--", -51)[0] == 1
+    assert topup("grant", buyer, "--reason", "too much", "--yes", "--", -50)[0] == 0
+    assert stand.quota(buyer)["remaining"] == 0
+    entries = stand.call("GET", "/quota/ledger", sub=buyer).json()["entries"]
+    assert [row["units"] for row in entries] == [-50, 50]
+
+
+def test_a_parked_fact_is_listed_retried_and_dropped(topup: Topup, stand: Stand, buyer: str) -> None:
+    """A session whose amount is not the plan's waits for a person: parked alone exits 1."""
+    bought = stand.buy(buyer)
+    stand.control("deliveries", drop=1)
+    stand.pay(bought["session_id"])
+    stand.control("deliveries", drop=0)
+    event = _event(stand, bought)
+    event["data"]["object"]["amount_subtotal"] = 1
+    event["id"] = f"evt_{buyer.replace('-', '')}"
+    assert stand.deliver(event).json() == {"status": "parked"}
+    code, listed = topup("parked")
+    assert code == 1
+    assert event["id"] in [row["fact_id"] for row in listed["parked"]]
+    code, tried = topup("parked", "retry", event["id"], "--yes")
+    assert (code, tried["status"]) == (1, "parked")
+    assert "amount" in tried["why"]
+    assert topup("payment", bought["payment_id"], "--user", buyer)[1]["parked"][0]["fact_id"] == event["id"]
+    assert topup("parked", "drop", event["id"], "--reason", "refunded by hand", "--dry-run")[1]["status"] == "would_be_dropped"
+    assert topup("parked", "drop", event["id"], "--reason", " ", "--yes")[0] == 2
+    assert topup("parked", "drop", event["id"], "--reason", "refunded by hand", "--yes")[1]["status"] == "dropped"
+    assert topup("parked", "retry", event["id"], "--yes")[0] == 1
+    assert topup("reconcile", "--since", "1h", "--repair", "--yes")[0] == 0
+
+
+def test_a_parked_fact_settles_when_what_it_waited_for_has_come(topup: Topup, stand: Stand, buyer: str) -> None:
+    """A refund ahead of its payment: retry asks Stripe for the session and settles both."""
+    bought = _lost(stand, buyer)
+    _refund(stand, bought, 999)
+    (refund,) = stand.events("charge.refunded", _event(stand, bought)["data"]["object"]["payment_intent"])
+    if stand.payment(buyer, bought["payment_id"])["status"] == "pending":
+        code, answer = topup("parked", "retry", refund["id"], "--yes")
+        assert (code, answer["status"]) == (0, "settled")
+    assert stand.payment(buyer, bought["payment_id"])["status"] == "refunded"
+    assert stand.quota(buyer)["remaining"] == 0
+
+
+def test_the_ledger_balances_and_a_planted_difference_is_found(topup: Topup, stand: Stand, buyer: str) -> None:
+    """Exit 1 names the account; nothing is mended."""
+    stand.purchase(buyer)
+    code, answer = topup("ledger", "verify", "--segments", 2)
+    assert (code, answer["difference_count"]) == (0, 0), answer
+    table, key = stand.resources()["QuotasTable"], {"user_id": {"S": buyer}, "item": {"S": "quota"}}
+
+    def plant(units: int) -> None:
+        asked = {"UpdateExpression": "ADD remaining :u", "ExpressionAttributeValues": {":u": {"N": str(units)}}}
+        stand.boto("dynamodb").update_item(TableName=table, Key=key, **asked)
+
+    plant(1)
+    try:
+        code, answer = topup("ledger", "verify")
+    finally:
+        plant(-1)
+    assert code == 1
+    assert [(row["user_id"], row["expected"], row["found"]) for row in answer["differences"]] == [(buyer, 100, 101)]
+
+
+def test_the_ledger_is_exported_whole(stand: Stand, topup: Topup, buyer: str, tmp_path: Path) -> None:
+    """As CSV and as JSON lines, to stdout or a file, the same entries."""
+    bought = stand.purchase(buyer)
+    printed = CliRunner().invoke(app, ["ledger", "export"])
+    rows = list(csv.DictReader(io.StringIO(printed.stdout)))
+    mine = [row for row in rows if row["user_id"] == buyer]
+    assert [(row["type"], row["units"], row["reference_id"]) for row in mine] == [("funded", "100", bought["session_id"])]
+    file = tmp_path / "ledger.jsonl"
+    assert topup("ledger", "export", "--format", "jsonl", "--output", file)[0] == 0
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {(row["user_id"], row["entry_id"]) for row in lines} == {(row["user_id"], row["entry_id"]) for row in rows}
+    assert topup("ledger", "export", "--format", "xml")[0] == 2
+
+
+def test_watch_counts_what_the_functions_said(topup: Topup, stand: Stand, buyer: str) -> None:
+    """Settled facts and refused debits of the last minutes."""
+    stand.purchase(buyer)
+    stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": buyer, "units": 101})
+    code, answer = topup("watch", "--once", "--minutes", 5)
+    assert code == 0
+    assert len(answer["minutes"]) == 5
+    assert sum(row["settled"] for row in answer["minutes"]) >= 1
+    assert sum(row["refused_debits"] for row in answer["minutes"]) >= 1
+
+
+def test_people_read_tables_and_strangers_text_stays_text(topup: Topup) -> None:
+    """A user id may hold markup or escape sequences: neither is obeyed."""
+    name = f"[red]{uuid.uuid4().hex[:6]}\x1b[31m"
+    assert topup("grant", name, 1, "--reason", "why", "--yes")[0] == 0
+    shown = CliRunner().invoke(app, ["account", name])
+    assert shown.exit_code == 0
+    assert name.replace("\x1b", "\\x1b") in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+@pytest.mark.usefixtures("shell")
+def test_without_a_stand_or_a_stack_the_command_says_what_to_do() -> None:
+    """Exit 2: nothing was asked."""
+    done = CliRunner().invoke(app, ["account", "alice"])
+    assert done.exit_code == 2
+    assert "make up" in done.stderr
+
+
+@pytest.mark.usefixtures("topup")
+def test_aws_that_does_not_answer_is_exit_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another stack than the stand's is looked for in AWS."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}.items():
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(app, ["account", "alice", "--stack", "elsewhere", "--region", "eu-west-1", "--json"])
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["mend"]

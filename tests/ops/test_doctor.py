@@ -1,0 +1,356 @@
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from billing import parking
+from billing.events import SUBSCRIBED
+from billing.facts import SessionFact
+from billing.gateway import API_VERSION
+from billing.payments import Park
+from billing.times import utc_now
+from stand import Stand
+
+from infra.local.places import free_port
+from infra.ops import place
+from infra.ops.account_at_stripe import AccountAtStripe
+from infra.ops.doctor import CHECKS, examine
+from infra.ops.findings import Finding, Patient
+from infra.ops.place import Resource
+
+Topup = Callable[..., tuple[int, Any]]
+API_PATH = "/api/v1/payments/webhook"
+
+
+@pytest.fixture
+def patient(topup: Topup) -> Patient:
+    """The stand, healthy, as the doctor sees it."""
+    del topup
+    found = place.find("", "", "")
+    return Patient(found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base))
+
+
+def _wrong(patient: Patient, check: str) -> list[Finding]:
+    return [finding for finding in examine(patient, check, CHECKS[check]) if finding.level == "wrong"]
+
+
+def _only(patient: Patient, check: str) -> Finding:
+    (finding,) = _wrong(patient, check)
+    assert finding.mend, "a fault without a remedy is a complaint"
+    return finding
+
+
+def _set(patient: Patient, **settings: object) -> Patient:
+    return replace(patient, place=replace(patient.place, settings=replace(patient.place.settings, **settings)))  # type: ignore[arg-type]
+
+
+def _with(patient: Patient, name: str, physical_id: str, kind: str) -> Patient:
+    return replace(patient, place=replace(patient.place, resources={**patient.place.resources, name: Resource(physical_id, kind)}))
+
+
+def _alone(patient: Patient, name: str, physical_id: str, kind: str) -> Patient:
+    return replace(patient, place=replace(patient.place, resources={name: Resource(physical_id, kind)}))
+
+
+def _later(patient: Patient, **duration: int) -> Patient:
+    def clock() -> datetime:
+        return utc_now() + timedelta(**duration)
+
+    return replace(patient, books=replace(patient.books, clock=clock))
+
+
+@contextlib.contextmanager
+def _planted(stand: Stand, logical_id: str, value: str) -> Iterator[None]:
+    """Another value in a secret, for a moment."""
+    manager, name = stand.boto("secretsmanager"), stand.resources()[logical_id]
+    before = manager.get_secret_value(SecretId=name)["SecretString"]
+    manager.put_secret_value(SecretId=name, SecretString=value)
+    try:
+        yield
+    finally:
+        manager.put_secret_value(SecretId=name, SecretString=before)
+
+
+@contextlib.contextmanager
+def _endpoint(stand: Stand, **members: Any) -> Iterator[str]:
+    """An endpoint at Stripe that leads here, paused so that nothing is delivered to it."""
+    stand.control("deliveries", pause=True)
+    asked: Any = {"url": stand.facts["webhook_url"], "enabled_events": list(SUBSCRIBED), "api_version": API_VERSION, **members}
+    made = stand.stripe.v1.webhook_endpoints.create(asked)
+    try:
+        yield made.id
+    finally:
+        stand.stripe.v1.webhook_endpoints.delete(made.id)
+        stand.control("deliveries", pause=False)
+
+
+def test_a_healthy_stand_has_nothing_to_mend(topup: Topup, stand: Stand) -> None:
+    """Exit 0; what only AWS has is a note."""
+    stand.invoke("ReconcileFunction", {})
+    code, answer = topup("doctor")
+    assert (code, answer["wrong"]) == (0, 0), answer
+    assert {finding["check"] for finding in answer["findings"] if finding["level"] == "ok"} >= {
+        "stripe key",
+        "webhook",
+        "clock",
+        "schedules",
+    }
+
+
+def test_a_fault_is_exit_1_with_its_remedy(topup: Topup, stand: Stand) -> None:
+    """For scripts and for people."""
+    with _planted(stand, "WebhookSecretsSecret", "as CloudFormation made it"):
+        code, answer = topup("doctor")
+    assert code == 1
+    (fault,) = [finding for finding in answer["findings"] if finding["level"] == "wrong"]
+    assert "put-secret-value" in fault["mend"]
+
+
+def test_a_secret_that_was_never_filled_is_found(patient: Patient, stand: Stand) -> None:
+    """CloudFormation puts a random text into it."""
+    with _planted(stand, "StripeKeySecret", "aB3$random"):
+        assert "no Stripe key" in _only(patient, "stripe key").what
+
+
+def test_a_live_key_in_a_test_stack_is_found(patient: Patient, stand: Stand) -> None:
+    """Every event would be ignored as of the other mode."""
+    with _planted(stand, "StripeKeySecret", "_".join(("sk", "live", "made" * 4))):
+        assert any("live key" in finding.what for finding in _wrong(patient, "stripe key"))
+
+
+def test_a_production_stage_in_test_mode_is_found(patient: Patient) -> None:
+    """Anybody could buy with a test card."""
+    assert "Stage prod with StripeMode test" in _only(_set(patient, stage="prod"), "stripe key").what
+
+
+def test_a_key_that_stripe_refuses_is_found(patient: Patient, stand: Stand) -> None:
+    """As after it was rolled."""
+    with _planted(stand, "StripeKeySecret", "sk_test_rolled"):
+        assert "refuses the key" in _only(patient, "stripe key").what
+
+
+def test_signing_secrets_that_are_none_of_stripes_are_found(patient: Patient, stand: Stand) -> None:
+    """The webhook takes what is signed with them; Stripe signs with another."""
+    with _planted(stand, "WebhookSecretsSecret", json.dumps({"secrets": ["the endpoint's id"]})):
+        assert "whsec_" in _only(patient, "webhook").what
+
+
+def test_a_webhook_that_refuses_our_secret_is_found(patient: Patient) -> None:
+    """Another stack's secret: what Stripe signs would be refused."""
+    name = patient.place.client("secretsmanager").create_secret(
+        Name=f"other-{free_port()}", SecretString=json.dumps({"secrets": ["whsec_" + "other"]})
+    )["Name"]
+    assert "refuses what is signed" in _only(_set(patient, webhook_secrets_secret=name), "webhook").what
+
+
+def test_a_webhook_that_cannot_be_reached_is_found(patient: Patient) -> None:
+    """No such host, no listener, no certificate."""
+    away = replace(patient, place=replace(patient.place, webhook_url=f"http://127.0.0.1:{free_port()}{API_PATH}"))
+    assert "cannot be reached" in _only(away, "webhook").what
+
+
+def test_a_webhook_behind_a_redirect_is_found(patient: Patient) -> None:
+    """Stripe does not follow: https://docs.stripe.com/webhooks#debug-webhook-integrations."""
+
+    class Redirects(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(308)
+            self.send_header("location", "https://www.example.test/")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+    with HTTPServer(("127.0.0.1", 0), Redirects) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}{API_PATH}"
+        found = _only(replace(patient, place=replace(patient.place, webhook_url=url)), "webhook")
+        thread.join()
+    assert "redirects (308)" in found.what
+    assert "https://www.example.test/" in found.mend
+
+
+def test_a_webhook_address_that_is_another_page_is_found(patient: Patient) -> None:
+    """404, or a page that answers 200 to everything."""
+    elsewhere = patient.place.webhook_url.removesuffix("/webhook")
+    assert "answers 4" in _only(replace(patient, place=replace(patient.place, webhook_url=elsewhere)), "webhook").what
+
+
+def test_no_endpoint_at_stripe_is_found(patient: Patient) -> None:
+    """On a stand a note, in AWS the reason why nothing is credited; the remedy is a whole command."""
+    found = _only(_set(patient, stage="dev"), "endpoint")
+    assert "no endpoint" in found.what
+    assert all(kind in found.mend for kind in SUBSCRIBED)
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"enabled_events": ["checkout.session.completed"]}, "charge.refunded"),
+        ({"api_version": "2023-10-16"}, "2023-10-16"),
+    ],
+)
+def test_an_endpoint_that_does_not_fit_is_found(patient: Patient, stand: Stand, members: dict[str, Any], told: str) -> None:
+    """Missing event types; another version of the API."""
+    with _endpoint(stand, **members):
+        assert told in _only(patient, "endpoint").what
+
+
+def test_a_disabled_endpoint_is_found(patient: Patient, stand: Stand) -> None:
+    """Stripe switches one off that failed for days."""
+    with _endpoint(stand) as name:
+        stand.stripe.v1.webhook_endpoints.update(name, {"disabled": True})
+        assert "disabled" in _only(patient, "endpoint").what
+
+
+def test_an_endpoint_that_fits_is_fine(patient: Patient, stand: Stand) -> None:
+    """By its event types one by one, or all of them."""
+    for kinds in (list(SUBSCRIBED), ["*"]):
+        with _endpoint(stand, enabled_events=kinds):
+            assert not _wrong(patient, "endpoint")
+
+
+def test_deliveries_that_stripe_could_not_make_are_found(patient: Patient, stand: Stand) -> None:
+    """Once they are older than a delivery may take."""
+    stand.control("deliveries", drop=1)
+    bought = stand.buy("ops-undelivered")
+    stand.pay(bought["session_id"])
+    stand.control("deliveries", drop=0)
+    assert "not delivered" in _only(_later(patient, hours=1), "deliveries").what
+    stand.call("POST", f"/payments/{bought['payment_id']}/confirm", sub="ops-undelivered")
+
+
+def test_a_clock_that_is_wrong_is_found(patient: Patient) -> None:
+    """Against Stripe's Date header."""
+    account = patient.account
+    skewed = AccountAtStripe(account.read_key, account.api_base, lambda: utc_now().timestamp() - 400)
+    assert "behind Stripe's" in _only(replace(patient, account=skewed), "clock").what
+    assert not _wrong(patient, "clock")
+
+
+def test_facts_that_wait_for_a_person_are_found(patient: Patient) -> None:
+    """And those that wait too long."""
+    fact = SessionFact(
+        fact_id="evt_ops_doctor",
+        type="checkout.session.completed",
+        created=0,
+        kind="paid",
+        session_id="cs_ops",
+        payment_id="pay_ops",
+        user_id="ops",
+        plan="starter",
+        quota=100,
+        amount_subtotal=1,
+        amount_total=1,
+        currency="usd",
+        payment_intent=None,
+    )
+    assert parking.park(patient.books, fact, Park("mismatch", "planted"))
+    try:
+        assert "1 mismatch" in _only(patient, "parked").what
+        assert any("waits for" in finding.what for finding in _wrong(_later(patient, hours=2), "parked"))
+    finally:
+        record = parking.find(patient.books, "evt_ops_doctor")
+        assert record is not None
+        parking.drop(patient.books, record, "planted by a test")
+
+
+def test_a_reconciliation_that_does_not_run_is_found(patient: Patient, stand: Stand) -> None:
+    """The last one is too long ago."""
+    stand.invoke("ReconcileFunction", {})
+    live = _set(patient, stage="prod")
+    assert not _wrong(live, "reconciliation")
+    assert "overdue" in _only(_later(live, hours=4), "reconciliation").what
+
+
+def test_tables_that_cannot_be_restored_are_found(patient: Patient) -> None:
+    """The embedded AWS drops point-in-time recovery: in AWS that would be wrong."""
+    assert len(_wrong(_set(patient, stage="prod"), "tables")) == 5
+
+
+def test_a_table_that_goes_with_the_stack_is_found(patient: Patient) -> None:
+    """One without a DeletionPolicy."""
+    name = patient.place.resources["PaymentsTable"].physical_id
+    assert "deleting the stack" in _only(_with(patient, "OtherTable", name, "AWS::DynamoDB::Table"), "tables").what
+
+
+def test_rows_that_expire_in_a_table_that_must_keep_them_are_found(patient: Patient) -> None:
+    """A guard that is gone is a second credit; and a table whose rows never go, grows."""
+    names = {name: patient.place.resources[name].physical_id for name in ("QuotasTable", "WebhookEventsTable")}
+    swapped = _with(patient, "WebhookEventsTable", names["QuotasTable"], "AWS::DynamoDB::Table")
+    assert "must stay for ever" in _only(swapped, "tables").what
+    swapped = _with(patient, "QuotasTable", names["WebhookEventsTable"], "AWS::DynamoDB::Table")
+    assert "the table grows" in _only(swapped, "tables").what
+
+
+def test_dead_letters_are_found(patient: Patient) -> None:
+    """Facts that could not even be parked."""
+    sqs = patient.place.client("sqs")
+    url = sqs.create_queue(QueueName=f"dead-{free_port()}")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert "1 facts" in _only(_with(patient, "ParkedDeadLetterQueue", url, "AWS::SQS::Queue"), "dead letters").what
+    assert not _wrong(patient, "dead letters")
+
+
+def test_a_schedule_that_is_off_is_found(patient: Patient) -> None:
+    """Recovery or reconciliation would never run."""
+    name = f"off-{free_port()}"
+    patient.place.client("events").put_rule(Name=name, ScheduleExpression="rate(1 hour)", State="DISABLED")
+    assert "DISABLED" in _only(_with(patient, "OffRule", name, "AWS::Events::Rule"), "schedules").what
+    assert "none" in _only(_alone(patient, "Nothing", "", "AWS::SQS::Queue"), "schedules").what
+
+
+def _alarm(patient: Patient, *actions: str) -> Patient:
+    name = f"alarm-{free_port()}"
+    patient.place.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="Topup",
+        MetricName="parked",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=list(actions),
+    )
+    return _alone(patient, "PlantedAlarm", name, "AWS::CloudWatch::Alarm")
+
+
+def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
+    """A note on a stand."""
+    assert "has none" in _only(_set(_alone(patient, "Nothing", "", "AWS::SQS::Queue"), stage="prod"), "alarms").what
+
+
+def test_an_alarm_without_a_receiver_is_found(patient: Patient) -> None:
+    """It would ring and nobody hear it."""
+    assert "no receiver" in _only(_alarm(patient), "alarms").what
+
+
+def test_a_topic_that_nobody_has_subscribed_to_is_found(patient: Patient) -> None:
+    """AWS asks every address to confirm."""
+    topic = patient.place.client("sns").create_topic(Name=f"nobody-{free_port()}")["TopicArn"]
+    assert "nobody has confirmed" in _only(_alarm(patient, topic), "alarms").what
+
+
+def test_an_alarm_that_rings_is_found(patient: Patient) -> None:
+    """With its reason."""
+    ringing = _alarm(patient, "arn:aws:lambda:us-east-1:000000000000:function:pager")
+    name = ringing.place.resources["PlantedAlarm"].physical_id
+    patient.place.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="planted")
+    assert "planted" in _only(ringing, "alarms").what
+
+
+def test_what_cannot_be_looked_at_is_unknown_and_the_rest_goes_on(topup: Topup, stand: Stand) -> None:
+    """Exit 3 when nothing is known to be wrong."""
+    stand.control("faults", route="GET /v1/events", status=500, times=1)
+    code, answer = topup("doctor")
+    assert code == 3
+    assert [finding["check"] for finding in answer["findings"] if finding["level"] == "unknown"] == ["deliveries"]
