@@ -79,11 +79,11 @@ class Simulator:
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            await self.courier.start()
+            self.courier.start()
             chores = asyncio.create_task(self._keep_house())
             yield
             chores.cancel()
-            await asyncio.gather(chores, self.courier.stop(), return_exceptions=True)
+            await asyncio.gather(chores, self.courier.close(), return_exceptions=True)
             self.drawers.close()
 
         api = Route("/v1/{path:path}", self.api, methods=["GET", "POST", "DELETE", "PUT", "PATCH"])

@@ -6,9 +6,11 @@ What is still to be delivered stands in the file (``Postbag``), so a stop loses 
 import asyncio
 import json
 import random
+import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -27,6 +29,12 @@ NAP_SECONDS_MAX: Final = 1.0
 ANSWER_CHARS_KEPT: Final = 200
 
 
+@cache
+def tls() -> ssl.SSLContext:
+    """Made once: reading the certificates takes longer than everything else at a start."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @dataclass(slots=True)
 class Manners:
     """How webhooks are delivered from now on."""
@@ -38,10 +46,10 @@ class Manners:
 
 
 class Courier:
-    """Background deliveries of one simulator, between ``start`` and ``stop``."""
+    """Background deliveries of one simulator, from ``start``, or the first event, to ``close``."""
 
     def __init__(self, drawers: Drawers, timing: Timing) -> None:
-        """Nothing is sent before ``start``."""
+        """What an earlier run left is not sent before ``start``."""
         self.manners = Manners()
         self.targets: dict[str, WebhookTarget] = {}
         self.attempts: deque[dict[str, Any]] = deque(maxlen=ATTEMPTS_KEPT)
@@ -49,7 +57,7 @@ class Courier:
         self.postbag = Postbag(drawers)
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._moved, self._woken = asyncio.Event(), asyncio.Event()
-        self._loop_task: asyncio.Task[None] | None = None
+        self._worker: asyncio.Task[None] | None = None
 
     def wanting(self, kind: str) -> list[WebhookTarget]:
         """Endpoints that want events of this type."""
@@ -65,6 +73,7 @@ class Courier:
             held = random.uniform(0, REORDER_SECONDS_MAX) if self.manners.reorder else 0  # noqa: S311 - chance, not a secret
             for _ in range(copies):
                 self.postbag.add(event["id"], target.name, self._drawers.time() + held, counts=not again)
+        self.start()  # an application may be served without its lifespan
         self.wake()
 
     def wake(self) -> None:
@@ -76,16 +85,18 @@ class Courier:
         self.postbag.forget(target_name)
         self.wake()
 
-    async def start(self) -> None:
-        """Begin to deliver, what an earlier run left first."""
-        self._loop_task = asyncio.create_task(self._work())
+    def start(self) -> None:
+        """Begin to deliver, what an earlier run left first, in the loop that is running. A second start changes nothing."""
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
 
-    async def stop(self) -> None:
+    async def close(self) -> None:
         """Deliveries under way are cut off; the next start sends them again."""
-        tasks = [task for task in (self._loop_task, *self._under_way.values()) if task]
+        tasks = [task for task in (self._worker, *self._under_way.values()) if task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._worker = None
 
     async def idle(self, seconds: float = 10) -> bool:
         """Wait until nothing is under way or due. Pauses between tries do not count. False when that takes too long."""
@@ -99,7 +110,7 @@ class Courier:
         return True
 
     async def _work(self) -> None:
-        async with httpx.AsyncClient(timeout=self._timing.answer_seconds_max, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=self._timing.answer_seconds_max, verify=tls(), trust_env=False) as client:
             while True:
                 self._woken.clear()
                 self._set_off(client)
