@@ -14,7 +14,7 @@ from stripe import WebhookSignature
 
 from infra.ops.account_at_stripe import KeyRefusedError
 from infra.ops.findings import Finding, Patient
-from infra.ops.place import OUTPUT_URLS, WEBHOOK_PATH
+from infra.ops.place import WEBHOOK_PATH
 
 KEY: Final = re.compile(r"[sr]k_(test|live)_\w+")
 SKEW_SECONDS_MAX: Final = TOLERANCE_SECONDS // 5
@@ -74,21 +74,21 @@ def signing_secret(patient: Patient) -> Iterator[Finding]:
         mend = _put(name, '{"secrets": ["whsec_..."]}') + "; Stripe shows it on the endpoint's page"
         yield Finding("webhook secret", "wrong", f"{odd} of {len(secrets)} do not begin with whsec_: Stripe signs with none such", mend)
     for number, secret in enumerate(secrets, 1):
-        yield _delivered(patient, secret, f"secret {number} of {len(secrets)}")
+        yield _delivered(patient, patient.place.webhook_url, secret, f"secret {number} of {len(secrets)}")
 
 
 def endpoints(patient: Patient) -> Iterator[Finding]:
     """An endpoint at Stripe leads here, is on, is subscribed to everything, and speaks our version of the API."""
-    ours = [row for row in patient.account.endpoints() if _leads_here(patient, str(row["url"]))]
+    known = patient.place.webhook_urls()
+    found = patient.account.endpoints()
+    ours = [row for row in found if str(row["url"]).rstrip("/") in known]
     if not ours:
-        url = patient.place.webhook_url or WEBHOOK_PATH
-        mend = f"stripe webhook_endpoints create --url {url} --api-version {API_VERSION} " + " ".join(
-            f"-d 'enabled_events[]={kind}'" for kind in SUBSCRIBED
-        )
-        what = "no endpoint at Stripe leads here" + (" (the stand delivers by itself)" if patient.is_local else "")
-        yield Finding("endpoint", patient.unless_local("wrong"), what, mend)
+        alike = [str(row["url"]) for row in found if str(row["url"]).rstrip("/").endswith(WEBHOOK_PATH)]
+        yield _none_leads_here(patient, alike)
     for row in ours:
         yield from _endpoint(patient, row)
+        if row["url"] != patient.place.webhook_url and row.get("status") == "enabled":
+            yield from _reached(patient, str(row["url"]))
 
 
 def deliveries(patient: Patient) -> Iterator[Finding]:
@@ -103,18 +103,17 @@ def deliveries(patient: Patient) -> Iterator[Finding]:
     yield Finding("deliveries", "wrong", what, mend)
 
 
-def _delivered(patient: Patient, secret: str, which: str) -> Finding:
-    place = patient.place
-    now = epoch(patient.books.clock())
-    event = {"id": "evt_topup_doctor", "object": "event", "type": "topup.doctor", "created": now, "livemode": place.settings.livemode}
+def _delivered(patient: Patient, url: str, secret: str, which: str) -> Finding:
+    now, livemode = epoch(patient.books.clock()), patient.place.settings.livemode
+    event = {"id": "evt_topup_doctor", "object": "event", "type": "topup.doctor", "created": now, "livemode": livemode}
     body = json.dumps({**event, "data": {"object": {}}})
     headers = {"content-type": "application/json", "stripe-signature": WebhookSignature.generate_signature_header(body, secret)}
     try:
-        answer = httpx.post(place.webhook_url, content=body, headers=headers, timeout=WEBHOOK_SECONDS_MAX, follow_redirects=False)
+        answer = httpx.post(url, content=body, headers=headers, timeout=WEBHOOK_SECONDS_MAX, follow_redirects=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         mend = "check the domain, its certificate and its route to the API (the output WebhookUrl needs none of them)"
-        return Finding("webhook", "wrong", f"{place.webhook_url} cannot be reached: {error}", mend)
-    return _judged(place.webhook_url, answer, which)
+        return Finding("webhook", "wrong", f"{url} cannot be reached: {error}", mend)
+    return _judged(url, answer, which)
 
 
 def _judged(url: str, answer: httpx.Response, which: str) -> Finding:
@@ -130,9 +129,20 @@ def _judged(url: str, answer: httpx.Response, which: str) -> Finding:
     return Finding("webhook", "ok", f"{which}: a signed event that means nothing was accepted at {url}")
 
 
-def _leads_here(patient: Patient, url: str) -> bool:
-    known = {patient.place.webhook_url, *(patient.place.outputs.get(name, "") for name in OUTPUT_URLS)} - {""}
-    return url.rstrip("/") in {one.rstrip("/") for one in known} or url.rstrip("/").endswith(WEBHOOK_PATH)
+def _none_leads_here(patient: Patient, alike: Sequence[str]) -> Finding:
+    url = patient.place.webhook_url or WEBHOOK_PATH
+    mend = f"stripe webhook_endpoints create --url {url} --api-version {API_VERSION} {_subscription()}"
+    if alike:
+        mend = f"is one of these this stack's? then `topup doctor --webhook-url` with it: {', '.join(alike)}; otherwise: {mend}"
+    what = "no endpoint at Stripe leads here" + (" (the stand delivers by itself)" if patient.is_local else "")
+    return Finding("endpoint", patient.unless_local("wrong"), what, mend)
+
+
+def _reached(patient: Patient, url: str) -> Iterator[Finding]:
+    """The address that Stripe has is not the one already tried. It has one of our secrets, whichever."""
+    secrets = usable_secrets(patient.place.secret(patient.place.settings.webhook_secrets_secret))
+    tried = [_delivered(patient, url, secret, f"secret {number} of {len(secrets)}") for number, secret in enumerate(secrets, 1)]
+    yield next((finding for finding in tried if finding.level == "ok"), tried[-1])
 
 
 def _endpoint(patient: Patient, row: Mapping[str, Any]) -> Iterator[Finding]:

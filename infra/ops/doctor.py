@@ -1,7 +1,8 @@
 """``topup doctor``: everything that keeps money from becoming units, each with how to mend it."""
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from dataclasses import replace
+from typing import Annotated, Final
 
 import httpx
 import typer
@@ -38,9 +39,12 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
 
     @command(app, "doctor")
-    def doctor(operator: Operator) -> int:
+    def doctor(
+        operator: Operator,
+        webhook_url: Annotated[str, typer.Option("--webhook-url", help="The webhook's address, where it has a domain of its own.")] = "",
+    ) -> int:
         """Look at everything that a payment depends on: Stripe's side, the webhook, the books, AWS. Each fault with its remedy."""
-        place = operator.place
+        place = replace(operator.place, webhook_url=webhook_url) if webhook_url else operator.place
         account = AccountAtStripe(place.stripe_key, place.settings.stripe_api_base)
         with operator.screen.progress("looking", len(CHECKS)) as bar:
             findings = []
@@ -49,8 +53,13 @@ def register(app: typer.Typer) -> None:
                 findings += examine(Patient(place, operator.books, account), name, check)
                 bar()
         _show(operator, findings)
-        levels = {finding.level for finding in findings}
-        return FOUND_SOMETHING if "wrong" in levels else UNREACHABLE if "unknown" in levels else FINE
+        return exit_code(findings)
+
+
+def exit_code(findings: list[Finding]) -> int:
+    """What is known to be wrong counts more than what is not known."""
+    levels = {finding.level for finding in findings}
+    return FOUND_SOMETHING if "wrong" in levels else UNREACHABLE if "unknown" in levels else FINE
 
 
 def examine(patient: Patient, name: str, check: Check) -> list[Finding]:

@@ -24,6 +24,8 @@ from infra.ops.errors import OperatorError, unreachable, usage
 CLIENT: Final = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 4, "mode": "standard"}, max_pool_connections=32)
 ASKED_OF: Final = "WebhookFunction"
 """The function whose environment says how the stack is set; all functions share it."""
+KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""In the environment they would win over a profile."""
 OUTPUT_URLS: Final = ("WebhookUrl", "WebhookFunctionUrl")
 WEBHOOK_PATH: Final = "/api/v1/payments/webhook"
 
@@ -57,6 +59,12 @@ class Place:
         """Physical names by logical id, of one type of resource."""
         return {logical: found.physical_id for logical, found in self.resources.items() if found.type == name}
 
+    def webhook_urls(self) -> set[str]:
+        """Every address at which this stack's webhook is known to answer, without a slash at the end."""
+        site = f"{self.settings.site_url}{WEBHOOK_PATH}" if self.settings.site_url else ""
+        known = {self.webhook_url, site, *(self.outputs.get(name, "") for name in OUTPUT_URLS)}
+        return {url.rstrip("/") for url in known if url}
+
     def books(self) -> Books:
         """What the product's acts work on; facts that they park are kept in the table alone."""
         store = Store(self.settings.tables, Patience(), self.region, self.endpoint)
@@ -80,11 +88,14 @@ def find(stack: str, profile: str, region: str) -> Place:
     """``stack`` "" means the stand that is up. Raises OperatorError saying what to give."""
     stand = _stand()
     if stand and stack in ("", stand["stack_name"]):
-        _enter(_stand_environment(stand))
+        _leave("AWS_PROFILE", *KEYS)
+        _enter({"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": stand["aws_region"]})
         return _described(stand["aws_endpoint_url"], stand["aws_region"], stand["stack_name"], stand["webhook_url"])
     if not stack:
         raise usage("no stand is up here", "start one with `make up`, or name a stack in AWS with --stack NAME")
-    _enter({"AWS_PROFILE": profile} if profile else {})
+    if profile:
+        _leave(*KEYS)
+        _enter({"AWS_PROFILE": profile})
     chosen = region or boto3.Session().region_name
     if not chosen:
         raise usage("no region is set", "add --region, or set AWS_REGION")
@@ -99,10 +110,9 @@ def _stand() -> dict[str, str] | None:
     return found
 
 
-def _stand_environment(stand: Mapping[str, str]) -> dict[str, str]:
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+def _leave(*names: str) -> None:
+    for name in names:
         os.environ.pop(name, None)
-    return {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": stand["aws_region"]}
 
 
 def _enter(environment: Mapping[str, str]) -> None:
