@@ -1,0 +1,48 @@
+"""The stack in moto, made from template.yaml for every test, and a Stripe beside it."""
+
+from collections.abc import Iterator
+
+import pytest
+from functional.lab import CREDENTIALS, Lab, client, forget, wipe
+from moto import mock_aws
+from simulator.wire.lab import KEY, Receiver
+from simulator.wire.lab import Lab as Stripe
+from simulator.wire.lab import lab as simulated
+
+
+@pytest.fixture(scope="package")
+def stripe_side() -> Iterator[Stripe]:
+    """The simulator on a loopback port. Its webhooks go nowhere: these tests deliver by hand."""
+    with simulated(Receiver(url="http://127.0.0.1:9/")) as found:
+        found.control("deliveries", drop=1)
+        yield found
+
+
+@pytest.fixture(scope="package")
+def aws() -> Iterator[None]:
+    """Moto instead of AWS, for this folder alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+            patch.delenv(name, raising=False)
+        forget(clients=True)
+        client.cache_clear()
+        with mock_aws():
+            yield
+        forget(clients=True)
+        client.cache_clear()
+
+
+@pytest.fixture
+def lab(aws: None, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """An empty stack in a new container."""
+    del aws
+    wipe()
+    forget()
+    found = Lab(stripe_side.url)
+    found.make(KEY)
+    for name, value in found.template.environment().items():
+        monkeypatch.setenv(name, value)
+    yield found
+    forget()

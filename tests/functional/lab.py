@@ -1,0 +1,243 @@
+"""The product's handlers in this process, called as API Gateway calls them, over moto. One thread only: moto bears no more."""
+
+import base64
+import importlib
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+
+import boto3
+from billing import outbox, runtime, spending, stripe_doors
+from billing.books import Books
+from builders import STACK
+from functional.template import Route, Template
+from moto.backends import get_backend
+from stripe import WebhookSignature
+
+REGION: Final = "us-east-1"
+API: Final = "/api/v1"
+SITE: Final = "https://shop.example.com"
+CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+CACHES: Final = (runtime.settings, runtime.books, runtime.receiving_books, stripe_doors.gateway)
+CLIENTS: Final = (runtime.store, runtime.patience, stripe_doors._provider, outbox._client)
+
+
+def forget(*, clients: bool = False) -> None:
+    """A new container: nothing is remembered from earlier requests. ``clients``: connections neither; making them is slow."""
+    for cached in (*CACHES, *(CLIENTS if clients else ())):
+        cached.cache_clear()
+    if not clients:
+        stripe_doors._provider().store.clear()
+    spending._seen.clear()
+
+
+@dataclass(slots=True)
+class Said:
+    """A handler's answer, as API Gateway would hand it on."""
+
+    raw: dict[str, Any]
+
+    @property
+    def status(self) -> int:
+        """API Gateway takes an answer without one for a 200: never here."""
+        status = self.raw["statusCode"]
+        assert type(status) is int, self.raw
+        return status
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body."""
+        found: dict[str, Any] = json.loads(self.raw["body"])
+        return found
+
+    @property
+    def code(self) -> str:
+        """A problem's stable code; its form is checked on the way."""
+        problem = self.json
+        assert self.raw["headers"]["content-type"] == "application/problem+json"
+        assert problem["status"] == self.status
+        assert problem["request_id"] == self.raw["headers"]["x-request-id"]
+        code: str = problem["code"]
+        return code
+
+
+@dataclass(slots=True)
+class Lab:
+    """The stack in moto, and the ways to call it."""
+
+    stripe_base: str
+    template: Template = field(init=False)
+    secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(12)}")
+
+    def make(self, stripe_key: str) -> None:
+        """Tables, queue and secrets from template.yaml. Called once per test, on an empty moto."""
+        self.template = Template(
+            STACK, REGION, Stage="local", StripeApiBase=self.stripe_base, SiteUrl=SITE, JwtIssuer="http://127.0.0.1:9", JwtAudience="topup"
+        )
+        for table in self.template.tables():
+            self.boto("dynamodb").create_table(**table)
+        for name in self.template.of_type("AWS::SQS::Queue"):
+            self.template.name(name, self.boto("sqs").create_queue(QueueName=name)["QueueUrl"])
+        for name in self.template.of_type("AWS::SecretsManager::Secret"):
+            self.boto("secretsmanager").create_secret(Name=name, SecretString="{}")
+        self.put_secret("StripeKeySecret", stripe_key)
+        self.put_secrets(self.secret)
+
+    def boto(self, service: str) -> Any:
+        """A client of moto, one for the whole process."""
+        return client(service)
+
+    def put_secret(self, logical_id: str, value: str) -> None:
+        """What an operator does after the first deploy."""
+        self.boto("secretsmanager").put_secret_value(SecretId=logical_id, SecretString=value)
+
+    def put_secrets(self, *values: str) -> None:
+        """The endpoint's signing secrets."""
+        self.put_secret("WebhookSecretsSecret", json.dumps({"secrets": values}))
+
+    @property
+    def books(self) -> Books:
+        """The handlers' own."""
+        return runtime.books()
+
+    def route(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """The template's route for a call."""
+        for route in self.template.routes():
+            if (parameters := route.match(method, path)) is not None:
+                return route, parameters
+        raise AssertionError(f"no route {method} {path}")
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        sub: Any = None,
+        scope: str = "",
+        body: Any = None,
+        raw: str | None = None,
+        query: Mapping[str, str] | None = None,
+        **headers: str,
+    ) -> Said:
+        """One call through API Gateway, payload format 2.0. Underscores in header names become dashes."""
+        route, parameters = self.route(method, API + path)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        claims = {} if sub is None else {"sub": sub, "scope": scope}
+        text = raw if raw is not None else None if body is None else json.dumps(body)
+        event = gateway_event(route, API + path, parameters, sent, text)
+        event["queryStringParameters"] = dict(query or {})
+        if route.has_authorizer:
+            event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
+        return self.invoke(route.handler, event)
+
+    def invoke(self, module: str, event: Any) -> Said:
+        """Call a handler with any event."""
+        return Said(importlib.import_module(module).handler(event, Context()))
+
+    def ask(self, module: str, event: Any) -> Any:
+        """The same for what is no HTTP answer."""
+        return importlib.import_module(module).handler(event, Context())
+
+    def webhook(self, content: bytes | str, signature: str | None = None, **members: Any) -> Said:
+        """Deliver a body as Stripe does; signed now with our secret unless a header is given."""
+        raw = content.encode() if isinstance(content, str) else content
+        header = self.sign(raw) if signature is None else signature
+        route, parameters = self.route("POST", f"{API}/payments/webhook")
+        event = gateway_event(route, route.path, parameters, {"stripe-signature": header}, None)
+        event |= {"body": base64.b64encode(raw).decode(), "isBase64Encoded": True} | members
+        return self.invoke("webhook", event)
+
+    def deliver(self, event: Mapping[str, Any]) -> Said:
+        """Deliver an event."""
+        return self.webhook(json.dumps(event))
+
+    def sign(self, body: bytes, *, secret: str = "", at: int | None = None) -> str:
+        """Stripe's header for a UTF-8 body."""
+        made: str = WebhookSignature.generate_signature_header(body.decode(), secret or self.secret, at or int(time.time()))
+        return made
+
+    def fund(self, user_id: str, units: int) -> None:
+        """Units without a purchase, for tests of spending."""
+        item = {"user_id": {"S": user_id}, "item": {"S": "quota"}, "remaining": {"N": str(units)}, "total": {"N": str(units)}}
+        self.boto("dynamodb").put_item(TableName="QuotasTable", Item=item)
+
+    def quota(self, user_id: str) -> dict[str, Any]:
+        """What ``GET /quota`` says, without the time."""
+        said = self.call("GET", "/quota", sub=user_id)
+        assert said.status == 200, said
+        return {name: value for name, value in said.json.items() if name != "updated_at"}
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """All items of a table, as DynamoDB spells them."""
+        found: list[dict[str, Any]] = self.boto("dynamodb").scan(TableName=table)["Items"]
+        return found
+
+    def everything(self) -> dict[str, list[dict[str, Any]]]:
+        """All items of all tables: equal before and after means that nothing has changed."""
+        return {table["TableName"]: self.rows(table["TableName"]) for table in self.template.tables()}
+
+
+@cache
+def client(service: str) -> Any:
+    """One for the whole process: moto finds it again."""
+    return boto3.client(service, region_name=REGION)
+
+
+def wipe() -> None:
+    """An empty AWS."""
+    for service in ("dynamodb", "sqs", "secretsmanager"):
+        get_backend(service).reset()
+
+
+class Context:
+    """Lambda's second argument, as far as it is looked at."""
+
+    aws_request_id = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        """Plenty."""
+        return 200_000
+
+
+def gateway_event(route: Route, path: str, parameters: Mapping[str, str], headers: Mapping[str, str], body: str | None) -> dict[str, Any]:
+    """Payload format 2.0.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+    key = f"{route.method} {route.path}"
+    http = {"method": route.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"}
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": key,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {name.lower(): value for name, value in headers.items()},
+        "requestContext": {"domainName": "api.example.com", "http": http, "requestId": "req-1", "routeKey": key, "stage": "$default"},
+        "isBase64Encoded": False,
+    }
+    if parameters:
+        event["pathParameters"] = dict(parameters)
+    return event if body is None else {**event, "body": body}
+
+
+def old_gateway_event(path: str, headers: Mapping[str, list[str]], body: str | None, *, is_base64: bool = False) -> dict[str, Any]:
+    """Payload format 1.0: header names as they were sent, the last value in ``headers``, all in ``multiValueHeaders``."""
+    return {
+        "version": "1.0",
+        "resource": path,
+        "path": path,
+        "httpMethod": "POST",
+        "headers": {name: values[-1] for name, values in headers.items()},
+        "multiValueHeaders": dict(headers),
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "requestContext": {"domainName": "api.example.com", "httpMethod": "POST", "requestId": "req-1", "resourcePath": path},
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
