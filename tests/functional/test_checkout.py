@@ -1,0 +1,118 @@
+from collections.abc import Iterator
+
+import pytest
+from functional.lab import SITE, Lab
+from simulator.wire.lab import Lab as Stripe
+
+CREATE = "POST /v1/checkout/sessions"
+
+
+@pytest.fixture
+def stripe_faults(stripe_side: Stripe) -> Iterator[Stripe]:
+    """Stripe, to be made to fail; afterwards it works again."""
+    yield stripe_side
+    stripe_side.control("faults", route=CREATE, status=500, times=0)
+
+
+def test_a_checkout_is_a_payment_and_a_session(lab: Lab, stripe_side: Stripe) -> None:
+    """The answer of the contract, and the same facts at Stripe."""
+    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"})
+    assert said.status == 201
+    names = {"payment_id", "session_id", "url", "plan", "quota", "amount_minor", "amount", "currency", "status", "expires_at"}
+    assert set(said.json) == names
+    assert (said.json["status"], said.json["amount"], said.json["amount_minor"], said.json["quota"]) == ("pending", "49.99", 4999, 1000)
+    session = stripe_side.session(said.json["session_id"])
+    assert (session.amount_total, session.currency, session.url) == (4999, "usd", said.json["url"])
+    assert session.success_url == f"{SITE}/?session_id={{CHECKOUT_SESSION_ID}}"
+    assert session.metadata.to_dict() == {
+        "payment_id": said.json["payment_id"],
+        "user_id": "alice",
+        "plan": "pro",
+        "quota": "1000",
+        "stack": "topup-test",
+    }
+
+
+def test_the_same_key_and_body_replay_the_first_answer(lab: Lab) -> None:
+    """One payment, one session, however often; another user's key is another key."""
+    first = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k 1")
+    again = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k 1")
+    other = lab.call("POST", "/payments/checkout", sub="bob", body={"plan": "pro"}, idempotency_key="k 1")
+    assert (again.status, again.json) == (201, first.json)
+    assert other.json["payment_id"] != first.json["payment_id"]
+
+
+def test_the_same_key_with_another_body_is_a_conflict(lab: Lab) -> None:
+    """409, and no second payment."""
+    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k").status == 201
+    before = lab.everything()
+    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}, idempotency_key="k")
+    assert (said.status, said.code) == (409, "idempotency_conflict")
+    assert lab.everything() == before
+
+
+def test_without_a_key_every_call_is_a_payment(lab: Lab) -> None:
+    """A user may buy the same plan twice."""
+    ids = {lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).json["payment_id"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_when_stripe_has_trouble_the_buyer_may_retry_under_the_same_key(lab: Lab, stripe_faults: Stripe, status: int) -> None:
+    """Stripe stores its own 5xx under a key for a day: the retry must not meet it again (C5)."""
+    stripe_faults.control("faults", route=CREATE, status=status, times=20)
+    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k")
+    assert (said.status, said.code) == (502, "stripe_unavailable")
+    stripe_faults.control("faults", route=CREATE, status=status, times=0)
+    again = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k")
+    assert again.status == 201
+    assert len(lab.call("GET", "/payments", sub="alice").json["payments"]) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403])
+def test_what_stripe_refuses_is_stripes_trouble_not_the_buyers(lab: Lab, stripe_faults: Stripe, status: int) -> None:
+    """A key that is wrong, a parameter that is: the buyer can do nothing but try again later."""
+    stripe_faults.control("faults", route=CREATE, status=status, times=20)
+    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"})
+    assert (said.status, said.code) == (502, "stripe_unavailable")
+
+
+def test_a_stripe_key_that_was_rolled_is_read_anew(lab: Lab) -> None:
+    """The key in memory is refused, the stored one is tried once."""
+    good = lab.boto("secretsmanager").get_secret_value(SecretId="StripeKeySecret")["SecretString"]
+    lab.put_secret("StripeKeySecret", "sk_test_before_the_roll")
+    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).status == 502
+    lab.put_secret("StripeKeySecret", good)
+    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).status == 201
+
+
+def test_without_a_site_customers_come_back_to_the_api_itself(lab: Lab, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is what API Gateway says it is, never a header that a caller could set."""
+    monkeypatch.setenv("SITE_URL", "")
+    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, host="evil.example.com", x_forwarded_host="evil")
+    session = stripe_side.session(said.json["session_id"])
+    assert session.success_url.startswith("https://api.example.com/")
+    assert session.cancel_url.startswith("https://api.example.com/")
+
+
+def test_confirm_settles_what_the_buyer_has_paid(lab: Lab, stripe_side: Stripe) -> None:
+    """Before any webhook; a second time changes nothing; the webhook afterwards is a duplicate."""
+    bought = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).json
+    unpaid = lab.call("POST", f"/payments/{bought['session_id']}/confirm", sub="alice")
+    assert (unpaid.status, unpaid.json["status"]) == (200, "pending")
+    stripe_side.control(f"sessions/{bought['session_id']}/pay", method="card")
+    for name in ("session_id", "payment_id"):
+        said = lab.call("POST", f"/payments/{bought[name]}/confirm", sub="alice")
+        assert (said.status, said.json["status"]) == (200, "completed")
+    assert lab.deliver(stripe_side.event("checkout.session.completed")).json == {"status": "duplicate"}
+    assert lab.quota("alice")["remaining"] == 1000
+
+
+def test_confirm_while_stripe_has_trouble_loses_nothing(lab: Lab, stripe_side: Stripe) -> None:
+    """502, and the next call settles."""
+    bought = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).json
+    stripe_side.control(f"sessions/{bought['session_id']}/pay", method="card")
+    stripe_side.control("faults", route="GET /v1/checkout/sessions/{id}", status=500, times=1)
+    said = lab.call("POST", f"/payments/{bought['payment_id']}/confirm", sub="alice")
+    assert (said.status, said.code) == (502, "stripe_unavailable")
+    assert lab.call("POST", f"/payments/{bought['payment_id']}/confirm", sub="alice").json["status"] == "completed"
