@@ -1,6 +1,5 @@
 """What all acts share: the objects, the events that follow an act, and who asked for it."""
 
-import copy
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -37,7 +36,7 @@ class World:
             "object": "event",
             "api_version": self.api_version,
             "created": self.drawers.now(),
-            "data": {"object": copy.deepcopy(thing), **({} if before is None else {"previous_attributes": before})},
+            "data": {"object": thing, **({} if before is None else {"previous_attributes": before})},
             "livemode": False,
             "pending_webhooks": len(self.courier.wanting(kind)),
             "request": ASKED_BY.get() or {"id": None, "idempotency_key": None},
