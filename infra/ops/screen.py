@@ -78,9 +78,11 @@ def printable(value: object) -> str:
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
-    """Numbers stand right, everything else left; nothing is read as markup."""
-    made = Table(*columns, header_style="bold", box=None, pad_edge=False)
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, tight: bool = False) -> RenderableType:
+    """Numbers stand right, everything else left; nothing is read as markup, and no id is cut: it is folded where it must be."""
+    made = Table(header_style="bold", box=None, pad_edge=False, collapse_padding=tight)
+    for column in columns:
+        made.add_column(column, overflow="fold")
     for row in rows:
         made.add_row(*(Text(printable(cell), justify="right" if isinstance(cell, int) else "left") for cell in row))
     return Group(_heading(title), *([made] if made.row_count else ["  none"]), "")
@@ -89,6 +91,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 def facts(title: str, pairs: Mapping[str, object]) -> RenderableType:
     """Names and values below each other."""
     made = Table(show_header=False, box=None, pad_edge=False)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
     for name, value in pairs.items():
         made.add_row(Text(name.replace("_", " ")), Text("-" if value in (None, "") else printable(value)))
     return Group(_heading(title), made, "")

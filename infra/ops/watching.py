@@ -29,16 +29,16 @@ READERS: Final = 8
 SHOWN: Final = {
     "settled": "settled",
     "recorded": "noted",
-    "duplicate": "duplicates",
+    "duplicate": "again",
     "ignored": "ignored",
     "parked": "parked",
-    "clawed_back_units": "units taken back",
-    "refused_debits": "debits refused",
-    "refused_signatures": "bad signatures",
+    "clawed_back_units": "taken",
+    "refused_debits": "refused",
+    "refused_signatures": "forged",
     "outcome_unknown": "unknown",
     "internal_errors": "errors",
 }
-"""Which of telemetry.METRICS are shown, and under which heading."""
+"""Which of telemetry.METRICS are shown, and under which heading: short, for eighty columns."""
 Minutes = dict[int, Counter[str]]
 
 
@@ -52,7 +52,10 @@ def register(app: typer.Typer) -> None:
         every: Annotated[int, typer.Option("--every", min=1, max=3600, help="Seconds between two looks.")] = 5,
         once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,  # noqa: FBT002 - Typer's flag
     ) -> None:
-        """Watch settlements, refusals, parked facts and errors, minute by minute. Ctrl-C ends it; --json prints a line a look."""
+        """Watch settlements, refusals, parked facts and errors, minute by minute. Ctrl-C ends it; --json prints a line a look.
+
+        again: delivered twice; taken: units clawed back; refused: debits for want of units; forged: bad signatures.
+        """
         looks = _looks(operator.place, minutes, every)
         live = operator.screen.out.is_terminal and not (once or operator.screen.as_json)
         with contextlib.suppress(KeyboardInterrupt):
@@ -119,7 +122,8 @@ def _lines(logs: Any, group: str, start_ms: int) -> Iterator[Mapping[str, Any]]:
 def _shown(seen: Minutes) -> RenderableType:
     rows = [[_clock(minute)[11:16], *(seen[minute][name] or "" for name in SHOWN)] for minute in sorted(seen)]
     total = sum(seen.values(), Counter[str]())
-    return table(f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN.values()), [*rows, ["all", *(total[name] for name in SHOWN)]])
+    rows.append(["all", *(total[name] for name in SHOWN)])
+    return table(f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN.values()), rows, tight=True)
 
 
 def _clock(minute: int) -> str:

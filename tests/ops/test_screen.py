@@ -1,0 +1,57 @@
+import io
+from collections.abc import Callable
+
+import pytest
+from billing.telemetry import METRICS
+from rich.console import Console, RenderableType
+
+from infra.ops.screen import facts, printable, table
+from infra.ops.watching import SHOWN, answer, figures
+
+SESSION = "cs_test_" + "a1B2" * 15
+TALL: list[Callable[[], RenderableType]] = [
+    lambda: table("Payments", ("payment", "session", "units"), [["pay_" + "0" * 32, SESSION, 100]]),
+    lambda: facts("Payment", {"session_id": SESSION}),
+]
+
+
+@pytest.mark.parametrize("made", TALL)
+def test_ids_are_whole_on_a_narrow_terminal(made: Callable[[], RenderableType]) -> None:
+    """They are there to be copied: folded, never cut."""
+    file = io.StringIO()
+    Console(file=file, width=60).print(made())
+    text = file.getvalue()
+    assert "…" not in text
+    assert sum(text.count(letter) for letter in "B") >= 15
+
+
+def test_the_minutes_fit_eighty_columns() -> None:
+    """No heading is folded."""
+    file = io.StringIO()
+    Console(file=file, width=80).print(table("Minutes", ("minute", *SHOWN.values()), [["12:34", *([12345] * len(SHOWN))]], tight=True))
+    assert file.getvalue().splitlines()[1].split() == ["minute", *SHOWN.values()]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [("plain", "plain"), ("\x1b[31m", "\\x1b[31m"), ("\u202egnp", "\\u202egnp"), (None, ""), ("日本", "日本")]
+)
+def test_control_characters_are_spelled_out(given: object, shown: str) -> None:
+    """Also those that turn text around."""
+    assert printable(given) == shown
+
+
+def test_every_figure_that_watch_shows_is_emitted_under_that_name() -> None:
+    """A renamed metric must not become a column of zeros."""
+    assert set(SHOWN) <= set(METRICS)
+
+
+@pytest.mark.parametrize("line", ["START RequestId: 1", "[1]", "{}", '{"settled": 1}', ""])
+def test_lines_that_are_no_metrics_count_nothing(line: str) -> None:
+    """Logs hold anything."""
+    assert figures(line) == {}
+
+
+def test_metrics_are_summed_over_their_values() -> None:
+    """One line may hold several."""
+    assert figures('{"_aws": {}, "settled": [1.0, 1.0], "parked": 3, "other": [9]}') == {"settled": 2, "parked": 3}
+    assert answer({})["minutes"] == []
