@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from functional.lab import CREDENTIALS, Lab, client, forget, wipe
 from moto import mock_aws
-from simulator.wire.lab import KEY, Receiver
-from simulator.wire.lab import Lab as Stripe
-from simulator.wire.lab import lab as simulated
+from simulator.lab import KEY, Receiver
+from simulator.lab import Lab as Stripe
+from simulator.lab import lab as simulated
 
 
 @pytest.fixture(scope="package")

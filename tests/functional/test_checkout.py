@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 from functional.lab import SITE, Lab
-from simulator.wire.lab import Lab as Stripe
+from simulator.lab import Lab as Stripe
 
 CREATE = "POST /v1/checkout/sessions"
 
