@@ -1,0 +1,281 @@
+"""Every interleaving of two handlers (three for duplicates), with every fault at every outside call."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import builders
+import laws
+import model
+import pytest
+from billing import holds, parking, quota, recovery, settlement, upkeep
+from billing.balances import Balance
+from billing.books import Books
+from billing.errors import BillingError
+from billing.identity import user_key
+from billing.payments import Payment
+from billing.spending import Meter
+from builders import fact, pending
+from schedules import ScheduledStore, explore
+
+Handlers = tuple[Sequence[Callable[[], object]], Callable[[list[str]], None]]
+Story = Callable[[Books, Payment], list[list[dict[str, Any]]]]
+FIGURES = Path(__file__).resolve().parents[2] / ".local" / "figures" / "schedules.json"
+
+
+def _stories() -> dict[str, tuple[list[Callable[[Payment], dict[str, Any]]], list[Callable[[Payment], dict[str, Any]]]]]:
+    """Name: what happened before, and what is delivered at the same time."""
+    paid, half, whole = builders.completed, (lambda p: builders.refunded(p, 500)), (lambda p: builders.refunded(p, 999))
+
+    def out(payment: Payment) -> dict[str, Any]:
+        return builders.dispute(payment, "funds_withdrawn", "needs_response", -600)
+
+    def back(payment: Payment) -> dict[str, Any]:
+        return builders.dispute(payment, "funds_reinstated", "under_review", -600, 600)
+
+    def failed(payment: Payment) -> dict[str, Any]:
+        return builders.refund(payment, "re_1", 500)
+
+    return {
+        "the same purchase twice": ([], [paid, paid]),
+        "the same purchase three times": ([], [paid, paid, paid]),
+        "a purchase and its expiry": ([], [paid, builders.expired]),
+        "a purchase and a decline": ([], [paid, builders.declined]),
+        "unpaid and then paid": ([], [builders.completed_unpaid, builders.async_succeeded]),
+        "unpaid and then failed": ([], [builders.completed_unpaid, builders.async_failed]),
+        "a purchase and its whole refund": ([], [paid, whole]),
+        "a purchase and its dispute": ([], [paid, out]),
+        "two partial refunds": ([paid], [half, lambda p: builders.refunded(p, 700)]),
+        "a refund and its failure": ([paid], [half, failed]),
+        "a refund and a dispute": ([paid], [half, out]),
+        "a dispute out and back": ([paid], [out, back]),
+        "a lost dispute and a refund": ([paid, out], [lambda p: builders.dispute(p, "closed", "lost", -600), half]),
+    }
+
+
+@pytest.mark.parametrize("policy", ["debt", "write_off"])
+@pytest.mark.parametrize("name", _stories())
+def test_deliveries_at_the_same_time_end_as_the_model_says(name: str, policy: str, record_figures: Callable[[str, dict[str, int]], None]) -> None:
+    """Whatever order, whatever fault: what was not acknowledged is delivered again, and the account is exactly right."""
+    before, together = _stories()[name]
+    faults = () if len(together) > 2 else ("crash_before", "crash_after", "throttle", "conflict", "lost")
+
+    def build(store: ScheduledStore) -> Handlers:
+        books = builders.books_on(store, policy)
+        payment = pending(books, payment_id="pay_1", session_id="cs_1")
+        for make in before:
+            settlement.apply(books, fact(make(payment)))
+        _use(books, 60 if before else 0)
+        events = [make(payment) for make in together]
+
+        def check(ends: list[str]) -> None:
+            for event, end in zip(events, ends, strict=True):
+                if end != "done":
+                    settlement.apply(books, fact(event))
+            _recover(books)
+            _as_the_model_says(books, payment, [make(payment) for make in before] + events)
+
+        return [lambda event=event: settlement.apply(books, fact(event)) for event in events], check  # type: ignore[misc]
+
+    record_figures(f"{name}, {policy}", explore(build, faults))
+
+
+def _use(books: Books, units: int) -> None:
+    if units:
+        quota.debit(Meter(books, ""), "alice", units)
+
+
+def _recover(books: Books) -> None:
+    """What the schedule does later: parked facts whose payment has come."""
+    for record in list(parking.all_parked(books)):
+        settlement.retry(books, record)
+
+
+def _as_the_model_says(books: Books, payment: Payment, events: list[dict[str, Any]]) -> None:
+    memory = books.store.memory  # type: ignore[attr-defined]
+    laws.check(memory)
+    status, credited, taken = model.purchase(events, payment.quota, payment.amount_minor)
+    stored = Payment.from_item(memory.get("payments", (user_key("alice"), "pay_1")))
+    assert (stored.status, stored.units_clawed_back) == (status, taken)
+    balance = Balance.from_item(memory.get("quotas", ("alice", "quota")))
+    if books.policy == "debt":
+        assert balance.remaining - balance.debt == credited - taken - balance.used
+    else:
+        assert balance.remaining == max(0, credited - taken - balance.used)
+    assert not list(parking.all_parked(books))
+
+
+def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+    """Two different sessions credit the same balance, in debt from an earlier refund."""
+
+    def build(store: ScheduledStore) -> Handlers:
+        books = builders.books_on(store)
+        first, second, third = (pending(books, payment_id=f"pay_{number}", session_id=f"cs_{number}") for number in (1, 2, 3))
+        settlement.apply(books, fact(builders.completed(first)))
+        _use(books, 70)
+        settlement.apply(books, fact(builders.refunded(first, 999)))
+        events = [builders.completed(second), builders.completed(third)]
+
+        def check(ends: list[str]) -> None:
+            for event, end in zip(events, ends, strict=True):
+                if end != "done":
+                    settlement.apply(books, fact(event))
+            laws.check(store.memory)
+            balance = quota.read(books, "alice")
+            assert (balance.remaining, balance.debt, balance.used) == (130, 0, 70)
+
+        return [lambda event=event: settlement.apply(books, fact(event)) for event in events], check  # type: ignore[misc]
+
+    record_figures("two purchases and a debt", explore(build))
+
+
+def test_a_debit_and_a_refund_never_oversell(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+    """A plain debit whose outcome is unknown may have been taken, never twice."""
+
+    def build(store: ScheduledStore) -> Handlers:
+        books = builders.books_on(store)
+        payment = pending(books, payment_id="pay_1", session_id="cs_1")
+        settlement.apply(books, fact(builders.completed(payment)))
+        _use(books, 10)
+        event = builders.refunded(payment, 999)
+
+        def check(ends: list[str]) -> None:
+            if ends[1] != "done":
+                settlement.apply(books, fact(event))
+            laws.check(store.memory)
+            balance = quota.read(books, "alice")
+            assert balance.used in ((10, 100) if ends[0] != "done" else (10, 100))
+            assert (balance.remaining, balance.debt) == (0, balance.used)
+
+        return [lambda: _refusable(lambda: quota.debit(Meter(books, ""), "alice", 90)), lambda: settlement.apply(books, fact(event))], check
+
+    record_figures("a debit and a refund", explore(build))
+
+
+def _refusable(act: Callable[[], object]) -> object:
+    try:
+        return act()
+    except BillingError as refused:
+        assert refused.code in ("quota_exhausted", "hold_closed")
+        return None
+
+
+def test_a_keyed_debit_repeated_at_the_same_time_takes_once(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+    """Both answers are one."""
+
+    def build(store: ScheduledStore) -> Handlers:
+        books = builders.books_on(store)
+        payment = pending(books, payment_id="pay_1", session_id="cs_1")
+        settlement.apply(books, fact(builders.completed(payment)))
+        _use(books, 10)
+        answers: list[dict[str, Any]] = []
+
+        def debit() -> None:
+            answers.append(quota.debit_once(Meter(books, ""), "alice", 30, "backend", "k"))
+
+        def check(ends: list[str]) -> None:
+            for end in ends:
+                if end != "done":
+                    debit()
+            laws.check(store.memory)
+            assert quota.read(books, "alice").used == 40
+            assert len({answer["debit_id"] for answer in answers}) == 1
+            assert {answer["remaining"] for answer in answers} == {60}
+
+        return [debit, debit], check
+
+    record_figures("a keyed debit twice", explore(build))
+
+
+@pytest.mark.parametrize("other", ["release", "capture", "expire"])
+def test_a_hold_is_closed_exactly_once(other: str, record_figures: Callable[[str, dict[str, int]], None]) -> None:
+    """Capture races a release, another capture, and the sweep after its time."""
+
+    def build(store: ScheduledStore) -> Handlers:
+        books = builders.books_on(store)
+        payment = pending(books, payment_id="pay_1", session_id="cs_1")
+        settlement.apply(books, fact(builders.completed(payment)))
+        meter = Meter(books, "")
+        _use(books, 10)
+        hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+        if other == "expire":
+            books.clock.now += timedelta(seconds=61)  # type: ignore[attr-defined]
+        acts = {
+            "release": lambda: _refusable(lambda: holds.release(meter, hold)),
+            "capture": lambda: _refusable(lambda: holds.capture(meter, hold, 25)),
+            "expire": lambda: upkeep.give_back_expired(books, "alice", Balance.from_item(store.get("quotas", ("alice", "quota")))),
+        }
+
+        def check(ends: list[str]) -> None:
+            if "done" not in ends:
+                acts[other]()
+            laws.check(store.memory)
+            balance = quota.read(books, "alice")
+            if other == "expire":
+                assert (balance.used, balance.held, balance.remaining) == (10, 0, 90)
+            elif other == "capture":
+                assert (balance.used, balance.held, balance.remaining) == (35, 0, 65)
+            else:
+                assert (balance.used, balance.remaining) in ((10, 90), (35, 65))
+                assert balance.held == 0
+
+        return [lambda: _refusable(lambda: holds.capture(meter, hold, 25)), acts[other]], check
+
+    record_figures(f"a capture and a {other}", explore(build))
+
+
+def test_two_holds_and_a_debit_on_the_last_units_never_oversell(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+    """Three handlers want 60 each of 100."""
+
+    def build(store: ScheduledStore) -> Handlers:
+        books = builders.books_on(store)
+        payment = pending(books, payment_id="pay_1", session_id="cs_1")
+        settlement.apply(books, fact(builders.completed(payment)))
+        meter = Meter(books, "")
+        _use(books, 1)
+
+        def check(ends: list[str]) -> None:
+            assert ends == ["done"] * 3
+            laws.check(store.memory)
+            balance = quota.read(books, "alice")
+            assert balance.used + balance.held == 61
+
+        return [
+            lambda: _refusable(lambda: holds.place(meter, "alice", 60, 60)),
+            lambda: _refusable(lambda: holds.place(meter, "alice", 60, 90)),
+            lambda: _refusable(lambda: quota.debit(meter, "alice", 60)),
+        ], check
+
+    record_figures("two holds and a debit", explore(build, ()))
+
+
+def test_recovery_and_a_late_purchase_settle_a_waiting_refund_once(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+    """The refund is parked; the purchase arrives while recovery tries it."""
+
+    def build(store: ScheduledStore) -> Handlers:
+        books = builders.books_on(store)
+        payment = pending(books, payment_id="pay_1", session_id="cs_1")
+        events = [builders.refunded(payment, 500), builders.completed(payment)]
+        assert settlement.apply(books, fact(events[0])).status == "parked"
+
+        def check(ends: list[str]) -> None:
+            if ends[0] != "done":
+                settlement.apply(books, fact(events[1]))
+            _recover(books)
+            _as_the_model_says(books, payment, events)
+
+        return [lambda: settlement.apply(books, fact(events[1])), lambda: _recover(books)], check
+
+    record_figures("recovery and a late purchase", explore(build))
+    assert recovery.TRIES_A_RUN_MAX > 0
+
+
+@pytest.fixture(scope="session")
+def record_figures() -> Any:
+    """What was explored goes into docs/guarantees.md."""
+    figures: dict[str, dict[str, int]] = {}
+    yield figures.__setitem__
+    FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    FIGURES.write_text(json.dumps(figures, indent=2))

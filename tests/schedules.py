@@ -1,0 +1,194 @@
+"""Runs handlers in every order of their outside calls, with a fault at every one of them. Deterministic: no threads, no time.
+
+The handlers are the product's own code on the product's own retry loop (billing.store.Store); below that, DynamoDB is the
+twin in memory, called one request at a time, and each request is a point where another handler may go first.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from billing.errors import Item, OutcomeUnknownError
+from billing.patience import Patience
+from billing.store import Page, Store
+from billing.writes import Table, Write
+from botocore.exceptions import ClientError, ReadTimeoutError
+from greenlet import greenlet
+from memory_store import MemoryStore
+
+FAULTS: Final = ("crash_before", "crash_after", "throttle", "conflict", "lost")
+
+
+class Crash(BaseException):  # noqa: N818 - the process dies, no handler catches it
+    """The function's process is gone."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """Which handler goes next at each point (``choices``, then the first alive), and where the fault strikes."""
+
+    choices: Sequence[int] = ()
+    fault: str = ""
+    victim: int = -1
+    call: int = -1
+    branches: list[tuple[int, int]] = field(default_factory=list)
+    """At each point: which was chosen, of how many."""
+    struck: bool = False
+    calls: int = 0
+
+
+class _Client:
+    """Stands where botocore's client stands: a request is carried out whole, or a fault strikes."""
+
+    def __init__(self, store: "ScheduledStore") -> None:
+        self._store = store
+
+    def _make_api_call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        fault = self._store.meet_fault()
+        if fault == "crash_before":
+            raise Crash
+        if fault == "throttle":
+            raise ClientError(_error("ProvisionedThroughputExceededException"), operation)
+        if fault == "conflict":
+            if operation != "TransactWriteItems":
+                raise ClientError(_error("TransactionConflictException"), operation)
+            reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+            raise ClientError({**_error("TransactionCanceledException"), "CancellationReasons": reasons}, operation)
+        if "answer" not in request:  # the same token twice is carried out once
+            request["answer"] = request["act"]()
+        if fault == "crash_after":
+            raise Crash
+        if fault == "lost":
+            raise ReadTimeoutError(endpoint_url="dynamodb")
+        return request
+
+
+def _error(code: str) -> dict[str, Any]:
+    return {"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+
+class ScheduledStore(Store):
+    """The product's store with its own retry loop, on the twin; control returns to the schedule before every request."""
+
+    def __init__(self) -> None:
+        """On an empty twin, outside any schedule."""
+        self.memory = MemoryStore()
+        self.patience = Patience(sleep=lambda _: None)
+        self.plan: Plan | None = None
+        self._made: dict[greenlet, int] = {}
+        self._numbers: dict[greenlet, int] = {}
+        self._connection = type("Connection", (), {"client": _Client(self)})()
+
+    def meet_fault(self) -> str:
+        """Let others go first; then say what fault strikes this request, if any."""
+        plan, me = self.plan, greenlet.getcurrent()
+        if plan is None or me.parent is None:
+            return ""
+        me.parent.switch()
+        made = self._made[me] = self._made.get(me, -1) + 1
+        plan.calls += 1
+        if plan.fault and (self._numbers[me], made) == (plan.victim, plan.call):
+            plan.struck = True
+            return plan.fault
+        return ""
+
+    def _do(self, operation: str, act: Callable[[], Any], *, repeatable: bool = True) -> Any:
+        return self._ask(operation, {"act": act}, repeatable=repeatable)["answer"]
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        """See Store."""
+        found: Item | None = self._do("GetItem", lambda: self.memory.get(table, key))
+        return found
+
+    def commit(self, *writes: Write) -> None:
+        """See Store."""
+        self._do("TransactWriteItems", lambda: self.memory.commit(*writes))
+
+    def update(self, write: Write) -> Item:
+        """See Store."""
+        found: Item = self._do("UpdateItem", lambda: self.memory.update(write), repeatable=False)
+        return found
+
+    def query(self, table: Table, owner: str, **how: Any) -> Page:
+        """See Store."""
+        found: Page = self._do("Query", lambda: self.memory.query(table, owner, **how))
+        return found
+
+    def scan(self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None) -> Page:
+        """See Store."""
+        found: Page = self._do("Scan", lambda: self.memory.scan(table, segment, segments, after))
+        return found
+
+    def run(self, handlers: Sequence[Callable[[], object]], plan: Plan) -> list[str]:
+        """Run them by the plan. Returns how each ended: ``done``, ``crashed`` or ``unknown``."""
+        self.plan, self._made = plan, {}
+        ends = [""] * len(handlers)
+        workers = [greenlet(self._worker(handler, ends, number)) for number, handler in enumerate(handlers)]
+        self._numbers = {worker: number for number, worker in enumerate(workers)}
+        while alive := [worker for worker in workers if not worker.dead]:
+            step = len(plan.branches)
+            chosen = plan.choices[step] if step < len(plan.choices) else 0
+            plan.branches.append((chosen, len(alive)))
+            alive[chosen].switch()
+        self.plan = None
+        return ends
+
+    @staticmethod
+    def _worker(handler: Callable[[], object], ends: list[str], number: int) -> Callable[[], None]:
+        def work() -> None:
+            try:
+                handler()
+                ends[number] = "done"
+            except Crash:
+                ends[number] = "crashed"
+            except OutcomeUnknownError:
+                ends[number] = "unknown"
+
+        return work
+
+
+def plans(fault: str = "", victim: int = -1, call: int = -1) -> Iterator[Plan]:
+    """Every order there is, one after the other. Send nothing; run each plan before asking for the next."""
+    choices: list[int] = []
+    while True:
+        plan = Plan(tuple(choices), fault, victim, call)
+        yield plan
+        taken = list(plan.branches)
+        while taken and taken[-1][0] == taken[-1][1] - 1:
+            taken.pop()
+        if not taken:
+            return
+        choices = [chosen for chosen, _ in taken[:-1]] + [taken[-1][0] + 1]
+
+
+def explore(
+    build: Callable[[ScheduledStore], tuple[Sequence[Callable[[], object]], Callable[[list[str]], None]]],
+    faults: Sequence[str] = FAULTS,
+) -> dict[str, int]:
+    """All orders without a fault, then all orders with each fault at each call. Returns how many of each were run.
+
+    ``build`` prepares a store and returns the handlers, and a check that is told how they ended.
+    """
+    figures = {"schedules": 0, "no fault": 0, **dict.fromkeys(faults, 0)}
+
+    def run_all(plans_of: Iterator[Plan], kind: str) -> bool:
+        struck = False
+        for plan in plans_of:
+            store = ScheduledStore()
+            handlers, check = build(store)
+            ends = store.run(handlers, plan)
+            struck = struck or plan.struck
+            if kind == "no fault" or plan.struck:
+                figures["schedules"] += 1
+                figures[kind] += 1
+            check(ends)
+        return struck
+
+    run_all(plans(), "no fault")
+    count = len(build(ScheduledStore())[0])
+    for fault in faults:
+        for victim in range(count):
+            call = 0
+            while run_all(plans(fault, victim, call), fault):
+                call += 1
+    return figures
