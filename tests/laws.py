@@ -27,7 +27,9 @@ def check(store: Any) -> None:
 def _account(user_id: str, balance: Balance, entries: list[dict[str, Any]], held: int) -> None:
     booked = sum(entry["units"] for entry in entries)
     not_itemised = balance.used - balance.itemised
-    assert booked - not_itemised == balance.remaining + balance.held - balance.debt, f"the books of {user_id} do not balance: {balance}, {booked}"
+    assert booked - not_itemised == balance.remaining + balance.held - balance.debt, (
+        f"the books of {user_id} do not balance: {balance}, {booked}"
+    )
     assert balance.held == held, f"{user_id} holds {held} in rows and {balance.held} in the balance"
     assert balance.remaining >= 0, f"{user_id} is below zero"
     assert balance.used >= 0, f"{user_id} used less than nothing"
@@ -51,7 +53,9 @@ def _payments(store: Any) -> None:
             continue
         payment = Payment.from_item(item)
         credited = payment.quota if payment.phase is Phase.PAID else 0
-        assert funded.get(payment.session_id, 0) == credited, f"{payment.payment_id} is {payment.status}, credited {funded.get(payment.session_id, 0)}"
+        assert funded.get(payment.session_id, 0) == credited, (
+            f"{payment.payment_id} is {payment.status}, credited {funded.get(payment.session_id, 0)}"
+        )
         assert taken.get(payment.session_id, 0) == payment.units_clawed_back, f"{payment.payment_id}: clawed back differs from the ledger"
         assert 0 <= payment.units_clawed_back <= payment.quota
         assert item["status"] == payment.status, f"{payment.payment_id}: stored status {item['status']}, now {payment.status}"

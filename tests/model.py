@@ -13,7 +13,12 @@ def purchase(events: Iterable[dict[str, Any]], units: int, paid: int) -> tuple[s
     if not any(session["payment_status"] in ("paid", "no_payment_required") for session in sessions):
         return _unpaid(by_kind, bool(sessions)), 0, 0
     high = max((charge["amount_refunded"] for charge in by_kind.get("charge.refunded", [])), default=0)
-    gone = {r["id"]: r["amount"] for kind in ("refund.failed", "refund.updated") for r in by_kind.get(kind, []) if r["status"] in ("failed", "canceled")}
+    gone = {
+        r["id"]: r["amount"]
+        for kind in ("refund.failed", "refund.updated")
+        for r in by_kind.get(kind, [])
+        if r["status"] in ("failed", "canceled")
+    }
     refunded = max(0, high - sum(gone.values()))
     disputes = [event for kind, rows in by_kind.items() if kind.startswith("charge.dispute.") for event in ((kind, row) for row in rows)]
     out = lost = 0

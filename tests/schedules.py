@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from billing.errors import Item, OutcomeUnknownError
+from billing import spending
+from billing.errors import Item, OutcomeUnknownError, RefusedError
 from billing.patience import Patience
 from billing.store import Page, Store
 from billing.writes import Table, Write
@@ -19,7 +20,7 @@ from memory_store import MemoryStore
 FAULTS: Final = ("crash_before", "crash_after", "throttle", "conflict", "lost")
 
 
-class Crash(BaseException):  # noqa: N818 - the process dies, no handler catches it
+class Crash(BaseException):
     """The function's process is gone."""
 
 
@@ -35,6 +36,9 @@ class Plan:
     """At each point: which was chosen, of how many."""
     struck: bool = False
     calls: int = 0
+    seen: set[tuple[Any, ...]] = field(default_factory=set)
+    """States that an earlier order has led to: what follows from them has been run."""
+    is_cut: bool = False
 
 
 class _Client:
@@ -45,6 +49,14 @@ class _Client:
 
     def _make_api_call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         fault = self._store.meet_fault()
+        try:
+            return self._carry_out(operation, request, fault)
+        except RefusedError as refused:
+            self._store.remember(refused.old)
+            raise
+
+    def _carry_out(self, operation: str, request: dict[str, Any], fault: str) -> dict[str, Any]:
+        self._store.remember(fault)
         if fault == "crash_before":
             raise Crash
         if fault == "throttle":
@@ -56,6 +68,7 @@ class _Client:
             raise ClientError({**_error("TransactionCanceledException"), "CancellationReasons": reasons}, operation)
         if "answer" not in request:  # the same token twice is carried out once
             request["answer"] = request["act"]()
+        self._store.remember(request["answer"])
         if fault == "crash_after":
             raise Crash
         if fault == "lost":
@@ -77,13 +90,28 @@ class ScheduledStore(Store):
         self.plan: Plan | None = None
         self._made: dict[greenlet, int] = {}
         self._numbers: dict[greenlet, int] = {}
+        self._told: dict[greenlet, int] = {}
+        self._asked: dict[greenlet, int] = {}
         self._connection = type("Connection", (), {"client": _Client(self)})()
+
+    def remember(self, told: object) -> None:
+        """What a handler was told decides, with the tables, what it does next."""
+        me = greenlet.getcurrent()
+        self._told[me] = hash((self._told.get(me), repr(told)))
+
+    def state(self) -> tuple[Any, ...]:
+        """Equal for two orders after which everything goes on alike."""
+        tables = tuple(
+            sorted(hash(repr((name, key, sorted(item.items())))) for name, rows in self.memory.tables.items() for key, item in rows.items())
+        )
+        return (tables, repr(spending._seen), *((worker.dead, self._asked.get(worker), self._told.get(worker)) for worker in self._numbers))
 
     def meet_fault(self) -> str:
         """Let others go first; then say what fault strikes this request, if any."""
         plan, me = self.plan, greenlet.getcurrent()
         if plan is None or me.parent is None:
             return ""
+        self._asked[me] = self._asked.get(me, 0) + 1
         me.parent.switch()
         made = self._made[me] = self._made.get(me, -1) + 1
         plan.calls += 1
@@ -121,12 +149,20 @@ class ScheduledStore(Store):
 
     def run(self, handlers: Sequence[Callable[[], object]], plan: Plan) -> list[str]:
         """Run them by the plan. Returns how each ended: ``done``, ``crashed`` or ``unknown``."""
-        self.plan, self._made = plan, {}
+        self.plan, self._made, self._told, self._asked = plan, {}, {}, {}
         ends = [""] * len(handlers)
         workers = [greenlet(self._worker(handler, ends, number)) for number, handler in enumerate(handlers)]
         self._numbers = {worker: number for number, worker in enumerate(workers)}
         while alive := [worker for worker in workers if not worker.dead]:
             step = len(plan.branches)
+            if step >= len(plan.choices) and len(alive) > 1:
+                state = (plan.struck, len(alive), *self.state())
+                if state in plan.seen:
+                    plan.is_cut = True
+                    for worker in alive:
+                        worker.throw()
+                    break
+                plan.seen.add(state)
             chosen = plan.choices[step] if step < len(plan.choices) else 0
             plan.branches.append((chosen, len(alive)))
             alive[chosen].switch()
@@ -150,8 +186,9 @@ class ScheduledStore(Store):
 def plans(fault: str = "", victim: int = -1, call: int = -1) -> Iterator[Plan]:
     """Every order there is, one after the other. Send nothing; run each plan before asking for the next."""
     choices: list[int] = []
+    seen: set[tuple[Any, ...]] = set()
     while True:
-        plan = Plan(tuple(choices), fault, victim, call)
+        plan = Plan(tuple(choices), fault, victim, call, seen=seen)
         yield plan
         taken = list(plan.branches)
         while taken and taken[-1][0] == taken[-1][1] - 1:
@@ -169,7 +206,7 @@ def explore(
 
     ``build`` prepares a store and returns the handlers, and a check that is told how they ended.
     """
-    figures = {"schedules": 0, "no fault": 0, **dict.fromkeys(faults, 0)}
+    figures = {"schedules": 0, "no fault": 0, **dict.fromkeys(faults, 0), "joined an earlier one": 0}
 
     def run_all(plans_of: Iterator[Plan], kind: str) -> bool:
         struck = False
@@ -178,6 +215,9 @@ def explore(
             handlers, check = build(store)
             ends = store.run(handlers, plan)
             struck = struck or plan.struck
+            if plan.is_cut:
+                figures["joined an earlier one"] += 1
+                continue
             if kind == "no fault" or plan.struck:
                 figures["schedules"] += 1
                 figures[kind] += 1
