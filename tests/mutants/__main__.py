@@ -1,0 +1,167 @@
+"""Plants each bug of planted.py in a copy of the product and runs the tests that must notice: ``python -m tests.mutants``."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Final, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.syntax import Syntax
+
+from tests.mutants.bug import Bug, StaleBugError
+from tests.mutants.planted import PLANTED
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+FIGURES: Final = ROOT / ".local" / "figures" / "mutants.json"
+COPIED: Final = ("functions", "tests", "infra", "template.yaml", "pyproject.toml")
+LINKED: Final = (".venv",)
+"""Not .local: a test under a mutant must not write its figures over the true ones."""
+AT_ONCE: Final = 2
+SECONDS_MAX: Final = 120
+"""For one mutant's tests, which take a second or two: whoever needs this long hangs."""
+PASSED: Final = 0
+FAILED: Final = 1
+"""https://docs.pytest.org/en/stable/reference/exit-codes.html"""
+Verdict = Literal["killed", "survived", "broken"]
+console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one bug. ``broken``: its tests did not run to an end, so that they say nothing."""
+
+    bug: Bug
+    verdict: Verdict
+    seconds: float
+    diff: str = ""
+    output: str = ""
+
+
+def main(
+    only: Annotated[str, typer.Option(help="Plant only those whose name contains this.", show_default=False)] = "",
+    at_once: Annotated[int, typer.Option(help="How many are tried at the same time.")] = AT_ONCE,
+) -> None:
+    """Plant known bugs in a copy of the product, one at a time, and see whether the tests notice each of them.
+
+    Exit code 0: all were killed. 1: some survived (each is shown with its change), or the tests fail without any bug.
+    """
+    bugs = [bug for bug in PLANTED if only.lower() in bug.name.lower()]
+    if not bugs:
+        console.print(f"no planted bug's name contains {only!r}; all of them stand in tests/mutants/planted.py")
+        raise typer.Exit(1)
+    started = monotonic()
+    with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
+        _prove_unchanged(bugs, Path(folder))
+        results = _tried(bugs, Path(folder), at_once)
+    for result in results:
+        _show_unless_killed(result)
+    killed = sum(result.verdict == "killed" for result in results)
+    if not only:
+        _write_figures(results, round(monotonic() - started, 1))
+    console.print(f"{killed}/{len(results)} killed")
+    raise typer.Exit(killed != len(results))
+
+
+def _prove_unchanged(bugs: Iterable[Bug], folder: Path) -> None:
+    """Tests that fail by themselves would kill everything."""
+    killers = sorted({killer for bug in bugs for killer in bug.killers})
+    with console.status(f"{len(killers)} tests on the unchanged copy"):
+        code, output = _pytest(_copy(folder / "unchanged"), killers)
+    if code != PASSED:
+        console.print(output, markup=False, highlight=False)
+        console.print("[red]the tests do not pass on the unchanged product: mend that first[/]")
+        raise typer.Exit(1)
+
+
+def _tried(bugs: list[Bug], folder: Path, at_once: int) -> list[Result]:
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(at_once) as pool:
+        bar = progress.add_task("bugs", total=len(bugs), last="")
+        asked: dict[Future[Result], int] = {pool.submit(_try, bug, folder / str(place)): place for place, bug in enumerate(bugs)}
+        results: dict[int, Result] = {}
+        for done in as_completed(asked):
+            result = results[asked[done]] = done.result()
+            progress.update(bar, advance=1, last=f"{result.verdict}: {result.bug.name}")
+    return [results[place] for place in sorted(results)]
+
+
+def _try(bug: Bug, folder: Path) -> Result:
+    started = monotonic()
+    root = _copy(folder)
+    try:
+        diff = bug.plant(root)
+    except StaleBugError as stale:
+        return Result(bug, "broken", 0, output=str(stale))
+    code, output = _pytest(root, bug.killers)
+    shutil.rmtree(root)
+    verdict: Verdict = "killed" if code == FAILED else "survived" if code == PASSED else "broken"
+    return Result(bug, verdict, round(monotonic() - started, 1), diff, output)
+
+
+def _copy(folder: Path) -> Path:
+    """The product and its tests, so that nobody's work is touched."""
+    folder.mkdir()
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    for name in LINKED:
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+def _pytest(root: Path, killers: Iterable[str]) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *killers]
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=root,
+            env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return -1, f"no end after {SECONDS_MAX} s: {' '.join(command)}"
+    return ran.returncode, ran.stdout
+
+
+def _show_unless_killed(result: Result) -> None:
+    if result.verdict == "killed":
+        return
+    console.print(f"\n[red]{result.verdict}[/]: {result.bug.name}\n  " + "\n  ".join(result.bug.killers), highlight=False)
+    console.print(Syntax(result.diff, "diff", background_color="default"))
+    if result.verdict == "broken":
+        console.print(result.output, markup=False, highlight=False)
+
+
+def _write_figures(results: list[Result], seconds: float) -> None:
+    rows = [{"name": one.bug.name, "verdict": one.verdict, "seconds": one.seconds, "killers": one.bug.killers} for one in results]
+    killed = sum(one.verdict == "killed" for one in results)
+    figures = {"killed": killed, "total": len(results), "seconds": seconds, "bugs": rows}
+    FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,313 @@
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import builders
+import laws
+import pytest
+from billing import holds, parking, quota, settlement
+from billing.books import Books
+from billing.errors import BillingError, OutcomeUnknownError, RefusedError
+from billing.facts import Fact
+from billing.identity import user_key
+from billing.payments import Payment
+from billing.spending import Meter
+from billing.writes import Write
+from builders import fact, pending
+from memory_store import MemoryStore
+
+
+class Meddled(MemoryStore):
+    """A store on which something else happens just before the next transaction, or in which transactions fail."""
+
+    def __init__(self) -> None:
+        """Nothing happens until it is asked for."""
+        super().__init__()
+        self.first: Callable[[], object] | None = None
+        self.fails_at = -1
+        self.is_refusing = False
+
+    def commit(self, *writes: Write) -> None:
+        """Meddle, once, then carry on."""
+        if (first := self.first) is not None:
+            self.first = None
+            first()
+        self.fails_at -= 1
+        if self.fails_at == -1:
+            raise OutcomeUnknownError("injected")
+        if self.is_refusing:
+            raise RefusedError({1: None})
+        super().commit(*writes)
+
+
+class Kept:
+    """An outbox that remembers."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self.facts: list[Fact] = []
+
+    def keep(self, fact: Fact) -> None:
+        """Remember."""
+        self.facts.append(fact)
+
+
+@pytest.fixture
+def store() -> Meddled:
+    """An empty one."""
+    return Meddled()
+
+
+@pytest.fixture
+def books(store: Meddled) -> Books:
+    """The test stack's."""
+    return builders.books_on(store)
+
+
+def _settle(books: Books, event: dict[str, Any]) -> str:
+    books.store.patience.begin()
+    return settlement.apply(books, fact(event)).status
+
+
+def _balance(books: Books) -> tuple[int, int, int]:
+    """What remains, what is owed, what was used; the laws are held on the way."""
+    laws.check(books.store)
+    balance = quota.read(books, "alice")
+    return balance.remaining, balance.debt, balance.used
+
+
+def _now(books: Books, payment: Payment) -> Payment:
+    item = books.store.get("payments", (user_key(payment.user_id), payment.payment_id))
+    assert item is not None
+    return Payment.from_item(item)
+
+
+def _use(books: Books, units: int) -> None:
+    quota.debit(Meter(books, ""), "alice", units)
+
+
+def _marks(store: Meddled, payment: Payment) -> list[str]:
+    return [name for subject, name in store.tables["events"] if subject == payment.payment_id]
+
+
+def test_a_purchase_credits_what_was_bought(books: Books, store: Meddled) -> None:
+    """Payment, quota, ledger and the event's mark."""
+    payment = pending(books)
+    assert _settle(books, builders.completed(payment, "evt_1")) == "settled"
+    assert (_now(books, payment).status, _balance(books)) == ("completed", (100, 0, 0))
+    assert _marks(store, payment) == ["evt_1"]
+
+
+def test_one_session_under_two_event_ids_is_credited_once(books: Books) -> None:
+    """The payment is the guard, not the event's id."""
+    payment = pending(books)
+    assert _settle(books, builders.completed(payment, "evt_1")) == "settled"
+    assert _settle(books, builders.completed(payment, "evt_2")) == "duplicate"
+    assert _balance(books) == (100, 0, 0)
+
+
+def test_a_session_is_credited_once_though_its_payment_was_restored_to_before(books: Books, store: Meddled) -> None:
+    """Law 1, for ever: the ledger knows the cause, whatever became of the payments table. A person must look."""
+    payment = pending(books)
+    before = deepcopy(store.tables["payments"])
+    _settle(books, builders.completed(payment))
+    store.tables["payments"] = before
+    assert _settle(books, builders.completed(payment)) == "parked"
+    assert quota.read(books, "alice").remaining == 100
+
+
+@pytest.mark.parametrize("transaction", [0, 1, 2])
+def test_wherever_settling_dies_all_of_it_stands_or_none(books: Books, store: Meddled, transaction: int) -> None:
+    """Laws 3 and 7: no mark without the effect, no effect without the mark; asked again, it is credited."""
+    payment = pending(books)
+    event = builders.completed(payment, "evt_1")
+    store.fails_at = transaction
+    try:
+        _settle(books, event)
+    except OutcomeUnknownError:
+        assert transaction == 0
+    store.fails_at = -1
+    is_marked = _marks(store, payment) == ["evt_1"]
+    assert is_marked == (_now(books, payment).status == "completed") == (quota.read(books, "alice").remaining == 100)
+    laws.check(store)
+    _settle(books, event)
+    assert _balance(books) == (100, 0, 0)
+
+
+def test_a_lost_outcome_is_told_and_not_taken_for_success(books: Books, store: Meddled) -> None:
+    """Law 6: whoever asked must be asked again."""
+    payment = pending(books)
+    store.is_refusing = True
+    with pytest.raises(OutcomeUnknownError):
+        _settle(books, builders.completed(payment))
+
+
+def test_two_reversals_at_the_same_time_both_count(books: Books, store: Meddled) -> None:
+    """A refund fails while a higher cumulative figure arrives: neither is written over."""
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    _settle(books, builders.refunded(payment, 500))
+    store.first = lambda: _settle(books, builders.refunded(payment, 700))
+    _settle(books, builders.refund(payment, "re_1", 500))
+    assert _now(books, payment).reversals.refunded_minor == 200
+    assert _balance(books) == (80, 0, 0)
+
+
+def test_a_session_that_is_not_paid_yet_credits_nothing(books: Books) -> None:
+    """Then, when the money comes, it does."""
+    payment = pending(books)
+    assert _settle(books, builders.completed_unpaid(payment)) == "recorded"
+    assert (_now(books, payment).status, _balance(books)) == ("processing", (0, 0, 0))
+    assert _settle(books, builders.async_succeeded(payment)) == "settled"
+    assert _balance(books) == (100, 0, 0)
+
+
+def test_a_session_that_needs_no_money_is_credited(books: Books) -> None:
+    """A full discount: ``no_payment_required``."""
+    payment = pending(books)
+    event = builders.completed(payment, payment_status="no_payment_required", amount_total=0, payment_intent=None)
+    assert _settle(books, event) == "settled"
+    assert _balance(books) == (100, 0, 0)
+
+
+@pytest.mark.parametrize("wrong", [{"amount_subtotal": 1, "amount_total": 1}, {"currency": "eur"}])
+def test_a_session_at_another_price_is_parked_for_a_person(books: Books, wrong: dict[str, Any]) -> None:
+    """Not credited."""
+    payment = pending(books)
+    assert _settle(books, builders.completed(payment, **wrong)) == "parked"
+    assert [record.kind for record in parking.all_parked(books)] == ["mismatch"]
+    assert _balance(books) == (0, 0, 0)
+
+
+def test_units_are_what_our_record_says(books: Books) -> None:
+    """Metadata can be edited in Stripe's dashboard: it is a claim."""
+    payment = pending(books)
+    claimed = {**builders.metadata(payment), "quota": "1000"}
+    assert _settle(books, builders.completed(payment, metadata=claimed)) == "parked"
+    assert _balance(books) == (0, 0, 0)
+
+
+def test_a_discounted_purchase_is_judged_by_the_price_before_the_discount(books: Books) -> None:
+    """All units, and a refund of what was paid takes all of them back."""
+    payment = pending(books)
+    assert _settle(books, builders.completed(payment, amount_total=500)) == "settled"
+    assert _balance(books) == (100, 0, 0)
+    _settle(books, builders.refunded(payment, 500))
+    assert (_now(books, payment).status, _balance(books)) == ("refunded", (0, 0, 0))
+
+
+@pytest.mark.parametrize("late", [builders.expired, builders.declined, builders.async_failed, builders.completed_unpaid])
+def test_what_comes_late_undoes_no_purchase(books: Books, late: Callable[[Payment], dict[str, Any]]) -> None:
+    """Completed stays completed."""
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    _settle(books, late(payment))
+    assert (_now(books, payment).status, _balance(books)) == ("completed", (100, 0, 0))
+
+
+def test_a_late_decline_takes_no_payment_back_from_processing(books: Books) -> None:
+    """The money is under way in a later attempt."""
+    payment = pending(books)
+    _settle(books, builders.completed_unpaid(payment))
+    _settle(books, builders.declined(payment))
+    assert _now(books, payment).status == "processing"
+
+
+def test_a_second_session_paid_for_one_payment_waits_for_a_person(books: Books) -> None:
+    """Money came twice: neither credited twice, nor forgotten."""
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    other = replace(payment, session_id="cs_test_other")
+    assert _settle(books, builders.completed(other, payment_intent="pi_other")) == "parked"
+    assert [record.kind for record in parking.all_parked(books)] == ["paid_twice"]
+    assert _balance(books) == (100, 0, 0)
+
+
+def test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it(books: Books) -> None:
+    """The ledger shows the whole clawback."""
+    first, second = pending(books), pending(books)
+    _settle(books, builders.completed(first))
+    _use(books, 60)
+    _settle(books, builders.refunded(first, 999))
+    assert _balance(books) == (0, 60, 60)
+    _settle(books, builders.completed(second))
+    assert _balance(books) == (40, 0, 60)
+
+
+def test_written_off_units_come_back_first_when_the_refund_fails() -> None:
+    """The customer has used them: forty remain, as before."""
+    books = builders.books_on(Meddled(), "write_off")
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    _use(books, 60)
+    _settle(books, builders.refunded(payment, 999))
+    assert _balance(books) == (0, 0, 60)
+    _settle(books, builders.refund(payment, "re_1", 999))
+    assert _balance(books) == (40, 0, 60)
+
+
+def test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes(books: Books) -> None:
+    """Kept twice: where recovery looks, and outside DynamoDB."""
+    outbox = Kept()
+    books = replace(books, outbox=outbox)
+    payment = pending(books)
+    event = builders.refunded(payment, 500)
+    assert _settle(books, event) == "parked"
+    assert [record.fact for record in parking.all_parked(books)] == outbox.facts == [fact(event)]
+    _settle(books, builders.completed(payment))
+    assert (_now(books, payment).status, _balance(books)) == ("partially_refunded", (50, 0, 0))
+    assert not list(parking.all_parked(books))
+
+
+def test_a_fact_is_in_the_queue_before_anything_else_can_fail(books: Books, store: Meddled) -> None:
+    """DynamoDB is down: the fact is safe all the same."""
+    outbox = Kept()
+    payment = pending(books)
+    store.fails_at = 0
+    with pytest.raises(OutcomeUnknownError):
+        _settle(replace(books, outbox=outbox), builders.refunded(payment, 500))
+    assert len(outbox.facts) == 1
+
+
+@pytest.mark.parametrize("transaction", [0, 1, 2])
+def test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end(books: Books, store: Meddled, transaction: int) -> None:
+    """The record goes last."""
+    payment = pending(books)
+    ahead = fact(builders.refunded(payment, 500))
+    books.store.commit(*_parked(books, ahead))
+    _settle(books, builders.completed(payment))
+    store.fails_at = transaction
+    record = parking.find(books, ahead.fact_id)
+    assert record is not None
+    try:
+        settlement.retry(books, record)
+    except OutcomeUnknownError:
+        assert parking.find(books, ahead.fact_id), "the fact is forgotten"
+    store.fails_at = -1
+    for kept in list(parking.all_parked(books)):
+        settlement.retry(books, kept)
+    assert _balance(books) == (50, 0, 0)
+
+
+def _parked(books: Books, ahead: Fact) -> list[Write]:
+    """The record alone, as a crash of an earlier purchase leaves it: nothing waits on the payment's side."""
+    scratch = Meddled()
+    parking.park(replace(books, store=scratch), ahead, settlement.Park("ahead", "early"))  # type: ignore[arg-type]
+    return [
+        Write("events", key, set={n: v for n, v in row.items() if n not in ("subject", "fact_id")})
+        for key, row in scratch.tables["events"].items()
+    ]
+
+
+def test_a_hold_is_not_touched_by_a_refund(books: Books) -> None:
+    """What is set aside stays; the rest becomes debt."""
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    hold = holds.place(Meter(books, ""), "alice", 30, 60)["hold_id"]
+    _settle(books, builders.refunded(payment, 999))
+    assert _balance(books) == (0, 30, 0)
+    holds.release(Meter(books, ""), hold)
+    assert _balance(books) == (0, 0, 0)
+    with pytest.raises(BillingError):
+        _use(books, 1)
