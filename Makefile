@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 TOOLS := .local/venvs
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
 .DEFAULT_GOAL := help
-.PHONY: help setup dev up down token test check bench build deploy clean
+.PHONY: help setup dev up down token test check bench chaos mutants guarantees build deploy clean
 
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SETUP) ## install everything into this folder (the other commands do it by themselves)
 
@@ -18,6 +18,7 @@ $(VENV)/.ready: requirements.txt tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.13 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m infra.ops "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $(BIN)/topup && chmod +x $(BIN)/topup
 	@touch $@
 
 $(TOOLS)/%/.ready: infra/local/requirements-%.txt
@@ -57,6 +58,15 @@ check: $(SETUP) ## format, lint, types, template, docs
 
 bench: $(SETUP) ## the benchmarks, as ratios within one run; writes .local/bench.json
 	@exec $(BIN)/python -m tests.bench
+
+chaos: $(SETUP) ## ten minutes of faults on the wire: answers lost, requests dropped, the database killed
+	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
+
+mutants: $(SETUP) ## plant one bug after another in the money path: the tests must catch every one
+	@exec $(BIN)/python -m tests.mutants
+
+guarantees: $(SETUP) ## write docs/guarantees.md from the figures that the last runs left
+	@exec $(BIN)/python -m tests.guarantees
 
 build: $(SETUP) ## the artifact that Lambda runs, in .aws-sam/build
 	@exec $(BIN)/python -m infra.local build

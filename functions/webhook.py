@@ -1,10 +1,11 @@
 """POST /api/v1/payments/webhook, and the Function URL: Stripe tells what happened, and it is settled before we answer."""
 
 import time
+from typing import Any
 
 from billing import events, settlement, signatures
 from billing.api import Request
-from billing.errors import OutcomeUnknownError
+from billing.errors import BillingError, OutcomeUnknownError
 from billing.facts import Fact
 from billing.runtime import Answer, endpoint, receiving_books
 from billing.settlement import Outcome
@@ -15,7 +16,7 @@ from billing.telemetry import count, logger
 @endpoint
 def handler(request: Request) -> Answer:
     """2xx only when the effect is durable, or there is none. A lost outcome is 5xx, so that Stripe delivers again."""
-    event = signatures.verified_event(request.body_bytes(), request.headers.get("stripe-signature", ()), webhook_secrets)
+    event = _verified(request)
     fact = events.parse(event, receiving_books().ours)
     if isinstance(fact, events.Ignored):
         logger.debug("ignored", reason=fact.reason, event_id=str(event.get("id"))[:100])
@@ -24,6 +25,15 @@ def handler(request: Request) -> Answer:
     outcome = _settled(fact)
     _tell(fact, outcome)
     return 200, {"status": outcome.status}
+
+
+def _verified(request: Request) -> dict[str, Any]:
+    try:
+        return signatures.verified_event(request.body_bytes(), request.headers.get("stripe-signature", ()), webhook_secrets)
+    except BillingError as refused:
+        if refused.code == "invalid_signature":
+            count("refused_signatures")
+        raise
 
 
 def _settled(fact: Fact) -> Outcome:

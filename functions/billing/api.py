@@ -15,6 +15,7 @@ from billing.plans import UNITS_MAX
 
 BODY_CHARS_MAX: Final = 64 * 1024
 KEY_CHARS_MAX: Final = 255
+DIGITS_MAX: Final = 4
 USER_ID_CHARS_MAX: Final = 255
 SCOPE: Final = "quota.write"
 HEADERS: Final = {
@@ -109,7 +110,7 @@ class Request:
     def limit(self, default: int, largest: int) -> int:
         """The ``limit`` of a list."""
         text = self.query.get("limit", str(default))
-        if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= largest):
+        if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX and 1 <= int(text) <= largest):
             raise BillingError("invalid_request", f"limit must be 1 to {largest}")
         return int(text)
 
@@ -142,7 +143,7 @@ def answer(status: int, body: Mapping[str, Any] | None, request_id: str) -> dict
 
 
 def problem(error: BillingError, request_id: str) -> dict[str, Any]:
-    """RFC 9457: https://www.rfc-editor.org/rfc/rfc9457"""
+    """A problem document, https://www.rfc-editor.org/rfc/rfc9457, with a stable code."""
     body = {
         "type": "about:blank",
         "title": error.code.replace("_", " ").capitalize(),

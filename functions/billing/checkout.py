@@ -31,7 +31,7 @@ class Shop:
     invoice_creation: bool
 
 
-def create(books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, key: str) -> dict[str, Any]:
+def create(books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, *, key: str) -> dict[str, Any]:
     """Answer with a session to pay at. ``key``: the caller's Idempotency-Key or "". Two DynamoDB calls, one to Stripe."""
     payment = _recorded(books, user_id, plan, key)
     if not payment.session_id:

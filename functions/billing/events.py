@@ -25,6 +25,7 @@ DISPUTE_EVENTS: Final = (
 )
 SUBSCRIBED: Final = (*SESSION_EVENTS, "payment_intent.payment_failed", "charge.refunded", *REFUND_EVENTS, *DISPUTE_EVENTS)
 """Every event type the product acts on: what a webhook endpoint must be subscribed to."""
+DIGITS_MAX: Final = 10
 PAID: Final = ("paid", "no_payment_required")
 _T = TypeVar("_T")
 CLOSED: Final = ("won", "lost", "warning_closed")
@@ -176,14 +177,16 @@ def _claims(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any]:
     if not all(isinstance(value, str) and value for value in claims.values()):
         return {}
     units = str(claims["quota"])
-    if not (units.isascii() and units.isdigit() and len(units) <= 10) or metadata.get("stack", ours.stack_name) != ours.stack_name:
+    if not (units.isascii() and units.isdigit() and len(units) <= DIGITS_MAX) or metadata.get("stack", ours.stack_name) != ours.stack_name:
         return {}
     return {**claims, "quota": int(units)}
 
 
 def _transactions(dispute: Mapping[str, Any], amount: int, currency: str) -> dict[str, int]:
-    """Balance transactions are in the account's settlement currency: where that differs they are scaled, so that
-    what was withdrawn in all is the disputed amount. https://docs.stripe.com/currencies/conversions
+    """Money by balance transaction, in the payment's currency.
+
+    Stripe writes them in the account's settlement currency (https://docs.stripe.com/currencies/conversions): where that differs they
+    are scaled, so that what was withdrawn in all is the disputed amount.
     """
     rows = _member(dispute, "balance_transactions", list) if dispute.get("balance_transactions") is not None else []
     if not all(isinstance(row, dict) for row in rows):

@@ -76,7 +76,7 @@ class RefundsFact(ReversalFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFact(ReversalFact):
-    """What is known of one dispute. https://docs.stripe.com/api/disputes/object"""
+    """What is known of one dispute (https://docs.stripe.com/api/disputes/object)."""
 
     name: ClassVar[str] = "dispute"
     dispute_id: str

@@ -116,7 +116,7 @@ class Gateway:
         raise _unavailable("Stripe did not answer in time") from last
 
     def _connected(self, *, fresh: bool) -> stripe.StripeClient:
-        """A key that Stripe refuses is read once more: it may have been rolled. https://docs.stripe.com/keys#rolling-keys"""
+        """A key that Stripe refuses is read once more: it may have been rolled (https://docs.stripe.com/keys#rolling-keys)."""
         if self._client is None or fresh:
             self._client = stripe.StripeClient(
                 self._read_key(fresh),

@@ -17,7 +17,7 @@ def session(found: Mapping[str, Any], source: str, ours: Ours) -> SessionFact | 
 
 
 def refunds(payment_intent: str, currency: str, found: Iterable[Mapping[str, Any]], source: str) -> RefundsFact:
-    """All refunds of one payment intent. https://docs.stripe.com/api/refunds/object#refund_object-status"""
+    """All refunds of one payment intent (https://docs.stripe.com/api/refunds/object#refund_object-status)."""
     rows = list(found)
     gone = {row["id"]: row["amount"] for row in rows if row["status"] in ("failed", "canceled")}
     standing = {row["id"]: row["amount"] for row in rows if row["id"] not in gone}

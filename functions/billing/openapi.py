@@ -87,7 +87,7 @@ def _paths() -> Schema:
 
 
 def _operation(
-    name: str, summary: str, good: dict[int, str], who: str = "", parameters: list[Schema] | None = None, body: Schema | None = None
+    name: str, summary: str, good: dict[int, str], who: str = "", *, parameters: list[Schema] | None = None, body: Schema | None = None
 ) -> Schema:
     answers: Schema = {str(status): _answer(schema) for status, schema in good.items()}
     problem = {
@@ -119,11 +119,20 @@ def _schemas() -> Schema:
     money = {"amount_minor": _WHOLE, "amount": _TEXT, "currency": _TEXT}
     payment = _object(
         **{"payment_id": _TEXT, "session_id": maybe, "plan": _TEXT, "quota": _WHOLE, **money, "status": {"enum": list(STATUSES)}},
-        **{"created_at": _TIME, "completed_at": later, "refunded_minor": _WHOLE, "units_clawed_back": _WHOLE, "failure_code": maybe},
+        created_at=_TIME,
+        completed_at=later,
+        refunded_minor=_WHOLE,
+        units_clawed_back=_WHOLE,
+        failure_code=maybe,
     )
     entry = _object(
-        **{"id": _TEXT, "type": {"enum": ["funded", "clawed_back", "reinstated", "consumed", "adjusted"]}, "units": _WHOLE},
-        **{"balance_after": _WHOLE, "reference_type": _TEXT, "reference_id": _TEXT, "booked_at": _TIME},
+        id=_TEXT,
+        type={"enum": ["funded", "clawed_back", "reinstated", "consumed", "adjusted"]},
+        units=_WHOLE,
+        balance_after=_WHOLE,
+        reference_type=_TEXT,
+        reference_id=_TEXT,
+        booked_at=_TIME,
     )
     plan = _object(id=_TEXT, name=_TEXT, description=_TEXT, quota=_WHOLE, **money)
     named = {"key_id": _TEXT, "name": _TEXT, "created_at": _TIME}

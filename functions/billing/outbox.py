@@ -17,7 +17,7 @@ DELAY_SECONDS = 20
 
 
 @cache
-def _client() -> Any:  # noqa: ANN401 - botocore makes its clients at run time
+def _client() -> Any:
     return botocore.session.get_session().create_client("sqs", config=CLIENT)
 
 

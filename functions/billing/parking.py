@@ -60,6 +60,8 @@ class Parked:
 
 def park(books: Books, fact: Fact, park: Park) -> bool:
     """Keep the fact. False: what it waited for has come meanwhile, decide again."""
+    if books.store.get("events", (DROPPED, fact.fact_id)) is not None:
+        return True  # a person has seen it: a redelivery must not bring it back
     books.outbox.keep(fact)
     now = books.clock()
     record = {

@@ -67,7 +67,7 @@ class Payment:
     failure_code: str = ""
     units_clawed_back: int = 0
     units_written_off: int = 0
-    reversals: Reversals = Reversals()
+    reversals: Reversals = Reversals()  # noqa: RUF009 - frozen
     version: int = 0
     """Rises with every change, so that two changes at once cannot both be written."""
 
@@ -87,16 +87,10 @@ class Payment:
     @classmethod
     def claimed_by(cls, fact: SessionFact | DeclinedFact) -> "Payment":
         """The record as it must be for an ordinary delivery. The write's conditions hold every claim against the real one."""
-        ordinary = isinstance(fact, SessionFact)
-        return cls(
-            payment_id=fact.payment_id,
-            user_id=fact.user_id,
-            plan=fact.plan if ordinary else "",
-            quota=fact.quota if ordinary else 0,
-            amount_minor=fact.amount_subtotal if ordinary else 0,
-            currency=fact.currency if ordinary else "",
-            created_at="",
-        )
+        bare = cls(payment_id=fact.payment_id, user_id=fact.user_id, plan="", quota=0, amount_minor=0, currency="", created_at="")
+        if not isinstance(fact, SessionFact):
+            return bare
+        return replace(bare, plan=fact.plan, quota=fact.quota, amount_minor=fact.amount_subtotal, currency=fact.currency)
 
     @property
     def status(self) -> str:
@@ -179,7 +173,7 @@ def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
     return _reversal(payment, fact)
 
 
-def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
+def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:  # noqa: PLR0911 - one line a case of the table
     if payment is None:
         return Park("unknown_payment", f"payment {fact.payment_id} of session {fact.session_id} is not in our records")
     if fact.kind == "paid" and (misfit := _misfit(payment, fact)):

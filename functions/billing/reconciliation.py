@@ -24,7 +24,8 @@ Kind = Literal["missing_here", "missing_there", "amount", "currency", "status", 
 PHASES: Final = ("sessions", "refunds", "disputes", "ours")
 DIFFERENCES_SHOWN_MAX: Final = 100
 SOURCE: Final = "reconcile"
-CURSOR: Final = ("reconcile", "cursor")
+CURSORS: Final = {True: ("reconcile", "cursor"), False: ("reconcile", "cursor_dry")}
+"""A dry run that is stopped goes on as one: it must not swallow the pages of a repair."""
 LAST: Final = ("reconcile", "last")
 
 
@@ -73,22 +74,23 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run's means and bounds. ``go_on`` is asked before every page."""
+    """One run's means and bounds. ``go_on`` is asked before every page. ``resumes``: a stopped run is gone on with by the next."""
 
     books: Books
     gateway: Gateway
     repair: bool
     go_on: Callable[[], bool]
+    resumes: bool = True
 
 
-def run(job: Run, since: int, *, resume: bool = True, told: Callable[[str, int], None] = lambda *_: None) -> Report:
+def run(job: Run, since: int, *, told: Callable[[str, int], None] = lambda *_: None) -> Report:
     """Compare everything created since an epoch second. Resumes a run that was stopped, then starts a fresh one if time is left."""
     report = Report()
-    kept = _kept_cursor(job.books) if resume else None
+    kept = _kept_cursor(job)
     if kept is not None and not _cycle(job, kept, report, told):
         return report
     report.finished = _cycle(job, Cursor(since), report, told)
-    if report.finished:
+    if report.finished and job.repair and job.resumes:
         _note(job.books, LAST, {"finished_at": stamp(job.books.clock()), "counts": report.counts, "matched": report.matched})
     return report
 
@@ -97,11 +99,11 @@ def _cycle(job: Run, cursor: Cursor | None, report: Report, told: Callable[[str,
     """Page after page; the cursor is kept before each, so that any of them may be the last. True when all is done."""
     while cursor is not None:
         if not job.go_on():
-            _keep_cursor(job.books, cursor)
+            _keep_cursor(job, cursor)
             return False
         cursor = _page(job, cursor, report)
         told(cursor.phase if cursor else "done", report.matched + sum(report.counts.values()))
-    _keep_cursor(job.books, None)
+    _keep_cursor(job, None)
     return True
 
 
@@ -168,7 +170,7 @@ def _compare(job: Run, fact: Fact, payment: Payment | None, stripe_id: str, repo
     if isinstance(decision, Already) or (isinstance(decision, Change) and not _differs(payment, decision)):
         report.matched += 1
         return
-    kind, detail = _told(payment, fact, decision)
+    kind, detail = _told(payment, decision)
     repaired = False
     if job.repair:
         outcome = settlement.apply(job.books, fact)
@@ -181,7 +183,7 @@ def _differs(payment: Payment | None, change: Change) -> bool:
     return payment is None or bool(change.units) or change.payment.status != payment.status
 
 
-def _told(payment: Payment | None, fact: Fact, decision: Change | Park) -> tuple[Kind, str]:
+def _told(payment: Payment | None, decision: Change | Park) -> tuple[Kind, str]:
     if isinstance(decision, Change):
         was = payment.status if payment else "unknown"
         if decision.entry == "funded":
@@ -261,16 +263,18 @@ def _payment(books: Books, user_id: str, payment_id: str) -> Payment | None:
     return Payment.from_item(item) if item else None
 
 
-def _kept_cursor(books: Books) -> Cursor | None:
-    item = books.store.get("events", CURSOR)
+def _kept_cursor(job: Run) -> Cursor | None:
+    item = job.books.store.get("events", CURSORS[job.repair]) if job.resumes else None
     return Cursor(item["since"], item["phase"], item["after"]) if item and "phase" in item else None
 
 
-def _keep_cursor(books: Books, cursor: Cursor | None) -> None:
+def _keep_cursor(job: Run, cursor: Cursor | None) -> None:
+    if not job.resumes:
+        return
     if cursor is None:
-        books.store.commit(Write("events", CURSOR, delete=True))
+        job.books.store.commit(Write("events", CURSORS[job.repair], delete=True))
     else:
-        _note(books, CURSOR, asdict(cursor))
+        _note(job.books, CURSORS[job.repair], asdict(cursor))
 
 
 def _note(books: Books, key: tuple[str, str], values: Mapping[str, Any]) -> None:

@@ -92,7 +92,7 @@ def _said(act: Callable[[Request], Answer], request: Request) -> dict[str, Any]:
         logger.warning("outcome unknown", why=str(error), request_id=request.request_id)
         count("outcome_unknown")
         return api.problem(BillingError("outcome_unknown", UNKNOWN), request.request_id)
-    except Exception:  # the last line of defence: a fault of ours is logged whole, answered 500, and counted for the alarm
+    except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours is logged whole, answered 500, and counted for the alarm
         logger.exception("internal error", request_id=request.request_id)
         count("internal_errors")
         return api.problem(BillingError("internal_error", "a fault of ours; the log has it"), request.request_id)

@@ -38,7 +38,7 @@ class View:
     """What a decision is based on. ``assumed``: nothing was read, the write's conditions carry every assumption."""
 
     payment: Payment | None
-    balance: Balance = Balance()
+    balance: Balance = Balance()  # noqa: RUF009 - frozen
     waiting: frozenset[str] = frozenset()
     """Parked facts that wait for this payment."""
     assumed: bool = False

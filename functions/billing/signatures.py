@@ -1,4 +1,4 @@
-"""Stripe's signature over a delivery's raw bytes: who may speak here. https://docs.stripe.com/webhooks#verify-manually"""
+"""Stripe's signature over a delivery's raw bytes: who may speak here (https://docs.stripe.com/webhooks#verify-manually)."""
 
 import json
 import time

@@ -39,7 +39,7 @@ def spell(write: Write) -> dict[str, Any]:
     return spelled
 
 
-def encode(value: object) -> dict[str, Any]:
+def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
     """A Python value as a DynamoDB attribute value. Raises TypeError for anything but text, bool, int, map, list, set of texts."""
     if isinstance(value, str):
         return {"S": value}
@@ -64,7 +64,7 @@ def decode(item: Mapping[str, Any]) -> Item:
     return {name: _decode(value) for name, value in item.items()}
 
 
-def _decode(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an attribute may be of any stored type
+def _decode(value: Mapping[str, Any]) -> Any:
     ((kind, content),) = value.items()
     if kind == "N":
         return int(content)

@@ -1,4 +1,7 @@
-"""Builds what is deployed: `sam build` of the code that all functions share; then everything goes that Lambda never loads, and every handler is imported to prove it."""
+"""Builds what is deployed: `sam build` of the code that all functions share, without what Lambda never loads.
+
+Every handler is imported from the result, to prove that nothing is missing.
+"""
 
 import hashlib
 import json

@@ -162,7 +162,8 @@ def _page() -> str:
         f'<form method="post"><button name="user" value="{html.escape(user)}">Sign in as {html.escape(user)}</button></form>'
         for user in DEMO_USERS
     )
-    style = "body{font:18px/1.6 system-ui;max-width:24rem;margin:15vh auto;padding:0 1rem}button{font:inherit;width:100%;padding:.7rem;margin:.3rem 0}"
+    style = "body{font:18px/1.6 system-ui;max-width:24rem;margin:15vh auto;padding:0 1rem}"
+    style += "button{font:inherit;width:100%;padding:.7rem;margin:.3rem 0}"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Sign in</title><style>{style}</style><main><h1>Who are you?</h1><p>Demo users of this stand.</p>{buttons}</main></html>"

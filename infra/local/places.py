@@ -90,7 +90,7 @@ class Places:
             "SAM_CLI_POLL_DELAY": "0.2",
         }
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def client(self, service: str) -> Any:
         """A boto3 client of the stand."""
         import boto3  # noqa: PLC0415 - `token` and `down` need not wait for it
 

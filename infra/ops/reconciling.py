@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report:
-    """One run from beginning to end. A scheduled run that was stopped half-way begins anew after it."""
+    """One run from beginning to end, beside the scheduled ones and without a trace in them."""
     seen = 0
 
     def told(phase: str, looked_at: int) -> None:
@@ -46,8 +46,8 @@ def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report
         bar(looked_at - seen, now=phase)
         seen = looked_at
 
-    job = Run(operator.books, operator.gateway, repair, lambda: True)
-    return reconciliation.run(job, start, resume=False, told=told)
+    job = Run(operator.books, operator.gateway, repair, lambda: True, resumes=False)
+    return reconciliation.run(job, start, told=told)
 
 
 def duration(text: str) -> int:

@@ -186,7 +186,8 @@ def _refusable(act: Callable[[], object]) -> object:
     try:
         return act()
     except BillingError as refused:
-        assert refused.code in ("quota_exhausted", "hold_closed")
+        if refused.code not in ("quota_exhausted", "hold_closed"):
+            raise
         return None
 
 

@@ -175,7 +175,7 @@ def test_a_dispute_takes_back_what_is_out_and_a_won_one_gives_it_back(stand: Sta
 
 @pytest.mark.parametrize(("amount", "status", "left"), [(999, "refunded", 0), (500, "partially_refunded", 50)])
 def test_a_lost_dispute_stays_clawed_back(stand: Stand, buyer: str, amount: int, status: str, left: int) -> None:
-    """closed lost: refunded, or partially_refunded if only part was disputed."""
+    """Closed lost: refunded, or partially_refunded if only part was disputed."""
     bought, intent = _paid(stand, buyer)
     dispute = stand.control(f"charges/{intent.latest_charge}/dispute", amount=amount)
     stand.control(f"disputes/{dispute['id']}/close", status="lost")
