@@ -61,8 +61,9 @@ def main(
         raise typer.Exit(1)
     started = monotonic()
     with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
-        _prove_unchanged(bugs, Path(folder))
-        results = _tried(bugs, Path(folder), at_once)
+        whole = _snapshot(Path(folder) / "unchanged")
+        _prove_unchanged(bugs, whole)
+        results = _tried(bugs, whole, at_once)
     for result in results:
         _show_unless_killed(result)
     killed = sum(result.verdict == "killed" for result in results)
@@ -72,50 +73,8 @@ def main(
     raise typer.Exit(killed != len(results))
 
 
-def _prove_unchanged(bugs: Iterable[Bug], folder: Path) -> None:
-    """Tests that fail by themselves would kill everything."""
-    killers = sorted({killer for bug in bugs for killer in bug.killers})
-    with console.status(f"{len(killers)} tests on the unchanged copy"):
-        code, output = _pytest(_copy(folder / "unchanged"), killers)
-    if code != PASSED:
-        console.print(output, markup=False, highlight=False)
-        console.print("[red]the tests do not pass on the unchanged product: mend that first[/]")
-        raise typer.Exit(1)
-
-
-def _tried(bugs: list[Bug], folder: Path, at_once: int) -> list[Result]:
-    columns = (
-        TextColumn("{task.description:<9}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[last]}"),
-    )
-    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(at_once) as pool:
-        bar = progress.add_task("bugs", total=len(bugs), last="")
-        asked: dict[Future[Result], int] = {pool.submit(_try, bug, folder / str(place)): place for place, bug in enumerate(bugs)}
-        results: dict[int, Result] = {}
-        for done in as_completed(asked):
-            result = results[asked[done]] = done.result()
-            progress.update(bar, advance=1, last=f"{result.verdict}: {result.bug.name}")
-    return [results[place] for place in sorted(results)]
-
-
-def _try(bug: Bug, folder: Path) -> Result:
-    started = monotonic()
-    root = _copy(folder)
-    try:
-        diff = bug.plant(root)
-    except StaleBugError as stale:
-        return Result(bug, "broken", 0, output=str(stale))
-    code, output = _pytest(root, bug.killers)
-    shutil.rmtree(root)
-    verdict: Verdict = "killed" if code == FAILED else "survived" if code == PASSED else "broken"
-    return Result(bug, verdict, round(monotonic() - started, 1), diff, output)
-
-
-def _copy(folder: Path) -> Path:
-    """The product and its tests, so that nobody's work is touched."""
+def _snapshot(folder: Path) -> Path:
+    """The product and its tests as they are now: nobody's work is touched, and whoever works on changes nothing under way."""
     folder.mkdir()
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -125,6 +84,50 @@ def _copy(folder: Path) -> Path:
     for name in LINKED:
         (folder / name).symlink_to(ROOT / name)
     return folder
+
+
+def _prove_unchanged(bugs: Iterable[Bug], whole: Path) -> None:
+    """Tests that fail by themselves would kill everything."""
+    killers = sorted({killer for bug in bugs for killer in bug.killers})
+    with console.status(f"{len(killers)} tests on the unchanged copy"):
+        code, output = _pytest(whole, killers)
+    if code != PASSED:
+        console.print(output, markup=False, highlight=False)
+        console.print("[red]the tests do not pass on the unchanged product: mend that first[/]")
+        raise typer.Exit(1)
+
+
+def _tried(bugs: list[Bug], whole: Path, at_once: int) -> list[Result]:
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(at_once) as pool:
+        bar = progress.add_task("bugs", total=len(bugs), last="")
+        asked: dict[Future[Result], int] = {
+            pool.submit(_try, bug, whole, whole.with_name(str(place))): place for place, bug in enumerate(bugs)
+        }
+        results: dict[int, Result] = {}
+        for done in as_completed(asked):
+            result = results[asked[done]] = done.result()
+            progress.update(bar, advance=1, last=f"{result.verdict}: {result.bug.name}")
+    return [results[place] for place in sorted(results)]
+
+
+def _try(bug: Bug, whole: Path, root: Path) -> Result:
+    started = monotonic()
+    shutil.copytree(whole, root, symlinks=True)
+    try:
+        diff = bug.plant(root)
+    except StaleBugError as stale:
+        return Result(bug, "broken", 0, output=str(stale))
+    code, output = _pytest(root, bug.killers)
+    shutil.rmtree(root)
+    verdict: Verdict = "killed" if code == FAILED else "survived" if code == PASSED else "broken"
+    return Result(bug, verdict, round(monotonic() - started, 1), diff, output)
 
 
 def _pytest(root: Path, killers: Iterable[str]) -> tuple[int, str]:
