@@ -1,0 +1,44 @@
+import builders
+import pytest
+from billing import keys
+from billing.books import Books
+from billing.errors import BillingError
+from billing.keys import Holder
+from memory_store import MemoryStore
+
+
+@pytest.fixture
+def books() -> Books:
+    """Nobody has a key yet."""
+    return builders.books_on(MemoryStore())
+
+
+def test_a_key_opens_its_owners_account_and_no_other(books: Books) -> None:
+    """One letter of the secret changed: nobody's. Another stage: nobody's."""
+    made = keys.create(books, "alice", "dev", "laptop")
+    key = made["key"]
+    assert keys.holder(books, "dev", key) == Holder("alice", made["key_id"])
+    assert keys.holder(books, "dev", key[:-1] + ("B" if key[-1] == "A" else "A")) is None
+    assert keys.holder(books, "prod", key) is None
+
+
+def test_a_revoked_key_works_nowhere(books: Books) -> None:
+    """From that moment."""
+    made = keys.create(books, "alice", "dev", "laptop")
+    keys.revoke(books, "alice", made["key_id"])
+    assert keys.holder(books, "dev", made["key"]) is None
+    assert keys.list_all(books, "alice") == []
+
+
+def test_nobody_revokes_another_users_key(books: Books) -> None:
+    """It goes on working."""
+    made = keys.create(books, "alice", "dev", "laptop")
+    with pytest.raises(BillingError, match="not_found"):
+        keys.revoke(books, "bob", made["key_id"])
+    assert keys.holder(books, "dev", made["key"])
+
+
+def test_the_secret_is_nowhere_in_the_table(books: Books) -> None:
+    """A hash is."""
+    made = keys.create(books, "alice", "dev", "laptop")
+    assert made["key"].rsplit("_", 1)[1] not in str(books.store.tables)  # type: ignore[attr-defined]

@@ -1,0 +1,87 @@
+import builders
+import pytest
+from billing.facts import DisputeFact, RefundsFact
+from billing.payments import Payment
+from billing.plans import catalogue
+from billing.reversals import Reversals
+from builders import fact
+
+PAYMENT = Payment.of(catalogue()["starter"], "pay_1", "alice", "")
+"""9.99 for 100 units."""
+
+
+def _known(*events: dict[str, object]) -> Reversals:
+    known = Reversals()
+    for event in events:
+        found = fact(event)
+        known = known.with_refunds(found) if isinstance(found, RefundsFact) else known
+        known = known.with_dispute(found) if isinstance(found, DisputeFact) else known
+    return known
+
+
+def _taken(*events: dict[str, object]) -> int:
+    return _known(*events).units_to_take_back(100, 999)
+
+
+@pytest.mark.parametrize("figures", [(500, 700), (700, 500), (500, 700, 700), (700,)])
+def test_refunds_are_cumulative_in_whichever_order_they_come(figures: tuple[int, ...]) -> None:
+    """100 * 700 // 999."""
+    assert _taken(*(builders.refunded(PAYMENT, figure) for figure in figures)) == 70
+
+
+@pytest.mark.parametrize(("refunded", "units"), [(0, 0), (5, 0), (9, 0), (10, 1), (998, 99), (999, 100)])
+def test_a_part_of_a_unit_stays_with_the_customer(refunded: int, units: int) -> None:
+    """Whole numbers, rounded down, until the last cent is out."""
+    assert _taken(builders.refunded(PAYMENT, refunded)) == units
+
+
+def test_refund_and_dispute_together_take_no_more_than_was_credited() -> None:
+    """All of it twice is still all of it."""
+    assert _taken(builders.refunded(PAYMENT, 999), builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -999)) == 100
+
+
+def test_a_refund_that_failed_is_as_if_it_had_not_been() -> None:
+    """Whichever is told first."""
+    high, gone = builders.refunded(PAYMENT, 700), builders.refund(PAYMENT, "re_1", 200)
+    assert _taken(high, gone) == _taken(gone, high) == 50
+
+
+def test_disputed_money_that_came_back_is_not_out() -> None:
+    """By the money, whatever the status says; a late event undoes nothing."""
+    out = builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -600)
+    back = builders.dispute(PAYMENT, "funds_reinstated", "under_review", -600, 600)
+    assert _taken(out) == 60
+    assert _taken(out, back) == _taken(back, out) == 0
+
+
+def test_an_event_without_transactions_undoes_none() -> None:
+    """The union of those seen counts."""
+    out = builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -600)
+    assert _taken(out, builders.dispute(PAYMENT, "updated", "under_review")) == 60
+
+
+def test_a_disputes_fee_is_not_the_customers() -> None:
+    """The balance transaction's amount, not its net."""
+    assert _taken(builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -500)) == 50
+
+
+def test_a_dispute_settled_in_another_currency_is_scaled_to_what_was_disputed() -> None:
+    """9.99 in dollars went out as 9.00 in another currency: all units."""
+    event = builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -900)
+    event["data"]["object"]["balance_transactions"][0]["currency"] = "eur"
+    assert _taken(event) == 100
+
+
+def test_a_lost_dispute_stays_lost() -> None:
+    """An older event that comes later does not open it again."""
+    lost = builders.dispute(PAYMENT, "closed", "lost", -999)
+    late = builders.dispute(PAYMENT, "updated", "under_review", -999)
+    known = _known(lost, late)
+    assert not known.is_disputed
+    assert known.returned_minor == 999
+
+
+def test_an_inquiry_is_no_dispute() -> None:
+    """No money has moved: ``warning_needs_response``. A formal one is, even before the money goes."""
+    assert not _known(builders.dispute(PAYMENT, "created", "warning_needs_response")).is_disputed
+    assert _known(builders.dispute(PAYMENT, "created", "needs_response")).is_disputed

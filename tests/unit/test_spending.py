@@ -1,0 +1,189 @@
+from collections.abc import Callable
+
+import builders
+import laws
+import pytest
+from billing import holds, quota, settlement, spending
+from billing.balances import Balance
+from billing.books import Books
+from billing.errors import BillingError
+from billing.spending import Meter
+from billing.writes import Write
+from builders import Clock, fact, pending
+from memory_store import MemoryStore
+
+
+class Meddled(MemoryStore):
+    """A store on which something else happens just before the next transaction."""
+
+    first: Callable[[], object] | None = None
+
+    def commit(self, *writes: Write) -> None:
+        """Meddle, once, then carry on."""
+        if (first := self.first) is not None:
+            self.first = None
+            first()
+        super().commit(*writes)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Moved by hand."""
+    return Clock()
+
+
+@pytest.fixture
+def books(clock: Clock) -> Books:
+    """Alice has bought 100 units."""
+    spending._seen.clear()
+    books = builders.books_on(Meddled(), clock=clock)
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    return books
+
+
+@pytest.fixture
+def meter(books: Books) -> Meter:
+    """To spend from."""
+    return Meter(books, "https://shop.example.com")
+
+
+def _balance(books: Books) -> Balance:
+    laws.check(books.store)
+    return quota.read(books, "alice")
+
+
+def _three(books: Books) -> tuple[int, int, int]:
+    balance = _balance(books)
+    return balance.used, balance.held, balance.remaining
+
+
+def _refused(act: Callable[[], object]) -> str:
+    with pytest.raises(BillingError) as refused:
+        act()
+    return refused.value.code
+
+
+def test_more_than_remains_is_not_taken(books: Books, meter: Meter) -> None:
+    """By a plain debit, by a keyed one, by a hold; what is held does not remain."""
+    holds.place(meter, "alice", 40, 60)
+    assert _refused(lambda: quota.debit(meter, "alice", 61)) == "quota_exhausted"
+    assert _refused(lambda: quota.debit_once(meter, "alice", 61, "backend", "k")) == "quota_exhausted"
+    assert _refused(lambda: holds.place(meter, "alice", 61, 60)) == "quota_exhausted"
+    assert _three(books) == (0, 40, 60)
+
+
+def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Meter) -> None:
+    """The repeat is the first answer, marked as such."""
+    first = quota.debit_once(meter, "alice", 30, "backend", "k")
+    again = quota.debit_once(meter, "alice", 30, "backend", "k")
+    assert again == {**first, "idempotent_replayed": True}
+    assert _three(books) == (30, 0, 70)
+
+
+@pytest.mark.parametrize(("user_id", "units"), [("alice", 31), ("bob", 30)])
+def test_a_key_with_another_body_is_a_conflict(books: Books, meter: Meter, user_id: str, units: int) -> None:
+    """And takes nothing."""
+    settlement.apply(books, fact(builders.completed(pending(books, "bob"))))
+    quota.debit_once(meter, "alice", 30, "backend", "k")
+    assert _refused(lambda: quota.debit_once(meter, user_id, units, "backend", "k")) == "idempotency_conflict"
+    assert _three(books) == (30, 0, 70)
+    assert quota.read(books, "bob").used == 0
+
+
+def test_two_callers_keys_are_their_own(books: Books, meter: Meter) -> None:
+    """The same word, two debits."""
+    quota.debit_once(meter, "alice", 30, "backend", "k")
+    quota.debit_once(meter, "alice", 30, "another", "k")
+    assert _three(books) == (60, 0, 40)
+
+
+def test_no_more_is_captured_than_was_held(books: Books, meter: Meter) -> None:
+    """Though as much remains."""
+    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    assert _refused(lambda: holds.capture(meter, hold, 41)) == "exceeds_hold"
+    assert _three(books) == (0, 40, 60)
+
+
+def test_what_was_not_captured_comes_back(books: Books, meter: Meter) -> None:
+    """A repeat replays."""
+    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    assert holds.capture(meter, hold, 25) == holds.capture(meter, hold, 25)
+    assert _three(books) == (25, 0, 75)
+
+
+def test_two_releases_at_the_same_time_give_back_once(books: Books, meter: Meter) -> None:
+    """The other one was quicker."""
+    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    books.store.first = lambda: holds.release(meter, hold)  # type: ignore[attr-defined]
+    holds.release(meter, hold)
+    assert _three(books) == (0, 0, 100)
+
+
+def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
+    """409, and nothing taken."""
+    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    holds.release(meter, hold)
+    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
+    assert _three(books) == (0, 0, 100)
+
+
+def test_a_hold_past_its_time_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
+    """Nobody has looked at the account since: it counts as given back all the same."""
+    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    clock.advance(seconds=61)
+    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
+    assert _three(books) == (0, 0, 100)
+
+
+def test_a_hold_past_its_time_counts_as_given_back_at_the_next_read(books: Books, meter: Meter, clock: Clock) -> None:
+    """Also the one that was placed last and is due first."""
+    holds.place(meter, "alice", 40, 600)
+    holds.place(meter, "alice", 20, 60)
+    clock.advance(seconds=61)
+    balance = quota.read(books, "alice")
+    assert (balance.held, balance.remaining) == (40, 60)
+    clock.advance(seconds=600)
+    balance = quota.read(books, "alice")
+    assert (balance.held, balance.remaining) == (0, 100)
+
+
+@pytest.mark.parametrize("by", ["plain debit", "keyed debit", "hold"])
+def test_a_hold_past_its_time_can_be_spent_at_once(books: Books, meter: Meter, clock: Clock, by: str) -> None:
+    """Whether or not a sweep has passed."""
+    holds.place(meter, "alice", 40, 600)
+    holds.place(meter, "alice", 20, 60)
+    clock.advance(seconds=61)
+    ways: dict[str, Callable[[], object]] = {
+        "plain debit": lambda: quota.debit(meter, "alice", 60),
+        "keyed debit": lambda: quota.debit_once(meter, "alice", 60, "backend", "k"),
+        "hold": lambda: holds.place(meter, "alice", 60, 60),
+    }
+    ways[by]()
+    balance = _balance(books)
+    assert (balance.used + balance.held, balance.remaining) == (100, 0)
+
+
+def test_units_given_back_pay_debt_first(books: Books, meter: Meter, clock: Clock) -> None:
+    """A refund came while they were held."""
+    refunded = pending(books)
+    settlement.apply(books, fact(builders.completed(refunded)))
+    holds.place(meter, "alice", 40, 60)
+    quota.debit(meter, "alice", 130)
+    settlement.apply(books, fact(builders.refunded(refunded, 999)))
+    assert (_balance(books).debt, _balance(books).held) == (70, 40)
+    clock.advance(seconds=61)
+    assert _refused(lambda: quota.debit(meter, "alice", 1)) == "quota_exhausted"
+    balance = quota.read(books, "alice")
+    assert (balance.debt, balance.held, balance.remaining) == (30, 0, 0)
+    laws.check(books.store)
+
+
+def test_a_days_use_becomes_one_entry(books: Books, meter: Meter, clock: Clock) -> None:
+    """The next day's first debit writes it; the books balance."""
+    quota.debit(meter, "alice", 10)
+    quota.debit(meter, "alice", 20)
+    clock.advance(days=1)
+    quota.debit(meter, "alice", 5)
+    assert _three(books) == (35, 0, 65)
+    entries = [row["units"] for row in books.store.pages("ledger", "alice") if row["type"] == "consumed"]
+    assert entries == [-30]
