@@ -159,11 +159,25 @@ def _show_unless_killed(result: Result) -> None:
 
 
 def _write_figures(results: list[Result], seconds: float) -> None:
-    rows = [{"name": one.bug.name, "verdict": one.verdict, "seconds": one.seconds, "killers": one.bug.killers} for one in results]
+    rows = [
+        {
+            "name": one.bug.name,
+            "verdict": one.verdict,
+            "seconds": one.seconds,
+            "killers": one.bug.killers,
+            "noticed_by": _complaint(one.output),
+        }
+        for one in results
+    ]
     killed = sum(one.verdict == "killed" for one in results)
     figures = {"killed": killed, "total": len(results), "seconds": seconds, "bugs": rows}
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _complaint(output: str) -> str:
+    """The first line that pytest marks as the error: a bug should be noticed by what it does, not by a crash of the planting."""
+    return next((line[1:].strip() for line in output.splitlines() if line.startswith("E  ")), "")
 
 
 if __name__ == "__main__":

@@ -163,6 +163,18 @@ def test_a_hold_past_its_time_can_be_spent_at_once(books: Books, meter: Meter, c
     assert (balance.used + balance.held, balance.remaining) == (100, 0)
 
 
+def test_what_expires_later_is_given_back_later(books: Books, meter: Meter, clock: Clock) -> None:
+    """One hold after the other, each at its time."""
+    holds.place(meter, "alice", 40, 600)
+    holds.place(meter, "alice", 20, 60)
+    clock.advance(seconds=61)
+    quota.debit(meter, "alice", 50)
+    assert _three(books) == (50, 40, 10)
+    clock.advance(seconds=600)
+    quota.debit(meter, "alice", 50)
+    assert _three(books) == (100, 0, 0)
+
+
 def test_units_given_back_pay_debt_first(books: Books, meter: Meter, clock: Clock) -> None:
     """A refund came while they were held."""
     refunded = pending(books)

@@ -1,0 +1,158 @@
+"""Bugs in settling and parking: guards, marks, and what is written together."""
+
+from typing import Final
+
+from tests.mutants.bug import bug
+
+SETTLING: Final = (
+    bug(
+        "the only guard of a credit is the event's id",
+        "test_settlement.py::test_one_session_under_two_event_ids_is_credited_once",
+        ("settlement.py", 'must=tuple(_assumptions(fact, after)) if view.assumed else (equals("version", after.version - 1),)', "must=()"),
+        (
+            "ledger.py",
+            'return creates("ledger", (self.user_id, self.entry_id), {',
+            'return Write("ledger", (self.user_id, self.entry_id), set={',
+        ),
+        (
+            "settlement.py",
+            "(payment.payment_id, fact.fact_id), set=mark)",
+            '(payment.payment_id, fact.fact_id), set=mark, must=(absent("subject"),))',
+        ),
+    ),
+    bug(
+        "the ledger is keyed by the event and not by the session",
+        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
+        ("settlement.py", 'return f"{kind or change.entry}:{fact.session_id}"', 'return f"{kind or change.entry}:{fact.fact_id}"'),
+    ),
+    bug(
+        "the ledger is keyed by the time and not by the cause",
+        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
+        (
+            "settlement.py",
+            'return f"{kind or change.entry}:{fact.session_id}"',
+            'return f"{kind or change.entry}:{change.payment.completed_at}"',
+        ),
+    ),
+    bug(
+        "a ledger entry can be written over",
+        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
+        (
+            "ledger.py",
+            'return creates("ledger", (self.user_id, self.entry_id), {',
+            'return Write("ledger", (self.user_id, self.entry_id), set={',
+        ),
+    ),
+    bug(
+        "the mark is written before the effect",
+        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
+        (
+            "settlement.py",
+            "books.store.commit(*_writes(books, fact, view, decision))",
+            "*effect, seen = _writes(books, fact, view, decision); books.store.commit(seen); books.store.commit(*effect)",
+        ),
+    ),
+    bug(
+        "the mark is written after the effect, in a second transaction",
+        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
+        (
+            "settlement.py",
+            "books.store.commit(*_writes(books, fact, view, decision))",
+            "*effect, seen = _writes(books, fact, view, decision); books.store.commit(*effect); books.store.commit(seen)",
+        ),
+    ),
+    bug(
+        "quota and payment are two transactions",
+        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
+        (
+            "settlement.py",
+            "books.store.commit(*_writes(books, fact, view, decision))",
+            "first, *rest = _writes(books, fact, view, decision); books.store.commit(first); books.store.commit(*rest)",
+        ),
+    ),
+    bug(
+        "what a delivery claims is not checked against the record when it is written",
+        "test_settlement.py::test_a_session_at_another_price_is_parked_for_a_person",
+        (
+            "settlement.py",
+            'yield from (equals(name, getattr(after, name)) for name in ("plan", "quota", "amount_minor", "currency"))',
+            "return",
+        ),
+    ),
+    bug(
+        "a payment is read, then written without a look at its version",
+        "test_settlement.py::test_two_reversals_at_the_same_time_both_count",
+        ("settlement.py", '(equals("version", after.version - 1),)', '(exists("owner"),)'),
+    ),
+    bug(
+        "an expiry overwrites a completed payment, for the write does not look",
+        "test_settlement.py::test_what_comes_late_undoes_no_purchase",
+        ("settlement.py", 'yield Must("phase", "<", int(after.phase))', "yield from ()"),
+    ),
+    bug(
+        "running out of tries is answered as recorded",
+        "test_settlement.py::test_a_lost_outcome_is_told_and_not_taken_for_success",
+        (
+            "settlement.py",
+            "    raise OutcomeUnknownError(message)\n\n\ndef _without_change",
+            '    return Outcome("recorded", view.payment, why=message)\n\n\ndef _without_change',
+        ),
+    ),
+    bug(
+        "the units of the metadata are credited",
+        "test_settlement.py::test_units_are_what_our_record_says",
+        ("settlement.py", '("plan", "quota", "amount_minor", "currency")', '("plan", "amount_minor", "currency")'),
+    ),
+    bug(
+        "an account without a quota row is credited nothing, silently",
+        "test_settlement.py::test_a_purchase_credits_what_was_bought",
+        (
+            "settlement.py",
+            "    if change.entry:\n        yield Write(",
+            "    if change.entry and (view.assumed is False or view.balance.total):\n        yield Write(",
+        ),
+    ),
+    bug(
+        "the ledger's entry is clamped at what remains",
+        "test_settlement.py::test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it",
+        (
+            "settlement.py",
+            "yield _entry(fact, change, change.entry, change.units, now).write()",
+            "yield _entry(fact, change, change.entry, max(change.units, -view.balance.remaining), now).write()",
+        ),
+    ),
+    bug(
+        "what was written off is given out again when the refund fails",
+        "test_settlement.py::test_written_off_units_come_back_first_when_the_refund_fails",
+        ("settlement.py", "back = min(change.payment.units_written_off, change.units)", "back = min(0, change.units)"),
+    ),
+    bug(
+        "a fact that cannot be applied is answered as parked and forgotten",
+        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
+        ("settlement.py", "if parking.park(books, fact, decision):", "if decision.kind:"),
+    ),
+    bug(
+        "a purchase does not look for the facts that wait for it",
+        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
+        ("settlement.py", "remove=gone, must=(nobody_waits,))", "remove=gone)"),
+    ),
+    bug(
+        "facts that waited for a purchase go on waiting",
+        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
+        ("settlement.py", "for fact_id in sorted(view.waiting):", "for fact_id in ():"),
+    ),
+    bug(
+        "the parked record is deleted before its fact is applied",
+        "test_settlement.py::test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end",
+        (
+            "settlement.py",
+            "    outcome = apply(books, record.fact)\n",
+            "    parking.resolve(books, record)\n    outcome = apply(books, record.fact)\n",
+        ),
+    ),
+    bug(
+        "a fact is parked in DynamoDB alone",
+        "test_settlement.py::test_a_fact_is_in_the_queue_before_anything_else_can_fail",
+        ("parking.py", "    books.outbox.keep(fact)\n", ""),
+    ),
+)
