@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Final, Literal
@@ -18,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.syntax import Syntax
 
-from tests.mutants.bug import Bug, StaleBugError
-from tests.mutants.planted import PLANTED
+from .bug import Bug, StaleBugError
+from .planted import PLANTED
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIGURES: Final = ROOT / ".local" / "figures" / "mutants.json"
@@ -176,8 +177,10 @@ def _write_figures(results: list[Result], seconds: float) -> None:
 
 
 def _complaint(output: str) -> str:
-    """The first line that pytest marks as the error: a bug should be noticed by what it does, not by a crash of the planting."""
-    return next((line[1:].strip() for line in output.splitlines() if line.startswith("E  ")), "")
+    """What the failed test said in the end: a bug should be noticed by what it does, not by a crash of the planting."""
+    lines = output.splitlines()
+    said = [line for before, line in pairwise(lines) if line.startswith("E  ") and not before.startswith("E  ")]
+    return said[-1][1:].strip() if said else ""
 
 
 if __name__ == "__main__":

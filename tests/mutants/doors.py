@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.mutants.bug import bug
+from .bug import bug
 
 DOORS: Final = (
     bug(
@@ -21,9 +21,11 @@ DOORS: Final = (
         (
             "store.py",
             "        try:\n            return self._connection.client",
-            '        if "ClientRequestToken" in request:\n'
-            '            request["ClientRequestToken"] = str(uuid4())\n'
-            "        try:\n            return self._connection.client",
+            (
+                '        if "ClientRequestToken" in request:\n'
+                '            request["ClientRequestToken"] = str(uuid4())\n'
+                "        try:\n            return self._connection.client"
+            ),
         ),
     ),
     bug(

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from tests.mutants.bug import Bug
-from tests.mutants.deciding import DECIDING
-from tests.mutants.doors import DOORS
-from tests.mutants.recovering import RECOVERING
-from tests.mutants.settling import SETTLING
-from tests.mutants.spending import SPENDING
+from .bug import Bug
+from .deciding import DECIDING
+from .doors import DOORS
+from .recovering import RECOVERING
+from .settling import SETTLING
+from .spending import SPENDING
 
 PLANTED: Final[tuple[Bug, ...]] = (*SETTLING, *DECIDING, *SPENDING, *RECOVERING, *DOORS)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.mutants.bug import bug
+from .bug import bug
 
 RECOVERING: Final = (
     bug(
@@ -131,9 +131,11 @@ RECOVERING: Final = (
         (
             "checkout.py",
             "    payment = _recorded(books, user_id, plan, key)\n",
-            '    early = Payment.of(plan, new_id("pay", books.clock()), user_id, "")\n'
-            '    gateway.create_session(session_params(shop, early, plan), f"{early.payment_id}-0")\n'
-            "    payment = _recorded(books, user_id, plan, key)\n",
+            (
+                '    early = Payment.of(plan, new_id("pay", books.clock()), user_id, "")\n'
+                '    gateway.create_session(session_params(shop, early, plan), f"{early.payment_id}-0")\n'
+                "    payment = _recorded(books, user_id, plan, key)\n"
+            ),
         ),
     ),
     bug(

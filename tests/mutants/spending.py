@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.mutants.bug import bug
+from .bug import bug
 
 SPENDING: Final = (
     bug(

@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
-
-from tests.mutants.bug import Bug
-from tests.mutants.planted import PLANTED
+from mutants.bug import Bug
+from mutants.planted import PLANTED
 
 ROOT = Path(__file__).resolve().parents[2]
 

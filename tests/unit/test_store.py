@@ -43,7 +43,7 @@ def _store(*answers: Any) -> tuple[Store, Line]:
 
 def _error(code: str, status: int = 400, reasons: Sequence[str] = ()) -> ClientError:
     answer = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError({**answer, "CancellationReasons": [{"Code": reason} for reason in reasons]}, "any")  # type: ignore[arg-type]
+    return ClientError({**answer, "CancellationReasons": [{"Code": reason} for reason in reasons]}, "any")
 
 
 def _cancelled(*reasons: str) -> ClientError:
