@@ -80,7 +80,7 @@ def alarms(patient: Patient) -> Iterator[Finding]:
         for start in range(0, len(names), NAMES_A_CALL)
         for row in cloudwatch.describe_alarms(AlarmNames=names[start : start + NAMES_A_CALL])["MetricAlarms"]
     ]
-    faults = [fault for row in found for fault in _alarm(row)]
+    faults = [fault for row in found for fault in _alarm(patient, row)]
     yield from faults
     yield from _receivers(patient, {arn for row in found for arn in row["AlarmActions"]})
     if not faults:
@@ -105,10 +105,12 @@ def _deletion_policies(patient: Patient) -> dict[str, str]:
     return {logical: row.get("DeletionPolicy", "") for logical, row in template["Resources"].items()}
 
 
-def _alarm(row: Mapping[str, Any]) -> Iterator[Finding]:
+def _alarm(patient: Patient, row: Mapping[str, Any]) -> Iterator[Finding]:
     check = f"alarm {row['AlarmName']}"
     if not row["AlarmActions"]:
-        yield Finding(check, "wrong", "it has no receiver", "deploy with an alarm topic or address, so that somebody hears it")
+        yield Finding(
+            check, patient.unless_local("wrong"), "it has no receiver", "deploy with the parameter AlarmTopicArn, so that somebody hears it"
+        )
     elif not row.get("ActionsEnabled", True):
         yield Finding(
             check, "wrong", "its actions are switched off", f"aws cloudwatch enable-alarm-actions --alarm-names {row['AlarmName']}"
