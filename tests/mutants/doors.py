@@ -80,4 +80,23 @@ DOORS: Final = (
             "    except (SignatureVerificationError, ValueError, IndexError):\n        return bool(header)",
         ),
     ),
+    bug(
+        "a delivery whose outcome is unknown is answered with 200",
+        "test_answers.py::test_a_delivery_whose_outcome_is_unknown_is_asked_for_again",
+        (
+            "../webhook.py",
+            "should it not, recovery settles it from there\n        raise\n",
+            'should it not\n        return Outcome("recorded")\n',
+        ),
+    ),
+    bug(
+        "a delivery whose outcome is unknown is kept nowhere",
+        "test_answers.py::test_a_delivery_whose_outcome_is_unknown_is_asked_for_again",
+        ("../webhook.py", "        receiving_books().outbox.keep(fact)  #", "        #"),
+    ),
+    bug(
+        "a message leaves the queue though its fact is not settled",
+        "test_answers.py::test_a_message_stays_in_the_queue_until_its_fact_is_settled",
+        ("../recover.py", "        return False\n", "        return True\n"),
+    ),
 )
