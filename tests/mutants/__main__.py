@@ -58,7 +58,7 @@ def main(
     """
     bugs = [bug for bug in PLANTED if only.lower() in bug.name.lower()]
     if not bugs:
-        console.print(f"no planted bug's name contains {only!r}; all of them stand in tests/mutants/planted.py")
+        console.print(f"no planted bug's name contains {only!r}; all of them stand in tests/mutants")
         raise typer.Exit(1)
     started = monotonic()
     with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:

@@ -23,7 +23,7 @@ class Edit:
         """The file's text before and after. Raises StaleBugError."""
         before = (root / BILLING / self.file).read_text(encoding="utf-8")
         if (found := before.count(self.old)) != 1:
-            message = f"{self.file}: expected once, found {found} times: {self.old!r}. Change tests/mutants/planted.py to fit the product."
+            message = f"{self.file}: expected once, found {found} times: {self.old!r}. Make the bug in tests/mutants fit the product."
             raise StaleBugError(message)
         return before, before.replace(self.old, self.new)
 
