@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TOOLS := .local/venvs
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
 .DEFAULT_GOAL := help
-.PHONY: help setup dev up down token test check bench chaos mutants guarantees build deploy clean
+.PHONY: help setup dev up down token test check bench chaos mutants docs build deploy clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,16 +57,17 @@ check: $(SETUP) ## format, lint, types, template, docs
 	$(TOOLS)/sam/bin/cfn-lint template.yaml
 
 bench: $(SETUP) ## the benchmarks, as ratios within one run; writes .local/bench.json
-	@exec $(BIN)/python -m tests.bench
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m bench
 
 chaos: $(SETUP) ## ten minutes of faults on the wire: answers lost, requests dropped, the database killed
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
 
 mutants: $(SETUP) ## plant one bug after another in the money path: the tests must catch every one
-	@exec $(BIN)/python -m tests.mutants
+	@PYTHONPATH=tests:. $(BIN)/python -m mutants
 
-guarantees: $(SETUP) ## write docs/guarantees.md from the figures that the last runs left
-	@exec $(BIN)/python -m tests.guarantees
+docs: $(SETUP) ## write docs/operations.md and docs/guarantees.md from runs
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m operations_guide
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m guarantees_page
 
 build: $(SETUP) ## the artifact that Lambda runs, in .aws-sam/build
 	@exec $(BIN)/python -m infra.local build

@@ -1,0 +1,73 @@
+"""What the repository declares and its pages must name: parameters, variables, alarms, targets. Read from the files themselves."""
+
+import re
+from typing import Any, Final
+
+import yaml
+
+from infra.local.places import PORT_VARIABLES, ROOT
+
+TEMPLATE: Final = ROOT / "template.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as plain values."""
+
+
+def _short(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.ScalarNode):
+        return {suffix: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {suffix: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {suffix: loader.construct_mapping(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _short)
+
+
+def template() -> dict[str, Any]:
+    """template.yaml, its intrinsic functions as ``{"Ref": ...}``."""
+    found: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # a SafeLoader
+    return found
+
+
+def parameters() -> dict[str, dict[str, Any]]:
+    """By name."""
+    found: dict[str, dict[str, Any]] = template()["Parameters"]
+    return found
+
+
+def variables() -> dict[str, str]:
+    """The functions' environment: name, and where its value comes from."""
+    rows = template()["Globals"]["Function"]["Environment"]["Variables"]
+    return {name: f"`{value}`" if isinstance(value, str) else f"from `{next(iter(value.values()))}`" for name, value in rows.items()}
+
+
+def functions() -> dict[str, dict[str, Any]]:
+    """Properties by logical id."""
+    rows = template()["Resources"].items()
+    return {name: row["Properties"] for name, row in rows if row["Type"] == "AWS::Serverless::Function"}
+
+
+def alarms() -> dict[str, dict[str, Any]]:
+    """Properties by name without ``Alarm``."""
+    rows = template()["Resources"].items()
+    return {name.removesuffix("Alarm"): row["Properties"] for name, row in rows if row["Type"] == "AWS::CloudWatch::Alarm"}
+
+
+def make_targets() -> dict[str, str]:
+    """Each target with its line of help."""
+    return dict(re.findall(r"^([a-z]+):.*?## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def stand_variables() -> dict[str, str]:
+    """What chooses the stand's ports and folders."""
+    ports = {variable: f"the port of: {what}; {port} by default" for what, (variable, port) in PORT_VARIABLES.items()}
+    return {
+        **ports,
+        "TOPUP_STATE_DIR": "where a stand keeps its data; `.local` by default",
+        "TOPUP_STACK": "the stack that `topup` works on, instead of `--stack`",
+        "STRIPE_SECRET_KEY": "Stripe's own test mode instead of the simulator",
+        "STRIPE_WEBHOOK_SECRET": "with it: what `stripe listen --print-secret` prints",
+    }

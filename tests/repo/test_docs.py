@@ -1,0 +1,74 @@
+"""Every name that somebody may have to look up is in the pages."""
+
+import re
+from pathlib import Path
+
+import pytest
+from billing.events import SUBSCRIBED
+from billing.gateway import API_VERSION
+from billing.telemetry import METRICS
+from repo.declared import alarms, make_targets, parameters, stand_variables, variables
+from typer.main import get_command
+
+from infra.local.places import ROOT
+from infra.ops.app import app
+
+PAGES = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
+
+
+def _commands() -> dict[str, list[str]]:
+    """``ledger verify``: its flags."""
+    found: dict[str, list[str]] = {}
+    todo = [((), get_command(app))]
+    while todo:
+        path, command = todo.pop()
+        children = getattr(command, "commands", {})
+        todo += [((*path, name), child) for name, child in children.items()]  # type: ignore[arg-type]
+        if path:
+            found[" ".join(path)] = [flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")]
+    return found
+
+
+@pytest.mark.parametrize(("command", "flags"), _commands().items())
+def test_every_command_and_its_flags_are_in_the_pages(command: str, flags: list[str]) -> None:
+    """With the output of a run."""
+    assert f"### topup {command}" in PAGES or f"$ topup {command}" in PAGES
+    told = PAGES[PAGES.index(f"$ topup {command}") :]
+    for flag in flags:
+        assert flag in told, f"{command} {flag}"
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    {
+        "parameters": list(parameters()),
+        "variables": [*variables(), *stand_variables()],
+        "alarms": [f"{name}Alarm" for name in alarms()],
+        "metrics": list(METRICS),
+        "make targets": [f"make {name}" for name in make_targets()],
+        "events": [*SUBSCRIBED, API_VERSION],
+    }.items(),
+)
+def test_every_name_is_in_the_pages(what: str, names: list[str]) -> None:
+    """A name that no page explains is a riddle at three in the morning."""
+    missing = [name for name in names if not re.search(rf"`{re.escape(name)}\b|### {re.escape(name)}\b", PAGES)]
+    assert not missing, f"{what} that no page names: {missing}"
+
+
+def test_the_guide_names_no_alarm_metric_or_parameter_that_is_gone() -> None:
+    """A stale line is worse than none."""
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    told = {heading: set(re.findall(r"^\| `([^`]+)` \|", _section(guide, heading), re.MULTILINE)) for heading in ("Metrics", "Parameters")}
+    assert told == {"Metrics": set(METRICS), "Parameters": set(parameters())}
+    assert set(re.findall(r"^### (\w+)Alarm$", guide, re.MULTILINE)) == set(alarms())
+
+
+def _section(text: str, heading: str) -> str:
+    return text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_to_it(page: Path) -> None:
+    """Relative ones; the others are the web's."""
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
