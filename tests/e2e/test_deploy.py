@@ -15,7 +15,7 @@ HANDLERS: Final = dict(
     re.findall(
         r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Properties:\n      Handler: (\w+)\.handler\n",
         (ROOT / "template.yaml").read_text(),
-        re.M,
+        re.MULTILINE,
     )
 )
 ZIP_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -31,7 +31,7 @@ print(json.dumps({{"callable": callable(handler), "stripe": "stripe" in sys.modu
 
 
 def _loaded(stand: Stand, function: str, event: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Load a handler in an interpreter that has its artifact, its environment in the stack, and nothing else; call it if there is an event."""
+    """Load a handler in an interpreter that has its artifact, its environment in the stack and nothing else; call it with an event."""
     told = stand.boto("lambda").get_function_configuration(FunctionName=stand.resources()[function])
     environment = {
         **told["Environment"]["Variables"],
