@@ -63,7 +63,7 @@ chaos: $(SETUP) ## ten minutes of faults on the wire: answers lost, requests dro
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
 
 mutants: $(SETUP) ## plant one bug after another in the money path: the tests must catch every one
-	@PYTHONPATH=tests:. $(BIN)/python -m mutants
+	@exec $(BIN)/python -m tests.mutants
 
 docs: $(SETUP) ## write docs/operations.md and docs/guarantees.md from runs
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m operations_guide

@@ -71,7 +71,9 @@ def _schedules() -> str:
 
 def _plain(name: str, heading: str, told: str) -> str:
     found = _figures(name)
-    return f"## {heading}\n\n{told}\n\n{_table(found) if isinstance(found, dict) else 'No figures: it was not run.'}"
+    listed = found.pop("bugs", []) if isinstance(found, dict) else []
+    names = "".join(f"\n- {bug['name']}: {bug['verdict']}" for bug in listed)
+    return f"## {heading}\n\n{told}\n\n{_table(found) if isinstance(found, dict) else 'No figures: it was not run.'}\n{names}"
 
 
 def main() -> None:

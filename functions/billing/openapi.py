@@ -86,8 +86,8 @@ def _paths() -> Schema:
     }
 
 
-def _operation(
-    name: str, summary: str, good: dict[int, str], who: str = "", *, parameters: list[Schema] | None = None, body: Schema | None = None
+def _operation(  # noqa: PLR0917 - a line of the table above, in the order of its columns
+    name: str, summary: str, good: dict[int, str], who: str = "", parameters: list[Schema] | None = None, body: Schema | None = None
 ) -> Schema:
     answers: Schema = {str(status): _answer(schema) for status, schema in good.items()}
     problem = {

@@ -15,6 +15,8 @@ from billing.times import epoch
 
 TRIES_A_RUN_MAX: Final = 200
 SWEEP_PAGES_MAX: Final = 10
+LISTING_TRIES: Final = 3
+"""Stripe's lists may lag behind its events: a refund is nobody's only after it was asked for this often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def _with_stripes_help(books: Books, gateway: Gateway, record: Parked) -> bool:
         return False
     intent = fact.payment_intent or gateway.charge(fact.charge or "").get("payment_intent")
     session = gateway.session_of_intent(intent) if isinstance(intent, str) else None
+    if session is None and record.tries < LISTING_TRIES:
+        return False
     found = observed.session(session, "recover", books.ours) if session else Ignored("not_ours")
     if isinstance(found, Ignored):
         if found.reason != "not_ours":

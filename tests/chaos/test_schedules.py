@@ -105,7 +105,7 @@ def test_deliveries_at_the_same_time_end_as_the_model_says(
             _recover(books)
             _as_the_model_says(books, payment, [make(payment) for make in before] + events)
 
-        return [lambda event=event: settlement.apply(books, fact(event)) for event in events], check  # type: ignore[misc]
+        return [lambda event=event: settlement.apply(books, fact(event)) for event in events], check
 
     record_figures(f"{name}, {policy}", explore(build, faults))
 
@@ -154,7 +154,7 @@ def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(record_figures: 
             balance = quota.read(books, "alice")
             assert (balance.remaining, balance.debt, balance.used) == (130, 0, 70)
 
-        return [lambda event=event: settlement.apply(books, fact(event)) for event in events], check  # type: ignore[misc]
+        return [lambda event=event: settlement.apply(books, fact(event)) for event in events], check
 
     record_figures("two purchases and a debt", explore(build))
 
@@ -231,7 +231,7 @@ def test_a_hold_is_closed_exactly_once(other: str, record_figures: Callable[[str
         hold = holds.place(meter, "alice", 40, 60)["hold_id"]
         if other == "expire":
             books.clock.now += timedelta(seconds=61)  # type: ignore[attr-defined]
-        acts = {
+        acts: dict[str, Callable[[], object]] = {
             "release": lambda: _refusable(lambda: holds.release(meter, hold)),
             "capture": lambda: _refusable(lambda: holds.capture(meter, hold, 25)),
             "expire": lambda: upkeep.give_back_expired(books, "alice", Balance.from_item(store.get("quotas", ("alice", "quota")))),

@@ -223,7 +223,8 @@ def test_a_session_whose_amount_or_currency_does_not_match_is_parked_not_credite
     stand.control(f"sessions/{bought['session_id']}/pay", method="card")
     stand.control("deliveries", drop=0)
     (event,) = stand.events("checkout.session.completed", bought["session_id"])
-    for number, wrong in enumerate(({"amount_subtotal": 998}, {"currency": "eur"})):
+    wrongs: list[dict[str, Any]] = [{"amount_subtotal": 998}, {"currency": "eur"}]
+    for number, wrong in enumerate(wrongs):
         forged = {**event, "id": f"evt_{buyer}_{number}", "data": {"object": {**event["data"]["object"], **wrong}}}
         assert stand.deliver(forged).json() == {"status": "parked"}
     assert _units(stand, buyer) == (0, 0)

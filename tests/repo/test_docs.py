@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from billing.events import SUBSCRIBED
@@ -19,11 +20,11 @@ PAGES = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROO
 def _commands() -> dict[str, list[str]]:
     """``ledger verify``: its flags."""
     found: dict[str, list[str]] = {}
-    todo = [((), get_command(app))]
+    todo: list[tuple[tuple[str, ...], Any]] = [((), get_command(app))]
     while todo:
         path, command = todo.pop()
         children = getattr(command, "commands", {})
-        todo += [((*path, name), child) for name, child in children.items()]  # type: ignore[arg-type]
+        todo += [((*path, name), child) for name, child in children.items()]
         if path:
             found[" ".join(path)] = [flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")]
     return found
