@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, get_args
 
 import boto3
 import pytest
@@ -29,6 +29,7 @@ from infra.local.places import REGION, ROOT, Places, free_port
 
 TOOLS: Final = ROOT / ".local" / "venvs"
 DYNOXIDES: Final = ROOT / ".local" / "npm" / "node_modules" / "@dynoxide"
+TABLES: Final = get_args(Table)
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 START_SECONDS_MAX: Final = 30
 _numbers = itertools.count(1)
@@ -94,7 +95,8 @@ class Dynamo:
 def contents(store: Store) -> Contents:
     """Read everything back."""
     tables: dict[str, dict[tuple[str, str], Item]] = {}
-    for table, (owner, name) in KEY_NAMES.items():
+    for table in TABLES:
+        owner, name = KEY_NAMES[table]
         store.patience.begin()
         tables[table] = {(item[owner], item[name]): item for item in _all(store, table)}
     return Contents(tables)
