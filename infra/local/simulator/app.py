@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.local.simulator import buying, control, forms, hosted, idempotency, rest
+from infra.local.simulator import buying, control, forms, hosted, idempotency, rest, stripecli
 from infra.local.simulator.courier import Courier
 from infra.local.simulator.drawers import Drawers
 from infra.local.simulator.errors import StripeFault
@@ -87,7 +87,9 @@ class Simulator:
             self.drawers.close()
 
         api = Route("/v1/{path:path}", self.api, methods=["GET", "POST", "DELETE", "PUT", "PATCH"])
-        return Starlette(routes=[api, *hosted.routes(self.world), *control.routes(self)], lifespan=lifespan)
+        return Starlette(
+            routes=[*stripecli.routes(self, self._authenticate), api, *hosted.routes(self.world), *control.routes(self)], lifespan=lifespan
+        )
 
     def chores(self) -> None:
         """What time brings: sessions expire, keys and deliveries grow too old."""
