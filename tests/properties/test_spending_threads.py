@@ -1,0 +1,181 @@
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import builders
+import model
+import pytest
+from billing import holds, parking, quota, recovery, settlement
+from billing.books import Books
+from billing.errors import BillingError
+from billing.identity import user_key
+from billing.payments import Payment
+from billing.spending import Meter
+from billing.times import utc_now
+from builders import fact, pending
+from dynamo import Dynamo
+from properties.crowd import at_once, check_laws
+
+USERS: Final = ("alice", "bob", "carol")
+ACTS: Final = 640
+KEYS: Final = 25
+REFUSALS: Final = ("quota_exhausted", "hold_closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What an act took for good, and under which key; ``refusal`` when it took nothing."""
+
+    user_id: str = ""
+    units: int = 0
+    key: str = ""
+    debit_id: str = ""
+    refusal: str = ""
+
+
+class Crowd:
+    """Customers and a seller's backend that all act at once."""
+
+    def __init__(self, database: Dynamo, seed: int) -> None:
+        """Every customer has bought once; further purchases and refunds come while they spend."""
+        store = database.store()
+        self.books = replace(builders.books_on(store), clock=utc_now)
+        self.meter, self.random = Meter(self.books, "https://shop.example.com"), random.Random(seed)
+        self.told: list[tuple[Payment, dict[str, Any]]] = []
+        self.acts: list[Callable[[], Used]] = []
+        for user_id in USERS:
+            self._sells(user_id, "starter", told=True)
+            for number in range(4):
+                self._sells(user_id, "starter", refunds=number)
+
+    def _sells(self, user_id: str, plan: str, refunds: int = 0, *, told: bool = False) -> None:
+        payment = pending(self.books, user_id, plan)
+        events = [builders.completed(payment), builders.completed(payment)]
+        events += [builders.refunded(payment, 333 * part) for part in range(1, refunds + 1)]
+        self.told += [(payment, event) for event in events]
+        for event in events:
+            if told:
+                settlement.apply(self.books, fact(event))
+            else:
+                self.acts.append(self._telling(event))
+
+    def _telling(self, event: dict[str, Any]) -> Callable[[], Used]:
+        def act() -> Used:
+            settlement.apply(self.books, fact(event))
+            return Used()
+
+        return act
+
+    def plans(self) -> None:
+        """What everybody will do, by chance."""
+        kinds = (self._debits, self._debits_under_a_key, self._holds, self._reads)
+        while len(self.acts) < ACTS:
+            kind = self.random.choice(kinds)
+            self.acts.append(kind(self.random.choice(USERS), self.random.randint(1, 12)))
+        self.random.shuffle(self.acts)
+
+    def _debits(self, user_id: str, units: int) -> Callable[[], Used]:
+        def act() -> Used:
+            answer = quota.debit(self.meter, user_id, units)
+            assert answer["remaining"] >= 0
+            return Used(user_id, units)
+
+        return _refusable(act)
+
+    def _debits_under_a_key(self, user_id: str, units: int) -> Callable[[], Used]:
+        number = self.random.randrange(KEYS)
+        user_id, units, key = USERS[number % len(USERS)], number + 1, f"key{number}"
+
+        def act() -> Used:
+            answer = quota.debit_once(self.meter, user_id, units, "backend", key)
+            assert answer["remaining"] >= 0
+            return Used(user_id, units, key, answer["debit_id"])
+
+        return _refusable(act)
+
+    def _holds(self, user_id: str, units: int) -> Callable[[], Used]:
+        end, kept = self.random.choice(("capture", "release", "expire")), self.random.randint(0, units)
+
+        def act() -> Used:
+            hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)["hold_id"]
+            if end == "capture":
+                return Used(user_id, holds.capture(self.meter, hold_id, kept)["units"])
+            if end == "release":
+                holds.release(self.meter, hold_id)
+            return Used()
+
+        return _refusable(act)
+
+    def _reads(self, user_id: str, units: int) -> Callable[[], Used]:
+        del units
+
+        def act() -> Used:
+            balance = quota.read(self.books, user_id)
+            assert balance.remaining >= 0
+            assert not (balance.remaining and balance.debt)
+            return Used()
+
+        return act
+
+
+def _refusable(act: Callable[[], Used]) -> Callable[[], Used]:
+    def run() -> Used:
+        try:
+            return act()
+        except BillingError as refused:
+            if refused.code not in REFUSALS:
+                raise
+            return Used(refusal=refused.code)
+
+    return run
+
+
+def _expired_are_back(books: Books) -> None:
+    """As the schedule does; then nothing is held."""
+    later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
+    books.store.patience.begin()
+    assert recovery.sweep_holds(later) > 0
+    assert recovery.sweep_holds(later) == 0
+
+
+def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(database: Dynamo) -> None:
+    """Nobody is refused but for units, nothing is left unknown, and what was taken is what was answered."""
+    crowd = Crowd(database, seed=20260102)
+    crowd.plans()
+    store = crowd.books.store
+    answers: list[Used] = at_once(store, crowd.acts)
+    check_laws(store)
+    for record in list(parking.all_parked(crowd.books)):
+        settlement.retry(crowd.books, record)
+    _expired_are_back(crowd.books)
+    found = check_laws(store)
+    assert not list(parking.all_parked(crowd.books))
+
+    by_key = {used.key: used for used in answers if used.key}
+    for used in answers:
+        assert not used.key or used.debit_id == by_key[used.key].debit_id, "a key was debited twice"
+    counted = [used for used in answers if not used.key] + list(by_key.values())
+    taken = Counter[str]()
+    for used in counted:
+        taken[used.user_id] += used.units
+    bought = Counter[str]()
+    for payment in {payment.payment_id: payment for payment, _ in crowd.told}.values():
+        events = [event for about, event in crowd.told if about.payment_id == payment.payment_id]
+        status, credited, clawed_back = model.purchase(events, payment.quota, payment.amount_minor)
+        stored = Payment.from_item(found.tables["payments"][user_key(payment.user_id), payment.payment_id])
+        assert (stored.status, stored.units_clawed_back) == (status, clawed_back)
+        bought[payment.user_id] += credited - clawed_back
+    for user_id in USERS:
+        store.patience.begin()
+        balance = quota.read(crowd.books, user_id)
+        assert (balance.used, balance.total) == (taken[user_id], bought[user_id])
+        assert (balance.held, balance.remaining - balance.debt) == (0, bought[user_id] - taken[user_id])
+    refused = Counter(used.refusal for used in answers)
+    assert min(refused[""], refused["quota_exhausted"]) > ACTS // 10, f"the crowd must meet empty accounts, and others: {refused}"
+
+
+@pytest.fixture(autouse=True)
+def _numbered() -> None:
+    builders.renumber()
