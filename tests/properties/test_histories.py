@@ -31,13 +31,13 @@ picks = st.integers(0, 9)
 class FaultyStore(MemoryStore):
     """Loses the outcome of the commit that is due: before it was carried out, or after."""
 
-    due = -1
+    strikes_in = -1
     is_after = False
 
     def commit(self, *writes: Any) -> None:
         """As the twin does, unless it is this one's turn."""
-        self.due -= 1
-        if self.due != 0:
+        self.strikes_in -= 1
+        if self.strikes_in != 0:
             super().commit(*writes)
             return
         _figures["outcomes lost or crashed"] += 1
@@ -148,7 +148,7 @@ class Shop(RuleBasedStateMachine):
         """Any event, old or new, once more; the outcome may get lost."""
         one = self.one(pick)
         if one.told:
-            self.store.due, self.store.is_after = due, is_after
+            self.store.strikes_in, self.store.is_after = due, is_after
             self.settle(one.told[-1 - which % len(one.told)])
 
     @precondition(lambda self: any(one.told for one in self.bought))
@@ -167,7 +167,7 @@ class Shop(RuleBasedStateMachine):
         except OutcomeUnknownError:
             return  # answered 5xx: Stripe delivers again
         finally:
-            self.store.due = -1
+            self.store.strikes_in = -1
 
     @precondition(lambda self: self.bought)
     @rule(pick=picks)
@@ -253,7 +253,7 @@ def test_two_thousand_histories_keep_the_laws_and_end_as_the_model_says() -> Non
     options = settings(
         max_examples=RUNS, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, database=None
     )
-    run_state_machine_as_test(Shop, settings=options)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Shop, settings=options)
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.write_text(json.dumps(_figures, indent=2))
     assert _figures["histories"] >= RUNS
