@@ -1,4 +1,4 @@
-"""Faults on the wire: requests that never leave, answers that never come, throttles, and the database killed in the middle.
+"""Faults on the wire: requests that never leave, answers that never come, throttles, conflicts, processes and databases killed.
 
 A few seconds in ``make test``; ``make chaos`` sets TOPUP_CHAOS_SECONDS and goes on for ten minutes.
 """
@@ -7,10 +7,15 @@ import io
 import json
 import os
 import random
+import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import builders
@@ -18,26 +23,30 @@ import dynamo
 import laws
 import model
 import pytest
-from billing import parking, settlement
+from billing import parking, quota, settlement, spending
 from billing.balances import Balance
 from billing.books import Books
-from billing.errors import OutcomeUnknownError
+from billing.errors import BillingError, OutcomeUnknownError
 from billing.identity import user_key
 from billing.payments import Payment
-from billing.store import StoreFaultError
+from billing.spending import Meter
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from builders import fact, pending
-from dynamo import Dynamo, Dynoxide
+from dynamo import Dynamo
+from properties.crowd import PerThread
 
 from infra.local.places import ROOT
 
 SECONDS: Final = float(os.environ.get("TOPUP_CHAOS_SECONDS", "6"))
 THREADS: Final = 16
 PURCHASES: Final = 12
+SEED: Final = int(os.environ.get("TOPUP_CHAOS_SEED", "1"))
 FIGURES: Final = ROOT / ".local" / "figures" / "wire.json"
-FAULTS: Final = ("never sent", "answer lost", "throttled")
-THROTTLE: Final = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"injected"}'
+NOT_CARRIED: Final = ("never sent", "cut before it was carried", "throttled", "conflict", "function killed before")
+CARRIED: Final = ("answer lost", "carried, and answered 500", "function killed after")
+UNITS: Final = 5
+JSON: Final = {"content-type": "application/x-amz-json-1.0"}
 figures: Counter[str] = Counter()
 
 
@@ -45,6 +54,15 @@ class _Body(io.BytesIO):
     def stream(self, **_: object) -> Any:
         """As urllib3's."""
         yield self.getvalue()
+
+
+class Killed(BaseException):
+    """The function's process is gone: nothing of the product runs after it, no handler of exceptions either."""
+
+
+def _error(url: str, status: int, code: str, **members: object) -> AWSResponse:
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **members}
+    return AWSResponse(url, status, JSON, _Body(json.dumps(body).encode()))
 
 
 class RoughWire:
@@ -57,16 +75,35 @@ class RoughWire:
     def send(self, request: Any) -> Any:
         """Carry it, or not, or lose what came back."""
         figures["requests"] += 1
-        fault = self._random.choice(FAULTS) if self.is_rough and self._random.random() < 1 / 6 else ""
-        figures[fault or "carried"] += 1
-        if fault == "never sent":
-            raise EndpointConnectionError(endpoint_url=request.url)
-        if fault == "throttled":
-            return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.0"}, _Body(THROTTLE))
+        fault = self._random.choice(NOT_CARRIED + CARRIED) if self.is_rough and self._random.random() < 1 / 6 else ""
+        operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
+        if fault == "conflict" and operation not in ("TransactWriteItems", "UpdateItem"):
+            fault = "throttled"  # reads meet no conflicts
+        figures[fault or "carried without a fault"] += 1
+        if fault in NOT_CARRIED:
+            return self._not_carried(request, fault, operation)
         answer = self._session.send(request)
         if fault == "answer lost":
             raise ReadTimeoutError(endpoint_url=request.url)
-        return answer
+        if fault == "function killed after":
+            raise Killed
+        return _error(request.url, 500, "InternalServerError") if fault else answer
+
+    @staticmethod
+    def _not_carried(request: Any, fault: str, operation: str) -> Any:
+        if fault == "never sent":
+            raise EndpointConnectionError(endpoint_url=request.url)
+        if fault == "cut before it was carried":
+            raise ConnectionClosedError(endpoint_url=request.url)
+        if fault == "function killed before":
+            raise Killed
+        if fault == "throttled":
+            return _error(request.url, 400, "ProvisionedThroughputExceededException")
+        if operation == "UpdateItem":
+            return _error(request.url, 400, "TransactionConflictException")
+        count = len(json.loads(request.body)["TransactItems"])
+        reasons = [{"Code": "None"}] * (count - 1) + [{"Code": "TransactionConflict", "Message": "injected"}]
+        return _error(request.url, 400, "TransactionCanceledException", CancellationReasons=reasons)
 
 
 def rough(books: Books, seed: int) -> RoughWire:
@@ -77,37 +114,102 @@ def rough(books: Books, seed: int) -> RoughWire:
     return wire
 
 
-def _round(database: Dynamo, seed: int, disturb: Any = None) -> None:
+@dataclass(slots=True)
+class Spent:
+    """Debits as their caller saw them, in units by user."""
+
+    taken: Counter[str] = field(default_factory=Counter)
+    unsure: Counter[str] = field(default_factory=Counter)
+    by_key: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    """The debits that were answered under each user's key."""
+
+    def least(self, user_id: str) -> int:
+        """What must be gone."""
+        return self.taken[user_id] + UNITS * sum(bool(ids) for (who, _), ids in self.by_key.items() if who == user_id)
+
+
+@dataclass(slots=True)
+class Storm:
+    """One round: purchases told in several copies, debits beside them, and what was acknowledged."""
+
+    books: Books
+    payments: list[Payment]
+    events: dict[str, list[dict[str, Any]]]
+    settled: set[tuple[str, str]] = field(default_factory=set)
+    """Payment and event of every delivery that was answered ``settled``: its mark was written with the effect."""
+    paid: set[str] = field(default_factory=set)
+    spent: Spent = field(default_factory=Spent)
+    finished: list[object] = field(default_factory=list)
+
+    def acts(self, chance: random.Random) -> list[Callable[[], None]]:
+        """Each event twice under its own id, some under another; debits with and without a key."""
+        told = [(payment.payment_id, event) for payment in self.payments for event in self.events[payment.payment_id]] * 2
+        told += [(name, {**event, "id": f"{event['id']}again"}) for name, event in told[::5]]
+        acts = [partial(self._delivers, name, event) for name, event in told]
+        acts += [partial(self._debits, f"user{number % 3}") for number in range(24)]
+        acts += [partial(self.debits_under_a_key, f"user{number % 3}", f"key{number // 9}") for number in range(36)]
+        chance.shuffle(acts)
+        return [partial(self._counted, act) for act in acts]
+
+    def _counted(self, act: Callable[[], None]) -> None:
+        self.books.store.patience.begin()
+        try:
+            act()
+        except BillingError as refused:
+            if refused.code != "quota_exhausted":
+                raise
+        finally:
+            self.finished.append(act)
+
+    def _delivers(self, name: str, event: dict[str, Any]) -> None:
+        figures["deliveries"] += 1
+        try:
+            outcome = settlement.apply(self.books, fact(event))
+        except (OutcomeUnknownError, Killed):
+            figures["deliveries answered 5xx, or not at all"] += 1
+            return
+        if outcome.status == "settled":
+            self.settled.add((name, event["id"]))
+        if outcome.status in ("settled", "duplicate") and event["type"] == "checkout.session.completed":
+            self.paid.add(name)
+
+    def _debits(self, user_id: str) -> None:
+        figures["debits"] += 1
+        try:
+            quota.debit(Meter(self.books, ""), user_id, UNITS)
+        except (OutcomeUnknownError, Killed):
+            figures["debits nobody knows of"] += 1
+            self.spent.unsure[user_id] += UNITS
+        else:
+            self.spent.taken[user_id] += UNITS
+
+    def debits_under_a_key(self, user_id: str, key: str) -> None:
+        """Again under the same key is one debit."""
+        figures["debits under a key"] += 1
+        answered = self.spent.by_key.setdefault((user_id, key), set())
+        try:
+            answered.add(quota.debit_once(Meter(self.books, ""), user_id, UNITS, "backend", f"{user_id}{key}")["debit_id"])
+        except (OutcomeUnknownError, Killed):
+            return
+
+
+def _round(database: Dynamo, seed: int, disturb: Callable[[Storm, int], None] | None = None) -> None:
     chance = random.Random(seed)
     books = builders.books_on(database.store())
     payments = [pending(books, user_id=f"user{number % 3}") for number in range(PURCHASES)]
-    events = {payment.payment_id: _story(payment, chance) for payment in payments}
-    told = [(payment.payment_id, event) for payment in payments for event in events[payment.payment_id]] * 2
-    told += [(name, {**event, "id": f"{event['id']}again"}) for name, event in told[::5]]
-    chance.shuffle(told)
+    storm = Storm(books, payments, {payment.payment_id: _story(payment, chance) for payment in payments})
+    acts = storm.acts(chance)
     wire = rough(books, seed)
-    acknowledged: set[str] = set()
-
-    def deliver(name: str, event: dict[str, Any]) -> None:
-        books.store.patience.begin()
-        figures["deliveries"] += 1
-        try:
-            outcome = settlement.apply(books, fact(event))
-        except (OutcomeUnknownError, StoreFaultError):
-            figures["answered 5xx"] += 1
-            return
-        if outcome.status in ("settled", "duplicate") and event["type"] == "checkout.session.completed":
-            acknowledged.add(name)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        work = [pool.submit(deliver, name, event) for name, event in told]
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(THREADS) as pool:
+        patch.setattr(spending, "_seen", PerThread())
+        work = [pool.submit(act) for act in acts]
         if disturb:
-            disturb()
+            disturb(storm, len(acts))
         for done in work:
             done.result()
     wire.is_rough = False
-    _nothing_acknowledged_is_lost(books, payments, acknowledged)
-    _ends_as_the_model_says(books, payments, events)
+    _nothing_acknowledged_is_lost(storm)
+    _ends_as_the_model_says(storm)
 
 
 def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:
@@ -126,71 +228,92 @@ def _stored(books: Books, payment: Payment) -> Payment:
     return Payment.from_item(item)
 
 
-def _nothing_acknowledged_is_lost(books: Books, payments: list[Payment], acknowledged: set[str]) -> None:
-    for payment in payments:
-        if payment.payment_id in acknowledged:
-            assert _stored(books, payment).paid_minor == 999, f"{payment.payment_id} was acknowledged and is gone"
+def _used(books: Books, user_id: str) -> int:
+    books.store.patience.begin()
+    return Balance.from_item(books.store.get("quotas", (user_id, "quota"))).used
 
 
-def _ends_as_the_model_says(books: Books, payments: list[Payment], events: dict[str, list[dict[str, Any]]]) -> None:
+def _nothing_acknowledged_is_lost(storm: Storm) -> None:
+    """Before anything is told again."""
+    found = dynamo.contents(storm.books.store)
+    laws.check(found)
+    assert storm.settled <= set(found.tables["events"]), "a delivery was answered `settled`, and its mark is gone"
+    for payment in storm.payments:
+        if payment.payment_id in storm.paid:
+            assert _stored(storm.books, payment).paid_minor == 999, f"{payment.payment_id} was acknowledged and is gone"
+    for user_id in {payment.user_id for payment in storm.payments}:
+        assert _used(storm.books, user_id) >= storm.spent.least(user_id), f"a debit of {user_id} was answered and is gone"
+
+
+def _ends_as_the_model_says(storm: Storm) -> None:
     """Faults stop, and everything is delivered once more."""
-    for payment in payments:
-        for event in events[payment.payment_id]:
+    books, spent = storm.books, storm.spent
+    for payment in storm.payments:
+        for event in storm.events[payment.payment_id]:
             books.store.patience.begin()
             settlement.apply(books, fact(event))
     for record in list(parking.all_parked(books)):
         books.store.patience.begin()
         settlement.retry(books, record)
+    for user_id, key in sorted(spent.by_key):
+        books.store.patience.begin()
+        with suppress(BillingError):  # no units are left: then nothing was taken under this key
+            storm.debits_under_a_key(user_id, key)
+        assert len(spent.by_key[user_id, key]) <= 1, f"{key} of {user_id} was debited twice"
     laws.check(dynamo.contents(books.store))
     expected: Counter[str] = Counter()
-    for payment in payments:
-        status, credited, taken = model.purchase(events[payment.payment_id], payment.quota, payment.amount_minor)
+    for payment in storm.payments:
+        status, credited, taken = model.purchase(storm.events[payment.payment_id], payment.quota, payment.amount_minor)
         stored = _stored(books, payment)
         assert (stored.status, stored.units_clawed_back) == (status, taken)
         expected[payment.user_id] += credited - taken
     for user_id, units in expected.items():
-        assert Balance.from_item(books.store.get("quotas", (user_id, "quota"))).remaining == units
+        balance = quota.read(books, user_id)
+        assert balance.remaining - balance.debt == units - balance.used
+        assert spent.least(user_id) <= balance.used <= spent.least(user_id) + spent.unsure[user_id]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _written() -> Any:
     yield
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    FIGURES.write_text(json.dumps({"seconds asked for": int(SECONDS), **figures}, indent=2))
+    FIGURES.write_text(json.dumps({"seconds asked for": int(SECONDS), "first seed": SEED, **figures}, indent=2))
+
+
+def _rounds(database: Dynamo, seconds: float, disturb: Callable[[Storm, int], None] | None = None) -> None:
+    """One round after the other; a failing one names its seed."""
+    ends = time.monotonic() + seconds
+    seed = SEED
+    while True:
+        try:
+            _round(database, seed, disturb)
+        except AssertionError as error:
+            raise AssertionError(f"TOPUP_CHAOS_SEED={seed}: {error}") from error
+        figures[f"rounds on {database.name}"] += 1
+        if time.monotonic() > ends:
+            return
+        if seed % 20 == 0:
+            sys.stderr.write(f"{database.name}: {dict(figures)}\n")
+        seed += 1
 
 
 @pytest.mark.parametrize("name", ["ministack", "dynoxide"])
 def test_sixteen_threads_on_a_rough_wire_end_as_the_model_says(name: str) -> None:
-    """Duplicates under the same event id and under another; the seed of a failing round is in its message."""
+    """Duplicates under the same event id and under another, and debits; the seed of a failing round is in its message."""
     with getattr(dynamo, name)() as database:
-        ends = time.monotonic() + SECONDS / 3
-        seed = int(os.environ.get("TOPUP_CHAOS_SEED", "1"))
-        while True:
-            try:
-                _round(database, seed)
-            except AssertionError as error:
-                raise AssertionError(f"TOPUP_CHAOS_SEED={seed}: {error}") from error
-            figures[f"rounds on {name}"] += 1
-            seed += 1
-            if time.monotonic() > ends:
-                return
+        _rounds(database, SECONDS / 3)
 
 
 def test_what_was_acknowledged_survives_the_database_being_killed() -> None:
     """``kill -9`` in the middle of sixteen threads' work, and a start on the same file."""
-    ends = time.monotonic() + SECONDS / 3
     with dynamo.dynoxide() as database:
-        seed = 1
-        while True:
-            _round(database, seed, lambda: _kill(database))
-            seed += 1
-            if time.monotonic() > ends:
-                return
 
+        def kills(storm: Storm, acts: int) -> None:
+            for part in (1, 2):
+                while len(storm.finished) < acts * part // 3:
+                    threading.Event().wait(0.002)  # the threads tell nobody how far they are
+                database.kill()
+                figures["kills"] += 1
+                database.start()
 
-def _kill(database: Dynoxide) -> None:
-    for _ in range(2):
-        threading.Event().wait(0.15)  # let some work be under way
-        database.kill()
-        figures["kills"] += 1
-        database.start()
+        _rounds(database, SECONDS / 3, kills)
