@@ -96,7 +96,7 @@ class Crowd:
         return _refusable(act)
 
     def _holds(self, user_id: str, units: int) -> Callable[[], Used]:
-        end, kept = self.random.choice(("capture", "release", "expire")), self.random.randint(0, units)
+        end, kept = self.random.choice(("capture", "release", "expire", "forgotten")), self.random.randint(0, units)
 
         def act() -> Used:
             hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)["hold_id"]
@@ -133,7 +133,7 @@ def _refusable(act: Callable[[], Used]) -> Callable[[], Used]:
 
 
 def _expired_are_back(books: Books) -> None:
-    """As the schedule does; then nothing is held."""
+    """As the schedule does, for the holds that nobody closed and no read has found expired; then nothing is held."""
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
     books.store.patience.begin()
     assert recovery.sweep_holds(later) > 0
