@@ -30,7 +30,7 @@ NOT_COVERED: Final = """\
 
 - DynamoDB itself. That a transaction which was acknowledged is kept, and that conditions hold, is AWS's promise; the emulators stand in for it.
 - AWS regions failing as a whole: the tables are in one region. A restore that kept half of what belonged together is found by
-  `topup ledger verify`, and the payments of it are settled again by `topup reconcile --repair`.
+  `topup ledger verify` and mended with `--repair`; what was spent after the moment of the restore stays with the customer.
 - An account at Stripe that has deleted its objects: what Stripe no longer lists cannot be compared.
 - Interleavings are of calls to DynamoDB, which carries out each call as a whole; orders inside one call are DynamoDB's.
 - Three handlers at once only for duplicates and for the last units of an account, and without faults; pairs have every fault at every call.

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +37,15 @@ What no test on one machine can show is on this list. Tick it off once per accou
 
 Going back: deploy the former version's tag the same way. Old and new code may run at once: items only ever gain attributes, and every
 write names the version of the payment that it read. Tables are kept when the stack is deleted.
+
+## After a restore
+
+DynamoDB restores one table at a time, each to the second that you name. Restore all five to the same one, put them in place, then:
+
+1. `topup reconcile --since 30d --repair` (or as far back as the restore reaches) settles what Stripe has and the books have lost.
+2. `topup ledger verify` names every account of which the tables tell different stories; `topup ledger verify --repair` mends them.
+
+What customers spent after the moment of the restore is known to nobody, and stays with them; grants of that time must be given again.
 """
 
 ADVICE: Final = {
@@ -91,8 +100,24 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
     event = stand.events("checkout.session.completed", bought["session_id"])[0]
     yield "Settles an event again, by its id. What is settled stays settled once.", ["replay", event["id"], "--yes"]
     yield "Proves the books: every account recomputed from its entries.", ["ledger", "verify"]
+    _restored(stand, bought)
+    yield (
+        "After a restore. Here alice's purchase was put back to before it was paid; without `--repair` this would only be reported.",
+        ["ledger", "verify", "--repair", "--yes"],
+    )
     yield "Every entry, as CSV or JSON lines, in constant memory.", ["ledger", "export", "--format", "csv"]
     yield "Settlements, refusals, parked facts and errors, minute by minute.", ["watch", "--once"]
+
+
+def _restored(stand: Stand, bought: Mapping[str, Any]) -> None:
+    """As a restore of the payments table to an earlier moment leaves it."""
+    stand.boto("dynamodb").update_item(
+        TableName=stand.resources()["PaymentsTable"],
+        Key={"owner": {"S": "user#alice"}, "id": {"S": bought["payment_id"]}},
+        UpdateExpression="SET phase = :p, #s = :s REMOVE seen_at_stripe",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":p": {"N": "0"}, ":s": {"S": "pending"}},
+    )
 
 
 def _ran(stand: Stand, words: Sequence[str]) -> str:

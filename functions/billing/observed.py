@@ -16,6 +16,12 @@ def session(found: Mapping[str, Any], source: str, ours: Ours) -> SessionFact | 
     return session_fact(found, kind, origin, ours)
 
 
+def intent_of(found: Mapping[str, Any]) -> str:
+    """The id of a session's payment intent, expanded or not; empty where it has none, as when nothing was to pay."""
+    intent = found.get("payment_intent")
+    return str((intent.get("id") if isinstance(intent, Mapping) else intent) or "")
+
+
 def refunds(payment_intent: str, currency: str, found: Iterable[Mapping[str, Any]], source: str) -> RefundsFact:
     """All refunds of one payment intent (https://docs.stripe.com/api/refunds/object#refund_object-status)."""
     rows = list(found)

@@ -67,6 +67,8 @@ class Payment:
     failure_code: str = ""
     units_clawed_back: int = 0
     units_written_off: int = 0
+    movements: int = 0
+    """Units moved by reversals, so often. Numbers their ledger entries: the n-th movement can be booked once only."""
     reversals: Reversals = Reversals()  # noqa: RUF009 - frozen
     version: int = 0
     """Rises with every change, so that two changes at once cannot both be written."""
@@ -236,4 +238,5 @@ def _reversal(payment: Payment | None, fact: RefundsFact | DisputeFact) -> Decis
     learned = replace(payment, reversals=reversals, units_clawed_back=taken, version=payment.version + 1)
     if not delta:
         return Change(learned)
-    return Change(learned, units=delta, entry="reinstated" if delta > 0 else "clawed_back")
+    moved = replace(learned, movements=payment.movements + 1)
+    return Change(moved, units=delta, entry="reinstated" if delta > 0 else "clawed_back")

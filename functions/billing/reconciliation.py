@@ -6,6 +6,7 @@ Sessions, refunds and disputes are listed, not events: Stripe itself may fail to
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any, Final, Literal
 
 from billing import observed, settlement
@@ -124,6 +125,17 @@ def _page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
     if page["has_more"]:
         return replace(cursor, after=page["data"][-1]["id"])
     return Cursor(cursor.since, PHASES[PHASES.index(cursor.phase) + 1])
+
+
+def look_again(job: Run, session_id: str, report: Report) -> None:
+    """One purchase, its refunds and its disputes, as Stripe's API shows them now. Raises NotAtStripeError."""
+    session = job.gateway.session(session_id)
+    _look_at_session(job, session, report)
+    if intent := observed.intent_of(session):
+        for refund in islice(job.gateway.refunds_of(intent), 1):  # looking at one is looking at all of them
+            _look_at_refund(job, refund, report)
+        for dispute in job.gateway.disputes_of(intent):
+            _look_at_dispute(job, dispute, report)
 
 
 def _look_at_session(job: Run, session: Mapping[str, Any], report: Report) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from billing import balances, parking
+from billing import balances, ledger, parking
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import Item, OutcomeUnknownError, RefusedError
 from billing.facts import DisputeFact, Fact, RefundsFact, SessionFact
 from billing.identity import reference_key, user_key
-from billing.ledger import Entry
+from billing.ledger import Entry, EntryType
 from billing.payments import Already, Change, Park, Payment, Phase, decide
 from billing.times import stamp
 from billing.writes import Must, Write, absent, absent_or, equals, exists
@@ -44,6 +44,10 @@ class View:
     assumed: bool = False
     linked: bool = False
     """Stripe's id is known to lead to a payment of ours, whether or not that payment is there."""
+    restored: bool = False
+    """The payment was put back to before what the ledger shows: it was caught up here, and is written whole."""
+    funded: bool = False
+    """The ledger has this session's units already."""
 
 
 def apply(books: Books, fact: Fact) -> Outcome:
@@ -51,6 +55,8 @@ def apply(books: Books, fact: Fact) -> Outcome:
     view = _assume(fact) or _load(books, fact)
     for _ in books.store.patience.attempts():
         decision = decide(view.payment, fact, stamp(books.clock()))
+        if view.funded and isinstance(decision, Change):
+            decision = replace(decision, units=0, entry="")
         if not isinstance(decision, Change):
             if (outcome := _without_change(books, fact, view, decision)) is not None:
                 return outcome
@@ -59,9 +65,6 @@ def apply(books: Books, fact: Fact) -> Outcome:
         try:
             books.store.commit(*_writes(books, fact, view, decision))
         except RefusedError as refused:
-            if half := _half_booked(books, fact, view, decision):
-                parking.park(books, fact, half)
-                return Outcome("parked", view.payment, why=half.why)
             view = _after_refusal(books, fact, view, refused)
             continue
         _settle_waiting(books, view)
@@ -124,27 +127,22 @@ def _after_refusal(books: Books, fact: Fact, view: View, refused: RefusedError) 
         seen = View(Payment.from_item(old) if old else None)
         if not isinstance(decide(seen.payment, fact, ""), Change):
             return seen
-    return _load(books, fact)
+    fresh = _load(books, fact)
+    return fresh if 0 in refused.old else _caught_up(books, fact, fresh)
 
 
-def _half_booked(books: Books, fact: Fact, view: View, change: Change) -> Park | None:
-    """The books hold half of a settlement, as after a restore: ``topup ledger verify`` shows it, reconciliation mends it."""
-    if view.assumed or not change.entry:
-        return None
-    payment = change.payment
-    if not books.store.get("ledger", (payment.user_id, _entry_id(fact, change))):
-        return None
-    current = books.store.get("payments", (user_key(payment.user_id), payment.payment_id))
-    if current is None or current["version"] >= payment.version:
-        return None
-    return Park("mismatch", f"the ledger has {_entry_id(fact, change)}, but payment {payment.payment_id} does not show it")
+def _caught_up(books: Books, fact: Fact, view: View) -> View:
+    """After a restore the ledger may show more than the payment does: what is booked stays booked, and is not booked again."""
+    payment = view.payment
+    if payment is None:
+        return view
+    whole = ledger.with_all_booked(books.store, payment)
+    funded = isinstance(fact, SessionFact) and payment.phase is not Phase.PAID and _is_funded(books, fact)
+    return replace(view, payment=whole, funded=funded, restored=funded or whole != payment)
 
 
-def _entry_id(fact: Fact, change: Change, kind: str = "") -> str:
-    """The cause: a session for a purchase; a payment's n-th change for everything after it."""
-    if isinstance(fact, SessionFact):
-        return f"{kind or change.entry}:{fact.session_id}"
-    return f"{kind or change.entry}:{change.payment.payment_id}:{change.payment.version}"
+def _is_funded(books: Books, fact: SessionFact) -> bool:
+    return books.store.get("ledger", (fact.user_id, ledger.funded_id(fact.session_id))) is not None
 
 
 def _writes(books: Books, fact: Fact, view: View, change: Change) -> Iterator[Write]:
@@ -161,9 +159,10 @@ def _writes(books: Books, fact: Fact, view: View, change: Change) -> Iterator[Wr
             add={**{name: units for name, units in movement.add.items() if units}, "total": change.units + movement.written_off},
             must=movement.must,
         )
-        yield _entry(fact, change, change.entry, change.units, now).write()
+        cause = ledger.funded_id(payment.session_id) if change.entry == "funded" else ledger.reversal_id(payment)
+        yield _entry(payment, cause, change.entry, change.units, now).write()
         if movement.written_off:
-            yield _entry(fact, change, "adjusted", movement.written_off, now).write()
+            yield _entry(payment, ledger.write_off_id(payment), "adjusted", movement.written_off, now).write()
     yield from _reference_writes(fact, view, payment)
     mark = {"type": fact.type, "units": change.units, "created": fact.created, "booked_at": now}
     yield Write("events", (payment.payment_id, fact.fact_id), set=mark)
@@ -177,13 +176,12 @@ def _movement(books: Books, view: View, change: Change) -> balances.Movement:
     return balances.go_out(view.balance, -change.units, books.policy)
 
 
-def _entry(fact: Fact, change: Change, kind: str, units: int, now: str) -> Entry:
-    payment = change.payment
-    return Entry(payment.user_id, _entry_id(fact, change, kind), kind, units, "payment", payment.session_id, now)  # type: ignore[arg-type]
+def _entry(payment: Payment, cause: str, kind: EntryType, units: int, now: str) -> Entry:
+    return Entry(payment.user_id, cause, kind, units, "payment", payment.session_id, now)
 
 
 def _payment_write(fact: Fact, view: View, after: Payment) -> Write:
-    before = (view.payment or after).to_item()
+    before = {} if view.restored else (view.payment or after).to_item()
     values = {name: value for name, value in after.to_item().items() if value != before.get(name)}
     values.pop("version", None)
     if isinstance(fact, SessionFact):

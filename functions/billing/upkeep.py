@@ -1,5 +1,6 @@
 """What an account needs before it can be read or spent from: expired holds given back, and past days' use itemised."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from billing.balances import Balance, come_in
@@ -94,5 +95,9 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
     entry = Entry(user_id, f"consumed:{past_day}", "consumed", -units, "day", past_day, stamp(now))
     try:
         books.store.commit(account, *([entry.write()] if units else []))
-    except RefusedError:
-        return  # another hand did it
+    except RefusedError as refused:
+        if 0 in refused.old:
+            return  # another hand did it
+        # That day was itemised before a restore put the balance back: its rest goes with today's use. Debits must go on.
+        with suppress(RefusedError):
+            books.store.commit(replace(account, set={"use_day": day(now)}))

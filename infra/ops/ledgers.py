@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
 import typer
+from billing import mending
 from billing.books import Books
 from billing.errors import Item
+from billing.reconciliation import Run
 from billing.verification import TABLES, Difference, Tallies, disagreeing_payments, settled_tally
 from billing.writes import Table
 
-from infra.ops.command import Operator, command
+from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, usage
 from infra.ops.screen import Bar, table
 
@@ -25,6 +27,7 @@ SHOWN_MAX: Final = 100
 PAYMENTS_NAMED_MAX: Final = 5
 COLUMNS: Final = ("user_id", "entry_id", "type", "units", "reference_type", "reference_id", "booked_at", "note")
 FORMATS: Final = ("csv", "jsonl")
+Repair = Annotated[bool, typer.Option("--repair", help="Mend it: payments from Stripe, ledger from payments, balance from the ledger.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,11 +41,18 @@ def register(app: typer.Typer) -> None:
         segments: Annotated[
             int, typer.Option("--segments", min=1, max=SEGMENTS_MAX, help="Readers at once; more cost more read units.")
         ] = 4,
+        repair: Repair = False,  # noqa: FBT002 - Typer's flag
+        dry_run: DryRun = False,  # noqa: FBT002 - see above
+        yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Recompute every account and prove that the books balance. Exit 1 with every difference by account. Mends nothing."""
-        with operator.screen.progress("reading the books") as bar:
-            tallies = read_all(operator.books, segments, bar)
-        findings, busy = judged(operator.books, tallies)
+        """Recompute every account and prove that the books balance. Exit 1 with every difference by account.
+
+        Mends nothing, unless --repair: for accounts of which a restore kept only parts.
+        """
+        findings, busy, tallies = _judgement(operator, segments)
+        if repair and findings:
+            _mend(operator, sorted({row["user_id"] for row in findings}), dry_run=dry_run, yes=yes)
+            findings, busy, tallies = _judgement(operator, segments)
         entries = sum(tally.booked for tally in tallies.values())
         answer = {
             "accounts": len(tallies),
@@ -74,6 +84,22 @@ def register(app: typer.Typer) -> None:
         with _opened(output) as file, operator.screen.progress("exporting") as bar:
             written = _written(_writer("jsonl" if operator.screen.as_json else form, file), rows, bar)
         operator.screen.tell(f"{written} entries")
+
+
+def _judgement(operator: Operator, segments: int) -> tuple[list[dict[str, Any]], list[str], Tallies]:
+    with operator.screen.progress("reading the books") as bar:
+        tallies = read_all(operator.books, segments, bar)
+    return *judged(operator.books, tallies), tallies
+
+
+def _mend(operator: Operator, users: list[str], *, dry_run: bool, yes: bool) -> None:
+    """One account after the other; what was done is told line by line."""
+    if not dry_run and not operator.screen.ask(f"mend {len(users)} accounts?", yes=yes):
+        return
+    job = Run(operator.books, operator.gateway, not dry_run, lambda: True, resumes=False)
+    for user_id in users:
+        done = mending.mend(job, user_id)
+        operator.screen.tell("\n".join(f"{user_id}: {'would do: ' if dry_run else ''}{act}" for act in done.acts))
 
 
 def read_all(books: Books, segments: int, bar: Bar) -> Tallies:

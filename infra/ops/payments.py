@@ -23,7 +23,7 @@ from infra.ops.screen import Bar, facts, table
 LIMIT_MAX: Final = 10_000
 STATUSES: Final = ("pending", "processing", "completed", "failed", "expired", "partially_refunded", "refunded", "disputed")
 REFERENCES: Final = ("pi_", "ch_")
-ENTRIES: Final = ("clawed_back", "reinstated", "adjusted")
+ENTRIES: Final = ("reversal", "adjusted")
 User = Annotated[str, typer.Option("--user", help="The user id; without it a payment id is looked for everywhere, which takes a while.")]
 
 
@@ -125,7 +125,7 @@ def at_stripe(books: Books, gateway: Gateway, payment: Payment) -> dict[str, Any
         told = ["credited here, unknown at Stripe"] if payment.completed_at else ["the session is unknown at Stripe"]
         return {"session": None, "differences": told}
     intent = session.get("payment_intent")
-    intent_id = intent["id"] if isinstance(intent, dict) else ""
+    intent_id = observed.intent_of(session)
     refunds = list(gateway.refunds_of(intent_id)) if intent_id else []
     disputes = gateway.disputes_of(intent_id) if intent_id else []
     found: list[Fact | Ignored] = [observed.session(session, "operator", books.ours)]

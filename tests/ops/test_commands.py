@@ -244,6 +244,27 @@ def test_the_ledger_balances_and_a_planted_difference_is_found(topup: Topup, sta
     assert [(row["user_id"], row["expected"], row["found"]) for row in answer["differences"]] == [(buyer, 100, 101)]
 
 
+def test_what_a_restore_took_apart_is_mended_from_stripe(topup: Topup, stand: Stand, buyer: str) -> None:
+    """The payment is back before it was paid, the credit of another is gone from the ledger: all three tables agree again."""
+    first, second = stand.purchase(buyer), stand.purchase(buyer)
+    tables, dynamodb = stand.resources(), stand.boto("dynamodb")
+    unpaid = {"owner": {"S": f"user#{buyer}"}, "id": {"S": first["payment_id"]}}
+    asked = {"UpdateExpression": "SET phase = :p, #s = :s", "ExpressionAttributeNames": {"#s": "status"}}
+    dynamodb.update_item(
+        TableName=tables["PaymentsTable"], Key=unpaid, ExpressionAttributeValues={":p": {"N": "0"}, ":s": {"S": "pending"}}, **asked
+    )
+    lost = {"user_id": {"S": buyer}, "entry_id": {"S": f"funded:{second['session_id']}"}}
+    assert "Attributes" in dynamodb.delete_item(TableName=tables["LedgerTable"], Key=lost, ReturnValues="ALL_OLD")
+    code, answer = topup("ledger", "verify", "--repair", "--dry-run")
+    assert (code, {row["user_id"] for row in answer["differences"]}) == (1, {buyer})
+    assert topup("ledger", "verify")[0] == 1
+    assert topup("ledger", "verify", "--repair", "--yes")[0] == 0
+    assert topup("ledger", "verify")[0] == 0
+    payments = stand.call("GET", "/payments", sub=buyer).json()["payments"]
+    assert [payment["status"] for payment in payments] == ["completed", "completed"]
+    assert stand.quota(buyer)["remaining"] == 200
+
+
 def test_the_ledger_is_exported_whole(stand: Stand, topup: Topup, buyer: str, tmp_path: Path) -> None:
     """As CSV and as JSON lines, to stdout or a file, the same entries."""
     bought = stand.purchase(buyer)

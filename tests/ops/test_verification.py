@@ -57,7 +57,7 @@ def test_the_number_of_readers_changes_nothing(books: Books, segments: int) -> N
 
 def test_a_lost_ledger_entry_is_found_and_its_payment_named(books: Books) -> None:
     """As after a restore that kept half a transaction."""
-    key = next(key for key in _rows(books)["ledger"] if key[1].startswith("clawed_back:"))
+    key = next(key for key in _rows(books)["ledger"] if key[1].startswith("reversal:"))
     del _rows(books)["ledger"][key]
     assert ("alice", "the") in _rules(books)
     assert ("alice", "payments") in _rules(books)

@@ -1,4 +1,3 @@
-from collections.abc import Iterable
 from typing import Any
 
 import builders
@@ -8,7 +7,6 @@ from billing import confirmation, observed, parking, quota, reconciliation, reco
 from billing.books import Books
 from billing.errors import OutcomeUnknownError
 from billing.facts import RefundsFact
-from billing.gateway import AnsweredWithFaultError, NotAtStripeError
 from billing.holds import place
 from billing.identity import user_key
 from billing.payments import Payment
@@ -17,68 +15,7 @@ from billing.spending import Meter
 from billing.times import epoch
 from builders import Clock, fact, intent_of, pending
 from memory_store import MemoryStore
-
-
-class Stripe:
-    """A twin of what Stripe's API lists, as the gateway hands it on, newest first and one to a page. Like tests/memory_store."""
-
-    def __init__(self) -> None:
-        """Nothing was sold."""
-        self.sold: list[dict[str, Any]] = []
-        self.returned: list[dict[str, Any]] = []
-        self.disputed: list[dict[str, Any]] = []
-        self.is_down = False
-        self.asked_for: list[str] = []
-
-    def sell(self, payment: Payment, at: int, **members: Any) -> None:
-        """A session that was paid."""
-        self.sold.insert(0, builders.session(payment, created=at, **members))
-
-    def refund(self, payment: Payment, refund_id: str, amount: int, status: str = "succeeded") -> None:
-        """A refund."""
-        subject = builders.refund(payment, refund_id, amount, status)["data"]["object"]
-        self.returned.insert(0, {**subject, "created": 1767323046})
-
-    def sessions(self, since: int, after: str = "") -> dict[str, Any]:
-        """One page."""
-        return self._page([row for row in self.sold if row["created"] >= since], after)
-
-    def refunds(self, since: int, after: str = "") -> dict[str, Any]:
-        """One page."""
-        return self._page([row for row in self.returned if row["created"] >= since], after)
-
-    def disputes(self, since: int, after: str = "") -> dict[str, Any]:
-        """One page."""
-        del since
-        return self._page(self.disputed, after)
-
-    def refunds_of(self, payment_intent: str) -> Iterable[dict[str, Any]]:
-        """All of them."""
-        return [row for row in self.returned if row["payment_intent"] == payment_intent]
-
-    def session(self, session_id: str) -> dict[str, Any]:
-        """One by its id."""
-        self.asked_for.append(session_id)
-        for row in self.sold:
-            if row["id"] == session_id:
-                return row
-        raise NotAtStripeError(session_id)
-
-    def session_of_intent(self, payment_intent: str) -> dict[str, Any] | None:
-        """The one that it paid."""
-        if self.is_down:
-            raise AnsweredWithFaultError("500")
-        return next((row for row in self.sold if row["payment_intent"] == payment_intent), None)
-
-    def charge(self, charge: str) -> dict[str, Any]:
-        """Its payment intent."""
-        return {"payment_intent": "pi_" + charge.removeprefix("ch_")}
-
-    @staticmethod
-    def _page(rows: list[dict[str, Any]], after: str) -> dict[str, Any]:
-        ids = [row["id"] for row in rows]
-        start = ids.index(after) + 1 if after else 0
-        return {"data": rows[start : start + 1], "has_more": len(rows) > start + 1}
+from stripe_twin import Stripe
 
 
 @pytest.fixture

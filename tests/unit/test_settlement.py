@@ -109,13 +109,26 @@ def test_one_session_under_two_event_ids_is_credited_once(books: Books) -> None:
 
 
 def test_a_session_is_credited_once_though_its_payment_was_restored_to_before(books: Books, store: Meddled) -> None:
-    """Law 1, for ever: the ledger knows the cause, whatever became of the payments table. A person must look."""
+    """Law 1, for ever: the ledger knows the cause, whatever became of the payments table; the payment learns of it again."""
     payment = pending(books)
     before = deepcopy(store.tables["payments"])
     _settle(books, builders.completed(payment))
     store.tables["payments"] = before
-    assert _settle(books, builders.completed(payment)) == "parked"
-    assert quota.read(books, "alice").remaining == 100
+    assert _settle(books, builders.completed(payment)) == "recorded"
+    assert (_now(books, payment).status, quota.read(books, "alice").remaining) == ("completed", 100)
+    laws.check(store)
+
+
+def test_a_refund_takes_back_once_though_its_payment_was_restored_to_before(books: Books, store: Meddled) -> None:
+    """The second part refunded is taken back although the restore forgot the first, and the first is not taken back again."""
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    before = deepcopy(store.tables["payments"])
+    _settle(books, builders.refunded(payment, 333))
+    store.tables["payments"] = before
+    assert _settle(books, builders.refunded(payment, 666)) == "settled"
+    assert (_now(books, payment).units_clawed_back, quota.read(books, "alice").remaining) == (66, 34)
+    laws.check(store)
 
 
 @pytest.mark.parametrize("transaction", [0, 1, 2])
@@ -140,6 +153,17 @@ def test_a_lost_outcome_is_told_and_not_taken_for_success(books: Books, store: M
     store.is_refusing = True
     with pytest.raises(OutcomeUnknownError):
         _settle(books, builders.completed(payment))
+
+
+def test_two_facts_that_move_no_units_are_both_learnt(books: Books, store: Meddled) -> None:
+    """A dispute is opened while a refund, not seen yet, fails: nothing in ledger or balance would tell of what was written over."""
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    store.first = lambda: _settle(books, builders.dispute(payment, "created", "needs_response"))
+    _settle(books, builders.refund(payment, "re_1", 500))
+    assert _now(books, payment).status == "disputed"
+    _settle(books, builders.refunded(payment, 500))
+    assert _balance(books) == (100, 0, 0)
 
 
 def test_two_reversals_at_the_same_time_both_count(books: Books, store: Meddled) -> None:
