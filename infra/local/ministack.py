@@ -1,5 +1,6 @@
 """The embedded AWS as a child process: on loopback, without our environment, its state saved when it is stopped kindly."""
 
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -16,10 +17,13 @@ STOP_SECONDS_MAX: Final = 30
 def start(places: Places, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
     """Start it and wait until it answers. IAM is enforced: the functions' own roles are what they run with."""
     home = places.state / folder
-    home.mkdir(parents=True, exist_ok=True)
+    scratch = home / "tmp"
+    shutil.rmtree(scratch, ignore_errors=True)  # the unpacked functions of the last run
+    scratch.mkdir(parents=True)
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
+        "TMPDIR": str(scratch),
         "GATEWAY_PORT": str(port or places.aws),
         "BIND_HOST": "127.0.0.1",
         "IOT_MTLS_ENABLED": "0",

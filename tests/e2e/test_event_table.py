@@ -1,6 +1,10 @@
 """The event table of the contract, line by line, on the stand: what each of Stripe's events does to payment and quota."""
 
+import random
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -289,3 +293,29 @@ def test_a_purchase_whose_every_webhook_was_dropped_is_credited_once_by_reconcil
     (event,) = stand.events("checkout.session.completed", bought["session_id"])
     assert stand.deliver(event).json() == {"status": "duplicate"}
     assert _units(stand, buyer) == (100, 0)
+
+
+def test_reconciliation_and_late_webhooks_at_the_same_time_credit_once(stand: Stand, buyer: str) -> None:
+    """Every webhook was dropped; then all of them come at once, over both endpoints and under two ids, while Stripe is asked."""
+    bought = [stand.buy(buyer) for _ in range(3)]
+    stand.control("deliveries", drop=1)
+    for purchase in bought:
+        stand.control(f"sessions/{purchase['session_id']}/pay", method="card")
+    stand.control("deliveries", drop=0)
+    events = [event for purchase in bought for event in stand.events("checkout.session.completed", purchase["session_id"])]
+    assert len(events) == len(bought)
+    acts: list[Callable[[], Any]] = []
+    for event in events:
+        for copy in (event, {**event, "id": f"{event['id']}twin"}):
+            acts += [partial(stand.deliver, copy), partial(stand.deliver_to_function_url, copy)]
+        name = event["data"]["object"]["id"]
+        acts.append(partial(stand.call, "POST", f"/payments/{name}/confirm", sub=buyer))
+    acts += [partial(stand.invoke, "ReconcileFunction", {"since_hours": 1})] * 2
+    random.Random(1).shuffle(acts)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda act: act(), acts))
+    statuses = [answer.json()["status"] for answer in answers if not isinstance(answer, dict)]
+    assert set(statuses) <= {"settled", "duplicate", "completed"}, statuses
+    assert statuses.count("settled") <= len(bought)
+    assert _units(stand, buyer) == (300, 0)
+    assert [stand.payment(buyer, purchase["payment_id"])["status"] for purchase in bought] == ["completed"] * 3
