@@ -169,11 +169,14 @@ class AsyncLease:
             except QuotaExhausted as error:
                 refusal, asked = error, min(asked, error.remaining)
                 if not (asked and asks_left):
-                    return self._purse.refused(error, self._clock())
+                    self._purse.refused(error, self._clock())
+                    return
             except TopupError as error:
-                return self._purse.troubled(error, self._clock())
+                self._purse.troubled(error, self._clock())
+                return
             else:
-                return self._purse.add(hold, sent, refusal)
+                self._purse.add(hold, sent, refusal)
+                return
 
     async def _close_due(self, *, with_rest: bool) -> None:
         for tranche in self._purse.closable(self._clock(), with_rest=with_rest):

@@ -156,13 +156,16 @@ class Lease:
                 refusal, asked = error, min(asked, error.remaining)
                 if not (asked and asks_left):
                     with self._lock:
-                        return self._purse.refused(error, self._clock())
+                        self._purse.refused(error, self._clock())
+                        return
             except TopupError as error:
                 with self._lock:
-                    return self._purse.troubled(error, self._clock())
+                    self._purse.troubled(error, self._clock())
+                    return
             else:
                 with self._lock:
-                    return self._purse.add(hold, sent, refusal)
+                    self._purse.add(hold, sent, refusal)
+                    return
 
     def _close_due(self, *, with_rest: bool) -> None:
         with self._lock:
