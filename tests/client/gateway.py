@@ -5,6 +5,7 @@ Answers are lost and connections refused here, at the wire; nothing of ours is r
 
 import asyncio
 import importlib
+import itertools
 import json
 import threading
 from collections import Counter
@@ -16,12 +17,15 @@ import httpx
 from billing import quota
 from billing.balances import Balance
 from billing.books import Books
+from billing.ledger import Entry
+from billing.times import stamp
 from billing.writes import Write
 from functional.lab import Context, gateway_event
 from functional.template import Template
 
 URL: Final = "https://topup.example.com"
 TOKEN: Final = "a-token-of-the-seller's-backend"
+_numbers: Final = itertools.count()
 Fault = Callable[[Callable[[], httpx.Response]], httpx.Response]
 
 
@@ -89,8 +93,10 @@ class Gateway(httpx.BaseTransport):
         return httpx.Response(said["statusCode"], headers=said["headers"], content=said["body"])
 
     def fund(self, user_id: str, units: int) -> None:
-        """Units without a purchase."""
-        self.books.store.commit(_funds(user_id, units))
+        """Units without a purchase, with an operator's entry in the ledger."""
+        account = Write("quotas", (user_id, "quota"), add={"remaining": units, "total": units})
+        entry = Entry(user_id, f"adjusted:{next(_numbers)}", "adjusted", units, "operator", "test", stamp(self.books.clock()))
+        self.books.store.commit(account, entry.write())
 
     def quota(self, user_id: str = "alice") -> Balance:
         """As ``GET /quota`` reads it."""
@@ -105,10 +111,6 @@ class Gateway(httpx.BaseTransport):
     def bodies(self, path: str) -> list[Any]:
         """What was sent to addresses that end so."""
         return [json.loads(one.read() or b"null") for one in self.requests if one.url.path.endswith(path)]
-
-
-def _funds(user_id: str, units: int) -> Any:
-    return Write("quotas", (user_id, "quota"), add={"remaining": units, "total": units})
 
 
 class AsyncGateway(httpx.AsyncBaseTransport):
