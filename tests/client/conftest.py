@@ -1,5 +1,6 @@
 """The client, and the product's handlers over a store in memory."""
 
+import uuid
 from collections.abc import Iterator
 
 import builders
@@ -64,3 +65,9 @@ class Seconds:
     def __call__(self) -> float:
         """Now."""
         return (self._clock.now - builders.START).total_seconds() + 3600
+
+
+@pytest.fixture
+def customer() -> str:
+    """Somebody new."""
+    return f"user-{uuid.uuid4().hex[:12]}"

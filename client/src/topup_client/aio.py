@@ -38,6 +38,7 @@ class AsyncLease:
         """What was fetched is the parent's, and so are its loop's tasks."""
         self._asking = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._wants = False
         self._keeping: asyncio.Task[None] | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._purse.forget()
@@ -62,7 +63,8 @@ class AsyncLease:
             raise ValueError(f"units must be a whole number, 1 or more, not {units!r}")
         if not self._spent(units):
             await self._debit_asking(units)
-        elif self._purse.is_low(self._clock()) and not self._wake.is_set():
+        elif not self._wants and self._purse.is_low(self._clock()):
+            self._wants = True
             self._keep()
 
     async def aclose(self) -> None:
@@ -104,7 +106,7 @@ class AsyncLease:
     async def tend(self) -> float | None:
         """Capture, fetch ahead, give back. Returns when there will be something to do, None for never."""
         async with self._asking:
-            wants = self._wake.is_set() and not self._closed
+            wants, self._wants = self._wants and not self._closed, False
             self._wake.clear()
             self._purse.retire(self._clock())
             await self._close_due(with_rest=True)
