@@ -1,3 +1,4 @@
+import copy
 from datetime import UTC, datetime
 
 import pytest
@@ -88,6 +89,15 @@ def test_a_failed_fetch_is_remembered_longer_each_time() -> None:
     purse.complain(now)
 
 
+def test_a_forked_child_has_nothing_of_it() -> None:
+    """Neither to spend nor to capture: all of it is its parent's."""
+    purse = _purse(10)
+    purse.add(_hold(10, "hold_2"), 1)
+    purse.spend(15, 1)
+    purse.forget()
+    assert (purse.left, purse.spend(1, 1), purse.to_close, purse.next_due()) == (0, False, (), None)
+
+
 @pytest.mark.parametrize("error", [HoldClosed(409, "hold_closed", ""), Refused(404, "not_found", "")])
 def test_units_whose_hold_had_gone_are_counted_as_lost(error: Refused) -> None:
     """The seller bears them, and is told."""
@@ -120,7 +130,7 @@ def test_what_could_not_be_captured_is_captured_later(error: Exception) -> None:
         {"lifetime_seconds": 86_401},
         {"margin_seconds": 0},
         {"lifetime_seconds": 10, "margin_seconds": 9},
-        {"refusal_seconds": -1},
+        {"refusal_seconds": 0},
     ],
 )
 def test_terms_that_cannot_work_are_refused(terms: dict[str, int]) -> None:
@@ -189,10 +199,10 @@ class Story(RuleBasedStateMachine):
 
     @rule()
     def fork(self) -> None:
-        """A child has nothing of it: here it ends at once."""
-        child = Purse(self.purse.terms)
+        """A child has nothing of it, to spend or to capture; here it ends at once."""
+        child = copy.deepcopy(self.purse)
         child.forget()
-        assert not child.spend(1, self.now)
+        assert (child.left, child.spend(1, self.now), child.to_close, child.next_due()) == (0, False, (), None)
 
     @invariant()
     def the_books_balance(self) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 import builders
 from billing import runtime
+from billing.telemetry import logger
 from billing.times import utc_now
 from client.gateway import TOKEN, URL, AsyncGateway, Gateway
 from functional.lab import REGION
@@ -27,10 +28,11 @@ THREADS: Final = 4
 def main() -> None:
     """Print a line for each way to spend."""
     template = Template(builders.STACK, REGION, Stage="local")
-    os.environ.update({"POWERTOOLS_LOG_LEVEL": "ERROR", **template.environment()})
+    os.environ.update({"POWERTOOLS_METRICS_DISABLED": "true", **template.environment()})
+    logger.setLevel("ERROR")
     for name, act in {"Lease": _lease, f"Lease, {THREADS} threads": _threads, "Leases": _leases, "AsyncLease": _async_lease}.items():
         gateway = Gateway(template, builders.books_on(MemoryStore(), clock=utc_now))  # type: ignore[arg-type]
-        runtime.books = lambda found=gateway.books: found  # type: ignore[assignment,misc]
+        runtime.books = lambda found=gateway.books: found  # type: ignore[assignment]
         gateway.fund("alice", DEBITS)
         seconds = _timed(act, gateway)
         sys.stdout.write(

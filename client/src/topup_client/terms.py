@@ -48,8 +48,8 @@ class Terms:
             raise ValueError(f"lifetime_seconds must be 1 to 86 400, not {self.lifetime_seconds}")
         if not 0 < self.margin_seconds < self.lifetime_seconds - ROUNDING_SECONDS:
             raise ValueError(f"margin_seconds must be above 0 and below lifetime_seconds - 1, not {self.margin_seconds}")
-        if self.refusal_seconds < 0:
-            raise ValueError(f"refusal_seconds must not be negative, but is {self.refusal_seconds}")
+        if self.refusal_seconds <= 0:
+            raise ValueError(f"refusal_seconds must be above 0, not {self.refusal_seconds}")
 
     @property
     def low(self) -> int:
