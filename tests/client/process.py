@@ -1,7 +1,7 @@
 """A process of a seller's API, for tests: spends one customer's units through a lease and prints what it served, as JSON lines.
 
-``python process.py <api_url> <token> <user_id> <size> <what>``; ``what`` is ``all``, ``fork``, ``async`` or a number of units after which
-it waits to be killed.
+``python process.py <api_url> <token> <user_id> <size> <what>``; ``what`` is ``all``, ``fork``, a number of units after which
+it waits to be killed, or ``together`` or ``together async``: spends a unit, says so, and goes on when it is told to.
 """
 
 import asyncio
@@ -34,7 +34,10 @@ def spends(lease: Lease) -> int:
 
 async def spends_awaiting(api_url: str, token: str, user_id: str, terms: Any) -> int:
     """The same on a loop, with four calls at once, and never closed: the interpreter's exit does that."""
-    lease, served = AsyncLease(AsyncMeter(api_url, token), user_id, **terms), 0
+    lease, served = AsyncLease(AsyncMeter(api_url, token), user_id, **terms), 1
+    await lease.debit()
+    says(ready=True)
+    await asyncio.to_thread(sys.stdin.readline)
 
     async def calls() -> None:
         nonlocal served
@@ -62,7 +65,7 @@ def says(**said: object) -> None:
 def main(api_url: str, token: str, user_id: str, size: str, what: str) -> None:
     """Spend."""
     terms: Any = {"size": int(size), "lifetime_seconds": 8, "margin_seconds": 3, "refusal_seconds": 0.2}
-    if what == "async":
+    if what == "together async":
         says(served=asyncio.run(spends_awaiting(api_url, token, user_id, terms)))
         return
     with Lease(Meter(api_url, token), user_id, **terms) as lease:
@@ -79,6 +82,11 @@ def main(api_url: str, token: str, user_id: str, size: str, what: str) -> None:
                 lease.close()
                 os._exit(0)
             os.waitpid(child, 0)
+        elif what == "together":
+            lease.debit()
+            says(ready=True)
+            sys.stdin.readline()
+            says(served=1 + spends(lease))
         else:
             says(served=spends(lease))
 

@@ -82,6 +82,14 @@ def test_a_key_with_another_body_is_refused(gateway: Gateway, backend: Meter) ->
     assert (refused.value.status, refused.value.code) == (409, "idempotency_conflict")
 
 
+@pytest.mark.parametrize("key", ["", " ", " k", "k ", "é", "a\nb", "k" * 256])
+def test_a_key_that_would_not_arrive_is_not_sent(gateway: Gateway, backend: Meter, key: str) -> None:
+    """A debit whose key is lost on the way would be taken again with every repeat."""
+    with pytest.raises(ValueError, match="printable ASCII"):
+        backend.debit("alice", 1, key)
+    assert gateway.service_calls == 0
+
+
 def test_a_hold_is_captured_in_part(gateway: Gateway, backend: Meter) -> None:
     """Placed, captured, the rest given back; a lost answer of the capture is asked for again."""
     gateway.fund("alice", 10)

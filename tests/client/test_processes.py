@@ -28,7 +28,18 @@ def _start(stand: Stand, user_id: str, size: int, what: str) -> subprocess.Popen
 def _served(process: subprocess.Popen[str]) -> int:
     said, _ = process.communicate(timeout=SECONDS_MAX)
     assert process.returncode == 0
-    return sum(json.loads(line)["served"] for line in said.splitlines())
+    return sum(json.loads(line).get("served", 0) for line in said.splitlines())
+
+
+def _said(process: subprocess.Popen[str]) -> Any:
+    assert process.stdout
+    return json.loads(process.stdout.readline())
+
+
+def _tell(process: subprocess.Popen[str]) -> None:
+    assert process.stdin
+    process.stdin.write("go\n")
+    process.stdin.flush()
 
 
 def _units(stand: Stand, user_id: str) -> tuple[int, int, int]:
@@ -49,9 +60,12 @@ def held_process(stand: Stand, customer: str) -> Iterator[subprocess.Popen[str]]
 def test_four_processes_never_oversell(stand: Stand, customer: str) -> None:
     """Three that block and one that awaits: every unit bought is served once and captured once, and none is left held."""
     stand.purchase(customer, "pro")
-    processes = [_start(stand, customer, 40, what) for what in ("all", "all", "all", "async")]
+    processes = [_start(stand, customer, 40, what) for what in (*["together"] * 3, "together async")]
+    assert [_said(process) for process in processes] == [{"ready": True}] * 4
+    for process in processes:
+        _tell(process)
     served = [_served(process) for process in processes]
-    assert min(served) > 0, "all of them must have met the others"
+    assert min(served) > 0
     assert _units(stand, customer) == (sum(served), 0, 1000 - sum(served))
     last = _served(_start(stand, customer, 40, "all"))
     assert sum(served) + last == 1000
@@ -60,8 +74,7 @@ def test_four_processes_never_oversell(stand: Stand, customer: str) -> None:
 
 def test_a_killed_processs_units_come_back_when_its_hold_expires(stand: Stand, customer: str, held_process: subprocess.Popen[str]) -> None:
     """All of them, also those it had served: these the seller bears."""
-    assert held_process.stdout
-    assert json.loads(held_process.stdout.readline()) == {"served": 10, "left": 50}
+    assert _said(held_process) == {"served": 10, "left": 50}
     assert _units(stand, customer) == (0, 60, 40)
     held_process.send_signal(signal.SIGKILL)
     assert held_process.wait() == -signal.SIGKILL
@@ -75,6 +88,19 @@ def test_a_forked_child_spends_none_of_its_parents_units(stand: Stand, customer:
     """Both spend the same customer's units, each from holds of its own."""
     stand.purchase(customer)
     assert _served(_start(stand, customer, 30, "fork")) == 100
+    assert _units(stand, customer) == (100, 0, 0)
+
+
+def test_a_process_that_stood_still_too_long_spends_nothing_that_is_not_its_own(
+    stand: Stand, customer: str, held_process: subprocess.Popen[str]
+) -> None:
+    """Stopped until its hold has expired, it captures nothing of what others may have bought meanwhile: the seller bears it."""
+    assert _said(held_process) == {"served": 10, "left": 50}
+    held_process.send_signal(signal.SIGSTOP)
+    stand.until(lambda: _units(stand, customer) == (0, 0, 100))
+    assert _served(_start(stand, customer, 60, "all")) == 100
+    held_process.send_signal(signal.SIGCONT)
+    assert _served(held_process) == 0
     assert _units(stand, customer) == (100, 0, 0)
 
 

@@ -3,6 +3,7 @@
 Problem documents: https://www.rfc-editor.org/rfc/rfc9457. Refusals that API Gateway makes by itself have ``{"message"}``.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from topup_client.results import ClosedHold, Debit, Hold
 API: Final = "/api/v1"
 HTTP_TOO_MANY: Final = 429
 HTTP_SERVER_ERRORS: Final = 500
+KEY: Final = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 T = TypeVar("T")
 
 
@@ -45,7 +47,9 @@ class Call(Generic[T]):
 
 
 def debit(user_id: str, units: int, idempotency_key: str | None) -> Call[Debit]:
-    """POST /quota/debits."""
+    """POST /quota/debits. Raise ValueError for a key that the service would not take for one: without it a repeat would take twice."""
+    if idempotency_key is not None and not KEY.fullmatch(idempotency_key):
+        raise ValueError(f"idempotency_key must be 1 to 255 printable ASCII characters without spaces at its ends, not {idempotency_key!r}")
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
     return Call("/quota/debits", _debit, {"user_id": user_id, "units": units}, headers, repeatable=idempotency_key is not None)
 
