@@ -121,7 +121,9 @@ class AsyncGateway(httpx.AsyncBaseTransport):
         self._gateway = gateway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer at the loop's next turn, so that others run meanwhile."""
+        """The way there takes a turn of the loop, and the way back another: others run meanwhile."""
         await request.aread()
         await asyncio.sleep(0)
-        return self._gateway.handle_request(request)
+        answer = self._gateway.handle_request(request)
+        await asyncio.sleep(0)
+        return answer

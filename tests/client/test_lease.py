@@ -1,5 +1,8 @@
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import Any
 
 import laws
@@ -221,6 +224,38 @@ def test_units_are_whole_and_positive(backend: Meter, seconds: Seconds, units: A
     """Nothing else is ever added to the books."""
     with pytest.raises(ValueError, match="whole number"):
         _lease(backend, seconds).debit(units)
+
+
+def _switches_threads(frame: FrameType, event: str, _: Any) -> Any:
+    """Let another thread run before every line of the arithmetic."""
+    if not frame.f_code.co_filename.endswith("purse.py"):
+        return None
+    if event == "line":
+        time.sleep(0)  # gives the interpreter to another thread
+    return _switches_threads
+
+
+def test_threads_that_switch_at_every_line_never_oversell(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+    """What one thread has looked at, no other spends meanwhile."""
+    gateway.fund("alice", 400)
+    start = threading.Barrier(8)
+
+    def spends() -> int:
+        sys.settrace(_switches_threads)
+        start.wait()
+        served = 0
+        for number in range(100):
+            try:
+                lease.debit(1 + number % 2)
+                served += 1 + number % 2
+            except (QuotaExhausted, Unavailable):
+                pass
+        return served
+
+    with Lease(backend, "alice", clock=seconds, size=5) as lease, ThreadPoolExecutor(8) as pool:
+        served = sum(one.result() for one in [pool.submit(spends) for _ in range(8)])
+    assert _three(gateway) == (served, 0, 400 - served)
+    assert lease.tally.spent == served
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
