@@ -24,7 +24,7 @@ from .planted import PLANTED
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIGURES: Final = ROOT / ".local" / "figures" / "mutants.json"
-COPIED: Final = ("functions", "tests", "infra", "template.yaml", "pyproject.toml")
+COPIED: Final = ("client", "functions", "tests", "infra", "template.yaml", "pyproject.toml")
 LINKED: Final = (".venv",)
 """Not .local: a test under a mutant must not write its figures over the true ones."""
 AT_ONCE: Final = 2

@@ -13,7 +13,7 @@ class StaleBugError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One replacement in one file of functions/billing (``../webhook.py`` for a handler). ``old`` must occur there exactly once."""
+    """One replacement in one file, as named from functions/billing (``../webhook.py``, ``../../client/...``). ``old`` is there once."""
 
     file: str
     old: str

@@ -5,8 +5,9 @@ from typing import Final
 from .bug import Bug
 from .deciding import DECIDING
 from .doors import DOORS
+from .leasing import LEASING
 from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
 
-PLANTED: Final[tuple[Bug, ...]] = (*SETTLING, *DECIDING, *SPENDING, *RECOVERING, *DOORS)
+PLANTED: Final[tuple[Bug, ...]] = (*SETTLING, *DECIDING, *SPENDING, *RECOVERING, *DOORS, *LEASING)

@@ -1,0 +1,115 @@
+"""An ASGI middleware: every call is paid for before the application sees it, or it never does.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from topup_client.errors import QuotaExhausted, TopupError
+from topup_client.spender import AsyncSpender
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+User = Callable[[Scope], str | Awaitable[str | None] | None]
+RETRY_AFTER_SECONDS: Final = 1
+POLICY_VIOLATION: Final = 1008
+"""https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1"""
+
+
+class QuotaMiddleware:
+    """Debits before the application runs. Answers 401 without a user, 402 without units, 503 when it is not known: it fails closed.
+
+    ``spender`` is an ``AsyncMeter`` or ``AsyncLeases``, closed when the application shuts down (ASGI's lifespan). ``user`` tells the user
+    id of a scope, at once or awaited, or None for nobody. ``units`` is a number or tells it of a scope; 0 lets a call pass unpaid.
+    WebSockets are paid for when they are opened.
+    """
+
+    def __init__(self, app: App, spender: AsyncSpender, user: User, units: int | Callable[[Scope], int] = 1) -> None:
+        """Wrap ``app``. Raise TypeError for a spender that blocks."""
+        if not inspect.iscoroutinefunction(spender.debit):
+            raise TypeError(f"the middleware awaits its spender: use AsyncMeter or AsyncLeases, not {type(spender).__name__}")
+        self._app: Final = app
+        self._spender: Final = spender
+        self._user: Final = user
+        self._units: Final = units
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call, one connection, or the application's lifespan."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._closing(send))
+        elif scope["type"] not in ("http", "websocket") or (problem := await self._charge(scope)) is None:
+            await self._app(scope, receive, send)
+        else:
+            await _refuse(scope, send, problem)
+
+    async def _charge(self, scope: Scope) -> dict[str, Any] | None:
+        """Debit. Return the problem document if the call must not be served."""
+        units = self._units(scope) if callable(self._units) else self._units
+        if units == 0:
+            return None
+        found = self._user(scope)
+        user_id = await found if inspect.isawaitable(found) else found
+        if not user_id:
+            return _problem(401, "unauthorized", "this API does not know who is calling")
+        try:
+            await self._spender.debit(user_id, units)
+        except QuotaExhausted as error:
+            detail = f"{units} units were asked for and {error.remaining} remain; buy more at top_up_url"
+            return _problem(402, "quota_exhausted", detail, remaining=error.remaining, top_up_url=error.top_up_url)
+        except TopupError:
+            return _problem(503, "quota_unavailable", "the quota cannot be debited now; try again in a moment")
+        return None
+
+    def _closing(self, send: Send) -> Send:
+        """Capture what was used after the application has shut down, before the server hears of it."""
+
+        async def closing(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await self._spender.aclose()
+            await send(message)
+
+        return closing
+
+
+def header_user(name: str, users: Callable[[str], str | Awaitable[str | None] | None] | None = None) -> User:
+    """Tell the user by a header: its value, or what ``users`` makes of it (a look-up of an API key, say). Sent twice, it names nobody.
+
+    Without ``users``, only for a header that your gateway sets and no caller can.
+    """
+    wanted = name.lower().encode("latin-1")
+
+    def user(scope: Scope) -> str | Awaitable[str | None] | None:
+        values = [value.decode("latin-1") for header, value in scope["headers"] if header.lower() == wanted]
+        if len(values) != 1:
+            return None
+        return users(values[0]) if users else values[0]
+
+    return user
+
+
+def _problem(status: int, code: str, detail: str, **members: object) -> dict[str, Any]:
+    """https://www.rfc-editor.org/rfc/rfc9457."""
+    title = code.replace("_", " ").capitalize()
+    return {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **members}
+
+
+async def _refuse(scope: Scope, send: Send, problem: dict[str, Any]) -> None:
+    """A WebSocket is refused by a response where the server can send one, otherwise by closing it before it is accepted."""
+    kind = scope["type"]
+    if kind == "websocket":
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": problem["code"]})
+            return
+        kind = "websocket.http"
+    body = json.dumps(problem, ensure_ascii=False).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
+    if problem["status"] == 503:  # noqa: PLR2004 - Service Unavailable
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+    await send({"type": f"{kind}.response.start", "status": problem["status"], "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": body})

@@ -1,0 +1,42 @@
+"""A decorator: the function runs when its units are paid for, or not at all."""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+from topup_client.spender import AsyncSpender, Spender
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def metered(spender: Spender | AsyncSpender, *, user: str | Callable[..., str], units: int | Callable[..., int] = 1) -> Callable[[F], F]:
+    """Debit before the function runs; what the debit raises, the caller hears, and the function does not run.
+
+    ``user`` and ``units`` are values, or are called with the function's own arguments. ``Meter`` and ``Leases`` go with plain functions,
+    ``AsyncMeter`` and ``AsyncLeases`` with ``async def``; anything else is a TypeError when the module is loaded.
+    """
+
+    def decorate(function: F) -> F:
+        awaits = inspect.iscoroutinefunction(function)
+        if awaits != inspect.iscoroutinefunction(spender.debit):
+            kind = "async def: use AsyncMeter or AsyncLeases" if awaits else "not async: use Meter or Leases"
+            raise TypeError(f"{function.__qualname__} is {kind}, not {type(spender).__name__}")
+
+        def bill(*args: object, **kwargs: object) -> object:
+            user_id = user(*args, **kwargs) if callable(user) else user
+            return spender.debit(user_id, units(*args, **kwargs) if callable(units) else units)
+
+        @functools.wraps(function)
+        def paid(*args: object, **kwargs: object) -> object:
+            bill(*args, **kwargs)
+            return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        async def paid_async(*args: object, **kwargs: object) -> object:
+            await cast("Awaitable[object]", bill(*args, **kwargs))
+            return await function(*args, **kwargs)
+
+        return cast("F", paid_async if awaits else paid)
+
+    return decorate

@@ -1,0 +1,43 @@
+"""Every way a call of the service can end but well. What each says about the units is the first line of its docstring."""
+
+from typing import Final
+
+
+class TopupError(Exception):
+    """Base of them all: the call that was to be paid for must not be served."""
+
+
+class QuotaExhausted(TopupError):
+    """Nothing was taken: the customer has fewer units than were asked for."""
+
+    def __init__(self, remaining: int, top_up_url: str) -> None:
+        """``remaining`` units are left, and ``top_up_url`` is where the customer buys more."""
+        super().__init__(f"the quota is exhausted: {remaining} units remain; more are sold at {top_up_url}")
+        self.remaining: Final = remaining
+        self.top_up_url: Final = top_up_url
+
+
+class OutcomeUnknown(TopupError):
+    """The units may have been taken or not: the answer was lost, or the service does not know it either."""
+
+
+class Unavailable(TopupError):
+    """Nothing was taken: the service was not reached, was too busy (429), or could not be asked. Try again later."""
+
+
+class Refused(TopupError):
+    """Nothing was taken: the service understood the call and says no. Repeating it unchanged does not help."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        """``code`` is one of the service's stable codes, "" where API Gateway refused by itself; ``detail`` says what to do."""
+        super().__init__(f"{status} {code or 'refused'}: {detail}")
+        self.status: Final = status
+        self.code: Final = code
+
+
+class HoldClosed(Refused):
+    """The hold was captured otherwise, released, or is past its time: its units are no longer set aside."""
+
+
+class LeaseClosed(TopupError):
+    """Nothing was taken: this lease was closed and serves no more."""

@@ -1,0 +1,73 @@
+"""The client, and the product's handlers over a store in memory."""
+
+import uuid
+from collections.abc import Iterator
+
+import builders
+import pytest
+from billing import runtime, spending
+from builders import STACK, Clock
+from client.gateway import TOKEN, URL, AsyncGateway, Gateway
+from functional.lab import REGION, SITE, forget
+from functional.template import Template
+from memory_store import MemoryStore
+from topup_client import AsyncMeter, Meter, meter
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The service's clock and the client's, moved by hand."""
+    return Clock()
+
+
+@pytest.fixture
+def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """The handlers with the environment that the template gives them, on an empty store."""
+    forget(clients=True)
+    template = Template(STACK, REGION, Stage="local", SiteUrl=SITE, JwtIssuer="http://127.0.0.1:9", JwtAudience="topup")
+    for name, value in template.environment().items():
+        monkeypatch.setenv(name, value)
+    books = builders.books_on(MemoryStore(), clock=clock)
+    monkeypatch.setattr(runtime, "books", lambda: books)
+    monkeypatch.setattr(meter, "PAUSE_SECONDS", 0.001)
+    spending._seen.clear()
+    yield Gateway(template, books)
+    spending._seen.clear()
+    forget(clients=True)
+
+
+@pytest.fixture
+def backend(gateway: Gateway) -> Iterator[Meter]:
+    """What the seller's code calls."""
+    with Meter(URL, TOKEN, transport=gateway) as found:
+        yield found
+
+
+@pytest.fixture
+def async_backend(gateway: Gateway) -> AsyncMeter:
+    """The same, awaited."""
+    return AsyncMeter(URL, TOKEN, transport=AsyncGateway(gateway))
+
+
+@pytest.fixture
+def seconds(clock: Clock) -> "Seconds":
+    """For a lease: the client's clock, an hour off the service's, passing with it."""
+    return Seconds(clock)
+
+
+class Seconds:
+    """A clock in seconds that passes when the test says so. Looking at it takes no time."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Beside the service's clock."""
+        self._clock = clock
+
+    def __call__(self) -> float:
+        """Now."""
+        return (self._clock.now - builders.START).total_seconds() + 3600
+
+
+@pytest.fixture
+def customer() -> str:
+    """Somebody new."""
+    return f"user-{uuid.uuid4().hex[:12]}"
