@@ -65,7 +65,8 @@ chaos: $(SETUP) ## ten minutes of faults on the wire: answers lost, requests dro
 mutants: $(SETUP) ## plant one bug after another in the money path: the tests must catch every one
 	@exec $(BIN)/python -m tests.mutants
 
-docs: $(SETUP) ## write docs/operations.md and docs/guarantees.md from runs
+docs: $(SETUP) ## write docs/operations.md, docs/guarantees.md and the README's pictures from runs
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m readme_pictures
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m operations_guide
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m guarantees_page
 

@@ -35,3 +35,15 @@ def confirm(books: Books, gateway: Gateway, user_id: str, name: str) -> Payment:
         return payment
     settlement.apply(books, fact)
     return find(books, user_id, payment.payment_id)
+
+
+def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
+    """Where Stripe shows the receipt of a paid payment. ``not_found`` when nothing was paid."""
+    payment = find(books, user_id, name)
+    try:
+        url = gateway.receipt_url(payment.payment_intent) if payment.payment_intent else None
+    except NotAtStripeError:
+        url = None
+    if not url:
+        raise BillingError("not_found", "this payment has no receipt: nothing was paid")
+    return url

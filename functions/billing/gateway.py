@@ -63,6 +63,12 @@ class Gateway:
         """A payment intent."""
         return self._ask(lambda client: client.v1.payment_intents.retrieve(payment_intent))
 
+    def receipt_url(self, payment_intent: str) -> str | None:
+        """The page on which Stripe shows the receipt (https://docs.stripe.com/api/charges/object#charge_object-receipt_url)."""
+        intent = self._ask(lambda client: client.v1.payment_intents.retrieve(payment_intent, {"expand": ["latest_charge"]}))
+        charge = intent.get("latest_charge")
+        return charge.get("receipt_url") if isinstance(charge, dict) else None
+
     def charge(self, charge: str) -> Mapping[str, Any]:
         """A charge."""
         return self._ask(lambda client: client.v1.charges.retrieve(charge))

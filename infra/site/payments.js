@@ -7,6 +7,7 @@ import { has, moment, money, number, t } from "/site/words.js";
 
 const PAGE = 20;
 const KIND = { completed: "good", processing: "info", pending: "info", failed: "bad", expired: "warn", disputed: "bad", refunded: "warn", partially_refunded: "warn" };
+const PAID = ["completed", "disputed", "refunded", "partially_refunded"];
 
 /** A payment's state as `{title, text, kind}`. */
 export function describe(payment) {
@@ -70,8 +71,16 @@ function actions(payment, replace, place) {
       place.replaceChildren(trouble(error));
     }
   };
+  const receipt = async () => {
+    try {
+      location.assign((await call("GET", `/payments/${encodeURIComponent(sessionId)}/receipt`)).receipt_url);
+    } catch (error) {
+      place.replaceChildren(trouble(error));
+    }
+  };
   const shown = [];
   if ((status === "pending" || status === "processing") && sessionId) shown.push(button(t("check_now"), check));
   if (["pending", "failed", "expired"].includes(status)) shown.push(button(t("buy_again"), (pressed) => buy(payment.plan, pressed)));
+  if (PAID.includes(status)) shown.push(button(t("receipt"), receipt));
   return shown.length ? el("p", { class: "actions" }, shown) : null;
 }

@@ -73,6 +73,7 @@ export default {
   checked: "Checked at {time}. We look again by ourselves.",
   checked_last: "Checked at {time}. You may close this page: the calls are added when the money arrives.",
   check_now: "Check now",
+  receipt: "Receipt",
   paid: "Payment received, thank you",
   paid_text: { one: "{n} call has been added. You can use it now.", other: "{n} calls have been added. You can use them now." },
   see_payments: "See your payments",

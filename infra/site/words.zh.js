@@ -73,6 +73,7 @@ export default {
   checked: "{time} 已查询，系统会自动再次查询。",
   checked_last: "{time} 已查询。您可以关闭本页，款项到账后额度会自动加上。",
   check_now: "立即查询",
+  receipt: "收据",
   paid: "已收到付款，谢谢",
   paid_text: { other: "已增加 {n} 次调用，现在即可使用。" },
   see_payments: "查看付款记录",

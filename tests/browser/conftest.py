@@ -21,7 +21,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-USUAL = {"locale": "en-US", "timezone_id": "UTC", "viewport": {"width": 1180, "height": 900}}
+USUAL: dict[str, Any] = {"locale": "en-US", "timezone_id": "UTC", "viewport": {"width": 1180, "height": 900}}
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,23 @@ def test_no_balance_is_shown_before_the_payment_was_asked_about(visitor: Visitor
     expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
 
 
+def test_a_paid_payment_leads_to_its_receipt(visitor: Visitor) -> None:
+    """Stripe shows it; one that is not paid has none."""
+    visitor.to_stripe()
+    visitor.pay("cancel")
+    visitor.go("payments")
+    expect(visitor.page.locator(".row")).to_have_count(1)
+    expect(visitor.page.get_by_role("button", name="Receipt")).to_have_count(0)
+    visitor.page.get_by_role("button", name="Buy again").click()
+    visitor.page.wait_for_url(re.compile("/c/pay/"))
+    visitor.pay()
+    expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
+    visitor.go("payments")
+    visitor.page.get_by_role("button", name="Receipt").click()
+    expect(visitor.page.locator("h1")).to_have_text("Receipt")
+    expect(visitor.page.locator(".price")).to_contain_text("9.99")
+
+
 def test_a_declined_card_is_explained_and_can_be_tried_again(visitor: Visitor) -> None:
     """The same checkout stays open; the list says what the bank said and offers another try."""
     visitor.to_stripe()

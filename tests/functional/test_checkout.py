@@ -108,6 +108,19 @@ def test_confirm_settles_what_the_buyer_has_paid(lab: Lab, stripe_side: Stripe) 
     assert lab.quota("alice")["remaining"] == 1000
 
 
+def test_a_receipt_is_shown_to_its_buyer_alone_once_something_was_paid(lab: Lab, stripe_side: Stripe) -> None:
+    """By payment or session; nobody else learns that there is one."""
+    bought = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).json
+    assert lab.call("GET", f"/payments/{bought['payment_id']}/receipt", sub="alice").status == 404
+    stripe_side.control(f"sessions/{bought['session_id']}/pay", method="card")
+    lab.call("POST", f"/payments/{bought['session_id']}/confirm", sub="alice")
+    for name in ("payment_id", "session_id"):
+        said = lab.call("GET", f"/payments/{bought[name]}/receipt", sub="alice")
+        assert said.status == 200
+        assert said.json["receipt_url"].startswith(f"{stripe_side.url}/receipts/ch_")
+        assert lab.call("GET", f"/payments/{bought[name]}/receipt", sub="bob").json["code"] == "not_found"
+
+
 def test_confirm_while_stripe_has_trouble_loses_nothing(lab: Lab, stripe_side: Stripe) -> None:
     """502, and the next call settles."""
     bought = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).json
