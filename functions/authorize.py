@@ -5,26 +5,28 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-
 The authorizer's cache must be off (TTL 0): a cached answer is a call that nobody pays for.
 """
 
-import os
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from billing import keys, quota
+from billing import keys, quota, tracing
 from billing.errors import BillingError
-from billing.runtime import books, patience, settings
+from billing.runtime import books, connect, in_init, patience, settings
 from billing.spending import Meter
 from billing.telemetry import count, logger, metrics
 
-UNITS: Final = int(os.environ.get("AUTHORIZE_UNITS", "1"))
+in_init(connect)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Raises when the outcome is unknown: API Gateway then answers 500, and the call is not made."""
-    del context
+    notes: dict[str, Any] = {"request_id": str(getattr(context, "aws_request_id", "")), "outcome": "unknown"}
     patience().begin()
     try:
-        allowed = _spend(_presented(event))
+        with tracing.request("authorize"):
+            allowed = _spend(_presented(event), notes)
+            tracing.annotate(**notes)
     finally:
+        logger.info("request", route="authorizer", **notes)
         if metrics.metric_set:
             metrics.flush_metrics()
     if "methodArn" in event or event.get("type") == "TOKEN":
@@ -32,27 +34,30 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     return {"isAuthorized": bool(allowed), "context": allowed}
 
 
-def _spend(presented: str) -> dict[str, str]:
+def _spend(presented: str, notes: dict[str, Any]) -> dict[str, str]:
     """The context of an allowed call, or {} to deny it."""
     holder = keys.holder(books(), settings().stage, presented)
     if holder is None:
-        logger.info("denied", reason="no such key")
+        notes.update(outcome="denied", code="no_such_key")
         return {}
+    notes["key_id"] = holder.key_id
     try:
-        taken = quota.debit(Meter(books(), settings().site_url), holder.user_id, UNITS)
+        taken = quota.debit(Meter(books(), settings().site_url), holder.user_id, settings().authorize_units)
     except BillingError as refused:
         count("refused_debits")
-        logger.info("denied", reason=refused.code, key_id=holder.key_id)
+        notes.update(outcome="denied", code=refused.code)
         return {}
+    notes.update(outcome="allowed", debit_id=taken["debit_id"])
     return {"user_id": holder.user_id, "key_id": holder.key_id, "remaining": str(taken["remaining"])}
 
 
 def _presented(event: Mapping[str, Any]) -> str:
-    """The key from ``x-api-key``, or from ``Authorization: Bearer``."""
+    """The key from ``x-api-key``, or from ``Authorization: Bearer``. A TOKEN authorizer may be given either header's value."""
     headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
     given = str(event.get("authorizationToken") or headers.get("authorization", ""))
     scheme, _, token = given.partition(" ")
-    return headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else given)
+    bare = str(event.get("authorizationToken") or "")
+    return headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else bare)
 
 
 def _policy(event: Mapping[str, Any], allowed: Mapping[str, str]) -> dict[str, Any]:

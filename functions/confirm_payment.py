@@ -4,7 +4,8 @@ from billing import confirmation
 from billing.api import Request
 from billing.errors import BillingError
 from billing.gateway import AnsweredWithFaultError
-from billing.runtime import Answer, endpoint, receiving_books
+from billing.receiving import receiving_books
+from billing.runtime import Answer, endpoint
 from billing.stripe_doors import gateway
 
 

@@ -1,8 +1,9 @@
 """POST /api/v1/quota/debits: the seller's backend takes units for calls made."""
 
 from billing import quota
-from billing.api import USER_ID_CHARS_MAX, Request, text, whole
+from billing.api import Request, text, whole
 from billing.errors import BillingError
+from billing.identity import USER_ID_CHARS_MAX
 from billing.runtime import Answer, endpoint, meter
 from billing.telemetry import count
 
@@ -10,13 +11,13 @@ from billing.telemetry import count
 @endpoint
 def handler(request: Request) -> Answer:
     """With an Idempotency-Key a repeat replays; without one, one conditional write."""
-    request.need_scope()
+    caller = request.need_scope()
     key = request.idempotency_key()
     body = request.json_object("user_id", "units")
     user_id, units = text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units")
     try:
         if key:
-            return 200, quota.debit_once(meter(request), user_id, units, request.user_id, key)
+            return 200, quota.debit_once(meter(request), user_id, units, caller, key)
         return 200, quota.debit(meter(request), user_id, units)
     except BillingError as error:
         if error.code == "quota_exhausted":

@@ -4,15 +4,13 @@ from billing import keys
 from billing.api import Request, text
 from billing.runtime import Answer, books, endpoint, settings
 
-NAME_CHARS_MAX = 100
-
 
 @endpoint
 def handler(request: Request) -> Answer:
     """Which of the three is meant, the method says."""
     user_id = request.user_id
     if request.method == "POST":
-        name = text(request.json_object("name"), "name", NAME_CHARS_MAX)
+        name = text(request.json_object("name"), "name", keys.NAME_CHARS_MAX)
         return 201, keys.create(books(), user_id, settings().stage, name)
     if request.method == "DELETE":
         keys.revoke(books(), user_id, request.path.get("key_id", ""))

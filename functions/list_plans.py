@@ -2,10 +2,10 @@
 
 from billing import plans
 from billing.api import Request
-from billing.runtime import Answer, endpoint
+from billing.runtime import Answer, static_endpoint
 
 
-@endpoint
+@static_endpoint
 def handler(request: Request) -> Answer:
     """Public; the same for everybody."""
     del request

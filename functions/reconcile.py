@@ -5,30 +5,50 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from billing import reconciliation
+from billing.differences import Report
+from billing.reconciliation import Run
 from billing.runtime import books, patience
 from billing.stripe_doors import gateway
 from billing.telemetry import count, logger, metrics
 from billing.times import epoch
 
 STOP_MS: Final = 30_000
-"""No page begins with less than this left: one page's calls and the cursor's write must fit."""
+"""No row is looked at with less than this left: its calls and the cursor's write must fit (tests/repo holds the sum)."""
 PAGES_MAX: Final = 1000
+NAMED_MAX: Final = 5
+
+
+class NotComparedError(Exception):
+    """Rows or lists could not be compared. All others were: raised last, so that the function's own count of errors rings for somebody."""
+
+    def __init__(self, report: Report) -> None:
+        """Names the first few; the log has every one with its traceback."""
+        named = [f"{row.stripe_id or row.payment_id} {row.detail}".strip() for row in report.differences if row.kind == "failed"]
+        super().__init__(f"{report.failed} not compared: {'; '.join(named[:NAMED_MAX])}")
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Answers with the report; ``finished`` is false when the next run has to go on."""
+    """Answers with the report; ``finished`` is false when the next run has to go on. Raises NotComparedError after all other work."""
+    logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     hours = event.get("since_hours", int(os.environ.get("RECONCILE_HOURS", "720")))
     pages = iter(range(PAGES_MAX))
     left = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
-
-    def go_on() -> bool:
-        return left() > STOP_MS and next(pages, None) is not None
-
     patience().begin()
     now = epoch(books().clock())
-    job = reconciliation.Run(books(), gateway(), bool(event.get("repair", True)), go_on)
+    job = Run(
+        books(),
+        gateway(),
+        bool(event.get("repair", True)),
+        go_on=lambda: next(pages, None) is not None,
+        has_time=lambda: left() > STOP_MS,
+        failed=lambda name: logger.exception("not compared", what=name),
+    )
     report = reconciliation.run(job, now - int(hours) * 3600)
-    count("reconcile_differences", sum(report.counts.values()))
+    if report.compared or not report.failed:  # nothing at all was compared: ReconcileMissingAlarm must not take this for a run
+        count("reconcile_differences", report.differing)
     logger.info("reconciled", matched=report.matched, repaired=report.repaired, finished=report.finished, counts=report.counts)
-    metrics.flush_metrics()
+    if metrics.metric_set:
+        metrics.flush_metrics()
+    if report.failed:
+        raise NotComparedError(report)
     return report.as_answer()

@@ -1,46 +1,94 @@
-"""Each minute, and for every message of the queue: parked facts are tried again, expired holds are given back."""
+"""Each minute, and for every message of the queue: parked facts are tried again, expired holds are given back.
 
-import json
-from collections.abc import Mapping
-from typing import Any
+The queue holds what could not be settled when it came, and, where StripeEventBus is set, every event as Stripe sends it.
+"""
 
-from billing import outbox, recovery, settlement
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from billing import events, outbox, recovery, settlement
 from billing.errors import OutcomeUnknownError
+from billing.events import Ignored
+from billing.facts import Fact
 from billing.runtime import books, patience
 from billing.stripe_doors import gateway
-from billing.telemetry import count, logger, metrics
+from billing.telemetry import count, count_outcome, logger, metrics
+
+STOP_MS: Final = 20_000
+"""No message and no fact begins with less than this left: its patience and its last call must fit (tests/repo holds the sum)."""
+SWEEP_STOP_MS: Final = 40_000
+"""Holds are swept first, and leave this to the parked facts."""
+Record = Mapping[str, Any]
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """SQS messages are answered one by one (ReportBatchItemFailures); anything else is the schedule."""
-    del context
+    logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
+    left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
     try:
         if "Records" in event:
-            failed = [record["messageId"] for record in event["Records"] if not _is_safe(record["body"])]
+            failed = _unsettled(event["Records"], lambda: left_ms() > STOP_MS)
             return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-        return _scheduled()
+        return _scheduled(left_ms)
     finally:
         if metrics.metric_set:
             metrics.flush_metrics()
 
 
+def _unsettled(records: Sequence[Record], go_on: Callable[[], bool]) -> list[str]:
+    """The messages that must come again: those that could not be settled, and those that time did not suffice for."""
+    unsettled, left = [], 0
+    for record in records:
+        if not go_on():
+            left += 1
+        elif _is_safe(record["body"]):
+            continue
+        unsettled.append(record["messageId"])
+    if left:
+        logger.warning("out of time: messages come again", left=left)
+    return unsettled
+
+
 def _is_safe(body: str) -> bool:
     """The fact is settled, or parked where the schedule finds it. Otherwise SQS keeps it, and in the end its dead-letter queue."""
+    try:
+        event = outbox.event_in(body)
+        fact = outbox.read_message(body) if event is None else events.parse(event, books().ours)
+    except (ValueError, KeyError, TypeError):
+        logger.exception("a message that says nothing we know stays in the queue")
+        return False
+    if isinstance(fact, Ignored):
+        count("ignored")
+        logger.info("ignored", reason=fact.reason, event_id=str((event or {}).get("id"))[:100])
+        return True
+    return _is_settled(fact, is_news=event is not None)
+
+
+def _is_settled(fact: Fact, *, is_news: bool) -> bool:
+    """``is_news``: it comes from Stripe, and nobody has counted it yet."""
     patience().begin()
     try:
-        fact = outbox.read_message(body)
         outcome = settlement.apply(books(), fact)
-    except (OutcomeUnknownError, KeyError, TypeError, json.JSONDecodeError):
-        logger.exception("a message stays in the queue")
+    except OutcomeUnknownError:
+        logger.exception("a message stays in the queue", event_id=fact.fact_id)
         return False
-    logger.info(outcome.status, event_id=fact.fact_id, type=fact.type, units=outcome.units)
+    except Exception:  # noqa: BLE001 - the last line of defence: one message's fault must not send all the others back with it
+        logger.exception("a message stays in the queue by a fault of ours", event_id=fact.fact_id)
+        count("internal_errors")
+        return False
+    if is_news:
+        count_outcome(outcome.status, outcome.units, fact.created)
+    ids: dict[str, Any] = {"payment_id": outcome.payment.payment_id, "session_id": outcome.payment.session_id} if outcome.payment else {}
+    logger.info(outcome.status, event_id=fact.fact_id, type=fact.type, units=outcome.units, **ids)
     return True
 
 
-def _scheduled() -> dict[str, Any]:
-    patience().begin()
-    swept = recovery.sweep_holds(books())
-    done = recovery.run(books(), gateway())
-    count("parked_age_seconds", done.oldest_seconds if done.waiting else 0)
-    logger.info("recovered", settled=done.settled, waiting=done.waiting, swept=swept)
-    return {"settled": done.settled, "waiting": done.waiting, "swept_holds": swept}
+def _scheduled(left_ms: Callable[[], int]) -> dict[str, Any]:
+    swept = 0
+    try:
+        swept = recovery.sweep_holds(books(), lambda: left_ms() > SWEEP_STOP_MS)
+    finally:  # whatever keeps holds from being swept must not keep facts from being settled
+        done = recovery.run(books(), gateway(), lambda: left_ms() > STOP_MS)
+        count("parked_age_seconds", done.oldest_seconds if done.waiting else 0)
+        logger.info("recovered", settled=done.settled, waiting=done.waiting, left=done.left, swept=swept)
+    return {"settled": done.settled, "waiting": done.waiting, "left": done.left, "swept_holds": swept}

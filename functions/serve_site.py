@@ -139,7 +139,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 def _file(request: Request, name: str, asset: Asset) -> dict[str, Any]:
     packs = not {"gzip", "gzip;q=1", "gzip;q=1.0"}.isdisjoint(_list(request, "accept-encoding"))
-    guard = policy() if name == "index.html" else "default-src 'none'"
+    guard = policy() if name == "index.html" else HEADERS["content-security-policy"]
     tag = f'"{asset.tag}{sha256(guard.encode()).hexdigest()[:4]}{"-gzip" * packs}"'
     headers = {
         "cache-control": "public, max-age=31536000, immutable" if request.query.get("v") == VERSION else "no-cache",

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.books import Books, NoOutbox
-from billing.events import Ours, parse
+from billing.events import parse
 from billing.facts import Fact
 from billing.identity import user_key
 from billing.payments import Payment
 from billing.plans import catalogue
+from billing.settings import Ours
 from billing.times import stamp
-from billing.writes import creates
+from billing.writes import Write, creates
 
 STACK = "topup-test"
 OURS = Ours(livemode=False, stack_name=STACK)
@@ -169,6 +170,11 @@ def refund(payment: Payment, refund_id: str, amount: int, status: str = "failed"
         "status": status,
     }
     return event("refund.failed" if status == "failed" else "refund.updated", subject)
+
+
+def balance(user_id: str, units: int) -> Write:
+    """An account's row out of nothing: no books that balance."""
+    return creates("quotas", (user_id, "quota"), {"total": units, "used": 0})
 
 
 def dispute(payment: Payment, kind: str, status: str, *amounts: int, dispute_id: str = "du_1", amount: int = 0) -> dict[str, Any]:

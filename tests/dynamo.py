@@ -18,11 +18,12 @@ from typing import Final, get_args
 import boto3
 import pytest
 from billing.errors import Item
-from billing.patience import Patience
+from billing.patience import BUDGET_SECONDS, Patience
 from billing.settings import TABLE_VARIABLES
 from billing.store import Store
 from billing.writes import KEY_NAMES, Table
 from functional.template import Template
+from tools import lacking
 
 from infra.local import ministack as embedded
 from infra.local.places import REGION, ROOT, Places, free_port
@@ -34,6 +35,8 @@ CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "tes
 START_SECONDS_MAX: Final = 30
 SLOW_SECONDS_MAX: Final = 60
 """How long a call may take, and a request in all, on a machine that is busy with other things."""
+TRY_SECONDS: Final = 0.01
+"""What a call takes at DynamoDB, or somewhat more."""
 _numbers = itertools.count(1)
 
 
@@ -53,6 +56,30 @@ class ThreadPatience(Patience):
     @_deadline.setter
     def _deadline(self, moment: float) -> None:
         self._own.deadline = moment
+
+
+class CountedPatience(ThreadPatience):
+    """The product's own 8 seconds, counted in its pauses and in tries of 10 ms: a machine that is busy with other things takes none."""
+
+    def __init__(self) -> None:
+        """Begin in the thread that makes it."""
+        super().__init__(BUDGET_SECONDS)
+        self._clock, self._sleep = self._passed, self._pause
+        self.begin()
+
+    def attempts(self, *, pauses: bool = True) -> Iterator[int]:
+        """As the product's; each of them takes its time."""
+        for attempt in super().attempts(pauses=pauses):
+            self._own.passed = self._passed() + TRY_SECONDS
+            yield attempt
+
+    def _passed(self) -> float:
+        passed: float = getattr(self._own, "passed", 0.0)
+        return passed
+
+    def _pause(self, seconds: float) -> None:
+        self._own.passed = self._passed() + seconds
+        time.sleep(seconds)  # the pause is what is under test, too: without it they would all meet again at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +109,16 @@ class Dynamo:
         names = template.environment()
         return {table: names[variable] for table, variable in TABLE_VARIABLES.items()}
 
-    def store(self, tables: Mapping[str, str] | None = None) -> Store:
-        """The product's store, on fresh tables unless told which. Threads may share it."""
+    def store(self, tables: Mapping[str, str] | None = None, patience: Patience | None = None) -> Store:
+        """The product's store, on fresh tables and with a minute's patience unless told otherwise. Threads may share it."""
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("AWS_")]:
                 patch.delenv(name)
             for name, value in CREDENTIALS.items():
                 patch.setenv(name, value)
             patch.setattr("billing.store.READ_SECONDS", SLOW_SECONDS_MAX)  # lost answers are injected, never awaited
-            store = Store(tables or self.new_tables(), ThreadPatience(SLOW_SECONDS_MAX), REGION, self.url)
-            assert store._connection.client is not None, "made here, where the credentials are, and in one thread"
+            store = Store(tables or self.new_tables(), patience or ThreadPatience(SLOW_SECONDS_MAX), REGION, self.url)
+            assert store._client is not None, "made here, where the credentials are, and in one thread"
         return store
 
 
@@ -118,7 +145,7 @@ def _all(store: Store, table: Table) -> Iterator[Item]:
 def ministack() -> Iterator[Dynamo]:
     """The embedded AWS, on a port of its own; stopped at the end. Skips where ``make setup`` has not put it."""
     if not (TOOLS / "ministack" / "bin" / "ministack").exists():
-        pytest.skip("the embedded AWS is not installed: run `make setup`")
+        lacking("the embedded AWS is not installed: run `make setup`")
     with tempfile.TemporaryDirectory(prefix="topup-aws-") as folder:
         port = free_port()
         child = embedded.start(Places(Path(folder), TOOLS, 0, 0, 0, port))
@@ -135,7 +162,8 @@ class Dynoxide(Dynamo):
         """Nothing runs until ``start``."""
         self._port = free_port()
         super().__init__("dynoxide", self._port)
-        self._command = [str(program), "--port", str(self._port), "--db-path", str(folder / "dynoxide.db")]
+        self.file = folder / "dynoxide.db"
+        self._command = [str(program), "--port", str(self._port), "--db-path", str(self.file)]
         self._log = folder / "dynoxide.log"
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -167,7 +195,7 @@ def dynoxide() -> Iterator[Dynoxide]:
     """A running one with a file of its own; killed at the end. Skips where npm has not put it."""
     program = next(DYNOXIDES.glob("*/dynoxide"), None)
     if program is None:
-        pytest.skip("dynoxide is not installed: run `make setup` where npm is")
+        lacking("dynoxide is not installed: run `make setup` where npm is")
     with tempfile.TemporaryDirectory(prefix="topup-dynoxide-") as folder:
         server = Dynoxide(program, Path(folder))
         server.start()

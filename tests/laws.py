@@ -24,6 +24,16 @@ def check(store: Any) -> None:
     _payments(store)
 
 
+def check_what_was_given_up(store: Any) -> None:
+    """Only used units are written off. No law after a restore, which may forget what was used."""
+    given_up: dict[str, int] = defaultdict(int)
+    for entry in store.tables["ledger"].values():
+        given_up[entry["user_id"]] += entry["units"] if entry["entry_id"].startswith("adjusted:") else 0
+    for user_id, units in given_up.items():
+        used = Balance.from_item(store.tables["quotas"].get((user_id, "quota"))).used
+        assert 0 <= units <= used, f"{units} units of {user_id} are written off, {used} were used"
+
+
 def _account(user_id: str, balance: Balance, entries: list[dict[str, Any]], held: int) -> None:
     booked = sum(entry["units"] for entry in entries)
     not_itemised = balance.used - balance.itemised

@@ -3,16 +3,18 @@
 That it behaves as DynamoDB does is itself tested, write by write, in tests/properties/test_twin.py.
 """
 
-import copy
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from billing.errors import Item, RefusedError
 from billing.patience import Patience
-from billing.store import Page
+from billing.store import WRITES_MAX, Page
 from billing.writes import KEY_NAMES, Must, Table, Write
 
+_T = TypeVar("_T")
 INDEX_KEYS = {"by_time": "booked_at", "": None}
+MARKED_A_PAGE = 2
+"""Of what carries a mark: few, so that whoever reads the first page alone is found out."""
 
 
 class MemoryStore:
@@ -23,19 +25,21 @@ class MemoryStore:
         self.tables: dict[str, dict[tuple[str, str], Item]] = {table: {} for table in KEY_NAMES}
         self.patience = patience or Patience(sleep=lambda _: None)
         self.calls = 0
+        self.marked_a_page = MARKED_A_PAGE
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """Read one item."""
         self.calls += 1
-        return copy.deepcopy(self.tables[table].get(key))
+        return _copied(self.tables[table].get(key))
 
     def commit(self, *writes: Write) -> None:
         """All or none."""
         self.calls += 1
         places = [(write.table, write.key) for write in writes]
         assert len(set(places)) == len(places), "DynamoDB refuses two actions on one item"
+        assert 0 < len(places) <= WRITES_MAX
         old = {
-            number: copy.deepcopy(self.tables[write.table].get(write.key))
+            number: _copied(self.tables[write.table].get(write.key))
             for number, write in enumerate(writes)
             if not all(_holds(must, self.tables[write.table].get(write.key)) for must in write.must)
         }
@@ -44,10 +48,15 @@ class MemoryStore:
         for write in writes:
             self._carry_out(write)
 
+    def commit_once(self, *writes: Write, clears_up: bool) -> None:
+        """The same: here everything is known at once."""
+        del clears_up
+        self.commit(*writes)
+
     def update(self, write: Write) -> Item:
         """One write, answering with the new item."""
         self.commit(write)
-        return copy.deepcopy(self.tables[write.table][write.key])
+        return _copied(self.tables[write.table][write.key])
 
     def query(
         self,
@@ -62,7 +71,6 @@ class MemoryStore:
         up_to: str = "",
     ) -> Page:
         """One page of an owner's items."""
-        del up_to
         self.calls += 1
         range_name = KEY_NAMES[table][1]
         order = INDEX_KEYS[index] or range_name
@@ -70,7 +78,8 @@ class MemoryStore:
         def place(item: Item) -> tuple[Any, Any]:
             return (item[order], item[range_name])
 
-        rows = [item for (who, name), item in self.tables[table].items() if who == owner and name.startswith(prefix)]
+        mine = [(name, item) for (who, name), item in self.tables[table].items() if who == owner]
+        rows = [item for name, item in mine if (prefix <= name <= up_to if up_to else name.startswith(prefix))]
         rows = sorted((row for row in rows if order in row), key=place, reverse=newest_first)
         if after is not None:
             rows = [row for row in rows if (place(row) < place(after) if newest_first else place(row) > place(after))]
@@ -78,9 +87,23 @@ class MemoryStore:
 
     def due(self, now_epoch: int, after: Item | None = None) -> Page:
         """Open holds past their time."""
-        del after
-        rows = [item for item in self.tables["quotas"].values() if "open" in item and item["expires_at"] <= now_epoch]
-        return Page(copy.deepcopy(rows), None)
+        return self._marked("quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after)
+
+    def unseen(self, since: str, after: Item | None = None) -> Page:
+        """Payments that no reconciliation has seen at Stripe."""
+        return self._marked("payments", "unseen", "completed_at", lambda completed_at: completed_at >= since, after)
+
+    def _marked(self, table: Table, mark: str, order: str, counts: Callable[[Any], bool], after: Item | None) -> Page:
+        """One page of a sparse index, keys alone. As in DynamoDB, one that is full says that there is more, though it be the last."""
+        names = (order, *KEY_NAMES[table])
+
+        def place(item: Item) -> tuple[Any, ...]:
+            return tuple(item[name] for name in names)
+
+        rows = sorted((item for item in self.tables[table].values() if mark in item and order in item and counts(item[order])), key=place)
+        shown = [row for row in rows if after is None or place(row) > place(after)][: self.marked_a_page]
+        keys = [{name: row[name] for name in (mark, *names)} for row in shown]
+        return Page(keys, dict(keys[-1]) if len(keys) == self.marked_a_page else None)
 
     def scan(self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None) -> Page:
         """One page of one segment."""
@@ -107,7 +130,18 @@ class MemoryStore:
             item[name] = item[name] | amount if isinstance(amount, frozenset) and name in item else _sum(item.get(name), amount)
         for name in write.remove:
             item.pop(name, None)
-        item.update(copy.deepcopy(dict(write.set)))
+        item.update(_copied(dict(write.set)))
+
+
+def _copied(value: _T) -> _T:
+    """What an item may hold. copy.deepcopy does the same, and took a fifth of the time of all schedules."""
+    made: Any = value
+    if isinstance(value, dict):
+        made = {name: _copied(one) for name, one in value.items()}
+    elif isinstance(value, list):
+        made = [_copied(one) for one in value]
+    copied: _T = made
+    return copied
 
 
 def _sum(old: Any, amount: Any) -> Any:
@@ -115,7 +149,7 @@ def _sum(old: Any, amount: Any) -> Any:
 
 
 def _page(table: Table, rows: list[Item], limit: int, order: str) -> Page:
-    shown = copy.deepcopy(rows[:limit])
+    shown = _copied(rows[:limit])
     names = {*KEY_NAMES[table], order}
     more = len(rows) > limit
     return Page(shown, {name: shown[-1][name] for name in names} if more else None)

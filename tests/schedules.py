@@ -4,11 +4,15 @@ The handlers are the product's own code on the product's own retry loop (billing
 twin in memory, called one request at a time, and each request is a point where another handler may go first.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
+import builders
 from billing import spending
+from billing.books import Books
 from billing.errors import Item, OutcomeUnknownError, RefusedError
 from billing.patience import Patience
 from billing.store import Page, Store
@@ -18,6 +22,18 @@ from greenlet import greenlet
 from memory_store import MemoryStore
 
 FAULTS: Final = ("crash_before", "crash_after", "throttle", "conflict", "lost")
+Handlers = tuple[Sequence[Callable[[], object]], Callable[[list[str]], None]]
+"""What goes on at the same time, and a check that is told how each of them ended."""
+tokens: Final = [itertools.count(1)]
+"""In place of random parts of ids, so that a schedule can be run again."""
+
+
+class Still(builders.Clock):
+    """Stands, so that two orders which differ in nothing else come to the same state."""
+
+    def __call__(self) -> datetime:
+        """Now."""
+        return self.now
 
 
 class Crash(BaseException):
@@ -66,7 +82,7 @@ class _Client:
                 raise ClientError(_error("TransactionConflictException"), operation)
             reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
             raise ClientError({**_error("TransactionCanceledException"), "CancellationReasons": reasons}, operation)
-        if "answer" not in request:  # the same token twice is carried out once
+        if operation != "TransactWriteItems" or "answer" not in request:  # a transaction has a token, and twice is carried out once
             request["answer"] = request["act"]()
         self._store.remember(request["answer"])
         if fault == "crash_after":
@@ -92,7 +108,7 @@ class ScheduledStore(Store):
         self._numbers: dict[greenlet, int] = {}
         self._told: dict[greenlet, int] = {}
         self._asked: dict[greenlet, int] = {}
-        self._connection = type("Connection", (), {"client": _Client(self)})()
+        self._client = _Client(self)
 
     def remember(self, told: object) -> None:
         """What a handler was told decides, with the tables, what it does next."""
@@ -120,8 +136,8 @@ class ScheduledStore(Store):
             return plan.fault
         return ""
 
-    def _do(self, operation: str, act: Callable[[], Any], *, repeatable: bool = True) -> Any:
-        return self._ask(operation, {"act": act}, repeatable=repeatable)["answer"]
+    def _do(self, operation: str, act: Callable[[], Any], *, repeatable: bool = True, **how: bool) -> Any:
+        return self._ask(operation, {"act": act}, repeatable=repeatable, **how)["answer"]
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """See Store."""
@@ -131,6 +147,10 @@ class ScheduledStore(Store):
     def commit(self, *writes: Write) -> None:
         """See Store."""
         self._do("TransactWriteItems", lambda: self.memory.commit(*writes))
+
+    def commit_once(self, *writes: Write, clears_up: bool) -> None:
+        """See Store."""
+        self._do("TransactWriteItems", lambda: self.memory.commit(*writes), is_patient=False, clears_up=clears_up)
 
     def update(self, write: Write) -> Item:
         """See Store."""
@@ -183,6 +203,14 @@ class ScheduledStore(Store):
         return work
 
 
+def fresh_books(store: ScheduledStore, policy: str = "debt") -> Books:
+    """Numbered from one each time: two orders that differ in nothing else come to the same state."""
+    builders.renumber()
+    spending._seen.clear()
+    tokens[0] = itertools.count(1)
+    return builders.books_on(store, policy, Still())
+
+
 def plans(fault: str = "", victim: int = -1, call: int = -1) -> Iterator[Plan]:
     """Every order there is, one after the other. Send nothing; run each plan before asking for the next."""
     choices: list[int] = []
@@ -199,7 +227,7 @@ def plans(fault: str = "", victim: int = -1, call: int = -1) -> Iterator[Plan]:
 
 
 def explore(
-    build: Callable[[ScheduledStore], tuple[Sequence[Callable[[], object]], Callable[[list[str]], None]]],
+    build: Callable[[ScheduledStore], Handlers],
     faults: Sequence[str] = FAULTS,
 ) -> dict[str, int]:
     """All orders without a fault, then all orders with each fault at each call. Returns how many of each were run.

@@ -5,11 +5,12 @@ from typing import Any
 
 import builders
 from billing.gateway import AnsweredWithFaultError, NotAtStripeError
+from billing.observed import intent_of
 from billing.payments import Payment
 
 
 class Stripe:
-    """A twin of what Stripe's API lists, as the gateway hands it on, newest first and one to a page."""
+    """A twin of what Stripe's API lists, as the gateway hands it on, newest first and few to a page."""
 
     def __init__(self) -> None:
         """Nothing was sold."""
@@ -17,6 +18,7 @@ class Stripe:
         self.returned: list[dict[str, Any]] = []
         self.disputed: list[dict[str, Any]] = []
         self.is_down = False
+        self.rows_a_page = 1
         self.asked_for: list[str] = []
 
     def sell(self, payment: Payment, at: int, **members: Any) -> None:
@@ -39,15 +41,15 @@ class Stripe:
 
     def refunds(self, since: int, after: str = "") -> dict[str, Any]:
         """One page."""
-        return self._page([row for row in self.returned if row["created"] >= since], after)
+        return self._expanded([row for row in self.returned if row["created"] >= since], after)
 
     def disputes(self, since: int, after: str = "") -> dict[str, Any]:
         """One page."""
-        del since
-        return self._page(self.disputed, after)
+        return self._expanded([row for row in self.disputed if row.get("created", since) >= since], after)
 
     def refunds_of(self, payment_intent: str) -> Iterable[dict[str, Any]]:
         """All of them."""
+        self.asked_for.append(payment_intent)
         return [row for row in self.returned if row["payment_intent"] == payment_intent]
 
     def disputes_of(self, payment_intent: str) -> list[dict[str, Any]]:
@@ -72,8 +74,15 @@ class Stripe:
         """Its payment intent."""
         return {"payment_intent": "pi_" + charge.removeprefix("ch_")}
 
-    @staticmethod
-    def _page(rows: list[dict[str, Any]], after: str) -> dict[str, Any]:
+    def _expanded(self, rows: list[dict[str, Any]], after: str) -> dict[str, Any]:
+        """Payment intents carry their session's metadata: checkout puts it there."""
+        page = self._page(rows, after)
+        metadata = {intent_of(row): row["metadata"] for row in self.sold}
+        intents = [{"id": row["payment_intent"], "metadata": metadata.get(row["payment_intent"], {})} for row in page["data"]]
+        return {**page, "data": [{**row, "payment_intent": intent} for row, intent in zip(page["data"], intents, strict=True)]}
+
+    def _page(self, rows: list[dict[str, Any]], after: str) -> dict[str, Any]:
         ids = [row["id"] for row in rows]
         start = ids.index(after) + 1 if after else 0
-        return {"data": rows[start : start + 1], "has_more": len(rows) > start + 1}
+        end = start + self.rows_a_page
+        return {"data": rows[start:end], "has_more": len(rows) > end}

@@ -6,23 +6,33 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from billing.errors import BillingError
+from billing.identity import USER_ID_CHARS_MAX
 from billing.plans import UNITS_MAX
 
-BODY_CHARS_MAX: Final = 64 * 1024
+BODY_BYTES_MAX: Final = 64 * 1024
 KEY_CHARS_MAX: Final = 255
+KEY: Final = "^[!-~]([ -~]*[!-~])?$"
+"""An Idempotency-Key: printable ASCII. HTTP drops spaces at its ends."""
+TEXT: Final = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
+"""Nothing that controls, hides or turns around what stands beside it. Read alike by Python and by every JSON Schema."""
 DIGITS_MAX: Final = 4
-USER_ID_CHARS_MAX: Final = 255
 SCOPE: Final = "quota.write"
+SCOPES: Final = frozenset({SCOPE, f"topup/{SCOPE}"})
+"""As the routes of template.yaml take it: bare, or as Cognito writes it, behind its resource server's name."""
 HEADERS: Final = {
     "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
     "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
 }
+"""On every answer of ours: https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,8 @@ class Request:
     request_id: str
     route: str
     domain: str
+    notes: dict[str, Any] = field(default_factory=dict)
+    """Ids and words for the request's log line."""
 
     @classmethod
     def of(cls, event: Mapping[str, Any], fallback_id: str) -> "Request":
@@ -69,26 +81,34 @@ class Request:
             raise BillingError("unauthorized", "a token with a subject is needed; sign in and try again")
         return subject
 
-    def need_scope(self) -> None:
-        """API Gateway asks for it too; both must agree. Cognito writes scopes as ``resource-server/scope``."""
-        granted = str(self.claims.get("scope", "")).split()
-        if not any(scope.rpartition("/")[2] == SCOPE for scope in granted):
-            raise BillingError("forbidden", f"a token with the scope {SCOPE} is needed")
+    def need_scope(self) -> str:
+        """Who may spend, by the token's ``sub``: a backend has one too (https://www.rfc-editor.org/rfc/rfc9068#section-2.2).
 
-    def body_bytes(self) -> bytes:
-        """The bytes as they were sent: API Gateway hands some content types over as base64."""
-        if not self.is_base64:
-            return self.raw_body.encode("utf-8", "surrogatepass")
+        API Gateway asks for the scope as well, in the same two claims: ``scope`` (RFC 9068), ``scp`` (Okta, Entra).
+        """
+        if SCOPES.isdisjoint(_scopes(self.claims.get("scope")) | _scopes(self.claims.get("scp"))):
+            raise BillingError("forbidden", f"a token with the scope {SCOPE} is needed")
+        return self.user_id
+
+    def body_bytes(self, largest: int) -> bytes:
+        """The bytes as they were sent, at most ``largest``: API Gateway hands some content types over as base64.
+
+        There is no other way to a body. API Gateway itself takes 10 MB and a Function URL 6; nothing larger is decoded.
+        """
+        too_large = BillingError("payload_too_large", f"a body has at most {largest} bytes")
+        if len(self.raw_body) > (-(-largest // 3) * 4 if self.is_base64 else largest):
+            raise too_large
         try:
-            return base64.b64decode(self.raw_body, validate=True)
+            raw = base64.b64decode(self.raw_body, validate=True) if self.is_base64 else self.raw_body.encode("utf-8", "surrogatepass")
         except (binascii.Error, ValueError) as error:
             raise BillingError("invalid_payload", "the body is not valid base64") from error
+        if len(raw) > largest:
+            raise too_large
+        return raw
 
     def json_object(self, *names: str) -> dict[str, Any]:
         """The body as an object with exactly these members."""
-        raw = self.body_bytes()
-        if len(raw) > BODY_CHARS_MAX:
-            raise BillingError("payload_too_large", f"a body has at most {BODY_CHARS_MAX} bytes")
+        raw = self.body_bytes(BODY_BYTES_MAX)
         try:
             body = json.loads(raw)
         except (ValueError, RecursionError) as error:
@@ -103,7 +123,7 @@ class Request:
         if not values:
             return ""
         key = values[0]
-        if len(values) > 1 or not 1 <= len(key) <= KEY_CHARS_MAX or not all("!" <= char <= "~" or char == " " for char in key):
+        if len(values) > 1 or len(key) > KEY_CHARS_MAX or not re.fullmatch(KEY, key):
             raise BillingError("invalid_request", f"Idempotency-Key must be 1 to {KEY_CHARS_MAX} printable ASCII characters")
         return key
 
@@ -126,9 +146,14 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
 def text(body: Mapping[str, Any], name: str, longest: int) -> str:
     """A text of 1 to ``longest`` characters that DynamoDB and JSON can carry."""
     value = body[name]
-    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+    if not isinstance(value, str) or len(value) > longest or not re.fullmatch(TEXT, value) or _is_broken(value):
         raise BillingError("invalid_request", f"{name} must be a text of 1 to {longest} printable characters")
     return value
+
+
+def _is_broken(value: str) -> bool:
+    """Half of a character: JSON can spell it, nothing can store it."""
+    return any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def answer(status: int, body: Mapping[str, Any] | None, request_id: str) -> dict[str, Any]:
@@ -160,6 +185,15 @@ def problem(error: BillingError, request_id: str) -> dict[str, Any]:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _scopes(claim: object) -> set[str]:
+    """Separated by spaces, or a list: API Gateway hands that on as the text ``[a b]``."""
+    if isinstance(claim, list):
+        return {scope for scope in claim if isinstance(scope, str)}
+    if not isinstance(claim, str):
+        return set()
+    return set((claim[1:-1] if claim.startswith("[") and claim.endswith("]") else claim).split())
 
 
 def _texts(value: object) -> dict[str, str]:

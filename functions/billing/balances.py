@@ -27,6 +27,8 @@ class Balance:
     """Epoch second at which the first open hold may expire; 0 for none. Never later than the truth."""
     holds_placed: int = 0
     updated_at: str = ""
+    booked_at: str = "never"
+    """Of the entry that was booked last, whatever its place in the ledger: another one means that the ledger has changed."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
@@ -70,14 +72,20 @@ def come_in(balance: Balance, units: int) -> Movement:
 
 
 def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
-    """Units are clawed back: what was already used becomes debt, or is written off."""
+    """Units are clawed back. Those that do not remain become debt; under ``write_off`` only those that holds still promise.
+
+    A hold's units are not used yet: what it gives back pays their debt, and what it captures was used after the clawback. Only
+    what was used before is written off, so that parts of a refund end where a whole one does.
+    """
     if balance.remaining >= units:
         return Movement({"remaining": -units}, (Must("remaining", ">=", units),))
     short = units - balance.remaining
-    must = (_exactly("remaining", balance.remaining), _exactly("debt", balance.debt))
-    if policy == "write_off":
-        return Movement({"remaining": -balance.remaining}, must, written_off=short)
-    return Movement({"remaining": -balance.remaining, "debt": short}, must)
+    must: tuple[Must, ...] = (_exactly("remaining", balance.remaining), _exactly("debt", balance.debt))
+    if policy == "debt":
+        return Movement({"remaining": -balance.remaining, "debt": short}, must)
+    owed = min(short, max(0, balance.held - balance.debt))
+    must = (*must, _exactly("held", balance.held))
+    return Movement({"remaining": -balance.remaining, "debt": owed}, must, written_off=short - owed)
 
 
 def _exactly(name: str, units: int) -> Must:

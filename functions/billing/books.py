@@ -1,26 +1,27 @@
 """What every act works on: the store, the clock, and the stack's own rules."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from billing.events import Ours
-from billing.facts import Fact
-from billing.settings import ReversalPolicy
+from billing.settings import Ours, ReversalPolicy
 from billing.store import Store
 from billing.times import Clock
+
+if TYPE_CHECKING:  # who only reads or spends units has no use for facts
+    from billing.facts import Fact
 
 
 class Outbox(Protocol):
     """A place outside DynamoDB that keeps a fact until it is settled."""
 
-    def keep(self, fact: Fact) -> None:
+    def keep(self, fact: "Fact") -> None:
         """Return when the fact is safe there. Raises OutcomeUnknownError otherwise."""
 
 
 class NoOutbox:
     """For those who work on a fact that is already kept: recovery, reconciliation, an operator."""
 
-    def keep(self, fact: Fact) -> None:
+    def keep(self, fact: "Fact") -> None:
         """Do nothing: the fact is safe where it came from."""
 
 

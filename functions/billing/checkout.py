@@ -1,23 +1,30 @@
 """Checkout: the payment is recorded, then Stripe is asked for a session, under a key that comes from the payment."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
-
-from stripe.params.checkout import SessionCreateParams
+from typing import TYPE_CHECKING, Any, Final
 
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError, RefusedError
-from billing.gateway import AnsweredWithFaultError, Gateway
+from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
 from billing.identity import digest, new_id, user_key
 from billing.money import decimal_string
-from billing.payments import Payment
+from billing.payments import Payment, Phase
 from billing.plans import Plan
-from billing.times import from_epoch, stamp
-from billing.writes import Write, creates, equals, exists
+from billing.times import epoch, from_epoch, stamp, to_epoch
+from billing.writes import Write, absent, absent_or, creates, equals, exists
+
+if TYPE_CHECKING:  # it takes longer to import than the rest of a checkout
+    from stripe.params.checkout import SessionCreateParams
 
 FAULTS_MAX: Final = 2
 """How many of Stripe's 5xx one request answers with a new key before it gives up."""
+REMEMBERED_SECONDS: Final = 23 * 3600
+"""Stripe keeps an idempotency key for at least 24 hours: asked later, it may make a second session for one payment.
+
+One hour less, for the two clocks and the request itself: https://docs.stripe.com/api/idempotent_requests.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +41,12 @@ class Shop:
 def create(books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, *, key: str) -> dict[str, Any]:
     """Answer with a session to pay at. ``key``: the caller's Idempotency-Key or "". Two DynamoDB calls, one to Stripe."""
     payment = _recorded(books, user_id, plan, key)
-    if not payment.session_id:
+    if not payment.url:
         payment = _with_session(books, gateway, shop, payment, plan)
     return _answer(payment)
 
 
-def session_params(shop: Shop, payment: Payment, plan: Plan) -> SessionCreateParams:
+def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreateParams":
     """Stripe's parameters. The metadata goes on the payment intent too: Stripe does not copy it there.
 
     https://docs.stripe.com/api/checkout/sessions/create
@@ -72,15 +79,16 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> SessionCreatePar
     return params  # type: ignore[return-value]
 
 
-def _recorded(books: Books, user_id: str, plan: Plan, key: str) -> Payment:
-    """The payment as a new row, or the one that the same key made before."""
+def _recorded(books: Books, user_id: str, plan: Plan, key: str, instead_of: str = "") -> Payment:
+    """The payment as a new row, or the one that the key leads to. ``instead_of``: the payment that the key shall lead to no longer."""
     now = books.clock()
     payment = Payment.of(plan, new_id("pay", now), user_id, stamp(now))
     owner = user_key(user_id)
     writes = [creates("payments", (owner, payment.payment_id), payment.to_item())]
     if key:
         kept = {"payment_id": payment.payment_id, "plan": plan.id}
-        writes.append(creates("payments", (owner, f"key#{digest(key)}"), kept))
+        free = equals("payment_id", instead_of) if instead_of else absent("owner")
+        writes.append(Write("payments", (owner, f"key#{digest(key)}"), set=kept, must=(free,)))
     try:
         books.store.commit(*writes)
     except RefusedError as refused:
@@ -90,8 +98,26 @@ def _recorded(books: Books, user_id: str, plan: Plan, key: str) -> Payment:
         if kept_before["plan"] != plan.id:
             detail = "this Idempotency-Key was used with another body; send a new key for a new purchase"
             raise BillingError("idempotency_conflict", detail) from refused
-        return _found(books, user_id, kept_before["payment_id"])
+        return _repeated(books, user_id, plan, key, kept_before["payment_id"])
     return payment
+
+
+def _repeated(books: Books, user_id: str, plan: Plan, key: str, payment_id: str) -> Payment:
+    """The payment that a repeat goes on with.
+
+    One whose answer nobody has heard, and that Stripe can no longer be asked for, gives way to a new one at today's price:
+    a repeat after a failure succeeds, and no payment has two sessions. Where money may have moved, nothing is sold again.
+    """
+    payment = _found(books, user_id, payment_id)
+    if payment.url:
+        return payment
+    if payment.phase > Phase.EXPIRED:
+        detail = f"this key's purchase was paid, is being paid or failed: see {payment_id}; send a new key for a new purchase"
+        raise BillingError("idempotency_conflict", detail)
+    remembered = epoch(books.clock()) - to_epoch(payment.created_at) < REMEMBERED_SECONDS
+    if remembered and payment.phase < Phase.EXPIRED:
+        return payment
+    return _recorded(books, user_id, plan, key, instead_of=payment_id)
 
 
 def _found(books: Books, user_id: str, payment_id: str) -> Payment:
@@ -109,7 +135,7 @@ def _with_session(books: Books, gateway: Gateway, shop: Shop, payment: Payment, 
         except AnsweredWithFaultError:
             payment = _next_attempt(books, payment)
             continue
-        return _attached(books, payment, session)
+        return _attached(books, gateway, payment, session)
     raise BillingError("stripe_unavailable", "Stripe has trouble at the moment. Nothing was charged; please try again.")
 
 
@@ -126,16 +152,37 @@ def _next_attempt(books: Books, payment: Payment) -> Payment:
     return replace(payment, attempt=payment.attempt + 1)
 
 
-def _attached(books: Books, payment: Payment, session: Mapping[str, Any]) -> Payment:
-    """Note the session on the payment, and lead from the session's id to it."""
-    noted = replace(payment, session_id=session["id"], url=session["url"] or "", expires_at=from_epoch(session["expires_at"]))
+def _attached(books: Books, gateway: Gateway, payment: Payment, session: Mapping[str, Any]) -> Payment:
+    """Note the session on the payment, and lead from the session's id to it. The first one stays: somebody may be paying it."""
+    assert session["url"], "Stripe answers a create with an open session, and repeats that answer as it was"  # noqa: S101 - our own invariant
+    noted = replace(payment, session_id=session["id"], url=session["url"], expires_at=from_epoch(session["expires_at"]))
     owner = user_key(payment.user_id)
     values = {"session_id": noted.session_id, "url": noted.url, "expires_at": noted.expires_at}
-    books.store.commit(
-        Write("payments", (owner, payment.payment_id), set=values, must=(exists("owner"),)),
-        Write("payments", (owner, noted.session_id), set={"payment_id": payment.payment_id}),
-    )
+    first = absent_or("session_id", "==", noted.session_id)
+    try:
+        books.store.commit(
+            Write("payments", (owner, payment.payment_id), set=values, must=(exists("owner"), first)),
+            Write("payments", (owner, noted.session_id), set={"payment_id": payment.payment_id}),
+        )
+    except RefusedError:
+        return _outrun(books, gateway, noted)
     return noted
+
+
+def _outrun(books: Books, gateway: Gateway, late: Payment) -> Payment:
+    """Another request under the same key was first: its session is answered, and the late one is closed at Stripe.
+
+    Sessions are told once they are attached: nobody has this one's address, so that closing it takes nothing from anybody.
+    Left open it could only be paid beside the first. Should closing fail, it ends unpaid within a day; should it be paid
+    all the same, settlement keeps that for a person or until the first has expired.
+    """
+    payment = _found(books, late.user_id, late.payment_id)
+    with suppress(BillingError, AnsweredWithFaultError, NotAtStripeError):
+        gateway.expire_session(late.session_id)
+    if not payment.url:
+        message = f"payment {late.payment_id} is session {payment.session_id}'s, which was never told to anybody"
+        raise OutcomeUnknownError(message)
+    return payment
 
 
 def _answer(payment: Payment) -> dict[str, Any]:

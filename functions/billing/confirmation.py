@@ -5,20 +5,8 @@ from billing.books import Books
 from billing.errors import BillingError
 from billing.events import Ignored
 from billing.gateway import Gateway, NotAtStripeError
-from billing.identity import user_key
 from billing.payments import Payment, Phase
-
-
-def find(books: Books, user_id: str, name: str) -> Payment:
-    """A user's own payment by its id or its session's. ``not_found`` also for another user's."""
-    owner = user_key(user_id)
-    if name.startswith("cs_"):
-        link = books.store.get("payments", (owner, name))
-        name = link["payment_id"] if link else ""
-    item = books.store.get("payments", (owner, name)) if name.startswith("pay_") else None
-    if item is None:
-        raise BillingError("not_found", "you have no such payment")
-    return Payment.from_item(item)
+from billing.purchases import find
 
 
 def confirm(books: Books, gateway: Gateway, user_id: str, name: str) -> Payment:

@@ -1,4 +1,4 @@
-"""The three kinds of trouble: the caller's mistake, a refused write, and an outcome nobody knows yet."""
+"""The kinds of trouble: the caller's mistake, a refused write, and no answer in time, where nothing was done or nobody knows."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,6 +22,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "internal_error": 500,
     "stripe_unavailable": 502,
     "outcome_unknown": 503,
+    "busy": 503,
 }
 """Every stable code an answer can carry, and its HTTP status."""
 
@@ -52,6 +53,13 @@ class RefusedError(Exception):
 
 class OutcomeUnknownError(Exception):
     """A call that may or may not have happened. Never a failure, never a success: the caller is told to ask again."""
+
+
+class BusyError(OutcomeUnknownError):
+    """The better half of it: there was no time for it, and it is known that nothing was done. Asking again takes nothing twice.
+
+    Whoever only asks again (Stripe, recovery, an operator) need not tell the two apart; a caller without a key can.
+    """
 
 
 class SettingsError(Exception):

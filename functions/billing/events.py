@@ -3,11 +3,13 @@
 https://docs.stripe.com/api/events/types
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, SessionKind
+from billing.settings import Ours
 
 SESSION_EVENTS: Final[Mapping[str, SessionKind]] = {
     "checkout.session.completed": "paid",
@@ -26,17 +28,12 @@ DISPUTE_EVENTS: Final = (
 SUBSCRIBED: Final = (*SESSION_EVENTS, "payment_intent.payment_failed", "charge.refunded", *REFUND_EVENTS, *DISPUTE_EVENTS)
 """Every event type the product acts on: what a webhook endpoint must be subscribed to."""
 DIGITS_MAX: Final = 10
+CHARS_MAX: Final = 255
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Half of a character: JSON can spell it, UTF-8 and so DynamoDB cannot hold it."""
 PAID: Final = ("paid", "no_payment_required")
 _T = TypeVar("_T")
-CLOSED: Final = ("won", "lost", "warning_closed")
-
-
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """What makes an event ours: the mode, and the stack's name in the metadata that we wrote."""
-
-    livemode: bool
-    stack_name: str
+CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
 
 def session_fact(session: Mapping[str, Any], kind: SessionKind, origin: Mapping[str, Any], ours: Ours) -> SessionFact | Ignored:
     """Read a Checkout Session object, whether it came in an event or from the API."""
-    if session.get("mode") != "payment" or not (claims := _claims(session, ours)):
+    if session.get("mode") != "payment" or not (claims := claims_in(session, ours)):
         return Ignored("not_ours")
     if session.get("livemode") is not ours.livemode:
         return Ignored("other_mode")
@@ -94,18 +91,21 @@ def session_fact(session: Mapping[str, Any], kind: SessionKind, origin: Mapping[
 def dispute_fact(dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool) -> DisputeFact | Ignored:
     """Read a dispute object. ``formal``: this reading may open the dispute (its creation, or the API's own word)."""
     try:
+        if not any((found_by := _found_by(dispute)).values()):
+            return Ignored("not_ours")
         status = _text(dispute, "status")
         amount = _whole(dispute, "amount")
         currency = _text(dispute, "currency")
+        rows = _transactions(dispute)
         return DisputeFact(
-            payment_intent=_reference(dispute, "payment_intent"),
-            charge=_reference(dispute, "charge"),
             currency=currency,
             dispute_id=_text(dispute, "id"),
             amount=amount,
-            opened=formal and not status.startswith("warning_"),
+            opened=formal and status != "prevented" and not status.startswith("warning_"),
             closed=status if status in CLOSED else "",
-            transactions=_transactions(dispute, amount, currency),
+            transactions={_text(row, "id"): _signed(row, "amount") for row in rows},
+            converted=any(_text(row, "currency") != currency for row in rows),
+            **found_by,
             **origin,
         )
     except _UnreadableError:
@@ -123,7 +123,7 @@ def _session(session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
 
 
 def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    claims = _claims(intent, ours)
+    claims = claims_in(intent, ours)
     if not claims:
         return Ignored("not_ours")
     error = intent.get("last_payment_error")
@@ -131,7 +131,7 @@ def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
     return DeclinedFact(
         payment_id=claims["payment_id"],
         user_id=claims["user_id"],
-        failure_code=code if isinstance(code, str) and code else "payment_failed",
+        failure_code=code if isinstance(code, str) and _is_short(code) else "payment_failed",
         **origin,
     )
 
@@ -154,11 +154,12 @@ def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) ->
     del ours
     if refund.get("status") not in ("failed", "canceled"):
         return Ignored("not_of_interest")
+    if not any((found_by := _found_by(refund)).values()):
+        return Ignored("not_ours")
     return RefundsFact(
-        payment_intent=_reference(refund, "payment_intent"),
-        charge=_reference(refund, "charge"),
         currency=_text(refund, "currency"),
         failed={_text(refund, "id"): _whole(refund, "amount")},
+        **found_by,
         **origin,
     )
 
@@ -168,13 +169,13 @@ def _dispute(dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
     return dispute_fact(dispute, origin, formal=origin["type"] == "charge.dispute.created")
 
 
-def _claims(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any]:
-    """What our metadata says, or {} when it is not ours."""
+def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any]:
+    """What our metadata on a session or a payment intent says, or {} when it is not ours."""
     metadata = subject.get("metadata")
     if not isinstance(metadata, dict):
         return {}
     claims = {name: metadata.get(name) for name in ("payment_id", "user_id", "plan", "quota")}
-    if not all(isinstance(value, str) and value for value in claims.values()):
+    if not all(isinstance(value, str) and 0 < len(value) <= CHARS_MAX and not SURROGATE.search(value) for value in claims.values()):
         return {}
     units = str(claims["quota"])
     if not (units.isascii() and units.isdigit() and len(units) <= DIGITS_MAX) or metadata.get("stack", ours.stack_name) != ours.stack_name:
@@ -182,20 +183,19 @@ def _claims(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any]:
     return {**claims, "quota": int(units)}
 
 
-def _transactions(dispute: Mapping[str, Any], amount: int, currency: str) -> dict[str, int]:
-    """Money by balance transaction, in the payment's currency.
+def _found_by(reversal: Mapping[str, Any]) -> dict[str, Any]:
+    """What leads from a refund or dispute to a payment. Both are nullable; with neither, nothing of ours can ever be found by it.
 
-    Stripe writes them in the account's settlement currency (https://docs.stripe.com/currencies/conversions): where that differs they
-    are scaled, so that what was withdrawn in all is the disputed amount.
+    https://docs.stripe.com/api/refunds/object#refund_object-charge
     """
+    return {name: _reference(reversal, name) for name in ("payment_intent", "charge")}
+
+
+def _transactions(dispute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     rows = _member(dispute, "balance_transactions", list) if dispute.get("balance_transactions") is not None else []
     if not all(isinstance(row, dict) for row in rows):
         raise _UnreadableError
-    amounts = {_text(row, "id"): _signed(row, "amount") for row in rows}
-    withdrawn = -sum(value for value in amounts.values() if value < 0)
-    if all(_text(row, "currency") == currency for row in rows) or not withdrawn:
-        return amounts
-    return {name: (1 if value >= 0 else -1) * (abs(value) * amount // withdrawn) for name, value in amounts.items()}
+    return rows
 
 
 def _member(subject: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
@@ -206,9 +206,14 @@ def _member(subject: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
 
 
 def _text(subject: Mapping[str, Any], name: str) -> str:
-    if value := _member(subject, name, str):
+    if _is_short(value := _member(subject, name, str)):
         return value
     raise _UnreadableError(name)
+
+
+def _is_short(text: str) -> bool:
+    """As all of Stripe's ids and codes: ASCII, up to 255 characters (https://docs.stripe.com/upgrades). No more fits into a key."""
+    return 0 < len(text) <= CHARS_MAX and text.isascii()
 
 
 def _signed(subject: Mapping[str, Any], name: str) -> int:
@@ -226,7 +231,11 @@ def _reference(subject: Mapping[str, Any], name: str) -> str | None:
     value = subject.get(name)
     if isinstance(value, dict):
         value = value.get("id")
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    if not _is_short(value):
+        raise _UnreadableError(name)
+    return value
 
 
 _Reader = Callable[[Mapping[str, Any], Mapping[str, Any], Ours], Fact | Ignored]

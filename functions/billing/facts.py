@@ -1,7 +1,7 @@
 """Facts: what Stripe said, verified and reduced to what moves money or quota. Frozen, small, without personal data."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 SessionKind = Literal["paid", "unpaid", "async_failed", "expired"]
@@ -84,9 +84,11 @@ class DisputeFact(ReversalFact):
     opened: bool
     """It is a formal dispute, not an inquiry (``warning_*``)."""
     closed: str
-    """``won``, ``lost``, ``warning_closed`` or "" while it is open."""
+    """``won``, ``lost``, ``warning_closed``, ``prevented`` or "" while it is open."""
     transactions: Mapping[str, int]
-    """Balance transaction id to amount (negative: money went out), in the dispute's currency, fees not counted."""
+    """Balance transaction id to amount (negative: money went out), fees not counted."""
+    converted: bool = False
+    """They are in the account's settlement currency, which is not the dispute's (https://docs.stripe.com/currencies/conversions)."""
 
 
 Fact = SessionFact | DeclinedFact | RefundsFact | DisputeFact
@@ -102,5 +104,11 @@ def to_item(fact: Fact) -> dict[str, Any]:
 
 def from_item(item: Mapping[str, Any]) -> Fact:
     """The reverse of to_item. Raises KeyError or TypeError on data that to_item never made."""
-    members = dict(item)
-    return _BY_NAME[members.pop("fact")](**members)
+    kind = _BY_NAME[item["fact"]]
+    return kind(**known(kind, item))
+
+
+def known(kind: type, item: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that ``kind`` has: what a newer version wrote beside them is left alone, so that going back stays possible."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in item.items() if name in names}

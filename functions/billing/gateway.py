@@ -4,18 +4,23 @@ Timeouts and attempts are set here; the API version is the one that the pinned p
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import stripe
-from stripe.params.checkout import SessionCreateParams
 
+from billing import tracing
 from billing.errors import BillingError
 from billing.patience import Patience
+
+if TYPE_CHECKING:  # it takes longer to import than the rest of this
+    from stripe.params.checkout import SessionCreateParams
 
 API_VERSION: Final = "2026-10-28.endive"
 CONNECT_SECONDS: Final = 1
 READ_SECONDS: Final = 5
 PAGE: Final = 100
+TO_A_BUYER: Final = ". Nothing was charged; please try again."
+"""Behind what went wrong."""
 _Object = TypeVar("_Object", bound=stripe.StripeObject)
 _MISSING: Final = 404
 _CONFLICT: Final = 409
@@ -34,21 +39,29 @@ class NotAtStripeError(Exception):
 
 
 class Gateway:
-    """One client per secret key. ``read_key(fresh)`` gives the key; a key that was rolled is read once more."""
+    """One client per secret key. ``read_key(fresh)`` gives the key it remembers; one that Stripe refuses is read once more."""
 
     def __init__(self, read_key: Callable[[bool], str], api_base: str, patience: Patience) -> None:
         """``api_base`` is https://api.stripe.com, or a simulator."""
         self._read_key = read_key
         self._api_base = api_base
         self._patience = patience
+        self._key = ""
         self._client: stripe.StripeClient | None = None
 
-    def create_session(self, params: SessionCreateParams, idempotency_key: str) -> Mapping[str, Any]:
+    def create_session(self, params: "SessionCreateParams", idempotency_key: str) -> Mapping[str, Any]:
         """Create a Checkout Session, or find the one made before under the same key.
 
         Raises AnsweredWithFaultError when the key must not be used again, BillingError ``stripe_unavailable`` otherwise.
         """
         return self._ask(lambda client: client.v1.checkout.sessions.create(params, {"idempotency_key": idempotency_key}))
+
+    def expire_session(self, session_id: str) -> None:
+        """Close an open session, so that nobody can pay it. Raises BillingError when it is paid or closed already.
+
+        https://docs.stripe.com/api/checkout/sessions/expire
+        """
+        self._ask(lambda client: client.v1.checkout.sessions.expire(session_id))
 
     def session(self, session_id: str) -> Mapping[str, Any]:
         """A Checkout Session with its payment intent expanded."""
@@ -83,8 +96,8 @@ class Gateway:
         return self._ask(lambda client: client.v1.checkout.sessions.list(params))
 
     def refunds(self, since: int, after: str = "") -> Mapping[str, Any]:
-        """One page of refunds created since an epoch second, newest first."""
-        params: Any = {"created": {"gte": since}, "limit": PAGE, **_after(after)}
+        """One page of refunds created since an epoch second, newest first, with what their payment intents say."""
+        params: Any = {"created": {"gte": since}, "limit": PAGE, "expand": ["data.payment_intent"], **_after(after)}
         return self._ask(lambda client: client.v1.refunds.list(params))
 
     def refunds_of(self, payment_intent: str) -> Iterator[Mapping[str, Any]]:
@@ -99,8 +112,8 @@ class Gateway:
             after = page["data"][-1]["id"]
 
     def disputes(self, since: int, after: str = "") -> Mapping[str, Any]:
-        """One page of disputes created since an epoch second, newest first."""
-        params: Any = {"created": {"gte": since}, "limit": PAGE, **_after(after)}
+        """One page of disputes created since an epoch second, newest first, with what their payment intents say."""
+        params: Any = {"created": {"gte": since}, "limit": PAGE, "expand": ["data.payment_intent"], **_after(after)}
         return self._ask(lambda client: client.v1.disputes.list(params))
 
     def disputes_of(self, payment_intent: str) -> list[Mapping[str, Any]]:
@@ -113,7 +126,9 @@ class Gateway:
         renewed = False
         for _ in self._patience.attempts():
             try:
-                return _plain(call(self._connected(fresh=isinstance(last, stripe.AuthenticationError))))
+                client = self._connected(fresh=isinstance(last, stripe.AuthenticationError))
+                with tracing.call("Stripe"):
+                    return _plain(call(client))
             except stripe.StripeError as error:
                 last = error
                 if not _passes(error) and not (isinstance(error, stripe.AuthenticationError) and not renewed):
@@ -123,9 +138,11 @@ class Gateway:
 
     def _connected(self, *, fresh: bool) -> stripe.StripeClient:
         """A key that Stripe refuses is read once more: it may have been rolled (https://docs.stripe.com/keys#rolling-keys)."""
-        if self._client is None or fresh:
+        key = self._read_key(fresh)
+        if self._client is None or key != self._key:
+            self._key = key
             self._client = stripe.StripeClient(
-                self._read_key(fresh),
+                key,
                 stripe_version=API_VERSION,
                 base_addresses={"api": self._api_base},
                 max_network_retries=0,  # ours, within the request's deadline; the SDK never repeats a 429
@@ -157,7 +174,7 @@ def _judged(error: stripe.StripeError) -> Exception:
 
 
 def _unavailable(why: str) -> BillingError:
-    return BillingError("stripe_unavailable", f"{why}. Nothing was charged; please try again.")
+    return BillingError("stripe_unavailable", f"{why}{TO_A_BUYER}")
 
 
 def _after(last_id: str) -> dict[str, str]:

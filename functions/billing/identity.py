@@ -3,6 +3,12 @@
 import secrets
 from datetime import datetime
 from hashlib import sha256
+from typing import Final
+
+USER_ID_CHARS_MAX: Final = 255
+"""Of a token's ``sub``: https://openid.net/specs/openid-connect-core-1_0.html#IDToken"""
+REFERENCE: Final = "reference"
+"""The second part of the key of every row that leads from one of Stripe's ids."""
 
 
 def new_id(prefix: str, now: datetime) -> str:

@@ -14,6 +14,8 @@ from billing.times import stamp
 from billing.writes import Write, creates, exists
 
 _KEY: Final = re.compile(r"tk_([a-z]{1,20})_([0-9a-f]{24})_([0-9A-Za-z_-]{43})")
+ID: Final = "^key_[0-9a-f]{24}$"
+NAME_CHARS_MAX: Final = 100
 NOBODY: Final = "0" * 64
 
 
@@ -45,14 +47,16 @@ def list_all(books: Books, user_id: str) -> list[dict[str, Any]]:
 
 def revoke(books: Books, user_id: str, key_id: str) -> None:
     """From now on it works nowhere. ``not_found`` for another user's, and for one that is revoked already."""
-    number = key_id.removeprefix("key_")
+    missing = BillingError("not_found", "you have no such key")
+    if not re.fullmatch(ID, key_id):
+        raise missing
     try:
         books.store.commit(
-            Write("keys", (user_key(user_id), f"key_{number}"), delete=True, must=(exists("owner"),)),
-            Write("keys", (f"key#{number}", "key"), delete=True),
+            Write("keys", (user_key(user_id), key_id), delete=True, must=(exists("owner"),)),
+            Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),
         )
     except RefusedError as refused:
-        raise BillingError("not_found", "you have no such key") from refused
+        raise missing from refused
 
 
 def holder(books: Books, stage: str, presented: str) -> Holder | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from billing.payments import Payment
 from billing.store import Store
 from billing.writes import Write, creates
+
+if TYPE_CHECKING:  # whose ledger entry is a day's use has no use for payments
+    from billing.payments import Payment
 
 EntryType = Literal["funded", "clawed_back", "reinstated", "consumed", "adjusted"]
 
@@ -41,17 +43,17 @@ def funded_id(session_id: str) -> str:
     return f"funded:{session_id}"
 
 
-def reversal_id(payment: Payment) -> str:
+def reversal_id(payment: "Payment") -> str:
     """A payment's n-th movement is booked once, whether it takes or gives back."""
     return f"reversal:{payment.payment_id}:{payment.movements}"
 
 
-def write_off_id(payment: Payment) -> str:
+def write_off_id(payment: "Payment") -> str:
     """What was given up, or taken back of it, with that movement."""
     return f"adjusted:{payment.payment_id}:{payment.movements}"
 
 
-def with_all_booked(store: Store, payment: Payment) -> Payment:
+def with_all_booked(store: Store, payment: "Payment") -> "Payment":
     """The payment with those reversals that the ledger has and the payment does not show. None, unless a restore put it back."""
     while True:
         following = replace(payment, movements=payment.movements + 1)

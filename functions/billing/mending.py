@@ -8,19 +8,21 @@ after the moment to which the balance was put back are known to nobody, and stay
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from billing import ledger, reconciliation
+from billing import ledger, settlement
 from billing.balances import Balance
+from billing.comparing import look_again
+from billing.differences import Report
 from billing.errors import Item, OutcomeUnknownError, RefusedError
 from billing.gateway import NotAtStripeError
 from billing.identity import user_key
 from billing.ledger import Entry, EntryType
 from billing.payments import Payment, Phase
-from billing.reconciliation import Report, Run
+from billing.reconciliation import Run
 from billing.times import stamp
-from billing.verification import disagreeing_payments
+from billing.verification import disagreeing_payments, reference
 from billing.writes import Must, Write, absent, absent_or, equals
 
-COMPARED = ("total", "used", "held", "remaining", "debt", "itemised", "holds_placed")
+COMPARED = ("total", "used", "held", "remaining", "debt", "itemised", "holds_placed", "holds_due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Mended:
 
 def mend(job: Run, user_id: str) -> Mended:
     """Mend one account. Asked again, it has nothing to do. ``job.repair`` False: nothing is written, and this says what would be."""
-    return Mended(user_id, (*_payments(job, user_id), *_entries(job, user_id), *_balance(job, user_id)))
+    return Mended(user_id, (*_payments(job, user_id), *_references(job, user_id), *_entries(job, user_id), *_balance(job, user_id)))
 
 
 def _payments(job: Run, user_id: str) -> Iterator[str]:
@@ -43,10 +45,21 @@ def _payments(job: Run, user_id: str) -> Iterator[str]:
         item = job.books.store.get("payments", (user_key(user_id), name)) or {}
         session_id, report = item.get("session_id", name), Report()
         try:
-            reconciliation.look_again(job, session_id, report)
+            look_again(job.comparison, session_id, report)
         except NotAtStripeError:
             yield f"{session_id}: Stripe knows no such session; nothing was done about it"
-        yield from (f"{row.stripe_id}: {row.detail}" for row in report.differences)
+        yield from (f"{row.stripe_id}: {row.detail}{', settled' * row.repaired}" for row in report.differences)
+
+
+def _references(job: Run, user_id: str) -> Iterator[str]:
+    """The rows without which refunds and disputes of these payments would be nobody's."""
+    for item in list(job.books.store.pages("payments", user_key(user_id), "pay_")):
+        payment = Payment.from_item(item)
+        if payment.phase is Phase.PAID and payment.payment_intent and reference(job.books.store, item) is None:
+            job.books.store.patience.begin()
+            if job.repair:
+                settlement.refer(job.books, payment)
+            yield f"{payment.payment_intent}: leads to its payment again"
 
 
 def _entries(job: Run, user_id: str) -> Iterator[str]:
@@ -110,8 +123,8 @@ def _balance(job: Run, user_id: str) -> Iterator[str]:
         changed = [name for name in COMPARED if getattr(found, name) != getattr(right, name)]
         if not changed and item is not None:
             return
-        values = {name: getattr(right, name) for name in COMPARED}
-        write = Write("quotas", (user_id, "quota"), set={**values, "updated_at": stamp(job.books.clock())}, must=tuple(_unchanged(item)))
+        values, now = {name: getattr(right, name) for name in COMPARED}, stamp(job.books.clock())
+        write = Write("quotas", (user_id, "quota"), set={**values, "updated_at": now, "booked_at": now}, must=tuple(_unchanged(item)))
         try:
             if job.repair:
                 store.commit(write)
@@ -128,9 +141,11 @@ def _recomputed(job: Run, user_id: str, found: Balance) -> Balance:
     itemised = -sum(row["units"] for row in rows if row["type"] == "consumed")
     total = sum(row["units"] for row in rows) + itemised
     used = max(found.used, itemised)
-    held = sum(row["units"] for row in job.books.store.pages("quotas", user_id, "hold#"))
+    open_holds = list(job.books.store.pages("quotas", user_id, "hold#"))
+    held = sum(row["units"] for row in open_holds)
+    due = min((row["expires_at"] for row in open_holds), default=0)
     rest = total - used - held
-    return replace(found, total=total, used=used, held=held, remaining=max(0, rest), debt=max(0, -rest), itemised=itemised)
+    return replace(found, total=total, used=used, held=held, remaining=max(0, rest), debt=max(0, -rest), itemised=itemised, holds_due=due)
 
 
 def _unchanged(item: Item | None) -> Iterator[Must]:

@@ -1,191 +1,195 @@
-"""The API's description, OpenAPI 3.1, from the same limits and codes that the validation uses."""
+"""The API's description, OpenAPI 3.1, from the same limits, patterns and codes that the validation uses.
 
+https://spec.openapis.org/oas/v3.1.1.html
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from billing import holds, pages
-from billing.api import KEY_CHARS_MAX, SCOPE, USER_ID_CHARS_MAX
+from billing import api, holds, keys, pages, purchases
 from billing.errors import STATUS_OF
+from billing.identity import USER_ID_CHARS_MAX
 from billing.plans import UNITS_MAX, catalogue
+from billing.shapes import TEXT, Schema, record, ref, schemas
 
-Schema = dict[str, Any]
-_TEXT: Final[Schema] = {"type": "string"}
-_WHOLE: Final[Schema] = {"type": "integer"}
-_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-STATUSES: Final = ("pending", "processing", "completed", "failed", "expired", "partially_refunded", "refunded", "disputed")
-OUTCOMES: Final = ("settled", "recorded", "duplicate", "ignored", "parked")
+OURS: Final = "application/problem+json"
+GATEWAYS: Final = "application/json"
+UNITS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": UNITS_MAX, "description": "written without a fraction"}
+USER_ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": USER_ID_CHARS_MAX, "pattern": api.TEXT}
+SECONDS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": holds.EXPIRES_IN_SECONDS_MAX}
+LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": pages.LIMIT_MAX, "default": pages.LIMIT_DEFAULT}
+KEY: Final[Schema] = {"type": "string", "maxLength": api.KEY_CHARS_MAX, "pattern": api.KEY}
+CURSOR: Final[Schema] = {"type": "string", "maxLength": pages.CURSOR_CHARS_MAX, "pattern": "^[A-Za-z0-9_-]*$"}
+STRIPES: Final = ("stripe_unavailable",)
+REPEATS: Final = "a repeat under the same key is answered as the first time, and another body under it refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One line of the tables below. ``who`` is "" for everybody, ``codes`` what it refuses beside what all of its kind do."""
+
+    name: str
+    summary: str
+    status: int
+    answer: str
+    who: str = ""
+    codes: Sequence[str] = ()
+    body: Schema | None = None
+    parameters: Sequence[Schema] = ()
+    links: Mapping[str, Schema] = field(default_factory=dict)
 
 
 def document() -> Schema:
     """The whole description."""
+    table = {**_of_buying(), **_of_spending(), **_of_keys()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Topup", "version": "1.0.0", "description": "Prepaid API quota, sold with Stripe."},
         "servers": [{"url": "/api/v1"}],
-        "paths": _paths(),
+        "paths": {path: {method: _described(row) for method, row in methods.items()} for path, methods in table.items()},
         "components": {
-            "schemas": _schemas(),
+            "schemas": schemas(),
             "securitySchemes": {
-                "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "a token of the configured issuer"},
-                "service": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": f"a token with the scope {SCOPE}"},
+                "user": _token("a token of the configured issuer"),
+                "service": _token(f"a token of the configured issuer with the scope {' or '.join(sorted(api.SCOPES))}"),
             },
         },
     }
 
 
-def _paths() -> Schema:
-    limit = {
-        "name": "limit",
-        "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": pages.LIMIT_MAX, "default": pages.LIMIT_DEFAULT},
+def _of_buying() -> dict[str, dict[str, Operation]]:
+    """By path and method."""
+    key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
+    signature = _parameter("Stripe-Signature", "header", TEXT, "https://docs.stripe.com/webhooks#verify-manually", required=True)
+    one = (_in_path("id", {"type": "string", "maxLength": purchases.ID_CHARS_MAX}, "a payment's id, or its session's"),)
+    plan = record(plan={"type": "string", "enum": list(catalogue())})
+    links = {name: _link(name, "id", "payment_id") for name in ("getPayment", "confirmPayment", "getReceipt")}
+    refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
+    forged = ("invalid_signature", "invalid_payload", "outcome_unknown", "busy")
+    buy = Operation("createCheckout", "Buy a plan", 201, "Checkout", "user", refused, plan, (key,), links)
+    hear = Operation("receiveEvent", "For Stripe", 200, "Settlement", "", forged, {"type": "object"}, (signature,))
+    confirm = Operation("confirmPayment", "Ask Stripe and settle at once", 200, "Payment", "user", STRIPES, None, one)
+    receipt = Operation("getReceipt", "Where Stripe shows the receipt", 200, "Receipt", "user", STRIPES, None, one)
+    return {
+        "/plans": {"get": Operation("listPlans", "What is for sale", 200, "Plans")},
+        "/payments/checkout": {"post": buy},
+        "/payments/webhook": {"post": hear},
+        "/payments": {"get": _listing("listPayments", "Own payments, newest first", "Payments")},
+        "/payments/{id}": {"get": Operation("getPayment", "One payment", 200, "Payment", "user", (), None, one)},
+        "/payments/{id}/confirm": {"post": confirm},
+        "/payments/{id}/receipt": {"get": receipt},
     }
-    listing = [limit, {"name": "cursor", "in": "query", "schema": _TEXT}]
-    key = [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[ -~]+$"},
-        }
+
+
+def _of_spending() -> dict[str, dict[str, Operation]]:
+    """The same."""
+    key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
+    one = (_in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),)
+    links = {name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")}
+    units, place = record(user_id=USER_ID, units=UNITS), record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
+    refused, closed = ("invalid_request", "quota_exhausted"), ("invalid_request", "exceeds_hold", "hold_closed")
+    debit = Operation("debit", "Take units", 200, "Debit", "service", (*refused, "idempotency_conflict"), units, (key,))
+    hold = Operation("hold", "Set units aside", 201, "Hold", "service", refused, place, (), links)
+    capture = Operation("capture", "Take held units, give the rest back", 200, "ClosedHold", "service", closed, record(units=UNITS), one)
+    release = Operation("release", "Give held units back", 200, "ClosedHold", "service", ("hold_closed",), None, one)
+    return {
+        "/quota": {"get": Operation("readQuota", "What is left", 200, "Quota", "user")},
+        "/quota/ledger": {"get": _listing("readLedger", "How it came to that", "Entries")},
+        "/quota/debits": {"post": debit},
+        "/quota/holds": {"post": hold},
+        "/quota/holds/{hold_id}/capture": {"post": capture},
+        "/quota/holds/{hold_id}/release": {"post": release},
+    }
+
+
+def _of_keys() -> dict[str, dict[str, Operation]]:
+    """The same."""
+    name = record(name={"type": "string", "minLength": 1, "maxLength": keys.NAME_CHARS_MAX, "pattern": api.TEXT})
+    links = {"revokeKey": _link("revokeKey", "key_id", "key_id")}
+    one = (_in_path("key_id", {"type": "string", "pattern": keys.ID}),)
+    create = Operation("createKey", "An API key, shown once", 201, "NewKey", "user", ("invalid_request",), name, (), links)
+    revoke = Operation("revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one)
+    return {
+        "/keys": {"post": create, "get": Operation("listKeys", "Own keys, without secrets", 200, "Keys", "user")},
+        "/keys/{key_id}": {"delete": revoke},
+        "/openapi.json": {"get": Operation("describe", "This description", 200, "Description")},
+    }
+
+
+def _listing(name: str, summary: str, answer: str) -> Operation:
+    page = (
+        _parameter("limit", "query", LIMIT),
+        _parameter("cursor", "query", CURSOR, "next_cursor of the page before; empty for the first"),
+    )
+    return Operation(name, summary, 200, answer, "user", ("invalid_request",), None, page)
+
+
+def _described(row: Operation) -> Schema:
+    good: Schema = {"description": row.answer or "Done", "headers": {"x-request-id": {"required": True, "schema": TEXT}}}
+    if row.answer:
+        good["content"] = {"application/json": {"schema": ref(row.answer)}}
+    if row.links:
+        good["links"] = dict(row.links)
+    found: Schema = {
+        "operationId": row.name,
+        "summary": row.summary,
+        "parameters": list(row.parameters),
+        "responses": {str(row.status): good, **_refusals(row)},
+    }
+    if row.who:
+        found["security"] = [{row.who: [api.SCOPE] if row.who == "service" else []}]
+    if row.body:
+        exact = row.body if row.who == "" else {**row.body, "additionalProperties": False}
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": exact}}}
+    return found
+
+
+def _refusals(row: Operation) -> Schema:
+    """By status: our codes, and where API Gateway may refuse by itself (its throttle, its authorizer, a firewall before it), its own."""
+    has_id = any(parameter["in"] == "path" for parameter in row.parameters)
+    ours = [
+        *row.codes,
+        *(["unauthorized", "outcome_unknown", "busy"] if row.who else []),
+        *(["forbidden"] if row.who == "service" else []),
+        *(["not_found"] if has_id else []),
+        *(["payload_too_large"] if row.body else []),
+        "internal_error",
     ]
-    hold, one = [_in_path("hold_id")], [_in_path("id")]
-    units: Schema = {"type": "integer", "minimum": 1, "maximum": UNITS_MAX}
-    user_id = {"type": "string", "minLength": 1, "maxLength": USER_ID_CHARS_MAX}
-    seconds = {"type": "integer", "minimum": 1, "maximum": holds.EXPIRES_IN_SECONDS_MAX}
-    plan = {"type": "string", "enum": list(catalogue())}
+    gateways = {403, 429, 500, 503, *([401] if row.who else []), *([404] if has_id else []), *([413] if row.body else [])}
+    by_status: dict[int, list[str]] = {status: [] for status in gateways}
+    for code in ours:
+        by_status.setdefault(STATUS_OF[code], []).append(code)
+    return {str(status): _refusal(codes, is_gateways=status in gateways) for status, codes in sorted(by_status.items())}
+
+
+def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
+    """The codes stand in the description, for readers; a problem that tells more has a schema of its own.
+
+    What API Gateway says comes first: generated clients take the first of several, and it reads what the other one says, too.
+    """
+    ours = {OURS: {"schema": ref("Exhausted" if "quota_exhausted" in codes else "Problem")}} if codes else {}
+    gateways = {GATEWAYS: {"schema": ref("Refusal")}} if is_gateways else {}
+    return {"description": ", ".join([*codes, *(["API Gateway's own"] if is_gateways else [])]), "content": gateways | ours}
+
+
+def _parameter(name: str, place: str, schema: Schema, told: str = "", *, required: bool = False) -> Schema:
     return {
-        "/plans": {"get": _operation("listPlans", "What is for sale", {200: "Plans"})},
-        "/payments/checkout": {"post": _operation("createCheckout", "Buy a plan", {201: "Checkout"}, "user", key, _body(plan=plan))},
-        "/payments/webhook": {"post": _operation("receiveEvent", "For Stripe", {200: "Settlement"}, "", [_signature()], _anything())},
-        "/payments": {"get": _operation("listPayments", "Own payments, newest first", {200: "Payments"}, "user", listing)},
-        "/payments/{id}": {"get": _operation("getPayment", "One payment", {200: "Payment"}, "user", one)},
-        "/payments/{id}/confirm": {"post": _operation("confirmPayment", "Ask Stripe and settle at once", {200: "Payment"}, "user", one)},
-        "/payments/{id}/receipt": {"get": _operation("getReceipt", "Where Stripe shows the receipt", {200: "Receipt"}, "user", one)},
-        "/quota": {"get": _operation("readQuota", "What is left", {200: "Quota"}, "user")},
-        "/quota/ledger": {"get": _operation("readLedger", "How it came to that", {200: "Entries"}, "user", listing)},
-        "/quota/debits": {"post": _operation("debit", "Take units", {200: "Debit"}, "service", key, _body(user_id=user_id, units=units))},
-        "/quota/holds": {
-            "post": _operation(
-                "hold", "Set units aside", {201: "Hold"}, "service", [], _body(user_id=user_id, units=units, expires_in_seconds=seconds)
-            )
-        },
-        "/quota/holds/{hold_id}/capture": {
-            "post": _operation("capture", "Take held units", {200: "ClosedHold"}, "service", hold, _body(units=units))
-        },
-        "/quota/holds/{hold_id}/release": {"post": _operation("release", "Give held units back", {200: "ClosedHold"}, "service", hold)},
-        "/keys": {
-            "post": _operation(
-                "createKey",
-                "An API key, shown once",
-                {201: "NewKey"},
-                "user",
-                [],
-                _body(name={"type": "string", "minLength": 1, "maxLength": 100}),
-            ),
-            "get": _operation("listKeys", "Own keys, without secrets", {200: "Keys"}, "user"),
-        },
-        "/keys/{key_id}": {"delete": _operation("revokeKey", "It works nowhere from now on", {204: ""}, "user", [_in_path("key_id")])},
-        "/openapi.json": {"get": _operation("describe", "This description", {200: "Anything"})},
+        "name": name,
+        "in": place,
+        **({"required": True} if required else {}),
+        "schema": schema,
+        **({"description": told} if told else {}),
     }
 
 
-def _operation(  # noqa: PLR0917 - a line of the table above, in the order of its columns
-    name: str, summary: str, good: dict[int, str], who: str = "", parameters: list[Schema] | None = None, body: Schema | None = None
-) -> Schema:
-    answers: Schema = {str(status): _answer(schema) for status, schema in good.items()}
-    problem = {
-        "description": "A refusal",
-        "content": {"application/problem+json": {"schema": _ref("Problem")}, "application/json": {"schema": _ref("Refusal")}},
-    }
-    operation: Schema = {
-        "operationId": name,
-        "summary": summary,
-        "parameters": parameters or [],
-        "responses": {**answers, "4XX": problem, "5XX": problem},
-    }
-    if who:
-        operation["security"] = [{who: []}]
-    if body:
-        operation["requestBody"] = body
-    return operation
+def _in_path(name: str, schema: Schema, told: str = "") -> Schema:
+    return _parameter(name, "path", {"minLength": 1} | schema, told, required=True)
 
 
-def _answer(schema: str) -> Schema:
-    if not schema:
-        return {"description": "Done"}
-    return {"description": schema, "content": {"application/json": {"schema": _ref(schema)}}}
+def _link(operation: str, parameter: str, member: str) -> dict[str, Any]:
+    return {"operationId": operation, "parameters": {parameter: f"$response.body#/{member}"}}
 
 
-def _schemas() -> Schema:
-    maybe = {"type": ["string", "null"]}
-    later = {"type": ["string", "null"], "format": "date-time"}
-    money = {"amount_minor": _WHOLE, "amount": _TEXT, "currency": _TEXT}
-    payment = _object(
-        **{"payment_id": _TEXT, "session_id": maybe, "plan": _TEXT, "quota": _WHOLE, **money, "status": {"enum": list(STATUSES)}},
-        created_at=_TIME,
-        completed_at=later,
-        refunded_minor=_WHOLE,
-        units_clawed_back=_WHOLE,
-        failure_code=maybe,
-    )
-    entry = _object(
-        id=_TEXT,
-        type={"enum": ["funded", "clawed_back", "reinstated", "consumed", "adjusted"]},
-        units=_WHOLE,
-        balance_after=_WHOLE,
-        reference_type=_TEXT,
-        reference_id=_TEXT,
-        booked_at=_TIME,
-    )
-    plan = _object(id=_TEXT, name=_TEXT, description=_TEXT, quota=_WHOLE, **money)
-    named = {"key_id": _TEXT, "name": _TEXT, "created_at": _TIME}
-    checkout = {"payment_id": _TEXT, "session_id": _TEXT, "url": _TEXT, "plan": _TEXT, "quota": _WHOLE, **money}
-    debit = _object(debit_id=_TEXT, units=_WHOLE, remaining=_WHOLE)
-    debit["properties"]["idempotent_replayed"] = {"type": "boolean"}
-    codes = {"type": "string", "enum": list(STATUS_OF)}
-    problem = _object(type=_TEXT, title=_TEXT, status=_WHOLE, code=codes, detail=_TEXT, request_id=_TEXT)
-    return {
-        "Plans": _object(plans=_list(plan)),
-        "Checkout": _object(**checkout, status={"const": "pending"}, expires_at=_TIME),
-        "Settlement": _object(status={"enum": list(OUTCOMES)}),
-        "Payment": payment,
-        "Receipt": _object(receipt_url=_TEXT),
-        "Payments": _object(payments=_list(_ref("Payment")), next_cursor=maybe),
-        "Quota": _object(user_id=_TEXT, total=_WHOLE, used=_WHOLE, held=_WHOLE, remaining=_WHOLE, debt=_WHOLE, updated_at=later),
-        "Entries": _object(entries=_list(entry), next_cursor=maybe),
-        "Debit": debit,
-        "Hold": _object(hold_id=_TEXT, units=_WHOLE, remaining=_WHOLE, expires_at=_TIME),
-        "ClosedHold": _object(hold_id=_TEXT, status={"enum": ["captured", "released"]}, units=_WHOLE, released=_WHOLE),
-        "NewKey": _object(key=_TEXT, **named),
-        "Keys": _object(keys=_list(_object(**named))),
-        "Problem": problem,
-        "Refusal": {"type": "object", "properties": {"message": {"type": ["string", "null"]}}},
-        "Anything": {"type": "object"},
-    }
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _list(schema: Schema) -> Schema:
-    return {"type": "array", "items": schema}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _in_path(name: str) -> Schema:
-    return {"name": name, "in": "path", "required": True, "schema": _TEXT}
-
-
-def _signature() -> Schema:
-    return {"name": "Stripe-Signature", "in": "header", "required": True, "schema": _TEXT}
-
-
-def _body(**properties: Schema) -> Schema:
-    schema = {**_object(**properties), "additionalProperties": False}
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
-
-
-def _anything() -> Schema:
-    return {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+def _token(told: str) -> Schema:
+    return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": told}

@@ -28,8 +28,10 @@ class Phase(IntEnum):
     PAID = 5
 
 
-ParkKind = Literal["ahead", "unknown_payment", "mismatch", "paid_twice"]
-_STATUS: Final = {
+ParkKind = Literal["ahead", "unknown_payment", "other_session", "mismatch", "paid_twice"]
+UNSEEN: Final = "unseen"
+PaymentStatus = Literal["pending", "processing", "completed", "failed", "expired", "partially_refunded", "refunded", "disputed"]
+_STATUS: Final[Mapping[Phase, PaymentStatus]] = {
     Phase.PENDING: "pending",
     Phase.DECLINED: "failed",
     Phase.EXPIRED: "expired",
@@ -70,6 +72,8 @@ class Payment:
     movements: int = 0
     """Units moved by reversals, so often. Numbers their ledger entries: the n-th movement can be booked once only."""
     reversals: Reversals = Reversals()  # noqa: RUF009 - frozen
+    unseen: str = ""
+    """Not empty from the moment it is paid until reconciliation has seen its session at Stripe: the key of a sparse index."""
     version: int = 0
     """Rises with every change, so that two changes at once cannot both be written."""
 
@@ -95,7 +99,7 @@ class Payment:
         return replace(bare, plan=fact.plan, quota=fact.quota, amount_minor=fact.amount_subtotal, currency=fact.currency)
 
     @property
-    def status(self) -> str:
+    def status(self) -> PaymentStatus:
         """The word that answers show."""
         if self.phase is not Phase.PAID:
             return _STATUS[self.phase]
@@ -175,15 +179,13 @@ def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
     return _reversal(payment, fact)
 
 
-def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:  # noqa: PLR0911 - one line a case of the table
+def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     if payment is None:
         return Park("unknown_payment", f"payment {fact.payment_id} of session {fact.session_id} is not in our records")
     if fact.kind == "paid" and (misfit := _misfit(payment, fact)):
         return Park("mismatch", misfit)
-    if payment.session_id not in ("", fact.session_id):
-        if fact.kind != "paid":
-            return Already(duplicate=False)
-        return Park("paid_twice", f"session {fact.session_id} was paid for payment {payment.payment_id}, which is {payment.session_id}'s")
+    if payment.session_id not in ("", fact.session_id) and (early := _of_another_session(payment, fact)):
+        return early
     phase = _RISES_TO[fact.kind]
     if payment.phase >= phase:
         return Already(duplicate=payment.phase == phase)
@@ -197,9 +199,23 @@ def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision: 
         payment_intent=fact.payment_intent or "",
         paid_minor=fact.amount_total,
         failure_code="",
+        unseen=UNSEEN,
         version=payment.version + 1,
     )
     return Change(paid, units=paid.quota, entry="funded")
+
+
+def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
+    """Stripe copies an expired session with its metadata, where recovery is switched on: None, the copy takes its place.
+
+    https://docs.stripe.com/payments/checkout/abandoned-carts. Until the first one has expired, both might be paid.
+    """
+    if fact.kind != "paid":
+        return Already(duplicate=False)
+    told = f"session {fact.session_id} was paid for payment {payment.payment_id}, which is {payment.session_id}'s"
+    if payment.phase is Phase.PAID:
+        return Park("paid_twice", told)
+    return None if payment.phase is Phase.EXPIRED else Park("other_session", f"{told}, and that one has not expired")
 
 
 def _misfit(payment: Payment, fact: SessionFact) -> str:
@@ -226,7 +242,7 @@ def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
 
 def _reversal(payment: Payment | None, fact: RefundsFact | DisputeFact) -> Decision:
     if payment is None or payment.phase is not Phase.PAID:
-        return Park("ahead", f"{fact.type} came before the payment it takes back")
+        return Park("ahead", f"{'a refund' if isinstance(fact, RefundsFact) else 'a dispute'} came before the payment it takes back")
     if fact.currency != payment.currency:
         return Park("mismatch", f"currency is {payment.currency!r} in our record and {fact.currency!r} at Stripe")
     before = payment.reversals

@@ -81,7 +81,7 @@ def _faults(number: int, row: object) -> list[str]:
         "description must be a text of 1 to 500 letters": isinstance(row["description"], str)
         and 0 < len(row["description"]) <= DESCRIPTION_MAX,
         f"amount_minor must be an integer from 1 to {AMOUNT_MINOR_MAX}": _whole(row["amount_minor"], AMOUNT_MINOR_MAX),
-        "currency must be one that Topup can print exactly": row["currency"] in CURRENCIES,
+        "currency must be one that Topup can print exactly": isinstance(row["currency"], str) and row["currency"] in CURRENCIES,
         f"quota must be an integer from 1 to {UNITS_MAX}": _whole(row["quota"], UNITS_MAX),
     }
     return [f"plan {number}: {rule}" for rule, holds in checks.items() if not holds]

@@ -1,67 +1,37 @@
-"""Reconciliation: Stripe's objects against the books, both ways. What was missed is settled by the webhook's own path.
+"""Reconciliation: page after page of Stripe's objects against the books, then of the books against Stripe.
 
 Sessions, refunds and disputes are listed, not events: Stripe itself may fail to make an event
-(https://docs.stripe.com/webhooks/handle-irrecoverable-events). Bounded by pages and time; a run goes on where the last stopped.
+(https://docs.stripe.com/webhooks/handle-irrecoverable-events). Bounded by pages and time: a run may end after any row, or be
+killed, and the next goes on where its last page ended. No row and no list that fails keeps the others from their turn.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
 
-from billing import observed, settlement
+from billing import comparing
 from billing.books import Books
-from billing.errors import Item, RefusedError
-from billing.events import Ignored
-from billing.facts import Fact, SessionFact
-from billing.gateway import Gateway, NotAtStripeError
-from billing.identity import user_key
-from billing.payments import Already, Change, Park, Payment, Phase, decide
-from billing.plans import catalogue
+from billing.comparing import Comparison
+from billing.differences import Difference, Report
+from billing.errors import Item, SettingsError
+from billing.gateway import TO_A_BUYER, Gateway
+from billing.payments import Payment
 from billing.times import from_epoch, stamp
-from billing.writes import Write, absent, creates, equals
+from billing.writes import Write
 
-Kind = Literal["missing_here", "missing_there", "amount", "currency", "status", "identity"]
-PHASES: Final = ("sessions", "refunds", "disputes", "ours")
-DIFFERENCES_SHOWN_MAX: Final = 100
-SOURCE: Final = "reconcile"
+DAY_SECONDS: Final = 24 * 3600
+OLDER_SECONDS: Final[Mapping[str, int]] = {"sessions": 0, "refunds": 60 * DAY_SECONDS, "disputes": 180 * DAY_SECONDS}
+"""How much further back each kind is listed: what was made long ago may change now. A refund can fail after weeks
+(https://docs.stripe.com/refunds#failed-refunds), a dispute takes two to three months (https://docs.stripe.com/disputes/how-disputes-work)."""
+PHASES: Final = (*OLDER_SECONDS, "ours")
 CURSORS: Final = {True: ("reconcile", "cursor"), False: ("reconcile", "cursor_dry")}
 """A dry run that is stopped goes on as one: it must not swallow the pages of a repair."""
 LAST: Final = ("reconcile", "last")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing on which Stripe and the books do not agree."""
-
-    kind: Kind
-    stripe_id: str
-    payment_id: str
-    detail: str
-    repaired: bool = False
-
-
-@dataclass(slots=True)
-class Report:
-    """What a run found. ``differences`` holds the first hundred, ``counts`` all of them."""
-
-    matched: int = 0
-    not_ours: int = 0
-    repaired: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    differences: list[Difference] = field(default_factory=list)
-    finished: bool = False
-
-    def add(self, difference: Difference) -> None:
-        """Count it, show it while there is room."""
-        self.counts[difference.kind] = self.counts.get(difference.kind, 0) + 1
-        self.repaired += difference.repaired
-        if len(self.differences) < DIFFERENCES_SHOWN_MAX:
-            self.differences.append(difference)
-
-    def as_answer(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+INDEX_KEYS: Final = ("owner", "id", "unseen", "completed_at")
+FAILED_IN_A_ROW_MAX: Final = 10
+"""Rows of one page. One customer may have bought a few times in a row; where ten rows fail, Stripe or DynamoDB does, and a run would only
+wait, up to 14 s a row: less than half of its time (tests/repo holds the sum). The next run goes on behind them all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,204 +45,129 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run's means and bounds. ``go_on`` is asked before every page. ``resumes``: a stopped run is gone on with by the next."""
+    """One run's means and bounds: ``go_on`` is asked before every page, ``has_time`` before every row of it.
+
+    ``resumes``: a stopped run is gone on with by the next. ``failed`` is called with the name of a row or list that could not be
+    compared, while the exception is at hand.
+    """
 
     books: Books
     gateway: Gateway
     repair: bool
-    go_on: Callable[[], bool]
+    go_on: Callable[[], bool] = lambda: True
     resumes: bool = True
+    has_time: Callable[[], bool] = lambda: True
+    failed: Callable[[str], None] = lambda _: None
+
+    @property
+    def comparison(self) -> Comparison:
+        """What looking at one object needs of it."""
+        return Comparison(self.books, self.gateway, self.repair)
 
 
 def run(job: Run, since: int, *, told: Callable[[str, int], None] = lambda *_: None) -> Report:
-    """Compare everything created since an epoch second. Resumes a run that was stopped, then starts a fresh one if time is left."""
+    """Compare everything created since an epoch second. Resumes a run that was stopped, then starts a fresh one if time is left.
+
+    What fails is in the report, and does not raise. SettingsError does, and whatever keeps the cursor from being read or written.
+    """
     report = Report()
     kept = _kept_cursor(job)
     if kept is not None and not _cycle(job, kept, report, told):
         return report
-    report.finished = _cycle(job, Cursor(since), report, told)
+    report.finished = _cycle(job, Cursor(since), report, told) and not report.unlisted
     if report.finished and job.repair and job.resumes:
         _note(job.books, LAST, {"finished_at": stamp(job.books.clock()), "counts": report.counts, "matched": report.matched})
     return report
 
 
 def _cycle(job: Run, cursor: Cursor | None, report: Report, told: Callable[[str, int], None]) -> bool:
-    """Page after page; the cursor is kept before each, so that any of them may be the last. True when all is done."""
+    """Page after page; the cursor is kept after each, so that any of them may be the last. True when all is done."""
     while cursor is not None:
-        if not job.go_on():
-            _keep_cursor(job, cursor)
+        if report.given_up or not (job.has_time() and job.go_on()):
             return False
         cursor = _page(job, cursor, report)
+        _keep_cursor(job, cursor)
         told(cursor.phase if cursor else "done", report.matched + sum(report.counts.values()))
-    _keep_cursor(job, None)
     return True
 
 
 def _page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
+    """Look at one page. Returns where to go on: behind the last row looked at; None when there is nothing more.
+
+    A list that cannot be had, for want of a right perhaps, loses its place: the others have their turn, and the next run begins it anew.
+    """
     job.books.store.patience.begin()
-    if cursor.phase == "ours":
-        after = _our_page(job, cursor, report)
-        return replace(cursor, after=after) if after else None
+    with _telling(job, report, f"the list {cursor.phase!r}"):
+        return (_our_page if cursor.phase == "ours" else _stripes_page)(job, cursor, report)
+    report.unlisted.append(cursor.phase)
+    return _at_the_next_list(cursor)
+
+
+def _stripes_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
+    """A page of what Stripe lists."""
     lister, look = {
-        "sessions": (job.gateway.sessions, _look_at_session),
-        "refunds": (job.gateway.refunds, _look_at_refund),
-        "disputes": (job.gateway.disputes, _look_at_dispute),
+        "sessions": (job.gateway.sessions, comparing.look_at_session),
+        "refunds": (job.gateway.refunds, comparing.look_at_refund),
+        "disputes": (job.gateway.disputes, comparing.look_at_dispute),
     }[cursor.phase]
-    page = lister(cursor.since, cursor.after)
-    for row in page["data"]:
+    page = lister(cursor.since - OLDER_SECONDS[cursor.phase], cursor.after)
+    done, rest = _looked_at(job, report, page["data"], lambda row: look(job.comparison, row, report))
+    if rest or page["has_more"]:
+        return replace(cursor, after=done["id"]) if done else cursor
+    return _at_the_next_list(cursor)
+
+
+def _at_the_next_list(cursor: Cursor) -> Cursor | None:
+    left = PHASES[PHASES.index(cursor.phase) + 1 :]
+    return Cursor(cursor.since, left[0]) if left else None
+
+
+def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
+    """Our own records that say ``paid`` and that no listing has shown: an index holds those, and only those."""
+    page = job.books.store.unseen(from_epoch(cursor.since), cursor.after or None)
+
+    def look(row: Item) -> None:
+        item = job.books.store.get("payments", (row["owner"], row["id"])) or {}
+        if "unseen" in item:
+            comparing.look_at_ours(job.comparison, Payment.from_item(item), report)
+
+    done, rest = _looked_at(job, report, page.items, look)
+    if rest:
+        return replace(cursor, after={name: done[name] for name in INDEX_KEYS}) if done else cursor
+    return replace(cursor, after=page.after) if page.after else None
+
+
+def _looked_at(job: Run, report: Report, rows: Iterable[Item], look: Callable[[Item], None]) -> tuple[Item | None, bool]:
+    """Row after row while there is time: one row's calls fit into what ``has_time`` leaves. The last one, and whether some are left.
+
+    One that fails counts as looked at: every run lists it again, and until then the rows behind it have their turn.
+    """
+    done: Item | None = None
+    failed_in_a_row = 0
+    for row in rows:
+        if report.given_up or not job.has_time():
+            return done, True
         job.books.store.patience.begin()
-        look(job, row, report)
-    if page["has_more"]:
-        return replace(cursor, after=page["data"][-1]["id"])
-    return Cursor(cursor.since, PHASES[PHASES.index(cursor.phase) + 1])
+        before, is_ours = report.failed, "unseen" in row
+        with _telling(job, report, row["id"], stripe_id="" if is_ours else row["id"], payment_id=row["id"] if is_ours else ""):
+            look(row)
+        failed_in_a_row = failed_in_a_row + 1 if report.failed > before else 0
+        report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX
+        done = row
+    return done, False
 
 
-def look_again(job: Run, session_id: str, report: Report) -> None:
-    """One purchase, its refunds and its disputes, as Stripe's API shows them now. Raises NotAtStripeError."""
-    session = job.gateway.session(session_id)
-    _look_at_session(job, session, report)
-    if intent := observed.intent_of(session):
-        for refund in islice(job.gateway.refunds_of(intent), 1):  # looking at one is looking at all of them
-            _look_at_refund(job, refund, report)
-        for dispute in job.gateway.disputes_of(intent):
-            _look_at_dispute(job, dispute, report)
-
-
-def _look_at_session(job: Run, session: Mapping[str, Any], report: Report) -> None:
-    fact = observed.session(session, SOURCE, job.books.ours)
-    if isinstance(fact, Ignored):
-        report.not_ours += fact.reason != "still_open"
-        return
-    payment = _payment(job.books, fact.user_id, fact.payment_id)
-    if payment is None and job.repair and (rebuilt := _rebuilt(job.books, fact, session)):
-        payment = rebuilt
-        report.add(
-            Difference("missing_here", fact.session_id, fact.payment_id, "the payment's record was lost, and rebuilt", repaired=True)
-        )
-    _compare(job, fact, payment, fact.session_id, report)
-    if fact.kind == "paid":
-        _seen_at_stripe(job, fact)
-
-
-def _look_at_refund(job: Run, refund: Mapping[str, Any], report: Report) -> None:
-    intent = refund.get("payment_intent")
-    owner = settlement.reference(job.books, intent) if isinstance(intent, str) else None
-    if not isinstance(intent, str) or not owner or "payment_id" not in owner:
-        report.not_ours += 1
-        return
-    payment = _payment(job.books, owner["user_id"], owner["payment_id"])
-    fact = observed.refunds(intent, payment.currency if payment else "", job.gateway.refunds_of(intent), SOURCE)
-    _compare(job, fact, payment, str(refund["id"]), report)
-
-
-def _look_at_dispute(job: Run, dispute: Mapping[str, Any], report: Report) -> None:
-    fact = observed.dispute(dispute, SOURCE)
-    intent = dispute.get("payment_intent")
-    owner = settlement.reference(job.books, intent) if isinstance(intent, str) else None
-    if isinstance(fact, Ignored) or not owner or "payment_id" not in owner:
-        report.not_ours += 1
-        return
-    _compare(job, fact, _payment(job.books, owner["user_id"], owner["payment_id"]), fact.dispute_id, report)
-
-
-def _compare(job: Run, fact: Fact, payment: Payment | None, stripe_id: str, report: Report) -> None:
-    """Decide as settlement would. A difference is what it would change."""
-    decision = decide(payment, fact, "")
-    name = payment.payment_id if payment else getattr(fact, "payment_id", "")
-    if isinstance(decision, Already) or (isinstance(decision, Change) and not _differs(payment, decision)):
-        report.matched += 1
-        return
-    kind, detail = _told(payment, decision)
-    repaired = False
-    if job.repair:
-        outcome = settlement.apply(job.books, fact)
-        repaired = outcome.status in ("settled", "recorded", "duplicate")
-    report.add(Difference(kind, stripe_id, name, detail, repaired=repaired))
-
-
-def _differs(payment: Payment | None, change: Change) -> bool:
-    """Learning a refund's name is no difference; another state, or other units, are."""
-    return payment is None or bool(change.units) or change.payment.status != payment.status
-
-
-def _told(payment: Payment | None, decision: Change | Park) -> tuple[Kind, str]:
-    if isinstance(decision, Change):
-        was = payment.status if payment else "unknown"
-        if decision.entry == "funded":
-            return "missing_here", f"paid at Stripe, {was} here: {decision.units} units are owed"
-        return "status", f"{was} here, {decision.payment.status} at Stripe; {decision.units:+d} units"
-    if decision.kind == "unknown_payment":
-        return "missing_here", decision.why
-    if decision.kind == "mismatch" and "amount is" in decision.why:
-        return "amount", decision.why
-    if decision.kind == "mismatch" and "currency is" in decision.why:
-        return "currency", decision.why
-    return "identity", decision.why
-
-
-def _rebuilt(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Payment | None:
-    """A lost record, made anew from the session that we created: only at a price that the catalogue knows."""
-    plan = catalogue().get(fact.plan)
-    if fact.kind != "paid" or plan is None:
-        return None
-    if (plan.quota, plan.amount_minor, plan.currency) != (fact.quota, fact.amount_subtotal, fact.currency):
-        return None
-    payment = replace(Payment.of(plan, fact.payment_id, fact.user_id, from_epoch(int(session["created"]))), session_id=fact.session_id)
-    owner = user_key(fact.user_id)
+@contextmanager
+def _telling(job: Run, report: Report, name: str, *, stripe_id: str = "", payment_id: str = "") -> Iterator[None]:
+    """What fails in here, by a fault of ours too, is in the report, and keeps nothing else from its turn."""
     try:
-        books.store.commit(
-            creates("payments", (owner, payment.payment_id), payment.to_item()),
-            Write("payments", (owner, fact.session_id), set={"payment_id": payment.payment_id}),
-        )
-    except RefusedError:
-        return _payment(books, fact.user_id, fact.payment_id)
-    return payment
-
-
-def _seen_at_stripe(job: Run, fact: SessionFact) -> None:
-    """Note once that Stripe has this paid session, so that no later run asks for it one by one."""
-    if not job.repair:
-        return
-    write = Write(
-        "payments",
-        (user_key(fact.user_id), fact.payment_id),
-        set={"seen_at_stripe": True},
-        must=(equals("session_id", fact.session_id), equals("phase", int(Phase.PAID)), absent("seen_at_stripe")),
-    )
-    try:
-        job.books.store.commit(write)
-    except RefusedError:
-        return  # seen before, or not settled
-
-
-def _our_page(job: Run, cursor: Cursor, report: Report) -> Item | None:
-    """Our own records that say ``paid``: those that no listing has shown are asked for one by one."""
-    page = job.books.store.scan("payments", after=cursor.after or None)
-    for item in page.items:
-        if item.get("phase") == int(Phase.PAID) and "seen_at_stripe" not in item and item["completed_at"] >= from_epoch(cursor.since):
-            job.books.store.patience.begin()
-            _look_at_ours(job, Payment.from_item(item), report)
-    return page.after
-
-
-def _look_at_ours(job: Run, payment: Payment, report: Report) -> None:
-    try:
-        session = job.gateway.session(payment.session_id)
-    except NotAtStripeError:
-        report.add(Difference("missing_there", payment.session_id, payment.payment_id, "credited here, unknown at Stripe"))
-        return
-    fact = observed.session(session, SOURCE, job.books.ours)
-    if isinstance(fact, SessionFact) and fact.kind == "paid":
-        _seen_at_stripe(job, fact)
-        return
-    report.add(
-        Difference("missing_there", payment.session_id, payment.payment_id, f"credited here, {session.get('payment_status')} at Stripe")
-    )
-
-
-def _payment(books: Books, user_id: str, payment_id: str) -> Payment | None:
-    item = books.store.get("payments", (user_key(user_id), payment_id))
-    return Payment.from_item(item) if item else None
+        yield
+    except SettingsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one customer's trouble must not starve all the others
+        job.failed(name)
+        why = f"{name} was not compared: {type(error).__name__}: {error}".removesuffix(TO_A_BUYER)
+        report.add(Difference("failed", stripe_id, payment_id, why))
 
 
 def _kept_cursor(job: Run) -> Cursor | None:
@@ -283,6 +178,7 @@ def _kept_cursor(job: Run) -> Cursor | None:
 def _keep_cursor(job: Run, cursor: Cursor | None) -> None:
     if not job.resumes:
         return
+    job.books.store.patience.begin()
     if cursor is None:
         job.books.store.commit(Write("events", CURSORS[job.repair], delete=True))
     else:

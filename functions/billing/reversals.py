@@ -6,24 +6,40 @@ order, twice, or late, and end in one state.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
-from billing.facts import DisputeFact, RefundsFact
+from billing.facts import DisputeFact, RefundsFact, known
+
+CLOSED: Final = ("", "prevented", "warning_closed", "lost", "won")
+"""How a dispute can end, the strongest last; "" while it is open. https://docs.stripe.com/api/disputes/object#dispute_object-status"""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """One dispute. Amounts in minor units; ``transactions`` by balance transaction id, negative when money went out."""
+    """One dispute. ``amount`` in the payment's minor units; ``transactions`` by balance transaction id, negative when money went out.
+
+    ``converted``: the transactions are in another currency.
+    """
 
     amount: int = 0
     opened: bool = False
     closed: str = ""
     transactions: Mapping[str, int] = field(default_factory=dict)
+    converted: bool = False
 
     @property
     def out_minor(self) -> int:
-        """Money that is out now, whatever the dispute's status says. Fees are not counted."""
-        return max(0, -sum(self.transactions.values()))
+        """Money that is out now, whatever the dispute's status says. Fees are not counted.
+
+        In another currency it is measured by its share: what was withdrawn in all is the disputed amount. Money comes back at
+        another day's rate; once the dispute is won, the difference is the seller's.
+        """
+        out = max(0, -sum(self.transactions.values()))
+        withdrawn = -sum(amount for amount in self.transactions.values() if amount < 0)
+        if not self.converted or not withdrawn:
+            return out
+        came_back = any(amount > 0 for amount in self.transactions.values())
+        return 0 if self.closed == "won" and came_back else self.amount * out // withdrawn
 
     @property
     def is_open(self) -> bool:
@@ -34,8 +50,20 @@ class Dispute:
 
     @property
     def lost_minor(self) -> int:
-        """What the customer has got back for good."""
-        return (self.out_minor or self.amount) if self.closed == "lost" else 0
+        """What the customer has got back for good: by the money, or by the disputed amount while no money was seen."""
+        if self.closed != "lost":
+            return 0
+        return self.out_minor if self.transactions else self.amount
+
+    def with_fact(self, fact: DisputeFact) -> "Dispute":
+        """Learn of it. The last word is the strongest one, in whichever order the words come: a lost dispute may be won on appeal."""
+        return Dispute(
+            amount=max(self.amount, fact.amount),
+            opened=self.opened or fact.opened,
+            closed=max(self.closed, fact.closed, key=CLOSED.index),
+            transactions={**self.transactions, **fact.transactions},
+            converted=self.converted or fact.converted,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +106,10 @@ class Reversals:
         out_minor = min(paid_minor, self.refunded_minor + self.disputed_minor)
         return units * out_minor // paid_minor
 
+    def knows(self, refund_id: str, *, gone: bool) -> bool:
+        """Whether this refund is known by its id, as it is now."""
+        return refund_id in self.failed if gone else refund_id in self.standing and refund_id not in self.failed
+
     def with_refunds(self, fact: RefundsFact) -> "Reversals":
         """Learn of refunds."""
         return replace(
@@ -88,14 +120,8 @@ class Reversals:
         )
 
     def with_dispute(self, fact: DisputeFact) -> "Reversals":
-        """Learn of a dispute. A closed one stays closed."""
-        known = self.disputes.get(fact.dispute_id, Dispute())
-        learned = Dispute(
-            amount=max(known.amount, fact.amount),
-            opened=known.opened or fact.opened,
-            closed=known.closed or fact.closed,
-            transactions={**known.transactions, **fact.transactions},
-        )
+        """Learn of a dispute."""
+        learned = self.disputes.get(fact.dispute_id, Dispute()).with_fact(fact)
         return replace(self, disputes={**self.disputes, fact.dispute_id: learned})
 
     def to_item(self) -> dict[str, Any]:
@@ -104,6 +130,6 @@ class Reversals:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
-        """As read from the payment; {} for none."""
-        disputes = {name: Dispute(**dispute) for name, dispute in item.get("disputes", {}).items()}
-        return cls(**{**item, "disputes": disputes})
+        """As read from the payment; {} for none. Unknown members of a newer version are left alone."""
+        disputes = {name: Dispute(**known(Dispute, dispute)) for name, dispute in item.get("disputes", {}).items()}
+        return cls(**known(cls, {**item, "disputes": disputes}))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from billing.errors import SettingsError
+from billing.plans import UNITS_MAX
 
 ReversalPolicy = Literal["debt", "write_off"]
 TABLE_VARIABLES: Mapping[str, str] = {
@@ -34,6 +35,7 @@ class Settings:
     allow_promotion_codes: bool
     automatic_tax: bool
     invoice_creation: bool
+    authorize_units: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -53,9 +55,18 @@ class Settings:
             allow_promotion_codes=read.flag("ALLOW_PROMOTION_CODES"),
             automatic_tax=read.flag("AUTOMATIC_TAX"),
             invoice_creation=read.flag("INVOICE_CREATION"),
+            authorize_units=read.units("AUTHORIZE_UNITS", 1),
         )
         read.stop_if_wrong()
         return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What makes an event ours: the mode, and the stack's name in the metadata that we wrote."""
+
+    livemode: bool
+    stack_name: str
 
 
 class _Reader:
@@ -79,6 +90,14 @@ class _Reader:
 
     def flag(self, name: str) -> bool:
         return self.choice(name, "true", "false") == "true"
+
+    def units(self, name: str, default: int) -> int:
+        """A whole number from 1 to UNITS_MAX; only the functions that need it are given it."""
+        text = self._environment.get(name, str(default)).strip()
+        units = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX)) else 0
+        if not 1 <= units <= UNITS_MAX:
+            self._faults.append(f"{name} is {text[:20]!r}, expected a whole number from 1 to {UNITS_MAX}")
+        return units
 
     def stop_if_wrong(self) -> None:
         if self._faults:

@@ -5,22 +5,24 @@ a unit. The guard is the payment itself, for ever: not the event's id, and not a
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from billing import balances, ledger, parking
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import Item, OutcomeUnknownError, RefusedError
 from billing.facts import DisputeFact, Fact, RefundsFact, SessionFact
-from billing.identity import reference_key, user_key
+from billing.identity import REFERENCE, reference_key, user_key
 from billing.ledger import Entry, EntryType
 from billing.payments import Already, Change, Park, Payment, Phase, decide
 from billing.times import stamp
 from billing.writes import Must, Write, absent, absent_or, equals, exists
 
 Status = Literal["settled", "recorded", "duplicate", "ignored", "parked"]
-REFERENCE = "reference"
+WAITING_AT_ONCE_MAX: Final = 20
+"""Of the facts that waited for a payment, so many are settled with it, by some six calls each: far within a request's patience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class View:
     balance: Balance = Balance()  # noqa: RUF009 - frozen
     waiting: frozenset[str] = frozenset()
     """Parked facts that wait for this payment."""
+    aside: frozenset[str] = frozenset()
+    """Of those, such as were dropped with it, by a person who did not expect it to be credited."""
     assumed: bool = False
     linked: bool = False
     """Stripe's id is known to lead to a payment of ours, whether or not that payment is there."""
@@ -99,25 +103,32 @@ def _assume(fact: Fact) -> View | None:
 
 
 def _load(books: Books, fact: Fact) -> View:
+    reversal = isinstance(fact, RefundsFact | DisputeFact)
+    found: Item = {}
     if isinstance(fact, RefundsFact | DisputeFact):
-        found = reference(books, fact.payment_intent or fact.charge or "")
-        owner = (found["user_id"], found["payment_id"]) if found and "payment_id" in found else None
-        waiting: frozenset[str] = frozenset()
+        found = reference(books, fact.payment_intent or fact.charge or "") or {}
+        if "payment_id" not in found:
+            return View(None)
+        owner = (found["user_id"], found["payment_id"])
     else:
         owner = (fact.user_id, fact.payment_id)
-        found = reference(books, fact.payment_intent) if isinstance(fact, SessionFact) and fact.payment_intent else None
-        waiting = found.get("waiting", frozenset()) if found else frozenset()
-    if owner is None:
-        return View(None)
-    reversal = isinstance(fact, RefundsFact | DisputeFact)
+        if isinstance(fact, SessionFact) and fact.kind == "paid" and fact.payment_intent:
+            found = reference(books, fact.payment_intent) or {}
     item = books.store.get("payments", (user_key(owner[0]), owner[1]))
     quota = books.store.get("quotas", (owner[0], "quota"))
-    return View(Payment.from_item(item) if item else None, Balance.from_item(quota), waiting, linked=reversal)
+    waiting, aside = (found.get(name, frozenset()) for name in ("waiting", "aside"))
+    return View(Payment.from_item(item) if item else None, Balance.from_item(quota), waiting, aside, linked=reversal)
 
 
 def reference(books: Books, stripe_id: str) -> Item | None:
     """The row that leads from one of Stripe's ids to our payment, or holds the facts that wait for it."""
     return books.store.get("payments", (reference_key(stripe_id), REFERENCE))
+
+
+def refer(books: Books, payment: Payment) -> None:
+    """Lead from a settled payment's intent to it once more, where that row was lost. Facts that wait there are recovery's."""
+    owner = {"payment_id": payment.payment_id, "user_id": payment.user_id}
+    books.store.commit(Write("payments", (reference_key(payment.payment_intent), REFERENCE), set=owner, remove=("waiting",)))
 
 
 def _after_refusal(books: Books, fact: Fact, view: View, refused: RefusedError) -> View:
@@ -128,6 +139,8 @@ def _after_refusal(books: Books, fact: Fact, view: View, refused: RefusedError) 
         if not isinstance(decide(seen.payment, fact, ""), Change):
             return seen
     fresh = _load(books, fact)
+    if fresh.aside and isinstance(fact, SessionFact) and fact.payment_intent:
+        parking.bring_back(books, fact.payment_intent, fresh.aside)
     return fresh if 0 in refused.old else _caught_up(books, fact, fresh)
 
 
@@ -155,7 +168,7 @@ def _writes(books: Books, fact: Fact, view: View, change: Change) -> Iterator[Wr
         yield Write(
             "quotas",
             (payment.user_id, "quota"),
-            set={"updated_at": now},
+            set={"updated_at": now, "booked_at": now},
             add={**{name: units for name, units in movement.add.items() if units}, "total": change.units + movement.written_off},
             must=movement.must,
         )
@@ -208,19 +221,23 @@ def _assumptions(fact: Fact, after: Payment) -> Iterator[Must]:
 def _reference_writes(fact: Fact, view: View, payment: Payment) -> Iterator[Write]:
     """Lead from Stripe's ids to this payment, from the moment it is paid."""
     owner = {"payment_id": payment.payment_id, "user_id": payment.user_id}
+    if view.payment and view.payment.session_id not in ("", payment.session_id):
+        yield Write("payments", (user_key(payment.user_id), payment.session_id), set={"payment_id": payment.payment_id})
     if isinstance(fact, SessionFact) and fact.kind == "paid" and fact.payment_intent:
         nobody_waits = equals("waiting", view.waiting) if view.waiting else absent("waiting")
         gone = ("waiting",) if view.waiting else ()
-        yield Write("payments", (reference_key(fact.payment_intent), REFERENCE), set=owner, remove=gone, must=(nobody_waits,))
+        must = (nobody_waits, absent("aside"))
+        yield Write("payments", (reference_key(fact.payment_intent), REFERENCE), set=owner, remove=gone, must=must)
     if isinstance(fact, RefundsFact | DisputeFact) and fact.charge and fact.payment_intent:
         yield Write("payments", (reference_key(fact.charge), REFERENCE), set=owner)
 
 
 def _settle_waiting(books: Books, view: View) -> None:
-    """Facts that came ahead of this payment. Should we die here, recovery finds them parked and settles them."""
-    for fact_id in sorted(view.waiting):
-        if record := parking.find(books, fact_id):
-            retry(books, record)
+    """Facts that came ahead of this payment. What this does not come to, recovery finds parked, and settles."""
+    with suppress(OutcomeUnknownError):  # the payment itself is settled, and its event must not be told otherwise
+        for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:
+            if record := parking.find(books, fact_id):
+                retry(books, record)
 
 
 def retry(books: Books, record: parking.Parked) -> Outcome:

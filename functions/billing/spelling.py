@@ -1,16 +1,19 @@
 """How writes and items are spelled for DynamoDB: expressions by pynamodb, and integers only, so that no float can enter the books."""
 
-from collections.abc import Mapping
-from functools import reduce
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, reduce
+from itertools import count
 from operator import and_
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, Value
 from pynamodb.expressions.update import AddAction, RemoveAction, SetAction, Update
 
 from billing.errors import Item
-from billing.writes import Must, Write
+from billing.writes import Write
+
+SHAPES_MAX: Final = 256
 
 _COMPARE: Final = {
     "==": Path.__eq__,
@@ -23,20 +26,41 @@ _COMPARE: Final = {
 
 def spell(write: Write) -> dict[str, Any]:
     """The expressions of one write, as the members that every DynamoDB write operation shares."""
+    shape = _shape(
+        tuple((must.name, must.operator, must.or_absent) for must in write.must), tuple(write.set), write.remove, tuple(write.add)
+    )
+    valued = (must.value for must in write.must if must.operator in _COMPARE)
+    values = (*valued, *write.set.values(), *write.add.values())
+    spelled = dict(shape.members)
+    if values:
+        spelled["ExpressionAttributeValues"] = dict(zip(shape.placeholders, map(encode, values), strict=True))
+    return spelled
+
+
+class _Shape(NamedTuple):
+    """What all writes to the same attributes under the same clauses have in common."""
+
+    members: Mapping[str, Any]
+    placeholders: tuple[str, ...]
+    """In the order of the values: the clauses', what is set, what is added."""
+
+
+@lru_cache(maxsize=SHAPES_MAX)
+def _shape(must: tuple[tuple[str, str, bool], ...], sets: tuple[str, ...], removes: tuple[str, ...], adds: tuple[str, ...]) -> _Shape:
+    """Let pynamodb spell it once, around numbers in place of the values."""
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
-    spelled: dict[str, Any] = {}
-    if write.must:
-        condition = reduce(and_, (_condition(must) for must in write.must))
-        spelled["ConditionExpression"] = condition.serialize(names, values)
-    if update := _update(write):
-        spelled["UpdateExpression"] = update.serialize(names, values)
+    members: dict[str, Any] = {}
+    numbers = (Value({"N": str(number)}) for number in count())
+    if must:
+        condition = reduce(and_, [_condition(*clause, numbers) for clause in must])
+        members["ConditionExpression"] = condition.serialize(names, values)
+    if update := _update(sets, removes, adds, numbers):
+        members["UpdateExpression"] = update.serialize(names, values)
     if names:
         # pynamodb collects name -> placeholder, DynamoDB wants placeholder -> name
-        spelled["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in names.items()}
-    if values:
-        spelled["ExpressionAttributeValues"] = values
-    return spelled
+        members["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in names.items()}
+    return _Shape(members, tuple(sorted(values, key=lambda placeholder: int(values[placeholder]["N"]))))
 
 
 def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
@@ -77,20 +101,20 @@ def _decode(value: Mapping[str, Any]) -> Any:
     return None if kind == "NULL" else content
 
 
-def _condition(must: Must) -> Condition:
-    path = Path([must.name])
-    if must.operator == "exists":
+def _condition(name: str, operator: str, or_absent: bool, numbers: Iterator[Value]) -> Condition:  # noqa: FBT001 - a clause's own fields
+    path = Path([name])
+    if operator == "exists":
         return path.exists()
-    if must.operator == "absent":
+    if operator == "absent":
         return path.does_not_exist()
-    holds = _COMPARE[must.operator](path, Value(encode(must.value)))
-    return path.does_not_exist() | holds if must.or_absent else holds
+    holds = _COMPARE[operator](path, next(numbers))
+    return path.does_not_exist() | holds if or_absent else holds
 
 
-def _update(write: Write) -> Update | None:
+def _update(sets: tuple[str, ...], removes: tuple[str, ...], adds: tuple[str, ...], numbers: Iterator[Value]) -> Update | None:
     actions = [
-        *(SetAction(Path([name]), Value(encode(value))) for name, value in write.set.items()),
-        *(RemoveAction(Path([name])) for name in write.remove),
-        *(AddAction(Path([name]), Value(encode(value))) for name, value in write.add.items()),
+        *[SetAction(Path([name]), next(numbers)) for name in sets],
+        *[RemoveAction(Path([name])) for name in removes],
+        *[AddAction(Path([name]), next(numbers)) for name in adds],
     ]
     return Update(*actions) if actions else None

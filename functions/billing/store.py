@@ -1,18 +1,20 @@
 """The door to DynamoDB: conditional writes and transactions, each with its timeouts, its attempts and its batch size.
 
-Three answers only: it was written; it was refused, and this is what stood there (RefusedError); nobody knows
-(OutcomeUnknownError). https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+Four answers only: it was written; it was refused, and this is what stood there (RefusedError); there was no time for it and
+nothing was done (BusyError); nobody knows (OutcomeUnknownError). https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
+import botocore.session
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
-from pynamodb.connection import Connection
 
-from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing import tracing
+from billing.errors import BusyError, Item, OutcomeUnknownError, RefusedError
 from billing.patience import Patience
 from billing.spelling import decode, encode, spell
 from billing.writes import KEY_NAMES, Table, Write
@@ -39,14 +41,15 @@ UNCLEAR: Final = frozenset({"InternalServerError", "ServiceUnavailable", "Transa
 # Reasons inside a cancelled transaction that pass by themselves.
 PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"})
 SERVER_ERROR: Final = 500
+READS: Final = frozenset({"GetItem", "Query", "Scan"})
+"""Whatever became of one of these, nothing was done."""
 
 
 class StoreFaultError(Exception):
     """DynamoDB refuses the request as such: a missing grant, a missing table, our own bug. Asking again does not help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """Some items, and where to go on: None at the end."""
 
     items: Sequence[Item]
@@ -54,25 +57,42 @@ class Page:
 
 
 class _AgainError(Exception):
-    """Nothing was done, or asking again is safe: the loop asks again while there is time."""
+    """Asking again is safe: nothing was done, or, if ``unclear``, it may have been, and a repeat does it once only."""
+
+    def __init__(self, why: str, *, unclear: bool) -> None:
+        super().__init__(why)
+        self.unclear = unclear
 
 
 class Store:
-    """One connection, shared by all tables. Thread-safe."""
+    """One client, shared by all tables. Thread-safe."""
 
     def __init__(self, tables: Mapping[str, str], patience: Patience, region: str | None = None, host: str | None = None) -> None:
         """``tables`` maps ours to the stack's names. Region and credentials come from the environment unless given."""
         self._tables = tables
         self.patience = patience
-        # Retries are ours, in one place: botocore would repeat an unguarded ADD whose answer was lost, and never a conflict.
-        self._connection = Connection(
-            region=region,
-            host=host,
-            connect_timeout_seconds=CONNECT_SECONDS,
-            read_timeout_seconds=READ_SECONDS,
-            retry_configuration={"total_max_attempts": 1, "mode": "standard"},
+        self._region = region
+        self._host = host
+
+    @cached_property
+    def _client(self) -> Any:
+        """Made by the first call: it holds credentials, which no snapshot of a container may.
+
+        Of a session of its own: botocore's clients may be shared by threads, the making of them may not.
+        """
+        config = Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
             max_pool_connections=64,
+            # Retries are ours, in one place: botocore would repeat an unguarded ADD whose answer was lost, and never a conflict.
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            parameter_validation=False,  # what is sent was spelled here; DynamoDB checks it all the same
         )
+        return botocore.session.get_session().create_client("dynamodb", self._region, endpoint_url=self._host, config=config)
+
+    def connect(self) -> None:
+        """Make the client now."""
+        _ = self._client
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """Read one item, strongly consistent."""
@@ -82,11 +102,15 @@ class Store:
 
     def commit(self, *writes: Write) -> None:
         """All or none of the writes. Safe to repeat: every attempt carries the same token."""
-        if not 0 < len(writes) <= WRITES_MAX:
-            message = f"a transaction takes 1 to {WRITES_MAX} writes, not {len(writes)}"
-            raise ValueError(message)
-        request = {"TransactItems": [self._action(write) for write in writes], "ClientRequestToken": str(uuid4())}
-        self._ask("TransactWriteItems", request, repeatable=True)
+        self._ask("TransactWriteItems", self._transaction(writes), repeatable=True)
+
+    def commit_once(self, *writes: Write, clears_up: bool) -> None:
+        """The same for those who look again before they try again: BusyError at once for what was not done.
+
+        ``clears_up``: what may have been done is repeated under its token until that is known. Otherwise it is OutcomeUnknownError
+        at once, and the caller's to find out.
+        """
+        self._ask("TransactWriteItems", self._transaction(writes), repeatable=True, is_patient=False, clears_up=clears_up)
 
     def update(self, write: Write) -> Item:
         """One conditional write, answering with the new item. Never repeated when its outcome is unknown."""
@@ -136,12 +160,21 @@ class Store:
 
     def due(self, now_epoch: int, after: Item | None = None) -> Page:
         """Open holds whose time has passed, over all users, by the eventually consistent index: a hint, never a decision."""
+        return self._marked("quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after)
+
+    def unseen(self, since: str, after: Item | None = None) -> Page:
+        """Keys of payments paid since then that no reconciliation has seen at Stripe, over all users. A hint as well."""
+        return self._marked("payments", "unseen", "unseen", ("completed_at", ">=", since), after)
+
+    def _marked(self, table: Table, index: str, mark: str, rest: tuple[str, str, str | int], after: Item | None) -> Page:
+        """A sparse index: only items that carry the mark, whose value is its name, are in it."""
+        name, operator, value = rest
         request = {
-            "TableName": self._tables["quotas"],
-            "IndexName": "open_holds",
-            "KeyConditionExpression": "#o = :o AND #e <= :now",
-            "ExpressionAttributeNames": {"#o": "open", "#e": "expires_at"},
-            "ExpressionAttributeValues": {":o": encode("open"), ":now": encode(now_epoch)},
+            "TableName": self._tables[table],
+            "IndexName": index,
+            "KeyConditionExpression": f"#m = :m AND #r {operator} :r",
+            "ExpressionAttributeNames": {"#m": mark, "#r": name},
+            "ExpressionAttributeValues": {":m": encode(mark), ":r": encode(value)},
             "Limit": PAGE_MAX,
         }
         return self._page("Query", request, after)
@@ -173,6 +206,12 @@ class Store:
         last = answer.get("LastEvaluatedKey")
         return Page([decode(item) for item in answer["Items"]], decode(last) if last else None)
 
+    def _transaction(self, writes: Sequence[Write]) -> dict[str, Any]:
+        if not 0 < len(writes) <= WRITES_MAX:
+            message = f"a transaction takes 1 to {WRITES_MAX} writes, not {len(writes)}"
+            raise ValueError(message)
+        return {"TransactItems": [self._action(write) for write in writes], "ClientRequestToken": str(uuid4())}
+
     def _action(self, write: Write) -> dict[str, Any]:
         body = {
             "TableName": self._tables[write.table],
@@ -184,23 +223,36 @@ class Store:
             return {"Delete": body}
         return {"ConditionCheck" if write.is_check else "Update": body}
 
-    def _ask(self, operation: str, request: dict[str, Any], *, repeatable: bool) -> dict[str, Any]:
+    def _ask(
+        self, operation: str, request: dict[str, Any], *, repeatable: bool, is_patient: bool = True, clears_up: bool = True
+    ) -> dict[str, Any]:
         last: Exception | None = None
+        unclear = False
         for _ in self.patience.attempts():
             try:
                 return self._once(operation, request, repeatable=repeatable)
             except _AgainError as again:
                 last = again
-        raise OutcomeUnknownError(f"{operation} gave no answer in time") from last
+                unclear = unclear or (again.unclear and operation not in READS)
+            if not (is_patient or (unclear and clears_up)):
+                break
+        if unclear:
+            raise OutcomeUnknownError(f"{operation} gave no answer in time") from last
+        raise BusyError(f"{operation} was not carried out in time") from last
 
     def _once(self, operation: str, request: dict[str, Any], *, repeatable: bool) -> dict[str, Any]:
         try:
-            return self._connection.client._make_api_call(operation, request)  # noqa: SLF001 - pynamodb's own way to call it
+            with tracing.call("DynamoDB", operation):
+                answer: dict[str, Any] = self._client._make_api_call(operation, request)  # noqa: SLF001 - what every method comes down to
+            return answer
         except (ConnectTimeoutError, EndpointConnectionError) as error:
-            raise _AgainError from error  # nothing was sent
+            raise _AgainError("nothing was sent", unclear=False) from error
+        except NoCredentialsError as error:
+            self.__dict__.pop("_client", None)  # it would remember for ever that there were none for a moment
+            raise BusyError(f"{operation}: {type(error).__name__}, nothing was sent") from error
         except BotoCoreError as error:
-            if repeatable and not isinstance(error, NoCredentialsError):
-                raise _AgainError from error
+            if repeatable:
+                raise _AgainError("the answer was lost", unclear=True) from error
             raise OutcomeUnknownError(f"{operation}: {type(error).__name__}") from error
         except ClientError as error:
             raise _judged(operation, error.response, repeatable=repeatable) from error
@@ -213,10 +265,10 @@ def _judged(operation: str, answer: Mapping[str, Any], *, repeatable: bool) -> E
         return RefusedError({0: decode(answer["Item"]) if answer.get("Item") else None})
     if code == "TransactionCanceledException":
         return _cancelled(answer.get("CancellationReasons", []))
-    if code in NOT_DONE or (repeatable and (code in UNCLEAR or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR)):
-        return _AgainError(code)
+    if code in NOT_DONE:
+        return _AgainError(code, unclear=False)
     if code in UNCLEAR or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR:
-        return OutcomeUnknownError(f"{operation}: {code}")
+        return _AgainError(code, unclear=True) if repeatable else OutcomeUnknownError(f"{operation}: {code}")
     return StoreFaultError(f"{operation}: {code}: {answer['Error'].get('Message', '')}")
 
 
@@ -230,7 +282,7 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
     if refused:
         return RefusedError(refused)
     if any(code in PASSING for code in codes):
-        return _AgainError(", ".join(codes))
+        return _AgainError(", ".join(codes), unclear=False)
     return StoreFaultError(f"TransactWriteItems was cancelled: {', '.join(codes)}")
 
 

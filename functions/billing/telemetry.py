@@ -4,6 +4,7 @@ Never secrets, bodies, e-mails or tokens: only ids and words that we chose.
 """
 
 import os
+import time
 from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
@@ -18,10 +19,10 @@ METRICS: Final = {
     "clawed_back_units": "units taken back after refunds and disputes",
     "refused_signatures": "deliveries that were not Stripe's",
     "refused_debits": "debits and holds for want of units",
-    "outcome_unknown": "requests whose outcome nobody knows, answered 5xx",
+    "outcome_unknown": "requests that had no outcome in time, answered 5xx",
     "internal_errors": "requests that failed by a fault of ours",
     "reconcile_differences": "differences between Stripe and the books",
-    "parked_age_seconds": "age of the oldest parked fact",
+    "parked_age_seconds": "age of the oldest parked fact, those that wait for a person among them",
     "settle_latency_seconds": "from Stripe's event to the settled payment",
 }
 """The closed list: every metric the product emits, and what it means."""
@@ -36,3 +37,12 @@ def count(name: str, value: int = 1) -> None:
     """Add to a metric of the list."""
     assert name in METRICS, f"{name} is not a metric of ours"  # noqa: S101 - our own invariant
     metrics.add_metric(name=name, unit=MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count, value=value)
+
+
+def count_outcome(status: str, units: int, created: int) -> None:
+    """What became of an event, by whichever way it came. ``created`` is Stripe's, in epoch seconds."""
+    count(status)
+    if units < 0:
+        count("clawed_back_units", -units)
+    if status == "settled":
+        count("settle_latency_seconds", max(0, int(time.time()) - created))

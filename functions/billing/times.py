@@ -1,5 +1,6 @@
 """Moments as text: RFC 3339 in UTC, always with microseconds, so that text order is time order."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -29,6 +30,11 @@ def from_epoch(seconds: int) -> str:
 def epoch(moment: datetime) -> int:
     """Whole seconds, rounded down."""
     return int(moment.timestamp())
+
+
+def epoch_after(moment: datetime) -> int:
+    """Whole seconds, rounded up: what is to last so long lasts no less."""
+    return math.ceil(moment.timestamp())
 
 
 def to_epoch(text: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from billing.balances import Balance
-from billing.identity import user_key
+from billing.identity import REFERENCE, reference_key, user_key
 from billing.payments import Phase
 from billing.store import Store
 from billing.writes import Table
@@ -47,6 +47,8 @@ class Tally:
     # from the payments
     paid: int = 0
     paid_count: int = 0
+    intents_count: int = 0
+    referred_count: int = 0
     clawed_back: int = 0
     written_off: int = 0
     # from the open holds
@@ -61,11 +63,6 @@ class Tally:
     itemised: int = 0
     placed_count: int = 0
 
-    def merge(self, other: "Tally") -> None:
-        """Take over what another reader saw of the same account."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
     def steady(self) -> tuple[int, ...]:
         """The figures that plain spending does not move: it changes ``used`` and ``remaining`` in one row, never torn."""
         moving = ("used", "remaining")
@@ -78,6 +75,7 @@ class Tally:
             "remaining + held - debt is total - used": (self.total - self.used, self.remaining + self.held - self.debt),
             "held is what the open holds hold": (self.in_holds, self.held),
             "every paid payment is funded once": (self.paid_count, self.funded_count),
+            "every payment intent leads to its payment": (self.intents_count, self.referred_count),
             "paid payments are funded with the units they bought": (self.paid, self.funded),
             "payments and ledger agree on what was clawed back": (self.clawed_back, self.taken_back),
             "payments and ledger agree on what was written off": (self.written_off, self.adjusted_for_payments),
@@ -99,19 +97,12 @@ class Tallies(dict[str, Tally]):
             _add_entry(self._of(item["user_id"]), item)
         elif table == "payments" and item.get("phase") == int(Phase.PAID):
             _add_payment(self._of(item["user_id"]), item)
+        elif table == "payments" and item["owner"].startswith(reference_key("pi_")) and "payment_id" in item:
+            self._of(item["user_id"]).referred_count += 1
         elif table == "quotas" and item["item"] == "quota":
             _add_balance(self._of(item["user_id"]), Balance.from_item(item))
         elif table == "quotas" and item["item"].startswith("hold#"):
             self._of(item["user_id"]).in_holds += item["units"]
-
-    def merge(self, other: "Tallies") -> None:
-        """Take over what another reader saw."""
-        for user_id, tally in other.items():
-            self._of(user_id).merge(tally)
-
-    def suspects(self) -> Iterator[str]:
-        """The accounts on which something does not agree, as far as this reading goes."""
-        return (user_id for user_id, tally in self.items() if any(tally.differences(user_id)))
 
     def _of(self, user_id: str) -> Tally:
         return self.setdefault(user_id, Tally())
@@ -146,6 +137,8 @@ def _reading(store: Store, user_id: str) -> Tally:
     tallies = Tallies()
     for item in store.pages("payments", user_key(user_id), "pay_"):
         tallies.add("payments", item)
+        if referred := reference(store, item):
+            tallies.add("payments", referred)
     for item in store.pages("quotas", user_id, "hold#"):
         tallies.add("quotas", item)
     for item in store.pages("ledger", user_id):
@@ -153,6 +146,13 @@ def _reading(store: Store, user_id: str) -> Tally:
     if balance := store.get("quotas", (user_id, "quota")):
         tallies.add("quotas", balance)
     return tallies.get(user_id, Tally(balance_count=1))
+
+
+def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The row that leads from a stored payment's intent to it, or None. Where nothing was to pay there is no intent."""
+    intent = payment.get("payment_intent") if payment.get("phase") == int(Phase.PAID) else None
+    row = store.get("payments", (reference_key(intent), REFERENCE)) if intent else None
+    return row if row and row.get("payment_id") == payment["payment_id"] else None
 
 
 def _add_entry(tally: Tally, item: Mapping[str, Any]) -> None:
@@ -169,6 +169,7 @@ def _add_entry(tally: Tally, item: Mapping[str, Any]) -> None:
 def _add_payment(tally: Tally, item: Mapping[str, Any]) -> None:
     tally.paid += item["quota"]
     tally.paid_count += 1
+    tally.intents_count += bool(item.get("payment_intent"))
     tally.clawed_back += item.get("units_clawed_back", 0)
     tally.written_off += item.get("units_written_off", 0)
 

@@ -1,8 +1,8 @@
 """What a door to storage is asked for: one write, its conditions, and nothing of how the database spells them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
 Table = Literal["payments", "quotas", "events", "ledger", "keys"]
 KEY_NAMES: Mapping[str, tuple[str, str]] = {
@@ -13,10 +13,10 @@ KEY_NAMES: Mapping[str, tuple[str, str]] = {
     "keys": ("owner", "id"),
 }
 Operator = Literal["exists", "absent", "==", ">=", "<=", "<", ">"]
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Must:
+class Must(NamedTuple):
     """One clause of a condition; all of a write's clauses must hold. ``or_absent``: or there is no such attribute."""
 
     name: str
@@ -25,8 +25,7 @@ class Must:
     or_absent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """One item's part of a transaction. ``set``, ``add`` and ``remove`` create the item if it is not there.
 
     Only ``must``: nothing is written, the condition is checked. ``delete``: the item goes.
@@ -34,8 +33,8 @@ class Write:
 
     table: Table
     key: tuple[str, str]
-    set: Mapping[str, Any] = field(default_factory=dict)
-    add: Mapping[str, int | frozenset[str]] = field(default_factory=dict)
+    set: Mapping[str, Any] = NOTHING
+    add: Mapping[str, int | frozenset[str]] = NOTHING
     """Integers are added up, sets are united."""
     remove: tuple[str, ...] = ()
     must: tuple[Must, ...] = ()

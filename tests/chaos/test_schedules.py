@@ -1,17 +1,14 @@
 """Every interleaving of two handlers (three for duplicates), with every fault at every outside call."""
 
-import itertools
-import json
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import builders
 import laws
 import model
 import pytest
-from billing import holds, parking, quota, recovery, settlement, spending, upkeep
+from billing import holds, parking, quota, recovery, settlement, upkeep
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError
@@ -19,36 +16,10 @@ from billing.identity import user_key
 from billing.payments import Payment
 from billing.spending import Meter
 from builders import fact, pending
-from schedules import ScheduledStore, explore
+from schedules import Handlers, ScheduledStore, explore, fresh_books
+from stripe_twin import Stripe
 
-Handlers = tuple[Sequence[Callable[[], object]], Callable[[list[str]], None]]
 Story = Callable[[Books, Payment], list[list[dict[str, Any]]]]
-FIGURES = Path(__file__).resolve().parents[2] / ".local" / "figures" / "schedules.json"
-
-
-class Still(builders.Clock):
-    """Stands, so that two orders which differ in nothing else come to the same state."""
-
-    def __call__(self) -> datetime:
-        """Now."""
-        return self.now
-
-
-_tokens = [itertools.count(1)]
-
-
-@pytest.fixture(autouse=True)
-def _counted_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random parts of ids are numbered, so that a schedule can be run again."""
-    monkeypatch.setattr("secrets.token_hex", lambda size: f"{next(_tokens[0]):0{2 * size}x}")
-
-
-def _books(store: ScheduledStore, policy: str = "debt") -> Books:
-    """Numbered from one each time: two orders that differ in nothing else come to the same state."""
-    builders.renumber()
-    spending._seen.clear()
-    _tokens[0] = itertools.count(1)
-    return builders.books_on(store, policy, Still())
 
 
 def _stories() -> dict[str, tuple[list[Callable[[Payment], dict[str, Any]]], list[Callable[[Payment], dict[str, Any]]]]]:
@@ -91,7 +62,7 @@ def test_deliveries_at_the_same_time_end_as_the_model_says(
     faults = () if len(together) > 2 else ("crash_before", "crash_after", "throttle", "conflict", "lost")
 
     def build(store: ScheduledStore) -> Handlers:
-        books = _books(store, policy)
+        books = fresh_books(store, policy)
         payment = pending(books, payment_id="pay_1", session_id="cs_1")
         for number, make in enumerate(before):
             settlement.apply(books, fact(make(payment)))
@@ -139,7 +110,7 @@ def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(record_figures: 
     """Two different sessions credit the same balance, in debt from an earlier refund."""
 
     def build(store: ScheduledStore) -> Handlers:
-        books = _books(store)
+        books = fresh_books(store)
         first, second, third = (pending(books, payment_id=f"pay_{number}", session_id=f"cs_{number}") for number in (1, 2, 3))
         settlement.apply(books, fact(builders.completed(first)))
         _use(books, 70)
@@ -163,7 +134,7 @@ def test_a_debit_and_a_refund_never_oversell(record_figures: Callable[[str, dict
     """A plain debit whose outcome is unknown may have been taken, never twice."""
 
     def build(store: ScheduledStore) -> Handlers:
-        books = _books(store)
+        books = fresh_books(store)
         payment = pending(books, payment_id="pay_1", session_id="cs_1")
         settlement.apply(books, fact(builders.completed(payment)))
         _use(books, 10)
@@ -195,7 +166,7 @@ def test_a_keyed_debit_repeated_at_the_same_time_takes_once(record_figures: Call
     """Both answers are one."""
 
     def build(store: ScheduledStore) -> Handlers:
-        books = _books(store)
+        books = fresh_books(store)
         payment = pending(books, payment_id="pay_1", session_id="cs_1")
         settlement.apply(books, fact(builders.completed(payment)))
         _use(books, 10)
@@ -218,24 +189,30 @@ def test_a_keyed_debit_repeated_at_the_same_time_takes_once(record_figures: Call
     record_figures("a keyed debit twice", explore(build))
 
 
+def _ends_of(meter: Meter, hold: str, *, is_expired: bool) -> dict[str, Callable[[], object]]:
+    """The ways in which a hold of Alice's ends; ``is_expired``: its minute is over first."""
+    books = meter.books
+    if is_expired:
+        books.clock.now += timedelta(seconds=61)  # type: ignore[attr-defined]
+    return {
+        "release": lambda: _refusable(lambda: holds.release(meter, hold)),
+        "capture": lambda: _refusable(lambda: holds.capture(meter, hold, 25)),
+        "expire": lambda: upkeep.give_back_expired(books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota")))),
+    }
+
+
 @pytest.mark.parametrize("other", ["release", "capture", "expire"])
 def test_a_hold_is_closed_exactly_once(other: str, record_figures: Callable[[str, dict[str, int]], None]) -> None:
     """Capture races a release, another capture, and the sweep after its time."""
 
     def build(store: ScheduledStore) -> Handlers:
-        books = _books(store)
+        books = fresh_books(store)
         payment = pending(books, payment_id="pay_1", session_id="cs_1")
         settlement.apply(books, fact(builders.completed(payment)))
         meter = Meter(books, "")
         _use(books, 10)
         hold = holds.place(meter, "alice", 40, 60)["hold_id"]
-        if other == "expire":
-            books.clock.now += timedelta(seconds=61)  # type: ignore[attr-defined]
-        acts: dict[str, Callable[[], object]] = {
-            "release": lambda: _refusable(lambda: holds.release(meter, hold)),
-            "capture": lambda: _refusable(lambda: holds.capture(meter, hold, 25)),
-            "expire": lambda: upkeep.give_back_expired(books, "alice", Balance.from_item(store.get("quotas", ("alice", "quota")))),
-        }
+        acts = _ends_of(meter, hold, is_expired=other == "expire")
 
         def check(ends: list[str]) -> None:
             if "done" not in ends:
@@ -255,11 +232,41 @@ def test_a_hold_is_closed_exactly_once(other: str, record_figures: Callable[[str
     record_figures(f"a capture and a {other}", explore(build))
 
 
+@pytest.mark.parametrize("policy", ["debt", "write_off"])
+@pytest.mark.parametrize("end", ["release", "capture", "expire"])
+def test_a_refund_takes_back_what_a_hold_gives_back(end: str, policy: str, record_figures: Callable[[str, dict[str, int]], None]) -> None:
+    """Ten units were used before; what the hold captures is written off only where it was captured before the refund."""
+
+    def build(store: ScheduledStore) -> Handlers:
+        books = fresh_books(store, policy)
+        payment = pending(books, payment_id="pay_1", session_id="cs_1")
+        settlement.apply(books, fact(builders.completed(payment)))
+        meter, event = Meter(books, ""), builders.refunded(payment, 999)
+        _use(books, 10)
+        hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+        acts = _ends_of(meter, hold, is_expired=end == "expire")
+        handlers = [lambda: settlement.apply(books, fact(event)), acts[end]]
+
+        def check(ends: list[str]) -> None:
+            for again in (handler for handler, ended in zip(handlers, ends, strict=True) if ended != "done"):
+                again()
+            laws.check(store.memory)
+            laws.check_what_was_given_up(store.memory)
+            balance = quota.read(books, "alice")
+            used = 35 if end == "capture" else 10
+            assert (balance.used, balance.held, balance.remaining) == (used, 0, 0)
+            assert balance.debt in ({used} if policy == "debt" else {0, used - 10})
+
+        return handlers, check
+
+    record_figures(f"a refund and a hold's {end}, {policy}", explore(build))
+
+
 def test_two_holds_and_a_debit_on_the_last_units_never_oversell(record_figures: Callable[[str, dict[str, int]], None]) -> None:
     """Three handlers want 60 each of 100."""
 
     def build(store: ScheduledStore) -> Handlers:
-        books = _books(store)
+        books = fresh_books(store)
         payment = pending(books, payment_id="pay_1", session_id="cs_1")
         settlement.apply(books, fact(builders.completed(payment)))
         meter = Meter(books, "")
@@ -280,11 +287,38 @@ def test_two_holds_and_a_debit_on_the_last_units_never_oversell(record_figures: 
     record_figures("two holds and a debit", explore(build, ()))
 
 
+def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
+    record_figures: Callable[[str, dict[str, int]], None],
+) -> None:
+    """Its amount was told wrong and a person dropped it; it is told right while recovery, which sees the wrong one, drops the refund."""
+
+    def build(store: ScheduledStore) -> Handlers:
+        books, stripe = fresh_books(store), Stripe()
+        payment = pending(books, payment_id="pay_1", session_id="cs_1")
+        stripe.sell(payment, 0, amount_subtotal=500)
+        events = [builders.completed(payment), builders.refunded(payment, 500)]
+        for event in (builders.completed(payment, amount_subtotal=500), events[1]):
+            assert settlement.apply(books, fact(event)).status == "parked"
+        refund, session = sorted(parking.all_parked(books), key=lambda record: record.kind)
+        parking.drop(books, session, "refunded by hand")
+
+        def check(ends: list[str]) -> None:
+            if ends[0] != "done":
+                settlement.apply(books, fact(events[0]))
+            _recover(books)
+            assert [row["kind"] for row in parking.all_dropped(books)] == ["mismatch"]
+            _as_the_model_says(books, payment, events)
+
+        return [lambda: settlement.apply(books, fact(events[0])), lambda: recovery.try_again(books, stripe, refund)], check  # type: ignore[arg-type]
+
+    record_figures("a late credit and the drop of its refund", explore(build, ()))
+
+
 def test_recovery_and_a_late_purchase_settle_a_waiting_refund_once(record_figures: Callable[[str, dict[str, int]], None]) -> None:
     """The refund is parked; the purchase arrives while recovery tries it."""
 
     def build(store: ScheduledStore) -> Handlers:
-        books = _books(store)
+        books = fresh_books(store)
         payment = pending(books, payment_id="pay_1", session_id="cs_1")
         events = [builders.refunded(payment, 500), builders.completed(payment)]
         assert settlement.apply(books, fact(events[0])).status == "parked"
@@ -299,12 +333,3 @@ def test_recovery_and_a_late_purchase_settle_a_waiting_refund_once(record_figure
 
     record_figures("recovery and a late purchase", explore(build))
     assert recovery.TRIES_A_RUN_MAX > 0
-
-
-@pytest.fixture(scope="session")
-def record_figures() -> Any:
-    """What was explored goes into docs/guarantees.md."""
-    figures: dict[str, dict[str, int]] = {}
-    yield figures.__setitem__
-    FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    FIGURES.write_text(json.dumps(figures, indent=2))

@@ -3,18 +3,18 @@
 A few seconds in ``make test``; ``make chaos`` sets TOPUP_CHAOS_SECONDS and goes on for ten minutes.
 """
 
-import io
 import json
 import os
 import random
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -23,18 +23,17 @@ import dynamo
 import laws
 import model
 import pytest
-from billing import parking, quota, settlement, spending
+from billing import holds, parking, quota, recovery, settlement, spending
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
 from billing.identity import user_key
 from billing.payments import Payment
 from billing.spending import Meter
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from builders import fact, pending
 from dynamo import Dynamo
 from properties.crowd import PerThread
+from rough_wire import Killed, rough
 
 from infra.local.places import ROOT
 
@@ -43,75 +42,11 @@ THREADS: Final = 16
 PURCHASES: Final = 12
 SEED: Final = int(os.environ.get("TOPUP_CHAOS_SEED", "1"))
 FIGURES: Final = ROOT / ".local" / "figures" / "wire.json"
-NOT_CARRIED: Final = ("never sent", "cut before it was carried", "throttled", "conflict", "function killed before")
-CARRIED: Final = ("answer lost", "carried, and answered 500", "function killed after")
 UNITS: Final = 5
-JSON: Final = {"content-type": "application/x-amz-json-1.0"}
+CAPTURED: Final = 3
+HOLD_SECONDS: Final = 86_400
+"""No hold expires by itself: the clock of these books stands nearly still."""
 figures: Counter[str] = Counter()
-
-
-class _Body(io.BytesIO):
-    def stream(self, **_: object) -> Any:
-        """As urllib3's."""
-        yield self.getvalue()
-
-
-class Killed(BaseException):
-    """The function's process is gone: nothing of the product runs after it, no handler of exceptions either."""
-
-
-def _error(url: str, status: int, code: str, **members: object) -> AWSResponse:
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **members}
-    return AWSResponse(url, status, JSON, _Body(json.dumps(body).encode()))
-
-
-class RoughWire:
-    """Stands in botocore's place for the HTTP session: every sixth request or so meets a fault."""
-
-    def __init__(self, session: Any, seed: int) -> None:
-        """Around the real session."""
-        self._session, self._random, self.is_rough = session, random.Random(seed), True
-
-    def send(self, request: Any) -> Any:
-        """Carry it, or not, or lose what came back."""
-        figures["requests"] += 1
-        fault = self._random.choice(NOT_CARRIED + CARRIED) if self.is_rough and self._random.random() < 1 / 6 else ""
-        operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
-        if fault == "conflict" and operation not in ("TransactWriteItems", "UpdateItem"):
-            fault = "throttled"  # reads meet no conflicts
-        figures[fault or "carried without a fault"] += 1
-        if fault in NOT_CARRIED:
-            return self._not_carried(request, fault, operation)
-        answer = self._session.send(request)
-        if fault == "answer lost":
-            raise ReadTimeoutError(endpoint_url=request.url)
-        if fault == "function killed after":
-            raise Killed
-        return _error(request.url, 500, "InternalServerError") if fault else answer
-
-    @staticmethod
-    def _not_carried(request: Any, fault: str, operation: str) -> Any:
-        if fault == "never sent":
-            raise EndpointConnectionError(endpoint_url=request.url)
-        if fault == "cut before it was carried":
-            raise ConnectionClosedError(endpoint_url=request.url)
-        if fault == "function killed before":
-            raise Killed
-        if fault == "throttled":
-            return _error(request.url, 400, "ProvisionedThroughputExceededException")
-        if operation == "UpdateItem":
-            return _error(request.url, 400, "TransactionConflictException")
-        count = len(json.loads(request.body)["TransactItems"])
-        reasons = [{"Code": "None"}] * (count - 1) + [{"Code": "TransactionConflict", "Message": "injected"}]
-        return _error(request.url, 400, "TransactionCanceledException", CancellationReasons=reasons)
-
-
-def rough(books: Books, seed: int) -> RoughWire:
-    """Put the wire under the product's store."""
-    endpoint = books.store._connection.client._endpoint
-    endpoint.http_session = RoughWire(endpoint.http_session, seed)
-    wire: RoughWire = endpoint.http_session
-    return wire
 
 
 @dataclass(slots=True)
@@ -122,10 +57,13 @@ class Spent:
     unsure: Counter[str] = field(default_factory=Counter)
     by_key: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     """The debits that were answered under each user's key."""
+    captured: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The holds whose capture was answered."""
 
     def least(self, user_id: str) -> int:
         """What must be gone."""
-        return self.taken[user_id] + UNITS * sum(bool(ids) for (who, _), ids in self.by_key.items() if who == user_id)
+        by_key = UNITS * sum(bool(ids) for (who, _), ids in self.by_key.items() if who == user_id)
+        return self.taken[user_id] + by_key + CAPTURED * len(self.captured[user_id])
 
 
 @dataclass(slots=True)
@@ -139,6 +77,8 @@ class Storm:
     """Payment and event of every delivery that was answered ``settled``: its mark was written with the effect."""
     paid: set[str] = field(default_factory=set)
     spent: Spent = field(default_factory=Spent)
+    ends: list[tuple[str, str, str]] = field(default_factory=list)
+    """User, hold, and how it was to end."""
     finished: list[object] = field(default_factory=list)
 
     def acts(self, chance: random.Random) -> list[Callable[[], None]]:
@@ -148,6 +88,8 @@ class Storm:
         acts = [partial(self._delivers, name, event) for name, event in told]
         acts += [partial(self._debits, f"user{number % 3}") for number in range(24)]
         acts += [partial(self.debits_under_a_key, f"user{number % 3}", f"key{number // 9}") for number in range(36)]
+        ends = ("captured", "captured", "released", "forgotten")
+        acts += [partial(self._holds, f"user{number % 3}", ends[number % 4]) for number in range(24)]
         chance.shuffle(acts)
         return [partial(self._counted, act) for act in acts]
 
@@ -183,6 +125,30 @@ class Storm:
         else:
             self.spent.taken[user_id] += UNITS
 
+    def _holds(self, user_id: str, end: str) -> None:
+        """Set aside, then captured in part, released, or forgotten. One that nobody knows of is found by nobody, and expires."""
+        figures["holds"] += 1
+        meter = Meter(self.books, "")
+        try:
+            hold_id = holds.place(meter, user_id, UNITS, HOLD_SECONDS)["hold_id"]
+        except (OutcomeUnknownError, Killed):
+            figures["holds nobody knows of"] += 1
+            return
+        if end != "forgotten":
+            self.ends.append((user_id, hold_id, end))
+            self.closes(user_id, hold_id, end)
+
+    def closes(self, user_id: str, hold_id: str, end: str) -> None:
+        """Again is the same: it is done once."""
+        self.books.store.patience.begin()
+        meter = Meter(self.books, "")
+        with suppress(OutcomeUnknownError, Killed):
+            if end == "released":
+                holds.release(meter, hold_id)
+            else:
+                holds.capture(meter, hold_id, CAPTURED)
+                self.spent.captured[user_id].add(hold_id)
+
     def debits_under_a_key(self, user_id: str, key: str) -> None:
         """Again under the same key is one debit."""
         figures["debits under a key"] += 1
@@ -199,7 +165,7 @@ def _round(database: Dynamo, seed: int, disturb: Callable[[Storm, int], None] | 
     payments = [pending(books, user_id=f"user{number % 3}") for number in range(PURCHASES)]
     storm = Storm(books, payments, {payment.payment_id: _story(payment, chance) for payment in payments})
     acts = storm.acts(chance)
-    wire = rough(books, seed)
+    wire = rough(books.store, seed, figures)
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(THREADS) as pool:
         patch.setattr(spending, "_seen", PerThread())
         work = [pool.submit(act) for act in acts]
@@ -210,6 +176,13 @@ def _round(database: Dynamo, seed: int, disturb: Callable[[Storm, int], None] | 
     wire.is_rough = False
     _nothing_acknowledged_is_lost(storm)
     _ends_as_the_model_says(storm)
+
+
+def _expired_are_back(books: Books) -> None:
+    """What was forgotten, and what nobody knew of: once, when its time is over."""
+    later = replace(books, clock=lambda: builders.START + timedelta(days=2))
+    books.store.patience.begin()
+    recovery.sweep_holds(later)
 
 
 def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:
@@ -260,6 +233,9 @@ def _ends_as_the_model_says(storm: Storm) -> None:
         with suppress(BillingError):  # no units are left: then nothing was taken under this key
             storm.debits_under_a_key(user_id, key)
         assert len(spent.by_key[user_id, key]) <= 1, f"{key} of {user_id} was debited twice"
+    for end in storm.ends:
+        storm.closes(*end)
+    _expired_are_back(books)
     laws.check(dynamo.contents(books.store))
     expected: Counter[str] = Counter()
     for payment in storm.payments:
@@ -269,6 +245,7 @@ def _ends_as_the_model_says(storm: Storm) -> None:
         expected[payment.user_id] += credited - taken
     for user_id, units in expected.items():
         balance = quota.read(books, user_id)
+        assert balance.held == 0
         assert balance.remaining - balance.debt == units - balance.used
         assert spent.least(user_id) <= balance.used <= spent.least(user_id) + spent.unsure[user_id]
 

@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any, Final
 
 import boto3
-from billing import outbox, runtime, spending, stripe_doors
+import described
+from billing import outbox, receiving, runtime, spending, stripe_doors, vault
 from billing.books import Books
 from builders import STACK
 from functional.template import Route, Template
@@ -22,16 +23,17 @@ REGION: Final = "us-east-1"
 API: Final = "/api/v1"
 SITE: Final = "https://shop.example.com"
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
-CACHES: Final = (runtime.settings, runtime.books, runtime.receiving_books, stripe_doors.gateway)
-CLIENTS: Final = (runtime.store, runtime.patience, stripe_doors._provider, outbox._client)
+CACHES: Final = (runtime.settings, runtime.books, receiving.receiving_books, stripe_doors.gateway)
+CLIENTS: Final = (runtime.store, runtime.patience, vault._provider, outbox._client)
 
 
 def forget(*, clients: bool = False) -> None:
     """A new container: nothing is remembered from earlier requests. ``clients``: connections neither; making them is slow."""
     for cached in (*CACHES, *(CLIENTS if clients else ())):
         cached.cache_clear()
+    vault._rereads.cache_clear()
     if not clients:
-        stripe_doors._provider().store.clear()
+        vault._provider().store.clear()
     spending._seen.clear()
 
 
@@ -132,7 +134,9 @@ class Lab:
         event["queryStringParameters"] = dict(query or {})
         if route.has_authorizer:
             event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
-        return self.invoke(route.handler, event)
+        said = self.invoke(route.handler, event)
+        described.check(method, API + path, said.status, said.raw["headers"], said.raw["body"])
+        return said
 
     def invoke(self, module: str, event: Any) -> Said:
         """Call a handler with any event."""
@@ -183,8 +187,8 @@ class Lab:
 
 @cache
 def client(service: str) -> Any:
-    """One for the whole process: moto finds it again."""
-    return boto3.client(service, region_name=REGION)
+    """One for the whole process: moto finds it again. Not of boto3's common session, which keeps the credentials that it saw first."""
+    return boto3.Session(region_name=REGION).client(service)
 
 
 def wipe() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from repo.declared import included
 
 TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 TABLE_MEMBERS: Final = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
@@ -23,15 +24,17 @@ def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[s
         value = loader.construct_sequence(node, deep=True)
     else:
         raise TypeError(f"!{suffix} on a mapping is not used in our template")
-    return {"Ref" if suffix == "Ref" else f"Fn::{suffix}": value}
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
 _Loader.add_multi_constructor("!", _short_form)
 
 
 @cache
-def _read() -> dict[str, Any]:
+def read() -> dict[str, Any]:
+    """The whole template with what it includes, intrinsic functions in their long form."""
     found: dict[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader=_Loader)
+    found["Resources"] = included(found["Resources"])
     return found
 
 
@@ -56,7 +59,7 @@ class Template:
 
     def __init__(self, stack_name: str, region: str, **parameters: str) -> None:
         """``parameters`` override the template's defaults."""
-        self._whole = _read()
+        self._whole = read()
         declared = {name: str(parameter.get("Default", "")) for name, parameter in self._whole["Parameters"].items()}
         assert set(parameters) <= set(declared), f"not parameters of the template: {set(parameters) - set(declared)}"
         pseudo = {"AWS::StackName": stack_name, "AWS::Region": region, "AWS::URLSuffix": "amazonaws.com", "AWS::AccountId": "123456789012"}
@@ -118,8 +121,10 @@ class Template:
 
     def _holds(self, condition: dict[str, Any]) -> bool:
         ((function, argument),) = condition.items()
-        if function == "Condition":
+        if function in ("Condition", "Fn::Condition"):
             return self._holds(self._whole["Conditions"][argument])
+        if function == "Fn::And":
+            return all(self._holds(part) for part in argument)
         if function == "Fn::Not":
             return not self._holds(argument[0])
         assert function == "Fn::Equals", f"{function} is not known here"

@@ -1,8 +1,9 @@
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from functional.lab import Lab, Said
+from functional.lab import API, Lab, Said, gateway_event
 
 BODY_BYTES_MAX = 64 * 1024
 UNITS_MAX = 10**9
@@ -130,7 +131,9 @@ def test_a_hold_lasts_a_second_to_a_day(lab: Lab, seconds: Any) -> None:
         assert _post(lab, "/quota/holds", body={"user_id": "alice", "units": 1, "expires_in_seconds": bound}).status == 201
 
 
-@pytest.mark.parametrize("user_id", ["", 7, None, [], "x" * 256, "a\nb", "a\x00b", "\ud800", "\u2028"], ids=repr)
+@pytest.mark.parametrize(
+    "user_id", ["", 7, None, [], "x" * 256, "a\nb", "a\x00b", "\x7f", "\ud800", "\u2028", "\u202e", "\u200b"], ids=repr
+)
 @pytest.mark.parametrize("name", ["debit", "hold"])
 def test_a_user_id_is_a_printable_text(lab: Lab, name: str, user_id: Any) -> None:
     """1 to 255 characters that DynamoDB and JSON can carry."""
@@ -139,7 +142,7 @@ def test_a_user_id_is_a_printable_text(lab: Lab, name: str, user_id: Any) -> Non
     assert (said.status, said.code) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("user_id", ["auth0|5f7c8ec7c33c6c004bbafe82", "Zoë", "用户", "u" * 255, "a b", "quota", "user#alice"])
+@pytest.mark.parametrize("user_id", ["auth0|5f7c8ec7c33c6c004bbafe82", "Zoë", "用户", "全 角", "u" * 255, "a b", "quota", "user#alice"])
 def test_any_printable_user_id_is_another_account(lab: Lab, user_id: str) -> None:
     """Also such as look like our own keys."""
     lab.fund(user_id, 5)
@@ -158,7 +161,7 @@ def test_an_unknown_plan_is_refused_with_those_there_are(lab: Lab, plan: Any) ->
     assert lab.rows("PaymentsTable") == []
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "clé", "a\tb", "a\nb", "", "\x7f"], ids=repr)
+@pytest.mark.parametrize("key", ["x" * 256, "clé", "a\tb", "a\nb", "", "\x7f", " ", "a "], ids=repr)
 @pytest.mark.parametrize("name", ["checkout", "debit"])
 def test_an_idempotency_key_is_printable_ascii(lab: Lab, name: str, key: str) -> None:
     """1 to 255 characters; an empty one is a caller's bug, not a wish for none."""
@@ -187,7 +190,18 @@ def test_a_token_without_a_usable_subject_is_refused(lab: Lab, method: str, path
     assert (said.status, said.code) == (401, "unauthorized")
 
 
-@pytest.mark.parametrize("scope", ["", "openid", "quota.read", "quota.writer", "xquota.write", "QUOTA.WRITE", "quota.write/x"])
+@pytest.mark.parametrize("sub", ["", 7, ["backend"], "x" * 256], ids=repr)
+@pytest.mark.parametrize(("method", "path", "body"), SERVICE_ROUTES)
+def test_a_backend_without_a_usable_subject_cannot_spend(lab: Lab, method: str, path: str, body: Any, sub: Any) -> None:
+    """Nor is nobody a backend: a repeated Idempotency-Key is its caller's own, so that there must be one."""
+    said = lab.call(method, path, sub=sub, scope="quota.write", body=body)
+    assert (said.status, said.code) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["", "openid", "quota.read", "quota.writer", "xquota.write", "QUOTA.WRITE", "quota.write/x", "other/quota.write", "[quota.write"],
+)
 @pytest.mark.parametrize(("method", "path", "body"), SERVICE_ROUTES)
 def test_a_user_cannot_spend(lab: Lab, method: str, path: str, body: Any, scope: str) -> None:
     """Without the scope no unit moves, not even one's own; API Gateway asks for it as well."""
@@ -203,6 +217,44 @@ def test_the_scope_may_stand_among_others(lab: Lab, scope: str) -> None:
     """Separated by spaces (RFC 6749), or as Cognito writes it, with its resource server."""
     lab.fund("alice", 10)
     assert lab.call("POST", "/quota/debits", sub="backend", scope=scope, body={"user_id": "alice", "units": 1}).status == 200
+
+
+def _debited(lab: Lab, claims: Mapping[str, Any]) -> int:
+    route, parameters = lab.route("POST", f"{API}/quota/debits")
+    event = gateway_event(route, route.path, parameters, {}, json.dumps({"user_id": "alice", "units": 1}))
+    event["requestContext"]["authorizer"] = {"jwt": {"claims": dict(claims), "scopes": ["quota.write"]}}
+    return lab.invoke(route.handler, event).status
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"scp": "quota.write"}, 200),
+        ({"scp": "openid quota.write"}, 200),
+        ({"scp": "[openid quota.write]"}, 200),
+        ({"scp": ["openid", "quota.write"]}, 200),
+        ({"scope": "openid", "scp": "[quota.write]"}, 200),
+        ({"scp": "[quota.writer]"}, 403),
+        ({"scp": ["openid quota.write"]}, 403),
+        ({"scp": {"quota.write": True}}, 403),
+        ({"roles": "quota.write"}, 403),
+    ],
+    ids=repr,
+)
+def test_the_scope_is_found_where_other_issuers_write_it(lab: Lab, claims: Mapping[str, Any], status: int) -> None:
+    """Okta and Entra write ``scp``, a text or a list; API Gateway makes ``[a b]`` of a list. One scope is one scope: no part of a text."""
+    lab.fund("alice", 10)
+    assert _debited(lab, {"sub": "backend", **claims}) == status
+
+
+def test_a_token_of_cognitos_machine_to_machine_grant_spends(lab: Lab) -> None:
+    """It names a client and no audience, and its ``sub`` is the client: that is who the idempotency keys belong to."""
+    lab.fund("alice", 10)
+    client = "1example23456789"
+    issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE"
+    claims = {"sub": client, "client_id": client, "token_use": "access", "scope": "topup/quota.write", "iss": issuer, "version": "2"}
+    assert _debited(lab, claims) == 200
+    assert lab.quota("alice")["remaining"] == 9
 
 
 def test_the_user_of_the_body_never_counts_for_a_user(lab: Lab) -> None:

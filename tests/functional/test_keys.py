@@ -2,7 +2,8 @@ import importlib
 from typing import Any
 
 import pytest
-from functional.lab import Context, Lab
+from billing.errors import SettingsError
+from functional.lab import Context, Lab, forget
 
 ARN = "arn:aws:execute-api:us-east-1:123456789012:abcdef/prod/GET/things"
 """What API Gateway calls the request."""
@@ -68,7 +69,7 @@ def test_a_keys_name_is_a_short_text(lab: Lab, name: Any) -> None:
     assert lab.rows("KeysTable") == []
 
 
-@pytest.mark.parametrize("key_id", ["key_none", "none", "key", "user#alice", "Ünïcode"])
+@pytest.mark.parametrize("key_id", ["key_none", "none", "key", "user#alice", "Ünïcode", "key_" + "0" * 24, "key_" + "0" * 2000])
 def test_a_key_that_is_not_there_is_a_404(lab: Lab, key_id: str) -> None:
     """Whatever its form."""
     said = lab.call("DELETE", f"/keys/{key_id}", sub="alice")
@@ -168,6 +169,13 @@ def test_a_bare_token_is_taken_too(lab: Lab) -> None:
     assert _effect(_ask({"type": "TOKEN", "methodArn": ARN, "authorizationToken": _key(lab)["key"]})) == "Allow"
 
 
+def test_an_authorization_without_its_scheme_is_denied(lab: Lab) -> None:
+    """Only a TOKEN authorizer may be bound to the other header."""
+    lab.fund("alice", 2)
+    assert not _simple(authorization=_key(lab)["key"])["isAuthorized"]
+    assert lab.quota("alice")["remaining"] == 2
+
+
 def test_when_the_outcome_is_unknown_nobody_is_let_in(lab: Lab) -> None:
     """It raises: API Gateway answers 500, and the seller's API is not called."""
     lab.fund("alice", 2)
@@ -175,3 +183,32 @@ def test_when_the_outcome_is_unknown_nobody_is_let_in(lab: Lab) -> None:
     lab.boto("dynamodb").delete_table(TableName="QuotasTable")
     with pytest.raises(Exception, match="ResourceNotFound"):
         _simple(x_api_key=key)
+
+
+def test_a_call_costs_what_the_stack_says(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five units each, of twelve: the third call is denied, and takes nothing."""
+    lab.fund("alice", 12)
+    monkeypatch.setenv("AUTHORIZE_UNITS", "5")
+    forget()
+    key = _key(lab)["key"]
+    answers = [_simple(x_api_key=key) for _ in range(3)]
+    assert [answer["isAuthorized"] for answer in answers] == [True, True, False]
+    assert answers[1]["context"]["remaining"] == "2"
+    assert lab.quota("alice")["used"] == 10
+
+
+@pytest.mark.parametrize("units", ["-5", "0"])
+def test_a_price_that_cannot_be_lets_nobody_in(lab: Lab, monkeypatch: pytest.MonkeyPatch, units: str) -> None:
+    """It raises and says which setting it is: API Gateway answers 500, no unit moves, in or out."""
+    lab.fund("alice", 12)
+    key = _key(lab)["key"]
+    monkeypatch.setenv("AUTHORIZE_UNITS", units)
+    forget()
+    with pytest.raises(SettingsError, match="AUTHORIZE_UNITS"):
+        _simple(x_api_key=key)
+
+
+def test_the_template_gives_the_authorizer_its_price(lab: Lab) -> None:
+    """Appended to what all functions get."""
+    variables = lab.template.resources["AuthorizeFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables == {"AUTHORIZE_UNITS": {"Ref": "AuthorizeUnits"}}

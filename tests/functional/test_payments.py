@@ -1,5 +1,6 @@
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -33,6 +34,14 @@ FORGED = {
     "a boolean": base64.urlsafe_b64encode(b'{"id": true, "balance": true}').decode(),
     "an empty id": base64.urlsafe_b64encode(b'{"id": "", "balance": 1, "entry_id": ""}').decode(),
     "a fraction": base64.urlsafe_b64encode(b'{"balance": 1.5}').decode(),
+    "of another row": base64.urlsafe_b64encode(b'{"id": "cs_test_1", "balance": "x"}').decode(),
+    "longer than a key can be": base64.urlsafe_b64encode(
+        b'{"id": "pay_%s", "balance": 1, "entry_id": "%s"}' % ((b"x" * 2000,) * 2)
+    ).decode(),
+    "nested 3 000 deep": base64.urlsafe_b64encode(b"[" * 3000).decode(),
+    "a lone surrogate": base64.urlsafe_b64encode(b'{"id": "pay_\\ud800", "balance": 1, "entry_id": "\\ud800"}').decode(),
+    "5 000 digits": base64.urlsafe_b64encode(b'{"balance": %s, "entry_id": "x", "booked_at": "x"}' % (b"9" * 5000)).decode(),
+    "40 digits": base64.urlsafe_b64encode(b'{"balance": %s, "entry_id": "x", "booked_at": "x"}' % (b"9" * 40)).decode(),
 }
 
 
@@ -50,7 +59,22 @@ def test_one_payment_is_found_by_either_id(lab: Lab) -> None:
         assert (said.json["payment_id"], said.json["amount"], said.json["status"]) == (payment.payment_id, "9.99", "pending")
 
 
-@pytest.mark.parametrize("name", ["pay_none", "cs_test_none", "pi_1", "quota", "user#alice", "../quota", "%2e", "reference", "Ünïcode"])
+NOWHERE = [
+    "pay_none",
+    "cs_test_none",
+    "pi_1",
+    "quota",
+    "user#alice",
+    "../quota",
+    "%2e",
+    "reference",
+    "Ünïcode",
+    "pay_Ünïcode",
+    "pay_\ud800",
+]
+
+
+@pytest.mark.parametrize("name", [*NOWHERE, "pay_" + "x" * 2000, "cs_" + "x" * 2000], ids=lambda name: ascii(name[:20]))
 def test_what_is_not_there_is_a_404(lab: Lab, name: str) -> None:
     """Whatever it looks like; confirm says the same."""
     path = {"id": name}
@@ -101,6 +125,22 @@ def test_the_ledger_comes_newest_first_with_the_balance_after_each_entry(lab: La
     assert {row["reference_type"] for row in rows} == {"payment"}
     assert all(row["reference_id"].startswith("cs_test_") for row in rows)
     assert set(rows[0]) == {"id", "type", "units", "balance_after", "reference_type", "reference_id", "booked_at"}
+
+
+def test_the_ledger_says_which_days_use_is_no_entry_yet(lab: Lab) -> None:
+    """Of that day, however long ago, on the first page alone; with it, the books balance by the answers alone."""
+    for _ in range(2):
+        lab.deliver(completed(pending(lab.books)))
+    body = {"user_id": "alice", "units": 30}
+    assert lab.call("POST", "/quota/debits", sub="backend", scope="quota.write", body=body).status == 200
+    first = lab.call("GET", "/quota/ledger", sub="alice", query={"limit": "1"}).json
+    assert first["not_itemised"] == {"day": datetime.now(UTC).date().isoformat(), "units": 30}
+    assert first["entries"][0]["balance_after"] - first["not_itemised"]["units"] == lab.quota("alice")["remaining"]
+    assert "not_itemised" not in lab.call("GET", "/quota/ledger", sub="alice", query={"cursor": first["next_cursor"]}).json
+    key = {"user_id": {"S": "alice"}, "item": {"S": "quota"}}
+    change = {"use_day": {"Value": {"S": "2026-01-02"}}}
+    lab.boto("dynamodb").update_item(TableName="QuotasTable", Key=key, AttributeUpdates=change)
+    assert lab.call("GET", "/quota/ledger", sub="alice").json["not_itemised"]["day"] == "2026-01-02"
 
 
 @pytest.mark.parametrize("path", ["/payments", "/quota/ledger"])

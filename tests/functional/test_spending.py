@@ -2,6 +2,7 @@ import base64
 from typing import Any
 
 import pytest
+from billing import runtime
 from functional.lab import SITE, Lab, Said, forget
 
 
@@ -159,6 +160,10 @@ HOLDS = {
     "in the past": _made("000000000001.0123456789abcdef.alice"),
     "before all time": _made("-00000000001.0123456789abcdef.alice"),
     "with padding": _made("000000000001.a.alic") + "==",
+    "of nobody": _made("999999999999.0123456789abcdef."),
+    "of somebody whose name is too long": _made("999999999999.0123456789abcdef." + "x" * 2100),
+    "a number of 2 000 digits": _made("9" * 2000 + ".0123456789abcdef.alice"),
+    "a random part of 2 000 digits": _made("999999999999." + "a" * 2000 + ".alice"),
 }
 
 
@@ -168,3 +173,31 @@ def test_a_hold_that_is_not_there_is_a_404(lab: Lab, hold_id: str) -> None:
     for said in (_capture(lab, hold_id, 1), _release(lab, hold_id)):
         assert (said.status, said.code) == (404, "not_found")
     assert lab.rows("QuotasTable") == []
+
+
+@pytest.mark.parametrize("key", ["", "k"], ids=["plain", "keyed"])
+def test_a_thousand_million_units_are_taken_at_once(lab: Lab, key: str) -> None:
+    """The most that one call can ask for."""
+    lab.fund("alice", 10**9)
+    said = _debit(lab, 10**9, key=key)
+    assert (said.status, said.json["remaining"]) == (200, 0)
+    assert lab.quota("alice")["used"] == 10**9
+
+
+def test_a_thousand_million_units_are_held_and_captured_at_once(lab: Lab) -> None:
+    """The same."""
+    lab.fund("alice", 10**9)
+    held = _hold(lab, 10**9)
+    assert (held.status, held.json["remaining"]) == (201, 0)
+    assert _capture(lab, held.json["hold_id"], 10**9).json["units"] == 10**9
+
+
+@pytest.mark.parametrize("key", ["", "k"], ids=["plain", "keyed"])
+def test_a_debit_that_found_no_time_says_so_and_takes_nothing(lab: Lab, key: str) -> None:
+    """503 ``busy`` with Retry-After: a caller without a key may ask again, too."""
+    lab.fund("alice", 10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime.patience(), "_budget_seconds", -1)
+        said = _debit(lab, 3, key=key)
+    assert (said.status, said.code, said.raw["headers"]["retry-after"]) == (503, "busy", "1")
+    assert lab.quota("alice")["used"] == 0

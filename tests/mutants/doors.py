@@ -6,6 +6,25 @@ from .bug import bug
 
 DOORS: Final = (
     bug(
+        "an item is read from a replica that lags",
+        "test_store.py::test_what_was_written_is_read_though_replicas_lag",
+        ("store.py", '"Key": _key(table, key), "ConsistentRead": True}', '"Key": _key(table, key)}'),
+    ),
+    bug(
+        "of a payment's refunds the first page alone is read",
+        "test_gateway.py::test_all_refunds_of_a_payment_are_read_page_after_page",
+        (
+            "gateway.py",
+            '            if not page["has_more"]:\n                return\n            after',
+            "            if page:\n                return\n            after",
+        ),
+    ),
+    bug(
+        "floats are stored",
+        "test_store.py::test_no_float_is_sent_to_dynamodb",
+        ("spelling.py", "    if isinstance(value, int):\n", "    if isinstance(value, int | float):\n"),
+    ),
+    bug(
         "a plain debit is repeated when its answer is lost",
         "test_store.py::test_a_plain_debit_is_not_repeated_when_its_answer_is_lost",
         ("store.py", 'self._ask("UpdateItem", request, repeatable=False)', 'self._ask("UpdateItem", request, repeatable=True)'),
@@ -20,11 +39,11 @@ DOORS: Final = (
         "test_store.py::test_a_transaction_is_repeated_under_one_token",
         (
             "store.py",
-            "        try:\n            return self._connection.client",
+            '        try:\n            with tracing.call("DynamoDB", operation):',
             (
                 '        if "ClientRequestToken" in request:\n'
                 '            request["ClientRequestToken"] = str(uuid4())\n'
-                "        try:\n            return self._connection.client"
+                '        try:\n            with tracing.call("DynamoDB", operation):'
             ),
         ),
     ),
@@ -72,6 +91,20 @@ DOORS: Final = (
         ("signatures.py", "_matches(text, header, secrets(True))", "_matches(text, header, secrets(False))"),
     ),
     bug(
+        "every forged signature reads the secret anew",
+        "test_vault.py::test_so_many_re_reads_are_allowed_at_once_and_no_more",
+        ("vault.py", "        if self._spent_until > now + self._ahead_seconds:\n", "        if self._spent_until < 0:\n"),
+    ),
+    bug(
+        "a flood of forged signatures hides a rolled secret for as long as it goes on",
+        "test_vault.py::test_a_flood_is_allowed_one_re_read_in_ten_seconds",
+        (
+            "vault.py",
+            "            return False\n        self._spent_until",
+            "            self._spent_until += self._every_seconds\n            return False\n        self._spent_until",
+        ),
+    ),
+    bug(
         "any signature will do",
         "test_signatures.py::test_anybody_elses_signature_is_refused",
         (
@@ -85,18 +118,48 @@ DOORS: Final = (
         "test_answers.py::test_a_delivery_whose_outcome_is_unknown_is_asked_for_again",
         (
             "../webhook.py",
-            "should it not, recovery settles it from there\n        raise\n",
-            'should it not\n        return Outcome("recorded")\n',
+            "outbox.keep(fact)\n        raise\n",
+            'outbox.keep(fact)\n        return Outcome("recorded")\n',
         ),
     ),
     bug(
         "a delivery whose outcome is unknown is kept nowhere",
         "test_answers.py::test_a_delivery_whose_outcome_is_unknown_is_asked_for_again",
-        ("../webhook.py", "        receiving_books().outbox.keep(fact)  #", "        #"),
+        ("../webhook.py", "        receiving_books().outbox.keep(fact)\n", ""),
     ),
     bug(
         "a message leaves the queue though its fact is not settled",
-        "test_answers.py::test_a_message_stays_in_the_queue_until_its_fact_is_settled",
-        ("../recover.py", "        return False\n", "        return True\n"),
+        "test_answers.py::test_a_message_stays_in_the_queue_until_its_fact_is_settled "
+        "test_eventbridge.py::test_an_event_stays_in_the_queue_while_its_outcome_is_unknown",
+        (
+            "../recover.py",
+            'stays in the queue", event_id=fact.fact_id)\n        return False\n',
+            'stays in the queue", event_id=fact.fact_id)\n        return True\n',
+        ),
+    ),
+    bug(
+        "an event of any source is taken for Stripe's",
+        "test_eventbridge.py::test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue",
+        ("outbox.py", 'not str(message.get("source")).startswith(STRIPES_SOURCE)', '"source" not in message'),
+    ),
+    bug(
+        "an event that is not for us comes again and again",
+        "test_eventbridge.py::test_an_event_that_is_not_for_us_is_counted_and_goes",
+        ("../recover.py", "[:100])\n        return True", "[:100])\n        return False"),
+    ),
+    bug(
+        "one message's fault sends the whole batch back",
+        "test_eventbridge.py::test_a_message_with_a_fault_of_ours_sends_no_other_back",
+        ("../recover.py", "    except Exception:", "    except ZeroDivisionError:"),
+    ),
+    bug(
+        "a batch goes on until the function is killed",
+        "test_recover.py::test_a_batch_ends_in_time_and_what_is_left_comes_again",
+        ("../recover.py", "        if not go_on():\n            left", "        if go_on is None:\n            left"),
+    ),
+    bug(
+        "the messages that time did not suffice for leave the queue",
+        "test_recover.py::test_a_batch_ends_in_time_and_what_is_left_comes_again",
+        ("../recover.py", "            left += 1\n", "            left += 1\n            continue\n"),
     ),
 )

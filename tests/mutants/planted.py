@@ -3,6 +3,7 @@
 from typing import Final
 
 from .bug import Bug
+from .buying import BUYING
 from .deciding import DECIDING
 from .doors import DOORS
 from .leasing import LEASING
@@ -10,4 +11,4 @@ from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
 
-PLANTED: Final[tuple[Bug, ...]] = (*SETTLING, *DECIDING, *SPENDING, *RECOVERING, *DOORS, *LEASING)
+PLANTED: Final[tuple[Bug, ...]] = (*SETTLING, *DECIDING, *SPENDING, *RECOVERING, *BUYING, *DOORS, *LEASING)

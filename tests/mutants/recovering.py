@@ -1,4 +1,4 @@
-"""Bugs in what brings the books right afterwards: recovery, reconciliation, and checkout's own repeats."""
+"""Bugs in what brings the books right afterwards: recovery and reconciliation."""
 
 from typing import Final
 
@@ -8,17 +8,25 @@ RECOVERING: Final = (
     bug(
         "a parked fact that cannot be tried now is let go",
         "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
-        ("recovery.py", "    parking.postpone(books, record)\n    return False", "    parking.resolve(books, record)\n    return False"),
+        (
+            "recovery.py",
+            "        return False  # not failed, not settled;",
+            "        parking.resolve(books, record)\n        return False  #",
+        ),
     ),
     bug(
         "an unknown outcome lets the parked fact go",
         "test_reconciliation.py::test_a_retry_that_ends_unknown_keeps_the_record",
-        ("recovery.py", "        pass  # not failed, not settled: postponed", "        parking.resolve(books, record)"),
+        (
+            "recovery.py",
+            "    except (OutcomeUnknownError, StoreFault",
+            "    except OutcomeUnknownError:\n        parking.resolve(books, record)\n        return False\n    except (StoreFault",
+        ),
     ),
     bug(
         "recovery does not ask Stripe what a parked fact belongs to",
         "test_reconciliation.py::test_recovery_finds_the_session_that_a_refund_belongs_to",
-        ("recovery.py", "    settlement.apply(books, found)\n", ""),
+        ("recovery.py", "outcome = settlement.apply(books, found)", 'outcome = settlement.Outcome("ignored")'),
     ),
     bug(
         "recovery takes what waits for a person for nobody's",
@@ -27,44 +35,136 @@ RECOVERING: Final = (
         ("settlement.py", 'if outcome.status != "parked":', "if outcome.units == 0:"),
     ),
     bug(
+        "a refund of a purchase that a person has dropped waits for ever",
+        "test_dropping.py::test_a_refund_of_a_dropped_purchase_goes_with_it",
+        (
+            "recovery.py",
+            "isinstance(intent, str) and parking.is_dropped(books, found):",
+            "not intent and parking.is_dropped(books, found):",
+        ),
+    ),
+    bug(
+        "a refund is dropped because its purchase waits for a person",
+        "test_dropping.py::test_a_refund_waits_while_nobody_has_decided",
+        ("recovery.py", "isinstance(intent, str) and parking.is_dropped(books, found):", "isinstance(intent, str):"),
+    ),
+    bug(
+        "what went with a dropped purchase stays dropped when that is credited after all",
+        "test_dropping.py::test_what_went_with_a_purchase_counts_when_that_is_credited_after_all",
+        (
+            "settlement.py",
+            "        parking.bring_back(books, fact.payment_intent, fresh.aside)\n",
+            "        fresh = replace(fresh, aside=frozenset())\n",
+        ),
+        ("settlement.py", 'must = (nobody_waits, absent("aside"))', "must = (nobody_waits,)"),
+    ),
+    bug(
+        "a purchase is credited though its refund was dropped once more in that moment",
+        "test_dropping.py::test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more",
+        ("settlement.py", 'must = (nobody_waits, absent("aside"))', "must = (nobody_waits,)"),
+    ),
+    bug(
+        "a refund is dropped though its purchase was credited a moment ago",
+        "test_dropping.py::test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund",
+        ("parking.py", 'add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))', 'add={"waiting": gone, "aside": gone})'),
+    ),
+    bug(
+        "a refund is dropped with its purchase and leaves no word there",
+        "test_dropping.py::test_what_went_with_a_purchase_counts_when_that_is_credited_after_all",
+        ("parking.py", 'add={"waiting": gone, "aside": gone}', 'add={"waiting": gone}'),
+    ),
+    bug(
+        "Stripe is asked for a charge without an id",
+        "test_dropping.py::test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked",
+        (
+            "recovery.py",
+            '(gateway.charge(fact.charge).get("payment_intent") if fact.charge else None)',
+            'gateway.charge(fact.charge or "").get("payment_intent")',
+        ),
+    ),
+    bug(
         "reconciliation passes over young sessions",
         "test_reconciliation.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
         (
             "reconciliation.py",
-            '    for row in page["data"]:\n',
-            '    for row in [one for one in page["data"] if from_epoch(int(one["created"]) + 600) < stamp(job.books.clock())]:\n',
+            "    for row in rows:\n",
+            '    for row in [one for one in rows if from_epoch(int(one.get("created", 0)) + 600) < stamp(job.books.clock())]:\n',
         ),
     ),
     bug(
         "reconciliation looks at the first page alone",
         "test_reconciliation.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
-        ("reconciliation.py", 'if page["has_more"]:', "if False:"),
+        ("reconciliation.py", 'if rest or page["has_more"]:', "if rest:"),
     ),
     bug(
         "a stopped reconciliation begins again from the start",
         "test_reconciliation.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
+        ("reconciliation.py", "        _keep_cursor(job, cursor)\n", "        _keep_cursor(job, cursor and Cursor(cursor.since))\n"),
+    ),
+    bug(
+        "a reconciliation that is killed has kept no place to go on from",
+        "test_reconciliation.py::test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page",
+        ("reconciliation.py", "        _keep_cursor(job, cursor)\n", "        _keep_cursor(job, cursor) if cursor is None else None\n"),
+    ),
+    bug(
+        "rows for which there was no time are passed over",
+        "test_reconciliation.py::test_a_run_that_ends_within_a_page_is_gone_on_with_at_the_next_row",
         (
             "reconciliation.py",
-            "            _keep_cursor(job, cursor)\n            return False",
-            "            _keep_cursor(job, Cursor(cursor.since))\n            return False",
+            'return replace(cursor, after=done["id"]) if done else cursor',
+            'return replace(cursor, after=page["data"][-1]["id"])',
         ),
+    ),
+    bug(
+        "each event about one session is parked as another one",
+        "test_settlement.py::test_several_events_about_one_session_are_one_record_and_one_decision",
+        ("parking.py", 'return f"{fact.session_id}:{fact.kind}" if isinstance(fact, SessionFact) else fact.fact_id', "return fact.fact_id"),
+    ),
+    bug(
+        "a second session takes a payment's place before the first has expired",
+        "test_settlement.py::test_a_copy_that_is_told_before_the_expiry_waits_for_it",
+        ("payments.py", "return None if payment.phase is Phase.EXPIRED else Park(", "return None if told else Park("),
+    ),
+    bug(
+        "what a person has dropped is a difference for ever",
+        "test_reconciliation.py::test_what_a_person_has_dropped_is_no_difference_any_more",
+        (
+            "comparing.py",
+            "isinstance(decision, Park) and parking.is_dropped(by.books, fact)",
+            "isinstance(decision, Park) and not decision",
+        ),
+    ),
+    bug(
+        "a payment intent that leads nowhere goes on leading nowhere",
+        "test_reconciliation.py::test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again",
+        ("comparing.py", "    if by.repair:\n        settlement.refer(by.books, payment)\n", ""),
+    ),
+    bug(
+        "a dispute is looked at for as long as a session only",
+        "test_reconciliation.py::test_what_became_of_an_old_refund_or_dispute_is_looked_at_for_longer",
+        ("reconciliation.py", '"disputes": 180 * DAY_SECONDS', '"disputes": 0'),
+    ),
+    bug(
+        "one known refund of a payment stands for those that are not known",
+        "test_reconciliation.py::test_a_second_refund_of_a_payment_is_found_beside_the_known_one",
+        ("reversals.py", "refund_id in self.standing and refund_id not in self.failed", "bool(self.standing)"),
     ),
     bug(
         "reconciliation tells what is missing and credits nothing",
         "test_reconciliation.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
-        ("reconciliation.py", "        outcome = settlement.apply(job.books, fact)\n", '        outcome = settlement.Outcome("settled")\n'),
+        ("comparing.py", "settlement.apply(by.books, fact).status in", 'settlement.Outcome("settled").status in'),
     ),
     bug(
         "a dry run repairs",
         "test_reconciliation.py::test_a_dry_run_touches_nothing",
-        ("reconciliation.py", "    if job.repair:\n        outcome", "    if fact:\n        outcome"),
+        ("comparing.py", "repaired = by.repair and settlement", "repaired = settlement"),
     ),
     bug(
         "refunds are not reconciled",
         "test_reconciliation.py::test_a_refund_whose_webhooks_were_lost_is_taken_back",
         (
             "reconciliation.py",
-            'PHASES: Final = ("sessions", "refunds", "disputes", "ours")',
+            'PHASES: Final = (*OLDER_SECONDS, "ours")',
             'PHASES: Final = ("sessions", "disputes", "ours")',
         ),
     ),
@@ -79,7 +179,7 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_dispute_whose_webhooks_were_lost_is_taken_back",
         (
             "reconciliation.py",
-            'PHASES: Final = ("sessions", "refunds", "disputes", "ours")',
+            'PHASES: Final = (*OLDER_SECONDS, "ours")',
             'PHASES: Final = ("sessions", "refunds", "ours")',
         ),
     ),
@@ -88,20 +188,74 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_what_is_credited_here_and_unknown_at_stripe_is_told",
         (
             "reconciliation.py",
-            'PHASES: Final = ("sessions", "refunds", "disputes", "ours")',
+            'PHASES: Final = (*OLDER_SECONDS, "ours")',
             'PHASES: Final = ("sessions", "refunds", "disputes")',
         ),
+    ),
+    bug(
+        "one row that fails ends the reconciliation of all",
+        "test_reconcile.py::test_a_row_that_fails_for_ever_starves_nobody",
+        ("reconciliation.py", "            look(row)\n        failed_in", "            pass\n        look(row)\n        failed_in"),
+    ),
+    bug(
+        "a list that Stripe refuses ends the reconciliation of all",
+        "test_reconcile.py::test_a_list_that_stripe_refuses_keeps_no_other_from_being_read",
+        ("reconciliation.py", """    with _telling(job, report, f"the list {cursor.phase!r}"):\n""", "    if cursor.phase:\n"),
+    ),
+    bug(
+        "a list that Stripe refuses is asked for at the same place for ever",
+        "test_reconcile.py::test_a_list_of_which_one_page_fails_is_begun_anew_by_the_next_run",
         (
             "reconciliation.py",
-            "return Cursor(cursor.since, PHASES[PHASES.index(cursor.phase) + 1])",
-            "return Cursor(cursor.since, PHASES[PHASES.index(cursor.phase) + 1]) if cursor.phase != PHASES[-1] else None",
+            "    report.unlisted.append(cursor.phase)\n    return _at_the_next_list(cursor)",
+            "    report.given_up = True\n    return cursor",
         ),
+    ),
+    bug(
+        "a reconciliation without one of its lists counts as finished",
+        "test_reconcile.py::test_a_list_that_stripe_refuses_keeps_no_other_from_being_read",
+        ("reconciliation.py", "report, told) and not report.unlisted", "report, told)"),
+    ),
+    bug(
+        "a reconciliation in which something failed ends as if nothing had",
+        "test_reconcile.py::test_a_row_that_fails_keeps_no_other_from_being_credited",
+        ("../reconcile.py", "    if report.failed:\n        raise NotComparedError(report)\n", ""),
+    ),
+    bug(
+        "a reconciliation that compared nothing counts for one that did",
+        "test_reconcile.py::test_a_run_that_could_compare_nothing_counts_for_none",
+        ("../reconcile.py", "if report.compared or not report.failed:", "if report.counts is not None:"),
+    ),
+    bug(
+        "a reconciliation waits for one row after the other while nothing answers",
+        "test_reconcile.py::test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them",
+        ("reconciliation.py", "report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX", "report.given_up = failed_in_a_row < 0"),
+    ),
+    bug(
+        "rows that failed are looked at by the next run before any others",
+        "test_reconcile.py::test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them",
+        ("reconciliation.py", "        done = row\n", "        done = done if failed_in_a_row else row\n"),
+    ),
+    bug(
+        "reconciliation believes its index, which lags, and not the record",
+        "test_reconciliation.py::test_the_index_of_what_was_not_seen_is_believed_in_nothing",
+        ("reconciliation.py", '        if "unseen" in item:\n', '        if "unseen" in row:\n'),
+    ),
+    bug(
+        "of our own records the first page alone is asked for",
+        "test_reconciliation.py::test_all_our_own_records_are_asked_for_page_after_page",
+        ("reconciliation.py", "return replace(cursor, after=page.after) if page.after else None", "return None"),
+    ),
+    bug(
+        "holds of the first page alone are swept",
+        "test_recover.py::test_a_sweep_comes_to_all_accounts_page_after_page",
+        ("recovery.py", "        if (after := page.after) is None:\n", "        if page is not None:\n"),
     ),
     bug(
         "a lost record is rebuilt at any price",
         "test_reconciliation.py::test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once",
         (
-            "reconciliation.py",
+            "comparing.py",
             "if (plan.quota, plan.amount_minor, plan.currency) != (fact.quota, fact.amount_subtotal, fact.currency):",
             "plan = replace(plan, quota=fact.quota, amount_minor=fact.amount_subtotal)\n    if plan.currency != fact.currency:",
         ),
@@ -111,46 +265,43 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
             "recovery.py",
-            "except (OutcomeUnknownError, AnsweredWithFaultError, NotAtStripeError, BillingError):",
+            "except (OutcomeUnknownError, StoreFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError):",
             "except OutcomeUnknownError:",
         ),
     ),
     bug(
-        "each try at Stripe has a new idempotency key",
-        "test_checkout.py::test_a_session_whose_answer_was_lost_is_found_again",
-        ("checkout.py", 'f"{payment.payment_id}-{payment.attempt}"', 'new_id("try", books.clock())'),
+        "a run of recovery goes on until it is killed",
+        "test_recover.py::test_a_run_ends_in_time_and_says_how_many_facts_are_left",
+        ("recovery.py", "        if not go_on():\n            break\n        tried", "        tried"),
     ),
     bug(
-        "a fault that Stripe stored is asked for again and again",
-        "test_checkout.py::test_a_fault_of_stripe_is_not_replayed_for_ever",
-        ("checkout.py", 'f"{payment.payment_id}-{payment.attempt}"', "payment.payment_id"),
+        "a fact is tried before it is put off",
+        "test_recover.py::test_a_fact_that_the_function_dies_of_is_behind_the_others_next_time",
+        ("recovery.py", "if not parking.postpone(books, record):", "if parking.find(books, record.fact.fact_id) is None:"),
     ),
     bug(
-        "Stripe is asked before the payment is recorded",
-        "test_checkout.py::test_a_payment_is_recorded_before_stripe_is_asked",
-        (
-            "checkout.py",
-            "    payment = _recorded(books, user_id, plan, key)\n",
-            (
-                '    early = Payment.of(plan, new_id("pay", books.clock()), user_id, "")\n'
-                '    gateway.create_session(session_params(shop, early, plan), f"{early.payment_id}-0")\n'
-                "    payment = _recorded(books, user_id, plan, key)\n"
-            ),
-        ),
+        "parked facts are tried by their names, whoever has been due for longest",
+        "test_recover.py::test_those_due_for_longest_are_tried_first",
+        ("recovery.py", "key=lambda record: record.next_try)", "key=lambda record: record.fact.fact_id)"),
     ),
     bug(
-        "the payment intent does not carry our metadata",
-        "test_checkout.py::test_the_session_and_its_payment_intent_carry_our_metadata",
-        ("checkout.py", '"payment_intent_data": {"metadata": metadata},', '"payment_intent_data": {"metadata": {}},'),
+        "a fact that a person has dropped is tried all the same",
+        "test_recover.py::test_a_fact_that_a_person_has_just_dropped_is_not_tried",
+        ("recovery.py", "if not parking.postpone(books, record):", "if parking.postpone(books, record) is None:"),
     ),
     bug(
-        "a checkout's key with another plan replays the first answer",
-        "test_checkout.py::test_a_repeated_key_is_one_purchase",
-        ("checkout.py", 'if kept_before["plan"] != plan.id:', 'if not kept_before["plan"]:'),
+        "holds are swept until no time is left for the facts",
+        "test_recover.py::test_a_slow_sweep_leaves_time_for_the_facts",
+        ("recovery.py", "            if not go_on():\n                return seen\n", ""),
     ),
     bug(
-        "a checkout's key is not kept",
-        "test_checkout.py::test_a_repeated_key_is_one_purchase",
-        ("checkout.py", "    if key:\n", "    if not key:\n"),
+        "one account that gives no answer ends the sweep",
+        "test_recover.py::test_an_account_that_gives_no_answer_keeps_no_other_from_being_swept",
+        ("recovery.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
+    ),
+    bug(
+        "a sweep that fails leaves the facts lying",
+        "test_recover.py::test_a_sweep_that_fails_keeps_no_fact_from_being_settled",
+        ("../recover.py", "    finally:  # whatever", "    except ZeroDivisionError:\n        pass\n    else:  # whatever"),
     ),
 )

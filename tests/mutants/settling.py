@@ -137,6 +137,21 @@ SETTLING: Final = (
         ("settlement.py", "back = min(change.payment.units_written_off, change.units)", "back = min(0, change.units)"),
     ),
     bug(
+        "units that a hold still promises are written off as if they were used",
+        "test_settlement.py::test_a_hold_is_not_touched_by_a_refund",
+        ("balances.py", "owed = min(short, max(0, balance.held - balance.debt))", "owed = 0"),
+    ),
+    bug(
+        "each part of a refund owes the same held units again",
+        "test_settlement.py::test_parts_of_a_refund_write_off_what_a_whole_one_does",
+        ("balances.py", "max(0, balance.held - balance.debt)", "balance.held"),
+    ),
+    bug(
+        "what is written off is judged by what was held a moment ago",
+        "test_settlement.py::test_a_refund_knows_the_account_as_it_is_when_it_is_written_off",
+        ("balances.py", '    must = (*must, _exactly("held", balance.held))\n', ""),
+    ),
+    bug(
         "a fact that cannot be applied is answered as parked and forgotten",
         "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
         ("settlement.py", "if parking.park(books, fact, decision):", "if decision.kind:"),
@@ -144,12 +159,27 @@ SETTLING: Final = (
     bug(
         "a purchase does not look for the facts that wait for it",
         "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
-        ("settlement.py", "remove=gone, must=(nobody_waits,))", "remove=gone)"),
+        ("settlement.py", 'must = (nobody_waits, absent("aside"))', 'must = (absent("aside"),)'),
     ),
     bug(
         "facts that waited for a purchase go on waiting",
         "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
-        ("settlement.py", "for fact_id in sorted(view.waiting):", "for fact_id in ():"),
+        ("settlement.py", "for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:", "for fact_id in ():"),
+    ),
+    bug(
+        "however many facts wait for a purchase, all are settled with it",
+        "test_settlement.py::test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds",
+        ("settlement.py", "sorted(view.waiting)[:WAITING_AT_ONCE_MAX]", "sorted(view.waiting)"),
+    ),
+    bug(
+        "an unknown outcome of what waited is told of the purchase",
+        "test_settlement.py::test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase",
+        ("settlement.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
+    ),
+    bug(
+        "nobody is told that a parked fact waits for a person by now",
+        "test_settlement.py::test_a_fact_that_waits_for_a_person_by_now_says_so",
+        ("parking.py", "        _wait_for(books, fact, record, refused.old[0])\n", ""),
     ),
     bug(
         "the parked record is deleted before its fact is applied",

@@ -8,15 +8,15 @@ SPENDING: Final = (
     bug(
         "a debit is taken without looking at what remains",
         "test_spending.py::test_more_than_remains_is_not_taken",
-        ("spending.py", '            Must("remaining", ">=", units),\n', ""),
+        ("spending.py", 'must=(Must("remaining", ">=", units), absent_or(', "must=(absent_or("),
     ),
     bug(
         "a keyed debit does not keep its answer",
         "test_spending.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
         (
             "quota.py",
-            'commit(insisting(take(user_id, units, now, "used"), exact), kept)',
-            'commit(insisting(take(user_id, units, now, "used"), exact))',
+            "commit_once(account, kept, *(back.closing",
+            "commit_once(account, *(back.closing",
         ),
     ),
     bug(
@@ -76,7 +76,7 @@ SPENDING: Final = (
     ),
     bug(
         "a hold past its time goes, and its units with it",
-        "test_spending.py::test_a_hold_past_its_time_can_be_spent_at_once",
+        "test_expiry.py::test_too_little_comes_back_and_nothing_is_taken",
         ("upkeep.py", 'add={"held": -units, **movement.add}', 'add={"held": -units}'),
     ),
     bug(
@@ -87,7 +87,7 @@ SPENDING: Final = (
     bug(
         "the next hold's time is forgotten when one is given back",
         "test_spending.py::test_what_expires_later_is_given_back_later",
-        ("upkeep.py", "next_due = min(still_open, default=0)", "next_due = 0"),
+        ("upkeep.py", 'next_due = rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0', "next_due = 0"),
     ),
     bug(
         "a day's use is itemised without its entry",
@@ -97,7 +97,7 @@ SPENDING: Final = (
     bug(
         "a revoked key goes on working",
         "test_keys.py::test_a_revoked_key_works_nowhere",
-        ("keys.py", '            Write("keys", (f"key#{number}", "key"), delete=True),\n', ""),
+        ("keys.py", """            Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),\n""", ""),
     ),
     bug(
         "anybody can revoke a key",
@@ -113,5 +113,121 @@ SPENDING: Final = (
         "a key's secret is stored in clear",
         "test_keys.py::test_the_secret_is_nowhere_in_the_table",
         ("keys.py", "return sha256(secret.encode()).hexdigest()", "return secret"),
+    ),
+    bug(
+        "a secret's hash is compared by ==",
+        "test_keys.py::test_a_secrets_hash_is_compared_in_constant_time",
+        (
+            "keys.py",
+            'hmac.compare_digest(row["hash"] if row else NOBODY, _hash(parts[3]))',
+            '(row["hash"] if row else NOBODY) == _hash(parts[3])',
+        ),
+    ),
+    bug(
+        "units are taken while a hold's time is over",
+        "test_expiry.py::test_the_answer_counts_what_came_back",
+        ("spending.py", 'absent_or("holds_due", ">", epoch(now)), ', ""),
+    ),
+    bug(
+        "a debit after an expiry takes from an account that has changed since it looked",
+        "test_expiry.py::test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold",
+        ("spending.py", 'equals("remaining", seen.remaining), today', "today"),
+    ),
+    bug(
+        "a hold is given back and its units taken, and what was given back is forgotten",
+        "test_expiry.py::test_the_answer_counts_what_came_back",
+        ("spending.py", '"remaining": after.remaining - seen.remaining - units', '"remaining": -units'),
+    ),
+    bug(
+        "two hands give back the same hold",
+        "test_expiry.py::test_two_hands_give_back_once",
+        (
+            "upkeep.py",
+            'must=(equals("holds_due", balance.holds_due), equals("holds_placed", balance.holds_placed), *movement.must)',
+            "must=movement.must",
+        ),
+        ("spending.py", 'equals("remaining", seen.remaining), today', "today"),
+        ("upkeep.py", 'delete=True, must=(exists("user_id"), equals("units", row["units"])))', "delete=True)"),
+        (
+            "upkeep.py",
+            'creates("quotas", (user_id, item.replace("hold#", "closed#", 1)), closed)',
+            'Write("quotas", (user_id, item.replace("hold#", "closed#", 1)), set=closed)',
+        ),
+    ),
+    bug(
+        "each part that is given back is followed by a pause",
+        "test_expiry.py::test_fifteen_hundred_expired_holds_are_given_back_without_a_pause",
+        ("spending.py", "patience.attempts(pauses=False)", "patience.attempts()"),
+    ),
+    bug(
+        "a debit gives back for as long as there is something to give back",
+        "test_expiry.py::test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so",
+        ("spending.py", "for _ in books.store.patience.attempts(pauses=False):", "while True:"),
+    ),
+    bug(
+        "a hold that is placed as another expires is not noted",
+        "test_expiry.py::test_a_hold_that_is_placed_as_another_expires_is_given_back_in_its_turn",
+        ("holds.py", 'set={**account.set, **({"holds_due": due} if sooner else {})}', "set=account.set"),
+        ("holds.py", "        remove=(),\n", ""),
+    ),
+    bug(
+        "a hold of a second may last a hundredth of one",
+        "test_expiry.py::test_a_hold_lasts_no_less_than_was_asked_for",
+        ("times.py", "return math.ceil(moment.timestamp())", "return epoch(moment)"),
+    ),
+    bug(
+        "a capture that met a conflict is tried again without a look at the clock",
+        "test_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
+        ("holds.py", "books.store.commit_once(*writes, clears_up=False)", "books.store.commit(*writes)"),
+    ),
+    bug(
+        "a capture whose answer was lost is tried again without a look at the clock",
+        "test_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
+        ("holds.py", "books.store.commit_once(*writes, clears_up=False)", "books.store.commit_once(*writes, clears_up=True)"),
+    ),
+    bug(
+        "a capture that may have been done is called busy",
+        "test_expiry.py::test_a_capture_of_which_nobody_knows_is_never_called_busy",
+        ("holds.py", "unclear = unclear or not isinstance(error, BusyError)", "unclear = False"),
+    ),
+    bug(
+        "a read takes rows and balance of two moments for one",
+        "test_expiry.py::test_a_read_beside_a_give_back_shows_no_held_units",
+        ("upkeep.py", "if _same_holds(balance, seen) and units", "if units"),
+    ),
+    bug(
+        "an entry that comes late is left out of the sums before it",
+        "test_ledger_pages.py::test_an_entry_that_comes_late_counts_in_every_balance_after_it",
+        ("pages.py", "if account.booked_at == last:", "if last:"),
+    ),
+    bug(
+        "an entry is not noted as the last one",
+        "test_ledger_pages.py::test_an_entry_that_comes_late_counts_in_every_balance_after_it",
+        ("settlement.py", 'set={"updated_at": now, "booked_at": now}', 'set={"updated_at": now}'),
+    ),
+    bug(
+        "a call of the seller's API may add units",
+        "test_settings.py::test_units_that_no_call_can_cost_stop_the_container",
+        (
+            "settings.py",
+            "units = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX)) else 0",
+            "units = int(text)",
+        ),
+        ("settings.py", "if not 1 <= units <= UNITS_MAX:", "if not units <= UNITS_MAX:"),
+    ),
+    bug(
+        "a transaction insists on what remains though others are at it",
+        "../properties/test_contention.py::test_what_a_crowd_costs_is_bounded[keyed]",
+        ("spending.py", "exact_tries, balance = 0, Balance", "balance = Balance"),
+    ),
+    bug(
+        "those who came last ask most often",
+        "../properties/test_contention.py::test_sixty_four_who_spend_from_one_account_are_all_served_while_purchases_settle_on_it[hold]",
+        ("patience.py", "min(pause, fitting)", "pause"),
+    ),
+    bug(
+        "a lost answer is called busy",
+        "test_store.py::test_trouble_without_end_is_an_unknown_outcome",
+        ("store.py", "        if unclear:\n", "        if not last:\n"),
     ),
 )

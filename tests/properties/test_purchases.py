@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import builders
@@ -11,7 +12,7 @@ import dynamo
 import laws
 import model
 import pytest
-from billing import parking, quota, settlement, spending
+from billing import holds, parking, quota, settlement, spending
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
@@ -183,6 +184,46 @@ def test_all_orders_of_a_purchases_events_end_in_one_state(name: str, policy: st
         assert (stored.status, stored.units_clawed_back) == (expected[0], expected[2]), order
         ends.add((stored.status, quota.read(books, "alice").remaining))
     assert len(ends) == 1
+
+
+@given(
+    policy=st.sampled_from(["debt", "write_off"]),
+    used=st.integers(0, 60),
+    held=st.lists(st.tuples(st.integers(1, 50), st.integers(-1, 50)), max_size=3),
+    figures=st.lists(st.integers(1, 999), min_size=1, max_size=4),
+)
+def test_parts_of_a_refund_end_where_a_whole_one_does(policy: str, used: int, held: list[tuple[int, int]], figures: list[int]) -> None:
+    """With units used before it, and holds that are captured, released or left to expire (-1) after it."""
+    ends = [_after_refunds(policy, used, held, parts) for parts in (sorted(figures), [max(figures)])]
+    assert ends[0] == ends[1]
+    balance, given_up = ends[0]
+    taken = 100 * max(figures) // 999
+    assert given_up == (model.written_off(100, taken, used) if policy == "write_off" else 0)
+    assert (balance.held, balance.remaining - balance.debt) == (0, 100 - taken - balance.used + given_up)
+
+
+def _after_refunds(policy: str, used: int, held: list[tuple[int, int]], figures: list[int]) -> tuple[Balance, int]:
+    spending._seen.clear()
+    store, clock = MemoryStore(), builders.Clock()
+    books = builders.books_on(store, policy, clock)
+    meter = Meter(books, "")
+    payment = pending(books, payment_id="pay_1", session_id="cs_1")
+    settlement.apply(books, fact(builders.completed(payment)))
+    if used:
+        quota.debit(meter, "alice", used)
+    placed = []
+    for units, captured in held:
+        _refusable(lambda units=units, captured=captured: placed.append((holds.place(meter, "alice", units, 60), min(units, captured))))  # type: ignore[misc]
+    for figure in figures:
+        settlement.apply(books, fact(builders.refunded(payment, figure)))
+        laws.check_what_was_given_up(store)
+    for hold, captured in placed:
+        if captured >= 0:
+            holds.capture(meter, hold["hold_id"], captured)
+    clock.advance(seconds=61)
+    laws.check(store)
+    stored = Payment.from_item(store.get("payments", (user_key("alice"), "pay_1")) or {})
+    return replace(quota.read(books, "alice"), updated_at="", booked_at="", holds_due=0), stored.units_written_off
 
 
 def _bare() -> Payment:

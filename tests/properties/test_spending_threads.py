@@ -9,30 +9,39 @@ import model
 import pytest
 from billing import holds, parking, quota, recovery, settlement
 from billing.books import Books
-from billing.errors import BillingError
+from billing.errors import BillingError, BusyError, OutcomeUnknownError
 from billing.identity import user_key
 from billing.payments import Payment
 from billing.spending import Meter
 from billing.times import utc_now
 from builders import fact, pending
-from dynamo import Dynamo
+from dynamo import CountedPatience, Dynamo
 from properties.crowd import at_once, check_laws
+from rough_wire import rough
 
 USERS: Final = ("alice", "bob", "carol")
 ACTS: Final = 640
 KEYS: Final = 25
 REFUSALS: Final = ("quota_exhausted", "hold_closed")
+NOT_DONE: Final = ("never sent", "throttled", "conflict")
+WIRES: Final = {
+    "a smooth wire": (),
+    "conflicts and throttles": NOT_DONE,
+    "lost answers as well": (*NOT_DONE, "cut before it was carried", "answer lost", "carried, and answered 500"),
+}
+"""What one request in six meets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What an act took for good, and under which key; ``refusal`` when it took nothing."""
+    """What an act took for good, and under which key; ``refusal`` when it took nothing. ``unsure``: perhaps so much, once."""
 
     user_id: str = ""
     units: int = 0
     key: str = ""
     debit_id: str = ""
     refusal: str = ""
+    unsure: int = 0
 
 
 class Crowd:
@@ -40,7 +49,7 @@ class Crowd:
 
     def __init__(self, database: Dynamo, seed: int) -> None:
         """Every customer has bought once; further purchases and refunds come while they spend."""
-        store = database.store()
+        store = database.store(patience=CountedPatience())
         self.books = replace(builders.books_on(store), clock=utc_now)
         self.meter, self.random = Meter(self.books, "https://shop.example.com"), random.Random(seed)
         self.told: list[tuple[Payment, dict[str, Any]]] = []
@@ -78,7 +87,12 @@ class Crowd:
 
     def _debits(self, user_id: str, units: int) -> Callable[[], Used]:
         def act() -> Used:
-            answer = quota.debit(self.meter, user_id, units)
+            try:
+                answer = quota.debit(self.meter, user_id, units)
+            except BusyError:
+                raise
+            except OutcomeUnknownError:
+                return Used(user_id, refusal="unknown", unsure=units)
             assert answer["remaining"] >= 0
             return Used(user_id, units)
 
@@ -100,6 +114,7 @@ class Crowd:
 
         def act() -> Used:
             hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)["hold_id"]
+            self.books.store.patience.begin()  # another request
             if end == "capture":
                 return Used(user_id, holds.capture(self.meter, hold_id, kept)["units"])
             if end == "release":
@@ -140,12 +155,21 @@ def _expired_are_back(books: Books) -> None:
     assert recovery.sweep_holds(later) == 0
 
 
-def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(database: Dynamo) -> None:
-    """Nobody is refused but for units, nothing is left unknown, and what was taken is what was answered."""
+@pytest.mark.parametrize("name", WIRES)
+def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(database: Dynamo, name: str) -> None:
+    """Within the product's own 8 seconds nobody is refused but for units, and what was taken is what was answered.
+
+    Nothing is answered 5xx but a plain debit whose answer was lost: nobody may take it twice.
+    """
     crowd = Crowd(database, seed=20260102)
     crowd.plans()
-    store = crowd.books.store
+    store, met = crowd.books.store, Counter[str]()
+    wire = rough(store, 20260102, met, WIRES[name])
+    wire.is_rough = bool(WIRES[name])
     answers: list[Used] = at_once(store, crowd.acts)
+    wire.is_rough = False
+    store.patience.begin()
+    assert all(met[fault] > ACTS // 40 for fault in WIRES[name]), met
     check_laws(store)
     for record in list(parking.all_parked(crowd.books)):
         settlement.retry(crowd.books, record)
@@ -157,9 +181,11 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
     for used in answers:
         assert not used.key or used.debit_id == by_key[used.key].debit_id, "a key was debited twice"
     counted = [used for used in answers if not used.key] + list(by_key.values())
-    taken = Counter[str]()
+    taken, unsure = Counter[str](), Counter[str]()
     for used in counted:
         taken[used.user_id] += used.units
+        unsure[used.user_id] += used.unsure
+    assert bool(unsure.total()) == ("answer lost" in WIRES[name])
     bought = Counter[str]()
     for payment in {payment.payment_id: payment for payment, _ in crowd.told}.values():
         events = [event for about, event in crowd.told if about.payment_id == payment.payment_id]
@@ -170,8 +196,9 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
     for user_id in USERS:
         store.patience.begin()
         balance = quota.read(crowd.books, user_id)
-        assert (balance.used, balance.total) == (taken[user_id], bought[user_id])
-        assert (balance.held, balance.remaining - balance.debt) == (0, bought[user_id] - taken[user_id])
+        assert taken[user_id] <= balance.used <= taken[user_id] + unsure[user_id]
+        assert (balance.total, balance.held) == (bought[user_id], 0)
+        assert balance.remaining - balance.debt == bought[user_id] - balance.used
     refused = Counter(used.refusal for used in answers)
     assert min(refused[""], refused["quota_exhausted"]) > ACTS // 10, f"the crowd must meet empty accounts, and others: {refused}"
 

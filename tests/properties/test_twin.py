@@ -33,6 +33,7 @@ _settable = {
     "deep": st.lists(_deep, max_size=2) | st.dictionaries(st.sampled_from(["k", "l"]), _deep, max_size=2),
     "booked_at": st.sampled_from(["1", "2", "3"]),
     "expires_at": st.integers(1, 5),
+    "completed_at": st.sampled_from(["1", "2", "3"]),
 }
 _addable = {"number": _integers, "set": _sets, "fresh": _integers}
 
@@ -40,7 +41,7 @@ _addable = {"number": _integers, "set": _sets, "fresh": _integers}
 def _musts(table: Table) -> st.SearchStrategy[Must]:
     """Clauses on attributes that are there or not, of the same type or another."""
     name = st.sampled_from([*_settable, "fresh", KEY_NAMES[table][0]])
-    presence = st.builds(Must, name, st.sampled_from(["exists", "absent"]))
+    presence = st.builds(Must, name, st.sampled_from(["exists", "absent"]), st.none())
     same = st.builds(Must, name, st.just("=="), _integers | _words | _sets | st.booleans(), st.booleans())
     ordered = st.builds(Must, name, st.sampled_from([">=", "<=", "<", ">"]), _integers | _words, st.booleans())
     likely = st.builds(Must, st.just("number"), st.sampled_from([">=", "<=", "<", ">", "=="]), st.integers(-3, 3), st.booleans())
@@ -66,7 +67,10 @@ def _writes(draw: st.DrawFn, place: tuple[Table, str, str], *, changes: bool = F
     values = {name: draw(_settable[name]) for name in names if name not in added and name not in removed}
     if "expires_at" in values:
         values["open"] = "open"  # what makes a row a hold stands there together
-    return Write(table, (owner, name), set=values, add=added, remove=(*removed, *(["open"] if "expires_at" in removed else [])), must=musts)
+    if "completed_at" in values:
+        values["unseen"] = "unseen"  # and what makes a payment a paid one
+    marks = [mark for mark, key in (("open", "expires_at"), ("unseen", "completed_at")) if key in removed]
+    return Write(table, (owner, name), set=values, add=added, remove=(*removed, *marks), must=musts)
 
 
 def _placed(write: Write, run: str) -> Write:
@@ -132,6 +136,17 @@ class Query:
                 return pages
 
 
+def _keys(read: Callable[[Item | None], Page], run: str, *names: str) -> object:
+    """The keys that an index shows over all owners, of this run."""
+    found: list[Item] = []
+    after = None
+    while True:
+        page = read(after)
+        found += page.items
+        if (after := page.after) is None:
+            return sorted(tuple(row[name] for name in names) for row in found if row[names[0]].startswith(run))
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """Open holds, over all owners."""
@@ -140,13 +155,18 @@ class Due:
 
     def __call__(self, store: Any, run: str) -> object:
         """Their keys."""
-        found: list[Item] = []
-        after = None
-        while True:
-            page: Page = store.due(self.now, after)
-            found += page.items
-            if (after := page.after) is None:
-                return sorted((row["user_id"], row["item"], row["expires_at"]) for row in found if row["user_id"].startswith(run))
+        return _keys(lambda after: store.due(self.now, after), run, "user_id", "item", "expires_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Payments that carry the mark, over all owners."""
+
+    since: str
+
+    def __call__(self, store: Any, run: str) -> object:
+        """Their keys."""
+        return _keys(lambda after: store.unseen(self.since, after), run, "owner", "id", "completed_at")
 
 
 @st.composite
@@ -160,12 +180,14 @@ def _queries(draw: st.DrawFn) -> Query:
     table, owner, _ = draw(_places)
     index = draw(st.sampled_from(["", "by_time"])) if table == "ledger" else ""
     prefix = "" if index else draw(st.sampled_from(["", "hold#"]))
-    how = {"prefix": prefix, "newest_first": draw(st.booleans()), "index": index}
+    up_to = draw(st.sampled_from(["", "quota"])) if prefix else ""
+    how = {"prefix": prefix, "up_to": up_to, "newest_first": draw(st.booleans()), "index": index}
     return Query(table, owner, draw(st.integers(1, 3)), how)
 
 
 _updates = _places.flatmap(lambda place: _writes(place, changes=True)).map(Update)
-_acts = st.one_of(_commits(), _updates, _commits(), _updates, _places.map(Get), _queries(), st.builds(Due, st.integers(0, 5)))
+_marked = st.builds(Due, st.integers(0, 5)) | st.builds(Unseen, st.sampled_from(["0", "2", "4"]))
+_acts = st.one_of(_commits(), _updates, _commits(), _updates, _places.map(Get), _queries(), _marked)
 
 
 def _said(act: Act, store: Any, run: str) -> object:

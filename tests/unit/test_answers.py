@@ -9,7 +9,7 @@ import recover
 import webhook
 from billing import quota
 from billing.books import Books
-from billing.errors import OutcomeUnknownError
+from billing.errors import BusyError, OutcomeUnknownError
 from billing.facts import Fact, to_item
 from billing.writes import Write
 from builders import fact, pending
@@ -23,11 +23,12 @@ class Failing(MemoryStore):
     """A store whose transactions may end unknown."""
 
     is_failing = False
+    trouble: type[Exception] = OutcomeUnknownError
 
     def commit(self, *writes: Write) -> None:
         """All, none, or nobody knows."""
         if self.is_failing:
-            raise OutcomeUnknownError("injected")
+            raise self.trouble("injected")
         super().commit(*writes)
 
 
@@ -74,13 +75,17 @@ def _deliver(event: dict[str, Any]) -> tuple[int, str]:
     return said["statusCode"], answer.get("status") if said["statusCode"] == 200 else answer["code"]
 
 
+@pytest.mark.parametrize(("trouble", "code"), [(OutcomeUnknownError, "outcome_unknown"), (BusyError, "busy")])
 @pytest.mark.parametrize("queue", ["works", "is gone too"])
-def test_a_delivery_whose_outcome_is_unknown_is_asked_for_again(books: Books, outbox: Kept, queue: str) -> None:
-    """5xx, never 200; and it is kept where recovery finds it, should Stripe not come again."""
+def test_a_delivery_whose_outcome_is_unknown_is_asked_for_again(
+    books: Books, outbox: Kept, queue: str, trouble: type[Exception], code: str
+) -> None:
+    """5xx, never 200; and it is kept where recovery finds it, should Stripe not come again. One that was not done is as well."""
     event = builders.completed(pending(books))
     outbox.is_failing = queue == "is gone too"
+    books.store.trouble = trouble  # type: ignore[attr-defined]
     _fail(books, failing=True)
-    assert _deliver(event) == (503, "outcome_unknown")
+    assert _deliver(event) == (503, "outcome_unknown" if outbox.is_failing else code)
     assert outbox.facts == ([] if outbox.is_failing else [fact(event)])
     _fail(books, failing=False)
     assert _deliver(event) == (200, "settled")

@@ -11,9 +11,10 @@ import pytest
 from billing import parking, quota, settlement
 from billing.books import Books
 from billing.errors import Item
-from billing.events import Ignored, Ours, parse
+from billing.events import Ignored, parse
 from billing.identity import user_key
 from billing.payments import Payment
+from billing.settings import Ours
 from billing.writes import Write
 from memory_store import MemoryStore
 

@@ -5,14 +5,17 @@ import laws
 import pytest
 from billing import confirmation, observed, parking, quota, reconciliation, recovery, settlement
 from billing.books import Books
+from billing.differences import Report
 from billing.errors import OutcomeUnknownError
 from billing.facts import RefundsFact
 from billing.holds import place
 from billing.identity import user_key
 from billing.payments import Payment
-from billing.reconciliation import Report, Run
+from billing.reconciliation import Run
 from billing.spending import Meter
+from billing.store import Page
 from billing.times import epoch
+from billing.writes import Write
 from builders import Clock, fact, intent_of, pending
 from memory_store import MemoryStore
 from stripe_twin import Stripe
@@ -45,7 +48,9 @@ def stripe() -> Stripe:
 def _reconcile(books: Books, stripe: Stripe, pages: int = 1000, *, repair: bool = True) -> Report:
     left = iter(range(pages))
     job = Run(books, stripe, repair, lambda: next(left, None) is not None)  # type: ignore[arg-type]
-    return reconciliation.run(job, epoch(builders.START) - 30 * 24 * 3600)
+    report = reconciliation.run(job, epoch(builders.START) - 30 * 24 * 3600)
+    assert not report.failed, report
+    return report
 
 
 def _recover(books: Books, stripe: Stripe) -> recovery.Recovered:
@@ -91,6 +96,183 @@ def test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled(books: Book
     runs = [_reconcile(books, stripe, pages=1) for _ in range(10)]
     assert _units(books) == 500
     assert sum(run.repaired for run in runs) == 5
+
+
+def test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page(books: Books, stripe: Stripe) -> None:
+    """Lambda gives no warning: what was looked at before is not looked at again."""
+    for _ in range(3):
+        stripe.sell(pending(books), epoch(books.clock()))
+    looked_at: list[str] = []
+    lister = stripe.sessions
+
+    def dies_at_the_third(since: int, after: str = "") -> dict[str, Any]:
+        if len(looked_at) == 2:
+            raise KeyboardInterrupt
+        looked_at.append(after)
+        return lister(since, after)
+
+    stripe.sessions = dies_at_the_third  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        _reconcile(books, stripe)
+    stripe.sessions = lister  # type: ignore[method-assign]
+    assert _reconcile(books, stripe, pages=1).repaired == 1
+    assert _units(books) == 300
+
+
+def test_a_run_that_ends_within_a_page_is_gone_on_with_at_the_next_row(books: Books, stripe: Stripe) -> None:
+    """A page of a hundred rows may take longer than a function has left."""
+    stripe.rows_a_page = 4
+    for _ in range(6):
+        stripe.sell(pending(books), epoch(books.clock()))
+    repaired = []
+    for _ in range(3):
+        looks = iter([True, True, True])  # one before the page, two before its first rows
+        job = Run(books, stripe, repair=True, has_time=lambda looks=looks: next(looks, False))  # type: ignore[arg-type, misc]
+        repaired.append(reconciliation.run(job, 0).repaired)
+    assert repaired == [2, 2, 2]
+    assert _units(books) == 600
+
+
+def test_our_own_records_are_asked_for_once(books: Books, stripe: Stripe) -> None:
+    """What a listing has shown, or Stripe has said once, is not asked for by every later run."""
+    listed, old = pending(books), pending(books)
+    stripe.sell(listed, epoch(books.clock()))
+    stripe.sell(old, 1)
+    for payment in (listed, old):
+        settlement.apply(books, fact(builders.completed(payment)))
+    for _ in range(3):
+        assert _reconcile(books, stripe).counts == {}
+    assert stripe.asked_for == [old.session_id]
+
+
+@pytest.mark.parametrize("pages", [1, 1000])
+def test_all_our_own_records_are_asked_for_page_after_page(books: Books, stripe: Stripe, pages: int) -> None:
+    """More of them than the index shows at once; in one run, or in as many as it takes."""
+    old = [pending(books) for _ in range(5)]
+    for payment in old:
+        stripe.sell(payment, 1)
+        settlement.apply(books, fact(builders.completed(payment)))
+    for _ in range(8):
+        assert _reconcile(books, stripe, pages).counts == {}
+    assert sorted(stripe.asked_for) == sorted(payment.session_id for payment in old)
+
+
+def test_the_index_of_what_was_not_seen_is_believed_in_nothing(books: Books, store: MemoryStore, stripe: Stripe) -> None:
+    """It lags: it shows what has been seen since, and what is there no more. The record itself says what is to be asked for."""
+    seen, gone = pending(books), pending(books)
+    for payment in (seen, gone):
+        stripe.sell(payment, epoch(books.clock()))
+        settlement.apply(books, fact(builders.completed(payment)))
+    shown = store.unseen("").items
+    assert {row["id"] for row in shown} == {seen.payment_id, gone.payment_id}
+    _reconcile(books, stripe)
+    stripe.sold.pop(0)
+    del store.tables["payments"][user_key("alice"), gone.payment_id]
+    store.unseen = lambda *_: Page(shown, None)  # type: ignore[method-assign]
+    assert _reconcile(books, stripe).counts == {}
+    assert stripe.asked_for == []
+
+
+@pytest.mark.parametrize("kind", ["refund", "dispute"])
+def test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again(
+    books: Books, store: MemoryStore, stripe: Stripe, kind: str
+) -> None:
+    """A restore lost that one row; the intent's own metadata says whose it is. A stranger's stays a stranger's."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()))
+    settlement.apply(books, fact(builders.completed(payment)))
+    del store.tables["payments"][f"ref#{intent_of(payment)}", "reference"]
+    if kind == "refund":
+        stripe.refund(payment, "re_1", 999)
+    else:
+        stripe.dispute(builders.dispute(payment, "funds_withdrawn", "needs_response", -999))
+    assert _reconcile(books, stripe, repair=False).counts == {"missing_here": 1, "status": 1}
+    assert _reconcile(books, stripe).counts == {"missing_here": 1, "status": 1}
+    assert _units(books) == 0
+    assert _reconcile(books, stripe).counts == {}
+
+
+def test_a_refund_after_one_that_failed_is_taken_back_by_reconciliation(books: Books, stripe: Stripe) -> None:
+    """Its event alone cannot tell: the highest figure less what failed is nothing, which is what the contract says to take."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()))
+    stripe.refund(payment, "re_1", 999, status="failed")
+    stripe.refund(payment, "re_2", 999)
+    told = [builders.completed(payment), builders.refunded(payment, 999), builders.refund(payment, "re_1", 999)]
+    for event in (*told, builders.refunded(payment, 999)):
+        settlement.apply(books, fact(event))
+    assert _units(books) == 100
+    _reconcile(books, stripe)
+    assert (_units(books), _status(books, payment)) == (0, "refunded")
+
+
+def test_what_a_person_has_dropped_is_no_difference_any_more(books: Books, stripe: Stripe) -> None:
+    """Otherwise the alarm would ring each hour about a purchase that was refunded by hand."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()), currency="eur")
+    assert _reconcile(books, stripe).counts == {"currency": 1}
+    (record,) = parking.all_parked(books)
+    parking.drop(books, record, "refunded by hand")
+    report = _reconcile(books, stripe)
+    assert (report.counts, report.dropped) == ({}, 1)
+
+
+def test_recovery_makes_a_lost_way_from_a_payment_intent_again(books: Books, store: MemoryStore, stripe: Stripe, clock: Clock) -> None:
+    """A refund is parked as if it were early; its payment is there all the time."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()))
+    settlement.apply(books, fact(builders.completed(payment)))
+    del store.tables["payments"][f"ref#{intent_of(payment)}", "reference"]
+    assert settlement.apply(books, fact(builders.refunded(payment, 999))).status == "parked"
+    clock.advance(seconds=61)
+    assert _recover(books, stripe).settled == 1
+    assert _units(books) == 0
+
+
+def test_what_agreed_before_costs_no_write(books: Books, store: MemoryStore, stripe: Stripe) -> None:
+    """A purchase is looked at each hour for a month: each look is one read."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()))
+    stripe.refund(payment, "re_1", 300)
+    _reconcile(books, stripe)
+    written: list[str] = []
+    commit = store.commit
+
+    def noted(*writes: Write) -> None:
+        written.extend(write.table for write in writes)
+        commit(*writes)
+
+    store.commit = noted  # type: ignore[method-assign]
+    assert _reconcile(books, stripe).counts == {}
+    assert set(written) == {"events"}, "the cursor and the last run's time"
+
+
+def test_what_became_of_an_old_refund_or_dispute_is_looked_at_for_longer(books: Books, stripe: Stripe) -> None:
+    """A dispute is decided after months; a refund fails after weeks."""
+    payments = [pending(books), pending(books)]
+    for payment in payments:
+        settlement.apply(books, fact(builders.completed(payment)))
+    day, now = 24 * 3600, epoch(books.clock())
+    stripe.refund(payments[0], "re_1", 500)
+    stripe.returned[0]["created"] = now - 50 * day
+    stripe.dispute(builders.dispute(payments[1], "closed", "lost", -999))
+    stripe.disputed[0]["created"] = now - 150 * day
+    _reconcile(books, stripe)
+    assert _units(books) == 50
+
+
+def test_a_second_refund_of_a_payment_is_found_beside_the_known_one(books: Books, stripe: Stripe) -> None:
+    """Stripe is asked for a payment's refunds when one is new, and not each hour again."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()))
+    stripe.refund(payment, "re_1", 300)
+    _reconcile(books, stripe)
+    stripe.refund(payment, "re_2", 200)
+    assert _reconcile(books, stripe).counts == {"status": 1}
+    assert _units(books) == 50
+    stripe.asked_for.clear()
+    assert _reconcile(books, stripe).counts == {}
+    assert stripe.asked_for == []
 
 
 def test_an_unpaid_session_is_not_credited(books: Books, stripe: Stripe) -> None:

@@ -1,5 +1,9 @@
+import itertools
+from typing import Any
+
 import builders
 import pytest
+from billing import facts
 from billing.facts import DisputeFact, RefundsFact
 from billing.payments import Payment
 from billing.plans import catalogue
@@ -79,6 +83,63 @@ def test_a_lost_dispute_stays_lost() -> None:
     known = _known(lost, late)
     assert not known.is_disputed
     assert known.returned_minor == 999
+
+
+@pytest.mark.parametrize("first", ["lost", "won"])
+def test_a_dispute_that_was_lost_and_won_on_appeal_is_won_in_whichever_order_it_is_told(first: str) -> None:
+    """The last word is the stronger one, and the money is back."""
+    lost = builders.dispute(PAYMENT, "closed", "lost", -999)
+    won = builders.dispute(PAYMENT, "closed", "won", -999, 999)
+    bare = [builders.dispute(PAYMENT, "closed", word) for word in ("lost", "won")]  # no money was ever seen to move
+    for events in ([lost, won], bare):
+        known = _known(*(events if first == "lost" else reversed(events)))
+        assert (known.is_disputed, known.returned_minor, known.units_to_take_back(100, 999)) == (False, 0, 0)
+
+
+def test_a_lost_dispute_whose_money_all_came_back_gave_the_customer_nothing() -> None:
+    """By the money, once any was seen; by the disputed amount before."""
+    assert _known(builders.dispute(PAYMENT, "closed", "lost", -999, 999)).returned_minor == 0
+    assert _known(builders.dispute(PAYMENT, "closed", "lost")).returned_minor == 999
+
+
+def test_a_prevented_dispute_is_none() -> None:
+    """No money moves by it, and nothing stays open."""
+    known = _known(builders.dispute(PAYMENT, "created", "prevented"))
+    assert (known.is_disputed, known.returned_minor) == (False, 0)
+
+
+def _in_euros(event: dict[str, Any]) -> dict[str, Any]:
+    for row in event["data"]["object"]["balance_transactions"]:
+        row["currency"] = "eur"
+    return event
+
+
+def test_a_won_dispute_is_over_though_the_rate_has_changed() -> None:
+    """900 went out and 880 came back of what is 9.99 to the customer: the seller bears the difference."""
+    out = _in_euros(builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -900))
+    back = _in_euros(builders.dispute(PAYMENT, "funds_reinstated", "under_review", -900, 880))
+    won = _in_euros(builders.dispute(PAYMENT, "closed", "won", -900, 880))
+    for order in itertools.permutations((out, back, won)):
+        known = _known(*order)
+        assert (known.is_disputed, known.units_to_take_back(100, 999)) == (False, 0)
+
+
+def test_two_withdrawals_in_another_currency_come_to_what_was_disputed() -> None:
+    """The first event knew of one of them only."""
+    first = _in_euros(builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -450))
+    both = _in_euros(builders.dispute(PAYMENT, "updated", "needs_response", -450, -450))
+    assert _known(first, both) == _known(both, first)
+    assert _taken(both, first) == 100
+
+
+def test_what_a_newer_version_wrote_is_read_after_going_back() -> None:
+    """Reversals, disputes and parked facts: members that we do not know are left alone."""
+    known = _known(builders.refunded(PAYMENT, 5), builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -9))
+    item = known.to_item()
+    item["disputes"]["du_1"]["tomorrow"] = item["tomorrow"] = "?"
+    assert Reversals.from_item(item) == known
+    parked = fact(builders.refunded(PAYMENT, 5))
+    assert facts.from_item({**facts.to_item(parked), "tomorrow": "?"}) == parked
 
 
 def test_an_inquiry_is_no_dispute() -> None:

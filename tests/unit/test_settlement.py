@@ -7,10 +7,10 @@ from typing import Any
 import builders
 import laws
 import pytest
-from billing import holds, parking, quota, settlement
+from billing import holds, observed, parking, purchases, quota, settlement
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError, RefusedError
-from billing.facts import Fact
+from billing.facts import Fact, SessionFact
 from billing.identity import user_key
 from billing.payments import Park, Payment
 from billing.spending import Meter
@@ -74,6 +74,7 @@ def _settle(books: Books, event: dict[str, Any]) -> str:
 def _balance(books: Books) -> tuple[int, int, int]:
     """What remains, what is owed, what was used; the laws are held on the way."""
     laws.check(books.store)
+    laws.check_what_was_given_up(books.store)
     balance = quota.read(books, "alice")
     return balance.remaining, balance.debt, balance.used
 
@@ -247,6 +248,48 @@ def test_a_second_session_paid_for_one_payment_waits_for_a_person(books: Books) 
     assert _balance(books) == (100, 0, 0)
 
 
+def test_several_events_about_one_session_are_one_record_and_one_decision(books: Books) -> None:
+    """Dropped once, it stays dropped: by a second event's id, by a redelivery, and by what Stripe's API says."""
+    payment = pending(books)
+    first, second = (builders.completed(payment, name, currency="eur") for name in ("evt_a", "evt_b"))
+    seen = observed.session(first["data"]["object"], "reconcile", builders.OURS)
+    assert isinstance(seen, SessionFact)
+    assert [_settle(books, event) for event in (first, second)] == ["parked", "parked"]
+    assert settlement.apply(books, seen).status == "parked"
+    (record,) = parking.all_parked(books)
+    parking.drop(books, record, "refunded by hand")
+    for again in (fact(first), fact(second), seen):
+        assert settlement.apply(books, again).status == "parked"
+    assert not list(parking.all_parked(books))
+
+
+def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books) -> None:
+    """M6: Stripe copies our metadata when a buyer recovers an expired session. Both ids lead to the payment."""
+    payment = pending(books)
+    copy = replace(payment, session_id="cs_test_copy")
+    _settle(books, builders.expired(payment))
+    assert [_settle(books, builders.completed(copy, name)) for name in ("", "", "evt_again")] == ["settled", "duplicate", "duplicate"]
+    assert _balance(books) == (100, 0, 0)
+    for name in (payment.session_id, copy.session_id):
+        assert purchases.find(books, "alice", name).status == "completed"
+    assert _settle(books, builders.completed(payment)) == "parked"  # should the first be paid all the same, money came twice
+    assert _balance(books) == (100, 0, 0)
+    _settle(books, builders.refunded(payment, 999))
+    assert _balance(books) == (0, 0, 0)
+
+
+def test_a_copy_that_is_told_before_the_expiry_waits_for_it(books: Books) -> None:
+    """Until then the first session might be paid as well."""
+    payment = pending(books)
+    assert _settle(books, builders.completed(replace(payment, session_id="cs_test_copy"))) == "parked"
+    (record,) = parking.all_parked(books)
+    assert record.next_try > 0
+    assert settlement.retry(books, record).status == "parked"
+    _settle(books, builders.expired(payment))
+    assert settlement.retry(books, record).status == "settled"
+    assert _balance(books) == (100, 0, 0)
+
+
 def test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it(books: Books) -> None:
     """The ledger shows the whole clawback."""
     first, second = pending(books), pending(books)
@@ -281,6 +324,43 @@ def test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes(books
     _settle(books, builders.completed(payment))
     assert (_now(books, payment).status, _balance(books)) == ("partially_refunded", (50, 0, 0))
     assert not list(parking.all_parked(books))
+
+
+def test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds(books: Books, store: Meddled) -> None:
+    """Fifty refunds came first: some are settled with it, the rest is recovery's, and the buyer's event does not run out of time."""
+    payment = pending(books)
+    for number in range(50):
+        assert _settle(books, builders.refunded(payment, 10 * number + 10)) == "parked"
+    store.calls = 0
+    assert _settle(books, builders.completed(payment)) == "settled"
+    assert store.calls < 10 * settlement.WAITING_AT_ONCE_MAX
+    assert len(list(parking.all_parked(books))) == 50 - settlement.WAITING_AT_ONCE_MAX
+    for record in list(parking.all_parked(books)):
+        settlement.retry(books, record)
+    assert _balance(books) == (50, 0, 0)
+
+
+def test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase(books: Books, store: Meddled) -> None:
+    """Its own transaction is written: Stripe is told so, and recovery goes on from there."""
+    payment = pending(books)
+    _settle(books, builders.refunded(payment, 500))
+    store.fails_at = 2  # the first is refused, for somebody waits; the second is the purchase, the third the refund
+    assert _settle(books, builders.completed(payment)) == "settled"
+    assert _balance(books) == (100, 0, 0)
+    for record in list(parking.all_parked(books)):
+        settlement.retry(books, record)
+    assert _balance(books) == (50, 0, 0)
+
+
+def test_a_fact_that_waits_for_a_person_by_now_says_so(books: Books) -> None:
+    """It came ahead of its payment; the payment came, in another currency: nobody but a person can settle that."""
+    payment = pending(books)
+    assert _settle(books, builders.refunded(replace(payment, currency="eur"), 500)) == "parked"
+    assert [record.kind for record in parking.all_parked(books)] == ["ahead"]
+    assert _settle(books, builders.completed(payment)) == "settled"
+    (record,) = parking.all_parked(books)
+    assert (record.kind, record.next_try) == ("mismatch", 0)
+    assert "'eur'" in record.why
 
 
 def test_a_fact_is_in_the_queue_before_anything_else_can_fail(books: Books, store: Meddled) -> None:
@@ -323,8 +403,10 @@ def _parked(books: Books, ahead: Fact) -> list[Write]:
     ]
 
 
-def test_a_hold_is_not_touched_by_a_refund(books: Books) -> None:
-    """What is set aside stays; the rest becomes debt."""
+@pytest.mark.parametrize("policy", ["debt", "write_off"])
+def test_a_hold_is_not_touched_by_a_refund(policy: str) -> None:
+    """What is set aside stays; the rest becomes debt, for a hold's units are not used: they are not written off either."""
+    books = builders.books_on(Meddled(), policy)
     payment = pending(books)
     _settle(books, builders.completed(payment))
     hold = holds.place(Meter(books, ""), "alice", 30, 60)["hold_id"]
@@ -334,3 +416,82 @@ def test_a_hold_is_not_touched_by_a_refund(books: Books) -> None:
     assert _balance(books) == (0, 0, 0)
     with pytest.raises(BillingError):
         _use(books, 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "before", "after"),
+    [("released", (0, 0, 60), (0, 0, 60)), ("captured", (0, 0, 80), (0, 20, 80)), ("expired", (0, 0, 60), (0, 0, 60))],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_only_what_was_used_before_the_refund_is_written_off(
+    *, end: str, before: tuple[int, int, int], after: tuple[int, int, int], is_first: bool
+) -> None:
+    """Sixty were used and forty are held. What a hold captures (20) ``before`` the refund is given up with them, ``after`` it is owed."""
+    clock = builders.Clock()
+    books = builders.books_on(Meddled(), "write_off", clock)
+    payment, meter = pending(books), Meter(books, "")
+    _settle(books, builders.completed(payment))
+    _use(books, 60)
+    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    acts: dict[str, Callable[[], object]] = {
+        "released": lambda: holds.release(meter, hold),
+        "captured": lambda: holds.capture(meter, hold, 20),
+        "expired": lambda: clock.advance(seconds=61),
+    }
+    steps: list[Callable[[], object]] = [acts[end], lambda: _settle(books, builders.refunded(payment, 999))]
+    for step in steps if is_first else reversed(steps):
+        step()
+    assert _balance(books) == (before if is_first else after)
+    _settle(books, builders.refund(payment, "re_1", 999))
+    assert _balance(books) == (20 if end == "captured" else 40, 0, before[2])
+
+
+@pytest.mark.parametrize("figures", [(999,), (100, 300, 500, 999), (500, 999), (990, 999)])
+def test_parts_of_a_refund_write_off_what_a_whole_one_does(figures: tuple[int, ...]) -> None:
+    """Forty that are held are owed once, whatever the parts; the sixty that were used are given up."""
+    books = builders.books_on(Meddled(), "write_off")
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    _use(books, 60)
+    holds.place(Meter(books, ""), "alice", 40, 60)
+    for figure in figures:
+        _settle(books, builders.refunded(payment, figure))
+    assert (_now(books, payment).units_written_off, _balance(books)) == (60, (0, 40, 60))
+
+
+def test_an_expired_hold_that_nobody_has_looked_at_keeps_no_refunded_units() -> None:
+    """Its units count as given back, and are taken: a customer with the money back cannot spend them."""
+    clock = builders.Clock()
+    books = builders.books_on(Meddled(), "write_off", clock)
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    holds.place(Meter(books, ""), "alice", 100, 60)
+    clock.advance(seconds=61)
+    _settle(books, builders.refunded(payment, 999))
+    assert (_now(books, payment).units_written_off, _balance(books)) == (0, (0, 0, 0))
+    with pytest.raises(BillingError):
+        _use(books, 1)
+
+
+@pytest.mark.parametrize(("meanwhile", "written_off"), [("captured", 200), ("debited", 120), ("paid", 0)])
+def test_a_refund_knows_the_account_as_it_is_when_it_is_written_off(meanwhile: str, written_off: int) -> None:
+    """Held units are used, remaining ones are used, or the debt is paid, between the refund's look at the account and its transaction."""
+    store = Meddled()
+    books = builders.books_on(store, "write_off")
+    (first, second, third), meter = [pending(books) for _ in range(3)], Meter(books, "")
+    for payment in (first, second):
+        _settle(books, builders.completed(payment))
+    _use(books, 100)
+    hold = holds.place(meter, "alice", 80 if meanwhile == "debited" else 100, 60)["hold_id"]
+    if meanwhile == "paid":
+        _settle(books, builders.refunded(first, 999))
+    acts: dict[str, Callable[[], object]] = {
+        "captured": lambda: holds.capture(meter, hold, 100),
+        "debited": lambda: _use(books, 20),
+        "paid": lambda: _settle(books, builders.completed(third)),
+    }
+    store.first = acts[meanwhile]
+    for payment in (second, first):
+        _settle(books, builders.refunded(payment, 999))
+        _balance(books)
+    assert _now(books, first).units_written_off + _now(books, second).units_written_off == written_off

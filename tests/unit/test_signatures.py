@@ -42,3 +42,32 @@ def test_a_secret_that_was_rolled_just_now_is_read_anew() -> None:
 def test_anybody_elses_signature_is_refused() -> None:
     """Whatever is stored."""
     assert _deliver(signed_with="whsec_of_somebody_else", stored=(OLD, NEW), fresh=(OLD, NEW)) == "invalid_signature"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "hello",
+        "t={now}",
+        "v1={digest}",
+        "t={now},v0={digest}",
+        "t={now},v1=abc",
+        "t={old},v1={digest}",
+        "t={far},v1={digest}",
+        "t=x,v1={digest}",
+    ],
+)
+def test_what_no_secret_can_have_made_now_has_none_read_anew(header: str) -> None:
+    """Noise and old deliveries sent again cost no call."""
+    now = int(time.time())
+    header = header.format(now=now, old=now - 301, far=now + 301, digest="0" * 64)
+    asked: list[bool] = []
+
+    def secrets(anew: bool) -> Sequence[str]:  # noqa: FBT001 - the signature's own protocol
+        asked.append(anew)
+        return (OLD,)
+
+    with pytest.raises(BillingError, match="invalid_signature"):
+        verified_event(BODY, [header], secrets, lambda: now)
+    assert asked == [False]

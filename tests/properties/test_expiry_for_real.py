@@ -1,0 +1,62 @@
+from collections.abc import Callable
+from typing import Any
+
+import builders
+import pytest
+from billing import holds, quota, settlement, spending
+from billing.spending import Meter
+from builders import Clock, fact, pending
+from dynamo import Dynamo
+from properties.crowd import check_laws
+
+HELD = 120
+"""More than one transaction gives back, and more than one page shows."""
+
+
+class Shop:
+    """Alice has bought 1 000 units, and 120 holds of one unit each expire in a minute; one of 100 lasts longer."""
+
+    def __init__(self, database: Dynamo) -> None:
+        """On fresh tables."""
+        spending._seen.clear()
+        self.clock, self.store = Clock(), database.store()
+        self.books = builders.books_on(self.store, clock=self.clock)
+        self.meter = Meter(self.books, "")
+        settlement.apply(self.books, fact(builders.completed(pending(self.books, plan="pro"))))
+        for _ in range(HELD):
+            holds.place(self.meter, "alice", 1, 60)
+        self.long = holds.place(self.meter, "alice", 100, 600)["hold_id"]
+        self.clock.advance(seconds=61)
+        self.store.patience.begin()
+
+
+@pytest.mark.parametrize("is_cold", [True, False])
+@pytest.mark.parametrize("way", ["plain debit", "keyed debit", "hold"])
+def test_what_has_expired_is_given_back_and_spent_at_once(database: Dynamo, way: str, is_cold: bool) -> None:  # noqa: FBT001 - a parameter
+    """On both databases, as in memory: the writes are DynamoDB's to judge."""
+    shop = Shop(database)
+    ways: dict[str, Callable[[], dict[str, Any]]] = {
+        "plain debit": lambda: quota.debit(shop.meter, "alice", 890),
+        "keyed debit": lambda: quota.debit_once(shop.meter, "alice", 890, "backend", "k"),
+        "hold": lambda: holds.place(shop.meter, "alice", 890, 30),
+    }
+    if is_cold:
+        spending._seen.clear()
+    assert ways[way]()["remaining"] == 10
+    check_laws(shop.store)
+    shop.clock.advance(seconds=600)
+    balance = quota.read(shop.books, "alice")
+    assert (balance.held, balance.remaining) == (0, 1000 - balance.used)
+    assert quota.debit(shop.meter, "alice", balance.remaining)["remaining"] == 0
+    check_laws(shop.store)
+
+
+def test_a_read_counts_what_has_expired_over_several_pages(database: Dynamo) -> None:
+    """Rows, then other rows, then the balance behind them; nothing is written."""
+    shop = Shop(database)
+    balance = quota.read(shop.books, "alice")
+    assert (balance.held, balance.remaining) == (100, 900)
+    assert holds.capture(shop.meter, shop.long, 40)["released"] == 60
+    balance = quota.read(shop.books, "alice")
+    assert (balance.held, balance.used, balance.remaining) == (0, 40, 960)
+    check_laws(shop.store)

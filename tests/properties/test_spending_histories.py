@@ -1,0 +1,209 @@
+"""Random histories of spending: debits, keyed debits, holds and their ends, refunds, sweeps and waiting, each call with any fault."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import builders
+import laws
+from billing import holds, pages, quota, settlement, spending, upkeep
+from billing.balances import Balance
+from billing.errors import BillingError, OutcomeUnknownError
+from billing.spending import Meter
+from builders import Clock, fact, pending
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from schedules import FAULTS, Crash, ScheduledStore
+
+RUNS = 500
+STEPS = 30
+REFUSALS = ("quota_exhausted", "hold_closed", "exceeds_hold")
+faults = st.lists(st.sampled_from(("", "", *FAULTS)), max_size=8)
+"""What the next calls of DynamoDB meet, one after the other."""
+few = st.integers(1, 60)
+picks = st.integers(0, 9)
+
+
+class RoughStore(ScheduledStore):
+    """The product's store with its own retry loop; its calls meet what they are to meet."""
+
+    def __init__(self) -> None:
+        """Nothing."""
+        super().__init__()
+        self.faults: list[str] = []
+
+    def meet_fault(self) -> str:
+        """The next one."""
+        return self.faults.pop(0) if self.faults else ""
+
+
+class Hold:
+    """One hold as its caller knows it. ``end``: how it was asked to end, and with how many units; ``answered`` if that was confirmed."""
+
+    def __init__(self, hold_id: str, units: int, expires_at: float) -> None:
+        """Open."""
+        self.hold_id, self.units, self.expires_at = hold_id, units, expires_at
+        self.asked: set[tuple[str, int]] = set()
+        self.answered: tuple[str, int] | None = None
+
+
+class Spending(RuleBasedStateMachine):
+    """A seller's backend that writes down what it was told, beside the product."""
+
+    @initialize()
+    def opens(self) -> None:
+        """Alice has bought once."""
+        spending._seen.clear()
+        self.store, self.clock = RoughStore(), Clock()
+        self.books = builders.books_on(self.store, clock=self.clock)
+        self.meter = Meter(self.books, "")
+        self.taken = self.unsure = self.bought = 0
+        self.keys: dict[str, set[str]] = {}
+        self.holds: list[Hold] = []
+        self.buys([])
+
+    def asks(self, faults: list[str], act: Callable[[], Any]) -> Any:
+        """The answer; None for a refusal. Raise OutcomeUnknownError when nobody knows, also when the process is gone."""
+        self.store.faults = list(faults)
+        self.store.patience.begin()
+        try:
+            return act()
+        except BillingError as refused:
+            if refused.code not in REFUSALS:
+                raise
+            return None
+        except Crash:
+            spending._seen.clear()  # another container
+            raise OutcomeUnknownError("the process is gone") from None
+        finally:
+            self.store.faults = []
+
+    @precondition(lambda self: self.bought < 3)
+    @rule(faults=faults)
+    def buys(self, faults: list[str]) -> None:
+        """As Stripe: told until it is acknowledged."""
+        self.bought += 1
+        event = builders.completed(pending(self.books, payment_id=f"pay_{self.bought}", session_id=f"cs_{self.bought}"))
+        try:
+            self.asks(faults, lambda: settlement.apply(self.books, fact(event)))
+        except OutcomeUnknownError:
+            settlement.apply(self.books, fact(event))
+
+    @rule(faults=faults, units=few)
+    def debits(self, faults: list[str], units: int) -> None:
+        """Without a key: what nobody knows of was taken once or not at all."""
+        try:
+            if self.asks(faults, lambda: quota.debit(self.meter, "alice", units)):
+                self.taken += units
+        except OutcomeUnknownError:
+            self.unsure += units
+
+    @rule(faults=faults, number=st.integers(1, 6))
+    def debits_under_a_key(self, faults: list[str], number: int) -> None:
+        """The same few again and again: each is taken once."""
+        known = self.keys.setdefault(f"k{number}", set())
+        try:
+            answer = self.asks(faults, lambda: quota.debit_once(self.meter, "alice", 7 * number, "backend", f"k{number}"))
+        except OutcomeUnknownError:
+            return
+        if answer:
+            known.add(answer["debit_id"])
+            assert len(known) == 1, f"k{number} was debited twice"
+
+    @rule(faults=faults, units=few, seconds=st.sampled_from([1, 60, 600]))
+    def holds_back(self, faults: list[str], units: int, seconds: int) -> None:
+        """A hold that nobody knows of is found by nobody, and expires."""
+        now = self.clock.now.timestamp()
+        try:
+            answer = self.asks(faults, lambda: holds.place(self.meter, "alice", units, seconds))
+        except OutcomeUnknownError:
+            return
+        if answer:
+            self.holds.append(Hold(answer["hold_id"], units, now + seconds))
+
+    @precondition(lambda self: self.holds)
+    @rule(faults=faults, pick=picks, units=few, is_release=st.booleans())
+    def closes_a_hold(self, faults: list[str], pick: int, units: int, is_release: bool) -> None:  # noqa: FBT001 - drawn
+        """In time or late, once or again, one way or another."""
+        hold = self.holds[pick % len(self.holds)]
+        self._close(hold, ("released", 0) if is_release else ("captured", min(units, hold.units)), faults)
+
+    def _close(self, hold: Hold, end: tuple[str, int], faults: list[str]) -> None:
+        now = self.clock.now.timestamp()
+        in_time, too_late = now < hold.expires_at, now >= hold.expires_at + 1  # its time is rounded up
+        act = holds.release if end[0] == "released" else holds.capture
+        rest = () if end[0] == "released" else (end[1],)
+        is_first = not hold.asked
+        hold.asked.add(end)
+        try:
+            answer = self.asks(faults, lambda: act(self.meter, hold.hold_id, *rest))
+        except OutcomeUnknownError:
+            return
+        if answer:
+            assert hold.answered in (None, end), "one hold ended in two ways"
+            hold.answered = end
+        if is_first:
+            assert answer or not in_time, "a hold was refused in time, though nobody had closed it"
+            assert not (answer and too_late), "a hold was closed after its time"
+
+    @rule(faults=faults)
+    def is_swept(self, faults: list[str]) -> None:
+        """The schedule's work may fail."""
+        try:
+            self.asks(faults, lambda: upkeep.give_back_expired(self.books, "alice", self.stored()))
+        except OutcomeUnknownError:
+            return
+
+    @rule(faults=faults, limit=st.integers(1, 3))
+    def is_read(self, faults: list[str], limit: int) -> None:
+        """Never less than nothing, and the ledger's sums follow from each other."""
+        try:
+            balance = self.asks(faults, lambda: quota.read(self.books, "alice"))
+            rows = self.asks(faults, lambda: pages.entries(self.books, "alice", limit, ""))["entries"]
+        except OutcomeUnknownError:
+            return
+        assert min(balance.remaining, balance.held, balance.used, balance.debt) >= 0
+        assert rows[0]["balance_after"] == balance.ledger_units
+        assert all(one["balance_after"] - one["units"] == other["balance_after"] for one, other in pairwise(rows))
+
+    @rule(milliseconds=st.sampled_from([300, 1_000, 61_000, 90_000_000]))
+    def waits(self, milliseconds: int) -> None:
+        """Holds expire, days end."""
+        self.clock.advance(milliseconds=milliseconds)
+
+    def stored(self) -> Balance:
+        """As it is written."""
+        return Balance.from_item(self.store.get("quotas", ("alice", "quota")))
+
+    @invariant()
+    def the_laws_hold(self) -> None:
+        """After every step."""
+        if hasattr(self, "store"):
+            laws.check(self.store.memory)
+
+    def teardown(self) -> None:
+        """Faults stop, what nobody knows of is asked for again, all holds expire, and what was taken is what was told."""
+        if not hasattr(self, "store"):
+            return
+        for hold in self.holds:
+            for end in hold.asked if hold.answered is None else ():
+                self._close(hold, end, [])
+        for key in self.keys:
+            self.debits_under_a_key([], int(key[1:]))
+        self.clock.advance(hours=1)
+        self.is_swept([])
+        laws.check(self.store.memory)
+        balance = self.stored()
+        captured = sum(hold.answered[1] for hold in self.holds if hold.answered)
+        least = self.taken + captured + sum(7 * int(key[1:]) for key, ids in self.keys.items() if ids)
+        assert least <= balance.used <= least + self.unsure
+        assert (balance.held, balance.total) == (0, 100 * self.bought)
+
+
+def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_told() -> None:
+    """The seed of a failing one is printed by hypothesis."""
+    options = settings(
+        max_examples=RUNS, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, database=None
+    )
+    run_state_machine_as_test(Spending, settings=options)

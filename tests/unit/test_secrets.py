@@ -1,0 +1,71 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from billing import vault
+from billing.vault import Reader
+
+
+class Clock:
+    """Seconds that tests set."""
+
+    def __init__(self) -> None:
+        """Now."""
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        """As time.monotonic."""
+        return self.seconds
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Secrets Manager was asked for. It answers with how often it was."""
+    asked: list[str] = []
+
+    def get_secret_value(SecretId: str) -> dict[str, Any]:  # noqa: N803 - AWS's spelling
+        asked.append(SecretId)
+        return {"SecretString": f"{SecretId}-{len(asked)}"} if SecretId != "binary" else {"SecretBinary": b"?"}
+
+    monkeypatch.setattr(
+        "botocore.session.get_session",
+        lambda: SimpleNamespace(create_client=lambda *_, **__: SimpleNamespace(get_secret_value=get_secret_value)),
+    )
+    return asked
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Stands still unless a test moves it."""
+    clock = Clock()
+    monkeypatch.setattr(vault, "monotonic", clock)
+    return clock
+
+
+def test_a_secret_is_read_once_and_anew_when_it_has_grown_old(asked: list[str], clock: Clock) -> None:
+    """To the second."""
+    reader = Reader()
+    assert reader.get("a", max_age=300, force_fetch=False) == reader.get("a", max_age=300, force_fetch=False) == "a-1"
+    clock.seconds += 299
+    assert reader.get("a", max_age=300, force_fetch=False) == "a-1"
+    clock.seconds += 1
+    assert reader.get("a", max_age=300, force_fetch=False) == "a-2"
+    assert asked == ["a", "a"]
+
+
+def test_a_secret_is_read_anew_when_it_must_be_and_then_remembered(asked: list[str], clock: Clock) -> None:
+    """After a roll; each secret for itself."""
+    del clock
+    reader = Reader()
+    reader.get("a", max_age=300, force_fetch=False)
+    assert reader.get("a", max_age=300, force_fetch=True) == "a-2"
+    assert reader.get("a", max_age=300, force_fetch=False) == "a-2"
+    assert reader.get("b", max_age=300, force_fetch=False) == "b-3"
+    assert asked == ["a", "a", "b"]
+
+
+def test_a_secret_without_text_is_none(asked: list[str], clock: Clock) -> None:
+    """Who needs one then refuses to work."""
+    del clock
+    assert Reader().get("binary", max_age=300, force_fetch=False) == ""
+    assert asked == ["binary"]
