@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlparse
 
 import boto3
+import described
 import httpx
 import stripe
 
 from infra.local.issuer import Keys
-from infra.local.places import PORT_VARIABLES, ROOT, free_port
+from infra.local.places import PORT_VARIABLES, ROOT, Places, free_port
 
 API: Final = "/api/v1"
 
@@ -33,9 +35,14 @@ class Stand:
         self.http = httpx.Client(timeout=40, trust_env=False)
         self.stripe = stripe.StripeClient(self.facts["stripe_secret_key"], base_addresses={"api": self.facts["stripe_api_base"]})
 
-    def token(self, sub: str, scope: str = "", ttl: int = 3600, audience: str = "topup") -> str:
-        """A token of the stand's issuer."""
-        return self._keys.token(sub, scope, ttl, audience)
+    def places(self) -> Places:
+        """Its folder and ports."""
+        names = ("api_url", "stripe_api_base", "issuer_url", "aws_endpoint_url")
+        return Places(self.state, ROOT / ".local" / "venvs", *(urlparse(self.facts[name]).port or 0 for name in names))
+
+    def token(self, sub: str, scope: str = "", ttl: int = 3600, audience: str = "topup", **more: str) -> str:
+        """A token of the stand's issuer, with ``more`` claims."""
+        return self._keys.token(sub, scope, ttl, audience, **more)
 
     def call(self, method: str, path: str, *, sub: str = "", scope: str = "", body: object = None, **headers: str) -> httpx.Response:
         """One call of the API. Underscores in header names become dashes."""
@@ -43,7 +50,9 @@ class Stand:
         if sub:
             sent["authorization"] = f"Bearer {self.token(sub, scope)}"
         content = None if body is None else json.dumps(body)
-        return self.http.request(method, f"{self.api_url}{API}{path}", headers=sent, content=content)
+        answer = self.http.request(method, f"{self.api_url}{API}{path}", headers=sent, content=content)
+        described.check(method, path, answer.status_code, answer.headers, answer.text)
+        return answer
 
     def quota(self, sub: str) -> dict[str, Any]:
         """What ``GET /quota`` says."""
@@ -86,10 +95,10 @@ class Stand:
         found: dict[str, Any] = answer.json()
         return found
 
-    def deliver(self, event: dict[str, Any], *, url: str = "", secret: str = "", host: str = "") -> httpx.Response:
-        """Sign an event and send it as Stripe would."""
+    def deliver(self, event: dict[str, Any], *secrets: str, url: str = "", host: str = "") -> httpx.Response:
+        """Sign an event and send it as Stripe would: with the stand's secret, or these, as while one is being rolled."""
         text = json.dumps(event)
-        signature = stripe.WebhookSignature.generate_signature_header(text, secret or self.facts["webhook_secret"])
+        signature = signed(text, *(secrets or (self.facts["webhook_secret"],)))
         headers = {"stripe-signature": signature, "content-type": "application/json", **({"host": host} if host else {})}
         return self.http.post(url or self.facts["webhook_url"], content=text.encode(), headers=headers)
 
@@ -131,6 +140,13 @@ class Stand:
         while not true():
             assert time.monotonic() < deadline, "it did not happen in time"
             time.sleep(0.1)  # deliveries are Stripe's doing: there is nothing to wait on but time
+
+
+def signed(text: str, *secrets: str) -> str:
+    """Stripe's header of a delivery now, one signature for each secret (https://docs.stripe.com/webhooks#roll-endpoint-secrets)."""
+    now = int(time.time())
+    made = [stripe.WebhookSignature.generate_signature_header(text, secret, now) for secret in secrets]
+    return ",".join([f"t={now}", *(header.split(",")[1] for header in made)])
 
 
 @contextmanager

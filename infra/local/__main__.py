@@ -101,7 +101,7 @@ def down(places: Places, _: argparse.Namespace) -> int:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + DOWN_SECONDS_MAX
     while _running(places) and time.monotonic() < deadline:
-        time.sleep(0.1)  # it saves its data
+        time.sleep(0.1)  # it saves its data, and is no child of ours: its pid is all there is to look at
     places.pid_file.unlink(missing_ok=True)
     _say("stopped; the data is kept")
     return 0
@@ -142,7 +142,7 @@ def _follow(places: Places, child: "subprocess.Popen[bytes]") -> int:
         if child.poll() is not None:
             message = f"the stand did not start; see {places.log_file}"
             raise StandError(message)
-        time.sleep(0.1)  # it is starting
+        time.sleep(0.1)  # it is starting: what it writes into its log is shown as it comes
     message = f"the stand was not ready after {UP_SECONDS_MAX} s; see {places.log_file}"
     raise StandError(message)
 

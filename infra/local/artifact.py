@@ -3,9 +3,11 @@
 Every handler is imported from the result, to prove that nothing is missing.
 """
 
+import fcntl
 import hashlib
 import json
 import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -24,11 +26,35 @@ STAMP: Final = ROOT / ".aws-sam" / "topup-stamp"
 SERVICES_KEPT: Final = frozenset({"dynamodb", "sqs", "secretsmanager", "sts"})
 """The AWS services that functions call; botocore brings the descriptions of 400 others."""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
-SOURCES: Final = ("functions", "infra/site", "template.yaml", "requirements.txt", "infra/local/artifact.py")
+PROOF: Final = """
+import sys
+sys.path.insert(0, {folder!r})
+import {modules}
+import boto3, stripe
+for service in "dynamodb", "secretsmanager", "sqs":
+    boto3.client(service)
+stripe.StripeClient("sk_test_of_nobody", http_client=stripe.RequestsClient())
+from billing import tracing
+tracing.tracer()
+for module in list(sys.modules.values()):
+    if (getattr(module, "__file__", None) or "").startswith({folder!r}):
+        print(module.__file__)
+"""
+"""Imports every handler, makes the clients that they make, and names the files that were loaded."""
+INCLUDED: Final = "infra/observability.yaml"
+"""What template.yaml includes, by the same path beside the built one."""
+SOURCES: Final = ("functions", "infra/site", "template.yaml", INCLUDED, "requirements.txt", "infra/local/artifact.py")
 
 
 def build(places: Places, *, always: bool = False) -> bool:
     """Build unless nothing has changed. Returns whether there was anything to do."""
+    BUILD.parent.mkdir(exist_ok=True)
+    with (BUILD.parent / "topup-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process that builds waits, and then has nothing to do
+        return _build(places, always=always)
+
+
+def _build(places: Places, *, always: bool) -> bool:
     stamp = _fingerprint()
     if not always and STAMP.exists() and STAMP.read_text() == stamp and BUILD.exists():
         return False
@@ -38,7 +64,7 @@ def build(places: Places, *, always: bool = False) -> bool:
         message = f"sam build failed:\n{done.stdout}\n{done.stderr}"
         raise StandError(message)
     prune(BUILD / FIRST)
-    prove(BUILD / FIRST)
+    ship_bytecode(BUILD / FIRST, prove(BUILD / FIRST))
     _share()
     STAMP.write_text(stamp)
     return True
@@ -59,33 +85,58 @@ def _share() -> None:
                 archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     text = FUNCTION.sub(lambda match: f"{match[0]}      CodeUri: {ARCHIVE}\n", (ROOT / "template.yaml").read_text())
     (BUILD / "template.yaml").write_text(text)
+    (BUILD / INCLUDED).parent.mkdir(exist_ok=True)
+    shutil.copy(ROOT / INCLUDED, BUILD / INCLUDED)
 
 
 def prune(folder: Path) -> None:
-    """Leave out native code (each package has a pure twin that then loads), descriptions of unused services, caches."""
+    """Leave out native code (each package has a pure twin that then loads), descriptions and addresses of unused services, caches."""
     for path in sorted(folder.rglob("*.so")):
         path.unlink()
     for path in sorted((folder / "botocore" / "data").iterdir()):
         if path.is_dir() and path.name not in SERVICES_KEPT:
             shutil.rmtree(path)
+    prune_endpoints(folder / "botocore" / "data" / "endpoints.json")
     for path in sorted(folder.rglob("__pycache__")):
         shutil.rmtree(path, ignore_errors=True)
-    shutil.rmtree(folder / "boto3" / "examples", ignore_errors=True)
+    for unused in ("boto3/examples", "aws_lambda_powertools/event_handler/openapi/swagger_ui"):
+        shutil.rmtree(folder / unused, ignore_errors=True)
     site = ROOT / "infra" / "site"
     if site.is_dir():
         shutil.copytree(site, folder / "site", dirs_exist_ok=True)
 
 
-def prove(folder: Path) -> None:
-    """Import every handler in an interpreter that has nothing but the artifact."""
+def prune_endpoints(file: Path) -> None:
+    """Every session reads the addresses of all services in all regions, 1.2 MB, before it makes its first client: keep those in use."""
+    addresses = json.loads(file.read_text())
+    for partition in addresses["partitions"]:
+        partition["services"] = {name: found for name, found in partition["services"].items() if name in SERVICES_KEPT}
+    file.write_text(json.dumps(addresses, separators=(",", ":")))
+
+
+def prove(folder: Path) -> list[Path]:
+    """Import every handler in an interpreter that has nothing but the artifact. Returns the files that this and a client load."""
     template = (ROOT / "template.yaml").read_text()
     modules = sorted({line.split(":")[1].strip().removesuffix(".handler") for line in template.splitlines() if "Handler:" in line})
-    program = f"import sys; sys.path.insert(0, {str(folder)!r}); import {', '.join(modules)}"
+    program = PROOF.format(folder=str(folder), modules=", ".join(modules))
     clean = [sys.executable, "-I", "-S", "-B", "-c", program]
-    done = subprocess.run(clean, cwd=folder, env={"AWS_DEFAULT_REGION": "us-east-1"}, capture_output=True, text=True, check=False)  # noqa: S603
+    # As in Lambda: elsewhere the X-Ray SDK loads other parts of itself.
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "LAMBDA_TASK_ROOT": str(folder)}
+    done = subprocess.run(clean, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         message = f"a handler does not import from the artifact alone:\n{done.stderr}"
         raise StandError(message)
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
+def ship_bytecode(folder: Path, files: list[Path]) -> None:
+    """Compile what functions load: Lambda cannot write it beside the code, and would compile anew at every cold start.
+
+    Another Python than this one passes it over and reads the source.
+    """
+    for path in files:
+        shown = str(Path("/var/task") / path.relative_to(folder))
+        py_compile.compile(str(path), dfile=shown, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
 def _fingerprint() -> str:

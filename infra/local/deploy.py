@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any, Final
 
 from infra.local.artifact import BUILD, RUNTIME
@@ -13,6 +14,19 @@ _FUNCTION: Final = re.compile(r"functions/\$\{(\w+)\.Arn\}/invocations")
 
 def deploy(places: Places, stripe_base: str, *, stripe_live: bool = False) -> dict[str, Any]:
     """Create or update the stack. Returns its resources by logical id, and its outputs."""
+    update(places, stripe_base, stripe_live=stripe_live)
+    cloudformation = places.client("cloudformation")
+    found = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+    resources = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in found}
+    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+    outputs = {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
+    make_routes(places, STACK, resources, {"Issuer": places.issuer_url, "Audience": [AUDIENCE]})
+    _switch_on_ttl(places, resources)
+    return {"resources": resources, "outputs": outputs}
+
+
+def update(places: Places, stripe_base: str, *, stripe_live: bool = False, built: Path = BUILD, event_bus: str = "") -> None:
+    """`sam deploy` of what is in ``built``, and nothing else. ``event_bus``: where Stripe's events come by as well."""
     overrides = {
         "Stage": "local",
         "Runtime": RUNTIME,
@@ -22,9 +36,10 @@ def deploy(places: Places, stripe_base: str, *, stripe_live: bool = False) -> di
         "SiteUrl": places.front_url,
         "JwtIssuer": places.issuer_url,
         "JwtAudience": AUDIENCE,
+        "StripeEventBus": f'"{event_bus}"',  # said even when it is empty: SAM would keep the last deployment's
     }
     command = [
-        *(str(places.tools / "sam" / "bin" / "sam"), "deploy", "--template", str(BUILD / "template.yaml")),
+        *(str(places.tools / "sam" / "bin" / "sam"), "deploy", "--template", str(built / "template.yaml")),
         *("--stack-name", STACK, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
         *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())),
@@ -37,14 +52,6 @@ def deploy(places: Places, stripe_base: str, *, stripe_live: bool = False) -> di
     if done.returncode:
         message = f"sam deploy failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         raise StandError(message)
-    cloudformation = places.client("cloudformation")
-    found = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    resources = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in found}
-    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-    outputs = {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
-    _make_routes(places, resources)
-    _switch_on_ttl(places, resources)
-    return {"resources": resources, "outputs": outputs}
 
 
 def put_secrets(places: Places, resources: dict[str, str], stripe_key: str, webhook_secrets: list[str]) -> None:
@@ -54,15 +61,17 @@ def put_secrets(places: Places, resources: dict[str, str], stripe_key: str, webh
     manager.put_secret_value(SecretId=resources["WebhookSecretsSecret"], SecretString=json.dumps({"secrets": webhook_secrets}))
 
 
-def _make_routes(places: Places, resources: dict[str, str]) -> None:
-    """The embedded AWS ignores an HTTP API's OpenAPI body: read it from the processed template and say it again by API."""
+def make_routes(places: Places, stack: str, resources: dict[str, str], jwt: dict[str, Any]) -> None:
+    """The embedded AWS ignores an HTTP API's OpenAPI body: read it from the processed template and say it again by API.
+
+    ``jwt``: the issuer and the audiences of the authorizer, which the template has as expressions.
+    """
     gateway, api = places.client("apigatewayv2"), resources["HttpApi"]
-    template = places.client("cloudformation").get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
+    template = places.client("cloudformation").get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
     template = template if isinstance(template, dict) else json.loads(template)
     for kind, key in (("route", "RouteId"), ("integration", "IntegrationId"), ("authorizer", "AuthorizerId")):
         for row in getattr(gateway, f"get_{kind}s")(ApiId=api, MaxResults="500")["Items"]:
             getattr(gateway, f"delete_{kind}")(ApiId=api, **{key: row[key]})
-    jwt = {"Issuer": places.issuer_url, "Audience": [AUDIENCE]}
     source = ["$request.header.Authorization"]
     authorizer = gateway.create_authorizer(ApiId=api, Name="Jwt", AuthorizerType="JWT", IdentitySource=source, JwtConfiguration=jwt)
     integrations: dict[str, str] = {}

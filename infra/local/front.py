@@ -1,6 +1,7 @@
 """The one address people use: passes every request to the stack's HTTP API, byte for byte, and the answer back."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Final
 
 import httpx
@@ -10,9 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
-HOP_BY_HOP: Final = frozenset(
-    {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "content-length", "content-encoding"}
-)
+HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"})
+"""RFC 9110, section 7.6.1: they speak of one connection, not of the message."""
 ANSWER_SECONDS_MAX: Final = 30
 """API Gateway's own: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 BODY_BYTES_MAX: Final = 10 * 1024 * 1024
@@ -32,26 +32,37 @@ class Front:
         return Starlette(routes=[Route("/{path:path}", self.forward, methods=METHODS)])
 
     async def forward(self, request: Request) -> Response:
-        """Signatures are over the raw bytes: nothing is parsed and nothing is added."""
+        """Signatures are over the raw bytes, and a compressed answer stays compressed: nothing is parsed, nothing is added."""
         if not self.target:
             return JSONResponse({"message": "The stand is still starting"}, 503)
         body = await request.body()
         if len(body) > BODY_BYTES_MAX:
             return _marked(JSONResponse({"message": "Request Entity Too Large"}, 413))
-        headers = [(name, value) for name, value in request.headers.raw if name.decode().lower() not in ("host", *HOP_BY_HOP)]
-        path = request.scope["raw_path"].decode().split("?")[0]
-        url = f"{self.target}{path}" + (f"?{request.url.query}" if request.url.query else "")
         try:
-            found = await self._client.request(request.method, url, content=body, headers=headers)
+            return _marked(await self._asked(request, body))
         except httpx.TimeoutException:
             return _marked(JSONResponse({"message": "Endpoint request timed out"}, 504))
         except httpx.HTTPError:
             return _marked(JSONResponse({"message": "Service Unavailable"}, 503))
-        answer = Response(found.content, found.status_code)
-        answer.raw_headers = [(name.lower(), value) for name, value in found.headers.raw if name.decode().lower() not in HOP_BY_HOP] + [
-            (b"content-length", str(len(found.content)).encode())
-        ]
-        return _marked(answer)
+
+    async def _asked(self, request: Request, body: bytes) -> Response:
+        """A request made by hand: the client's own would say that it takes every encoding."""
+        path, query = request.scope["raw_path"].decode().split("?")[0], request.scope["query_string"].decode()
+        url = f"{self.target}{path}" + (f"?{query}" if query else "")
+        headers = [pair for pair in _lasting(request.headers.raw) if pair[0] not in (b"host", b"content-length")]
+        limit = {"timeout": self._client.timeout.as_dict()}
+        asked = httpx.Request(request.method, url, headers=headers, content=body, extensions=limit)
+        found = await self._client.send(asked, stream=True)
+        try:
+            answer = Response(b"".join([part async for part in found.aiter_raw()]), found.status_code)
+        finally:
+            await found.aclose()
+        answer.raw_headers = _lasting(found.headers.raw)
+        return answer
+
+
+def _lasting(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower(), value) for name, value in headers if name.lower() not in HOP_BY_HOP]
 
 
 def _marked(answer: Response) -> Response:

@@ -9,6 +9,7 @@ import html
 import json
 import secrets
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -47,8 +48,8 @@ class Keys:
         self.issuer = issuer
         self.key_id = hashlib.sha256(self._pem.encode()).hexdigest()[:16]
 
-    def token(self, subject: str, scope: str = "", ttl: int = TOKEN_SECONDS, audience: str = AUDIENCE) -> str:
-        """An access token for the stand's API. A negative ``ttl`` makes one that has expired."""
+    def token(self, subject: str, scope: str = "", ttl: int = TOKEN_SECONDS, audience: str = AUDIENCE, **more: str) -> str:
+        """An access token for the stand's API, with ``more`` claims. A negative ``ttl`` makes one that has expired."""
         now = int(time.time())
         claims = {
             "iss": self.issuer,
@@ -59,6 +60,7 @@ class Keys:
             "exp": now + ttl,
             "jti": secrets.token_hex(8),
             "scope": scope,
+            **more,
         }
         return jwt.encode(claims, self._pem, algorithm="RS256", headers={"kid": self.key_id})
 
@@ -84,12 +86,23 @@ def create_app(keys: Keys) -> Starlette:
     return Starlette(routes=routes, middleware=[cors])
 
 
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """What a code stands for, and until when."""
+
+    user: str
+    challenge: str
+    target: str
+    nonce: str
+    ends: float
+
+
 class _Desk:
     """Codes under way live in memory: they last two minutes."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._codes: dict[str, tuple[str, str, str, float]] = {}
+        self._codes: dict[str, _Code] = {}
 
     async def discovery(self, _: Request) -> Response:
         base = self._keys.issuer
@@ -127,7 +140,8 @@ class _Desk:
                 return RedirectResponse(f"{target}?{urlencode({'error': 'login_required', 'state': asked.get('state', '')})}", 303)
             return HTMLResponse(_page())
         code = secrets.token_urlsafe(24)
-        self._codes[code] = (user, asked.get("code_challenge", ""), target, time.time() + CODE_SECONDS)
+        ends = time.time() + CODE_SECONDS
+        self._codes[code] = _Code(user, asked.get("code_challenge", ""), target, asked.get("nonce", ""), ends)
         back = RedirectResponse(f"{target}?{urlencode({'code': code, 'state': asked.get('state', '')})}", 303)
         back.set_cookie(COOKIE, base64.urlsafe_b64encode(user.encode()).decode(), httponly=True, samesite="lax")
         return back
@@ -135,13 +149,17 @@ class _Desk:
     async def exchange(self, request: Request) -> Response:
         """A code and its verifier for tokens; each code once."""
         form = await request.form()
-        user, challenge, target, ends = self._codes.pop(str(form.get("code", "")), ("", "", "", 0.0))
+        code = self._codes.pop(str(form.get("code", "")), None)
         verifier = hashlib.sha256(str(form.get("code_verifier", "")).encode()).digest()
         proof = base64.urlsafe_b64encode(verifier).decode().rstrip("=")
-        if not user or ends < time.time() or target != form.get("redirect_uri") or not secrets.compare_digest(proof, challenge):
+        fits = code and code.ends >= time.time() and code.target == form.get("redirect_uri")
+        if not code or not fits or not secrets.compare_digest(proof, code.challenge):
             return JSONResponse({"error": "invalid_grant"}, 400)
-        token = self._keys.token(user, "openid profile")
-        return JSONResponse({"access_token": token, "id_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
+        tokens = {
+            "access_token": self._keys.token(code.user, "openid profile"),
+            "id_token": self._keys.token(code.user, nonce=code.nonce),
+        }
+        return JSONResponse({**tokens, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
 
     async def logout(self, request: Request) -> Response:
         target = request.query_params.get("post_logout_redirect_uri") or request.query_params.get("logout_uri") or "/"

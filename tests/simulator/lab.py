@@ -118,9 +118,9 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(receiver: Receiver | None = None) -> Iterator[Receiver]:
     """A receiver that is up."""
-    receiver = Receiver()
+    receiver = receiver or Receiver()
     with served(lambda _: Starlette(routes=[Route("/", receiver.take, methods=["POST"])])) as url:
         receiver.url = f"{url}/"
         yield receiver

@@ -43,6 +43,11 @@ CREATE = f"POST {SESSIONS}"
         ("disputes/du_1/close", {"status": "draw"}, "status must be one of"),
         ("clock", {}, "advance_seconds must be a whole number"),
         ("clock", {"advance_seconds": -1}, "advance_seconds must be a whole number"),
+        ("keys", {}, "accept"),
+        ("keys", {"accept": []}, "at least one key"),
+        ("keys", {"accept": KEY}, "accept"),
+        ("keys", {"accept": [KEY, " "]}, "accept"),
+        ("keys", {"accept": [KEY], "expire": []}, "expire is not known"),
     ],
 )
 def test_what_the_control_does_not_know_is_refused_with_what_it_expected(
@@ -141,3 +146,17 @@ def test_the_clock_moves_what_is_made_from_then_on(stripe_lab: Lab) -> None:
     before = stripe_lab.create().created
     now = stripe_lab.control("clock", advance_seconds=1000)["now"]
     assert stripe_lab.create().created >= now >= before + 1000
+
+
+def test_while_a_key_is_being_rolled_two_count_and_afterwards_the_new_one(stripe_lab: Lab) -> None:
+    """Another one never does."""
+
+    def statuses() -> list[int]:
+        keys = (KEY, "sk_test_new", "sk_test_of_nobody")
+        return [stripe_lab.call("GET", SESSIONS, authorization=f"Bearer {key}").status_code for key in keys]
+
+    assert statuses() == [200, 401, 401]
+    stripe_lab.control("keys", accept=[KEY, "sk_test_new"])
+    assert statuses() == [200, 200, 401]
+    assert stripe_lab.control("keys", accept=["sk_test_new"]) == {"accept": ["sk_test_new"]}
+    assert statuses() == [401, 200, 401]

@@ -168,6 +168,25 @@ def test_an_endpoint_made_by_the_api_gets_what_it_asked_for_under_its_own_secret
         assert stripe_lab.client.v1.webhook_endpoints.list().data == []
 
 
+@pytest.mark.parametrize(("disabled_seconds", "arrived"), [(3601, 1), (1, 2)])
+def test_a_retry_that_falls_due_while_the_endpoint_is_disabled_is_the_last(receiver: Receiver, disabled_seconds: int, arrived: int) -> None:
+    """Enabling it again brings nothing back; before the retry was due, it does."""
+    with lab(Receiver(url="http://127.0.0.1:9/"), timing=Timing(QUICK.clock, pauses_seconds=(3600,))) as found:
+        hooks = found.client.v1.webhook_endpoints
+        made = hooks.create({"url": receiver.url, "enabled_events": ["checkout.session.expired"]})
+        receiver.statuses = [503]
+        found.client.v1.checkout.sessions.expire(found.create().id)
+        found.until(lambda: len(receiver.got) == 1)
+        found.idle()
+        hooks.update(made.id, {"disabled": True})
+        found.control("clock", advance_seconds=disabled_seconds)
+        found.idle()
+        hooks.update(made.id, {"disabled": False})
+        found.control("clock", advance_seconds=3601)
+        found.idle()
+        assert len(receiver.got) == arrived
+
+
 @pytest.mark.parametrize(
     ("form", "param"),
     [

@@ -28,6 +28,8 @@ Beyond the stand's contract, for tests:
 ``POST /_control/events/{id}/twin``                   a second Event object for the same change, as Stripe sometimes makes
 ``GET  /_control/deliveries``                         the latest attempts: event, type, url, status, ok, answer
 ``POST /_control/clock``                              ``{"advance_seconds"}``: sessions expire, waiting retries fall due, keys age
+``POST /_control/keys``                               ``{"accept": ["sk_test_...", ...]}``: the secret keys that count until it stops,
+                                                      the old one and the new one while a key is being rolled
 ``POST /_control/idle``                               returns when no delivery is under way or due now
 ====================================================  ==========================================================================
 """

@@ -64,7 +64,7 @@ class Simulator:
         self.courier = Courier(self.drawers, timing)
         self.world = World(self.drawers, self.courier, base_url, api_version)
         self.faults = Faults()
-        self._secret_key = secret_key
+        self._secret_keys: tuple[str, ...] = (secret_key,)
         self._answers = Answers(self.drawers)
         self._given: tuple[WebhookTarget, ...] = ()
         self._refresh_targets()
@@ -73,6 +73,13 @@ class Simulator:
         """The endpoints that are there from the start; those made by the API come on top."""
         self._given = targets
         self._refresh_targets()
+
+    def accept_keys(self, *secret_keys: str) -> None:
+        """These count from now on, until the simulator stops: the old one and the new one while a key is being rolled.
+
+        https://docs.stripe.com/keys#rolling-keys
+        """
+        self._secret_keys = secret_keys
 
     def app(self) -> Starlette:
         """The application. Once its lifespan has ended the simulator is closed."""
@@ -155,11 +162,13 @@ class Simulator:
 
     def _refresh_targets(self) -> None:
         """Endpoints may have been made, changed or deleted."""
+        rows = list(self.drawers.newest_first("webhook_endpoint"))
         made = [
             WebhookTarget(row["url"], self.drawers.note(f"secret:{row['id']}"), events=tuple(row["enabled_events"]), endpoint_id=row["id"])
-            for row in self.drawers.newest_first("webhook_endpoint")
+            for row in rows
             if row["status"] == "enabled"
         ]
+        self.courier.disabled = frozenset(row["id"] for row in rows if row["status"] != "enabled")
         self.courier.targets = {target.name: target for target in (*self._given, *made)}
         self.courier.wake()
 
@@ -171,7 +180,7 @@ class Simulator:
         if scheme.lower() not in ("basic", "bearer") or not given.strip():
             told = "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth"
             raise StripeFault(401, f"{told} (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').")
-        if not secrets.compare_digest(given.strip().encode(), self._secret_key.encode()):
+        if not any(secrets.compare_digest(given.strip().encode(), key.encode()) for key in self._secret_keys):
             raise StripeFault(401, f"Invalid API Key provided: {given.strip()[:8]}****")
         version = request.headers.get("stripe-version", "")
         if version and not _VERSION.fullmatch(version):

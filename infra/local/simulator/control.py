@@ -45,6 +45,7 @@ def routes(simulator: "Simulator") -> list[Route]:
         "deliveries": panel.deliveries,
         "faults": panel.faults,
         "clock": panel.clock,
+        "keys": panel.keys,
     }
     found = [Route(f"/_control/{path}", _endpoint(simulator, act), methods=["POST"]) for path, act in acts.items()]
     return [*found, Route("/_control/deliveries", panel.attempts, methods=["GET"]), Route("/_control/idle", panel.idle, methods=["POST"])]
@@ -106,6 +107,14 @@ class _Panel:
         _only(body, "", "advance_seconds")
         self._simulator.drawers.advance(_whole(body.get("advance_seconds"), "advance_seconds"))
         return {"now": self._simulator.drawers.now()}
+
+    def keys(self, _: str, body: Body) -> Any:
+        _only(body, "", "accept")
+        accept = body.get("accept")
+        if not isinstance(accept, list) or not accept or not all(isinstance(key, str) and key.strip() for key in accept):
+            raise BadInputError(f'expected {{"accept": ["sk_test_...", ...]}} with at least one key, not {json.dumps(accept)}')
+        self._simulator.accept_keys(*accept)
+        return {"accept": accept}
 
     async def attempts(self, _: Request) -> Response:
         return JSONResponse({"attempts": list(self._simulator.courier.attempts)})

@@ -52,6 +52,7 @@ class Courier:
         """What an earlier run left is not sent before ``start``."""
         self.manners = Manners()
         self.targets: dict[str, WebhookTarget] = {}
+        self.disabled: frozenset[str] = frozenset()
         self.attempts: deque[dict[str, Any]] = deque(maxlen=ATTEMPTS_KEPT)
         self._drawers, self._timing = drawers, timing
         self.postbag = Postbag(drawers)
@@ -124,6 +125,7 @@ class Courier:
         free = IN_FLIGHT_MAX - len(self._under_way)
         if self.manners.pause or free <= 0:
             return
+        self.postbag.give_up_tried(self.disabled)
         ready = self.postbag.due(self.targets, free + len(self._under_way), shuffled=self.manners.reorder)
         for parcel in [parcel for parcel in ready if parcel.number not in self._under_way][:free]:
             self._under_way[parcel.number] = asyncio.create_task(self._carry(client, parcel, self.targets[parcel.target_name]))

@@ -87,6 +87,12 @@ class Postbag:
         """The endpoint is gone."""
         self._db.execute("DELETE FROM parcels WHERE target_name = ?", (target_name,))
 
+    def give_up_tried(self, target_names: Collection[str]) -> None:
+        """Endpoints that are disabled when a retry falls due get no more of that event: https://docs.stripe.com/webhooks#automatic-retries."""
+        if target_names:
+            rows = f"due <= ? AND tries > 0 AND target_name IN ({_marks(target_names)})"
+            self._db.execute(f"DELETE FROM parcels WHERE {rows}", (self._drawers.time(), *target_names))  # noqa: S608 - marks only
+
     def give_up_old(self) -> None:
         """What nobody has accepted for three days; that of endpoints that never came back, too."""
         self._db.execute("DELETE FROM parcels WHERE posted < ?", (self._drawers.time() - KEPT_SECONDS,))

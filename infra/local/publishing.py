@@ -1,0 +1,50 @@
+"""Versions and an alias, for a stage that starts its functions from snapshots (SnapStart=PublishedVersions) and for no other.
+
+Lambda takes snapshots of published versions only. SAM's AutoPublishAlias publishes them and leads every event to the alias, but takes
+no condition (https://github.com/aws/serverless-application-model/issues/1154), so in template.yaml it would hold for everybody. And it
+publishes when the code or the template's text has changed, not when a parameter's value has
+(https://github.com/aws/serverless-application-model/issues/3820): another ReversalPolicy would be deployed and heard by nobody. So it is
+put in here, with a mark of all three.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from infra.local.artifact import ARCHIVE, FUNCTION
+
+ALIAS: Final = "live"
+MARK_CHARS: Final = 10
+"""SAM makes a version's name of as many."""
+ADDED: Final = """\
+      AutoPublishAlias: {alias}
+      AutoPublishCodeSha256: "{mark}"
+      VersionDeletionPolicy: Delete # a version that is kept costs as long as its snapshot
+"""
+"""To every function's properties; as a global SAM takes no mark."""
+
+
+def is_wanted(parameters: Mapping[str, str]) -> bool:
+    """Whether these parameters of the template ask for snapshots."""
+    return parameters.get("SnapStart") == "PublishedVersions"
+
+
+def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
+    """The template to deploy from the folder ``built``: the one there, or another beside it that publishes versions."""
+    plain = built / "template.yaml"
+    if not is_wanted(parameters):
+        return plain
+    added = ADDED.format(alias=ALIAS, mark=mark(built, parameters))
+    publishing = built / "published.yaml"
+    publishing.write_text(FUNCTION.sub(lambda match: match[0] + added, plain.read_text()))
+    return publishing
+
+
+def mark(built: Path, parameters: Mapping[str, str]) -> str:
+    """Another one whenever a function would behave otherwise: its code, the template or a parameter's value is another."""
+    digest = hashlib.sha256(json.dumps(sorted(parameters.items())).encode())
+    for name in ("template.yaml", ARCHIVE):
+        digest.update((built / name).read_bytes())
+    return digest.hexdigest()[:MARK_CHARS]
