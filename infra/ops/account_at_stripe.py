@@ -43,12 +43,16 @@ class AccountAtStripe:
         """Every webhook endpoint: https://docs.stripe.com/api/webhook_endpoints/list."""
         return list(self._all("/v1/webhook_endpoints", {}))
 
-    def undelivered(self, since: int, types: tuple[str, ...]) -> list[Mapping[str, Any]]:
-        """Events that some endpoint has not taken; at most a thousand, newest first.
+    def stripes_time(self) -> int:
+        """What Stripe's clock shows, in Unix seconds."""
+        return int(self.now() - self.skew_seconds())
+
+    def undelivered(self, since: int, types: tuple[str, ...], until: int = 0) -> list[Mapping[str, Any]]:
+        """Events that some endpoint has not taken; at most a thousand, newest first. ``until`` 0 for up to now.
 
         https://docs.stripe.com/webhooks/process-undelivered-events
         """
-        asked = {"delivery_success": "false", "created[gte]": str(since)}
+        asked = {"delivery_success": "false", "created[gte]": str(since), **({"created[lte]": str(until)} if until else {})}
         return list(self._all("/v1/events", asked | {f"types[{number}]": kind for number, kind in enumerate(types)}))
 
     def _all(self, path: str, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:

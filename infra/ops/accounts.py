@@ -3,11 +3,12 @@
 from typing import Annotated, Any, Final
 
 import typer
-from billing import pages, quota
+from billing import pages, purchases, quota
 from billing.books import Books
 from billing.times import epoch, from_epoch
 
 from infra.ops.command import Operator, command
+from infra.ops.errors import check_user
 from infra.ops.screen import facts, table
 
 LINES_SHOWN: Final = 10
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     @command(app, "account")
     def account(operator: Operator, user: Annotated[str, typer.Argument(help="The user id: the token's sub.")]) -> None:
         """Show a customer: quota, debt, open holds, the last payments and the last lines of the ledger."""
+        check_user(user)
         found = read(operator.books, user)
         payments = [[row["payment_id"], row["plan"], row["amount"], row["status"], row["created_at"]] for row in found["payments"]]
         entries = [[row["booked_at"], row["type"], row["units"], row["balance_after"], row["reference_id"]] for row in found["ledger"]]
@@ -45,6 +47,6 @@ def read(books: Books, user_id: str) -> dict[str, Any]:
             for row in holds
             if row["expires_at"] > now
         ],
-        "payments": pages.payments(books, user_id, LINES_SHOWN, "")["payments"],
+        "payments": purchases.payments(books, user_id, LINES_SHOWN, "")["payments"],
         "ledger": pages.entries(books, user_id, LINES_SHOWN, "")["entries"],
     }

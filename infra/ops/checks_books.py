@@ -9,11 +9,11 @@ from billing.parking import FOR_A_PERSON
 from billing.reconciliation import LAST
 from billing.times import epoch, to_epoch
 
-from infra.ops.findings import Finding, Patient
+from infra.ops.findings import NEW_SECONDS, Finding, Patient
 
 PARKED_SECONDS_MAX: Final = 3600
 """By then a fact that was only early has been settled."""
-RECONCILED_SECONDS_MAX: Final = 3 * 3600
+RECONCILED_SECONDS_MAX: Final = NEW_SECONDS
 """It runs each hour; a long one may take several runs."""
 
 
@@ -39,7 +39,8 @@ def reconciliation(patient: Patient) -> Iterator[Finding]:
     last = patient.books.store.get("events", LAST)
     mend = "look into the log of ReconcileFunction, and run `topup reconcile --since 7d`"
     if last is None:
-        yield Finding("reconciliation", patient.unless_local("wrong"), "the books were never compared with Stripe", mend)
+        level = "note" if patient.is_new else patient.unless_local("wrong")
+        yield Finding("reconciliation", level, f"the books were never compared with Stripe{' yet' * patient.is_new}", mend)
         return
     age = epoch(patient.books.clock()) - to_epoch(last["finished_at"])
     what = f"finished {last['finished_at']}, {last['matched']} agreed, {sum(last['counts'].values())} did not"

@@ -14,6 +14,7 @@ from stripe import WebhookSignature
 
 from infra.ops.account_at_stripe import KeyRefusedError
 from infra.ops.findings import Finding, Patient
+from infra.ops.hooks import Kept
 from infra.ops.place import WEBHOOK_PATH
 
 KEY: Final = re.compile(r"[sr]k_(test|live)_\w+")
@@ -85,16 +86,23 @@ def endpoints(patient: Patient) -> Iterator[Finding]:
     if not ours:
         alike = [str(row["url"]) for row in found if str(row["url"]).rstrip("/").endswith(WEBHOOK_PATH)]
         yield _none_leads_here(patient, alike)
-    for row in ours:
+    for row in _telling(patient, ours):
         yield from _endpoint(patient, row)
         if row["url"] != patient.place.webhook_url and row.get("status") == "enabled":
             yield from _reached(patient, str(row["url"]))
 
 
+def _telling(patient: Patient, ours: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Where one fits, others say nothing: they are its predecessors, disabled, or on until they have delivered what they still have to."""
+    fitting = [row for row in ours if all(finding.level == "ok" for finding in _endpoint(patient, row))]
+    return fitting or ours
+
+
 def deliveries(patient: Patient) -> Iterator[Finding]:
-    """Events that Stripe could not deliver for a while."""
+    """Events that Stripe could not deliver for a while. Those of before the stack was made are others' affair."""
     now = epoch(patient.books.clock())
-    late = [row for row in patient.account.undelivered(now - PENDING_SECONDS_MAX, SUBSCRIBED) if row["created"] < now - PENDING_SECONDS_MIN]
+    since = max(now - PENDING_SECONDS_MAX, patient.place.made_epoch)
+    late = [row for row in patient.account.undelivered(since, SUBSCRIBED) if row["created"] < now - PENDING_SECONDS_MIN]
     if not late:
         yield Finding("deliveries", "ok", "none is overdue")
         return
@@ -130,6 +138,8 @@ def _judged(url: str, answer: httpx.Response, which: str) -> Finding:
 
 
 def _none_leads_here(patient: Patient, alike: Sequence[str]) -> Finding:
+    if bus := patient.place.outputs.get("StripeEventBus", ""):
+        return Finding("endpoint", "note", f"no endpoint at Stripe leads here: events come by the event bus {bus} alone")
     url = patient.place.webhook_url or WEBHOOK_PATH
     mend = f"stripe webhook_endpoints create --url {url} --api-version {API_VERSION} {_subscription()}"
     if alike:
@@ -166,6 +176,11 @@ def _endpoint(patient: Patient, row: Mapping[str, Any]) -> Iterator[Finding]:
         faults.append(Finding(name, "wrong", f"livemode is {row.get('livemode')}", "make the endpoint in the stack's own mode"))
     if str(row["url"]).startswith("http://") and not patient.is_local:
         faults.append(Finding(name, "wrong", f"{row['url']} is not https", f"{update} --url https://..."))
+    kept = Kept.read(patient.place.secret(patient.place.settings.webhook_secrets_secret))
+    if not kept.may_know(row["id"]):
+        faults.append(Finding(name, "wrong", "the stack has no signing secret of it: all that it delivers is refused", "topup connect"))
+    elif not kept.knows(row["id"]):
+        yield Finding(name, "note", "its signing secret was put there by hand: nobody can tell whether it is this one's", "topup connect")
     yield from faults or [Finding(name, "ok", f"{row['url']}, {len(row['enabled_events'])} event types, {version}")]
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Annotated, Any, Final
 
+import httpx
 import typer
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
-from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.errors import BillingError, BusyError, OutcomeUnknownError
+from billing.gateway import TO_A_BUYER, AnsweredWithFaultError, Gateway, NotAtStripeError
 from billing.store import StoreFaultError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.ops import place
-from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE, OperatorError
+from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE, USAGE, OperatorError
 from infra.ops.place import Place
 from infra.ops.screen import Screen
 
@@ -54,8 +55,11 @@ class Operator:
         return self.place.gateway(self.books)
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Register an act that takes an Operator first. What it returns is the exit code; None is 0."""
+def command(app: typer.Typer, name: str, *, takes_negatives: bool = False) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+    """Register an act that takes an Operator first. What it returns is the exit code; None is 0.
+
+    ``takes_negatives``: ``-50`` is a number to it, and no option.
+    """
 
     def register(act: Callable[..., int | None]) -> Callable[..., None]:
         @functools.wraps(act)
@@ -71,7 +75,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int | None]]
         ]
         run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}
-        app.command(name)(run)
+        app.command(name, context_settings={"ignore_unknown_options": takes_negatives})(run)
         return run
 
     return register
@@ -80,10 +84,14 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int | None]]
 AGAIN = "run the same command again; what was done is not done twice"
 TROUBLES: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
     (NotAtStripeError, FOUND_SOMETHING, "Stripe has no such object", "check the id, and that the stack's mode is the id's"),
+    (BusyError, UNREACHABLE, "DynamoDB had no time for it, nothing was done", AGAIN),
     (OutcomeUnknownError, UNREACHABLE, "the outcome is not known", AGAIN),
     (AnsweredWithFaultError, UNREACHABLE, "Stripe has trouble", "try again in a while"),
     (StoreFaultError, UNREACHABLE, "DynamoDB refuses", "check the rights of your AWS profile on the stack's tables"),
     (BotoCoreError, UNREACHABLE, "AWS cannot be asked", "check that you are signed in, --profile and --region"),
+    (httpx.HTTPError, UNREACHABLE, "Stripe does not answer", "try again in a while"),
+    (UnicodeDecodeError, USAGE, "the file is no text", "give a file of JSON"),
+    (OSError, USAGE, "the file cannot be used", "check the path and your rights on it"),
     (ClientError, UNREACHABLE, "AWS refuses", "check the rights of your AWS profile"),
 )
 """What each kind of trouble means to an operator: exit code, words, what to do."""
@@ -97,7 +105,8 @@ def _carried_out(operator: Operator, act: Callable[[], int | None]) -> int:
     except BillingError as error:
         unreachable = error.code == "stripe_unavailable"
         mend = "`topup doctor` says what is wrong with the connection" if unreachable else ""
-        return _failed(operator, UNREACHABLE if unreachable else FOUND_SOMETHING, error.detail, mend)
+        said = error.detail.removesuffix(TO_A_BUYER)
+        return _failed(operator, UNREACHABLE if unreachable else FOUND_SOMETHING, said, mend)
     except tuple(kind for kind, *_ in TROUBLES) as error:
         code, words, mend = next((code, words, mend) for kind, code, words, mend in TROUBLES if isinstance(error, kind))
         return _failed(operator, code, f"{words}: {error}", mend)

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import httpx
 import typer
 from billing.errors import OutcomeUnknownError
 from billing.store import StoreFaultError
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import RenderableType
 
 from infra.ops import checks_aws, checks_books, checks_stripe
 from infra.ops.account_at_stripe import AccountAtStripe, KeyRefusedError
 from infra.ops.command import Operator, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE
 from infra.ops.findings import Finding, Patient
+from infra.ops.place import Place
 from infra.ops.screen import table
 
 Check = Callable[[Patient], Iterator[Finding]]
@@ -45,15 +47,22 @@ def register(app: typer.Typer) -> None:
     ) -> int:
         """Look at everything that a payment depends on: Stripe's side, the webhook, the books, AWS. Each fault with its remedy."""
         place = replace(operator.place, webhook_url=webhook_url) if webhook_url else operator.place
-        account = AccountAtStripe(place.stripe_key, place.settings.stripe_api_base)
-        with operator.screen.progress("looking", len(CHECKS)) as bar:
-            findings = []
-            for name, check in CHECKS.items():
-                bar(0, now=name)
-                findings += examine(Patient(place, operator.books, account), name, check)
-                bar()
-        _show(operator, findings)
+        findings = examined(operator, place)
+        said, renderables = told(place, findings)
+        operator.screen.show(said, *renderables)
         return exit_code(findings)
+
+
+def examined(operator: Operator, place: Place) -> list[Finding]:
+    """What all checks find at ``place``, with a bar."""
+    account = AccountAtStripe(place.stripe_key, place.settings.stripe_api_base)
+    with operator.screen.progress("looking", len(CHECKS)) as bar:
+        findings = []
+        for name, check in CHECKS.items():
+            bar(0, now=name)
+            findings += examine(Patient(place, operator.books, account), name, check)
+            bar()
+    return findings
 
 
 def exit_code(findings: list[Finding]) -> int:
@@ -75,12 +84,15 @@ def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
     return found
 
 
-def _show(operator: Operator, findings: list[Finding]) -> None:
+def told(place: Place, findings: list[Finding]) -> tuple[dict[str, Any], list[RenderableType]]:
+    """The report: as data, and as people read it."""
     wrong = [finding for finding in findings if finding.level in ("wrong", "unknown")]
     rows = [[SIGNS[finding.level], finding.check, finding.what] for finding in findings]
     mending = [f"{number}. {finding.check}: {finding.what}\n   {finding.mend}\n" for number, finding in enumerate(wrong, 1)]
-    operator.screen.show(
-        {"stack": operator.place.stack_name, "findings": [finding.as_answer() for finding in findings], "wrong": len(wrong)},
-        table(f"{operator.place.stack_name} ({operator.place.settings.stage})", ("", "what", "finding"), rows),
-        *(["What to do", *mending] if mending else ["Nothing to mend."]),
+    return (
+        {"stack": place.stack_name, "findings": [finding.as_answer() for finding in findings], "wrong": len(wrong)},
+        [
+            table(f"{place.stack_name} ({place.settings.stage})", ("", "what", "finding"), rows),
+            *(["What to do", *mending] if mending else ["Nothing to mend."]),
+        ],
     )

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from billing.identity import USER_ID_CHARS_MAX
+
 FINE: Final = 0
 FOUND_SOMETHING: Final = 1
 """The command ran, and what it looked at is not as it should be."""
@@ -29,6 +31,12 @@ def not_found(what: str, mend: str = "") -> OperatorError:
 def usage(message: str, mend: str = "") -> OperatorError:
     """The command was called in a way that makes no sense."""
     return OperatorError(USAGE, message, mend)
+
+
+def check_user(user_id: str) -> None:
+    """Raise for what is no user id: DynamoDB would refuse it, in words about something else."""
+    if not 0 < len(user_id) <= USER_ID_CHARS_MAX:
+        raise usage(f"{user_id[:40]!r} is no user id", f"give the token's sub, 1 to {USER_ID_CHARS_MAX} characters")
 
 
 def unreachable(message: str, mend: str = "") -> OperatorError:

@@ -1,19 +1,22 @@
 """What the doctor finds, and what it looks at."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from billing.books import Books
+from billing.times import epoch
 
 from infra.ops.account_at_stripe import AccountAtStripe
 from infra.ops.place import Place
 
 Level = Literal["ok", "note", "wrong", "unknown"]
+NEW_SECONDS: Final = 3 * 3600
+"""By then everything that runs by the hour has run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``level``: ok; note (as it may be on a stand); wrong (``mend`` says how); unknown (it could not be looked at)."""
+    """``level``: ok; note (as it may be on a stand, or in a new stack); wrong (``mend`` says how); unknown (it could not be looked at)."""
 
     check: str
     level: Level
@@ -41,3 +44,8 @@ class Patient:
     def unless_local(self, level: Level) -> Level:
         """What is wrong in AWS is a note on a stand."""
         return "note" if self.is_local else level
+
+    @property
+    def is_new(self) -> bool:
+        """The stack was made so lately that what comes with time cannot have come yet."""
+        return epoch(self.books.clock()) - self.place.made_epoch < NEW_SECONDS

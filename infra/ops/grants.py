@@ -15,7 +15,7 @@ from billing.times import epoch, stamp
 from billing.writes import Write
 
 from infra.ops.command import DryRun, Operator, Yes, command
-from infra.ops.errors import OperatorError, not_found, unreachable, usage
+from infra.ops.errors import OperatorError, check_user, not_found, unreachable, usage
 from infra.ops.screen import facts
 
 REASON_CHARS_MAX: Final = 500
@@ -49,16 +49,17 @@ class Grant:
             raise usage("a grant needs a reason", f"--reason with 1 to {REASON_CHARS_MAX} characters, for those who read the ledger later")
         if not 0 < len(self.grant_id) <= ID_CHARS_MAX or not self.grant_id.isprintable():
             raise usage(f"{self.grant_id!r} is no id", f"--id takes 1 to {ID_CHARS_MAX} printable characters")
+        check_user(self.user_id)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "grant")
+    @command(app, "grant", takes_negatives=True)
     def grant(  # noqa: PLR0917 - the command line's own arguments
         operator: Operator,
         user: Annotated[str, typer.Argument(help="The user id: the token's sub.")],
-        units: Annotated[int, typer.Argument(help="How many. To take units back: topup grant USER --reason WHY -- -50")],
+        units: Annotated[int, typer.Argument(help="How many; negative to take units back.")],
         reason: Annotated[str, typer.Option("--reason", help="Why; kept in the ledger.")],
         grant_id: Annotated[str, typer.Option("--id", help="Your own id for it, as a ticket's number: a repeat does nothing.")] = "",
         dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
@@ -92,7 +93,7 @@ def book(books: Books, grant: Grant) -> dict[str, Any]:
         account = Write(
             "quotas",
             (grant.user_id, "quota"),
-            set={"updated_at": stamp(now)},
+            set={"updated_at": stamp(now), "booked_at": stamp(now)},
             add={**{name: units for name, units in movement.add.items() if units}, "total": grant.units},
             must=movement.must,
         )

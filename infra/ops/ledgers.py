@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
@@ -17,10 +18,12 @@ from billing.errors import Item
 from billing.reconciliation import Run
 from billing.verification import TABLES, Difference, Tallies, disagreeing_payments, settled_tally
 from billing.writes import Table
+from rich.console import RenderableType
 
 from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, usage
 from infra.ops.screen import Bar, table
+from infra.ops.tallying import ACCOUNTS_IN_MEMORY_MAX, TallyFile, tally_file
 
 SEGMENTS_MAX: Final = 64
 SHOWN_MAX: Final = 100
@@ -49,26 +52,16 @@ def register(app: typer.Typer) -> None:
 
         Mends nothing, unless --repair: for accounts of which a restore kept only parts.
         """
-        findings, busy, tallies = _judgement(operator, segments)
-        if repair and findings:
-            _mend(operator, sorted({row["user_id"] for row in findings}), dry_run=dry_run, yes=yes)
-            findings, busy, tallies = _judgement(operator, segments)
-        entries = sum(tally.booked for tally in tallies.values())
-        answer = {
-            "accounts": len(tallies),
-            "ledger_units": entries,
-            "differences": findings[:SHOWN_MAX],
-            "difference_count": len(findings),
-            "not_judged": busy,
-        }
-        title = f"{len(tallies)} accounts, {entries} units in the ledger: " + (
-            f"{len(findings)} differences" if findings else "the books balance"
-        )
-        rows = [[row["user_id"], row["rule"], row["expected"], row["found"], ", ".join(row["payments"])] for row in findings[:SHOWN_MAX]]
-        operator.screen.show(answer, table(title, ("account", "what must hold", "expected", "found", "payments"), rows) if rows else title)
-        if busy:
-            operator.screen.tell(f"kept changing while they were read, run it again: {', '.join(busy[:PAYMENTS_NAMED_MAX])}")
-        return FOUND_SOMETHING if findings or busy else FINE
+        acts: list[dict[str, str]] = []
+        found = _judgement(operator, segments)
+        if repair and found.findings:
+            acts = _mend(operator, sorted({row["user_id"] for row in found.findings}), dry_run=dry_run, yes=yes)
+            found = _judgement(operator, segments)
+        done = table("Would be done" if dry_run else "Done", ("account", "what"), [[*act.values()] for act in acts])
+        operator.screen.show(found.as_answer() | {"acts": acts}, *([done] if acts else []), found.shown())
+        if found.busy:
+            operator.screen.tell(f"kept changing while they were read, run it again: {', '.join(found.busy[:PAYMENTS_NAMED_MAX])}")
+        return FOUND_SOMETHING if found.findings or found.busy else FINE
 
     @command(group, "export")
     def export(
@@ -86,40 +79,76 @@ def register(app: typer.Typer) -> None:
         operator.screen.tell(f"{written} entries")
 
 
-def _judgement(operator: Operator, segments: int) -> tuple[list[dict[str, Any]], list[str], Tallies]:
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a reading of the whole books came to. ``busy``: accounts that would not hold still."""
+
+    accounts: int
+    units: int
+    findings: list[dict[str, Any]]
+    busy: list[str]
+
+    def as_answer(self) -> dict[str, Any]:
+        """Plain data; of many differences the first hundred."""
+        return {
+            "accounts": self.accounts,
+            "ledger_units": self.units,
+            "differences": self.findings[:SHOWN_MAX],
+            "difference_count": len(self.findings),
+            "not_judged": self.busy,
+        }
+
+    def shown(self) -> RenderableType:
+        """The same for people."""
+        verdict = f"{len(self.findings)} differences" if self.findings else "the books balance"
+        title = f"{self.accounts} accounts, {self.units} units in the ledger: {verdict}"
+        shown = self.findings[:SHOWN_MAX]
+        rows = [[row["user_id"], row["rule"], row["expected"], row["found"], ", ".join(row["payments"])] for row in shown]
+        return table(title, ("account", "what must hold", "expected", "found", "payments"), rows) if rows else title
+
+
+def examine(books: Books, segments: int, bar: Bar) -> Judgement:
+    """Read everything, then look again at what does not seem to agree."""
+    with tally_file() as tallies:
+        read_all(books, segments, bar, tallies)
+        findings, busy = judged(books, tallies, bar)
+        return Judgement(tallies.accounts, tallies.units, findings, busy)
+
+
+def _judgement(operator: Operator, segments: int) -> Judgement:
     with operator.screen.progress("reading the books") as bar:
-        tallies = read_all(operator.books, segments, bar)
-    return *judged(operator.books, tallies), tallies
+        return examine(operator.books, segments, bar)
 
 
-def _mend(operator: Operator, users: list[str], *, dry_run: bool, yes: bool) -> None:
-    """One account after the other; what was done is told line by line."""
+def _mend(operator: Operator, users: list[str], *, dry_run: bool, yes: bool) -> list[dict[str, str]]:
+    """One account after the other. Returns what was done, or would be."""
     if not dry_run and not operator.screen.ask(f"mend {len(users)} accounts?", yes=yes):
-        return
-    job = Run(operator.books, operator.gateway, not dry_run, lambda: True, resumes=False)
-    for user_id in users:
-        done = mending.mend(job, user_id)
-        operator.screen.tell("\n".join(f"{user_id}: {'would do: ' if dry_run else ''}{act}" for act in done.acts))
+        return []
+    job = Run(operator.books, operator.gateway, not dry_run, resumes=False)
+    acts = []
+    with operator.screen.progress("mending", len(users)) as bar:
+        for user_id in users:
+            acts += [{"user_id": user_id, "act": act} for act in mending.mend(job, user_id).acts]
+            bar()
+    return acts
 
 
-def read_all(books: Books, segments: int, bar: Bar) -> Tallies:
-    """Every table in parallel segments; each reader has tallies of its own, added up at the end."""
+def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
+    """Every table in parallel segments; each reader adds what it has to one file."""
 
-    def read(job: tuple[Table, int]) -> Tallies:
-        return _segment(books, job[0], job[1], segments, bar)
+    def read(job: tuple[Table, int]) -> None:
+        _segment(books, job[0], job[1], segments, bar, into)
 
-    whole = Tallies()
     with ThreadPoolExecutor(segments) as pool:
-        for part in pool.map(read, product(TABLES, range(segments))):
-            whole.merge(part)
-    return whole
+        list(pool.map(read, product(TABLES, range(segments))))
 
 
-def judged(books: Books, tallies: Tallies) -> tuple[list[dict[str, Any]], list[str]]:
+def judged(books: Books, tallies: TallyFile, bar: Bar) -> tuple[list[dict[str, Any]], list[str]]:
     """The suspicions of the scan, each looked at again: findings, and accounts that would not hold still."""
     findings: list[dict[str, Any]] = []
     busy: list[str] = []
     for user_id in sorted(tallies.suspects()):
+        bar(now=f"looking again at {user_id}")
         tally = settled_tally(books.store, user_id)
         if tally is None:
             busy.append(user_id)
@@ -133,16 +162,19 @@ def _named(books: Books, user_id: str, differences: list[Difference]) -> list[di
     return [row.as_answer() | {"payments": payments} for row in differences]
 
 
-def _segment(books: Books, name: Table, segment: int, segments: int, bar: Bar) -> Tallies:
+def _segment(books: Books, name: Table, segment: int, segments: int, bar: Bar, into: TallyFile) -> None:  # noqa: PLR0917
     tallies, after = Tallies(), None
     while True:
+        if len(tallies) > ACCOUNTS_IN_MEMORY_MAX:
+            into.take(tallies)
         books.store.patience.begin()
         page = books.store.scan(name, segment, segments, after)
         for item in page.items:
             tallies.add(name, item)
         bar(len(page.items))
         if (after := page.after) is None:
-            return tallies
+            into.take(tallies)
+            return
 
 
 def _everyones(books: Books) -> Iterator[Item]:

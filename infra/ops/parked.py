@@ -1,17 +1,20 @@
 """``topup parked``: facts that could not be applied; to be looked at, tried again, or dropped with a reason."""
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
 from billing import parking, recovery
+from billing.books import Books
 from billing.facts import to_item
+from billing.gateway import Gateway
 from billing.parking import FOR_A_PERSON, Parked
 from billing.times import from_epoch
 
 from infra.ops.command import AsJson, DryRun, Operator, Profile, Region, Stack, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, not_found, usage
 from infra.ops.previews import preview
-from infra.ops.screen import facts, table
+from infra.ops.screen import Bar, facts, table
 
 FactId = Annotated[str, typer.Argument(metavar="ID", help="The fact's id, as `topup parked` shows it.")]
 REASON_CHARS_MAX = 500
@@ -23,9 +26,16 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="parked")
 
     @command(group, "list")
-    def show_all(operator: Operator) -> int:
+    def show_all(
+        operator: Operator,
+        dropped: Annotated[bool, typer.Option("--dropped", help="Those that a person has dropped, with the reason.")] = False,  # noqa: FBT002
+    ) -> int:
         """List every parked fact; exit 1 when one of them waits for a person."""
-        rows = [row.as_answer() | {"next_try": _when(row)} for row in parking.all_parked(operator.books)]
+        if dropped:
+            _show_dropped(operator)
+            return FINE
+        with operator.screen.progress("reading") as bar:
+            rows = [row.as_answer() | {"next_try": _when(row)} for row in _counted(parking.all_parked(operator.books), bar)]
         columns = ("fact", "type", "kind", "parked", "tries", "next try", "why")
         cells = [[row[name] for name in ("fact_id", "type", "kind", "parked_at", "tries", "next_try", "why")] for row in rows]
         operator.screen.show({"parked": rows}, table(f"{len(rows)} parked facts", columns, cells))
@@ -34,9 +44,9 @@ def register(app: typer.Typer) -> None:
     @group.callback(invoke_without_command=True)
     def alone(context: typer.Context, as_json: AsJson = False, stack: Stack = "", profile: Profile = "", region: Region = "") -> None:  # noqa: FBT002
         if context.invoked_subcommand is None:
-            show_all(as_json=as_json, stack=stack, profile=profile, region=region)
-        if as_json or profile or region:
-            raise typer.BadParameter(f"options stand behind the command: topup parked {context.invoked_subcommand} ... --json")
+            show_all(as_json=as_json, stack=stack, profile=profile, region=region, dropped=False)
+        else:
+            _refuse_misplaced(context)
 
     @command(group, "retry")
     def retry(operator: Operator, name: FactId, dry_run: DryRun = False, yes: Yes = False) -> int:  # noqa: FBT002 - Typer's flags
@@ -45,7 +55,7 @@ def register(app: typer.Typer) -> None:
         answer = _described(record) | {"would": preview(operator.books, record.fact)}
         if not dry_run and operator.screen.ask(f"settle {record.fact.type} {name}: {answer['would']}?", yes=yes):
             operator.books.store.patience.begin()
-            answer = _described(record) | _retried(operator, record)
+            answer = _described(record) | retried(operator.books, operator.gateway, record)
         operator.screen.show(answer, facts(f"Parked {name}", answer))
         return FOUND_SOMETHING if answer.get("status") == "parked" else FINE
 
@@ -69,15 +79,37 @@ def register(app: typer.Typer) -> None:
         operator.screen.show(answer, facts(f"Parked {name}", answer))
 
 
-def _retried(operator: Operator, record: Parked) -> dict[str, Any]:
-    if recovery.try_again(operator.books, operator.gateway, record):
-        return {"status": "settled"}
-    left = parking.find(operator.books, record.fact.fact_id)
+def _refuse_misplaced(context: typer.Context) -> None:
+    """Options before the command are nobody's: taken for granted, they would be passed over. TOPUP_STACK is for every command."""
+    sources = [context.get_parameter_source(name) for name in ("as_json", "stack", "profile", "region")]
+    if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+        raise typer.BadParameter(f"options stand behind the command: topup parked {context.invoked_subcommand} ... --json")
+
+
+def _show_dropped(operator: Operator) -> None:
+    rows = list(parking.all_dropped(operator.books))
+    cells = [[row[name] for name in ("fact_id", "type", "kind", "dropped_at", "reason", "why")] for row in rows]
+    operator.screen.show(
+        {"dropped": rows}, table(f"{len(rows)} dropped facts", ("fact", "type", "kind", "dropped", "reason", "why"), cells)
+    )
+
+
+def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
+    for record in records:
+        bar()
+        yield record
+
+
+def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
+    """What became of it: ``settled``, ``dropped`` with its purchase, or ``parked`` as before, and why."""
+    if recovery.try_again(books, gateway, record):
+        return {"status": "dropped" if parking.is_dropped(books, record.fact) else "settled"}
+    left = parking.find(books, record.name)
     return {"status": "parked", "why": left.why if left else record.why}
 
 
 def _find(operator: Operator, name: str) -> Parked:
-    record = parking.find(operator.books, name)
+    record = next((record for record in parking.all_parked(operator.books) if name in (record.fact.fact_id, record.name)), None)
     if record is None:
         raise not_found(f"{name} is not parked", "`topup parked list` shows what is")
     return record

@@ -1,23 +1,23 @@
 """``topup payments`` and ``topup payment``: what was bought, and the whole history of one purchase."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
 from billing import observed, parking
 from billing.books import Books
-from billing.errors import Item
+from billing.errors import BillingError, Item
 from billing.events import Ignored
-from billing.facts import DisputeFact, Fact, RefundsFact
-from billing.gateway import Gateway, NotAtStripeError
+from billing.facts import DisputeFact, Fact, RefundsFact, from_item
+from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
 from billing.identity import user_key
 from billing.payments import Change, Park, Payment, decide
 from billing.settlement import reference
 
 from infra.ops.command import Operator, command
-from infra.ops.errors import FINE, FOUND_SOMETHING, not_found, usage
+from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE, not_found, usage
 from infra.ops.screen import Bar, facts, table
 
 LIMIT_MAX: Final = 10_000
@@ -70,8 +70,9 @@ def newest(books: Books, user_id: str, status: str, limit: int, bar: Bar) -> lis
 def find(books: Books, gateway: Gateway, name: str, user_id: str, bar: Bar) -> Payment:
     """A payment by any of its names. Raises OperatorError when there is none."""
     if name.startswith(REFERENCES):
-        row = reference(books, name) or {}
-        user_id, name = row.get("user_id", ""), row.get("payment_id", "")
+        row = reference(books, name)
+        known = row if row and "payment_id" in row else _as_stripe_knows(gateway, name)
+        user_id, name = user_id or str(known.get("user_id", "")), str(known.get("payment_id", ""))
     elif name.startswith("cs_"):
         metadata = gateway.session(name).get("metadata") or {}
         user_id, name = user_id or str(metadata.get("user_id", "")), str(metadata.get("payment_id", ""))
@@ -86,6 +87,13 @@ def find(books: Books, gateway: Gateway, name: str, user_id: str, bar: Bar) -> P
     return Payment.from_item(item)
 
 
+def _as_stripe_knows(gateway: Gateway, name: str) -> Mapping[str, Any]:
+    """The metadata of the session that a payment intent or a charge belongs to: the books know it once it is settled."""
+    intent = gateway.charge(name).get("payment_intent") if name.startswith("ch_") else name
+    session = gateway.session_of_intent(str(intent)) if intent else None
+    return (session or {}).get("metadata") or {}
+
+
 def everyones(books: Books, bar: Bar) -> Iterator[Item]:
     """Every payment of everybody, page by page."""
     after = None
@@ -98,19 +106,22 @@ def everyones(books: Books, bar: Bar) -> Iterator[Item]:
             return
 
 
-def history(books: Books, payment: Payment) -> dict[str, Any]:
-    """What the books know: settled facts, ledger entries, and facts still parked."""
+def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
+    """What the books know: settled facts, ledger entries, facts still parked, and those dropped. ``intent``: as Stripe names it."""
     books.store.patience.begin()
     marks = sorted(books.store.pages("events", payment.payment_id), key=lambda row: row["booked_at"])
     entries = list(books.store.pages("ledger", payment.user_id, f"funded:{payment.session_id}")) if payment.session_id else []
     for kind in ENTRIES:
         entries += books.store.pages("ledger", payment.user_id, f"{kind}:{payment.payment_id}:")
-    parked = [row.as_answer() for row in parking.all_parked(books) if _is_about(row.fact, payment)]
+    intents = {intent, payment.payment_intent} - {""}
+    parked = [row.as_answer() for row in parking.all_parked(books) if _is_about(row.fact, payment, intents)]
+    dropped = [row for row in parking.all_dropped(books) if _is_about(from_item(row["fact"]), payment, intents)]
     return {
         "payment": payment.as_answer() | {"user_id": payment.user_id, "payment_intent": payment.payment_intent or None},
         "facts": [{name: row[name] for name in ("booked_at", "fact_id", "type", "units")} for row in marks],
         "entries": [{name: row[name] for name in ("booked_at", "entry_id", "type", "units")} for row in entries],
         "parked": parked,
+        "dropped": [{name: row[name] for name in ("dropped_at", "fact_id", "type", "reason")} for row in dropped],
     }
 
 
@@ -161,9 +172,9 @@ def _of_user(books: Books, user_id: str) -> Iterator[Item]:
             return
 
 
-def _is_about(fact: Fact, payment: Payment) -> bool:
+def _is_about(fact: Fact, payment: Payment, intents: Collection[str]) -> bool:
     if isinstance(fact, RefundsFact | DisputeFact):
-        return bool(payment.payment_intent) and fact.payment_intent == payment.payment_intent
+        return fact.payment_intent in intents
     return fact.payment_id == payment.payment_id
 
 
@@ -178,8 +189,8 @@ def _objects(told: dict[str, Any]) -> Iterator[list[object]]:
 
 
 def _show(operator: Operator, payment: Payment) -> int:
-    known = history(operator.books, payment)
-    told = at_stripe(operator.books, operator.gateway, payment)
+    told = _told(operator, payment)
+    known = history(operator.books, payment, (told.get("payment_intent") or {}).get("id", ""))
     differs = bool(told["differences"] or known["parked"])
     operator.screen.show(
         {**known, "stripe": told},
@@ -187,8 +198,25 @@ def _show(operator: Operator, payment: Payment) -> int:
         table("Settled facts", ("booked", "fact", "type", "units"), [list(row.values()) for row in known["facts"]]),
         table("Ledger", ("booked", "entry", "type", "units"), [list(row.values()) for row in known["entries"]]),
         *([table("Parked", ("fact", "why"), [[row["fact_id"], row["why"]] for row in known["parked"]])] if known["parked"] else []),
+        *(
+            [table("Dropped", ("dropped", "fact", "type", "reason"), [[*row.values()] for row in known["dropped"]])]
+            if known["dropped"]
+            else []
+        ),
         table("Stripe, now", ("what", "id", "status", "amount"), _objects(told)),
         *([table("Stripe and the books differ", ("what",), [[text] for text in told["differences"]])] if told["differences"] else []),
         *(["`topup reconcile --repair` settles what is missing, `topup parked` shows what waits for a person"] if differs else []),
     )
+    if told["trouble"]:
+        operator.screen.tell(f"Stripe was not asked to the end: {told['trouble']}")
+        return UNREACHABLE
     return FOUND_SOMETHING if differs else FINE
+
+
+def _told(operator: Operator, payment: Payment) -> dict[str, Any]:
+    """What Stripe says; when it does not answer, that, because the books can be shown all the same."""
+    try:
+        with operator.screen.progress("asking Stripe"):
+            return at_stripe(operator.books, operator.gateway, payment) | {"trouble": None}
+    except (AnsweredWithFaultError, BillingError) as error:
+        return {"session": None, "differences": [], "trouble": str(error)}

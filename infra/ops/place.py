@@ -9,10 +9,9 @@ from typing import Any, Final
 import boto3
 from billing.books import Books, NoOutbox
 from billing.errors import SettingsError
-from billing.events import Ours
 from billing.gateway import Gateway
 from billing.patience import Patience
-from billing.settings import Settings
+from billing.settings import Ours, Settings
 from billing.store import Store
 from billing.times import utc_now
 from botocore.config import Config
@@ -40,7 +39,10 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One stack. ``endpoint`` is the stand's AWS, None for AWS itself; ``webhook_url`` is where a delivery can be tried."""
+    """One stack. ``endpoint`` is the stand's AWS, None for AWS itself; ``webhook_url`` is where a delivery can be tried.
+
+    ``log_group`` is that of the webhook, in AWS of all functions; ``made_epoch`` is when the stack was made.
+    """
 
     session: Any
     endpoint: str | None
@@ -50,6 +52,8 @@ class Place:
     outputs: Mapping[str, str]
     settings: Settings
     webhook_url: str
+    log_group: str
+    made_epoch: int
 
     def client(self, service: str) -> Any:
         """A boto3 client of this place."""
@@ -58,6 +62,11 @@ class Place:
     def of_type(self, name: str) -> dict[str, str]:
         """Physical names by logical id, of one type of resource."""
         return {logical: found.physical_id for logical, found in self.resources.items() if found.type == name}
+
+    def log_groups(self) -> set[str]:
+        """Where its functions write: all into one group, or, on a stand, each into its own."""
+        own = {f"/aws/lambda/{name}" for name in self.of_type("AWS::Lambda::Function").values()}
+        return own if self.log_group in own else {self.log_group}
 
     def webhook_urls(self) -> set[str]:
         """Every address at which this stack's webhook is known to answer, without a slash at the end."""
@@ -86,6 +95,8 @@ class Place:
 
 def find(stack: str, profile: str, region: str) -> Place:
     """``stack`` "" means the stand that is up. Raises OperatorError saying what to give."""
+    if not stack and (profile or region):
+        raise usage("--profile and --region are for a stack in AWS", "name it with --stack NAME")
     stand = _stand()
     if stand and stack in ("", stand["stack_name"]):
         _leave("AWS_PROFILE", *KEYS)
@@ -134,18 +145,35 @@ def _described(endpoint: str | None, region: str, stack: str, webhook_url: str) 
     except ClientError as error:
         raise unreachable(f"the stack {stack} cannot be described: {error}", "check --stack, --region and --profile") from error
     outputs = {row["OutputKey"]: row["OutputValue"] for row in told.get("Outputs", [])}
-    settings = _settings(session.client("lambda", endpoint_url=endpoint, config=CLIENT), stack, resources)
-    return Place(session, endpoint, region, stack, resources, outputs, settings, webhook_url or outputs.get("WebhookUrl", ""))
+    function = _asked(session.client("lambda", endpoint_url=endpoint, config=CLIENT), stack, resources)
+    return Place(
+        session,
+        endpoint,
+        region,
+        stack,
+        resources,
+        outputs,
+        _settings(function),
+        webhook_url or outputs.get("WebhookUrl", ""),
+        function["LoggingConfig"]["LogGroup"],
+        int(told["CreationTime"].timestamp()),
+    )
 
 
-def _settings(functions: Any, stack: str, resources: Mapping[str, Resource]) -> Settings:
-    """What the functions themselves read, so that a command cannot work by other rules than they do."""
+def _asked(functions: Any, stack: str, resources: Mapping[str, Resource]) -> dict[str, Any]:
+    """How the function is configured that is asked for all of them."""
     if ASKED_OF not in resources:
         raise OperatorError(1, f"the stack {stack} has no {ASKED_OF}", "name a stack that was made from Topup's template")
     try:
-        told = functions.get_function_configuration(FunctionName=resources[ASKED_OF].physical_id)
-        return Settings.from_environment(told["Environment"]["Variables"])
+        found: dict[str, Any] = functions.get_function_configuration(FunctionName=resources[ASKED_OF].physical_id)
     except ClientError as error:
         raise unreachable(f"{ASKED_OF} cannot be read: {error}", "you need lambda:GetFunctionConfiguration") from error
+    return found
+
+
+def _settings(function: Mapping[str, Any]) -> Settings:
+    """What the functions themselves read, so that a command cannot work by other rules than they do."""
+    try:
+        return Settings.from_environment(function["Environment"]["Variables"])
     except SettingsError as error:
         raise OperatorError(1, f"{ASKED_OF}: {error}", "deploy the template anew") from error

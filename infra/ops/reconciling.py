@@ -5,11 +5,12 @@ from typing import Annotated, Final
 
 import typer
 from billing import reconciliation
-from billing.reconciliation import Report, Run
+from billing.differences import Report
+from billing.reconciliation import Run
 from billing.times import epoch
 
-from infra.ops.command import Operator, Yes, command
-from infra.ops.errors import FINE, FOUND_SOMETHING, usage
+from infra.ops.command import DryRun, Operator, Yes, command
+from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE, usage
 from infra.ops.screen import Bar, table
 
 SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
@@ -24,17 +25,23 @@ def register(app: typer.Typer) -> None:
         operator: Operator,
         since: Annotated[str, typer.Option("--since", help="How far back: 30m, 24h, 7d.")] = "24h",
         repair: Annotated[bool, typer.Option("--repair", help="Settle what was missed.")] = False,  # noqa: FBT002 - Typer's flag
+        dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Compare all sessions, refunds and disputes with the books, both ways. Only looks, unless --repair. Exit 1 on differences."""
-        seconds = duration(since)
+        """Compare all sessions, refunds and disputes with the books, both ways. Only looks, unless --repair.
+
+        Exit 1 on differences, and where something could not be compared; 3 where nothing could.
+        """
+        seconds, repair = duration(since), repair and not dry_run
         if repair and not operator.screen.ask(f"settle everything that was missed in the last {since}?", yes=yes):
             return FINE
         start = epoch(operator.books.clock()) - seconds
         with operator.screen.progress("comparing") as bar:
             report = compare(operator, start, bar, repair=repair)
         _show(operator, report)
-        return FOUND_SOMETHING if sum(report.counts.values()) > report.repaired else FINE
+        if report.failed and not report.compared:
+            return UNREACHABLE
+        return FOUND_SOMETHING if report.failed or report.differing > report.repaired else FINE
 
 
 def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report:
@@ -61,6 +68,8 @@ def duration(text: str) -> int:
 
 def _show(operator: Operator, report: Report) -> None:
     rows = [[row.kind, row.stripe_id, row.payment_id, "repaired" if row.repaired else "", row.detail] for row in report.differences]
-    total = sum(report.counts.values())
-    title = f"{total} differences, {report.repaired} repaired; {report.matched} agree, {report.not_ours} are not ours"
+    title = f"{report.differing} differences, {report.repaired} repaired; {report.matched} agree, {report.not_ours} are not ours"
+    if report.failed:
+        title += f"; {report.failed} could not be compared"
+        title += ", so many in a row that the rest was left" if report.given_up else ""
     operator.screen.show(report.as_answer(), table(title, ("kind", "at Stripe", "payment", "", "detail"), rows))

@@ -1,5 +1,6 @@
 """What a command prints: one JSON document for programs, or tables for people; progress and questions go to stderr."""
 
+import getpass
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,6 +59,12 @@ class Screen:
             raise usage("this changes something, and nobody is there to be asked", "add --yes, or --dry-run to see what would be done")
         self.err.print(Text(f"{printable(question)} [y/N] "), end="")
         return input().strip().lower() in ("y", "yes")
+
+    def ask_secret(self, question: str) -> str:
+        """What a person types, unseen. Without a person at the terminal there is no answer."""
+        if self.as_json or not sys.stdin.isatty():
+            raise usage("a key is needed, and nobody is there to be asked", "set STRIPE_API_KEY")
+        return getpass.getpass(printable(question))
 
     @contextmanager
     def progress(self, text: str, total: int | None = None) -> Iterator[Bar]:

@@ -76,7 +76,7 @@ def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
     since = max(first, final_to + 1)
     found: Minutes = {minute: Counter() for minute in range(since, this_minute + 1)}
     logs = place.client("logs")
-    groups = [f"/aws/lambda/{name}" for name in place.of_type("AWS::Lambda::Function").values()]
+    groups = place.log_groups()
     with ThreadPoolExecutor(READERS) as pool:
         for lines in pool.map(lambda group: list(_lines(logs, group, since * MINUTE_MS)), groups):
             for line in lines:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,53 @@ def test_a_file_without_events_is_refused_as_a_whole(topup: Topup, tmp_path: Pat
     assert "events.json" in answer["error"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", ""),
+        ("account", "x" * 256),
+        ("account", "alice", "--profile", "seller"),
+        ("account", "alice", "--region", "eu-west-1"),
+        ("parked", "--stack", "elsewhere", "list"),
+        ("parked", "--profile", "seller", "list"),
+        ("ledger", "export", "-o", "/nowhere/at/all.csv"),
+        ("ledger", "export", "-o", "/"),
+        ("replay", "--yes", "--file", sys.executable),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_meant_is_a_usage_error_and_no_traceback(topup: Topup, words: tuple[str, ...]) -> None:
+    """Exit 2: nothing was asked, nothing was changed, and no other stack was taken for the one that was named."""
+    assert topup(*words)[0] == 2
+
+
+def test_a_payment_is_shown_though_stripe_does_not_answer(topup: Topup, stand: Stand, buyer: str) -> None:
+    """What the books know is what the operator has then; exit 3."""
+    bought = stand.purchase(buyer)
+    for route in ("GET /v1/checkout/sessions/{id}", "GET /v1/checkout/sessions"):
+        stand.control("faults", route=route, status=500, times=50)
+    try:
+        code, found = topup("payment", bought["payment_id"], "--user", buyer)
+    finally:
+        stand.control("faults", route="GET /v1/checkout/sessions/{id}", status=500, times=0)
+        stand.control("faults", route="GET /v1/checkout/sessions", status=500, times=0)
+    assert code == 3
+    assert (found["payment"]["status"], found["stripe"]["session"]) == ("completed", None)
+    assert found["stripe"]["trouble"]
+
+
+def test_a_payment_that_waits_with_its_refund_is_found_by_stripes_names(topup: Topup, stand: Stand, buyer: str) -> None:
+    """Every webhook of the payment was lost; its refund came, and is parked: that is what the command is for."""
+    bought = _lost(stand, buyer)
+    intent = _refund(stand, bought, 999)
+    charge = stand.events("charge.refunded", intent)[0]["data"]["object"]["id"]
+    for name in (intent, charge):
+        code, found = topup("payment", name)
+        assert (code, found["payment"]["payment_id"]) == (1, bought["payment_id"])
+        assert [row["kind"] for row in found["parked"]] == ["ahead"]
+    topup("reconcile", "--since", "1h", "--repair", "--yes")
+
+
 def test_replay_wants_one_source(topup: Topup) -> None:
     """Neither none nor two."""
     assert topup("replay", "--yes")[0] == 2
@@ -152,12 +200,43 @@ def test_reconcile_looks_first_and_repairs_when_told(topup: Topup, stand: Stand,
     code, report = topup("reconcile", "--since", "1h")
     assert (code, _differing(report, bought)) == (1, [False])
     assert stand.quota(buyer)["remaining"] == 0
+    _, report = topup("reconcile", "--since", "1h", "--repair", "--dry-run")
+    assert _differing(report, bought) == [False]
+    assert stand.quota(buyer)["remaining"] == 0
     _, report = topup("reconcile", "--since", "1h", "--repair", "--yes")
     assert _differing(report, bought) == [True]
     assert stand.quota(buyer)["remaining"] == 100
     code, report = topup("reconcile", "--since", "1h")
     assert _differing(report, bought) == []
     assert code == int(sum(report["counts"].values()) > report["repaired"])
+
+
+def test_reconcile_says_what_it_could_not_compare(topup: Topup, stand: Stand, buyer: str) -> None:
+    """A key without the right to refunds, say: the sessions are settled all the same, and no script takes it for fine."""
+    bought = _lost(stand, buyer)
+    stand.control("faults", route="GET /v1/refunds", status=403, times=50)
+    try:
+        code, report = topup("reconcile", "--since", "1h", "--repair", "--yes")
+    finally:
+        stand.control("faults", route="GET /v1/refunds", status=403, times=0)
+    assert (code, _differing(report, bought)) == (1, [True])
+    assert (report["unlisted"], report["finished"]) == (["refunds"], False)
+    assert [row["detail"] for row in report["differences"] if row["kind"] == "failed"] == [
+        "the list 'refunds' was not compared: BillingError: stripe_unavailable: Stripe refused the request (PermissionError)"
+    ]
+
+
+def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: Stand) -> None:
+    """Exit 3, as for all that AWS or Stripe do not let us know."""
+    routes = [f"GET /v1/{name}" for name in ("checkout/sessions", "checkout/sessions/{id}", "refunds", "disputes")]
+    for route in routes:
+        stand.control("faults", route=route, status=500, times=500)
+    try:
+        code, report = topup("reconcile", "--since", "1h")
+    finally:
+        for route in routes:
+            stand.control("faults", route=route, status=500, times=0)
+    assert (code, report["unlisted"]) == (3, ["sessions", "refunds", "disputes"])
 
 
 @pytest.mark.parametrize("since", ["24", "0h", "1w", "h", "-1h", "9999d"])
@@ -182,7 +261,7 @@ def test_a_grant_is_booked_once_and_seen_by_the_customer(topup: Topup, stand: St
     assert [topup("grant", buyer, 50, "--reason", "sorry", "--id", buyer, "--yes")[1]["status"] for _ in range(2)] == ["granted", "already"]
     assert stand.quota(buyer)["remaining"] == 50
     assert topup("grant", buyer, "--reason", "too much", "--yes", "--", -51)[0] == 1
-    assert topup("grant", buyer, "--reason", "too much", "--yes", "--", -50)[0] == 0
+    assert topup("grant", buyer, -50, "--reason", "too much", "--yes")[0] == 0
     assert stand.quota(buyer)["remaining"] == 0
     entries = stand.call("GET", "/quota/ledger", sub=buyer).json()["entries"]
     assert [row["units"] for row in entries] == [-50, 50]
@@ -209,6 +288,9 @@ def test_a_parked_fact_is_listed_retried_and_dropped(topup: Topup, stand: Stand,
     assert topup("parked", "drop", event["id"], "--reason", " ", "--yes")[0] == 2
     assert topup("parked", "drop", event["id"], "--reason", "refunded by hand", "--yes")[1]["status"] == "dropped"
     assert topup("parked", "retry", event["id"], "--yes")[0] == 1
+    code, dropped = topup("parked", "list", "--dropped")
+    assert (code, [row["reason"] for row in dropped["dropped"] if row["fact_id"] == event["id"]]) == (0, ["refunded by hand"])
+    assert topup("payment", bought["payment_id"], "--user", buyer)[1]["dropped"][0]["reason"] == "refunded by hand"
     topup("reconcile", "--since", "1h", "--repair", "--yes")
 
 
@@ -258,7 +340,9 @@ def test_what_a_restore_took_apart_is_mended_from_stripe(topup: Topup, stand: St
     code, answer = topup("ledger", "verify", "--repair", "--dry-run")
     assert (code, {row["user_id"] for row in answer["differences"]}) == (1, {buyer})
     assert topup("ledger", "verify")[0] == 1
-    assert topup("ledger", "verify", "--repair", "--yes")[0] == 0
+    code, answer = topup("ledger", "verify", "--repair", "--yes")
+    assert code == 0
+    assert any(act["act"].startswith(first["session_id"]) and act["act"].endswith(", settled") for act in answer["acts"])
     assert topup("ledger", "verify")[0] == 0
     payments = stand.call("GET", "/payments", sub=buyer).json()["payments"]
     assert [payment["status"] for payment in payments] == ["completed", "completed"]
@@ -288,6 +372,19 @@ def test_watch_counts_what_the_functions_said(topup: Topup, stand: Stand, buyer:
     assert len(answer["minutes"]) == 5
     assert sum(row["settled"] for row in answer["minutes"]) >= 1
     assert sum(row["refused_debits"] for row in answer["minutes"]) >= 1
+
+
+def test_watch_reads_the_one_group_that_all_functions_write_into_in_aws(topup: Topup, stand: Stand) -> None:
+    """Here the webhook alone, for a moment."""
+    lambdas, name = stand.boto("lambda"), stand.resources()["WebhookFunction"]
+    group = f"topup-{uuid.uuid4().hex[:8]}"
+    lambdas.update_function_configuration(FunctionName=name, LoggingConfig={"LogGroup": group})
+    try:
+        assert stand.deliver({"id": "evt_forged"}, "whsec_" + "forged").status_code == 400
+        _, answer = topup("watch", "--once", "--minutes", 5)
+    finally:
+        lambdas.update_function_configuration(FunctionName=name, LoggingConfig={"LogGroup": f"/aws/lambda/{name}"})
+    assert sum(row["refused_signatures"] for row in answer["minutes"]) == 1
 
 
 def test_people_read_tables_and_strangers_text_stays_text(topup: Topup) -> None:

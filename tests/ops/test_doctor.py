@@ -23,10 +23,12 @@ from infra.ops import place
 from infra.ops.account_at_stripe import AccountAtStripe
 from infra.ops.doctor import CHECKS, examine, exit_code
 from infra.ops.findings import Finding, Patient
+from infra.ops.hooks import fingerprint
 from infra.ops.place import Resource
 
 Topup = Callable[..., tuple[int, Any]]
 API_PATH = "/api/v1/payments/webhook"
+BUS = "aws.partner/stripe.com/ed_test_of_the_doctor"
 
 
 @pytest.fixture
@@ -195,6 +197,14 @@ def test_no_endpoint_at_stripe_is_found(patient: Patient) -> None:
     assert all(kind in found.mend for kind in SUBSCRIBED)
 
 
+def test_where_events_come_by_eventbridge_an_endpoint_is_not_missed(patient: Patient) -> None:
+    """One there is as good beside it; none is no fault."""
+    patient = _set(patient, stage="dev")
+    bridged = replace(patient, place=replace(patient.place, outputs={**patient.place.outputs, "StripeEventBus": BUS}))
+    assert not _wrong(bridged, "endpoint")
+    assert [BUS in finding.what for finding in examine(bridged, "endpoint", CHECKS["endpoint"])] == [True]
+
+
 def test_an_endpoint_on_another_domain_is_named_not_taken_for_ours(patient: Patient, stand: Stand) -> None:
     """It may be another stack's; the operator knows."""
     url = f"http://127.0.0.1:{free_port()}{API_PATH}"
@@ -238,6 +248,19 @@ def test_an_endpoint_that_fits_is_fine(patient: Patient, stand: Stand) -> None:
             assert not _wrong(patient, "endpoint")
 
 
+def test_an_endpoint_whose_signing_secret_the_stack_does_not_have_is_found(patient: Patient, stand: Stand) -> None:
+    """Made by hand at the right address, it looks right; every delivery of it would be refused."""
+    secrets, name = stand.boto("secretsmanager"), stand.resources()["WebhookSecretsSecret"]
+    before, known = secrets.get_secret_value(SecretId=name)["SecretString"], stand.facts["webhook_secret"]
+    document = {"secrets": [known], "endpoints": {"we_another": fingerprint(known)}}
+    secrets.put_secret_value(SecretId=name, SecretString=json.dumps(document))
+    try:
+        with _endpoint(stand):
+            assert "no signing secret" in _only(patient, "endpoint").what
+    finally:
+        secrets.put_secret_value(SecretId=name, SecretString=before)
+
+
 def test_deliveries_that_stripe_could_not_make_are_found(patient: Patient, stand: Stand) -> None:
     """Once they are older than a delivery may take."""
     stand.control("deliveries", drop=1)
@@ -245,6 +268,7 @@ def test_deliveries_that_stripe_could_not_make_are_found(patient: Patient, stand
     stand.pay(bought["session_id"])
     stand.control("deliveries", drop=0)
     assert "not delivered" in _only(_later(patient, hours=1), "deliveries").what
+    assert not _wrong(_later(_made(patient, seconds=-5), hours=1), "deliveries"), "a stack that was made since cannot have missed it"
     stand.call("POST", f"/payments/{bought['payment_id']}/confirm", sub="ops-undelivered")
 
 
@@ -280,6 +304,18 @@ def test_facts_that_wait_for_a_person_are_found(patient: Patient) -> None:
     assert "1 mismatch" in _only(patient, "parked").what
     books.clock.advance(hours=2)  # type: ignore[attr-defined]
     assert any("waits for 120 min" in finding.what for finding in _wrong(patient, "parked"))
+
+
+def _made(patient: Patient, **ago: int) -> Patient:
+    made = int((utc_now() - timedelta(**ago)).timestamp())
+    return replace(patient, place=replace(patient.place, made_epoch=made))
+
+
+def test_books_that_were_never_compared_are_found_once_there_was_time_for_it(patient: Patient) -> None:
+    """Right after the first deployment it is a note: the schedule begins within the hour."""
+    never = _set(replace(patient, books=replace(builders.books_on(MemoryStore()), clock=utc_now)), stage="prod")
+    assert [finding.level for finding in examine(_made(never, minutes=1), "books", CHECKS["reconciliation"])] == ["note"]
+    assert "never compared" in _only(_made(never, hours=4), "reconciliation").what
 
 
 def test_a_reconciliation_that_does_not_run_is_found(patient: Patient, stand: Stand) -> None:
@@ -327,6 +363,18 @@ def test_a_schedule_that_is_off_is_found(patient: Patient) -> None:
     assert "none" in _only(_alone(patient, "Nothing", "", "AWS::SQS::Queue"), "schedules").what
 
 
+@pytest.mark.parametrize("physical_id", [BUS + "|{}", "{}"])
+def test_a_rule_on_stripes_bus_that_is_off_is_found(patient: Patient, physical_id: str) -> None:
+    """CloudFormation names the bus with the rule, the embedded one does not."""
+    events, name = patient.place.client("events"), f"off-{free_port()}"
+    with contextlib.suppress(events.exceptions.ResourceAlreadyExistsException):
+        events.create_event_bus(Name=BUS, EventSourceName=BUS)
+    events.put_rule(Name=name, EventBusName=BUS, EventPattern='{"source": ["any"]}', State="DISABLED")
+    bridged = replace(patient, place=replace(patient.place, outputs={"StripeEventBus": BUS}))
+    found = _with(bridged, "StripeEventsRule", physical_id.format(name), "AWS::Events::Rule")
+    assert "StripeEventsRule is DISABLED" in _only(found, "schedules").what
+
+
 def _alarm(patient: Patient, *actions: str) -> Patient:
     name = f"alarm-{free_port()}"
     patient.place.client("cloudwatch").put_metric_alarm(
@@ -348,10 +396,14 @@ def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
     assert "has none" in _only(_set(_alone(patient, "Nothing", "", "AWS::SQS::Queue"), stage="prod"), "alarms").what
 
 
-def test_an_alarm_without_a_receiver_is_found(patient: Patient) -> None:
-    """It would ring and nobody hear it; on a stand that is a note."""
-    assert "no receiver" in _only(_set(_alarm(patient), stage="prod"), "alarms").what
-    assert not _wrong(_alarm(patient), "alarms")
+def test_alarms_without_a_receiver_are_found(patient: Patient) -> None:
+    """They would ring and nobody hear it: wrong where money is real, once there was time to name somebody."""
+    live = _set(_alarm(patient), stage="prod", livemode=True)
+    assert "1 of 1 have no receiver" in _only(_made(live, hours=4), "alarms").what
+    for spared in (_made(live, minutes=1), _made(_set(live, livemode=False), hours=4)):
+        found = examine(spared, "alarms", CHECKS["alarms"])
+        assert [finding.level for finding in found] == ["note"]
+        assert "nobody hears" in found[0].what
 
 
 def test_a_topic_that_nobody_has_subscribed_to_is_found(patient: Patient) -> None:

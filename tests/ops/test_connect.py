@@ -1,0 +1,242 @@
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from billing.events import SUBSCRIBED
+from billing.gateway import API_VERSION
+from billing.signatures import usable_secrets
+from stand import Stand
+
+from infra.ops import place
+from infra.ops.connecting import chosen_key
+from infra.ops.errors import USAGE, OperatorError
+from infra.ops.hooks import MARK, SECRETS_MAX, Kept, Wanted, plan
+from infra.ops.place import Place
+
+Topup = Callable[..., tuple[int, Any]]
+OWN = "https://api.example.test/api/v1/payments/webhook"
+WANTED = Wanted("topup-dev", OWN)
+SECRET = "whsec_" + "made" * 8
+KEPT = Kept().with_first("we_1", SECRET)
+
+
+def _row(**members: Any) -> dict[str, Any]:
+    """An endpoint at Stripe that fits."""
+    return {"id": "we_1", "status": "enabled", "created": 1, "api_version": API_VERSION, **WANTED.of_kept(OWN), **members}
+
+
+def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
+    """Others of the account, too."""
+    stranger = _row(id="we_2", url="https://other.example.test/", metadata={}, enabled_events=["*"])
+    assert plan([stranger, _row()], {OWN}, WANTED, KEPT).is_empty
+
+
+@pytest.mark.parametrize(
+    ("members", "changed"),
+    [
+        ({"enabled_events": ["*"]}, "enabled_events"),
+        ({"enabled_events": SUBSCRIBED[1:]}, "enabled_events"),
+        ({"enabled_events": [*SUBSCRIBED, "charge.succeeded"]}, "enabled_events"),
+        ({"status": "disabled"}, "disabled"),
+        ({"description": None}, "description"),
+        ({"metadata": {"kept": "too"}}, "metadata"),
+    ],
+)
+def test_what_stripe_can_change_is_changed(members: dict[str, Any], changed: str) -> None:
+    """And nothing else."""
+    found = plan([_row(**members)], {OWN}, WANTED, KEPT)
+    assert (set(found.change), found.kept_id, found.make, found.replaced, found.refused) == ({changed}, "we_1", False, (), ())
+
+
+@pytest.mark.parametrize("version", ["2023-10-16", None])
+def test_an_endpoint_of_another_version_is_replaced(version: str | None) -> None:
+    """It cannot be mended: https://docs.stripe.com/api/webhook_endpoints/update."""
+    found = plan([_row(api_version=version)], {OWN}, WANTED, KEPT)
+    assert (found.make, found.replaced, found.refused) == (True, ("we_1",), ())
+
+
+def test_an_endpoint_of_an_unknown_secret_is_replaced_and_put_away_at_once() -> None:
+    """All that it delivers is refused. One whose secret a person may have put there stays until it has delivered."""
+    by_hand = _row(id="we_made_by_hand")
+    assert plan([by_hand], {OWN}, WANTED, KEPT).refused == ("we_made_by_hand",)
+    with_one_more = Kept((*KEPT.secrets, f"{SECRET}by_hand"), KEPT.endpoints)
+    assert plan([by_hand], {OWN}, WANTED, with_one_more).replaced == ("we_made_by_hand",)
+
+
+def test_of_two_that_fit_the_newer_one_is_kept() -> None:
+    """As when a run died before it had put the old one away."""
+    kept = KEPT.with_first("we_2", f"{SECRET}2")
+    found = plan([_row(), _row(id="we_2", created=2)], {OWN}, WANTED, kept)
+    assert (found.make, found.kept_id, found.replaced) == (False, "we_2", ("we_1",))
+
+
+def test_an_endpoint_on_another_domain_is_found_by_its_mark() -> None:
+    """And keeps that domain unless another is named."""
+    away = _row(url="https://shop.example.test/api/v1/payments/webhook")
+    assert plan([away], {OWN}, WANTED, KEPT).is_empty
+    assert plan([away], {OWN}, replace(WANTED, url=OWN), KEPT).change == {"url": OWN}
+
+
+def test_another_stage_in_the_same_account_is_left_alone() -> None:
+    """Its address and its mark are its own."""
+    theirs = Wanted("topup-prod", "https://prod.example.test/api/v1/payments/webhook")
+    found = plan([_row(id="we_9", **theirs.of_kept(theirs.own_url))], {OWN}, WANTED, KEPT)
+    assert (found.make, found.replaced, found.refused) == (True, (), ())
+
+
+def test_a_roll_makes_a_new_one_though_the_old_fits() -> None:
+    """The old one goes last."""
+    found = plan([_row()], {OWN}, WANTED, KEPT, roll=True)
+    assert (found.make, found.replaced) == (True, ("we_1",))
+
+
+def test_the_new_secret_is_the_first_and_old_ones_stay_for_a_while() -> None:
+    """What the functions read is the same list as before."""
+    kept = KEPT
+    for number in range(SECRETS_MAX):
+        kept = kept.with_first(f"we_new_{number}", f"{SECRET}{number}")
+    assert usable_secrets(kept.text())[0] == f"{SECRET}{SECRETS_MAX - 1}"
+    assert len(kept.secrets) == SECRETS_MAX
+    assert Kept.read(kept.text()) == kept
+    assert not kept.knows("we_1"), "its secret is gone"
+    assert SECRET not in json.dumps(dict(kept.endpoints))
+
+
+@pytest.mark.parametrize("stored", ["aB3$random", "{}", '{"secrets": [" "]}', '"text"'])
+def test_a_secret_that_was_never_filled_holds_none(stored: str) -> None:
+    """As CloudFormation made it."""
+    assert Kept.read(stored) == Kept()
+
+
+def _key(mode: str) -> str:
+    return "_".join(("sk", mode, "made" * 4))
+
+
+@pytest.fixture
+def here(topup: Topup) -> Place:
+    """The stand, as a command sees it."""
+    del topup
+    return place.find("", "", "")
+
+
+def test_a_key_of_the_other_mode_is_refused(here: Place) -> None:
+    """Before anything is stored."""
+    with pytest.raises(OperatorError, match="a live key") as caught:
+        chosen_key("", _key("live"), here, input, new_key=False)
+    assert caught.value.code == USAGE
+    live = replace(here, settings=replace(here.settings, livemode=True))
+    with pytest.raises(OperatorError, match="a test key"):
+        chosen_key("", _key("test"), live, input, new_key=False)
+
+
+@pytest.mark.parametrize("typed", ["", "pk_test_made", "whsec_made", "sk_test_"])
+def test_what_is_no_secret_key_is_refused(here: Place, typed: str) -> None:
+    """A publishable key, a signing secret, nothing."""
+    with pytest.raises(OperatorError, match="no secret key"):
+        chosen_key("random", "", here, lambda _: typed, new_key=False)
+
+
+def test_a_person_is_asked_only_where_no_key_is_there(here: Place) -> None:
+    """Or when they want to give another."""
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return f" {_key('test')}\n"
+
+    assert chosen_key("sk_test_stored", "", here, ask, new_key=False) == "sk_test_stored"
+    assert chosen_key("sk_test_stored", "sk_test_given", here, ask, new_key=False) == "sk_test_given"
+    assert not asked
+    assert chosen_key("sk_test_stored", "", here, ask, new_key=True) == _key("test")
+    assert chosen_key("as CloudFormation made it", "", here, ask, new_key=False) == _key("test")
+    assert len(asked) == 2
+
+
+@contextlib.contextmanager
+def _as_it_was(stand: Stand) -> Iterator[None]:
+    """Both secrets are put back, and Stripe's endpoints deleted."""
+    manager, names = stand.boto("secretsmanager"), [stand.resources()[name] for name in ("StripeKeySecret", "WebhookSecretsSecret")]
+    before = {name: manager.get_secret_value(SecretId=name)["SecretString"] for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            manager.put_secret_value(SecretId=name, SecretString=value)
+        for row in _endpoints(stand):
+            stand.stripe.v1.webhook_endpoints.delete(row["id"])
+
+
+def _endpoints(stand: Stand) -> list[dict[str, Any]]:
+    return [row.to_dict() for row in stand.stripe.v1.webhook_endpoints.list().data]
+
+
+def _signing(stand: Stand) -> tuple[str, ...]:
+    name = stand.resources()["WebhookSecretsSecret"]
+    return usable_secrets(stand.boto("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+
+
+def test_a_stack_is_connected_once_and_what_stripe_then_signs_is_settled(
+    topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run changes nothing."""
+    with _as_it_was(stand):
+        stand.boto("secretsmanager").put_secret_value(
+            SecretId=stand.resources()["StripeKeySecret"], SecretString="as CloudFormation made it"
+        )
+        monkeypatch.setenv("STRIPE_API_KEY", stand.facts["stripe_secret_key"])
+        code, planned = topup("connect", "--dry-run")
+        assert (code, planned["status"], len(planned["steps"]), _endpoints(stand)) == (0, "would_change", 2, [])
+        old = _signing(stand)
+        _, answer = topup("connect", "--yes")
+        assert answer["status"] == "connected"
+        accepted = [row["what"] for row in answer["findings"] if row["check"] == "webhook" and row["level"] == "ok"]
+        assert [text[:13] for text in accepted] == ["secret 1 of 2", "secret 2 of 2"], "the doctor had both tried"
+        (made,) = _endpoints(stand)
+        assert (made["api_version"], set(made["enabled_events"]), made["metadata"][MARK]) == (
+            API_VERSION,
+            set(SUBSCRIBED),
+            stand.facts["webhook_url"],
+        )
+        assert _signing(stand)[1:] == old
+        stand.purchase("ops-connected")
+        _, again = topup("connect", "--yes")
+        assert (again["status"], again["steps"], _endpoints(stand), len(_signing(stand))) == ("unchanged", [], [made], 2)
+
+
+def test_an_endpoint_of_an_older_version_is_replaced_and_the_doctor_is_content(topup: Topup, stand: Stand) -> None:
+    """It is disabled, or, where other tests have left something undelivered, stays on for it: tests/ops/test_endpoints.py has both."""
+    with _as_it_was(stand):
+        asked: Any = {"url": stand.facts["webhook_url"], "enabled_events": ["*"], "api_version": "2023-10-16"}
+        stand.control("deliveries", pause=True)
+        old = stand.stripe.v1.webhook_endpoints.create(asked)
+        _, answer = topup("connect", "--yes")
+        stand.control("deliveries", pause=False)
+        assert [step.split()[0] for step in answer["steps"]] == ["make", "disable"]
+        statuses = {row["id"]: row["status"] for row in _endpoints(stand)}
+        assert statuses.pop(old.id) == ("enabled" if answer["waiting"] else "disabled")
+        assert list(statuses.values()) == ["enabled"]
+        assert not [row for row in answer["findings"] if row["check"].startswith("endpoint") and row["level"] == "wrong"]
+        assert topup("connect", "--dry-run")[1]["steps"] == [step for step in answer["steps"] if answer["waiting"] and "disable" in step]
+
+
+def test_a_key_that_stripe_does_not_know_is_not_stored(topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried first."""
+    with _as_it_was(stand):
+        monkeypatch.setenv("STRIPE_API_KEY", "sk_test_unknown")
+        code, answer = topup("connect", "--yes")
+        assert (code, "refuses the key" in answer["error"]) == (1, True)
+        assert topup("doctor")[1]["findings"][0]["level"] == "ok"
+        assert _endpoints(stand) == []
+
+
+def test_no_secret_is_ever_printed(topup: Topup, stand: Stand) -> None:
+    """Neither the key nor what Stripe signs with."""
+    with _as_it_was(stand):
+        _, answer = topup("connect", "--yes")
+        text = json.dumps(answer)
+        assert not [secret for secret in (*_signing(stand), stand.facts["stripe_secret_key"]) if secret in text]
+    assert "STRIPE_API_KEY" not in os.environ

@@ -1,0 +1,25 @@
+import builders
+from billing import parking, settlement
+from billing.times import epoch
+from builders import Clock, fact, pending
+from memory_store import MemoryStore
+from stripe_twin import Stripe
+
+from infra.ops.parked import retried
+
+
+def test_a_retry_says_whether_a_fact_was_settled_or_went_with_its_purchase() -> None:
+    """A refund of a purchase that is credited, and of one that a person has dropped."""
+    clock, stripe = Clock(), Stripe()
+    books = builders.books_on(MemoryStore(), clock=clock)
+    bought, odd = pending(books), pending(books)
+    for payment, wrong in ((bought, {}), (odd, {"amount_subtotal": 1})):
+        stripe.sell(payment, epoch(clock()), **wrong)
+        settlement.apply(books, fact(builders.refunded(payment, 500)))
+    settlement.apply(books, fact(builders.completed(odd, amount_subtotal=1)))
+    first, second, session = sorted(parking.all_parked(books), key=lambda record: record.kind == "mismatch")
+    assert retried(books, stripe, second)["status"] == "parked"  # type: ignore[arg-type]
+    parking.drop(books, session, "refunded by hand")
+    left = parking.find(books, second.name)
+    assert left is not None
+    assert [retried(books, stripe, record)["status"] for record in (first, left)] == ["settled", "dropped"]  # type: ignore[arg-type]
