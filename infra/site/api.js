@@ -6,6 +6,8 @@ import { notice } from "/site/dom.js";
 
 /** API Gateway ends a request after 30 s; whoever waits longer learns nothing. */
 const PATIENCE_MS = 31_000;
+/** A question changes nothing, whatever became of it: only of an act is it said that nobody knows. */
+const OPEN = ["outcome_unknown", "timeout"];
 const CODE_OF_STATUS = { 401: "unauthorized", 403: "forbidden", 404: "not_found", 408: "timeout", 429: "too_many", 503: "outcome_unknown", 504: "timeout" };
 
 /** `code` is the problem document's (RFC 9457), or offline or timeout; `reference` the request id. */
@@ -29,7 +31,7 @@ export async function call(method, path, { body, key, errand } = {}) {
     if (answer.status === 401 && (await refused())) {
       answer = await send(method, path, body, { authorization: `Bearer ${await accessToken()}`, ...(key && { "idempotency-key": key }) });
     }
-    return await read(answer);
+    return await read(answer, method);
   } catch (error) {
     if (error instanceof SignInNeeded && navigator.onLine) await leave({ silent: true, errand });
     throw error instanceof SignInNeeded ? new ApiError("offline") : error;
@@ -38,7 +40,7 @@ export async function call(method, path, { body, key, errand } = {}) {
 
 /** Call what everybody may call. */
 export async function callPublic(path) {
-  return read(await send("GET", path));
+  return read(await send("GET", path), "GET");
 }
 
 /** What went wrong, with a way to try again and a reference to quote. */
@@ -57,13 +59,17 @@ async function send(method, path, body, headers = {}) {
   try {
     return await fetch(`/api/v1${path}`, { ...options, body: body && JSON.stringify(body) });
   } catch (error) {
-    throw new ApiError(error.name === "TimeoutError" ? "timeout" : "offline");
+    throw failure(method, error.name === "TimeoutError" ? "timeout" : "offline");
   }
 }
 
-async function read(answer) {
+function failure(method, code, reference) {
+  return new ApiError(method === "GET" && OPEN.includes(code) ? "no_answer" : code, reference);
+}
+
+async function read(answer, method) {
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => null);
   if (answer.ok && body) return body;
-  throw new ApiError(body?.code ?? CODE_OF_STATUS[answer.status] ?? "internal_error", answer.headers.get("x-request-id") ?? "");
+  throw failure(method, body?.code ?? CODE_OF_STATUS[answer.status] ?? "internal_error", answer.headers.get("x-request-id") ?? "");
 }

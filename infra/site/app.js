@@ -1,10 +1,12 @@
 /** The page itself: who is here, which view is shown, and what to do when the connection goes or comes. */
 
 import { trouble } from "/site/api.js";
-import { announce, buy, follow } from "/site/buying.js";
+import { buy, lastOpened, resume } from "/site/buying.js";
 import { button, el, notice, skeleton } from "/site/dom.js";
+import { follow } from "/site/following.js";
 import * as history from "/site/history.js";
 import * as keys from "/site/keys.js";
+import { announce } from "/site/notices.js";
 import * as overview from "/site/overview.js";
 import * as payments from "/site/payments.js";
 import * as signin from "/site/signin.js";
@@ -50,7 +52,7 @@ function enter(errand) {
   account();
   if (query.has("session_id")) waitFor = follow(query.get("session_id"), () => reload());
   if (query.has("cancelled")) {
-    announce(notice("info", t("cancelled"), t("cancelled_text")));
+    announce(notice("info", t("cancelled"), t("cancelled_text"), wayBack()));
     window.history.replaceState(null, "", `/${location.hash}`);
   }
   addEventListener("hashchange", () => route(true));
@@ -60,6 +62,17 @@ function enter(errand) {
   if (errand?.buy) buy(errand.buy);
 }
 
+/** To the checkout that was just left. */
+function wayBack() {
+  const sessionId = lastOpened();
+  const goOn = async () => {
+    const over = await resume(sessionId).catch(trouble);
+    if (over instanceof Element) announce(over, true);
+    else location.hash = "#/payments";
+  };
+  return sessionId ? button(t("continue_checkout"), goOn) : null;
+}
+
 function route(moved) {
   const hash = VIEWS[location.hash] ? location.hash : "#/";
   const [name, view] = VIEWS[hash];
@@ -67,7 +80,6 @@ function route(moved) {
     if (link.getAttribute("href") === hash) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title = `${t(name)} · ${t("title")}`;
   if (moved && !document.querySelector("#notices .busy")) announce(null);
   const load = view.show(main, { before: waitFor });
@@ -94,6 +106,7 @@ function dress() {
     main.focus();
   });
   document.querySelector("nav").setAttribute("aria-label", t("nav"));
+  document.getElementById("notices").setAttribute("aria-label", t("messages"));
   document.querySelector("footer").textContent = t("footer");
   addEventListener("offline", connection);
   addEventListener("online", () => {
@@ -111,7 +124,7 @@ function connection() {
 function account() {
   const links = Object.entries(VIEWS).map(([hash, [name]]) => el("a", { href: hash }, t(name)));
   document.querySelector("nav").replaceChildren(...links);
-  const name = el("span", { class: "who" }, el("span", { class: "unseen" }, t("signed_in_as", { name: "" })), signin.person());
+  const name = el("span", { class: "who", title: signin.person() }, el("span", { class: "unseen" }, t("signed_in_as", { name: "" })), signin.person());
   document.getElementById("account").replaceChildren(name, button(t("sign_out"), () => signin.signOut(), "link"));
 }
 

@@ -41,6 +41,21 @@ export function button(label, act, kind = "quiet", more = {}) {
   return made;
 }
 
+/**
+ * Put `children` into `place` instead of what is there. Whoever had the focus in there keeps it: on the same element, else on
+ * the one with the same words (in the same row, where rows have an id), else on what can take it nearest.
+ */
+export function put(place, ...children) {
+  const held = document.activeElement;
+  const had = held !== place && place.contains(held);
+  const row = had && held.closest("[id]")?.id;
+  place.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  if (!had || document.activeElement === held) return;
+  const near = (row && place.querySelector(`#${CSS.escape(row)}`)) || place;
+  const same = held.isConnected ? held : [...near.querySelectorAll("button, a, summary, input")].find((one) => one.textContent === held.textContent);
+  (same ?? near.querySelector("button, a, [tabindex]") ?? document.getElementById("main")).focus();
+}
+
 /** Grey lines where text will be. Screen readers hear `label` only. */
 export function skeleton(label, lines = 3) {
   const bars = Array.from({ length: lines }, () => el("span", { class: "bone" }));

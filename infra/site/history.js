@@ -1,38 +1,28 @@
-/** The ledger, newest first, with the balance after each line; on top what is used and not written down yet. */
+/** The ledger, newest first, with the balance after each line; on top the use that is no line yet. */
 
-import { call, trouble } from "/site/api.js";
-import { button, el, notice, skeleton } from "/site/dom.js";
-import { notItemised } from "/site/overview.js";
+import { el, notice } from "/site/dom.js";
+import { listing } from "/site/listing.js";
 import { change, day, has, moment, number, t } from "/site/words.js";
 
 const PAGE = 50;
 
 /** Fill `place` with the newest lines; more on demand. */
 export function show(place) {
-  const lines = el("tbody");
-  const more = el("p", { class: "actions" });
-  const rest = el("div", {}, skeleton(t("loading"), 6));
-  place.replaceChildren(el("h1", { tabindex: "-1", id: "history-title" }, t("history")), el("p", { class: "lead" }, t("history_text")), rest);
+  const rows = el("tbody");
+  const rest = el("div");
   const head = ["what", "calls", "balance"].map((name) => el("th", { scope: "col" }, t(name)));
-  const table = el("div", { class: "card table", role: "region", tabindex: "0", "aria-labelledby": "history-title" }, el("table", {}, el("thead", {}, el("tr", {}, head)), lines));
-  const load = async (cursor = "") => {
-    try {
-      const got = await call("GET", `/quota/ledger?limit=${PAGE}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
-      if (!cursor) lines.replaceChildren(...openLine(await call("GET", "/quota"), got.entries));
-      lines.append(...got.entries.map(line));
-      rest.replaceChildren(...(lines.childElementCount ? [table, more] : [notice("info", t("history_none"), t("history_none_text"))]));
-      more.replaceChildren(...(got.next_cursor ? [button(t("load_more"), () => load(got.next_cursor))] : []));
-    } catch (error) {
-      (lines.childElementCount ? more : rest).replaceChildren(trouble(error, button(t("try_again"), () => load(cursor))));
-    }
-  };
-  load();
-  return () => load();
+  const frame = el("div", { class: "card table", role: "region", tabindex: "0", "aria-labelledby": "history-title" }, el("table", {}, el("thead", {}, el("tr", {}, head)), rows));
+  place.replaceChildren(el("h1", { tabindex: "-1", id: "history-title" }, t("history")), el("p", { class: "lead" }, t("history_text")), rest);
+  const lines = (got, first) => [...(first ? openLine(got) : []), ...got.entries.map(line)];
+  return listing({ rest, path: "/quota/ledger", size: PAGE, rows, frame, lines, none: () => notice("info", t("history_none"), t("history_none_text")) });
 }
 
-function openLine(balance, entries) {
-  const open = notItemised(balance, entries);
-  return open ? [cells(t("entry_open"), null, -open, balance.remaining + balance.held - balance.debt, "open")] : [];
+/** It becomes a line when a later day begins; until then calls of its day are still added to it. */
+function openLine({ entries, not_itemised: open }) {
+  if (!open) return [];
+  const isToday = open.day === new Date().toISOString().slice(0, 10);
+  const words = t(isToday ? "entry_consumed_so_far" : "entry_consumed_on", { day: day(open.day) });
+  return [cells(words, null, -open.units, (entries[0]?.balance_after ?? 0) - open.units, "open")];
 }
 
 function line(entry) {

@@ -1,8 +1,8 @@
 /** API keys: create one, copy it this once, revoke it. */
 
 import { call, trouble } from "/site/api.js";
-import { announce } from "/site/buying.js";
-import { button, el, notice, skeleton } from "/site/dom.js";
+import { button, el, notice, put, skeleton } from "/site/dom.js";
+import { announce } from "/site/notices.js";
 import { moment, t } from "/site/words.js";
 
 /** The API's own bound. */
@@ -15,9 +15,9 @@ export function show(place) {
   const load = async () => {
     try {
       const { keys } = await call("GET", "/keys");
-      rest.replaceChildren(keys.length ? el("ul", { class: "rows" }, keys.map((key) => row(key, load))) : notice("info", t("keys_none"), t("keys_none_text")));
+      put(rest, keys.length ? el("ul", { class: "rows" }, keys.map((key) => row(key, load))) : notice("info", t("keys_none"), t("keys_none_text")));
     } catch (error) {
-      rest.replaceChildren(trouble(error, button(t("try_again"), load)));
+      put(rest, trouble(error, button(t("try_again"), load)));
     }
   };
   place.replaceChildren(el("h1", { tabindex: "-1" }, t("keys")), el("p", { class: "lead" }, t("keys_text")), form(fresh, load), fresh, rest);
@@ -38,7 +38,7 @@ function form(fresh, load) {
     try {
       const key = await call("POST", "/keys", { body: { name } });
       input.value = "";
-      fresh.replaceChildren(secret(key, () => fresh.replaceChildren()));
+      fresh.replaceChildren(secret(key, () => (fresh.replaceChildren(), input.focus())));
       fresh.querySelector("input").focus();
       await load();
     } catch (error) {
@@ -70,7 +70,7 @@ function secret(key, close) {
 function row(key, load) {
   return el(
     "li",
-    { class: "card row key" },
+    { class: "card row key", id: key.key_id },
     el("div", {}, el("h2", {}, key.name), el("p", { class: "faint" }, t("key_created", { time: moment(key.created_at) }))),
     button(t("key_revoke"), () => ask(key, load), "quiet danger", { "aria-label": t("key_revoke_named", { name: key.name }) }),
   );
@@ -79,15 +79,11 @@ function row(key, load) {
 /** A modal question: the browser keeps the focus inside, and Escape keeps the key. */
 function ask(key, load) {
   const revoke = async () => {
-    try {
-      await call("DELETE", `/keys/${encodeURIComponent(key.key_id)}`);
-      announce(notice("good", t("key_revoked", { name: key.name })));
-    } catch (error) {
-      announce(trouble(error));
-    }
+    const path = `/keys/${encodeURIComponent(key.key_id)}`;
+    const said = await call("DELETE", path).then(() => notice("good", t("key_revoked", { name: key.name })), trouble);
     dialog.close();
     await load();
-    document.getElementById("notices").focus();
+    announce(said, true);
   };
   const dialog = el(
     "dialog",

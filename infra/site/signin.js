@@ -100,11 +100,11 @@ export function person() {
   return claims.name || claims.preferred_username || claims.email || claims.sub || "";
 }
 
-/** Forget the tokens, and leave the issuer's session too where it can be left. */
+/** Forget the tokens and all that this tab kept, and leave the issuer's session too where it can be left. */
 export function signOut() {
   const idToken = tokens?.id;
   tokens = null;
-  sessionStorage.removeItem(HINT);
+  sessionStorage.clear();
   if (!config.end_session_endpoint) return location.assign("/");
   const url = new URL(config.end_session_endpoint);
   url.searchParams.set("client_id", config.client_id);
@@ -120,7 +120,7 @@ async function exchange(form, nonce) {
   if (!answer?.ok) return false;
   const got = await answer.json();
   const claims = got.id_token ? readClaims(got.id_token) : (tokens?.claims ?? {});
-  if (!got.access_token || (nonce && claims.nonce && claims.nonce !== nonce)) return false;
+  if (!got.access_token || !isOurs(claims, nonce)) return false;
   tokens = {
     access: got.access_token,
     id: got.id_token ?? tokens?.id,
@@ -131,6 +131,15 @@ async function exchange(form, nonce) {
   };
   sessionStorage.setItem(HINT, "1");
   return true;
+}
+
+/**
+ * Whether an id token is our issuer's, for this page, and the answer to this sign-in (`nonce`) or, at a renewal, the same
+ * person's as before (OpenID Connect Core 3.1.3.7 and 12.2). Without one nobody is signed in.
+ */
+function isOurs(claims, nonce) {
+  const isAnswer = nonce ? claims.nonce === nonce : claims.sub === tokens?.claims.sub;
+  return claims.iss === config.issuer && [claims.aud].flat().includes(config.client_id) && isAnswer;
 }
 
 /** Received straight from the issuer over TLS, so its signature need not be checked (OpenID Connect Core 3.1.3.7, point 6). */

@@ -7,10 +7,10 @@ const plural = new Intl.PluralRules(language);
 const whole = new Intl.NumberFormat(locale);
 const signed = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });
 
-/** The words of `name`, with `{places}` filled; a number `n` chooses between `one` and `other`. */
+/** The words of `name`, with `{places}` filled; a number `n` chooses between `zero`, `one` and `other`, as far as they are there. */
 export function t(name, values = {}) {
   const found = words[name];
-  const text = typeof found === "object" ? (found[plural.select(values.n)] ?? found.other) : found;
+  const text = typeof found === "object" ? ((values.n === 0 && found.zero) || (found[plural.select(values.n)] ?? found.other)) : found;
   return text.replace(/\{(\w+)\}/g, (_, place) => (typeof values[place] === "number" ? whole.format(values[place]) : values[place]));
 }
 
@@ -18,6 +18,9 @@ export function t(name, values = {}) {
 export function has(name) {
   return Object.hasOwn(words, name);
 }
+
+/** The language of the seller's own words, which are not translated: for screen readers, and for the choice of a font. */
+export const tongue = (text) => (/\p{Script=Han}/u.test(text) ? "zh-Hans" : "en");
 
 /** A whole number, and one with its sign. */
 export const number = (value) => whole.format(value);

@@ -9,8 +9,9 @@ import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Browser, expect, sync_playwright
 from stand import Stand
+from tools import lacking
 
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 """A cold function on a busy machine; nothing is asserted about time."""
 FLAGS = [
     "--no-sandbox",  # containers give root no user namespaces, and the only pages here are ours
@@ -29,7 +30,7 @@ def chromium() -> Iterator[Browser]:
     """One browser process for a module; longer would leave Playwright's event loop in the way of other tests."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
-        pytest.skip("these tests need a browser: apt-get install chromium")
+        lacking("these tests need a browser: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

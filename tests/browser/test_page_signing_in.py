@@ -1,7 +1,10 @@
 """Who is here: the issuer is asked, tokens stay in memory, and nobody is asked twice."""
 
 import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
 
@@ -80,4 +83,71 @@ def test_a_refused_token_does_not_send_the_browser_round_in_circles(arrive: Arri
     odd.context.route("**/api/v1/quota**", refuse)
     odd.enter()
     expect(odd.page.locator(".quota")).to_contain_text("does not accept your sign-in")
-    assert len(rounds) == 1
+    assert len(rounds) == len(set(rounds)), "something was asked twice"
+
+
+@pytest.mark.parametrize("claims", [{}, {"nonce": "another"}, {"nonce": ""}], ids=["none", "another", "empty"])
+def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(arrive: Arrive, claims: dict[str, Any]) -> None:
+    """It was made for another sign-in, or stolen from one (OpenID Connect Core, 3.1.3.7)."""
+    victim = arrive()
+    victim.said = {"id_token": victim.stand.token(victim.name, **claims)}
+    victim.page.goto(victim.stand.api_url)
+    victim.page.get_by_role("button", name="Sign in").click()
+    expect(victim.page.locator("#notices")).to_contain_text("Signing in did not work")
+    expect(victim.page.locator("#account button")).to_have_count(0)
+
+
+def test_an_answer_without_an_id_token_signs_nobody_in(arrive: Arrive) -> None:
+    """Nothing says whose it is."""
+    victim = arrive()
+    victim.said = {"id_token": None}
+    victim.page.goto(victim.stand.api_url)
+    victim.page.get_by_role("button", name="Sign in").click()
+    expect(victim.page.locator("#notices")).to_contain_text("Signing in did not work")
+
+
+@pytest.mark.parametrize("whose", [{"audience": "another-page"}, {"iss": "https://elsewhere.example"}], ids=["page", "issuer"])
+def test_an_id_token_for_another_page_or_of_another_issuer_signs_nobody_in(arrive: Arrive, whose: dict[str, Any]) -> None:
+    """Even with the right nonce."""
+    victim = arrive()
+    victim.claims = whose
+    victim.page.goto(victim.stand.api_url)
+    victim.page.get_by_role("button", name="Sign in").click()
+    expect(victim.page.locator("#notices")).to_contain_text("Signing in did not work")
+
+
+def test_a_token_is_renewed_before_it_ends(arrive: Arrive) -> None:
+    """Half a minute before, by the refresh token, without a word."""
+    visitor = arrive()
+    visitor.said = {"expires_in": 20, "refresh_token": "the-refresh-token"}
+    visitor.enter()
+    expect(visitor.page.locator(".figure")).to_be_visible()
+    assert [form["grant_type"] for form in visitor.asked[:2]] == ["authorization_code", "refresh_token"]
+    assert visitor.asked[1]["refresh_token"] == "the-refresh-token"
+
+
+def test_a_token_that_is_refused_is_renewed_and_the_question_asked_again(arrive: Arrive) -> None:
+    """The issuer may end it early; the customer sees the answer, not the refusal."""
+    visitor = arrive()
+    visitor.said = {"refresh_token": "the-refresh-token"}
+    visitor.enter()
+    expect(visitor.page.locator(".figure")).to_be_visible()
+    visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(minutes=10))
+    visitor.context.route("**/api/v1/quota", lambda route: route.fulfill(status=401, json={"message": "Unauthorized"}), times=1)
+    before = visitor.page.locator(".asof").inner_text()
+    visitor.page.get_by_role("button", name="Refresh").click()
+    expect(visitor.page.locator(".asof")).not_to_have_text(before)
+    expect(visitor.page.get_by_role("alert")).to_have_count(0)
+    assert visitor.asked[-1]["grant_type"] == "refresh_token"
+
+
+def test_a_renewal_that_answers_with_somebody_else_is_refused(arrive: Arrive) -> None:
+    """OpenID Connect Core, 12.2: it must be the same person."""
+    visitor = arrive()
+    visitor.said = {"refresh_token": "the-refresh-token"}
+    visitor.enter()
+    expect(visitor.page.locator(".figure")).to_be_visible()
+    visitor.said = {"id_token": visitor.stand.token("mallory")}
+    visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(hours=2))
+    visitor.page.get_by_role("button", name="Refresh").click()
+    expect(visitor.page.locator("#notices")).to_contain_text("Signing in did not work")

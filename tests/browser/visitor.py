@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -24,6 +24,9 @@ class Visitor:
         self.context = context
         self.name = name
         self.faults: list[str] = []
+        self.said: dict[str, object] = {}
+        self.claims: dict[str, Any] = {}
+        self.asked: list[dict[str, str]] = []
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", self._note_breaches)
@@ -33,17 +36,28 @@ class Visitor:
             self.faults.append(line.text)
 
     def recognise(self) -> None:
-        """Let the issuer know this customer: it answers at once, with real tokens of the stand, as if by its cookie."""
+        """Let the issuer know this customer: it answers at once, with real tokens of the stand, as if by its cookie.
+
+        ``said`` overrides what it answers, ``claims`` how its id token is made; ``asked`` collects the forms it was sent.
+        """
         issuer = httpx.get(f"{self.stand.api_url}/site/config.json", timeout=30).json()
+        nonces: list[str] = []
 
         def authorize(route: Route) -> None:
             asked = parse_qs(urlsplit(route.request.url).query)
+            nonces.append(asked["nonce"][0])
             back = urlencode({"code": "a-code", "state": asked["state"][0]})
             route.fulfill(status=302, headers={"location": f"{asked['redirect_uri'][0]}?{back}"})
 
         def exchange(route: Route) -> None:
-            token = self.stand.token(self.name)
-            tokens = {"access_token": token, "id_token": token, "token_type": "Bearer", "expires_in": 3600}
+            self.asked.append({name: values[0] for name, values in parse_qs(route.request.post_data or "").items()})
+            proof = self.stand.token(self.name, **{"nonce": nonces[-1], **self.claims})
+            tokens = {
+                "access_token": self.stand.token(self.name),
+                "id_token": proof,
+                "token_type": "Bearer",
+                "expires_in": 3600,
+            } | self.said
             route.fulfill(headers={"access-control-allow-origin": "*"}, content_type="application/json", body=json.dumps(tokens))
 
         self.context.route(re.compile(re.escape(issuer["authorization_endpoint"])), authorize)
@@ -76,6 +90,31 @@ class Visitor:
         body = {"user_id": self.name, "units": units}
         answer = self.stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body=body)
         assert answer.status_code == 200, answer.text
+
+    def charge(self, bought: dict[str, Any]) -> str:
+        """The charge behind a purchase: what banks and the seller take back."""
+        session = self.stand.stripe.v1.checkout.sessions.retrieve(bought["session_id"], {"expand": ["payment_intent"]})
+        intent: Any = session.payment_intent
+        return str(intent.latest_charge)
+
+    def refund(self, bought: dict[str, Any], amount: int | None = None) -> None:
+        """Let the seller give money back, all of it where no amount is said. Returns when it has been settled."""
+        self.stand.stripe.v1.refunds.create({"charge": self.charge(bought), **({"amount": amount} if amount else {})})
+        self.stand.control("idle")
+
+    def listen(self) -> Callable[[], list[str]]:
+        """From now on, note what a screen reader is given to say by itself: texts put into live regions."""
+        self.page.evaluate(
+            """() => {
+              window.heard = [];
+              const live = '[role=status], [role=alert], [aria-live]:not([aria-live=off])';
+              new MutationObserver((changes) => {
+                const places = changes.map(({ target }) => (target.closest ? target : target.parentElement)?.closest(live)).filter(Boolean);
+                for (const place of new Set(places)) if (place.textContent.trim()) window.heard.push(place.textContent.trim());
+              }).observe(document.body, { subtree: true, childList: true, characterData: true });
+            }"""
+        )
+        return lambda: list(self.page.evaluate("window.heard"))
 
     def snap(self, name: str) -> None:
         """Keep a picture for people to look at."""
