@@ -49,10 +49,17 @@ WITHIN: Final[dict[str, Call]] = {
     "HoldQuotaFunction": ("GetItem", "QuotasTable"),
     "KeysFunction": ("DeleteItem", "KeysTable"),
     "AuthorizeFunction": ("GetItem", "KeysTable"),
-    "ReconcileFunction": ("Scan", "PaymentsTable"),
+    "ReconcileFunction": ("UpdateItem", "PaymentsTable"),
     "RecoverFunction": ("GetItem", "WebhookEventsTable"),
 }
 """And one call that it needs. The other three need none."""
+
+NEVER: Final[tuple[Call, ...]] = (
+    ("DeleteTable", "LedgerTable"),
+    ("Scan", "QuotasTable"),
+    ("Scan", "PaymentsTable"),
+    ("PutSecretValue", "WebhookSecretsSecret"),
+)
 
 
 def _as_function(stand: Stand, function: str, service: str) -> Any:
@@ -114,10 +121,51 @@ def test_a_call_within_the_grant_is_carried_out(stand: Stand, function: str) -> 
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("call", [("DeleteTable", "LedgerTable"), ("Scan", "QuotasTable"), ("PutSecretValue", "WebhookSecretsSecret")])
-def test_no_function_deletes_tables_lists_everybodys_quota_or_changes_secrets(stand: Stand, function: str, call: Call) -> None:
+@pytest.mark.parametrize("call", NEVER, ids=lambda call: f"{call[0]} {call[1]}")
+def test_no_function_deletes_tables_reads_everybodys_rows_or_changes_secrets(stand: Stand, function: str, call: Call) -> None:
     """Not one of them, whatever else it may do."""
     assert _try(stand, function, call) in REFUSED
+
+
+def _queue(stand: Stand, function: str, url: str, action: str) -> str:
+    """Ask about a queue with the function's role. Returns "" when it was carried out, the error's code otherwise."""
+    door = _as_function(stand, function, "sqs")
+    acts: dict[str, Callable[[], Any]] = {
+        "ReceiveMessage": lambda: door.receive_message(QueueUrl=url),
+        "DeleteMessage": lambda: door.delete_message(QueueUrl=url, ReceiptHandle="nobody-of-the-denied-test"),
+        "GetQueueAttributes": lambda: door.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"]),
+        "SendMessage": lambda: door.send_message(QueueUrl=url, MessageBody="{}"),
+    }
+    try:
+        acts[action]()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+@pytest.mark.parametrize("action", ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"])
+def test_recovery_takes_messages_from_its_own_queue_alone(stand: Stand, action: str) -> None:
+    """The role that SAM makes for a function with a queue may empty every queue of the account."""
+    other = stand.boto("sqs").create_queue(QueueName="another-product-of-the-denied-test")["QueueUrl"]
+    for url in (other, stand.resources()["ParkedDeadLetterQueue"]):
+        assert _queue(stand, "RecoverFunction", url, action) in REFUSED
+    assert _queue(stand, "RecoverFunction", stand.resources()["ParkedQueue"], "GetQueueAttributes") == ""
+    assert _queue(stand, "RecoverFunction", stand.resources()["ParkedQueue"], "SendMessage") in REFUSED
+    assert _queue(stand, "WebhookFunction", stand.resources()["ParkedQueue"], action) in REFUSED
+
+
+def test_a_checkout_cannot_put_a_whole_item(stand: Stand) -> None:
+    """An update adds to what is there; a put would replace another's payment."""
+    assert _try(stand, "CreateCheckoutFunction", ("PutItem", "PaymentsTable")) in REFUSED
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_writes_into_another_products_log(stand: Stand, function: str) -> None:
+    """What Lambda itself writes for it goes into the group of this stack."""
+    door = _as_function(stand, function, "logs")
+    with pytest.raises(ClientError) as caught:
+        door.create_log_group(logGroupName=f"another-product-{function}")
+    assert caught.value.response["Error"]["Code"] in REFUSED
 
 
 def test_a_transaction_is_no_way_around_a_grant(stand: Stand) -> None:

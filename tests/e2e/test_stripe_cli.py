@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import pytest
 from stand import Stand
+from tools import lacking
 
 from infra.local.places import ROOT
 
 PROGRAM: Final = ROOT / ".local" / "npm" / "node_modules" / ".bin" / "stripe"
 KINDS: Final = "checkout.session.completed,charge.refunded"
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="the official Stripe CLI is not here: npm was missing when `make setup` ran")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,13 @@ class Cli:
             finally:
                 os.killpg(child.pid, signal.SIGTERM)
                 child.wait(30)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _program() -> None:
+    """Looked for before a stand is started."""
+    if not PROGRAM.exists():
+        lacking("the official Stripe CLI is not here: npm was missing when `make setup` ran")
 
 
 @pytest.fixture

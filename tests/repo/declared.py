@@ -1,6 +1,8 @@
 """What the repository declares and its pages must name: parameters, variables, alarms, targets. Read from the files themselves."""
 
+import copy
 import re
+from functools import cache
 from typing import Any, Final
 
 import yaml
@@ -27,9 +29,24 @@ _Loader.add_multi_constructor("!", _short)
 
 
 def template() -> dict[str, Any]:
-    """template.yaml, its intrinsic functions as ``{"Ref": ...}``."""
+    """template.yaml with what it includes, its intrinsic functions as ``{"Ref": ...}``. The caller's own."""
+    return copy.deepcopy(_template())
+
+
+@cache
+def _template() -> dict[str, Any]:
+    """Reading it takes half a second."""
     found: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # a SafeLoader
+    found["Resources"] = included(found["Resources"])
     return found
+
+
+def included(resources: dict[str, Any]) -> dict[str, Any]:
+    """As the transform AWS::Include leaves them: the file's own resources in its place."""
+    place = ROOT / resources["Fn::Transform"]["Parameters"]["Location"]
+    own: dict[str, Any] = yaml.safe_load(place.read_text())
+    assert not set(own) & set(resources), "two resources of one name"
+    return {name: row for name, row in resources.items() if name != "Fn::Transform"} | own
 
 
 def parameters() -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from typer.main import get_command
 from infra.local.places import ROOT
 from infra.ops.app import app
 
+GUIDE = (ROOT / "docs" / "operations.md").read_text()
 PAGES = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
 
 
@@ -25,18 +26,24 @@ def _commands() -> dict[str, list[str]]:
         path, command = todo.pop()
         children = getattr(command, "commands", {})
         todo += [((*path, name), child) for name, child in children.items()]
-        if path:
+        if path and (not children or getattr(command, "invoke_without_command", False)):
             found[" ".join(path)] = [flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")]
     return found
 
 
 @pytest.mark.parametrize(("command", "flags"), _commands().items())
-def test_every_command_and_its_flags_are_in_the_pages(command: str, flags: list[str]) -> None:
-    """With the output of a run."""
-    assert f"### topup {command}" in PAGES or f"$ topup {command}" in PAGES
-    told = PAGES[PAGES.index(f"$ topup {command}") :].partition("\n### ")[0]
-    for flag in flags:
-        assert flag in told, f"{command} {flag}"
+def test_every_command_and_its_flags_are_in_the_guide(command: str, flags: list[str]) -> None:
+    """Under a heading of its own, with the output of a run; and no flag that is gone."""
+    told = GUIDE.partition(f"\n### topup {command}\n")[2].partition("\n### ")[0]
+    assert f"$ topup {command}" in told
+    options = told.rpartition("\nOptions:\n")[2].partition("```")[0]
+    shown = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", options, re.MULTILINE)) - {"--help"}
+    assert shown == set(flags) if f"$ topup {command} --help" in told else set(flags) <= set(re.findall(r"--[a-z-]+", told))
+
+
+def test_the_guide_has_no_command_that_is_gone() -> None:
+    """A heading for each, and none beside."""
+    assert set(re.findall(r"^### topup (.+)$", GUIDE, re.MULTILINE)) == set(_commands())
 
 
 @pytest.mark.parametrize(
@@ -56,11 +63,16 @@ def test_every_name_is_in_the_pages(what: str, names: list[str]) -> None:
     assert not missing, f"{what} that no page names: {missing}"
 
 
-def test_the_guide_names_no_alarm_metric_or_parameter_that_is_gone() -> None:
+def test_the_guide_names_nothing_that_is_gone() -> None:
     """A stale line is worse than none."""
     guide = (ROOT / "docs" / "operations.md").read_text()
-    told = {heading: set(re.findall(r"^\| `([^`]+)` \|", _section(guide, heading), re.MULTILINE)) for heading in ("Metrics", "Parameters")}
-    assert told == {"Metrics": set(METRICS), "Parameters": set(parameters())}
+    declared = {
+        "Metrics": set(METRICS),
+        "Parameters": set(parameters()),
+        "Environment variables of the functions": set(variables()),
+        "The stand": {*stand_variables(), *(f"make {name}" for name in make_targets())},
+    }
+    assert {heading: set(re.findall(r"^\| `([^`]+)` \|", _section(guide, heading), re.MULTILINE)) for heading in declared} == declared
     assert set(re.findall(r"^### (\w+)Alarm$", guide, re.MULTILINE)) == set(alarms())
 
 

@@ -1,11 +1,19 @@
 """The template's promises: deadlines that fit inside each other, books that are kept, no secret in clear."""
 
 import json
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
-from billing import gateway, patience, store
+import reconcile
+import recover
+import serve_site
+from billing import gateway, outbox, patience, reconciliation, store, vault
+from billing.events import SUBSCRIBED
+from botocore.config import Config
 from repo.declared import functions, parameters, template
+from repo.transformed import transformed
 
 GATEWAY_SECONDS = 30
 """API Gateway's own limit: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
@@ -13,6 +21,8 @@ CONTRACT_FUNCTIONS = {
     *("CreateCheckoutFunction", "WebhookFunction", "ReadQuotaFunction", "DebitQuotaFunction", "HoldQuotaFunction", "ListPaymentsFunction"),
     *("ConfirmPaymentFunction", "ListPlansFunction", "ReconcileFunction", "RecoverFunction", "AuthorizeFunction", "KeysFunction"),
 }
+NAMES_WITHIN: Final = frozenset({"MetricName", "StageName", "UserPoolScopes.Name"})
+"""What is named within a namespace, an API or a pool of its own."""
 TABLES = ("PaymentsTable", "QuotasTable", "WebhookEventsTable", "LedgerTable", "KeysTable")
 
 
@@ -27,6 +37,32 @@ def test_a_request_ends_before_its_function_is_killed_and_that_before_the_gatewa
         assert patience.BUDGET_SECONDS + longest_call < _timeout(properties), name
         if any(event["Type"] == "HttpApi" for event in properties.get("Events", {}).values()):
             assert _timeout(properties) < GATEWAY_SECONDS, name
+
+
+def _longest(client: Config) -> int:
+    """Of one call with all its attempts: botocore pauses for up to a second before the second one."""
+    attempts = int(client.retries["total_max_attempts"])
+    return attempts * int(client.connect_timeout + client.read_timeout) + attempts - 1
+
+
+def test_a_delivery_is_kept_in_the_queue_before_its_function_is_killed_whatever_hangs() -> None:
+    """DynamoDB until the budget ends, or the secret, which is read twice when a signature does not fit; the queue comes after either."""
+    settling = patience.BUDGET_SECONDS + store.CONNECT_SECONDS + store.READ_SECONDS
+    reading = 2 * _longest(vault.CLIENT)
+    assert max(settling, reading) + _longest(outbox.CLIENT) < _timeout(functions()["WebhookFunction"])
+
+
+def test_recovery_stops_in_time_whatever_it_is_at() -> None:
+    """One fact has its patience and one last call, to whichever is slower; one account of the sweep is DynamoDB's alone.
+
+    The rest of the sum: holds leave the facts time for more than one try, and are swept at all.
+    """
+    to_stripe, to_dynamodb = gateway.CONNECT_SECONDS + gateway.READ_SECONDS, store.CONNECT_SECONDS + store.READ_SECONDS
+    one_fact = patience.BUDGET_SECONDS + max(to_stripe, to_dynamodb)
+    one_account = patience.BUDGET_SECONDS + to_dynamodb
+    assert one_fact < recover.STOP_MS / 1000
+    assert recover.STOP_MS / 1000 + one_account < recover.SWEEP_STOP_MS / 1000
+    assert recover.SWEEP_STOP_MS / 1000 + one_fact < _timeout(functions()["RecoverFunction"])
 
 
 def test_a_message_is_hidden_for_longer_than_six_runs_of_recovery() -> None:
@@ -55,48 +91,133 @@ def test_books_are_encrypted_restorable_and_kept(name: str) -> None:
     assert properties["DeletionProtectionEnabled"] == {"If": ["IsProd", True, False]}
 
 
-def _statements(properties: dict[str, Any]) -> list[tuple[set[str], str]]:
-    rows = [statement for policy in properties.get("Policies", []) for statement in policy["Statement"]]
-    return [({*row["Action"]} if isinstance(row["Action"], list) else {row["Action"]}, json.dumps(row["Resource"])) for row in rows]
+def test_events_by_eventbridge_are_off_by_default() -> None:
+    """Without a bus there is no rule, and nobody but the functions' own roles may write to the queue."""
+    assert parameters()["StripeEventBus"]["Default"] == ""
+    assert template()["Conditions"]["HasStripeEventBus"] == {"Not": [{"Equals": [{"Ref": "StripeEventBus"}, ""]}]}
+    made = {name: row for name, row in template()["Resources"].items() if row["Type"] in ("AWS::Events::Rule", "AWS::SQS::QueuePolicy")}
+    assert {name: row.get("Condition") for name, row in made.items()} == {
+        "StripeEventsRule": "HasStripeEventBus",
+        "ParkedQueuePolicy": "HasStripeEventBus",
+    }
 
 
-@pytest.mark.parametrize("name", functions())
-def test_a_function_may_do_exact_actions_on_exact_resources(name: str) -> None:
-    """No star, on either side."""
-    for actions, resource in _statements(functions()[name]):
-        assert not any("*" in action for action in actions)
-        assert "*" not in resource
+def test_the_rule_passes_on_every_event_that_we_act_on_and_nothing_else() -> None:
+    """From Stripe's own bus, of Stripe's own source, to the queue where facts are safe."""
+    rule = template()["Resources"]["StripeEventsRule"]["Properties"]
+    assert rule["EventBusName"] == {"Ref": "StripeEventBus"}
+    assert rule["EventPattern"] == {"source": [{"prefix": outbox.STRIPES_SOURCE}], "detail-type": list(SUBSCRIBED)}
+    assert [target["Arn"] for target in rule["Targets"]] == [{"GetAtt": "ParkedQueue.Arn"}]
+
+
+def test_the_queue_takes_messages_from_the_rule_alone() -> None:
+    """An event has no signature there: this is what proves that it is Stripe's."""
+    policy = template()["Resources"]["ParkedQueuePolicy"]["Properties"]
+    assert policy["Queues"] == [{"Ref": "ParkedQueue"}]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": {"GetAtt": "ParkedQueue.Arn"},
+            "Condition": {"ArnEquals": {"aws:SourceArn": {"GetAtt": "StripeEventsRule.Arn"}}},
+        }
+    ]
 
 
 @pytest.mark.parametrize(
-    "name", ["ListPaymentsFunction", "ReadQuotaFunction", "ListPlansFunction", "DescribeApiFunction", "ServeSiteFunction"]
+    ("bus", "is_stripes"),
+    {
+        "": True,
+        "aws.partner/stripe.com/ed_61TENmadeUP_x-1": True,
+        "default": False,
+        "aws.partner/stripe.com": False,
+        "aws.partner/stripe.com.example.net/ed_1": False,
+        "arn:aws:events:eu-central-1:111122223333:event-bus/aws.partner/stripe.com/ed_1": False,
+    }.items(),
 )
-def test_a_reading_function_cannot_write(name: str) -> None:
-    """Nor read a secret."""
-    for actions, _ in _statements(functions()[name]):
-        assert actions <= {"dynamodb:GetItem", "dynamodb:Query"}
+def test_no_bus_but_stripes_can_be_named(bus: str, *, is_stripes: bool) -> None:
+    """On a bus of one's own, whoever may put events there could write what they like, if its name began like Stripe's."""
+    assert bool(re.fullmatch(parameters()["StripeEventBus"]["AllowedPattern"], bus)) is is_stripes
 
 
-def test_only_reconciliation_scans_and_only_payments() -> None:
-    """A scan reads everybody."""
-    found = {(name, resource) for name, row in functions().items() for actions, resource in _statements(row) if "dynamodb:Scan" in actions}
-    assert found == {("ReconcileFunction", '{"GetAtt": "PaymentsTable.Arn"}')}
+def test_users_are_kept_as_their_balances_are() -> None:
+    """A balance belongs to a `sub`; a pool that is made anew gives every customer another one."""
+    pool = template()["Resources"]["UserPool"]
+    assert (pool["DeletionPolicy"], pool["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert pool["Properties"]["DeletionProtection"] == {"If": ["IsProd", "ACTIVE", "INACTIVE"]}
 
 
-def test_the_webhook_cannot_read_keys_or_stripes_key() -> None:
-    """It speaks to nobody but the books."""
-    everything = json.dumps([resource for _, resource in _statements(functions()["WebhookFunction"])])
-    assert "KeysTable" not in everything
-    assert "StripeKeySecret" not in everything
+def _authorizer() -> dict[str, Any]:
+    found: dict[str, Any] = template()["Resources"]["HttpApi"]["Properties"]["Auth"]["Authorizers"]["Jwt"]["JwtConfiguration"]
+    return found
 
 
-def test_nobody_may_delete_payments_or_ledger_entries() -> None:
-    """Append-only means that no role can do otherwise."""
-    for name, row in functions().items():
-        for actions, resource in _statements(row):
-            if "dynamodb:DeleteItem" in actions:
-                assert "PaymentsTable" not in resource, name
-                assert "LedgerTable" not in resource, name
+def test_with_the_pool_a_backend_gets_tokens_that_the_service_routes_take() -> None:
+    """By its own client, with a secret: https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html."""
+    client = template()["Resources"]["ServiceClient"]["Properties"]
+    assert (client["AllowedOAuthFlows"], client["GenerateSecret"]) == (["client_credentials"], True)
+    server = template()["Resources"]["UserPoolScopes"]["Properties"]
+    assert client["AllowedOAuthScopes"] == [f"{server['Identifier']}/{row['ScopeName']}" for row in server["Scopes"]]
+    guards = [event["Properties"].get("Auth", {}) for row in functions().values() for event in row.get("Events", {}).values()]
+    scopes = [guard["AuthorizationScopes"] for guard in guards if "AuthorizationScopes" in guard]
+    assert len(scopes) == 4
+    assert all(client["AllowedOAuthScopes"][0] in scope for scope in scopes)
+    assert set(template()["Outputs"]) >= {"TokenUrl", "ServiceClientId", "UserPoolId"}
+
+
+def test_reconciliation_looks_at_no_row_that_it_cannot_finish() -> None:
+    """A row's calls, and after them the cursor's write."""
+    row = patience.BUDGET_SECONDS + gateway.CONNECT_SECONDS + gateway.READ_SECONDS
+    cursor = patience.BUDGET_SECONDS + store.CONNECT_SECONDS + store.READ_SECONDS
+    assert (row + cursor) * 1000 < reconcile.STOP_MS < _timeout(functions()["ReconcileFunction"]) * 1000 / 2
+    assert reconciliation.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, "all of which may be in vain"
+
+
+def test_the_authorizer_takes_the_tokens_of_both_clients() -> None:
+    """Cognito's access tokens have a `client_id` and no `aud`."""
+    text = json.dumps(_authorizer()["audience"])
+    assert '{"If": ["MakesUserPool", {"Ref": "UserPoolClient"}, {"Ref": "JwtAudience"}]}' in text
+    assert '{"If": ["MakesUserPool", {"Ref": "ServiceClient"}, {"Ref": "AWS::NoValue"}]}' in text
+
+
+def test_the_page_asks_for_exactly_the_scopes_that_its_client_has() -> None:
+    """One more, and Cognito's sign-in page is an error. None of them lets a customer spend."""
+    client = template()["Resources"]["UserPoolClient"]["Properties"]
+    asked = re.findall(r'"scope": "([^"]+)"', Path(serve_site.__file__).read_text())
+    assert [set(scopes.split()) for scopes in asked] == [set(client["AllowedOAuthScopes"])]
+    assert (client["AllowedOAuthFlows"], client["GenerateSecret"]) == (["code"], False)
+
+
+def test_a_sign_in_address_is_valid_for_every_name_of_a_stack() -> None:
+    """Lower case, at most 63 characters, unique among all accounts: a stack's name may be none of it, its id is."""
+    domain = template()["Resources"]["UserPoolDomain"]["Properties"]["Domain"]
+    assert "AWS::StackName" not in json.dumps(domain)
+    assert "AWS::StackId" in json.dumps(domain)
+
+
+def test_two_stages_in_one_account_have_no_name_in_common() -> None:
+    """After SAM's transform. Every resource is named by CloudFormation, by the stack's own name or id, or by a parameter."""
+    named = {
+        f"{logical}.{name}": value
+        for logical, row in transformed()["Resources"].items()
+        for name, value in row.get("Properties", {}).items()
+        if re.search(r"(Name|Domain)$", name) and not {name, f"{logical}.{name}"} & NAMES_WITHIN
+    }
+    fixed = {name: value for name, value in named.items() if isinstance(value, str) or not {"Ref", "Fn::GetAtt"} & set(value)}
+    assert {name for name, value in fixed.items() if "AWS::Stack" not in json.dumps(value)} == set()
+    assert "UserPoolDomain.Domain" in fixed, "what this looks for is there"
+    assert not [name for name, row in transformed()["Outputs"].items() if "Export" in row]
+
+
+def test_function_logs_expire() -> None:
+    """Lambda writes them where the template says, not into a group of its own making, which keeps them for ever."""
+    for name in functions():
+        told = transformed()["Resources"][name]["Properties"]["LoggingConfig"]["Fn::If"]
+        assert told[:2] == ["IsAws", {"LogGroup": {"Ref": "FunctionLogs"}}]
+    groups = {name: row["Properties"] for name, row in template()["Resources"].items() if row["Type"] == "AWS::Logs::LogGroup"}
+    assert set(groups) == {"AccessLogs", "FunctionLogs"}
+    assert all(row["RetentionInDays"] == {"Ref": "LogRetentionDays"} for row in groups.values())
 
 
 def test_no_parameter_takes_a_secret() -> None:

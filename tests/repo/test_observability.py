@@ -1,0 +1,146 @@
+"""The dashboard and the alarms speak of metrics that there are, leave none of ours out, and name resources of the template."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from billing.telemetry import METRICS
+from functional.template import TEMPLATE
+from functional.template import read as whole
+from repo.declared import alarms
+
+from infra.local.artifact import INCLUDED
+from infra.local.places import ROOT
+
+FREE_METRICS: Final = 50
+"""A dashboard with more is not one of an account's three free ones: https://aws.amazon.com/cloudwatch/pricing/"""
+COLUMNS: Final = 24
+PSEUDO: Final = re.compile(r"AWS::\w+")
+KNOWN: Final = {
+    "Topup": ("service", set(METRICS)),
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    "AWS/Lambda": ("FunctionName", {"Invocations", "Errors", "Throttles", "Duration"}),
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html (a REST API's are called otherwise)
+    "AWS/ApiGateway": ("ApiId", {"Count", "4xx", "5xx", "Latency"}),
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    "AWS/SQS": ("QueueName", {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}),
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+    "AWS/DynamoDB": ("TableName", {"WriteThrottleEvents", "TransactionConflict", "ConsumedWriteCapacityUnits"}),
+}
+"""By namespace: the dimension that we look them up by, and the names."""
+
+
+def _dashboard() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_resources()["OperatorDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    return found
+
+
+def _resources() -> dict[str, Any]:
+    found: dict[str, Any] = whole()["Resources"]
+    return found
+
+
+def _widgets(kind: str) -> list[dict[str, Any]]:
+    return [widget["properties"] for widget in _dashboard()["widgets"] if widget["type"] == kind]
+
+
+def _shown() -> Iterator[tuple[str, str, str]]:
+    """Namespace, metric and dimension of every line of every graph."""
+    for widget in _widgets("metric"):
+        for namespace, metric, dimension, _, _ in widget["metrics"]:
+            yield namespace, metric, dimension
+
+
+def _watched() -> Iterator[tuple[str, str, str]]:
+    """The same of every alarm."""
+    for row in alarms().values():
+        (dimension,) = row["Dimensions"]
+        yield row["Namespace"], row["MetricName"], dimension["Name"]
+
+
+@pytest.mark.parametrize("found", [_shown, _watched])
+def test_every_metric_of_the_dashboard_and_of_the_alarms_exists(found: Any) -> None:
+    """A graph of a name that nobody emits is empty for ever, and an alarm on it is silent for ever."""
+    rows = list(found())
+    assert len(rows) > 10
+    assert not [row for row in rows if row[1] not in KNOWN[row[0]][1] or row[2] != KNOWN[row[0]][0]]
+
+
+def test_every_metric_of_ours_is_on_the_dashboard() -> None:
+    """What is worth counting is worth seeing."""
+    assert {metric for namespace, metric, _ in _shown() if namespace == "Topup"} == set(METRICS)
+
+
+def test_our_metrics_are_those_of_this_stack() -> None:
+    """The dimension that the functions are told to write (tests/functional/test_lines.py looks at what they write)."""
+    values = [metric[3] for widget in _widgets("metric") for metric in widget["metrics"] if metric[0] == "Topup"]
+    values += [row["Dimensions"][0]["Value"]["Ref"] for row in alarms().values() if row["Namespace"] == "Topup"]
+    assert set(values) == {"${AWS::StackName}", "AWS::StackName"}
+    told = whole()["Globals"]["Function"]["Environment"]["Variables"]
+    assert (told["POWERTOOLS_SERVICE_NAME"], told["POWERTOOLS_METRICS_NAMESPACE"]) == ({"Ref": "AWS::StackName"}, "Topup")
+
+
+def test_every_alarm_is_at_the_top_of_the_dashboard() -> None:
+    """Whoever was woken begins there."""
+    (widget,) = _widgets("alarm")
+    assert widget["alarms"] == [f"${{{name}Alarm.Arn}}" for name in alarms()]
+    assert _dashboard()["widgets"][0]["type"] == "alarm"
+
+
+def test_an_alarm_that_hears_nothing_rings_where_silence_is_the_fault() -> None:
+    """Schedules that do not run count nothing."""
+    silent = {name for name, row in alarms().items() if row["TreatMissingData"] == "breaching"}
+    assert silent == {"RecoverMissing", "ReconcileMissing"}
+
+
+def test_the_dashboard_stays_one_of_the_free_ones() -> None:
+    """Fifty metrics."""
+    assert len(list(_shown())) <= FREE_METRICS
+
+
+def test_the_dashboard_has_no_hole_and_no_overlap() -> None:
+    """On the grid of 24 columns."""
+    cells = [
+        {(column, line) for column in range(row["x"], row["x"] + row["width"]) for line in range(row["y"], row["y"] + row["height"])}
+        for row in _dashboard()["widgets"]
+    ]
+    assert all(not one & other for one, other in combinations(cells, 2))
+    taken = set[tuple[int, int]]().union(*cells)
+    assert taken == {(column, line) for column in range(COLUMNS) for line in range(max(line for _, line in taken) + 1)}
+
+
+def test_everything_that_the_included_file_refers_to_is_in_the_template() -> None:
+    """No linter looks through the include."""
+    known = set(_resources()) | set(whole()["Parameters"]) | set(whole()["Conditions"])
+    own = {name: row for name, row in _resources().items() if name not in TEMPLATE.read_text()}
+    assert "ParkedOldAlarm" in own
+    assert not [name for name in _references(own) if name not in known and not PSEUDO.fullmatch(name)]
+
+
+def _references(node: object) -> Iterator[str]:
+    if isinstance(node, list):
+        for one in node:
+            yield from _references(one)
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("Ref", "Condition"):
+                yield value
+            elif key in ("Fn::GetAtt", "Fn::If"):
+                yield value[0]
+            elif key == "Fn::Sub":
+                yield from (name.partition(".")[0] for name in re.findall(r"\$\{([\w:.]+)\}", value))
+            yield from _references(value)
+
+
+def test_the_template_with_what_it_includes_passes_the_lint(tmp_path: Path) -> None:
+    """`make check` sees the two apart."""
+    (tmp_path / "template.json").write_text(json.dumps(whole(), indent=1))
+    lint = [str(ROOT / ".local" / "venvs" / "sam" / "bin" / "cfn-lint"), "--regions", "us-east-1", "--", str(tmp_path / "template.json")]
+    done = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert (ROOT / INCLUDED).name in TEMPLATE.read_text()
