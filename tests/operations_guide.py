@@ -26,17 +26,112 @@ Made by `make docs`, from a run on a stand: what `topup` printed is what it prin
 
 What no test on one machine can show is on this list. Tick it off once per account and stage.
 
-- [ ] `make deploy STAGE=prod` ends with the outputs `ApiUrl`, `WebhookUrl`, `WebhookFunctionUrl`.
-- [ ] The Stripe key and the webhook's signing secret are in the two secrets that the stack made (README, "Deploying and connecting Stripe").
-- [ ] With the Cognito pool: `SiteUrl` is the address where customers open the page (on a first deployment deploy once, then again with
-      `SiteUrl=` the output `ApiUrl`): Cognito sends them back there and nowhere else.
+- [ ] `make deploy STAGE=prod` asks what it must know (kept in `.topup/prod.toml`), deploys, asks for the Stripe key, and ends with the
+      doctor, exit code 0. That nobody hears the alarms yet, and that the books were never compared with Stripe, is a note in the first hours.
+      The outputs are `ApiUrl`, `WebhookUrl`, `WebhookFunctionUrl`, `FunctionLogs`, and with the Cognito pool `TokenUrl`, `ServiceClientId`,
+      `UserPoolId`. A restricted key instead of a secret one has not been tried. The code reads Checkout Sessions, Payment Intents, Charges,
+      Refunds, Disputes, Events, and writes Checkout Sessions and Webhook Endpoints.
+- [ ] At Stripe there is one enabled endpoint of this stack, of the version and with the events that `topup connect` names.
+- [ ] With the Cognito pool: somebody signs up on the page, and is sent back to it. `SiteUrl` is the only address that Cognito sends them
+      back to; a first deployment without one deploys twice, the second time with the output `ApiUrl`.
+- [ ] With the Cognito pool: the README's two lines give your backend a token, and `POST /api/v1/quota/debits` takes it.
 - [ ] `AlarmTopicArn` names an SNS topic, and somebody has confirmed its subscription.
-- [ ] The account's Lambda concurrency limit is at least 100 more than `WebhookConcurrency`, or the deployment is refused.
+- [ ] `make deploy` has asked Lambda how many concurrent executions the account has, and proposed a `WebhookConcurrency` that leaves 100 of
+      them to the other functions; more is refused. 0 in a new account, which has 10 in all: ask AWS for 1 000, then write
+      `WebhookConcurrency=20` into `.topup/prod.toml`.
+- [ ] With `DomainName`: it leads to the output `DomainTarget` (by itself with `HostedZoneId`), and the output `ApiUrl` shows the page. With
+      `WebAclArn`: so it does, and the firewall's own figures show the visit. Neither has been tried on an account.
 - [ ] `topup doctor --stack topup-prod` finds nothing wrong.
 - [ ] A purchase with a real card, and its refund from Stripe's dashboard, show in `topup account YOU --stack topup-prod`.
 
-Going back: deploy the former version's tag the same way. Old and new code may run at once: items only ever gain attributes, and every
-write names the version of the payment that it read. Tables are kept when the stack is deleted.
+## A domain, a firewall, other people's pages
+
+`DomainName` and `CertificateArn` give the API a name of yours; the output `ApiUrl` and the address where customers come back to follow it.
+`WebAclArn` puts a CloudFront distribution with your firewall before the API, because an HTTP API takes no web ACL. It then serves the domain,
+and the certificate must be in us-east-1. With a firewall and no domain set `SiteUrl` to the output `ApiUrl` in a second deployment.
+
+Stripe goes on delivering to the output `WebhookUrl`, which is the API's own address: no name, certificate or rule about large bodies can come
+between. That address stays open to everybody ([threats.md](threats.md) says what that means). `CorsOrigins` names the pages that may call
+the API from a browser, `https://shop.example.com,https://app.example.com`; there is no way to name all of them.
+
+## Starting from snapshots
+
+`SnapStart=PublishedVersions` lets Lambda start functions from a snapshot of a process that has imported everything. It costs while nobody
+calls: for Python a snapshot is paid for as long as its version is there, and at every start ([prices](https://aws.amazon.com/lambda/pricing/)).
+`make deploy` then publishes a version of every function and leads everything to its alias `live`, and deletes the versions before; a plain
+`sam deploy` publishes none, and nothing starts faster. Two addresses change when it is switched on or off: the output `WebhookFunctionUrl`
+(if Stripe delivers there: `topup connect --webhook-url`), and what the seller's own API calls, `AuthorizeFunction`'s ARN, to which `:live` is
+added. It has not been tried on an account; `tests/repo/test_snapshots.py` shows what a snapshot holds.
+
+## Updating and going back
+
+`make deploy STAGE=prod` of the new tag; it asks nothing that `.topup/prod.toml` knows (`ASK=1` asks anew), shows what will change, and
+waits for a `y` (`YES=1` does not). Old and new code may run at once:
+items only ever gain attributes, and every write names the version of the payment that it read. No table is ever replaced. Going back is
+the same: check out the former tag and deploy it. `tests/e2e/test_rollback.py` does both under traffic on the embedded
+AWS and then proves the books; the two builds there differ in their bytes, not in what they do, and that AWS kills functions at work
+when their code is replaced, so that callers repeat.
+
+Look before and after: `topup doctor`, `topup ledger verify`, and `topup watch` meanwhile.
+
+A new Stripe API version comes with a release: `topup connect` then makes a new endpoint and keeps both signing secrets. After going back
+over such a release run it again. `topup connect --roll` does the same for a new signing secret alone, and `topup connect --new-key` stores a
+rolled key. Neither needs a deployment or a pause: when a signature fits no secret, or Stripe refuses the key, it is read anew at once (in each
+container up to twenty times, then once in ten seconds), and a secret that was taken out of the list counts for five minutes at most.
+No delivery is refused meanwhile: the new endpoint gets events once the stack has its secret. None is lost: the old one stays on
+until nothing is undelivered that only it was given, at most three days; then the next `topup connect` disables it. Until then both deliver
+the same events, which does no harm. An endpoint that was made by hand is replaced at the first run: nobody can tell which of the stored
+secrets is its own. Stripe allows 16 endpoints to an account, disabled ones too: delete those from time to time.
+
+## Events by Amazon EventBridge
+
+Off, unless `StripeEventBus` is set. It brings Stripe's events a second way into the same settlement: with both on, each is settled once.
+
+1. At Stripe, in Workbench under Webhooks: a new destination for your own account, API version `2026-10-28.endive`, snapshot events, the
+   events that the README names, Amazon EventBridge, the stack's AWS account and region.
+2. `aws events list-event-sources --name-prefix aws.partner/stripe.com` shows its name. Within seven days, or it is gone again:
+   `aws events create-event-bus --name aws.partner/stripe.com/ed_... --event-source-name aws.partner/stripe.com/ed_...`
+3. `"StripeEventBus=aws.partner/stripe.com/ed_..."` in `.topup/prod.toml`, and `make deploy STAGE=prod`. Later, `'StripeEventBus=""'`
+   switches it off.
+
+Events go to the queue in which facts are kept, and RecoverFunction settles them from there. What it cannot settle comes again every six
+minutes; after ten times ParkedDeadLetterAlarm rings. They carry no signature: EventBridge lets nobody but Stripe write under that name, and the
+queue takes messages from the stack's rule alone. The webhook may stay beside it; if you disable its endpoint at Stripe, the doctor does not miss
+it, but `topup connect`, with which `make deploy` ends, switches it on again. **Not tried with Stripe's own destination**: the embedded AWS has
+buses, rules and queues, but no partners.
+
+## Several stages
+
+Each stage is a stack of its own: `make deploy` (topup-dev, test mode), `make deploy STAGE=prod` (topup-prod, live mode), or any further
+name: `make deploy STAGE=qa` makes topup-qa. They share nothing in AWS. In one Stripe account they tell their payments apart by the stack's
+name in the metadata, and their endpoints by address.
+
+What a stage is deployed with is in `.topup/STAGE.toml`, a configuration file of SAM's own: any parameter below may be added to it by hand.
+One that is taken out again keeps the value that the stack has; `'Name=""'` empties it.
+Git does not see the file, so that another release can be checked out without a conflict; it holds no secret, so that it can be given to whoever
+else deploys. On a machine without it the questions are asked again, and the answers that the stack has are proposed. In continuous deployment
+write the file, set `STRIPE_API_KEY`, and say `YES=1`.
+
+## Tokens
+
+With the Cognito pool: customers sign in on its page, and their access tokens carry `openid profile`. The seller's backend exchanges its client's
+id and secret for a token with `topup/quota.write` (README); its `sub` is the client's id. Such exchanges are charged for: keep a token for
+its hour. `aws cognito-idp add-user-pool-client-secret` rolls the secret.
+
+With an issuer of your own: `JwtAudience` is what its tokens name as `aud` (or as `client_id`, in tokens without `aud`), and the scope
+`quota.write` is looked for in `scope` and in `scp`. Entra's daemons carry `roles` instead, which API Gateway does not look at: they need a
+delegated scope, or an issuer in between.
+
+## Uninstalling
+
+`make uninstall STAGE=prod` deletes the stack, and says first what stays, in every stage: the five tables with all that is in them, and the
+Cognito pool with its users, since every balance belongs to a `sub` that only the same pool gives again. In production both are protected
+against deletion too. It leaves `.topup/kept-topup-prod.json`; keep that file. The next `make deploy STAGE=prod` finds it and takes all of it into
+the new stack, by an import of CloudFormation's, before anything else is in it. `tests/e2e/test_stranger.py` does so on the embedded AWS; try it on
+AWS with a stage that holds nothing first. The backend's client and the sign-in page's address are new ones then: see the outputs.
+
+By hand it is `aws cloudformation create-change-set --change-set-type IMPORT` with the file's `resources` and `template`, then
+`execute-change-set`.
 
 ## After a restore
 
@@ -48,23 +143,70 @@ DynamoDB restores one table at a time, each to the second that you name. Restore
 What customers spent after the moment of the restore is known to nobody, and stays with them; grants of that time must be given again.
 """
 
+DASHBOARD: Final = """\
+## The dashboard
+
+The output `DashboardUrl` leads to it; whoever was woken begins there. It answers four questions: is money arriving, is anything stuck, is it
+fast, is anybody refused. Its source is `infra/observability.yaml`, beside the alarms'. An account's first three dashboards of at most 50
+metrics are free; deploy a stage beyond those with `Dashboard=false`.
+
+Here it is over two minutes on a stand (`tests/dashboard_picture.py`, the shop's day in `tests/dashboard_day.py`): a fact that stays parked,
+deliveries held back and then late, three payments whose deliveries were lost until reconciliation found them, somebody who guesses
+signatures, and Stripe out of order. Hollow: nothing was counted. What only AWS measures is empty.
+
+![Twelve graphs over a run: events settle all along, one parked fact grows older, reconciliation finds three lost payments](images/dashboard.svg)
+
+## Finding one request
+
+Every request leaves one line: route, status, `request_id` (the caller's `x-request-id`), and the ids of what it was about: `payment_id`,
+`session_id`, `event_id`, `debit_id`, `key_id`, and of a `hold_id` the first 45 characters, for the others spell the user. No line holds a
+body, an e-mail address, a token or a secret; `tests/e2e/test_logs.py` reads all that the whole suite made the functions log. In CloudWatch
+Logs Insights, over the group that the output `FunctionLogs` names:
+
+```
+fields @timestamp, route, status, outcome, event_id, request_id | filter payment_id = "pay_..." | sort @timestamp
+```
+
+X-Ray samples the first request of every second and one in twenty of the others; those show what they waited for. Its console finds them by
+the same ids: `annotation.payment_id = "pay_..."`.
+"""
+
 ADVICE: Final = {
-    "ParkedOld": "A fact that Stripe sent has waited for more than an hour. `topup parked` says for what; `topup reconcile --since 7d --repair` "
-    "brings payments whose own delivery was lost. No units are lost meanwhile: they come late.",
-    "ParkedDeadLetter": "A fact was tried ten times in vain by RecoverFunction. `topup parked` lists its record if there is one; otherwise "
-    "`topup replay EVENT_ID` settles it by its id, which the message in ParkedDeadLetterQueue names.",
-    "OutcomeUnknown": "Requests were answered 5xx because DynamoDB gave no answer in time. Stripe delivers again by itself. If it goes on, "
+    "ParkedOld": "A fact that Stripe sent has waited for more than an hour, and goes on waiting. `topup parked` says for what. For its payment: "
+    "`topup reconcile --since 7d --repair` brings those whose own delivery was lost; no units are lost meanwhile, they come late. For a person: "
+    "that is you, and it rings until `topup parked retry` or `topup parked drop`. A purchase that is not to be credited is refunded at Stripe and "
+    "then dropped; its refunds and disputes go with it within six hours, at once by `topup parked retry`.",
+    "ParkedDeadLetter": "A fact was tried ten times in vain by RecoverFunction, in an hour or more. `topup parked` lists its record if there is one; "
+    "otherwise `topup replay EVENT_ID` settles it by its id, which the message in ParkedDeadLetterQueue names. After an outage, when there are "
+    "many: `aws sqs start-message-move-task` tries them all again; they are kept for 14 days.",
+    "ParkedQueueOld": "The queue keeps what DynamoDB could not take, and Stripe's events where `StripeEventBus` is set; RecoverFunction empties it "
+    "within minutes. `topup doctor` says whether its event source is on, and its log why a message stays. Messages are kept for 14 days; the units "
+    "come late.",
+    "RecoverMissing": "Nobody tries parked facts again, and nobody says how old they are, so that ParkedOldAlarm is silent as well. "
+    "`topup doctor` says whether the schedule is on; then look at the function's errors on the dashboard. A new stack rings until its first run.",
+    "ReconcileMissing": "Nobody compares with Stripe: a payment whose every delivery was lost stays without its units. `topup doctor` says "
+    "whether the schedule is on; `topup reconcile --since 24h --repair` does its work by hand. A new stack rings until its first run, for an hour.",
+    "WebhookThrottles": "More deliveries at once than `WebhookConcurrency` lets in, or than the account has left (a new one has 10 for everything). "
+    "Stripe delivers again for three days. Raise the parameter, or the account's limit; `topup reconcile --since 1h --repair` does not wait for Stripe.",
+    "AuthorizeErrors": "Your own API answered 500 to customers with units: it fails closed. The log of AuthorizeFunction names the reason. A unit may "
+    "be gone for a call that was not made: `topup account USER` shows it, `topup grant` gives it back.",
+    "ApiFaults": "More than five answers in five minutes, twice in a row. Where it is the checkout, sales are being lost: `stripe_unavailable` in its log "
+    "means that Stripe does not answer, or refuses the key (`topup doctor`). The access log has route and status of every answer.",
+    "OutcomeUnknown": "Requests were answered 5xx because DynamoDB gave no answer in time. Where the log says `busy`, nothing was "
+    "done: an account that very many spend from, or a throttle. Stripe delivers again by itself. If it goes on, "
     "look at DynamoDB's throttling for the tables and at AWS's status page.",
-    "InternalErrors": "A fault of ours. The log group of the function that failed has the whole traceback under the request's id. Nothing is "
-    "half done; Stripe delivers again. Please report it.",
+    "InternalErrors": "A fault of ours. The log group in the output FunctionLogs has the whole traceback under the request's id: `aws logs tail "
+    "GROUP --since 1h --filter-pattern '\"REQUEST_ID\"'`, GROUP being that output. Nothing is half done; Stripe delivers again. Please report it.",
     "RefusedSignatures": "More than five deliveries in five minutes were not signed with a secret we have. After rolling a secret: put the new "
     "one beside the old one. `topup doctor` tries every secret. Otherwise somebody is guessing, in vain.",
     "ReconcileDifferences": "Stripe and the books disagreed. What can be settled was settled in the same run; the log of ReconcileFunction and "
     "`topup reconcile --since 24h` show the rest. `missing_there` needs a person: units were credited for what Stripe does not show as paid.",
     "WebhookErrors": "WebhookFunction itself failed: out of time, out of memory, or a missing setting. Its log names it. Stripe delivers again.",
     "RecoverErrors": "RecoverFunction does not run to its end; parked facts wait. Its log names the reason.",
-    "ReconcileErrors": "ReconcileFunction failed. Its next run goes on where this one stopped. A refused Stripe key is the usual reason: "
-    "`topup doctor`.",
+    "ReconcileErrors": "ReconcileFunction failed, or could not compare some rows or lists. Its log names each of those (`not compared`), and so does "
+    "`topup reconcile --since 30d`; all others were compared, and every run looks at these again. Ten failures in a row end a run; the next goes "
+    "on behind them. A list: the key lacks a right, or is refused (`topup doctor`). One account: it is too busy, or its record is odd; look at "
+    "`topup payment ID`.",
 }
 
 
@@ -76,6 +218,10 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
     lost = stand.buy("bob")
     stand.pay(lost["session_id"])
     stand.control("deliveries", drop=0)
+    yield (
+        "Connects a stack with Stripe: key, webhook endpoint, signing secret. `make deploy` ends with it. A second run changes nothing.",
+        ["connect", "--dry-run"],
+    )
     yield "Finds what loses money in practice, and how to mend it.", ["doctor"]
     yield "One customer on one screen.", ["account", "alice"]
     yield "Payments, newest first.", ["payments", "--limit", "5"]
@@ -114,7 +260,7 @@ def _restored(stand: Stand, bought: Mapping[str, Any]) -> None:
     stand.boto("dynamodb").update_item(
         TableName=stand.resources()["PaymentsTable"],
         Key={"owner": {"S": "user#alice"}, "id": {"S": bought["payment_id"]}},
-        UpdateExpression="SET phase = :p, #s = :s REMOVE seen_at_stripe",
+        UpdateExpression="SET phase = :p, #s = :s",
         ExpressionAttributeNames={"#s": "status"},
         ExpressionAttributeValues={":p": {"N": "0"}, ":s": {"S": "pending"}},
     )
@@ -147,9 +293,9 @@ def _sections(stand: Stand) -> Iterator[str]:
         heading = "" if name in shown else f"### topup {name}\n\n"
         shown.add(name)
         yield f"{heading}{told}\n\n{_block(words, _ran(stand, words))}{help_of}"
+    yield DASHBOARD
     yield "## Alarms\n\nSNS tells the topic of `AlarmTopicArn`.\n\n" + "\n\n".join(
-        f"### {name}Alarm\n\n{row['AlarmDescription']}: `{row['MetricName']}` above {row['Threshold']}. {ADVICE[name]}"
-        for name, row in alarms().items()
+        f"### {name}Alarm\n\n{row['AlarmDescription']}: {_rings(row)}. {ADVICE[name]}" for name, row in alarms().items()
     )
     yield "## Metrics\n\nIn CloudWatch, namespace `Topup`, dimension `service` = the stack's name.\n\n" + _table(METRICS.items())
     yield "## Parameters\n\n" + _table(
@@ -162,6 +308,13 @@ def _sections(stand: Stand) -> Iterator[str]:
         + "\n\n"
         + _table((f"make {name}", told) for name, told in make_targets().items())
     )
+
+
+def _rings(alarm: Mapping[str, Any]) -> str:
+    """When."""
+    if alarm["ComparisonOperator"] == "LessThanThreshold":
+        return f"`{alarm['MetricName']}` not counted once in {alarm['Period'] * alarm['EvaluationPeriods'] // 60} minutes"
+    return f"`{alarm['MetricName']}` above {alarm['Threshold']}"
 
 
 def _block(words: Sequence[str], text: str) -> str:
