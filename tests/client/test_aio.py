@@ -38,7 +38,7 @@ def test_debits_are_spent_in_memory_and_captured_at_the_end(gateway: Gateway, as
     assert gateway.calls == {"holds": 1, "capture": 1}
 
 
-def test_a_million_units_cost_a_thousand_calls(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_a_million_units_cost_fewer_than_a_thousand_calls(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
     """By the default terms, with fetching ahead."""
     gateway.fund("alice", 1_000_000)
 

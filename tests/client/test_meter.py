@@ -16,7 +16,7 @@ UNKNOWN: list[Fault] = [
     answers(200, []),
     answers(402, {"code": "quota_exhausted"}),
 ]
-NOT_DONE: list[Fault] = [unreachable, answers(429)]
+NOT_DONE: list[Fault] = [unreachable, answers(429), answers(503, {"code": "busy"})]
 
 
 def test_a_debit_says_what_remains(gateway: Gateway, backend: Meter) -> None:

@@ -22,7 +22,7 @@ class OutcomeUnknown(TopupError):
 
 
 class Unavailable(TopupError):
-    """Nothing was taken: the service was not reached, was too busy (429), or could not be asked. Try again later."""
+    """Nothing was taken: the service was not reached, was too busy (429, or 503 `busy`), or could not be asked. Try again later."""
 
 
 class Refused(TopupError):

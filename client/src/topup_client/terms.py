@@ -25,9 +25,12 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How a lease behaves. Two calls a hold: with 2 000 units a hold that is one call for every 1 000 units."""
+    """How a lease behaves. Two calls a hold: with 2 500 units a hold that is fewer than one call for every 1 000 units.
 
-    size: int = 2000
+    A fifth of them is left for the ends, and for holds that are renewed before they are spent.
+    """
+
+    size: int = 2500
     """Units a hold."""
     low_water: int | None = None
     """The next hold is fetched when fewer units are left; a quarter of ``size`` unless given."""

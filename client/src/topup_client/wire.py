@@ -18,6 +18,8 @@ from topup_client.results import ClosedHold, Debit, Hold
 API: Final = "/api/v1"
 HTTP_TOO_MANY: Final = 429
 HTTP_SERVER_ERRORS: Final = 500
+NOT_DONE: Final = "busy"
+"""The service's code for what it had no time for: it knows that it did nothing."""
 KEY: Final = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 T = TypeVar("T")
 
@@ -79,6 +81,8 @@ def failed(error: httpx.RequestError) -> TopupError:
 def _error(response: httpx.Response) -> TopupError:
     status, problem = response.status_code, _problem(response)
     code, detail = str(problem.get("code", "")), str(problem.get("detail") or problem.get("message") or "no reason given")
+    if status >= HTTP_SERVER_ERRORS and code == NOT_DONE:
+        return Unavailable(f"{status} {code}: {detail}")
     if status >= HTTP_SERVER_ERRORS:
         return OutcomeUnknown(f"{status} {code or 'without a code'}: {detail}")
     if code == "quota_exhausted":
