@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .local/venvs
-SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
+SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/generator/.ready .local/npm/.ready
 .DEFAULT_GOAL := help
-.PHONY: help setup dev up down token test check bench chaos mutants docs build deploy clean
+.PHONY: help setup dev up down token test check bench chaos mutants fuzz docs build deploy uninstall lock audit sbom clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ token: ## print a token of the stand: make token SUB=alice [SCOPE=quota.write] [
 	@$(BIN)/python -m infra.local token --sub "$(SUB)" --scope "$(SCOPE)" --ttl=$(or $(TTL),3600) --aud "$(or $(AUD),topup)"
 
 test: $(SETUP) ## every test
-	@exec $(BIN)/python -m pytest
+	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 check: $(SETUP) ## format, lint, types, template, docs
 	$(BIN)/ruff format --check .
@@ -55,9 +55,11 @@ check: $(SETUP) ## format, lint, types, template, docs
 	$(BIN)/mypy
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint
 	$(TOOLS)/sam/bin/cfn-lint template.yaml
+	$(BIN)/python -m pytest --quiet tests/repo/test_docs.py tests/repo/test_threats.py
 
-bench: $(SETUP) ## the benchmarks, as ratios within one run; writes .local/bench.json
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m bench
+bench: $(SETUP) ## the benchmarks, as ratios within one run; writes .local/bench.json and a plot, .local/bench.svg
+	@$(BIN)/python -m infra.local build >/dev/null
+	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m bench $(ONLY)
 
 chaos: $(SETUP) ## ten minutes of faults on the wire: answers lost, requests dropped, the database killed
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
@@ -65,16 +67,38 @@ chaos: $(SETUP) ## ten minutes of faults on the wire: answers lost, requests dro
 mutants: $(SETUP) ## plant one bug after another in the money path: the tests must catch every one
 	@exec $(BIN)/python -m tests.mutants
 
-docs: $(SETUP) ## write docs/operations.md, docs/guarantees.md and the README's pictures from runs
+fuzz: $(SETUP) ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m fuzzing $(or $(SECONDS_OF_FUZZING),300)
+
+docs: $(SETUP) ## write operations.md, guarantees.md, performance.md and cost.md in docs/, and the pictures, from runs
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m readme_pictures
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m dashboard_picture
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m operations_guide
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m guarantees_page
+	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m bench page
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m cost_page
 
 build: $(SETUP) ## the artifact that Lambda runs, in .aws-sam/build
 	@exec $(BIN)/python -m infra.local build
 
-deploy: build ## to the AWS account that this shell is signed in to: make deploy [STAGE=prod]
-	SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam deploy --config-env $(or $(STAGE),default) --guided
+# Asked once: the answers are kept in .topup, in a file of the stage. ASK=1 asks anew, YES=1 changes a stack without asking.
+deploy: build ## to the AWS account that this shell is signed in to, then connect with Stripe: make deploy [STAGE=prod] [ASK=1] [YES=1]
+	@exec $(BIN)/python -m infra.local.stages deploy "$(or $(STAGE),default)" $(if $(ASK),--ask) $(if $(YES),--yes)
+
+uninstall: $(SETUP) ## delete the stack of a stage; its books and users are kept: make uninstall STAGE=prod
+	@exec $(BIN)/python -m infra.local.stages uninstall "$(or $(STAGE),)"
+
+lock: $(TOOLS)/audit/.ready ## functions/requirements.txt: what requirements.txt needs, whole and by hash
+	@{ echo '# What runs in Lambda, whole, each file by its hash. Made from requirements.txt by `make lock`; do not edit.'; \
+	$(TOOLS)/audit/bin/pip-compile --quiet --no-header --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	--output-file - requirements.txt; } > .local/lock.txt && mv .local/lock.txt functions/requirements.txt
+
+audit: $(TOOLS)/audit/.ready ## compare what runs in Lambda with the known advisories; what cannot be looked up is a failure
+	@$(TOOLS)/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r functions/requirements.txt || { \
+	echo "not audited: either an advisory is named above, or PyPI's advisories cannot be asked from here"; exit 1; }
+
+sbom: build ## the bill of materials of the built artifact, as CycloneDX, in .aws-sam/topup.cdx.json
+	@exec $(BIN)/python -m infra.local.sbom
 
 clean: down ## remove everything that the commands above made, the stand's data too
 	rm -rf .local .aws-sam $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -2,15 +2,62 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 from stand import Stand, running
+from xdist.scheduler import LoadScopeScheduling
+
+from infra.local.places import ROOT
 
 # Figures are bounded by count, not by time: a shared machine may be slow.
 settings.register_profile("topup", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("topup")
 os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
+
+
+STANDS: Final = {"tests/browser/": "people", "tests/ops/": "people", "tests/e2e/": "programs"}
+"""Folders whose tests need a stand, or stand beside such, by who uses it: two stands, because one worker could use no more."""
+OWN: Final = "running()"
+"""Makes a stand of its own."""
+LAST: Final = ROOT / "tests" / "e2e" / "test_logs.py"
+"""It looks at what all others made the stand log."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for most first, and the last ones last."""
+    items.sort(key=lambda item: (item.path == LAST, not _waits(item)))
+
+
+class ByStand(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
+    """For several workers: all that shares a stand goes to one of them, because a stand is large; every other file goes whole to any.
+
+    Not by xdist's own groups: it writes them into a test's id, which pytest 9.2 does not let it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        """What goes together."""
+        file = nodeid.partition("::")[0]
+        if OWN in _text(file):
+            return file
+        group = next((group for folder, group in STANDS.items() if file.startswith(folder)), "")
+        return group or ("programs" if "stand: Stand" in _text(file) else file)
+
+
+@cache
+def _text(file: str) -> str:
+    return (ROOT / file).read_text()
+
+
+def _waits(item: pytest.Item) -> bool:
+    return str(item.path.relative_to(ROOT)).startswith(tuple(STANDS))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStand:
+    """Xdist asks for it, in the process that shares the tests out."""
+    return ByStand(config, log)
 
 
 @pytest.fixture(scope="session")
