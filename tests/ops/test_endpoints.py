@@ -10,7 +10,7 @@ import pytest
 import stripe
 from billing.events import SUBSCRIBED
 from billing.signatures import usable_secrets
-from simulator.lab import KEY, QUICK, Lab, Receiver, receiving, served
+from simulator.lab import KEY, Lab, Receiver, receiving, served
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -107,7 +107,7 @@ class Shop:
 @pytest.fixture
 def shop() -> Iterator[Shop]:
     """Connected once, with retries an hour later."""
-    webhook, timing = Webhook(), Timing(QUICK.clock, pauses_seconds=(HOUR,), answer_seconds_max=QUICK.answer_seconds_max)
+    webhook, timing = Webhook(), Timing(pauses_seconds=(HOUR,))
     with (
         receiving(webhook),
         served(lambda url: create_app(Settings(url, KEY, (), timing=timing))) as url,
