@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .local/venvs
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/generator/.ready .local/npm/.ready
+unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
 .DEFAULT_GOAL := help
 .PHONY: help setup dev up down token test check bench chaos mutants fuzz docs build deploy uninstall lock audit sbom clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(SETUP) ## install everything into this folder (the other commands do it by themselves)
+setup: ## install everything into this folder (the other commands do it by themselves)
+	@$(MAKE) --silent --jobs=4 $(SETUP)
 
 $(VENV)/.ready: requirements.txt tests/requirements.txt
 	@echo "setting up $(VENV) ..."
@@ -34,10 +36,10 @@ $(TOOLS)/%/.ready: infra/local/requirements-%.txt
 	else echo "npm is not here: tests with the Stripe CLI and with dynoxide will be skipped"; fi
 	@touch $@
 
-dev: $(SETUP) ## the whole product on this machine, in the foreground; Ctrl-C stops it and keeps the data
+dev: setup ## the whole product on this machine, in the foreground; Ctrl-C stops it and keeps the data
 	@exec $(BIN)/python -m infra.local dev
 
-up: $(SETUP) ## the same in the background; returns when it answers
+up: setup ## the same in the background; returns when it answers
 	@exec $(BIN)/python -m infra.local up
 
 down: ## stop the one in the background
@@ -46,10 +48,10 @@ down: ## stop the one in the background
 token: ## print a token of the stand: make token SUB=alice [SCOPE=quota.write] [TTL=-60] [AUD=other]
 	@$(BIN)/python -m infra.local token --sub "$(SUB)" --scope "$(SCOPE)" --ttl=$(or $(TTL),3600) --aud "$(or $(AUD),topup)"
 
-test: $(SETUP) ## every test
+test: setup ## every test
 	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
-check: $(SETUP) ## format, lint, types, template, docs
+check: setup ## format, lint, types, template, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -57,20 +59,20 @@ check: $(SETUP) ## format, lint, types, template, docs
 	$(TOOLS)/sam/bin/cfn-lint template.yaml
 	$(BIN)/python -m pytest --quiet tests/repo/test_docs.py tests/repo/test_threats.py
 
-bench: $(SETUP) ## the benchmarks, as ratios within one run; writes .local/bench.json and a plot, .local/bench.svg
+bench: setup ## the benchmarks, as ratios within one run; writes .local/bench.json and a plot, .local/bench.svg
 	@$(BIN)/python -m infra.local build >/dev/null
 	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m bench $(ONLY)
 
-chaos: $(SETUP) ## ten minutes of faults on the wire: answers lost, requests dropped, the database killed
+chaos: setup ## ten minutes of faults on the wire: answers lost, requests dropped, the database killed
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
 
-mutants: $(SETUP) ## plant one bug after another in the money path: the tests must catch every one
+mutants: setup ## plant one bug after another in the money path: the tests must catch every one
 	@exec $(BIN)/python -m tests.mutants
 
-fuzz: $(SETUP) ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
+fuzz: setup ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m fuzzing $(or $(SECONDS_OF_FUZZING),300)
 
-docs: $(SETUP) ## write operations.md, guarantees.md, performance.md and cost.md in docs/, and the pictures, from runs
+docs: setup ## write operations.md, guarantees.md, performance.md and cost.md in docs/, and the pictures, from runs
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m readme_pictures
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m dashboard_picture
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m operations_guide
@@ -78,14 +80,14 @@ docs: $(SETUP) ## write operations.md, guarantees.md, performance.md and cost.md
 	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m bench page
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m cost_page
 
-build: $(SETUP) ## the artifact that Lambda runs, in .aws-sam/build
+build: setup ## the artifact that Lambda runs, in .aws-sam/build
 	@exec $(BIN)/python -m infra.local build
 
 # Asked once: the answers are kept in .topup, in a file of the stage. ASK=1 asks anew, YES=1 changes a stack without asking.
 deploy: build ## to the AWS account that this shell is signed in to, then connect with Stripe: make deploy [STAGE=prod] [ASK=1] [YES=1]
 	@exec $(BIN)/python -m infra.local.stages deploy "$(or $(STAGE),default)" $(if $(ASK),--ask) $(if $(YES),--yes)
 
-uninstall: $(SETUP) ## delete the stack of a stage; its books and users are kept: make uninstall STAGE=prod
+uninstall: setup ## delete the stack of a stage; its books and users are kept: make uninstall STAGE=prod
 	@exec $(BIN)/python -m infra.local.stages uninstall "$(or $(STAGE),)"
 
 lock: $(TOOLS)/audit/.ready ## functions/requirements.txt: what requirements.txt needs, whole and by hash

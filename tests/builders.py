@@ -20,10 +20,10 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 
-def renumber() -> None:
-    """Number sessions and events from one again."""
+def renumber(first: int = 1) -> None:
+    """Number sessions and events from one again, or from ``first``."""
     global _numbers  # noqa: PLW0603 - a counter of this module alone
-    _numbers = itertools.count(1)
+    _numbers = itertools.count(first)
 
 
 class Clock:

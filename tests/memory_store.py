@@ -30,7 +30,7 @@ class MemoryStore:
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """Read one item."""
         self.calls += 1
-        return _copied(self.tables[table].get(key))
+        return copy_of(self.tables[table].get(key))
 
     def commit(self, *writes: Write) -> None:
         """All or none."""
@@ -39,7 +39,7 @@ class MemoryStore:
         assert len(set(places)) == len(places), "DynamoDB refuses two actions on one item"
         assert 0 < len(places) <= WRITES_MAX
         old = {
-            number: _copied(self.tables[write.table].get(write.key))
+            number: copy_of(self.tables[write.table].get(write.key))
             for number, write in enumerate(writes)
             if not all(_holds(must, self.tables[write.table].get(write.key)) for must in write.must)
         }
@@ -56,7 +56,7 @@ class MemoryStore:
     def update(self, write: Write) -> Item:
         """One write, answering with the new item."""
         self.commit(write)
-        return _copied(self.tables[write.table][write.key])
+        return copy_of(self.tables[write.table][write.key])
 
     def query(
         self,
@@ -130,16 +130,16 @@ class MemoryStore:
             item[name] = item[name] | amount if isinstance(amount, frozenset) and name in item else _sum(item.get(name), amount)
         for name in write.remove:
             item.pop(name, None)
-        item.update(_copied(dict(write.set)))
+        item.update(copy_of(dict(write.set)))
 
 
-def _copied(value: _T) -> _T:
+def copy_of(value: _T) -> _T:
     """What an item may hold. copy.deepcopy does the same, and took a fifth of the time of all schedules."""
     made: Any = value
     if isinstance(value, dict):
-        made = {name: _copied(one) for name, one in value.items()}
+        made = {name: copy_of(one) for name, one in value.items()}
     elif isinstance(value, list):
-        made = [_copied(one) for one in value]
+        made = [copy_of(one) for one in value]
     copied: _T = made
     return copied
 
@@ -149,7 +149,7 @@ def _sum(old: Any, amount: Any) -> Any:
 
 
 def _page(table: Table, rows: list[Item], limit: int, order: str) -> Page:
-    shown = _copied(rows[:limit])
+    shown = copy_of(rows[:limit])
     names = {*KEY_NAMES[table], order}
     more = len(rows) > limit
     return Page(shown, {name: shown[-1][name] for name in names} if more else None)

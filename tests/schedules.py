@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import builders
 from billing import spending
@@ -19,8 +19,9 @@ from billing.store import Page, Store
 from billing.writes import Table, Write
 from botocore.exceptions import ClientError, ReadTimeoutError
 from greenlet import greenlet
-from memory_store import MemoryStore
+from memory_store import MemoryStore, copy_of
 
+_T = TypeVar("_T")
 FAULTS: Final = ("crash_before", "crash_after", "throttle", "conflict", "lost")
 Handlers = tuple[Sequence[Callable[[], object]], Callable[[list[str]], None]]
 """What goes on at the same time, and a check that is told how each of them ended."""
@@ -42,19 +43,70 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class Plan:
-    """Which handler goes next at each point (``choices``, then the first alive), and where the fault strikes."""
+    """What is chosen at each point (``choices``, then the first there is): which handler goes next, and whether its call meets a fault.
+
+    One fault strikes in an order, or none.
+    """
 
     choices: Sequence[int] = ()
-    fault: str = ""
-    victim: int = -1
-    call: int = -1
+    faults: Sequence[str] = ()
     branches: list[tuple[int, int]] = field(default_factory=list)
     """At each point: which was chosen, of how many."""
-    struck: bool = False
-    calls: int = 0
+    struck: str = ""
     seen: set[tuple[Any, ...]] = field(default_factory=set)
     """States that an earlier order has led to: what follows from them has been run."""
     is_cut: bool = False
+
+    @property
+    def is_replayed(self) -> bool:
+        """An earlier order has been here."""
+        return len(self.branches) < len(self.choices)
+
+    def choose(self, count: int) -> int:
+        """One of so many."""
+        chosen = self.choices[len(self.branches)] if self.is_replayed else 0
+        self.branches.append((chosen, count))
+        return chosen
+
+    def fault(self) -> str:
+        """What the call meets that is made now."""
+        if self.faults and not self.struck and (chosen := self.choose(len(self.faults) + 1)):
+            self.struck = self.faults[chosen - 1]
+            return self.struck
+        return ""
+
+
+class _Twin(MemoryStore):
+    """Keeps a sum over its items as they change: equal sums are equal tables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sum = 0
+        self.parts: dict[tuple[str, tuple[str, str]], int] = {}
+
+    def _carry_out(self, write: Write) -> None:
+        super()._carry_out(write)
+        if write.is_check:
+            return
+        place, item = (write.table, write.key), self.tables[write.table].get(write.key)
+        part = 0 if item is None else hash(repr((place, sorted(item.items()))))
+        self.sum += part - self.parts.get(place, 0)
+        self.parts[place] = part
+
+    def twin(self) -> "_Twin":
+        """Another one with the same in it."""
+        made = _Twin()
+        made.tables, made.sum, made.parts = copy_of(self.tables), self.sum, dict(self.parts)
+        return made
+
+
+@dataclass(slots=True)
+class _Before:
+    """What an exploration begins with."""
+
+    told: Any
+    memory: _Twin
+    seen: dict[Any, Any]
 
 
 class _Client:
@@ -99,16 +151,28 @@ def _error(code: str) -> dict[str, Any]:
 class ScheduledStore(Store):
     """The product's store with its own retry loop, on the twin; control returns to the schedule before every request."""
 
-    def __init__(self) -> None:
-        """On an empty twin, outside any schedule."""
-        self.memory = MemoryStore()
+    def __init__(self, kept: list[_Before] | None = None) -> None:
+        """On an empty twin, outside any schedule. ``kept`` is for ``before``, and the same for all stores of an exploration."""
+        self.memory = _Twin()
+        self._kept = [] if kept is None else kept
         self.patience = Patience(sleep=lambda _: None)
         self.plan: Plan | None = None
-        self._made: dict[greenlet, int] = {}
-        self._numbers: dict[greenlet, int] = {}
+        self._workers: list[greenlet] = []
         self._told: dict[greenlet, int] = {}
         self._asked: dict[greenlet, int] = {}
         self._client = _Client(self)
+
+    def before(self, act: Callable[[], _T]) -> _T:
+        """What goes before is the same in every order: the first carries it out, the others find it. Returns what the first was told."""
+        if not self._kept:
+            told = act()
+            self._kept.append(_Before(told, self.memory.twin(), dict(spending._seen)))
+        kept = self._kept[0]
+        self.memory = kept.memory.twin()
+        spending._seen.update(kept.seen)
+        _number_from(101)
+        found: _T = kept.told
+        return found
 
     def remember(self, told: object) -> None:
         """What a handler was told decides, with the tables, what it does next."""
@@ -117,10 +181,11 @@ class ScheduledStore(Store):
 
     def state(self) -> tuple[Any, ...]:
         """Equal for two orders after which everything goes on alike."""
-        tables = tuple(
-            sorted(hash(repr((name, key, sorted(item.items())))) for name, rows in self.memory.tables.items() for key, item in rows.items())
+        return (
+            self.memory.sum,
+            repr(spending._seen),
+            *((worker.dead, self._asked.get(worker), self._told.get(worker)) for worker in self._workers),
         )
-        return (tables, repr(spending._seen), *((worker.dead, self._asked.get(worker), self._told.get(worker)) for worker in self._numbers))
 
     def meet_fault(self) -> str:
         """Let others go first; then say what fault strikes this request, if any."""
@@ -129,12 +194,7 @@ class ScheduledStore(Store):
             return ""
         self._asked[me] = self._asked.get(me, 0) + 1
         me.parent.switch()
-        made = self._made[me] = self._made.get(me, -1) + 1
-        plan.calls += 1
-        if plan.fault and (self._numbers[me], made) == (plan.victim, plan.call):
-            plan.struck = True
-            return plan.fault
-        return ""
+        return plan.fault()
 
     def _do(self, operation: str, act: Callable[[], Any], *, repeatable: bool = True, **how: bool) -> Any:
         return self._ask(operation, {"act": act}, repeatable=repeatable, **how)["answer"]
@@ -169,25 +229,27 @@ class ScheduledStore(Store):
 
     def run(self, handlers: Sequence[Callable[[], object]], plan: Plan) -> list[str]:
         """Run them by the plan. Returns how each ended: ``done``, ``crashed`` or ``unknown``."""
-        self.plan, self._made, self._told, self._asked = plan, {}, {}, {}
+        self.plan, self._told, self._asked = plan, {}, {}
         ends = [""] * len(handlers)
-        workers = [greenlet(self._worker(handler, ends, number)) for number, handler in enumerate(handlers)]
-        self._numbers = {worker: number for number, worker in enumerate(workers)}
-        while alive := [worker for worker in workers if not worker.dead]:
-            step = len(plan.branches)
-            if step >= len(plan.choices) and len(alive) > 1:
-                state = (plan.struck, len(alive), *self.state())
-                if state in plan.seen:
-                    plan.is_cut = True
-                    for worker in alive:
-                        worker.throw()
-                    break
-                plan.seen.add(state)
-            chosen = plan.choices[step] if step < len(plan.choices) else 0
-            plan.branches.append((chosen, len(alive)))
-            alive[chosen].switch()
+        self._workers = [greenlet(self._worker(handler, ends, number)) for number, handler in enumerate(handlers)]
+        while alive := [worker for worker in self._workers if not worker.dead]:
+            if not plan.is_replayed and self._has_been_here(plan, alive):
+                plan.is_cut = True
+                for worker in alive:
+                    worker.throw()
+                break
+            alive[plan.choose(len(alive))].switch()
         self.plan = None
         return ends
+
+    def _has_been_here(self, plan: Plan, alive: list[greenlet]) -> bool:
+        if plan.struck and len(alive) == 1:
+            return False  # nothing is left to choose
+        state = (bool(plan.struck), len(alive), *self.state())
+        if state in plan.seen:
+            return True
+        plan.seen.add(state)
+        return False
 
     @staticmethod
     def _worker(handler: Callable[[], object], ends: list[str], number: int) -> Callable[[], None]:
@@ -205,18 +267,22 @@ class ScheduledStore(Store):
 
 def fresh_books(store: ScheduledStore, policy: str = "debt") -> Books:
     """Numbered from one each time: two orders that differ in nothing else come to the same state."""
-    builders.renumber()
     spending._seen.clear()
-    tokens[0] = itertools.count(1)
+    _number_from(1)
     return builders.books_on(store, policy, Still())
 
 
-def plans(fault: str = "", victim: int = -1, call: int = -1) -> Iterator[Plan]:
+def _number_from(first: int) -> None:
+    builders.renumber(first)
+    tokens[0] = itertools.count(first)
+
+
+def plans(faults: Sequence[str]) -> Iterator[Plan]:
     """Every order there is, one after the other. Send nothing; run each plan before asking for the next."""
     choices: list[int] = []
     seen: set[tuple[Any, ...]] = set()
     while True:
-        plan = Plan(tuple(choices), fault, victim, call, seen=seen)
+        plan = Plan(tuple(choices), faults, seen=seen)
         yield plan
         taken = list(plan.branches)
         while taken and taken[-1][0] == taken[-1][1] - 1:
@@ -230,33 +296,20 @@ def explore(
     build: Callable[[ScheduledStore], Handlers],
     faults: Sequence[str] = FAULTS,
 ) -> dict[str, int]:
-    """All orders without a fault, then all orders with each fault at each call. Returns how many of each were run.
+    """All orders, without a fault and with each fault at each call. Returns how many of each were run.
 
     ``build`` prepares a store and returns the handlers, and a check that is told how they ended.
     """
+    kept: list[_Before] = []
     figures = {"schedules": 0, "no fault": 0, **dict.fromkeys(faults, 0), "joined an earlier one": 0}
-
-    def run_all(plans_of: Iterator[Plan], kind: str) -> bool:
-        struck = False
-        for plan in plans_of:
-            store = ScheduledStore()
-            handlers, check = build(store)
-            ends = store.run(handlers, plan)
-            struck = struck or plan.struck
-            if plan.is_cut:
-                figures["joined an earlier one"] += 1
-                continue
-            if kind == "no fault" or plan.struck:
-                figures["schedules"] += 1
-                figures[kind] += 1
-            check(ends)
-        return struck
-
-    run_all(plans(), "no fault")
-    count = len(build(ScheduledStore())[0])
-    for fault in faults:
-        for victim in range(count):
-            call = 0
-            while run_all(plans(fault, victim, call), fault):
-                call += 1
+    for plan in plans(faults):
+        store = ScheduledStore(kept)
+        handlers, check = build(store)
+        ends = store.run(handlers, plan)
+        if plan.is_cut:
+            figures["joined an earlier one"] += 1
+            continue
+        figures["schedules"] += 1
+        figures[plan.struck or "no fault"] += 1
+        check(ends)
     return figures

@@ -157,6 +157,7 @@ def running() -> Iterator[Stand]:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STRIPE_"))},
             "TOPUP_STATE_DIR": folder,
+            "TOPUP_IDLE_SECONDS": "300",  # to start a function again takes a second of a processor
             "TOPUP_TOOLS_DIR": str(ROOT / ".local" / "venvs"),
             **{variable: str(free_port()) for variable, _ in PORT_VARIABLES.values()},
         }

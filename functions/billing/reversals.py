@@ -5,7 +5,7 @@ order, twice, or late, and end in one state.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from billing.facts import DisputeFact, RefundsFact, known
@@ -126,10 +126,15 @@ class Reversals:
 
     def to_item(self) -> dict[str, Any]:
         """As stored in the payment."""
-        return asdict(self)
+        return {**_members(self), "disputes": {name: _members(dispute) for name, dispute in self.disputes.items()}}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
         """As read from the payment; {} for none. Unknown members of a newer version are left alone."""
         disputes = {name: Dispute(**known(Dispute, dispute)) for name, dispute in item.get("disputes", {}).items()}
         return cls(**known(cls, {**item, "disputes": disputes}))
+
+
+def _members(one: Dispute | Reversals) -> dict[str, Any]:
+    """What dataclasses.asdict does, without copying what is in it: that took a tenth of a settlement."""
+    return {name: getattr(one, name) for name in one.__slots__}

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from infra.local.places import ROOT, Places, StandError
+from infra.local.pruning import prune
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 FIRST: Final = "ListPlansFunction"
 ARCHIVE: Final = "topup.zip"
 FUNCTION: Final = re.compile(r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Properties:\n", re.MULTILINE)
 STAMP: Final = ROOT / ".aws-sam" / "topup-stamp"
-SERVICES_KEPT: Final = frozenset({"dynamodb", "sqs", "secretsmanager", "sts"})
-"""The AWS services that functions call; botocore brings the descriptions of 400 others."""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PROOF: Final = """
 import sys
@@ -43,7 +42,15 @@ for module in list(sys.modules.values()):
 """Imports every handler, makes the clients that they make, and names the files that were loaded."""
 INCLUDED: Final = "infra/observability.yaml"
 """What template.yaml includes, by the same path beside the built one."""
-SOURCES: Final = ("functions", "infra/site", "template.yaml", INCLUDED, "requirements.txt", "infra/local/artifact.py")
+SOURCES: Final = (
+    "functions",
+    "infra/site",
+    "template.yaml",
+    INCLUDED,
+    "requirements.txt",
+    "infra/local/artifact.py",
+    "infra/local/pruning.py",
+)
 
 
 def build(places: Places, *, always: bool = False) -> bool:
@@ -64,6 +71,7 @@ def _build(places: Places, *, always: bool) -> bool:
         message = f"sam build failed:\n{done.stdout}\n{done.stderr}"
         raise StandError(message)
     prune(BUILD / FIRST)
+    shutil.copytree(ROOT / "infra" / "site", BUILD / FIRST / "site", dirs_exist_ok=True)
     ship_bytecode(BUILD / FIRST, prove(BUILD / FIRST))
     _share()
     STAMP.write_text(stamp)
@@ -87,31 +95,6 @@ def _share() -> None:
     (BUILD / "template.yaml").write_text(text)
     (BUILD / INCLUDED).parent.mkdir(exist_ok=True)
     shutil.copy(ROOT / INCLUDED, BUILD / INCLUDED)
-
-
-def prune(folder: Path) -> None:
-    """Leave out native code (each package has a pure twin that then loads), descriptions and addresses of unused services, caches."""
-    for path in sorted(folder.rglob("*.so")):
-        path.unlink()
-    for path in sorted((folder / "botocore" / "data").iterdir()):
-        if path.is_dir() and path.name not in SERVICES_KEPT:
-            shutil.rmtree(path)
-    prune_endpoints(folder / "botocore" / "data" / "endpoints.json")
-    for path in sorted(folder.rglob("__pycache__")):
-        shutil.rmtree(path, ignore_errors=True)
-    for unused in ("boto3/examples", "aws_lambda_powertools/event_handler/openapi/swagger_ui"):
-        shutil.rmtree(folder / unused, ignore_errors=True)
-    site = ROOT / "infra" / "site"
-    if site.is_dir():
-        shutil.copytree(site, folder / "site", dirs_exist_ok=True)
-
-
-def prune_endpoints(file: Path) -> None:
-    """Every session reads the addresses of all services in all regions, 1.2 MB, before it makes its first client: keep those in use."""
-    addresses = json.loads(file.read_text())
-    for partition in addresses["partitions"]:
-        partition["services"] = {name: found for name, found in partition["services"].items() if name in SERVICES_KEPT}
-    file.write_text(json.dumps(addresses, separators=(",", ":")))
 
 
 def prove(folder: Path) -> list[Path]:

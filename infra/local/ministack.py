@@ -1,5 +1,6 @@
 """The embedded AWS as a child process: on loopback, without our environment, its state saved when it is stopped kindly."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -13,7 +14,9 @@ from infra.local.places import Places, StandError
 START_SECONDS_MAX: Final = 60
 STOP_SECONDS_MAX: Final = 30
 IDLE_SECONDS: Final = 60
-"""How long an idle function keeps its process, of 50 MB each: the stand is to be small when nobody uses it."""
+"""How long an idle function keeps its process, of 50 MB each: the stand is to be small when nobody uses it.
+
+TOPUP_IDLE_SECONDS changes it."""
 
 
 def start(places: Places, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
@@ -33,7 +36,7 @@ def start(places: Places, folder: str = "aws", port: int | None = None) -> "subp
         "AUTH": "true",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(home / "state"),
-        "LAMBDA_WARM_TTL_SECONDS": str(IDLE_SECONDS),
+        "LAMBDA_WARM_TTL_SECONDS": os.environ.get("TOPUP_IDLE_SECONDS", str(IDLE_SECONDS)),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(home / "s3"),
     }

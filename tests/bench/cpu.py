@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from aws_lambda_powertools import utilities
+
 from bench.rows import Row
 from bench.subjects import ENVIRONMENT, SECRET, debit_event, paid_event
 from infra.local.artifact import BUILD
@@ -39,6 +41,7 @@ def _ratios(what: str) -> tuple[dict[str, float], dict[str, float]]:
     """Each candidate's CPU over the floor's, block by block, and its calls an event."""
     given = {
         "environment": ENVIRONMENT,
+        "utilities": list(utilities.__path__),
         "secret": SECRET,
         "quota_item": {"remaining": {"N": "1000"}},
         "status_expected": 200,

@@ -63,10 +63,7 @@ def test_deliveries_at_the_same_time_end_as_the_model_says(
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store, policy)
-        payment = pending(books, payment_id="pay_1", session_id="cs_1")
-        for number, make in enumerate(before):
-            settlement.apply(books, fact(make(payment)))
-            _use(books, 0 if number else 60)
+        payment = store.before(lambda: _told(books, before))
         events = [make(payment) for make in together]
 
         def check(ends: list[str]) -> None:
@@ -79,6 +76,28 @@ def test_deliveries_at_the_same_time_end_as_the_model_says(
         return [lambda event=event: settlement.apply(books, fact(event)) for event in events], check
 
     record_figures(f"{name}, {policy}", explore(build, faults))
+
+
+def _told(books: Books, before: list[Callable[[Payment], dict[str, Any]]]) -> Payment:
+    """A payment and what is delivered of it; sixty units are used after the first."""
+    payment = pending(books, payment_id="pay_1", session_id="cs_1")
+    for number, make in enumerate(before):
+        settlement.apply(books, fact(make(payment)))
+        _use(books, 0 if number else 60)
+    return payment
+
+
+def _bought(books: Books, used: int) -> Payment:
+    """A hundred units, of which so many are used."""
+    payment = pending(books, payment_id="pay_1", session_id="cs_1")
+    settlement.apply(books, fact(builders.completed(payment)))
+    _use(books, used)
+    return payment
+
+
+def _held(meter: Meter) -> tuple[Payment, str]:
+    """Ten used, forty held."""
+    return _bought(meter.books, 10), holds.place(meter, "alice", 40, 60)["hold_id"]
 
 
 def _use(books: Books, units: int) -> None:
@@ -135,9 +154,7 @@ def test_a_debit_and_a_refund_never_oversell(record_figures: Callable[[str, dict
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)
-        payment = pending(books, payment_id="pay_1", session_id="cs_1")
-        settlement.apply(books, fact(builders.completed(payment)))
-        _use(books, 10)
+        payment = store.before(lambda: _bought(books, 10))
         event = builders.refunded(payment, 999)
 
         def check(ends: list[str]) -> None:
@@ -167,9 +184,7 @@ def test_a_keyed_debit_repeated_at_the_same_time_takes_once(record_figures: Call
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)
-        payment = pending(books, payment_id="pay_1", session_id="cs_1")
-        settlement.apply(books, fact(builders.completed(payment)))
-        _use(books, 10)
+        store.before(lambda: _bought(books, 10))
         answers: list[dict[str, Any]] = []
 
         def debit() -> None:
@@ -207,11 +222,8 @@ def test_a_hold_is_closed_exactly_once(other: str, record_figures: Callable[[str
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)
-        payment = pending(books, payment_id="pay_1", session_id="cs_1")
-        settlement.apply(books, fact(builders.completed(payment)))
         meter = Meter(books, "")
-        _use(books, 10)
-        hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+        _, hold = store.before(lambda: _held(meter))
         acts = _ends_of(meter, hold, is_expired=other == "expire")
 
         def check(ends: list[str]) -> None:
@@ -239,11 +251,9 @@ def test_a_refund_takes_back_what_a_hold_gives_back(end: str, policy: str, recor
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store, policy)
-        payment = pending(books, payment_id="pay_1", session_id="cs_1")
-        settlement.apply(books, fact(builders.completed(payment)))
-        meter, event = Meter(books, ""), builders.refunded(payment, 999)
-        _use(books, 10)
-        hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+        meter = Meter(books, "")
+        payment, hold = store.before(lambda: _held(meter))
+        event = builders.refunded(payment, 999)
         acts = _ends_of(meter, hold, is_expired=end == "expire")
         handlers = [lambda: settlement.apply(books, fact(event)), acts[end]]
 
@@ -267,10 +277,8 @@ def test_two_holds_and_a_debit_on_the_last_units_never_oversell(record_figures: 
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)
-        payment = pending(books, payment_id="pay_1", session_id="cs_1")
-        settlement.apply(books, fact(builders.completed(payment)))
+        store.before(lambda: _bought(books, 1))
         meter = Meter(books, "")
-        _use(books, 1)
 
         def check(ends: list[str]) -> None:
             assert ends == ["done"] * 3

@@ -10,6 +10,7 @@ import pytest
 from billing import holds, quota, settlement, upkeep
 from billing.balances import Balance
 from billing.errors import BillingError
+from billing.payments import Payment
 from billing.spending import Meter
 from builders import fact, pending
 from schedules import Handlers, ScheduledStore, explore, fresh_books
@@ -59,13 +60,16 @@ class Scene:
         self.books = fresh_books(store)
         self.meter = Meter(self.books, "")
         self.is_expired = is_expired
-        payment = pending(self.books, payment_id="pay_1", session_id="cs_1")
-        settlement.apply(self.books, fact(builders.completed(payment)))
+        payment, self.held = store.before(self._begun)
         self.refund = builders.refunded(payment, 300)
-        quota.debit(self.meter, "alice", USED)
-        self.held = holds.place(self.meter, "alice", HELD, 60)["hold_id"]
         if is_expired:
             self.books.clock.now += timedelta(seconds=61)  # type: ignore[attr-defined]
+
+    def _begun(self) -> tuple[Payment, str]:
+        payment = pending(self.books, payment_id="pay_1", session_id="cs_1")
+        settlement.apply(self.books, fact(builders.completed(payment)))
+        quota.debit(self.meter, "alice", USED)
+        return payment, holds.place(self.meter, "alice", HELD, 60)["hold_id"]
 
     def does(self, name: str) -> str:
         """Whether it was done or refused."""

@@ -25,8 +25,8 @@ from infra.ops import place
 
 TABLES = ("QuotasTable", "LedgerTable", "PaymentsTable", "WebhookEventsTable", "KeysTable")
 MARK = "BUILD = "
-CUT_OFF = ('"errorMessage": "Worker', "Endpoint request timed out")
-"""The embedded AWS, of a process that died, exited or did not begin; and its gateway, on a machine that is busy."""
+CUT_OFF = ('"errorMessage": "Worker', "Endpoint request timed out", '"code":"outcome_unknown"')
+"""The embedded AWS, of a process that died, exited or did not begin; its gateway, and ours of a database that was kept waiting."""
 REPEATS_MAX = 50
 PAUSE_SECONDS = 0.1
 """Between two calls of a caller: the update shall have the machine too."""
@@ -87,7 +87,7 @@ class _Traffic:
     def _answered(self, path: str, body: object, key: str, *, sub: str, scope: str = "") -> dict[str, Any] | None:
         """The embedded AWS kills a worker when its code is replaced, even one at work (Lambda lets it finish): the caller repeats.
 
-        Such an answer is not ours, so that it is not held against the API's description.
+        Its answers are not held against the API's description.
         """
         headers = {"authorization": f"Bearer {self._stand.token(sub, scope)}", "idempotency-key": key}
         for _ in range(REPEATS_MAX):
