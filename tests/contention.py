@@ -17,8 +17,7 @@ from billing.patience import Patience
 from billing.writes import Write
 from botocore.exceptions import ClientError
 from greenlet import greenlet
-from memory_store import MemoryStore
-from schedules import ScheduledStore
+from schedules import ScheduledStore, Twin
 
 CALL_SECONDS: Final = 0.010
 """Every call of DynamoDB, and how long a transaction keeps others off its items."""
@@ -91,7 +90,7 @@ class ContendedStore(ScheduledStore):
 
     def __init__(self) -> None:
         """Empty."""
-        self.memory = MemoryStore()
+        self.memory = Twin()
         self.time = VirtualTime()
         self.patience = _Own(self.time)
         self.under_way: frozenset[Any] = frozenset()

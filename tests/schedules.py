@@ -76,10 +76,11 @@ class Plan:
         return ""
 
 
-class _Twin(MemoryStore):
+class Twin(MemoryStore):
     """Keeps a sum over its items as they change: equal sums are equal tables."""
 
     def __init__(self) -> None:
+        """Begin empty."""
         super().__init__()
         self.sum = 0
         self.parts: dict[tuple[str, tuple[str, str]], int] = {}
@@ -93,9 +94,9 @@ class _Twin(MemoryStore):
         self.sum += part - self.parts.get(place, 0)
         self.parts[place] = part
 
-    def twin(self) -> "_Twin":
+    def twin(self) -> "Twin":
         """Another one with the same in it."""
-        made = _Twin()
+        made = Twin()
         made.tables, made.sum, made.parts = copy_of(self.tables), self.sum, dict(self.parts)
         return made
 
@@ -105,7 +106,7 @@ class _Before:
     """What an exploration begins with."""
 
     told: Any
-    memory: _Twin
+    memory: Twin
     seen: dict[Any, Any]
 
 
@@ -153,7 +154,7 @@ class ScheduledStore(Store):
 
     def __init__(self, kept: list[_Before] | None = None) -> None:
         """On an empty twin, outside any schedule. ``kept`` is for ``before``, and the same for all stores of an exploration."""
-        self.memory = _Twin()
+        self.memory = Twin()
         self._kept = [] if kept is None else kept
         self.patience = Patience(sleep=lambda _: None)
         self.plan: Plan | None = None

@@ -44,9 +44,12 @@ class Keys:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch(mode=0o600)
             file.write_bytes(pem)
-        self._pem = file.read_text()
+        pem = file.read_bytes()
         self.issuer = issuer
-        self.key_id = hashlib.sha256(self._pem.encode()).hexdigest()[:16]
+        self.key_id = hashlib.sha256(pem).hexdigest()[:16]
+        read = serialization.load_pem_private_key(pem, None)  # once: that it is sound is proved each time, which takes as long as a call
+        assert isinstance(read, rsa.RSAPrivateKey)  # noqa: S101 - we made it
+        self._key = read
 
     def token(self, subject: str, scope: str = "", ttl: int = TOKEN_SECONDS, audience: str = AUDIENCE, **more: str) -> str:
         """An access token for the stand's API, with ``more`` claims. A negative ``ttl`` makes one that has expired."""
@@ -62,13 +65,11 @@ class Keys:
             "scope": scope,
             **more,
         }
-        return jwt.encode(claims, self._pem, algorithm="RS256", headers={"kid": self.key_id})
+        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self.key_id})
 
     def public(self) -> dict[str, object]:
         """The key set that verifiers fetch."""
-        private = serialization.load_pem_private_key(self._pem.encode(), None)
-        assert isinstance(private, rsa.RSAPrivateKey)  # noqa: S101 - we made it
-        jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private.public_key()))
+        jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         return {"keys": [{**jwk, "kid": self.key_id, "use": "sig", "alg": "RS256"}]}
 
 

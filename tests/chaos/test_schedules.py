@@ -95,6 +95,23 @@ def _bought(books: Books, used: int) -> Payment:
     return payment
 
 
+def _in_debt(books: Books) -> tuple[Payment, Payment]:
+    """Two checkouts of a customer who used seventy units that were refunded."""
+    first, second, third = (pending(books, payment_id=f"pay_{number}", session_id=f"cs_{number}") for number in (1, 2, 3))
+    settlement.apply(books, fact(builders.completed(first)))
+    _use(books, 70)
+    settlement.apply(books, fact(builders.refunded(first, 999)))
+    return second, third
+
+
+def _refunded_early(books: Books) -> tuple[Payment, dict[str, Any]]:
+    """The refund is parked until the purchase is known."""
+    payment = pending(books, payment_id="pay_1", session_id="cs_1")
+    refund = builders.refunded(payment, 500)
+    assert settlement.apply(books, fact(refund)).status == "parked"
+    return payment, refund
+
+
 def _held(meter: Meter) -> tuple[Payment, str]:
     """Ten used, forty held."""
     return _bought(meter.books, 10), holds.place(meter, "alice", 40, 60)["hold_id"]
@@ -130,10 +147,7 @@ def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(record_figures: 
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)
-        first, second, third = (pending(books, payment_id=f"pay_{number}", session_id=f"cs_{number}") for number in (1, 2, 3))
-        settlement.apply(books, fact(builders.completed(first)))
-        _use(books, 70)
-        settlement.apply(books, fact(builders.refunded(first, 999)))
+        second, third = store.before(lambda: _in_debt(books))
         events = [builders.completed(second), builders.completed(third)]
 
         def check(ends: list[str]) -> None:
@@ -327,9 +341,8 @@ def test_recovery_and_a_late_purchase_settle_a_waiting_refund_once(record_figure
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)
-        payment = pending(books, payment_id="pay_1", session_id="cs_1")
-        events = [builders.refunded(payment, 500), builders.completed(payment)]
-        assert settlement.apply(books, fact(events[0])).status == "parked"
+        payment, refund = store.before(lambda: _refunded_early(books))
+        events = [refund, builders.completed(payment)]
 
         def check(ends: list[str]) -> None:
             if ends[0] != "done":

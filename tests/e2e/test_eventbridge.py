@@ -147,4 +147,4 @@ def test_switched_off_it_leaves_no_way_in(bridge: Bridge, stand: Stand) -> None:
     bridge.switch("")
     assert [row["Name"] for row in bridge.events.list_rules(EventBusName=BUS)["Rules"]] == ["carrier"]
     assert not bridge.queue_attribute("Policy")
-    assert "StripeEventsRule" not in stand.resources()
+    assert "StripeEventsRule" not in stand.resources(anew=True)
