@@ -64,6 +64,7 @@ def _told(name: str, shop: Shop, wire: Wire, took: float) -> Iterator[Row]:
     yield Row("hot", f"{name}: units lost or doubled", abs(balance.used - said["spent"]) + abs(balance.total - units), "units", 0)
     yield Row("hot", f"{name}: 5xx that stay", said["stays"], f"of {DEBITS}", 0)
     yield Row("hot", f"{name}: answered 5xx and asked again", said["5xx"] - said["stays"], f"of {DEBITS}")
+    yield Row("hot", f"{name}: purchases brought again", said["brought again"], f"of {PURCHASES}")
     yield Row("hot", f"{name}: refused for want of units", said["refused"], f"of {DEBITS}")
     yield Row("hot", f"{name}: writes turned away for a conflict", wire.turned_away["conflict"], "writes")
     yield Row(

@@ -15,6 +15,7 @@ import httpx
 from billing import runtime, settlement, spending
 from billing.balances import Balance
 from billing.books import Books
+from billing.errors import OutcomeUnknownError
 from billing.patience import BUDGET_SECONDS
 from billing.times import utc_now
 from dynamo import Dynamo, ThreadPatience
@@ -53,9 +54,18 @@ class Shop:
             self.tell("stays")
 
     def settle(self, payment: Any) -> None:
-        """A purchase that comes meanwhile."""
-        self.books.store.patience.begin()
-        assert settlement.apply(self.books, builders.fact(builders.completed(payment))).status == "settled"
+        """A purchase that comes meanwhile; brought again where the outcome is not known, as Stripe would."""
+        fact = builders.fact(builders.completed(payment))
+        for _ in range(ASKED_AT_MOST):
+            self.books.store.patience.begin()
+            try:
+                status = settlement.apply(self.books, fact).status
+            except OutcomeUnknownError:
+                self.tell("brought again")
+                continue
+            assert status in ("settled", "duplicate")
+            return
+        self.tell("stays")
 
     def tell(self, word: str) -> None:
         """Count it."""

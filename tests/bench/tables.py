@@ -18,6 +18,7 @@ HOT: Final = {
     "units lost or doubled": "units lost or doubled",
     "5xx that stay": "5xx that stay",
     "answered 5xx and asked again": "5xx asked again",
+    "purchases brought again": "purchases brought again",
     "refused for want of units": "refused for want of units",
     "writes turned away for a conflict": "turned away: conflict",
     "writes turned away for a balance that had changed": "turned away: balance changed",
