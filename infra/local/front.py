@@ -5,12 +5,10 @@ from collections.abc import Iterable
 from typing import Final
 
 import httpx
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
 HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"})
 """RFC 9110, section 7.6.1: they speak of one connection, not of the message."""
 ANSWER_SECONDS_MAX: Final = 30
@@ -27,9 +25,11 @@ class Front:
         limits = httpx.Limits(max_connections=256, max_keepalive_connections=64)
         self._client = httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX, limits=limits, trust_env=False)
 
-    def app(self) -> Starlette:
-        """As an ASGI application."""
-        return Starlette(routes=[Route("/{path:path}", self.forward, methods=METHODS)])
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI application. No router: what a path may hold, a line feed too, and which methods there are is the API's business."""
+        if scope["type"] == "http":
+            answer = await self.forward(Request(scope, receive))
+            await answer(scope, receive, send)
 
     async def forward(self, request: Request) -> Response:
         """Signatures are over the raw bytes, and a compressed answer stays compressed: nothing is parsed, nothing is added."""

@@ -61,7 +61,7 @@ class Supervisor:
         try:
             front, settings = Front(), self._settings()
             simulator = Simulator(places.stripe_url, settings["stripe_secret_key"], places.state / "stripe.sqlite")
-            apps = {"front": front.app(), "issuer": create_app(Keys(places.state / "issuer.pem", places.issuer_url))}
+            apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(Keys(places.state / "issuer.pem", places.issuer_url))}
             if not settings["real_stripe"]:
                 apps["stripe"] = simulator.app()
             serving = [asyncio.create_task(self._serve(app, getattr(places, name))) for name, app in apps.items()]
