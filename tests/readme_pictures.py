@@ -1,10 +1,9 @@
-"""Takes the README's two pictures from a stand, in a real browser, with ``make docs``. Needs chromium."""
+"""Takes the README's two pictures from a stand, in a real browser, with ``make docs``."""
 
-import shutil
 import sys
 from typing import Final
 
-from browser.conftest import FLAGS, USUAL
+from browser.conftest import FLAGS, USUAL, browser_path
 from browser.visitor import Visitor
 from playwright.sync_api import expect, sync_playwright
 from stand import Stand, running
@@ -38,7 +37,7 @@ def _take(visitor: Visitor) -> None:
 
 def main() -> None:
     """Write both."""
-    path = shutil.which("chromium") or sys.exit("chromium is needed: apt-get install chromium")
+    path = browser_path() or sys.exit("a browser is needed: apt-get install chromium-headless-shell, or chromium")
     with running() as stand, sync_playwright() as playwright:
         _prepare(stand)
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)

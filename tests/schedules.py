@@ -107,6 +107,7 @@ class _Before:
 
     told: Any
     memory: Twin
+    sum: int
     seen: dict[Any, Any]
 
 
@@ -167,9 +168,10 @@ class ScheduledStore(Store):
         """What goes before is the same in every order: the first carries it out, the others find it. Returns what the first was told."""
         if not self._kept:
             told = act()
-            self._kept.append(_Before(told, self.memory.twin(), dict(spending._seen)))
+            self._kept.append(_Before(told, self.memory.twin(), self.memory.sum, dict(spending._seen)))
         kept = self._kept[0]
         self.memory = kept.memory.twin()
+        assert self.memory.sum == kept.sum, "an earlier order has changed what this one is to begin with"
         spending._seen.update(kept.seen)
         _number_from(101)
         found: _T = kept.told
@@ -313,4 +315,6 @@ def explore(
         figures["schedules"] += 1
         figures[plan.struck or "no fault"] += 1
         check(ends)
+    unseen = [kind for kind in ("no fault", *faults) if not figures[kind]]
+    assert not unseen, f"no order was run to its end with {unseen}: nothing is shown"
     return figures

@@ -27,10 +27,15 @@ FLAGS = [
 USUAL: dict[str, Any] = {"locale": "en-US", "timezone_id": "UTC", "viewport": {"width": 1180, "height": 900}}
 
 
+def browser_path() -> str | None:
+    """The first that is here."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One browser process for a module; longer would leave Playwright's event loop in the way of other tests."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = browser_path()
     if path is None:
         lacking("these tests need a browser: apt-get install chromium-headless-shell, or chromium")
     with sync_playwright() as playwright:
