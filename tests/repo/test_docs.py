@@ -63,6 +63,13 @@ def test_every_name_is_in_the_pages(what: str, names: list[str]) -> None:
     assert not missing, f"{what} that no page names: {missing}"
 
 
+def test_every_variable_of_ours_that_is_read_anywhere_is_declared() -> None:
+    """A list that is kept by hand forgets the newest one. These are the names that begin with ours; the pages are held against the list."""
+    sources = [ROOT / "Makefile", *(path for folder in ("client", "functions", "infra", "tests") for path in (ROOT / folder).rglob("*.py"))]
+    read = {name for path in sources if path.name != "declared.py" for name in re.findall(r"\bTOPUP_[A-Z_]+\b", path.read_text())}
+    assert read == {name for name in stand_variables() if name.startswith("TOPUP_")}
+
+
 def test_the_guide_names_nothing_that_is_gone() -> None:
     """A stale line is worse than none."""
     guide = (ROOT / "docs" / "operations.md").read_text()
