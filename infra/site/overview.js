@@ -25,9 +25,8 @@ export function show(place, { before = Promise.resolve() } = {}) {
     await before;
     return fillBalance(quota, use, load);
   };
-  const plans = planSection((plan) => (pressed) => buy(plan.id, pressed));
+  const plans = planSection((plan) => (pressed) => buy(plan.id, pressed), { after: load() });
   place.replaceChildren(el("div", { class: "pair" }, quota, use), plans);
-  load();
   return load;
 }
 
@@ -40,7 +39,7 @@ export function welcome(place, { enter, purchase }) {
     el("p", {}, t("welcome_text")),
     button(t("sign_in"), enter, "primary"),
   );
-  place.replaceChildren(head, planSection((plan) => () => purchase(plan.id), t("sign_in_to_buy")));
+  place.replaceChildren(head, planSection((plan) => () => purchase(plan.id), { hint: t("sign_in_to_buy") }));
 }
 
 const quotaTitle = () => el("h1", { id: "quota-title", tabindex: "-1" }, t("your_quota"));
@@ -101,11 +100,13 @@ function nextStep({ total, used, remaining, debt }, waits) {
   return remaining ? null : notice("warn", t("all_used"), t("all_used_text"));
 }
 
-function planSection(act, hint) {
+/** `after`: what is above it is as large as it will be; a button that moves under a finger is not pressed. */
+function planSection(act, { hint, after }) {
   const list = el("div", { class: "plans" }, skeleton(t("loading"), 4), skeleton(t("loading"), 4), skeleton(t("loading"), 4));
   const load = async () => {
     try {
       const { plans } = await callPublic("/plans");
+      await after;
       put(list, plans.length ? plans.map((plan) => planCard(plan, act(plan))) : el("p", { class: "faint" }, t("plans_none")));
     } catch (error) {
       put(list, trouble(error, button(t("try_again"), load)));

@@ -1,9 +1,18 @@
 """From a plan to units and back: what a buyer sees of every way a payment can go."""
 
 import re
+from collections.abc import Callable, Iterator
 
+import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
+from stand import Stand
+
+
+def until_plans_are_answered(visitor: Visitor) -> None:
+    """Everything that the page waits for has come, but for what a test holds back."""
+    came = "() => performance.getEntriesByType('resource').some((one) => one.name.endsWith('/plans') && one.responseEnd)"
+    visitor.page.wait_for_function(came)
 
 
 def test_a_new_customer_is_shown_where_to_start(visitor: Visitor) -> None:
@@ -38,8 +47,9 @@ def test_no_balance_is_shown_before_the_payment_was_asked_about(visitor: Visitor
     visitor.context.route("**/confirm", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks its handlers
     visitor.pay()
     expect(visitor.page.locator("#notices")).to_contain_text("Confirming your payment")
-    expect(visitor.page.locator(".plan")).to_have_count(3)
+    until_plans_are_answered(visitor)
     expect(visitor.page.locator(".figure")).to_have_count(0)
+    expect(visitor.page.locator(".plan")).to_have_count(0)
     assert session in held[0].request.url
     held[0].continue_()
     expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
@@ -169,17 +179,42 @@ def test_buying_before_signing_in_goes_on_to_stripe_by_itself(arrive: Arrive) ->
     expect(stranger.page.locator(".figure")).to_have_text("100 calls left")
 
 
-def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(visitor: Visitor) -> None:
+@pytest.mark.parametrize("arrives", [True, False], ids=["arrives", "cannot be had"])
+def test_no_plan_can_be_pressed_before_what_is_above_it_is_there(arrive: Arrive, *, arrives: bool) -> None:
+    """The buttons moved when the balance came: who pressed one just then had pressed nothing. Without a balance one can buy too."""
+    visitor, asked = arrive(), list[Route]()
+    visitor.context.route(re.compile("/api/v1/quota$"), lambda route: asked.append(route))  # noqa: PLW0108 - Playwright counts the parameters
+    visitor.enter()
+    until_plans_are_answered(visitor)
+    expect(visitor.page.locator("#plans [aria-busy]").first).to_be_attached()
+    expect(visitor.page.locator("#plans button")).to_have_count(0)
+    assert asked
+    asked[0].continue_() if arrives else asked[0].abort()
+    visitor.to_stripe()
+
+
+@pytest.fixture
+def faulty_stripe(stand: Stand) -> Iterator[Callable[[int], object]]:
+    """Lets so many of Stripe's answers to a checkout be 500. None is left for the others' tests."""
+
+    def fail(times: int) -> object:
+        return stand.control("faults", route="POST /v1/checkout/sessions", status=500, times=times)
+
+    yield fail
+    fail(0)
+
+
+def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(visitor: Visitor, faulty_stripe: Callable[[int], object]) -> None:
     """Nothing was charged, and the second try is the same purchase."""
     keys: list[str] = []
     visitor.page.on("request", lambda sent: keys.extend([sent.headers["idempotency-key"]] if sent.url.endswith("/checkout") else []))
-    visitor.stand.control("faults", route="POST /v1/checkout/sessions", status=500, times=20)
+    faulty_stripe(20)
     visitor.page.get_by_role("button", name="Buy Starter").click()
     expect(visitor.page.get_by_role("alert")).to_contain_text("You were not charged")
     expect(visitor.page.get_by_role("alert")).to_contain_text("Reference")
     expect(visitor.page.get_by_role("button", name="Buy Starter")).to_be_enabled()
     visitor.snap("trouble")
-    visitor.stand.control("faults", route="POST /v1/checkout/sessions", status=500, times=0)
+    faulty_stripe(0)
     visitor.page.get_by_role("button", name="Try again").click()
     visitor.page.wait_for_url(re.compile("/c/pay/"))
     assert len(keys) == 2
