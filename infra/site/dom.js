@@ -43,7 +43,8 @@ export function button(label, act, kind = "quiet", more = {}) {
 
 /**
  * Put `children` into `place` instead of what is there. Whoever had the focus in there keeps it: on the same element, else on
- * the one with the same words (in the same row, where rows have an id), else on what can take it nearest.
+ * the one with its id, else on the one with the same words (in the same row, where rows have an id), else on what can take it
+ * nearest.
  */
 export function put(place, ...children) {
   const held = document.activeElement;
@@ -52,7 +53,8 @@ export function put(place, ...children) {
   place.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
   if (!had || document.activeElement === held) return;
   const near = (row && place.querySelector(`#${CSS.escape(row)}`)) || place;
-  const same = held.isConnected ? held : [...near.querySelectorAll("button, a, summary, input")].find((one) => one.textContent === held.textContent);
+  const twin = held.id && near.id === held.id ? near : null;
+  const same = held.isConnected ? held : twin ?? [...near.querySelectorAll("button, a, summary, input")].find((one) => one.textContent === held.textContent);
   (same ?? near.querySelector("button, a, [tabindex]") ?? document.getElementById("main")).focus();
 }
 

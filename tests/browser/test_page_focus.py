@@ -63,6 +63,18 @@ def test_refresh_keeps_the_focus_and_is_answered(visitor: Visitor) -> None:
     assert [words for words in heard() if words.startswith("As of")] == heard()
 
 
+def test_the_heading_of_a_view_keeps_the_focus_when_its_figures_come(visitor: Visitor) -> None:
+    """It has it from the link that led there: the next Tab is the first button below it."""
+    visitor.go("payments")
+    held: list[Route] = []
+    visitor.context.route("**/api/v1/quota", lambda route: held.append(route))  # noqa: PLW0108 - Playwright counts the parameters
+    with visitor.page.expect_request("**/api/v1/quota"):
+        visitor.go("")
+    held[0].continue_()
+    expect(visitor.page.locator(".figure")).to_be_visible()
+    expect(visitor.page.locator("main h1")).to_be_focused()
+
+
 @pytest.mark.parametrize(("view", "path", "size"), [("history", "quota/ledger", 50), ("payments", "payments", 20)])
 def test_more_lines_are_read_from_where_they_begin(arrive: Arrive, view: str, path: str, size: int) -> None:
     """The next page is appended, the first of its lines has the focus, and the button goes when there is no more."""
