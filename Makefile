@@ -7,7 +7,7 @@ TOOLS := .local/venvs
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/generator/.ready .local/npm/.ready
 unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
 .DEFAULT_GOAL := help
-.PHONY: help setup dev up down token test check bench chaos mutants fuzz docs build deploy uninstall lock audit sbom clean
+.PHONY: help setup dev up down token test check check-text check-types check-template bench chaos mutants fuzz docs build deploy uninstall lock audit sbom clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,12 +52,19 @@ test: setup ## every test
 	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 check: setup ## format, lint, types, template, docs
+	@$(MAKE) --silent --jobs=2 --output-sync=target check-types check-template check-text
+
+check-text:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python -m pytest --quiet tests/repo/test_docs.py tests/repo/test_threats.py
+
+check-types:
 	$(BIN)/mypy
+
+check-template:
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint
 	$(TOOLS)/sam/bin/cfn-lint template.yaml
-	$(BIN)/python -m pytest --quiet tests/repo/test_docs.py tests/repo/test_threats.py
 
 bench: setup ## the benchmarks, as ratios within one run; writes .local/bench.json and a plot, .local/bench.svg
 	@$(BIN)/python -m infra.local build >/dev/null

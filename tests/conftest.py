@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 from stand import Stand, running
@@ -16,6 +17,8 @@ from infra.local.places import ROOT
 settings.register_profile("topup", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("topup")
 os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
+# One reader of AWS's descriptions of its services for all sessions of a process: each would parse the same megabytes anew.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 STANDS: Final = {"tests/browser/": "people", "tests/ops/": "people", "tests/e2e/": "programs"}

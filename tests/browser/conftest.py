@@ -24,7 +24,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-USUAL: dict[str, Any] = {"locale": "en-US", "timezone_id": "UTC", "viewport": {"width": 1180, "height": 900}}
+USUAL: dict[str, Any] = {
+    "locale": "en-US",
+    "timezone_id": "UTC",
+    "viewport": {"width": 1180, "height": 900},
+    "reduced_motion": "reduce",  # nobody watches: each frame that is drawn takes the others' processor
+}
 
 
 def browser_path() -> str | None:

@@ -28,7 +28,7 @@ MARK = "BUILD = "
 CUT_OFF = ('"errorMessage": "Worker', "Endpoint request timed out", '"code":"outcome_unknown"')
 """The embedded AWS, of a process that died, exited or did not begin; its gateway, and ours of a database that was kept waiting."""
 REPEATS_MAX = 50
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.25
 """Between two calls of a caller: the update shall have the machine too."""
 
 

@@ -31,7 +31,7 @@ def strict(aws: None, stripe_side: Stripe) -> Iterator[Lab]:
         try:
             wipe()
             lab = Lab(stripe_side.url)
-            lab.make(KEY)
+            lab.make(KEY, anew=True)
             for name, value in lab.template.environment().items():
                 patch.setenv(name, value)
             yield lab
