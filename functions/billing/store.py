@@ -21,6 +21,7 @@ from billing.writes import KEY_NAMES, Table, Write
 
 CONNECT_SECONDS: Final = 1
 READ_SECONDS: Final = 2
+USER_AGENT: Final = f"Topup Botocore/{botocore.__version__}"
 PAGE_MAX: Final = 100
 """Items a page, whatever the caller asks for."""
 WRITES_MAX: Final = 100
@@ -87,6 +88,7 @@ class Store:
             # Retries are ours, in one place: botocore would repeat an unguarded ADD whose answer was lost, and never a conflict.
             retries={"total_max_attempts": 1, "mode": "standard"},
             parameter_validation=False,  # what is sent was spelled here; DynamoDB checks it all the same
+            user_agent=USER_AGENT,  # botocore's own is put together twice for every request
         )
         return botocore.session.get_session().create_client("dynamodb", self._region, endpoint_url=self._host, config=config)
 

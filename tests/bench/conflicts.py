@@ -16,7 +16,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
 TRANSACTION_SECONDS: Final = 0.010
-"""So long a transaction has its items. What DynamoDB takes is not documented; a client sees about that much."""
+"""So long a transaction has its items. What DynamoDB takes is not documented; a client sees about that much.
+
+By the clock, and not until the thread that sent it gets on: 64 containers that share one process of one machine here would else
+keep each other off the account for as long as they wait for that machine.
+"""
 WRITE_SECONDS: Final = 0.005
 WRITES: Final = ("UpdateItem", "PutItem", "DeleteItem")
 Item = tuple[str, str]
@@ -29,7 +33,7 @@ class Wire:
         """Nothing is under way."""
         self.turned_away: Counter[str] = Counter()
         self._conflicts = conflicts
-        self._busy: set[Item] = set()
+        self._busy_until: dict[Item, float] = {}
         self._lock = threading.Lock()
 
     def send(self, send: Any, session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
@@ -49,25 +53,20 @@ class Wire:
 
     def _transaction(self, send: Any, session: URLLib3Session, request: AWSPreparedRequest, items: list[Item]) -> AWSResponse:
         with self._lock:
-            met = [item in self._busy for item in items]
+            now = time.monotonic()
+            met = [self._busy_until.get(item, 0) > now for item in items]
             if not any(met):
-                self._busy.update(items)
+                self._busy_until.update(dict.fromkeys(items, now + TRANSACTION_SECONDS))
         if any(met):
             reasons = [{"Code": "TransactionConflict" if one else "None"} for one in met]
             return _refusal(request, {"__type": "#TransactionCanceledException", "Message": "", "CancellationReasons": reasons})
-        try:
-            time.sleep(TRANSACTION_SECONDS)  # how long a transaction keeps others off the item is what is emulated
-            answer: AWSResponse = send(session, request)
-        finally:
-            with self._lock:
-                self._busy.difference_update(items)
+        time.sleep(TRANSACTION_SECONDS)
+        answer: AWSResponse = send(session, request)
         return answer
 
     def _write(self, send: Any, session: URLLib3Session, request: AWSPreparedRequest, item: Item) -> AWSResponse:
         time.sleep(WRITE_SECONDS)  # the way to DynamoDB and back, emulated as well
-        with self._lock:
-            met = item in self._busy
-        if met:
+        if self._busy_until.get(item, 0) > time.monotonic():
             return _refusal(request, {"__type": "#TransactionConflictException", "Message": ""})
         answer: AWSResponse = send(session, request)
         return answer

@@ -21,10 +21,12 @@ def rows() -> Iterator[Row]:
     with stage() as on:
         on.deliver(on.bought("alice"))
         events = [on.bought("alice") for _ in range(ROUNDS)]
+        deliveries = [on.delivery(event) for event in events]  # to write and to sign them is Stripe's work
         bare = _bare(on, events[0])
         on.tap.distance.dynamo, on.tap.distance.stripe = DYNAMO_SECONDS, STRIPE_SECONDS
-        yield Row("distance", "settle a payment, to one round trip of a bare transaction", _ratio(on.deliver, events, bare), "x", GOAL)
-        yield Row("distance", "duplicate delivery, the same (the local database is slow to refuse)", _ratio(on.deliver, events, bare), "x")
+        yield Row("distance", "settle a payment, to one round trip of a bare transaction", _ratio(on.handle, deliveries, bare), "x", GOAL)
+        again = _ratio(on.handle, deliveries, bare)
+        yield Row("distance", "duplicate delivery, the same (the local database is slow to refuse)", again, "x")
         reads = _ratio(lambda _: on.call("GET", "/quota", "alice"), events, bare)
         yield Row("distance", "read the quota, the same", reads, "x", GOAL)
         debit = {"user_id": "alice", "units": 1}

@@ -60,7 +60,7 @@ def _told(name: str, shop: Shop, wire: Wire, took: float) -> Iterator[Row]:
     check(contents(shop.books.store))
     balance = quota.read(shop.books, USER)
     said = shop.said
-    units = 100 * PURCHASES
+    units = 100 * said["purchases"]
     yield Row("hot", f"{name}: units lost or doubled", abs(balance.used - said["spent"]) + abs(balance.total - units), "units", 0)
     yield Row("hot", f"{name}: 5xx that stay", said["stays"], f"of {DEBITS}", 0)
     yield Row("hot", f"{name}: answered 5xx and asked again", said["5xx"] - said["stays"], f"of {DEBITS}")

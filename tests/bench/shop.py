@@ -64,6 +64,7 @@ class Shop:
                 self.tell("brought again")
                 continue
             assert status in ("settled", "duplicate")
+            self.tell("purchases")
             return
         self.tell("stays")
 

@@ -58,9 +58,14 @@ class Stage:
 
     def deliver(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """As Stripe delivers it."""
+        return self.handle(self.delivery(event))
+
+    @staticmethod
+    def delivery(event: Mapping[str, Any]) -> dict[str, Any]:
+        """What API Gateway hands on of a delivery: Stripe's text, signed now."""
         text = json.dumps(event, indent=2)
         signature = WebhookSignature.generate_signature_header(text, subjects.SECRET, int(time.time()))
-        return self.handle(subjects.call("POST", "/payments/webhook", body=text, headers={"stripe-signature": signature}))
+        return subjects.call("POST", "/payments/webhook", body=text, headers={"stripe-signature": signature})
 
     def authorize(self, key: str) -> None:
         """A call of the seller's own API, as its gateway asks about it."""

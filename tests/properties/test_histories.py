@@ -1,7 +1,7 @@
 """Random histories of a shop: buy, pay, delay, expire, refund, dispute, resend, reorder, lose, crash, spend, hold, reconcile."""
 
 import json
-import random
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -18,9 +18,9 @@ from billing.reconciliation import Run
 from billing.spending import Meter
 from billing.times import epoch
 from builders import Clock, fact, pending
-from hypothesis import HealthCheck, settings
+from histories import Act, Draw, live, many, steps, without
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from memory_store import MemoryStore
 from stripe_twin import Stripe
 
@@ -28,9 +28,11 @@ from infra.local.places import ROOT
 
 RUNS = 2000
 STEPS = 40
+PURCHASES_MAX = 3
+YES_NO = (False, True)
+SOME = ("pays", "is_refunded", "is_disputed", "is_told", "are_told", "is_reconciled", "recovers", "spends", "holds_back", "closes_a_hold")
 FIGURES = ROOT / ".local" / "figures" / "machine.json"
 _figures = {"histories": 0, "steps": 0, "deliveries": 0, "outcomes lost or crashed": 0, "purchases": 0}
-picks = st.integers(0, 9)
 
 
 class FaultyStore(MemoryStore):
@@ -84,11 +86,10 @@ class Bought:
         self.told += events
 
 
-class Shop(RuleBasedStateMachine):
+class Shop:
     """The product beside a world that does what it likes."""
 
-    @initialize(policy=st.sampled_from(["debt", "write_off"]))
-    def opens(self, policy: str) -> None:
+    def __init__(self, policy: str) -> None:
         """On empty books."""
         self.store, self.clock = FaultyStore(), Clock()
         spending._seen.clear()
@@ -99,25 +100,31 @@ class Shop(RuleBasedStateMachine):
         self.is_listed = False
         self.captured = 0
         _figures["histories"] += 1
-        self.buys("starter")
+        self.has("starter")
 
-    def one(self, pick: int) -> Bought:
-        """Any of the purchases."""
-        return self.bought[pick % len(self.bought)]
+    def acts(self) -> Iterator[Act]:
+        """Whatever can happen now."""
+        yield from (self.pays, self.is_refunded, self.is_disputed, self.is_reconciled, self.recovers, self.spends, self.holds_back, self.waits)
+        if len(self.bought) < PURCHASES_MAX:
+            yield self.buys
+        if any(one.told for one in self.bought):
+            yield from (self.is_told, self.are_told)
+        if self.holds:
+            yield self.closes_a_hold
 
-    @precondition(lambda self: len(self.bought) < 3)
-    @rule(plan=st.sampled_from(["starter", "pro"]))
-    def buys(self, plan: str) -> None:
+    def buys(self, draw: Draw) -> None:
         """The same customer each time, so that purchases meet in one balance."""
+        self.has(draw.one_of(("starter", "pro")))
+
+    def has(self, plan: str) -> None:
+        """A checkout, not paid yet."""
         number = len(self.bought) + 1
         self.bought.append(Bought(pending(self.books, plan=plan, payment_id=f"pay_{number}", session_id=f"cs_{number}")))
         _figures["purchases"] += 1
 
-    @precondition(lambda self: self.bought)
-    @rule(pick=picks, how=st.sampled_from(["paid", "paid", "paid", "delayed", "declined", "expired"]))
-    def pays(self, pick: int, how: str) -> None:
+    def pays(self, draw: Draw) -> None:
         """Or does not."""
-        one = self.one(pick)
+        one, how = draw.one_of(self.bought), draw.one_of(("paid", "paid", "paid", "delayed", "declined", "expired"))
         if one.state == "open":
             one.state = {"paid": "paid", "delayed": "delayed", "declined": "open", "expired": "expired"}[how]
             events = {
@@ -131,11 +138,9 @@ class Shop(RuleBasedStateMachine):
             one.state = "paid" if how == "paid" else "failed"
             one.tell(builders.async_succeeded(one.payment) if how == "paid" else builders.async_failed(one.payment))
 
-    @precondition(lambda self: self.bought)
-    @rule(pick=picks, part=st.integers(1, 999), fails=st.booleans())
-    def is_refunded(self, pick: int, part: int, fails: bool) -> None:  # noqa: FBT001 - drawn
+    def is_refunded(self, draw: Draw) -> None:
         """In part or whole; a refund may fail later."""
-        one = self.one(pick)
+        one, part, fails = draw.one_of(self.bought), draw.upto(999, 1), draw.one_of(YES_NO)
         if fails and one.standing:
             name, amount = one.standing.popitem()
             one.gone[name] = amount
@@ -145,12 +150,10 @@ class Shop(RuleBasedStateMachine):
             one.standing[f"re_{one.payment.payment_id}_{len(one.standing) + len(one.gone)}"] = amount
             one.tell(builders.refunded(one.payment, one.refunded))
 
-    @precondition(lambda self: self.bought)
-    @rule(pick=picks, part=st.integers(1, 999), ends=st.sampled_from(["won", "lost", "warning_closed"]))
-    def is_disputed(self, pick: int, part: int, ends: str) -> None:
+    def is_disputed(self, draw: Draw) -> None:
         """Opened, or the one that is open ends."""
-        one = self.one(pick)
-        name, money = f"du_{one.payment.payment_id}", part
+        one, money, ends = draw.one_of(self.bought), draw.upto(999, 1), draw.one_of(("won", "lost", "warning_closed"))
+        name = f"du_{one.payment.payment_id}"
         if one.state == "paid" and not one.dispute:
             one.dispute = "inquiry" if ends == "warning_closed" else str(money)
             if one.dispute == "inquiry":
@@ -177,22 +180,16 @@ class Shop(RuleBasedStateMachine):
         one.tell(builders.dispute(one.payment, "funds_reinstated", "under_review", -money, money, dispute_id=name, amount=money))
         one.tell(builders.dispute(one.payment, "closed", "won", -money, money, dispute_id=name, amount=money))
 
-    @precondition(lambda self: any(one.told for one in self.bought))
-    @rule(pick=picks, which=picks, due=st.integers(0, 3), is_after=st.booleans())
-    def is_told(self, pick: int, which: int, due: int, is_after: bool) -> None:  # noqa: FBT001 - drawn
+    def is_told(self, draw: Draw) -> None:
         """Any event, old or new, once more; the outcome may get lost."""
-        one = self.one(pick)
-        if one.told:
-            self.store.strikes_in, self.store.is_after = due, is_after
-            self.settle(one.told[-1 - which % len(one.told)])
+        one, event = draw.one_of([(one, event) for one in range(len(self.bought)) for event in range(len(self.bought[one].told))])
+        self.store.strikes_in, self.store.is_after = draw.upto(3), draw.one_of(YES_NO)
+        self.settle(self.bought[one].told[event])
 
-    @precondition(lambda self: any(one.told for one in self.bought))
-    @rule(seed=st.integers(0, 2**32), drop=picks)
-    def are_told(self, seed: int, drop: int) -> None:
-        """Many events in any order, some lost, some twice. An order is one draw: drawn by hypothesis it was a third of all work."""
-        order = random.Random(seed)
+    def are_told(self, draw: Draw) -> None:
+        """Many events in any order, some lost, some twice."""
         events = [event for one in self.bought for event in one.told]
-        for event in order.sample(events * 2, len(events) + drop % 3 if len(events) > 3 else len(events)):
+        for event in draw.sample(events * 2, len(events) + draw.upto(2) if len(events) > 3 else len(events)):
             self.settle(event)
 
     def settle(self, event: dict[str, Any]) -> None:
@@ -205,13 +202,12 @@ class Shop(RuleBasedStateMachine):
         finally:
             self.store.strikes_in = -1
 
-    @precondition(lambda self: self.bought)
-    @rule(pages=st.integers(1, 12), rows=st.integers(1, 12), due=st.integers(0, 12), is_after=st.booleans(), is_killed=st.booleans())
-    def is_reconciled(self, pages: int, rows: int, due: int, is_after: bool, is_killed: bool) -> None:  # noqa: FBT001 - drawn
+    def is_reconciled(self, draw: Draw) -> None:
         """With all that Stripe's API shows, whatever webhooks were lost; a run ends anywhere, also by a crash, or goes on behind it."""
-        self.store.strikes_in, self.store.is_after = due, is_after
+        pages, rows = draw.upto(12, 1), draw.upto(12, 1)
+        self.store.strikes_in, self.store.is_after = draw.upto(12), draw.one_of(YES_NO)
         with suppress(OutcomeUnknownError):
-            report = self.reconciles(pages, rows, is_killed=is_killed)
+            report = self.reconciles(pages, rows, is_killed=draw.one_of(YES_NO))
             assert all("OutcomeUnknownError" in row.detail for row in report.differences if row.kind == "failed")
         self.store.strikes_in = -1
 
@@ -238,39 +234,39 @@ class Shop(RuleBasedStateMachine):
         )
         return reconciliation.run(job, 0)
 
-    @rule()
-    def recovers(self) -> None:
+    def recovers(self, _: Draw) -> None:
         """Parked facts are tried again."""
+        self.retries()
+
+    def retries(self) -> None:
+        """All that is parked."""
         for record in list(parking.all_parked(self.books)):
             settlement.retry(self.books, record)
 
-    @rule(units=st.integers(1, 120), key=st.sampled_from(["", "a", "b"]))
-    def spends(self, units: int, key: str) -> None:
+    def spends(self, draw: Draw) -> None:
         """Plainly, or under a key."""
+        units, key = draw.upto(120, 1), draw.one_of(("", "a", "b"))
         self.refusable(
             lambda: (
                 quota.debit_once(self.meter, "alice", units, "backend", f"{key}{units}") if key else quota.debit(self.meter, "alice", units)
             )
         )
 
-    @rule(units=st.integers(1, 120))
-    def holds_back(self, units: int) -> None:
+    def holds_back(self, draw: Draw) -> None:
         """For a minute."""
+        units = draw.upto(120, 1)
         self.refusable(lambda: self.holds.append(holds.place(self.meter, "alice", units, 60)["hold_id"]))
 
-    @precondition(lambda self: self.holds)
-    @rule(pick=picks, units=st.integers(1, 130), is_release=st.booleans())
-    def closes_a_hold(self, pick: int, units: int, is_release: bool) -> None:  # noqa: FBT001 - drawn
+    def closes_a_hold(self, draw: Draw) -> None:
         """An open one, or one that was closed before."""
-        hold = self.holds[pick % len(self.holds)]
+        hold, units, is_release = draw.one_of(self.holds), draw.upto(130, 1), draw.one_of(YES_NO)
         used = self.balance().used
         self.refusable(lambda: holds.release(self.meter, hold) if is_release else holds.capture(self.meter, hold, units))
         self.captured += self.balance().used - used
 
-    @rule(seconds=st.sampled_from([1, 61, 90_000]))
-    def waits(self, seconds: int) -> None:
+    def waits(self, draw: Draw) -> None:
         """Holds expire, days end."""
-        self.clock.advance(seconds=seconds)
+        self.clock.advance(seconds=draw.one_of((1, 61, 90_000)))
 
     @staticmethod
     def refusable(act: Any) -> None:
@@ -281,28 +277,24 @@ class Shop(RuleBasedStateMachine):
             if refused.code not in ("quota_exhausted", "hold_closed", "exceeds_hold", "idempotency_conflict"):
                 raise
 
-    @invariant()
-    def the_laws_hold(self) -> None:
-        """After every step."""
+    def check(self) -> None:
+        """The laws."""
         _figures["steps"] += 1
-        if hasattr(self, "store"):
-            laws.check(self.store)
-            laws.check_what_was_given_up(self.store)
-            balance = self.balance()
-            assert self.books.policy == "debt" or balance.debt <= balance.held + self.captured, "used units became debt"
+        laws.check(self.store)
+        laws.check_what_was_given_up(self.store)
+        balance = self.balance()
+        assert self.books.policy == "debt" or balance.debt <= balance.held + self.captured, "used units became debt"
 
     def balance(self) -> Balance:
         """As it is written."""
         return Balance.from_item(self.store.get("quotas", ("alice", "quota")))
 
-    def teardown(self) -> None:
+    def end(self) -> None:
         """Faults stop, everything is delivered again, and the account is what the model says."""
-        if not hasattr(self, "store"):
-            return
         for one in self.bought:
             for event in one.told:
                 self.settle(event)
-        self.recovers()
+        self.retries()
         if not self.is_listed:
             self.is_right()
         self.reconciles(1000, 1000)
@@ -324,11 +316,14 @@ class Shop(RuleBasedStateMachine):
 
 
 def test_two_thousand_histories_keep_the_laws_and_end_as_the_model_says() -> None:
-    """The seed of a failing one is printed by hypothesis."""
-    options = settings(
-        max_examples=RUNS, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, database=None
-    )
-    run_state_machine_as_test(Shop, settings=options)
+    """The seed of a failing one is printed by hypothesis, and what happened in it."""
+
+    @many(RUNS)
+    @given(st.sampled_from(("debt", "write_off")), steps(STEPS), without(*SOME))
+    def lives(policy: str, numbers: bytes, barred: frozenset[str]) -> None:
+        live(Shop(policy), numbers, barred)
+
+    lives()
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.write_text(json.dumps(_figures, indent=2))
     assert _figures["histories"] >= RUNS

@@ -1,6 +1,6 @@
 """Random histories of spending: debits, keyed debits, holds and their ends, refunds, sweeps and waiting, each call with any fault."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -11,18 +11,16 @@ from billing.balances import Balance
 from billing.errors import BillingError, OutcomeUnknownError
 from billing.spending import Meter
 from builders import Clock, fact, pending
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from histories import Act, Draw, live, many, steps, without
+from hypothesis import given
 from schedules import FAULTS, Crash, ScheduledStore
 
 RUNS = 500
 STEPS = 30
+PURCHASES_MAX = 3
 REFUSALS = ("quota_exhausted", "hold_closed", "exceeds_hold")
-faults = st.lists(st.sampled_from(("", "", *FAULTS)), max_size=8)
-"""What the next calls of DynamoDB meet, one after the other."""
-few = st.integers(1, 60)
-picks = st.integers(0, 9)
+UNITS_MAX = 60
+SOME = ("debits", "debits_under_a_key", "holds_back", "closes_a_hold", "is_swept", "is_read")
 
 
 class RoughStore(ScheduledStore):
@@ -48,11 +46,15 @@ class Hold:
         self.answered: tuple[str, int] | None = None
 
 
-class Spending(RuleBasedStateMachine):
+def faults(draw: Draw) -> list[str]:
+    """What the next calls of DynamoDB meet, one after the other."""
+    return [draw.one_of(("", "", *FAULTS)) for _ in range(draw.upto(8))]
+
+
+class Spending:
     """A seller's backend that writes down what it was told, beside the product."""
 
-    @initialize()
-    def opens(self) -> None:
+    def __init__(self) -> None:
         """Alice has bought once."""
         spending._seen.clear()
         self.store, self.clock = RoughStore(), Clock()
@@ -61,7 +63,15 @@ class Spending(RuleBasedStateMachine):
         self.taken = self.unsure = self.bought = 0
         self.keys: dict[str, set[str]] = {}
         self.holds: list[Hold] = []
-        self.buys([])
+        self.has([])
+
+    def acts(self) -> Iterator[Act]:
+        """Whatever can happen now."""
+        yield from (self.debits, self.debits_under_a_key, self.holds_back, self.is_swept, self.is_read, self.waits)
+        if self.bought < PURCHASES_MAX:
+            yield self.buys
+        if self.holds:
+            yield self.closes_a_hold
 
     def asks(self, faults: list[str], act: Callable[[], Any]) -> Any:
         """The answer; None for a refusal. Raise OutcomeUnknownError when nobody knows, also when the process is gone."""
@@ -79,10 +89,12 @@ class Spending(RuleBasedStateMachine):
         finally:
             self.store.faults = []
 
-    @precondition(lambda self: self.bought < 3)
-    @rule(faults=faults)
-    def buys(self, faults: list[str]) -> None:
+    def buys(self, draw: Draw) -> None:
         """As Stripe: told until it is acknowledged."""
+        self.has(faults(draw))
+
+    def has(self, faults: list[str]) -> None:
+        """A hundred units more."""
         self.bought += 1
         event = builders.completed(pending(self.books, payment_id=f"pay_{self.bought}", session_id=f"cs_{self.bought}"))
         try:
@@ -90,18 +102,21 @@ class Spending(RuleBasedStateMachine):
         except OutcomeUnknownError:
             settlement.apply(self.books, fact(event))
 
-    @rule(faults=faults, units=few)
-    def debits(self, faults: list[str], units: int) -> None:
+    def debits(self, draw: Draw) -> None:
         """Without a key: what nobody knows of was taken once or not at all."""
+        units = draw.upto(UNITS_MAX, 1)
         try:
-            if self.asks(faults, lambda: quota.debit(self.meter, "alice", units)):
+            if self.asks(faults(draw), lambda: quota.debit(self.meter, "alice", units)):
                 self.taken += units
         except OutcomeUnknownError:
             self.unsure += units
 
-    @rule(faults=faults, number=st.integers(1, 6))
-    def debits_under_a_key(self, faults: list[str], number: int) -> None:
-        """The same few again and again: each is taken once."""
+    def debits_under_a_key(self, draw: Draw) -> None:
+        """The same few again and again."""
+        self.debits_once(draw.upto(6, 1), faults(draw))
+
+    def debits_once(self, number: int, faults: list[str]) -> None:
+        """Each is taken once."""
         known = self.keys.setdefault(f"k{number}", set())
         try:
             answer = self.asks(faults, lambda: quota.debit_once(self.meter, "alice", 7 * number, "backend", f"k{number}"))
@@ -111,23 +126,20 @@ class Spending(RuleBasedStateMachine):
             known.add(answer["debit_id"])
             assert len(known) == 1, f"k{number} was debited twice"
 
-    @rule(faults=faults, units=few, seconds=st.sampled_from([1, 60, 600]))
-    def holds_back(self, faults: list[str], units: int, seconds: int) -> None:
+    def holds_back(self, draw: Draw) -> None:
         """A hold that nobody knows of is found by nobody, and expires."""
-        now = self.clock.now.timestamp()
+        now, units, seconds = self.clock.now.timestamp(), draw.upto(UNITS_MAX, 1), draw.one_of((1, 60, 600))
         try:
-            answer = self.asks(faults, lambda: holds.place(self.meter, "alice", units, seconds))
+            answer = self.asks(faults(draw), lambda: holds.place(self.meter, "alice", units, seconds))
         except OutcomeUnknownError:
             return
         if answer:
             self.holds.append(Hold(answer["hold_id"], units, now + seconds))
 
-    @precondition(lambda self: self.holds)
-    @rule(faults=faults, pick=picks, units=few, is_release=st.booleans())
-    def closes_a_hold(self, faults: list[str], pick: int, units: int, is_release: bool) -> None:  # noqa: FBT001 - drawn
+    def closes_a_hold(self, draw: Draw) -> None:
         """In time or late, once or again, one way or another."""
-        hold = self.holds[pick % len(self.holds)]
-        self._close(hold, ("released", 0) if is_release else ("captured", min(units, hold.units)), faults)
+        hold, is_release = draw.one_of(self.holds), draw.one_of((False, True))
+        self._close(hold, ("released", 0) if is_release else ("captured", min(draw.upto(UNITS_MAX, 1), hold.units)), faults(draw))
 
     def _close(self, hold: Hold, end: tuple[str, int], faults: list[str]) -> None:
         now = self.clock.now.timestamp()
@@ -147,52 +159,50 @@ class Spending(RuleBasedStateMachine):
             assert answer or not in_time, "a hold was refused in time, though nobody had closed it"
             assert not (answer and too_late), "a hold was closed after its time"
 
-    @rule(faults=faults)
-    def is_swept(self, faults: list[str]) -> None:
+    def is_swept(self, draw: Draw) -> None:
         """The schedule's work may fail."""
         try:
-            self.asks(faults, lambda: upkeep.give_back_expired(self.books, "alice", self.stored()))
+            self.sweeps(faults(draw))
         except OutcomeUnknownError:
             return
 
-    @rule(faults=faults, limit=st.integers(1, 3))
-    def is_read(self, faults: list[str], limit: int) -> None:
+    def sweeps(self, faults: list[str]) -> None:
+        """Expired holds are given back."""
+        self.asks(faults, lambda: upkeep.give_back_expired(self.books, "alice", self.stored()))
+
+    def is_read(self, draw: Draw) -> None:
         """Never less than nothing, and the ledger's sums follow from each other."""
+        limit = draw.upto(3, 1)
         try:
-            balance = self.asks(faults, lambda: quota.read(self.books, "alice"))
-            rows = self.asks(faults, lambda: pages.entries(self.books, "alice", limit, ""))["entries"]
+            balance = self.asks(faults(draw), lambda: quota.read(self.books, "alice"))
+            rows = self.asks(faults(draw), lambda: pages.entries(self.books, "alice", limit, ""))["entries"]
         except OutcomeUnknownError:
             return
         assert min(balance.remaining, balance.held, balance.used, balance.debt) >= 0
         assert rows[0]["balance_after"] == balance.ledger_units
         assert all(one["balance_after"] - one["units"] == other["balance_after"] for one, other in pairwise(rows))
 
-    @rule(milliseconds=st.sampled_from([300, 1_000, 61_000, 90_000_000]))
-    def waits(self, milliseconds: int) -> None:
+    def waits(self, draw: Draw) -> None:
         """Holds expire, days end."""
-        self.clock.advance(milliseconds=milliseconds)
+        self.clock.advance(milliseconds=draw.one_of((300, 1_000, 61_000, 90_000_000)))
 
     def stored(self) -> Balance:
         """As it is written."""
         return Balance.from_item(self.store.get("quotas", ("alice", "quota")))
 
-    @invariant()
-    def the_laws_hold(self) -> None:
-        """After every step."""
-        if hasattr(self, "store"):
-            laws.check(self.store.memory)
+    def check(self) -> None:
+        """The laws."""
+        laws.check(self.store.memory)
 
-    def teardown(self) -> None:
+    def end(self) -> None:
         """Faults stop, what nobody knows of is asked for again, all holds expire, and what was taken is what was told."""
-        if not hasattr(self, "store"):
-            return
         for hold in self.holds:
             for end in hold.asked if hold.answered is None else ():
                 self._close(hold, end, [])
         for key in self.keys:
-            self.debits_under_a_key([], int(key[1:]))
+            self.debits_once(int(key[1:]), [])
         self.clock.advance(hours=1)
-        self.is_swept([])
+        self.sweeps([])
         laws.check(self.store.memory)
         balance = self.stored()
         captured = sum(hold.answered[1] for hold in self.holds if hold.answered)
@@ -201,9 +211,8 @@ class Spending(RuleBasedStateMachine):
         assert (balance.held, balance.total) == (0, 100 * self.bought)
 
 
-def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_told() -> None:
-    """The seed of a failing one is printed by hypothesis."""
-    options = settings(
-        max_examples=RUNS, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, database=None
-    )
-    run_state_machine_as_test(Spending, settings=options)
+@many(RUNS)
+@given(steps(STEPS), without(*SOME))
+def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_told(numbers: bytes, barred: frozenset[str]) -> None:
+    """The seed of a failing one is printed by hypothesis, and what happened in it."""
+    live(Spending(), numbers, barred)
