@@ -104,7 +104,8 @@ class Shop:
 
     def acts(self) -> Iterator[Act]:
         """Whatever can happen now."""
-        yield from (self.pays, self.is_refunded, self.is_disputed, self.is_reconciled, self.recovers, self.spends, self.holds_back, self.waits)
+        yield from (self.pays, self.is_refunded, self.is_disputed, self.is_reconciled)
+        yield from (self.recovers, self.spends, self.holds_back, self.waits)
         if len(self.bought) < PURCHASES_MAX:
             yield self.buys
         if any(one.told for one in self.bought):
