@@ -62,6 +62,10 @@ class Bought:
         self.payment, self.state, self.told = payment, "open", list[dict[str, Any]]()
         self.standing, self.gone, self.dispute = dict[str, int](), dict[str, int](), ""
 
+    def __repr__(self) -> str:
+        """For a history that failed."""
+        return self.payment.payment_id
+
     @property
     def refunded(self) -> int:
         """What the charge says: less what has failed."""
