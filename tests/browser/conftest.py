@@ -23,6 +23,10 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--in-process-gpu",
+    "--enable-features=NetworkServiceInProcess2",
+    "--disable-site-isolation-trials",
+    "--renderer-process-limit=1",
 ]
 USUAL: dict[str, Any] = {
     "locale": "en-US",

@@ -50,6 +50,7 @@ def test_no_balance_is_shown_before_the_payment_was_asked_about(visitor: Visitor
     until_plans_are_answered(visitor)
     expect(visitor.page.locator(".figure")).to_have_count(0)
     expect(visitor.page.locator(".plan")).to_have_count(0)
+    visitor.wait(lambda: held)
     assert session in held[0].request.url
     held[0].continue_()
     expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
@@ -188,7 +189,7 @@ def test_no_plan_can_be_pressed_before_what_is_above_it_is_there(arrive: Arrive,
     until_plans_are_answered(visitor)
     expect(visitor.page.locator("#plans [aria-busy]").first).to_be_attached()
     expect(visitor.page.locator("#plans button")).to_have_count(0)
-    assert asked
+    visitor.wait(lambda: asked)
     asked[0].continue_() if arrives else asked[0].abort()
     visitor.to_stripe()
 

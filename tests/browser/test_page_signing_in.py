@@ -90,7 +90,7 @@ def test_a_refused_token_does_not_send_the_browser_round_in_circles(arrive: Arri
 def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(arrive: Arrive, claims: dict[str, Any]) -> None:
     """It was made for another sign-in, or stolen from one (OpenID Connect Core, 3.1.3.7)."""
     victim = arrive()
-    victim.said = {"id_token": victim.stand.token(victim.name, **claims)}
+    victim.mislead({"id_token": victim.stand.token(victim.name, **claims)})
     victim.page.goto(victim.stand.api_url)
     victim.page.get_by_role("button", name="Sign in").click()
     expect(victim.page.locator("#notices")).to_contain_text("Signing in did not work")
@@ -100,7 +100,7 @@ def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(arrive: Arrive,
 def test_an_answer_without_an_id_token_signs_nobody_in(arrive: Arrive) -> None:
     """Nothing says whose it is."""
     victim = arrive()
-    victim.said = {"id_token": None}
+    victim.mislead({"id_token": None})
     victim.page.goto(victim.stand.api_url)
     victim.page.get_by_role("button", name="Sign in").click()
     expect(victim.page.locator("#notices")).to_contain_text("Signing in did not work")
@@ -110,7 +110,7 @@ def test_an_answer_without_an_id_token_signs_nobody_in(arrive: Arrive) -> None:
 def test_an_id_token_for_another_page_or_of_another_issuer_signs_nobody_in(arrive: Arrive, whose: dict[str, Any]) -> None:
     """Even with the right nonce."""
     victim = arrive()
-    victim.claims = whose
+    victim.mislead({}, **whose)
     victim.page.goto(victim.stand.api_url)
     victim.page.get_by_role("button", name="Sign in").click()
     expect(victim.page.locator("#notices")).to_contain_text("Signing in did not work")
@@ -119,7 +119,7 @@ def test_an_id_token_for_another_page_or_of_another_issuer_signs_nobody_in(arriv
 def test_a_token_is_renewed_before_it_ends(arrive: Arrive) -> None:
     """Half a minute before, by the refresh token, without a word."""
     visitor = arrive()
-    visitor.said = {"expires_in": 20, "refresh_token": "the-refresh-token"}
+    visitor.mislead({"expires_in": 20, "refresh_token": "the-refresh-token"})
     visitor.enter()
     expect(visitor.page.locator(".figure")).to_be_visible()
     assert [form["grant_type"] for form in visitor.asked[:2]] == ["authorization_code", "refresh_token"]
@@ -129,7 +129,7 @@ def test_a_token_is_renewed_before_it_ends(arrive: Arrive) -> None:
 def test_a_token_that_is_refused_is_renewed_and_the_question_asked_again(arrive: Arrive) -> None:
     """The issuer may end it early; the customer sees the answer, not the refusal."""
     visitor = arrive()
-    visitor.said = {"refresh_token": "the-refresh-token"}
+    visitor.mislead({"refresh_token": "the-refresh-token"})
     visitor.enter()
     expect(visitor.page.locator(".figure")).to_be_visible()
     visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(minutes=10))
@@ -144,10 +144,10 @@ def test_a_token_that_is_refused_is_renewed_and_the_question_asked_again(arrive:
 def test_a_renewal_that_answers_with_somebody_else_is_refused(arrive: Arrive) -> None:
     """OpenID Connect Core, 12.2: it must be the same person."""
     visitor = arrive()
-    visitor.said = {"refresh_token": "the-refresh-token"}
+    visitor.mislead({"refresh_token": "the-refresh-token"})
     visitor.enter()
     expect(visitor.page.locator(".figure")).to_be_visible()
-    visitor.said = {"id_token": visitor.stand.token("mallory")}
+    visitor.mislead({"id_token": visitor.stand.token("mallory")})
     visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(hours=2))
     visitor.page.get_by_role("button", name="Refresh").click()
     expect(visitor.page.locator("#notices")).to_contain_text("Signing in did not work")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -11,7 +11,11 @@ import httpx
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, expect
 from stand import Stand
 
+from infra.local.issuer import COOKIE, session_of
+
 ROOT: Final = Path(__file__).parents[2]
+LOOK_MS: Final = 50
+LOOKS_MAX: Final = 600
 SCREENS: Final = ROOT / ".local" / "screens"
 
 
@@ -24,8 +28,9 @@ class Visitor:
         self.context = context
         self.name = name
         self.faults: list[str] = []
-        self.said: dict[str, object] = {}
-        self.claims: dict[str, Any] = {}
+        self.said: Mapping[str, object] = {}
+        self.claims: Mapping[str, Any] = {}
+        self._is_misled = False
         self.asked: list[dict[str, str]] = []
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -36,10 +41,18 @@ class Visitor:
             self.faults.append(line.text)
 
     def recognise(self) -> None:
-        """Let the issuer know this customer: it answers at once, with real tokens of the stand, as if by its cookie.
+        """Let the issuer know this customer: it does not ask who somebody is that has signed in before."""
+        self.context.add_cookies([{"name": COOKIE, "value": session_of(self.name), "url": self.stand.facts["issuer_url"]}])
 
-        ``said`` overrides what it answers, ``claims`` how its id token is made; ``asked`` collects the forms it was sent.
+    def mislead(self, said: Mapping[str, object], **claims: Any) -> None:
+        """From now on the issuer's answers have this in them, and its id tokens these claims; ``asked`` collects the forms it was sent.
+
+        A browser whose requests are intercepted keeps no file: others do without.
         """
+        self.said, self.claims = said, claims
+        if self._is_misled:
+            return
+        self._is_misled = True
         issuer = httpx.get(f"{self.stand.api_url}/site/config.json", timeout=30).json()
         nonces: list[str] = []
 
@@ -52,16 +65,20 @@ class Visitor:
         def exchange(route: Route) -> None:
             self.asked.append({name: values[0] for name, values in parse_qs(route.request.post_data or "").items()})
             proof = self.stand.token(self.name, **{"nonce": nonces[-1], **self.claims})
-            tokens = {
-                "access_token": self.stand.token(self.name),
-                "id_token": proof,
-                "token_type": "Bearer",
-                "expires_in": 3600,
-            } | self.said
+            usual = {"access_token": self.stand.token(self.name), "id_token": proof, "token_type": "Bearer", "expires_in": 3600}
+            tokens = {**usual, **self.said}
             route.fulfill(headers={"access-control-allow-origin": "*"}, content_type="application/json", body=json.dumps(tokens))
 
         self.context.route(re.compile(re.escape(issuer["authorization_endpoint"])), authorize)
         self.context.route(re.compile(re.escape(issuer["token_endpoint"])), exchange)
+
+    def wait(self, true: Callable[[], object]) -> None:
+        """Until it is so. What Playwright tells, as of a request that it holds, it tells meanwhile."""
+        for _ in range(LOOKS_MAX):
+            if true():
+                return
+            self.page.wait_for_timeout(LOOK_MS)
+        raise AssertionError("it did not happen in time")
 
     def enter(self, view: str = "") -> "Visitor":
         """Sign in and wait for the page."""
