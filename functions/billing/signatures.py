@@ -36,7 +36,7 @@ def verified_event(body: bytes, headers: Sequence[str], secrets: Secrets, now: C
     except UnicodeDecodeError as error:
         raise BillingError("invalid_payload", "the body is not UTF-8") from error
     # One of them matches, or, after a roll, one of those read anew. https://docs.stripe.com/webhooks#roll-endpoint-secrets
-    if not _matches(text, header, secrets(False)) and not (_may_be_new(header, now()) and _matches(text, header, secrets(True))):  # noqa: FBT003
+    if not _matches(text, header, secrets(False)) and not (_may_be_new(header, int(now())) and _matches(text, header, secrets(True))):  # noqa: FBT003
         raise _invalid("no signature matches, or it is older than 300 s")
     if _timestamp(header) > now() + TOLERANCE_SECONDS:
         raise _invalid("the timestamp is in the future")
@@ -81,7 +81,7 @@ def _is_signed_with(secret: str, text: str, header: str) -> bool:
     return True
 
 
-def _may_be_new(header: str, now: float) -> bool:
+def _may_be_new(header: str, now: int) -> bool:
     """Whether a secret that we do not know yet could have made this: for anything else none need be read."""
     parts = [part.partition("=") for part in header.split(",")]
     digests = [value for name, _, value in parts if name == "v1" and len(value) == DIGEST_CHARS]

@@ -27,10 +27,10 @@ class Allowance:
         """Nothing is spent."""
         self._ahead_seconds = (at_once - 1) * every_seconds
         self._every_seconds = every_seconds
-        self._spent_until = 0.0
+        self._spent_until = 0
 
-    def take(self, now: float) -> bool:
-        """Whether there is one left. The whole state is one time: https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm."""
+    def take(self, now: int) -> bool:
+        """Whether there is one left, at this second. The whole state is one time: https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm."""
         if self._spent_until > now + self._ahead_seconds:
             return False
         self._spent_until = max(self._spent_until, now) + self._every_seconds
@@ -47,11 +47,11 @@ class Reader:
 
     def get(self, name: str, *, max_age: int, force_fetch: bool) -> str:
         """The secret's text, at most ``max_age`` seconds old, or of now. Raises what botocore raises."""
-        value, read_at = self.store.get(name, ("", -float(max_age)))
-        now = monotonic()
-        if force_fetch or now - read_at >= max_age:
-            value = str(self.client.get_secret_value(SecretId=name).get("SecretString", ""))
-            self.store[name] = (value, now)
+        known, now = self.store.get(name), monotonic()
+        if known and not force_fetch and now - known[1] < max_age:
+            return known[0]
+        value = str(self.client.get_secret_value(SecretId=name).get("SecretString", ""))
+        self.store[name] = (value, now)
         return value
 
 
@@ -73,7 +73,7 @@ def _rereads(name: str) -> Allowance:
 def _secret(name: str, *, fresh: bool) -> str:
     """Cached for at most five minutes; ``fresh`` reads anew, after a roll, as far as the allowance goes."""
     try:
-        anew = fresh and _rereads(name).take(monotonic())
+        anew = fresh and _rereads(name).take(int(monotonic()))
         value = _provider().get(name, max_age=SECRET_AGE_SECONDS_MAX, force_fetch=anew)
     except (BotoCoreError, ClientError) as error:
         message = f"the secret {name} cannot be read"

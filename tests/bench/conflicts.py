@@ -60,7 +60,7 @@ class Wire:
         if any(met):
             reasons = [{"Code": "TransactionConflict" if one else "None"} for one in met]
             return _refusal(request, {"__type": "#TransactionCanceledException", "Message": "", "CancellationReasons": reasons})
-        time.sleep(TRANSACTION_SECONDS)
+        time.sleep(TRANSACTION_SECONDS)  # what a transaction takes, emulated
         answer: AWSResponse = send(session, request)
         return answer
 

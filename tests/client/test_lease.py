@@ -258,6 +258,42 @@ def test_threads_that_switch_at_every_line_never_oversell(gateway: Gateway, back
     assert lease.tally.spent == served
 
 
+class _Watched:
+    """A lock that tells when somebody lies down to wait for it."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock, self.is_waited_for = lock, threading.Event()
+
+    def acquire(self, blocking: bool = True) -> bool:  # noqa: FBT001, FBT002 - threading's own
+        if blocking:
+            self.is_waited_for.set()
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_debit_that_has_looked_often_enough_waits_for_its_turn(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+    """It spends when the others are done, and not before."""
+    gateway.fund("alice", 10)
+    with Lease(backend, "alice", clock=seconds, size=5) as lease, ThreadPoolExecutor(1) as pool:
+        lease.debit()
+        watched = _Watched(lease._lock)
+        lease._lock = watched  # type: ignore[assignment]
+        with watched:
+            waits = pool.submit(lease.debit)
+            assert watched.is_waited_for.wait(30)
+            assert lease._purse.tally.spent == 1
+        waits.result(30)
+        assert lease.tally.spent == 2
+
+
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_threads_of_one_process_never_oversell(gateway: Gateway, backend: Meter, seconds: Seconds, size: int) -> None:
     """Sixteen at once on one lease and on another of the same customer: every unit is served exactly once."""

@@ -11,6 +11,7 @@ from billing.errors import BusyError, OutcomeUnknownError, RefusedError
 from billing.patience import Patience
 from billing.store import Store, StoreFaultError
 from billing.writes import KEY_NAMES, Must, Write
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 WRITE = Write("quotas", ("alice", "quota"), add={"remaining": -1})
@@ -225,6 +226,23 @@ def test_nothing_below_us_repeats_a_plain_debit(monkeypatch: pytest.MonkeyPatch)
             store.update(WRITE)
         server.shutdown()
     assert asked == ["DynamoDB_20120810.UpdateItem"]
+
+
+def test_our_requests_carry_a_name_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not botocore's, which is put together anew, twice for every request."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    store = Store(dict.fromkeys(KEY_NAMES, "T"), Patience(), "us-east-1")
+
+    class _SentError(Exception):
+        pass
+
+    def send(request: AWSPreparedRequest, **_: Any) -> None:
+        raise _SentError(request.headers["User-Agent"])
+
+    store._client.meta.events.register("before-send.dynamodb", send)
+    with pytest.raises(_SentError, match=r"^b'Topup Botocore/[\d.]+ "):
+        store.get("quotas", ("alice", "quota"))
 
 
 def test_credentials_that_were_missing_for_a_moment_are_looked_for_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
