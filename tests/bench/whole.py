@@ -22,11 +22,11 @@ from bench.rows import Row
 from infra.ops.ledgers import examine
 
 GOAL: Final = 1.1
-ENTRIES: Final = (1_000, 10_000, 100_000)
+ENTRIES: Final = (2_000, 20_000, 200_000)
 """Ledger entries, with as many payments."""
 ENTRIES_EACH: Final = 100
 ROUNDS: Final = 3
-LOOKED_THROUGH: Final = 20_000
+LOOKED_THROUGH: Final = 40_000
 """Entries of the smaller books in a round, the same ones several times: what a moment of theirs takes depends on the moment."""
 SEGMENTS: Final = 4
 ACCOUNTS: Final = (25_000, 75_000)
