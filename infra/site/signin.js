@@ -12,6 +12,7 @@ const FRESH_MS = 60_000;
 
 let config = null;
 let tokens = null;
+let isSigningOut = false;
 
 /** There is no token, and none to be had without the person. */
 export class SignInNeeded extends Error {}
@@ -28,6 +29,7 @@ export const wasSignedIn = () => sessionStorage.getItem(HINT) !== null;
 
 /** Leave for the issuer. `silent`: come back at once, signed in or not. `errand`: what to go on with afterwards. */
 export async function leave({ silent = false, errand = null } = {}) {
+  if (silent && isSigningOut) return goingAway(); // what was still asked finds no token: to fetch one would undo the signing out
   const [state, verifier, nonce] = [random(), random(), random()];
   const back = `${cleaned(location.search)}${location.hash}`;
   sessionStorage.setItem(PENDING, JSON.stringify({ state, verifier, nonce, back, errand }));
@@ -46,8 +48,14 @@ export async function leave({ silent = false, errand = null } = {}) {
   };
   for (const [name, value] of Object.entries(wanted)) url.searchParams.set(name, value);
   location.assign(url);
-  await new Promise(() => {}); // the page is going away
+  return goingAway();
 }
+
+/** Never: the page is left. */
+const goingAway = () => new Promise(() => {});
+
+// Whoever comes back to this page by the browser's way back finds it as it was, and may be signed in again.
+addEventListener("pageshow", () => (isSigningOut = false));
 
 /** Back from the issuer? Answers null if not, else `{ok, asked, errand}`: `asked` is false when a silent try was refused. */
 export async function comeBack() {
@@ -104,6 +112,7 @@ export function person() {
 export function signOut() {
   const idToken = tokens?.id;
   tokens = null;
+  isSigningOut = true;
   sessionStorage.clear();
   if (!config.end_session_endpoint) return location.assign("/");
   const url = new URL(config.end_session_endpoint);

@@ -8,6 +8,9 @@ import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
 
+MOMENT_MS = 500
+"""Signing out is under way by then, and what is asked then has been asked after another: that nothing happens can only be waited for."""
+
 
 def test_a_stranger_sees_the_plans_and_their_prices(arrive: Arrive) -> None:
     """Prices are public; only the balance needs a name."""
@@ -53,6 +56,20 @@ def test_signing_out_leaves_nobody_signed_in(arrive: Arrive) -> None:
     stranger.page.get_by_role("button", name="Sign out").click()
     stranger.page.get_by_role("button", name="Sign in", exact=True).click()
     expect(stranger.page.get_by_role("button", name="Sign in as bob")).to_be_visible()
+
+
+def test_signing_out_is_not_undone_by_what_the_page_still_asks(visitor: Visitor) -> None:
+    """The way out takes a moment: a question that finds no token meanwhile must not sign in again."""
+    expect(visitor.page.locator(".figure")).to_be_visible()
+    held: list[Route] = []
+    visitor.context.route(f"{visitor.stand.facts['issuer_url']}/logout?**", lambda route: held.append(route))  # noqa: PLW0108 - Playwright counts the parameters
+    refresh = visitor.page.get_by_role("button", name="Refresh").element_handle()
+    visitor.page.evaluate("([button, after]) => setTimeout(() => button.click(), after)", [refresh, MOMENT_MS])
+    visitor.page.get_by_role("button", name="Sign out").click(no_wait_after=True)
+    visitor.wait(lambda: held)
+    visitor.page.wait_for_timeout(2 * MOMENT_MS)
+    held[0].continue_()
+    expect(visitor.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
 
 def test_a_forged_way_back_is_refused(visitor: Visitor) -> None:
