@@ -1,9 +1,11 @@
 """The Stripe account as an operator sees it: endpoints, undelivered events, and Stripe's clock. Only reads."""
 
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -66,7 +68,7 @@ class AccountAtStripe:
 
     def _get(self, path: str, asked: Mapping[str, str]) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self.read_key()}", "stripe-version": API_VERSION}
-        answer = httpx.get(f"{self.api_base}{path}", params=dict(asked), headers=headers, timeout=SECONDS_MAX)
+        answer = httpx.get(f"{self.api_base}{path}", params=dict(asked), headers=headers, timeout=SECONDS_MAX, verify=_authorities())
         if date := answer.headers.get("date"):
             self._skew_seconds = self.now() - parsedate_to_datetime(date).timestamp()
         if answer.status_code in (_UNAUTHORIZED, 403):
@@ -74,3 +76,9 @@ class AccountAtStripe:
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whom a certificate is believed from. To read them takes longer than an answer of Stripe's, and httpx would for every request."""
+    return httpx.create_ssl_context()
