@@ -22,6 +22,8 @@ from infra.local.places import PORT_VARIABLES, ROOT, Places, free_port
 
 API: Final = "/api/v1"
 MEMORY_BYTES: Final = 6 * 1024**3
+LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS_MAX: Final = 1.0
 
 
 class Stand:
@@ -137,10 +139,11 @@ class Stand:
     @staticmethod
     def until(true: Callable[[], bool], seconds: int = 30) -> None:
         """Wait for something that happens by itself; fail when it does not."""
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, LOOK_SECONDS
         while not true():
             assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.1)  # deliveries are Stripe's doing: there is nothing to wait on but time
+            time.sleep(pause)  # deliveries are Stripe's doing: there is nothing to wait on but time
+            pause = min(pause * 1.5, LOOK_SECONDS_MAX)  # each look takes a processor's time
 
 
 def signed(text: str, *secrets: str) -> str:
@@ -151,7 +154,7 @@ def signed(text: str, *secrets: str) -> str:
 
 
 def _memory() -> str | None:
-    """A file system in memory where there is room for three stands, else what is usual.
+    """A file system in memory where there is room for several stands, else what is usual.
 
     A function's code is unpacked for each of its processes: on disk that takes a third of a stand's time.
     """
@@ -168,6 +171,7 @@ def running() -> Iterator[Stand]:
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STRIPE_"))},
             "TOPUP_STATE_DIR": folder,
             "TOPUP_IDLE_SECONDS": "300",  # to start a function again takes a second of a processor
+            "TOPUP_PERSIST": "0",  # nobody comes back to it
             "TOPUP_TOOLS_DIR": str(ROOT / ".local" / "venvs"),
             **{variable: str(free_port()) for variable, _ in PORT_VARIABLES.values()},
         }

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local.artifact import BUILD, RUNTIME
+from infra.local.artifact import BUILD, PARSED, RUNTIME
 from infra.local.places import AUDIENCE, ROOT, STACK, Places, StandError
 
 _FUNCTION: Final = re.compile(r"functions/\$\{(\w+)\.Arn\}/invocations")
@@ -39,7 +39,7 @@ def update(places: Places, stripe_base: str, *, stripe_live: bool = False, built
         "StripeEventBus": f'"{event_bus}"',  # said even when it is empty: SAM would keep the last deployment's
     }
     command = [
-        *(str(places.tools / "sam" / "bin" / "sam"), "deploy", "--template", str(built / "template.yaml")),
+        *(str(places.tools / "sam" / "bin" / "sam"), "deploy", "--template", str(built / PARSED)),
         *("--stack-name", STACK, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
         *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())),

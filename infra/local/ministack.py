@@ -34,7 +34,7 @@ def start(places: Places, folder: str = "aws", port: int | None = None) -> "subp
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "AUTH": "true",
-        "PERSIST_STATE": "1",
+        "PERSIST_STATE": os.environ.get("TOPUP_PERSIST", "1"),  # to save takes seconds
         "STATE_DIR": str(home / "state"),
         "LAMBDA_WARM_TTL_SECONDS": os.environ.get("TOPUP_IDLE_SECONDS", str(IDLE_SECONDS)),
         "S3_PERSIST": "1",

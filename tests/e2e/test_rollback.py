@@ -1,4 +1,7 @@
-"""An update and the way back on the embedded AWS, under traffic; and leaving, with the books kept."""
+"""An update and the way back on the embedded AWS, under traffic; and leaving, with the books kept.
+
+The last tests of their stand: they take it apart.
+"""
 
 import contextlib
 import itertools
@@ -14,10 +17,10 @@ from typing import Any
 import pytest
 from billing.verification import settled_tally
 from loglines import invocations
-from stand import API, Stand, running
+from stand import API, Stand
 
 from infra.local import deploy
-from infra.local.artifact import ARCHIVE, BUILD
+from infra.local.artifact import ARCHIVE, BUILD, PARSED
 from infra.local.places import STACK, Places
 from infra.local.stage import Stage
 from infra.local.stages import uninstall
@@ -28,27 +31,20 @@ MARK = "BUILD = "
 CUT_OFF = ('"errorMessage": "Worker', "Endpoint request timed out", '"code":"outcome_unknown"')
 """The embedded AWS, of a process that died, exited or did not begin; its gateway, and ours of a database that was kept waiting."""
 REPEATS_MAX = 50
-PAUSE_SECONDS = 0.25
+DEBIT_SECONDS, BUY_SECONDS = 0.5, 2.0
 """Between two calls of a caller: the update shall have the machine too."""
 
 
-@pytest.fixture(scope="module")
-def leaving() -> Iterator[Stand]:
-    """A stand that these tests may take apart."""
-    with running() as found:
-        yield found
-
-
 @pytest.fixture
-def places(leaving: Stand) -> Places:
+def places(stand: Stand) -> Places:
     """Its folder and ports."""
-    return leaving.places()
+    return stand.places()
 
 
 def _marked(folder: Path, number: int) -> Path:
     """A build whose code differs from the one in .aws-sam: every handler is another file, as after a release."""
     folder.mkdir()
-    shutil.copy(BUILD / "template.yaml", folder)
+    shutil.copy(BUILD / PARSED, folder)
     shutil.copytree(BUILD / "infra", folder / "infra")
     with zipfile.ZipFile(BUILD / ARCHIVE) as old, zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
@@ -67,11 +63,12 @@ class _Traffic:
         self._stand = stand
         self._stop = threading.Event()
         self._buy(-1)
-        self._threads = [threading.Thread(target=self._repeat, args=(act,)) for act in (self._debit, self._buy)]
+        acts = ((self._debit, DEBIT_SECONDS), (self._buy, BUY_SECONDS))
+        self._threads = [threading.Thread(target=self._repeat, args=act) for act in acts]
 
-    def _repeat(self, act: Callable[[int], None]) -> None:
+    def _repeat(self, act: Callable[[int], None], pause: float) -> None:
         for number in itertools.count():
-            if self._stop.wait(PAUSE_SECONDS):
+            if self._stop.wait(pause):
                 return
             act(number)
 
@@ -125,26 +122,26 @@ def _code(stand: Stand) -> set[str]:
     return {client.get_function_configuration(FunctionName=name)["CodeSha256"] for name in functions}
 
 
-def test_an_update_and_the_way_back_lose_nothing_under_traffic(leaving: Stand, places: Places, tmp_path: Path) -> None:
+def test_an_update_and_the_way_back_lose_nothing_under_traffic(stand: Stand, places: Places, tmp_path: Path) -> None:
     """Tables are the same ones, no call is refused, every unit is accounted for, and the first build's code runs again at the end."""
-    tables, first = _tables(leaving), _code(leaving)
-    traffic = _Traffic(leaving)
+    tables, first = _tables(stand), _code(stand)
+    traffic = _Traffic(stand)
     with traffic.flowing():
         deploy.update(places, places.stripe_url, built=_marked(tmp_path / "new", 2))
-        second = _code(leaving)
+        second = _code(stand)
         deploy.update(places, places.stripe_url)
     assert len(first) == len(second) == 1
     assert first.isdisjoint(second)
-    assert _code(leaving) == first
-    assert _tables(leaving) == tables
-    assert traffic.odd == [], _faults(leaving)
-    leaving.control("idle")
-    leaving.invoke("ReconcileFunction", {})  # a delivery that was cut off comes again, or is brought by this
-    quota = leaving.quota("rolling")
-    plan = next(row for row in leaving.call("GET", "/plans").json()["plans"] if row["id"] == "pro")
+    assert _code(stand) == first
+    assert _tables(stand) == tables
+    assert traffic.odd == [], _faults(stand)
+    stand.control("idle")
+    stand.invoke("ReconcileFunction", {})  # a delivery that was cut off comes again, or is brought by this
+    quota = stand.quota("rolling")
+    plan = next(row for row in stand.call("GET", "/plans").json()["plans"] if row["id"] == "pro")
     assert min(traffic.taken, traffic.bought) > 1
     assert (quota["used"], quota["total"]) == (traffic.taken, traffic.bought * plan["quota"])
-    _balanced(leaving)
+    _balanced(stand)
 
 
 def _faults(stand: Stand) -> list[str]:
@@ -165,19 +162,19 @@ def _balanced(stand: Stand) -> None:
         assert not list(tally.differences("rolling"))
 
 
-def test_leaving_keeps_every_table_and_says_how_to_come_back(leaving: Stand, places: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_leaving_keeps_every_table_and_says_how_to_come_back(stand: Stand, places: Places, capfd: pytest.CaptureFixture[str]) -> None:
     """As far as the embedded AWS goes: its CloudFormation has to honour what the template says of the tables."""
-    names: dict[str, Any] = {logical: leaving.resources()[logical] for logical in TABLES}
+    names: dict[str, Any] = {logical: stand.resources()[logical] for logical in TABLES}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOPUP_STATE_DIR", str(leaving.state))
+        patch.setenv("TOPUP_STATE_DIR", str(stand.state))
         patch.setenv("TOPUP_TOOLS_DIR", str(places.tools))
-        stage = Stage("local", STACK, places.environment()["AWS_REGION"], folder=leaving.state)
+        stage = Stage("local", STACK, places.environment()["AWS_REGION"], folder=stand.state)
         code = uninstall(stage, places.environment(), yes=True)
     said = capfd.readouterr().out
     assert code == 0, said
     assert all(name in said for name in names.values())
-    assert (leaving.state / f"kept-{STACK}.json").exists()
-    left = leaving.boto("dynamodb").list_tables()["TableNames"]
+    assert (stand.state / f"kept-{STACK}.json").exists()
+    left = stand.boto("dynamodb").list_tables()["TableNames"]
     assert set(names.values()) <= set(left), f"these went: {set(names.values()) - set(left)}"
-    stacks = leaving.boto("cloudformation").list_stacks()["StackSummaries"]
+    stacks = stand.boto("cloudformation").list_stacks()["StackSummaries"]
     assert not [row for row in stacks if row["StackName"] == STACK and row["StackStatus"] != "DELETE_COMPLETE"]

@@ -12,11 +12,11 @@ from infra.local.places import PORT_VARIABLES, ROOT
 TEMPLATE: Final = ROOT / "template.yaml"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads CloudFormation's short forms as plain values."""
 
 
-def _short(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> object:
+def _short(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> object:
     if isinstance(node, yaml.ScalarNode):
         return {suffix: loader.construct_scalar(node)}
     if isinstance(node, yaml.SequenceNode):
@@ -36,7 +36,7 @@ def template() -> dict[str, Any]:
 @cache
 def _template() -> dict[str, Any]:
     """Reading it takes half a second."""
-    found: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # a SafeLoader
+    found: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # a safe loader
     found["Resources"] = included(found["Resources"])
     return found
 
@@ -44,7 +44,7 @@ def _template() -> dict[str, Any]:
 def included(resources: dict[str, Any]) -> dict[str, Any]:
     """As the transform AWS::Include leaves them: the file's own resources in its place."""
     place = ROOT / resources["Fn::Transform"]["Parameters"]["Location"]
-    own: dict[str, Any] = yaml.safe_load(place.read_text())
+    own: dict[str, Any] = yaml.load(place.read_text(), Loader=yaml.CSafeLoader)
     assert not set(own) & set(resources), "two resources of one name"
     return {name: row for name, row in resources.items() if name != "Fn::Transform"} | own
 
@@ -86,6 +86,7 @@ def stand_variables() -> dict[str, str]:
         "TOPUP_STATE_DIR": "where a stand keeps its data; `.local` by default",
         "TOPUP_TOOLS_DIR": "where the tools of a stand are installed; `.local/venvs` by default",
         "TOPUP_IDLE_SECONDS": "how long an idle function of a stand keeps its process; 60 by default",
+        "TOPUP_PERSIST": "0: the embedded AWS of a stand forgets everything when it stops; 1 by default",
         "TOPUP_CHAOS_SECONDS": "how long the tests on the wire go on; `make chaos` sets it to 600",
         "TOPUP_CHAOS_SEED": "what their faults are drawn from, printed by a run that fails; 1 by default",
         "TOPUP_URL": "where the example of `client/` finds Topup",
