@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from browser.visitor import Arrive, Visitor
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from stand import Stand
 from tools import lacking
 
@@ -53,13 +53,29 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def usual(chromium: Browser) -> BrowserContext:
+    """Most customers' browser, which has been here before: it keeps the page's files from one test to the next, and nothing else."""
+    return chromium.new_context(**USUAL)
+
+
+def _forget(context: BrowserContext) -> None:
+    """All but the files. What the page itself keeps goes with its tab."""
+    for page in context.pages:
+        page.close()
+    context.unroute_all(behavior="ignoreErrors")
+    context.set_offline(False)
+    context.clear_cookies()
+
+
 @pytest.fixture
-def arrive(stand: Stand, chromium: Browser) -> Iterator[Arrive]:
+def arrive(stand: Stand, chromium: Browser, usual: BrowserContext) -> Iterator[Arrive]:
     """Make visitors. None of their pages may have a script that failed."""
     made: list[Visitor] = []
 
     def make(name: str | None = "", **options: Any) -> Visitor:
-        context = chromium.new_context(**{**USUAL, **options})
+        is_usual = name is not None and not options and all(visitor.context is not usual for visitor in made)
+        context = usual if is_usual else chromium.new_context(**{**USUAL, **options})
         context.set_default_timeout(WAIT_MS)
         visitor = Visitor(stand, context, name or f"visitor-{secrets.token_hex(6)}")
         if name is not None:
@@ -71,7 +87,10 @@ def arrive(stand: Stand, chromium: Browser) -> Iterator[Arrive]:
     yield make
     faults = [fault for visitor in made for fault in visitor.faults]
     for visitor in made:
-        visitor.context.close()
+        if visitor.context is usual:
+            _forget(usual)
+        else:
+            visitor.context.close()
     assert not faults, f"the page's script failed: {faults}"
 
 

@@ -103,6 +103,7 @@ def test_a_payment_that_is_asked_about_keeps_the_focus(visitor: Visitor) -> None
     """On its button while it is under way, on its name when there is nothing more to ask."""
     session = visitor.to_stripe()
     visitor.pay("delayed")
+    expect(visitor.page.locator("#notices")).to_contain_text("On its way")
     visitor.page.goto(f"{visitor.stand.api_url}/#/payments")
     check = visitor.page.locator(".row").get_by_role("button", name="Check now")
     check.focus()

@@ -56,17 +56,14 @@ def _deploy(stand: Stand, arn: str, folder: Path) -> None:
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.2",
     }
-    sam, build = str(ROOT / ".local" / "venvs" / "sam" / "bin" / "sam"), str(folder / "build")
-    overrides = ("--parameter-overrides", f"AuthorizeFunctionArn={arn}", f"Runtime={RUNTIME}")
-    building = [sam, "build", "--template-file", str(FOLDER / "template.yaml"), "--build-dir", build, *overrides]
-    deploying = [
-        *(sam, "deploy", "--template-file", f"{build}/template.yaml", "--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset"),
-        *("--capabilities", "CAPABILITY_IAM", "--no-progressbar", *overrides),
+    command = [
+        *(str(ROOT / ".local" / "venvs" / "sam" / "bin" / "sam"), "deploy", "--template-file", str(FOLDER / "template.yaml")),
+        *("--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM", "--no-progressbar"),
+        *("--parameter-overrides", f"AuthorizeFunctionArn={arn}", f"Runtime={RUNTIME}"),
     ]
-    for command in (building, deploying):
-        # In a folder of its own: the samconfig.toml of this project is for Topup's stack.
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    # In a folder of its own: the samconfig.toml of this project is for Topup's stack.
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 def _say_again_by_api(stand: Stand, resources: dict[str, str], arn: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import described
 import pytest
-import schemathesis
 from billing import api
 from billing.errors import BillingError
 from functional.lab import Lab
@@ -37,6 +36,8 @@ def test_every_schema_that_is_named_is_there(lab: Lab) -> None:
 
 def test_the_description_is_valid_openapi(lab: Lab) -> None:
     """By the specification's own schema (https://spec.openapis.org/oas/3.1/schema/2025-09-15); its schemas by that of JSON Schema."""
+    import schemathesis  # noqa: PLC0415 - it takes half a second, which every other process of the tests would take too
+
     document = _described(lab)
     schemathesis.openapi.from_dict(document).validate()
     for name in document["components"]["schemas"]:
