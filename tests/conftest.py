@@ -29,7 +29,7 @@ LAST: Final = ("test_logs.py", "test_rollback.py")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for most first, and the last ones last."""
-    items.sort(key=lambda item: (item.path.name in LAST and 1 + LAST.index(item.path.name), not _waits(item)))
+    items.sort(key=lambda item: (LAST.index(item.path.name) + 1 if item.path.name in LAST else 0, not _waits(item)))
 
 
 class ByStand(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types

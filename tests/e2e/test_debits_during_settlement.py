@@ -9,13 +9,13 @@ import httpx
 import pytest
 from stand import API, Stand
 
-THREADS: Final = 8
+THREADS: Final = 16
 """As many processes of a function run: what more of them meet on two cores is the queue for a core."""
-DEBITS_EACH: Final = 32
+DEBITS_EACH: Final = 16
 TRIES_MAX: Final = 5
 PURCHASES: Final = 4
 UNITS_EACH: Final = 100
-STEPS: Final = (2, 4, 8)
+STEPS: Final = (2, 4, 8, 16)
 """How many processes of a function are started at once: each start keeps a core busy for most of a second."""
 
 
@@ -54,7 +54,7 @@ def _debits(stand: Stand, user_id: str, threads: int, each: int, pay: tuple[str,
 
 @pytest.fixture
 def warm_stand(stand: Stand) -> Stand:
-    """The functions' processes are there: on AWS a cold start takes no other's processor, here 16 at once would take all."""
+    """The functions' processes are there: on AWS a cold start takes no other's processor, here 32 at once would take all."""
     stand.purchase(f"first-{uuid.uuid4().hex[:8]}")
     for threads in STEPS:
         _debits(stand, "nobody-of-the-warm-up", threads, 2)

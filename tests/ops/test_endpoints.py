@@ -1,6 +1,7 @@
 """Endpoints are replaced while events come: none is refused, none is lost. Against the simulator alone, with a webhook that verifies."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -118,6 +119,15 @@ def shop() -> Iterator[Shop]:
         assert found.connect() == ()
         assert found.planned().is_empty
         yield found
+
+
+def test_the_certificate_authorities_are_read_once_for_all_questions(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read them takes longer than Stripe's answer."""
+    account = AccountAtStripe(lambda: KEY, shop.stripe.url)
+    first = account.endpoints()
+    monkeypatch.setattr(ssl, "create_default_context", lambda *_, **__: pytest.fail("read again"))
+    assert account.endpoints() == first
+    assert AccountAtStripe(lambda: KEY, shop.stripe.url).endpoints() == first
 
 
 def test_rolling_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
