@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .local/venvs
+# One pip for all environments, of a version that reads long lists of releases quickly. What is used is compiled when it is first used.
+PIP := 26.3
+INSTALL := install --quiet --quiet --no-compile
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/generator/.ready .local/npm/.ready
 unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
 .DEFAULT_GOAL := help
@@ -15,18 +18,23 @@ help: ## list the commands
 setup: ## install everything into this folder (the other commands do it by themselves)
 	@$(MAKE) --silent --jobs=4 $(SETUP)
 
-$(VENV)/.ready: requirements.txt tests/requirements.txt
-	@echo "setting up $(VENV) ..."
+$(VENV)/.pip-$(PIP):
+	@echo "setting up pip ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.13 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@$(BIN)/python -m pip --disable-pip-version-check $(INSTALL) pip==$(PIP)
+	@touch $@
+
+$(VENV)/.ready: requirements.txt tests/requirements.txt $(VENV)/.pip-$(PIP)
+	@echo "setting up $(VENV) ..."
+	@$(BIN)/python -m pip $(INSTALL) -r tests/requirements.txt
 	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m infra.ops "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $(BIN)/topup && chmod +x $(BIN)/topup
 	@touch $@
 
-$(TOOLS)/%/.ready: infra/local/requirements-%.txt
+$(TOOLS)/%/.ready: infra/local/requirements-%.txt $(VENV)/.pip-$(PIP)
 	@echo "setting up $* ..."
-	@$(PYTHON) -m venv $(TOOLS)/$*
-	@$(TOOLS)/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	@$(PYTHON) -m venv --without-pip $(TOOLS)/$*
+	@$(BIN)/python -m pip --python $(TOOLS)/$*/bin/python $(INSTALL) -r $<
 	@touch $@
 
 # The official Stripe CLI and a DynamoDB on disk, for tests. Without npm those tests say why they are skipped.

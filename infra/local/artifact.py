@@ -69,7 +69,8 @@ def _build(places: Places, *, always: bool) -> bool:
     if not always and STAMP.exists() and STAMP.read_text() == stamp and BUILD.exists():
         return False
     sam = [str(places.tools / "sam" / "bin" / "sam"), "build", FIRST, "--parameter-overrides", f"Runtime={RUNTIME}", "Architecture=x86_64"]
-    done = subprocess.run(sam, cwd=ROOT, env=places.environment(), capture_output=True, text=True, check=False)  # noqa: S603
+    pip = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # ours, not whatever comes first on this machine
+    done = subprocess.run(sam, cwd=ROOT, env=places.environment() | pip, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         message = f"sam build failed:\n{done.stdout}\n{done.stderr}"
         raise StandError(message)
