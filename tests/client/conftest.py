@@ -29,6 +29,7 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
         monkeypatch.setenv(name, value)
     books = builders.books_on(MemoryStore(), clock=clock)
     monkeypatch.setattr(runtime, "books", lambda: books)
+    monkeypatch.setattr(runtime, "patience", lambda: books.store.patience)  # begun anew with every request, as in Lambda
     monkeypatch.setattr(meter, "PAUSE_SECONDS", 0.001)
     spending._seen.clear()
     yield Gateway(template, books)
