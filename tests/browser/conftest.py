@@ -41,9 +41,9 @@ def browser_path() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One browser process for a module; longer would leave Playwright's event loop in the way of other tests."""
+    """One browser process for this folder; longer would leave Playwright's event loop in the way of other tests."""
     path = browser_path()
     if path is None:
         lacking("these tests need a browser: apt-get install chromium-headless-shell, or chromium")
@@ -53,7 +53,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def usual(chromium: Browser) -> BrowserContext:
     """Most customers' browser, which has been here before: it keeps the page's files from one test to the next, and nothing else."""
     return chromium.new_context(**USUAL)
