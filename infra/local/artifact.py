@@ -43,7 +43,7 @@ for module in list(sys.modules.values()):
 INCLUDED: Final = "infra/observability.yaml"
 """What template.yaml includes, by the same path beside the built one."""
 PARSED: Final = "template.json"
-"""The built template again, as SAM itself reads it. A stand deploys this one: SAM reads a template seven times, and YAML takes it long."""
+"""The built template again, as SAM itself reads it. This one is deployed: SAM reads a template seven times, and YAML takes it long."""
 PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)"
 SOURCES: Final = (
     "functions",

@@ -13,17 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from infra.local.artifact import ARCHIVE, FUNCTION
+from infra.local.artifact import ARCHIVE, PARSED
 
 ALIAS: Final = "live"
 MARK_CHARS: Final = 10
 """SAM makes a version's name of as many."""
-ADDED: Final = """\
-      AutoPublishAlias: {alias}
-      AutoPublishCodeSha256: "{mark}"
-      VersionDeletionPolicy: Delete # a version that is kept costs as long as its snapshot
-"""
-"""To every function's properties; as a global SAM takes no mark."""
 
 
 def is_wanted(parameters: Mapping[str, str]) -> bool:
@@ -33,18 +27,25 @@ def is_wanted(parameters: Mapping[str, str]) -> bool:
 
 def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
     """The template to deploy from the folder ``built``: the one there, or another beside it that publishes versions."""
-    plain = built / "template.yaml"
+    plain = built / PARSED
     if not is_wanted(parameters):
         return plain
-    added = ADDED.format(alias=ALIAS, mark=mark(built, parameters))
-    publishing = built / "published.yaml"
-    publishing.write_text(FUNCTION.sub(lambda match: match[0] + added, plain.read_text()))
+    template = json.loads(plain.read_text())
+    for resource in template["Resources"].values():
+        if resource.get("Type") == "AWS::Serverless::Function":  # as a global SAM takes no mark
+            resource["Properties"] |= {
+                "AutoPublishAlias": ALIAS,
+                "AutoPublishCodeSha256": mark(built, parameters),
+                "VersionDeletionPolicy": "Delete",  # a version that is kept costs as long as its snapshot
+            }
+    publishing = built / "published.json"
+    publishing.write_text(json.dumps(template))
     return publishing
 
 
 def mark(built: Path, parameters: Mapping[str, str]) -> str:
     """Another one whenever a function would behave otherwise: its code, the template or a parameter's value is another."""
     digest = hashlib.sha256(json.dumps(sorted(parameters.items())).encode())
-    for name in ("template.yaml", ARCHIVE):
+    for name in (PARSED, ARCHIVE):
         digest.update((built / name).read_bytes())
     return digest.hexdigest()[:MARK_CHARS]

@@ -9,11 +9,12 @@ from typing import Any, Final
 import boto3
 import pytest
 from botocore.stub import Stubber
-from repo.declared import TEMPLATE, functions, parameters
+from repo.declared import functions, parameters
 from repo.transformed import transformed
 
 from infra.local import publishing, reserving, stages
-from infra.local.artifact import ARCHIVE
+from infra.local.artifact import ARCHIVE, BUILD, PARSED, build
+from infra.local.places import Places
 from infra.local.stage import Stage
 
 SNAPSHOTS: Final = {"Stage": "prod", "SnapStart": "PublishedVersions"}
@@ -22,7 +23,8 @@ SNAPSHOTS: Final = {"Stage": "prod", "SnapStart": "PublishedVersions"}
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     """As the build leaves it, as far as it is looked at."""
-    (tmp_path / "template.yaml").write_text(TEMPLATE.read_text())
+    build(Places.from_environment())
+    (tmp_path / PARSED).write_bytes((BUILD / PARSED).read_bytes())
     (tmp_path / ARCHIVE).write_bytes(b"code")
     return tmp_path
 
@@ -39,7 +41,7 @@ def _of_type(made: Mapping[str, dict[str, Any]], kind: str) -> list[dict[str, An
 @pytest.mark.parametrize("told", [{}, {"SnapStart": "None"}])
 def test_without_snapshots_there_is_no_version_and_no_alias(built: Path, told: dict[str, str]) -> None:
     """What is deployed is what was built."""
-    assert publishing.template_for(built, told) == built / "template.yaml"
+    assert publishing.template_for(built, told) == built / PARSED
     made = _made(built, told)
     assert not _of_type(made, "AWS::Lambda::Version")
     assert not _of_type(made, "AWS::Lambda::Alias")
@@ -82,7 +84,7 @@ def test_a_version_is_published_when_code_template_or_a_parameter_changes_and_no
     (built / ARCHIVE).write_bytes(b"other code")
     second = versions(SNAPSHOTS)
     assert not second & first
-    (built / "template.yaml").write_text(TEMPLATE.read_text().replace("MemorySize: 256", "MemorySize: 512"))
+    (built / PARSED).write_text((built / PARSED).read_text().replace('"MemorySize": 256', '"MemorySize": 512'))
     assert not versions(SNAPSHOTS) & (first | second)
 
 
@@ -137,7 +139,7 @@ def test_where_lambda_says_nothing_nothing_is_proposed(monkeypatch: pytest.Monke
         assert "leaves 100" in sentence
 
 
-@pytest.mark.parametrize(("wanted", "template"), [("None", "template.yaml"), ("PublishedVersions", "published.yaml")])
+@pytest.mark.parametrize(("wanted", "template"), [("None", PARSED), ("PublishedVersions", "published.json")])
 def test_what_was_answered_decides_about_versions(built: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, template: str) -> None:
     """`sam deploy` gets the template that publishes, or the one that does not."""
     deployed: list[str] = []

@@ -2,14 +2,13 @@
 
 import atexit
 import json
-import re
 import subprocess
-import textwrap
 from functools import cache
 from typing import Any, Final
 
 from repo.declared import TEMPLATE
 
+from infra.local.artifact import INCLUDED
 from infra.local.places import ROOT
 
 PROGRAM: Final = """
@@ -19,28 +18,29 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 for line in sys.stdin:
-    text, parameters = json.loads(line)
-    print(json.dumps(Translator({}, Parser()).translate(yaml_parse(text), parameters)), flush=True)
+    text, included, parameters = json.loads(line)
+    template = yaml_parse(text)
+    if template["Resources"].pop("Fn::Transform", None):
+        template["Resources"].update(yaml_parse(included))
+    for made in (template["Globals"]["Function"], *(row.get("Properties", {}) for row in template["Resources"].values())):
+        if "CodeUri" in made:
+            made["CodeUri"] = "s3://bucket/key"
+    print(json.dumps(Translator({}, Parser()).translate(template, parameters)), flush=True)
 """
-"""A template and parameters a line, and for each what SAM makes of it: to start it takes longer than to answer."""
-
-
-INCLUDE: Final = re.compile(r"  Fn::Transform:\n    Name: AWS::Include\n    Parameters: \{Location: (\S+)\}\n")
+"""A template, what it includes and parameters a line, and for each what SAM makes of it: to start it takes longer than to answer."""
 
 
 def transformed(text: str = "", **parameters: str) -> dict[str, Any]:
-    """``text``: a SAM template, template.yaml by default. ``parameters`` override its defaults. Not to be changed."""
+    """``text``: a SAM template as YAML or JSON, template.yaml by default. ``parameters`` override its defaults. Not to be changed."""
     return _transformed(text or TEMPLATE.read_text(), tuple(sorted(parameters.items())))
 
 
 @cache
 def _transformed(text: str, parameters: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    whole = INCLUDE.sub(lambda found: textwrap.indent((ROOT / found[1]).read_text(), "  "), text)
-    packaged = re.sub(r"CodeUri: \S+", "CodeUri: s3://bucket/key", whole)
     child = _translator()
     assert child.stdin
     assert child.stdout
-    child.stdin.write(json.dumps([packaged, dict(parameters)]) + "\n")
+    child.stdin.write(json.dumps([text, (ROOT / INCLUDED).read_text(), dict(parameters)]) + "\n")
     child.stdin.flush()
     found: dict[str, Any] = json.loads(child.stdout.readline())
     return found
