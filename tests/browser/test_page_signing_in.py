@@ -98,7 +98,7 @@ def test_a_refused_token_does_not_send_the_browser_round_in_circles(arrive: Arri
         route.fulfill(status=401, json={"message": "Unauthorized"})
 
     odd.context.route("**/api/v1/quota**", refuse)
-    odd.enter()
+    odd.sign_in()
     expect(odd.page.locator(".quota")).to_contain_text("does not accept your sign-in")
     assert len(rounds) == len(set(rounds)), "something was asked twice"
 
@@ -137,7 +137,7 @@ def test_a_token_is_renewed_before_it_ends(arrive: Arrive) -> None:
     """Half a minute before, by the refresh token, without a word."""
     visitor = arrive()
     visitor.mislead({"expires_in": 20, "refresh_token": "the-refresh-token"})
-    visitor.enter()
+    visitor.sign_in()
     expect(visitor.page.locator(".figure")).to_be_visible()
     assert [form["grant_type"] for form in visitor.asked[:2]] == ["authorization_code", "refresh_token"]
     assert visitor.asked[1]["refresh_token"] == "the-refresh-token"
@@ -147,7 +147,7 @@ def test_a_token_that_is_refused_is_renewed_and_the_question_asked_again(arrive:
     """The issuer may end it early; the customer sees the answer, not the refusal."""
     visitor = arrive()
     visitor.mislead({"refresh_token": "the-refresh-token"})
-    visitor.enter()
+    visitor.sign_in()
     expect(visitor.page.locator(".figure")).to_be_visible()
     visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(minutes=10))
     visitor.context.route("**/api/v1/quota", lambda route: route.fulfill(status=401, json={"message": "Unauthorized"}), times=1)
@@ -162,7 +162,7 @@ def test_a_renewal_that_answers_with_somebody_else_is_refused(arrive: Arrive) ->
     """OpenID Connect Core, 12.2: it must be the same person."""
     visitor = arrive()
     visitor.mislead({"refresh_token": "the-refresh-token"})
-    visitor.enter()
+    visitor.sign_in()
     expect(visitor.page.locator(".figure")).to_be_visible()
     visitor.mislead({"id_token": visitor.stand.token("mallory")})
     visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(hours=2))
