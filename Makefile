@@ -7,7 +7,7 @@ TOOLS := .local/venvs
 # One pip for all environments, of a version that reads long lists of releases quickly. What is used is compiled when it is first used.
 PIP := 26.3
 INSTALL := install --quiet --quiet --no-compile
-SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/generator/.ready .local/npm/.ready
+SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
 unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
 .DEFAULT_GOAL := help
 .PHONY: help setup dev up down token test check check-text check-types check-template bench chaos mutants fuzz docs build deploy uninstall lock audit sbom clean
@@ -21,7 +21,9 @@ setup: ## install everything into this folder (the other commands do it by thems
 $(VENV)/.pip-$(PIP):
 	@echo "setting up pip ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.13 ..."; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(BIN)/python $(INSTALL) pip==$(PIP) 2>/dev/null || $(BIN)/python -m ensurepip >/dev/null || { \
+	echo "This Python has no pip and cannot make one: apt-get install python3-venv, or make PYTHON=/path/to/python3.13 ..."; exit 1; }
 	@$(BIN)/python -m pip --disable-pip-version-check $(INSTALL) pip==$(PIP)
 	@touch $@
 

@@ -11,10 +11,8 @@ from typing import Any, Final
 import pytest
 from stand import API, Stand
 
-from infra.local.places import ROOT
-
-GENERATOR: Final = ROOT / ".local" / "venvs" / "generator" / "bin" / "openapi-python-client"
-"""https://github.com/openapi-generators/openapi-python-client, in an environment of its own: it wants an older typer than ours."""
+GENERATOR: Final = "openapi_python_client"
+"""https://github.com/openapi-generators/openapi-python-client"""
 PACKAGE: Final = "topup_generated"
 
 
@@ -45,7 +43,7 @@ def generated(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "openapi.json").write_text(stand.call("GET", "/openapi.json").text)
     (folder / "settings.yml").write_text("post_hooks: []\n")  # they would format what nobody reads
     options = ["--path", "openapi.json", "--output-path", PACKAGE, "--meta", "none", "--config", "settings.yml", "--fail-on-warning"]
-    done = subprocess.run([str(GENERATOR), "generate", *options], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", GENERATOR, "generate", *options], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
