@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from infra.local.places import ROOT, Places, StandError
@@ -139,10 +140,10 @@ def _follow(places: Places, child: "subprocess.Popen[bytes]") -> int:
         shown = len(text)
         if places.stand_file.exists():
             return 0
-        if child.poll() is not None:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(0.1)  # it is starting: what it writes into its log is shown as it comes
             message = f"the stand did not start; see {places.log_file}"
             raise StandError(message)
-        time.sleep(0.1)  # it is starting: what it writes into its log is shown as it comes
     message = f"the stand was not ready after {UP_SECONDS_MAX} s; see {places.log_file}"
     raise StandError(message)
 

@@ -4,8 +4,8 @@ import os
 import shutil
 import subprocess
 import time
-import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -60,12 +60,10 @@ def stop(child: "subprocess.Popen[bytes]") -> None:
 def _wait(child: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
-        if child.poll() is not None:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own loopback address
+            return
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(0.1)  # it is starting, or has ended
             break
-        try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own loopback address
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)  # it is starting: there is nothing to wait on but time
     message = f"the embedded AWS did not start; see {log}"
     raise StandError(message)

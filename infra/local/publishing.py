@@ -30,14 +30,15 @@ def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
     plain = built / PARSED
     if not is_wanted(parameters):
         return plain
+    added = {
+        "AutoPublishAlias": ALIAS,
+        "AutoPublishCodeSha256": mark(built, parameters),
+        "VersionDeletionPolicy": "Delete",  # a version that is kept costs as long as its snapshot
+    }
     template = json.loads(plain.read_text())
     for resource in template["Resources"].values():
         if resource.get("Type") == "AWS::Serverless::Function":  # as a global SAM takes no mark
-            resource["Properties"] |= {
-                "AutoPublishAlias": ALIAS,
-                "AutoPublishCodeSha256": mark(built, parameters),
-                "VersionDeletionPolicy": "Delete",  # a version that is kept costs as long as its snapshot
-            }
+            resource["Properties"] |= added
     publishing = built / "published.json"
     publishing.write_text(json.dumps(template))
     return publishing
