@@ -1,17 +1,13 @@
 """One customer at one browser, and what the seller and Stripe do meanwhile."""
 
-import base64
-import hashlib
 import json
 import re
-import secrets
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import httpx
+from browser.returning import issuer_of, way_back
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, expect
 from stand import Stand
 
@@ -21,13 +17,6 @@ ROOT: Final = Path(__file__).parents[2]
 LOOK_MS: Final = 50
 LOOKS_MAX: Final = 600
 SCREENS: Final = ROOT / ".local" / "screens"
-
-
-@cache
-def _issuer_of(api_url: str) -> dict[str, str]:
-    """What the page reads before it knows where to sign in."""
-    found: dict[str, str] = httpx.get(f"{api_url}/site/config.json", timeout=30).raise_for_status().json()
-    return found
 
 
 class Visitor:
@@ -64,7 +53,7 @@ class Visitor:
         if self._is_misled:
             return
         self._is_misled = True
-        issuer = _issuer_of(self.stand.api_url)
+        issuer = issuer_of(self.stand.api_url)
         nonces: list[str] = []
 
         def authorize(route: Route) -> None:
@@ -99,30 +88,10 @@ class Visitor:
 
     def enter(self, view: str = "") -> "Visitor":
         """Come back from the issuer, and wait for the page to sign in. That it is left for there, ``sign_in`` shows: a page load less."""
-        state, verifier, nonce = (secrets.token_hex(32) for _ in range(3))
-        pending = json.dumps({"state": state, "verifier": verifier, "nonce": nonce, "back": view, "errand": None})
-        self.page.add_init_script(
-            f"if (location.search.includes({json.dumps(state)})) sessionStorage.setItem('topup.signing_in', {json.dumps(pending)})"
-        )
-        self.page.goto(self._way_back(state, verifier, nonce))
+        address, script = way_back(self.stand.api_url, self.name, view)
+        self.page.add_init_script(script)
+        self.page.goto(address)
         return self._is_in()
-
-    def _way_back(self, state: str, verifier: str, nonce: str) -> str:
-        """Where the issuer sends this customer, asked as the page asks."""
-        issuer = _issuer_of(self.stand.api_url)
-        asked = {
-            "response_type": "code",
-            "client_id": issuer["client_id"],
-            "redirect_uri": f"{self.stand.api_url}/",
-            "scope": issuer["scope"],
-            "state": state,
-            "nonce": nonce,
-            "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
-            "code_challenge_method": "S256",
-        }
-        answer = httpx.get(issuer["authorization_endpoint"], params=asked, cookies={COOKIE: session_of(self.name)}, timeout=30)
-        assert answer.is_redirect, answer.text
-        return answer.headers["location"]
 
     def _is_in(self) -> "Visitor":
         expect(self.page.locator("#account button")).to_be_visible()

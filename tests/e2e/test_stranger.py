@@ -3,8 +3,6 @@
 It is a second stack beside the stand's, in one account. What that AWS does not do is named where it is done by hand.
 """
 
-import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlparse
 
+import authorization
 import httpx
 import pytest
 from botocore.exceptions import ClientError
@@ -90,17 +89,8 @@ class Shop:
 
     def sign_in(self, email: str) -> str:
         """A customer on the pool's sign-in page, as infra/site/signin.js sends them there. Returns an access token."""
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
         back = f"{self.outputs['ApiUrl']}/"
-        asked = {
-            "response_type": "code",
-            "client_id": self.resources["UserPoolClient"],
-            "redirect_uri": back,
-            "scope": "openid profile",
-            "state": "s",
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-        }
+        asked = authorization.request(self.resources["UserPoolClient"], back, VERIFIER, "s")
         assert self.cognito("GET", "/oauth2/authorize", params=asked).status_code == 200
         answer = self.cognito("POST", "/login", data={**asked, "username": email, "password": PASSWORD})
         assert answer.headers["location"].startswith(back), answer.text

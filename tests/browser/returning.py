@@ -1,0 +1,29 @@
+"""A customer who comes back from the stand's issuer, without the page load on which they left for it."""
+
+import json
+import secrets
+from functools import cache
+
+import authorization
+import httpx
+
+from infra.local.issuer import COOKIE, session_of
+
+
+@cache
+def issuer_of(api_url: str) -> dict[str, str]:
+    """What the page reads before it knows where to sign in."""
+    found: dict[str, str] = httpx.get(f"{api_url}/site/config.json", timeout=30).raise_for_status().json()
+    return found
+
+
+def way_back(api_url: str, name: str, view: str) -> tuple[str, str]:
+    """Where the issuer sends this customer, and a script that remembers for the page what it would have before it left."""
+    issuer = issuer_of(api_url)
+    state, verifier, nonce = (secrets.token_hex(32) for _ in range(3))
+    asked = authorization.request(issuer["client_id"], f"{api_url}/", verifier, state, nonce=nonce)
+    answer = httpx.get(issuer["authorization_endpoint"], params=asked, cookies={COOKIE: session_of(name)}, timeout=30)
+    assert answer.is_redirect, answer.text
+    pending = json.dumps({"state": state, "verifier": verifier, "nonce": nonce, "back": view, "errand": None})
+    remember = f"sessionStorage.setItem('topup.signing_in', {json.dumps(pending)})"
+    return answer.headers["location"], f"if (location.search.includes('{state}')) {remember}"
