@@ -201,3 +201,10 @@ def test_a_debit_that_found_no_time_says_so_and_takes_nothing(lab: Lab, key: str
         said = _debit(lab, 3, key=key)
     assert (said.status, said.code, said.raw["headers"]["retry-after"]) == (503, "busy", "1")
     assert lab.quota("alice")["used"] == 0
+
+
+def test_a_request_has_its_own_time_however_old_its_function_is(lab: Lab) -> None:
+    """Lambda keeps a process for hours; the time of the request before is long over."""
+    lab.fund("alice", 10)
+    runtime.patience()._deadline = float("-inf")
+    assert _debit(lab, 3).status == 200
