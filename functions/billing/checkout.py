@@ -33,6 +33,8 @@ class Shop:
 
     site_url: str
     stack_name: str
+    """For people who look at Stripe's dashboard; names are not unique."""
+    deployment: str
     allow_promotion_codes: bool
     automatic_tax: bool
     invoice_creation: bool
@@ -57,6 +59,7 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
         "plan": payment.plan,
         "quota": str(payment.quota),
         "stack": shop.stack_name,
+        "deployment": shop.deployment,
     }
     product = {"name": plan.name, "description": plan.description}
     price = {"currency": payment.currency, "unit_amount": payment.amount_minor, "product_data": product}

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+import builders
 import pytest
 from functional.lab import SITE, Lab
 from simulator.lab import Lab as Stripe
@@ -30,6 +31,7 @@ def test_a_checkout_is_a_payment_and_a_session(lab: Lab, stripe_side: Stripe) ->
         "plan": "pro",
         "quota": "1000",
         "stack": "topup-test",
+        "deployment": builders.DEPLOYMENT,
     }
 
 

@@ -20,7 +20,7 @@ from memory_store import MemoryStore
 
 FOLDER = Path(__file__).parents[3] / "shared" / "events"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the folder with Stripe's payloads is not beside this checkout")
-OURS_BY_MODE = {mode: Ours(livemode=mode, stack_name=builders.STACK) for mode in (True, False)}
+OURS_BY_MODE = {mode: Ours(livemode=mode, deployment=builders.Fixed()) for mode in (True, False)}
 
 
 def _event(number: str) -> dict[str, Any]:
