@@ -106,8 +106,8 @@ class Lab:
         for name in self.template.of_type("AWS::SecretsManager::Secret"):
             self.boto("secretsmanager").create_secret(Name=name, SecretString="{}")
         for table, names in (("PaymentsTable", ("owner", "id")), ("WebhookEventsTable", ("subject", "fact_id"))):
-            key = dict(zip(names, ({"S": part} for part in deployment.KEY), strict=True))
-            self.boto("dynamodb").put_item(TableName=table, Item={**key, "deployment": {"S": DEPLOYMENT}})
+            row = dict(zip((*names, "deployment"), (*deployment.KEY, DEPLOYMENT), strict=True))
+            self.boto("dynamodb").put_item(TableName=table, Item={name: {"S": value} for name, value in row.items()})
         self.put_secret("StripeKeySecret", stripe_key)
         self.put_secrets(self.secret)
 
