@@ -88,6 +88,32 @@ def test_another_stage_in_the_same_account_is_left_alone() -> None:
     assert (found.make, found.replaced, found.refused) == (True, (), ())
 
 
+def test_another_deployment_with_the_same_name_and_address_is_left_alone() -> None:
+    """Two developers' stands on one test key: each answers at localhost, and each has a tunnel of its own."""
+    theirs = replace(WANTED, deployment="dep_theirs")
+    ours = replace(WANTED, deployment="dep_ours", url="https://my-tunnel.example.test/")
+    for row in (_row(id="we_9", **theirs.of_kept("https://their-tunnel.example.test/")), _row(id="we_9", url="https://old.example.test/")):
+        found = plan([row], {OWN}, ours, KEPT)
+        assert (found.make, found.kept_id, found.replaced, found.refused) == (True, "", (), ())
+
+
+def test_a_stack_that_was_taken_back_finds_its_endpoint_and_leads_it_to_the_new_address() -> None:
+    """Its API has another address than before. Where the secret is kept, so is the endpoint; where it is not, a new one is made."""
+    before = replace(WANTED, deployment="dep_ours")
+    now = replace(before, own_url="https://new.example.test/api/v1/payments/webhook")
+    row = _row(**before.of_kept(OWN))
+    found = plan([row], {now.own_url}, now, KEPT)
+    assert (found.make, found.kept_id, found.change["url"]) == (False, "we_1", now.own_url)
+    assert plan([row], {now.own_url}, now, Kept()).refused == ("we_1",)
+
+
+def test_an_endpoint_from_before_ids_learns_its_deployment() -> None:
+    """It is known by its mark and its secret together."""
+    away = _row(url="https://shop.example.test/api/v1/payments/webhook")
+    found = plan([away], {OWN}, replace(WANTED, deployment="dep_ours"), KEPT)
+    assert found.change == {"metadata": {**away["metadata"], "topup_deployment": "dep_ours"}}
+
+
 def test_a_roll_makes_a_new_one_though_the_old_fits() -> None:
     """The old one goes last."""
     found = plan([_row()], {OWN}, WANTED, KEPT, roll=True)
