@@ -213,8 +213,33 @@ DECIDING: Final = (
     ),
     bug(
         "another stack's purchases are credited here too",
-        "test_events.py::test_another_stacks_session_is_ignored",
-        ("events.py", ' or metadata.get("stack", ours.stack_name) != ours.stack_name:', ":"),
+        "test_deployments.py::test_what_bears_the_metadata_of_another_deployment_is_ignored_at_once",
+        ("events.py", "not (isinstance(deployment, str) and ours.deployment.wrote(deployment)):", "not isinstance(deployment, str):"),
+    ),
+    bug(
+        "a session from before ids is taken for ours without a record",
+        "test_deployments.py::test_a_session_from_before_ids_is_ours_by_its_record_alone",
+        ("events.py", '"needs_record": deployment is None}', '"needs_record": False}'),
+    ),
+    bug(
+        "two containers make two ids",
+        "test_deployment_id.py::test_concurrent_first_use_by_two_containers_ends_with_one_id",
+        ("deployment.py", "must=(same,)) for table in TABLES", "must=(same,)[1:]) for table in TABLES"),
+    ),
+    bug(
+        "the id stands in one table alone",
+        "test_deployment_id.py::test_a_restore_of_one_table_to_before_the_id_loses_nothing",
+        ("deployment.py", '("payments", "events")', '("payments",)'),
+    ),
+    bug(
+        "a foreign id is judged from memory",
+        "test_deployment_id.py::test_a_container_that_outlives_a_restore_learns_the_restored_id",
+        ("deployment.py", "if not self._id or deployment != self._id:", "if not self._id:"),
+    ),
+    bug(
+        "a fact that can move nothing waits for its payment for ever",
+        "test_moving_nothing.py::test_the_webhook_ignores_it",
+        ("settlement.py", "    if moves_nothing(fact):\n        return f", "    if moves_nothing(fact) and linked:\n        return f"),
     ),
     bug(
         "a complete session from the API is taken for a paid one",
