@@ -103,8 +103,9 @@ buses, rules and queues, but no partners.
 ## Several stages
 
 Each stage is a stack of its own: `make deploy` (topup-dev, test mode), `make deploy STAGE=prod` (topup-prod, live mode), or any further
-name: `make deploy STAGE=qa` makes topup-qa. They share nothing in AWS. In one Stripe account they tell their payments apart by the stack's
-name in the metadata, and their endpoints by address.
+name: `make deploy STAGE=qa` makes topup-qa. They share nothing in AWS. In one Stripe account they tell their payments and their endpoints
+apart by an id in the metadata, `deployment`, which the first checkout makes and the tables keep. So do two stacks of one name, in two regions
+or two AWS accounts, and two developers with one test key. A copy of the tables has the same id: give a stack on copied tables another Stripe key.
 
 What a stage is deployed with is in `.topup/STAGE.toml`, a configuration file of SAM's own: any parameter below may be added to it by hand.
 One that is taken out again keeps the value that the stack has; `'Name=""'` empties it.
@@ -175,7 +176,9 @@ ADVICE: Final = {
     "ParkedOld": "A fact that Stripe sent has waited for more than an hour, and goes on waiting. `topup parked` says for what. For its payment: "
     "`topup reconcile --since 7d --repair` brings those whose own delivery was lost; no units are lost meanwhile, they come late. For a person: "
     "that is you, and it rings until `topup parked retry` or `topup parked drop`. A purchase that is not to be credited is refunded at Stripe and "
-    "then dropped; its refunds and disputes go with it within six hours, at once by `topup parked retry`.",
+    "then dropped; its refunds and disputes go with it within six hours, at once by `topup parked retry`. A refund or dispute of another product, or "
+    "of another deployment on the same Stripe account, goes by itself within two minutes, once Stripe has said whose it is; what can move no unit and "
+    "has no record is never parked.",
     "ParkedDeadLetter": "A fact was tried ten times in vain by RecoverFunction, in an hour or more. `topup parked` lists its record if there is one; "
     "otherwise `topup replay EVENT_ID` settles it by its id, which the message in ParkedDeadLetterQueue names. After an outage, when there are "
     "many: `aws sqs start-message-move-task` tries them all again; they are kept for 14 days.",
