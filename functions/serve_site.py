@@ -17,8 +17,8 @@ from billing.api import HEADERS, Request, problem
 from billing.errors import BillingError, SettingsError
 from billing.telemetry import logger
 
-FOLDERS: Final = (Path(__file__).with_name("site"), Path(__file__).parents[1] / "infra" / "site")
-"""Where the build puts the page, and where it stands in the source tree."""
+SITE: Final = Path(__file__).with_name("site")
+"""The page, in the source tree and in every build alike."""
 TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -97,7 +97,7 @@ def endpoints() -> Mapping[str, str]:
         return {}
 
 
-ASSETS, VERSION = load(next(folder for folder in FOLDERS if folder.is_dir()))
+ASSETS, VERSION = load(SITE)
 
 
 def origin(url: object) -> str:

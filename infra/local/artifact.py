@@ -47,7 +47,6 @@ PARSED: Final = "template.json"
 PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)"
 SOURCES: Final = (
     "functions",
-    "infra/site",
     "template.yaml",
     INCLUDED,
     "requirements.txt",
@@ -75,7 +74,6 @@ def _build(places: Places, *, always: bool) -> bool:
         message = f"sam build failed:\n{done.stdout}\n{done.stderr}"
         raise StandError(message)
     prune(BUILD / FIRST)
-    shutil.copytree(ROOT / "infra" / "site", BUILD / FIRST / "site", dirs_exist_ok=True)
     ship_bytecode(BUILD / FIRST, prove(BUILD / FIRST))
     _share(places)
     STAMP.write_text(stamp)

@@ -13,7 +13,7 @@ import pytest
 import serve_site
 from billing.errors import SettingsError
 
-SITE = Path(__file__).parents[2] / "infra" / "site"
+SITE = Path(__file__).parents[2] / "functions" / "site"
 WEIGHT_BYTES_MAX = 60_000
 
 
