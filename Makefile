@@ -1,5 +1,4 @@
-# Every command of this project. `make` alone lists them.
-SHELL := /bin/bash
+# Every command of this project. `make` alone lists them. It runs on the make 3.81 of macOS and in any POSIX shell.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,7 +61,7 @@ test: setup ## every test
 	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 check: setup ## format, lint, types, template, docs
-	@$(MAKE) --silent --jobs=2 --output-sync=target check-types check-template check-text
+	@$(MAKE) --silent --jobs=2 check-types check-template check-text
 
 check-text:
 	$(BIN)/ruff format --check .

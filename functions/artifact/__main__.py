@@ -17,7 +17,7 @@ def main() -> None:
     """Parse the arguments and fill the folders."""
     parser = argparse.ArgumentParser(prog="python -m artifact", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="where it goes")
-    parser.add_argument("--bytecode-for", default=RUNTIME, help="the functions' Runtime; default: this Python's own")
+    parser.add_argument("--bytecode-for", required=True, help="the functions' Runtime, such as python3.13")
     chosen = parser.parse_args()
     folders: list[Path] = [folder.resolve() for folder in chosen.folders]
     whole = assembled(folders[0].parent, chosen.bytecode_for)

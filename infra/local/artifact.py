@@ -42,7 +42,7 @@ def _build(places: Places, *, always: bool) -> bool:
     shutil.rmtree(BUILD, ignore_errors=True)
     template = _parsed_template(places)
     folders = [BUILD / name for name in _take_archive(template)]
-    assemble(folders)
+    assemble(folders, template["Parameters"]["Runtime"]["Default"])
     _zip(BUILD / FIRST, BUILD / ARCHIVE)
     (BUILD / PARSED).write_text(json.dumps(template))
     (BUILD / INCLUDED).parent.mkdir(exist_ok=True)
@@ -51,9 +51,9 @@ def _build(places: Places, *, always: bool) -> bool:
     return True
 
 
-def assemble(folders: list[Path]) -> None:
-    """Fill each folder as `sam build` does, with bytecode of this Python."""
-    command = [sys.executable, "-m", "artifact", *map(str, folders)]
+def assemble(folders: list[Path], runtime: str) -> None:
+    """Fill each folder as `sam build` does, with bytecode if this Python is ``runtime``."""
+    command = [sys.executable, "-m", "artifact", "--bytecode-for", runtime, *map(str, folders)]
     done = subprocess.run(command, cwd=ROOT / "functions", capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         message = f"the build failed:\n{done.stdout}\n{done.stderr}"
