@@ -3,6 +3,7 @@
 import argparse
 import secrets
 import sys
+from pathlib import Path
 
 from soak.progress import STATE, Progress, shown
 from soak.run import FIGURES, WHOLE, Wrong, figures, publish, soak, tried
@@ -15,10 +16,11 @@ def main() -> int:
     parser.add_argument("--deliveries", type=int, default=WHOLE)
     parser.add_argument("--seed", default="", help="of an earlier run; a new one without it")
     parser.add_argument("--history", type=int, help="play just this one, and tell what happens in it")
+    parser.add_argument("--state", type=Path, default=STATE, help="what Ctrl-C leaves to go on from")
     asked = parser.parse_args()
     if asked.history is not None:
         return _one(History(asked.seed, asked.history))
-    return _many(asked.deliveries, asked.seed)
+    return _many(asked.deliveries, asked.seed, asked.state)
 
 
 def _one(history: History) -> int:
@@ -30,16 +32,16 @@ def _one(history: History) -> int:
     return 0
 
 
-def _many(deliveries: int, seed: str) -> int:
-    progress = Progress.resumed(STATE, seed) or Progress(seed or str(secrets.randbelow(10**9)))
+def _many(deliveries: int, seed: str, state: Path) -> int:
+    progress = Progress.resumed(state, seed) or Progress(seed or str(secrets.randbelow(10**9)))
     sys.stderr.write(f"seed {progress.seed}, from history {progress.begun}\n")
     try:
-        wrong = soak(progress, deliveries, STATE)
+        wrong = soak(progress, deliveries, state)
     except KeyboardInterrupt:
         sys.stderr.write(f"stopped; make soak SEED={progress.seed} goes on from here\n")
         return 130
     if wrong:
-        STATE.unlink(missing_ok=True)
+        state.unlink(missing_ok=True)
         sys.stdout.write(f"{wrong}\n")
         return 1
     for name, figure in figures(progress).items():

@@ -1,7 +1,7 @@
 """The product's own store and retry loop on the proven twin, where any call may meet any fault."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
@@ -15,6 +15,8 @@ from schedules import FAULTS, ScheduledStore, Twin
 
 RATES: Final = (0.02, 0.1, 0.3)
 """How many of a history's calls meet a fault."""
+OVERTAKEN_LESS: Final = 3
+"""Another handler comes in between so much less often: each is as much work as the one it overtakes."""
 CALLS_TOLD: Final = 4
 """Calls of one handler are told apart up to this one; later ones are counted with it."""
 
@@ -31,6 +33,8 @@ class SoakStore(ScheduledStore):
 
     chance: Random | None = None
     rate = 0.0
+    meanwhile: Callable[[], object] | None = None
+    """What may come between two calls of a handler: another one, from its first call to its last."""
 
     def __init__(self) -> None:
         """Empty."""
@@ -60,11 +64,20 @@ class SoakStore(ScheduledStore):
         if self.chance is None:
             return ""
         self.calls += 1
+        if self.meanwhile and self.chance.random() < self.rate / OVERTAKEN_LESS:
+            self._let_another_go_first(self.meanwhile)
         if self.chance.random() >= self.rate:
             return ""
         fault = self.chance.choice(FAULTS)
         self.struck[f"{fault} at call {min(self.calls, CALLS_TOLD)}"] += 1
         return fault
+
+    def _let_another_go_first(self, meanwhile: Callable[[], object]) -> None:
+        """It is not overtaken itself: two at a time."""
+        self.struck["overtaken"] += 1
+        self.meanwhile = None
+        meanwhile()
+        self.meanwhile = meanwhile
 
     def remember(self, told: object) -> None:
         """Nobody compares orders here."""

@@ -20,7 +20,7 @@ from soak.store import RATES, SoakStore
 
 STEPS: Final = 40
 TOLD_MAX: Final = 8
-ON_THE_WIRE: Final = ("duplicate", "reordered", "dropped until the end")
+ON_THE_WIRE: Final = ("overtaken", "duplicate", "reordered", "dropped until the end")
 
 
 def faults_in(counts: Counter[str]) -> dict[str, int]:
@@ -41,6 +41,7 @@ class Soaked(Shop):
         self.chance, self.store.rate = chance, chance.choice(RATES)
         self.figures, self.told, self.taken = Counter[str](), list[Any](), set[str]()
         self.is_over = False
+        self.store.meanwhile = self.is_interrupted
 
     @contextmanager
     def calm(self) -> Iterator[None]:
@@ -88,6 +89,11 @@ class Soaked(Shop):
         for event in draw.sample(events, draw.upto(min(len(events), TOLD_MAX), 1)):
             self.settle(event)
 
+    def is_interrupted(self) -> None:
+        """In the midst of another handler an event comes, if there is one."""
+        if events := [event for one in self.bought for event in one.told]:
+            self.settle(self.chance.choice(events))
+
     def is_reconciled(self, draw: Draw) -> None:
         """A run that ends anywhere."""
         pages, rows, is_killed = draw.upto(12, 1), draw.upto(12, 1), draw.one_of(YES_NO)
@@ -127,9 +133,10 @@ class Soaked(Shop):
         self.captured += taken
 
     def end(self) -> None:
-        """Calm at last."""
+        """Calm at last, and the model judges."""
         self.is_over = True
         super().end()
+        self.figures += Counter(right=1, units=self.balance().total)
 
 
 @dataclass(frozen=True)
