@@ -191,6 +191,11 @@ def refund(
     return event(kind or ("refund.failed" if status == "failed" else "refund.updated"), subject)
 
 
+def refund_created(payment: Payment, refund_id: str, amount: int) -> dict[str, Any]:
+    """refund.created, of a refund that succeeded at once."""
+    return refund(payment, refund_id, amount, "succeeded", "refund.created")
+
+
 def refund_made(
     payment: Payment,
     refund_id: str,

@@ -20,10 +20,10 @@ Thing = dict[str, Any]
 def purchase(events: Iterable[Thing], units: int, paid: int) -> tuple[str, int, int]:
     """Return a payment's status, the units credited, and the units clawed back.
 
-    ``events`` are all of Stripe's events about one purchase. The newest event about an object
-    shows that object as it is now.
+    ``events`` are all of Stripe's events about one purchase, in the order in which Stripe made
+    them: the last one about an object shows that object as it is now.
     """
-    made = sorted(events, key=lambda event: int(event["created"]))
+    made = list(events)
     sessions = [event for event in made if event["type"].startswith("checkout.session.")]
     if not any(_is_paid(event["data"]["object"]) for event in sessions):
         return _unpaid(made), 0, 0
