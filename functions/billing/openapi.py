@@ -21,7 +21,7 @@ SECONDS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": holds.EXPI
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": pages.LIMIT_MAX, "default": pages.LIMIT_DEFAULT}
 KEY: Final[Schema] = {"type": "string", "maxLength": api.KEY_CHARS_MAX, "pattern": api.KEY}
 CURSOR: Final[Schema] = {"type": "string", "maxLength": pages.CURSOR_CHARS_MAX, "pattern": "^[A-Za-z0-9_-]*$"}
-STRIPES: Final = ("stripe_unavailable",)
+STRIPES: Final = ("stripe_unavailable", "stripe_refused")
 REPEATS: Final = "a repeat under the same key is answered as the first time, and another body under it refused"
 
 

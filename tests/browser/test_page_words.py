@@ -105,9 +105,7 @@ def test_numbers_agree_with_their_words(arrive: Arrive) -> None:
     ("currency", "amount", "shown", "each"),
     [("mga", "45000", "45,000", "450"), ("rsd", "450.00", "450.00", "4.50"), ("jpy", "450", "450", "4.5")],
 )
-def test_an_amount_has_the_digits_that_the_api_gives_it(
-    arrive: Arrive, currency: str, amount: str, shown: str, each: str
-) -> None:
+def test_an_amount_has_the_digits_that_the_api_gives_it(arrive: Arrive, currency: str, amount: str, shown: str, each: str) -> None:
     """Browsers have tables of their own: Chromium gives RSD no decimals, Firefox gives MGA two, and Stripe neither."""
     visitor = arrive()
     priced = {"amount": amount, "amount_minor": int(amount.replace(".", "")), "currency": currency, "quota": 100}
