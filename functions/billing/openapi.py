@@ -108,7 +108,7 @@ def _of_keys() -> dict[str, dict[str, Operation]]:
     name = record(name={"type": "string", "minLength": 1, "maxLength": keys.NAME_CHARS_MAX, "pattern": api.TEXT})
     links = {"revokeKey": _link("revokeKey", "key_id", "key_id")}
     one = (_in_path("key_id", {"type": "string", "pattern": keys.ID}),)
-    create = Operation("createKey", "An API key, shown once", 201, "NewKey", "user", ("invalid_request",), name, (), links)
+    create = Operation("createKey", "An API key, shown once", 201, "NewKey", "user", ("invalid_request", "too_many_keys"), name, (), links)
     revoke = Operation("revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one)
     return {
         "/keys": {"post": create, "get": Operation("listKeys", "Own keys, without secrets", 200, "Keys", "user")},
