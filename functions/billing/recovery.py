@@ -9,13 +9,12 @@ from typing import Final
 from billing import observed, parking, settlement, upkeep
 from billing.balances import Balance
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, OutcomeUnknownError, ServiceFaultError
 from billing.events import Ignored
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
 from billing.parking import Parked
 from billing.payments import Phase
-from billing.store import StoreFaultError
 from billing.times import epoch
 
 READ_A_RUN_MAX: Final = 10_000
@@ -24,6 +23,9 @@ TRIES_A_RUN_MAX: Final = 200
 SWEEP_PAGES_MAX: Final = 10
 LISTING_TRIES: Final = 3
 """Stripe's lists may lag behind its events: a refund is nobody's only after it was asked for this often."""
+
+Failed = Callable[[Parked, Exception], None]
+"""Is told why a parked fact could not be settled this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,12 @@ class Recovered:
     oldest_seconds: int
 
 
-def run(books: Books, gateway: Gateway, go_on: Callable[[], bool] = lambda: True) -> Recovered:
+def run(
+    books: Books,
+    gateway: Gateway,
+    go_on: Callable[[], bool] = lambda: True,
+    failed: Failed = lambda *_: None,
+) -> Recovered:
     """Try the parked facts that are due, those that are due for longest first. ``go_on`` is asked before each."""
     parked = _parked(books, go_on)
     due = sorted((record for record in parked if 0 < record.next_try <= epoch(books.clock())), key=lambda record: record.next_try)
@@ -49,7 +56,7 @@ def run(books: Books, gateway: Gateway, go_on: Callable[[], bool] = lambda: True
             break
         tried += 1
         books.store.patience.begin()
-        if try_again(books, gateway, record):
+        if try_again(books, gateway, record, failed):
             settled.add(record.name)
     waiting = [record.parked_epoch for record in parked if record.name not in settled]
     now = epoch(books.clock())
@@ -67,7 +74,7 @@ def _parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
     return found
 
 
-def try_again(books: Books, gateway: Gateway, record: Parked) -> bool:
+def try_again(books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None) -> bool:
     """Whether the fact is settled now, found to be nobody's, or dropped with its purchase. Whatever fails, the record stays, for later.
 
     It is postponed before it is tried: even one that our process dies of is behind all the others next time.
@@ -76,7 +83,8 @@ def try_again(books: Books, gateway: Gateway, record: Parked) -> bool:
         if not parking.postpone(books, record):
             return False  # somebody else has it in hand, has settled it, or dropped it
         return settlement.retry(books, record).status != "parked" or _with_stripes_help(books, gateway, record)
-    except (OutcomeUnknownError, StoreFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError):
+    except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:
+        failed(record, error)
         return False  # not failed, not settled; and the others have their turn
 
 

@@ -24,7 +24,7 @@ export function describe(payment) {
   if (status === "failed" && has(`fail_${why}`)) name = `fail_${why}`;
   // The seller gave money back, or the bank did, or both: what the seller gave has an amount.
   if (status.endsWith("refunded")) name = refunded ? "status_refunded_text" : "status_lost_text";
-  const text = has(name) ? t(name, { amount: money(refunded, payment.currency), n: payment.units_clawed_back }) : "";
+  const text = has(name) ? t(name, { amount: money(payment, refunded), n: payment.units_clawed_back }) : "";
   return { title, kind: KIND[status] ?? "info", text };
 }
 
@@ -53,7 +53,7 @@ function parts(payment, made) {
   };
   return [
     el("div", { class: "row-head" }, name, el("span", { class: `state ${kind}` }, title)),
-    el("p", { class: "row-facts" }, el("strong", {}, money(payment.amount_minor, payment.currency)), el("time", { datetime: payment.created_at }, moment(payment.created_at))),
+    el("p", { class: "row-facts" }, el("strong", {}, money(payment)), el("time", { datetime: payment.created_at }, moment(payment.created_at))),
     el("p", { class: "about" }, text),
     actions(payment, renew, place),
     place,
