@@ -8,8 +8,8 @@ from typing import Final
 from infra.local.regions import partition_of
 from infra.local.stage import Stage
 
-ORIGIN: Final = r"https://[^\s/?#@]+"
-"""An origin alone: the template's own pattern takes and refuses the same, apart from http, which only a stand uses."""
+ORIGIN: Final = r"https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+"""An origin alone: the template's own pattern takes and refuses the same, but for a stand's http://localhost."""
 NONE: Final = "-"
 """Typed for no answer where there is one."""
 
