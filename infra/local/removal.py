@@ -56,18 +56,18 @@ class Remnant:
 
     def _delete(self, keeps: list[str]) -> None:
         """First as the template says, which keeps them; what then stands in the way is kept by name."""
-        name = {"StackName": self.found["StackId"]}
+        stack_id = self.found["StackId"]
         retained = {"RetainResources": keeps} if keeps and self.found["StackStatus"] == RETAINABLE else {}
-        self.client.delete_stack(**name, **retained)
+        self.client.delete_stack(StackName=stack_id, **retained)
         try:
-            wait(self.client, "stack_delete_complete", f"deleting {self.stack}", **name)
+            wait(self.client, "stack_delete_complete", f"deleting {self.stack}", StackName=stack_id)
         except WaiterError as error:
-            blocking = [row for row in leaving.resources(self.client, name["StackName"]) if row["ResourceStatus"] == RETAINABLE]
+            blocking = [row for row in leaving.resources(self.client, stack_id) if row["ResourceStatus"] == RETAINABLE]
             names = [row["LogicalResourceId"] for row in blocking]
             if retained or not names or not set(names) <= set(keeps):
                 raise RemovalError(_stands_in_the_way(self.stack, blocking, error)) from error
-            self.client.delete_stack(**name, RetainResources=names)
-            wait(self.client, "stack_delete_complete", f"deleting {self.stack}", **name)
+            self.client.delete_stack(StackName=stack_id, RetainResources=names)
+            wait(self.client, "stack_delete_complete", f"deleting {self.stack}", StackName=stack_id)
 
 
 def _fate(row: Mapping[str, Any]) -> str:
