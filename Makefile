@@ -84,8 +84,9 @@ bench: setup ## the benchmarks, as ratios within one run; writes .local/bench.js
 chaos: setup ## ten minutes of faults on the wire: answers lost, requests dropped, the database killed
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
 
-mutants: setup ## plant one bug after another in the money path: the tests must catch every one
-	@exec $(BIN)/python -m tests.mutants
+mutants: setup ## plant known bugs in the money path, then faults that a machine makes: the tests must notice them [SEED=1] [SAMPLE=700, 0 for all] [ONLY=holds]
+	@$(BIN)/python -m tests.mutants
+	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m mutants.machine --seed $(or $(SEED),1) --sample $(or $(SAMPLE),700) --only "$(ONLY)"
 
 fuzz: setup ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m fuzzing $(or $(SECONDS_OF_FUZZING),300)
