@@ -1,7 +1,7 @@
 """What can be wrong with one piece of code. Each change is a kind, the node it replaces, and the new text."""
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 Change = tuple[str, ast.AST, str]
@@ -207,7 +207,7 @@ def _dropped(node: ast.Delete) -> Iterator[Change]:
     yield "dropped statement", node, "pass"
 
 
-_OF: Final[dict[type[ast.AST], Callable[[Any], Iterator[Change]]]] = {
+_OF: Final[Mapping[type[ast.AST], Callable[[Any], Iterator[Change]]]] = {
     ast.Tuple: _container, ast.List: _container, ast.Set: _container, ast.Dict: _members, ast.Call: _call,
     ast.Compare: _compare, ast.BoolOp: _either, ast.UnaryOp: _sign, ast.BinOp: _sum, ast.IfExp: _choice,
     ast.If: _branch, ast.While: _branch, ast.Constant: _constant, ast.Expr: _statement, ast.Return: _answer,

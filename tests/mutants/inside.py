@@ -5,8 +5,8 @@
 
 import json
 from pathlib import Path
-from time import monotonic
-from typing import Any, Final
+from time import monotonic, sleep
+from typing import IO, Any, Final
 
 import hypothesis
 import pytest
@@ -16,6 +16,9 @@ from mutants.swapping import Finder, install
 
 EXAMPLES_MAX: Final = 60
 """Of a property, for each fault: always the same ones, so that a seed gives the same score again."""
+LOOKING_SECONDS: Final = 0.05
+WARMING: Final = 40
+"""Of the tests that are known already, one in so many runs all the same."""
 DEAR: Final = frozenset({"stand", "database", "ministack", "dynoxide"})
 """Fixtures that start servers: no fork can afford them."""
 LEFT_OUT: Final = (
@@ -79,8 +82,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     answers = Path(task["answers"])
     with answers.open("a", encoding="utf-8", buffering=1) as out:
-        known = _run_once(session, finder, out)
-        out.write(json.dumps({"ready": len(known)}) + "\n")
+        _run_once(session, finder, out, frozenset(task["known"]))
+        out.write(json.dumps({"ready": True}) + "\n")
         faults = _waited_for(Path(task["jobs"]))
         finder.notes = False
         functions = finder.functions()
@@ -90,31 +93,33 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
-def _run_once(session: pytest.Session, finder: Finder, out: Any) -> list[str]:
-    known = []
-    for place, item in enumerate(session.items):
-        following = session.items[place + 1] if place + 1 < len(session.items) else None
-        finder.lines.take()
-        started = monotonic()
-        reports = runtestprotocol(item, nextitem=following, log=False)
-        row = {
-            "test": item.nodeid,
-            "place": place,
-            "seconds": monotonic() - started,
-            "failed": any(report.failed for report in reports),
-            "said": " ".join(str(report.longrepr)[-300:] for report in reports if report.failed),
-            "lines": sorted(finder.lines.take()),
-        }
-        known.append(item.nodeid)
-        out.write(json.dumps(row) + "\n")
-    return known
+def _run_once(session: pytest.Session, finder: Finder, out: IO[str], known: frozenset[str]) -> None:
+    """Run what is not known yet, and of the rest enough to have everything loaded that a test loads."""
+    places = [place for place, item in enumerate(session.items) if item.nodeid not in known or place % WARMING == 0]
+    for place in range(len(session.items)):
+        if place not in places:
+            out.write(json.dumps({"test": session.items[place].nodeid, "place": place}) + "\n")
+    for place, following in zip(places, [*places[1:], None], strict=True):
+        after = None if following is None else session.items[following]
+        out.write(json.dumps({"place": place, **_ran(session.items[place], after, finder)}) + "\n")
+
+
+def _ran(item: pytest.Item, following: pytest.Item | None, finder: Finder) -> dict[str, Any]:
+    finder.lines.take()
+    started = monotonic()
+    failed = [report for report in runtestprotocol(item, nextitem=following, log=False) if report.failed]
+    return {
+        "test": item.nodeid,
+        "seconds": monotonic() - started,
+        "failed": bool(failed),
+        "said": " ".join(str(report.longrepr)[-300:] for report in failed),
+        "lines": sorted(finder.lines.take()),
+    }
 
 
 def _waited_for(jobs: Path) -> list[dict[str, Any]]:
     """The faults, chosen by whoever started this process, once it knows what each test reaches."""
-    import time  # noqa: PLC0415
-
     while not jobs.exists():
-        time.sleep(0.05)
+        sleep(LOOKING_SECONDS)
     found: list[dict[str, Any]] = json.loads(jobs.read_text(encoding="utf-8"))
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from mutants import known
 from mutants.equals import load
 from mutants.fault import Fault
 from mutants.faults import faults_in
@@ -34,7 +35,8 @@ def main(
     files = [file for file in FILES if not only or any(word in file for word in only.split(","))]
     faults = _draw(files, seed, sample)
     with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
-        run = Run(snapshot(Path(folder) / "whole"), Path(folder), at_once)
+        root = snapshot(Path(folder) / "whole")
+        run = Run(root, Path(folder), at_once, known.recall(root))
         try:
             results = [_keep(result, out) for result in _followed(run, faults)]
         except BrokenRunError as broken:

@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,9 +34,14 @@ class Test:
 class Reach:
     """Gathers what the tests report."""
 
-    sources: Mapping[str, str]
+    uses: Mapping[str, Sequence[tuple[str, int]]]
     by_line: dict[tuple[str, int], list[Test]] = field(default_factory=lambda: defaultdict(list))
     failed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def over(cls, sources: Mapping[str, str]) -> "Reach":
+        """Begin with no test."""
+        return cls(_uses(sources))
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take one test's report. A test that fails without any fault says nothing."""
@@ -49,7 +54,7 @@ class Reach:
 
     def tests(self, fault: Fault) -> list[Test]:
         """Return those that reach it."""
-        places = [(fault.file, fault.statement)] if fault.is_hot else _users(fault, self.sources)
+        places = [(fault.file, fault.statement)] if fault.is_hot else _users(fault, self.uses)
         found = {test for place in places for test in self.by_line.get(place, ())}
         if not fault.is_hot:
             found |= {test for (file, _), tests in self.by_line.items() if file == fault.file for test in tests}
@@ -63,21 +68,24 @@ def _bounded(tests: Iterable[Test]) -> Iterable[Test]:
             yield test
 
 
-def _users(fault: Fault, sources: Mapping[str, str]) -> list[tuple[str, int]]:
+def _users(fault: Fault, uses: Mapping[str, Sequence[tuple[str, int]]]) -> Iterator[tuple[str, int]]:
     """The statements, in any file, that name what a line of a module gives a value to."""
-    names = {
-        node.id
-        for statement in ast.parse(fault.source).body
-        if statement.lineno <= fault.span.line <= (statement.end_lineno or 0)
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    return [
-        (file, statement.lineno)
-        for file, source in sources.items()
-        for statement in ast.walk(ast.parse(source))
-        if isinstance(statement, ast.stmt) and any(_named(node) in names for node in ast.walk(statement))
-    ]
+    for statement in ast.parse(fault.source).body:
+        if statement.lineno <= fault.span.line <= (statement.end_lineno or 0):
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    yield from uses.get(node.id, ())
+
+
+def _uses(sources: Mapping[str, str]) -> dict[str, list[tuple[str, int]]]:
+    """The statements that name something, by the name."""
+    found = defaultdict(list)
+    for file, source in sources.items():
+        for statement in ast.walk(ast.parse(source)):
+            if isinstance(statement, ast.stmt):
+                for name in {_named(node) for node in ast.walk(statement)}:
+                    found[name].append((file, statement.lineno))
+    return found
 
 
 def _named(node: ast.AST) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from mutants import known
 from mutants.cold import ended
 from mutants.fault import Fault
 from mutants.modules import FILES
@@ -33,13 +34,14 @@ class Run:
     root: Path
     folder: Path
     at_once: int
+    known: Mapping[str, Mapping[str, Any]]
 
     def results(self, faults: Sequence[Fault], tell: Callable[[int], None]) -> Iterator[Result]:
         """Yield what became of each fault, in no order. ``tell`` hears how many tests ran without one."""
         (self.folder / "answers").touch()
         names = {"answers": str(self.folder / "answers"), "jobs": str(self.folder / "jobs")}
         with (self.folder / "log").open("w", encoding="utf-8") as log:
-            server = self._start({"texts": {}, "at_once": self.at_once, **names}, TESTS, log)
+            server = self._start({"texts": {}, "at_once": self.at_once, "known": list(self.known), **names}, TESTS, log)
             try:
                 yield from self._answered(faults, self._rows(server), tell)
             finally:
@@ -47,12 +49,13 @@ class Run:
                 server.wait()
 
     def _answered(self, faults: Sequence[Fault], rows: Iterator[Mapping[str, Any]], tell: Callable[[int], None]) -> Iterator[Result]:
-        reach = Reach({file: (self.root / file).read_text(encoding="utf-8") for file in FILES})
-        for ready, row in enumerate(rows):
-            if "ready" in row:
-                break
-            reach.add(row)
-            tell(ready)
+        reach = Reach.over({file: (self.root / file).read_text(encoding="utf-8") for file in FILES})
+        ran = []
+        for row in iter(lambda: next(rows), {"ready": True}):
+            ran.append({**self.known.get(row["test"], {}), **row})
+            reach.add(ran[-1])
+            tell(len(ran))
+        known.remember(self.root, ran)
         tests = {fault: reach.tests(fault) for fault in faults}
         unreached = f"no test reaches it; failed without a fault: {reach.failed}" if reach.failed else "no test reaches it"
         yield from (Result(fault, "lived", said=unreached) for fault in faults if not tests[fault])
