@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from billing import events, outbox, recovery, settlement
-from billing.errors import OutcomeUnknownError
+from billing.errors import OutcomeUnknownError, ServiceFaultError, StripeRefusedError
 from billing.events import Ignored
 from billing.facts import Fact
+from billing.parking import Parked
 from billing.runtime import books, patience
 from billing.stripe_doors import gateway
-from billing.telemetry import count, count_outcome, logger, metrics
+from billing.telemetry import count, count_outcome, logger, metrics, report_refusal
 
 STOP_MS: Final = 20_000
 """No message and no fact begins with less than this left: its patience and its last call must fit (tests/repo holds the sum)."""
@@ -98,7 +99,19 @@ def _scheduled(left_ms: Callable[[], int]) -> dict[str, Any]:
     try:
         swept = recovery.sweep_holds(books(), lambda: left_ms() > SWEEP_STOP_MS)
     finally:  # whatever keeps holds from being swept must not keep facts from being settled
-        done = recovery.run(books(), gateway(), lambda: left_ms() > STOP_MS)
+        done = recovery.run(books(), gateway(), lambda: left_ms() > STOP_MS, _report)
         count("parked_age_seconds", done.oldest_seconds if done.waiting else 0)
         logger.info("recovered", settled=done.settled, waiting=done.waiting, left=done.left, swept=swept)
     return {"settled": done.settled, "waiting": done.waiting, "left": done.left, "swept_holds": swept}
+
+
+def _report(record: Parked, error: Exception) -> None:
+    """Log why a parked fact waits on, and count what no later run can change."""
+    event_id = record.fact.fact_id
+    if isinstance(error, StripeRefusedError):
+        report_refusal(error, event_id=event_id)
+    elif isinstance(error, ServiceFaultError):
+        logger.exception("a parked fact waits by a fault of ours", event_id=event_id)
+        count("internal_errors")
+    else:
+        logger.warning("a parked fact waits on", event_id=event_id, why=f"{type(error).__name__}: {error}")

@@ -169,10 +169,23 @@ def expired(payment: Payment) -> dict[str, Any]:
     return event("checkout.session.expired", session(payment, payment_status="unpaid", status="expired", payment_intent=None))
 
 
-def declined(payment: Payment, code: str = "card_declined") -> dict[str, Any]:
-    """payment_intent.payment_failed."""
-    subject = {"id": intent_of(payment), "object": "payment_intent", "metadata": metadata(payment), "last_payment_error": {"code": code}}
-    return event("payment_intent.payment_failed", subject)
+def declined(
+    payment: Payment,
+    code: str = "card_declined",
+    decline_code: str | None = None,
+    **members: Any,
+) -> dict[str, Any]:
+    """payment_intent.payment_failed. ``decline_code``: the issuer's reason, where it gives one."""
+    error = {"code": code}
+    if decline_code is not None:
+        error["decline_code"] = decline_code
+    subject = {
+        "id": intent_of(payment),
+        "object": "payment_intent",
+        "metadata": metadata(payment),
+        "last_payment_error": error,
+    }
+    return event("payment_intent.payment_failed", subject, **members)
 
 
 def refunded(payment: Payment, cumulative: int) -> dict[str, Any]:
@@ -190,8 +203,14 @@ def refunded(payment: Payment, cumulative: int) -> dict[str, Any]:
     return event("charge.refunded", subject)
 
 
-def refund(payment: Payment, refund_id: str, amount: int, status: str = "failed") -> dict[str, Any]:
-    """refund.failed, or refund.updated for other states."""
+def refund(
+    payment: Payment,
+    refund_id: str,
+    amount: int,
+    status: str = "failed",
+    kind: str = "",
+) -> dict[str, Any]:
+    """refund.failed, or refund.updated for other states, or the event type ``kind``."""
     subject = {
         "id": refund_id,
         "object": "refund",
@@ -201,7 +220,40 @@ def refund(payment: Payment, refund_id: str, amount: int, status: str = "failed"
         "payment_intent": intent_of(payment),
         "status": status,
     }
-    return event("refund.failed" if status == "failed" else "refund.updated", subject)
+    return event(kind or ("refund.failed" if status == "failed" else "refund.updated"), subject)
+
+
+def refund_created(payment: Payment, refund_id: str, amount: int) -> dict[str, Any]:
+    """refund.created, of a refund that succeeded at once."""
+    return refund(payment, refund_id, amount, "succeeded", "refund.created")
+
+
+def refund_made(
+    payment: Payment,
+    refund_id: str,
+    amount: int,
+    cumulative: int,
+    status: str = "succeeded",
+) -> list[dict[str, Any]]:
+    """The events of a new refund. ``cumulative``: the charge's ``amount_refunded`` from then on.
+
+    https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update
+    """
+    made = refund(payment, refund_id, amount, status, "refund.created")
+    return [made, refunded(payment, cumulative)]
+
+
+def refund_changed(
+    payment: Payment,
+    refund_id: str,
+    amount: int,
+    status: str,
+) -> list[dict[str, Any]]:
+    """The events of a refund that enters another state: https://docs.stripe.com/api/refunds."""
+    kinds = ["refund.updated", "charge.refund.updated"]
+    if status == "failed":
+        kinds.append("refund.failed")
+    return [refund(payment, refund_id, amount, status, kind) for kind in kinds]
 
 
 def balance(user_id: str, units: int) -> Write:

@@ -9,7 +9,7 @@ from billing import observed, parking, settlement
 from billing.books import Books
 from billing.differences import Difference, Report, differs, told
 from billing.errors import RefusedError
-from billing.events import Ignored, claims_in
+from billing.events import GONE, Ignored, claims_in
 from billing.facts import Fact, SessionFact
 from billing.gateway import Gateway, NotAtStripeError
 from billing.identity import user_key
@@ -66,7 +66,7 @@ def look_at_refund(by: Comparison, refund: Mapping[str, Any], report: Report) ->
     payment = _reversed(by, refund, report)
     if payment is None:
         return
-    if payment.reversals.knows(str(refund["id"]), gone=refund["status"] in observed.GONE):
+    if payment.reversals.knows(str(refund["id"]), gone=refund["status"] in GONE):
         report.matched += 1
         return
     intent = payment.payment_intent

@@ -4,7 +4,7 @@ https://docs.stripe.com/api/events/types
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -17,7 +17,13 @@ SESSION_EVENTS: Final[Mapping[str, SessionKind]] = {
     "checkout.session.async_payment_failed": "async_failed",
     "checkout.session.expired": "expired",
 }
-REFUND_EVENTS: Final = ("refund.updated", "refund.failed", "charge.refund.updated")
+REFUND_EVENTS: Final = (
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
+)
+"""https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update"""
 DISPUTE_EVENTS: Final = (
     "charge.dispute.created",
     "charge.dispute.updated",
@@ -34,6 +40,15 @@ SURROGATE: Final = re.compile("[\ud800-\udfff]")
 OTHER_DEPLOYMENT: Final = "other_deployment"
 """Why metadata of Topup is not ours: another deployment on the same Stripe account wrote it."""
 PAID: Final = ("paid", "no_payment_required")
+CARD_DECLINED: Final = "card_declined"
+UNNAMED_FAILURE: Final = "payment_failed"
+"""Ours, where Stripe names no code."""
+STANDING: Final = ("pending", "requires_action", "succeeded")
+GONE: Final = ("failed", "canceled")
+"""A refund's states: the money goes back to the customer, or has come back from there.
+
+https://docs.stripe.com/api/refunds/object#refund_object-status
+"""
 _T = TypeVar("_T")
 CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 
@@ -132,14 +147,24 @@ def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
     if isinstance(claims, Ignored):
         return claims
     error = intent.get("last_payment_error")
-    code = error.get("code") if isinstance(error, dict) else None
     return DeclinedFact(
         payment_id=claims["payment_id"],
         user_id=claims["user_id"],
         needs_record=claims["needs_record"],
-        failure_code=code if isinstance(code, str) and _is_short(code) else "payment_failed",
+        failure_code=_failure_code(error) if isinstance(error, dict) else UNNAMED_FAILURE,
         **origin,
     )
+
+
+def _failure_code(error: Mapping[str, Any]) -> str:
+    """The issuer's reason where ``code`` says only that the card was declined.
+
+    https://docs.stripe.com/declines/codes
+    """
+    code, reason = error.get("code"), error.get("decline_code")
+    if code == CARD_DECLINED and isinstance(reason, str) and _is_short(reason):
+        return reason
+    return code if isinstance(code, str) and _is_short(code) else UNNAMED_FAILURE
 
 
 def _charge_refunded(charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
@@ -165,16 +190,32 @@ def _charge_refunded(charge: Mapping[str, Any], origin: Mapping[str, Any], ours:
 
 def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
     del ours
-    if refund.get("status") not in ("failed", "canceled"):
+    standing, failed = refunds_by_id([refund])
+    if not standing and not failed:
         return Ignored("not_of_interest")
     if not any((found_by := _found_by(refund)).values()):
         return Ignored("not_ours")
     return RefundsFact(
         currency=_text(refund, "currency"),
-        failed={_text(refund, "id"): _whole(refund, "amount")},
+        standing=standing,
+        failed=failed,
         **found_by,
         **origin,
     )
+
+
+def refunds_by_id(refunds: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the amounts of the refunds that stand, and of those that failed or were canceled.
+
+    A refund whose status we do not know is in neither: its charge's figure still counts it.
+    """
+    standing, failed = {}, {}
+    for refund in refunds:
+        if (status := refund.get("status")) in STANDING:
+            standing[_text(refund, "id")] = _whole(refund, "amount")
+        elif status in GONE:
+            failed[_text(refund, "id")] = _whole(refund, "amount")
+    return standing, failed
 
 
 def _dispute(dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:

@@ -9,14 +9,13 @@ from typing import Any, Final, Literal
 from billing import observed, parking, settlement, upkeep
 from billing.balances import Balance
 from billing.books import Books
-from billing.errors import BillingError, Item, OutcomeUnknownError
+from billing.errors import BillingError, Item, OutcomeUnknownError, ServiceFaultError
 from billing.events import Ignored, claims_in
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
 from billing.identity import user_key
 from billing.parking import Parked
 from billing.payments import Phase
-from billing.store import StoreFaultError
 from billing.times import epoch
 
 READ_A_RUN_MAX: Final = 10_000
@@ -25,6 +24,9 @@ TRIES_A_RUN_MAX: Final = 200
 SWEEP_PAGES_MAX: Final = 10
 Became = Literal["settled", "ignored", "dropped", ""]
 """What became of a parked fact; "" while it stays parked."""
+
+Failed = Callable[[Parked, Exception], None]
+"""Is told why a parked fact could not be settled this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,12 @@ class Recovered:
     oldest_seconds: int
 
 
-def run(books: Books, gateway: Gateway, go_on: Callable[[], bool] = lambda: True) -> Recovered:
+def run(
+    books: Books,
+    gateway: Gateway,
+    go_on: Callable[[], bool] = lambda: True,
+    failed: Failed = lambda *_: None,
+) -> Recovered:
     """Try the parked facts that are due, those that are due for longest first. ``go_on`` is asked before each."""
     parked = _parked(books, go_on)
     due = sorted((record for record in parked if 0 < record.next_try <= epoch(books.clock())), key=lambda record: record.next_try)
@@ -50,7 +57,7 @@ def run(books: Books, gateway: Gateway, go_on: Callable[[], bool] = lambda: True
             break
         tried += 1
         books.store.patience.begin()
-        if try_again(books, gateway, record):
+        if try_again(books, gateway, record, failed):
             settled.add(record.name)
     waiting = [record.parked_epoch for record in parked if record.name not in settled]
     now = epoch(books.clock())
@@ -68,7 +75,7 @@ def _parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
     return found
 
 
-def try_again(books: Books, gateway: Gateway, record: Parked) -> Became:
+def try_again(books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None) -> Became:
     """Settle the fact, find that it is not ours, or drop it with its purchase. Whatever fails, the record stays, for later.
 
     It is postponed before it is tried: even one that our process dies of is behind all the others next time.
@@ -77,7 +84,8 @@ def try_again(books: Books, gateway: Gateway, record: Parked) -> Became:
         if not parking.postpone(books, record):
             return ""  # somebody else has it in hand, has settled it, or dropped it
         return _retried(books, record) or _with_stripes_help(books, gateway, record)
-    except (OutcomeUnknownError, StoreFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError):
+    except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:
+        failed(record, error)
         return ""  # not failed, not settled; and the others have their turn
 
 

@@ -9,6 +9,7 @@ from billing.errors import SettingsError
 from billing.plans import UNITS_MAX
 
 ReversalPolicy = Literal["debt", "write_off"]
+TaxBehavior = Literal["exclusive", "inclusive"]
 TABLE_VARIABLES: Mapping[str, str] = {
     "payments": "PAYMENTS_TABLE",
     "quotas": "QUOTAS_TABLE",
@@ -34,6 +35,7 @@ class Settings:
     reversal_policy: ReversalPolicy
     allow_promotion_codes: bool
     automatic_tax: bool
+    tax_behavior: TaxBehavior
     invoice_creation: bool
     authorize_units: int
 
@@ -54,6 +56,7 @@ class Settings:
             reversal_policy="write_off" if read.choice("REVERSAL_POLICY", "debt", "write_off") == "write_off" else "debt",
             allow_promotion_codes=read.flag("ALLOW_PROMOTION_CODES"),
             automatic_tax=read.flag("AUTOMATIC_TAX"),
+            tax_behavior="inclusive" if read.choice("TAX_BEHAVIOR", "exclusive", "inclusive") == "inclusive" else "exclusive",
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
         )

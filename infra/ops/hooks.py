@@ -34,13 +34,25 @@ SINCE: Final = "topup_since"
 class Wanted:
     """The endpoint as it should be. ``url`` "" leaves the address that it has, or is the stack's own for a new one.
 
+    ``other_urls``: where the stack's function answers too. An endpoint there is moved to ``own_url``; one on any other domain stays.
     ``deployment`` is "" only in a dry run before the deployment has an id.
     """
 
     stack: str
     own_url: str
     url: str = ""
+    other_urls: tuple[str, ...] = ()
     deployment: str = ""
+
+    @property
+    def marks(self) -> set[str]:
+        """What an endpoint of this stack may be marked with."""
+        return {self.own_url, *self.other_urls}
+
+    def url_of(self, present: str) -> str:
+        """Where an endpoint should be that is at ``present``."""
+        others = {url.rstrip("/") for url in self.other_urls}
+        return self.url or (self.own_url if present.rstrip("/") in others else present)
 
     def of_new(self) -> dict[str, Any]:
         """What Stripe is asked to make: https://docs.stripe.com/api/webhook_endpoints/create."""
@@ -150,14 +162,14 @@ def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept)
     named = row["metadata"].get(DEPLOYMENT)
     if named:
         return bool(named == wanted.deployment)
-    return row["metadata"].get(MARK) == wanted.own_url and kept.knows(row["id"])
+    return row["metadata"].get(MARK) in wanted.marks and kept.knows(row["id"])
 
 
 def _change(row: Mapping[str, Any], urls: set[str], wanted: Wanted) -> dict[str, Any]:
     """What differs. An address on another domain is kept; the one that an earlier stack of this deployment had is dead."""
     url = str(row["url"])
-    leads_here = url.rstrip("/") in urls or row["metadata"].get(MARK) == wanted.own_url
-    to_be = wanted.of_kept(wanted.url or (url if leads_here else wanted.own_url))
+    leads_here = url.rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks
+    to_be = wanted.of_kept(wanted.url_of(url if leads_here else wanted.own_url))
     differs = {name: value for name, value in to_be.items() if row[name] != value and name not in {"enabled_events", "metadata"}}
     if set(row["enabled_events"]) != set(SUBSCRIBED):
         differs["enabled_events"] = to_be["enabled_events"]

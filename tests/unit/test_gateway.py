@@ -142,7 +142,7 @@ def test_a_closed_session_cannot_be_paid_and_a_paid_one_not_closed(stripe: Lab, 
     gateway.expire_session(unpaid)
     stripe.control(f"sessions/{unpaid}/pay", expected=409, method="card")
     stripe.control(f"sessions/{paid}/pay", method="card")
-    with pytest.raises(BillingError, match="stripe_unavailable"):
+    with pytest.raises(BillingError, match="stripe_refused"):
         gateway.expire_session(paid)
     assert gateway.session(paid)["payment_status"] == "paid"
 
