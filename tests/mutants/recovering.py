@@ -19,8 +19,8 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_retry_that_ends_unknown_keeps_the_record",
         (
             "recovery.py",
-            "    except (OutcomeUnknownError, StoreFault",
-            "    except OutcomeUnknownError:\n        parking.resolve(books, record)\n        return ''\n    except (StoreFault",
+            "    except (OutcomeUnknownError, ServiceFault",
+            "    except OutcomeUnknownError:\n        parking.resolve(books, record)\n        return ''\n    except (ServiceFault",
         ),
     ),
     bug(
@@ -91,12 +91,12 @@ RECOVERING: Final = (
     bug(
         "one charge that Stripe does not know ends the run",
         "test_deployments.py::test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run",
-        ("recovery.py", "AnsweredWithFaultError, NotAtStripeError, BillingError):", "AnsweredWithFaultError, BillingError):"),
+        ("recovery.py", "AnsweredWithFaultError, NotAtStripeError, BillingError) as", "AnsweredWithFaultError, BillingError) as"),
     ),
     bug(
         "one fault of the store ends the run",
         "test_moving_nothing.py::test_one_fault_of_the_store_does_not_end_a_recovery_run",
-        ("recovery.py", "(OutcomeUnknownError, StoreFaultError, ", "(OutcomeUnknownError, "),
+        ("recovery.py", "(OutcomeUnknownError, ServiceFaultError, ", "(OutcomeUnknownError, "),
     ),
     bug(
         "a record that was resolved meanwhile comes back as a ghost when its reason changes",

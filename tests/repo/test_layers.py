@@ -16,21 +16,8 @@ LAYERS: Final = {
     ),
     "doors": ("gateway", "outbox", "signatures", "spelling", "store", "telemetry", "tracing"),
     "acts": (
-        *(
-            "books",
-            "checkout",
-            "comparing",
-            "confirmation",
-            "deployment",
-            "holds",
-            "keys",
-            "ledger",
-            "mending",
-            "pages",
-            "parking",
-            "purchases",
-        ),
-        *("quota", "reconciliation", "recovery", "settlement", "spending", "upkeep", "verification"),
+        *("books", "checkout", "comparing", "confirmation", "holds", "keys", "ledger", "mending", "pages", "parking", "purchases"),
+        *("deployment", "quota", "reconciliation", "recovery", "settlement", "spending", "upkeep", "verification"),
     ),
     "edge": ("api", "openapi", "receiving", "runtime", "shapes", "stripe_doors", "vault"),
 }
