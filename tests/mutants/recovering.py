@@ -19,8 +19,8 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_retry_that_ends_unknown_keeps_the_record",
         (
             "recovery.py",
-            "    except (OutcomeUnknownError, StoreFault",
-            "    except OutcomeUnknownError:\n        parking.resolve(books, record)\n        return False\n    except (StoreFault",
+            "    except (OutcomeUnknownError, ServiceFault",
+            "    except OutcomeUnknownError:\n        parking.resolve(books, record)\n        return False\n    except (ServiceFault",
         ),
     ),
     bug(

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import sys
 import uuid
 from collections.abc import Callable
@@ -222,8 +223,14 @@ def test_reconcile_says_what_it_could_not_compare(topup: Topup, stand: Stand, bu
     assert (code, _differing(report, bought)) == (1, [True])
     assert (report["unlisted"], report["finished"]) == (["refunds"], False)
     assert [row["detail"] for row in report["differences"] if row["kind"] == "failed"] == [
-        "the list 'refunds' was not compared: BillingError: stripe_unavailable: Stripe refused the request (PermissionError)"
+        "the list 'refunds' was not compared: StripeRefusedError: stripe_refused: A fault that was asked for. "
+        f"(type invalid_request_error, request_id {_request_id(report)}, http_status 403)"
     ]
+
+
+def _request_id(report: Any) -> str:
+    """Stripe's, of the request that failed."""
+    return str(re.findall(r"req_\w+", str(report["differences"]))[0])
 
 
 def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: Stand) -> None:
@@ -361,6 +368,23 @@ def test_the_ledger_is_exported_whole(stand: Stand, topup: Topup, buyer: str, tm
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert {(row["user_id"], row["entry_id"]) for row in lines} == {(row["user_id"], row["entry_id"]) for row in rows}
     assert topup("ledger", "export", "--format", "xml")[0] == 2
+
+
+def test_an_exported_customer_is_no_formula(topup: Topup, tmp_path: Path) -> None:
+    """In CSV marked so that it can be undone; a negative number is one; in JSON lines as it is."""
+    name = f"=HYPERLINK({uuid.uuid4().hex[:6]})"
+    assert topup("grant", name, 5, "--reason", "@SUM(A1)", "--yes")[0] == 0
+    assert topup("grant", name, -3, "--reason", "-3", "--yes")[0] == 0
+    file = tmp_path / "ledger.csv"
+    for form in ("csv", "jsonl"):
+        assert topup("ledger", "export", "--user", name, "--format", form, "--output", file.with_suffix(f".{form}"))[0] == 0
+    rows = list(csv.DictReader(io.StringIO(file.read_text())))
+    assert {(row["user_id"], row["units"], row["note"]) for row in rows} == {
+        (f"'{name}", "5", "'@SUM(A1)"),
+        (f"'{name}", "-3", "'-3"),
+    }
+    lines = [json.loads(line) for line in file.with_suffix(".jsonl").read_text().splitlines()]
+    assert {(row["user_id"], row["units"], row["note"]) for row in lines} == {(name, 5, "@SUM(A1)"), (name, -3, "-3")}
 
 
 def test_watch_counts_what_the_functions_said(topup: Topup, stand: Stand, buyer: str) -> None:
