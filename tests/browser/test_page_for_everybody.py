@@ -183,7 +183,6 @@ def test_markup_in_answers_stays_text(arrive: Arrive) -> None:
         "session_id": evil,
         "plan": evil,
         "quota": 1,
-        "amount": "0.01",
         "amount_minor": 1,
         "amount": evil,
         "currency": "usd",
