@@ -18,9 +18,11 @@ def handler(request: Request) -> Answer:
 def _shop(site_url: str) -> Shop:
     """What the template says about checkouts."""
     say = settings()
+    deployment = books().ours.deployment.id()
     return Shop(
         site_url,
         say.stack_name,
+        deployment,
         say.allow_promotion_codes,
         say.automatic_tax,
         say.invoice_creation,

@@ -34,6 +34,8 @@ class Shop:
 
     site_url: str
     stack_name: str
+    """For people who look at Stripe's dashboard; names are not unique."""
+    deployment: str
     allow_promotion_codes: bool
     automatic_tax: bool
     invoice_creation: bool
@@ -60,6 +62,7 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
         "plan": payment.plan,
         "quota": str(payment.quota),
         "stack": shop.stack_name,
+        "deployment": shop.deployment,
     }
     product = {"name": plan.name, "description": plan.description}
     price: dict[str, Any] = {"currency": payment.currency, "unit_amount": payment.amount_minor, "product_data": product}

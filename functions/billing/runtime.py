@@ -10,6 +10,7 @@ from typing import Any, Final
 from billing import api, tracing
 from billing.api import Request
 from billing.books import Books, NoOutbox
+from billing.deployment import StoredDeployment
 from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
 from billing.patience import Patience
 from billing.settings import Ours, Settings
@@ -60,7 +61,7 @@ def connect() -> None:
 @cache
 def books() -> Books:
     """What every act works on."""
-    ours = Ours(settings().livemode, settings().stack_name)
+    ours = Ours(settings().livemode, StoredDeployment(store()))
     return Books(store(), utc_now, ours, settings().reversal_policy, NoOutbox())
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from billing.errors import SettingsError
 from billing.plans import UNITS_MAX
@@ -64,12 +64,28 @@ class Settings:
         return settings
 
 
+class Deployment(Protocol):
+    """One set of books among all those that share a Stripe account. Reading it may raise what the store raises."""
+
+    def id(self) -> str:
+        """Return the id for new metadata. Make it first where there is none."""
+
+    def known(self) -> str:
+        """Return the id, or "" where none has been made. Never writes."""
+
+    def wrote(self, deployment: str) -> bool:
+        """Whether metadata with this id is ours. Never writes."""
+
+    def keep(self) -> None:
+        """Write the id back where a restore has lost it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What makes an event ours: the mode, and the stack's name in the metadata that we wrote."""
+    """What makes an event ours: the mode, and the deployment's id in the metadata that we wrote."""
 
     livemode: bool
-    stack_name: str
+    deployment: Deployment
 
 
 class _Reader:

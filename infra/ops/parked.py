@@ -111,10 +111,10 @@ def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
 
 
 def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
-    """What became of it: ``settled``, ``dropped`` with its purchase, or ``parked`` as before, and why."""
+    """What became of it: ``settled``, ``ignored``, ``dropped`` with its purchase, or ``parked`` as before, and why."""
     troubles: list[str] = []
-    if recovery.try_again(books, gateway, record, lambda _, error: troubles.append(str(error))):
-        return {"status": "dropped" if parking.is_dropped(books, record.fact) else "settled"}
+    if became := recovery.try_again(books, gateway, record, lambda _, error: troubles.append(str(error))):
+        return {"status": became}
     left = parking.find(books, record.name)
     answer = {"status": "parked", "why": left.why if left else record.why}
     return answer | ({"trouble": troubles[0]} if troubles else {})

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 
+import builders
 import pytest
 from billing.telemetry import metrics
 from functional.lab import SITE, Lab
@@ -41,6 +42,7 @@ def test_a_checkout_is_a_payment_and_a_session(lab: Lab, stripe_side: Stripe) ->
         "plan": "pro",
         "quota": "1000",
         "stack": "topup-test",
+        "deployment": builders.DEPLOYMENT,
     }
 
 

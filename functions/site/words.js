@@ -1,8 +1,11 @@
 /** Words in the buyer's language; numbers, amounts and dates as their browser writes them. */
 
+import english from "/site/words.en.js";
+import chinese from "/site/words.zh.js";
+
 export const language = (navigator.languages ?? [navigator.language]).map((tag) => tag.slice(0, 2)).find((tag) => tag === "zh" || tag === "en") ?? "en";
 const locale = navigator.language || language;
-const words = (await (language === "zh" ? import("/site/words.zh.js") : import("/site/words.en.js"))).default;
+const words = language === "zh" ? chinese : english;
 const plural = new Intl.PluralRules(language);
 const whole = new Intl.NumberFormat(locale);
 const signed = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });

@@ -11,9 +11,14 @@ const PAGE = 20;
 const KIND = { completed: "good", processing: "info", pending: "info", failed: "bad", expired: "warn", disputed: "bad", refunded: "warn", partially_refunded: "warn" };
 const PAID = ["completed", "disputed", "refunded", "partially_refunded"];
 
+// Of these Stripe says: tell the buyer no more than that the bank declined the card.
+// https://docs.stripe.com/declines/codes
+const DECLINED = ["generic_decline", "do_not_honor", "call_issuer", "transaction_not_allowed", "restricted_card", "fraudulent", "lost_card", "stolen_card", "pickup_card", "merchant_blacklist"];
+
 /** A payment's state as `{title, text, kind}`. */
 export function describe(payment) {
-  const { status, refunded_minor: refunded, failure_code: why } = payment;
+  const { status, refunded_minor: refunded, failure_code: code } = payment;
+  const why = DECLINED.includes(code) ? "card_declined" : code;
   const title = has(`status_${status}`) ? t(`status_${status}`) : status;
   let name = `status_${status}_text`;
   if (status === "failed" && has(`fail_${why}`)) name = `fail_${why}`;
