@@ -260,7 +260,10 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
         "After a restore. Here alice's purchase was put back to before it was paid; without `--repair` this would only be reported.",
         ["ledger", "verify", "--repair", "--yes"],
     )
-    yield "Every entry, as CSV or JSON lines, in constant memory.", ["ledger", "export", "--format", "csv"]
+    yield (
+        "Every entry, as CSV or JSON lines, in constant memory. A text that a spreadsheet would run as a formula has a `'` before it in CSV.",
+        ["ledger", "export", "--format", "csv"],
+    )
     yield "Settlements, refusals, parked facts and errors, minute by minute.", ["watch", "--once"]
 
 

@@ -52,7 +52,15 @@ def test_a_chinese_browser_reads_chinese(arrive: Arrive) -> None:
 def test_a_seller_who_writes_chinese_is_heard_in_chinese(arrive: Arrive) -> None:
     """The catalogue's words are not translated; their letters say what they are."""
     visitor = arrive()
-    plan = {"id": "starter", "name": "入门", "description": "100 次调用", "amount_minor": 999, "currency": "usd", "quota": 100}
+    plan = {
+        "id": "starter",
+        "name": "入门",
+        "description": "100 次调用",
+        "amount": "9.99",
+        "amount_minor": 999,
+        "currency": "usd",
+        "quota": 100,
+    }
     visitor.context.route("**/api/v1/plans", lambda route: route.fulfill(json={"plans": [plan]}))
     visitor.page.goto(visitor.stand.api_url)
     expect(visitor.page.locator(".plan h3")).to_have_attribute("lang", "zh-Hans")

@@ -11,8 +11,10 @@ DOORS: Final = (
         (
             "keys.py",
             "    _commit_counted(books, owner, writes)\n    return {",
-            "    if _recount(books, owner, None) >= LIVE_MAX:\n        raise _no_place()\n"
-            "    _commit_counted(books, owner, writes)\n    return {",
+            (
+                "    if _recount(books, owner, None) >= LIVE_MAX:\n        raise _no_place()\n"
+                "    _commit_counted(books, owner, writes)\n    return {"
+            ),
         ),
         ("keys.py", 'has_place = Must("live", "<", LIVE_MAX)', 'has_place = Must("live", ">=", 0)'),
     ),
