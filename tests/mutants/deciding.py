@@ -221,6 +221,11 @@ DECIDING: Final = (
         ("reversals.py", "else self.amount * out // withdrawn", "else out"),
     ),
     bug(
+        "the highest amount that was ever disputed is kept",
+        "test_reversals.py::test_the_disputed_amount_is_the_one_told_with_the_money",
+        ("reversals.py", "(len(fact.transactions), fact.amount)", "(self.told_with, fact.amount)"),
+    ),
+    bug(
         "an inquiry is taken for a dispute",
         "test_reversals.py::test_an_inquiry_is_no_dispute",
         ("events.py", 'opened=formal and status != "prevented" and not status.startswith("warning_")', "opened=formal"),
