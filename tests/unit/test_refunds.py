@@ -14,6 +14,8 @@ import model
 import pytest
 from billing import mending, parking, purchases, quota, reconciliation, settlement
 from billing.books import Books
+from billing.comparing import look_again
+from billing.differences import Report
 from billing.events import Ignored, parse
 from billing.payments import Payment
 from billing.reconciliation import Run
@@ -184,7 +186,7 @@ def test_reconciliation_and_late_events_agree_about_refunds_made_again() -> None
         _settle(books, charge.events[0])
         charge.stripe.sell(charge.payment, 1767323045)
         job = Run(books, charge.stripe, repair=True)  # type: ignore[arg-type]
-        mending.look_again(job.comparison, "cs_1", mending.Report())
+        look_again(job.comparison, "cs_1", Report())
         assert _end(books) == right
         _settle(books, *charge.events)
         assert _end(books) == right

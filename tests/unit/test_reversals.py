@@ -139,9 +139,7 @@ def test_the_disputed_amount_is_the_one_told_with_the_money() -> None:
     https://docs.stripe.com/api/disputes/object#dispute_object-amount
     """
     asked = builders.dispute(PAYMENT, "created", "warning_needs_response")
-    out = _in_euros(
-        builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -450, amount=500)
-    )
+    out = _in_euros(builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -450, amount=500))
     for order in itertools.permutations((asked, out, asked)):
         assert _taken(*order) == 50
 
