@@ -139,13 +139,13 @@ def test_the_story_of_a_card_payment_ends_where_it_should(books: Books, told: tu
 
 
 def test_a_refund_that_failed_gives_back_what_it_took(books: Books) -> None:
-    """Pending and succeeded refunds say nothing of their own: the charge does."""
+    """Pending and succeeded, it is learned by its id; the charge's figure took the units before."""
     payment = _sold(books, "03")
     for number in ("03", "04"):
         _told(books, payment, number)
     settlement.apply(books, _refunded_charge(payment))
     assert _after(books, payment) == ("refunded", 0)
-    assert [_told(books, payment, number) for number in ("39", "40", "42")] == ["not_of_interest", "not_of_interest", "settled"]
+    assert [_told(books, payment, number) for number in ("39", "40", "42")] == ["recorded", "duplicate", "settled"]
     assert _after(books, payment) == ("completed", 100)
 
 
