@@ -40,6 +40,8 @@ class SessionFact(Origin):
     """After both: what was paid."""
     currency: str
     payment_intent: str | None
+    needs_record: bool = True
+    """Only our record can show that it is ours: its metadata is from before deployments had ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class DeclinedFact(Origin):
     payment_id: str
     user_id: str
     failure_code: str
+    needs_record: bool = True
+    """As SessionFact's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,11 @@ class RefundsFact(ReversalFact):
     """Refund id to amount, of refunds that failed or were canceled: as if they had not been."""
     standing: Mapping[str, int] = field(default_factory=dict)
     """Refund id to amount, of refunds that stand: by their own events, or as Stripe's API lists them."""
+    needs_record: bool = False
+    """Only our record can show that it is ours: it comes from a charge whose metadata does not name our deployment."""
+    payment_id: str = ""
+    user_id: str = ""
+    """Whose record the charge's metadata names, if it has metadata of Topup."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,8 +265,8 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
             "recovery.py",
-            "except (OutcomeUnknownError, StoreFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError):",
-            "except OutcomeUnknownError:",
+            "except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:",
+            "except OutcomeUnknownError as error:",
         ),
     ),
     bug(

@@ -1,7 +1,7 @@
 """Random histories of a shop: buy, pay, delay, expire, refund, dispute, resend, reorder, lose, crash, spend, hold, reconcile."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -123,10 +123,13 @@ class Bought:
 class Shop:
     """The product beside a world that does what it likes."""
 
+    store_type: Callable[[], Any] = FaultyStore
+    store: FaultyStore
+
     def __init__(self, policy: str, *, is_told_first: bool) -> None:
         """On empty books. ``is_told_first``: in the end all events come before Stripe is asked."""
         self.is_told_first = is_told_first
-        self.store, self.clock = FaultyStore(), Clock()
+        self.store, self.clock = self.store_type(), Clock()
         spending._seen.clear()
         self.books = builders.books_on(self.store, policy, self.clock)
         self.meter = Meter(self.books, "")

@@ -220,6 +220,7 @@ def test_a_seller_answers_a_dispute_or_gives_in(stripe_lab: Lab) -> None:
     assert (held.status, held.evidence_details.has_evidence, held.evidence_details.submission_count) == ("needs_response", True, 0)
     sent = stripe_lab.client.v1.disputes.update(dispute, {"evidence": {"uncategorized_text": "She used it."}, "metadata": {"a": "1"}})
     assert (sent.status, sent.evidence.customer_name, sent.evidence_details.submission_count) == ("under_review", "Jenny", 1)
+    assert (held.evidence_details.submission_method, sent.evidence_details.submission_method) == ("not_submitted", "manual")
     assert stripe_lab.event("charge.dispute.updated")["data"]["previous_attributes"]["status"] == "needs_response"
     assert stripe_lab.client.v1.disputes.close(dispute).status == "lost"
     for call in (stripe_lab.client.v1.disputes.close, stripe_lab.client.v1.disputes.update):

@@ -33,10 +33,12 @@ def test_an_event_of_a_connected_account_is_ignored(make: Callable[[Payment], di
     assert parse({**make(PAYMENT), "account": "acct_other"}, OURS) == Ignored("other_account")
 
 
-def test_another_stacks_session_is_ignored() -> None:
-    """Two stacks may share one Stripe account."""
+def test_a_stacks_name_does_not_make_a_session_ours_or_foreign() -> None:
+    """A stack that was uninstalled can be taken back under another name."""
     claimed = {**metadata(PAYMENT), "stack": "somebody-else"}
-    assert parse(builders.completed(PAYMENT, metadata=claimed), OURS) == Ignored("not_ours")
+    told = parse(builders.completed(PAYMENT, metadata=claimed), OURS)
+    assert isinstance(told, SessionFact)
+    assert not told.needs_record
 
 
 @pytest.mark.parametrize("mode", ["subscription", "setup"])

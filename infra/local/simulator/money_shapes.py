@@ -130,7 +130,8 @@ def _asks_the_customer(drawers: Drawers, asked: dict[str, Any]) -> Thing:
 def dispute(drawers: Drawers, of: Thing, amount: int, status: str) -> Thing:
     """Of a charge; money moves later: https://docs.stripe.com/api/disputes/object."""
     kind = "inquiry" if status.startswith("warning") else "chargeback"
-    due = {"due_by": drawers.now() + DISPUTE_DAYS * 86400, "has_evidence": False, "past_due": False, "submission_count": 0}
+    due: Thing = {"due_by": drawers.now() + DISPUTE_DAYS * 86400, "has_evidence": False, "past_due": False, "submission_count": 0}
+    due["submission_method"] = "not_submitted"
     card = {"brand": "visa", "case_type": kind, "network": "visa", "network_reason_code": "10.4"}
     return {
         "id": new_id("dispute"),

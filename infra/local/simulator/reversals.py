@@ -231,6 +231,7 @@ def update_dispute(world: World, name: str, asked: dict[str, Any]) -> Thing:
         changes |= {"evidence": {**found["evidence"], **evidence}, "evidence_details": {**found["evidence_details"], "has_evidence": True}}
         if asked.get("submit", True):
             changes["evidence_details"]["submission_count"] += 1
+            changes["evidence_details"]["submission_method"] = "manual"
             changes["status"] = "warning_under_review" if found["status"].startswith("warning") else "under_review"
     changed = world.change(found, **changes)
     world.happened("charge.dispute.updated", changed, {key: found[key] for key in changes if found[key] != changes[key]})
