@@ -92,6 +92,30 @@ def test_every_state_of_a_payment_has_words_and_is_not_called_by_its_code(arrive
         assert "undefined" not in words
 
 
+def test_a_payment_shows_what_was_paid_and_before_that_its_price(arrive: Arrive) -> None:
+    """After a discount, for nothing, and not paid yet."""
+    visitor = arrive()
+    discounted, free = payment(paid_minor=799), payment(paid_minor=0)
+    list_of(visitor, discounted, free, payment(status="pending", paid_minor=None))
+    amounts = visitor.page.locator(".row-facts strong")
+    expect(amounts).to_have_text(["$7.99", "$0.00", "$9.99"])
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("lost_card", "Your bank declined the card."),
+        ("insufficient_funds", "The card has not enough money on it."),
+        ("tomorrow", "The payment did not go through"),
+    ],
+)
+def test_a_declined_buyer_reads_no_more_than_stripe_lets_us_say(arrive: Arrive, code: str, told: str) -> None:
+    """https://docs.stripe.com/declines/codes."""
+    visitor = arrive()
+    list_of(visitor, payment(status="failed", failure_code=code))
+    expect(visitor.page.locator(".row .about")).to_contain_text(told)
+
+
 def test_numbers_agree_with_their_words(arrive: Arrive) -> None:
     """One call was taken back, two calls were, and none is not spoken of."""
     visitor = arrive()

@@ -6,6 +6,11 @@ from .bug import bug
 
 DECIDING: Final = (
     bug(
+        "random histories overlook a refund that was made again after it failed",
+        "../properties/test_histories.py::test_two_thousand_histories_keep_the_laws_and_end_as_the_model_says",
+        ("events.py", "        standing=standing,", "        standing={},"),
+    ),
+    bug(
         "an expiry overwrites a completed payment, for the decision does not look",
         "test_settlement.py::test_what_comes_late_undoes_no_purchase",
         ("payments.py", "if payment.phase >= phase:", "if payment.phase == phase:"),
@@ -214,6 +219,11 @@ DECIDING: Final = (
         "cents of another currency are counted as ours",
         "test_reversals.py::test_a_dispute_settled_in_another_currency_is_scaled_to_what_was_disputed",
         ("reversals.py", "else self.amount * out // withdrawn", "else out"),
+    ),
+    bug(
+        "the highest amount that was ever disputed is kept",
+        "test_reversals.py::test_the_disputed_amount_is_the_one_told_with_the_money",
+        ("reversals.py", "(len(fact.transactions), fact.amount)", "(self.told_with, fact.amount)"),
     ),
     bug(
         "an inquiry is taken for a dispute",

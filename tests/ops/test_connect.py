@@ -41,6 +41,10 @@ def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
     [
         ({"enabled_events": ["*"]}, "enabled_events"),
         ({"enabled_events": SUBSCRIBED[1:]}, "enabled_events"),
+        (
+            {"enabled_events": [kind for kind in SUBSCRIBED if kind != "refund.created"]},
+            "enabled_events",
+        ),
         ({"enabled_events": [*SUBSCRIBED, "charge.succeeded"]}, "enabled_events"),
         ({"status": "disabled"}, "disabled"),
         ({"description": None}, "description"),
