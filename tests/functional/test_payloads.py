@@ -250,6 +250,10 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         ("completed", 100),
     ),
     "a dispute that was prevented": (lambda p: [_paid(p), _dispute(p, "created", "prevented")], ("completed", 100)),
+    "a dispute that is prevented after it began": (
+        lambda p: [_paid(p), _dispute(p, "created", "needs_response"), _dispute(p, "closed", "prevented")],
+        ("completed", 100),
+    ),
     "a dispute whose charge is expanded": (
         lambda p: [_paid(p), _dispute(p, "closed", "lost", -999, charge=payloads.charge(p, 0), payment_intent=payloads.intent(p))],
         ("refunded", 0),
