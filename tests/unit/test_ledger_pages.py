@@ -133,6 +133,32 @@ def test_the_pages_of_a_ledger_that_nobody_changes_add_up(books: Books) -> None:
     assert len(_listed(books, 3)) == 7
 
 
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_balances_are_right_after_a_day_whose_use_became_an_entry(books: Books, limit: int) -> None:
+    """The first debit of a day itemises the day before; a purchase and a refund come after it, and a debit that is no entry yet."""
+    clock: Any = books.clock
+    meter = Meter(books, "")
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    quota.debit(meter, "alice", 30)
+    clock.advance(days=1)
+    quota.debit(meter, "alice", 5)
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    clock.advance(days=1)
+    quota.debit(meter, "alice", 1)
+    settlement.apply(books, fact(builders.refunded(payment, 500)))
+    rows = _listed(books, limit)
+    assert [(row["type"], row["units"], row["balance_after"]) for row in rows] == [
+        ("clawed_back", -50, 115),
+        ("consumed", -5, 165),
+        ("funded", 100, 170),
+        ("consumed", -30, 70),
+        ("funded", 100, 100),
+    ]
+    assert pages.entries(books, "alice", limit, "")["not_itemised"]["units"] == 1
+    assert quota.read(books, "alice").remaining == 115 - 1
+
+
 def test_a_page_costs_three_calls_and_a_further_one_two(books: Books) -> None:
     """The balance, the page, and the balance again, which a cursor spares."""
     for hour in range(1, 4):
