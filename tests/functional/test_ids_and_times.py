@@ -1,6 +1,8 @@
 """Ids and times in answers are those of the things that they name."""
 
 import builders
+from billing.identity import user_key
+from billing.writes import Write
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
 
@@ -36,6 +38,15 @@ def test_a_payment_is_the_sessions_that_paid_it_and_is_found_by_both(lab: Lab) -
         assert (said["payment_id"], said["session_id"], said["status"]) == (payment.payment_id, "cs_test_second", "completed")
     (entry,) = lab.call("GET", "/quota/ledger", sub="alice").json["entries"]
     assert entry["reference_id"] == "cs_test_second"
+
+
+def test_a_payment_that_lost_its_session_has_the_one_that_paid_it(lab: Lab) -> None:
+    """A restore may have taken it: the event says which it was."""
+    payment = builders.pending(lab.books)
+    lab.books.store.commit(Write("payments", (user_key("alice"), payment.payment_id), remove=("session_id",)))
+    assert lab.call("GET", f"/payments/{payment.payment_id}", sub="alice").json["session_id"] is None
+    lab.deliver(builders.completed(payment))
+    assert lab.call("GET", f"/payments/{payment.payment_id}", sub="alice").json["session_id"] == payment.session_id
 
 
 def test_a_payment_without_a_session_yet_has_none(lab: Lab, stripe_side: Stripe) -> None:

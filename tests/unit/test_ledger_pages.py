@@ -159,6 +159,21 @@ def test_balances_are_right_after_a_day_whose_use_became_an_entry(books: Books, 
     assert quota.read(books, "alice").remaining == 115 - 1
 
 
+def test_a_days_use_that_becomes_an_entry_between_two_pages_is_noticed(books: Books) -> None:
+    """By a clock that is behind: it stands on the second page, and the sums there are right."""
+    clock: Any = books.clock
+    meter = Meter(books, "")
+    _buys(books, 1)
+    quota.debit(meter, "alice", 30)
+    _buys(books, 30)
+    first = pages.entries(books, "alice", 1, "")
+    assert first["entries"][0]["balance_after"] == 200
+    clock.advance(hours=26)
+    quota.debit(meter, "alice", 5)
+    second = pages.entries(books, "alice", 10, first["next_cursor"])["entries"]
+    assert [(row["type"], row["units"], row["balance_after"]) for row in second] == [("consumed", -30, 70), ("funded", 100, 100)]
+
+
 def test_a_page_costs_three_calls_and_a_further_one_two(books: Books) -> None:
     """The balance, the page, and the balance again, which a cursor spares."""
     for hour in range(1, 4):
