@@ -112,7 +112,7 @@ def _all(names: tuple[str, ...], old: str) -> Callable[[ScheduledStore], Handler
             assert scene.does("a debit") == "done"
             laws.check(store.memory)
 
-        return [lambda number=number: act(number) for number in range(len(names))], check  # type: ignore[misc]
+        return [lambda number=number: act(number) for number in range(len(names))], check
 
     return build
 
