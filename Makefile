@@ -1,5 +1,4 @@
-# Every command of this project. `make` alone lists them.
-SHELL := /bin/bash
+# Every command of this project. `make` alone lists them. It runs on the make 3.81 of macOS and in any POSIX shell.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,7 +61,7 @@ test: setup ## every test
 	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 check: setup ## format, lint, types, template, docs
-	@$(MAKE) --silent --jobs=2 --output-sync=target check-types check-template check-text
+	@$(MAKE) --silent --jobs=2 check-types check-template check-text
 
 check-text:
 	$(BIN)/ruff format --check .
@@ -89,8 +88,9 @@ soak: setup ## a million deliveries with every fault, judged by the model: make 
 	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak $(if $(SEED),--seed "$(SEED)") \
 	$(if $(DELIVERIES),--deliveries $(DELIVERIES)) $(if $(HISTORY),--history $(HISTORY))
 
-mutants: setup ## plant one bug after another in the money path: the tests must catch every one
-	@exec $(BIN)/python -m tests.mutants
+mutants: setup ## plant known bugs in the money path, then faults that a machine makes: the tests must notice them [SEED=1] [SAMPLE=700, 0 for all] [ONLY=holds]
+	@$(BIN)/python -m tests.mutants
+	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m mutants.machine --seed $(or $(SEED),1) --sample $(or $(SAMPLE),700) --only "$(ONLY)"
 
 fuzz: setup ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m fuzzing $(or $(SECONDS_OF_FUZZING),300)

@@ -106,6 +106,9 @@ def main() -> None:
         _soak(),
         _plain("wire", "On the wire", "Faults under boto3, against MiniStack and against dynoxide on disk, with threads, and dynoxide killed mid-flight."),
         _plain("mutants", "Planted bugs", "One-line faults in the money path, one after another; the tests must catch each."),
+        _plain("mutants_machine", "Faults by a machine", "Conditions and parts of transactions dropped, bounds shifted, arguments swapped, exceptions "
+               "narrowed, ..., drawn by a seed over every money module and the client. A fault that nobody can notice is named with its reason in "
+               "`tests/mutants/equivalent.toml`; `percent` is of the others. `left` counts those that no test noticed."),
         NOT_COVERED,
     ]  # fmt: skip
     PAGE.write_text("\n\n".join(section.strip() for section in sections) + "\n")

@@ -124,7 +124,7 @@ METADATA: dict[str, Any] = {
     "quota as a number": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": 100},
     "quota that is none": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": "-100"},
     "digits of another script": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": "\u0661\u0660\u0660"},
-    "another stack's": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": "100", "stack": "other"},
+    "another deployment's": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": "100", "deployment": "dep_other"},
 }
 
 

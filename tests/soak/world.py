@@ -37,7 +37,7 @@ class Soaked(Shop):
 
     def __init__(self, policy: str, chance: Random) -> None:
         """On empty books, calm."""
-        super().__init__(policy)
+        super().__init__(policy, is_told_first=chance.choice(YES_NO))
         self.chance, self.store.rate = chance, chance.choice(RATES)
         self.figures, self.told, self.taken = Counter[str](), list[Any](), set[str]()
         self.is_over = False
