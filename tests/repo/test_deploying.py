@@ -9,7 +9,7 @@ from typing import Any, Final
 import boto3
 import pytest
 from botocore.stub import Stubber
-from repo.declared import functions, parameters
+from repo.declared import functions
 from repo.transformed import transformed
 
 from infra.local import publishing, reserving, stages
@@ -97,11 +97,6 @@ def test_what_is_proposed_leaves_a_hundred_executions_to_the_others(unreserved: 
     assert str(unreserved) in sentence
 
 
-def test_the_usual_reserve_is_the_templates() -> None:
-    """One figure."""
-    assert parameters()["WebhookConcurrency"]["Default"] == reserving.USUAL
-
-
 def _lambda(prepare: Callable[[Stubber], None]) -> Callable[[], Any]:
     door = boto3.client("lambda", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
     stub = Stubber(door)
@@ -122,6 +117,14 @@ def test_what_was_told_before_stands_and_lambda_is_not_asked() -> None:
     """Its answer would count what this stack has already reserved."""
     told, _ = reserving.proposed({"WebhookConcurrency": "7"}, _lambda(lambda _: None))
     assert told == {"WebhookConcurrency": "7"}
+
+
+@pytest.mark.parametrize(("unreserved", "own", "reserved"), [(80, 20, "0"), (100, 20, "20"), (980, 20, "20"), (110, 5, "15")])
+def test_what_the_stack_has_reserved_itself_is_there_for_it_again(unreserved: int, own: int, reserved: str) -> None:
+    """Lambda does not count it among the unreserved; a second machine would propose less each time."""
+    limit = {"AccountLimit": {"UnreservedConcurrentExecutions": unreserved}}
+    told, _ = reserving.proposed({}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)), own)
+    assert told == {"WebhookConcurrency": reserved}
 
 
 def _unknown_region() -> Any:

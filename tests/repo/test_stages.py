@@ -11,6 +11,7 @@ from repo.declared import TEMPLATE, parameters
 from repo.transformed import transformed
 
 from infra.local import asking, leaving, stages
+from infra.local.kept import Kept
 from infra.local.places import ROOT
 from infra.local.stage import CONFIG, FOLDER, Stage, proposals
 
@@ -108,15 +109,6 @@ def test_a_new_stack_is_made_without_a_further_question_and_one_that_is_there_is
     assert not [command for command in commands if "--guided" in command]
 
 
-@pytest.mark.parametrize(
-    ("told", "missing"),
-    [({}, "https://api.example"), ({"SiteUrl": "https://shop.example"}, ""), ({"JwtIssuer": ISSUER}, "")],
-)
-def test_a_pool_that_knows_no_page_is_told_the_apis_own(told: dict[str, str], missing: str) -> None:
-    """What the stack was deployed with counts, not what somebody has just been asked."""
-    assert stages.missing_page(_stack(**told)) == missing
-
-
 def _stack(**told: str) -> dict[str, Any]:
     """As CloudFormation describes it."""
     rows = [{"ParameterKey": name, "ParameterValue": told.get(name, "")} for name in ("SiteUrl", "JwtIssuer", "AlarmTopicArn")]
@@ -144,8 +136,9 @@ def test_leaving_names_everything_that_stays(tmp_path: Path) -> None:
         "LogicalResourceId": "UserPool",
         "ResourceIdentifier": {"UserPoolId": "physical-UserPool"},
     } in kept
-    said = leaving.farewell("topup-prod", kept, tmp_path / "kept.json")
+    said = leaving.farewell(Kept("topup-prod", kept, {}, "123456789012", "eu-west-1"), tmp_path)
     assert all(f"physical-{name}" in said for name in retained)
+    assert "account 123456789012, region eu-west-1" in said
 
 
 def test_what_is_taken_back_needs_nothing_that_is_gone() -> None:
