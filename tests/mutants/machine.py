@@ -38,7 +38,7 @@ def main(  # noqa: PLR0917 - the command line's own arguments
     files = [file for file in FILES if not only or any(word in file for word in only.split(","))]
     found = [fault for fault in _all(files) if not kinds or any(word in fault.kind for word in kinds.split(","))]
     faults = _lived(found, lived) if lived else _draw(found, seed, sample)
-    with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
+    with tempfile.TemporaryDirectory(prefix="topup-machine-") as folder:
         root = snapshot(Path(folder) / "whole")
         run = Run(root, Path(folder), at_once, known.recall(root), seconds)
         try:
