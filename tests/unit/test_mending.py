@@ -218,3 +218,27 @@ def test_a_payment_that_stripe_does_not_know_is_named_and_left(books: Books, sto
     }  # fmt: skip
     acts = mending.mend(_job(books, stripe), "alice").acts
     assert "cs_stranger: Stripe knows no such session; nothing was done about it" in acts
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_a_lost_way_from_a_payment_intent_is_written_again(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment, *, repair: bool
+) -> None:
+    """Without it the next refund would be nobody's. A dry run says so, and writes nothing."""
+    (lost,) = [key for key in store.tables["payments"] if key[0].startswith("ref#pi_")]
+    row = store.tables["payments"].pop(lost)
+    acts = mending.mend(_job(books, stripe, repair=repair), "alice").acts
+    assert acts == (f"{builders.intent_of(payment)}: leads to its payment again",)
+    assert (store.tables["payments"].get(lost) == row) is repair
+
+
+def test_a_payment_that_led_nowhere_needs_no_way(books: Books, store: Meddled, stripe: Stripe) -> None:
+    """Nothing was to pay: there is no payment intent."""
+    free = pending(books)
+    stripe.sell(free, epoch(START), amount_total=0, payment_intent=None, payment_status="no_payment_required")
+    event = builders.completed(free, payment_status="no_payment_required", amount_total=0, payment_intent=None)
+    settlement.apply(books, fact(event))
+    pending(books)
+    before = copy.deepcopy(store.tables)
+    assert mending.mend(_job(books, stripe), "alice").acts == ()
+    assert store.tables == before
