@@ -126,3 +126,18 @@ def test_units_of_a_hold_that_has_expired_can_be_taken_back(books: Books) -> Non
     holds.place(Meter(books, ""), "bob", 50, 60)
     books.clock.advance(seconds=61)  # type: ignore[attr-defined]
     assert _grant("bob", "--reason", "too much", "--yes", "--", "-50")[1]["remaining"] == 0
+
+
+@pytest.mark.parametrize(("units", "grant_id"), [(10**9, "T-1"), (-5, "T-1"), (1, "T" * 100)])
+def test_the_largest_and_the_longest_that_is_allowed_is_booked(books: Books, units: int, grant_id: str) -> None:
+    """The bounds are the last that are taken."""
+    _grant("bob", 5, "--reason", "x" * 500, "--yes")
+    code, told = _grant("bob", "--reason", "why", "--id", grant_id, "--yes", "--", units)
+    assert (code, told["remaining"]) == (0, 5 + units)
+    assert quota.read(books, "bob").total == 5 + units
+
+
+def test_a_name_of_the_greatest_length_is_a_users(books: Books) -> None:
+    """As in the token."""
+    assert _grant("x" * 255, 5, "--reason", "why", "--yes")[0] == 0
+    assert quota.read(books, "x" * 255).remaining == 5
