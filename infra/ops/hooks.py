@@ -8,6 +8,7 @@ refused and none is lost (``endpoints.py``). The secrets stay in one document,
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,7 +21,11 @@ SECRETS_MAX: Final = 4
 """The newest ones; Stripe stops repeating an event after three days, so that older ones sign nothing any more."""
 MARK: Final = "topup_webhook_url"
 """In an endpoint's metadata: the stack's own address, by which the endpoint is found again when its URL is another domain."""
-
+CHOSEN: Final = "topup_chosen_url"
+"""In an endpoint's metadata: where --webhook-url has put it. A later run without it leaves it there."""
+GIVEN: Final = re.compile(r"^https://[^/]+\.(lambda-url|execute-api)\.")
+"""An address that AWS gave: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html and
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html."""
 QUIET: Final = "billing_portal.configuration.created"
 """All that a new endpoint is subscribed to until the stack has its secret: endpoints are enabled from the first moment, and what came
 before the secret would be refused. This one comes only when somebody sets up Stripe's customer portal, and means nothing here."""
@@ -32,7 +37,7 @@ SINCE: Final = "topup_since"
 class Wanted:
     """The endpoint as it should be. ``url`` "" leaves the address that it has, or is the stack's own for a new one.
 
-    ``other_urls``: where the stack's function answers too. An endpoint there is moved to ``own_url``; one on any other domain stays.
+    ``other_urls``: where the stack's function answers too, the API's address last.
     """
 
     stack: str
@@ -41,14 +46,15 @@ class Wanted:
     other_urls: tuple[str, ...] = ()
 
     @property
-    def marks(self) -> set[str]:
-        """What an endpoint of this stack may be marked with."""
-        return {self.own_url, *self.other_urls}
+    def marks(self) -> tuple[str, ...]:
+        """What an endpoint of this stack may be marked with. The last is the one to use: a Function URL may become another."""
+        return (self.own_url, *self.other_urls)
 
-    def url_of(self, present: str) -> str:
-        """Where an endpoint should be that is at ``present``."""
-        others = {url.rstrip("/") for url in self.other_urls}
-        return self.url or (self.own_url if present.rstrip("/") in others else present)
+    def url_of(self, row: Mapping[str, Any]) -> str:
+        """Where an endpoint should be: where somebody has put it, or, if it is at an address that AWS gave, at the stack's own."""
+        present = str(row["url"])
+        is_chosen = row["metadata"].get(CHOSEN) == present or not GIVEN.search(present)
+        return self.url or (present if is_chosen or present.rstrip("/") == self.own_url.rstrip("/") else self.own_url)
 
     def of_new(self) -> dict[str, Any]:
         """What Stripe is asked to make: https://docs.stripe.com/api/webhook_endpoints/create."""
@@ -56,7 +62,7 @@ class Wanted:
 
     def of_kept(self, url: str) -> dict[str, Any]:
         """What can be changed later: https://docs.stripe.com/api/webhook_endpoints/update."""
-        metadata = {"topup_stack": self.stack, MARK: self.own_url}
+        metadata = {"topup_stack": self.stack, MARK: self.marks[-1], **({CHOSEN: self.url} if self.url else {})}
         return {"url": url, "enabled_events": list(SUBSCRIBED), "description": f"Topup {self.stack}", "metadata": metadata}
 
 
@@ -150,7 +156,7 @@ def fingerprint(secret: str) -> str:
 
 
 def _change(row: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    to_be = wanted.of_kept(wanted.url_of(str(row["url"])))
+    to_be = wanted.of_kept(wanted.url_of(row))
     differs = {name: value for name, value in to_be.items() if row[name] != value and name not in {"enabled_events", "metadata"}}
     if set(row["enabled_events"]) != set(SUBSCRIBED):
         differs["enabled_events"] = to_be["enabled_events"]
