@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import boto3
 from billing.books import Books, NoOutbox
+from billing.deployment import StoredDeployment
 from billing.errors import SettingsError
 from billing.gateway import Gateway
 from billing.patience import Patience
@@ -86,7 +87,7 @@ class Place:
     def books(self) -> Books:
         """What the product's acts work on; facts that they park are kept in the table alone."""
         store = Store(self.settings.tables, Patience(), self.region, self.endpoint)
-        ours = Ours(self.settings.livemode, self.settings.stack_name)
+        ours = Ours(self.settings.livemode, StoredDeployment(store))
         return Books(store, utc_now, ours, self.settings.reversal_policy, NoOutbox())
 
     def gateway(self, books: Books) -> Gateway:

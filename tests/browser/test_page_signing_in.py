@@ -82,7 +82,12 @@ def test_a_forged_way_back_is_refused(visitor: Visitor) -> None:
 def test_a_silent_issuer_is_said_and_the_plans_still_show(arrive: Arrive) -> None:
     """While nobody can sign in, the page says that nothing is lost."""
     stranger = arrive(None)
-    stranger.context.route("**/site/config.json", lambda route: route.fulfill(json={"issuer": "x", "client_id": "x"}))
+
+    def without_endpoints(route: Route) -> None:
+        page = route.fetch()
+        route.fulfill(response=page, body=page.text().replace("authorization_endpoint", "nothing"))
+
+    stranger.context.route(f"{stranger.stand.api_url}/", without_endpoints)
     stranger.page.goto(stranger.stand.api_url)
     expect(stranger.page.locator("#notices")).to_contain_text("Signing in is not possible right now")
     expect(stranger.page.locator(".price")).to_have_count(3)

@@ -1,8 +1,11 @@
 /** Words in the buyer's language; numbers, amounts and dates as their browser writes them. */
 
+import english from "/site/words.en.js";
+import chinese from "/site/words.zh.js";
+
 export const language = (navigator.languages ?? [navigator.language]).map((tag) => tag.slice(0, 2)).find((tag) => tag === "zh" || tag === "en") ?? "en";
 const locale = navigator.language || language;
-const words = (await (language === "zh" ? import("/site/words.zh.js") : import("/site/words.en.js"))).default;
+const words = language === "zh" ? chinese : english;
 const plural = new Intl.PluralRules(language);
 const whole = new Intl.NumberFormat(locale);
 const signed = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });
@@ -26,21 +29,34 @@ export const tongue = (text) => (/\p{Script=Han}/u.test(text) ? "zh-Hans" : "en"
 export const number = (value) => whole.format(value);
 export const change = (value) => signed.format(value);
 
-/** An amount in minor units of a currency. The digits behind the point are the currency's own; no float is shown. */
-export function money(minor, currency) {
-  const style = { style: "currency", currency: currency.toUpperCase() };
-  const digits = new Intl.NumberFormat(locale, style).resolvedOptions().maximumFractionDigits;
-  const text = String(Math.abs(minor)).padStart(digits + 1, "0");
-  const decimal = digits ? `${text.slice(0, -digits)}.${text.slice(-digits)}` : text;
-  return new Intl.NumberFormat(locale, style).format(`${minor < 0 ? "-" : ""}${decimal}`);
+/**
+ * A plan's or payment's `amount` as the API writes it, with the currency's sign. `minor`: another amount of the same currency.
+ * The API alone knows how many digits Stripe gives a currency; browsers disagree (MGA, ISK). No float is shown.
+ */
+export function money({ amount, currency }, minor) {
+  const digits = digitsOf(amount);
+  return new Intl.NumberFormat(locale, inCurrency(currency, digits)).format(minor === undefined ? amount : decimal(minor, digits));
 }
 
-/** What one unit costs, to four digits at most: for comparing plans, not for adding up. */
-export function unitPrice(minor, currency, units) {
-  const style = { style: "currency", currency: currency.toUpperCase() };
-  const digits = new Intl.NumberFormat(locale, style).resolvedOptions().maximumFractionDigits;
-  const price = minor / 10 ** digits / units;
-  return new Intl.NumberFormat(locale, { ...style, maximumFractionDigits: Math.max(digits, price < 1 ? 4 : 2), minimumFractionDigits: digits }).format(price);
+/** What one unit of a plan costs, to four digits at most: for comparing plans, not for adding up. */
+export function unitPrice({ amount, currency, quota }) {
+  const price = Number(amount) / quota;
+  const style = inCurrency(currency, digitsOf(amount));
+  const maximumFractionDigits = Math.max(style.maximumFractionDigits, price < 1 ? 4 : 2);
+  return new Intl.NumberFormat(locale, { ...style, maximumFractionDigits }).format(price);
+}
+
+const digitsOf = (amount) => amount.split(".")[1]?.length ?? 0;
+
+function inCurrency(currency, digits) {
+  return { style: "currency", currency: currency.toUpperCase(), minimumFractionDigits: digits, maximumFractionDigits: digits };
+}
+
+function decimal(minor, digits) {
+  const text = String(Math.abs(minor)).padStart(digits + 1, "0");
+  const point = text.length - digits;
+  const whole = `${minor < 0 ? "-" : ""}${text.slice(0, point)}`;
+  return digits ? `${whole}.${text.slice(point)}` : whole;
 }
 
 const written = (options) => {

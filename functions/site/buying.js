@@ -26,7 +26,8 @@ export async function buy(plan, pressed) {
     await leaveFor(session.url);
   } catch (error) {
     if (error.code === "idempotency_conflict") keys.delete(plan);
-    announce(trouble(error, button(t("try_again"), (again) => buy(plan, again))), true);
+    const again = error.passes === false ? [] : [button(t("try_again"), (retry) => buy(plan, retry))];
+    announce(trouble(error, ...again), true);
   } finally {
     if (pressed) pressed.textContent = label;
   }

@@ -17,11 +17,10 @@ let isSigningOut = false;
 /** There is no token, and none to be had without the person. */
 export class SignInNeeded extends Error {}
 
-/** Read where to sign in. Answers whether signing in is possible at the moment. */
-export async function configure() {
-  const answer = await fetch("/site/config.json", { cache: "no-cache", signal: AbortSignal.timeout(15_000) });
-  config = answer.ok ? await answer.json() : null;
-  return Boolean(config?.authorization_endpoint);
+/** Read where to sign in, which the page itself says. Answers whether signing in is possible at the moment. */
+export function configure() {
+  config = JSON.parse(document.querySelector('meta[name="sign-in"]').content);
+  return Boolean(config.authorization_endpoint);
 }
 
 /** Whether it is worth asking the issuer without a word: this tab was signed in before. */

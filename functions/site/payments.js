@@ -11,15 +11,20 @@ const PAGE = 20;
 const KIND = { completed: "good", processing: "info", pending: "info", failed: "bad", expired: "warn", disputed: "bad", refunded: "warn", partially_refunded: "warn" };
 const PAID = ["completed", "disputed", "refunded", "partially_refunded"];
 
+// Of these Stripe says: tell the buyer no more than that the bank declined the card.
+// https://docs.stripe.com/declines/codes
+const DECLINED = ["generic_decline", "do_not_honor", "call_issuer", "transaction_not_allowed", "restricted_card", "fraudulent", "lost_card", "stolen_card", "pickup_card", "merchant_blacklist"];
+
 /** A payment's state as `{title, text, kind}`. */
 export function describe(payment) {
-  const { status, refunded_minor: refunded, failure_code: why } = payment;
+  const { status, refunded_minor: refunded, failure_code: code } = payment;
+  const why = DECLINED.includes(code) ? "card_declined" : code;
   const title = has(`status_${status}`) ? t(`status_${status}`) : status;
   let name = `status_${status}_text`;
   if (status === "failed" && has(`fail_${why}`)) name = `fail_${why}`;
   // The seller gave money back, or the bank did, or both: what the seller gave has an amount.
   if (status.endsWith("refunded")) name = refunded ? "status_refunded_text" : "status_lost_text";
-  const text = has(name) ? t(name, { amount: money(refunded, payment.currency), n: payment.units_clawed_back }) : "";
+  const text = has(name) ? t(name, { amount: money(payment, refunded), n: payment.units_clawed_back }) : "";
   return { title, kind: KIND[status] ?? "info", text };
 }
 
@@ -48,7 +53,7 @@ function parts(payment, made) {
   };
   return [
     el("div", { class: "row-head" }, name, el("span", { class: `state ${kind}` }, title)),
-    el("p", { class: "row-facts" }, el("strong", {}, money(payment.amount_minor, payment.currency)), el("time", { datetime: payment.created_at }, moment(payment.created_at))),
+    el("p", { class: "row-facts" }, el("strong", {}, money(payment)), el("time", { datetime: payment.created_at }, moment(payment.created_at))),
     el("p", { class: "about" }, text),
     actions(payment, renew, place),
     place,

@@ -149,7 +149,9 @@ export default {
   error_busy: "There was no time for this just now. Nothing was charged; please try again in a moment.",
   error_outcome_unknown: "We do not know yet whether it worked. It is safe to try again.",
   error_no_answer: "The service does not answer right now. Nothing has changed; please try again in a moment.",
-  error_stripe_unavailable: "Stripe does not answer right now. You were not charged; please try again in a moment.",
+  error_stripe_unavailable: "Stripe does not answer right now. This made no charge; please try again in a moment.",
+  error_stripe_refused: "Payments do not work for us at the moment. This made no charge, and trying again does not help. We have been told, and will fix it.",
+  error_too_many_keys: "You have as many keys as an account can have. Revoke one that you no longer use, then create this one.",
   error_invalid_plan: "This plan is no longer for sale. Reload the page to see the present ones.",
   error_idempotency_conflict: "This purchase was started differently before. Please try again.",
   error_not_found: "It is not there any more. Perhaps another window removed it.",
@@ -157,6 +159,6 @@ export default {
   error_forbidden: "Your account may not do this.",
   error_invalid_request: "The service did not understand this. Reload the page and try again.",
   error_too_many: "Too many requests at once. Wait a moment and try again.",
-  error_internal_error: "A fault on our side. It has been noted; please try again.",
+  error_internal_error: "A fault on our side. It has been noted. If it happens again, tell us.",
   error_reference: "Reference for our support: {id}",
 };

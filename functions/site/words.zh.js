@@ -149,7 +149,9 @@ export default {
   error_busy: "系统繁忙，未能处理。没有扣款，请稍后再试。",
   error_outcome_unknown: "目前还不确定是否成功。可以放心重试。",
   error_no_answer: "服务暂时没有响应。没有任何改动，请稍后再试。",
-  error_stripe_unavailable: "Stripe 暂时没有响应。没有扣款，请稍后重试。",
+  error_stripe_unavailable: "Stripe 暂时没有响应。此次没有扣款，请稍后重试。",
+  error_stripe_refused: "我们目前无法收款。此次没有扣款，重试也不会成功。我们已收到通知，会尽快修复。",
+  error_too_many_keys: "您的密钥数量已达上限。请先撤销一个不再使用的密钥，再创建新的。",
   error_invalid_plan: "该套餐已停售。请刷新页面查看现有套餐。",
   error_idempotency_conflict: "这次购买之前以另一种方式开始过，请重试。",
   error_not_found: "它已不存在，可能在另一个窗口中被删除。",
@@ -157,6 +159,6 @@ export default {
   error_forbidden: "您的账号无权进行此操作。",
   error_invalid_request: "服务无法理解这个请求。请刷新页面后重试。",
   error_too_many: "请求过于频繁，请稍候再试。",
-  error_internal_error: "我们这边出了故障，已经记录，请重试。",
+  error_internal_error: "我们这边出了故障，已经记录。如再次出现，请告诉我们。",
   error_reference: "客服参考编号：{id}",
 };

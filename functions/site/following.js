@@ -75,7 +75,7 @@ function verdict(payment, last) {
 function verdictOfError(error, last) {
   if (!(error instanceof ApiError)) throw error;
   if (error.code === "not_found") return { kind: "warn", title: t("confirm_unknown"), text: t("confirm_unknown_text", { name: person() ?? "" }), actions: ["other"] };
-  return { kind: "warn", title: t(last ? "error" : "confirm_failed"), text: t("confirm_failed_text"), small: error.words, actions: [last ? "again" : "now"] };
+  return { kind: "warn", title: t(last ? "error" : "confirm_failed"), text: t("confirm_failed_text"), small: error.code.startsWith("stripe_") ? "" : error.words, actions: [last ? "again" : "now"] };
 }
 
 /** Wait, but not while nobody looks, and not when somebody asks. Answers whether somebody did. */

@@ -121,8 +121,8 @@ function planCard(plan, act) {
     "article",
     { class: "card plan", "aria-labelledby": `plan-${plan.id}` },
     el("h3", { id: `plan-${plan.id}`, lang: tongue(plan.name) }, plan.name),
-    el("p", { class: "price" }, money(plan.amount_minor, plan.currency)),
-    el("p", { class: "units" }, el("strong", {}, t("plan_quota", { n: plan.quota })), el("span", {}, t("plan_each", { price: unitPrice(plan.amount_minor, plan.currency, plan.quota) }))),
+    el("p", { class: "price" }, money(plan)),
+    el("p", { class: "units" }, el("strong", {}, t("plan_quota", { n: plan.quota })), el("span", {}, t("plan_each", { price: unitPrice(plan) }))),
     el("p", { class: "about", lang: tongue(plan.description) }, plan.description),
     button(t("buy", { name: plan.name }), act, "primary"),
   );

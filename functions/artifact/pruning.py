@@ -22,16 +22,12 @@ UNUSED: Final = (
 
 
 def prune(folder: Path) -> None:
-    """Leave out native code (each package has a pure twin that then loads), descriptions and addresses of unused services, caches."""
-    for path in sorted(folder.rglob("*.so")):
-        path.unlink()
+    """Leave out descriptions and addresses of unused services, and unused parts of packages."""
     for package in ("botocore", "boto3"):
         for path in sorted((folder / package / "data").iterdir()):
             if path.is_dir() and path.name not in SERVICES_KEPT:
                 shutil.rmtree(path)
     prune_endpoints(folder / "botocore" / "data" / "endpoints.json")
-    for path in sorted(folder.rglob("__pycache__")):
-        shutil.rmtree(path, ignore_errors=True)
     for unused in UNUSED:
         shutil.rmtree(folder / unused, ignore_errors=True)
 

@@ -25,8 +25,7 @@ async function start() {
   dress();
   main.replaceChildren(skeleton(t("loading"), 4));
   const query = new URLSearchParams(location.search);
-  const possible = await signin.configure().catch(() => false);
-  if (!possible) return welcomeWith(notice("warn", t("sign_in_unavailable"), t("sign_in_unavailable_text"), button(t("try_again"), () => location.reload())));
+  if (!signin.configure()) return welcomeWith(notice("warn", t("sign_in_unavailable"), t("sign_in_unavailable_text"), button(t("try_again"), () => location.reload())));
   const back = await signin.comeBack();
   if (back?.ok) return enter(back.errand);
   if (!back && (signin.wasSignedIn() || query.has("session_id"))) return signin.leave({ silent: true });
