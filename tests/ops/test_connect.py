@@ -13,6 +13,7 @@ from stand import Stand
 
 from infra.local.places import free_port
 from infra.ops import place
+from infra.ops.addresses import addresses
 from infra.ops.connecting import chosen_key
 from infra.ops.errors import USAGE, OperatorError
 from infra.ops.hooks import MARK, SECRETS_MAX, Kept, Wanted, plan
@@ -115,17 +116,17 @@ def test_what_webhook_url_has_chosen_stays_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "addresses"),
+    ("outputs", "expected"),
     [
         ({"WebhookUrl": OWN, "WebhookFunctionUrl": "https://abc/"}, ("https://abc/", (OWN,))),
         ({"WebhookUrl": OWN}, (OWN, ())),
         ({}, ("", ())),
     ],
 )
-def test_stripe_gets_the_function_url_where_the_stack_has_one(outputs: dict[str, str], addresses: tuple[str, tuple[str, ...]]) -> None:
+def test_stripe_gets_the_function_url_where_the_stack_has_one(outputs: dict[str, str], expected: tuple[str, tuple[str, ...]]) -> None:
     """Else the API's address; the other one is looked at too."""
-    assert place.addresses(outputs, "") == addresses
-    assert place.addresses(outputs, "http://localhost:8080/hook") == ("http://localhost:8080/hook", ())
+    assert addresses(outputs, "") == expected
+    assert addresses(outputs, "http://localhost:8080/hook") == ("http://localhost:8080/hook", ())
 
 
 def test_another_stage_in_the_same_account_is_left_alone() -> None:
