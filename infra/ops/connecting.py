@@ -11,8 +11,9 @@ from billing.gateway import API_VERSION
 
 from infra.ops import doctor
 from infra.ops.account_at_stripe import SECONDS_MAX, AccountAtStripe, KeyRefusedError
-from infra.ops.checks_stripe import KEY, delivered
+from infra.ops.checks_stripe import KEY
 from infra.ops.command import DryRun, Operator, Yes, command
+from infra.ops.delivering import delivered
 from infra.ops.endpoints import Endpoints
 from infra.ops.errors import FINE, OperatorError, unreachable, usage
 from infra.ops.hooks import Kept, Plan, Wanted, plan
