@@ -80,6 +80,7 @@ def _deploy(stage: Stage, *, ask: bool, yes: bool, answers: asking.Answers) -> i
     stage = _completed(stage, agree if asks else _nobody)
     _say(BEFORE.format(stack=stage.stack))
     if code := _with_throttles(stage, there, yes=yes or there is None):
+        _say("it was not deployed. Mend what SAM says, then the same again: it looks at what was left, and asks before it removes anything")
         return code
     _say(f"\nconnecting {stage.stack} with Stripe (again at any time: .venv/bin/topup connect --stack {stage.stack})")
     command = [sys.executable, "-m", "infra.ops", "connect", "--yes", "--stack", stage.stack, *stage.where()]
