@@ -33,12 +33,13 @@ What no test on one machine can show is on this list. Tick it off once per accou
       Refunds, Disputes, Events, and writes Checkout Sessions and Webhook Endpoints.
 - [ ] At Stripe there is one enabled endpoint of this stack, of the version and with the events that `topup connect` names.
 - [ ] With the Cognito pool: somebody signs up on the page, and is sent back to it. `SiteUrl` is the only address that Cognito sends them
-      back to; a first deployment without one deploys twice, the second time with the output `ApiUrl`.
+      back to; empty, it is the output `ApiUrl`.
 - [ ] With the Cognito pool: the README's two lines give your backend a token, and `POST /api/v1/quota/debits` takes it.
 - [ ] `AlarmTopicArn` names an SNS topic, and somebody has confirmed its subscription.
-- [ ] `make deploy` has asked Lambda how many concurrent executions the account has, and proposed a `WebhookConcurrency` that leaves 100 of
-      them to the other functions; more is refused. 0 in a new account, which has 10 in all: ask AWS for 1 000, then write
-      `WebhookConcurrency=20` into `.topup/prod.toml`.
+- [ ] `make deploy` has asked Lambda how many concurrent executions the account has, and proposed `WebhookConcurrency=20` where that leaves
+      100 to the other functions; Lambda refuses more. A new account has 10 in all and gets 0, which the doctor notes in a live stack: ask AWS
+      for 1 000, then write `WebhookConcurrency=20` into `.topup/prod.toml`.
+- [ ] `make deploy` has said which Python it deploys: the one that the code was built with, unless `Runtime` is in the stage's file.
 - [ ] With `DomainName`: it leads to the output `DomainTarget` (by itself with `HostedZoneId`), and the output `ApiUrl` shows the page. With
       `WebAclArn`: so it does, and the firewall's own figures show the visit. Neither has been tried on an account.
 - [ ] `topup doctor --stack topup-prod` finds nothing wrong.
@@ -60,7 +61,7 @@ the API from a browser, `https://shop.example.com,https://app.example.com`; ther
 calls: for Python a snapshot is paid for as long as its version is there, and at every start ([prices](https://aws.amazon.com/lambda/pricing/)).
 `make deploy` then publishes a version of every function and leads everything to its alias `live`, and deletes the versions before; a plain
 `sam deploy` publishes none, and nothing starts faster. Two addresses change when it is switched on or off: the output `WebhookFunctionUrl`
-(if Stripe delivers there: `topup connect --webhook-url`), and what the seller's own API calls, `AuthorizeFunction`'s ARN, to which `:live` is
+(run `topup connect`, as `make deploy` does), and what the seller's own API calls, `AuthorizeFunction`'s ARN, to which `:live` is
 added. It has not been tried on an account; `tests/repo/test_snapshots.py` shows what a snapshot holds.
 
 ## Updating and going back
@@ -83,6 +84,37 @@ until nothing is undelivered that only it was given, at most three days; then th
 the same events, which does no harm. An endpoint that was made by hand is replaced at the first run: nobody can tell which of the stored
 secrets is its own. Stripe allows 16 endpoints to an account, disabled ones too: delete those from time to time.
 
+## Which address Stripe delivers to
+
+The same function answers at the output `WebhookFunctionUrl`, its Lambda Function URL, and at `WebhookUrl`, through API Gateway. `topup connect`
+gives Stripe the first where the stack has one, else the second; `--webhook-url` chooses either, or an address of yours. An endpoint that is at
+the other one is moved: it stays the same endpoint with the same secret, and only after a signed event was accepted at the new address. One
+on a domain of yours stays where it is. The doctor tries every address.
+
+Eleven commercial regions have no Function URLs
+([list](https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html), in `infra/local/regions.py`). There `make deploy` passes
+`FunctionUrl=false` by itself. In China, GovCloud and other partitions AWS's page does not say: `make deploy` asks, and takes no for an answer
+where nobody is there; write `FunctionUrl=true` into the stage's file if it is otherwise.
+
+## When a deployment fails
+
+`make deploy` looks at the state of the stack first, and never deletes anything without asking. In production it asks at the terminal even with
+`YES=1`. What it does in each state is a table, `infra/local/states.py`:
+
+| the stack | `make deploy` | `make uninstall` |
+|---|---|---|
+| works: `CREATE_COMPLETE`, `UPDATE_COMPLETE`, `UPDATE_ROLLBACK_COMPLETE`, `IMPORT_COMPLETE`, `IMPORT_ROLLBACK_COMPLETE` | updates it | keeps the books, deletes the rest |
+| is what a failure left: `ROLLBACK_COMPLETE`, `ROLLBACK_FAILED`, `DELETE_FAILED` | lists what is in it, asks, keeps tables and users, deletes the rest, and takes them into a new stack | the same without the new stack |
+| cannot be updated now: `CREATE_FAILED`, `UPDATE_FAILED`, `UPDATE_ROLLBACK_FAILED`, `IMPORT_ROLLBACK_FAILED` | says which command frees it | keeps the books, deletes the rest |
+| is being worked on: every other state that ends in `_IN_PROGRESS` | waits for you to run it again | the same |
+
+A first deployment of production that fails ends in `ROLLBACK_FAILED`, because its tables are protected against deletion. They are never deleted:
+the next deployment begins with them.
+
+A route that a release no longer has leaves its throttle in the API's stage, and AWS would refuse the update ("Unable to find Route by key").
+`make deploy` removes such throttles first, and puts them back if the deployment does not happen. A plain `sam deploy` does not:
+`aws apigatewayv2 delete-route-settings --api-id ... --stage-name '$default' --route-key 'GET /...'`.
+
 ## Events by Amazon EventBridge
 
 Off, unless `StripeEventBus` is set. It brings Stripe's events a second way into the same settlement: with both on, each is settled once.
@@ -103,14 +135,18 @@ buses, rules and queues, but no partners.
 ## Several stages
 
 Each stage is a stack of its own: `make deploy` (topup-dev, test mode), `make deploy STAGE=prod` (topup-prod, live mode), or any further
-name: `make deploy STAGE=qa` makes topup-qa. They share nothing in AWS. In one Stripe account they tell their payments apart by the stack's
-name in the metadata, and their endpoints by address.
+name: `make deploy STAGE=qa` makes topup-qa. They share nothing in AWS. In one Stripe account they tell their payments and their endpoints
+apart by an id in the metadata, `deployment`, which the first checkout makes and the tables keep. So do two stacks of one name, in two regions
+or two AWS accounts, and two developers with one test key. A copy of the tables has the same id: give a stack on copied tables another Stripe key.
 
 What a stage is deployed with is in `.topup/STAGE.toml`, a configuration file of SAM's own: any parameter below may be added to it by hand.
 One that is taken out again keeps the value that the stack has; `'Name=""'` empties it.
 Git does not see the file, so that another release can be checked out without a conflict; it holds no secret, so that it can be given to whoever
 else deploys. On a machine without it the questions are asked again, and the answers that the stack has are proposed. In continuous deployment
 write the file, set `STRIPE_API_KEY`, and say `YES=1`.
+
+Everything works with one set of credentials: `profile` in the stage's file if it is there, even if the shell has keys; otherwise the shell's own,
+as the AWS CLI finds them. `make deploy` says first which account and region that is.
 
 ## Tokens
 
@@ -124,10 +160,12 @@ delegated scope, or an issuer in between.
 
 ## Uninstalling
 
-`make uninstall STAGE=prod` deletes the stack, and says first what stays, in every stage: the five tables with all that is in them, and the
-Cognito pool with its users, since every balance belongs to a `sub` that only the same pool gives again. In production both are protected
-against deletion too. It leaves `.topup/kept-topup-prod.json`; keep that file. The next `make deploy STAGE=prod` finds it and takes all of it into
-the new stack, by an import of CloudFormation's, before anything else is in it. `tests/e2e/test_stranger.py` does so on the embedded AWS; try it on
+`make uninstall STAGE=prod` says what stays, in every stage: the five tables with all that is in them, and the
+Cognito pool with its users, since every balance belongs to a `sub` that only the same pool gives again. Then it asks, and deletes the rest. In
+production both are protected against deletion too. If AWS's list of the stack's resources does not have everything that the deployed
+template keeps, it stops. It leaves `.topup/kept-topup-prod.ACCOUNT.REGION.json`; keep that file. The next `make deploy STAGE=prod` in that
+account and region finds it and takes all of it into the new stack, by an import of CloudFormation's, before anything else is in it. Anywhere
+else the file is refused, and `make deploy` asks before it makes empty tables. `tests/e2e/test_stranger.py` does so on the embedded AWS; try it on
 AWS with a stage that holds nothing first. The backend's client and the sign-in page's address are new ones then: see the outputs.
 
 By hand it is `aws cloudformation create-change-set --change-set-type IMPORT` with the file's `resources` and `template`, then
@@ -175,7 +213,9 @@ ADVICE: Final = {
     "ParkedOld": "A fact that Stripe sent has waited for more than an hour, and goes on waiting. `topup parked` says for what. For its payment: "
     "`topup reconcile --since 7d --repair` brings those whose own delivery was lost; no units are lost meanwhile, they come late. For a person: "
     "that is you, and it rings until `topup parked retry` or `topup parked drop`. A purchase that is not to be credited is refunded at Stripe and "
-    "then dropped; its refunds and disputes go with it within six hours, at once by `topup parked retry`.",
+    "then dropped; its refunds and disputes go with it within six hours, at once by `topup parked retry`. A refund or dispute of another product, or "
+    "of another deployment on the same Stripe account, goes by itself within two minutes, once Stripe has said whose it is; what can move no unit and "
+    "has no record is never parked.",
     "ParkedDeadLetter": "A fact was tried ten times in vain by RecoverFunction, in an hour or more. `topup parked` lists its record if there is one; "
     "otherwise `topup replay EVENT_ID` settles it by its id, which the message in ParkedDeadLetterQueue names. After an outage, when there are "
     "many: `aws sqs start-message-move-task` tries them all again; they are kept for 14 days.",
@@ -257,7 +297,10 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
         "After a restore. Here alice's purchase was put back to before it was paid; without `--repair` this would only be reported.",
         ["ledger", "verify", "--repair", "--yes"],
     )
-    yield "Every entry, as CSV or JSON lines, in constant memory.", ["ledger", "export", "--format", "csv"]
+    yield (
+        "Every entry, as CSV or JSON lines, in constant memory. A text that a spreadsheet would run as a formula has a `'` before it in CSV.",
+        ["ledger", "export", "--format", "csv"],
+    )
     yield "Settlements, refusals, parked facts and errors, minute by minute.", ["watch", "--once"]
 
 
