@@ -1,5 +1,6 @@
 """What recovery and reconciliation ask Stripe for, by the product's own gateway, and what they make of the answers."""
 
+import time
 from typing import Any
 
 import pytest
@@ -86,3 +87,16 @@ def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(lab
     with pytest.raises(OutcomeUnknownError) as unknown:
         outbox.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
     assert not isinstance(unknown.value, ServiceFaultError)
+
+
+@pytest.mark.parametrize("name", ["sessions", "refunds", "disputes"])
+def test_a_list_begins_where_it_is_asked_to(bought: Any, stripe_side: Stripe, name: str) -> None:
+    """At an epoch second, and behind a row; with what the payment intents say."""
+    for paid in (stripe_side.pay(), bought):
+        stripe_side.client.v1.refunds.create({"payment_intent": paid.payment_intent.id, "amount": 5})
+        stripe_side.control(f"charges/{paid.payment_intent.latest_charge.id}/dispute", kind="chargeback")
+    listed = getattr(_gateway(), name)
+    first, second, *_ = rows = listed(bought.created - 60)["data"]
+    assert all(isinstance(row["payment_intent"], dict) for row in rows[:2])
+    assert listed(int(time.time()) + 3600)["data"] == []
+    assert listed(bought.created - 60, first["id"])["data"][0]["id"] == second["id"]

@@ -3,7 +3,7 @@
 import builders
 import laws
 import pytest
-from billing import holds, pages, quota, settlement, spending
+from billing import holds, pages, quota, settlement, spending, upkeep
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError
@@ -107,3 +107,65 @@ def test_a_customer_who_has_used_everything_is_told_where_to_buy(meter: Meter) -
     with pytest.raises(BillingError) as refused:
         quota.debit(meter, "alice", 91)
     assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}
+
+
+def test_the_first_page_says_what_of_the_last_day_is_no_entry_yet(meter: Meter, clock: Clock) -> None:
+    """And no other page does, nor one of an account that has used nothing since."""
+    settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
+    first = pages.entries(meter.books, "alice", 1, "")
+    assert first["not_itemised"] == {"day": "2026-01-02", "units": 10}
+    assert "not_itemised" not in pages.entries(meter.books, "alice", 1, first["next_cursor"])
+    settlement.apply(meter.books, fact(builders.completed(pending(meter.books, "bob"))))
+    assert "not_itemised" not in pages.entries(meter.books, "bob", 1, "")
+    clock.advance(days=1)
+    quota.debit(meter, "alice", 3)
+    assert pages.entries(meter.books, "alice", 1, "")["not_itemised"] == {"day": "2026-01-03", "units": 3}
+
+
+@pytest.mark.parametrize("by", ["debit", "keyed", "hold", "capture", "release"])
+def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str) -> None:
+    """Customers see when their quota changed last."""
+    held = holds.place(meter, "alice", 5, 600)["hold_id"]
+    clock.advance(seconds=7)
+    acts = {
+        "debit": lambda: quota.debit(meter, "alice", 1),
+        "keyed": lambda: quota.debit_once(meter, "alice", 1, "backend", "k"),
+        "hold": lambda: holds.place(meter, "alice", 1, 600),
+        "capture": lambda: holds.capture(meter, held, 1),
+        "release": lambda: holds.release(meter, held),
+    }
+    acts[by]()
+    shown = quota.read(meter.books, "alice").as_answer("alice")
+    assert shown["updated_at"].startswith("2026-01-02T03:04:12")
+
+
+def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
+    """A restore has put the account back to before its day began, and an operator has mended what was used."""
+    row = meter.books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
+    del row["use_day"]
+    spending._seen.clear()
+    quota.debit(meter, "alice", 1)
+    assert _consumed(meter.books) == {"2026-01-02": -10}
+
+
+def test_what_is_not_due_is_not_given_back(meter: Meter) -> None:
+    """Nothing is asked and nothing written."""
+    holds.place(meter, "alice", 5, 600)
+    calls = meter.books.store.calls  # type: ignore[attr-defined]
+    balance = Balance.from_item(meter.books.store.tables["quotas"]["alice", "quota"])  # type: ignore[attr-defined]
+    upkeep.give_back_expired(meter.books, "alice", balance)
+    assert meter.books.store.calls == calls  # type: ignore[attr-defined]
+
+
+def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, clock: Clock) -> None:
+    """Also where a concurrent request has placed one that ends sooner than all that this one has seen."""
+    holds.place(meter, "alice", 1, 600)
+    other = builders.books_on(meter.books.store, clock=clock)
+    seen = dict(spending._seen)
+    spending._seen.clear()
+    holds.place(Meter(other, ""), "alice", 1, 60)
+    spending._seen.clear()
+    spending._seen.update(seen)
+    holds.place(meter, "alice", 1, 900)
+    clock.advance(seconds=61)
+    assert quota.read(meter.books, "alice").held == 2

@@ -1,12 +1,13 @@
 """What is made of Stripe's objects that are not as they usually are, and of troubles on the way to them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import builders
+import laws
 import pytest
 import stripe as official
-from billing import confirmation, mending, observed, parking, recovery, refusals, settlement
+from billing import confirmation, mending, observed, parking, purchases, recovery, refusals, settlement
 from billing.books import Books
 from billing.deployment import StoredDeployment
 from billing.errors import ServiceFaultError
@@ -14,6 +15,7 @@ from billing.events import Ignored, parse
 from billing.facts import SessionFact
 from billing.gateway import AnsweredWithFaultError
 from billing.identity import user_key
+from billing.payments import Payment
 from billing.reconciliation import Run
 from billing.times import epoch
 from billing.verification import Tallies
@@ -212,3 +214,50 @@ def test_what_was_dropped_is_shown_whole(books: Books) -> None:
     assert (shown["reason"], shown["why"], shown["parked_at"]) == ("paid back by hand", record.why, record.parked_at)
     assert shown["dropped_at"] > shown["parked_at"]
     assert (shown["fact"]["fact_id"], shown["fact"]["session_id"]) == (event["id"], payment.session_id)
+
+
+def test_refunds_are_in_the_currency_that_stripe_gives_them(books: Books) -> None:
+    """Another one than the payment's is nobody's to count: it waits for a person."""
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    row = {"id": "re_1", "amount": 500, "status": "succeeded", "currency": "eur", "created": 1767323046}
+    seen = observed.refunds(builders.intent_of(payment), "usd", [row], "reconcile")
+    assert seen.currency == "eur"
+    assert observed.refunds(builders.intent_of(payment), "usd", [], "reconcile").currency == "usd"
+    assert settlement.apply(books, seen).status == "parked"
+    assert [record.kind for record in parking.all_parked(books)] == ["mismatch"]
+
+
+@pytest.mark.parametrize("make", [lambda payment: builders.refunded(payment, 500), lambda payment: builders.refund(payment, "re_1", 500)])
+def test_a_refund_without_a_payment_intent_is_not_ours(books: Books, make: Callable[[Payment], dict[str, Any]]) -> None:
+    """Checkout always has one; a charge of another product may not."""
+    event = make(pending(books))
+    event["data"]["object"] |= {"payment_intent": None, "charge": None}
+    assert isinstance(parse(event, books.ours), Ignored)
+
+
+def test_a_run_that_has_no_time_left_reads_no_further(books: Books) -> None:
+    """The facts that it has not read are there for the next one."""
+    for _ in range(4):
+        _settle(books, builders.refunded(pending(books), 500))
+    left = iter([True, True, False])
+    done = recovery.run(books, Stripe(), lambda: next(left, False))  # type: ignore[arg-type]
+    assert (done.settled, done.waiting) == (0, 3)
+    assert len(list(parking.all_parked(books))) == 4
+
+
+def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
+    """The payments table was put back to before it: an operator's repair asks Stripe."""
+    payment, stripe = pending(books), Stripe()
+    stripe.sell(payment, epoch(START))
+    _settle(books, builders.completed(payment))
+    before = dict(books.store.tables["payments"][user_key("alice"), payment.payment_id])  # type: ignore[attr-defined]
+    event = builders.dispute(payment, "funds_withdrawn", "needs_response", -999)
+    stripe.dispute(event)
+    _settle(books, event)
+    books.store.tables["payments"][user_key("alice"), payment.payment_id] = before  # type: ignore[attr-defined]
+    job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
+    mending.mend(job, "alice")
+    laws.check(books.store)
+    found = purchases.find(books, "alice", payment.payment_id)
+    assert (found.status, found.units_clawed_back) == ("disputed", 100)
