@@ -40,8 +40,6 @@ for module in list(sys.modules.values()):
         print(module.__file__)
 """
 """Imports every handler, makes the clients that they make, and names the files that were loaded."""
-INCLUDED: Final = "infra/observability.yaml"
-"""What template.yaml includes, by the same path beside the built one."""
 PARSED: Final = "template.json"
 """The built template again, as SAM itself reads it. This one is deployed: SAM reads a template seven times, and YAML takes it long."""
 PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)"
@@ -49,7 +47,6 @@ SOURCES: Final = (
     "functions",
     "infra/site",
     "template.yaml",
-    INCLUDED,
     "requirements.txt",
     "infra/local/artifact.py",
     "infra/local/pruning.py",
@@ -99,8 +96,6 @@ def _share(places: Places) -> None:
     (BUILD / "template.yaml").write_text(text)
     parse = [str(places.tools / "sam" / "bin" / "python"), "-c", PARSE]
     (BUILD / PARSED).write_bytes(subprocess.run(parse, input=text.encode(), stdout=subprocess.PIPE, check=True).stdout)  # noqa: S603
-    (BUILD / INCLUDED).parent.mkdir(exist_ok=True)
-    shutil.copy(ROOT / INCLUDED, BUILD / INCLUDED)
 
 
 def prove(folder: Path) -> list[Path]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from repo.declared import included
 
 TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 TABLE_MEMBERS: Final = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
@@ -32,9 +31,8 @@ _Loader.add_multi_constructor("!", _short_form)
 
 @cache
 def read() -> dict[str, Any]:
-    """The whole template with what it includes, intrinsic functions in their long form."""
+    """The whole template, intrinsic functions in their long form."""
     found: dict[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader=_Loader)
-    found["Resources"] = included(found["Resources"])
     return found
 
 

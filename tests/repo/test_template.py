@@ -78,6 +78,13 @@ def test_the_stack_has_the_names_of_the_contract() -> None:
     assert set(template()["Resources"]) >= {*TABLES}
 
 
+def test_the_template_is_one_file_with_no_transform_within() -> None:
+    """`sam deploy` writes Metadata into a transform's parameters, which AWS::Include does not know."""
+    assert "Fn::Transform" not in json.dumps(template())
+    assert "Transform" not in json.dumps(template()["Resources"])
+    assert transformed()["Resources"]["OperatorDashboard"]["Type"] == "AWS::CloudWatch::Dashboard"
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_books_are_encrypted_restorable_and_kept(name: str) -> None:
     """On demand, too: idle costs nothing."""

@@ -1,4 +1,4 @@
-"""A template as CloudFormation makes it: with what it includes, transformed by SAM's own translator, which the tools' environment has."""
+"""A template as CloudFormation makes it: transformed by SAM's own translator, which the tools' environment has."""
 
 import atexit
 import json
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from repo.declared import TEMPLATE
 
-from infra.local.artifact import INCLUDED
 from infra.local.places import ROOT
 
 PROGRAM: Final = """
@@ -18,16 +17,14 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 for line in sys.stdin:
-    text, included, parameters = json.loads(line)
+    text, parameters = json.loads(line)
     template = yaml_parse(text)
-    if template["Resources"].pop("Fn::Transform", None):
-        template["Resources"].update(yaml_parse(included))
     for made in (template["Globals"]["Function"], *(row.get("Properties", {}) for row in template["Resources"].values())):
         if "CodeUri" in made:
             made["CodeUri"] = "s3://bucket/key"
     print(json.dumps(Translator({}, Parser()).translate(template, parameters)), flush=True)
 """
-"""A template, what it includes and parameters a line, and for each what SAM makes of it: to start it takes longer than to answer."""
+"""A template and parameters a line, and for each what SAM makes of it: to start it takes longer than to answer."""
 
 
 def transformed(text: str = "", **parameters: str) -> dict[str, Any]:
@@ -40,7 +37,7 @@ def _transformed(text: str, parameters: tuple[tuple[str, str], ...]) -> dict[str
     child = _translator()
     assert child.stdin
     assert child.stdout
-    child.stdin.write(json.dumps([text, (ROOT / INCLUDED).read_text(), dict(parameters)]) + "\n")
+    child.stdin.write(json.dumps([text, dict(parameters)]) + "\n")
     child.stdin.flush()
     found: dict[str, Any] = json.loads(child.stdout.readline())
     return found
