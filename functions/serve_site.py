@@ -120,7 +120,9 @@ def sign_in() -> Asset:
     """``/site/config.json``; without endpoints while the issuer does not answer: the page then says so."""
     own = {"issuer": issuer(), "client_id": os.environ["JWT_CLIENT_ID"].strip(), "scope": "openid profile"}
     audience = {"audience": os.environ.get("JWT_AUDIENCE", "").strip()}
-    return Asset.of("config.json", json.dumps({**own, **audience, **endpoints()}).encode())
+    # Where the issuer sends customers back to, if that is not the page itself.
+    back = {"redirect_uri": os.environ.get("SIGN_IN_RETURN_URL", "").strip()}
+    return Asset.of("config.json", json.dumps({**own, **audience, **back, **endpoints()}).encode())
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from infra.local.stage import Stage
 NONE: Final = "-"
 """Typed for no answer where there is one."""
 
+SITE_URL: Final = r"^$|^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$|^http://localhost(:[0-9]{1,5})?$"
+"""The template's own pattern for it: an origin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -35,8 +38,8 @@ QUESTIONS: Final = (
     Question(
         "SiteUrl",
         "Where customers open the page, if it is at an address of yours; Enter for the address that AWS gives it",
-        r"https://[^\s/]+(/\S*[^\s/])?",
-        "an address that begins with https://, without a slash at the end",
+        SITE_URL,
+        "an address such as https://topup.example.com, without a path and without a slash at the end",
     ),
     Question(
         "AlarmTopicArn",

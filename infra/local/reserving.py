@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 PARAMETER: Final = "WebhookConcurrency"
 USUAL: Final = 20
-"""The template's default: at 50 ms a settlement 400 events a second, many times what Stripe lets anybody sell."""
+"""Where the account has as many: at 50 ms a settlement 400 events a second, many times what Stripe lets anybody sell."""
 LEFT_MIN: Final = 100
 """Lambda refuses to leave fewer to the functions that reserve none. A new account has 10 in all."""
 

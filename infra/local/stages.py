@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.local import asking, leaving, publishing, reserving
 from infra.local.artifact import BUILD
 from infra.local.places import ROOT, Places
-from infra.local.stage import Stage, api_url, deployed_with, proposals
+from infra.local.stage import Stage, proposals
 
 SIGNED_OUT: Final = "AWS cannot be asked. If this shell is not signed in: `aws sso login`, or set AWS_PROFILE; then the same again"
 NOBODY: Final = "nobody is here to be asked: run it in a terminal, or write {file} (docs/operations.md, 'Several stages')"
@@ -42,20 +42,9 @@ def deploy(stage: Stage, *, ask: bool = False, yes: bool = False, answers: askin
     print(BEFORE.format(stack=stage.stack), flush=True)  # noqa: T201
     if code := _deployed(stage, yes=yes or there is None):
         return code
-    if url := missing_page(_described(stage) or {}):
-        print("once more, so that the sign-in page knows where to send customers back to", flush=True)  # noqa: T201
-        # Not kept with the answers: another stack of this stage has another address. This one keeps what it was deployed with.
-        if code := _deployed(replace(stage, parameters={**stage.parameters, "SiteUrl": url}), yes=True):
-            return code
     print(f"\nconnecting {stage.stack} with Stripe (again at any time: .venv/bin/topup connect --stack {stage.stack})", flush=True)  # noqa: T201
     command = [sys.executable, "-m", "infra.ops", "connect", "--yes", "--stack", stage.stack, *stage.where()]
     return subprocess.call(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})  # noqa: S603
-
-
-def missing_page(stack: Mapping[str, Any]) -> str:
-    """Cognito sends customers back to one address alone, which AWS gives the API with the first deployment. "" where it knows one."""
-    present = deployed_with(stack)
-    return "" if any(present.get(name) for name in ("JwtIssuer", "SiteUrl", "DomainName")) else api_url(stack)
 
 
 def deploy_command(stage: Stage, sam: str, template: Path, *, yes: bool) -> list[str]:

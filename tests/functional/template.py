@@ -78,9 +78,10 @@ class Template:
         self._names[logical_id] = physical
 
     def environment(self) -> dict[str, str]:
-        """What every function finds in its environment."""
-        variables = self._whole["Globals"]["Function"]["Environment"]["Variables"]
-        return {name: self.resolve(value) for name, value in variables.items()}
+        """What functions find in their environment: all of them, and each its own."""
+        rows = [self._whole["Globals"]["Function"], *self.of_type("AWS::Serverless::Function").values()]
+        variables = [item for row in rows for item in row.get("Environment", {}).get("Variables", {}).items()]
+        return {name: self.resolve(value) for name, value in variables}
 
     def tables(self) -> list[dict[str, Any]]:
         """Arguments of CreateTable for every table."""

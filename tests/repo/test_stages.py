@@ -108,15 +108,6 @@ def test_a_new_stack_is_made_without_a_further_question_and_one_that_is_there_is
     assert not [command for command in commands if "--guided" in command]
 
 
-@pytest.mark.parametrize(
-    ("told", "missing"),
-    [({}, "https://api.example"), ({"SiteUrl": "https://shop.example"}, ""), ({"JwtIssuer": ISSUER}, "")],
-)
-def test_a_pool_that_knows_no_page_is_told_the_apis_own(told: dict[str, str], missing: str) -> None:
-    """What the stack was deployed with counts, not what somebody has just been asked."""
-    assert stages.missing_page(_stack(**told)) == missing
-
-
 def _stack(**told: str) -> dict[str, Any]:
     """As CloudFormation describes it."""
     rows = [{"ParameterKey": name, "ParameterValue": told.get(name, "")} for name in ("SiteUrl", "JwtIssuer", "AlarmTopicArn")]

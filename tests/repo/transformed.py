@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import re
 import subprocess
 from functools import cache
 from typing import Any, Final
@@ -10,6 +11,10 @@ from repo.declared import TEMPLATE
 
 from infra.local.places import ROOT
 
+LONGEST_STACK_NAME: Final = "s" * 128
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html."""
+UNKNOWN: Final = "x" * 64
+"""What stands for the value of a reference: no id or ARN of the template's is shorter than what AWS gives."""
 PROGRAM: Final = """
 import json, sys, yaml
 yaml.SafeLoader = yaml.CSafeLoader
@@ -30,6 +35,24 @@ for line in sys.stdin:
 def transformed(text: str = "", **parameters: str) -> dict[str, Any]:
     """``text``: a SAM template as YAML or JSON, template.yaml by default. ``parameters`` override its defaults. Not to be changed."""
     return _transformed(text or TEMPLATE.read_text(), tuple(sorted(parameters.items())))
+
+
+def made(kind: str = "") -> dict[str, dict[str, Any]]:
+    """The properties of template.yaml's resources by logical id: of one type, or of all."""
+    rows = transformed()["Resources"].items()
+    return {name: row.get("Properties", {}) for name, row in rows if not kind or row["Type"] == kind}
+
+
+def longest(value: Any) -> str:
+    """As long as it may become."""
+    if isinstance(value, str):
+        return re.sub(r"\$\{[^}]+\}", UNKNOWN, value)
+    (argument,) = value.values()
+    if "Fn::If" in value:
+        return max((longest(part) for part in argument[1:]), key=len)
+    if "Fn::Sub" in value:
+        return longest(argument if isinstance(argument, str) else argument[0])
+    return LONGEST_STACK_NAME if argument == "AWS::StackName" else UNKNOWN
 
 
 @cache
