@@ -1,5 +1,5 @@
 # Every command of this project. `make` alone lists them.
-SHELL := /bin/bash
+SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,7 +62,7 @@ test: setup ## every test
 	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 check: setup ## format, lint, types, template, docs
-	@$(MAKE) --silent --jobs=2 --output-sync=target check-types check-template check-text
+	@$(MAKE) --silent --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) check-types check-template check-text # macOS has make 3.81
 
 check-text:
 	$(BIN)/ruff format --check .
@@ -74,6 +74,7 @@ check-types:
 
 check-template:
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m lint_regions
 
 bench: setup ## the benchmarks, as ratios within one run; writes .local/bench.json and a plot, .local/bench.svg
 	@$(BIN)/python -m infra.local build >/dev/null
