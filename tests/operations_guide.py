@@ -73,8 +73,10 @@ where). Two things differ.
 
 China has no Cognito user pools: give `JwtIssuer`. Ningxia has no function URLs (`FunctionUrl=false`). A domain with a firewall does not work
 there, because CloudFront and its certificates are another service, and the outputs `TokenUrl` and `DashboardUrl` name addresses of the other
-partition. GovCloud has neither function URLs nor CloudFront: `FunctionUrl=false`, and no `WebAclArn`. ARNs follow the partition. **None of
-the three partitions has been tried**, and Stripe does not sell to everybody there.
+partition. GovCloud has neither function URLs nor CloudFront: `FunctionUrl=false`, and no `WebAclArn`. Its Cognito has
+[addresses of its own](https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-cog.html) (`auth-fips`), which the output `TokenUrl` and the
+issuer do not have: give `JwtIssuer` there too. ARNs follow the partition. **Neither China, GovCloud nor the European Sovereign Cloud
+has been tried.**
 
 ## Encryption
 
