@@ -3,6 +3,7 @@
 import json
 from typing import Any, Final
 
+from repo.conditions import Conditions
 from repo.declared import parameters
 from repo.transformed import transformed
 
@@ -22,6 +23,14 @@ def test_the_function_url_is_there_unless_the_region_has_none() -> None:
     for name, members in PUBLIC.items():
         assert resources[name]["Properties"] == {"FunctionName": {"Ref": "WebhookFunction"}, "Principal": "*", **members}
     assert not [name for name, row in resources.items() if "Url" in row["Type"] and name != "WebhookFunctionUrl"]
+
+
+def test_nothing_of_it_is_made_without_it() -> None:
+    """And nothing that is made refers to it."""
+    whole = Conditions(transformed())
+    made = [whole.resources({"FunctionUrl": value}) for value in ("true", "false")]
+    assert made[0] - made[1] == {"WebhookFunctionUrl", *PUBLIC}
+    assert whole.dangling() == []
 
 
 def test_an_update_leaves_the_function_url_where_it_is() -> None:
