@@ -1,5 +1,4 @@
-# Every command of this project. `make` alone lists them.
-SHELL := /bin/sh
+# Every command of this project. `make` alone lists them. It runs on the make 3.81 of macOS and in any POSIX shell.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +9,7 @@ INSTALL := install --quiet --quiet --no-compile
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
 unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
 .DEFAULT_GOAL := help
-.PHONY: help setup dev up down token test check check-text check-types check-template bench chaos mutants fuzz docs build deploy uninstall lock audit sbom clean
+.PHONY: help setup dev up down token test check check-text check-types check-template bench chaos soak mutants fuzz docs build deploy uninstall lock audit sbom clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +61,7 @@ test: setup ## every test
 	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 check: setup ## format, lint, types, template, docs
-	@$(MAKE) --silent --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) check-types check-template check-text # macOS has make 3.81
+	@$(MAKE) --silent --jobs=2 check-types check-template check-text
 
 check-text:
 	$(BIN)/ruff format --check .
@@ -83,8 +82,14 @@ bench: setup ## the benchmarks, as ratios within one run; writes .local/bench.js
 chaos: setup ## ten minutes of faults on the wire: answers lost, requests dropped, the database killed
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
 
-mutants: setup ## plant one bug after another in the money path: the tests must catch every one
-	@exec $(BIN)/python -m tests.mutants
+# The same seed plays the same histories: the order of a set of texts must not depend on the process either.
+soak: setup ## a million deliveries with every fault, judged by the model: make soak [SEED=7] [DELIVERIES=20000] [HISTORY=12]
+	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak $(if $(SEED),--seed "$(SEED)") \
+	$(if $(DELIVERIES),--deliveries $(DELIVERIES)) $(if $(HISTORY),--history $(HISTORY))
+
+mutants: setup ## plant known bugs in the money path, then faults that a machine makes: the tests must notice them [SEED=1] [SAMPLE=700, 0 for all] [ONLY=holds]
+	@$(BIN)/python -m tests.mutants
+	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m mutants.machine --seed $(or $(SEED),1) --sample $(or $(SAMPLE),700) --only "$(ONLY)"
 
 fuzz: setup ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m fuzzing $(or $(SECONDS_OF_FUZZING),300)

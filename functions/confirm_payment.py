@@ -2,11 +2,13 @@
 
 from billing import confirmation
 from billing.api import Request
-from billing.errors import BillingError
-from billing.gateway import AnsweredWithFaultError
+from billing.errors import BillingError, StripeRefusedError
+from billing.gateway import AnsweredWithFaultError, NotAtStripeError
+from billing.payments import Payment
 from billing.receiving import receiving_books
 from billing.runtime import Answer, endpoint
 from billing.stripe_doors import gateway
+from billing.telemetry import report_refusal
 
 
 @endpoint
@@ -16,7 +18,13 @@ def handler(request: Request) -> Answer:
     try:
         if request.method == "GET":
             return 200, {"receipt_url": confirmation.receipt_url(receiving_books(), gateway(), request.user_id, name)}
-        payment = confirmation.confirm(receiving_books(), gateway(), request.user_id, name)
+        payment = confirmation.confirm(receiving_books(), gateway(), request.user_id, name, _report)
     except AnsweredWithFaultError as error:
         raise BillingError("stripe_unavailable", "Stripe has trouble at the moment; your payment is safe, try again.") from error
     return 200, payment.as_answer()
+
+
+def _report(error: NotAtStripeError, payment: Payment) -> None:
+    """Stripe does not know a session of ours, so the key must be another account's. The buyer is told what we know."""
+    refused = StripeRefusedError(error.refusal)
+    report_refusal(refused, payment_id=payment.payment_id, session_id=payment.session_id)

@@ -18,4 +18,13 @@ def handler(request: Request) -> Answer:
 def _shop(site_url: str) -> Shop:
     """What the template says about checkouts."""
     say = settings()
-    return Shop(site_url, say.stack_name, say.allow_promotion_codes, say.automatic_tax, say.invoice_creation)
+    deployment = books().ours.deployment.id()
+    return Shop(
+        site_url,
+        say.stack_name,
+        deployment,
+        say.allow_promotion_codes,
+        say.automatic_tax,
+        say.invoice_creation,
+        say.tax_behavior,
+    )

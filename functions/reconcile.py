@@ -1,15 +1,17 @@
 """Each hour, and on demand: Stripe against the books. ``{"since_hours": 24, "repair": false}`` looks without touching."""
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 from billing import reconciliation
 from billing.differences import Report
+from billing.errors import StripeRefusedError
 from billing.reconciliation import Run
 from billing.runtime import books, patience
 from billing.stripe_doors import gateway
-from billing.telemetry import count, logger, metrics
+from billing.telemetry import count, logger, metrics, report_refusal
 from billing.times import epoch
 
 STOP_MS: Final = 30_000
@@ -41,7 +43,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         bool(event.get("repair", True)),
         go_on=lambda: next(pages, None) is not None,
         has_time=lambda: left() > STOP_MS,
-        failed=lambda name: logger.exception("not compared", what=name),
+        failed=_report,
     )
     report = reconciliation.run(job, now - int(hours) * 3600)
     if report.compared or not report.failed:  # nothing at all was compared: ReconcileMissingAlarm must not take this for a run
@@ -52,3 +54,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     if report.failed:
         raise NotComparedError(report)
     return report.as_answer()
+
+
+def _report(name: str) -> None:
+    """Log what could not be compared, and count it where Stripe refused for good. Called while that is handled."""
+    logger.exception("not compared", what=name)
+    if isinstance(error := sys.exception(), StripeRefusedError):
+        report_refusal(error, what=name)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from billing import events, outbox, recovery, settlement
-from billing.errors import OutcomeUnknownError
+from billing.errors import OutcomeUnknownError, ServiceFaultError, StripeRefusedError
 from billing.events import Ignored
 from billing.facts import Fact
+from billing.parking import Parked
 from billing.runtime import books, patience
 from billing.stripe_doors import gateway
-from billing.telemetry import count, count_outcome, logger, metrics
+from billing.telemetry import count, count_outcome, logger, metrics, report_refusal
 
 STOP_MS: Final = 20_000
 """No message and no fact begins with less than this left: its patience and its last call must fit (tests/repo holds the sum)."""
@@ -53,34 +54,44 @@ def _is_safe(body: str) -> bool:
     """The fact is settled, or parked where the schedule finds it. Otherwise SQS keeps it, and in the end its dead-letter queue."""
     try:
         event = outbox.event_in(body)
-        fact = outbox.read_message(body) if event is None else events.parse(event, books().ours)
+        fact = outbox.read_message(body) if event is None else None
     except (ValueError, KeyError, TypeError):
         logger.exception("a message that says nothing we know stays in the queue")
         return False
-    if isinstance(fact, Ignored):
-        count("ignored")
-        logger.info("ignored", reason=fact.reason, event_id=str((event or {}).get("id"))[:100])
-        return True
-    return _is_settled(fact, is_news=event is not None)
-
-
-def _is_settled(fact: Fact, *, is_news: bool) -> bool:
-    """``is_news``: it comes from Stripe, and nobody has counted it yet."""
+    name = fact.fact_id if fact else str((event or {}).get("id"))[:100]
     patience().begin()
     try:
-        outcome = settlement.apply(books(), fact)
+        if fact is None:
+            _hear(event or {})
+        else:
+            _settle(fact, is_news=False)
     except OutcomeUnknownError:
-        logger.exception("a message stays in the queue", event_id=fact.fact_id)
+        logger.exception("a message stays in the queue", event_id=name)
         return False
     except Exception:  # noqa: BLE001 - the last line of defence: one message's fault must not send all the others back with it
-        logger.exception("a message stays in the queue by a fault of ours", event_id=fact.fact_id)
+        logger.exception("a message stays in the queue by a fault of ours", event_id=name)
         count("internal_errors")
         return False
+    return True
+
+
+def _hear(event: Mapping[str, Any]) -> None:
+    """An event as Stripe sent it."""
+    fact = events.parse(event, books().ours)
+    if isinstance(fact, Ignored):
+        count("ignored")
+        logger.info("ignored", reason=fact.reason, event_id=str(event.get("id"))[:100])
+        return
+    _settle(fact, is_news=True)
+
+
+def _settle(fact: Fact, *, is_news: bool) -> None:
+    """``is_news``: it comes from Stripe, and nobody has counted it yet."""
+    outcome = settlement.apply(books(), fact)
     if is_news:
         count_outcome(outcome.status, outcome.units, fact.created)
     ids: dict[str, Any] = {"payment_id": outcome.payment.payment_id, "session_id": outcome.payment.session_id} if outcome.payment else {}
     logger.info(outcome.status, event_id=fact.fact_id, type=fact.type, units=outcome.units, **ids)
-    return True
 
 
 def _scheduled(left_ms: Callable[[], int]) -> dict[str, Any]:
@@ -88,7 +99,19 @@ def _scheduled(left_ms: Callable[[], int]) -> dict[str, Any]:
     try:
         swept = recovery.sweep_holds(books(), lambda: left_ms() > SWEEP_STOP_MS)
     finally:  # whatever keeps holds from being swept must not keep facts from being settled
-        done = recovery.run(books(), gateway(), lambda: left_ms() > STOP_MS)
+        done = recovery.run(books(), gateway(), lambda: left_ms() > STOP_MS, _report)
         count("parked_age_seconds", done.oldest_seconds if done.waiting else 0)
         logger.info("recovered", settled=done.settled, waiting=done.waiting, left=done.left, swept=swept)
     return {"settled": done.settled, "waiting": done.waiting, "left": done.left, "swept_holds": swept}
+
+
+def _report(record: Parked, error: Exception) -> None:
+    """Log why a parked fact waits on, and count what no later run can change."""
+    event_id = record.fact.fact_id
+    if isinstance(error, StripeRefusedError):
+        report_refusal(error, event_id=event_id)
+    elif isinstance(error, ServiceFaultError):
+        logger.exception("a parked fact waits by a fault of ours", event_id=event_id)
+        count("internal_errors")
+    else:
+        logger.warning("a parked fact waits on", event_id=event_id, why=f"{type(error).__name__}: {error}")

@@ -1,4 +1,8 @@
-"""GET / and GET /site/{file}: the page where customers buy, and what it needs to know to sign them in."""
+"""GET / and GET /site/{file}: the page where customers buy, and its script.
+
+A new account runs ten functions at a time, and each file is a call of this one. So the page itself has the styles, the icon and
+the sign-in settings: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
 
 import base64
 import gzip
@@ -8,28 +12,29 @@ import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from billing.api import HEADERS, Request, problem
+from billing.bundle import bundle
 from billing.errors import BillingError, SettingsError
 from billing.telemetry import logger
 
-FOLDERS: Final = (Path(__file__).with_name("site"), Path(__file__).parents[1] / "infra" / "site")
-"""Where the build puts the page, and where it stands in the source tree."""
-TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".json": "application/json",
-}
+SITE: Final = Path(__file__).with_name("site")
+"""The page, in the source tree and in every build alike."""
+SCRIPT: Final = "app.js"
+"""The one file that the page asks for: all modules, joined."""
 ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "end_session_endpoint")
 DISCOVERY_SECONDS: Final = 2.0
 """An issuer answers in a tenth of that; a page without it still shows the plans."""
 DISCOVERY_BYTES_MAX: Final = 64 * 1024
+ASKED: Final = "no-cache"
+KEPT: Final = "public, max-age=31536000, immutable"
+"""For an address that names the content's digest: https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Cache-Control"""
 HSTS: Final = "strict-transport-security"
 HARDENED: Final = {
     "x-content-type-options": "nosniff",
@@ -50,19 +55,21 @@ class Asset:
     tag: str
 
     @classmethod
-    def of(cls, name: str, content: bytes) -> "Asset":
-        """``name`` decides the content type."""
+    def of(cls, kind: str, text: str) -> "Asset":
+        """``kind``: html or javascript."""
+        content = text.encode()
         packed = gzip.compress(content, 9, mtime=0)
-        return cls(TYPES[Path(name).suffix], content, packed, sha256(content).hexdigest()[:20])
+        return cls(f"text/{kind}; charset=utf-8", content, packed, sha256(content).hexdigest()[:20])
 
 
-def load(folder: Path) -> tuple[Mapping[str, Asset], str]:
-    """All files by name, and their common version: with it they name each other, so that no browser mixes two."""
-    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in TYPES}
-    version = sha256(repr(files).encode()).hexdigest()[:12]
-    named = re.compile(rb"/site/(" + b"|".join(re.escape(name.encode()) for name in files) + rb")(?=[\"'])")
-    versioned = rb"/site/\1?v=" + version.encode()
-    return {name: Asset.of(name, named.sub(versioned, content)) for name, content in files.items()}, version
+def filled(text: str, places: Mapping[str, str]) -> str:
+    """Put each text in its place. A place that is not there raises ValueError: the page would be broken."""
+    for place, content in places.items():
+        if place not in text:
+            message = f"index.html has no {place}"
+            raise ValueError(message)
+        text = text.replace(place, content)
+    return text
 
 
 def issuer() -> str:
@@ -97,7 +104,21 @@ def endpoints() -> Mapping[str, str]:
         return {}
 
 
-ASSETS, VERSION = load(next(folder for folder in FOLDERS if folder.is_dir()))
+FILES: Final = {path.name: path.read_text() for path in SITE.iterdir()}
+STYLE: Final = FILES["style.css"]
+ASSETS: Final = {SCRIPT: Asset.of("javascript", bundle({name: text for name, text in FILES.items() if name.endswith(".js")}, SCRIPT))}
+"""What is served beside the page, by name."""
+VERSION: Final = ASSETS[SCRIPT].tag
+PAGE: Final = filled(
+    FILES["index.html"],
+    {
+        '<link rel="stylesheet" href="/site/style.css">': f"<style>{STYLE}</style>",
+        "/site/icon.svg": "data:image/svg+xml," + quote(FILES["icon.svg"].strip()),
+        f"/site/{SCRIPT}": f"/site/{SCRIPT}?v={VERSION}",
+    },
+)
+"""Whole but for where to sign in, which only a request finds out."""
+STYLE_HASH: Final = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
 
 
 def origin(url: object) -> str:
@@ -106,32 +127,43 @@ def origin(url: object) -> str:
     return match[0] if match else ""
 
 
-def policy() -> str:
+def policy(found: Mapping[str, str]) -> str:
     """Ours and the issuer's addresses are all that the page may load and call: https://www.w3.org/TR/CSP3/."""
-    issuers = {origin(issuer()), origin(endpoints().get("token_endpoint"))} - {""}
+    issuers = {origin(issuer()), origin(found.get("token_endpoint"))} - {""}
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"default-src 'none'; script-src 'self'; style-src 'sha256-{STYLE_HASH}'; img-src data:; "
         f"connect-src 'self' {' '.join(sorted(issuers))}; form-action 'none'; base-uri 'none'; "
         "frame-ancestors 'none'; require-trusted-types-for 'script'"
     )
 
 
-def sign_in() -> Asset:
-    """``/site/config.json``; without endpoints while the issuer does not answer: the page then says so."""
+def page(found: Mapping[str, str]) -> Asset:
+    """The page with its sign-in settings. ``found``: the issuer's endpoints; without them the page says that nobody can sign in."""
     own = {"issuer": issuer(), "client_id": os.environ["JWT_CLIENT_ID"].strip(), "scope": "openid profile"}
     audience = {"audience": os.environ.get("JWT_AUDIENCE", "").strip()}
     # Where the issuer sends customers back to, if that is not the page itself.
     back = {"redirect_uri": os.environ.get("SIGN_IN_RETURN_URL", "").strip()}
-    return Asset.of("config.json", json.dumps({**own, **audience, **back, **endpoints()}).encode())
+    return _page(json.dumps({**own, **audience, **back, **found}))
+
+
+@lru_cache(maxsize=2)
+def _page(settings: str) -> Asset:
+    """Kept, because compressing takes longer than everything else: with endpoints, and without."""
+    return Asset.of("html", filled(PAGE, {'name="sign-in" content="{}"': f'name="sign-in" content="{escape(settings)}"'}))
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Answer with a file, 304, or ``not_found``. Names are looked up among the files loaded, never opened."""
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
-    name = request.path.get("file", "index.html")
-    asset = sign_in() if name == "config.json" else ASSETS.get(name)
-    missing = BillingError("not_found", "there is no such file; the page is at /")
-    said = _file(request, name, asset) if asset else problem(missing, request.request_id)
+    name = request.path.get("file")
+    if name is None:
+        found = endpoints()
+        said = _answer(request, page(found), policy(found), ASKED)
+    elif name in ASSETS:
+        is_named = request.query.get("v") == VERSION
+        said = _answer(request, ASSETS[name], HEADERS["content-security-policy"], KEPT if is_named else ASKED)
+    else:
+        said = problem(BillingError("not_found", "there is no such file; the page is at /"), request.request_id)
     said["headers"] = {key: value for key, value in said["headers"].items() if key != HSTS} | HARDENED
     if _list(request, "x-forwarded-proto") == ["https"]:
         said["headers"][HSTS] = HEADERS[HSTS]
@@ -139,12 +171,11 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     return said
 
 
-def _file(request: Request, name: str, asset: Asset) -> dict[str, Any]:
+def _answer(request: Request, asset: Asset, guard: str, lifetime: str) -> dict[str, Any]:
     packs = not {"gzip", "gzip;q=1", "gzip;q=1.0"}.isdisjoint(_list(request, "accept-encoding"))
-    guard = policy() if name == "index.html" else HEADERS["content-security-policy"]
     tag = f'"{asset.tag}{sha256(guard.encode()).hexdigest()[:4]}{"-gzip" * packs}"'
     headers = {
-        "cache-control": "public, max-age=31536000, immutable" if request.query.get("v") == VERSION else "no-cache",
+        "cache-control": lifetime,
         "content-security-policy": guard,
         "etag": tag,
         "vary": "accept-encoding",

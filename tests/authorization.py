@@ -1,4 +1,4 @@
-"""The authorization-code flow with PKCE, asked as infra/site/signin.js asks.
+"""The authorization-code flow with PKCE, asked as functions/site/signin.js asks.
 
 https://www.rfc-editor.org/rfc/rfc7636
 """

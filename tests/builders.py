@@ -15,7 +15,33 @@ from billing.times import stamp
 from billing.writes import Write, creates
 
 STACK = "topup-test"
-OURS = Ours(livemode=False, stack_name=STACK)
+DEPLOYMENT = "dep_test"
+
+
+class Fixed:
+    """A deployment whose id needs no table."""
+
+    def __init__(self, name: str = DEPLOYMENT) -> None:
+        """Ours, unless told otherwise."""
+        self.name = name
+
+    def id(self) -> str:
+        """For new metadata."""
+        return self.name
+
+    def known(self) -> str:
+        """The same."""
+        return self.name
+
+    def wrote(self, deployment: str) -> bool:
+        """Whether it is this one's."""
+        return deployment == self.name
+
+    def keep(self) -> None:
+        """Nothing can be lost."""
+
+
+OURS = Ours(livemode=False, deployment=Fixed())
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _numbers = itertools.count(1)
 
@@ -43,9 +69,10 @@ class Clock:
         self.now += timedelta(**duration)
 
 
-def books_on(store: Any, policy: str = "debt", clock: Clock | None = None) -> Books:
+def books_on(store: Any, policy: str = "debt", clock: Clock | None = None, deployment: Any = OURS.deployment) -> Books:
     """Books of the test stack on any store."""
-    return Books(store, clock or Clock(), OURS, policy, NoOutbox())  # type: ignore[arg-type]
+    ours = Ours(livemode=False, deployment=deployment)
+    return Books(store, clock or Clock(), ours, policy, NoOutbox())  # type: ignore[arg-type]
 
 
 def pending(books: Books, user_id: str = "alice", plan: str = "starter", payment_id: str = "", session_id: str = "") -> Payment:
@@ -63,7 +90,12 @@ def pending(books: Books, user_id: str = "alice", plan: str = "starter", payment
 def metadata(payment: Payment) -> dict[str, str]:
     """What checkout puts on the session and on its payment intent."""
     claims = {"payment_id": payment.payment_id, "user_id": payment.user_id, "plan": payment.plan}
-    return {**claims, "quota": str(payment.quota), "stack": STACK}
+    return {**claims, "quota": str(payment.quota), "stack": STACK, "deployment": DEPLOYMENT}
+
+
+def old_metadata(payment: Payment) -> dict[str, str]:
+    """What checkout put there before deployments had ids."""
+    return {name: value for name, value in metadata(payment).items() if name != "deployment"}
 
 
 def intent_of(payment: Payment) -> str:
@@ -137,29 +169,48 @@ def expired(payment: Payment) -> dict[str, Any]:
     return event("checkout.session.expired", session(payment, payment_status="unpaid", status="expired", payment_intent=None))
 
 
-def declined(payment: Payment, code: str = "card_declined") -> dict[str, Any]:
-    """payment_intent.payment_failed."""
-    subject = {"id": intent_of(payment), "object": "payment_intent", "metadata": metadata(payment), "last_payment_error": {"code": code}}
-    return event("payment_intent.payment_failed", subject)
+def declined(
+    payment: Payment,
+    code: str = "card_declined",
+    decline_code: str | None = None,
+    **members: Any,
+) -> dict[str, Any]:
+    """payment_intent.payment_failed. ``decline_code``: the issuer's reason, where it gives one."""
+    error = {"code": code}
+    if decline_code is not None:
+        error["decline_code"] = decline_code
+    subject = {
+        "id": intent_of(payment),
+        "object": "payment_intent",
+        "metadata": metadata(payment),
+        "last_payment_error": error,
+    }
+    return event("payment_intent.payment_failed", subject, **members)
 
 
 def refunded(payment: Payment, cumulative: int) -> dict[str, Any]:
-    """charge.refunded with a cumulative figure; the session's metadata is not on the charge."""
+    """charge.refunded with a cumulative figure; the charge has the payment intent's metadata."""
     subject = {
         "id": charge_of(payment),
         "object": "charge",
         "amount": payment.amount_minor,
         "amount_refunded": cumulative,
         "currency": payment.currency,
-        "metadata": {},
+        "metadata": metadata(payment),
         "payment_intent": intent_of(payment),
         "refunded": cumulative == payment.amount_minor,
     }
     return event("charge.refunded", subject)
 
 
-def refund(payment: Payment, refund_id: str, amount: int, status: str = "failed") -> dict[str, Any]:
-    """refund.failed, or refund.updated for other states."""
+def refund(
+    payment: Payment,
+    refund_id: str,
+    amount: int,
+    status: str = "failed",
+    kind: str = "",
+) -> dict[str, Any]:
+    """refund.failed, or refund.updated for other states, or the event type ``kind``."""
     subject = {
         "id": refund_id,
         "object": "refund",
@@ -169,7 +220,40 @@ def refund(payment: Payment, refund_id: str, amount: int, status: str = "failed"
         "payment_intent": intent_of(payment),
         "status": status,
     }
-    return event("refund.failed" if status == "failed" else "refund.updated", subject)
+    return event(kind or ("refund.failed" if status == "failed" else "refund.updated"), subject)
+
+
+def refund_created(payment: Payment, refund_id: str, amount: int) -> dict[str, Any]:
+    """refund.created, of a refund that succeeded at once."""
+    return refund(payment, refund_id, amount, "succeeded", "refund.created")
+
+
+def refund_made(
+    payment: Payment,
+    refund_id: str,
+    amount: int,
+    cumulative: int,
+    status: str = "succeeded",
+) -> list[dict[str, Any]]:
+    """The events of a new refund. ``cumulative``: the charge's ``amount_refunded`` from then on.
+
+    https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update
+    """
+    made = refund(payment, refund_id, amount, status, "refund.created")
+    return [made, refunded(payment, cumulative)]
+
+
+def refund_changed(
+    payment: Payment,
+    refund_id: str,
+    amount: int,
+    status: str,
+) -> list[dict[str, Any]]:
+    """The events of a refund that enters another state: https://docs.stripe.com/api/refunds."""
+    kinds = ["refund.updated", "charge.refund.updated"]
+    if status == "failed":
+        kinds.append("refund.failed")
+    return [refund(payment, refund_id, amount, status, kind) for kind in kinds]
 
 
 def balance(user_id: str, units: int) -> Write:

@@ -1,44 +1,42 @@
-"""What the books must say after a set of events, in no order, each once: an independent reading of the contract's table."""
+"""What is owed, read from Stripe's own objects: an independent reading of the contract's table.
+
+Stripe's world is the newest state of each of its objects: sessions, refunds, and disputes with
+their balance transactions. Nothing here adds up events, and nothing here is the product's formula.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
+STANDING = ("pending", "requires_action", "succeeded")
+"""Other refunds are as if they had not been.
 
-def purchase(events: Iterable[dict[str, Any]], units: int, paid: int, listed: int | None = None) -> tuple[str, int, int]:
-    """Status of the payment, units credited, units clawed back, from the set of Stripe's events about one purchase.
+https://docs.stripe.com/api/refunds/object#refund_object-status
+"""
+OVER = ("won", "lost", "warning_closed", "prevented")
+"""https://docs.stripe.com/api/disputes/object#dispute_object-status"""
+Thing = dict[str, Any]
 
-    ``listed``: what Stripe's API says is refunded, once reconciliation has asked; an event's figure may hold what failed since.
+
+def purchase(events: Iterable[Thing], units: int, paid: int) -> tuple[str, int, int]:
+    """Return a payment's status, the units credited, and the units clawed back.
+
+    ``events`` are all of Stripe's events about one purchase, in the order in which Stripe made
+    them: the last one about an object shows that object as it is now.
     """
-    by_kind: dict[str, list[dict[str, Any]]] = {}
-    for event in events:
-        by_kind.setdefault(event["type"], []).append(event["data"]["object"])
-    sessions = by_kind.get("checkout.session.completed", []) + by_kind.get("checkout.session.async_payment_succeeded", [])
-    if not any(session["payment_status"] in ("paid", "no_payment_required") for session in sessions):
-        return _unpaid(by_kind, bool(sessions)), 0, 0
-    high = max((charge["amount_refunded"] for charge in by_kind.get("charge.refunded", [])), default=0)
-    gone = {
-        r["id"]: r["amount"]
-        for kind in ("refund.failed", "refund.updated")
-        for r in by_kind.get(kind, [])
-        if r["status"] in ("failed", "canceled")
-    }
-    refunded = max(0, high - sum(gone.values())) if listed is None else listed
-    disputes = [event for kind, rows in by_kind.items() if kind.startswith("charge.dispute.") for event in ((kind, row) for row in rows)]
-    out = lost = 0
-    is_open = False
-    for name in {row["id"] for _, row in disputes}:
-        rows = [(kind, row) for kind, row in disputes if row["id"] == name]
-        money = {txn["id"]: txn["amount"] for _, row in rows for txn in row["balance_transactions"]}
-        mine = max(0, -sum(money.values()))
-        closed = {row["status"] for _, row in rows} & {"won", "lost", "warning_closed"}
-        is_lost = "lost" in closed and "won" not in closed
-        formal = any(kind.endswith("created") and not row["status"].startswith("warning_") for kind, row in rows)
-        out += mine
-        lost += (mine if money else max(row["amount"] for _, row in rows)) if is_lost else 0
-        is_open = is_open or (not is_lost and (mine > 0 or (formal and not closed and not money)))
-    back = refunded + lost
-    status = "disputed" if is_open else "refunded" if back >= paid else "partially_refunded" if back else "completed"
-    return status, units, units * min(paid, refunded + out) // paid
+    made = list(events)
+    sessions = [event for event in made if event["type"].startswith("checkout.session.")]
+    if not any(_is_paid(event["data"]["object"]) for event in sessions):
+        return _unpaid(made), 0, 0
+    refunds, disputes = _newest(made, "refund"), _newest(made, "dispute")
+    refunded = sum(refund["amount"] for refund in refunds if refund["status"] in STANDING)
+    out = sum(_out(dispute) for dispute in disputes)
+    lost = sum(_lost(dispute) for dispute in disputes)
+    taken = units * min(paid, refunded + out) // paid
+    if any(_is_open(dispute) for dispute in disputes):
+        return "disputed", units, taken
+    if refunded + lost >= paid:
+        return "refunded", units, taken
+    return ("partially_refunded" if refunded + lost else "completed"), units, taken
 
 
 def written_off(units: int, taken: int, used: int) -> int:
@@ -46,11 +44,41 @@ def written_off(units: int, taken: int, used: int) -> int:
     return max(0, taken + used - units)
 
 
-def _unpaid(by_kind: dict[str, list[dict[str, Any]]], completed: bool) -> str:  # noqa: FBT001 - a fact, not a switch
-    if "checkout.session.async_payment_failed" in by_kind:
+def _newest(made: list[Thing], kind: str) -> list[Thing]:
+    subjects = (event["data"]["object"] for event in made)
+    return list({row["id"]: row for row in subjects if row["object"] == kind}.values())
+
+
+def _is_paid(session: Thing) -> bool:
+    return session["payment_status"] in ("paid", "no_payment_required")
+
+
+def _out(dispute: Thing) -> int:
+    """The money that the bank has: a withdrawal is negative."""
+    return -sum(row["amount"] for row in dispute["balance_transactions"])
+
+
+def _lost(dispute: Thing) -> int:
+    if dispute["status"] != "lost":
+        return 0
+    return _out(dispute) if dispute["balance_transactions"] else int(dispute["amount"])
+
+
+def _is_open(dispute: Thing) -> bool:
+    status = dispute["status"]
+    if status == "lost":
+        return False
+    if dispute["balance_transactions"]:
+        return _out(dispute) > 0
+    return status not in OVER and not status.startswith("warning_")
+
+
+def _unpaid(made: list[Thing]) -> str:
+    kinds = {event["type"] for event in made}
+    if "checkout.session.async_payment_failed" in kinds:
         return "failed"
-    if completed:
+    if "checkout.session.completed" in kinds:
         return "processing"
-    if "checkout.session.expired" in by_kind:
+    if "checkout.session.expired" in kinds:
         return "expired"
-    return "failed" if "payment_intent.payment_failed" in by_kind else "pending"
+    return "failed" if "payment_intent.payment_failed" in kinds else "pending"

@@ -242,7 +242,13 @@ ADVICE: Final = {
     "AuthorizeErrors": "Your own API answered 500 to customers with units: it fails closed. The log of AuthorizeFunction names the reason. A unit may "
     "be gone for a call that was not made: `topup account USER` shows it, `topup grant` gives it back.",
     "ApiFaults": "More than five answers in five minutes, twice in a row. Where it is the checkout, sales are being lost: `stripe_unavailable` in its log "
-    "means that Stripe does not answer, or refuses the key (`topup doctor`). The access log has route, status and reason of every answer.",
+    "means that Stripe does not answer; `stripe_refused` has an alarm of its own. The access log has route, status and reason of every answer.",
+    "StripeRefused": "One is enough: the same request is refused again, so that every checkout may fail. The log has the line `stripe refused` with "
+    "Stripe's own `type`, `code`, `message`, `param` and `request_id`; Stripe's dashboard shows the request under that id. 401: the key is "
+    "revoked or expired, store another with `topup connect --new-key`. 403: the restricted key lacks the right that the message names. "
+    "`amount_too_small`: the price is less than Stripe charges in the currency of your bank account, raise it in `plans.json`. "
+    "`resource_missing`: the key is another account's or mode's. `tax`: finish Stripe's tax settings, or deploy with `AutomaticTax=false`. "
+    "`topup doctor` tries the key and its rights. A buyer may then retry under the same Idempotency-Key.",
     "OutcomeUnknown": "Requests were answered 5xx because DynamoDB gave no answer in time. Where the log says `busy`, nothing was "
     "done: an account that very many spend from, or a throttle. Stripe delivers again by itself. If it goes on, "
     "look at DynamoDB's throttling for the tables and at AWS's status page.",

@@ -82,13 +82,13 @@ class SlowStripe(Stripe):
         self.kills_for = ""
         self.asked: list[str] = []
 
-    def session_of_intent(self, payment_intent: str) -> dict[str, Any] | None:
-        """The one that it paid, or no answer, or the caller's death."""
+    def payment_intent(self, payment_intent: str) -> dict[str, Any]:
+        """It, or no answer, or the caller's death."""
         self.asked.append(payment_intent)
         if payment_intent == self.kills_for:
             raise SystemExit
         if payment_intent not in self.hangs_for:
-            return super().session_of_intent(payment_intent)
+            return super().payment_intent(payment_intent)
         for _ in self.store.patience.attempts():
             self.store.now += STRIPE_SECONDS_MAX
         raise BillingError("stripe_unavailable", "no answer")

@@ -18,6 +18,10 @@ class Stripe:
         self.returned: list[dict[str, Any]] = []
         self.disputed: list[dict[str, Any]] = []
         self.is_down = False
+        self.lists_lag = False
+        """No list shows a session yet."""
+        self.intents: dict[str, dict[str, Any]] = {}
+        """Metadata of payment intents that no session here has."""
         self.rows_a_page = 1
         self.asked_for: list[str] = []
 
@@ -68,7 +72,14 @@ class Stripe:
         """The one that it paid."""
         if self.is_down:
             raise AnsweredWithFaultError("500")
-        return next((row for row in self.sold if row["payment_intent"] == payment_intent), None)
+        return next((row for row in self.sold if intent_of(row) == payment_intent and not self.lists_lag), None)
+
+    def payment_intent(self, payment_intent: str) -> dict[str, Any]:
+        """With its session's metadata: checkout puts it there. Of one that no session here has, with that in ``intents``, or none."""
+        if self.is_down:
+            raise AnsweredWithFaultError("500")
+        sold: dict[str, Any] = next((row["metadata"] for row in self.sold if intent_of(row) == payment_intent), {})
+        return {"id": payment_intent, "object": "payment_intent", "metadata": self.intents.get(payment_intent, sold)}
 
     def charge(self, charge: str) -> dict[str, Any]:
         """Its payment intent."""
@@ -78,7 +89,9 @@ class Stripe:
         """Payment intents carry their session's metadata: checkout puts it there."""
         page = self._page(rows, after)
         metadata = {intent_of(row): row["metadata"] for row in self.sold}
-        intents = [{"id": row["payment_intent"], "metadata": metadata.get(row["payment_intent"], {})} for row in page["data"]]
+        intents = [
+            {"id": row["payment_intent"], "metadata": (metadata | self.intents).get(row["payment_intent"], {})} for row in page["data"]
+        ]
         return {**page, "data": [{**row, "payment_intent": intent} for row, intent in zip(page["data"], intents, strict=True)]}
 
     def _page(self, rows: list[dict[str, Any]], after: str) -> dict[str, Any]:

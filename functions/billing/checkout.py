@@ -12,6 +12,7 @@ from billing.identity import digest, new_id, user_key
 from billing.money import decimal_string
 from billing.payments import Payment, Phase
 from billing.plans import Plan
+from billing.settings import TaxBehavior
 from billing.times import epoch, from_epoch, stamp, to_epoch
 from billing.writes import Write, absent, absent_or, creates, equals, exists
 
@@ -33,9 +34,13 @@ class Shop:
 
     site_url: str
     stack_name: str
+    """For people who look at Stripe's dashboard; names are not unique."""
+    deployment: str
     allow_promotion_codes: bool
     automatic_tax: bool
     invoice_creation: bool
+    tax_behavior: TaxBehavior = "exclusive"
+    """Whether prices include tax, where ``automatic_tax`` is on."""
 
 
 def create(books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, *, key: str) -> dict[str, Any]:
@@ -57,9 +62,10 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
         "plan": payment.plan,
         "quota": str(payment.quota),
         "stack": shop.stack_name,
+        "deployment": shop.deployment,
     }
     product = {"name": plan.name, "description": plan.description}
-    price = {"currency": payment.currency, "unit_amount": payment.amount_minor, "product_data": product}
+    price: dict[str, Any] = {"currency": payment.currency, "unit_amount": payment.amount_minor, "product_data": product}
     params: dict[str, Any] = {
         "mode": "payment",
         "line_items": [{"price_data": price, "quantity": 1}],
@@ -73,6 +79,9 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
     if shop.allow_promotion_codes:
         params["allow_promotion_codes"] = True
     if shop.automatic_tax:
+        # Required unless the account's tax settings have a default. The tax code is the account's preset one:
+        # https://docs.stripe.com/tax/products-prices-tax-codes-tax-behavior
+        price["tax_behavior"] = shop.tax_behavior
         params["automatic_tax"] = {"enabled": True}
     if shop.invoice_creation:
         params["invoice_creation"] = {"enabled": True}

@@ -9,7 +9,7 @@ from billing import observed, parking, settlement
 from billing.books import Books
 from billing.differences import Difference, Report, differs, told
 from billing.errors import RefusedError
-from billing.events import Ignored, claims_in
+from billing.events import GONE, Ignored, claims_in
 from billing.facts import Fact, SessionFact
 from billing.gateway import Gateway, NotAtStripeError
 from billing.identity import user_key
@@ -48,6 +48,9 @@ def look_at_session(by: Comparison, session: Mapping[str, Any], report: Report) 
         report.not_ours += fact.reason != "still_open"
         return
     payment = _payment(by.books, fact.user_id, fact.payment_id)
+    if payment is None and settlement.why_nobodys(by.books, fact):
+        _let_go(by, fact, report)
+        return
     if payment is None and by.repair and (rebuilt := _rebuilt(by.books, fact, session)):
         payment = rebuilt
         report.add(
@@ -63,7 +66,7 @@ def look_at_refund(by: Comparison, refund: Mapping[str, Any], report: Report) ->
     payment = _reversed(by, refund, report)
     if payment is None:
         return
-    if payment.reversals.knows(str(refund["id"]), gone=refund["status"] in observed.GONE):
+    if payment.reversals.knows(str(refund["id"]), gone=refund["status"] in GONE):
         report.matched += 1
         return
     intent = payment.payment_intent
@@ -118,10 +121,10 @@ def _reversed(by: Comparison, reversal: Mapping[str, Any], report: Report) -> Pa
     if found and "payment_id" in found:
         return _payment(by.books, found["user_id"], found["payment_id"])
     expanded = reversal.get("payment_intent")
-    claims = claims_in(expanded, by.books.ours) if isinstance(expanded, Mapping) else {}
-    payment = _payment(by.books, claims["user_id"], claims["payment_id"]) if claims else None
+    claims = claims_in(expanded, by.books.ours) if isinstance(expanded, Mapping) else Ignored("not_ours")
+    payment = None if isinstance(claims, Ignored) else _payment(by.books, claims["user_id"], claims["payment_id"])
     if payment is None or payment.payment_intent != intent:
-        report.not_ours += not claims
+        report.not_ours += isinstance(claims, Ignored) or (payment is None and claims["needs_record"])
         return None  # one of ours that is not settled yet: its session tells
     report.add(Difference("missing_here", intent, payment.payment_id, "nothing led from this payment intent", repaired=by.repair))
     if by.repair:
@@ -146,6 +149,16 @@ def _rebuilt(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Pay
     except RefusedError:
         return _payment(books, fact.user_id, fact.payment_id)
     return payment
+
+
+def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
+    """No difference: nothing is owed for it here. What an older version parked about it goes too."""
+    if settlement.moves_nothing(fact):
+        report.matched += 1
+    else:
+        report.not_ours += 1
+    if by.repair and (record := parking.find(by.books, parking.name_of(fact))):
+        settlement.retry(by.books, record)
 
 
 def _seen_at_stripe(by: Comparison, fact: SessionFact) -> None:

@@ -1,5 +1,7 @@
 """Confirm: what the success page asks for, so that the buyer never sees an old balance. Settles by the webhook's own path."""
 
+from collections.abc import Callable
+
 from billing import observed, settlement
 from billing.books import Books
 from billing.errors import BillingError
@@ -9,14 +11,24 @@ from billing.payments import Payment, Phase
 from billing.purchases import find
 
 
-def confirm(books: Books, gateway: Gateway, user_id: str, name: str) -> Payment:
-    """Ask Stripe and settle at once. Answers with the payment as it is now, paid or not yet."""
+def confirm(
+    books: Books,
+    gateway: Gateway,
+    user_id: str,
+    name: str,
+    missing: Callable[[NotAtStripeError, Payment], None] = lambda *_: None,
+) -> Payment:
+    """Ask Stripe and settle at once. Return the payment as it is now, paid or not yet.
+
+    ``missing`` is told when Stripe does not know the session that we made there: the key is another account's or mode's.
+    """
     payment = find(books, user_id, name)
     if payment.phase is Phase.PAID or not payment.session_id:
         return payment
     try:
         session = gateway.session(payment.session_id)
-    except NotAtStripeError:
+    except NotAtStripeError as error:
+        missing(error, payment)
         return payment
     fact = observed.session(session, "confirm", books.ours)
     if isinstance(fact, Ignored):

@@ -18,8 +18,10 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "method_not_allowed": 405,
     "hold_closed": 409,
     "idempotency_conflict": 409,
+    "too_many_keys": 409,
     "payload_too_large": 413,
     "internal_error": 500,
+    "stripe_refused": 502,
     "stripe_unavailable": 502,
     "outcome_unknown": 503,
     "busy": 503,
@@ -37,6 +39,28 @@ class BillingError(Exception):
         self.status = STATUS_OF[code]
         self.detail = detail
         self.members = members
+
+
+class StripeRefusedError(BillingError):
+    """Stripe refused for good: the same request again is refused again. An operator must fix the cause.
+
+    ``refusal`` is what Stripe said, for the log. It never goes into an answer.
+    """
+
+    def __init__(self, refusal: Mapping[str, Any]) -> None:
+        """``refusal`` has ``type``, ``code``, ``decline_code``, ``message``, ``param``, ``request_id``, ``http_status``."""
+        detail = "Stripe refused this for good. Nothing was charged; the seller must fix the cause."
+        super().__init__("stripe_refused", detail)
+        self.refusal = refusal
+
+    def __str__(self) -> str:
+        """For operators: what Stripe said, in one line."""
+        named = (f"{name} {value}" for name, value in self.refusal.items() if value and name != "message")
+        return f"stripe_refused: {self.refusal.get('message') or 'no message'} ({', '.join(named)})"
+
+
+class ServiceFaultError(Exception):
+    """An AWS service refuses the request as such: a missing grant, a missing resource, our own bug. Trying again does not help."""
 
 
 class RefusedError(Exception):

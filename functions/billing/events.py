@@ -4,7 +4,7 @@ https://docs.stripe.com/api/events/types
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -17,7 +17,13 @@ SESSION_EVENTS: Final[Mapping[str, SessionKind]] = {
     "checkout.session.async_payment_failed": "async_failed",
     "checkout.session.expired": "expired",
 }
-REFUND_EVENTS: Final = ("refund.updated", "refund.failed", "charge.refund.updated")
+REFUND_EVENTS: Final = (
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
+)
+"""https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update"""
 DISPUTE_EVENTS: Final = (
     "charge.dispute.created",
     "charge.dispute.updated",
@@ -31,7 +37,18 @@ DIGITS_MAX: Final = 10
 CHARS_MAX: Final = 255
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """Half of a character: JSON can spell it, UTF-8 and so DynamoDB cannot hold it."""
+OTHER_DEPLOYMENT: Final = "other_deployment"
+"""Why metadata of Topup is not ours: another deployment on the same Stripe account wrote it."""
 PAID: Final = ("paid", "no_payment_required")
+CARD_DECLINED: Final = "card_declined"
+UNNAMED_FAILURE: Final = "payment_failed"
+"""Ours, where Stripe names no code."""
+STANDING: Final = ("pending", "requires_action", "succeeded")
+GONE: Final = ("failed", "canceled")
+"""A refund's states: the money goes back to the customer, or has come back from there.
+
+https://docs.stripe.com/api/refunds/object#refund_object-status
+"""
 _T = TypeVar("_T")
 CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 
@@ -48,7 +65,7 @@ class _UnreadableError(Exception):
 
 
 def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    """Return the fact in a verified event. Never raises for any JSON object."""
+    """Return the fact in a verified event. Raises for no JSON object, only what reading our deployment's id raises."""
     kind = event.get("type")
     if event.get("object") != "event" or not isinstance(kind, str):
         return Ignored("unsupported")
@@ -69,8 +86,11 @@ def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
 
 def session_fact(session: Mapping[str, Any], kind: SessionKind, origin: Mapping[str, Any], ours: Ours) -> SessionFact | Ignored:
     """Read a Checkout Session object, whether it came in an event or from the API."""
-    if session.get("mode") != "payment" or not (claims := claims_in(session, ours)):
+    if session.get("mode") != "payment":
         return Ignored("not_ours")
+    claims = claims_in(session, ours)
+    if isinstance(claims, Ignored):
+        return claims
     if session.get("livemode") is not ours.livemode:
         return Ignored("other_mode")
     try:
@@ -124,20 +144,37 @@ def _session(session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
 
 def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
     claims = claims_in(intent, ours)
-    if not claims:
-        return Ignored("not_ours")
+    if isinstance(claims, Ignored):
+        return claims
     error = intent.get("last_payment_error")
-    code = error.get("code") if isinstance(error, dict) else None
     return DeclinedFact(
         payment_id=claims["payment_id"],
         user_id=claims["user_id"],
-        failure_code=code if isinstance(code, str) and _is_short(code) else "payment_failed",
+        needs_record=claims["needs_record"],
+        failure_code=_failure_code(error) if isinstance(error, dict) else UNNAMED_FAILURE,
         **origin,
     )
 
 
+def _failure_code(error: Mapping[str, Any]) -> str:
+    """The issuer's reason where ``code`` says only that the card was declined.
+
+    https://docs.stripe.com/declines/codes
+    """
+    code, reason = error.get("code"), error.get("decline_code")
+    if code == CARD_DECLINED and isinstance(reason, str) and _is_short(reason):
+        return reason
+    return code if isinstance(code, str) and _is_short(code) else UNNAMED_FAILURE
+
+
 def _charge_refunded(charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    del ours
+    """A charge has its payment intent's metadata: https://support.stripe.com/questions/how-metadata-works-with-related-objects.
+
+    A seller can edit it, so a charge without ours is still ours if we have a record of its payment.
+    """
+    claims = claims_in(charge, ours)
+    if isinstance(claims, Ignored) and claims.reason == OTHER_DEPLOYMENT:
+        return claims
     intent = _reference(charge, "payment_intent")
     if intent is None or not intent.startswith("pi_"):
         return Ignored("not_ours")  # Checkout in payment mode always has a payment intent
@@ -146,22 +183,39 @@ def _charge_refunded(charge: Mapping[str, Any], origin: Mapping[str, Any], ours:
         charge=_text(charge, "id"),
         currency=_text(charge, "currency"),
         refunded_minor=_whole(charge, "amount_refunded"),
+        **_proof(claims),
         **origin,
     )
 
 
 def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
     del ours
-    if refund.get("status") not in ("failed", "canceled"):
+    standing, failed = refunds_by_id([refund])
+    if not standing and not failed:
         return Ignored("not_of_interest")
     if not any((found_by := _found_by(refund)).values()):
         return Ignored("not_ours")
     return RefundsFact(
         currency=_text(refund, "currency"),
-        failed={_text(refund, "id"): _whole(refund, "amount")},
+        standing=standing,
+        failed=failed,
         **found_by,
         **origin,
     )
+
+
+def refunds_by_id(refunds: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the amounts of the refunds that stand, and of those that failed or were canceled.
+
+    A refund whose status we do not know is in neither: its charge's figure still counts it.
+    """
+    standing, failed = {}, {}
+    for refund in refunds:
+        if (status := refund.get("status")) in STANDING:
+            standing[_text(refund, "id")] = _whole(refund, "amount")
+        elif status in GONE:
+            failed[_text(refund, "id")] = _whole(refund, "amount")
+    return standing, failed
 
 
 def _dispute(dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
@@ -169,18 +223,31 @@ def _dispute(dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
     return dispute_fact(dispute, origin, formal=origin["type"] == "charge.dispute.created")
 
 
-def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any]:
-    """What our metadata on a session or a payment intent says, or {} when it is not ours."""
+def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignored:
+    """What our metadata on a session, a payment intent or a charge says, or why it is not ours.
+
+    Raises what reading our deployment's id raises: unknown is not foreign.
+    """
     metadata = subject.get("metadata")
     if not isinstance(metadata, dict):
-        return {}
+        return Ignored("not_ours")
     claims = {name: metadata.get(name) for name in ("payment_id", "user_id", "plan", "quota")}
     if not all(isinstance(value, str) and 0 < len(value) <= CHARS_MAX and not SURROGATE.search(value) for value in claims.values()):
-        return {}
+        return Ignored("not_ours")
     units = str(claims["quota"])
-    if not (units.isascii() and units.isdigit() and len(units) <= DIGITS_MAX) or metadata.get("stack", ours.stack_name) != ours.stack_name:
-        return {}
-    return {**claims, "quota": int(units)}
+    if not (units.isascii() and units.isdigit() and len(units) <= DIGITS_MAX):
+        return Ignored("not_ours")
+    deployment = metadata.get("deployment")
+    if deployment is not None and not (isinstance(deployment, str) and ours.deployment.wrote(deployment)):
+        return Ignored(OTHER_DEPLOYMENT)
+    return {**claims, "quota": int(units), "needs_record": deployment is None}
+
+
+def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
+    """What shows that a charge is ours: its metadata, or else only our record, which older metadata names."""
+    if isinstance(claims, Ignored):
+        return {"needs_record": True}
+    return {name: claims[name] for name in ("payment_id", "user_id", "needs_record")}
 
 
 def _found_by(reversal: Mapping[str, Any]) -> dict[str, Any]:

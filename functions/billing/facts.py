@@ -14,7 +14,10 @@ class Origin:
     fact_id: str
     type: str
     created: int
-    """Stripe's ``created``, epoch seconds: for people and latency figures, never for order."""
+    """Stripe's ``created``, epoch seconds: for people and latency figures.
+
+    For order only among the declines of one payment.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class SessionFact(Origin):
     """After both: what was paid."""
     currency: str
     payment_intent: str | None
+    needs_record: bool = True
+    """Only our record can show that it is ours: its metadata is from before deployments had ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,8 @@ class DeclinedFact(Origin):
     payment_id: str
     user_id: str
     failure_code: str
+    needs_record: bool = True
+    """As SessionFact's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +74,16 @@ class RefundsFact(ReversalFact):
 
     name: ClassVar[str] = "refunds"
     refunded_minor: int = 0
-    """The cumulative figure; 0 where this fact does not tell it."""
+    """The cumulative figure; 0 where this fact does not tell it. Stripe lowers it when a refund fails."""
     failed: Mapping[str, int] = field(default_factory=dict)
     """Refund id to amount, of refunds that failed or were canceled: as if they had not been."""
     standing: Mapping[str, int] = field(default_factory=dict)
-    """Refund id to amount, of refunds that Stripe's API lists as standing."""
+    """Refund id to amount, of refunds that stand: by their own events, or as Stripe's API lists them."""
+    needs_record: bool = False
+    """Only our record can show that it is ours: it comes from a charge whose metadata does not name our deployment."""
+    payment_id: str = ""
+    user_id: str = ""
+    """Whose record the charge's metadata names, if it has metadata of Topup."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

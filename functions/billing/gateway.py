@@ -3,13 +3,14 @@
 Timeouts and attempts are set here; the API version is the one that the pinned package was made for.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import stripe
 
-from billing import tracing
-from billing.errors import BillingError
+from billing import refusals, tracing
+from billing.errors import BillingError, StripeRefusedError
 from billing.patience import Patience
 
 if TYPE_CHECKING:  # it takes longer to import than the rest of this
@@ -22,9 +23,7 @@ PAGE: Final = 100
 TO_A_BUYER: Final = ". Nothing was charged; please try again."
 """Behind what went wrong."""
 _Object = TypeVar("_Object", bound=stripe.StripeObject)
-_MISSING: Final = 404
-_CONFLICT: Final = 409
-_SERVER_ERROR: Final = 500
+_KEY_TROUBLE: Final = (stripe.AuthenticationError, stripe.PermissionError)
 
 
 class AnsweredWithFaultError(Exception):
@@ -35,7 +34,12 @@ class AnsweredWithFaultError(Exception):
 
 
 class NotAtStripeError(Exception):
-    """Stripe has no object of that id."""
+    """Stripe has no object of that id. ``refusal``: what Stripe said, as in StripeRefusedError."""
+
+    def __init__(self, what: str = "no such object", refusal: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """``what``: Stripe's words."""
+        super().__init__(what)
+        self.refusal = refusal
 
 
 class Gateway:
@@ -52,9 +56,15 @@ class Gateway:
     def create_session(self, params: "SessionCreateParams", idempotency_key: str) -> Mapping[str, Any]:
         """Create a Checkout Session, or find the one made before under the same key.
 
-        Raises AnsweredWithFaultError when the key must not be used again, BillingError ``stripe_unavailable`` otherwise.
+        Raises AnsweredWithFaultError when the key must not be used again, StripeRefusedError when no repeat can help, and
+        BillingError ``stripe_unavailable`` otherwise.
         """
-        return self._ask(lambda client: client.v1.checkout.sessions.create(params, {"idempotency_key": idempotency_key}))
+        metadata: Any = params.get("metadata") or {}
+        options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
+        try:
+            return self._ask(lambda client: client.v1.checkout.sessions.create(params, options), personal=(metadata.get("user_id", ""),))
+        except NotAtStripeError as error:
+            raise StripeRefusedError(error.refusal) from error
 
     def expire_session(self, session_id: str) -> None:
         """Close an open session, so that nobody can pay it. Raises BillingError when it is paid or closed already.
@@ -121,23 +131,25 @@ class Gateway:
         page = self._ask(lambda client: client.v1.disputes.list({"payment_intent": payment_intent, "limit": PAGE}))
         return list(page["data"])
 
-    def _ask(self, call: Callable[[stripe.StripeClient], _Object]) -> dict[str, Any]:
+    def _ask(self, call: Callable[[stripe.StripeClient], _Object], personal: Sequence[str] = ()) -> dict[str, Any]:
+        """Stripe's answer. ``personal``: values in the request that must not stand in a log."""
         last: stripe.StripeError | None = None
         renewed = False
         for _ in self._patience.attempts():
             try:
-                client = self._connected(fresh=isinstance(last, stripe.AuthenticationError))
+                client = self._connected(fresh=isinstance(last, _KEY_TROUBLE))
                 with tracing.call("Stripe"):
                     return _plain(call(client))
             except stripe.StripeError as error:
                 last = error
-                if not _passes(error) and not (isinstance(error, stripe.AuthenticationError) and not renewed):
-                    raise _judged(error) from error
-                renewed = renewed or isinstance(error, stripe.AuthenticationError)
+                may_be_rolled = isinstance(error, _KEY_TROUBLE) and not renewed
+                if not may_be_rolled and not refusals.passes(error):
+                    raise _judged(error, personal) from error
+                renewed = renewed or may_be_rolled
         raise _unavailable("Stripe did not answer in time") from last
 
     def _connected(self, *, fresh: bool) -> stripe.StripeClient:
-        """A key that Stripe refuses is read once more: it may have been rolled (https://docs.stripe.com/keys#rolling-keys)."""
+        """A key that Stripe refuses is read once more: it may have been replaced (https://docs.stripe.com/keys#rolling-keys)."""
         key = self._read_key(fresh)
         if self._client is None or key != self._key:
             self._key = key
@@ -159,18 +171,17 @@ def _plain(answer: stripe.StripeObject) -> dict[str, Any]:
     return data
 
 
-def _passes(error: stripe.StripeError) -> bool:
-    """Worth another try under the same key: no connection, too many requests, or the same key under way elsewhere."""
-    busy = error.http_status == _CONFLICT
-    return busy or isinstance(error, stripe.APIConnectionError | stripe.RateLimitError)
-
-
-def _judged(error: stripe.StripeError) -> Exception:
-    if error.http_status == _MISSING:
-        return NotAtStripeError(error.user_message or "no such object")
-    if isinstance(error, stripe.IdempotencyError) or (error.http_status or 0) >= _SERVER_ERROR:
+def _judged(error: stripe.StripeError, personal: Sequence[str]) -> Exception:
+    """What an answer means that is not worth another try under the same key."""
+    if refusals.is_missing(error):
+        refusal = refusals.for_the_log(error, personal)
+        return NotAtStripeError(refusal["message"] or "no such object", refusal)
+    is_kept = (error.http_status or 0) >= refusals.SERVER_ERROR or error.http_status == refusals.DEPENDENCY
+    if isinstance(error, stripe.IdempotencyError) or is_kept:
         return AnsweredWithFaultError(f"{type(error).__name__} {error.http_status}")
-    return _unavailable(f"Stripe refused the request ({error.code or type(error).__name__})")
+    if refusals.is_final(error):
+        return StripeRefusedError(refusals.for_the_log(error, personal))
+    return _unavailable(f"Stripe's answer cannot be read ({type(error).__name__} {error.http_status})")
 
 
 def _unavailable(why: str) -> BillingError:

@@ -1,5 +1,6 @@
 """Amounts: integers in the currency's minor unit inside, an exact decimal string outside."""
 
+from collections.abc import Mapping
 from typing import Final
 
 # https://docs.stripe.com/currencies#zero-decimal
@@ -10,6 +11,29 @@ TWO_DECIMAL: Final = frozenset(
     | {"ron", "sek", "sgd", "thb", "usd", "zar"}
 )
 CURRENCIES: Final = ZERO_DECIMAL | TWO_DECIMAL
+# https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, read in November 2026. Stripe publishes no least
+# amount for the other currencies: from 1 on they are let pass here. Where Stripe converts into the currency of the
+# seller's bank account, that currency's least amount counts too, and only Stripe knows it: then it refuses the checkout.
+_BY_LEAST: Final[Mapping[int, tuple[str, ...]]] = {
+    30: ("gbp",),
+    50: ("aud", "brl", "cad", "chf", "eur", "inr", "jpy", "krw", "nzd", "sgd", "usd", "zar"),
+    200: ("myr", "pln", "ron"),
+    250: ("dkk",),
+    300: ("nok", "sek"),
+    400: ("hkd",),
+    1000: ("mxn", "thb"),
+    1500: ("czk",),
+}
+LEAST_MINOR: Final = {currency: least for least, names in _BY_LEAST.items() for currency in names}
+# The same page: 8 digits for payments by any method. Cards alone would take more.
+GREATEST_MINOR: Final = {"inr": 999_999_999}
+GREATEST_MINOR_OTHERWISE: Final = 99_999_999
+
+
+def charge_bounds(currency: object) -> tuple[int, int]:
+    """Return the least and the greatest amount that Stripe charges in a currency, in its minor unit."""
+    name = currency if isinstance(currency, str) else ""
+    return LEAST_MINOR.get(name, 1), GREATEST_MINOR.get(name, GREATEST_MINOR_OTHERWISE)
 
 
 def decimal_string(amount_minor: int, currency: str) -> str:

@@ -1,14 +1,11 @@
 """Facts from what Stripe's API says now, for confirm, recovery and reconciliation: the same facts as those of events."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
-from billing.events import PAID, Ignored, dispute_fact, session_fact
+from billing.events import PAID, Ignored, dispute_fact, refunds_by_id, session_fact
 from billing.facts import DisputeFact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
-
-GONE: Final = ("failed", "canceled")
-"""A refund's states in which the money has come back (https://docs.stripe.com/api/refunds/object#refund_object-status)."""
 
 
 def session(found: Mapping[str, Any], source: str, ours: Ours) -> SessionFact | Ignored:
@@ -29,8 +26,7 @@ def intent_of(found: Mapping[str, Any]) -> str:
 def refunds(payment_intent: str, currency: str, found: Iterable[Mapping[str, Any]], source: str) -> RefundsFact:
     """All refunds of one payment intent (https://docs.stripe.com/api/refunds/object#refund_object-status)."""
     rows = list(found)
-    gone = {row["id"]: row["amount"] for row in rows if row["status"] in GONE}
-    standing = {row["id"]: row["amount"] for row in rows if row["id"] not in gone}
+    standing, failed = refunds_by_id(rows)
     return RefundsFact(
         fact_id=f"{source}:{payment_intent}",
         type=source,
@@ -38,7 +34,7 @@ def refunds(payment_intent: str, currency: str, found: Iterable[Mapping[str, Any
         payment_intent=payment_intent,
         charge=None,
         currency=rows[0]["currency"] if rows else currency,
-        failed=gone,
+        failed=failed,
         standing=standing,
     )
 

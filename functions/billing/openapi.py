@@ -21,7 +21,7 @@ SECONDS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": holds.EXPI
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": pages.LIMIT_MAX, "default": pages.LIMIT_DEFAULT}
 KEY: Final[Schema] = {"type": "string", "maxLength": api.KEY_CHARS_MAX, "pattern": api.KEY}
 CURSOR: Final[Schema] = {"type": "string", "maxLength": pages.CURSOR_CHARS_MAX, "pattern": "^[A-Za-z0-9_-]*$"}
-STRIPES: Final = ("stripe_unavailable",)
+STRIPES: Final = ("stripe_unavailable", "stripe_refused")
 REPEATS: Final = "a repeat under the same key is answered as the first time, and another body under it refused"
 
 
@@ -108,7 +108,7 @@ def _of_keys() -> dict[str, dict[str, Operation]]:
     name = record(name={"type": "string", "minLength": 1, "maxLength": keys.NAME_CHARS_MAX, "pattern": api.TEXT})
     links = {"revokeKey": _link("revokeKey", "key_id", "key_id")}
     one = (_in_path("key_id", {"type": "string", "pattern": keys.ID}),)
-    create = Operation("createKey", "An API key, shown once", 201, "NewKey", "user", ("invalid_request",), name, (), links)
+    create = Operation("createKey", "An API key, shown once", 201, "NewKey", "user", ("invalid_request", "too_many_keys"), name, (), links)
     revoke = Operation("revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one)
     return {
         "/keys": {"post": create, "get": Operation("listKeys", "Own keys, without secrets", 200, "Keys", "user")},

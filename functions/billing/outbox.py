@@ -11,7 +11,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from billing.errors import OutcomeUnknownError
+from billing import aws_faults
+from billing.errors import OutcomeUnknownError, ServiceFaultError
 from billing.facts import Fact, from_item, to_item
 
 CLIENT = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1, "mode": "standard"})
@@ -35,11 +36,13 @@ class Queue:
         self._url = url
 
     def keep(self, fact: Fact) -> None:
-        """Return when SQS has the fact. Raises OutcomeUnknownError otherwise."""
+        """Return when SQS has the fact. Raises ServiceFaultError when SQS refuses for good, else OutcomeUnknownError."""
         try:
             _client().send_message(QueueUrl=self._url, MessageBody=json.dumps(to_item(fact)), DelaySeconds=DELAY_SECONDS)
         except (BotoCoreError, ClientError) as error:
-            message = "the queue of parked facts did not take the fact"
+            message = f"the queue of parked facts did not take the fact: {aws_faults.code_of(error)}"
+            if aws_faults.is_final(error):
+                raise ServiceFaultError(message) from error
             raise OutcomeUnknownError(message) from error
 
 

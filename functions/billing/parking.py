@@ -21,7 +21,8 @@ from billing.writes import Write, absent, creates, equals
 PARKED: Final = "parked"
 DROPPED: Final = "dropped"
 FOR_A_PERSON: Final = ("mismatch", "paid_twice")
-RETRY_FIRST_SECONDS: Final = 60
+RETRY_FIRST_SECONDS: Final = 30
+"""A refund or dispute that is not ours is found out by the first retry. Recovery runs each minute, so that is within two minutes."""
 RETRY_LAST_SECONDS: Final = 6 * 3600
 """Stripe itself retries for three days: https://docs.stripe.com/webhooks#automatic-retries"""
 

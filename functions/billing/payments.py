@@ -67,6 +67,9 @@ class Payment:
     payment_intent: str = ""
     paid_minor: int = 0
     failure_code: str = ""
+    """Of the latest decline; empty once it is paid."""
+    declined_at: int = 0
+    """Stripe's ``created`` of that decline, epoch seconds. 0 also where an older version noted it."""
     units_clawed_back: int = 0
     units_written_off: int = 0
     movements: int = 0
@@ -111,7 +114,7 @@ class Payment:
         return "partially_refunded" if returned else "completed"
 
     def as_answer(self) -> dict[str, Any]:
-        """The payment as the API shows it."""
+        """The payment as the API shows it. ``paid_minor``: after discounts, with tax."""
         return {
             "payment_id": self.payment_id,
             "session_id": self.session_id or None,
@@ -120,12 +123,14 @@ class Payment:
             "amount_minor": self.amount_minor,
             "amount": decimal_string(self.amount_minor, self.currency),
             "currency": self.currency,
+            "paid_minor": self.paid_minor if self.phase is Phase.PAID else None,
+            "payment_intent_id": self.payment_intent or None,
             "status": self.status,
             "created_at": self.created_at,
             "completed_at": self.completed_at or None,
             "refunded_minor": min(self.reversals.refunded_minor, self.paid_minor),
             "units_clawed_back": self.units_clawed_back,
-            "failure_code": (self.failure_code or None) if self.status == "failed" else None,
+            "failure_code": self.failure_code or None,
         }
 
     def to_item(self) -> dict[str, Any]:
@@ -234,10 +239,18 @@ def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
         return Park("unknown_payment", f"payment {fact.payment_id} is not in our records")
     if payment.phase is Phase.PAID:
         return Already(duplicate=False)
-    learned = replace(payment, phase=max(payment.phase, Phase.DECLINED), failure_code=max(payment.failure_code, fact.failure_code))
-    if learned == payment:
-        return Already(duplicate=True)
-    return Change(replace(learned, version=payment.version + 1))
+    known = (payment.declined_at, payment.failure_code)
+    latest = (fact.created, fact.failure_code)
+    if known >= latest:
+        return Already(duplicate=known == latest)
+    learned = replace(
+        payment,
+        phase=max(payment.phase, Phase.DECLINED),
+        failure_code=fact.failure_code,
+        declined_at=fact.created,
+        version=payment.version + 1,
+    )
+    return Change(learned)
 
 
 def _reversal(payment: Payment | None, fact: RefundsFact | DisputeFact) -> Decision:

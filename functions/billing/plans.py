@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from billing.errors import BillingError
-from billing.money import CURRENCIES, decimal_string
+from billing.money import CURRENCIES, charge_bounds, decimal_string
 
 CATALOGUE: Final = Path(__file__).with_name("plans.json")
 UNITS_MAX: Final = 10**9
 NAME_MAX: Final = 200
 DESCRIPTION_MAX: Final = 500
-AMOUNT_MINOR_MAX: Final = 99_999_999  # Stripe's largest amount: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 _PLAN_ID: Final = re.compile(r"[a-z0-9_-]{1,40}")
 
 
@@ -75,17 +74,19 @@ def _faults(number: int, row: object) -> list[str]:
     names = {field.name for field in fields(Plan)}
     if not isinstance(row, dict) or set(row) != names:
         return [f"plan {number} must have exactly: {', '.join(sorted(names))}"]
+    least, greatest = charge_bounds(row["currency"])
+    priced = f"amount_minor must be an integer from {least} to {greatest}, which is what Stripe charges in {row['currency']}"
     checks = {
         "id must be 1 to 40 of a-z 0-9 _ -": isinstance(row["id"], str) and _PLAN_ID.fullmatch(row["id"]),
         "name must be a text of 1 to 200 letters": isinstance(row["name"], str) and 0 < len(row["name"]) <= NAME_MAX,
         "description must be a text of 1 to 500 letters": isinstance(row["description"], str)
         and 0 < len(row["description"]) <= DESCRIPTION_MAX,
-        f"amount_minor must be an integer from 1 to {AMOUNT_MINOR_MAX}": _whole(row["amount_minor"], AMOUNT_MINOR_MAX),
+        priced: _whole(row["amount_minor"], greatest, least),
         "currency must be one that Topup can print exactly": isinstance(row["currency"], str) and row["currency"] in CURRENCIES,
         f"quota must be an integer from 1 to {UNITS_MAX}": _whole(row["quota"], UNITS_MAX),
     }
     return [f"plan {number}: {rule}" for rule, holds in checks.items() if not holds]
 
 
-def _whole(value: object, largest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest
+def _whole(value: object, largest: int, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= largest

@@ -76,6 +76,7 @@ def run(job: Run, since: int, *, told: Callable[[str, int], None] = lambda *_: N
         return report
     report.finished = _cycle(job, Cursor(since), report, told) and not report.unlisted
     if report.finished and job.repair and job.resumes:
+        job.books.ours.deployment.keep()
         _note(job.books, LAST, {"finished_at": stamp(job.books.clock()), "counts": report.counts, "matched": report.matched})
     return report
 

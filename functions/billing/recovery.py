@@ -1,29 +1,32 @@
 """Recovery: parked facts are tried again with growing pauses; what they are ahead of is asked of Stripe."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, Literal
 
 from billing import observed, parking, settlement, upkeep
 from billing.balances import Balance
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
-from billing.events import Ignored
+from billing.errors import BillingError, Item, OutcomeUnknownError, ServiceFaultError
+from billing.events import Ignored, claims_in
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.identity import user_key
 from billing.parking import Parked
 from billing.payments import Phase
-from billing.store import StoreFaultError
 from billing.times import epoch
 
 READ_A_RUN_MAX: Final = 10_000
 """Parked facts that a run looks at. Were there more, reconciliation would settle what is behind them."""
 TRIES_A_RUN_MAX: Final = 200
 SWEEP_PAGES_MAX: Final = 10
-LISTING_TRIES: Final = 3
-"""Stripe's lists may lag behind its events: a refund is nobody's only after it was asked for this often."""
+Became = Literal["settled", "ignored", "dropped", ""]
+"""What became of a parked fact; "" while it stays parked."""
+
+Failed = Callable[[Parked, Exception], None]
+"""Is told why a parked fact could not be settled this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,12 @@ class Recovered:
     oldest_seconds: int
 
 
-def run(books: Books, gateway: Gateway, go_on: Callable[[], bool] = lambda: True) -> Recovered:
+def run(
+    books: Books,
+    gateway: Gateway,
+    go_on: Callable[[], bool] = lambda: True,
+    failed: Failed = lambda *_: None,
+) -> Recovered:
     """Try the parked facts that are due, those that are due for longest first. ``go_on`` is asked before each."""
     parked = _parked(books, go_on)
     due = sorted((record for record in parked if 0 < record.next_try <= epoch(books.clock())), key=lambda record: record.next_try)
@@ -49,7 +57,7 @@ def run(books: Books, gateway: Gateway, go_on: Callable[[], bool] = lambda: True
             break
         tried += 1
         books.store.patience.begin()
-        if try_again(books, gateway, record):
+        if try_again(books, gateway, record, failed):
             settled.add(record.name)
     waiting = [record.parked_epoch for record in parked if record.name not in settled]
     now = epoch(books.clock())
@@ -67,45 +75,79 @@ def _parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
     return found
 
 
-def try_again(books: Books, gateway: Gateway, record: Parked) -> bool:
-    """Whether the fact is settled now, found to be nobody's, or dropped with its purchase. Whatever fails, the record stays, for later.
+def try_again(books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None) -> Became:
+    """Settle the fact, find that it is not ours, or drop it with its purchase. Whatever fails, the record stays, for later.
 
     It is postponed before it is tried: even one that our process dies of is behind all the others next time.
     """
     try:
         if not parking.postpone(books, record):
-            return False  # somebody else has it in hand, has settled it, or dropped it
-        return settlement.retry(books, record).status != "parked" or _with_stripes_help(books, gateway, record)
-    except (OutcomeUnknownError, StoreFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError):
-        return False  # not failed, not settled; and the others have their turn
+            return ""  # somebody else has it in hand, has settled it, or dropped it
+        return _retried(books, record) or _with_stripes_help(books, gateway, record)
+    except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:
+        failed(record, error)
+        return ""  # not failed, not settled; and the others have their turn
 
 
-def _with_stripes_help(books: Books, gateway: Gateway, record: Parked) -> bool:
-    """Find the session that a refund or dispute belongs to, and settle that first."""
+def _retried(books: Books, record: Parked) -> Became:
+    status = settlement.retry(books, record).status
+    if status == "parked":
+        return ""
+    return "ignored" if status == "ignored" else "settled"
+
+
+def _with_stripes_help(books: Books, gateway: Gateway, record: Parked) -> Became:
+    """Ask Stripe whose a refund or dispute is. Resolve what is not ours; settle the session of what is, then the fact.
+
+    The payment intent's metadata tells, at once and for good. A list that has no session yet tells nothing: it may only lag.
+    """
     fact = record.fact
     if record.kind != "ahead" or isinstance(fact, SessionFact | DeclinedFact):
-        return False
-    intent = fact.payment_intent or (gateway.charge(fact.charge).get("payment_intent") if fact.charge else None)
-    session = gateway.session_of_intent(intent) if isinstance(intent, str) else None
-    if session is None and record.tries < LISTING_TRIES:
-        return False
-    found = observed.session(session, "recover", books.ours) if session else Ignored("not_ours")
-    if isinstance(found, Ignored):
-        if found.reason != "not_ours":
-            return False
+        return ""
+    intent = _intent_of(gateway, fact)
+    claims = claims_in(gateway.payment_intent(intent), books.ours) if intent else Ignored("not_ours")
+    kept = None if isinstance(claims, Ignored) else _record_of(books, claims)
+    if isinstance(claims, Ignored) or (kept is None and claims["needs_record"]):
         parking.resolve(books, record)
-        return True
+        return "ignored"
+    return _after_its_session(books, replace(record, fact=replace(fact, payment_intent=intent)), _session_of(gateway, kept, intent))
+
+
+def _after_its_session(books: Books, record: Parked, session: Mapping[str, Any] | None) -> Became:
+    """Settle the session first. ``record``: its fact names the payment intent."""
+    intent = str(getattr(record.fact, "payment_intent", ""))
+    found = observed.session(session, "recover", books.ours) if session else Ignored("still_open")
+    if isinstance(found, Ignored):
+        return ""  # still open, not listed yet, or not to be read
     outcome = settlement.apply(books, found)
-    if outcome.status == "parked" and isinstance(intent, str) and parking.is_dropped(books, found):
-        return parking.drop_with_purchase(books, replace(record, fact=_on(fact, intent)), found.session_id, intent)
+    if outcome.status == "parked" and parking.is_dropped(books, found):
+        gone = parking.drop_with_purchase(books, record, found.session_id, intent)
+        return "dropped" if gone else ""
     settled = outcome.payment
     if settled and settled.phase is Phase.PAID and settled.payment_intent == intent:
         settlement.refer(books, settled)  # a restore may have lost the row that leads there
-    return settlement.retry(books, replace(record, fact=_on(fact, intent))).status != "parked"
+    return _retried(books, record)
 
 
-def _on(fact: RefundsFact | DisputeFact, intent: str | None) -> RefundsFact | DisputeFact:
-    return replace(fact, payment_intent=intent)
+def _intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
+    """The payment intent's id, "" for a payment that has none: such a payment is not of Checkout's making."""
+    if fact.payment_intent or not fact.charge:
+        return fact.payment_intent or ""
+    return str(gateway.charge(fact.charge).get("payment_intent") or "")
+
+
+def _record_of(books: Books, claims: Mapping[str, Any]) -> Item | None:
+    return books.store.get("payments", (user_key(claims["user_id"]), claims["payment_id"]))
+
+
+def _session_of(gateway: Gateway, kept: Item | None, intent: str) -> Mapping[str, Any] | None:
+    """By the id that our record has, which Stripe answers at once; by the list where the record is lost or names another."""
+    if kept and kept.get("session_id"):
+        with suppress(NotAtStripeError):
+            session = gateway.session(kept["session_id"])
+            if observed.intent_of(session) == intent:
+                return session
+    return gateway.session_of_intent(intent)
 
 
 def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:

@@ -77,7 +77,11 @@ class Reversals:
 
     @property
     def refunded_minor(self) -> int:
-        """The highest cumulative figure less the refunds known to have failed, and at least those known to stand."""
+        """The larger of two lower bounds, so that events may come in any order, or not at all.
+
+        The refunds known by id that have not failed; and the highest cumulative figure less all
+        failures. Stripe lowers its figure when a refund fails: the next refund may hide in it.
+        """
         standing = sum(amount for refund, amount in self.standing.items() if refund not in self.failed)
         return max(0, self.refunded_high_minor - sum(self.failed.values()), standing)
 

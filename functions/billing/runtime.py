@@ -10,12 +10,13 @@ from typing import Any, Final
 from billing import api, tracing
 from billing.api import Request
 from billing.books import Books, NoOutbox
-from billing.errors import BillingError, BusyError, OutcomeUnknownError
+from billing.deployment import StoredDeployment
+from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
 from billing.patience import Patience
 from billing.settings import Ours, Settings
 from billing.spending import Meter
 from billing.store import Store
-from billing.telemetry import count, logger, metrics
+from billing.telemetry import count, logger, metrics, report_refusal
 from billing.times import utc_now
 
 Answer = tuple[int, Mapping[str, Any] | None]
@@ -60,7 +61,7 @@ def connect() -> None:
 @cache
 def books() -> Books:
     """What every act works on."""
-    ours = Ours(settings().livemode, settings().stack_name)
+    ours = Ours(settings().livemode, StoredDeployment(store()))
     return Books(store(), utc_now, ours, settings().reversal_policy, NoOutbox())
 
 
@@ -110,6 +111,8 @@ def _said(act: Callable[[Request], Answer], request: Request) -> dict[str, Any]:
         return api.answer(status, body, request.request_id)
     except BillingError as error:
         request.notes["code"] = error.code
+        if isinstance(error, StripeRefusedError):
+            report_refusal(error, request_id=request.request_id)
         return api.problem(error, request.request_id)
     except BusyError as error:
         logger.warning("busy", why=str(error), request_id=request.request_id)

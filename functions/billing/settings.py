@@ -3,12 +3,13 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from billing.errors import SettingsError
 from billing.plans import UNITS_MAX
 
 ReversalPolicy = Literal["debt", "write_off"]
+TaxBehavior = Literal["exclusive", "inclusive"]
 TABLE_VARIABLES: Mapping[str, str] = {
     "payments": "PAYMENTS_TABLE",
     "quotas": "QUOTAS_TABLE",
@@ -34,6 +35,7 @@ class Settings:
     reversal_policy: ReversalPolicy
     allow_promotion_codes: bool
     automatic_tax: bool
+    tax_behavior: TaxBehavior
     invoice_creation: bool
     authorize_units: int
 
@@ -54,6 +56,7 @@ class Settings:
             reversal_policy="write_off" if read.choice("REVERSAL_POLICY", "debt", "write_off") == "write_off" else "debt",
             allow_promotion_codes=read.flag("ALLOW_PROMOTION_CODES"),
             automatic_tax=read.flag("AUTOMATIC_TAX"),
+            tax_behavior="inclusive" if read.choice("TAX_BEHAVIOR", "exclusive", "inclusive") == "inclusive" else "exclusive",
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
         )
@@ -61,12 +64,28 @@ class Settings:
         return settings
 
 
+class Deployment(Protocol):
+    """One set of books among all those that share a Stripe account. Reading it may raise what the store raises."""
+
+    def id(self) -> str:
+        """Return the id for new metadata. Make it first where there is none."""
+
+    def known(self) -> str:
+        """Return the id, or "" where none has been made. Never writes."""
+
+    def wrote(self, deployment: str) -> bool:
+        """Whether metadata with this id is ours. Never writes."""
+
+    def keep(self) -> None:
+        """Write the id back where a restore has lost it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What makes an event ours: the mode, and the stack's name in the metadata that we wrote."""
+    """What makes an event ours: the mode, and the deployment's id in the metadata that we wrote."""
 
     livemode: bool
-    stack_name: str
+    deployment: Deployment
 
 
 class _Reader:

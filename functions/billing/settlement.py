@@ -13,7 +13,7 @@ from billing import balances, ledger, parking
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import Item, OutcomeUnknownError, RefusedError
-from billing.facts import DisputeFact, Fact, RefundsFact, SessionFact
+from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
 from billing.identity import REFERENCE, reference_key, user_key
 from billing.ledger import Entry, EntryType
 from billing.payments import Already, Change, Park, Payment, Phase, decide
@@ -81,8 +81,8 @@ def _without_change(books: Books, fact: Fact, view: View, decision: Already | Pa
     """None: the world moved on while we parked, decide again."""
     if isinstance(decision, Already):
         return Outcome("duplicate" if decision.duplicate else "recorded", view.payment)
-    if _says_nothing(fact) and view.payment is None:
-        return Outcome("ignored", why="an inquiry about a payment that is not ours, or not yet")
+    if view.payment is None and (why := why_nobodys(books, fact, linked=view.linked)):
+        return Outcome("ignored", why=why)
     if view.linked and decision.kind == "ahead":
         decision = Park("unknown_payment", f"{fact.type} refers to a payment of ours that is not in our records")
     if parking.park(books, fact, decision):
@@ -90,9 +90,36 @@ def _without_change(books: Books, fact: Fact, view: View, decision: Already | Pa
     return None
 
 
-def _says_nothing(fact: Fact) -> bool:
-    """An inquiry moves no money: there is nothing to keep for later."""
-    return isinstance(fact, DisputeFact) and not (fact.opened or fact.closed or fact.transactions)
+def why_nobodys(books: Books, fact: Fact, *, linked: bool = False) -> str:
+    """Why a fact whose payment was not found is not kept for later; "" if it must be.
+
+    ``linked``: our records lead from Stripe's id to a payment, so it is ours.
+    """
+    if moves_nothing(fact):
+        return f"{fact.type} can move no unit, and its payment is not in our records"
+    if _needs_record(fact) and not linked and not _has_record(books, fact):
+        return f"only our record could show that this {fact.type} is ours, and there is none"
+    return ""
+
+
+def moves_nothing(fact: Fact) -> bool:
+    """Whether it could move no unit, whatever comes later: it was not paid, or it is an inquiry."""
+    if isinstance(fact, SessionFact):
+        return fact.kind != "paid"
+    if isinstance(fact, DisputeFact):
+        return not (fact.opened or fact.closed or fact.transactions)
+    return isinstance(fact, DeclinedFact)
+
+
+def _needs_record(fact: Fact) -> bool:
+    return not isinstance(fact, DisputeFact) and fact.needs_record
+
+
+def _has_record(books: Books, fact: Fact) -> bool:
+    """Of a charge that came ahead of its session. The record of a session was looked for before."""
+    if not isinstance(fact, RefundsFact) or not fact.payment_id:
+        return False
+    return books.store.get("payments", (user_key(fact.user_id), fact.payment_id)) is not None
 
 
 def _assume(fact: Fact) -> View | None:

@@ -14,8 +14,10 @@ WHOLE: Final[Schema] = {"type": "integer"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+MAYBE_COUNT: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
 MAYBE_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
 REMAINING: Final = COUNT | {"description": "may be a moment old on an account that many spend from at once; units are exact always"}
+PAID_MINOR: Final = MAYBE_COUNT | {"description": "what was paid, after discounts, with tax; null before it is paid"}
 MONEY: Final[Mapping[str, Schema]] = {
     "amount_minor": COUNT | {"description": "in the currency's minor unit"},
     "amount": {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "description": "the same as a decimal"},
@@ -51,6 +53,8 @@ def _of_buying() -> Schema:
             payment_id=TEXT,
             session_id=MAYBE_TEXT,
             **bought,
+            paid_minor=PAID_MINOR,
+            payment_intent_id=MAYBE_TEXT,
             status=_one_of(get_args(PaymentStatus)),
             created_at=TIME,
             completed_at=MAYBE_TIME,

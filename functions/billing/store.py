@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 
 from billing import tracing
-from billing.errors import BusyError, Item, OutcomeUnknownError, RefusedError
+from billing.errors import BusyError, Item, OutcomeUnknownError, RefusedError, ServiceFaultError
 from billing.patience import Patience
 from billing.spelling import decode, encode, spell
 from billing.writes import KEY_NAMES, Table, Write
@@ -46,8 +46,8 @@ READS: Final = frozenset({"GetItem", "Query", "Scan"})
 """Whatever became of one of these, nothing was done."""
 
 
-class StoreFaultError(Exception):
-    """DynamoDB refuses the request as such: a missing grant, a missing table, our own bug. Asking again does not help."""
+class StoreFaultError(ServiceFaultError):
+    """DynamoDB is the one that refuses."""
 
 
 class Page(NamedTuple):

@@ -5,10 +5,12 @@ Never secrets, bodies, e-mails or tokens: only ids and words that we chose.
 
 import os
 import time
-from typing import Final
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+
+from billing.errors import StripeRefusedError
 
 METRICS: Final = {
     "settled": "facts that moved units, or a payment to paid",
@@ -19,6 +21,7 @@ METRICS: Final = {
     "clawed_back_units": "units taken back after refunds and disputes",
     "refused_signatures": "deliveries that were not Stripe's",
     "refused_debits": "debits and holds for want of units",
+    "stripe_refused": "requests that Stripe refused for good: a key, an amount, a parameter",
     "outcome_unknown": "requests that had no outcome in time, answered 5xx",
     "internal_errors": "requests that failed by a fault of ours",
     "reconcile_differences": "differences between Stripe and the books",
@@ -37,6 +40,12 @@ def count(name: str, value: int = 1) -> None:
     """Add to a metric of the list."""
     assert name in METRICS, f"{name} is not a metric of ours"  # noqa: S101 - our own invariant
     metrics.add_metric(name=name, unit=MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count, value=value)
+
+
+def report_refusal(error: StripeRefusedError, **ids: Any) -> None:
+    """Count and log what Stripe refused for good. ``ids`` name what was asked for."""
+    count("stripe_refused")
+    logger.error("stripe refused", stripe=dict(error.refusal), **ids)
 
 
 def count_outcome(status: str, units: int, created: int) -> None:

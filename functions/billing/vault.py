@@ -7,7 +7,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from billing.errors import OutcomeUnknownError, SettingsError
+from billing import aws_faults
+from billing.errors import OutcomeUnknownError, ServiceFaultError, SettingsError
 from billing.runtime import in_init, settings
 from billing.signatures import usable_secrets
 
@@ -76,7 +77,9 @@ def _secret(name: str, *, fresh: bool) -> str:
         anew = fresh and _rereads(name).take(int(monotonic()))
         value = _provider().get(name, max_age=SECRET_AGE_SECONDS_MAX, force_fetch=anew)
     except (BotoCoreError, ClientError) as error:
-        message = f"the secret {name} cannot be read"
+        message = f"the secret {name} cannot be read: {aws_faults.code_of(error)}"
+        if aws_faults.is_final(error):
+            raise ServiceFaultError(message) from error
         raise OutcomeUnknownError(message) from error
     return value
 

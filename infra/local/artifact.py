@@ -1,56 +1,28 @@
-"""Builds what is deployed: `sam build` of the code that all functions share, without what Lambda never loads.
-
-Every handler is imported from the result, to prove that nothing is missing.
-"""
+"""Builds what `make deploy` and the local stack deploy: the artifact that `sam build` makes, and one zip of it for all functions."""
 
 import fcntl
 import hashlib
 import json
-import os
-import py_compile
-import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from infra.local.places import ROOT, Places, StandError
-from infra.local.pruning import prune
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 FIRST: Final = "ListPlansFunction"
 ARCHIVE: Final = "topup.zip"
-FUNCTION: Final = re.compile(r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Properties:\n", re.MULTILINE)
-STAMP: Final = ROOT / ".aws-sam" / "topup-stamp"
+STAMP: Final = ".topup-stamp"
+"""Stands in the folder that `sam build` empties first: our build is gone then, and so is this."""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
-PROOF: Final = """
-import sys
-sys.path.insert(0, {folder!r})
-import {modules}
-import boto3, stripe
-for service in "dynamodb", "secretsmanager", "sqs":
-    boto3.client(service)
-stripe.StripeClient("sk_test_of_nobody", http_client=stripe.RequestsClient())
-from billing import tracing
-tracing.tracer()
-for module in list(sys.modules.values()):
-    if (getattr(module, "__file__", None) or "").startswith({folder!r}):
-        print(module.__file__)
-"""
-"""Imports every handler, makes the clients that they make, and names the files that were loaded."""
-PARSED: Final = "template.json"
-"""The built template again, as SAM itself reads it. This one is deployed: SAM reads a template seven times, and YAML takes it long."""
+"""The Python that builds. Lambda reads the artifact's bytecode only if this is the functions' Runtime."""
+PARSED: Final = "template.yaml"
+"""The built template, as JSON: SAM reads a template seven times, and YAML takes it long."""
 PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)"
-SOURCES: Final = (
-    "functions",
-    "infra/site",
-    "template.yaml",
-    "requirements.txt",
-    "infra/local/artifact.py",
-    "infra/local/pruning.py",
-)
+SOURCES: Final = ("functions", "template.yaml", "infra/local/artifact.py")
 
 
 def build(places: Places, *, always: bool = False) -> bool:
@@ -63,64 +35,57 @@ def build(places: Places, *, always: bool = False) -> bool:
 
 def _build(places: Places, *, always: bool) -> bool:
     stamp = _fingerprint()
-    if not always and STAMP.exists() and STAMP.read_text() == stamp and BUILD.exists():
+    if not always and (BUILD / STAMP).exists() and (BUILD / STAMP).read_text() == stamp:
         return False
-    sam = [str(places.tools / "sam" / "bin" / "sam"), "build", FIRST, "--parameter-overrides", f"Runtime={RUNTIME}", "Architecture=x86_64"]
-    pip = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # ours, not whatever comes first on this machine
-    done = subprocess.run(sam, cwd=ROOT, env=places.environment() | pip, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        message = f"sam build failed:\n{done.stdout}\n{done.stderr}"
-        raise StandError(message)
-    prune(BUILD / FIRST)
-    shutil.copytree(ROOT / "infra" / "site", BUILD / FIRST / "site", dirs_exist_ok=True)
-    ship_bytecode(BUILD / FIRST, prove(BUILD / FIRST))
-    _share(places)
-    STAMP.write_text(stamp)
+    shutil.rmtree(BUILD, ignore_errors=True)
+    template = _parsed_template(places)
+    folders = [BUILD / name for name in _take_archive(template)]
+    assemble(folders, template["Parameters"]["Runtime"]["Default"])
+    _zip(BUILD / FIRST, BUILD / ARCHIVE)
+    (BUILD / PARSED).write_text(json.dumps(template))
+    (BUILD / STAMP).write_text(stamp)
     return True
 
 
-def _share(places: Places) -> None:
-    """All functions have the same code: one zip for all of them, and a folder each, of the same files."""
-    names = FUNCTION.findall((ROOT / "template.yaml").read_text())
-    for name in names:
-        if name != FIRST:
-            shutil.rmtree(BUILD / name, ignore_errors=True)
-            shutil.copytree(BUILD / FIRST, BUILD / name, copy_function=os.link)
-    with zipfile.ZipFile(BUILD / ARCHIVE, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for path in sorted((BUILD / FIRST).rglob("*")):
+def assemble(folders: list[Path], runtime: str) -> None:
+    """Fill each folder as `sam build` does, with bytecode if this Python is ``runtime``."""
+    command = [sys.executable, "-m", "artifact", "--bytecode-for", runtime, *map(str, folders)]
+    done = subprocess.run(command, cwd=ROOT / "functions", capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        message = f"the build failed:\n{done.stdout}\n{done.stderr}"
+        raise StandError(message)
+
+
+def _parsed_template(places: Places) -> dict[str, Any]:
+    """Read the template as SAM itself reads it. Its default Runtime is the Python that builds."""
+    parse = [str(places.tools / "sam" / "bin" / "python"), "-c", PARSE]
+    source = (ROOT / "template.yaml").read_bytes()
+    done = subprocess.run(parse, input=source, stdout=subprocess.PIPE, check=True)  # noqa: S603
+    template: dict[str, Any] = json.loads(done.stdout)
+    runtime = template["Parameters"]["Runtime"]
+    if RUNTIME in runtime["AllowedValues"]:
+        runtime["Default"] = RUNTIME
+    return template
+
+
+def _take_archive(template: dict[str, Any]) -> list[str]:
+    """Let every function take the one archive, which is built. Return their names."""
+    kind = "AWS::Serverless::Function"
+    functions = {name: row for name, row in template["Resources"].items() if row.get("Type") == kind}
+    for function in functions.values():
+        del function["Metadata"]
+        function["Properties"]["CodeUri"] = ARCHIVE
+    return list(functions)
+
+
+def _zip(folder: Path, file: Path) -> None:
+    """The same bytes for the same files, whenever they were made."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in sorted(folder.rglob("*")):
             if path.is_file():
-                entry = zipfile.ZipInfo(str(path.relative_to(BUILD / FIRST)), (1980, 1, 1, 0, 0, 0))
+                entry = zipfile.ZipInfo(str(path.relative_to(folder)), (1980, 1, 1, 0, 0, 0))
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    text = FUNCTION.sub(lambda match: f"{match[0]}      CodeUri: {ARCHIVE}\n", (ROOT / "template.yaml").read_text())
-    (BUILD / "template.yaml").write_text(text)
-    parse = [str(places.tools / "sam" / "bin" / "python"), "-c", PARSE]
-    (BUILD / PARSED).write_bytes(subprocess.run(parse, input=text.encode(), stdout=subprocess.PIPE, check=True).stdout)  # noqa: S603
-
-
-def prove(folder: Path) -> list[Path]:
-    """Import every handler in an interpreter that has nothing but the artifact. Returns the files that this and a client load."""
-    template = (ROOT / "template.yaml").read_text()
-    modules = sorted({line.split(":")[1].strip().removesuffix(".handler") for line in template.splitlines() if "Handler:" in line})
-    program = PROOF.format(folder=str(folder), modules=", ".join(modules))
-    clean = [sys.executable, "-I", "-S", "-B", "-c", program]
-    # As in Lambda: elsewhere the X-Ray SDK loads other parts of itself.
-    environment = {"AWS_DEFAULT_REGION": "us-east-1", "LAMBDA_TASK_ROOT": str(folder)}
-    done = subprocess.run(clean, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        message = f"a handler does not import from the artifact alone:\n{done.stderr}"
-        raise StandError(message)
-    return [Path(line) for line in done.stdout.splitlines()]
-
-
-def ship_bytecode(folder: Path, files: list[Path]) -> None:
-    """Compile what functions load: Lambda cannot write it beside the code, and would compile anew at every cold start.
-
-    Another Python than this one passes it over and reads the source.
-    """
-    for path in files:
-        shown = str(Path("/var/task") / path.relative_to(folder))
-        py_compile.compile(str(path), dfile=shown, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
 def _fingerprint() -> str:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from infra.local.regions import partition_of
 from infra.local.stage import Stage
 
+ORIGIN: Final = r"https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+"""An origin alone: the template's own pattern takes and refuses the same, but for a stand's http://localhost."""
 NONE: Final = "-"
 """Typed for no answer where there is one."""
-
-SITE_URL: Final = r"^$|^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$|^http://localhost(:[0-9]{1,5})?$"
-"""The template's own pattern for it: an origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ QUESTIONS: Final = (
     Question(
         "SiteUrl",
         "Where customers open the page, if it is at an address of yours; Enter for the address that AWS gives it",
-        SITE_URL,
-        "an address such as https://topup.example.com, without a path and without a slash at the end",
+        ORIGIN,
+        "an origin: https:// and a name, without a path and without a slash at the end",
     ),
     Question(
         "AlarmTopicArn",
@@ -48,14 +48,22 @@ QUESTIONS: Final = (
         "arn:aws:sns:...",
     ),
 )
-REGION: Final = Question("", "AWS region", r"[a-z]{2}(-[a-z]+)+-\d", "such as eu-central-1", must=True)
+REGION: Final = Question("", "AWS region", r"[a-z]+(-[a-z]+)+-\d+", "such as eu-central-1", must=True)
 Answers = Callable[[str], str]
 """Shows a question and returns what was typed; EOFError where nobody is there."""
 
 
 def region(stage: Stage, proposed: str, answers: Answers) -> Stage:
-    """The stage with its region, which everything else is asked in."""
-    return replace(stage, region=_answered(REGION, stage.region or proposed, answers))
+    """The stage with its region, which everything else is asked in. A name that botocore does not know may be newer than it."""
+    while True:
+        name = _answered(REGION, stage.region or proposed, answers)
+        if partition_of(name) or agreed(f"The AWS SDK on this machine does not know a region {name!r}. Use it anyway?", answers):
+            return replace(stage, region=name)
+
+
+def agreed(question: str, answers: Answers) -> bool:
+    """Enter is no. EOFError where nobody is there."""
+    return answers(f"{question} [y/N]: ").strip().lower() in ("y", "yes")
 
 
 def parameters(stage: Stage, present: Mapping[str, str], answers: Answers) -> Stage:

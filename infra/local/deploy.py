@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+from infra.local import leaving
 from infra.local.artifact import BUILD, PARSED, RUNTIME
 from infra.local.places import AUDIENCE, ROOT, STACK, Places, StandError
 
@@ -16,7 +17,7 @@ def deploy(places: Places, stripe_base: str, *, stripe_live: bool = False) -> di
     """Create or update the stack. Returns its resources by logical id, and its outputs."""
     update(places, stripe_base, stripe_live=stripe_live)
     cloudformation = places.client("cloudformation")
-    found = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+    found = leaving.resources(cloudformation, STACK)
     resources = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in found}
     stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
     outputs = {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
@@ -70,7 +71,8 @@ def make_routes(places: Places, stack: str, resources: dict[str, str], jwt: dict
     template = places.client("cloudformation").get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
     template = template if isinstance(template, dict) else json.loads(template)
     for kind, key in (("route", "RouteId"), ("integration", "IntegrationId"), ("authorizer", "AuthorizerId")):
-        for row in getattr(gateway, f"get_{kind}s")(ApiId=api, MaxResults="500")["Items"]:
+        pages = gateway.get_paginator(f"get_{kind}s").paginate(ApiId=api)
+        for row in [row for page in pages for row in page["Items"]]:
             getattr(gateway, f"delete_{kind}")(ApiId=api, **{key: row[key]})
     source = ["$request.header.Authorization"]
     authorizer = gateway.create_authorizer(ApiId=api, Name="Jwt", AuthorizerType="JWT", IdentitySource=source, JwtConfiguration=jwt)

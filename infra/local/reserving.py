@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 PARAMETER: Final = "WebhookConcurrency"
 USUAL: Final = 20
-"""Where the account has as many: at 50 ms a settlement 400 events a second, many times what Stripe lets anybody sell."""
+"""At 50 ms a settlement 400 events a second, many times what Stripe lets anybody sell. The template's default is 0, for new accounts."""
 LEFT_MIN: Final = 100
 """Lambda refuses to leave fewer to the functions that reserve none. A new account has 10 in all."""
 
@@ -27,13 +27,16 @@ def proposal(unreserved: int) -> tuple[int, str]:
     )
 
 
-def proposed(parameters: Mapping[str, str], connect: Callable[[], Any]) -> tuple[Mapping[str, str], str]:
-    """``parameters`` with a proposal, unless they have a value, or Lambda (``connect`` makes its client) does not say what there is."""
+def proposed(parameters: Mapping[str, str], connect: Callable[[], Any], own: int = 0) -> tuple[Mapping[str, str], str]:
+    """``parameters`` with a proposal, unless they have a value, or Lambda (``connect`` makes its client) does not say what there is.
+
+    ``own``: what the stack that is there has reserved already; Lambda does not count it among the unreserved.
+    """
     if PARAMETER in parameters:
         return parameters, f"{PARAMETER}={parameters[PARAMETER]}, as it was told before."
     try:
         unreserved = connect().get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
     except (BotoCoreError, ClientError) as error:
         return parameters, f"{PARAMETER} may be {USUAL} only where that leaves {LEFT_MIN} for other functions; Lambda did not say: {error}"
-    reserved, sentence = proposal(unreserved)
+    reserved, sentence = proposal(unreserved + own)
     return {**parameters, PARAMETER: str(reserved)}, sentence

@@ -20,6 +20,17 @@ from infra.local.places import ROOT
 CONFIG: Final = ROOT / "samconfig.toml"
 FOLDER: Final = ROOT / ".topup"
 """Not in .local, which `make clean` removes."""
+CREDENTIALS: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+"""What a process reads credentials from before it looks at AWS_PROFILE:
+https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html"""
 TEXT: Final = """\
 # How the stage {name} is deployed. `make deploy` wrote this from the answers it was given, and asks no more; edit it freely.
 # Every parameter of docs/operations.md may stand here. No secret is in it: give a copy to whoever else deploys.
@@ -86,16 +97,31 @@ class Stage:
         )
         self.file.write_text(text, encoding="utf-8")
 
-    def client(self, service: str, environment: Mapping[str, str] = os.environ) -> Any:
-        """A boto3 client where the stage is, with the credentials of ``environment``."""
-        session = boto3.Session(
+    def environment(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """For every process that works on this stage, so that all of them work in one account.
+
+        A named profile wins over keys in the shell, as the AWS CLI's --profile does; without one the shell decides alone.
+        https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
+        """
+        if not self.profile:
+            return dict(environment)
+        return {name: value for name, value in environment.items() if name not in CREDENTIALS} | {"AWS_PROFILE": self.profile}
+
+    def session(self, environment: Mapping[str, str] = os.environ) -> boto3.Session:
+        """With the same credentials as ``environment`` gives to other processes."""
+        region = self.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+        if self.profile:
+            return boto3.Session(profile_name=self.profile, region_name=region)
+        return boto3.Session(
             aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
             aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-            region_name=self.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"),
-            profile_name=self.profile or None,
+            region_name=region,
         )
-        return session.client(service, endpoint_url=environment.get("AWS_ENDPOINT_URL"))
+
+    def client(self, service: str, environment: Mapping[str, str] = os.environ) -> Any:
+        """A boto3 client where the stage is."""
+        return self.session(environment).client(service, endpoint_url=environment.get("AWS_ENDPOINT_URL"))
 
 
 def deployed_with(stack: Mapping[str, Any]) -> dict[str, str]:

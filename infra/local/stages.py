@@ -1,21 +1,25 @@
 """``make deploy`` and ``make uninstall``: one stack in AWS per stage, what SAM does and what is to be done around it."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local import asking, leaving, publishing, reserving
-from infra.local.artifact import BUILD
+from infra.local import asking, deciding, leaving, publishing, reserving
+from infra.local.artifact import BUILD, PARSED
+from infra.local.kept import ElsewhereError
+from infra.local.orphans import API, Throttles
 from infra.local.places import ROOT, Places
-from infra.local.stage import Stage, proposals
+from infra.local.removal import Remnant, RemovalError
+from infra.local.stage import Stage, deployed_with, proposals
+from infra.local.states import Kind
+from infra.local.target import StateError, Target
 
 SIGNED_OUT: Final = "AWS cannot be asked. If this shell is not signed in: `aws sso login`, or set AWS_PROFILE; then the same again"
 NOBODY: Final = "nobody is here to be asked: run it in a terminal, or write {file} (docs/operations.md, 'Several stages')"
@@ -24,86 +28,145 @@ SAM now makes {stack} of the template. It will say that WebhookFunction has no a
 authenticated by its signature, which the function checks before anything else.
 """
 REFUSED: Final = 2
-EMPTY: Final = ("ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE")
-"""What a first deployment that failed leaves: a stack that holds nothing, cannot be updated, and is in the way of the next."""
+REFUSALS: Final = (RemovalError, StateError, ElsewhereError, leaving.NotWholeError)
 
 
 def deploy(stage: Stage, *, ask: bool = False, yes: bool = False, answers: asking.Answers = input) -> int:
     """Deploy what was built, then ``topup connect``, which ends with the doctor. Returns an exit code."""
     try:
-        stage, there = _told(stage, ask=ask, answers=answers)
+        return _deploy(stage, ask=ask, yes=yes, answers=answers)
     except EOFError:
         return _refused(NOBODY.format(file=stage.file))
+    except REFUSALS as error:
+        return _refused(str(error))
     except (BotoCoreError, ClientError) as error:
         return _refused(f"{SIGNED_OUT}\n({error})")
-    if there is None and (kept := stage.folder / f"kept-{stage.stack}.json").exists():
-        print(f"taking the tables and users of the earlier {stage.stack} back, by {kept}", flush=True)  # noqa: T201
-        leaving.take_back(stage.client("cloudformation"), stage.stack, kept)
-    print(BEFORE.format(stack=stage.stack), flush=True)  # noqa: T201
-    if code := _deployed(stage, yes=yes or there is None):
-        return code
-    print(f"\nconnecting {stage.stack} with Stripe (again at any time: .venv/bin/topup connect --stack {stage.stack})", flush=True)  # noqa: T201
-    command = [sys.executable, "-m", "infra.ops", "connect", "--yes", "--stack", stage.stack, *stage.where()]
-    return subprocess.call(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})  # noqa: S603
 
 
-def deploy_command(stage: Stage, sam: str, template: Path, *, yes: bool) -> list[str]:
+def deploy_command(stage: Stage, sam: str, template: Any, *, yes: bool) -> list[str]:
     """Where and how is in the stage's file. Unless ``yes``, SAM shows what will change and asks."""
     command = [sam, "deploy", "--template-file", str(template), "--config-file", str(stage.file), "--config-env", stage.name]
     overrides = ["--parameter-overrides", *stage.overrides()] if stage.parameters else []
-    return [*command, "--no-confirm-changeset" if yes else "--confirm-changeset", *overrides]
+    return [*command, *stage.where(), "--no-confirm-changeset" if yes else "--confirm-changeset", *overrides]
 
 
-def uninstall(stage: Stage, environment: Mapping[str, str], *, yes: bool = False) -> int:
+def uninstall(stage: Stage, environment: Mapping[str, str], *, yes: bool = False, answers: asking.Answers = input) -> int:
     """Delete the stack; its tables and users stay, and a file is left by which the next deployment takes them back."""
-    places = Places.from_environment()
-    kept, file = leaving.note(stage.client("cloudformation", environment), stage.stack, stage.folder)
-    print(leaving.farewell(stage.stack, kept, file), flush=True)  # noqa: T201
-    sam = [str(places.tools / "sam" / "bin" / "sam"), "delete", "--stack-name", stage.stack, *stage.where()]
-    command = [*sam, *(["--no-prompts"] if yes else [])]
-    # Beside samconfig.toml, whose names are for other commands, it would read that.
-    return subprocess.call(command, cwd=stage.folder, env={**environment, "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
+    try:
+        return _uninstall(Target.reached(stage, environment), environment, yes=yes, answers=answers)
+    except EOFError:
+        return _refused("nobody is here to be asked: run it in a terminal")
+    except REFUSALS as error:
+        return _refused(str(error))
+    except (BotoCoreError, ClientError) as error:
+        return _refused(f"{SIGNED_OUT}\n({error})")
 
 
-def _told(stage: Stage, *, ask: bool, answers: asking.Answers) -> tuple[Stage, dict[str, Any] | None]:
-    """The stage with all answers, kept in its file; and its stack, if there is one."""
+def _deploy(stage: Stage, *, ask: bool, yes: bool, answers: asking.Answers) -> int:
     asks = ask or stage.must_be_asked
     if asks:
-        stage = asking.region(stage, str(boto3.Session(profile_name=stage.profile or None).region_name or ""), answers)
-    caller = stage.client("sts").get_caller_identity()
-    there = _described(stage)
-    known = f"update {stage.stack}" if there else f"make {stage.stack}"
-    print(f"AWS account {caller['Account']}, region {stage.region}, as {caller['Arn']}: {known}", flush=True)  # noqa: T201
+        proposed = os.environ.get("AWS_REGION") or stage.session().region_name
+        stage = asking.region(stage, str(proposed or ""), answers)
+    target = Target.reached(stage)
+    found = target.described()
+    known = f"update {stage.stack}" if found else f"make {stage.stack}"
+    _say(f"AWS account {target.account}, region {stage.region}, as {target.arn}: {known}")
+    agree = _agreement(answers, yes=yes and not target.is_prod(found))
+    there = target.updatable(found, agree)
     if asks:
-        stage = asking.parameters(stage, proposals(there or {}), answers)
-        parameters, sentence = reserving.proposed(stage.parameters, lambda: stage.client("lambda"))
-        print(sentence, flush=True)  # noqa: T201
-        stage = replace(stage, parameters=parameters)
-        stage.keep()
-        print(f"(kept in {stage.file}; asked again with ASK=1)\n", flush=True)  # noqa: T201
-    return stage, there
+        stage = _asked(stage, there or {}, answers)
+    if there is None:
+        target.take_back(agree)
+    stage = _completed(stage, agree if asks else _nobody)
+    _say(BEFORE.format(stack=stage.stack))
+    if code := _with_throttles(stage, there, yes=yes or there is None):
+        return code
+    _say(f"\nconnecting {stage.stack} with Stripe (again at any time: .venv/bin/topup connect --stack {stage.stack})")
+    command = [sys.executable, "-m", "infra.ops", "connect", "--yes", "--stack", stage.stack, *stage.where()]
+    return subprocess.call(command, cwd=ROOT, env={**stage.environment(), "PYTHONPATH": str(ROOT)})  # noqa: S603
 
 
-def _described(stage: Stage) -> dict[str, Any] | None:
-    """A stack that was never made, or that only a change set was made for, is none; one that a failure left empty goes."""
-    client = stage.client("cloudformation")
-    try:
-        (found,) = client.describe_stacks(StackName=stage.stack)["Stacks"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    if found["StackStatus"] in EMPTY:
-        client.delete_stack(StackName=stage.stack)
-        client.get_waiter("stack_delete_complete").wait(StackName=stage.stack)
-        return None
-    return None if found["StackStatus"] == "REVIEW_IN_PROGRESS" else dict(found)
+def _uninstall(target: Target, environment: Mapping[str, str], *, yes: bool, answers: asking.Answers) -> int:
+    stage, found = target.stage, target.described()
+    state = target.state(found) if found else None
+    if found is None or state is None or state.kind is Kind.ABSENT:
+        _say(f"there is no stack {stage.stack} in account {target.account}, region {target.region}")
+        return 0
+    if state.kind is Kind.BUSY:
+        raise StateError(target.explained(found, state))
+    agree = _agreement(answers, yes=yes and not target.is_prod(found))
+    if state.kind is Kind.REMNANT:
+        Remnant(target.client, found, target.account, stage.folder).remove(agree)
+        return 0
+    kept = leaving.survey(target.client, found, target.account)
+    _say(leaving.farewell(kept, stage.folder))
+    if not agree(f"Delete {stage.stack}, and keep these?"):
+        return _refused(f"{stage.stack} was left as it is")
+    _say(f"written to {kept.write(stage.folder)}: keep that file")
+    sam = str(Places.from_environment().tools / "sam" / "bin" / "sam")
+    command = [sam, "delete", "--no-prompts", "--stack-name", stage.stack, *stage.where()]
+    # Beside samconfig.toml, whose names are for other commands, it would read that.
+    return subprocess.call(command, cwd=stage.folder, env={**stage.environment(environment), "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
+
+
+def _asked(stage: Stage, there: Mapping[str, Any], answers: asking.Answers) -> Stage:
+    """The stage with all answers, kept in its file."""
+    stage = asking.parameters(stage, proposals(there), answers)
+    own = int(deployed_with(there).get(reserving.PARAMETER, "0"))
+    parameters, sentence = reserving.proposed(stage.parameters, lambda: stage.client("lambda"), own)
+    _say(sentence)
+    stage = replace(stage, parameters=parameters)
+    stage.keep()
+    _say(f"(kept in {stage.file}; asked again with ASK=1)\n")
+    return stage
+
+
+def _completed(stage: Stage, agree: Callable[[str], bool]) -> Stage:
+    """With what needs no question. It is not kept: the next deployment may be built by another Python."""
+    told, words = deciding.runtime(stage.parameters, BUILD)
+    url, more = deciding.function_url(stage.parameters, stage.region, agree)
+    _say("\n".join(line for line in (words, more) if line))
+    return replace(stage, parameters={**stage.parameters, **told, **url})
+
+
+def _with_throttles(stage: Stage, there: Mapping[str, Any] | None, *, yes: bool) -> int:
+    """Deploy, after the throttles of routes that are no more were removed; a deployment that fails gets them back."""
+    api = leaving.resource(stage.client("cloudformation"), stage.stack, API) if there else None
+    if not api:
+        return _deployed(stage, yes=yes)
+    throttles = Throttles(stage.client("apigatewayv2"), api["PhysicalResourceId"])
+    for key in throttles.remove_orphans(json.loads((BUILD / PARSED).read_text())):
+        _say(f"removed the throttle of {key}, a route that this release does not have")
+    code = _deployed(stage, yes=yes)
+    if code:
+        throttles.put_back()
+    return code
 
 
 def _deployed(stage: Stage, *, yes: bool) -> int:
     sam = str(Places.from_environment().tools / "sam" / "bin" / "sam")
     command = deploy_command(stage, sam, publishing.template_for(BUILD, stage.parameters), yes=yes)
-    return subprocess.call(command, cwd=ROOT, env={**os.environ, "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
+    return subprocess.call(command, cwd=ROOT, env={**stage.environment(), "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
+
+
+def _agreement(answers: asking.Answers, *, yes: bool) -> Callable[[str], bool]:
+    """``yes``: whoever typed YES=1 has agreed; in production that does not count."""
+
+    def agree(question: str) -> bool:
+        if yes:
+            _say(f"{question} yes (YES=1)")
+        return yes or asking.agreed(question, answers)
+
+    return agree
+
+
+def _nobody(question: str) -> bool:
+    _say(f"{question} Taken for no; write it into the stage's file if it is otherwise.")
+    return False
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)  # noqa: T201
 
 
 def _refused(words: str) -> int:
@@ -121,7 +184,7 @@ def main() -> int:
     deploying.add_argument("--yes", action="store_true", help="do not ask before a stack that is there is changed")
     leaves = commands.add_parser("uninstall", help="delete the stack and keep its tables and users")
     leaves.add_argument("stage", help="as in deploy; `default` is topup-dev")
-    leaves.add_argument("--yes", action="store_true", help="do not ask")
+    leaves.add_argument("--yes", action="store_true", help="do not ask, except in production")
     chosen = parser.parse_args()
     if not chosen.stage:
         parser.error("say which: make uninstall STAGE=default, or STAGE=prod")

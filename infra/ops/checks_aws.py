@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from infra.local.reserving import LEFT_MIN, PARAMETER, USUAL
 from infra.ops.findings import Finding, Level, Patient
 
 TABLE: Final = "AWS::DynamoDB::Table"
@@ -68,6 +69,19 @@ def schedules(patient: Patient) -> Iterator[Finding]:
         yield Finding("schedules", "ok", f"{len(states)} are on")
 
 
+def reserve(patient: Patient) -> Iterator[Finding]:
+    """No burst of other calls can keep Stripe's deliveries waiting. The default is none, because a new account has ten in all."""
+    name = patient.place.resources["WebhookFunction"].physical_id
+    told = patient.place.client("lambda").get_function_concurrency(FunctionName=name)
+    if reserved := told.get("ReservedConcurrentExecutions", 0):
+        yield Finding("reserve", "ok", f"{reserved} concurrent executions are set aside for the webhook")
+    elif patient.place.settings.livemode:
+        mend = f"once the account has more than {LEFT_MIN + USUAL} (Service Quotas): {PARAMETER}={USUAL} in the stage's file, and deploy"
+        yield Finding("reserve", "note", "no concurrent execution is set aside for the webhook: a burst of other calls delays it", mend)
+    else:
+        yield Finding("reserve", "ok", "none is set aside for the webhook; with test cards none is needed")
+
+
 def alarms(patient: Patient) -> Iterator[Finding]:
     """There are alarms, somebody hears them, and none rings."""
     names = list(patient.place.of_type("AWS::CloudWatch::Alarm").values())
@@ -79,7 +93,8 @@ def alarms(patient: Patient) -> Iterator[Finding]:
     found = [
         row
         for start in range(0, len(names), NAMES_A_CALL)
-        for row in cloudwatch.describe_alarms(AlarmNames=names[start : start + NAMES_A_CALL])["MetricAlarms"]
+        for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNames=names[start : start + NAMES_A_CALL])
+        for row in page["MetricAlarms"]
     ]
     faults = [*_unheard(patient, found), *(fault for row in found for fault in _alarm(row))]
     yield from faults
@@ -133,7 +148,8 @@ def _alarm(row: Mapping[str, Any]) -> Iterator[Finding]:
 def _receivers(patient: Patient, arns: set[str]) -> Iterator[Finding]:
     sns = patient.place.client("sns")
     for arn in sorted(arn for arn in arns if ":sns:" in arn):
-        rows = sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+        rows = [row for page in pages for row in page["Subscriptions"]]
         if not any(row["SubscriptionArn"].startswith("arn:") for row in rows):
             mend = (
                 "open the link in the mail that AWS sent"

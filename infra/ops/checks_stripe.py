@@ -9,13 +9,13 @@ import httpx
 from billing.events import SUBSCRIBED
 from billing.gateway import API_VERSION
 from billing.signatures import TOLERANCE_SECONDS, usable_secrets
-from billing.times import epoch, from_epoch
+from billing.times import epoch, from_epoch, utc_now
 from stripe import WebhookSignature
 
 from infra.ops.account_at_stripe import KeyRefusedError
 from infra.ops.findings import Finding, Patient
 from infra.ops.hooks import Kept
-from infra.ops.place import WEBHOOK_PATH
+from infra.ops.place import WEBHOOK_PATH, same_url
 
 KEY: Final = re.compile(r"[sr]k_(test|live)_\w+")
 SKEW_SECONDS_MAX: Final = TOLERANCE_SECONDS // 5
@@ -76,11 +76,13 @@ def signing_secret(patient: Patient) -> Iterator[Finding]:
         yield Finding("webhook secret", "wrong", f"{odd} of {len(secrets)} do not begin with whsec_: Stripe signs with none such", mend)
     for number, secret in enumerate(secrets, 1):
         yield _delivered(patient, patient.place.webhook_url, secret, f"secret {number} of {len(secrets)}")
+    for url in patient.place.other_urls:
+        yield from _reached(patient, url)
 
 
 def endpoints(patient: Patient) -> Iterator[Finding]:
     """An endpoint at Stripe leads here, is on, is subscribed to everything, and speaks our version of the API."""
-    known = patient.place.webhook_urls()
+    known, tried = patient.place.webhook_urls(), (patient.place.webhook_url, *patient.place.other_urls)
     found = patient.account.endpoints()
     ours = [row for row in found if str(row["url"]).rstrip("/") in known]
     if not ours:
@@ -88,7 +90,7 @@ def endpoints(patient: Patient) -> Iterator[Finding]:
         yield _none_leads_here(patient, alike)
     for row in _telling(patient, ours):
         yield from _endpoint(patient, row)
-        if row["url"] != patient.place.webhook_url and row.get("status") == "enabled":
+        if row.get("status") == "enabled" and not any(same_url(str(row["url"]), url) for url in tried):
             yield from _reached(patient, str(row["url"]))
 
 
@@ -111,9 +113,9 @@ def deliveries(patient: Patient) -> Iterator[Finding]:
     yield Finding("deliveries", "wrong", what, mend)
 
 
-def _delivered(patient: Patient, url: str, secret: str, which: str) -> Finding:
-    now, livemode = epoch(patient.books.clock()), patient.place.settings.livemode
-    event = {"id": "evt_topup_doctor", "object": "event", "type": "topup.doctor", "created": now, "livemode": livemode}
+def delivered(url: str, secret: str, which: str, *, livemode: bool, now: int = 0) -> Finding:
+    """Whether the webhook at ``url`` takes an event that means nothing, signed with ``secret``. ``now`` 0 for this machine's time."""
+    event = {"id": "evt_topup_doctor", "object": "event", "type": "topup.doctor", "created": now or epoch(utc_now()), "livemode": livemode}
     body = json.dumps({**event, "data": {"object": {}}})
     headers = {"content-type": "application/json", "stripe-signature": WebhookSignature.generate_signature_header(body, secret)}
     try:
@@ -122,6 +124,10 @@ def _delivered(patient: Patient, url: str, secret: str, which: str) -> Finding:
         mend = "check the domain, its certificate and its route to the API (the output WebhookUrl needs none of them)"
         return Finding("webhook", "wrong", f"{url} cannot be reached: {error}", mend)
     return _judged(url, answer, which)
+
+
+def _delivered(patient: Patient, url: str, secret: str, which: str) -> Finding:
+    return delivered(url, secret, which, livemode=patient.place.settings.livemode, now=epoch(patient.books.clock()))
 
 
 def _judged(url: str, answer: httpx.Response, which: str) -> Finding:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import httpx
 import typer
 from billing.books import Books
-from billing.errors import BillingError, BusyError, OutcomeUnknownError
+from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
 from billing.gateway import TO_A_BUYER, AnsweredWithFaultError, Gateway, NotAtStripeError
 from billing.store import StoreFaultError
 from botocore.exceptions import BotoCoreError, ClientError
@@ -103,9 +103,10 @@ def _carried_out(operator: Operator, act: Callable[[], int | None]) -> int:
     except OperatorError as error:
         return _failed(operator, error.code, str(error), error.mend)
     except BillingError as error:
-        unreachable = error.code == "stripe_unavailable"
+        unreachable = error.code in ("stripe_unavailable", "stripe_refused")
         mend = "`topup doctor` says what is wrong with the connection" if unreachable else ""
-        said = error.detail.removesuffix(TO_A_BUYER)
+        refused = isinstance(error, StripeRefusedError)
+        said = str(error) if refused else error.detail.removesuffix(TO_A_BUYER)
         return _failed(operator, UNREACHABLE if unreachable else FOUND_SOMETHING, said, mend)
     except tuple(kind for kind, *_ in TROUBLES) as error:
         code, words, mend = next((code, words, mend) for kind, code, words, mend in TROUBLES if isinstance(error, kind))

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import httpx
@@ -12,7 +11,7 @@ from billing.gateway import API_VERSION
 
 from infra.ops import doctor
 from infra.ops.account_at_stripe import SECONDS_MAX, AccountAtStripe, KeyRefusedError
-from infra.ops.checks_stripe import KEY
+from infra.ops.checks_stripe import KEY, delivered
 from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.endpoints import Endpoints
 from infra.ops.errors import FINE, OperatorError, unreachable, usage
@@ -47,7 +46,7 @@ def register(app: typer.Typer) -> None:
         stored = place.stripe_key()
         key = chosen_key(stored, os.environ.get(VARIABLE, ""), place, operator.screen.ask_secret, new_key=new_key)
         kept = Kept.read(place.secret(place.settings.webhook_secrets_secret))
-        wanted = Wanted(place.stack_name, place.webhook_url, webhook_url)
+        wanted = Wanted(place.stack_name, place.webhook_url, webhook_url, place.other_urls)
         todo = plan(_endpoints(key, place), place.webhook_urls(), wanted, kept, roll=roll)
         steps = [*([f"store the Stripe key in {place.settings.stripe_key_secret}"] if key != stored else []), *todo.steps()]
         answer: dict[str, Any] = {"stack": place.stack_name, "steps": steps, "waiting": []}
@@ -93,6 +92,8 @@ def _endpoints(key: str, place: Place) -> list[Any]:
 def _carry_out(place: Place, key: str, todo: Plan, wanted: Wanted, kept: Kept) -> list[str]:
     """Returns what is to be said of it afterwards."""
     manager, settings = place.client("secretsmanager"), place.settings
+    if moved := todo.change.get("url"):
+        _check_address(place, str(moved), kept)
     if key != place.stripe_key():
         manager.put_secret_value(SecretId=settings.stripe_key_secret, SecretString=key)
     client = stripe.StripeClient(
@@ -115,12 +116,20 @@ def _carry_out(place: Place, key: str, todo: Plan, wanted: Wanted, kept: Kept) -
     return [f"{name} stays on meanwhile: it has still to deliver. `topup connect` disables it when that is done" for name in waiting]
 
 
+def _check_address(place: Place, url: str, kept: Kept) -> None:
+    """An endpoint is moved in one step, and only where a signed event was just accepted: no delivery falls between two addresses."""
+    tried = [delivered(url, secret, f"{url} is tried", livemode=place.settings.livemode) for secret in kept.secrets]
+    if not any(finding.level == "ok" for finding in tried):
+        what = "; ".join(finding.what for finding in tried) or "no signing secret is stored"
+        raise OperatorError(1, f"the endpoint was not moved: {what}", "choose the address with --webhook-url, or mend what it says")
+
+
 def _told(operator: Operator, answer: dict[str, Any], webhook_url: str) -> int:
     """What was done, and how the stack is now."""
     if answer["status"] in ("would_change", "not_connected"):
         operator.screen.show(answer, f"{answer['stack']}: {answer['status'].replace('_', ' ')}", *(f"- {step}" for step in answer["steps"]))
         return FINE
-    place = replace(operator.place, webhook_url=webhook_url) if webhook_url else operator.place
+    place = operator.place.at(webhook_url)
     findings = doctor.examined(operator, place)
     done = [f"{answer['stack']} is connected with Stripe", *(f"- {step}" for step in (*answer["steps"], *answer["waiting"]))]
     said, renderables = doctor.told(place, findings)

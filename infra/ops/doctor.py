@@ -1,7 +1,6 @@
 """``topup doctor``: everything that keeps money from becoming units, each with how to mend it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import httpx
@@ -31,6 +30,7 @@ CHECKS: Final[dict[str, Check]] = {
     "tables": checks_aws.tables,
     "dead letters": checks_aws.queues,
     "schedules": checks_aws.schedules,
+    "reserve": checks_aws.reserve,
     "alarms": checks_aws.alarms,
 }
 UNANSWERED: Final = (BotoCoreError, ClientError, httpx.HTTPError, KeyRefusedError, OutcomeUnknownError, StoreFaultError)
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
         webhook_url: Annotated[str, typer.Option("--webhook-url", help="The webhook's address, where it has a domain of its own.")] = "",
     ) -> int:
         """Look at everything that a payment depends on: Stripe's side, the webhook, the books, AWS. Each fault with its remedy."""
-        place = replace(operator.place, webhook_url=webhook_url) if webhook_url else operator.place
+        place = operator.place.at(webhook_url)
         findings = examined(operator, place)
         said, renderables = told(place, findings)
         operator.screen.show(said, *renderables)

@@ -30,11 +30,25 @@ SINCE: Final = "topup_since"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The endpoint as it should be. ``url`` "" leaves the address that it has, or is the stack's own for a new one."""
+    """The endpoint as it should be. ``url`` "" leaves the address that it has, or is the stack's own for a new one.
+
+    ``other_urls``: where the stack's function answers too. An endpoint there is moved to ``own_url``; one on any other domain stays.
+    """
 
     stack: str
     own_url: str
     url: str = ""
+    other_urls: tuple[str, ...] = ()
+
+    @property
+    def marks(self) -> set[str]:
+        """What an endpoint of this stack may be marked with."""
+        return {self.own_url, *self.other_urls}
+
+    def url_of(self, present: str) -> str:
+        """Where an endpoint should be that is at ``present``."""
+        others = {url.rstrip("/") for url in self.other_urls}
+        return self.url or (self.own_url if present.rstrip("/") in others else present)
 
     def of_new(self) -> dict[str, Any]:
         """What Stripe is asked to make: https://docs.stripe.com/api/webhook_endpoints/create."""
@@ -118,7 +132,7 @@ class Plan:
 def plan(rows: Sequence[Mapping[str, Any]], urls: set[str], wanted: Wanted, kept: Kept, *, roll: bool = False) -> Plan:
     """``rows``: every endpoint of the account; ``urls``: where the stack answers. ``roll``: a new one even if the one there fits."""
     urls = urls | {wanted.url.rstrip("/")} - {""}
-    ours = [row for row in rows if str(row["url"]).rstrip("/") in urls or row["metadata"].get(MARK) == wanted.own_url]
+    ours = [row for row in rows if str(row["url"]).rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks]
     fitting = [row for row in ours if row["api_version"] == API_VERSION and kept.knows(row["id"]) and not roll]
     chosen = max(fitting, key=lambda row: (row["status"] == "enabled", row["created"]), default=None)
     others = [row["id"] for row in ours if row is not chosen and row["status"] == "enabled"]
@@ -136,7 +150,7 @@ def fingerprint(secret: str) -> str:
 
 
 def _change(row: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    to_be = wanted.of_kept(wanted.url or str(row["url"]))
+    to_be = wanted.of_kept(wanted.url_of(str(row["url"])))
     differs = {name: value for name, value in to_be.items() if row[name] != value and name not in {"enabled_events", "metadata"}}
     if set(row["enabled_events"]) != set(SUBSCRIBED):
         differs["enabled_events"] = to_be["enabled_events"]

@@ -101,9 +101,9 @@ def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
 
 
 def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
-    """What became of it: ``settled``, ``dropped`` with its purchase, or ``parked`` as before, and why."""
-    if recovery.try_again(books, gateway, record):
-        return {"status": "dropped" if parking.is_dropped(books, record.fact) else "settled"}
+    """What became of it: ``settled``, ``ignored``, ``dropped`` with its purchase, or ``parked`` as before, and why."""
+    if became := recovery.try_again(books, gateway, record):
+        return {"status": became}
     left = parking.find(books, record.name)
     return {"status": "parked", "why": left.why if left else record.why}
 

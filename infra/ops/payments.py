@@ -13,6 +13,7 @@ from billing.events import Ignored
 from billing.facts import DisputeFact, Fact, RefundsFact, from_item
 from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
 from billing.identity import user_key
+from billing.money import decimal_string
 from billing.payments import Change, Park, Payment, decide
 from billing.settlement import reference
 
@@ -42,8 +43,8 @@ def register(app: typer.Typer) -> None:
             raise usage(f"{status!r} is no status", f"one of: {', '.join(STATUSES)}")
         with operator.screen.progress("reading payments") as bar:
             found = [row.as_answer() | {"user_id": row.user_id} for row in newest(operator.books, user, status, limit, bar)]
-        rows = [[row["payment_id"], row["user_id"], row["plan"], row["amount"], row["status"], row["created_at"]] for row in found]
-        columns = ("payment", "user", "plan", "amount", "status", "created")
+        rows = [_listed(row) for row in found]
+        columns = ("payment", "user", "plan", "amount", "paid", "status", "created")
         operator.screen.show({"payments": found}, table(f"{len(found)} payments, newest first", columns, rows))
 
     @command(app, "payment")
@@ -56,6 +57,14 @@ def register(app: typer.Typer) -> None:
         with operator.screen.progress("looking for the payment") as bar:
             found = find(operator.books, operator.gateway, name, user, bar)
         return _show(operator, found)
+
+
+def _listed(payment: Item) -> list[object]:
+    """One row of the list. ``paid`` is a decimal as ``amount`` is, and empty before it is paid."""
+    paid_minor = payment["paid_minor"]
+    paid = "" if paid_minor is None else decimal_string(paid_minor, payment["currency"])
+    bought = [payment[name] for name in ("payment_id", "user_id", "plan", "amount")]
+    return [*bought, paid, payment["status"], payment["created_at"]]
 
 
 def newest(books: Books, user_id: str, status: str, limit: int, bar: Bar) -> list[Payment]:
@@ -117,7 +126,7 @@ def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
     parked = [row.as_answer() for row in parking.all_parked(books) if _is_about(row.fact, payment, intents)]
     dropped = [row for row in parking.all_dropped(books) if _is_about(from_item(row["fact"]), payment, intents)]
     return {
-        "payment": payment.as_answer() | {"user_id": payment.user_id, "payment_intent": payment.payment_intent or None},
+        "payment": payment.as_answer() | {"user_id": payment.user_id},
         "facts": [{name: row[name] for name in ("booked_at", "fact_id", "type", "units")} for row in marks],
         "entries": [{name: row[name] for name in ("booked_at", "entry_id", "type", "units")} for row in entries],
         "parked": parked,

@@ -3,11 +3,12 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import boto3
 from billing.books import Books, NoOutbox
+from billing.deployment import StoredDeployment
 from billing.errors import SettingsError
 from billing.gateway import Gateway
 from billing.patience import Patience
@@ -18,14 +19,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.local.places import Places
+from infra.local.stage import CREDENTIALS
 from infra.ops.errors import OperatorError, unreachable, usage
 
 CLIENT: Final = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 4, "mode": "standard"}, max_pool_connections=32)
 ASKED_OF: Final = "WebhookFunction"
 """The function whose environment says how the stack is set; all functions share it."""
-KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-"""In the environment they would win over a profile."""
-OUTPUT_URLS: Final = ("WebhookUrl", "WebhookFunctionUrl")
+OUTPUT_URLS: Final = ("WebhookFunctionUrl", "WebhookUrl")
+"""Stripe is given the first that the stack has. In some regions there are no Function URLs."""
 WEBHOOK_PATH: Final = "/api/v1/payments/webhook"
 
 
@@ -41,6 +42,7 @@ class Resource:
 class Place:
     """One stack. ``endpoint`` is the stand's AWS, None for AWS itself; ``webhook_url`` is where a delivery can be tried.
 
+    ``other_urls``: where the same function answers too; on a stand nobody can resolve AWS's names, so that it has none.
     ``log_group`` is that of the webhook, in AWS of all functions; ``made_epoch`` is when the stack was made.
     """
 
@@ -54,6 +56,14 @@ class Place:
     webhook_url: str
     log_group: str
     made_epoch: int
+    other_urls: tuple[str, ...] = ()
+
+    def at(self, url: str) -> "Place":
+        """With another address for Stripe; "" changes nothing. The former one is still looked at."""
+        if not url:
+            return self
+        others = tuple(other for other in (self.webhook_url, *self.other_urls) if other and not same_url(other, url))
+        return replace(self, webhook_url=url, other_urls=others)
 
     def client(self, service: str) -> Any:
         """A boto3 client of this place."""
@@ -77,7 +87,7 @@ class Place:
     def books(self) -> Books:
         """What the product's acts work on; facts that they park are kept in the table alone."""
         store = Store(self.settings.tables, Patience(), self.region, self.endpoint)
-        ours = Ours(self.settings.livemode, self.settings.stack_name)
+        ours = Ours(self.settings.livemode, StoredDeployment(store))
         return Books(store, utc_now, ours, self.settings.reversal_policy, NoOutbox())
 
     def gateway(self, books: Books) -> Gateway:
@@ -93,19 +103,30 @@ class Place:
         return str(self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
 
 
+def same_url(one: str, other: str) -> bool:
+    """Lambda's own has a slash at the end."""
+    return one.rstrip("/") == other.rstrip("/")
+
+
+def addresses(outputs: Mapping[str, str], stands: str) -> tuple[str, tuple[str, ...]]:
+    """Where Stripe shall deliver, and where the same function answers too. ``stands``: the only address on a stand, "" in AWS."""
+    own = [stands] if stands else [outputs[name] for name in OUTPUT_URLS if outputs.get(name)]
+    return (own[0], tuple(own[1:])) if own else ("", ())
+
+
 def find(stack: str, profile: str, region: str) -> Place:
     """``stack`` "" means the stand that is up. Raises OperatorError saying what to give."""
     if not stack and (profile or region):
         raise usage("--profile and --region are for a stack in AWS", "name it with --stack NAME")
     stand = _stand()
     if stand and stack in ("", stand["stack_name"]):
-        _leave("AWS_PROFILE", *KEYS)
+        _leave("AWS_PROFILE", *CREDENTIALS)
         _enter({"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": stand["aws_region"]})
         return _described(stand["aws_endpoint_url"], stand["aws_region"], stand["stack_name"], stand["webhook_url"])
     if not stack:
         raise usage("no stand is up here", "start one with `make up`, or name a stack in AWS with --stack NAME")
     if profile:
-        _leave(*KEYS)
+        _leave(*CREDENTIALS)
         _enter({"AWS_PROFILE": profile})
     chosen = region or boto3.Session().region_name
     if not chosen:
@@ -145,6 +166,7 @@ def _described(endpoint: str | None, region: str, stack: str, webhook_url: str) 
     except ClientError as error:
         raise unreachable(f"the stack {stack} cannot be described: {error}", "check --stack, --region and --profile") from error
     outputs = {row["OutputKey"]: row["OutputValue"] for row in told.get("Outputs", [])}
+    url, others = addresses(outputs, webhook_url)
     function = _asked(session.client("lambda", endpoint_url=endpoint, config=CLIENT), stack, resources)
     return Place(
         session,
@@ -154,9 +176,10 @@ def _described(endpoint: str | None, region: str, stack: str, webhook_url: str) 
         resources,
         outputs,
         _settings(function),
-        webhook_url or outputs.get("WebhookUrl", ""),
+        url,
         function["LoggingConfig"]["LogGroup"],
         int(told["CreationTime"].timestamp()),
+        others,
     )
 
 

@@ -4,13 +4,16 @@ from billing.books import Books
 from billing.facts import DisputeFact, Fact, RefundsFact
 from billing.identity import user_key
 from billing.payments import Already, Park, Payment, decide
-from billing.settlement import reference
+from billing.settlement import reference, why_nobodys
 
 
 def preview(books: Books, fact: Fact) -> str:
     """In words, by the product's own decision."""
     books.store.patience.begin()
-    decision = decide(_payment(books, fact), fact, "")
+    payment = _payment(books, fact)
+    decision = decide(payment, fact, "")
+    if isinstance(decision, Park) and payment is None and (why := why_nobodys(books, fact)):
+        return f"nothing: {why}"
     if isinstance(decision, Park):
         return f"it would be parked: {decision.why}"
     if isinstance(decision, Already):

@@ -1,8 +1,10 @@
 """A customer who comes back from the stand's issuer, without the page load on which they left for it."""
 
 import json
+import re
 import secrets
 from functools import cache
+from html import unescape
 
 import authorization
 import httpx
@@ -12,8 +14,14 @@ from infra.local.issuer import COOKIE, session_of
 
 @cache
 def issuer_of(api_url: str) -> dict[str, str]:
-    """What the page reads before it knows where to sign in."""
-    found: dict[str, str] = httpx.get(f"{api_url}/site/config.json", timeout=30).raise_for_status().json()
+    """What the page knows about signing in."""
+    return settings_of(httpx.get(api_url, timeout=30).raise_for_status().text)
+
+
+def settings_of(page: str) -> dict[str, str]:
+    """Read the sign-in settings that the page carries."""
+    (content,) = re.findall(r'<meta name="sign-in" content="([^"]*)">', page)
+    found: dict[str, str] = json.loads(unescape(content))
     return found
 
 

@@ -92,7 +92,7 @@ def test_a_declined_card_is_explained_and_can_be_tried_again(visitor: Visitor) -
 
 def test_a_delayed_payment_is_watched_until_the_money_arrives(visitor: Visitor) -> None:
     """The page says that it waits, goes on asking, and shows the calls without being reloaded."""
-    session = visitor.to_stripe("Pro")
+    session = visitor.to_stripe("Pro Pack")
     visitor.pay("delayed")
     expect(visitor.page.locator("#notices")).to_contain_text("On its way")
     expect(visitor.page.locator("#notices")).to_contain_text("Checked at")
@@ -175,7 +175,7 @@ def test_buying_before_signing_in_goes_on_to_stripe_by_itself(arrive: Arrive) ->
     """One click is one click."""
     stranger = arrive()
     stranger.page.goto(stranger.stand.api_url)
-    stranger.to_stripe("Starter")
+    stranger.to_stripe("Starter Pack")
     stranger.pay()
     expect(stranger.page.locator(".figure")).to_have_text("100 calls left")
 
@@ -210,10 +210,10 @@ def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(visitor: Visitor, 
     keys: list[str] = []
     visitor.page.on("request", lambda sent: keys.extend([sent.headers["idempotency-key"]] if sent.url.endswith("/checkout") else []))
     faulty_stripe(20)
-    visitor.page.get_by_role("button", name="Buy Starter").click()
-    expect(visitor.page.get_by_role("alert")).to_contain_text("You were not charged")
+    visitor.page.get_by_role("button", name="Buy Starter Pack").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("This made no charge; please try again")
     expect(visitor.page.get_by_role("alert")).to_contain_text("Reference")
-    expect(visitor.page.get_by_role("button", name="Buy Starter")).to_be_enabled()
+    expect(visitor.page.get_by_role("button", name="Buy Starter Pack")).to_be_enabled()
     visitor.snap("trouble")
     faulty_stripe(0)
     visitor.page.get_by_role("button", name="Try again").click()
@@ -238,5 +238,5 @@ def test_back_from_stripe_by_the_browsers_button_the_page_can_be_used_again(visi
     """The button that opened Stripe is not left busy."""
     visitor.to_stripe()
     visitor.page.go_back()
-    expect(visitor.page.get_by_role("button", name="Buy Starter")).to_be_enabled()
+    expect(visitor.page.get_by_role("button", name="Buy Starter Pack")).to_be_enabled()
     visitor.to_stripe()

@@ -121,7 +121,7 @@ def test_a_payment_that_is_asked_about_keeps_the_focus(visitor: Visitor) -> None
 def test_what_failed_on_request_is_brought_before_the_one_who_asked(visitor: Visitor) -> None:
     """From a button far below: the message has the focus, and trying again is the next Tab."""
     visitor.context.route("**/api/v1/payments/checkout", lambda route: route.fulfill(status=502, json={"code": "stripe_unavailable"}))
-    visitor.page.get_by_role("button", name="Buy Enterprise").click()
+    visitor.page.get_by_role("button", name="Buy Enterprise Pack").click()
     expect(visitor.page.locator("#notices")).to_be_focused()
     visitor.page.keyboard.press("Tab")
     expect(visitor.page.get_by_role("button", name="Try again")).to_be_focused()

@@ -66,7 +66,7 @@ def test_everything_can_be_done_by_keyboard(arrive: Arrive) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     expect(page.locator(".figure")).to_be_visible()
-    tab_to(visitor, "Buy Starter")
+    tab_to(visitor, "Buy Starter Pack")
     page.keyboard.press("Enter")
     page.wait_for_url("**/c/pay/**")
     visitor.pay()

@@ -6,15 +6,17 @@ import json
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 import serve_site
 from billing.errors import SettingsError
+from browser.returning import settings_of
 
-SITE = Path(__file__).parents[2] / "infra" / "site"
-WEIGHT_BYTES_MAX = 60_000
+SITE = Path(__file__).parents[2] / "functions" / "site"
+WEIGHT_BYTES_MAX = 40_000
 
 
 @pytest.fixture(autouse=True)
@@ -45,19 +47,35 @@ def content(said: dict[str, Any]) -> bytes:
     return gzip.decompress(raw) if said["headers"].get("content-encoding") == "gzip" else raw
 
 
-def test_the_page_is_never_kept_without_asking_and_its_files_are_kept_for_good() -> None:
-    """Files are named with their common version, so that no browser mixes two versions."""
+def test_the_page_is_never_kept_without_asking_and_its_script_is_kept_for_good() -> None:
+    """The script is named with its digest, so that no browser mixes two versions."""
     page = ask()
     assert page["headers"]["cache-control"] == "no-cache"
-    named = re.findall(r'"/site/([\w.]+)\?v=(\w+)"', content(page).decode())
-    assert {"app.js", "style.css"} <= {name for name, _ in named}
-    for name, version in named:
-        assert "immutable" in ask(name, {"v": version})["headers"]["cache-control"]
-        assert ask(name, {"v": "older"})["headers"]["cache-control"] == "no-cache"
-    assert b'from "/site/dom.js?v=' in content(ask("app.js"))
+    ((name, version),) = re.findall(r'"/site/([\w.]+)\?v=(\w+)"', content(page).decode())
+    assert "immutable" in ask(name, {"v": version})["headers"]["cache-control"]
+    assert ask(name, {"v": "older"})["headers"]["cache-control"] == "no-cache"
+    assert ask(None, {"v": version})["headers"]["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize("file", [None, "app.js", "config.json"])
+def test_the_page_asks_for_its_script_and_for_no_other_file() -> None:
+    """Styles, icon and settings are in it: each file would be another function in an account that runs ten."""
+    text = content(ask()).decode()
+    asked = re.findall(r'(?:src|href)="(?!data:|[/]?#|/#)([^"]+)"', text)
+    assert [address.split("?")[0] for address in asked] == ["/site/app.js"]
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_the_script_is_all_modules_and_asks_for_none() -> None:
+    """Each is there once, and none is left out."""
+    script = content(ask("app.js")).decode()
+    assert not re.findall(r"^(?:import|export) |import\(", script, re.MULTILINE)
+    for path in SITE.glob("*.js"):
+        longest = max((line for line in path.read_text().splitlines() if "import" not in line[:6]), key=len)
+        assert script.count(longest.removeprefix("export ")) == 1, path.name
+
+
+@pytest.mark.parametrize("file", [None, "app.js"])
 def test_what_the_browser_has_is_not_sent_again(file: str | None) -> None:
     """304 with the same tag and policy; another tag gets the whole."""
     first = ask(file, accept_encoding="gzip")
@@ -72,13 +90,16 @@ def test_what_the_browser_has_is_not_sent_again(file: str | None) -> None:
 @pytest.mark.parametrize(("accepts", "encoding"), [("gzip, br", "gzip"), ("br;q=1.0, gzip;q=0", None), ("", None)])
 def test_it_is_compressed_for_those_who_take_it(accepts: str, encoding: str | None) -> None:
     """Both forms are the same content."""
-    said = ask("style.css", accept_encoding=accepts)
+    said = ask("app.js", accept_encoding=accepts)
     assert said["headers"].get("content-encoding") == encoding
-    assert content(said) == (SITE / "style.css").read_bytes()
+    assert content(said) == serve_site.ASSETS["app.js"].plain
     assert said["headers"]["vary"] == "accept-encoding"
 
 
-@pytest.mark.parametrize("name", ["nope.js", "../serve_site.py", "..%2Fserve_site.py", "/etc/passwd", "", ".", "a" * 5000, "app.js\0.html"])
+@pytest.mark.parametrize(
+    "name",
+    ["nope.js", "dom.js", "index.html", "../serve_site.py", "..%2Fserve_site.py", "/etc/passwd", "", ".", "a" * 5000, "app.js\0.html"],
+)
 def test_any_other_name_is_not_found(name: str) -> None:
     """Names are looked up, never opened."""
     said = ask(name)
@@ -88,7 +109,7 @@ def test_any_other_name_is_not_found(name: str) -> None:
     assert said["headers"]["x-request-id"] == "req-1"
 
 
-@pytest.mark.parametrize("file", [None, "app.js", "config.json", "nope"])
+@pytest.mark.parametrize("file", [None, "app.js", "nope"])
 def test_every_answer_is_guarded(file: str | None) -> None:
     """HSTS only where there is TLS (RFC 6797, section 7.2)."""
     said = ask(file)
@@ -103,13 +124,15 @@ def test_every_answer_is_guarded(file: str | None) -> None:
 
 
 def test_the_policy_names_ours_and_the_issuer_and_nothing_else() -> None:
-    """No inline script or style, no frame, no other address."""
-    rules = dict(rule.strip().split(" ", 1) for rule in ask()["headers"]["content-security-policy"].split(";"))
+    """No inline script, no style but the page's own, no frame, no other address."""
+    page = ask()
+    rules = dict(rule.strip().split(" ", 1) for rule in page["headers"]["content-security-policy"].split(";"))
+    (style,) = re.findall(r"<style>(.*?)</style>", content(page).decode(), re.DOTALL)
     assert rules == {
         "default-src": "'none'",
         "script-src": "'self'",
-        "style-src": "'self'",
-        "img-src": "'self' data:",
+        "style-src": f"'sha256-{base64.b64encode(sha256(style.encode()).digest()).decode()}'",
+        "img-src": "data:",
         "connect-src": "'self' http://127.0.0.1:9",
         "form-action": "'none'",
         "base-uri": "'none'",
@@ -126,7 +149,7 @@ def test_an_odd_endpoint_never_gets_into_the_policy(url: object) -> None:
 
 def test_without_an_issuer_that_answers_the_settings_have_no_endpoints() -> None:
     """The page then says so; the rest of it still works."""
-    settings = json.loads(content(ask("config.json")))
+    settings = settings_of(content(ask()).decode())
     own = {"issuer": "http://127.0.0.1:9/pool", "client_id": "a-client", "scope": "openid profile"}
     assert settings == {**own, "audience": "", "redirect_uri": ""}
 
@@ -134,7 +157,7 @@ def test_without_an_issuer_that_answers_the_settings_have_no_endpoints() -> None
 def test_the_page_is_told_another_way_back_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it is the page itself."""
     monkeypatch.setenv("SIGN_IN_RETURN_URL", "https://abc.execute-api.eu-west-1.amazonaws.com/")
-    settings = json.loads(content(ask("config.json")))
+    settings = settings_of(content(ask()).decode())
     assert settings["redirect_uri"] == "https://abc.execute-api.eu-west-1.amazonaws.com/"
 
 
@@ -142,12 +165,13 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather a stop than a page that cannot sign anybody in."""
     monkeypatch.delenv("JWT_CLIENT_ID")
     with pytest.raises(SettingsError, match="JWT_CLIENT_ID"):
-        ask("config.json")
+        ask()
 
 
 def test_the_whole_page_is_light() -> None:
     """Everything together, as it goes over the wire."""
-    assert sum(len(asset.packed) for asset in serve_site.ASSETS.values()) < WEIGHT_BYTES_MAX
+    answers = [ask(file, accept_encoding="gzip") for file in (None, *serve_site.ASSETS)]
+    assert sum(len(base64.b64decode(said["body"])) for said in answers) < WEIGHT_BYTES_MAX
 
 
 def test_the_page_needs_no_aws_and_no_stripe() -> None:

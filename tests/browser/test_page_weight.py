@@ -1,11 +1,12 @@
 """What the page weighs on its way: counted by the browser, through the stand's gateway and front."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import expect
 
-WEIGHT_BYTES_MAX = 60_000
+WEIGHT_BYTES_MAX = 45_000
 
 
 class Scales:
@@ -41,17 +42,22 @@ def test_everything_together_is_light_over_the_wire(arrive: Arrive) -> None:
     expect(stranger.page.locator(".figure")).to_be_visible()
     expect(stranger.page.locator(".price")).to_have_count(3)
     files = [url for url in scales.bytes if "/site/" in url]
-    assert len(files) > 10
+    assert len(files) == 1
     assert {scales.encodings[url] for url in files} == {"gzip"}
     assert sum(scales.bytes.values()) < WEIGHT_BYTES_MAX, scales.bytes
 
 
-def test_a_second_visit_fetches_no_file_again(arrive: Arrive) -> None:
-    """They are kept for good under their version; the page itself is asked about."""
+def test_a_first_visit_takes_three_requests_and_a_second_one_two(arrive: Arrive) -> None:
+    """A new account runs ten functions at a time: the page, its script, the plans. The script is kept for good."""
     stranger = arrive(None)
+    asked: list[str] = []
+    stranger.context.on("requestfinished", lambda request: asked.append(urlsplit(request.url).path))
     stranger.page.goto(stranger.stand.api_url)
     expect(stranger.page.locator(".price")).to_have_count(3)
+    stranger.page.wait_for_load_state("networkidle")
+    assert sorted(asked) == ["/", "/api/v1/plans", "/site/app.js"]
     scales = Scales(stranger)
     stranger.page.goto(f"{stranger.stand.api_url}/?again")
     expect(stranger.page.locator(".price")).to_have_count(3)
-    assert [url for url, weight in scales.bytes.items() if "?v=" in url and weight] == []
+    stranger.page.wait_for_load_state("networkidle")
+    assert sorted(urlsplit(url).path for url, weight in scales.bytes.items() if weight) == ["/", "/api/v1/plans"]

@@ -101,6 +101,26 @@ def test_numbers_agree_with_their_words(arrive: Arrive) -> None:
     expect(visitor.page.locator(".row h2").last).to_have_text("starter · 1 call")
 
 
+@pytest.mark.parametrize(
+    ("currency", "amount", "shown", "each"),
+    [("mga", "45000", "45,000", "450"), ("rsd", "450.00", "450.00", "4.50"), ("jpy", "450", "450", "4.5")],
+)
+def test_an_amount_has_the_digits_that_the_api_gives_it(arrive: Arrive, currency: str, amount: str, shown: str, each: str) -> None:
+    """Browsers have tables of their own: Chromium gives RSD no decimals, Firefox gives MGA two, and Stripe neither."""
+    visitor = arrive()
+    priced = {"amount": amount, "amount_minor": int(amount.replace(".", "")), "currency": currency, "quota": 100}
+    plan = {"id": "starter", "name": "Starter Pack", "description": "100 API calls", **priced}
+    visitor.context.route("**/api/v1/plans", lambda route: route.fulfill(json={"plans": [plan]}))
+    refunded = payment(status="refunded", refunded_minor=priced["amount_minor"], units_clawed_back=100)
+    list_of(visitor, {**refunded, **priced})
+    sign = {"jpy": "¥"}.get(currency, f"{currency.upper()}\u00a0")
+    expect(visitor.page.locator(".row-facts strong")).to_have_text(f"{sign}{shown}")
+    expect(visitor.page.locator(".row .about")).to_contain_text(f"{sign}{shown} went back to you")
+    visitor.go("")
+    expect(visitor.page.locator(".price")).to_have_text(f"{sign}{shown}")
+    expect(visitor.page.locator(".plan .units span")).to_contain_text(f"{sign}{each}")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_whole_navigation_is_seen_on_a_phone(arrive: Arrive, language: str) -> None:
     """In one line, nothing of it cut off, and with it the way out."""

@@ -102,7 +102,7 @@ class Visitor:
         self.page.locator(f'nav a[href="#/{view}"]').click()
         expect(self.page.locator("main h1")).to_be_focused()
 
-    def to_stripe(self, plan: str = "Starter") -> str:
+    def to_stripe(self, plan: str = "Starter Pack") -> str:
         """Press Buy. Return the session's id, read from the address of Stripe's page."""
         self.page.get_by_role("button", name=f"Buy {plan}").click()
         self.page.wait_for_url(re.compile("/c/pay/"))

@@ -24,7 +24,19 @@ Story = Callable[[Books, Payment], list[list[dict[str, Any]]]]
 
 def _stories() -> dict[str, tuple[list[Callable[[Payment], dict[str, Any]]], list[Callable[[Payment], dict[str, Any]]]]]:
     """Name: what happened before, and what is delivered at the same time."""
-    paid, half, whole = builders.completed, (lambda p: builders.refunded(p, 500)), (lambda p: builders.refunded(p, 999))
+    paid = builders.completed
+
+    def half(payment: Payment) -> dict[str, Any]:
+        return builders.refund_created(payment, "re_1", 500)
+
+    def whole(payment: Payment) -> dict[str, Any]:
+        return builders.refund_created(payment, "re_1", 999)
+
+    def again(payment: Payment) -> dict[str, Any]:
+        return builders.refund_created(payment, "re_2", 500)
+
+    def figure(payment: Payment) -> dict[str, Any]:
+        return builders.refunded(payment, 500)
 
     def out(payment: Payment) -> dict[str, Any]:
         return builders.dispute(payment, "funds_withdrawn", "needs_response", -600)
@@ -44,8 +56,11 @@ def _stories() -> dict[str, tuple[list[Callable[[Payment], dict[str, Any]]], lis
         "unpaid and then failed": ([], [builders.completed_unpaid, builders.async_failed]),
         "a purchase and its whole refund": ([], [paid, whole]),
         "a purchase and its dispute": ([], [paid, out]),
-        "two partial refunds": ([paid], [half, lambda p: builders.refunded(p, 700)]),
+        "two partial refunds": ([paid, half], [again, lambda p: builders.refunded(p, 999)]),
+        "a refund and its charge's figure": ([paid], [half, figure]),
         "a refund and its failure": ([paid], [half, failed]),
+        "a refund made again after it failed": ([paid, half, failed], [again, figure]),
+        "a refund made again before its failure is known": ([paid, half], [failed, again]),
         "a refund and a dispute": ([paid], [half, out]),
         "a dispute out and back": ([paid], [out, back]),
         "a lost dispute and a refund": ([paid, out], [lambda p: builders.dispute(p, "closed", "lost", -600), half]),
@@ -107,7 +122,7 @@ def _in_debt(books: Books) -> tuple[Payment, Payment]:
 def _refunded_early(books: Books) -> tuple[Payment, dict[str, Any]]:
     """The refund is parked until the purchase is known."""
     payment = pending(books, payment_id="pay_1", session_id="cs_1")
-    refund = builders.refunded(payment, 500)
+    refund = builders.refund_created(payment, "re_1", 500)
     assert settlement.apply(books, fact(refund)).status == "parked"
     return payment, refund
 
@@ -318,7 +333,7 @@ def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
         books, stripe = fresh_books(store), Stripe()
         payment = pending(books, payment_id="pay_1", session_id="cs_1")
         stripe.sell(payment, 0, amount_subtotal=500)
-        events = [builders.completed(payment), builders.refunded(payment, 500)]
+        events = [builders.completed(payment), builders.refund_created(payment, "re_1", 500)]
         for event in (builders.completed(payment, amount_subtotal=500), events[1]):
             assert settlement.apply(books, fact(event)).status == "parked"
         refund, session = sorted(parking.all_parked(books), key=lambda record: record.kind)

@@ -188,7 +188,9 @@ def _expired_are_back(books: Books) -> None:
 def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:
     out = [builders.completed(payment)]
     if chance.random() < 0.5:
-        out.append(builders.refunded(payment, chance.choice([333, 999])))
+        amount = chance.choice([333, 999])
+        refund_id = f"re_{payment.payment_id}"
+        out += builders.refund_made(payment, refund_id, amount, amount)
     if chance.random() < 0.3:
         out.append(builders.dispute(payment, "funds_withdrawn", "needs_response", -600, dispute_id=f"du_{payment.payment_id}"))
     return out

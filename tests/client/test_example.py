@@ -14,7 +14,6 @@ EXAMPLE = ROOT / "client" / "examples" / "fastapi_app.py"
 @pytest.fixture
 def example(stand: Stand, customer: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The example as it stands, for a customer of this test's own."""
-    pytest.importorskip("fastapi", reason="the example is a FastAPI application: pip install fastapi")
     monkeypatch.setenv("TOPUP_URL", stand.api_url)
     monkeypatch.setenv("TOPUP_TOKEN", stand.token("backend", "quota.write"))
     spec = importlib.util.spec_from_file_location("fastapi_app", EXAMPLE)

@@ -12,7 +12,7 @@ from infra.local.places import ROOT
 
 HANDLERS: Final = dict(
     re.findall(
-        r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Properties:\n      Handler: (\w+)\.handler\n",
+        r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Metadata: .*\n    Properties:\n      Handler: (\w+)\.handler\n",
         (ROOT / "template.yaml").read_text(),
         re.MULTILINE,
     )

@@ -92,7 +92,7 @@ def test_a_declined_card_fails_the_payment_and_a_later_success_completes_it(stan
     """payment_intent.payment_failed: the buyer may retry in the same session."""
     bought = stand.buy(buyer)
     stand.pay(bought["session_id"], "declined")
-    assert _until_status(stand, buyer, bought["payment_id"], "failed")["failure_code"] == "card_declined"
+    assert _until_status(stand, buyer, bought["payment_id"], "failed")["failure_code"] == "generic_decline"
     assert _units(stand, buyer) == (0, 0)
     stand.pay(bought["session_id"])
     assert _until_status(stand, buyer, bought["payment_id"], "completed")["failure_code"] is None
@@ -139,14 +139,33 @@ def test_a_refund_that_fails_afterwards_gives_the_units_back(stand: Stand, buyer
     assert _units(stand, buyer) == (100, 0)
 
 
+def test_a_refund_made_again_after_it_failed_takes_the_units_back(stand: Stand, buyer: str) -> None:
+    """refund.created: Stripe's cumulative figure is what it was before the failure."""
+    bought, intent = _paid(stand, buyer)
+    refund = stand.stripe.v1.refunds.create({"payment_intent": intent.id})
+    _until_status(stand, buyer, bought["payment_id"], "refunded")
+    stand.control(f"refunds/{refund.id}/fail")
+    _until_status(stand, buyer, bought["payment_id"], "completed")
+    stand.stripe.v1.refunds.create({"payment_intent": intent.id})
+    payment = _until_status(stand, buyer, bought["payment_id"], "refunded")
+    assert (payment["refunded_minor"], payment["units_clawed_back"]) == (999, 100)
+    assert _units(stand, buyer) == (0, 0)
+
+
 def test_a_canceled_refund_gives_the_units_back(stand: Stand, buyer: str) -> None:
-    """refund.updated to canceled, of a refund that was pending."""
+    """refund.updated to canceled, of a refund that waited for the customer."""
     bought = stand.buy(buyer)
     stand.pay(bought["session_id"], "delayed")
     stand.control(f"sessions/{bought['session_id']}/settle", outcome="succeeded")
     _until_status(stand, buyer, bought["payment_id"], "completed")
     session = stand.stripe.v1.checkout.sessions.retrieve(bought["session_id"])
-    refund = stand.stripe.v1.refunds.create({"payment_intent": str(session.payment_intent), "amount": 500})
+    refund = stand.stripe.v1.refunds.create(
+        {
+            "payment_intent": str(session.payment_intent),
+            "amount": 500,
+            "instructions_email": "jenny@example.com",
+        }
+    )
     _until_status(stand, buyer, bought["payment_id"], "partially_refunded")
     stand.stripe.v1.refunds.cancel(refund.id)
     _until_status(stand, buyer, bought["payment_id"], "completed")

@@ -95,7 +95,7 @@ class Shop:
         return self.cognito("POST", urlparse(self.outputs["TokenUrl"]).path, data=form, auth=(asked["ClientId"], secret))
 
     def sign_in(self, email: str) -> str:
-        """A customer on the pool's sign-in page, as infra/site/signin.js sends them there. Returns an access token."""
+        """A customer on the pool's sign-in page, as functions/site/signin.js sends them there. Returns an access token."""
         (back,) = self.sent_back_to()
         asked = authorization.request(self.resources["UserPoolClient"], back, VERIFIER, "s")
         assert self.cognito("GET", "/oauth2/authorize", params=asked).status_code == 200

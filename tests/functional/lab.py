@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 import boto3
 import described
-from billing import outbox, receiving, runtime, spending, stripe_doors, vault
+from billing import deployment, outbox, receiving, runtime, spending, stripe_doors, vault
 from billing.books import Books
-from builders import STACK
+from builders import DEPLOYMENT, STACK
 from functional.template import Route, Template
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -105,6 +105,9 @@ class Lab:
             self.boto("dynamodb").create_table(**table)
         for name in self.template.of_type("AWS::SecretsManager::Secret"):
             self.boto("secretsmanager").create_secret(Name=name, SecretString="{}")
+        for table, names in (("PaymentsTable", ("owner", "id")), ("WebhookEventsTable", ("subject", "fact_id"))):
+            key = dict(zip(names, ({"S": part} for part in deployment.KEY), strict=True))
+            self.boto("dynamodb").put_item(TableName=table, Item={**key, "deployment": {"S": DEPLOYMENT}})
         self.put_secret("StripeKeySecret", stripe_key)
         self.put_secrets(self.secret)
 
@@ -195,9 +198,9 @@ class Lab:
         return {name: value for name, value in said.json.items() if name != "updated_at"}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """All items of a table, as DynamoDB spells them."""
+        """All items of a table but the deployment's own, as DynamoDB spells them."""
         found: list[dict[str, Any]] = self.boto("dynamodb").scan(TableName=table)["Items"]
-        return found
+        return [row for row in found if "deployment" not in row]
 
     def everything(self) -> dict[str, list[dict[str, Any]]]:
         """All items of all tables: equal before and after means that nothing has changed."""

@@ -1,6 +1,9 @@
+import json
 from collections.abc import Iterator
 
+import builders
 import pytest
+from billing.telemetry import metrics
 from functional.lab import SITE, Lab
 from simulator.lab import Lab as Stripe
 
@@ -12,6 +15,15 @@ def stripe_faults(stripe_side: Stripe) -> Iterator[Stripe]:
     """Stripe, to be made to fail; afterwards it works again."""
     yield stripe_side
     stripe_side.control("faults", route=CREATE, status=500, times=0)
+
+
+@pytest.fixture
+def counting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
+    """What is printed from now on, figures too."""
+    monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
+    metrics.clear_metrics()
+    capsys.readouterr()
+    return capsys
 
 
 def test_a_checkout_is_a_payment_and_a_session(lab: Lab, stripe_side: Stripe) -> None:
@@ -30,6 +42,7 @@ def test_a_checkout_is_a_payment_and_a_session(lab: Lab, stripe_side: Stripe) ->
         "plan": "pro",
         "quota": "1000",
         "stack": "topup-test",
+        "deployment": builders.DEPLOYMENT,
     }
 
 
@@ -69,12 +82,50 @@ def test_when_stripe_has_trouble_the_buyer_may_retry_under_the_same_key(lab: Lab
     assert len(lab.call("GET", "/payments", sub="alice").json["payments"]) == 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403])
-def test_what_stripe_refuses_is_stripes_trouble_not_the_buyers(lab: Lab, stripe_faults: Stripe, status: int) -> None:
-    """A key that is wrong, a parameter that is: the buyer can do nothing but try again later."""
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404])
+def test_what_stripe_refuses_for_good_is_told_logged_and_counted(
+    lab: Lab,
+    stripe_faults: Stripe,
+    status: int,
+    counting: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A key that is wrong, a parameter that is: trying again does not help, and an operator is told at the first."""
     stripe_faults.control("faults", route=CREATE, status=status, times=20)
-    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"})
-    assert (said.status, said.code) == (502, "stripe_unavailable")
+    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k")
+    assert (said.status, said.code) == (502, "stripe_refused")
+    assert "again" not in said.json["detail"]
+    (line,) = [vars(record) for record in caplog.records if record.getMessage() == "stripe refused"]
+    assert line["request_id"] == said.json["request_id"]
+    assert line["stripe"]["message"] == "A fault that was asked for."
+    assert (line["stripe"]["http_status"], line["stripe"]["type"]) == (status, "invalid_request_error")
+    assert line["stripe"]["request_id"].startswith("req_")
+    (counted,) = [json.loads(text) for text in counting.readouterr().out.splitlines() if "_aws" in text]
+    assert counted["stripe_refused"] == [1.0]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_after_the_cause_is_fixed_the_same_key_buys(lab: Lab, stripe_faults: Stripe, status: int) -> None:
+    """One payment, and no key that is stuck for ever."""
+    stripe_faults.control("faults", route=CREATE, status=status, times=20)
+    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k").status == 502
+    stripe_faults.control("faults", route=CREATE, status=status, times=0)
+    again = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k")
+    assert again.status == 201
+    assert len(lab.call("GET", "/payments", sub="alice").json["payments"]) == 1
+
+
+@pytest.mark.parametrize("behavior", ["exclusive", "inclusive"])
+def test_with_automatic_tax_the_price_says_whether_it_includes_tax(
+    lab: Lab, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch, behavior: str
+) -> None:
+    """Stripe refuses an inline price without, unless the account has a default."""
+    monkeypatch.setenv("AUTOMATIC_TAX", "true")
+    monkeypatch.setenv("TAX_BEHAVIOR", behavior)
+    bought = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).json
+    (line,) = stripe_side.client.v1.checkout.sessions.line_items.list(bought["session_id"]).data
+    assert line.price is not None
+    assert line.price.tax_behavior == behavior
 
 
 def test_a_stripe_key_that_was_rolled_is_read_anew(lab: Lab) -> None:

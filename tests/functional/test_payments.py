@@ -18,6 +18,8 @@ NAMES = {
     "status",
     "created_at",
     "completed_at",
+    "paid_minor",
+    "payment_intent_id",
     "refunded_minor",
     "units_clawed_back",
     "failure_code",
@@ -57,6 +59,35 @@ def test_one_payment_is_found_by_either_id(lab: Lab) -> None:
         assert said.status == 200
         assert set(said.json) == NAMES
         assert (said.json["payment_id"], said.json["amount"], said.json["status"]) == (payment.payment_id, "9.99", "pending")
+
+
+PAID = {
+    "at its price": ({}, 999, "pi_1"),
+    "after a discount of a fifth": ({"amount_total": 799}, 799, "pi_1"),
+    "with tax": ({"amount_total": 1189}, 1189, "pi_1"),
+    "for nothing": (
+        {"amount_total": 0, "payment_intent": None, "payment_status": "no_payment_required"},
+        0,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", PAID)
+def test_a_payment_tells_what_was_paid_and_by_which_payment_intent(lab: Lab, how: str) -> None:
+    """After discounts, with tax. Nothing of it before it is paid."""
+    members, paid, intent = PAID[how]
+    payment = pending(lab.books, payment_id="pay_1")
+    path = f"/payments/{payment.payment_id}"
+    before = lab.call("GET", path, sub="alice").json
+    assert (before["paid_minor"], before["payment_intent_id"]) == (None, None)
+    lab.deliver(completed(payment, **members))
+    after = lab.call("GET", path, sub="alice").json
+    assert (after["status"], after["paid_minor"], after["payment_intent_id"]) == (
+        "completed",
+        paid,
+        intent,
+    )
 
 
 NOWHERE = [

@@ -60,7 +60,8 @@ def _received(listening: socket.socket) -> Iterator[dict[str, Any]]:
 
 
 def test_a_sampled_delivery_shows_its_one_transaction_and_is_found_by_its_ids(lab: Lab, daemon: Sent) -> None:
-    """Beneath the segment that Lambda made."""
+    """Beneath the segment that Lambda made. The container has read the deployment's id for an event before."""
+    lab.books.ours.deployment.known()
     payment = pending(lab.books, "alice")
     event = completed(payment)
     assert lab.deliver(event).json == {"status": "settled"}
@@ -73,7 +74,8 @@ def test_a_sampled_delivery_shows_its_one_transaction_and_is_found_by_its_ids(la
 
 
 def test_a_checkout_shows_what_it_waited_for(lab: Lab, daemon: Sent) -> None:
-    """The payment is recorded, Stripe is asked, the session is kept."""
+    """The payment is recorded, Stripe is asked, the session is kept. The container has read the deployment's id before."""
+    lab.books.ours.deployment.known()
     assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).status == 201
     assert [made["name"] for made in daemon()] == ["DynamoDB", "Stripe", "DynamoDB", "create_checkout"]
 

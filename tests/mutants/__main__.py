@@ -21,12 +21,9 @@ from rich.syntax import Syntax
 
 from .bug import Bug, StaleBugError
 from .planted import PLANTED
+from .snapshot import ROOT, snapshot
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 FIGURES: Final = ROOT / ".local" / "figures" / "mutants.json"
-COPIED: Final = ("client", "functions", "tests", "infra", "template.yaml", "pyproject.toml")
-LINKED: Final = (".venv",)
-"""Not .local: a test under a mutant must not write its figures over the true ones."""
 AT_ONCE: Final = 2
 SECONDS_MAX: Final = 120
 """For one mutant's tests, which take a second or two: whoever needs this long hangs."""
@@ -62,7 +59,7 @@ def main(
         raise typer.Exit(1)
     started = monotonic()
     with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
-        whole = _snapshot(Path(folder) / "unchanged")
+        whole = snapshot(Path(folder) / "unchanged")
         _prove_unchanged(bugs, whole)
         results = _tried(bugs, whole, at_once)
     for result in results:
@@ -72,19 +69,6 @@ def main(
         _write_figures(results, round(monotonic() - started, 1))
     console.print(f"{killed}/{len(results)} killed")
     raise typer.Exit(killed != len(results))
-
-
-def _snapshot(folder: Path) -> Path:
-    """The product and its tests as they are now: nobody's work is touched, and whoever works on changes nothing under way."""
-    folder.mkdir()
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-        else:
-            shutil.copy(ROOT / name, folder / name)
-    for name in LINKED:
-        (folder / name).symlink_to(ROOT / name)
-    return folder
 
 
 def _prove_unchanged(bugs: Iterable[Bug], whole: Path) -> None:

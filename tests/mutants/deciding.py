@@ -104,13 +104,57 @@ DECIDING: Final = (
     ),
     bug(
         "a refund that is updated is taken for a failed one",
-        "test_events.py::test_a_refund_that_has_not_failed_gives_nothing_back",
-        ("events.py", 'if refund.get("status") not in ("failed", "canceled"):', 'if refund.get("status") in ("pending",):'),
+        "test_events.py::test_a_refund_in_a_state_that_we_do_not_know_changes_nothing",
+        ("events.py", "        elif status in GONE:", "        else:"),
+    ),
+    bug(
+        "a refund in a state of tomorrow is taken for one that stands",
+        "test_events.py::test_a_refund_in_a_state_that_we_do_not_know_changes_nothing",
+        ("events.py", "in STANDING:", "not in GONE:"),
+    ),
+    bug(
+        "a refund that waits for the customer is taken back only when it succeeds",
+        "test_events.py::test_a_refund_that_stands_is_known_by_its_id",
+        ("events.py", '("pending", "requires_action", "succeeded")', '("pending", "succeeded")'),
+    ),
+    bug(
+        "refunds made again after a failure are not known by their ids",
+        "test_refunds.py::test_a_refund_made_again_is_taken_back",
+        ("events.py", "        standing=standing,", "        standing={},"),
+    ),
+    bug(
+        "a failed refund is subtracted from those known by their ids a second time",
+        "test_refunds.py::test_a_refund_made_again_is_taken_back",
+        (
+            "reversals.py",
+            "sum(self.failed.values()), standing)",
+            "sum(self.failed.values()), standing - sum(self.failed.values()))",
+        ),
+    ),
+    bug(
+        "the first decline's reason is kept",
+        "test_declines.py::test_the_reason_of_the_latest_decline_is_shown",
+        ("payments.py", "if known >= latest:", "if payment.failure_code:"),
+    ),
+    bug(
+        "the decline that is told last is taken for the latest",
+        "test_declines.py::test_declines_in_any_order_end_with_the_latest_reason",
+        ("payments.py", "if known >= latest:", "if known == latest:"),
+    ),
+    bug(
+        "another decline is called a duplicate",
+        "test_declines.py::test_a_second_decline_for_the_same_reason_is_no_duplicate",
+        ("payments.py", "duplicate=known == latest", "duplicate=True"),
+    ),
+    bug(
+        "every declined card is told as card_declined",
+        "test_declines.py::test_the_issuers_reason_is_told_where_the_code_says_only_declined",
+        ("events.py", "        return reason\n", "        return CARD_DECLINED\n"),
     ),
     bug(
         "a canceled refund goes on counting",
         "test_events.py::test_a_refund_that_failed_or_was_canceled_is_told_by_its_id",
-        ("events.py", 'not in ("failed", "canceled"):', 'not in ("failed",):'),
+        ("events.py", '("failed", "canceled")', '("failed",)'),
     ),
     bug(
         "a refund that nothing can be found by is parked for ever",

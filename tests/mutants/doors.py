@@ -6,6 +6,43 @@ from .bug import bug
 
 DOORS: Final = (
     bug(
+        "the bound on keys is looked at before the write",
+        "test_keys.py::test_the_last_place_is_given_once_to_two_concurrent_requests",
+        (
+            "keys.py",
+            "    _commit_counted(books, owner, writes)\n    return {",
+            "    if _recount(books, owner, None) >= LIVE_MAX:\n        raise _no_place()\n"
+            "    _commit_counted(books, owner, writes)\n    return {",
+        ),
+        ("keys.py", 'has_place = Must("live", "<", LIVE_MAX)', 'has_place = Must("live", ">=", 0)'),
+    ),
+    bug(
+        "a late count is written over a concurrent one",
+        "test_keys.py::test_a_count_that_is_made_late_does_not_forget_a_concurrent_key",
+        ("keys.py", 'if seen else absent("owner")', 'if seen else exists("owner")'),
+        ("keys.py", 'add={"changes": 1}, must=(unchanged,)))', 'add={"changes": 1}))'),
+    ),
+    bug(
+        "what Stripe refuses for good is taken for an outage",
+        "test_refusals.py::test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said",
+        ("gateway.py", "    if refusals.is_final(error):\n", "    if refusals.is_final(error) and refusals.passes(error):\n"),
+    ),
+    bug(
+        "an outage of Stripe is taken for a refusal for good",
+        "test_refusals.py::test_an_answer_that_is_not_stripes_refuses_nothing_for_good",
+        ("refusals.py", "status not in PASSING and bool(error_of(error))", "status not in PASSING"),
+    ),
+    bug(
+        "Stripe's words are logged with the customer's name in them",
+        "test_refusals.py::test_a_user_who_is_no_address_is_hidden_too",
+        ("refusals.py", "        value = value.replace(secret, HIDDEN)\n", "        pass\n"),
+    ),
+    bug(
+        "a proxy's 404 says that Stripe has no such session",
+        "test_refusals.py::test_a_proxys_404_does_not_say_that_stripe_has_no_such_session",
+        ("refusals.py", 'return error_of(error).get("code") == MISSING', "return error.http_status == 404"),
+    ),
+    bug(
         "an item is read from a replica that lags",
         "test_store.py::test_what_was_written_is_read_though_replicas_lag",
         ("store.py", '"Key": _key(table, key), "ConsistentRead": True}', '"Key": _key(table, key)}'),

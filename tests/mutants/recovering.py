@@ -171,8 +171,8 @@ RECOVERING: Final = (
     bug(
         "failed refunds that Stripe lists are counted",
         "test_reconciliation.py::test_a_refund_whose_webhooks_were_lost_is_taken_back",
-        ("observed.py", 'for row in rows if row["id"] not in gone}', "for row in rows}"),
-        ("observed.py", "failed=gone,", "failed={},"),
+        ("observed.py", "failed=failed,", "failed={},"),
+        ("observed.py", "standing=standing,", "standing=standing | failed,"),
     ),
     bug(
         "disputes are not reconciled",
@@ -265,8 +265,8 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
             "recovery.py",
-            "except (OutcomeUnknownError, StoreFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError):",
-            "except OutcomeUnknownError:",
+            "except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:",
+            "except OutcomeUnknownError as error:",
         ),
     ),
     bug(

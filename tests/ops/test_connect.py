@@ -11,6 +11,7 @@ from billing.gateway import API_VERSION
 from billing.signatures import usable_secrets
 from stand import Stand
 
+from infra.local.places import free_port
 from infra.ops import place
 from infra.ops.connecting import chosen_key
 from infra.ops.errors import USAGE, OperatorError
@@ -79,6 +80,48 @@ def test_an_endpoint_on_another_domain_is_found_by_its_mark() -> None:
     away = _row(url="https://shop.example.test/api/v1/payments/webhook")
     assert plan([away], {OWN}, WANTED, KEPT).is_empty
     assert plan([away], {OWN}, replace(WANTED, url=OWN), KEPT).change == {"url": OWN}
+
+
+@pytest.mark.parametrize("own", ["https://abc.lambda-url.eu-west-1.on.aws/", OWN])
+def test_an_endpoint_on_the_stacks_other_address_is_moved(own: str) -> None:
+    """A Function URL where the stack has one now, or the API's where it has none any more. It stays the same endpoint, with its secret."""
+    wanted = Wanted("topup-dev", own, other_urls=(OWN, "https://abc.lambda-url.eu-west-1.on.aws/"))
+    wanted = replace(wanted, other_urls=tuple(url for url in wanted.other_urls if url != own))
+    (there,) = wanted.other_urls
+    for url in (there, there.rstrip("/")):
+        found = plan([_row(url=url)], {OWN, there.rstrip("/")}, wanted, KEPT)
+        assert (found.make, found.kept_id, found.replaced, found.refused) == (False, "we_1", (), ())
+        assert found.change["url"] == own
+    assert plan([_row(**wanted.of_kept(own))], {OWN}, wanted, KEPT).is_empty
+
+
+def test_an_endpoint_on_a_domain_of_ones_own_stays_there_when_the_stack_gets_another_address() -> None:
+    """It was marked with the address that the stack had before."""
+    away = "https://shop.example.test/api/v1/payments/webhook"
+    wanted = Wanted("topup-dev", "https://abc.lambda-url.eu-west-1.on.aws/", other_urls=(OWN,))
+    found = plan([_row(url=away)], {OWN}, wanted, KEPT)
+    assert (found.make, set(found.change)) == (False, {"metadata"})
+
+
+def test_what_webhook_url_chooses_is_chosen_whatever_the_stack_has() -> None:
+    """Here the API's address, though there is a Function URL."""
+    wanted = Wanted("topup-dev", "https://abc.lambda-url.eu-west-1.on.aws/", OWN, (OWN,))
+    assert "url" not in plan([_row()], {OWN}, wanted, KEPT).change
+    assert wanted.of_new()["url"] == OWN
+
+
+@pytest.mark.parametrize(
+    ("outputs", "addresses"),
+    [
+        ({"WebhookUrl": OWN, "WebhookFunctionUrl": "https://abc/"}, ("https://abc/", (OWN,))),
+        ({"WebhookUrl": OWN}, (OWN, ())),
+        ({}, ("", ())),
+    ],
+)
+def test_stripe_gets_the_function_url_where_the_stack_has_one(outputs: dict[str, str], addresses: tuple[str, tuple[str, ...]]) -> None:
+    """Else the API's address; the other one is looked at too."""
+    assert place.addresses(outputs, "") == addresses
+    assert place.addresses(outputs, "http://localhost:8080/hook") == ("http://localhost:8080/hook", ())
 
 
 def test_another_stage_in_the_same_account_is_left_alone() -> None:
@@ -221,6 +264,30 @@ def test_an_endpoint_of_an_older_version_is_replaced_and_the_doctor_is_content(t
         assert list(statuses.values()) == ["enabled"]
         assert not [row for row in answer["findings"] if row["check"].startswith("endpoint") and row["level"] == "wrong"]
         assert topup("connect", "--dry-run")[1]["steps"] == [step for step in answer["steps"] if answer["waiting"] and "disable" in step]
+
+
+def test_an_endpoint_is_not_moved_to_where_nothing_answers(topup: Topup, stand: Stand) -> None:
+    """Every delivery from then on would be lost."""
+    with _as_it_was(stand):
+        topup("connect", "--yes")
+        before = _endpoints(stand)
+        away = f"http://127.0.0.1:{free_port()}/api/v1/payments/webhook"
+        code, answer = topup("connect", "--yes", "--webhook-url", away)
+        assert (code, "was not moved" in answer["error"], "cannot be reached" in answer["error"]) == (1, True, True)
+        assert _endpoints(stand) == before
+
+
+def test_an_endpoint_is_moved_to_where_the_webhook_answers(topup: Topup, stand: Stand) -> None:
+    """It is the same endpoint, with the same secret, at another of the webhook's addresses."""
+    with _as_it_was(stand):
+        topup("connect", "--yes")
+        (before,) = _endpoints(stand)
+        there = stand.facts["webhook_url"].replace("localhost", "127.0.0.1")
+        _, answer = topup("connect", "--yes", "--webhook-url", there)
+        (after,) = _endpoints(stand)
+        assert (answer["status"], after["id"], after["url"]) == ("connected", before["id"], there)
+        assert len(_signing(stand)) == 2
+        stand.purchase("ops-moved")
 
 
 def test_a_key_that_stripe_does_not_know_is_not_stored(topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

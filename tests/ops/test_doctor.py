@@ -160,6 +160,38 @@ def test_a_webhook_that_cannot_be_reached_is_found(patient: Patient) -> None:
     assert "cannot be reached" in _only(away, "webhook").what
 
 
+def test_the_stacks_other_address_is_tried_too(patient: Patient) -> None:
+    """API Gateway may answer and the Function URL not, or the other way round: who relies on one must know."""
+    away = f"http://127.0.0.1:{free_port()}/"
+    both = replace(patient, place=replace(patient.place, other_urls=(away,)))
+    assert f"{away} cannot be reached" in _only(both, "webhook").what
+    same = replace(patient, place=replace(patient.place, other_urls=(patient.place.webhook_url,)))
+    accepted = [finding for finding in examine(same, "webhook", CHECKS["webhook"]) if finding.level == "ok"]
+    assert len(accepted) == len(examine(patient, "webhook", CHECKS["webhook"])) + 1
+
+
+def test_an_address_that_was_named_is_tried_beside_the_stacks_own(patient: Patient) -> None:
+    """`--webhook-url` adds one, and takes none away."""
+    named = patient.place.at("https://shop.example.test/hook")
+    assert (named.webhook_url, named.other_urls) == ("https://shop.example.test/hook", (patient.place.webhook_url,))
+    assert named.at(f"{patient.place.webhook_url}/").other_urls == ("https://shop.example.test/hook",)
+    assert patient.place.at("") is patient.place
+
+
+@pytest.mark.parametrize(("livemode", "reserved", "level"), [(True, 0, "note"), (True, 5, "ok"), (False, 0, "ok"), (False, 5, "ok")])
+def test_a_live_stack_without_a_reserve_for_the_webhook_is_noted(patient: Patient, *, livemode: bool, reserved: int, level: str) -> None:
+    """A note, for a new account cannot have one."""
+    name, functions = patient.place.resources["WebhookFunction"].physical_id, patient.place.client("lambda")
+    if reserved:
+        functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
+    try:
+        (found,) = examine(_set(patient, livemode=livemode), "reserve", CHECKS["reserve"])
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
+    assert found.level == level
+    assert ("WebhookConcurrency=20" in found.mend) is (level == "note")
+
+
 def test_a_webhook_behind_a_redirect_is_found(patient: Patient) -> None:
     """Stripe does not follow: https://docs.stripe.com/webhooks#debug-webhook-integrations."""
 

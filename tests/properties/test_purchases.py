@@ -144,8 +144,15 @@ def _at_once(acts: list[Callable[[], None]], threads: int = THREADS) -> None:
 def _histories() -> dict[str, Callable[[Payment], list[dict[str, Any]]]]:
     return {
         "refunds of which one fails": lambda p: [
-            builders.completed(p), builders.refunded(p, 400), builders.refunded(p, 700), builders.refund(p, "re_2", 300),
-            builders.declined(p),
+            builders.completed(p), *builders.refund_made(p, "re_1", 400, 400),
+            *builders.refund_made(p, "re_2", 300, 700), builders.refund(p, "re_2", 300),
+        ],
+        "a refund that fails and is made again": lambda p: [
+            builders.completed(p), *builders.refund_made(p, "re_1", 999, 999),
+            builders.refund(p, "re_1", 999), *builders.refund_made(p, "re_2", 999, 999),
+        ],
+        "declined, then refunded in part": lambda p: [
+            builders.declined(p), builders.completed(p), *builders.refund_made(p, "re_1", 400, 400),
         ],
         "delayed, disputed and won": lambda p: [
             builders.completed_unpaid(p), builders.async_succeeded(p),
@@ -155,7 +162,7 @@ def _histories() -> dict[str, Callable[[Payment], list[dict[str, Any]]]]:
             builders.dispute(p, "closed", "won", -600, 600, amount=600),
         ],
         "refunded in part, then lost": lambda p: [
-            builders.completed(p), builders.refunded(p, 300), builders.expired(p),
+            builders.completed(p), *builders.refund_made(p, "re_1", 300, 300),
             builders.dispute(p, "created", "needs_response", amount=699),
             builders.dispute(p, "funds_withdrawn", "needs_response", -699, amount=699),
             builders.dispute(p, "closed", "lost", -699, amount=699),

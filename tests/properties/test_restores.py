@@ -43,7 +43,6 @@ class Shop:
     stripe: Stripe = field(default_factory=Stripe)
     payments: list[Payment] = field(default_factory=list)
     told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    refunds: list[tuple[Payment, str, int]] = field(default_factory=list)
     moments: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -82,24 +81,31 @@ class Shop:
 
     def _events(self, act: str, number: int, payment: Payment) -> Any:
         is_paid = bool(self.told[payment.payment_id])
-        refunded = sum(amount for whose, _, amount in self.refunds if whose == payment)
+        standing = self._standing(payment)
+        refunded = sum(row["amount"] for row in standing)
         disputed = [event["data"]["object"]["status"] for event in self.told[payment.payment_id] if "dispute" in event["type"]]
         if act == "paid" and not is_paid:
             self.stripe.sell(payment, epoch(builders.START))
             yield builders.completed(payment)
         elif act == "refund" and is_paid and refunded + number <= payment.amount_minor:
-            self.refunds.append((payment, f"re_{len(self.refunds)}", number))
-            self.stripe.refund(*self.refunds[-1])
-            yield builders.refunded(payment, refunded + number)
-        elif act == "fails" and any(whose == payment for whose, *_ in self.refunds):
-            _, name, amount = next(refund for refund in self.refunds if refund[0] == payment)
-            self.stripe.returned = [{**row, "status": "failed"} if row["id"] == name else row for row in self.stripe.returned]
-            yield builders.refund(payment, name, amount)
+            name = f"re_{len(self.stripe.returned)}"
+            self.stripe.refund(payment, name, number)
+            yield from builders.refund_made(payment, name, number, refunded + number)
+        elif act == "fails" and standing:
+            refund = standing[0]
+            refund["status"] = "failed"
+            name, amount = refund["id"], refund["amount"]
+            yield from builders.refund_changed(payment, name, amount, "failed")
         elif act == "dispute" and is_paid and not disputed:
             yield self._dispute(payment, "funds_withdrawn", "needs_response", -payment.amount_minor)
         elif act in ("won", "lost") and disputed == ["needs_response"]:
             back = (payment.amount_minor,) if act == "won" else ()
             yield self._dispute(payment, "closed", act, -payment.amount_minor, *back)
+
+    def _standing(self, payment: Payment) -> list[dict[str, Any]]:
+        intent = builders.intent_of(payment)
+        rows = (row for row in self.stripe.returned if row["payment_intent"] == intent)
+        return [row for row in rows if row["status"] in model.STANDING]
 
     def _dispute(self, payment: Payment, kind: str, status: str, *amounts: int) -> dict[str, Any]:
         event = builders.dispute(payment, kind, status, *amounts, dispute_id=f"du_{payment.payment_id}")

@@ -64,7 +64,9 @@ class Crowd:
     def _sells(self, user_id: str, plan: str, refunds: int = 0, *, told: bool = False) -> None:
         payment = pending(self.books, user_id, plan)
         events = [builders.completed(payment), builders.completed(payment)]
-        events += [builders.refunded(payment, 333 * part) for part in range(1, refunds + 1)]
+        for part in range(1, refunds + 1):
+            name = f"re_{payment.payment_id}_{part}"
+            events += builders.refund_made(payment, name, 333, 333 * part)
         self.told += [(payment, event) for event in events]
         for event in events:
             if told:

@@ -128,6 +128,14 @@ def test_what_was_told_before_stands_and_lambda_is_not_asked() -> None:
     assert told == {"WebhookConcurrency": "7"}
 
 
+@pytest.mark.parametrize(("unreserved", "own", "reserved"), [(80, 20, "0"), (100, 20, "20"), (980, 20, "20"), (110, 5, "15")])
+def test_what_the_stack_has_reserved_itself_is_there_for_it_again(unreserved: int, own: int, reserved: str) -> None:
+    """Lambda does not count it among the unreserved; a second machine would propose less each time."""
+    limit = {"AccountLimit": {"UnreservedConcurrentExecutions": unreserved}}
+    told, _ = reserving.proposed({}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)), own)
+    assert told == {"WebhookConcurrency": reserved}
+
+
 def _unknown_region() -> Any:
     return boto3.Session().client("lambda")
 

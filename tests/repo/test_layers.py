@@ -11,7 +11,7 @@ from infra.local.places import ROOT
 
 LAYERS: Final = {
     "core": (
-        *("balances", "differences", "errors", "events", "facts", "identity", "money", "observed"),
+        *("balances", "bundle", "differences", "errors", "events", "facts", "identity", "money", "observed"),
         *("patience", "payments", "plans", "reversals", "settings", "times", "writes"),
     ),
     "doors": ("gateway", "outbox", "signatures", "spelling", "store", "telemetry", "tracing"),

@@ -12,7 +12,10 @@ from repo.transformed import transformed
 READS_AND_WRITES: Final = "GetItem UpdateItem"
 GRANTS: Final[dict[str, dict[str, str]]] = {
     "ListPlansFunction": {},
-    "CreateCheckoutFunction": {"PaymentsTable": READS_AND_WRITES, "StripeKeySecret": "GetSecretValue"},
+    "CreateCheckoutFunction": {
+        **dict.fromkeys(("PaymentsTable", "WebhookEventsTable"), READS_AND_WRITES),
+        "StripeKeySecret": "GetSecretValue",
+    },
     "WebhookFunction": {
         **dict.fromkeys(("PaymentsTable", "QuotasTable", "LedgerTable"), READS_AND_WRITES),
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",

@@ -11,6 +11,7 @@ from repo.declared import TEMPLATE, parameters
 from repo.transformed import transformed
 
 from infra.local import asking, leaving, stages
+from infra.local.kept import Kept
 from infra.local.places import ROOT
 from infra.local.stage import CONFIG, FOLDER, Stage, proposals
 
@@ -135,8 +136,9 @@ def test_leaving_names_everything_that_stays(tmp_path: Path) -> None:
         "LogicalResourceId": "UserPool",
         "ResourceIdentifier": {"UserPoolId": "physical-UserPool"},
     } in kept
-    said = leaving.farewell("topup-prod", kept, tmp_path / "kept.json")
+    said = leaving.farewell(Kept("topup-prod", kept, {}, "123456789012", "eu-west-1"), tmp_path)
     assert all(f"physical-{name}" in said for name in retained)
+    assert "account 123456789012, region eu-west-1" in said
 
 
 def test_what_is_taken_back_needs_nothing_that_is_gone() -> None:

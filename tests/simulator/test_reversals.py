@@ -95,16 +95,51 @@ def test_a_refund_of_a_bank_debit_is_pending_first(stripe_lab: Lab) -> None:
     assert "pending_reason" not in found
 
 
-def test_only_a_pending_refund_can_be_canceled(stripe_lab: Lab) -> None:
-    """Then the charge is as before."""
+def test_the_api_cancels_a_refund_that_waits_for_the_customer_and_no_other(stripe_lab: Lab) -> None:
+    """Then the charge is as before: https://docs.stripe.com/api/refunds/cancel."""
     charge = _charge(stripe_lab, "delayed")
-    refund = stripe_lab.client.v1.refunds.create({"charge": charge.id, "amount": 500})
-    assert stripe_lab.client.v1.refunds.cancel(refund.id).status == "canceled"
+    asked: Any = {"charge": charge.id, "amount": 500, "instructions_email": "jenny@example.com"}
+    refunds = stripe_lab.client.v1.refunds
+    waiting = refunds.create(asked)
+    assert (waiting.status, waiting.instructions_email) == ("requires_action", "jenny@example.com")
+    assert stripe_lab.client.v1.charges.retrieve(charge.id).amount_refunded == 500
+    canceled = refunds.cancel(waiting.id)
+    assert (canceled.status, canceled.failure_reason) == ("canceled", "merchant_request")
+    assert "next_action" not in canceled
     assert stripe_lab.client.v1.charges.retrieve(charge.id).amount_refunded == 0
-    assert stripe_lab.event("refund.updated")["data"]["previous_attributes"] == {"status": "pending"}
-    for name in (refund.id, stripe_lab.client.v1.refunds.create({"charge": _charge(stripe_lab).id}).id):
+    event = stripe_lab.event("refund.updated")
+    assert event["data"]["previous_attributes"] == {"status": "requires_action"}
+    pending = refunds.create({"charge": charge.id, "amount": 500})
+    by_card = refunds.create({"charge": _charge(stripe_lab).id})
+    for other in (waiting, pending, by_card):
         with pytest.raises(stripe.InvalidRequestError):
-            stripe_lab.client.v1.refunds.cancel(name)
+            refunds.cancel(other.id)
+
+
+def test_a_refund_goes_on_when_the_customer_has_answered(stripe_lab: Lab) -> None:
+    """requires_action, pending, succeeded; no step is left out."""
+    charge = _charge(stripe_lab, "delayed")
+    asked: Any = {"charge": charge.id, "instructions_email": "jenny@example.com"}
+    refund = stripe_lab.client.v1.refunds.create(asked)
+    assert "cannot become" in stripe_lab.control(f"refunds/{refund.id}/succeed", 409)["error"]
+    for act, status in (("process", "pending"), ("succeed", "succeeded")):
+        assert stripe_lab.control(f"refunds/{refund.id}/{act}")["status"] == status
+    assert stripe_lab.client.v1.charges.retrieve(charge.id).refunded is True
+
+
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_a_refund_that_failed_can_be_made_again(stripe_lab: Lab, end: str) -> None:
+    """By its events, the charge shows nothing refunded between the two."""
+    charge = _charge(stripe_lab)
+    first = stripe_lab.client.v1.refunds.create({"charge": charge.id})
+    stripe_lab.control(f"refunds/{first.id}/{end}")
+    between = stripe_lab.client.v1.charges.retrieve(charge.id)
+    assert (between.amount_refunded, between.refunded) == (0, False)
+    before = stripe_lab.types()
+    second = stripe_lab.client.v1.refunds.create({"charge": charge.id})
+    assert _since(stripe_lab, before) == ["refund.created", "charge.refunded"]
+    assert stripe_lab.event("refund.created")["data"]["object"]["id"] == second.id
+    assert stripe_lab.event("charge.refunded")["data"]["object"]["amount_refunded"] == 999
 
 
 def test_a_refunds_metadata_can_be_changed_and_taken_away(stripe_lab: Lab) -> None:
@@ -185,6 +220,7 @@ def test_a_seller_answers_a_dispute_or_gives_in(stripe_lab: Lab) -> None:
     assert (held.status, held.evidence_details.has_evidence, held.evidence_details.submission_count) == ("needs_response", True, 0)
     sent = stripe_lab.client.v1.disputes.update(dispute, {"evidence": {"uncategorized_text": "She used it."}, "metadata": {"a": "1"}})
     assert (sent.status, sent.evidence.customer_name, sent.evidence_details.submission_count) == ("under_review", "Jenny", 1)
+    assert (held.evidence_details.submission_method, sent.evidence_details.submission_method) == ("not_submitted", "manual")
     assert stripe_lab.event("charge.dispute.updated")["data"]["previous_attributes"]["status"] == "needs_response"
     assert stripe_lab.client.v1.disputes.close(dispute).status == "lost"
     for call in (stripe_lab.client.v1.disputes.close, stripe_lab.client.v1.disputes.update):

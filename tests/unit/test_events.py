@@ -33,10 +33,12 @@ def test_an_event_of_a_connected_account_is_ignored(make: Callable[[Payment], di
     assert parse({**make(PAYMENT), "account": "acct_other"}, OURS) == Ignored("other_account")
 
 
-def test_another_stacks_session_is_ignored() -> None:
-    """Two stacks may share one Stripe account."""
+def test_a_stacks_name_does_not_make_a_session_ours_or_foreign() -> None:
+    """A stack that was uninstalled can be taken back under another name."""
     claimed = {**metadata(PAYMENT), "stack": "somebody-else"}
-    assert parse(builders.completed(PAYMENT, metadata=claimed), OURS) == Ignored("not_ours")
+    told = parse(builders.completed(PAYMENT, metadata=claimed), OURS)
+    assert isinstance(told, SessionFact)
+    assert not told.needs_record
 
 
 @pytest.mark.parametrize("mode", ["subscription", "setup"])
@@ -110,20 +112,31 @@ def test_a_session_that_is_unpaid_is_not_taken_for_a_success() -> None:
     assert parse(event, OURS) == Ignored("unreadable")
 
 
-@pytest.mark.parametrize("kind", ["refund.updated", "refund.failed", "charge.refund.updated"])
-@pytest.mark.parametrize("status", ["pending", "requires_action", "succeeded", "reversed", None])
-def test_a_refund_that_has_not_failed_gives_nothing_back(kind: str, status: str | None) -> None:
-    """``charge.refunded`` tells what stands, in all; https://docs.stripe.com/api/refunds/object#refund_object-status."""
+KINDS = ["refund.created", "refund.updated", "refund.failed", "charge.refund.updated"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", ["reversed", "", None, 5])
+def test_a_refund_in_a_state_that_we_do_not_know_changes_nothing(kind: str, status: object) -> None:
+    """``charge.refunded`` tells what stands, in all."""
     subject = builders.refund(PAYMENT, "re_1", 500)["data"]["object"] | {"status": status}
     assert parse(builders.event(kind, subject), OURS) == Ignored("not_of_interest")
 
 
-@pytest.mark.parametrize("kind", ["refund.updated", "refund.failed", "charge.refund.updated"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", ["pending", "requires_action", "succeeded"])
+def test_a_refund_that_stands_is_known_by_its_id(kind: str, status: str) -> None:
+    """https://docs.stripe.com/api/refunds/object#refund_object-status."""
+    found = parse(builders.refund(PAYMENT, "re_1", 500, status, kind), OURS)
+    assert isinstance(found, RefundsFact)
+    assert (found.failed, found.standing, found.refunded_minor) == ({}, {"re_1": 500}, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", ["failed", "canceled"])
 def test_a_refund_that_failed_or_was_canceled_is_told_by_its_id(kind: str, status: str) -> None:
     """Under any of the names that Stripe has for the event."""
-    subject = builders.refund(PAYMENT, "re_1", 500)["data"]["object"] | {"status": status}
-    found = parse(builders.event(kind, subject), OURS)
+    found = parse(builders.refund(PAYMENT, "re_1", 500, status, kind), OURS)
     assert isinstance(found, RefundsFact)
     assert (found.failed, found.standing, found.refunded_minor) == ({"re_1": 500}, {}, 0)
 
@@ -131,6 +144,7 @@ def test_a_refund_that_failed_or_was_canceled_is_told_by_its_id(kind: str, statu
 REVERSALS: list[Callable[[Payment], dict[str, Any]]] = [
     lambda payment: builders.refund(payment, "re_1", 500),
     lambda payment: builders.refund(payment, "re_1", 500, "canceled"),
+    lambda payment: builders.refund(payment, "re_1", 500, "pending", "refund.created"),
     lambda payment: builders.dispute(payment, "created", "needs_response"),
 ]
 

@@ -1,12 +1,14 @@
 import hmac
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import builders
 import pytest
 from billing import keys
 from billing.books import Books
-from billing.errors import BillingError
+from billing.errors import BillingError, Item
 from billing.keys import Holder
+from billing.writes import Write
 from memory_store import MemoryStore
 
 
@@ -65,3 +67,60 @@ def test_a_secrets_hash_is_compared_in_constant_time(books: Books, monkeypatch: 
     assert keys.holder(books, "dev", f"tk_dev_{'0' * 24}_{'A' * 43}") is None
     assert [one == other for one, other in compared] == [True, False, False]
     assert {len(text) for pair in compared for text in pair} == {64}, "hashes, and one in place of that of a key which is not there"
+
+
+class BusyStore(MemoryStore):
+    """``meanwhile`` happens once, just before the next change of a key is carried out."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def commit(self, *writes: Write) -> None:
+        """See MemoryStore."""
+        act, self.meanwhile = self.meanwhile, None
+        if act:
+            act()
+        super().commit(*writes)
+
+
+def test_the_last_place_is_given_once_to_two_concurrent_requests() -> None:
+    """The bound is a condition of the write: a look before it would let both in."""
+    store = BusyStore()
+    books = builders.books_on(store)
+    for _ in range(keys.LIVE_MAX - 1):
+        keys.create(books, "alice", "dev", "laptop")
+    store.meanwhile = lambda: keys.create(books, "alice", "dev", "the other's")
+    with pytest.raises(BillingError, match="too_many_keys"):
+        keys.create(books, "alice", "dev", "laptop")
+    assert len(keys.list_all(books, "alice")) == keys.LIVE_MAX
+
+
+def test_a_key_that_two_concurrent_requests_revoke_frees_one_place() -> None:
+    """The second finds no key and counts nothing."""
+    store = BusyStore()
+    books = builders.books_on(store)
+    made = [keys.create(books, "alice", "dev", "laptop") for _ in range(keys.LIVE_MAX)]
+    store.meanwhile = lambda: keys.revoke(books, "alice", made[0]["key_id"])
+    with pytest.raises(BillingError, match="not_found"):
+        keys.revoke(books, "alice", made[0]["key_id"])
+    keys.create(books, "alice", "dev", "laptop")
+    with pytest.raises(BillingError, match="too_many_keys"):
+        keys.create(books, "alice", "dev", "laptop")
+
+
+def test_a_count_that_is_made_late_does_not_forget_a_concurrent_key() -> None:
+    """Two requests count the keys of old at the same time: the later count is refused, not written over the first."""
+    store = BusyStore()
+    books = builders.books_on(store)
+    keys.create(books, "alice", "dev", "laptop")
+    del store.tables["keys"]["user#alice", keys.COUNT]
+    counted = MemoryStore.pages
+
+    def pages_then_another(*asked: str) -> list[Item]:
+        found = list(counted(store, *asked))  # type: ignore[arg-type]
+        store.pages = lambda *again: counted(store, *again)  # type: ignore[assignment,arg-type,method-assign]
+        keys.create(books, "alice", "dev", "the other's")
+        return found
+
+    store.pages = pages_then_another  # type: ignore[assignment,method-assign]
+    keys.create(books, "alice", "dev", "laptop")
+    assert store.tables["keys"]["user#alice", keys.COUNT]["live"] == len(keys.list_all(books, "alice")) == 3

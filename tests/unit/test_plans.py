@@ -46,7 +46,8 @@ def test_a_currency_that_cannot_be_printed_exactly_is_refused(currency: Any) -> 
 @pytest.mark.parametrize("currency", sorted(CURRENCIES))
 def test_every_other_currency_is_sold_with_its_own_decimals(currency: str) -> None:
     """The least that is not nothing tells how many there are."""
-    assert _load({**GOOD, "currency": currency})["a"].as_answer()["amount"] == ("999" if currency in ZERO_DECIMAL else "9.99")
+    (plan,) = _load({**GOOD, "currency": currency, "amount_minor": 1999}).values()
+    assert plan.as_answer()["amount"] == ("1999" if currency in ZERO_DECIMAL else "19.99")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_a_plan_that_breaks_a_rule_is_refused_by_that_rule(name: str, value: Any
         ("id", "a_-9" * 10),
         ("name", "x" * 200),
         ("description", "x" * 500),
-        ("amount_minor", 1),
+        ("amount_minor", 50),
         ("amount_minor", 99_999_999),
         ("quota", 1),
         ("quota", 10**9),
@@ -81,6 +82,42 @@ def test_the_last_allowed_value_is_allowed(name: str, value: Any) -> None:
     """Limits belong to what they limit."""
     (plan,) = _load({**GOOD, name: value}).values()
     assert getattr(plan, name) == value
+
+
+@pytest.mark.parametrize(
+    ("currency", "least", "greatest"),
+    [
+        ("usd", 50, 99_999_999),
+        ("gbp", 30, 99_999_999),
+        ("czk", 1500, 99_999_999),
+        ("thb", 1000, 99_999_999),
+        ("jpy", 50, 99_999_999),
+        ("krw", 50, 99_999_999),
+        ("inr", 50, 999_999_999),
+        ("cny", 1, 99_999_999),
+    ],
+)
+def test_a_price_that_stripe_would_never_charge_is_refused_when_the_catalogue_is_loaded(currency: str, least: int, greatest: int) -> None:
+    """Otherwise it loads, and every checkout fails. Stripe publishes no least amount for CNY."""
+    for amount_minor in (least, greatest):
+        (plan,) = _load({**GOOD, "currency": currency, "amount_minor": amount_minor}).values()
+        assert plan.amount_minor == amount_minor
+    for amount_minor in (least - 1, greatest + 1):
+        rule = f"plan 1: amount_minor must be an integer from {least} to {greatest}, which is what Stripe charges in {currency}"
+        with pytest.raises(ValueError, match=rule):
+            _load({**GOOD, "currency": currency, "amount_minor": amount_minor})
+
+
+def test_the_catalogue_starts_with_three_packs() -> None:
+    """Their names, and how many calls each description begins with."""
+    shown = [(plan.id, plan.name, plan.amount_minor, plan.quota) for plan in plans.catalogue().values()]
+    assert shown == [
+        ("starter", "Starter Pack", 999, 100),
+        ("pro", "Pro Pack", 4999, 1000),
+        ("enterprise", "Enterprise Pack", 29999, 10000),
+    ]
+    begins = [plan.description.partition("API calls")[0] for plan in plans.catalogue().values()]
+    assert begins == ["100 ", "1 000 ", "10 000 "]
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -106,7 +143,7 @@ def test_a_catalogue_is_a_list_with_something_in_it(text: str) -> None:
 def test_two_plans_do_not_share_an_id() -> None:
     """One of them could not be bought."""
     with pytest.raises(ValueError, match="two plans share one id"):
-        _load(GOOD, {**GOOD, "amount_minor": 1})
+        _load(GOOD, {**GOOD, "amount_minor": 50})
 
 
 @pytest.mark.parametrize("name", ["gold", "", "STARTER", None, 1, ["starter"], {"id": "starter"}])

@@ -20,6 +20,8 @@ Beyond the stand's contract, for tests:
 ``POST /_control/sessions/{id}/expire``               its time is over
 ``POST /_control/refunds/{id}/fail``                  the refund comes back; the charge's ``amount_refunded`` sinks again
 ``POST /_control/refunds/{id}/succeed``               a pending refund arrives
+``POST /_control/refunds/{id}/process``               the customer has told the bank account: ``requires_action`` becomes ``pending``
+``POST /_control/refunds/{id}/cancel``                the seller cancels it in the Dashboard
 ``POST /_control/charges/{id}/dispute``               ``{"amount", "kind": "chargeback"|"inquiry", "withdraw": bool}``, each optional
 ``POST /_control/disputes/{id}/withdraw``             ``{"amount"}``: money goes out; an inquiry becomes a chargeback by it
 ``POST /_control/disputes/{id}/reinstate``            ``{"amount"}``: money comes back, whatever the status

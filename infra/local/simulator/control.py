@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 Act = Callable[[str, Body], Any]
 BAD_REQUEST, CONFLICT, STATUS_MAX = 400, 409, 599
+REFUND_ACTS: Final = {
+    "process": "pending",
+    "succeed": "succeeded",
+    "fail": "failed",
+    "cancel": "canceled",
+}
 FAULT_SHAPE: Final = (
     '{"route": "POST /v1/checkout/sessions", "times": 1} with one of "status": 400 to 599, "timeout": true or seconds, "delay": seconds'
 )
@@ -34,8 +40,7 @@ def routes(simulator: "Simulator") -> list[Route]:
         "sessions/{id}/pay": lambda name, body: buying.pay(world, name, _one_of(body, "method", "card", "declined", "delayed")),
         "sessions/{id}/settle": lambda name, body: buying.settle(world, name, _one_of(body, "outcome", "succeeded", "failed")),
         "sessions/{id}/expire": lambda name, body: buying.expire(world, _only(body, name)),
-        "refunds/{id}/fail": lambda name, body: reversals.end_refund(world, _only(body, name), "failed"),
-        "refunds/{id}/succeed": lambda name, body: reversals.end_refund(world, _only(body, name), "succeeded"),
+        **{f"refunds/{{id}}/{act}": panel.refund(status) for act, status in REFUND_ACTS.items()},
         "charges/{id}/dispute": panel.dispute,
         "disputes/{id}/withdraw": lambda name, body: reversals.withdraw_funds(world, name, _amount(body)),
         "disputes/{id}/reinstate": lambda name, body: reversals.reinstate_funds(world, name, _amount(body)),
@@ -81,6 +86,9 @@ class _Panel:
         if not isinstance(withdraw, bool):
             raise BadInputError(f"withdraw must be true or false, not {json.dumps(withdraw)}")
         return reversals.dispute(self._simulator.world, name, kind, _amount(body, "kind", "withdraw"), withdraw=withdraw)
+
+    def refund(self, status: str) -> Act:
+        return lambda name, body: reversals.change_refund(self._simulator.world, _only(body, name), status)
 
     def resend(self, name: str, body: Body) -> Any:
         event = self._simulator.world.need("event", _only(body, name))

@@ -8,6 +8,8 @@ from infra.local.simulator.ids import new_id
 DISPUTE_FEE_MINOR: Final = 1500
 """15.00 USD per dispute; a won one gives it back. https://stripe.com/pricing"""
 DISPUTE_DAYS: Final = 7
+ASKED_DAYS: Final = 45
+"""https://docs.stripe.com/payments/customer-balance/refunding"""
 _CHARGE_NULLS: Final = (
     *("application", "application_fee", "application_fee_amount", "balance_transaction", "customer", "description"),
     *("failure_balance_transaction", "failure_code", "failure_message", "on_behalf_of", "receipt_email", "receipt_number", "review"),
@@ -113,14 +115,23 @@ def refund(drawers: Drawers, of: Thing, amount: int, asked: dict[str, Any], stat
         "payment_intent": of["payment_intent"],
         "status": status,
         **({"pending_reason": "processing"} if status == "pending" else {}),
-        **{key: asked[key] for key in ("metadata", "reason") if key in asked},
+        **({"next_action": _asks_the_customer(drawers, asked)} if status == "requires_action" else {}),
+        **{key: asked[key] for key in ("instructions_email", "metadata", "reason") if key in asked},
     }
+
+
+def _asks_the_customer(drawers: Drawers, asked: dict[str, Any]) -> Thing:
+    """https://docs.stripe.com/api/refunds/object#refund_object-next_action."""
+    sent = {"email_sent_at": drawers.now(), "email_sent_to": asked["instructions_email"]}
+    details = {"email_sent": sent, "expires_at": drawers.now() + ASKED_DAYS * 86400}
+    return {"display_details": details, "type": "display_details"}
 
 
 def dispute(drawers: Drawers, of: Thing, amount: int, status: str) -> Thing:
     """Of a charge; money moves later: https://docs.stripe.com/api/disputes/object."""
     kind = "inquiry" if status.startswith("warning") else "chargeback"
-    due = {"due_by": drawers.now() + DISPUTE_DAYS * 86400, "has_evidence": False, "past_due": False, "submission_count": 0}
+    due: Thing = {"due_by": drawers.now() + DISPUTE_DAYS * 86400, "has_evidence": False, "past_due": False, "submission_count": 0}
+    due["submission_method"] = "not_submitted"
     card = {"brand": "visa", "case_type": kind, "network": "visa", "network_reason_code": "10.4"}
     return {
         "id": new_id("dispute"),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from infra.local.simulator import buying, forms, listing, money_shapes, params, reversals, rules
 from infra.local.simulator.drawers import Thing
-from infra.local.simulator.errors import ConflictError, StripeFault
+from infra.local.simulator.errors import StripeFault
 from infra.local.simulator.ids import new_id
 from infra.local.simulator.world import World
 
@@ -78,11 +78,7 @@ def _update_refund(world: World, name: str, asked: dict[str, Any]) -> Thing:
 
 
 def _cancel_refund(world: World, name: str, _: dict[str, Any]) -> Thing:
-    """Stripe lets one cancel what waits for the customer; here, what is pending."""
-    try:
-        return reversals.end_refund(world, name, "canceled")
-    except ConflictError as conflict:
-        raise StripeFault(400, str(conflict), began=True) from conflict
+    return reversals.cancel_refund(world, name)
 
 
 def _create_endpoint(world: World, _: str, asked: dict[str, Any]) -> Thing:

@@ -13,6 +13,15 @@ from infra.local.simulator.world import World
 CLOSED: Final = ("won", "lost", "warning_closed")
 BLOCKING: Final = ("needs_response", "under_review", "lost")
 """While a chargeback is in one of these, its charge cannot be refunded."""
+NEXT: Final = {
+    "requires_action": ("pending", "failed", "canceled"),
+    "pending": ("succeeded", "failed", "canceled"),
+    "succeeded": ("failed", "canceled"),
+}
+"""What a refund in each state may become: https://docs.stripe.com/refunds#failed-refunds, and
+https://support.stripe.com/questions/canceling-a-refund for what the Dashboard cancels."""
+FAILURE_REASONS: Final = {"failed": "lost_or_stolen_card", "canceled": "merchant_request"}
+"""https://docs.stripe.com/api/refunds/object#refund_object-failure_reason"""
 
 
 def create_refund(world: World, asked: dict[str, Any]) -> Thing:
@@ -26,13 +35,23 @@ def create_refund(world: World, asked: dict[str, Any]) -> Thing:
         raise bad_integer("Invalid positive integer", "amount")
     if amount > left:
         raise bad_integer(f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})", "amount")
-    card = charge["payment_method_details"]["type"] == "card"
-    refund = money_shapes.refund(world.drawers, charge, amount, asked, "succeeded" if card else "pending")
-    refund = _moved(world, refund) if card else world.drawers.put(refund)
+    status = _first_status(charge, asked)
+    refund = money_shapes.refund(world.drawers, charge, amount, asked, status)
+    refund = _moved(world, refund) if status == "succeeded" else world.drawers.put(refund)
     world.happened("refund.created", refund)
     before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
     world.happened("charge.refunded", _set_refunded(world, charge, charge["amount_refunded"] + amount), before)
     return refund
+
+
+def _first_status(charge: Thing, asked: dict[str, Any]) -> str:
+    """Without a card the money takes its time, and may wait for the customer's bank details.
+
+    ``instructions_email`` is where Stripe asks for those: https://docs.stripe.com/api/refunds/create.
+    """
+    if charge["payment_method_details"]["type"] == "card":
+        return "succeeded"
+    return "requires_action" if "instructions_email" in asked else "pending"
 
 
 def _refundable(world: World, asked: dict[str, Any]) -> Thing:
@@ -52,29 +71,49 @@ def _refundable(world: World, asked: dict[str, Any]) -> Thing:
     return charge
 
 
-def end_refund(world: World, name: str, status: str) -> Thing:
-    """``failed``, ``canceled``, or a pending one ``succeeded``. What fails or is canceled is as if it had not been.
+def change_refund(world: World, name: str, status: str) -> Thing:
+    """The refund enters another state. What fails or is canceled is as if it had not been.
 
-    Raises ConflictError: only a pending refund succeeds or can be canceled, and an ended one stays so.
+    Raises ConflictError for a step that Stripe does not make.
     """
     refund = world.need("refund", name)
-    if refund["status"] in ("failed", "canceled") or (status != "failed" and refund["status"] != "pending"):
+    if status not in NEXT.get(refund["status"], ()):
         message = f"refund {name} is {refund['status']}: it cannot become {status}"
         raise ConflictError(message)
     before = {"status": refund["status"]}
     changed = {**refund, "status": status}
-    changed.pop("pending_reason", None)
-    if status == "failed":
-        row = world.drawers.put(money_shapes.balance_row(world.drawers, refund, refund["amount"], "refund_failure"))
-        changed |= {"failure_reason": "lost_or_stolen_card", "failure_balance_transaction": row["id"]}
+    for ended in ("pending_reason", "next_action"):
+        changed.pop(ended, None)
+    if status == "pending":
+        changed["pending_reason"] = "processing"
+    if status in FAILURE_REASONS:
+        changed = _undone(world, changed)
     changed = _moved(world, changed) if status == "succeeded" else world.drawers.put(changed)
-    if status != "succeeded":
-        charge = world.need("charge", refund["charge"])
-        _set_refunded(world, charge, charge["amount_refunded"] - refund["amount"])
     _refund_changed(world, changed, before)
     if status == "failed":
         world.happened("refund.failed", changed, before)
     return changed
+
+
+def _undone(world: World, refund: Thing) -> Thing:
+    """The money comes back, and the charge's ``amount_refunded`` sinks."""
+    charge = world.need("charge", refund["charge"])
+    _set_refunded(world, charge, charge["amount_refunded"] - refund["amount"])
+    undone = {**refund, "failure_reason": FAILURE_REASONS[refund["status"]]}
+    if refund["status"] == "failed" or refund["balance_transaction"]:
+        amount = refund["amount"]
+        row = money_shapes.balance_row(world.drawers, refund, amount, "refund_failure")
+        undone["failure_balance_transaction"] = world.drawers.put(row)["id"]
+    return undone
+
+
+def cancel_refund(world: World, name: str) -> Thing:
+    """https://docs.stripe.com/api/refunds/cancel: only what waits for the customer."""
+    refund = world.need("refund", name)
+    if refund["status"] != "requires_action":
+        message = f"Refund {name} is {refund['status']}: only one that requires_action can be canceled"
+        raise StripeFault(400, message, began=True)
+    return change_refund(world, name, "canceled")
 
 
 def update_refund(world: World, name: str, metadata: dict[str, str]) -> Thing:
@@ -192,6 +231,7 @@ def update_dispute(world: World, name: str, asked: dict[str, Any]) -> Thing:
         changes |= {"evidence": {**found["evidence"], **evidence}, "evidence_details": {**found["evidence_details"], "has_evidence": True}}
         if asked.get("submit", True):
             changes["evidence_details"]["submission_count"] += 1
+            changes["evidence_details"]["submission_method"] = "manual"
             changes["status"] = "warning_under_review" if found["status"].startswith("warning") else "under_review"
     changed = world.change(found, **changes)
     world.happened("charge.dispute.updated", changed, {key: found[key] for key in changes if found[key] != changes[key]})

@@ -1,0 +1,61 @@
+"""``python -m artifact FOLDER...``: the artifact, in each of these folders of one parent.
+
+All functions run the same code. So it is assembled once, beside the folders, and each gets links to the same files.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from artifact.assembling import CODE, RUNTIME, assemble
+
+
+def main() -> None:
+    """Parse the arguments and fill the folders."""
+    parser = argparse.ArgumentParser(prog="python -m artifact", description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, help="where it goes")
+    parser.add_argument("--bytecode-for", required=True, help="the functions' Runtime, such as python3.13")
+    chosen = parser.parse_args()
+    folders: list[Path] = [folder.resolve() for folder in chosen.folders]
+    whole = assembled(folders[0].parent, chosen.bytecode_for)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(whole, folder, copy_function=link)
+
+
+def assembled(parent: Path, bytecode_for: str) -> Path:
+    """Assemble the artifact in ``parent``, unless another process has: SAM builds several functions at once."""
+    parent.mkdir(parents=True, exist_ok=True)
+    whole = parent / f".topup-{fingerprint(bytecode_for)}"
+    with (parent / ".topup-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            part = parent / ".topup-part"
+            shutil.rmtree(part, ignore_errors=True)  # of a process that was stopped
+            assemble(part, bytecode_for)
+            part.rename(whole)
+    return whole
+
+
+def fingerprint(bytecode_for: str) -> str:
+    """Return what changes whenever the artifact would."""
+    digest = hashlib.sha256(f"{RUNTIME} {bytecode_for}".encode())
+    for path in sorted(CODE.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"\0{path.relative_to(CODE)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def link(source: str, target: str) -> None:
+    """Link, or copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+if __name__ == "__main__":
+    main()

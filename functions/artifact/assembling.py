@@ -1,0 +1,64 @@
+"""Makes the artifact: our code, the locked packages, and nothing that Lambda never loads."""
+
+import py_compile
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from artifact.pruning import prune
+from artifact.wheels import install
+
+CODE: Final = Path(__file__).parents[1]
+LEFT_OUT: Final = ("artifact", "Makefile", "requirements.txt", "__pycache__")
+"""What builds the artifact, and what other programs leave beside the code."""
+RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that builds, by Lambda's name for it."""
+PROOF: Final = """
+import sys
+sys.path.insert(0, {folder!r})
+import {modules}
+import boto3, stripe
+for service in "dynamodb", "secretsmanager", "sqs":
+    boto3.client(service)
+stripe.StripeClient("sk_test_of_nobody", http_client=stripe.RequestsClient())
+from billing import tracing
+tracing.tracer()
+for module in list(sys.modules.values()):
+    if (getattr(module, "__file__", None) or "").startswith({folder!r}):
+        print(module.__file__)
+"""
+"""Imports every handler, makes the clients that they make, and names the files that were loaded."""
+UNCHECKED: Final = py_compile.PycInvalidationMode.UNCHECKED_HASH
+
+
+def assemble(folder: Path, bytecode_for: str) -> None:
+    """Fill ``folder``. Bytecode is added if this Python is ``bytecode_for``: another one would ignore it."""
+    shutil.copytree(CODE, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    install(CODE / "requirements.txt", folder)
+    prune(folder)
+    loaded = prove(folder)
+    if bytecode_for == RUNTIME:
+        ship_bytecode(folder, loaded)
+
+
+def prove(folder: Path) -> list[Path]:
+    """Import every handler in an interpreter that has nothing but the artifact. Return the files that were loaded."""
+    modules = ", ".join(sorted(path.stem for path in CODE.glob("*.py")))
+    program = PROOF.format(folder=str(folder), modules=modules)
+    # As in Lambda: elsewhere the X-Ray SDK loads other parts of itself.
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "LAMBDA_TASK_ROOT": str(folder)}
+    clean = [sys.executable, "-I", "-S", "-B", "-c", program]
+    done = subprocess.run(clean, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        sys.exit(f"a handler does not import from the artifact alone:\n{done.stderr}")
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
+def ship_bytecode(folder: Path, files: list[Path]) -> None:
+    """Compile what functions load: Lambda cannot write bytecode beside the code, and would compile at every cold start."""
+    for path in files:
+        shown = str(Path("/var/task") / path.relative_to(folder))
+        compiled = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
+        py_compile.compile(str(path), str(compiled), shown, doraise=True, invalidation_mode=UNCHECKED)

@@ -1,0 +1,40 @@
+"""Leaves out of the artifact what Lambda never loads: each file costs a cold start that unpacks it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Final
+
+SERVICES_KEPT: Final = frozenset({"dynamodb", "sqs", "secretsmanager", "sts"})
+"""The AWS services that functions call; botocore brings the descriptions of 400 others."""
+UNUSED: Final = (
+    "boto3/examples",
+    "stripe/params",  # types alone: the SDK imports them for type checkers only
+    "stripe/events",  # of the thin events, which no function is sent
+    "aws_lambda_powertools/event_handler",
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in ("auth_alpha", "batch", "circuit_breaker", "data_classes", "data_masking", "feature_flags", "idempotency", "kafka")
+    ),
+    *(f"aws_lambda_powertools/utilities/{name}" for name in ("parameters", "parser", "streaming", "validation")),
+)
+"""Parts of packages that no function uses: half of all files, and each costs a cold start that unpacks them."""
+
+
+def prune(folder: Path) -> None:
+    """Leave out descriptions and addresses of unused services, and unused parts of packages."""
+    for package in ("botocore", "boto3"):
+        for path in sorted((folder / package / "data").iterdir()):
+            if path.is_dir() and path.name not in SERVICES_KEPT:
+                shutil.rmtree(path)
+    prune_endpoints(folder / "botocore" / "data" / "endpoints.json")
+    for unused in UNUSED:
+        shutil.rmtree(folder / unused, ignore_errors=True)
+
+
+def prune_endpoints(file: Path) -> None:
+    """Every session reads the addresses of all services in all regions, 1.2 MB, before it makes its first client: keep those in use."""
+    addresses = json.loads(file.read_text())
+    for partition in addresses["partitions"]:
+        partition["services"] = {name: found for name, found in partition["services"].items() if name in SERVICES_KEPT}
+    file.write_text(json.dumps(addresses, separators=(",", ":")))

@@ -1,0 +1,46 @@
+"""Which errors of AWS's services pass by themselves, and which stay until an operator fixes something."""
+
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+SERVER_ERROR: Final = 500
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html, and credentials that are about to be renewed.
+PASSING: Final = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "KMS.ThrottlingException",
+        "KmsThrottled",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestExpired",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+def is_final(error: Exception) -> bool:
+    """Whether the service answered, and would answer the same again: a missing grant, a missing resource, a bad request."""
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status < SERVER_ERROR and code_of(error) not in PASSING
+
+
+def code_of(error: Exception) -> str:
+    """AWS's own code, or the exception's name where there was no answer."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "no code"))
+    return type(error).__name__

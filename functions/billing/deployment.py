@@ -1,0 +1,70 @@
+"""Which deployment this is: an id in its own tables, which no other deployment has. No name is used for it.
+
+A stack's name is not unique: two AWS accounts, two regions and two developers can use one name on one Stripe account.
+"""
+
+import secrets
+from typing import Final
+
+from billing.errors import OutcomeUnknownError, RefusedError
+from billing.store import Store
+from billing.writes import Table, Write, absent_or
+
+KEY: Final = ("deployment", "id")
+TABLES: Final[tuple[Table, ...]] = ("payments", "events")
+"""Both hold the id, because DynamoDB restores one table at a time: the one that was not restored still has it."""
+ATTEMPTS_MAX: Final = 2
+"""A write that met another id is repeated with that one, once."""
+
+
+class StoredDeployment:
+    """The id as the tables hold it, read at most once a container. Satisfies settings.Deployment."""
+
+    def __init__(self, store: Store) -> None:
+        """Nothing is read yet: a function that needs no id never reads it."""
+        self._store = store
+        self._id = ""
+
+    def id(self) -> str:
+        """Return the id for new metadata. Make it first where there is none."""
+        if not self._id:
+            self._id = self._read() or self._stored(f"dep_{secrets.token_hex(16)}")
+        return self._id
+
+    def known(self) -> str:
+        """Return the id, or "" where none has been made. Never writes."""
+        self._id = self._id or self._read()
+        return self._id
+
+    def wrote(self, deployment: str) -> bool:
+        """Whether metadata with this id is ours. Never writes.
+
+        A "no" makes us ignore an event for good, so it is never answered from memory: the tables may have been restored.
+        """
+        if not self._id or deployment != self._id:
+            self._id = self._read()
+        return deployment == self._id != ""
+
+    def keep(self) -> None:
+        """Write the id back into a table that a restore has put back to before it."""
+        if name := self._read():
+            self._id = self._stored(name)
+
+    def _read(self) -> str:
+        for table in TABLES:
+            if item := self._store.get(table, KEY):
+                return str(item["deployment"])
+        return ""
+
+    def _stored(self, name: str) -> str:
+        """The id that stands in all tables afterwards: ``name``, or the one that a concurrent container or one table had."""
+        for _ in range(ATTEMPTS_MAX):
+            same = absent_or("deployment", "==", name)
+            try:
+                self._store.commit(*(Write(table, KEY, set={"deployment": name}, must=(same,)) for table in TABLES))
+            except RefusedError as refused:
+                name = next(str(old["deployment"]) for old in refused.old.values() if old)
+                continue
+            return name
+        message = f"the tables {' and '.join(TABLES)} hold ids of two deployments"
+        raise OutcomeUnknownError(message)

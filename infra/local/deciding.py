@@ -1,0 +1,43 @@
+"""What a deployment decides without asking: the functions' Python, and whether there can be a Function URL."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from infra.local.artifact import PARSED, RUNTIME
+from infra.local.publishing import is_wanted
+from infra.local.regions import has_function_urls
+
+NO_SNAPSHOTS: Final = ("python3.11",)
+"""SnapStart is for Python 3.12 and later: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
+
+
+def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str], str]:
+    """The builder's Python, whose bytecode is in the artifact; and a sentence. Nothing where it was told, or Lambda has no such Python."""
+    if "Runtime" in parameters:
+        return {}, f"Runtime={parameters['Runtime']}, as it was told."
+    allowed = json.loads((built / PARSED).read_text())["Parameters"]["Runtime"]["AllowedValues"]
+    if RUNTIME not in allowed or (is_wanted(parameters) and RUNTIME in NO_SNAPSHOTS):
+        return (
+            {},
+            f"The code was built with {RUNTIME}, which cannot be deployed here: the bytecode is ignored, and cold starts take longer.",
+        )
+    return {"Runtime": RUNTIME}, f"Runtime={RUNTIME}, the Python that the code was built with."
+
+
+def function_url(parameters: Mapping[str, str], region: str, agree: Callable[[str], bool]) -> tuple[dict[str, str], str]:
+    """``FunctionUrl=false`` where Lambda has none; and a sentence. ``agree`` is asked where AWS's page does not say."""
+    if "FunctionUrl" in parameters:
+        return {}, f"FunctionUrl={parameters['FunctionUrl']}, as it was told."
+    has = has_function_urls(region)
+    if has:
+        return {}, ""
+    if has is None:
+        question = f"It is not known whether {region} has Lambda function URLs. Does it?"
+        return ({"FunctionUrl": "true"}, "") if agree(question) else ({"FunctionUrl": "false"}, _without(region))
+    return {"FunctionUrl": "false"}, _without(region)
+
+
+def _without(region: str) -> str:
+    return f"FunctionUrl=false in {region}: Stripe delivers to API Gateway alone."

@@ -1,0 +1,53 @@
+"""Throttles of routes that a new template no longer has. The stage keeps them, and the update would fail.
+
+"Unable to find Route by key ... within the provided RouteSettings" (https://github.com/aws/serverless-application-model/issues/1939).
+AWS's own way out is DeleteRouteSettings: https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename-routesettings-routekey.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+API: Final = "HttpApi"
+STAGE: Final = "$default"
+EVENT: Final = "HttpApi"
+
+
+def routes(template: Mapping[str, Any]) -> set[str]:
+    """The keys of all routes of a SAM template, whatever their function's condition."""
+    found: set[str] = set()
+    for resource in template["Resources"].values():
+        for event in resource.get("Properties", {}).get("Events", {}).values():
+            if event["Type"] == EVENT:
+                found.add(f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}")
+    return found
+
+
+@dataclass(slots=True)
+class Throttles:
+    """Of one API. ``gateway``: an apigatewayv2 client."""
+
+    gateway: Any
+    api_id: str
+    _removed: dict[str, Any] = field(default_factory=dict)
+
+    def remove_orphans(self, template: Mapping[str, Any]) -> list[str]:
+        """Remove the throttles of routes that ``template`` no longer has. Returns their keys."""
+        settings = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE).get("RouteSettings", {})
+        kept = routes(template)
+        for key in sorted(set(settings) - kept):
+            self.gateway.delete_route_settings(ApiId=self.api_id, StageName=STAGE, RouteKey=key)
+            self._removed[key] = settings[key]
+        return list(self._removed)
+
+    def put_back(self) -> list[str]:
+        """After a deployment that did not happen: a route that is still there gets its throttle again. Returns their keys."""
+        if not self._removed:
+            return []
+        pages = self.gateway.get_paginator("get_routes").paginate(ApiId=self.api_id)
+        there = {row["RouteKey"] for page in pages for row in page["Items"]}
+        again = {key: value for key, value in self._removed.items() if key in there}
+        if again:
+            present = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE).get("RouteSettings", {})
+            self.gateway.update_stage(ApiId=self.api_id, StageName=STAGE, RouteSettings=present | again)
+        return list(again)

@@ -1,0 +1,71 @@
+"""Every state that CloudFormation gives a stack, and what ``make deploy`` and ``make uninstall`` do with a stack in it.
+
+"Stack status codes":
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html#cfn-console-view-stack-data-resources-status-codes
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Kind(Enum):
+    """What a state means for us."""
+
+    ABSENT = "there is no stack: deploy makes one, uninstall has nothing to do"
+    ALIVE = "a working stack: deploy updates it, uninstall keeps its books and deletes the rest"
+    REMNANT = "what a failed creation or deletion left: deploy asks, keeps the tables and users, and deletes the rest"
+    STUCK = "a stack with books that cannot be updated now: deploy says how to free it, uninstall works as for a working stack"
+    BUSY = "CloudFormation is working on it: both stop and say so"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``advice`` says what to do in AWS where neither command can go on. ``{stack}`` stands for the stack's name."""
+
+    kind: Kind
+    advice: str = ""
+
+
+ROLL_BACK: Final = "aws cloudformation rollback-stack --stack-name {stack}"
+"""From CREATE_FAILED and UPDATE_FAILED: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackStack.html"""
+CONTINUE: Final = "aws cloudformation continue-update-rollback --stack-name {stack}"
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html"""
+EVENTS: Final = "aws cloudformation describe-stack-events --stack-name {stack}"
+_BUSY: Final = State(Kind.BUSY, "wait until it has finished, then run the same command again")
+
+STATES: Final[Mapping[str, State]] = {
+    "REVIEW_IN_PROGRESS": State(Kind.ABSENT),  # only a change set was made; SAM makes the stack as if there were none
+    "DELETE_COMPLETE": State(Kind.ABSENT),
+    "CREATE_COMPLETE": State(Kind.ALIVE),
+    "UPDATE_COMPLETE": State(Kind.ALIVE),
+    "UPDATE_ROLLBACK_COMPLETE": State(Kind.ALIVE),
+    "IMPORT_COMPLETE": State(Kind.ALIVE),
+    # Stable, with everything it had before the import. After a failed first import it had nothing: then it is a remnant.
+    "IMPORT_ROLLBACK_COMPLETE": State(Kind.ALIVE),
+    "ROLLBACK_COMPLETE": State(Kind.REMNANT),  # a failed first deployment: nothing but deletion is possible
+    "ROLLBACK_FAILED": State(Kind.REMNANT),  # the same, where protected tables could not be deleted
+    "DELETE_FAILED": State(Kind.REMNANT),
+    "CREATE_FAILED": State(Kind.STUCK, ROLL_BACK),
+    "UPDATE_FAILED": State(Kind.STUCK, ROLL_BACK),
+    "UPDATE_ROLLBACK_FAILED": State(Kind.STUCK, CONTINUE),
+    "IMPORT_ROLLBACK_FAILED": State(Kind.STUCK, f"{EVENTS} says why; remove the cause, or ask AWS Support"),
+    "CREATE_IN_PROGRESS": _BUSY,
+    "ROLLBACK_IN_PROGRESS": _BUSY,
+    "DELETE_IN_PROGRESS": _BUSY,
+    "UPDATE_IN_PROGRESS": _BUSY,
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": _BUSY,
+    "UPDATE_ROLLBACK_IN_PROGRESS": _BUSY,
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": _BUSY,
+    "IMPORT_IN_PROGRESS": _BUSY,
+    "IMPORT_ROLLBACK_IN_PROGRESS": _BUSY,
+}
+MAY_BE_EMPTY: Final = "IMPORT_ROLLBACK_COMPLETE"
+"""The one working state in which a stack may hold nothing."""
+UNKNOWN: Final = State(Kind.STUCK, f"this release does not know that state; see `{EVENTS}`")
+
+
+def state_of(status: str) -> State:
+    """A state that AWS adds later is treated as a stack with books: nothing is deleted, nothing is updated."""
+    return STATES.get(status, UNKNOWN)

@@ -1,0 +1,26 @@
+"""Waits for CloudFormation with an upper bound, and prints a line a minute, so that nobody takes a long wait for a hang."""
+
+from typing import Any, Final
+
+from botocore.exceptions import WaiterError
+
+PAUSE_SECONDS: Final = 2
+ASKED_A_MINUTE: Final = 30
+MINUTES_MAX: Final = 60
+"""A CloudFront distribution takes the longest: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HowToUpdateDistribution.html"""
+TIMED_OUT: Final = "Max attempts exceeded"
+"""The reason that botocore gives when a waiter has used up its attempts; any other is AWS's answer."""
+
+
+def wait(client: Any, waiter: str, doing: str, **asked: Any) -> None:
+    """Wait at most an hour. Raises WaiterError when AWS says that it failed, or when the hour is over."""
+    bound = {"Delay": PAUSE_SECONDS, "MaxAttempts": ASKED_A_MINUTE}
+    for minute in range(1, MINUTES_MAX + 1):
+        try:
+            client.get_waiter(waiter).wait(**asked, WaiterConfig=bound)
+        except WaiterError as error:
+            if TIMED_OUT not in str(error) or minute == MINUTES_MAX:
+                raise
+            print(f"  {doing}: {minute} min", flush=True)  # noqa: T201
+        else:
+            return

@@ -1,0 +1,24 @@
+"""Waits for the tests of a fault that runs in a process of its own."""
+
+import subprocess
+from time import monotonic
+from typing import IO, Final
+
+from mutants.fault import Fault
+from mutants.report import Result, Verdict
+
+SECONDS_MAX: Final = 90
+
+
+def ended(fault: Fault, ran: "subprocess.Popen[str]", log: IO[str]) -> Result:
+    """Return what its tests found. A fault with which nothing can be imported is noticed as well."""
+    started = monotonic()
+    try:
+        code = ran.wait(SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        ran.kill()
+        code = ran.wait()
+    log.seek(0)
+    said = [line for line in log.read().splitlines() if line.startswith(("FAILED", "ERROR", "E  "))]
+    verdict: Verdict = "lived" if code == 0 else "killed"
+    return Result(fault, verdict, said[-1] if said else "", said[0] if said else "", monotonic() - started)

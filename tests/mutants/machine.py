@@ -1,0 +1,88 @@
+"""Makes one-line faults in the money modules and sees whether the tests notice: ``python -m mutants.machine``."""
+
+import json
+import random
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from mutants import known
+from mutants.equals import load
+from mutants.fault import Fault
+from mutants.faults import faults_in
+from mutants.modules import FILES
+from mutants.report import GOAL_PERCENT, Result, show, write_figures
+from mutants.run import BrokenRunError, Run
+from mutants.snapshot import ROOT, snapshot
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SAMPLE: Final = 700
+console = Console()
+
+
+def main(
+    seed: Annotated[int, typer.Option(help="The same seed draws the same faults.")] = 1,
+    sample: Annotated[int, typer.Option(help="How many faults are tried; 0 for all.")] = SAMPLE,
+    only: Annotated[str, typer.Option(help="Files whose name contains one of these words.", show_default=False)] = "",
+    at_once: Annotated[int, typer.Option(help="How many are tried at the same time.")] = 2,
+    out: Annotated[str, typer.Option(help="Also append every result to this file, as lines of JSON.", show_default=False)] = "",
+) -> None:
+    """Make faults, try them, and show which lived. Exit code 1 if too few were noticed of those that can be."""
+    files = [file for file in FILES if not only or any(word in file for word in only.split(","))]
+    faults = _draw(files, seed, sample)
+    with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
+        root = snapshot(Path(folder) / "whole")
+        run = Run(root, Path(folder), at_once, known.recall(root))
+        try:
+            results = [_keep(result, out) for result in _followed(run, faults)]
+        except BrokenRunError as broken:
+            console.print(str(broken), markup=False, highlight=False)
+            raise typer.Exit(2) from broken
+    show(console, results)
+    figures = write_figures(results, seed, datetime.now(UTC), published=not only)
+    console.print(f"{figures['percent']} % of what can be noticed ({figures['noticed']} of {len(results)} faults; seed {seed})")
+    raise typer.Exit(figures["percent"] < GOAL_PERCENT)
+
+
+def _draw(files: list[str], seed: int, sample: int) -> list[Fault]:
+    faults = [fault for file in files for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))]
+    return random.Random(seed).sample(faults, sample) if 0 < sample < len(faults) else faults
+
+
+def _keep(result: Result, out: str) -> Result:
+    """Write it down as it comes: a whole run takes long."""
+    if out:
+        with Path(out).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(result.as_row()) + "\n")
+    return result
+
+
+def _followed(run: Run, faults: list[Fault]) -> Iterator[Result]:
+    """Show how far it is, and the time left."""
+    named = load()
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    with Progress(*columns, console=console, speed_estimate_period=120) as progress:
+        begun = progress.add_task("tests without a fault", total=None, last="")
+        bar = progress.add_task("faults", total=len(faults), start=False, last="")
+        killed = lived = 0
+        for result in run.results(faults, lambda ready: progress.update(begun, completed=ready)):
+            progress.start_task(bar)
+            result.equivalent = named.get(result.fault.key, "")
+            killed += result.verdict == "killed"
+            lived += result.verdict == "lived" and not result.equivalent
+            progress.update(bar, advance=1, last=f"{killed} killed, {lived} lived")
+            yield result
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,67 @@
+import pytest
+from mutants.equals import load
+from mutants.faults import faults_in
+from mutants.modules import FILES
+from mutants.snapshot import ROOT
+
+WRITE = 'Write("quotas", key, set={"at": now}, add={"held": units}, remove=("due",), must=(equals("held", 1), *more))'
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (f"return {WRITE}", "must=()"),
+        (f"return {WRITE}", "must=((equals('held', 1),))"),
+        (f"return {WRITE}", "must=((*more,))"),
+        (f"return {WRITE}", "remove=()"),
+        (f"return {WRITE}", "add=({})"),
+        (f"return {WRITE}", "equals('held_', 1)"),
+        ("store.commit(one, *two)", "(store.commit(*two))"),
+        ("store.commit(one, *two)", "pass"),
+        ("yield one", "yield from ()"),
+        ("return a < 1", "(a <= 1)"),
+        ("return a < 1", "a < 2"),
+        ("return 0 < a <= b", "(0 < a)"),
+        ("return a and b and c", "(a and c)"),
+        ("return a and b", "(a or b)"),
+        ("return not a", "return (a)"),
+        ("return f(a, b)", "f(b, a)"),
+        ("return f(a)", "return None"),
+        ('return Must("a", "<=", b)', "'<'"),
+        ("if a:\n  b()", "if False:"),
+        ("if a:\n  b()", "if True:"),
+        ("try:\n  a()\n except (B, C):\n  pass", "except ((C,)):"),
+        ("try:\n  a()\n except B:\n  pass", "except Exception:"),
+        ("with suppress(A):\n  b()", "with suppress(ZeroDivisionError):"),
+        ("a += b", "a -= b"),
+        ("return a - b", "(a + b)"),
+        ("return f(a, b=c)", "(f(a))"),
+        ("return min(a, b)", "return (a)"),
+        ("return a if b else c", "return (c)"),
+        ("return f(clears_up=True)", "clears_up=False"),
+    ],
+)
+def test_the_machine_makes_every_kind_of_fault(right: str, wrong: str) -> None:
+    """Each as a change of one place."""
+    found = [fault.changed for fault in faults_in("a.py", f"def f():\n {right}\n")]
+    assert any(wrong.replace(" ", "") in changed.replace(" ", "") for changed in found), found
+
+
+def test_no_text_for_people_and_no_type_is_a_fault() -> None:
+    """Another wording breaks nothing."""
+    source = 'def f(a: tuple[int, str] = ()) -> int:\n    """Say a < b."""\n    message = f"{1 + 2} units"\n    raise Oh(message)\n'
+    assert faults_in("a.py", source) == []
+
+
+def test_a_fault_leaves_every_later_line_where_it_was() -> None:
+    """Functions are found again by the line on which they begin."""
+    source = "def f():\n    g(\n        a,\n        b,\n    )\n\n\ndef h():\n    pass\n"
+    for fault in faults_in("a.py", source):
+        assert fault.changed.splitlines()[7] == "def h():"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_fault_that_is_named_as_equivalent_can_still_be_made(file: str) -> None:
+    """A name that fits nothing says nothing."""
+    named = {key for key in load() if key[0] == file}
+    assert named <= {fault.key for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))}
