@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.books import Books, NoOutbox
-from billing.events import parse
+from billing.clock import stamp
 from billing.facts import Fact
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.plans import catalogue
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
 from billing.settings import Ours
-from billing.times import stamp
-from billing.writes import Write, creates
+from billing.storage.keys import user_key
+from billing.storage.writes import Write, creates
+from billing.stripe_api.events import parse
 
 STACK = "topup-test"
 DEPLOYMENT = "dep_test"

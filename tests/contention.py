@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from billing.balances import Balance
+from billing.deadline import Patience
 from billing.errors import RefusedError
-from billing.patience import Patience
-from billing.writes import Write
+from billing.quota.balance import Balance
+from billing.storage.writes import Write
 from botocore.exceptions import ClientError
 from greenlet import greenlet
 from schedules import ScheduledStore, Twin

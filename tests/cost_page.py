@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from billing import runtime
+from billing.wiring import container
 from dynamo import dynoxide
 from functional import lab as functional
 from moto import mock_aws
@@ -235,7 +235,7 @@ class Counter:
     def __init__(self) -> None:
         """Wrapped around the connection that the handlers share."""
         self.used = Used()
-        client = runtime.store()._client
+        client = container.store()._client
         self._ask: Callable[..., dict[str, Any]] = client._make_api_call
         client._make_api_call = self._counted
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from billing import openapi
+from billing.api import openapi
 from jsonschema_rs import Draft202012Validator
 
 BASE: Final = "/api/v1"

@@ -17,11 +17,11 @@ from typing import Final, get_args
 
 import boto3
 import pytest
+from billing.deadline import BUDGET_SECONDS, Patience
 from billing.errors import Item
-from billing.patience import BUDGET_SECONDS, Patience
 from billing.settings import TABLE_VARIABLES
-from billing.store import Store
-from billing.writes import KEY_NAMES, Table
+from billing.storage.dynamodb import Store
+from billing.storage.writes import KEY_NAMES, Table
 from functional.template import Template
 from tools import lacking
 
@@ -116,7 +116,7 @@ class Dynamo:
                 patch.delenv(name)
             for name, value in CREDENTIALS.items():
                 patch.setenv(name, value)
-            patch.setattr("billing.store.READ_SECONDS", SLOW_SECONDS_MAX)  # lost answers are injected, never awaited
+            patch.setattr("billing.storage.dynamodb.READ_SECONDS", SLOW_SECONDS_MAX)  # lost answers are injected, never awaited
             store = Store(tables or self.new_tables(), patience or ThreadPatience(SLOW_SECONDS_MAX), REGION, self.url)
             assert store._client is not None, "made here, where the credentials are, and in one thread"
         return store

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
-from billing.balances import Balance
-from billing.payments import Payment, Phase
+from billing.payments.payment import Payment, Phase
+from billing.quota.balance import Balance
 
 
 def check(store: Any) -> None:

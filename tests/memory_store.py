@@ -6,10 +6,10 @@ That it behaves as DynamoDB does is itself tested, write by write, in tests/prop
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from billing.deadline import Patience
 from billing.errors import Item, RefusedError
-from billing.patience import Patience
-from billing.store import WRITES_MAX, Page
-from billing.writes import KEY_NAMES, Must, Table, Write
+from billing.storage.dynamodb import WRITES_MAX, Page
+from billing.storage.writes import KEY_NAMES, Must, Table, Write
 
 _T = TypeVar("_T")
 INDEX_KEYS = {"by_time": "booked_at", "": None}

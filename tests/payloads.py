@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import builders
 import stripe
-from billing.payments import Payment
+from billing.payments.payment import Payment
 from typed import Kind, whole
 
 CREATED: Final = 1767323045

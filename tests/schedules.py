@@ -1,6 +1,6 @@
 """Runs handlers in every order of their outside calls, with a fault at every one of them. Deterministic: no threads, no time.
 
-The handlers are the product's own code on the product's own retry loop (billing.store.Store); below that, DynamoDB is the
+The handlers are the product's own code on the product's own retry loop (billing.storage.dynamodb.Store); below that, DynamoDB is the
 twin in memory, called one request at a time, and each request is a point where another handler may go first.
 """
 
@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import builders
-from billing import spending
 from billing.books import Books
+from billing.deadline import Patience
 from billing.errors import Item, OutcomeUnknownError, RefusedError
-from billing.patience import Patience
-from billing.store import Page, Store
-from billing.writes import Table, Write
+from billing.quota import spending
+from billing.storage.dynamodb import Page, Store
+from billing.storage.writes import Table, Write
 from botocore.exceptions import ClientError, ReadTimeoutError
 from greenlet import greenlet
 from memory_store import MemoryStore, copy_of

@@ -8,20 +8,22 @@ import builders
 import laws
 import pytest
 import recover
-from billing import gateway, parking, quota, settlement
+from billing.deadline import Patience
 from billing.errors import BillingError, Item, OutcomeUnknownError
 from billing.facts import to_item
-from billing.patience import Patience
-from billing.store import Page
+from billing.payments import parking, settlement
+from billing.quota import debits
+from billing.storage.dynamodb import Page
+from billing.storage.writes import Table, Write
+from billing.stripe_api import client
 from billing.telemetry import metrics
-from billing.writes import Table, Write
 from builders import Clock, fact, pending
 from memory_store import MemoryStore
 from repo.declared import functions
 from stripe_twin import Stripe
 
 TIMEOUT_SECONDS = int(functions()["RecoverFunction"]["Timeout"])
-STRIPE_SECONDS_MAX = gateway.CONNECT_SECONDS + gateway.READ_SECONDS
+STRIPE_SECONDS_MAX = client.CONNECT_SECONDS + client.READ_SECONDS
 STRIPES_SOURCE = "aws.partner/stripe.com/ed_test_made_up"
 
 
@@ -164,7 +166,7 @@ class Recovery:
         """What remains; the laws are held on the way."""
         self.store.patience.begin()
         laws.check(self.store)
-        return quota.read(self.books, user_id).remaining
+        return debits.read(self.books, user_id).remaining
 
 
 def kept(event: dict[str, Any]) -> str:

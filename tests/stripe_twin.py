@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import builders
-from billing.gateway import AnsweredWithFaultError, NotAtStripeError
-from billing.observed import intent_of
-from billing.payments import Payment
+from billing.payments.payment import Payment
+from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from billing.stripe_api.objects import intent_of
 
 
 class Stripe:

@@ -171,7 +171,7 @@ def _hints(places: Places, stand: dict[str, Any]) -> str:
     if stand["stripe_api_base"] == places.stripe_url:
         return HINTS.format(**stand, stand_file=places.stand_file)
     sys.path.insert(0, str(ROOT / "functions"))
-    from billing.events import SUBSCRIBED  # noqa: PLC0415 - the product's own list
+    from billing.stripe_api.events import SUBSCRIBED  # noqa: PLC0415 - the product's own list
 
     return HINTS_STRIPE.format(**stand, events=",".join(SUBSCRIBED))
 

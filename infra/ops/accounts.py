@@ -3,9 +3,10 @@
 from typing import Annotated, Any, Final
 
 import typer
-from billing import pages, purchases, quota
 from billing.books import Books
-from billing.times import epoch, from_epoch
+from billing.clock import epoch, from_epoch
+from billing.payments import queries
+from billing.quota import debits, history
 
 from infra.ops.command import Operator, command
 from infra.ops.errors import check_user
@@ -37,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def read(books: Books, user_id: str) -> dict[str, Any]:
     """Everything on one customer. One who never bought has zeros."""
-    balance = quota.read(books, user_id)
+    balance = debits.read(books, user_id)
     now = epoch(books.clock())
     holds = books.store.query("quotas", user_id, prefix="hold#", limit=HOLDS_SHOWN_MAX).items
     return {
@@ -47,6 +48,6 @@ def read(books: Books, user_id: str) -> dict[str, Any]:
             for row in holds
             if row["expires_at"] > now
         ],
-        "payments": purchases.payments(books, user_id, LINES_SHOWN, "")["payments"],
-        "ledger": pages.entries(books, user_id, LINES_SHOWN, "")["entries"],
+        "payments": queries.payments(books, user_id, LINES_SHOWN, "")["payments"],
+        "ledger": history.entries(books, user_id, LINES_SHOWN, "")["entries"],
     }

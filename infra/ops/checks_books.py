@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from billing import parking
-from billing.parking import FOR_A_PERSON
-from billing.reconciliation import LAST
-from billing.times import epoch, to_epoch
+from billing.clock import epoch, to_epoch
+from billing.payments import parking
+from billing.payments.parking import FOR_A_PERSON
+from billing.reconciliation.run import LAST
 
 from infra.ops.findings import NEW_SECONDS, Finding, Patient
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from billing.plans import catalogue
+from billing.payments.plans import catalogue
 
 from infra.ops.account_at_stripe import KeyRefusedError
 from infra.ops.findings import Finding, Patient
@@ -18,7 +18,7 @@ def prices(patient: Patient) -> Iterator[Finding]:
     try:
         plans = catalogue()
     except ValueError as error:
-        mend = "fix functions/billing/plans.json and deploy; https://docs.stripe.com/currencies has the least amounts"
+        mend = "fix functions/billing/payments/plans.json and deploy; https://docs.stripe.com/currencies has the least amounts"
         yield Finding("prices", "wrong", str(error), mend)
         return
     what = f"{len(plans)} plans, none below or above what Stripe charges in its currency"

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from billing.events import SUBSCRIBED
-from billing.gateway import API_VERSION
-from billing.signatures import TOLERANCE_SECONDS, usable_secrets
-from billing.times import epoch, from_epoch
+from billing.clock import epoch, from_epoch
+from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.events import SUBSCRIBED
+from billing.stripe_api.signatures import TOLERANCE_SECONDS, usable_secrets
 
 from infra.ops.account_at_stripe import KeyRefusedError
 from infra.ops.addresses import same_url

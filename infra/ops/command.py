@@ -10,8 +10,8 @@ import httpx
 import typer
 from billing.books import Books
 from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
-from billing.gateway import TO_A_BUYER, AnsweredWithFaultError, Gateway, NotAtStripeError
-from billing.store import StoreFaultError
+from billing.storage.dynamodb import StoreFaultError
+from billing.stripe_api.client import TO_A_BUYER, AnsweredWithFaultError, Gateway, NotAtStripeError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.ops import place

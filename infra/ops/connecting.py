@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import httpx
 import stripe
 import typer
-from billing.gateway import API_VERSION
+from billing.stripe_api.client import API_VERSION
 
 from infra.ops import doctor
 from infra.ops.account_at_stripe import SECONDS_MAX, AccountAtStripe, KeyRefusedError

@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 import httpx
-from billing.times import epoch, utc_now
+from billing.clock import epoch, utc_now
 from stripe import WebhookSignature
 
 from infra.ops.findings import Finding

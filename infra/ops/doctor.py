@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import httpx
 import typer
 from billing.errors import OutcomeUnknownError
-from billing.store import StoreFaultError
+from billing.storage.dynamodb import StoreFaultError
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import stripe
-from billing.events import SUBSCRIBED
+from billing.stripe_api.events import SUBSCRIBED
 
 from infra.ops.account_at_stripe import AccountAtStripe
 from infra.ops.hooks import SINCE, Kept, Plan, Wanted

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from billing.identity import USER_ID_CHARS_MAX
+from billing.ids import USER_ID_CHARS_MAX
 
 FINE: Final = 0
 FOUND_SOMETHING: Final = 1

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from billing.books import Books
-from billing.times import epoch
+from billing.clock import epoch
 
 from infra.ops.account_at_stripe import AccountAtStripe
 from infra.ops.place import Place

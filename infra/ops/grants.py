@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import typer
-from billing import upkeep
-from billing.balances import Balance, Movement, come_in, go_out
 from billing.books import Books
+from billing.clock import epoch, stamp
 from billing.errors import Item, OutcomeUnknownError, RefusedError
-from billing.identity import new_id
-from billing.ledger import Entry
-from billing.plans import UNITS_MAX
-from billing.times import epoch, stamp
-from billing.writes import Write
+from billing.ids import new_id
+from billing.payments.plans import UNITS_MAX
+from billing.quota import hold_expiry
+from billing.quota.balance import Balance, Movement, come_in, go_out
+from billing.quota.ledger import Entry
+from billing.storage.writes import Write
 
 from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.errors import OperatorError, check_user, not_found, unreachable, usage
@@ -86,8 +86,8 @@ def book(books: Books, grant: Grant) -> dict[str, Any]:
     for _ in books.store.patience.attempts():
         now = books.clock()
         balance = _balance(books, grant.user_id)
-        if upkeep.holds_are_due(balance, epoch(now)):
-            upkeep.give_back_expired(books, grant.user_id, balance)
+        if hold_expiry.holds_are_due(balance, epoch(now)):
+            hold_expiry.give_back_expired(books, grant.user_id, balance)
             continue
         movement = _movement(balance, grant)
         account = Write(

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from billing.events import SUBSCRIBED
-from billing.gateway import API_VERSION
-from billing.signatures import usable_secrets
+from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.events import SUBSCRIBED
+from billing.stripe_api.signatures import usable_secrets
 
 SECRETS_MAX: Final = 4
 """The newest ones; Stripe stops repeating an event after three days, so that older ones sign nothing any more."""

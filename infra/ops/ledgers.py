@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
 import typer
-from billing import mending
 from billing.books import Books
 from billing.errors import Item
-from billing.reconciliation import Run
-from billing.verification import TABLES, Difference, Tallies, disagreeing_payments, settled_tally
-from billing.writes import Table
+from billing.reconciliation import repair as mending
+from billing.reconciliation.audit import TABLES, Difference, Tallies, disagreeing_payments, settled_tally
+from billing.reconciliation.run import Run
+from billing.storage.writes import Table
 from rich.console import RenderableType
 
 from infra.ops.command import DryRun, Operator, Yes, command

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final
 
 import typer
-from billing import parking, recovery
 from billing.books import Books
+from billing.clock import from_epoch
 from billing.facts import to_item
-from billing.gateway import Gateway
-from billing.parking import FOR_A_PERSON, Parked
-from billing.times import from_epoch
+from billing.payments import parking
+from billing.payments.parking import FOR_A_PERSON, Parked
+from billing.reconciliation import retry_parked
+from billing.stripe_api.client import Gateway
 
 from infra.ops.command import AsJson, DryRun, Operator, Profile, Region, Stack, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, not_found, usage
@@ -113,7 +114,7 @@ def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
 def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
     """What became of it: ``settled``, ``ignored``, ``dropped`` with its purchase, or ``parked`` as before, and why."""
     troubles: list[str] = []
-    if became := recovery.try_again(books, gateway, record, lambda _, error: troubles.append(str(error))):
+    if became := retry_parked.try_again(books, gateway, record, lambda _, error: troubles.append(str(error))):
         return {"status": became}
     left = parking.find(books, record.name)
     answer = {"status": "parked", "why": left.why if left else record.why}

@@ -6,16 +6,17 @@ from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
-from billing import observed, parking
 from billing.books import Books
 from billing.errors import BillingError, Item
-from billing.events import Ignored
 from billing.facts import DisputeFact, Fact, RefundsFact, from_item
-from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
-from billing.identity import user_key
 from billing.money import decimal_string
-from billing.payments import Change, Park, Payment, decide
-from billing.settlement import reference
+from billing.payments import parking
+from billing.payments.payment import Change, Park, Payment, decide
+from billing.payments.settlement import reference
+from billing.storage.keys import user_key
+from billing.stripe_api import objects
+from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.stripe_api.events import Ignored
 
 from infra.ops.command import Operator, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE, not_found, usage
@@ -145,12 +146,12 @@ def at_stripe(books: Books, gateway: Gateway, payment: Payment) -> dict[str, Any
         told = ["credited here, unknown at Stripe"] if payment.completed_at else ["the session is unknown at Stripe"]
         return {"session": None, "differences": told}
     intent = session.get("payment_intent")
-    intent_id = observed.intent_of(session)
+    intent_id = objects.intent_of(session)
     refunds = list(gateway.refunds_of(intent_id)) if intent_id else []
     disputes = gateway.disputes_of(intent_id) if intent_id else []
-    found: list[Fact | Ignored] = [observed.session(session, "operator", books.ours)]
-    found += [observed.refunds(intent_id, payment.currency, refunds, "operator")] if refunds else []
-    found += [observed.dispute(row, "operator") for row in disputes]
+    found: list[Fact | Ignored] = [objects.session(session, "operator", books.ours)]
+    found += [objects.refunds(intent_id, payment.currency, refunds, "operator")] if refunds else []
+    found += [objects.dispute(row, "operator") for row in disputes]
     return {
         "session": {name: session.get(name) for name in ("id", "status", "payment_status", "amount_total", "currency")},
         "payment_intent": {"id": intent_id, "status": intent["status"]} if isinstance(intent, dict) else None,

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import boto3
 from billing.books import Books, NoOutbox
+from billing.clock import utc_now
+from billing.deadline import Patience
 from billing.deployment import StoredDeployment
 from billing.errors import SettingsError
-from billing.gateway import Gateway
-from billing.patience import Patience
 from billing.settings import Ours, Settings
-from billing.store import Store
-from billing.times import utc_now
+from billing.storage.dynamodb import Store
+from billing.stripe_api.client import Gateway
 from botocore.config import Config
 from botocore.exceptions import ClientError
 

@@ -2,9 +2,9 @@
 
 from billing.books import Books
 from billing.facts import DisputeFact, Fact, RefundsFact
-from billing.identity import user_key
-from billing.payments import Already, Park, Payment, decide
-from billing.settlement import reference, why_nobodys
+from billing.payments.payment import Already, Park, Payment, decide
+from billing.payments.settlement import reference, why_nobodys
+from billing.storage.keys import user_key
 
 
 def preview(books: Books, fact: Fact) -> str:

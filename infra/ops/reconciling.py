@@ -4,10 +4,10 @@ import re
 from typing import Annotated, Final
 
 import typer
-from billing import reconciliation
-from billing.differences import Report
-from billing.reconciliation import Run
-from billing.times import epoch
+from billing.clock import epoch
+from billing.reconciliation import run
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
 
 from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE, usage
@@ -54,7 +54,7 @@ def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report
         seen = looked_at
 
     job = Run(operator.books, operator.gateway, repair, lambda: True, resumes=False)
-    return reconciliation.run(job, start, told=told)
+    return run.run(job, start, told=told)
 
 
 def duration(text: str) -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from billing import events, settlement
-from billing.events import Ignored
+from billing.payments import settlement
+from billing.stripe_api import events
+from billing.stripe_api.events import Ignored
 
 from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, usage

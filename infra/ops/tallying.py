@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from billing.verification import Tallies, Tally
+from billing.reconciliation.audit import Tallies, Tally
 
 ACCOUNTS_IN_MEMORY_MAX: Final = 5_000
 """Of one reader, before they go to the file: some four megabytes."""

@@ -12,14 +12,14 @@ from itertools import islice
 from typing import Final
 
 import builders
-from billing import settlement
 from billing.books import Books
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.plans import catalogue
-from billing.times import stamp
-from billing.verification import TABLES
-from billing.writes import Write
+from billing.clock import stamp
+from billing.payments import settlement
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.reconciliation.audit import TABLES
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
 from dynamo import Dynoxide
 
 USER: Final = "alice"

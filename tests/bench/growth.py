@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import builders
-from billing import reconciliation
-from billing.differences import Report
-from billing.reconciliation import Cursor, Run
+from billing.reconciliation import run
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Cursor, Run
 from dynamo import Dynoxide
 from stripe_twin import Stripe
 
@@ -91,7 +91,7 @@ def _page(on: Stage, phase: str) -> Callable[[], object]:
     report = Report()
 
     def page() -> None:
-        reconciliation._page(job, Cursor(0, phase), report)
+        run._page(job, Cursor(0, phase), report)
         assert report.matched + len(stripe.asked_for) >= crowds.FRESH
         assert not report.counts
 

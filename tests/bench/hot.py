@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import builders
-from billing import quota
+from billing.quota import debits
 from dynamo import Dynamo, contents, dynoxide, ministack
 from laws import check
 from topup_client import Lease, Meter
@@ -58,7 +58,7 @@ def _crowd(dynamo: Dynamo, kind: str, size: int, name: str, *, has_conflicts: bo
 def _told(name: str, shop: Shop, wire: Wire, took: float) -> Iterator[Row]:
     shop.books.store.patience.begin()
     check(contents(shop.books.store))
-    balance = quota.read(shop.books, USER)
+    balance = debits.read(shop.books, USER)
     said = shop.said
     units = 100 * said["purchases"]
     yield Row("hot", f"{name}: units lost or doubled", abs(balance.used - said["spent"]) + abs(balance.total - units), "units", 0)
@@ -85,7 +85,7 @@ def _leases(dynamo: Dynamo) -> Iterator[Row]:
         took = time.perf_counter() - began
         shop.books.store.patience.begin()
         check(contents(shop.books.store))
-        used = quota.read(shop.books, USER).used
+        used = debits.read(shop.books, USER).used
     yield Row("hot", f"{name}: units used more or less than were spent", abs(used - units), "units", 0)
     yield Row("hot", f"{name}: units a call of the service", units / shop.said["calls"], "units", 1000, "at least")
     yield Row("hot", f"{name}: writes turned away for a conflict", wire.turned_away["conflict"], "writes")

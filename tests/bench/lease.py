@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import builders
-from billing import runtime
-from billing.times import utc_now
+from billing.clock import utc_now
+from billing.wiring import container
 from client.gateway import TOKEN, URL, AsyncGateway, Gateway
 from memory_store import MemoryStore
 from topup_client import AsyncLease, AsyncMeter, Lease, Leases, Meter
@@ -31,20 +31,20 @@ SIZE: Final = Terms().size
 
 def rows() -> Iterator[Row]:
     """For each way to spend: debits a second, calls, and units that were oversold."""
-    before = runtime.books, runtime.patience
+    before = container.books, container.patience
     try:
         with quiet(ENVIRONMENT):
             for name, act in WAYS.items():
                 store = MemoryStore()
                 gateway = Gateway(TEMPLATE, builders.books_on(store, clock=utc_now))  # type: ignore[arg-type]
-                runtime.books = lambda found=gateway.books: found  # type: ignore[assignment]
-                runtime.patience = lambda found=store.patience: found  # type: ignore[assignment] # every request begins it anew
+                container.books = lambda found=gateway.books: found  # type: ignore[assignment]
+                container.patience = lambda found=store.patience: found  # type: ignore[assignment] # every request begins it anew
                 gateway.fund("alice", DEBITS)
                 began = time.perf_counter()
                 act(gateway)
                 yield from _told(f"{name} of {SIZE:,} units", gateway, time.perf_counter() - began)
     finally:
-        runtime.books, runtime.patience = before
+        container.books, container.patience = before
 
 
 def _told(name: str, gateway: Gateway, took: float) -> Iterator[Row]:

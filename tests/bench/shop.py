@@ -12,12 +12,14 @@ import builders
 import debit_quota
 import hold_quota
 import httpx
-from billing import runtime, settlement, spending
-from billing.balances import Balance
 from billing.books import Books
+from billing.clock import utc_now
+from billing.deadline import BUDGET_SECONDS
 from billing.errors import OutcomeUnknownError
-from billing.patience import BUDGET_SECONDS
-from billing.times import utc_now
+from billing.payments import settlement
+from billing.quota import spending
+from billing.quota.balance import Balance
+from billing.wiring import container
 from dynamo import Dynamo, ThreadPatience
 from functional.lab import API, Context
 
@@ -106,14 +108,14 @@ def opened(dynamo: Dynamo) -> Iterator[Shop]:
     store = dynamo.store()
     store.patience = ThreadPatience(BUDGET_SECONDS)
     books = builders.books_on(store, clock=utc_now)  # type: ignore[arg-type]
-    before = runtime.books, runtime.patience, spending._seen
-    runtime.books, runtime.patience = (lambda: books), (lambda: store.patience)  # type: ignore[assignment]
+    before = container.books, container.patience, spending._seen
+    container.books, container.patience = (lambda: books), (lambda: store.patience)  # type: ignore[assignment]
     spending._seen = _PerContainer()  # type: ignore[assignment]
     try:
         with quiet(subjects.ENVIRONMENT, "CRITICAL"):
             yield Shop(books, Counter())
     finally:
-        runtime.books, runtime.patience, spending._seen = before
+        container.books, container.patience, spending._seen = before
 
 
 class Direct(httpx.BaseTransport):

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing import runtime
 from billing.books import Books
 from billing.settings import TABLE_VARIABLES
+from billing.wiring import container
 from dynamo import Dynamo, dynoxide
 from functional.lab import Context, forget
 from simulator.lab import Lab as Stripe
@@ -36,7 +36,7 @@ class Stage:
     @property
     def books(self) -> Books:
         """The handlers' own."""
-        return runtime.books()
+        return container.books()
 
     def call(
         self, method: str, path: str, sub: str = "", body: object = None, query: Mapping[str, str] | None = None, **headers: str

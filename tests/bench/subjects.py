@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any, Final
 
 import builders
-from billing.payments import Payment
-from billing.plans import catalogue
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
 from functional.lab import API, CREDENTIALS, REGION, SITE, gateway_event
 from functional.template import Route, Template
 

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import builders
-from billing import reconciliation
 from billing.books import Books
-from billing.reconciliation import Run
-from billing.store import Page
+from billing.reconciliation import run
+from billing.reconciliation.run import Run
+from billing.storage.dynamodb import Page
 from dynamo import dynoxide
 from stripe_twin import Stripe
 
@@ -145,7 +145,7 @@ def _run(books: Books, stripe: Stripe, pages: int) -> None:
         return next(left, None) is not None
 
     job = Run(books, stripe, repair=False, go_on=go_on, resumes=False)  # type: ignore[arg-type]
-    report = reconciliation.run(job, 0)
+    report = run.run(job, 0)
     assert not report.counts, report
 
 

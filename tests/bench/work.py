@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from billing import spending
+from billing.quota import spending
 
 from bench.rows import Row
 from bench.stage import Stage, stage

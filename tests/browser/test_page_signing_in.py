@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-import return_from_sign_in
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
+from public import return_from_sign_in
 from stand import Stand
 
 MOMENT_MS = 500

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import builders
 import pytest
-from billing import checkout, settlement
 from billing.books import Books
-from billing.checkout import Shop
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.gateway import AnsweredWithFaultError
-from billing.payments import Payment
-from billing.plans import catalogue
+from billing.payments import checkout, settlement
+from billing.payments.checkout import Shop
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.stripe_api.client import AnsweredWithFaultError
 from builders import fact
 from schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
 

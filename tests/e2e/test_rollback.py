@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from billing.verification import settled_tally
+from billing.reconciliation.audit import settled_tally
 from loglines import invocations
 from stand import API, Stand
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from billing.errors import RefusedError
-from billing.store import StoreFaultError
-from billing.writes import Must, Write, absent, absent_or, equals, exists
+from billing.storage.dynamodb import StoreFaultError
+from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 from builders import completed, pending, refunded
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe

@@ -1,8 +1,8 @@
 """Ids and times in answers are those of the things that they name."""
 
 import builders
-from billing.identity import user_key
-from billing.writes import Write
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import described
 import pytest
-from billing import api
+from billing.api import request
 from billing.errors import BillingError
 from functional.lab import Lab
 from jsonschema_rs import Draft202012Validator
@@ -60,7 +60,7 @@ def _body(lab: Lab, path: str) -> dict[str, Any]:
 
 def _is_taken(value: str) -> bool:
     try:
-        return api.text({"name": value}, "name", 100) == value
+        return request.text({"name": value}, "name", 100) == value
     except BillingError:
         return False
 

@@ -8,10 +8,10 @@ import builders
 import payloads
 import pytest
 import stripe
-from billing.events import Ignored, parse
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.writes import Write
+from billing.payments.payment import Payment
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
+from billing.stripe_api.events import Ignored, parse
 from functional.lab import Lab
 from payloads import PARTS, event, session
 from typed import faults, lacking

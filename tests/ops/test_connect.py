@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from billing.events import SUBSCRIBED
-from billing.gateway import API_VERSION
-from billing.signatures import usable_secrets
+from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.events import SUBSCRIBED
+from billing.stripe_api.signatures import usable_secrets
 from stand import Stand
 
 from infra.local.places import free_port

@@ -10,12 +10,12 @@ from typing import Any
 
 import builders
 import pytest
-from billing import parking, plans
-from billing.events import SUBSCRIBED
+from billing.clock import utc_now
 from billing.facts import SessionFact
-from billing.gateway import API_VERSION
-from billing.payments import Park
-from billing.times import utc_now
+from billing.payments import parking, plans
+from billing.payments.payment import Park
+from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.events import SUBSCRIBED
 from memory_store import MemoryStore
 from stand import Stand
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 import stripe
-from billing.events import SUBSCRIBED
-from billing.signatures import usable_secrets
+from billing.stripe_api.events import SUBSCRIBED
+from billing.stripe_api.signatures import usable_secrets
 from simulator.lab import KEY, Lab, Receiver, receiving, served
 from starlette.requests import Request
 from starlette.responses import Response

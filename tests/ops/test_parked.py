@@ -1,6 +1,6 @@
 import builders
-from billing import parking, settlement
-from billing.times import epoch
+from billing.clock import epoch
+from billing.payments import parking, settlement
 from builders import Clock, fact, pending
 from memory_store import MemoryStore
 from stripe_twin import Stripe

@@ -4,12 +4,13 @@ from typing import Any
 
 import builders
 import pytest
-from billing import holds, quota, settlement
 from billing.books import Books
-from billing.payments import Payment
-from billing.spending import Meter
-from billing.store import PAGE_MAX
-from billing.verification import TABLES, Difference, Tallies, Tally, disagreeing_payments, settled_tally
+from billing.payments import settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, holds
+from billing.quota.spending import Meter
+from billing.reconciliation.audit import TABLES, Difference, Tallies, Tally, disagreeing_payments, settled_tally
+from billing.storage.dynamodb import PAGE_MAX
 from memory_store import MemoryStore
 
 from infra.ops.ledgers import examine, judged, read_all
@@ -30,7 +31,7 @@ def books() -> Books:
     other = builders.pending(books, "bob")
     settlement.apply(books, builders.fact(builders.completed(other)))
     meter = Meter(books, "https://example.test")
-    quota.debit(meter, "alice", 30)
+    debits.debit(meter, "alice", 30)
     holds.place(meter, "alice", 20, 600)
     return books
 
@@ -109,7 +110,7 @@ def test_a_write_off_balances_and_is_missed_when_its_entry_is_lost() -> None:
     books = builders.books_on(MemoryStore(), policy="write_off")
     paid = builders.pending(books, "carol")
     settlement.apply(books, builders.fact(builders.completed(paid)))
-    quota.debit(Meter(books, ""), "carol", 60)
+    debits.debit(Meter(books, ""), "carol", 60)
     settlement.apply(books, builders.fact(builders.refunded(paid, 999)))
     assert _rules(books) == set()
     del _rows(books)["ledger"][next(key for key in _rows(books)["ledger"] if key[1].startswith("adjusted:"))]

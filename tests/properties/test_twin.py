@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 from billing.errors import Item, RefusedError
-from billing.store import Page, Store
-from billing.writes import KEY_NAMES, Must, Table, Write
+from billing.storage.dynamodb import Page, Store
+from billing.storage.writes import KEY_NAMES, Must, Table, Write
 from dynamo import TABLES, Dynamo
 from hypothesis import given, settings
 from hypothesis import strategies as st

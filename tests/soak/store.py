@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
 
+from billing.deadline import Patience
 from billing.errors import Item
-from billing.patience import Patience
-from billing.store import Page
-from billing.writes import Table, Write
+from billing.storage.dynamodb import Page
+from billing.storage.writes import Table, Write
 from memory_store import MemoryStore
 from schedules import FAULTS, ScheduledStore, Twin
 

@@ -2,12 +2,13 @@
 
 import builders
 import pytest
-from billing import deployment, settlement
+from billing import deployment
 from billing.books import Books
 from billing.deployment import StoredDeployment
 from billing.errors import Item, OutcomeUnknownError
-from billing.events import Ignored, parse
-from billing.writes import Table, Write
+from billing.payments import settlement
+from billing.storage.writes import Table, Write
+from billing.stripe_api.events import Ignored, parse
 from builders import pending
 from memory_store import MemoryStore
 

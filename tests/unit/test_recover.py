@@ -1,9 +1,9 @@
 import builders
 import pytest
-from billing import parking
 from billing.errors import OutcomeUnknownError
-from billing.holds import place
-from billing.spending import Meter
+from billing.payments import parking
+from billing.quota.holds import place
+from billing.quota.spending import Meter
 from builders import pending
 from memory_store import MemoryStore
 from repo.declared import functions

@@ -5,9 +5,9 @@ import builders
 import pytest
 from billing import facts
 from billing.facts import DisputeFact, RefundsFact
-from billing.payments import Payment
-from billing.plans import catalogue
-from billing.reversals import Reversals
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.payments.reversals import Reversals
 from builders import fact
 
 PAYMENT = Payment.of(catalogue()["starter"], "pay_1", "alice", "")
