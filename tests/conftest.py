@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from stand import Stand, running
 from xdist.scheduler import LoadScopeScheduling
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 # Figures are bounded by count, not by time: a shared machine may be slow.
 settings.register_profile("topup", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

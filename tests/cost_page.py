@@ -21,7 +21,7 @@ from simulator.lab import KEY, Receiver
 from simulator.lab import Lab as Stripe
 from simulator.lab import lab as simulated
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 PAGE: Final = ROOT / "docs" / "cost.md"
 NOTED_ON: Final = "2026-11-24"

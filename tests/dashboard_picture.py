@@ -10,7 +10,7 @@ from dashboard_day import Day
 from dashboard_figures import STEPS, Curve, Run
 from stand import running
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 PICTURE: Final = ROOT / "docs" / "images" / "dashboard.svg"
 CELL: Final = (50, 32)

@@ -26,7 +26,7 @@ from functional.template import Template
 from tools import lacking
 
 from infra.local import ministack as embedded
-from infra.local.places import REGION, ROOT, Places, free_port
+from infra.local.paths import REGION, ROOT, Places, free_port
 
 TOOLS: Final = ROOT / ".local" / "venvs"
 DYNOXIDES: Final = ROOT / ".local" / "npm" / "node_modules" / "@dynoxide"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from soak.run import WHOLE
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FIGURES: Final = ROOT / ".local" / "figures"
 PAGE: Final = ROOT / "docs" / "guarantees.md"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Final
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 TOOLS: Final = ROOT / ".local" / "venvs" / "sam" / "bin"
 COGNITO: Final = ("UserPool", "UserPoolClient", "UserPoolResourceServer", "UserPoolDomain", "ManagedLoginBranding")

@@ -12,7 +12,7 @@ from billing.telemetry import METRICS
 from repo.declared import alarms, make_targets, parameters, stand_variables, variables
 from stand import Stand, running
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 GUIDE: Final = ROOT / "docs" / "operations.md"
 WIDTH: Final = "100"
@@ -132,14 +132,14 @@ the other one is moved: it stays the same endpoint with the same secret, and onl
 on a domain of yours stays where it is. The doctor tries every address.
 
 Eleven commercial regions have no Function URLs
-([list](https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html), in `infra/local/regions.py`). There `make deploy` passes
+([list](https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html), in `infra/deploy/regions.py`). There `make deploy` passes
 `FunctionUrl=false` by itself. In China, GovCloud and other partitions AWS's page does not say: `make deploy` asks, and takes no for an answer
 where nobody is there; write `FunctionUrl=true` into the stage's file if it is otherwise.
 
 ## When a deployment fails
 
 `make deploy` looks at the state of the stack first, and never deletes anything without asking. In production it asks at the terminal even with
-`YES=1`. What it does in each state is a table, `infra/local/states.py`:
+`YES=1`. What it does in each state is a table, `infra/deploy/stack_states.py`:
 
 | the stack | `make deploy` | `make uninstall` |
 |---|---|---|
@@ -376,7 +376,7 @@ def _ran(stand: Stand, words: Sequence[str]) -> str:
         "TERM": "dumb",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "infra.ops", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "infra.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     text = "\n".join(line.rstrip() for line in (done.stdout + done.stderr).splitlines()).strip()
     return re.sub(r"(127\.0\.0\.1|localhost):\d+", "localhost:8080", text) + (f"\n[exit code {done.returncode}]" if done.returncode else "")

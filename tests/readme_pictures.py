@@ -8,7 +8,7 @@ from browser.visitor import Visitor
 from playwright.sync_api import expect, sync_playwright
 from stand import Stand, running
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FOLDER: Final = ROOT / "docs" / "images"
 

@@ -18,7 +18,7 @@ import httpx
 import stripe
 
 from infra.local.issuer import Keys
-from infra.local.places import PORT_VARIABLES, ROOT, Places, free_port
+from infra.local.paths import PORT_VARIABLES, ROOT, Places, free_port
 
 API: Final = "/api/v1"
 MEMORY_BYTES: Final = 6 * 1024**3

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from infra.local.places import ROOT, Places, StandError
+from infra.local.paths import ROOT, Places, StandError
 
 UP_SECONDS_MAX: Final = 240
 DOWN_SECONDS_MAX: Final = 60
@@ -72,7 +72,7 @@ def main() -> int:
 
 def dev(places: Places, _: argparse.Namespace) -> int:
     """The whole set-up in the foreground."""
-    from infra.local.serve import serve  # noqa: PLC0415 - `token` and `down` need none of it
+    from infra.local.supervisor import serve  # noqa: PLC0415 - `token` and `down` need none of it
 
     _refuse_if_up(places)
     return serve(places, _say, lambda stand: _say(_hints(places, stand)))
@@ -110,7 +110,7 @@ def down(places: Places, _: argparse.Namespace) -> int:
 
 def build(places: Places, _: argparse.Namespace) -> int:
     """For `make build`."""
-    from infra.local import artifact  # noqa: PLC0415 - see above
+    from infra.build import artifact  # noqa: PLC0415 - see above
 
     _say("building ...")
     artifact.build(places, always=True)

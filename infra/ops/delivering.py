@@ -7,7 +7,7 @@ import httpx
 from billing.clock import epoch, utc_now
 from stripe import WebhookSignature
 
-from infra.ops.findings import Finding
+from infra.cli.checks.findings import Finding
 
 WEBHOOK_SECONDS_MAX: Final = 30
 

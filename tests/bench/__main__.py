@@ -16,7 +16,7 @@ from rich.table import Table
 from bench import page
 from bench.rows import Row
 from bench.tables import tables
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 AREAS: Final = ("work", "cpu", "cold", "distance", "growth", "lease", "hot", "load")
 FIGURES: Final = ROOT / ".local" / "bench.json"

@@ -11,8 +11,8 @@ from functional.template import read
 
 from bench.rows import Row
 from bench.subjects import ENVIRONMENT, TEMPLATE
-from infra.local.artifact import ARCHIVE, BUILD
-from infra.local.places import ROOT
+from infra.build.artifact import ARCHIVE, BUILD
+from infra.local.paths import ROOT
 
 ARTIFACT: Final = BUILD / "WebhookFunction"
 ROUNDS: Final = 9

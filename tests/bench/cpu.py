@@ -13,7 +13,7 @@ from aws_lambda_powertools import utilities
 
 from bench.rows import Row
 from bench.subjects import ENVIRONMENT, SECRET, debit_event, paid_event
-from infra.local.artifact import BUILD
+from infra.build.artifact import BUILD
 
 CHILD: Final = Path(__file__).with_name("cpu_child.py")
 ARTIFACT: Final = BUILD / "WebhookFunction"

@@ -18,7 +18,7 @@ from loglines import invocations
 from stand import API, Stand, running
 
 from bench.rows import Row
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 CONNECTIONS: Final = 32
 WARMING: Final = (4, 8, 16, 24, 32, 32)

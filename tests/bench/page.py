@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bench.rows import Row
 from bench.tables import Table, tables
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 PAGE: Final = ROOT / "docs" / "performance.md"
 PICTURE: Final = ROOT / "docs" / "images" / "performance.svg"

@@ -11,7 +11,7 @@ from billing.payments.plans import catalogue
 from functional.lab import API, CREDENTIALS, REGION, SITE, gateway_event
 from functional.template import Route, Template
 
-from infra.local.simulator import checkout_shapes
+from infra.stripe_simulator.objects import checkout
 
 TEMPLATE: Final = Template(builders.STACK, REGION, Stage="local", SiteUrl=SITE, JwtIssuer="http://127.0.0.1:9", JwtAudience="topup")
 ENVIRONMENT: Final = {**TEMPLATE.environment(), **CREDENTIALS}
@@ -20,13 +20,13 @@ SECRET: Final = "whsec_of_the_bench"
 
 def paid_session(payment: Payment) -> dict[str, Any]:
     """A Checkout Session with every key that Stripe's have."""
-    nulls = dict.fromkeys(checkout_shapes._SESSION_NULLS)
+    nulls = dict.fromkeys(checkout._SESSION_NULLS)
     details = {
-        "customer_details": checkout_shapes.customer_details(),
+        "customer_details": checkout.customer_details(),
         "url": None,
         "success_url": f"{SITE}/?session_id={{CHECKOUT_SESSION_ID}}",
     }
-    return {**nulls, **checkout_shapes._usual(), **details, **builders.session(payment)}
+    return {**nulls, **checkout._usual(), **details, **builders.session(payment)}
 
 
 def paid_event(user_id: str = "alice", number: int = 1) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from schedules import tokens
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FIGURES: Final = ROOT / ".local" / "figures"
 

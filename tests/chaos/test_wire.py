@@ -37,7 +37,7 @@ from dynamo import Dynamo
 from properties.crowd import PerThread
 from rough_wire import Killed, rough
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 SECONDS: Final = float(os.environ.get("TOPUP_CHAOS_SECONDS", "6"))
 THREADS: Final = 16

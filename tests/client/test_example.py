@@ -6,7 +6,7 @@ import httpx
 import pytest
 from stand import Stand
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 EXAMPLE = ROOT / "client" / "examples" / "fastapi_app.py"
 

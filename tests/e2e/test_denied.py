@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from stand import Stand
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FUNCTIONS: Final = re.findall(r"^  (\w+):\n    Type: AWS::Serverless::Function\n", (ROOT / "template.yaml").read_text(), re.MULTILINE)
 REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})

@@ -13,7 +13,7 @@ import pytest
 from stand import Stand
 from tools import lacking
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 PROGRAM: Final = ROOT / ".local" / "npm" / "node_modules" / ".bin" / "stripe"
 KINDS: Final = "checkout.session.completed,charge.refunded"

@@ -17,7 +17,7 @@ from billing import tracing
 from builders import completed, pending
 from functional.lab import Lab
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 TRACE: Final = "1-5759e988-bd862e3fe1be46a994272793"
 LAMBDAS: Final = "53995c3f42cd8ad8"

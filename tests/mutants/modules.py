@@ -14,6 +14,6 @@ _CLIENT: Final = "aio aio_leases asgi decorator errors forks keeper lease leases
 FILES: Final = [
     *(f"functions/billing/{name}.py" for name in _BILLING.split()),
     *(f"functions/{name}.py" for name in _HANDLERS.split()),
-    "infra/ops/grants.py",
+    "infra/cli/commands/grant.py",
     *(f"client/src/topup_client/{name}.py" for name in _CLIENT.split()),
 ]

@@ -12,7 +12,7 @@ import pytest
 from stand import Stand
 from typer.testing import CliRunner
 
-from infra.ops.app import app
+from infra.cli.app import app
 
 Topup = Callable[..., tuple[int, Any]]
 

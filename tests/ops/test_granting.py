@@ -15,9 +15,9 @@ from billing.storage.writes import Write
 from memory_store import MemoryStore
 from typer.testing import CliRunner
 
-from infra.ops import place
-from infra.ops.app import app
-from infra.ops.errors import FOUND_SOMETHING, UNREACHABLE, USAGE
+from infra.cli import target
+from infra.cli.app import app
+from infra.cli.errors import FOUND_SOMETHING, UNREACHABLE, USAGE
 
 
 class Rough(MemoryStore):
@@ -49,7 +49,7 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Alice has bought 100 units, used 70, and the money went back: she owes 70."""
     spending._seen.clear()
     books = builders.books_on(Rough())
-    monkeypatch.setattr(place, "find", lambda *_: Here(books))
+    monkeypatch.setattr(target, "find", lambda *_: Here(books))
     paid = builders.pending(books, "alice")
     settlement.apply(books, builders.fact(builders.completed(paid)))
     debits.debit(Meter(books, ""), "alice", 70)

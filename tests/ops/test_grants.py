@@ -12,8 +12,8 @@ from billing.reconciliation.audit import settled_tally
 from billing.storage.writes import Write
 from memory_store import MemoryStore
 
-from infra.ops.errors import FOUND_SOMETHING, USAGE, OperatorError
-from infra.ops.grants import Grant, book
+from infra.cli.commands.grant import Grant, book
+from infra.cli.errors import FOUND_SOMETHING, USAGE, OperatorError
 
 
 @pytest.fixture

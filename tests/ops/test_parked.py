@@ -5,7 +5,7 @@ from builders import Clock, fact, pending
 from memory_store import MemoryStore
 from stripe_twin import Stripe
 
-from infra.ops.parked import retried
+from infra.cli.commands.parked import retried
 
 
 def test_a_retry_says_whether_a_fact_was_settled_or_went_with_its_purchase() -> None:

@@ -13,8 +13,8 @@ from billing.reconciliation.audit import TABLES, Difference, Tallies, Tally, dis
 from billing.storage.dynamodb import PAGE_MAX
 from memory_store import MemoryStore
 
-from infra.ops.ledgers import examine, judged, read_all
-from infra.ops.tallying import tally_file
+from infra.cli.commands.ledger import examine, judged, read_all
+from infra.cli.tallies import tally_file
 
 
 def _nobody_watches(steps: int = 1, *, now: str = "") -> None:
@@ -156,7 +156,7 @@ def test_an_account_that_never_holds_still_is_named_not_judged(books: Books) -> 
 
 def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader has counted goes to a file when it is much."""
-    monkeypatch.setattr("infra.ops.ledgers.ACCOUNTS_IN_MEMORY_MAX", 100)
+    monkeypatch.setattr("infra.cli.commands.ledger.ACCOUNTS_IN_MEMORY_MAX", 100)
     books = builders.books_on(MemoryStore())
     largest = 0
 
@@ -166,7 +166,7 @@ def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(monke
             super().add(*row)
             largest = max(largest, len(self))
 
-    monkeypatch.setattr("infra.ops.ledgers.Tallies", Watched)
+    monkeypatch.setattr("infra.cli.commands.ledger.Tallies", Watched)
     for number in range(1000):
         books.store.commit(builders.balance(f"user-{number}", 1))
     found = examine(books, 2, _nobody_watches)

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from memory_store import MemoryStore
 from stripe_twin import Stripe
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 RUNS = 2000
 STEPS = 40

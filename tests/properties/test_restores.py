@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from memory_store import MemoryStore
 from stripe_twin import Stripe
 
-from infra.ops.ledgers import examine
+from infra.cli.commands.ledger import examine
 
 ACTS = ("paid", "refund", "refund", "fails", "dispute", "won", "lost", "spend", "hold", "wait", "buy")
 TABLES = ("payments", "ledger", "quotas", "events")

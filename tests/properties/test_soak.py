@@ -20,7 +20,7 @@ from soak.run import BATCH, WHOLE, Wrong, batch, publish
 from soak.store import CALLS_TOLD
 from soak.world import ON_THE_WIRE, faults_in
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 BATCHES: Final = 10
 FOUND: Final = (

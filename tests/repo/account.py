@@ -8,7 +8,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.validate import ParamValidator
 
-from infra.local.stage import Stage
+from infra.deploy.stage import Stage
 
 ID: Final = "123456789012"
 REGION: Final = "eu-west-1"

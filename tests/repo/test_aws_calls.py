@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore import xform_name
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 SOURCES: Final = sorted(path for name in ("local", "ops") for path in (ROOT / "infra" / name).glob("*.py"))
 SERVICES: Final = (

@@ -18,7 +18,7 @@ from functional.template import Template
 from repo.conditions import Conditions
 from repo.transformed import made, transformed
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 BENCH = Path(__file__).parents[1] / "bench"
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FOLDERS: Final = ("tests", "infra", "functions", "client")
 SKIPS: Final = ("skip", "skipif", "importorskip", "xfail")

@@ -11,8 +11,8 @@ from billing.telemetry import METRICS
 from repo.declared import alarms, make_targets, parameters, stand_variables, variables
 from typer.main import get_command
 
-from infra.local.places import ROOT
-from infra.ops.app import app
+from infra.cli.app import app
+from infra.local.paths import ROOT
 
 GUIDE = (ROOT / "docs" / "operations.md").read_text()
 PAGES = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])

@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Final
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 LAYERS: Final = {
     "core": (

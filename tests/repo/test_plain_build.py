@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 from repo.declared import functions, parameters
 
-from infra.local import artifact
-from infra.local.artifact import BUILD, FIRST, RUNTIME, build
-from infra.local.places import ROOT, Places
+from infra.build import artifact
+from infra.build.artifact import BUILD, FIRST, RUNTIME, build
+from infra.local.paths import ROOT, Places
 
 PASSED_ON: Final = ("PATH", "PIP_CERT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "https_proxy")
 """What a machine needs to reach a package index. No HOME, no settings of the tests."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from functional.template import Template
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FUNCTIONS = ROOT / "functions"
 PROBE = Path(__file__).with_name("probe.py")

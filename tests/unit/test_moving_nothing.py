@@ -22,8 +22,8 @@ from memory_store import MemoryStore
 from slow import Recovery, bridged
 from stripe_twin import Stripe
 
-from infra.ops.parked import retried
-from infra.ops.previews import preview
+from infra.cli.commands.parked import retried
+from infra.cli.previews import preview
 
 Make = Callable[[Payment], dict[str, Any]]
 MAKERS: Final[dict[str, Make]] = {

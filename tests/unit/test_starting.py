@@ -7,7 +7,7 @@ from builders import STACK
 from functional.lab import CREDENTIALS, REGION
 from functional.template import Template
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 PROGRAM = """
 import gc, json, sys
