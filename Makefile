@@ -73,7 +73,7 @@ check-types:
 
 check-template:
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m lint_regions
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.lint_regions
 
 bench: setup ## the benchmarks, as ratios within one run; writes .local/bench.json and a plot, .local/bench.svg
 	@$(BIN)/python -m infra.local build >/dev/null
@@ -92,15 +92,15 @@ mutants: setup ## plant known bugs in the money path, then faults that a machine
 	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m mutants.machine --seed $(or $(SEED),1) --sample $(or $(SAMPLE),700) --only "$(ONLY)"
 
 fuzz: setup ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m fuzzing $(or $(SECONDS_OF_FUZZING),300)
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m support.fuzzing $(or $(SECONDS_OF_FUZZING),300)
 
 docs: setup ## write operations.md, guarantees.md, performance.md and cost.md in docs/, and the pictures, from runs
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m readme_pictures
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m dashboard_picture
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m operations_guide
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m guarantees_page
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.readme_pictures
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.dashboard_picture
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.operations_guide
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.guarantees_page
 	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m bench page
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m cost_page
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.cost_page
 
 build: setup ## the artifact that Lambda runs, in .aws-sam/build
 	@exec $(BIN)/python -m infra.local build

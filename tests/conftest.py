@@ -8,7 +8,7 @@ from typing import Any, Final
 import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
-from stand import Stand, running
+from support.stand import Stand, running
 from xdist.scheduler import LoadScopeScheduling
 
 from infra.local.paths import ROOT

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from browser.visitor import ROOT, Arrive, Visitor
 from playwright.sync_api import Route, expect
-from tools import lacking
+from support.programs import lacking
 
 AXE = ROOT / ".local" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}

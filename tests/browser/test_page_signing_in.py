@@ -12,7 +12,7 @@ import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
 from public import return_from_sign_in
-from stand import Stand
+from support.stand import Stand
 
 MOMENT_MS = 500
 """Signing out is under way by then, and what is asked then has been asked after another: that nothing happens can only be waited for."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from schedules import tokens
+from support.schedules import tokens
 
 from infra.local.paths import ROOT
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import builders
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
@@ -13,8 +12,9 @@ from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api.client import AnsweredWithFaultError
-from builders import fact
-from schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
+from support import builders
+from support.builders import fact
+from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
 
 SHOP: Final = Shop(
     "https://shop.example.com",

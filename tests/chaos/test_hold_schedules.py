@@ -4,16 +4,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
 from billing.errors import BillingError
 from billing.payments import settlement
 from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
-from builders import fact, pending
-from schedules import FAULTS, Handlers, ScheduledStore, Still, explore, fresh_books
+from support import builders, laws
+from support.builders import fact, pending
+from support.schedules import FAULTS, Handlers, ScheduledStore, Still, explore, fresh_books
 
 Record = Callable[[str, dict[str, int]], None]
 BOUGHT: Final = 100

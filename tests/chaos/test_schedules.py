@@ -4,9 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import builders
-import laws
-import model
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
@@ -17,9 +14,10 @@ from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from billing.storage.keys import user_key
-from builders import fact, pending
-from schedules import Handlers, ScheduledStore, explore, fresh_books
-from stripe_twin import Stripe
+from support import builders, laws, model
+from support.builders import fact, pending
+from support.fakes.stripe_twin import Stripe
+from support.schedules import Handlers, ScheduledStore, explore, fresh_books
 
 Story = Callable[[Books, Payment], list[list[dict[str, Any]]]]
 

@@ -18,10 +18,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-import builders
-import dynamo
-import laws
-import model
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
@@ -32,10 +28,11 @@ from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from billing.storage.keys import user_key
-from builders import fact, pending
-from dynamo import Dynamo
 from properties.crowd import PerThread
-from rough_wire import Killed, rough
+from support import builders, dynamo, laws, model
+from support.builders import fact, pending
+from support.dynamo import Dynamo
+from support.rough_wire import Killed, rough
 
 from infra.local.paths import ROOT
 

@@ -3,15 +3,15 @@
 import uuid
 from collections.abc import Iterator
 
-import builders
 import pytest
 from billing.quota import spending
 from billing.wiring import container
-from builders import STACK, Clock
 from client.gateway import TOKEN, URL, AsyncGateway, Gateway
 from functional.lab import REGION, SITE, forget
 from functional.template import Template
-from memory_store import MemoryStore
+from support import builders
+from support.builders import STACK, Clock
+from support.fakes.memory_store import MemoryStore
 from topup_client import AsyncMeter, Meter, meter
 
 

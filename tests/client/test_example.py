@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from stand import Stand
+from support.stand import Stand
 
 from infra.local.paths import ROOT
 

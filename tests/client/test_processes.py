@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 
 from infra.local.paths import ROOT
 

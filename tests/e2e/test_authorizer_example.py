@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from stand import Stand
+from support.stand import Stand
 
 from infra.build.artifact import RUNTIME
 from infra.local.paths import ROOT

@@ -5,7 +5,7 @@ from typing import Any, Final
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from stand import Stand
+from support.stand import Stand
 
 from infra.local.paths import ROOT
 

@@ -5,7 +5,7 @@ import sys
 from typing import Any, Final
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 
 from infra.build.artifact import ARCHIVE, BUILD
 from infra.local.paths import ROOT

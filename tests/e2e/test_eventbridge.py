@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from billing.stripe_api.events import SUBSCRIBED
-from stand import Stand
+from support.stand import Stand
 
 from infra.local import deploy
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from billing.reconciliation.audit import settled_tally
-from loglines import invocations
-from stand import API, Stand
+from support.loglines import invocations
+from support.stand import API, Stand
 
 from infra.build.artifact import ARCHIVE, BUILD, PARSED
 from infra.cli import target

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlparse
 
-import authorization
 import httpx
 import pytest
 from botocore.exceptions import ClientError
 from functional.template import Template
-from stand import API, Stand
+from support import authorization
+from support.stand import API, Stand
 
 from infra.build.artifact import RUNTIME, build
 from infra.deploy import commands

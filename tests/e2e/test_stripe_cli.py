@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from stand import Stand
-from tools import lacking
+from support.programs import lacking
+from support.stand import Stand
 
 from infra.local.paths import ROOT
 

@@ -12,18 +12,18 @@ from functools import cache
 from typing import Any, Final, Literal
 
 import boto3
-import described
 from billing import deployment
 from billing.books import Books
 from billing.payments import fact_queue
 from billing.quota import spending
 from billing.wiring import container, queue, stripe
 from billing.wiring import secrets as vault
-from builders import DEPLOYMENT, STACK
 from functional.template import Route, Template
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from stripe import WebhookSignature
+from support import described
+from support.builders import DEPLOYMENT, STACK
 
 REGION: Final = "us-east-1"
 API: Final = "/api/v1"

@@ -7,9 +7,9 @@ import pytest
 from billing.errors import RefusedError
 from billing.storage.dynamodb import StoreFaultError
 from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
-from builders import completed, pending, refunded
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
+from support.builders import completed, pending, refunded
 
 EVERYTHING: dict[str, Any] = {
     "text": "ü",

@@ -5,8 +5,8 @@ from billing.errors import OutcomeUnknownError, ServiceFaultError
 from billing.payments.fact_queue import Queue
 from billing.storage import aws_faults
 from botocore.exceptions import ClientError, ConnectTimeoutError
-from builders import completed, fact, pending, refunded
 from functional.lab import Lab
+from support.builders import completed, fact, pending, refunded
 
 
 def _error(code: str, status: int) -> ClientError:

@@ -10,9 +10,9 @@ from billing.payments.settlement import apply
 from billing.stripe_api.client import Gateway
 from billing.wiring import stripe
 from botocore.exceptions import EndpointConnectionError
-from builders import dispute, fact, pending, refunded
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
+from support.builders import dispute, fact, pending, refunded
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-import described
 import pytest
 from billing.api import request
 from billing.errors import BillingError
 from functional.lab import Lab
 from jsonschema_rs import Draft202012Validator
 from repo.declared import functions
+from support import described
 
 
 def _described(lab: Lab) -> dict[str, Any]:

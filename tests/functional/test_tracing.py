@@ -14,8 +14,8 @@ from aws_xray_sdk.core import xray_recorder
 from aws_xray_sdk.core.emitters.udp_emitter import UDPEmitter
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
 from billing import tracing
-from builders import completed, pending
 from functional.lab import Lab
+from support.builders import completed, pending
 
 from infra.local.paths import ROOT
 

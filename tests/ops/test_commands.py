@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 from typer.testing import CliRunner
 
 from infra.cli.app import app

@@ -9,7 +9,7 @@ import pytest
 from billing.stripe_api.client import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 from billing.stripe_api.signatures import usable_secrets
-from stand import Stand
+from support.stand import Stand
 
 from infra.cli import target
 from infra.cli.commands.connect import chosen_key

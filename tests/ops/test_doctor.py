@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
 from billing.clock import utc_now
 from billing.facts import SessionFact
@@ -16,8 +15,9 @@ from billing.payments import parking, plans
 from billing.payments.payment import Park
 from billing.stripe_api.client import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
-from memory_store import MemoryStore
-from stand import Stand
+from support import builders
+from support.fakes.memory_store import MemoryStore
+from support.stand import Stand
 
 from infra.cli import target
 from infra.cli.checks.findings import Finding, Patient

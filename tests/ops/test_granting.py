@@ -4,7 +4,6 @@ import copy
 import json
 from typing import Any
 
-import builders
 import pytest
 from billing.books import Books
 from billing.errors import OutcomeUnknownError
@@ -12,7 +11,8 @@ from billing.payments import settlement
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
 from billing.storage.writes import Write
-from memory_store import MemoryStore
+from support import builders
+from support.fakes.memory_store import MemoryStore
 from typer.testing import CliRunner
 
 from infra.cli import target

@@ -1,7 +1,6 @@
 import threading
 from datetime import timedelta
 
-import builders
 import pytest
 from billing.books import Books
 from billing.errors import RefusedError
@@ -10,7 +9,8 @@ from billing.quota import debits, history, holds
 from billing.quota.spending import Meter
 from billing.reconciliation.audit import settled_tally
 from billing.storage.writes import Write
-from memory_store import MemoryStore
+from support import builders
+from support.fakes.memory_store import MemoryStore
 
 from infra.cli.commands.grant import Grant, book
 from infra.cli.errors import FOUND_SOMETHING, USAGE, OperatorError

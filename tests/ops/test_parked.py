@@ -1,9 +1,9 @@
-import builders
 from billing.clock import epoch
 from billing.payments import parking, settlement
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 from infra.cli.commands.parked import retried
 

@@ -2,7 +2,6 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
 from billing.books import Books
 from billing.payments import settlement
@@ -11,7 +10,8 @@ from billing.quota import debits, holds
 from billing.quota.spending import Meter
 from billing.reconciliation.audit import TABLES, Difference, Tallies, Tally, disagreeing_payments, settled_tally
 from billing.storage.dynamodb import PAGE_MAX
-from memory_store import MemoryStore
+from support import builders
+from support.fakes.memory_store import MemoryStore
 
 from infra.cli.commands.ledger import examine, judged, read_all
 from infra.cli.tallies import tally_file

@@ -3,8 +3,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import builders
-import laws
 import pytest
 from billing import deadline
 from billing.books import Books
@@ -12,8 +10,9 @@ from billing.errors import BillingError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
-from builders import fact, pending
-from contention import ContendedStore, PerProcess
+from support import builders, laws
+from support.builders import fact, pending
+from support.contention import ContendedStore, PerProcess
 
 CLIENTS = 64
 EACH = 6

@@ -1,14 +1,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import builders
 import pytest
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
-from builders import Clock, fact, pending
-from dynamo import Dynamo
 from properties.crowd import check_laws
+from support import builders
+from support.builders import Clock, fact, pending
+from support.dynamo import Dynamo
 
 HELD = 120
 """More than one transaction gives back, and more than one page shows."""

@@ -6,9 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import builders
-import laws
-import model
 from billing.clock import epoch
 from billing.errors import BillingError, OutcomeUnknownError
 from billing.payments import parking, settlement
@@ -20,12 +17,13 @@ from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
-from builders import Clock, fact, pending
-from histories import Act, Draw, live, many, steps, without
 from hypothesis import given
 from hypothesis import strategies as st
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws, model
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
+from support.histories import Act, Draw, live, many, steps, without
 
 from infra.local.paths import ROOT
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
 from billing.books import Books
 from billing.clock import utc_now
@@ -13,8 +12,9 @@ from billing.errors import BillingError
 from billing.quota import api_keys
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates
-from dynamo import CountedPatience, Dynamo
 from properties.crowd import at_once
+from support import builders
+from support.dynamo import CountedPatience, Dynamo
 
 DATABASES = pytest.mark.parametrize("database", ["dynoxide", "ministack"], indirect=True)
 

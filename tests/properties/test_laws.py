@@ -3,7 +3,6 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-import builders
 import pytest
 from billing.books import Books
 from billing.payments import settlement
@@ -13,11 +12,12 @@ from billing.quota import debits
 from billing.quota.spending import Meter
 from billing.storage.dynamodb import Store
 from billing.storage.keys import user_key
-from builders import fact, pending
-from dynamo import Dynamo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.crowd import at_once, check_laws
+from support import builders
+from support.builders import fact, pending
+from support.dynamo import Dynamo
 
 PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
     "paid at once": (builders.completed,),

@@ -7,10 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import builders
-import dynamo
-import laws
-import model
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
@@ -21,11 +17,12 @@ from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.storage.keys import user_key
-from builders import fact, pending
-from dynamo import Dynamo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memory_store import MemoryStore
+from support import builders, dynamo, laws, model
+from support.builders import fact, pending
+from support.dynamo import Dynamo
+from support.fakes.memory_store import MemoryStore
 
 PLANS = sorted(catalogue())
 ORDERS_MAX = 720

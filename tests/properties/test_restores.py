@@ -5,9 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import builders
-import laws
-import model
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError
@@ -19,11 +16,12 @@ from billing.quota.spending import Meter
 from billing.reconciliation import repair, run
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
-from builders import Clock, fact, pending
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws, model
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 from infra.cli.commands.ledger import examine
 

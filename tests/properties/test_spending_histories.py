@@ -4,18 +4,17 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-import builders
-import laws
 from billing.errors import BillingError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits as quota
 from billing.quota import history, hold_expiry, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
-from builders import Clock, fact, pending
-from histories import Act, Draw, live, many, steps, without
 from hypothesis import given
-from schedules import FAULTS, Crash, ScheduledStore
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.histories import Act, Draw, live, many, steps, without
+from support.schedules import FAULTS, Crash, ScheduledStore
 
 RUNS = 500
 STEPS = 30

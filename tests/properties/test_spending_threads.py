@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import builders
-import model
 import pytest
 from billing.books import Books
 from billing.clock import utc_now
@@ -16,10 +14,11 @@ from billing.quota import debits, holds
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from billing.storage.keys import user_key
-from builders import fact, pending
-from dynamo import CountedPatience, Dynamo
 from properties.crowd import at_once, check_laws
-from rough_wire import rough
+from support import builders, model
+from support.builders import fact, pending
+from support.dynamo import CountedPatience, Dynamo
+from support.rough_wire import rough
 
 USERS: Final = ("alice", "bob", "carol")
 ACTS: Final = 640

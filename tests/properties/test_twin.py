@@ -7,10 +7,10 @@ import pytest
 from billing.errors import Item, RefusedError
 from billing.storage.dynamodb import Page, Store
 from billing.storage.writes import KEY_NAMES, Must, Table, Write
-from dynamo import TABLES, Dynamo
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_store import MemoryStore
+from support.dynamo import TABLES, Dynamo
+from support.fakes.memory_store import MemoryStore
 
 Act = Callable[[Any, str], object]
 OWNERS: Final = ("a", "b")

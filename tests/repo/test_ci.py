@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tools import lacking
+from support.programs import lacking
 
 from infra.local.paths import ROOT
 

@@ -9,14 +9,14 @@ from random import Random
 from typing import Any, Final
 from unittest.mock import patch
 
-import builders
 from billing.errors import BillingError, OutcomeUnknownError
 from billing.quota import debits, holds
 from billing.quota.balance import Balance
-from histories import Draw
 from properties.test_histories import YES_NO, Shop
-from schedules import FAULTS, Crash
 from soak.store import RATES, SoakStore
+from support import builders
+from support.histories import Draw
+from support.schedules import FAULTS, Crash
 
 STEPS: Final = 40
 TOLD_MAX: Final = 8

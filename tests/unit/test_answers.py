@@ -3,7 +3,6 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
 import recover
 import webhook
@@ -12,9 +11,10 @@ from billing.errors import BusyError, OutcomeUnknownError
 from billing.facts import Fact, to_item
 from billing.quota import debits
 from billing.storage.writes import Write
-from builders import fact, pending
-from memory_store import MemoryStore
 from stripe import WebhookSignature
+from support import builders
+from support.builders import fact, pending
+from support.fakes.memory_store import MemoryStore
 
 SECRET = "whsec_made_up_for_this_test"
 

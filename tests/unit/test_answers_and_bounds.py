@@ -1,7 +1,5 @@
 """Answers to the last member, bounds to the last value, and what several of a kind make of one payment."""
 
-import builders
-import laws
 import pytest
 from billing import cursors
 from billing.books import Books
@@ -17,9 +15,10 @@ from billing.reconciliation.audit import Tally
 from billing.reconciliation.run import Run
 from billing.storage.writes import Write
 from billing.stripe_api.events import parse
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 from unit.test_checkout import SHOP
 
 

@@ -2,7 +2,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, Item, OutcomeUnknownError
@@ -14,8 +13,9 @@ from billing.quota import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write
 from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
-from builders import fact
-from memory_store import MemoryStore
+from support import builders
+from support.builders import fact
+from support.fakes.memory_store import MemoryStore
 
 SHOP = Shop(
     "https://shop.example.com",

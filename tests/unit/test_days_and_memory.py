@@ -1,7 +1,5 @@
 """What accounts keep over midnight, after their holds are closed, and in a container's memory."""
 
-import builders
-import laws
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
@@ -10,8 +8,9 @@ from billing.quota import debits, history, hold_expiry, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.quota.spending import Meter
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
 
 MORNING = int(START.timestamp())
 

@@ -3,7 +3,6 @@
 import itertools
 from typing import Any
 
-import builders
 import pytest
 from billing.books import Books
 from billing.payments import queries, settlement
@@ -11,8 +10,9 @@ from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api.events import parse
-from builders import fact, pending
-from memory_store import MemoryStore
+from support import builders
+from support.builders import fact, pending
+from support.fakes.memory_store import MemoryStore
 
 Event = dict[str, Any]
 NOON = 1767355200

@@ -1,6 +1,5 @@
 """The id by which a deployment knows its own: made once, found again whatever happens, and read once a container."""
 
-import builders
 import pytest
 from billing import deployment
 from billing.books import Books
@@ -9,8 +8,9 @@ from billing.errors import Item, OutcomeUnknownError
 from billing.payments import settlement
 from billing.storage.writes import Table, Write
 from billing.stripe_api.events import Ignored, parse
-from builders import pending
-from memory_store import MemoryStore
+from support import builders
+from support.builders import pending
+from support.fakes.memory_store import MemoryStore
 
 
 class Faulty(MemoryStore):

@@ -4,8 +4,6 @@ import copy
 from collections.abc import Callable
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
 from billing.clock import epoch
 from billing.errors import BillingError
@@ -17,9 +15,10 @@ from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.stripe_api.client import NotAtStripeError
 from billing.stripe_api.events import Ignored, parse
-from builders import Clock, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import Clock, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 Make = Callable[[Payment], dict[str, Any]]
 WITH_METADATA: Final[dict[str, Make]] = {

@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
 from billing.books import Books
 from billing.clock import epoch
@@ -19,9 +17,10 @@ from billing.reconciliation import retry_parked, run
 from billing.reconciliation.run import Run
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Write
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 KINDS: Final = ("mismatch", "paid_twice", "other_session", "unknown_payment")
 

@@ -2,14 +2,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
 from billing.facts import DisputeFact, RefundsFact, SessionFact
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api import objects
 from billing.stripe_api.events import Ignored, parse
-from builders import OURS, metadata
+from support import builders
+from support.builders import OURS, metadata
 
 PAYMENT = replace(Payment.of(catalogue()["starter"], "pay_1", "alice", ""), session_id="cs_test_1")
 MAKERS = [builders.completed, builders.declined, lambda payment: builders.refunded(payment, 5)]

@@ -3,8 +3,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import builders
-import laws
 import pytest
 from billing.books import Books
 from billing.deadline import Patience
@@ -15,8 +13,9 @@ from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.storage.dynamodb import Page
 from billing.storage.writes import Write
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
 
 
 class Watched(MemoryStore):

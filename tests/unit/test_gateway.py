@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
-import builders
 import pytest
 from billing.deadline import Patience
 from billing.errors import BillingError
@@ -14,9 +13,10 @@ from billing.payments.checkout import Shop
 from billing.payments.plans import catalogue
 from billing.quota import debits
 from billing.stripe_api.client import AnsweredWithFaultError, Gateway
-from builders import fact
-from memory_store import MemoryStore
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
+from support import builders
+from support.builders import fact
+from support.fakes.memory_store import MemoryStore
 
 CREATE: Final = "POST /v1/checkout/sessions"
 SHOP: Final = Shop(

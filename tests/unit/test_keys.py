@@ -2,14 +2,14 @@ import hmac
 from collections.abc import Callable
 from types import SimpleNamespace
 
-import builders
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, Item
 from billing.quota import api_keys
 from billing.quota.api_keys import Holder
 from billing.storage.writes import Write
-from memory_store import MemoryStore
+from support import builders
+from support.fakes.memory_store import MemoryStore
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import builders
 import pytest
 from billing.books import Books
 from billing.deadline import Patience
@@ -13,10 +12,11 @@ from billing.payments import settlement
 from billing.quota import debits, history
 from billing.quota.spending import Meter
 from billing.storage.dynamodb import Page
-from builders import Clock, fact, pending
 from hypothesis import given
 from hypothesis import strategies as st
-from memory_store import MemoryStore
+from support import builders
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
 
 HOURS = 24 * 30
 

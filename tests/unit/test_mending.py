@@ -4,8 +4,6 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import builders
-import laws
 import pytest
 from billing.books import Books
 from billing.clock import epoch
@@ -19,9 +17,10 @@ from billing.reconciliation import repair as mending
 from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.run import Run
 from billing.storage.writes import Write
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 QUOTA = ("alice", "quota")
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-import builders
 import pytest
 from billing.books import Books
 from billing.clock import epoch
@@ -17,10 +16,11 @@ from billing.reconciliation.run import Run
 from billing.storage.dynamodb import StoreFaultError
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Write
-from builders import Clock, fact, intent_of, pending
-from memory_store import MemoryStore
-from slow import Recovery, bridged
-from stripe_twin import Stripe
+from support import builders
+from support.builders import Clock, fact, intent_of, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
+from support.slow import Recovery, bridged
 
 from infra.cli.commands.parked import retried
 from infra.cli.previews import preview

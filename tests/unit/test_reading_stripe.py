@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import builders
-import laws
 import pytest
 import stripe as official
 from billing.books import Books
@@ -22,9 +20,10 @@ from billing.storage.writes import Write
 from billing.stripe_api import objects, refusals
 from billing.stripe_api.client import AnsweredWithFaultError
 from billing.stripe_api.events import Ignored, parse
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 
 class Rough(MemoryStore):

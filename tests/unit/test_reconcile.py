@@ -2,8 +2,6 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
 import reconcile
 from billing.clock import epoch
@@ -15,11 +13,12 @@ from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST
 from billing.storage.dynamodb import StoreFaultError
 from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
 from billing.telemetry import metrics
-from builders import Clock, pending
 from reconcile import NotComparedError
 from repo.declared import functions
-from slow import Context, Slow
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import Clock, pending
+from support.fakes.stripe_twin import Stripe
+from support.slow import Context, Slow
 
 TIMEOUT_SECONDS: Final = int(functions()["ReconcileFunction"]["Timeout"])
 UNKNOWN: Final = OutcomeUnknownError("injected")

@@ -1,7 +1,5 @@
 from typing import Any
 
-import builders
-import laws
 import pytest
 from billing.books import Books
 from billing.clock import epoch
@@ -20,9 +18,10 @@ from billing.storage.dynamodb import Page
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects
-from builders import Clock, fact, intent_of, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import Clock, fact, intent_of, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 
 @pytest.fixture

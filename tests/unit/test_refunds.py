@@ -8,9 +8,6 @@ import itertools
 import random
 from typing import Any
 
-import builders
-import laws
-import model
 import pytest
 from billing.books import Books
 from billing.payments import parking, queries, settlement
@@ -22,9 +19,10 @@ from billing.reconciliation.compare import look_again
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.stripe_api.events import Ignored, parse
-from builders import pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws, model
+from support.builders import pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 Event = dict[str, Any]
 PRICE = 999

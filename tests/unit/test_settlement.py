@@ -4,8 +4,6 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-import builders
-import laws
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError, RefusedError
@@ -17,8 +15,9 @@ from billing.quota.spending import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects
-from builders import fact, pending
-from memory_store import MemoryStore
+from support import builders, laws
+from support.builders import fact, pending
+from support.fakes.memory_store import MemoryStore
 
 
 class Meddled(MemoryStore):

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import builders
-import laws
 import pytest
 from billing import cursors
 from billing.books import Books
@@ -17,9 +15,10 @@ from billing.payments.plans import catalogue
 from billing.quota import debits, history, holds, spending
 from billing.quota.spending import Meter
 from billing.stripe_api.client import AnsweredWithFaultError
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 from unit.test_checkout import SHOP
 
 

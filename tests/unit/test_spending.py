@@ -1,7 +1,5 @@
 from collections.abc import Callable
 
-import builders
-import laws
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
@@ -10,8 +8,9 @@ from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.storage.writes import Write
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
 
 
 class Meddled(MemoryStore):

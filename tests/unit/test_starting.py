@@ -3,9 +3,9 @@ import subprocess
 import sys
 
 import pytest
-from builders import STACK
 from functional.lab import CREDENTIALS, REGION
 from functional.template import Template
+from support.builders import STACK
 
 from infra.local.paths import ROOT
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import builders
 import pytest
 from billing.books import Books
 from billing.clock import stamp
@@ -14,9 +13,10 @@ from billing.payments.payment import Payment
 from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
-from builders import fact, pending
-from memory_store import MemoryStore
-from schedules import Still
+from support import builders
+from support.builders import fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.schedules import Still
 
 
 @dataclass

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from loglines import Invocation, invocations
-from stand import Stand
+from support.loglines import Invocation, invocations
+from support.stand import Stand
 
 STEPS: Final = 36
 """Points on a graph. CloudWatch draws one for every period; a run is shorter than that."""

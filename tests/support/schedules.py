@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-import builders
 from billing.books import Books
 from billing.deadline import Patience
 from billing.errors import Item, OutcomeUnknownError, RefusedError
@@ -19,7 +18,8 @@ from billing.storage.dynamodb import Page, Store
 from billing.storage.writes import Table, Write
 from botocore.exceptions import ClientError, ReadTimeoutError
 from greenlet import greenlet
-from memory_store import MemoryStore, copy_of
+from support import builders
+from support.fakes.memory_store import MemoryStore, copy_of
 
 _T = TypeVar("_T")
 FAULTS: Final = ("crash_before", "crash_after", "throttle", "conflict", "lost")

@@ -1,14 +1,14 @@
 """Builds whole objects as Stripe sends them: every member of the typed class, null where nothing is said. Ids are made up.
 
-tests/builders.py has the small ones, of the members that the product reads.
+tests/support/builders.py has the small ones, of the members that the product reads.
 """
 
 from typing import Any, Final
 
-import builders
 import stripe
 from billing.payments.payment import Payment
-from typed import Kind, whole
+from support import builders
+from support.typed import Kind, whole
 
 CREATED: Final = 1767323045
 ADDRESS: Final = {"city": None, "country": "DE", "line1": None, "line2": None, "postal_code": "10115", "state": None}

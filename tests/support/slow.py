@@ -4,8 +4,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import builders
-import laws
 import pytest
 import recover
 from billing.deadline import Patience
@@ -17,10 +15,11 @@ from billing.storage.dynamodb import Page
 from billing.storage.writes import Table, Write
 from billing.stripe_api import client
 from billing.telemetry import metrics
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
 from repo.declared import functions
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 TIMEOUT_SECONDS = int(functions()["RecoverFunction"]["Timeout"])
 STRIPE_SECONDS_MAX = client.CONNECT_SECONDS + client.READ_SECONDS

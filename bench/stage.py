@@ -11,12 +11,12 @@ from typing import Any
 from billing.books import Books
 from billing.settings import TABLE_VARIABLES
 from billing.wiring import container
-from dynamo import Dynamo, dynoxide
 from functional.lab import Context, forget
 from simulator.lab import Lab as Stripe
 from simulator.lab import Receiver
 from simulator.lab import lab as simulated
 from stripe import WebhookSignature
+from support.dynamo import Dynamo, dynoxide
 
 from bench import subjects
 from bench.quiet import quiet

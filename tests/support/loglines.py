@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
-from stand import Stand
+from support.stand import Stand
 
 WINDOW_MS: Final = 60_000
 EVENTS_MAX: Final = 10_000

@@ -11,7 +11,6 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-import builders
 from billing.books import Books
 from billing.clock import stamp
 from billing.payments import settlement
@@ -20,7 +19,8 @@ from billing.payments.plans import catalogue
 from billing.reconciliation.audit import TABLES
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
-from dynamo import Dynoxide
+from support import builders
+from support.dynamo import Dynoxide
 
 USER: Final = "alice"
 ONE_OF_MANY: Final = "cust-00000000"

@@ -9,13 +9,13 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
-import builders
 from billing.books import Books
 from billing.reconciliation import run
 from billing.reconciliation.run import Run
 from billing.storage.dynamodb import Page
-from dynamo import dynoxide
-from stripe_twin import Stripe
+from support import builders
+from support.dynamo import dynoxide
+from support.fakes.stripe_twin import Stripe
 
 from bench import crowds
 from bench.rows import Row

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import builders
 import debit_quota
 import hold_quota
 import httpx
@@ -20,8 +19,9 @@ from billing.payments import settlement
 from billing.quota import spending
 from billing.quota.balance import Balance
 from billing.wiring import container
-from dynamo import Dynamo, ThreadPatience
 from functional.lab import API, Context
+from support import builders
+from support.dynamo import Dynamo, ThreadPatience
 
 from bench import subjects
 from bench.quiet import quiet

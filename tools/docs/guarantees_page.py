@@ -14,7 +14,7 @@ PAGE: Final = ROOT / "docs" / "guarantees.md"
 INTRO: Final = """\
 # What is guaranteed, and how it is shown
 
-Made by `make docs` from the figures that `make test`, `make soak`, `make chaos` and `make mutants` left. Edit `tests/guarantees_page.py`, not this page.
+Made by `make docs` from the figures that `make test`, `make soak`, `make chaos` and `make mutants` left. Edit `tools/docs/guarantees_page.py`, not this page.
 
 | law | where it is held |
 |---|---|

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlparse
 
-import described
 import httpx
 import stripe
+from support import described
 
 from infra.local.issuer import Keys
 from infra.local.paths import PORT_VARIABLES, ROOT, Places, free_port

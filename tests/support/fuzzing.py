@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from stand import API, Stand, running
+from support.stand import API, Stand, running
 
 SETTINGS: Final = Path(__file__).with_name("schemathesis.toml")
 PROGRAM: Final = Path(sys.executable).with_name("st")

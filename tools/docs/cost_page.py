@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import pytest
 from billing.wiring import container
-from dynamo import dynoxide
 from functional import lab as functional
 from moto import mock_aws
 from repo.declared import alarms, parameters, template
 from simulator.lab import KEY, Receiver
 from simulator.lab import Lab as Stripe
 from simulator.lab import lab as simulated
+from support.dynamo import dynoxide
 
 from infra.local.paths import ROOT
 
@@ -32,7 +32,7 @@ MONTH_HOURS: Final = 730
 
 
 INTRO: Final = (
-    "# What it costs\n\nMade by `make docs` (`tests/cost_page.py`): what the handlers consumed of a DynamoDB API, times prices "
+    "# What it costs\n\nMade by `make docs` (`tools/docs/cost_page.py`): what the handlers consumed of a DynamoDB API, times prices "
     f"for us-east-1 as noted on {NOTED_ON} from the pages named below, without any free tier. AWS's own list could not be read then: check it. Stripe's own fees, data transfer, storage, Cognito and WAF are not in it."
 )
 
@@ -346,7 +346,7 @@ def _page(used: dict[str, Used]) -> str:
             "## Assumed: billed duration\n\n**Not measured**: there was no AWS account. A warm function each, as a guess to be replaced by your own "
             f"figures; every invocation logs {ASSUMED_LOG_BYTES} bytes, a guess too.\n\n| handler | ms | memory, MB |\n|---|---|---|\n"
             + "\n".join(f"| `{name}` | {ms} | {_memory_gb(name) * 1024:g} |" for name, ms in ASSUMED_MS.items()),
-            "## Prices\n\nThe table in `tests/cost_page.py`; check it against the pages before you rely on it.\n\n| what (AWS's own page) | dollars | per | where the figure was read |\n|---|---|---|---|\n"
+            "## Prices\n\nThe table in `tools/docs/cost_page.py`; check it against the pages before you rely on it.\n\n| what (AWS's own page) | dollars | per | where the figure was read |\n|---|---|---|---|\n"
             + "\n".join(f"| [{row.what}]({row.page}) | {_dollars(row)} | {row.seen} |" for row in PRICES.values()),
             "## Beside what the alternatives need running\n\nThey do more: subscriptions, invoices, usage analytics. For prepaid quota alone, this is what "
             "runs all month before the first sale, by their own compose files (one published version each, the linked one, not the newest; later ones may need more or less).\n\n"

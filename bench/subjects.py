@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any, Final
 
-import builders
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from functional.lab import API, CREDENTIALS, REGION, SITE, gateway_event
 from functional.template import Route, Template
+from support import builders
 
 from infra.stripe_simulator.objects import checkout
 

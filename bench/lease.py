@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-import builders
 from billing.clock import utc_now
 from billing.wiring import container
 from client.gateway import TOKEN, URL, AsyncGateway, Gateway
-from memory_store import MemoryStore
+from support import builders
+from support.fakes.memory_store import MemoryStore
 from topup_client import AsyncLease, AsyncMeter, Lease, Leases, Meter
 from topup_client.terms import Terms
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-import builders
 from billing.payments.payment import Payment
 from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
 from billing.stripe_api.objects import intent_of
+from support import builders
 
 
 class Stripe:

@@ -17,7 +17,7 @@ from billing.quota.balance import Balance
 from billing.storage.writes import Write
 from botocore.exceptions import ClientError
 from greenlet import greenlet
-from schedules import ScheduledStore, Twin
+from support.schedules import ScheduledStore, Twin
 
 CALL_SECONDS: Final = 0.010
 """Every call of DynamoDB, and how long a transaction keeps others off its items."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-import builders
 from billing.quota import debits
-from dynamo import Dynamo, contents, dynoxide, ministack
-from laws import check
+from support import builders
+from support.dynamo import Dynamo, contents, dynoxide, ministack
+from support.laws import check
 from topup_client import Lease, Meter
 
 from bench import conflicts

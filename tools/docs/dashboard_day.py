@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stand import Stand
+from support.stand import Stand
 
 ROUNDS = 60
 CUSTOMERS = ("alice", "bob", "carol", "dave")

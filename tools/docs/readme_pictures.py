@@ -6,7 +6,7 @@ from typing import Final
 from browser.conftest import FLAGS, USUAL, browser_path
 from browser.visitor import Visitor
 from playwright.sync_api import expect, sync_playwright
-from stand import Stand, running
+from support.stand import Stand, running
 
 from infra.local.paths import ROOT
 

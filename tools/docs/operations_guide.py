@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from billing.telemetry import METRICS
 from repo.declared import alarms, make_targets, parameters, stand_variables, variables
-from stand import Stand, running
+from support.stand import Stand, running
 
 from infra.local.paths import ROOT
 
@@ -20,7 +20,7 @@ WIDTH: Final = "100"
 INTRO: Final = """\
 # Operating Topup
 
-Made by `make docs`, from a run on a stand: what `topup` printed is what it prints. Edit `tests/operations_guide.py`, not this page.
+Made by `make docs`, from a run on a stand: what `topup` printed is what it prints. Edit `tools/docs/operations_guide.py`, not this page.
 
 ## The first deployment, in fifteen minutes
 
@@ -62,7 +62,7 @@ the API from a browser, `https://shop.example.com,https://app.example.com`; ther
 
 ## Regions
 
-Every commercial region can have the stack; `make check` lints the template for all of them (`tests/lint_regions.py` lists what is lacking
+Every commercial region can have the stack; `make check` lints the template for all of them (`tools/lint_regions.py` lists what is lacking
 where). Two things differ.
 
 - Lambda function URLs are not everywhere ([AWS's list](https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html): Hyderabad,
@@ -228,7 +228,7 @@ The output `DashboardUrl` leads to it; whoever was woken begins there. It answer
 fast, is anybody refused. Its source is at the end of `template.yaml`, after the alarms'. An account's first three dashboards of at most 50
 metrics are free; deploy a stage beyond those with `Dashboard=false`.
 
-Here it is over two minutes on a stand (`tests/dashboard_picture.py`, the shop's day in `tests/dashboard_day.py`): a fact that stays parked,
+Here it is over two minutes on a stand (`tools/docs/dashboard_picture.py`, the shop's day in `tools/docs/dashboard_day.py`): a fact that stays parked,
 deliveries held back and then late, three payments whose deliveries were lost until reconciliation found them, somebody who guesses
 signatures, and Stripe out of order. Hollow: nothing was counted. What only AWS measures is empty.
 

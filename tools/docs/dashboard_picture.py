@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from dashboard_day import Day
-from dashboard_figures import STEPS, Curve, Run
-from stand import running
+from support.stand import running
 
 from infra.local.paths import ROOT
+from tools.docs.dashboard_day import Day
+from tools.docs.dashboard_figures import STEPS, Curve, Run
 
 PICTURE: Final = ROOT / "docs" / "images" / "dashboard.svg"
 CELL: Final = (50, 32)

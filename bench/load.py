@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import httpx
 import stripe
-from loglines import invocations
-from stand import API, Stand, running
+from support.loglines import invocations
+from support.stand import API, Stand, running
 
 from bench.rows import Row
 from infra.local.paths import ROOT

@@ -23,7 +23,7 @@ from billing.settings import TABLE_VARIABLES
 from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES, Table
 from functional.template import Template
-from tools import lacking
+from support.programs import lacking
 
 from infra.local import ministack as embedded
 from infra.local.paths import REGION, ROOT, Places, free_port
@@ -84,7 +84,7 @@ class CountedPatience(ThreadPatience):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything that a store contained when it was read, shaped as tests/laws.py wants it."""
+    """Everything that a store contained when it was read, shaped as tests/support/laws.py wants it."""
 
     tables: Mapping[str, Mapping[tuple[str, str], Item]]
 

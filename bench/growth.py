@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-import builders
 from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Cursor, Run
-from dynamo import Dynoxide
-from stripe_twin import Stripe
+from support import builders
+from support.dynamo import Dynoxide
+from support.fakes.stripe_twin import Stripe
 
 from bench import crowds, whole
 from bench.rows import Row
