@@ -31,13 +31,13 @@ FLOORS: Final = {
     "a DynamoDB client, stripe and a client of Secrets Manager": f"{DYNAMO}; {STRIPE}; {SECRETS}",
 }
 FIRST_REQUEST: Final[Mapping[str, str]] = {
-    "dynamodb:": "from billing.runtime import connect; connect()",
+    "dynamodb:": "from billing.wiring.container import connect; connect()",
     "StripeKeySecret": "from billing import gateway; gateway.stripe.StripeClient",
 }
 """What the first request of a container touches beside its handler, by what the template grants the function."""
 INIT_BY_LAMBDA: Final = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}
 """Then importing a handler makes its clients, that of Secrets Manager too."""
-SHOWN: Final = ("debit_quota", "list_payments", "webhook", "create_checkout", "reconcile", "serve_site", "list_plans")
+SHOWN: Final = ("debit_quota", "list_payments", "webhook", "create_checkout", "reconcile", "public.serve_site", "public.list_plans")
 """One of each kind: its largest imports."""
 LARGEST: Final = 6
 PROBE: Final = ROOT / "tests" / "repo" / "probe.py"
@@ -114,7 +114,7 @@ def _snapshot(handlers: list[str]) -> Iterator[Row]:
     command = [sys.executable, "-I", "-S", "-B", str(PROBE), str(ARTIFACT), *handlers]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"AWS_DEFAULT_REGION": "us-east-1"})
     yield Row("cold", "SnapStart: things in a snapshot that no two containers may share", len(json.loads(done.stdout)), "things", 0)
-    began = "import debit_quota; from billing.runtime import connect; began = time.process_time(); connect()"
+    began = "import debit_quota; from billing.wiring.container import connect; began = time.process_time(); connect()"
     made = min(_import(began)[0] for _ in range(ROUNDS))
     yield Row("cold", "SnapStart: what the first request does instead, a client of DynamoDB", made * 1000, "ms")
 

@@ -1,10 +1,10 @@
 """POST /api/v1/payments/checkout: a payment is recorded, and Stripe makes a session to pay it at."""
 
-from billing.api.endpoint import Answer, endpoint
+from billing.api.endpoint import Answer, endpoint, site_url
 from billing.api.request import Request
 from billing.payments import checkout, plans
 from billing.payments.checkout import Shop
-from billing.wiring.container import books, settings, site_url
+from billing.wiring.container import books, settings
 from billing.wiring.stripe import gateway
 
 

@@ -1,12 +1,11 @@
 """POST /api/v1/quota/debits: the seller's backend takes units for calls made."""
 
-from billing.api.endpoint import Answer, endpoint
+from billing.api.endpoint import Answer, endpoint, meter
 from billing.api.request import Request, text, whole
 from billing.errors import BillingError
 from billing.ids import USER_ID_CHARS_MAX
 from billing.quota import debits
 from billing.telemetry import count
-from billing.wiring.container import meter
 
 
 @endpoint

@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 from billing.api.request import Request
 from billing.api.response import HEADERS
 from billing.errors import SettingsError
+from billing.telemetry import logger
 
+FOUND: Final = 302
 FORWARDED: Final = ("code", "state", "error", "error_description", "iss", "session_state")
 """What an authorization server answers with, and nothing else that a stranger may add.
 
@@ -26,7 +28,8 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     query = urlencode(answered, errors="replace")
     location = f"{_page_url()}/?{query}" if query else f"{_page_url()}/"
     headers = {**HEADERS, "location": location, "x-request-id": request.request_id}
-    return {"statusCode": 302, "headers": headers, "body": ""}
+    logger.info("request", route=request.route, status=FOUND, request_id=request.request_id)
+    return {"statusCode": FOUND, "headers": headers, "body": ""}
 
 
 def _page_url() -> str:

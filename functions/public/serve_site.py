@@ -25,7 +25,7 @@ from billing.api.response import HEADERS, problem
 from billing.errors import BillingError, SettingsError
 from billing.telemetry import logger
 
-SITE: Final = Path(__file__).with_name("site")
+SITE: Final = Path(__file__).parents[1] / "site"
 """The page, in the source tree and in every build alike."""
 SCRIPT: Final = "app.js"
 """The one file that the page asks for: all modules, joined."""

@@ -36,6 +36,7 @@ BEYOND: Final[dict[str, Call]] = {
     "RecoverFunction": ("GetSecretValue", "WebhookSecretsSecret"),
     "DescribeApiFunction": ("GetItem", "PaymentsTable"),
     "ServeSiteFunction": ("GetSecretValue", "StripeKeySecret"),
+    "ReturnFromSignInFunction": ("GetItem", "PaymentsTable"),
 }
 """For each function the call beside its grant that would hurt most, or come first by mistake."""
 

@@ -45,7 +45,6 @@ def _marked(folder: Path, number: int) -> Path:
     """A build whose code differs from the one in .aws-sam: every handler is another file, as after a release."""
     folder.mkdir()
     shutil.copy(BUILD / PARSED, folder)
-    shutil.copytree(BUILD / "infra", folder / "infra")
     with zipfile.ZipFile(BUILD / ARCHIVE) as old, zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             mark = f"\n{MARK}{number}\n".encode() if re.fullmatch(r"\w+\.py", entry.filename) else b""

@@ -26,6 +26,7 @@ class Account:
         self.answers = {
             "GetCallerIdentity": {"Account": ID, "Arn": f"arn:aws:iam::{ID}:user/seller"},
             "DescribeUserPool": {"UserPool": {"Id": "eu_1"}},
+            "DescribeStackResource": "Resource UserPool does not exist for stack",
             **answers,
         }
         self.calls: list[tuple[str, dict[str, Any]]] = []

@@ -20,7 +20,7 @@ from bench.rows import Row
 from bench.tables import tables
 from infra.local.paths import ROOT
 
-BENCH = Path(__file__).parents[1] / "bench"
+BENCH = Path(__file__).parents[2] / "bench"
 
 
 def test_every_module_that_measures_has_its_section() -> None:

@@ -28,7 +28,7 @@ assert callable(handler)
 ASKS: Final = """
 import json, sys
 sys.path.insert(0, {folder!r})
-import serve_site
+from public import serve_site
 http = {{"method": "GET"}}
 for file in [None, *serve_site.ASSETS]:
     event = {{"requestContext": {{"requestId": "1", "http": http}}, "pathParameters": {{"file": file}} if file else None}}

@@ -9,7 +9,9 @@ from billing import tracing
 from billing.api import response
 from billing.api.request import Request
 from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
+from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics, report_refusal
+from billing.wiring import container
 from billing.wiring.container import connect, in_init, patience
 
 Answer = tuple[int, Mapping[str, Any] | None]
@@ -21,6 +23,16 @@ HOLD_CHARS: Final = 45
 UNKNOWN: Final = "the outcome is not known yet; ask again, with the same Idempotency-Key where there is one"
 BUSY: Final = "there was no time for this; nothing was taken or charged; ask again in a moment"
 RETRY_AFTER_SECONDS: Final = "1"
+
+
+def site_url(request: Request) -> str:
+    """Where customers go: the template's SiteUrl, or the API's own address, which API Gateway tells and no caller can."""
+    return container.settings().site_url or f"https://{request.domain}"
+
+
+def meter(request: Request) -> Meter:
+    """For debits and holds."""
+    return Meter(container.books(), site_url(request))
 
 
 def endpoint(act: Callable[[Request], Answer]) -> Lambda:

@@ -12,8 +12,9 @@ from billing.api import request
 from billing.api.schemas import TEXT, Schema, record, ref, schemas
 from billing.errors import STATUS_OF
 from billing.ids import USER_ID_CHARS_MAX
+from billing.money import UNITS_MAX
 from billing.payments import queries
-from billing.payments.plans import UNITS_MAX, catalogue
+from billing.payments.plans import catalogue
 from billing.quota import api_keys, holds
 
 OURS: Final = "application/problem+json"

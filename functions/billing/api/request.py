@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from billing.errors import BillingError
 from billing.ids import USER_ID_CHARS_MAX
-from billing.payments.plans import UNITS_MAX
+from billing.money import UNITS_MAX
 
 BODY_BYTES_MAX: Final = 64 * 1024
 KEY_CHARS_MAX: Final = 255

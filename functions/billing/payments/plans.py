@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from billing.errors import BillingError
-from billing.money import CURRENCIES, charge_bounds, decimal_string
+from billing.money import CURRENCIES, UNITS_MAX, charge_bounds, decimal_string
 
 CATALOGUE: Final = Path(__file__).with_name("plans.json")
-UNITS_MAX: Final = 10**9
 NAME_MAX: Final = 200
 PLANS_MAX: Final = 100
 """The page and the API show all of them at once."""

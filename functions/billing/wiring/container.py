@@ -1,16 +1,14 @@
-"""Wires a function together once per container, and turns every way a request can end into one answer."""
+"""Builds the objects that all requests of one container share."""
 
 import os
 from collections.abc import Callable
 from functools import cache
 from typing import Final
 
-from billing.api.request import Request
 from billing.books import Books, NoOutbox
 from billing.clock import utc_now
 from billing.deadline import Patience
 from billing.deployment import StoredDeployment
-from billing.quota.spending import Meter
 from billing.settings import Ours, Settings
 from billing.storage.dynamodb import Store
 
@@ -49,16 +47,6 @@ def books() -> Books:
     """What every act works on."""
     ours = Ours(settings().livemode, StoredDeployment(store()))
     return Books(store(), utc_now, ours, settings().reversal_policy, NoOutbox())
-
-
-def site_url(request: Request) -> str:
-    """Where customers go: the template's SiteUrl, or the API's own address, which API Gateway tells and no caller can."""
-    return settings().site_url or f"https://{request.domain}"
-
-
-def meter(request: Request) -> Meter:
-    """For debits and holds."""
-    return Meter(books(), site_url(request))
 
 
 def in_init(make: Callable[[], object]) -> None:

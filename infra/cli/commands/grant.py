@@ -8,7 +8,7 @@ from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import Item, OutcomeUnknownError, RefusedError
 from billing.ids import new_id
-from billing.payments.plans import UNITS_MAX
+from billing.money import UNITS_MAX
 from billing.quota import hold_expiry
 from billing.quota.balance import Balance, Movement, come_in, go_out
 from billing.quota.ledger import Entry
