@@ -175,3 +175,14 @@ def test_each_rule_is_broken_by_its_own_figures(figures: dict[str, int], rules: 
     found = [one.rule for one in Tally(**{**RIGHT, **figures}).differences("alice")]
     assert len(found) == len(rules)
     assert all(any(rule.startswith(start) for start in rules) for rule in found)
+
+
+@pytest.mark.parametrize(("balance", "is_right"), [(2**53 - 1, True), (-(2**53) + 1, True), (2**53, False), (True, False), ("5", False)])
+def test_a_cursors_sum_is_a_number_that_every_reader_carries(books: Books, balance: object, *, is_right: bool) -> None:
+    """Anything else is no cursor of ours."""
+    place = {"entry_id": "e", "booked_at": "b", "last": "l", "balance": balance}
+    if is_right:
+        assert pages.entries(books, "alice", 1, pages.sealed(place))["entries"] == []
+        return
+    with pytest.raises(BillingError):
+        pages.entries(books, "alice", 1, pages.sealed(place))

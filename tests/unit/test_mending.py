@@ -11,6 +11,7 @@ from billing import holds, mending, quota, settlement, spending
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import OutcomeUnknownError
+from billing.identity import user_key
 from billing.payments import Payment
 from billing.reconciliation import Run
 from billing.spending import Meter
@@ -20,6 +21,8 @@ from billing.writes import Write
 from builders import START, Clock, fact, pending
 from memory_store import MemoryStore
 from stripe_twin import Stripe
+
+from infra.ops.grants import Grant, book
 
 QUOTA = ("alice", "quota")
 
@@ -242,3 +245,32 @@ def test_a_payment_that_led_nowhere_needs_no_way(books: Books, store: Meddled, s
     before = copy.deepcopy(store.tables)
     assert mending.mend(_job(books, stripe), "alice").acts == ()
     assert store.tables == before
+
+
+def test_a_payment_that_was_mended_is_another_version(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+    """Once for what Stripe says of it and once for its entries: whoever read it before and is about to write is refused."""
+    key = (user_key("alice"), payment.payment_id)
+    before = store.tables["payments"][key]["version"]
+    store.tables["ledger"].clear()
+    _mended(books, stripe)
+    assert store.tables["payments"][key]["version"] == before + 2
+
+
+def test_a_grant_under_a_sessions_name_is_no_part_of_its_purchase(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+    """An operator may give a grant any id."""
+    book(books, Grant(payment.session_id, "alice", 7, "sorry"))
+    before = copy.deepcopy(store.tables)
+    assert mending.mend(_job(books, stripe), "alice").acts == ()
+    assert store.tables == before
+
+
+def test_an_account_of_nothing_has_a_balance_again(books: Books, store: Meddled, stripe: Stripe) -> None:
+    """All was given back, nothing was used: its row is missing all the same."""
+    paid = pending(books)
+    stripe.sell(paid, epoch(START))
+    settlement.apply(books, fact(builders.completed(paid)))
+    stripe.refund(paid, "re_1", 999)
+    settlement.apply(books, fact(builders.refunded(paid, 999)))
+    del store.tables["quotas"][QUOTA]
+    _mended(books, stripe)
+    assert QUOTA in store.tables["quotas"]

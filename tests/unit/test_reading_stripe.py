@@ -7,7 +7,7 @@ import builders
 import laws
 import pytest
 import stripe as official
-from billing import confirmation, mending, observed, parking, purchases, recovery, refusals, settlement
+from billing import confirmation, mending, observed, parking, purchases, reconciliation, recovery, refusals, settlement
 from billing.books import Books
 from billing.deployment import StoredDeployment
 from billing.errors import ServiceFaultError
@@ -261,3 +261,45 @@ def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
     laws.check(books.store)
     found = purchases.find(books, "alice", payment.payment_id)
     assert (found.status, found.units_clawed_back) == ("disputed", 100)
+
+
+@pytest.mark.parametrize("member", ["payment_id", "user_id", "plan", "quota"])
+@pytest.mark.parametrize("value", ["", None, 5, "\ud800", "x" * 501])
+def test_metadata_without_one_of_our_members_is_not_ours(books: Books, member: str, value: Any) -> None:
+    """Or with one that is no text, or longer than Stripe keeps: https://docs.stripe.com/metadata#data."""
+    payment = pending(books)
+    event = builders.completed(payment, metadata={**builders.metadata(payment), member: value})
+    assert isinstance(parse(event, books.ours), Ignored)
+
+
+def test_a_fact_is_tried_again_every_six_hours_in_the_end(books: Books, clock: Clock) -> None:
+    """First after a minute, then after twice as long each time."""
+    _settle(books, builders.refunded(pending(books), 500))
+    pauses = []
+    for _ in range(14):
+        clock.advance(days=1)
+        (record,) = parking.all_parked(books)
+        assert parking.postpone(books, record)
+        (record,) = parking.all_parked(books)
+        pauses.append(record.next_try - epoch(clock.now))
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, *[21600] * 5]
+
+
+def test_a_run_reads_a_bounded_number_of_facts(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait."""
+    monkeypatch.setattr(recovery, "READ_A_RUN_MAX", 2)
+    for _ in range(4):
+        _settle(books, builders.refunded(pending(books), 500))
+    assert recovery.run(books, Stripe()).waiting == 2  # type: ignore[arg-type]
+
+
+def test_a_session_of_a_plan_that_is_sold_no_longer_is_not_rebuilt(books: Books) -> None:
+    """Nobody knows its price: it is told, and the others are compared."""
+    payment, stripe = pending(books), Stripe()
+    stripe.sell(payment, epoch(START), metadata={**builders.metadata(payment), "plan": "of_old"})
+    books.store.tables["payments"].clear()  # type: ignore[attr-defined]
+    job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
+    report = reconciliation.run(job, epoch(START) - 3600)
+    assert report.failed == 0
+    assert [str(row.kind) for row in report.differences] == ["missing_here"]
+    assert not [key for key in books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]
