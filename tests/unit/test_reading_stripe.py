@@ -16,8 +16,9 @@ from billing.facts import SessionFact
 from billing.gateway import AnsweredWithFaultError
 from billing.identity import user_key
 from billing.payments import Payment
+from billing.plans import catalogue
 from billing.reconciliation import Run
-from billing.times import epoch
+from billing.times import epoch, stamp
 from billing.verification import Tallies
 from billing.writes import Write
 from builders import START, Clock, fact, pending
@@ -303,3 +304,26 @@ def test_a_session_of_a_plan_that_is_sold_no_longer_is_not_rebuilt(books: Books)
     assert report.failed == 0
     assert [str(row.kind) for row in report.differences] == ["missing_here"]
     assert not [key for key in books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]
+
+
+def test_a_payment_that_never_got_a_session_is_shown_as_it_is(books: Books) -> None:
+    """Stripe has nothing to say of it."""
+    books.store.commit(*_without_session("pay_1"))
+    assert confirmation.confirm(books, Away(), "alice", "pay_1").status == "pending"  # type: ignore[arg-type]
+
+
+def _without_session(payment_id: str) -> list[Write]:
+    payment = Payment.of(catalogue()["starter"], payment_id, "alice", stamp(START))
+    return [Write("payments", (user_key("alice"), payment_id), set=payment.to_item())]
+
+
+def test_what_waits_for_a_person_is_left_exactly_as_it_is(books: Books, clock: Clock) -> None:
+    """It is not even postponed, and says so until somebody has looked."""
+    _settle(books, builders.completed(pending(books), currency="eur"))
+    (before,) = parking.all_parked(books)
+    clock.advance(days=30)
+    recovery.run(books, Stripe())  # type: ignore[arg-type]
+    assert list(parking.all_parked(books)) == [before]
+    assert parking.postpone(books, before)
+    (after,) = parking.all_parked(books)
+    assert (after.next_try, after.tries) == (0, 1)
