@@ -186,3 +186,34 @@ def test_a_cursors_sum_is_a_number_that_every_reader_carries(books: Books, balan
         return
     with pytest.raises(BillingError):
         pages.entries(books, "alice", 1, pages.sealed(place))
+
+
+def test_of_a_converted_dispute_what_is_back_counts_by_its_share(books: Books, store: Rough) -> None:
+    """The account is settled in another currency: a third is back while the dispute goes on, and all of it once it is won."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    for kind, status, *amounts in (
+        ("funds_withdrawn", "needs_response", -900),
+        ("funds_reinstated", "under_review", -900, 300),
+        ("closed", "won", -900, 300, 590),
+    ):
+        event = builders.dispute(payment, kind, status, *amounts)
+        for row in event["data"]["object"]["balance_transactions"]:
+            row["currency"] = "eur"
+        settlement.apply(books, fact(event))
+        taken = {1: 100, 2: 66, 3: 0}[len(amounts)]
+        assert quota.read(books, "alice").remaining == 100 - taken
+        laws.check(store)
+
+
+def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
+    """Somebody has credited it by hand, or Stripe's object was changed; nothing is taken back for it."""
+    stripe, payment = Stripe(), pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    stripe.sell(payment, epoch(START) - 10**7, status="expired", payment_status="unpaid")
+    job = Run(books, stripe, repair=False, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
+    report = reconciliation.run(job, epoch(START) - 3600)
+    (told,) = report.differences
+    assert (str(told.kind), told.stripe_id, told.payment_id) == ("missing_there", payment.session_id, payment.payment_id)
+    assert "unpaid at Stripe" in told.detail
+    assert quota.read(books, "alice").remaining == 100
