@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from billing import outbox, parking, stripe_doors
+from billing import outbox, parking, stripe_doors, vault
 from billing.errors import OutcomeUnknownError, ServiceFaultError
 from billing.gateway import Gateway
 from billing.settlement import apply
@@ -100,3 +100,28 @@ def test_a_list_begins_where_it_is_asked_to(bought: Any, stripe_side: Stripe, na
     assert all(isinstance(row["payment_intent"], dict) for row in rows[:2])
     assert listed(int(time.time()) + 3600)["data"] == []
     assert listed(bought.created - 60, first["id"])["data"][0]["id"] == second["id"]
+
+
+def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_told(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """The key must be another account's: the buyer sees what we know, and an operator is told at the first."""
+    payment = pending(lab.books)
+    said = lab.call("POST", f"/payments/{payment.payment_id}/confirm", sub="alice")
+    assert (said.status, said.json["status"]) == (200, "pending")
+    assert '"stripe_refused":[1.0]' in capsys.readouterr().out
+
+
+def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe delivers again; a secret that is not there is a fault of ours."""
+    reader = vault._provider()
+
+    def away(*_: object, **__: object) -> None:
+        raise EndpointConnectionError(endpoint_url="secretsmanager")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "get", away)
+        with pytest.raises(OutcomeUnknownError):
+            vault.webhook_secrets(False)
+    lab.boto("secretsmanager").delete_secret(SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True)
+    reader.store.clear()
+    with pytest.raises(ServiceFaultError):
+        vault.webhook_secrets(False)

@@ -10,14 +10,15 @@ import pytest
 from billing import holds, mending, quota, settlement, spending
 from billing.balances import Balance
 from billing.books import Books
-from billing.errors import OutcomeUnknownError
+from billing.errors import BusyError, Item, OutcomeUnknownError
 from billing.identity import user_key
+from billing.patience import Patience
 from billing.payments import Payment
 from billing.reconciliation import Run
 from billing.spending import Meter
 from billing.times import epoch
 from billing.verification import settled_tally
-from billing.writes import Write
+from billing.writes import Table, Write
 from builders import START, Clock, fact, pending
 from memory_store import MemoryStore
 from stripe_twin import Stripe
@@ -274,3 +275,47 @@ def test_an_account_of_nothing_has_a_balance_again(books: Books, store: Meddled,
     del store.tables["quotas"][QUOTA]
     _mended(books, stripe)
     assert QUOTA in store.tables["quotas"]
+
+
+class Slow(Meddled):
+    """Every call takes its time, and none is begun when a request's time is over."""
+
+    def __init__(self) -> None:
+        """Nothing has been asked."""
+        super().__init__()
+        self.now, self.seconds = 0.0, 0.0
+        self.patience = Patience(clock=lambda: self.now, sleep=lambda _: None)
+
+    def _begin(self) -> None:
+        if next(self.patience.attempts(), None) is None:
+            raise BusyError("there was no time for it")
+        self.now += self.seconds
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        """In time."""
+        self._begin()
+        return super().get(table, key)
+
+    def commit(self, *writes: Write) -> None:
+        """In time."""
+        self._begin()
+        super().commit(*writes)
+
+
+@pytest.mark.parametrize("store", [Slow()])
+@pytest.mark.parametrize("books", ["debt"], indirect=True)
+def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(books: Books, store: Slow, stripe: Stripe) -> None:
+    """The time is each payment's own, not the account's."""
+    for number in range(8):
+        paid = pending(books)
+        stripe.sell(paid, epoch(START))
+        settlement.apply(books, fact(builders.completed(paid)))
+        if number % 2:
+            del store.tables["ledger"]["alice", f"funded:{paid.session_id}"]
+        else:
+            del store.tables["payments"][f"ref#{builders.intent_of(paid)}", "reference"]
+    store.seconds = 1.1
+    store.patience.begin()
+    assert len(mending.mend(_job(books, stripe), "alice").acts) == 8
+    store.seconds = 0
+    laws.check(store)
