@@ -120,8 +120,8 @@ def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(lab: Lab, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(reader, "get", away)
         with pytest.raises(OutcomeUnknownError):
-            vault.webhook_secrets(False)
+            vault.webhook_secrets(False)  # noqa: FBT003 - the protocol of signatures
     lab.boto("secretsmanager").delete_secret(SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True)
     reader.store.clear()
     with pytest.raises(ServiceFaultError):
-        vault.webhook_secrets(False)
+        vault.webhook_secrets(False)  # noqa: FBT003 - the protocol of signatures
