@@ -1,6 +1,7 @@
 """What is made of Stripe's objects that are not as they usually are, and of troubles on the way to them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import builders
@@ -10,7 +11,7 @@ import stripe as official
 from billing import confirmation, mending, observed, parking, purchases, reconciliation, recovery, refusals, settlement
 from billing.books import Books
 from billing.deployment import StoredDeployment
-from billing.errors import ServiceFaultError
+from billing.errors import OutcomeUnknownError, ServiceFaultError
 from billing.events import Ignored, parse
 from billing.facts import SessionFact
 from billing.gateway import AnsweredWithFaultError
@@ -327,3 +328,27 @@ def test_what_waits_for_a_person_is_left_exactly_as_it_is(books: Books, clock: C
     assert parking.postpone(books, before)
     (after,) = parking.all_parked(books)
     assert (after.next_try, after.tries) == (0, 1)
+
+
+class Unknown(builders.Fixed):
+    """Nobody knows which deployment this is: the tables do not answer."""
+
+    def wrote(self, deployment: str) -> bool:
+        """See settings.Deployment."""
+        raise OutcomeUnknownError(deployment)
+
+
+def test_what_cannot_be_told_ours_or_foreign_is_asked_for_again(books: Books) -> None:
+    """A purchase must not be passed over because a table did not answer."""
+    event = builders.completed(pending(books))
+    with pytest.raises(OutcomeUnknownError):
+        parse(event, replace(books.ours, deployment=Unknown()))
+
+
+@pytest.mark.parametrize(
+    "members", [{"object": "v2.core.event"}, {"object": None}, {"type": None}, {"type": 5}, {"data": None}, {"data": {}}]
+)
+def test_what_is_no_event_about_an_object_is_ignored(books: Books, members: dict[str, Any]) -> None:
+    """Thin events carry no object: https://docs.stripe.com/event-destinations#thin-events."""
+    event = builders.completed(pending(books)) | members
+    assert isinstance(parse(event, books.ours), Ignored)
