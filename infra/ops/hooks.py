@@ -153,7 +153,7 @@ def plan(rows: Sequence[Mapping[str, Any]], urls: set[str], wanted: Wanted, kept
     if chosen is None:
         return Plan(make=True, refused=refused, replaced=replaced)
     since = int(chosen["metadata"].get(SINCE, chosen["created"]))
-    return Plan(change=_change(chosen, wanted), kept_id=chosen["id"], since=since, refused=refused, replaced=replaced)
+    return Plan(change=_change(chosen, urls, wanted), kept_id=chosen["id"], since=since, refused=refused, replaced=replaced)
 
 
 def fingerprint(secret: str) -> str:
@@ -171,8 +171,11 @@ def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept)
     return row["metadata"].get(MARK) in wanted.marks and kept.knows(row["id"])
 
 
-def _change(row: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    to_be = wanted.of_kept(wanted.url_of(row))
+def _change(row: Mapping[str, Any], urls: set[str], wanted: Wanted) -> dict[str, Any]:
+    """What differs. An address on another domain is kept; the one that an earlier stack of this deployment had is dead."""
+    url = str(row["url"])
+    leads_here = url.rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks
+    to_be = wanted.of_kept(wanted.url_of(row) if leads_here else wanted.url or wanted.own_url)
     differs = {name: value for name, value in to_be.items() if row[name] != value and name not in {"enabled_events", "metadata"}}
     if set(row["enabled_events"]) != set(SUBSCRIBED):
         differs["enabled_events"] = to_be["enabled_events"]

@@ -288,7 +288,7 @@ DECIDING: Final = (
     bug(
         "a foreign id is judged from memory",
         "test_deployment_id.py::test_a_container_that_outlives_a_restore_learns_the_restored_id",
-        ("deployment.py", "if not self._id or deployment != self._id:", "if not self._id:"),
+        ("deployment.py", "if deployment != self._id:", "if not self._id:"),
     ),
     bug(
         "a fact that can move nothing waits for its payment for ever",

@@ -72,7 +72,7 @@ def test_a_region_that_the_sdk_does_not_know_is_asked_about_twice(tmp_path: Path
 def test_a_region_without_function_urls_is_one_that_lambda_is_in() -> None:
     """No name in the list is mistyped; and of other partitions nothing is claimed."""
     assert set(boto3.Session().get_available_regions("lambda")) > WITHOUT_FUNCTION_URLS
-    assert len(WITHOUT_FUNCTION_URLS) == 11
+    assert len(WITHOUT_FUNCTION_URLS) == 12
     assert {name for name in EVERY if has_function_urls(name) is None} == set(ELSEWHERE)
 
 
