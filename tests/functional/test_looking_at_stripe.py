@@ -35,6 +35,12 @@ def test_the_session_of_a_payment_intent_is_found_among_others(bought: Any, stri
     assert _gateway().session_of_intent("pi_of_nobody") is None
 
 
+def test_a_session_is_read_with_its_payment_intent(bought: Any) -> None:
+    """Its status tells a delayed payment that failed from one that is under way."""
+    found = _gateway().session(bought.id)
+    assert (found["id"], found["payment_intent"]["status"]) == (bought.id, "succeeded")
+
+
 def test_the_disputes_of_a_payment_intent_are_its_own(bought: Any, stripe_side: Stripe) -> None:
     """Another payment's are not among them."""
     other = stripe_side.pay()
