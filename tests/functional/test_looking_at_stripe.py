@@ -58,12 +58,12 @@ def test_the_refunds_of_a_payment_intent_are_its_own(bought: Any, stripe_side: S
     assert sorted(one["id"] for one in _gateway().refunds_of(bought.payment_intent.id)) == sorted(made)
 
 
-def test_a_refund_ahead_of_its_lost_purchase_is_taken_back_with_it(lab: Lab, bought: Any, stripe_side: Stripe) -> None:
-    """Recovery asks Stripe whose it is, credits the purchase, and takes back what was refunded."""
-    stripe_side.client.v1.refunds.create({"payment_intent": bought.payment_intent.id, "amount": 500})
-    charge = stripe_side.client.v1.charges.retrieve(bought.payment_intent.latest_charge.id)
+def _parked_refund(lab: Lab, bought: Any, stripe_side: Stripe) -> None:
+    """A refund of a purchase that no webhook has told of, to be tried now."""
+    charge = bought.payment_intent.latest_charge.id
     event = refunded(pending(lab.books, "bob"), 500)
-    event["data"]["object"] |= {"id": charge.id, "payment_intent": bought.payment_intent.id, "amount": 999}
+    event["data"]["object"] |= {"id": charge, "payment_intent": bought.payment_intent.id, "amount": 999}
+    stripe_side.client.v1.refunds.create({"payment_intent": bought.payment_intent.id, "amount": 500})
     apply(lab.books, fact(event))
     (record,) = parking.all_parked(lab.books)
     assert record.kind == "ahead"
@@ -73,9 +73,34 @@ def test_a_refund_ahead_of_its_lost_purchase_is_taken_back_with_it(lab: Lab, bou
         UpdateExpression="SET next_try = :now",
         ExpressionAttributeValues={":now": {"N": "1"}},
     )
+
+
+def test_a_refund_ahead_of_its_lost_purchase_is_taken_back_with_it(lab: Lab, bought: Any, stripe_side: Stripe) -> None:
+    """Recovery asks Stripe whose it is, credits the purchase, and takes back what was refunded."""
+    _parked_refund(lab, bought, stripe_side)
     done = lab.ask("recover", {"source": "aws.events"})
     assert (done["settled"], done["waiting"]) == (1, 0)
     assert lab.quota("alice")["remaining"] == 50
+
+
+def test_a_refusal_of_stripes_for_good_is_told_by_recovery_and_by_reconciliation(
+    lab: Lab, bought: Any, stripe_side: Stripe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key without a right looks like nothing to do otherwise: the facts wait, and one alarm rings at the first."""
+    _parked_refund(lab, bought, stripe_side)
+    routes = ("GET /v1/payment_intents/{id}", "GET /v1/refunds")
+    for route in routes:
+        stripe_side.control("faults", route=route, status=403, times=50)
+    try:
+        capsys.readouterr()
+        assert lab.ask("recover", {"source": "aws.events"})["waiting"] == 1
+        assert '"stripe_refused":[1.0]' in capsys.readouterr().out
+        with pytest.raises(Exception, match="not compared"):
+            lab.ask("reconcile", {"since_hours": 1})
+        assert '"stripe_refused":[1.0]' in capsys.readouterr().out
+    finally:
+        for route in routes:
+            stripe_side.control("faults", route=route, status=403, times=0)
 
 
 def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Answers to the last member, bounds to the last value, and what several of a kind make of one payment."""
 
+from dataclasses import replace
+
 import builders
 import laws
 import pytest
@@ -217,3 +219,20 @@ def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
     assert (str(told.kind), told.stripe_id, told.payment_id) == ("missing_there", payment.session_id, payment.payment_id)
     assert "unpaid at Stripe" in told.detail
     assert quota.read(books, "alice").remaining == 100
+
+
+@pytest.mark.parametrize("make", ["refunded", "refund", "dispute"])
+def test_a_reversal_that_is_told_twice_is_a_duplicate(books: Books, make: str) -> None:
+    """It was learnt the first time, whether it moved units or not: nothing is written again."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    events = {
+        "refunded": builders.refunded(payment, 500),
+        "refund": builders.refund(payment, "re_1", 500),
+        "dispute": builders.dispute(payment, "created", "needs_response"),
+    }
+    event = fact(events[make])
+    assert settlement.apply(books, event).status in {"settled", "recorded"}
+    before = purchases.find(books, "alice", payment.payment_id)
+    assert settlement.apply(books, replace(event, fact_id="evt_twin")).status == "duplicate"
+    assert purchases.find(books, "alice", payment.payment_id) == before
