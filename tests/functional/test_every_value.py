@@ -137,3 +137,6 @@ def test_a_transaction_of_nothing_or_of_too_much_is_not_sent(lab: Lab) -> None:
             lab.books.store.commit(*wrong)
     lab.books.store.commit(*writes[:100])
     assert len(lab.books.store.query("events", "many").items) == 100
+    lab.books.store.commit(*(write._replace(key=("many", f"more{place}")) for place, write in enumerate(writes[:30])))
+    assert len(list(lab.books.store.pages("events", "many"))) == 130
+    assert len(list(lab.books.store.pages("events", "many", "more"))) == 30

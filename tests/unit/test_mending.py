@@ -7,7 +7,7 @@ from typing import Any
 import builders
 import laws
 import pytest
-from billing import holds, mending, quota, settlement, spending
+from billing import holds, mending, quota, recovery, settlement, spending
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BusyError, Item, OutcomeUnknownError
@@ -16,6 +16,7 @@ from billing.patience import Patience
 from billing.payments import Payment
 from billing.reconciliation import Run
 from billing.spending import Meter
+from billing.store import Page
 from billing.times import epoch
 from billing.verification import settled_tally
 from billing.writes import Table, Write
@@ -296,6 +297,11 @@ class Slow(Meddled):
         self._begin()
         return super().get(table, key)
 
+    def query(self, *place: Any, **how: Any) -> Page:
+        """In time."""
+        self._begin()
+        return super().query(*place, **how)
+
     def commit(self, *writes: Write) -> None:
         """In time."""
         self._begin()
@@ -319,3 +325,12 @@ def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(books:
     assert len(mending.mend(_job(books, stripe), "alice").acts) == 8
     store.seconds = 0
     laws.check(store)
+
+
+@pytest.mark.parametrize("store", [Slow()])
+@pytest.mark.parametrize("books", ["debt"], indirect=True)
+def test_recovery_has_time_of_its_own_whatever_was_before(books: Books, store: Slow, stripe: Stripe) -> None:
+    """A sweep of holds may have taken minutes."""
+    settlement.apply(books, fact(builders.refunded(pending(books), 500)))
+    store.now += 1000
+    assert recovery.run(books, stripe).waiting == 1  # type: ignore[arg-type]

@@ -352,3 +352,11 @@ def test_what_is_no_event_about_an_object_is_ignored(books: Books, members: dict
     """Thin events carry no object: https://docs.stripe.com/event-destinations#thin-events."""
     event = builders.completed(pending(books)) | members
     assert isinstance(parse(event, books.ours), Ignored)
+
+
+@pytest.mark.parametrize("rows", [[5], ["txn_1"], [None], "txn_1", {"id": "txn_1"}, [{"id": "txn_1"}], [{"id": "txn_1", "amount": "-999"}]])
+def test_a_dispute_whose_transactions_cannot_be_read_is_ignored(books: Books, rows: Any) -> None:
+    """What they moved is not known, and an endless redelivery would not tell."""
+    event = builders.dispute(pending(books), "funds_withdrawn", "needs_response", -999)
+    event["data"]["object"]["balance_transactions"] = rows
+    assert isinstance(parse(event, books.ours), Ignored)

@@ -4,11 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 import builders
+import laws
 import pytest
-from billing import parking, quota, reconciliation, settlement
+from billing import holds, parking, quota, reconciliation, settlement, spending
 from billing.books import Books
 from billing.differences import Report
+from billing.errors import RefusedError
+from billing.gateway import AnsweredWithFaultError
 from billing.reconciliation import CURSORS, FAILED_IN_A_ROW_MAX, LAST, Run
+from billing.spending import Meter
 from billing.times import epoch
 from billing.writes import Write
 from builders import START, Clock, fact, pending
@@ -61,8 +65,10 @@ def test_a_run_that_resumes_nothing_begins_anew_and_leaves_the_cursor(books: Boo
     assert (mine.finished, mine.matched, mine.counts) == (True, 1, {"missing_here": 2})
     assert books.store.get("events", CURSORS[True]) == kept
     assert books.store.get("events", CURSORS[False]) is None
+    whole = _run(books, stripe, resumes=False)
+    assert (whole.finished, whole.matched, whole.repaired) == (True, 1, 2)
+    assert books.store.get("events", CURSORS[True]) == kept
     assert books.store.get("events", LAST) is None
-    assert _run(books, stripe).repaired == 2
 
 
 def test_a_finished_run_says_when_and_what_it_found(books: Books, stripe: Stripe) -> None:
@@ -108,6 +114,8 @@ def test_a_run_that_has_given_up_asks_for_no_further_page(books: Books) -> None:
         stripe.sell(pending(books), epoch(START))
     report = _run(books, stripe)
     assert (report.given_up, report.failed, stripe.listed) == (True, FAILED_IN_A_ROW_MAX, 1)
+    assert {row.stripe_id for row in report.differences} == {row["id"] for row in stripe.sold[:FAILED_IN_A_ROW_MAX]}
+    assert {row.payment_id for row in report.differences} == {""}
     assert books.store.get("events", LAST) is None
 
 
@@ -129,7 +137,7 @@ def test_a_refund_of_a_second_payment_for_one_purchase_takes_nothing_back(books:
     stripe.refund(payment, "re_1", 999)
     stripe.returned[0]["payment_intent"] = "pi_other"
     for _ in range(2):
-        _run(books, stripe)
+        assert "nothing led" not in " ".join(row.detail for row in _run(books, stripe).differences)
     assert quota.read(books, "alice").remaining == 100
     assert books.store.get("payments", ("ref#pi_other", "reference")) is None
     assert [record.kind for record in parking.all_parked(books)] == ["paid_twice"]
@@ -156,3 +164,114 @@ def test_a_refund_that_stripe_lists_without_its_payment_intent_is_passed_over(bo
     stripe.refunds = plain  # type: ignore[method-assign]
     report = _run(books, stripe)
     assert (report.failed, report.not_ours, report.counts) == (0, 1, {})
+
+
+def test_what_agrees_is_counted(books: Books, stripe: Stripe) -> None:
+    """Each session, refund and dispute once: whoever reads the report sees that something was compared."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(START))
+    stripe.refund(payment, "re_1", 100)
+    event = builders.dispute(payment, "funds_withdrawn", "needs_response", -200, amount=200)
+    stripe.dispute(event)
+    settlement.apply(books, fact(builders.completed(payment)))
+    settlement.apply(books, fact(builders.refund(payment, "re_1", 100, "succeeded")))
+    settlement.apply(books, fact(event))
+    report = _run(books, stripe)
+    assert (report.matched, report.counts) == (3, {})
+
+
+def test_a_fact_that_is_told_again_waits_no_less(books: Books) -> None:
+    """Stripe delivers it again while it is parked: when it is tried next stays as it is."""
+    event = builders.refunded(pending(books), 500)
+    settlement.apply(books, fact(event))
+    (record,) = parking.all_parked(books)
+    parking.postpone(books, record)
+    (before,) = parking.all_parked(books)
+    settlement.apply(books, fact(event))
+    assert list(parking.all_parked(books)) == [before]
+
+
+def test_what_was_settled_meanwhile_is_not_dropped(books: Books) -> None:
+    """The operator hears that it is not there any more."""
+    event = builders.completed(pending(books), currency="eur")
+    settlement.apply(books, fact(event))
+    (record,) = parking.all_parked(books)
+    parking.resolve(books, record)
+    with pytest.raises(RefusedError):
+        parking.drop(books, record, "paid back by hand")
+    assert not list(parking.all_dropped(books))
+
+
+def test_two_hands_bring_back_once_what_was_dropped_with_a_purchase(books: Books) -> None:
+    """The one that is late has nothing to do."""
+    payment = pending(books)
+    event = builders.refunded(payment, 500)
+    settlement.apply(books, fact(event))
+    (record,) = parking.all_parked(books)
+    assert parking.drop_with_purchase(books, record, payment.session_id, builders.intent_of(payment))
+    gone = frozenset({record.name})
+    books.store.first = lambda: parking.bring_back(books, builders.intent_of(payment), gone)  # type: ignore[attr-defined]
+    parking.bring_back(books, builders.intent_of(payment), gone)
+    assert [one.name for one in parking.all_parked(books)] == [record.name]
+    assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"
+    assert quota.read(books, "alice").remaining == 50
+
+
+class Away(Stripe):
+    """Stripe lists, and answers every look at one object with a fault."""
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """See the gateway."""
+        raise AnsweredWithFaultError(session_id)
+
+
+def test_trouble_at_stripe_is_not_told_as_a_purchase_that_stripe_does_not_know(books: Books) -> None:
+    """It was not compared, and is asked for again."""
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    report = _run(books, Away(), epoch(START) - 60)
+    assert (report.failed, report.counts) == (1, {"failed": 1})
+
+
+def test_a_dispute_that_cannot_be_read_is_passed_over(books: Books, stripe: Stripe) -> None:
+    """As an event about it is."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(START))
+    settlement.apply(books, fact(builders.completed(payment)))
+    event = builders.dispute(payment, "funds_withdrawn", "needs_response", -999)
+    event["data"]["object"]["amount"] = "999"
+    stripe.dispute(event)
+    report = _run(books, stripe)
+    assert (report.failed, report.counts) == (0, {})
+
+
+def test_a_record_that_two_hands_rebuild_is_credited_once(books: Books, stripe: Stripe) -> None:
+    """The other one was quicker: its record is gone on with."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(START))
+    rows = books.store.tables["payments"]  # type: ignore[attr-defined]
+    lost = dict(rows)
+    rows.clear()
+    _run(books, stripe, repair=False)
+    books.store.first = lambda: rows.update(lost)  # type: ignore[attr-defined]
+    report = _run(books, stripe)
+    assert (report.failed, report.repaired) == (0, 2)
+    assert quota.read(books, "alice").remaining == 100
+    laws.check(books.store)
+
+
+def test_two_refunds_in_one_moment_owe_held_units_once() -> None:
+    """Of two purchases of one customer, under ``write_off``: what a hold promises is owed by the first, and used up by then."""
+    spending._seen.clear()
+    books = builders.books_on(Meddled(), "write_off", Clock())
+    payments = [pending(books), pending(books)]
+    for payment in payments:
+        settlement.apply(books, fact(builders.completed(payment)))
+    quota.debit(Meter(books, ""), "alice", 180)
+    holds.place(Meter(books, ""), "alice", 20, 600)
+    first, second = (fact(builders.refunded(payment, 999)) for payment in payments)
+    books.store.first = lambda: settlement.apply(books, first)  # type: ignore[attr-defined]
+    settlement.apply(books, second)
+    balance = quota.read(books, "alice")
+    assert (balance.remaining, balance.held, balance.debt) == (0, 20, 20)
+    laws.check(books.store)
+    laws.check_what_was_given_up(books.store)
