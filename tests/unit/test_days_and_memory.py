@@ -7,6 +7,7 @@ from billing import holds, pages, quota, settlement, spending, upkeep
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError
+from billing.patience import Patience
 from billing.spending import Meter
 from billing.upkeep import CLOSED_KEPT_SECONDS
 from builders import START, Clock, fact, pending
@@ -173,3 +174,32 @@ def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, cloc
     assert meter.books.store.calls == calls + 1  # type: ignore[attr-defined]
     clock.advance(seconds=61)
     assert quota.read(meter.books, "alice").held == 2
+
+
+def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(meter: Meter, clock: Clock) -> None:
+    """The page that was read before carries a sum that is old by then."""
+    for _ in range(3):
+        clock.advance(days=3)
+        settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
+    first = pages.entries(meter.books, "alice", 2, "")
+    slow = Clock()
+    slow.advance(days=1)
+    book(builders.books_on(meter.books.store, clock=slow), Grant("T-1", "alice", 7, "why"))
+    second = pages.entries(meter.books, "alice", 10, first["next_cursor"])
+    assert [row["balance_after"] for row in second["entries"]] == [207, 107, 100]
+
+
+def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
+    """Each part of them is progress."""
+    pauses: list[float] = []
+    books = builders.books_on(MemoryStore(Patience(sleep=pauses.append)), clock=clock)
+    for _ in range(2):
+        settlement.apply(books, fact(builders.completed(pending(books))))
+    for _ in range(150):
+        holds.place(Meter(books, ""), "alice", 1, 60)
+    clock.advance(seconds=61)
+    pauses.clear()
+    upkeep.give_back_expired(books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota"))))
+    assert pauses == []
+    row = books.store.get("quotas", ("alice", "quota")) or {}
+    assert (row["held"], row["remaining"]) == (0, 200)

@@ -7,7 +7,7 @@ from typing import Any
 import builders
 import laws
 import pytest
-from billing import holds, mending, quota, recovery, settlement, spending
+from billing import holds, mending, quota, reconciliation, recovery, settlement, spending
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BusyError, Item, OutcomeUnknownError
@@ -334,3 +334,36 @@ def test_recovery_has_time_of_its_own_whatever_was_before(books: Books, store: S
     settlement.apply(books, fact(builders.refunded(pending(books), 500)))
     store.now += 1000
     assert recovery.run(books, stripe).waiting == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("store", [Slow()])
+@pytest.mark.parametrize("books", ["debt"], indirect=True)
+def test_each_page_of_a_reconciliation_has_time_of_its_own(books: Books, store: Slow, stripe: Stripe) -> None:
+    """Stripe's lists may take long."""
+    for _ in range(4):
+        stripe.sell(pending(books), epoch(START))
+    lister = stripe.sessions
+
+    def slowly(since: int, after: str = "") -> dict[str, Any]:
+        store.now += 100
+        return lister(since, after)
+
+    stripe.sessions = slowly  # type: ignore[method-assign]
+    store.now += 1000
+    report = reconciliation.run(_job(books, stripe), 0)
+    assert (report.failed, report.unlisted, report.repaired) == (0, [], 4)
+
+
+def test_one_lost_unit_is_taken_back_and_not_given(books: Books, store: Meddled, stripe: Stripe) -> None:
+    """The smallest entry has its type too."""
+    paid = pending(books)
+    stripe.sell(paid, epoch(START))
+    settlement.apply(books, fact(builders.completed(paid)))
+    stripe.refund(paid, "re_1", 10)
+    settlement.apply(books, fact(builders.refunded(paid, 10)))
+    (key,) = [key for key in store.tables["ledger"] if key[1].startswith("reversal:")]
+    units = store.tables["ledger"].pop(key)["units"]
+    assert units == -1
+    _mended(books, stripe)
+    (row,) = [row for row in store.tables["ledger"].values() if row.get("note")]
+    assert (row["type"], row["units"]) == ("clawed_back", -1)

@@ -360,3 +360,12 @@ def test_a_dispute_whose_transactions_cannot_be_read_is_ignored(books: Books, ro
     event = builders.dispute(pending(books), "funds_withdrawn", "needs_response", -999)
     event["data"]["object"]["balance_transactions"] = rows
     assert isinstance(parse(event, books.ours), Ignored)
+
+
+@pytest.mark.parametrize("code", [5, None, ["x"], "", "x" * 1000])
+def test_a_reason_that_is_no_short_text_is_no_reason(books: Books, code: Any) -> None:
+    """The decline counts all the same."""
+    payment = pending(books)
+    assert _settle(books, builders.declined(payment, code)) == "recorded"
+    found = purchases.find(books, "alice", payment.payment_id).as_answer()
+    assert (found["status"], type(found["failure_code"])) == ("failed", str)

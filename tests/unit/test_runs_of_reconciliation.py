@@ -275,3 +275,21 @@ def test_two_refunds_in_one_moment_owe_held_units_once() -> None:
     assert (balance.remaining, balance.held, balance.debt) == (0, 20, 20)
     laws.check(books.store)
     laws.check_what_was_given_up(books.store)
+
+
+def test_a_dry_run_looks_at_all_our_own_records_and_counts_for_no_run(books: Books, stripe: Stripe) -> None:
+    """Page after page to the end, though none leaves the index."""
+    for _ in range(5):
+        payment = pending(books)
+        stripe.sell(payment, 1)
+        settlement.apply(books, fact(builders.completed(payment)))
+    report = _run(books, stripe, epoch(START) - 60, repair=False, go_on=_times(50))
+    assert report.finished
+    assert len(stripe.asked_for) == 5
+    assert books.store.get("events", LAST) is None
+
+
+def test_a_lost_dispute_ahead_of_its_purchase_is_kept(books: Books) -> None:
+    """It is closed, and its money is gone."""
+    event = builders.dispute(pending(books), "closed", "lost")
+    assert settlement.apply(books, fact(event)).status == "parked"
