@@ -315,3 +315,17 @@ def test_only_a_call_that_may_succeed_in_a_moment_says_when(gateway: Gateway, as
         _run(call({"type": "http", "headers": []}, nothing, send))
     answers_by_status = {message["status"]: dict(message["headers"]) for message in sent if "status" in message}
     assert (b"retry-after" in answers_by_status[402], b"retry-after" in answers_by_status[503]) == (False, True)
+
+
+def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -> None:
+    """A process that closes its leases keeps nothing of them."""
+    keeper, first, last = Keeper(1, lambda: 0.0), Tended(), Tended()
+    before = set(threading.enumerate())
+    keeper.wake(first)
+    (thread,) = set(threading.enumerate()) - before
+    assert first.called.wait(SECONDS_MAX)
+    keeper.stop()
+    thread.join(SECONDS_MAX)
+    assert not thread.is_alive()
+    keeper.wake(last)
+    assert not last.called.is_set()

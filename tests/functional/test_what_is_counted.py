@@ -6,10 +6,10 @@ from typing import Any
 
 import builders
 import pytest
-from billing import settlement
+from billing import runtime, settlement
 from billing.facts import to_item
 from billing.telemetry import metrics
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from builders import completed, fact, pending
 from functional.lab import Lab
 
@@ -136,3 +136,32 @@ def test_a_message_that_cannot_be_settled_comes_again_and_its_line_names_the_eve
     lines = {record.getMessage(): vars(record) for record in caplog.records}
     assert lines["a message stays in the queue by a fault of ours"]["event_id"] == "evt_failing"
     assert "a message that says nothing we know stays in the queue" in lines
+
+
+def test_a_keyed_debit_whose_answer_was_lost_is_cleared_up_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was taken: the same request finds that out, and the caller hears it."""
+    lab.fund("alice", 10)
+    client = lab.books.store._client
+    ask, lost = client._make_api_call, [True]
+
+    def answer(operation: str, request: dict[str, Any]) -> Any:
+        done = ask(operation, request)
+        if operation == "TransactWriteItems" and "debit#" in str(request) and lost:
+            lost.clear()
+            raise ReadTimeoutError(endpoint_url="dynamodb")
+        return done
+
+    monkeypatch.setattr(client, "_make_api_call", answer)
+    backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write", "idempotency_key": "k"}
+    assert lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 3}, **backend).status == 200
+    assert not lost
+    assert lab.quota("alice")["used"] == 3
+
+
+def test_an_authorizer_has_its_own_time_however_old_its_function_is(lab: Lab) -> None:
+    """Lambda keeps a process for hours; the time of the request before is long over."""
+    lab.fund("alice", 5)
+    key = lab.call("POST", "/keys", sub="alice", body={"name": "n"}).json["key"]
+    runtime.patience()._deadline = float("-inf")
+    event = {"version": "2.0", "type": "REQUEST", "routeArn": "arn", "headers": {"x-api-key": key}}
+    assert lab.ask("authorize", event)["isAuthorized"] is True

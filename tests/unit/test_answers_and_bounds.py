@@ -236,3 +236,19 @@ def test_a_reversal_that_is_told_twice_is_a_duplicate(books: Books, make: str) -
     before = purchases.find(books, "alice", payment.payment_id)
     assert settlement.apply(books, replace(event, fact_id="evt_twin")).status == "duplicate"
     assert purchases.find(books, "alice", payment.payment_id) == before
+
+
+def test_units_that_are_owed_and_there_are_told_as_far_as_both_go() -> None:
+    """What would be left if one had paid the other."""
+    (found,) = [
+        one for one in Tally(balance_count=1, remaining=5, debt=9, total=-4, booked=-4).differences("alice") if "no debt" in one.rule
+    ]
+    assert (found.expected, found.found) == (0, 5)
+
+
+def test_the_expiry_of_a_session_that_is_not_the_payments_is_only_noted(books: Books) -> None:
+    """It is no second delivery of anything."""
+    payment = pending(books)
+    other = replace(payment, session_id="cs_other")
+    assert settlement.apply(books, fact(builders.expired(other))).status == "recorded"
+    assert purchases.find(books, "alice", payment.payment_id).status == "pending"
