@@ -3,7 +3,7 @@
 import builders
 import laws
 import pytest
-from billing import holds, pages, quota, settlement, spending, upkeep
+from billing import holds, pages, purchases, quota, settlement, spending, upkeep
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError
@@ -203,3 +203,24 @@ def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
     assert pauses == []
     row = books.store.get("quotas", ("alice", "quota")) or {}
     assert (row["held"], row["remaining"]) == (0, 200)
+
+
+@pytest.mark.parametrize("by", ["debit", "keyed", "hold"])
+def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(meter: Meter, clock: Clock, by: str) -> None:
+    """A refund left debt while a hold was open: when it expires, the customer has what is left of it, and owes nothing more."""
+    holds.place(meter, "alice", 60, 60)
+    (payment,) = [key for key in meter.books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]
+    paid = purchases.find(meter.books, "alice", payment[1])
+    settlement.apply(meter.books, fact(builders.refunded(paid, 400)))
+    settlement.apply(meter.books, fact(builders.refunded(paid, 500)))
+    assert quota.read(meter.books, "alice").debt == 20
+    clock.advance(seconds=61)
+    if by == "debit":
+        quota.debit(meter, "alice", 7)
+    elif by == "keyed":
+        quota.debit_once(meter, "alice", 7, "backend", "k")
+    else:
+        holds.place(meter, "alice", 7, 60)
+    balance = quota.read(meter.books, "alice")
+    assert (balance.debt, balance.remaining) == (0, 33)
+    laws.check(meter.books.store)
