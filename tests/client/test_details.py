@@ -329,3 +329,14 @@ def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -
     assert not thread.is_alive()
     keeper.wake(last)
     assert not last.called.is_set()
+
+
+def test_when_the_rest_was_taken_nobody_asks_for_more_in_vain(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+    """The service has said that there is no more: the next call is refused from memory."""
+    gateway.fund("alice", 30)
+    with Lease(backend, "alice", clock=seconds, size=100, low_water=0) as lease:
+        lease.debit(30)
+        asked = gateway.calls["holds"]
+        with pytest.raises(QuotaExhausted):
+            lease.debit()
+        assert gateway.calls["holds"] == asked == 2

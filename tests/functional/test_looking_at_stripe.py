@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from billing import outbox, parking, stripe_doors, vault
+from billing import outbox, parking, runtime, stripe_doors, vault
 from billing.errors import OutcomeUnknownError, ServiceFaultError
 from billing.gateway import Gateway
 from billing.settlement import apply
@@ -156,3 +156,29 @@ def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(lab: Lab, monkeyp
     reader.store.clear()
     with pytest.raises(ServiceFaultError):
         vault.webhook_secrets(False)  # noqa: FBT003 - the protocol of signatures
+
+
+def test_a_reconciliation_that_is_told_to_look_only_writes_nothing(lab: Lab, bought: Any) -> None:
+    """The next one credits what it found."""
+
+    def status() -> str:
+        return str(lab.call("GET", f"/payments/{bought.id}", sub="alice").json["status"])
+
+    assert lab.ask("reconcile", {"since_hours": 1, "repair": False})["counts"]["missing_here"] > 0
+    assert (status(), lab.quota("alice")["total"]) == ("pending", 0)
+    lab.ask("reconcile", {"since_hours": 1})
+    assert status() == "completed"
+
+
+@pytest.mark.parametrize("act", ["capture", "release"])
+def test_a_hold_that_there_was_no_time_to_close_is_busy(lab: Lab, act: str) -> None:
+    """Nothing was done, and the answer says so."""
+    lab.fund("alice", 10)
+    backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write"}
+    held = lab.call("POST", "/quota/holds", body={"user_id": "alice", "units": 5, "expires_in_seconds": 60}, **backend).json["hold_id"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime.patience(), "_budget_seconds", -1)
+        body = {"units": 5} if act == "capture" else None
+        said = lab.call("POST", f"/quota/holds/{held}/{act}", body=body, **backend)
+    assert (said.status, said.code) == (503, "busy")
+    assert lab.quota("alice")["held"] == 5

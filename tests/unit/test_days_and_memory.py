@@ -3,7 +3,7 @@
 import builders
 import laws
 import pytest
-from billing import holds, pages, purchases, quota, settlement, spending, upkeep
+from billing import holds, pages, purchases, quota, recovery, settlement, spending, upkeep
 from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError
@@ -224,3 +224,16 @@ def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(met
     balance = quota.read(meter.books, "alice")
     assert (balance.debt, balance.remaining) == (0, 33)
     laws.check(meter.books.store)
+
+
+def test_a_sweep_without_time_looks_no_further(meter: Meter, clock: Clock) -> None:
+    """The function must end before it is killed."""
+    for number in range(6):
+        user_id = f"user{number}"
+        settlement.apply(meter.books, fact(builders.completed(pending(meter.books, user_id))))
+        holds.place(meter, user_id, 1, 60)
+    clock.advance(seconds=61)
+    calls = meter.books.store.calls  # type: ignore[attr-defined]
+    assert recovery.sweep_holds(meter.books, lambda: False) == 0
+    assert meter.books.store.calls - calls <= 1  # type: ignore[attr-defined]
+    assert recovery.sweep_holds(meter.books) == 6

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from billing.errors import ServiceFaultError
 from billing.patience import Patience
 from billing.store import Store
 from billing.writes import KEY_NAMES, Must, Write, equals
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 TABLES = {table: f"{table}-table" for table in KEY_NAMES}
 
@@ -151,3 +153,34 @@ def test_a_write_says_what_it_must_meet_and_what_it_changes(store: Store, line: 
     assert set(first) == {"TransactItems", "ClientRequestToken"}
     assert first["ClientRequestToken"] != second["ClientRequestToken"]
     assert len(first["ClientRequestToken"]) <= 36
+
+
+def test_a_page_whose_answer_was_lost_is_asked_for_again(store: Store, line: Line) -> None:
+    """A read changes nothing, however often it is carried out."""
+    ask, lost = line._make_api_call, [True]
+
+    def answer(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        done = ask(operation, request)
+        if lost:
+            lost.clear()
+            raise ReadTimeoutError(endpoint_url="dynamodb")
+        return done
+
+    line._make_api_call = answer  # type: ignore[method-assign]
+    assert store.query("ledger", "alice").items == []
+    assert len(line.asked) == 2
+
+
+def test_a_transaction_that_can_never_succeed_is_a_fault(store: Store, line: Line) -> None:
+    """Of the reasons none is a condition, and none passes by itself."""
+
+    def answer(operation: str, _: dict[str, Any]) -> dict[str, Any]:
+        told: Any = {
+            "Error": {"Code": "TransactionCanceledException"},
+            "CancellationReasons": [{"Code": "None"}, {"Code": "ValidationError"}],
+        }
+        raise ClientError(told, operation)
+
+    line._make_api_call = answer  # type: ignore[method-assign]
+    with pytest.raises(ServiceFaultError, match="ValidationError"):
+        store.commit(WRITE)
