@@ -181,6 +181,6 @@ def test_a_transaction_that_can_never_succeed_is_a_fault(store: Store, line: Lin
         }
         raise ClientError(told, operation)
 
-    line._make_api_call = answer  # type: ignore[method-assign]
+    line._make_api_call = answer  # type: ignore[method-assign, assignment]
     with pytest.raises(ServiceFaultError, match="ValidationError"):
         store.commit(WRITE)
