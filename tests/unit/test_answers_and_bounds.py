@@ -252,3 +252,20 @@ def test_the_expiry_of_a_session_that_is_not_the_payments_is_only_noted(books: B
     other = replace(payment, session_id="cs_other")
     assert settlement.apply(books, fact(builders.expired(other))).status == "recorded"
     assert purchases.find(books, "alice", payment.payment_id).status == "pending"
+
+
+def test_a_converted_dispute_that_is_won_gives_back_with_the_money(books: Books, store: Rough) -> None:
+    """Not before: Stripe tells of the verdict first, and of the money later."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    for kind, status, amounts, remaining in (
+        ("funds_withdrawn", "needs_response", [-900], 0),
+        ("closed", "won", [-900], 0),
+        ("funds_reinstated", "won", [-900, 890], 100),
+    ):
+        event = builders.dispute(payment, kind, status, *amounts)
+        for row in event["data"]["object"]["balance_transactions"]:
+            row["currency"] = "eur"
+        settlement.apply(books, fact(event))
+        assert quota.read(books, "alice").remaining == remaining
+        laws.check(store)
