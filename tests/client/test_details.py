@@ -20,6 +20,7 @@ from topup_client import (
     Lease,
     LeaseClosed,
     Meter,
+    OutcomeUnknown,
     QuotaExhausted,
     QuotaMiddleware,
     Refused,
@@ -340,3 +341,20 @@ def test_when_the_rest_was_taken_nobody_asks_for_more_in_vain(gateway: Gateway, 
         with pytest.raises(QuotaExhausted):
             lease.debit()
         assert gateway.calls["holds"] == asked == 2
+
+
+@pytest.mark.parametrize(
+    "members", [{"remaining": "5", "top_up_url": "https://x"}, {"remaining": 5}, {"remaining": True, "top_up_url": "https://x"}]
+)
+def test_a_402_that_is_not_the_services_is_an_unknown_outcome(gateway: Gateway, backend: Meter, members: dict[str, Any]) -> None:
+    """Something between us and the service has answered."""
+    gateway.faults = [answers(402, {"code": "quota_exhausted", **members})]
+    with pytest.raises(OutcomeUnknown):
+        backend.debit("alice")
+
+
+def test_every_request_has_the_time_that_the_meter_was_given(gateway: Gateway, backend: Meter) -> None:
+    """Longer than the service's own, so that it is the service that gives up first."""
+    gateway.fund("alice", 1)
+    backend.debit("alice")
+    assert gateway.requests[0].extensions["timeout"] == dict.fromkeys(("connect", "read", "write", "pool"), 10.0)

@@ -12,9 +12,10 @@ from billing.events import parse
 from billing.facts import SessionFact
 from billing.plans import catalogue
 from billing.reconciliation import Run
+from billing.signatures import usable_secrets
 from billing.spending import Meter
 from billing.times import epoch
-from billing.verification import Tally
+from billing.verification import Tally, settled_tally
 from billing.writes import Write
 from builders import START, Clock, fact, pending
 from memory_store import MemoryStore
@@ -269,3 +270,17 @@ def test_a_converted_dispute_that_is_won_gives_back_with_the_money(books: Books,
         settlement.apply(books, fact(event))
         assert quota.read(books, "alice").remaining == remaining
         laws.check(store)
+
+
+def test_an_account_of_which_nothing_is_known_balances(store: Rough) -> None:
+    """It needs no balance."""
+    tally = settled_tally(store, "nobody")  # type: ignore[arg-type]
+    assert tally is not None
+    assert list(tally.differences("nobody")) == []
+
+
+@pytest.mark.parametrize("stored", ["[]", "5", "null", '"whsec_1"', "{}", '{"secrets": 5}', '{"secrets": [""]}', "no JSON"])
+def test_a_stored_secret_of_another_form_is_of_no_use(stored: str) -> None:
+    """And says so, whatever its form."""
+    with pytest.raises(ValueError, match="the webhook secret"):
+        usable_secrets(stored)
