@@ -7,10 +7,12 @@ from typing import Any
 import builders
 import laws
 import pytest
-from billing import checkout, confirmation, holds, pages, quota, settlement, spending
+from billing import checkout, confirmation, holds, pages, purchases, quota, settlement, spending
 from billing.books import Books
 from billing.checkout import Shop
 from billing.gateway import AnsweredWithFaultError
+from billing.identity import user_key
+from billing.money import decimal_string
 from billing.payments import Payment
 from billing.plans import catalogue
 from billing.spending import Meter
@@ -142,3 +144,25 @@ def test_two_who_meet_one_fault_of_stripes_go_on_under_one_key(books: Books) -> 
     stripe = Twice(books, replace(SHOP))
     assert stripe.buy() == stripe.other
     assert len({key for key in stripe.keys if not key.endswith("-0")}) == 1
+
+
+def test_what_was_written_off_before_a_restore_is_known_again(books: Books) -> None:
+    """The ledger has it; the next part of the refund is taken back exactly, and given up as well."""
+    payment = _bought(books)
+    quota.debit(Meter(books, ""), "alice", 100)
+    key = (user_key("alice"), payment.payment_id)
+    before = dict(books.store.tables["payments"][key])  # type: ignore[attr-defined]
+    _settle(books, builders.refunded(payment, 500))
+    books.store.tables["payments"][key] = before  # type: ignore[attr-defined]
+    _settle(books, builders.refunded(payment, 700))
+    found = purchases.find(books, "alice", payment.payment_id)
+    assert (found.units_clawed_back, found.units_written_off) == (70, 70)
+    laws.check(books.store)
+
+
+@pytest.mark.parametrize(
+    "currency", ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+def test_an_amount_of_a_currency_without_decimals_is_whole(currency: str) -> None:
+    """https://docs.stripe.com/currencies#zero-decimal."""
+    assert decimal_string(1500, currency) == "1500"
