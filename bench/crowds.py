@@ -92,7 +92,7 @@ def _named(payment_id: str, session_id: str) -> Payment:
 
 
 def _buy(books: Books, payment_id: str, session_id: str, user_id: str = USER) -> None:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     payment = builders.pending(books, user_id, payment_id=payment_id, session_id=session_id)
     assert settlement.apply(books, builders.fact(builders.completed(payment))).status == "settled"
 

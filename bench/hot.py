@@ -56,7 +56,7 @@ def _crowd(dynamo: Dynamo, kind: str, size: int, name: str, *, has_conflicts: bo
 
 
 def _told(name: str, shop: Shop, wire: Wire, took: float) -> Iterator[Row]:
-    shop.books.store.patience.begin()
+    shop.books.store.deadline.begin()
     check(contents(shop.books.store))
     balance = debits.read(shop.books, USER)
     said = shop.said
@@ -83,7 +83,7 @@ def _leases(dynamo: Dynamo) -> Iterator[Row]:
         began = time.perf_counter()
         list(pool.map(lambda _: _spend(shop), range(LEASES)))
         took = time.perf_counter() - began
-        shop.books.store.patience.begin()
+        shop.books.store.deadline.begin()
         check(contents(shop.books.store))
         used = debits.read(shop.books, USER).used
     yield Row("hot", f"{name}: units used more or less than were spent", abs(used - units), "units", 0)

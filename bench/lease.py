@@ -31,20 +31,20 @@ SIZE: Final = Terms().size
 
 def rows() -> Iterator[Row]:
     """For each way to spend: debits a second, calls, and units that were oversold."""
-    before = container.books, container.patience
+    before = container.books, container.deadline
     try:
         with quiet(ENVIRONMENT):
             for name, act in WAYS.items():
                 store = MemoryStore()
                 gateway = Gateway(TEMPLATE, builders.books_on(store, clock=utc_now))  # type: ignore[arg-type]
                 container.books = lambda found=gateway.books: found  # type: ignore[assignment]
-                container.patience = lambda found=store.patience: found  # type: ignore[assignment] # every request begins it anew
+                container.deadline = lambda found=store.deadline: found  # type: ignore[assignment] # every request begins it anew
                 gateway.fund("alice", DEBITS)
                 began = time.perf_counter()
                 act(gateway)
                 yield from _told(f"{name} of {SIZE:,} units", gateway, time.perf_counter() - began)
     finally:
-        container.books, container.patience = before
+        container.books, container.deadline = before
 
 
 def _told(name: str, gateway: Gateway, took: float) -> Iterator[Row]:

@@ -90,7 +90,7 @@ def _generated(accounts: int) -> Books:
         following = first + PAGE * segments
         return Page([made[table](f"user-{number}") for number in numbers], {"number": following} if following < accounts else None)
 
-    return builders.books_on(SimpleNamespace(scan=scan, patience=SimpleNamespace(begin=lambda: None)))
+    return builders.books_on(SimpleNamespace(scan=scan, deadline=SimpleNamespace(begin=lambda: None)))
 
 
 class _Listing(Stripe):

@@ -13,7 +13,7 @@ from billing.errors import BillingError
 from billing.quota import api_keys, debits
 from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics
-from billing.wiring.container import books, connect, in_init, patience, settings
+from billing.wiring.container import books, connect, deadline, in_init, settings
 
 in_init(connect)
 
@@ -21,7 +21,7 @@ in_init(connect)
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Raises when the outcome is unknown: API Gateway then answers 500, and the call is not made."""
     notes: dict[str, Any] = {"request_id": str(getattr(context, "aws_request_id", "")), "outcome": "unknown"}
-    patience().begin()
+    deadline().begin()
     try:
         with tracing.request("authorize"):
             allowed = _spend(_presented(event), notes)

@@ -11,7 +11,7 @@ from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.telemetry import count, logger, metrics, report_refusal
-from billing.wiring.container import books, patience
+from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 30_000
@@ -20,7 +20,7 @@ PAGES_MAX: Final = 1000
 NAMED_MAX: Final = 5
 
 
-class NotComparedError(Exception):
+class IncompleteReconciliationError(Exception):
     """Rows or lists could not be compared. All others were: raised last, so that the function's own count of errors rings for somebody."""
 
     def __init__(self, report: Report) -> None:
@@ -30,12 +30,15 @@ class NotComparedError(Exception):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Answers with the report; ``finished`` is false when the next run has to go on. Raises NotComparedError after all other work."""
+    """Answers with the report; ``finished`` is false when the next run has to go on.
+
+    Raises IncompleteReconciliationError after all other work.
+    """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     hours = event.get("since_hours", int(os.environ.get("RECONCILE_HOURS", "720")))
     pages = iter(range(PAGES_MAX))
     left = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
-    patience().begin()
+    deadline().begin()
     now = epoch(books().clock())
     job = Run(
         books(),
@@ -52,7 +55,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     if metrics.metric_set:
         metrics.flush_metrics()
     if report.failed:
-        raise NotComparedError(report)
+        raise IncompleteReconciliationError(report)
     return report.as_answer()
 
 

@@ -6,7 +6,7 @@ The queue holds what could not be settled when it came, and, where StripeEventBu
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from billing.errors import OutcomeUnknownError, ServiceFaultError, StripeRefusedError
+from billing.errors import AwsRefusedError, RetryableError, StripeRefusedError
 from billing.facts import Fact
 from billing.payments import fact_queue, settlement
 from billing.payments.parking import Parked
@@ -14,11 +14,11 @@ from billing.reconciliation import retry_parked
 from billing.stripe_api import events
 from billing.stripe_api.events import Ignored
 from billing.telemetry import count, count_outcome, logger, metrics, report_refusal
-from billing.wiring.container import books, patience
+from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 20_000
-"""No message and no fact begins with less than this left: its patience and its last call must fit (tests/repo holds the sum)."""
+"""No message and no fact begins with less than this left: its deadline and its last call must fit (tests/repo holds the sum)."""
 SWEEP_STOP_MS: Final = 40_000
 """Holds are swept first, and leave this to the parked facts."""
 Record = Mapping[str, Any]
@@ -61,13 +61,13 @@ def _is_safe(body: str) -> bool:
         logger.exception("a message that says nothing we know stays in the queue")
         return False
     name = fact.fact_id if fact else str((event or {}).get("id"))[:100]
-    patience().begin()
+    deadline().begin()
     try:
         if fact is None:
             _hear(event or {})
         else:
             _settle(fact, is_news=False)
-    except OutcomeUnknownError:
+    except RetryableError:
         logger.exception("a message stays in the queue", event_id=name)
         return False
     except Exception:  # noqa: BLE001 - the last line of defence: one message's fault must not send all the others back with it
@@ -112,7 +112,7 @@ def _report(record: Parked, error: Exception) -> None:
     event_id = record.fact.fact_id
     if isinstance(error, StripeRefusedError):
         report_refusal(error, event_id=event_id)
-    elif isinstance(error, ServiceFaultError):
+    elif isinstance(error, AwsRefusedError):
         logger.exception("a parked fact waits by a fault of ours", event_id=event_id)
         count("internal_errors")
     else:

@@ -15,7 +15,7 @@ class Outbox(Protocol):
     """A place outside DynamoDB that keeps a fact until it is settled."""
 
     def keep(self, fact: "Fact") -> None:
-        """Return when the fact is safe there. Raises OutcomeUnknownError or ServiceFaultError otherwise."""
+        """Return when the fact is safe there. Raises OutcomeUnknownError or AwsRefusedError otherwise."""
 
 
 class NoOutbox:

@@ -21,7 +21,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 """
 
 
-class Patience:
+class Deadline:
     """One per process, begun anew with every request: the doors ask it before they try again."""
 
     def __init__(

@@ -6,7 +6,7 @@ A stack's name is not unique: two AWS accounts, two regions and two developers c
 import secrets
 from typing import Final
 
-from billing.errors import OutcomeUnknownError, RefusedError
+from billing.errors import ConditionFailedError, OutcomeUnknownError
 from billing.storage.dynamodb import Store
 from billing.storage.writes import Table, Write, absent_or
 
@@ -62,7 +62,7 @@ class StoredDeployment:
             same = absent_or("deployment", "==", name)
             try:
                 self._store.commit(*(Write(table, KEY, set={"deployment": name}, must=(same,)) for table in TABLES))
-            except RefusedError as refused:
+            except ConditionFailedError as refused:
                 name = next(str(old["deployment"]) for old in refused.old.values() if old)
                 continue
             return name

@@ -1,4 +1,15 @@
-"""The kinds of trouble: the caller's mistake, a refused write, and no answer in time, where nothing was done or nobody knows."""
+"""The errors of the product, and which of them may be retried.
+
+Exception
+├── BillingError                 the caller's mistake: 4xx with a stable code
+│   └── StripeRefusedError       Stripe refused for good
+├── ConditionFailedError         a write's conditions did not hold: nothing was written
+├── RetryableError               no result in time
+│   ├── NotDoneError             ... and nothing was written: safe to retry
+│   └── OutcomeUnknownError      ... and it may have been written: retry under the same key
+├── AwsRefusedError              AWS refuses for good: a grant, a resource, our own bug
+└── SettingsError                the environment lacks something
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -59,11 +70,11 @@ class StripeRefusedError(BillingError):
         return f"stripe_refused: {self.refusal.get('message') or 'no message'} ({', '.join(named)})"
 
 
-class ServiceFaultError(Exception):
+class AwsRefusedError(Exception):
     """An AWS service refuses the request as such: a missing grant, a missing resource, our own bug. Trying again does not help."""
 
 
-class RefusedError(Exception):
+class ConditionFailedError(Exception):
     """A write whose conditions did not hold: nothing was written. ``old[i]`` is what write *i* met, None for no item.
 
     Only writes whose own condition failed are in ``old``.
@@ -75,15 +86,16 @@ class RefusedError(Exception):
         self.old = old
 
 
-class OutcomeUnknownError(Exception):
-    """A call that may or may not have happened. Never a failure, never a success: the caller is told to ask again."""
+class RetryableError(Exception):
+    """The call had no result in time. Send it again, with the same idempotency key where there is one."""
 
 
-class BusyError(OutcomeUnknownError):
-    """The better half of it: there was no time for it, and it is known that nothing was done. Asking again takes nothing twice.
+class NotDoneError(RetryableError):
+    """Timed out, and we know nothing was written. Safe to retry."""
 
-    Whoever only asks again (Stripe, recovery, an operator) need not tell the two apart; a caller without a key can.
-    """
+
+class OutcomeUnknownError(RetryableError):
+    """Timed out, and the call may or may not have been carried out. Never a failure, never a success."""
 
 
 class SettingsError(Exception):

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local.paths import ROOT, Places, StandError
+from infra.local.paths import ROOT, LocalStackError, Paths
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 FIRST: Final = "ListPlansFunction"
@@ -25,7 +25,7 @@ PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json
 SOURCES: Final = ("functions", "template.yaml", "infra/build/artifact.py")
 
 
-def build(places: Places, *, always: bool = False) -> bool:
+def build(places: Paths, *, always: bool = False) -> bool:
     """Build unless nothing has changed. Returns whether there was anything to do."""
     BUILD.parent.mkdir(exist_ok=True)
     with (BUILD.parent / "topup-lock").open("w") as lock:
@@ -33,7 +33,7 @@ def build(places: Places, *, always: bool = False) -> bool:
         return _build(places, always=always)
 
 
-def _build(places: Places, *, always: bool) -> bool:
+def _build(places: Paths, *, always: bool) -> bool:
     stamp = _fingerprint()
     if not always and (BUILD / STAMP).exists() and (BUILD / STAMP).read_text() == stamp:
         return False
@@ -53,10 +53,10 @@ def assemble(folders: list[Path], runtime: str) -> None:
     done = subprocess.run(command, cwd=ROOT / "functions", capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         message = f"the build failed:\n{done.stdout}\n{done.stderr}"
-        raise StandError(message)
+        raise LocalStackError(message)
 
 
-def _parsed_template(places: Places) -> dict[str, Any]:
+def _parsed_template(places: Paths) -> dict[str, Any]:
     """Read the template as SAM itself reads it. Its default Runtime is the Python that builds."""
     parse = [str(places.tools / "sam" / "bin" / "python"), "-c", PARSE]
     source = (ROOT / "template.yaml").read_bytes()

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Final
 import httpx
 import typer
 from billing.books import Books
-from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
-from billing.storage.dynamodb import StoreFaultError
-from billing.stripe_api.client import TO_A_BUYER, AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.errors import AwsRefusedError, BillingError, NotDoneError, OutcomeUnknownError, StripeRefusedError
+from billing.stripe_api.client import TO_A_BUYER, Gateway, StripeNotFoundError, StripeServerError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli import target
@@ -83,11 +82,11 @@ def command(app: typer.Typer, name: str, *, takes_negatives: bool = False) -> Ca
 
 AGAIN = "run the same command again; what was done is not done twice"
 TROUBLES: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
-    (NotAtStripeError, FOUND_SOMETHING, "Stripe has no such object", "check the id, and that the stack's mode is the id's"),
-    (BusyError, UNREACHABLE, "DynamoDB had no time for it, nothing was done", AGAIN),
+    (StripeNotFoundError, FOUND_SOMETHING, "Stripe has no such object", "check the id, and that the stack's mode is the id's"),
+    (NotDoneError, UNREACHABLE, "DynamoDB had no time for it, nothing was done", AGAIN),
     (OutcomeUnknownError, UNREACHABLE, "the outcome is not known", AGAIN),
-    (AnsweredWithFaultError, UNREACHABLE, "Stripe has trouble", "try again in a while"),
-    (StoreFaultError, UNREACHABLE, "DynamoDB refuses", "check the rights of your AWS profile on the stack's tables"),
+    (StripeServerError, UNREACHABLE, "Stripe has trouble", "try again in a while"),
+    (AwsRefusedError, UNREACHABLE, "DynamoDB refuses", "check the rights of your AWS profile on the stack's tables"),
     (BotoCoreError, UNREACHABLE, "AWS cannot be asked", "check that you are signed in, --profile and --region"),
     (httpx.HTTPError, UNREACHABLE, "Stripe does not answer", "try again in a while"),
     (UnicodeDecodeError, USAGE, "the file is no text", "give a file of JSON"),

@@ -9,7 +9,7 @@ from billing.storage.keys import user_key
 
 def preview(books: Books, fact: Fact) -> str:
     """In words, by the product's own decision."""
-    books.store.patience.begin()
+    books.store.deadline.begin()
     payment = _payment(books, fact)
     decision = decide(payment, fact, "")
     if isinstance(decision, Park) and payment is None and (why := why_nobodys(books, fact)):

@@ -9,7 +9,7 @@ from typing import Any, Final
 import boto3
 from billing.books import Books, NoOutbox
 from billing.clock import utc_now
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.deployment import StoredDeployment
 from billing.errors import SettingsError
 from billing.settings import Ours, Settings
@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from infra.cli.errors import OperatorError, unreachable, usage
 from infra.deploy.stage import CREDENTIALS
-from infra.local.paths import Places
+from infra.local.paths import Paths
 from infra.ops.addresses import OUTPUT_URLS, addresses, same_url
 
 CLIENT: Final = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 4, "mode": "standard"}, max_pool_connections=32)
@@ -85,13 +85,13 @@ class Place:
 
     def books(self) -> Books:
         """What the product's acts work on; facts that they park are kept in the table alone."""
-        store = Store(self.settings.tables, Patience(), self.region, self.endpoint)
+        store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
         return Books(store, utc_now, ours, self.settings.reversal_policy, NoOutbox())
 
     def gateway(self, books: Books) -> Gateway:
         """Stripe, with the stack's own key and the deadline of ``books``."""
-        return Gateway(lambda _: self.stripe_key(), self.settings.stripe_api_base, books.store.patience)
+        return Gateway(lambda _: self.stripe_key(), self.settings.stripe_api_base, books.store.deadline)
 
     def stripe_key(self) -> str:
         """The secret key, as it is stored now."""
@@ -123,7 +123,7 @@ def find(stack: str, profile: str, region: str) -> Place:
 
 
 def _stand() -> dict[str, str] | None:
-    file = Places.from_environment().stand_file
+    file = Paths.from_environment().stand_file
     if not file.exists():
         return None
     found: dict[str, str] = json.loads(file.read_text())

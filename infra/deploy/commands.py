@@ -20,7 +20,7 @@ from infra.deploy.removal import Remnant, RemovalError
 from infra.deploy.stack_states import Kind
 from infra.deploy.stage import Stage, deployed_with, proposals
 from infra.deploy.target import StateError, Target
-from infra.local.paths import ROOT, Places
+from infra.local.paths import ROOT, Paths
 
 SIGNED_OUT: Final = "AWS cannot be asked. If this shell is not signed in: `aws sso login`, or set AWS_PROFILE; then the same again"
 NOBODY: Final = "nobody is here to be asked: run it in a terminal, or write {file} (docs/operations.md, 'Several stages')"
@@ -105,7 +105,7 @@ def _uninstall(target: Target, environment: Mapping[str, str], *, yes: bool, ans
     if not agree(f"Delete {stage.stack}, and keep these?"):
         return _refused(f"{stage.stack} was left as it is")
     _say(f"written to {kept.write(stage.folder)}: keep that file")
-    sam = str(Places.from_environment().tools / "sam" / "bin" / "sam")
+    sam = str(Paths.from_environment().tools / "sam" / "bin" / "sam")
     command = [sam, "delete", "--no-prompts", "--stack-name", stage.stack, *stage.where()]
     # Beside samconfig.toml, whose names are for other commands, it would read that.
     return subprocess.call(command, cwd=stage.folder, env={**stage.environment(environment), "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
@@ -156,7 +156,7 @@ def _with_throttles(stage: Stage, there: Mapping[str, Any] | None, *, yes: bool)
 
 
 def _deployed(stage: Stage, *, yes: bool) -> int:
-    sam = str(Places.from_environment().tools / "sam" / "bin" / "sam")
+    sam = str(Paths.from_environment().tools / "sam" / "bin" / "sam")
     command = deploy_command(stage, sam, snapstart.template_for(BUILD, stage.parameters), yes=yes)
     return subprocess.call(command, cwd=ROOT, env={**stage.environment(), "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
 

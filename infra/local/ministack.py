@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from infra.local.paths import Places, StandError
+from infra.local.paths import LocalStackError, Paths
 
 START_SECONDS_MAX: Final = 60
 STOP_SECONDS_MAX: Final = 30
@@ -19,7 +19,7 @@ IDLE_SECONDS: Final = 60
 TOPUP_IDLE_SECONDS changes it."""
 
 
-def start(places: Places, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
+def start(places: Paths, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
     """Start it and wait until it answers. IAM is enforced: the functions' own roles are what they run with."""
     home = places.state / folder
     scratch = home / "tmp"
@@ -66,4 +66,4 @@ def _wait(child: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
             child.wait(0.1)  # it is starting, or has ended
             break
     message = f"the embedded AWS did not start; see {log}"
-    raise StandError(message)
+    raise LocalStackError(message)

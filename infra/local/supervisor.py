@@ -19,7 +19,7 @@ from infra.build import artifact
 from infra.local import deploy, ministack
 from infra.local.front import Front
 from infra.local.issuer import Keys, create_app
-from infra.local.paths import REGION, STACK, Places, StandError
+from infra.local.paths import REGION, STACK, LocalStackError, Paths
 from infra.stripe_simulator.api.app import Simulator, WebhookTarget
 
 READY_SECONDS_MAX: Final = 60
@@ -36,7 +36,7 @@ class _Server(uvicorn.Server):
 class Supervisor:
     """One run of the stand."""
 
-    def __init__(self, places: Places, tell: Callable[[str], None]) -> None:
+    def __init__(self, places: Paths, tell: Callable[[str], None]) -> None:
         """``tell`` shows progress to whoever waits."""
         self.places = places
         self._begun = time.monotonic()
@@ -91,7 +91,7 @@ class Supervisor:
         if key:
             if not hook:
                 message = "STRIPE_SECRET_KEY is set: set STRIPE_WEBHOOK_SECRET too, to what `stripe listen --print-secret` prints"
-                raise StandError(message)
+                raise LocalStackError(message)
             return {"stripe_secret_key": key, "webhook_secret": hook, "real_stripe": True}
         file = self.places.state / "secrets.json"
         if not file.exists():
@@ -138,7 +138,7 @@ class Supervisor:
                     return
                 await asyncio.sleep(0.5)  # the first call starts the function
         message = f"GET /api/v1/plans does not answer 200 but {answer.status_code}: {answer.text[:300]}"
-        raise StandError(message)
+        raise LocalStackError(message)
 
     async def _warmed(self, client: httpx.AsyncClient) -> None:
         """Start the processes that a purchase meets, by calls that change nothing: the first buyer need not wait for them."""
@@ -151,7 +151,7 @@ class Supervisor:
         )
 
 
-def serve(places: Places, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]) -> int:
+def serve(places: Paths, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]) -> int:
     """Run a stand in the foreground. Returns the exit code."""
 
     async def main() -> None:
@@ -159,7 +159,7 @@ def serve(places: Places, tell: Callable[[str], None], ready: Callable[[dict[str
 
     try:
         asyncio.run(main())
-    except StandError as error:
+    except LocalStackError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

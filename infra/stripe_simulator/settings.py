@@ -38,7 +38,7 @@ class WebhookTarget:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Time as the simulator sees it: epoch seconds now, pauses between tries of a webhook, patience with an endpoint."""
+    """Time as the simulator sees it: epoch seconds now, pauses between tries of a webhook, deadline with an endpoint."""
 
     clock: Callable[[], float] = time.time
     pauses_seconds: tuple[float, ...] = PAUSES_SECONDS

@@ -11,7 +11,7 @@ from billing.payments import checkout, settlement
 from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.client import StripeServerError
 from support import builders
 from support.builders import fact
 from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
@@ -41,7 +41,7 @@ class Stripe:
         del params
         fault = self._meet_fault()
         if fault == "throttle":
-            raise AnsweredWithFaultError("503")
+            raise StripeServerError("503")
         if fault == "conflict":
             raise BillingError("stripe_unavailable", "turned away until the time was up")
         number = len(self.made) + 1
@@ -54,7 +54,7 @@ class Stripe:
         """See the gateway."""
         fault = self._meet_fault()
         if fault in ("throttle", "conflict"):
-            raise AnsweredWithFaultError("503")
+            raise StripeServerError("503")
         self.closed.add(session_id)
         self._lose(fault)
 

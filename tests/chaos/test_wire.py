@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, RetryableError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
@@ -93,7 +93,7 @@ class Storm:
         return [partial(self._counted, act) for act in acts]
 
     def _counted(self, act: Callable[[], None]) -> None:
-        self.books.store.patience.begin()
+        self.books.store.deadline.begin()
         try:
             act()
         except BillingError as refused:
@@ -106,7 +106,7 @@ class Storm:
         figures["deliveries"] += 1
         try:
             outcome = settlement.apply(self.books, fact(event))
-        except (OutcomeUnknownError, Killed):
+        except (RetryableError, Killed):
             figures["deliveries answered 5xx, or not at all"] += 1
             return
         if outcome.status == "settled":
@@ -118,7 +118,7 @@ class Storm:
         figures["debits"] += 1
         try:
             debits.debit(Meter(self.books, ""), user_id, UNITS)
-        except (OutcomeUnknownError, Killed):
+        except (RetryableError, Killed):
             figures["debits nobody knows of"] += 1
             self.spent.unsure[user_id] += UNITS
         else:
@@ -130,7 +130,7 @@ class Storm:
         meter = Meter(self.books, "")
         try:
             hold_id = holds.place(meter, user_id, UNITS, HOLD_SECONDS)["hold_id"]
-        except (OutcomeUnknownError, Killed):
+        except (RetryableError, Killed):
             figures["holds nobody knows of"] += 1
             return
         if end != "forgotten":
@@ -139,9 +139,9 @@ class Storm:
 
     def closes(self, user_id: str, hold_id: str, end: str) -> None:
         """Again is the same: it is done once."""
-        self.books.store.patience.begin()
+        self.books.store.deadline.begin()
         meter = Meter(self.books, "")
-        with suppress(OutcomeUnknownError, Killed):
+        with suppress(RetryableError, Killed):
             if end == "released":
                 holds.release(meter, hold_id)
             else:
@@ -154,7 +154,7 @@ class Storm:
         answered = self.spent.by_key.setdefault((user_id, key), set())
         try:
             answered.add(debits.debit_once(Meter(self.books, ""), user_id, UNITS, "backend", f"{user_id}{key}")["debit_id"])
-        except (OutcomeUnknownError, Killed):
+        except (RetryableError, Killed):
             return
 
 
@@ -180,7 +180,7 @@ def _round(database: Dynamo, seed: int, disturb: Callable[[Storm, int], None] | 
 def _expired_are_back(books: Books) -> None:
     """What was forgotten, and what nobody knew of: once, when its time is over."""
     later = replace(books, clock=lambda: builders.START + timedelta(days=2))
-    books.store.patience.begin()
+    books.store.deadline.begin()
     retry_parked.sweep_holds(later)
 
 
@@ -196,14 +196,14 @@ def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:
 
 
 def _stored(books: Books, payment: Payment) -> Payment:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     item = books.store.get("payments", (user_key(payment.user_id), payment.payment_id))
     assert item is not None
     return Payment.from_item(item)
 
 
 def _used(books: Books, user_id: str) -> int:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return Balance.from_item(books.store.get("quotas", (user_id, "quota"))).used
 
 
@@ -224,13 +224,13 @@ def _ends_as_the_model_says(storm: Storm) -> None:
     books, spent = storm.books, storm.spent
     for payment in storm.payments:
         for event in storm.events[payment.payment_id]:
-            books.store.patience.begin()
+            books.store.deadline.begin()
             settlement.apply(books, fact(event))
     for record in list(parking.all_parked(books)):
-        books.store.patience.begin()
+        books.store.deadline.begin()
         settlement.retry(books, record)
     for user_id, key in sorted(spent.by_key):
-        books.store.patience.begin()
+        books.store.deadline.begin()
         with suppress(BillingError):  # no units are left: then nothing was taken under this key
             storm.debits_under_a_key(user_id, key)
         assert len(spent.by_key[user_id, key]) <= 1, f"{key} of {user_id} was debited twice"

@@ -30,7 +30,7 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
         monkeypatch.setenv(name, value)
     books = builders.books_on(MemoryStore(), clock=clock)
     monkeypatch.setattr(container, "books", lambda: books)
-    monkeypatch.setattr(container, "patience", lambda: books.store.patience)  # begun anew with every request, as in Lambda
+    monkeypatch.setattr(container, "deadline", lambda: books.store.deadline)  # begun anew with every request, as in Lambda
     monkeypatch.setattr(meter, "PAUSE_SECONDS", 0.001)
     spending._seen.clear()
     yield Gateway(template, books)

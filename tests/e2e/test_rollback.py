@@ -24,7 +24,7 @@ from infra.cli import target
 from infra.deploy.commands import uninstall
 from infra.deploy.stage import Stage
 from infra.local import deploy
-from infra.local.paths import STACK, Places
+from infra.local.paths import STACK, Paths
 
 TABLES = ("QuotasTable", "LedgerTable", "PaymentsTable", "WebhookEventsTable", "KeysTable")
 MARK = "BUILD = "
@@ -36,7 +36,7 @@ DEBIT_SECONDS, BUY_SECONDS = 0.5, 2.0
 
 
 @pytest.fixture
-def places(stand: Stand) -> Places:
+def places(stand: Stand) -> Paths:
     """Its folder and ports."""
     return stand.places()
 
@@ -121,7 +121,7 @@ def _code(stand: Stand) -> set[str]:
     return {client.get_function_configuration(FunctionName=name)["CodeSha256"] for name in functions}
 
 
-def test_an_update_and_the_way_back_lose_nothing_under_traffic(stand: Stand, places: Places, tmp_path: Path) -> None:
+def test_an_update_and_the_way_back_lose_nothing_under_traffic(stand: Stand, places: Paths, tmp_path: Path) -> None:
     """Tables are the same ones, no call is refused, every unit is accounted for, and the first build's code runs again at the end."""
     tables, first = _tables(stand), _code(stand)
     traffic = _Traffic(stand)
@@ -155,13 +155,13 @@ def _balanced(stand: Stand) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
             patch.setenv(name, os.environ.get(name, ""))
         books = target.find("", "", "").books()
-        books.store.patience.begin()
+        books.store.deadline.begin()
         tally = settled_tally(books.store, "rolling")
         assert tally is not None
         assert not list(tally.differences("rolling"))
 
 
-def test_leaving_keeps_every_table_and_says_how_to_come_back(stand: Stand, places: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_leaving_keeps_every_table_and_says_how_to_come_back(stand: Stand, places: Paths, capfd: pytest.CaptureFixture[str]) -> None:
     """As far as the embedded AWS goes: its CloudFormation has to honour what the template says of the tables."""
     names: dict[str, Any] = {logical: stand.resources()[logical] for logical in TABLES}
     with pytest.MonkeyPatch.context() as patch:

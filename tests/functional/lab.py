@@ -32,7 +32,7 @@ CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "tes
 CACHES: Final = (container.settings, container.books, queue.receiving_books, stripe.gateway)
 _made: Final[dict[str, list[Any]]] = {}
 """Moto's tables and secrets as they were made, by Stripe's key."""
-CLIENTS: Final = (container.store, container.patience, vault._provider, fact_queue._client)
+CLIENTS: Final = (container.store, container.deadline, vault._provider, fact_queue._client)
 
 
 def forget(*, clients: bool = False) -> None:

@@ -4,8 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from billing.errors import RefusedError
-from billing.storage.dynamodb import StoreFaultError
+from billing.errors import AwsRefusedError, ConditionFailedError
 from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
@@ -69,11 +68,11 @@ def test_a_condition_holds_in_the_database_as_it_reads_here(lab: Lab, must: Must
         store.commit(write)
         assert store.update(write)["done"] == 1
         return
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ConditionFailedError) as refused:
         store.commit(Write("events", ("somebody", "else"), set={"done": 1}), write)
     assert refused.value.old == {1: {"subject": "anybody", "fact_id": "anything", "number": 5}}
     assert store.get("events", ("somebody", "else")) is None
-    with pytest.raises(RefusedError):
+    with pytest.raises(ConditionFailedError):
         store.update(write)
 
 
@@ -84,7 +83,7 @@ def test_a_write_that_only_checks_and_one_that_deletes(lab: Lab) -> None:
     other = Write("events", ("somebody", "else"), set={"done": 1})
     store.commit(Write("events", KEY, must=(equals("number", 5),)), other)
     assert store.get("events", KEY) == {"subject": "anybody", "fact_id": "anything", "number": 5}
-    with pytest.raises(RefusedError):
+    with pytest.raises(ConditionFailedError):
         store.commit(Write("events", KEY, delete=True, must=(equals("number", 6),)))
     store.commit(Write("events", KEY, delete=True, must=(equals("number", 5),)))
     assert store.get("events", KEY) is None
@@ -93,7 +92,7 @@ def test_a_write_that_only_checks_and_one_that_deletes(lab: Lab) -> None:
 def test_a_transaction_that_can_never_be_carried_out_is_a_fault_of_ours(lab: Lab) -> None:
     """A set of texts is added to a number: asking again does not help."""
     lab.books.store.commit(Write("events", KEY, set={"number": 5}))
-    with pytest.raises(StoreFaultError):
+    with pytest.raises(AwsRefusedError):
         lab.books.store.commit(Write("events", KEY, add={"number": frozenset({"x"})}), Write("events", ("a", "b"), set={"c": 1}))
 
 

@@ -1,7 +1,7 @@
 """What AWS refuses for good is a fault of ours, told at the first occurrence; what passes is asked for again."""
 
 import pytest
-from billing.errors import OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.payments.fact_queue import Queue
 from billing.storage import aws_faults
 from botocore.exceptions import ClientError, ConnectTimeoutError
@@ -64,7 +64,7 @@ def test_a_queue_that_is_out_of_reach_is_an_unknown_outcome(lab: Lab, monkeypatc
     monkeypatch.setattr("billing.payments.fact_queue._client", _Silent)
     with pytest.raises(OutcomeUnknownError, match="ConnectTimeoutError") as unknown:
         Queue("https://sqs").keep(fact(completed(pending(lab.books))))
-    assert not isinstance(unknown.value, ServiceFaultError)
+    assert not isinstance(unknown.value, AwsRefusedError)
 
 
 class _Silent:

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from billing.errors import OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.payments import fact_queue, parking
 from billing.payments.settlement import apply
 from billing.stripe_api.client import Gateway
@@ -108,7 +108,7 @@ def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(lab
     """A missing queue is a fault that an operator must see; a lost connection passes."""
     payment = pending(lab.books)
     late = fact(dispute(payment, "created", "needs_response"))
-    with pytest.raises(ServiceFaultError):
+    with pytest.raises(AwsRefusedError):
         fact_queue.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
     client = fact_queue._client()
 
@@ -118,7 +118,7 @@ def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(lab
     monkeypatch.setattr(client, "send_message", away)
     with pytest.raises(OutcomeUnknownError) as unknown:
         fact_queue.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
-    assert not isinstance(unknown.value, ServiceFaultError)
+    assert not isinstance(unknown.value, AwsRefusedError)
 
 
 @pytest.mark.parametrize("name", ["sessions", "refunds", "disputes"])
@@ -155,7 +155,7 @@ def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(lab: Lab, monkeyp
             secrets.webhook_secrets(False)  # noqa: FBT003 - the protocol of signatures
     lab.boto("secretsmanager").delete_secret(SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True)
     reader.store.clear()
-    with pytest.raises(ServiceFaultError):
+    with pytest.raises(AwsRefusedError):
         secrets.webhook_secrets(False)  # noqa: FBT003 - the protocol of signatures
 
 
@@ -178,7 +178,7 @@ def test_a_hold_that_there_was_no_time_to_close_is_busy(lab: Lab, act: str) -> N
     backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write"}
     held = lab.call("POST", "/quota/holds", body={"user_id": "alice", "units": 5, "expires_in_seconds": 60}, **backend).json["hold_id"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container.patience(), "_budget_seconds", -1)
+        patch.setattr(container.deadline(), "_budget_seconds", -1)
         body = {"units": 5} if act == "capture" else None
         said = lab.call("POST", f"/quota/holds/{held}/{act}", body=body, **backend)
     assert (said.status, said.code) == (503, "busy")

@@ -163,6 +163,6 @@ def test_an_authorizer_has_its_own_time_however_old_its_function_is(lab: Lab) ->
     """Lambda keeps a process for hours; the time of the request before is long over."""
     lab.fund("alice", 5)
     key = lab.call("POST", "/keys", sub="alice", body={"name": "n"}).json["key"]
-    container.patience()._deadline = float("-inf")
+    container.deadline()._deadline = float("-inf")
     event = {"version": "2.0", "type": "REQUEST", "routeArn": "arn", "headers": {"x-api-key": key}}
     assert lab.ask("authorize", event)["isAuthorized"] is True

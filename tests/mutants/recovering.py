@@ -19,8 +19,8 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_retry_that_ends_unknown_keeps_the_record",
         (
             "reconciliation/retry_parked.py",
-            "    except (OutcomeUnknownError, ServiceFault",
-            "    except OutcomeUnknownError:\n        parking.resolve(books, record)\n        return ''\n    except (ServiceFault",
+            "    except (RetryableError, AwsRefused",
+            "    except RetryableError:\n        parking.resolve(books, record)\n        return ''\n    except (AwsRefused",
         ),
     ),
     bug(
@@ -105,14 +105,14 @@ RECOVERING: Final = (
         "test_deployments.py::test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run",
         (
             "reconciliation/retry_parked.py",
-            "AnsweredWithFaultError, NotAtStripeError, BillingError) as",
-            "AnsweredWithFaultError, BillingError) as",
+            "StripeServerError, StripeNotFoundError, BillingError) as",
+            "StripeServerError, BillingError) as",
         ),
     ),
     bug(
         "one fault of the store ends the run",
         "test_moving_nothing.py::test_one_fault_of_the_store_does_not_end_a_recovery_run",
-        ("reconciliation/retry_parked.py", "(OutcomeUnknownError, ServiceFaultError, ", "(OutcomeUnknownError, "),
+        ("reconciliation/retry_parked.py", "(OutcomeUnknownError, AwsRefusedError, ", "(OutcomeUnknownError, "),
     ),
     bug(
         "a record that was resolved meanwhile comes back as a ghost when its reason changes",
@@ -284,7 +284,7 @@ RECOVERING: Final = (
     bug(
         "a reconciliation in which something failed ends as if nothing had",
         "test_reconcile.py::test_a_row_that_fails_keeps_no_other_from_being_credited",
-        ("../reconcile.py", "    if report.failed:\n        raise NotComparedError(report)\n", ""),
+        ("../reconcile.py", "    if report.failed:\n        raise IncompleteReconciliationError(report)\n", ""),
     ),
     bug(
         "a reconciliation that compared nothing counts for one that did",
@@ -330,8 +330,8 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
             "reconciliation/retry_parked.py",
-            "except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:",
-            "except OutcomeUnknownError as error:",
+            "except (RetryableError, AwsRefusedError, StripeServerError, StripeNotFoundError, BillingError) as error:",
+            "except RetryableError as error:",
         ),
     ),
     bug(
@@ -366,7 +366,7 @@ RECOVERING: Final = (
     bug(
         "one account that gives no answer ends the sweep",
         "test_recover.py::test_an_account_that_gives_no_answer_keeps_no_other_from_being_swept",
-        ("reconciliation/retry_parked.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
+        ("reconciliation/retry_parked.py", "with suppress(RetryableError):", "with suppress(ZeroDivisionError):"),
     ),
     bug(
         "a sweep that fails leaves the facts lying",

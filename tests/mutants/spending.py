@@ -157,12 +157,12 @@ SPENDING: Final = (
     bug(
         "each part that is given back is followed by a pause",
         "test_expiry.py::test_fifteen_hundred_expired_holds_are_given_back_without_a_pause",
-        ("quota/spending.py", "patience.attempts(pauses=False)", "patience.attempts()"),
+        ("quota/spending.py", "deadline.attempts(pauses=False)", "deadline.attempts()"),
     ),
     bug(
         "a debit gives back for as long as there is something to give back",
         "test_expiry.py::test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so",
-        ("quota/spending.py", "for _ in books.store.patience.attempts(pauses=False):", "while True:"),
+        ("quota/spending.py", "for _ in books.store.deadline.attempts(pauses=False):", "while True:"),
     ),
     bug(
         "a hold that is placed as another expires is not noted",
@@ -188,7 +188,7 @@ SPENDING: Final = (
     bug(
         "a capture that may have been done is called busy",
         "test_expiry.py::test_a_capture_of_which_nobody_knows_is_never_called_busy",
-        ("quota/holds.py", "unclear = unclear or not isinstance(error, BusyError)", "unclear = False"),
+        ("quota/holds.py", "unclear = unclear or not isinstance(error, NotDoneError)", "unclear = False"),
     ),
     bug(
         "a read takes rows and balance of two moments for one",

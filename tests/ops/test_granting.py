@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
@@ -148,7 +148,7 @@ def test_a_name_of_the_greatest_length_is_a_users(books: Books) -> None:
 def test_a_grant_works_however_long_the_operator_has_thought(books: Books) -> None:
     """The time for it begins with the answer, not with the question."""
     now = [0.0]
-    books.store.patience = Patience(clock=lambda: now[0], sleep=lambda _: None)
+    books.store.deadline = Deadline(clock=lambda: now[0], sleep=lambda _: None)
     now[0] = 1000.0
     assert _grant("bob", 5, "--reason", "why", "--yes")[0] == 0
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 from billing.books import Books
-from billing.errors import RefusedError
+from billing.errors import ConditionFailedError
 from billing.payments import settlement
 from billing.quota import debits, history, holds
 from billing.quota.spending import Meter
@@ -144,7 +144,7 @@ def test_many_at_once_under_one_id_grant_once(books: Books) -> None:
     def operate() -> None:
         try:
             answers.append(book(books, Grant("T-1", "alice", 50, "why"))["status"])
-        except RefusedError as error:
+        except ConditionFailedError as error:
             answers.append(repr(error))
 
     threads = [threading.Thread(target=operate) for _ in range(8)]

@@ -44,7 +44,7 @@ def at_once(store: Store, acts: Sequence[Callable[[], Any]], threads: int = 64) 
     def run(number: int, act: Callable[[], Any]) -> Any:
         if number < start.parties:
             start.wait()
-        store.patience.begin()
+        store.deadline.begin()
         return act()
 
     with MonkeyPatch.context() as patch, ThreadPoolExecutor(threads) as pool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from billing import deadline
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, RetryableError
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
@@ -33,7 +33,7 @@ class Crowd:
         self.books: Books = builders.books_on(self.store)
         self.meter = Meter(self.books, "")
         self.said: Counter[str] = Counter()
-        self.store.patience.begin()
+        self.store.deadline.begin()
         first, *self.late = [pending(self.books, plan="pro") for _ in range(1 + PURCHASES)]
         settlement.apply(self.books, fact(builders.completed(first)))
         debits.debit(self.meter, "alice", 1)
@@ -56,7 +56,7 @@ class Crowd:
         """Two requests, each with its own time."""
         del number, turn
         held = holds.place(self.meter, "alice", 1, 600)["hold_id"]
-        self.store.patience.begin()
+        self.store.deadline.begin()
         holds.capture(self.meter, held, 1)
 
     def spend(self, kind: str) -> None:
@@ -67,12 +67,12 @@ class Crowd:
     def _client(self, way: Callable[[int, int], None], number: int) -> Callable[[], None]:
         def client() -> None:
             for turn in range(EACH):
-                self.store.patience.begin()
+                self.store.deadline.begin()
                 try:
                     way(number, turn)
                 except BillingError as refused:
                     self.said[refused.code] += 1
-                except OutcomeUnknownError as trouble:
+                except RetryableError as trouble:
                     self.said[type(trouble).__name__] += 1
                 else:
                     self.said["done"] += 1
@@ -81,7 +81,7 @@ class Crowd:
 
     def _settling(self, payment: Any) -> Callable[[], None]:
         def settle() -> None:
-            self.store.patience.begin()
+            self.store.deadline.begin()
             self.said[settlement.apply(self.books, fact(builders.completed(payment))).status] += 1
 
         return settle
@@ -105,7 +105,7 @@ def test_a_crowd_that_finds_two_hundred_holds_expired_is_served_as_well(kind: st
     """All of them see it at the same moment: the holds come back once, whoever is first."""
     crowd = Crowd(monkeypatch)
     for _ in range(200):
-        crowd.store.patience.begin()
+        crowd.store.deadline.begin()
         holds.place(crowd.meter, "alice", 1, 60)
     crowd.books.clock.advance(seconds=61)  # type: ignore[attr-defined]
     crowd.spend(kind)
@@ -129,15 +129,15 @@ def test_a_debit_beside_nobody_insists_on_what_remains(monkeypatch: pytest.Monke
     answers = []
 
     def ours() -> None:
-        crowd.store.patience.begin()
+        crowd.store.deadline.begin()
         answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "one")["remaining"])
         crowd.store.time.sleep(60)
-        crowd.store.patience.begin()
+        crowd.store.deadline.begin()
         answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "two")["remaining"])
 
     def theirs() -> None:
         crowd.store.time.sleep(30)
-        crowd.store.patience.begin()
+        crowd.store.deadline.begin()
         debits.debit(crowd.meter, "alice", 5)
 
     crowd.store.time.run([ours, theirs])

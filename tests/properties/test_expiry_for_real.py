@@ -28,7 +28,7 @@ class Shop:
             holds.place(self.meter, "alice", 1, 60)
         self.long = holds.place(self.meter, "alice", 100, 600)["hold_id"]
         self.clock.advance(seconds=61)
-        self.store.patience.begin()
+        self.store.deadline.begin()
 
 
 @pytest.mark.parametrize(("database", "is_cold"), [("ministack", True), ("dynoxide", False)], indirect=["database"])

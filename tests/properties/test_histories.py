@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing.clock import epoch
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, OutcomeUnknownError, RetryableError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
@@ -242,7 +242,7 @@ class Shop:
         _figures["deliveries"] += 1
         try:
             settlement.apply(self.books, fact(event))
-        except OutcomeUnknownError:
+        except RetryableError:
             return  # answered 5xx: Stripe delivers again
         finally:
             self.store.strikes_in = -1
@@ -251,7 +251,7 @@ class Shop:
         """With all that Stripe's API shows, whatever webhooks were lost; a run ends anywhere, also by a crash, or goes on behind it."""
         pages, rows = draw.upto(12, 1), draw.upto(12, 1)
         self.store.strikes_in, self.store.is_after = draw.upto(12), draw.one_of(YES_NO)
-        with suppress(OutcomeUnknownError):
+        with suppress(RetryableError):
             report = self.reconciles(pages, rows, is_killed=draw.one_of(YES_NO))
             assert all("OutcomeUnknownError" in row.detail for row in report.differences if row.kind == "failed")
         self.store.strikes_in = -1

@@ -51,20 +51,20 @@ def _account(store: Store, before: list[str]) -> tuple[Books, str]:
     """An account that has bought and used some, and whose books are in order."""
     books, user_id = builders.books_on(store), f"user{next(_accounts)}"
     for plan in before:
-        store.patience.begin()
+        store.deadline.begin()
         settlement.apply(books, fact(builders.completed(_pending(books, user_id, plan))))
         debits.debit(Meter(books, ""), user_id, catalogue()[plan].quota // 3)
     return books, user_id
 
 
 def _pending(books: Books, user_id: str, plan: str) -> Payment:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return pending(books, user_id, plan)
 
 
 def _tell(books: Books, payment: Payment, story: tuple[Callable[[Payment], dict[str, Any]], ...]) -> None:
     for make in story:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         settlement.apply(books, fact(make(payment)))
 
 

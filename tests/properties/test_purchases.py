@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, RetryableError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
@@ -62,7 +62,7 @@ def test_concurrent_purchases_add_up_exactly(database: Dynamo, plans: list[str],
     payments = [pending(books, plan=plan) for plan in plans]
     facts = [fact(builders.completed(payment)) for payment in payments for _ in range(copies)]
     _at_once([lambda one=one: _until_known(books, lambda: settlement.apply(books, one)) for one in facts])  # type: ignore[misc]
-    store.patience.begin()
+    store.deadline.begin()
     assert debits.read(books, "alice").remaining == sum(catalogue()[plan].quota for plan in plans)
     laws.check(dynamo.contents(store))
 
@@ -73,7 +73,7 @@ def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: D
     books = builders.books_on(store)
     meter = Meter(books, "")
     payments = [pending(books, plan="pro") for _ in range(8)]
-    store.patience.begin()
+    store.deadline.begin()
     settlement.apply(books, fact(builders.completed(payments[0])))
     spending._seen.clear()
     seen: list[int] = []
@@ -95,7 +95,7 @@ def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: D
     acts += [told(builders.refunded(payment, 4999)) for payment in payments[:3]]
     random.Random(7).shuffle(acts)
     _at_once([_begun(store, act) for act in acts], threads=64)
-    store.patience.begin()
+    store.deadline.begin()
     for record in list(parking.all_parked(books)):
         settlement.retry(books, record)
     assert all(remaining >= 0 for remaining in seen)
@@ -107,7 +107,7 @@ def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: D
 
 def _begun(store: Any, act: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
-        store.patience.begin()
+        store.deadline.begin()
         act()
 
     return run
@@ -124,10 +124,10 @@ def _refusable(act: Callable[[], object]) -> None:
 def _until_known(books: Books, act: Callable[[], object]) -> None:
     """As Stripe: again, until it is acknowledged."""
     for _ in range(20):
-        books.store.patience.begin()
+        books.store.deadline.begin()
         try:
             act()
-        except OutcomeUnknownError:
+        except RetryableError:
             continue
         return
     raise AssertionError("never acknowledged")

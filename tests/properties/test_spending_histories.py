@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, OutcomeUnknownError, RetryableError
 from billing.payments import settlement
 from billing.quota import debits as quota
 from billing.quota import history, hold_expiry, holds, spending
@@ -77,7 +77,7 @@ class Spending:
     def asks(self, faults: list[str], act: Callable[[], Any]) -> Any:
         """The answer; None for a refusal. Raise OutcomeUnknownError when nobody knows, also when the process is gone."""
         self.store.faults = list(faults)
-        self.store.patience.begin()
+        self.store.deadline.begin()
         try:
             return act()
         except BillingError as refused:
@@ -100,7 +100,7 @@ class Spending:
         event = builders.completed(pending(self.books, payment_id=f"pay_{self.bought}", session_id=f"cs_{self.bought}"))
         try:
             self.asks(faults, lambda: settlement.apply(self.books, fact(event)))
-        except OutcomeUnknownError:
+        except RetryableError:
             settlement.apply(self.books, fact(event))
 
     def debits(self, draw: Draw) -> None:
@@ -109,7 +109,7 @@ class Spending:
         try:
             if self.asks(faults(draw), lambda: quota.debit(self.meter, "alice", units)):
                 self.taken += units
-        except OutcomeUnknownError:
+        except RetryableError:
             self.unsure += units
 
     def debits_under_a_key(self, draw: Draw) -> None:
@@ -121,7 +121,7 @@ class Spending:
         known = self.keys.setdefault(f"k{number}", set())
         try:
             answer = self.asks(faults, lambda: quota.debit_once(self.meter, "alice", 7 * number, "backend", f"k{number}"))
-        except OutcomeUnknownError:
+        except RetryableError:
             return
         if answer:
             known.add(answer["debit_id"])
@@ -132,7 +132,7 @@ class Spending:
         now, units, seconds = self.clock.now.timestamp(), draw.upto(UNITS_MAX, 1), draw.one_of((1, 60, 600))
         try:
             answer = self.asks(faults(draw), lambda: holds.place(self.meter, "alice", units, seconds))
-        except OutcomeUnknownError:
+        except RetryableError:
             return
         if answer:
             self.holds.append(Hold(answer["hold_id"], units, now + seconds))
@@ -151,7 +151,7 @@ class Spending:
         hold.asked.add(end)
         try:
             answer = self.asks(faults, lambda: act(self.meter, hold.hold_id, *rest))
-        except OutcomeUnknownError:
+        except RetryableError:
             return
         if answer:
             assert hold.answered in (None, end), "one hold ended in two ways"
@@ -164,7 +164,7 @@ class Spending:
         """The schedule's work may fail."""
         try:
             self.sweeps(faults(draw))
-        except OutcomeUnknownError:
+        except RetryableError:
             return
 
     def sweeps(self, faults: list[str]) -> None:
@@ -177,7 +177,7 @@ class Spending:
         try:
             balance = self.asks(faults(draw), lambda: quota.read(self.books, "alice"))
             rows = self.asks(faults(draw), lambda: history.entries(self.books, "alice", limit, ""))["entries"]
-        except OutcomeUnknownError:
+        except RetryableError:
             return
         assert min(balance.remaining, balance.held, balance.used, balance.debt) >= 0
         assert rows[0]["balance_after"] == balance.ledger_units

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.clock import utc_now
-from billing.errors import BillingError, BusyError, OutcomeUnknownError
+from billing.errors import BillingError, NotDoneError, RetryableError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds
@@ -52,7 +52,7 @@ class Crowd:
 
     def __init__(self, database: Dynamo, seed: int) -> None:
         """Every customer has bought once; further purchases and refunds come while they spend."""
-        store = database.store(patience=CountedPatience())
+        store = database.store(deadline=CountedPatience())
         self.books = replace(builders.books_on(store), clock=utc_now)
         self.meter, self.random = Meter(self.books, "https://shop.example.com"), random.Random(seed)
         self.told: list[tuple[Payment, dict[str, Any]]] = []
@@ -94,9 +94,9 @@ class Crowd:
         def act() -> Used:
             try:
                 answer = debits.debit(self.meter, user_id, units)
-            except BusyError:
+            except NotDoneError:
                 raise
-            except OutcomeUnknownError:
+            except RetryableError:
                 return Used(user_id, refusal="unknown", unsure=units)
             assert answer["remaining"] >= 0
             return Used(user_id, units)
@@ -119,7 +119,7 @@ class Crowd:
 
         def act() -> Used:
             hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)["hold_id"]
-            self.books.store.patience.begin()  # another request
+            self.books.store.deadline.begin()  # another request
             if end == "capture":
                 return Used(user_id, holds.capture(self.meter, hold_id, kept)["units"])
             if end == "release":
@@ -155,7 +155,7 @@ def _refusable(act: Callable[[], Used]) -> Callable[[], Used]:
 def _expired_are_back(books: Books) -> None:
     """As the schedule does, for the holds that nobody closed and no read has found expired; then nothing is held."""
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
-    books.store.patience.begin()
+    books.store.deadline.begin()
     assert retry_parked.sweep_holds(later) > 0
     assert retry_parked.sweep_holds(later) == 0
 
@@ -173,7 +173,7 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
     wire.is_rough = bool(WIRES[name])
     answers: list[Used] = at_once(store, crowd.acts)
     wire.is_rough = False
-    store.patience.begin()
+    store.deadline.begin()
     assert all(met[fault] > ACTS // 40 for fault in WIRES[name]), met
     check_laws(store)
     for record in list(parking.all_parked(crowd.books)):
@@ -199,7 +199,7 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
         assert (stored.status, stored.units_clawed_back) == (status, clawed_back)
         bought[payment.user_id] += credited - clawed_back
     for user_id in USERS:
-        store.patience.begin()
+        store.deadline.begin()
         balance = debits.read(crowd.books, user_id)
         assert taken[user_id] <= balance.used <= taken[user_id] + unsure[user_id]
         assert (balance.total, balance.held) == (bought[user_id], 0)

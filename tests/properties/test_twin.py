@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from billing.errors import Item, RefusedError
+from billing.errors import ConditionFailedError, Item
 from billing.storage.dynamodb import Page, Store
 from billing.storage.writes import KEY_NAMES, Must, Table, Write
 from hypothesis import given, settings
@@ -193,7 +193,7 @@ _acts = st.one_of(_commits(), _updates, _commits(), _updates, _places.map(Get), 
 def _said(act: Act, store: Any, run: str) -> object:
     try:
         return act(store, run)
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         return ("refused", dict(refused.old))
 
 
@@ -209,11 +209,11 @@ def test_the_twin_in_memory_answers_as_dynamodb_does(real: Store, acts: list[Act
     """The same answers, the same refusals of the same writes, the same old items, the same end."""
     twin, run = MemoryStore(), f"{next(_runs)}-"
     for act in acts:
-        real.patience.begin()
+        real.deadline.begin()
         assert _said(act, twin, run) == _said(act, real, run)
     for table in TABLES:
         for owner in OWNERS:
-            real.patience.begin()
+            real.deadline.begin()
             assert list(twin.pages(table, run + owner)) == list(real.pages(table, run + owner))
 
 
@@ -222,7 +222,7 @@ def test_a_scan_in_segments_shows_every_item_once(real: Store) -> None:
     twin = MemoryStore()
     writes = [Write("keys", (f"scanned{number}", "k"), set={"number": number}) for number in range(250)]
     for store in (twin, real):
-        real.patience.begin()
+        real.deadline.begin()
         for number in range(0, 250, 50):
             store.commit(*writes[number : number + 50])
         for segments in (1, 3):

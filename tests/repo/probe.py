@@ -23,7 +23,7 @@ KEPT: Final = frozenset(
     | {"socket.socket", "ssl.SSLContext", "urllib3.connectionpool.ConnectionPool", "botocore.credentials.Credentials"}
     | {
         "billing.settings.Settings",
-        "billing.deadline.Patience",
+        "billing.deadline.Deadline",
         "billing.storage.dynamodb.Store",
         "billing.stripe_api.client.Gateway",
         "billing.books.Books",

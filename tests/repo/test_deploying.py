@@ -15,7 +15,7 @@ from repo.transformed import transformed
 from infra.build.artifact import ARCHIVE, BUILD, PARSED, build
 from infra.deploy import commands, concurrency, snapstart
 from infra.deploy.stage import Stage
-from infra.local.paths import Places
+from infra.local.paths import Paths
 
 SNAPSHOTS: Final = {"Stage": "prod", "SnapStart": "PublishedVersions"}
 
@@ -23,7 +23,7 @@ SNAPSHOTS: Final = {"Stage": "prod", "SnapStart": "PublishedVersions"}
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     """As the build leaves it, as far as it is looked at."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     (tmp_path / PARSED).write_bytes((BUILD / PARSED).read_bytes())
     (tmp_path / ARCHIVE).write_bytes(b"code")
     return tmp_path

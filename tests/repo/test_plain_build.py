@@ -14,7 +14,7 @@ from repo.declared import functions, parameters
 
 from infra.build import artifact
 from infra.build.artifact import BUILD, FIRST, RUNTIME, build
-from infra.local.paths import ROOT, Places
+from infra.local.paths import ROOT, Paths
 
 PASSED_ON: Final = ("PATH", "PIP_CERT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "https_proxy")
 """What a machine needs to reach a package index. No HOME, no settings of the tests."""
@@ -50,7 +50,7 @@ def _clone(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def ours() -> Path:
     """What `make build` makes."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     return BUILD / FIRST
 
 
@@ -60,7 +60,7 @@ def plain(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone, home = tmp_path_factory.mktemp("a clone"), tmp_path_factory.mktemp("home")
     _clone(clone)
     shutil.copytree(ours.parent, clone / ".aws-sam" / "build", copy_function=os.link)
-    sam = Places.from_environment().tools / "sam" / "bin" / "sam"
+    sam = Paths.from_environment().tools / "sam" / "bin" / "sam"
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment = {**kept, "HOME": str(home), "SAM_CLI_TELEMETRY": "0"}
     done = subprocess.run([sam, "build"], cwd=clone, env=environment, capture_output=True, text=True, check=False)
@@ -133,8 +133,8 @@ def test_what_sam_build_overwrote_is_built_again(plain: Path, tmp_path: Path, mo
     """`make build`, `sam build`, `make deploy`, in this order: the last one finds SAM's files where ours stood."""
     shutil.copytree(plain, tmp_path / "build", copy_function=os.link)
     monkeypatch.setattr(artifact, "BUILD", tmp_path / "build")
-    assert build(Places.from_environment())
+    assert build(Paths.from_environment())
     template = json.loads((artifact.BUILD / "template.yaml").read_text())
     codes = [template["Resources"][name]["Properties"]["CodeUri"] for name in functions()]
     assert all((artifact.BUILD / code).is_file() for code in codes)
-    assert not build(Places.from_environment())
+    assert not build(Paths.from_environment())

@@ -10,7 +10,7 @@ from repo.transformed import UNKNOWN, longest, made, transformed
 
 from infra.build.artifact import BUILD, build
 from infra.deploy import snapstart
-from infra.local.paths import Places
+from infra.local.paths import Paths
 
 PUBLISHED: Final = {"SnapStart": "PublishedVersions"}
 
@@ -18,7 +18,7 @@ PUBLISHED: Final = {"SnapStart": "PublishedVersions"}
 @pytest.fixture(scope="module")
 def published() -> dict[str, Any]:
     """The largest template that is ever deployed: with a version and an alias of every function."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     return transformed(snapstart.template_for(BUILD, PUBLISHED).read_text(), **PUBLISHED)
 
 

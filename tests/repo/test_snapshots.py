@@ -41,7 +41,7 @@ def test_importing_every_handler_makes_nothing_that_a_snapshot_must_not_hold() -
         ("import uuid; CONTAINER = uuid.uuid4()", "urandom is called by planted.py"),
         ("import boto3; DOOR = boto3.client('sqs')", "there is a botocore.client.BaseClient"),
         ("import ssl; TLS = ssl.create_default_context()", "there is a ssl.SSLContext"),
-        ("from billing.deadline import Patience; PATIENCE = Patience()", "there is a billing.deadline.Patience"),
+        ("from billing.deadline import Deadline; PATIENCE = Deadline()", "there is a billing.deadline.Deadline"),
         ("from billing.payments.plans import catalogue; PLANS = catalogue()", "catalogue remembers an answer"),
         (
             "from billing.wiring import secrets; SECRETS = secrets._provider()",

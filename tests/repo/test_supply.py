@@ -10,7 +10,7 @@ from botocore.regions import EndpointResolver
 
 from infra.build import sbom
 from infra.build.artifact import ARCHIVE, BUILD, FIRST, build
-from infra.local.paths import ROOT, Places
+from infra.local.paths import ROOT, Paths
 
 LOCK = (ROOT / "functions" / "requirements.txt").read_text()
 LOCKED = dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\$", LOCK, re.MULTILINE))
@@ -35,7 +35,7 @@ def test_the_lock_is_that_of_the_requirements() -> None:
 @pytest.fixture(scope="module")
 def folder() -> Path:
     """The built artifact."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     return BUILD / FIRST
 
 

@@ -58,7 +58,7 @@ def test_a_delivery_is_kept_in_the_queue_before_its_function_is_killed_whatever_
 
 
 def test_recovery_stops_in_time_whatever_it_is_at() -> None:
-    """One fact has its patience and one last call, to whichever is slower; one account of the sweep is DynamoDB's alone.
+    """One fact has its deadline and one last call, to whichever is slower; one account of the sweep is DynamoDB's alone.
 
     The rest of the sum: holds leave the facts time for more than one try, and are swept at all.
     """

@@ -12,7 +12,7 @@ from repo.transformed import transformed
 from infra.build.artifact import BUILD, PARSED, build
 from infra.deploy import commands, orphan_throttles
 from infra.deploy.stage import Stage
-from infra.local.paths import Places
+from infra.local.paths import Paths
 
 HERE, GONE, NEITHER = "POST /api/v1/quota/debits", "GET /api/v1/gone", "GET /api/v1/never"
 LIMIT: Final = {"ThrottlingRateLimit": 20.0, "ThrottlingBurstLimit": 25}
@@ -76,7 +76,7 @@ def test_a_stack_that_has_no_api_yet_is_deployed(monkeypatch: pytest.MonkeyPatch
 
 def test_every_route_of_the_template_is_known() -> None:
     """By SAM's own translation: each of them, written as API Gateway writes its keys."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     paths = transformed()["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
     keys = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     assert orphan_throttles.routes(json.loads((BUILD / PARSED).read_text())) == keys

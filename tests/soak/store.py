@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
 
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import Item
 from billing.storage.dynamodb import Page
 from billing.storage.writes import Table, Write
@@ -40,7 +40,7 @@ class SoakStore(ScheduledStore):
         """Empty."""
         super().__init__()
         self.memory = _Memory()
-        self.patience = Patience(clock=lambda: 0.0, sleep=lambda _: None)
+        self.deadline = Deadline(clock=lambda: 0.0, sleep=lambda _: None)
         self.struck = Counter[str]()
         self.calls = 0
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 from unittest.mock import patch
 
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, RetryableError
 from billing.quota import debits, holds
 from billing.quota.balance import Balance
 from properties.test_histories import YES_NO, Shop
@@ -56,7 +56,7 @@ class Soaked(Shop):
                 act()
             except BillingError:
                 return "refused"
-            except (OutcomeUnknownError, Crash):
+            except (RetryableError, Crash):
                 return "unknown"
         return "done"
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from billing.deadline import Patience
-from billing.errors import RefusedError
+from billing.deadline import Deadline
+from billing.errors import ConditionFailedError
 from billing.quota.balance import Balance
 from billing.storage.writes import Write
 from botocore.exceptions import ClientError
@@ -73,7 +73,7 @@ class _Client:
         store.time.sleep(CALL_SECONDS)
         try:
             return {"answer": request["act"]()}
-        except RefusedError:
+        except ConditionFailedError:
             store.calls["refusals"] += 1
             raise
         finally:
@@ -92,7 +92,7 @@ class ContendedStore(ScheduledStore):
         """Empty."""
         self.memory = Twin()
         self.time = VirtualTime()
-        self.patience = _Own(self.time)
+        self.deadline = _Own(self.time)
         self.under_way: frozenset[Any] = frozenset()
         self.calls: Counter[str] = Counter()
         self._client = _Client(self)
@@ -114,7 +114,7 @@ class ContendedStore(ScheduledStore):
         return self._ask("UpdateItem", request, repeatable=False)["answer"]
 
 
-class _Own(Patience):
+class _Own(Deadline):
     """A deadline for each of those who ask: in Lambda a process serves one request at a time."""
 
     def __init__(self, time: VirtualTime) -> None:

@@ -17,7 +17,7 @@ from typing import Final, get_args
 
 import boto3
 import pytest
-from billing.deadline import BUDGET_SECONDS, Patience
+from billing.deadline import BUDGET_SECONDS, Deadline
 from billing.errors import Item
 from billing.settings import TABLE_VARIABLES
 from billing.storage.dynamodb import Store
@@ -26,7 +26,7 @@ from functional.template import Template
 from support.programs import lacking
 
 from infra.local import ministack as embedded
-from infra.local.paths import REGION, ROOT, Places, free_port
+from infra.local.paths import REGION, ROOT, Paths, free_port
 
 TOOLS: Final = ROOT / ".local" / "venvs"
 DYNOXIDES: Final = ROOT / ".local" / "npm" / "node_modules" / "@dynoxide"
@@ -40,8 +40,8 @@ TRY_SECONDS: Final = 0.01
 _numbers = itertools.count(1)
 
 
-class ThreadPatience(Patience):
-    """The product's patience with a deadline for each thread: in Lambda a process serves one request at a time."""
+class ThreadPatience(Deadline):
+    """The product's deadline with a deadline for each thread: in Lambda a process serves one request at a time."""
 
     def __init__(self, budget_seconds: int) -> None:
         """Begin in the thread that makes it; every other thread begins by itself."""
@@ -109,15 +109,15 @@ class Dynamo:
         names = template.environment()
         return {table: names[variable] for table, variable in TABLE_VARIABLES.items()}
 
-    def store(self, tables: Mapping[str, str] | None = None, patience: Patience | None = None) -> Store:
-        """The product's store, on fresh tables and with a minute's patience unless told otherwise. Threads may share it."""
+    def store(self, tables: Mapping[str, str] | None = None, deadline: Deadline | None = None) -> Store:
+        """The product's store, on fresh tables and with a minute's deadline unless told otherwise. Threads may share it."""
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("AWS_")]:
                 patch.delenv(name)
             for name, value in CREDENTIALS.items():
                 patch.setenv(name, value)
             patch.setattr("billing.storage.dynamodb.READ_SECONDS", SLOW_SECONDS_MAX)  # lost answers are injected, never awaited
-            store = Store(tables or self.new_tables(), patience or ThreadPatience(SLOW_SECONDS_MAX), REGION, self.url)
+            store = Store(tables or self.new_tables(), deadline or ThreadPatience(SLOW_SECONDS_MAX), REGION, self.url)
             assert store._client is not None, "made here, where the credentials are, and in one thread"
         return store
 
@@ -127,7 +127,7 @@ def contents(store: Store) -> Contents:
     tables: dict[str, dict[tuple[str, str], Item]] = {}
     for table in TABLES:
         owner, name = KEY_NAMES[table]
-        store.patience.begin()
+        store.deadline.begin()
         tables[table] = {(item[owner], item[name]): item for item in _all(store, table)}
     return Contents(tables)
 
@@ -148,7 +148,7 @@ def ministack() -> Iterator[Dynamo]:
         lacking("the embedded AWS is not installed: run `make setup`")
     with tempfile.TemporaryDirectory(prefix="topup-aws-") as folder:
         port = free_port()
-        child = embedded.start(Places(Path(folder), TOOLS, 0, 0, 0, port))
+        child = embedded.start(Paths(Path(folder), TOOLS, 0, 0, 0, port))
         try:
             yield Dynamo("ministack", port)
         finally:

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from billing.books import Books
-from billing.deadline import Patience
-from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing.deadline import Deadline
+from billing.errors import ConditionFailedError, Item, RetryableError
 from billing.quota import spending
 from billing.storage.dynamodb import Page, Store
 from billing.storage.writes import Table, Write
@@ -121,7 +121,7 @@ class _Client:
         fault = self._store.meet_fault()
         try:
             return self._carry_out(operation, request, fault)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             self._store.remember(refused.old)
             raise
 
@@ -157,7 +157,7 @@ class ScheduledStore(Store):
         """On an empty twin, outside any schedule. ``kept`` is for ``before``, and the same for all stores of an exploration."""
         self.memory = Twin()
         self._kept = [] if kept is None else kept
-        self.patience = Patience(sleep=lambda _: None)
+        self.deadline = Deadline(sleep=lambda _: None)
         self.plan: Plan | None = None
         self._workers: list[greenlet] = []
         self._told: dict[greenlet, int] = {}
@@ -262,7 +262,7 @@ class ScheduledStore(Store):
                 ends[number] = "done"
             except Crash:
                 ends[number] = "crashed"
-            except OutcomeUnknownError:
+            except RetryableError:
                 ends[number] = "unknown"
 
         return work

@@ -18,7 +18,7 @@ import stripe
 from support import described
 
 from infra.local.issuer import Keys
-from infra.local.paths import PORT_VARIABLES, ROOT, Places, free_port
+from infra.local.paths import PORT_VARIABLES, ROOT, Paths, free_port
 
 API: Final = "/api/v1"
 MEMORY_BYTES: Final = 6 * 1024**3
@@ -40,10 +40,10 @@ class Stand:
         self.http = httpx.Client(timeout=40, trust_env=False)
         self.stripe = stripe.StripeClient(self.facts["stripe_secret_key"], base_addresses={"api": self.facts["stripe_api_base"]})
 
-    def places(self) -> Places:
+    def places(self) -> Paths:
         """Its folder and ports."""
         names = ("api_url", "stripe_api_base", "issuer_url", "aws_endpoint_url")
-        return Places(self.state, ROOT / ".local" / "venvs", *(urlparse(self.facts[name]).port or 0 for name in names))
+        return Paths(self.state, ROOT / ".local" / "venvs", *(urlparse(self.facts[name]).port or 0 for name in names))
 
     def token(self, sub: str, scope: str = "", ttl: int = 3600, audience: str = "topup", **more: str) -> str:
         """A token of the stand's issuer, with ``more`` claims."""

@@ -7,7 +7,7 @@ import pytest
 import recover
 import webhook
 from billing.books import Books
-from billing.errors import BusyError, OutcomeUnknownError
+from billing.errors import NotDoneError, OutcomeUnknownError
 from billing.facts import Fact, to_item
 from billing.quota import debits
 from billing.storage.writes import Write
@@ -75,7 +75,7 @@ def _deliver(event: dict[str, Any]) -> tuple[int, str]:
     return said["statusCode"], answer.get("status") if said["statusCode"] == 200 else answer["code"]
 
 
-@pytest.mark.parametrize(("trouble", "code"), [(OutcomeUnknownError, "outcome_unknown"), (BusyError, "busy")])
+@pytest.mark.parametrize(("trouble", "code"), [(OutcomeUnknownError, "outcome_unknown"), (NotDoneError, "busy")])
 @pytest.mark.parametrize("queue", ["works", "is gone too"])
 def test_a_delivery_whose_outcome_is_unknown_is_asked_for_again(
     books: Books, outbox: Kept, queue: str, trouble: type[Exception], code: str

@@ -12,7 +12,7 @@ from billing.payments.plans import catalogue
 from billing.quota import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write
-from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from support import builders
 from support.builders import fact
 from support.fakes.memory_store import MemoryStore
@@ -51,12 +51,12 @@ class Stripe:
         self.recorded_before.append(self.store.get("payments", (owner, params["metadata"]["payment_id"])) is not None)
         if self.turns_away_next:  # before anything is looked at, and not kept
             self.turns_away_next -= 1
-            raise AnsweredWithFaultError("503")
+            raise StripeServerError("503")
         if self.fails_next:
             self.fails_next -= 1
             self.faults.add(idempotency_key)
         if idempotency_key in self.faults:
-            raise AnsweredWithFaultError("500")
+            raise StripeServerError("500")
         number = len(self.made) + 1
         made = self.made.setdefault(idempotency_key, {"id": f"cs_{number}", "url": f"https://pay/{number}", "expires_at": 1767409445})
         if self.loses_next:
@@ -196,7 +196,7 @@ def test_two_requests_under_one_key_hear_one_session(books: Books, stripe: Strip
     assert debits.read(books, "alice").remaining == 100
 
 
-@pytest.mark.parametrize("why", [BillingError("stripe_unavailable", ""), AnsweredWithFaultError(), NotAtStripeError()])
+@pytest.mark.parametrize("why", [BillingError("stripe_unavailable", ""), StripeServerError(), StripeNotFoundError()])
 def test_a_session_that_cannot_be_closed_changes_no_answer(books: Books, stripe: Stripe, why: Exception) -> None:
     """Nobody was told its address: it ends by itself."""
     stripe.closes_not = why

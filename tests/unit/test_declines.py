@@ -25,7 +25,7 @@ def books() -> Books:
 
 
 def _settle(books: Books, event: Event) -> str:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return settlement.apply(books, fact(event)).status
 
 

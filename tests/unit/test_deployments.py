@@ -13,7 +13,7 @@ from billing.quota import debits
 from billing.reconciliation import repair, retry_parked, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.stripe_api.client import NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError
 from billing.stripe_api.events import Ignored, parse
 from support import builders, laws
 from support.builders import Clock, pending
@@ -239,7 +239,7 @@ def test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run(shops:
     """It stays for an operator; the ones behind it have their turn."""
 
     def unknown(charge: str) -> dict[str, Any]:
-        raise NotAtStripeError(charge)
+        raise StripeNotFoundError(charge)
 
     monkeypatch.setattr(shops.stripe, "charge", unknown)
     nameless = builders.refund(shops.payment, "re_1", 500)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.deadline import Patience
-from billing.errors import BillingError, BusyError, Item, OutcomeUnknownError
+from billing.deadline import Deadline
+from billing.errors import BillingError, Item, NotDoneError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance
@@ -24,7 +24,7 @@ class Watched(MemoryStore):
     def __init__(self) -> None:
         """Quiet."""
         self.pauses: list[float] = []
-        super().__init__(Patience(sleep=self.pauses.append))
+        super().__init__(Deadline(sleep=self.pauses.append))
         self.before_commit: list[Callable[[], object]] = []
         self.after_get: list[Callable[[], object]] = []
 
@@ -207,17 +207,17 @@ def test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so(shop: Shop) -
         shop.hold(1)
     shop.clock.advance(seconds=61)
     passed = iter(range(10**6))
-    shop.store.patience = Patience(clock=lambda: next(passed) * 0.5, sleep=lambda _: None)
-    with pytest.raises(BusyError, match="nothing was taken"):
+    shop.store.deadline = Deadline(clock=lambda: next(passed) * 0.5, sleep=lambda _: None)
+    with pytest.raises(NotDoneError, match="nothing was taken"):
         debits.debit(shop.meter, "alice", 1)
     row = shop.store.tables["quotas"]["alice", "quota"]
     assert 0 < row["held"] < 1500
     assert row.get("used", 0) == 0
     for _ in range(10):
-        shop.store.patience.begin()
+        shop.store.deadline.begin()
         try:
             debits.debit(shop.meter, "alice", 1500)
-        except BusyError:
+        except NotDoneError:
             continue
         break
     assert row["used"] == 1500
@@ -303,7 +303,7 @@ def _unlucky(trouble: type[Exception], *, is_carried_out: bool = False) -> tuple
     return shop, held
 
 
-@pytest.mark.parametrize("trouble", [BusyError, OutcomeUnknownError])
+@pytest.mark.parametrize("trouble", [NotDoneError, OutcomeUnknownError])
 @pytest.mark.parametrize(
     "act", [lambda shop, held: holds.capture(shop.meter, held, 25), lambda shop, held: holds.release(shop.meter, held)]
 )
@@ -327,12 +327,12 @@ def test_a_capture_of_which_nobody_knows_is_never_called_busy() -> None:
     shop, held = _unlucky(OutcomeUnknownError)
 
     def stop() -> None:
-        shop.store.patience._deadline = float("-inf")
+        shop.store.deadline._deadline = float("-inf")
 
     shop.store.passes = stop  # type: ignore[attr-defined]
     with pytest.raises(OutcomeUnknownError) as unknown:
         holds.capture(shop.meter, held, 25)
-    assert not isinstance(unknown.value, BusyError)
+    assert not isinstance(unknown.value, NotDoneError)
 
 
 def test_a_read_beside_a_give_back_shows_no_held_units(shop: Shop) -> None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import BillingError
 from billing.payments import checkout, settlement
 from billing.payments.checkout import Shop
 from billing.payments.plans import catalogue
 from billing.quota import debits
-from billing.stripe_api.client import AnsweredWithFaultError, Gateway
+from billing.stripe_api.client import Gateway, StripeServerError
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
 from support import builders
 from support.builders import fact
@@ -44,7 +44,7 @@ def gateway(stripe: Lab) -> Gateway:
 
 
 def _gateway(stripe: Lab) -> Gateway:
-    return Gateway(lambda _: KEY, stripe.url, Patience())
+    return Gateway(lambda _: KEY, stripe.url, Deadline())
 
 
 def _sessions(stripe: Lab) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def test_a_fault_that_stripe_keeps_uses_up_its_key(stripe: Lab, gateway: Gateway
     """Asked again under it, Stripe would repeat the fault for a day."""
     stripe.control("faults", route=CREATE, status=status, times=1)
     for _ in range(2):
-        with pytest.raises(AnsweredWithFaultError):
+        with pytest.raises(StripeServerError):
             gateway.create_session(PARAMS, "k")
     assert gateway.create_session(PARAMS, "l")["status"] == "open"
 
@@ -91,7 +91,7 @@ def test_a_fault_that_stripe_keeps_uses_up_its_key(stripe: Lab, gateway: Gateway
 def test_a_key_of_other_parameters_is_used_up(stripe: Lab, gateway: Gateway) -> None:
     """``idempotency_error``: whoever asked before asked for something else."""
     gateway.create_session(PARAMS, "k")
-    with pytest.raises(AnsweredWithFaultError, match="IdempotencyError"):
+    with pytest.raises(StripeServerError, match="IdempotencyError"):
         gateway.create_session(PARAMS | {"cancel_url": "https://shop.example.com/moved"}, "k")
     assert len(_sessions(stripe)) == 1
 
@@ -156,7 +156,7 @@ def test_all_refunds_of_a_payment_are_read_page_after_page(stripe: Lab, gateway:
     assert [row["id"] for row in gateway.refunds_of(intent.id)] == made[::-1]
 
 
-class _Once(Patience):
+class _Once(Deadline):
     """Tries once: what is lost stays lost until the caller asks again."""
 
     def attempts(self, *, pauses: bool = True) -> Iterator[int]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.deadline import Patience
-from billing.errors import BillingError, BusyError
+from billing.deadline import Deadline
+from billing.errors import BillingError, NotDoneError
 from billing.payments import settlement
 from billing.quota import debits, history
 from billing.quota.spending import Meter
@@ -194,14 +194,14 @@ def test_a_ledger_that_never_holds_still_is_busy(books: Books) -> None:
     hours = itertools.count(2)
     store: Any = books.store
     passed = itertools.count()
-    store.patience = Patience(clock=lambda: next(passed) * 0.1, sleep=lambda _: None)
+    store.deadline = Deadline(clock=lambda: next(passed) * 0.1, sleep=lambda _: None)
 
     def again() -> None:
         _buys(books, next(hours))
         store.then = again
 
     store.then = again
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         history.entries(books, "alice", 10, "")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.deadline import Patience
-from billing.errors import BusyError, Item, OutcomeUnknownError
+from billing.deadline import Deadline
+from billing.errors import Item, NotDoneError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
@@ -287,11 +287,11 @@ class Slow(Meddled):
         """Nothing has been asked."""
         super().__init__()
         self.now, self.seconds = 0.0, 0.0
-        self.patience = Patience(clock=lambda: self.now, sleep=lambda _: None)
+        self.deadline = Deadline(clock=lambda: self.now, sleep=lambda _: None)
 
     def _begin(self) -> None:
-        if next(self.patience.attempts(), None) is None:
-            raise BusyError("there was no time for it")
+        if next(self.deadline.attempts(), None) is None:
+            raise NotDoneError("there was no time for it")
         self.now += self.seconds
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
@@ -323,7 +323,7 @@ def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(books:
         else:
             del store.tables["payments"][f"ref#{builders.intent_of(paid)}", "reference"]
     store.seconds = 1.1
-    store.patience.begin()
+    store.deadline.begin()
     assert len(mending.mend(_job(books, stripe), "alice").acts) == 8
     store.seconds = 0
     laws.check(store)

@@ -6,14 +6,13 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import RefusedError
+from billing.errors import AwsRefusedError, ConditionFailedError
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.repair import mend
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.storage.dynamodb import StoreFaultError
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Write
 from support import builders
@@ -200,7 +199,7 @@ class Moved(MemoryStore):
         """After it was refused once."""
         try:
             super().commit(*writes)
-        except RefusedError:
+        except ConditionFailedError:
             then, self.then = self.then, None
             if then:
                 then()
@@ -231,7 +230,7 @@ def test_one_fault_of_the_store_does_not_end_a_recovery_run(monkeypatch: pytest.
     at_work = Recovery(monkeypatch)
     at_work.park_refunds(2)
     first, _ = at_work.parked()
-    at_work.store.fault_of = {str(getattr(first.fact, "payment_intent", "")): StoreFaultError("injected")}
+    at_work.store.fault_of = {str(getattr(first.fact, "payment_intent", "")): AwsRefusedError("injected")}
     assert (at_work.run()["settled"], at_work.run()["settled"]) == (1, 0)
     at_work.store.fault_of = {}
     assert [record.name for record in at_work.parked()] == [first.name]

@@ -9,7 +9,7 @@ import stripe as official
 from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.deployment import StoredDeployment
-from billing.errors import OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.facts import SessionFact
 from billing.payments import confirmation, parking, queries, settlement
 from billing.payments.payment import Payment
@@ -20,7 +20,7 @@ from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects, refusals
-from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.client import StripeServerError
 from billing.stripe_api.events import Ignored, parse
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
@@ -36,7 +36,7 @@ class Rough(MemoryStore):
     def commit(self, *writes: Write) -> None:
         """See the store."""
         if self.faulty and any(write.key == ("parked", self.faulty) for write in writes):
-            raise ServiceFaultError("no grant for this")
+            raise AwsRefusedError("no grant for this")
         super().commit(*writes)
 
 
@@ -45,7 +45,7 @@ class Away(Stripe):
 
     def session(self, session_id: str) -> dict[str, Any]:
         """See the gateway."""
-        raise AnsweredWithFaultError(session_id)
+        raise StripeServerError(session_id)
 
 
 class WithoutIntents(Stripe):
@@ -172,7 +172,7 @@ def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: B
     _settle(books, builders.completed(payment))
     del books.store.tables["ledger"]["alice", f"funded:{payment.session_id}"]  # type: ignore[attr-defined]
     job = Run(books, Away(), repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    with pytest.raises(AnsweredWithFaultError):
+    with pytest.raises(StripeServerError):
         repair.mend(job, "alice")
 
 

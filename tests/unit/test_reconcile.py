@@ -5,15 +5,14 @@ from typing import Any, Final
 import pytest
 import reconcile
 from billing.clock import epoch
-from billing.errors import BillingError, Item, OutcomeUnknownError, SettingsError
+from billing.errors import AwsRefusedError, BillingError, Item, OutcomeUnknownError, SettingsError
 from billing.payments.payment import Payment
 from billing.quota import debits
 from billing.reconciliation.report import SHOWN_MAX
 from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST
-from billing.storage.dynamodb import StoreFaultError
-from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.telemetry import metrics
-from reconcile import NotComparedError
+from reconcile import IncompleteReconciliationError
 from repo.declared import functions
 from support import builders, laws
 from support.builders import Clock, pending
@@ -39,7 +38,7 @@ class Reconciliation:
         """Instead of those that the environment names."""
         self.stripe.rows_a_page = 100
         self.books = builders.books_on(self.store, clock=self.clock)
-        for name, found in (("books", self.books), ("patience", self.store.patience), ("gateway", self.stripe)):
+        for name, found in (("books", self.books), ("deadline", self.store.deadline), ("gateway", self.stripe)):
             self.patch.setattr(reconcile, name, lambda found=found: found)
         self.patch.setattr(metrics, "add_metric", lambda name, value, **_: self.counted.setdefault(name, []).append(value))
 
@@ -51,15 +50,15 @@ class Reconciliation:
         finally:
             context.get_remaining_time_in_millis()
 
-    def fail(self) -> NotComparedError:
+    def fail(self) -> IncompleteReconciliationError:
         """The same, where it must end so that ReconcileErrorsAlarm rings."""
-        with pytest.raises(NotComparedError) as ended:
+        with pytest.raises(IncompleteReconciliationError) as ended:
             self.run()
         return ended.value
 
     def sell(self, *users: str) -> list[Payment]:
         """Paid, and every webhook of it lost; the last is the first that Stripe lists."""
-        self.store.patience.begin()
+        self.store.deadline.begin()
         sold = [pending(self.books, user_id) for user_id in users]
         for payment in sold:
             self.stripe.sell(payment, epoch(self.clock()))
@@ -87,7 +86,7 @@ class Reconciliation:
 
     def units(self, *users: str) -> list[int]:
         """What remains, each."""
-        self.store.patience.begin()
+        self.store.deadline.begin()
         laws.check(self.store)
         return [debits.read(self.books, user_id).remaining for user_id in users]
 
@@ -98,7 +97,7 @@ def reconciliation(monkeypatch: pytest.MonkeyPatch) -> Reconciliation:
     return Reconciliation(monkeypatch)
 
 
-@pytest.mark.parametrize("fault", [UNKNOWN, StoreFaultError("injected"), KeyError("a fault of ours")], ids=repr)
+@pytest.mark.parametrize("fault", [UNKNOWN, AwsRefusedError("injected"), KeyError("a fault of ours")], ids=repr)
 def test_a_row_that_fails_keeps_no_other_from_being_credited(
     reconciliation: Reconciliation, fault: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -128,7 +127,7 @@ def test_a_row_that_fails_for_ever_starves_nobody(reconciliation: Reconciliation
 
 
 @pytest.mark.parametrize("name", ["sessions", "refunds", "disputes"])
-@pytest.mark.parametrize("error", [REFUSED, AnsweredWithFaultError("500"), NotAtStripeError("no such object")], ids=repr)
+@pytest.mark.parametrize("error", [REFUSED, StripeServerError("500"), StripeNotFoundError("no such object")], ids=repr)
 def test_a_list_that_stripe_refuses_keeps_no_other_from_being_read(reconciliation: Reconciliation, name: str, error: Exception) -> None:
     """A restricted key without one right, say. All others are read in each run, and that one as soon as it can be."""
     refunded, disputed = reconciliation.sell("refunded", "disputed")
@@ -153,7 +152,7 @@ def test_a_list_that_stripe_refuses_keeps_no_other_from_being_read(reconciliatio
 def test_a_list_of_ours_that_dynamodb_refuses_is_told(reconciliation: Reconciliation) -> None:
     """A missing grant on the index: everything that Stripe lists is settled all the same."""
     reconciliation.sell("bob")
-    reconciliation.store.fault_of = {"unseen": StoreFaultError("injected")}
+    reconciliation.store.fault_of = {"unseen": AwsRefusedError("injected")}
     assert "the list 'ours' was not compared" in str(reconciliation.fail())
     assert reconciliation.units("bob") == [100]
 

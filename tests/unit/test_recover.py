@@ -97,7 +97,7 @@ def test_those_due_for_longest_are_tried_first(recovery: Recovery) -> None:
 
 
 def test_poisonous_facts_in_front_starve_nobody(recovery: Recovery) -> None:
-    """They come first in every order, and each takes the whole patience of its try: the others have their turn all the same."""
+    """They come first in every order, and each takes the whole deadline of its try: the others have their turn all the same."""
     recovery.park_refunds(20)
     poison = _intents(recovery)[:10]
     recovery.stripe.hangs_for = set(poison)

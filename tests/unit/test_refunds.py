@@ -67,7 +67,7 @@ def _bought(policy: str = "debt") -> tuple[Books, Charge]:
 def _settle(books: Books, *events: Event) -> None:
     """As the webhook does, and recovery after it."""
     for event in events:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         if not isinstance(found := parse(event, builders.OURS), Ignored):
             settlement.apply(books, found)
     for record in list(parking.all_parked(books)):

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import pytest
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import BillingError, StripeRefusedError
-from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 from simulator.lab import PARAMS
 
 Answering = Callable[[int, bytes], Gateway]
@@ -30,7 +30,7 @@ PASSING: Final = {
 }
 
 
-class Quick(Patience):
+class Quick(Deadline):
     """Three tries, no pause."""
 
     def attempts(self, *, pauses: bool = True) -> Iterator[int]:
@@ -103,7 +103,7 @@ def test_what_passes_is_no_refusal(answering: Answering, name: str) -> None:
 @pytest.mark.parametrize("status", [424, 500, 502, 503, 504])
 def test_a_fault_behind_stripe_uses_up_the_key(answering: Answering, status: int) -> None:
     """Execution had begun: that answer may be stored, and would be replayed."""
-    with pytest.raises(AnsweredWithFaultError):
+    with pytest.raises(StripeServerError):
         _buy(answering(status, _body({"type": "api_error"})))
 
 
@@ -119,7 +119,7 @@ def test_a_proxys_404_does_not_say_that_stripe_has_no_such_session(answering: An
     """Only Stripe's own ``resource_missing`` does."""
     with pytest.raises(BillingError):
         answering(404, b"<html>Not found</html>").session("cs_1")
-    with pytest.raises(NotAtStripeError):
+    with pytest.raises(StripeNotFoundError):
         answering(404, _body({"type": "invalid_request_error", "code": "resource_missing"})).session("cs_1")
 
 

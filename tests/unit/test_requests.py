@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from billing.deadline import Patience
-from billing.errors import ServiceFaultError
+from billing.deadline import Deadline
+from billing.errors import AwsRefusedError
 from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES, Must, Write, equals
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -33,7 +33,7 @@ def line() -> Line:
 @pytest.fixture
 def store(line: Line) -> Store:
     """Over it."""
-    made = Store(TABLES, Patience(sleep=lambda _: None), "us-east-1")
+    made = Store(TABLES, Deadline(sleep=lambda _: None), "us-east-1")
     made._client = line
     return made
 
@@ -182,5 +182,5 @@ def test_a_transaction_that_can_never_succeed_is_a_fault(store: Store, line: Lin
         raise ClientError(told, operation)
 
     line._make_api_call = answer  # type: ignore[method-assign, assignment]
-    with pytest.raises(ServiceFaultError, match="ValidationError"):
+    with pytest.raises(AwsRefusedError, match="ValidationError"):
         store.commit(WRITE)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import RefusedError
+from billing.errors import ConditionFailedError
 from billing.payments import parking, settlement
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
@@ -14,7 +14,7 @@ from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, Run
 from billing.storage.writes import Write
-from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.client import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -198,7 +198,7 @@ def test_what_was_settled_meanwhile_is_not_dropped(books: Books) -> None:
     settlement.apply(books, fact(event))
     (record,) = parking.all_parked(books)
     parking.resolve(books, record)
-    with pytest.raises(RefusedError):
+    with pytest.raises(ConditionFailedError):
         parking.drop(books, record, "paid back by hand")
     assert not list(parking.all_dropped(books))
 
@@ -223,7 +223,7 @@ class Away(Stripe):
 
     def session(self, session_id: str) -> dict[str, Any]:
         """See the gateway."""
-        raise AnsweredWithFaultError(session_id)
+        raise StripeServerError(session_id)
 
 
 def test_trouble_at_stripe_is_not_told_as_a_purchase_that_stripe_does_not_know(books: Books) -> None:

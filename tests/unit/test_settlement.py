@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError, RetryableError
 from billing.facts import Fact, SessionFact
 from billing.payments import parking, queries, settlement
 from billing.payments.payment import Park, Payment
@@ -39,7 +39,7 @@ class Meddled(MemoryStore):
         if self.fails_at == -1:
             raise OutcomeUnknownError("injected")
         if self.is_refusing:
-            raise RefusedError({1: None})
+            raise ConditionFailedError({1: None})
         super().commit(*writes)
 
 
@@ -68,7 +68,7 @@ def books(store: Meddled) -> Books:
 
 
 def _settle(books: Books, event: dict[str, Any]) -> str:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return settlement.apply(books, fact(event)).status
 
 
@@ -139,7 +139,7 @@ def test_wherever_settling_dies_all_of_it_stands_or_none(books: Books, store: Me
     payment = pending(books)
     event = builders.completed(payment, "evt_1")
     store.fails_at = transaction
-    with suppress(OutcomeUnknownError):
+    with suppress(RetryableError):
         _settle(books, event)
     store.fails_at = -1
     is_marked = _marks(store, payment) == ["evt_1"]
@@ -386,7 +386,7 @@ def test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end(books: Book
     assert record is not None
     try:
         settlement.retry(books, record)
-    except OutcomeUnknownError:
+    except RetryableError:
         assert parking.find(books, ahead.fact_id), "the fact is forgotten"
     store.fails_at = -1
     for kept in list(parking.all_parked(books)):

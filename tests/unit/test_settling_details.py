@@ -16,7 +16,7 @@ from billing.payments.plans import catalogue
 from billing.quota import debits, history, holds, spending
 from billing.quota.spending import Meter
 from billing.storage.keys import user_key
-from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.client import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -132,7 +132,7 @@ class Twice:
         if len(self.keys) == 1:
             self.other = self.buy()
         if idempotency_key.endswith("-0"):
-            raise AnsweredWithFaultError("500")
+            raise StripeServerError("500")
         return {"id": f"cs_{idempotency_key}", "url": "https://pay/1", "expires_at": 1767409445}
 
     def buy(self) -> dict[str, Any]:

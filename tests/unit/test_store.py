@@ -7,9 +7,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from billing.deadline import Patience
-from billing.errors import BusyError, OutcomeUnknownError, RefusedError
-from billing.storage.dynamodb import Store, StoreFaultError
+from billing.deadline import Deadline
+from billing.errors import AwsRefusedError, ConditionFailedError, NotDoneError, OutcomeUnknownError
+from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES, Must, Write
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
@@ -52,7 +52,7 @@ class Lagging:
 
 
 def _store(*answers: Any) -> tuple[Store, Line]:
-    store, line = Store(dict.fromkeys(KEY_NAMES, "T"), Patience(sleep=lambda _: None), "us-east-1"), Line(answers)
+    store, line = Store(dict.fromkeys(KEY_NAMES, "T"), Deadline(sleep=lambda _: None), "us-east-1"), Line(answers)
     store._client = line
     return store, line
 
@@ -111,7 +111,7 @@ def test_trouble_without_end_is_an_unknown_outcome(answers: Sequence[Exception])
     store, _ = _store(*answers)
     with pytest.raises(OutcomeUnknownError) as unknown:
         store.commit(WRITE, WRITE)
-    assert not isinstance(unknown.value, BusyError)
+    assert not isinstance(unknown.value, NotDoneError)
 
 
 def test_what_was_written_is_read_though_replicas_lag() -> None:
@@ -132,7 +132,7 @@ NOTHING_DONE = [NOT_SENT, _error("ThrottlingException"), _error("ProvisionedThro
 def test_a_transaction_of_which_nothing_was_done_in_time_is_busy(answer: Exception) -> None:
     """Every answer said so: a caller without a key may ask again."""
     store, _ = _store(answer)
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         store.commit(WRITE, WRITE)
 
 
@@ -140,7 +140,7 @@ def test_a_transaction_of_which_nothing_was_done_in_time_is_busy(answer: Excepti
 def test_a_plain_debit_of_which_nothing_was_done_in_time_is_busy(answer: Exception) -> None:
     """The same."""
     store, _ = _store(answer)
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         store.update(WRITE)
 
 
@@ -148,15 +148,15 @@ def test_a_plain_debit_of_which_nothing_was_done_in_time_is_busy(answer: Excepti
 def test_a_read_that_gets_no_answer_is_busy(answer: Exception) -> None:
     """Whatever became of it, nothing was done."""
     store, _ = _store(answer)
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         store.get("quotas", ("alice", "quota"))
 
 
 def test_a_request_that_comes_too_late_is_busy() -> None:
     """Nothing is sent after the deadline."""
     store, line = _store({})
-    store.patience._deadline = float("-inf")
-    with pytest.raises(BusyError):
+    store.deadline._deadline = float("-inf")
+    with pytest.raises(NotDoneError):
         store.commit(WRITE)
     assert line.asked == []
 
@@ -166,7 +166,7 @@ def test_a_request_that_comes_too_late_is_busy() -> None:
 def test_who_looks_again_hears_of_a_conflict_at_once(answer: Exception, clears_up: bool) -> None:  # noqa: FBT001 - a parameter
     """One request."""
     store, line = _store(answer, {})
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         store.commit_once(WRITE, WRITE, clears_up=clears_up)
     assert len(line.asked) == 1
 
@@ -181,14 +181,14 @@ def test_a_lost_answer_is_cleared_up_under_the_same_token_or_told_at_once(answer
     store, line = _store(answer, {})
     with pytest.raises(OutcomeUnknownError) as unknown:
         store.commit_once(WRITE, WRITE, clears_up=False)
-    assert not isinstance(unknown.value, BusyError)
+    assert not isinstance(unknown.value, NotDoneError)
     assert len(line.asked) == 1
 
 
 def test_a_failed_condition_beside_a_conflict_is_a_refusal() -> None:
     """Every reason counts; the old item is handed back."""
     store, line = _store(_cancelled("TransactionConflict", "ConditionalCheckFailed"), {})
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ConditionFailedError) as refused:
         store.commit(WRITE, WRITE)
     assert refused.value.old == {1: None}
     assert len(line.asked) == 1
@@ -197,7 +197,7 @@ def test_a_failed_condition_beside_a_conflict_is_a_refusal() -> None:
 def test_a_request_that_dynamodb_refuses_as_such_is_a_fault_of_ours() -> None:
     """Asking again does not help."""
     store, line = _store(_error("ValidationException"), {})
-    with pytest.raises(StoreFaultError):
+    with pytest.raises(AwsRefusedError):
         store.commit(WRITE)
     assert len(line.asked) == 1
 
@@ -221,7 +221,7 @@ def test_nothing_below_us_repeats_a_plain_debit(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, "test")
     with HTTPServer(("127.0.0.1", 0), Dynamo) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        store = Store(dict.fromkeys(KEY_NAMES, "T"), Patience(), "us-east-1", f"http://127.0.0.1:{server.server_port}")
+        store = Store(dict.fromkeys(KEY_NAMES, "T"), Deadline(), "us-east-1", f"http://127.0.0.1:{server.server_port}")
         with pytest.raises(OutcomeUnknownError):
             store.update(WRITE)
         server.shutdown()
@@ -232,7 +232,7 @@ def test_our_requests_carry_a_name_of_their_own(monkeypatch: pytest.MonkeyPatch)
     """And not botocore's, which is put together anew, twice for every request."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    store = Store(dict.fromkeys(KEY_NAMES, "T"), Patience(), "us-east-1")
+    store = Store(dict.fromkeys(KEY_NAMES, "T"), Deadline(), "us-east-1")
 
     class _SentError(Exception):
         pass
@@ -253,13 +253,13 @@ def test_credentials_that_were_missing_for_a_moment_are_looked_for_again(monkeyp
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     clock = iter(range(0, 1000, 5))
-    patience = Patience(clock=lambda: next(clock), sleep=lambda _: None)
-    store = Store(dict.fromkeys(KEY_NAMES, "T"), patience, "us-east-1", "http://127.0.0.1:9")
-    with pytest.raises(BusyError, match="NoCredentialsError"):
+    deadline = Deadline(clock=lambda: next(clock), sleep=lambda _: None)
+    store = Store(dict.fromkeys(KEY_NAMES, "T"), deadline, "us-east-1", "http://127.0.0.1:9")
+    with pytest.raises(NotDoneError, match="NoCredentialsError"):
         store.update(WRITE)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    patience.begin()
+    deadline.begin()
     with pytest.raises(OutcomeUnknownError, match="not carried out in time"):  # it is sent now: nobody listens there
         store.update(WRITE)
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 from billing import tracing
 from billing.api import response
 from billing.api.request import Request
-from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
+from billing.errors import BillingError, NotDoneError, RetryableError, StripeRefusedError
 from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics, report_refusal
 from billing.wiring import container
-from billing.wiring.container import connect, in_init, patience
+from billing.wiring.container import connect, deadline, in_init
 
 Answer = tuple[int, Mapping[str, Any] | None]
 Lambda = Callable[[Mapping[str, Any], object], dict[str, Any]]
@@ -47,7 +47,7 @@ def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
     @functools.wraps(act)
     def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         request = Request.of(event, str(getattr(context, "aws_request_id", "") or uuid.uuid4()))
-        patience().begin()
+        deadline().begin()
         with tracing.request(act.__module__):
             said = _said(act, request)
             tracing.annotate(request_id=request.request_id, status=said["statusCode"], **request.notes)
@@ -68,12 +68,12 @@ def _said(act: Callable[[Request], Answer], request: Request) -> dict[str, Any]:
         if isinstance(error, StripeRefusedError):
             report_refusal(error, request_id=request.request_id)
         return response.problem(error, request.request_id)
-    except BusyError as error:
+    except NotDoneError as error:
         logger.warning("busy", why=str(error), request_id=request.request_id)
         count("outcome_unknown")
         said = response.problem(BillingError("busy", BUSY), request.request_id)
         return {**said, "headers": {**said["headers"], "retry-after": RETRY_AFTER_SECONDS}}
-    except OutcomeUnknownError as error:
+    except RetryableError as error:
         logger.warning("outcome unknown", why=str(error), request_id=request.request_id)
         count("outcome_unknown")
         return response.problem(BillingError("outcome_unknown", UNKNOWN), request.request_id)

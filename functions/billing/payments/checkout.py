@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from billing.books import Books
 from billing.clock import epoch, from_epoch, stamp, to_epoch
-from billing.errors import BillingError, OutcomeUnknownError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError
 from billing.ids import digest, new_id
 from billing.money import decimal_string
 from billing.payments.payment import Payment, Phase
@@ -15,7 +15,7 @@ from billing.payments.plans import Plan
 from billing.settings import TaxBehavior
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent, absent_or, creates, equals, exists
-from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 
 if TYPE_CHECKING:  # it takes longer to import than the rest of a checkout
     from stripe.params.checkout import SessionCreateParams
@@ -101,7 +101,7 @@ def _recorded(books: Books, user_id: str, plan: Plan, key: str, instead_of: str 
         writes.append(Write("payments", (owner, f"key#{digest(key)}"), set=kept, must=(free,)))
     try:
         books.store.commit(*writes)
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         kept_before = refused.old.get(1)
         if not kept_before:
             raise
@@ -142,7 +142,7 @@ def _with_session(books: Books, gateway: Gateway, shop: Shop, payment: Payment, 
     for _ in range(FAULTS_MAX):
         try:
             session = gateway.create_session(session_params(shop, payment, plan), f"{payment.payment_id}-{payment.attempt}")
-        except AnsweredWithFaultError:
+        except StripeServerError:
             payment = _next_attempt(books, payment)
             continue
         return _attached(books, gateway, payment, session)
@@ -157,7 +157,7 @@ def _next_attempt(books: Books, payment: Payment) -> Payment:
     key = (user_key(payment.user_id), payment.payment_id)
     try:
         books.store.commit(Write("payments", key, add={"attempt": 1}, must=(exists("owner"), equals("attempt", payment.attempt))))
-    except RefusedError:
+    except ConditionFailedError:
         return _found(books, payment.user_id, payment.payment_id)
     return replace(payment, attempt=payment.attempt + 1)
 
@@ -174,7 +174,7 @@ def _attached(books: Books, gateway: Gateway, payment: Payment, session: Mapping
             Write("payments", (owner, payment.payment_id), set=values, must=(exists("owner"), first)),
             Write("payments", (owner, noted.session_id), set={"payment_id": payment.payment_id}),
         )
-    except RefusedError:
+    except ConditionFailedError:
         return _outrun(books, gateway, noted)
     return noted
 
@@ -187,7 +187,7 @@ def _outrun(books: Books, gateway: Gateway, late: Payment) -> Payment:
     all the same, settlement keeps that for a person or until the first has expired.
     """
     payment = _found(books, late.user_id, late.payment_id)
-    with suppress(BillingError, AnsweredWithFaultError, NotAtStripeError):
+    with suppress(BillingError, StripeServerError, StripeNotFoundError):
         gateway.expire_session(late.session_id)
     if not payment.url:
         message = f"payment {late.payment_id} is session {payment.session_id}'s, which was never told to anybody"

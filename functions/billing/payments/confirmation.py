@@ -8,7 +8,7 @@ from billing.payments import settlement
 from billing.payments.payment import Payment, Phase
 from billing.payments.queries import find
 from billing.stripe_api import objects
-from billing.stripe_api.client import Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError
 from billing.stripe_api.events import Ignored
 
 
@@ -17,7 +17,7 @@ def confirm(
     gateway: Gateway,
     user_id: str,
     name: str,
-    missing: Callable[[NotAtStripeError, Payment], None] = lambda *_: None,
+    missing: Callable[[StripeNotFoundError, Payment], None] = lambda *_: None,
 ) -> Payment:
     """Ask Stripe and settle at once. Return the payment as it is now, paid or not yet.
 
@@ -28,7 +28,7 @@ def confirm(
         return payment
     try:
         session = gateway.session(payment.session_id)
-    except NotAtStripeError as error:
+    except StripeNotFoundError as error:
         missing(error, payment)
         return payment
     fact = objects.session(session, "confirm", books.ours)
@@ -43,7 +43,7 @@ def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
     payment = find(books, user_id, name)
     try:
         url = gateway.receipt_url(payment.payment_intent) if payment.payment_intent else None
-    except NotAtStripeError:
+    except StripeNotFoundError:
         url = None
     if not url:
         raise BillingError("not_found", "this payment has no receipt: nothing was paid")

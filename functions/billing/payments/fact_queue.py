@@ -11,7 +11,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from billing.errors import OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.facts import Fact, from_item, to_item
 from billing.storage import aws_faults
 
@@ -36,13 +36,13 @@ class Queue:
         self._url = url
 
     def keep(self, fact: Fact) -> None:
-        """Return when SQS has the fact. Raises ServiceFaultError when SQS refuses for good, else OutcomeUnknownError."""
+        """Return when SQS has the fact. Raises AwsRefusedError when SQS refuses for good, else OutcomeUnknownError."""
         try:
             _client().send_message(QueueUrl=self._url, MessageBody=json.dumps(to_item(fact)), DelaySeconds=DELAY_SECONDS)
         except (BotoCoreError, ClientError) as error:
             message = f"the queue of parked facts did not take the fact: {aws_faults.code_of(error)}"
             if aws_faults.is_final(error):
-                raise ServiceFaultError(message) from error
+                raise AwsRefusedError(message) from error
             raise OutcomeUnknownError(message) from error
 
 

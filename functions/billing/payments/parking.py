@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import epoch, stamp, to_epoch
-from billing.errors import Item, RefusedError
+from billing.errors import ConditionFailedError, Item
 from billing.facts import DisputeFact, Fact, RefundsFact, SessionFact, from_item, to_item
 from billing.payments.payment import Park, ParkKind
 from billing.storage.keys import REFERENCE, reference_key
@@ -92,7 +92,7 @@ def park(books: Books, fact: Fact, park: Park) -> bool:
     writes = [creates("events", (PARKED, name_of(fact)), record), *_waiting(fact, park)]
     try:
         books.store.commit(*writes)
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         if 1 in refused.old:
             return False
         _wait_for(books, fact, record, refused.old[0])
@@ -104,7 +104,7 @@ def _wait_for(books: Books, fact: Fact, record: Item, kept: Item | None) -> None
     if kept is None or kept["kind"] == record["kind"]:
         return
     changed = {name: record[name] for name in ("kind", "why", "next_try")}
-    with suppress(RefusedError):  # settled, dropped or changed by another hand
+    with suppress(ConditionFailedError):  # settled, dropped or changed by another hand
         books.store.commit(Write("events", (PARKED, name_of(fact)), set=changed, must=(equals("kind", kept["kind"]),)))
 
 
@@ -150,7 +150,7 @@ def postpone(books: Books, parked: Parked) -> bool:
     )
     try:
         books.store.commit(write)
-    except RefusedError:
+    except ConditionFailedError:
         return False
     return True
 
@@ -170,7 +170,7 @@ def drop_with_purchase(books: Books, parked: Parked, session_id: str, payment_in
     word = Write("payments", row, add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))
     try:
         books.store.commit(*_dropping(books, parked, f"{session_id}, whose money it gives back, was dropped"), word)
-    except RefusedError:
+    except ConditionFailedError:
         return False
     return True
 
@@ -186,7 +186,7 @@ def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
 def bring_back(books: Books, payment_intent: str, aside: frozenset[str]) -> None:
     """Before a purchase is credited, what was dropped with it waits for it again, one by one: a credit is refused while any is left."""
     row = (reference_key(payment_intent), REFERENCE)
-    with suppress(RefusedError):  # another hand is at it: look again
+    with suppress(ConditionFailedError):  # another hand is at it: look again
         while aside:
             name, *rest = sorted(aside)
             left = {"aside": frozenset(rest)} if rest else {}

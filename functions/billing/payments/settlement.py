@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from billing.books import Books
 from billing.clock import stamp
-from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing.errors import ConditionFailedError, Item, OutcomeUnknownError, RetryableError
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
 from billing.payments import parking
 from billing.payments.payment import Already, Change, Park, Payment, Phase, decide
@@ -24,7 +24,7 @@ from billing.storage.writes import Must, Write, absent, absent_or, equals, exist
 
 Status = Literal["settled", "recorded", "duplicate", "ignored", "parked"]
 WAITING_AT_ONCE_MAX: Final = 20
-"""Of the facts that waited for a payment, so many are settled with it, by some six calls each: far within a request's patience."""
+"""Of the facts that waited for a payment, so many are settled with it, by some six calls each: far within a request's deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class View:
 def apply(books: Books, fact: Fact) -> Outcome:
     """Settle one fact, once. Raises OutcomeUnknownError when the answer is lost: the caller must ask for redelivery."""
     view = _assume(fact) or _load(books, fact)
-    for _ in books.store.patience.attempts():
+    for _ in books.store.deadline.attempts():
         decision = decide(view.payment, fact, stamp(books.clock()))
         if view.funded and isinstance(decision, Change):
             decision = replace(decision, units=0, entry="")
@@ -70,7 +70,7 @@ def apply(books: Books, fact: Fact) -> Outcome:
             continue
         try:
             books.store.commit(*_writes(books, fact, view, decision))
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             view = _after_refusal(books, fact, view, refused)
             continue
         _settle_waiting(books, view)
@@ -160,7 +160,7 @@ def refer(books: Books, payment: Payment) -> None:
     books.store.commit(Write("payments", (reference_key(payment.payment_intent), REFERENCE), set=owner, remove=("waiting",)))
 
 
-def _after_refusal(books: Books, fact: Fact, view: View, refused: RefusedError) -> View:
+def _after_refusal(books: Books, fact: Fact, view: View, refused: ConditionFailedError) -> View:
     """The old item that the refused condition returned usually tells why, without another read."""
     if view.assumed and 0 in refused.old:
         old = refused.old[0]
@@ -263,7 +263,7 @@ def _reference_writes(fact: Fact, view: View, payment: Payment) -> Iterator[Writ
 
 def _settle_waiting(books: Books, view: View) -> None:
     """Facts that came ahead of this payment. What this does not come to, recovery finds parked, and settles."""
-    with suppress(OutcomeUnknownError):  # the payment itself is settled, and its event must not be told otherwise
+    with suppress(RetryableError):  # the payment itself is settled, and its event must not be told otherwise
         for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:
             if record := parking.find(books, fact_id):
                 retry(books, record)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import stamp
-from billing.errors import BillingError, Item, OutcomeUnknownError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, Item, OutcomeUnknownError
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates, equals, exists
 
@@ -72,7 +72,7 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
     )
     try:
         _commit_counted(books, owner, writes)
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         raise missing from refused
 
 
@@ -89,12 +89,12 @@ def holder(books: Books, stage: str, presented: str) -> Holder | None:
 def _commit_counted(books: Books, owner: str, writes: tuple[Write, Write, Write]) -> None:
     """Commit a change of a key together with the user's count of live keys.
 
-    Raises BillingError ``too_many_keys`` when there is no place, and RefusedError when the key's own row refuses.
+    Raises BillingError ``too_many_keys`` when there is no place, and ConditionFailedError when the key's own row refuses.
     """
-    for _ in books.store.patience.attempts():
+    for _ in books.store.deadline.attempts():
         try:
             return books.store.commit(*writes)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             if set(refused.old) != {COUNT_AT}:
                 raise
             live = _recount(books, owner, refused.old[COUNT_AT])
@@ -115,7 +115,7 @@ def _recount(books: Books, owner: str, seen: Item | None) -> int:
     if seen and seen["live"] == live:
         return live
     unchanged = equals("changes", seen["changes"]) if seen else absent("owner")
-    with suppress(RefusedError):  # counted or changed by a concurrent request
+    with suppress(ConditionFailedError):  # counted or changed by a concurrent request
         books.store.commit(Write("keys", (owner, COUNT), set={"live": live}, add={"changes": 1}, must=(unchanged,)))
     return live
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import BillingError, BusyError, Item, RefusedError
+from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
 from billing.ids import digest, new_id
 from billing.quota import hold_expiry
 from billing.quota.balance import Balance
@@ -43,17 +43,17 @@ def debit(meter: Meter, user_id: str, units: int) -> dict[str, Any]:
     follow a refused write.
     """
     balance = recalled(user_id)
-    for _ in meter.books.store.patience.attempts():
+    for _ in meter.books.store.deadline.attempts():
         now = meter.books.clock()
         try:
             back = make_way(meter, user_id, balance, units) if balance else None
             new = _taken(meter.books, take(user_id, units, now, "used", back), units, back)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             balance = look_again(meter, user_id, units, refused)
             continue
         remember(user_id, new)
         return {"debit_id": new_id("deb", now), "units": units, "remaining": new.remaining}
-    raise BusyError(f"the account {user_id} kept changing until the time was up; nothing was taken")
+    raise NotDoneError(f"the account {user_id} kept changing until the time was up; nothing was taken")
 
 
 def _taken(books: Books, account: Write, units: int, back: GivingBack | None) -> Balance:
@@ -72,7 +72,7 @@ def debit_once(meter: Meter, user_id: str, units: int, scope: str, key: str) -> 
         kept = creates("quotas", (row, "debit"), {"answer": answer, "body": body, "ttl": epoch(now) + REPLAY_SECONDS})
         try:
             meter.books.store.commit_once(account, kept, *(back.closing if back else ()), clears_up=True)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             if used := refused.old.get(1):
                 raise _KeyUsedError(used) from refused
             raise

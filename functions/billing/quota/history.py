@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.cursors import is_key, opened, sealed
-from billing.errors import BusyError, Item
+from billing.errors import Item, NotDoneError
 from billing.quota import ledger
 from billing.quota.balance import Balance
 from billing.storage.dynamodb import PAGE_MAX, Page
@@ -22,14 +22,14 @@ def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, An
     """
     place = opened(cursor, {"entry_id": is_key, "booked_at": is_key, "balance": _is_balance, "last": is_key}) if cursor else None
     known = (place["last"], place["balance"]) if place else None
-    for _ in books.store.patience.attempts():
+    for _ in books.store.deadline.attempts():
         last, balance = known or _anchored(books, user_id, place)
         page = _newest_first(books, user_id, limit, place)
         account = _account(books, user_id)
         if account.booked_at == last:
             return _shown(page, last, balance) | ({} if place else _not_itemised(account))
         known = None
-    raise BusyError(f"the ledger of {user_id} kept growing until the time was up")
+    raise NotDoneError(f"the ledger of {user_id} kept growing until the time was up")
 
 
 def _anchored(books: Books, user_id: str, place: Item | None) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from billing.books import Books
 from billing.clock import epoch, stamp
-from billing.errors import BusyError, Item, RefusedError
+from billing.errors import ConditionFailedError, Item, NotDoneError
 from billing.quota.balance import Balance, come_in
 from billing.storage.writes import Write, creates, equals, exists
 
@@ -55,13 +55,13 @@ def giving_back(books: Books, user_id: str, balance: Balance) -> GivingBack:
 
 def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
     """Give back all that has expired, once, whoever else tries at the same time. Afterwards the balance must be read anew."""
-    for _ in books.store.patience.attempts(pauses=False):
+    for _ in books.store.deadline.attempts(pauses=False):
         if not holds_are_due(balance, epoch(books.clock())):
             return
         back = giving_back(books, user_id, balance)
         try:
             books.store.commit(back.account, *back.closing)
-        except RefusedError:
+        except ConditionFailedError:
             return  # another hand gave them back, or placed a hold meanwhile: the caller reads again
         balance = back.after
 
@@ -79,7 +79,7 @@ def moved(balance: Balance, units: int) -> Balance:
 
 def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
     """The balance as it counts now, for those who may only read: what has expired is back, written or not."""
-    for _ in books.store.patience.attempts():
+    for _ in books.store.deadline.attempts():
         now = epoch(books.clock())
         if not holds_are_due(balance, now):
             return balance
@@ -87,7 +87,7 @@ def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
         if _same_holds(balance, seen) and units <= balance.held:
             return moved(balance, units)
         balance = seen  # somebody gave them back meanwhile: rows and balance are of two moments
-    raise BusyError(f"the holds of {user_id} kept changing until the time was up")
+    raise NotDoneError(f"the holds of {user_id} kept changing until the time was up")
 
 
 def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import day, epoch, epoch_after, from_epoch, stamp
-from billing.errors import BillingError, BusyError, Item, OutcomeUnknownError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError, OutcomeUnknownError, RetryableError
 from billing.ids import USER_ID_CHARS_MAX
 from billing.quota import daily_usage, hold_expiry
 from billing.quota.balance import Balance, come_in
@@ -99,15 +99,15 @@ def _close(meter: Meter, hold: HoldId, state: str, units: int) -> dict[str, Any]
     them, for whoever spends gives the hold back first, in a transaction of which only one succeeds.
     """
     unclear = False
-    for _ in meter.books.store.patience.attempts():
+    for _ in meter.books.store.deadline.attempts():
         try:
             if (answer := _tried(meter.books, hold, state, units)) is not None:
                 return answer
-        except OutcomeUnknownError as error:  # the next look at the row tells whether it was done
-            unclear = unclear or not isinstance(error, BusyError)
+        except RetryableError as error:  # the next look at the row tells whether it was done
+            unclear = unclear or not isinstance(error, NotDoneError)
     if unclear:
         raise OutcomeUnknownError(f"whether {hold} was {state} is not known")
-    raise BusyError(f"the account of {hold} kept changing until the time was up; nothing was {state}")
+    raise NotDoneError(f"the account of {hold} kept changing until the time was up; nothing was {state}")
 
 
 def _tried(books: Books, hold: HoldId, state: str, units: int) -> dict[str, Any] | None:
@@ -120,7 +120,7 @@ def _tried(books: Books, hold: HoldId, state: str, units: int) -> dict[str, Any]
         return None
     try:
         books.store.commit_once(*writes, clears_up=False)
-    except RefusedError:
+    except ConditionFailedError:
         return None
     return _answer(hold, state, row["units"], units)
 

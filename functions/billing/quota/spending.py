@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from billing.books import Books
 from billing.clock import day, epoch, stamp
-from billing.errors import BillingError, BusyError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, NotDoneError
 from billing.quota import daily_usage, hold_expiry
 from billing.quota.balance import Balance
 from billing.quota.hold_expiry import GivingBack
@@ -52,7 +52,7 @@ def make_way(meter: Meter, user_id: str, balance: Balance, units: int) -> Giving
     Each part that is given back is progress, so that none is followed by a pause.
     """
     books = meter.books
-    for _ in books.store.patience.attempts(pauses=False):
+    for _ in books.store.deadline.attempts(pauses=False):
         if not hold_expiry.holds_are_due(balance, epoch(books.clock())):
             return None
         back = hold_expiry.giving_back(books, user_id, balance)
@@ -60,10 +60,10 @@ def make_way(meter: Meter, user_id: str, balance: Balance, units: int) -> Giving
             return back
         books.store.commit(back.account, *back.closing)
         balance = back.after
-    raise BusyError(f"more holds of {user_id} had expired than could be given back in time; nothing was taken")
+    raise NotDoneError(f"more holds of {user_id} had expired than could be given back in time; nothing was taken")
 
 
-def look_again(meter: Meter, user_id: str, units: int, refused: RefusedError) -> Balance:
+def look_again(meter: Meter, user_id: str, units: int, refused: ConditionFailedError) -> Balance:
     """After a refusal: the balance as it is now. Raise ``quota_exhausted`` if that is why; begin the day if that is due."""
     books = meter.books
     now = books.clock()
@@ -92,7 +92,7 @@ def take_knowing(meter: Meter, user_id: str, units: int, into: str, transaction:
     store = meter.books.store
     balance = recalled(user_id) or Balance.from_item(store.get("quotas", (user_id, "quota")))
     exact_tries = EXACT_TRIES
-    for _ in store.patience.attempts():
+    for _ in store.deadline.attempts():
         now = meter.books.clock()
         try:
             back = make_way(meter, user_id, balance, units)
@@ -100,17 +100,17 @@ def take_knowing(meter: Meter, user_id: str, units: int, into: str, transaction:
             if exact_tries and not back:
                 account = insisting(account, equals("remaining", balance.remaining))
             answer, left = transaction(account, back.after if back else balance, now, back)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             exact_tries = max(0, exact_tries - 1)
             balance = look_again(meter, user_id, units, refused)
-        except BusyError:
+        except NotDoneError:
             if exact_tries:  # others are at it: what was seen is old by now
                 exact_tries, balance = 0, Balance.from_item(store.get("quotas", (user_id, "quota")))
         else:
             if exact_tries or back:
                 remember(user_id, left)
             return answer
-    raise BusyError(f"the account {user_id} kept changing until the time was up; nothing was taken")
+    raise NotDoneError(f"the account {user_id} kept changing until the time was up; nothing was taken")
 
 
 def insisting(write: Write, *exact: Must) -> Write:

@@ -112,7 +112,7 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
     """The account read until two readings agree on everything but spending. None: it kept changing, ask again later."""
     before: Tally | None = None
     for _ in range(READINGS_MAX):
-        store.patience.begin()
+        store.deadline.begin()
         tally = _reading(store, user_id)
         if before is not None and before.steady() == tally.steady():
             return tally

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import from_epoch
-from billing.errors import RefusedError
+from billing.errors import ConditionFailedError
 from billing.facts import Fact, SessionFact
 from billing.payments import parking, settlement
 from billing.payments.payment import Already, Change, Park, Payment, Phase, decide
@@ -16,7 +16,7 @@ from billing.reconciliation.report import Difference, Report, differs, told
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates, equals, exists
 from billing.stripe_api import objects
-from billing.stripe_api.client import Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError
 from billing.stripe_api.events import GONE, Ignored, claims_in
 
 SOURCE: Final = "reconcile"
@@ -32,7 +32,7 @@ class Comparison:
 
 
 def look_again(by: Comparison, session_id: str, report: Report) -> None:
-    """One purchase, its refunds and its disputes, as Stripe's API shows them now. Raises NotAtStripeError."""
+    """One purchase, its refunds and its disputes, as Stripe's API shows them now. Raises StripeNotFoundError."""
     session = by.gateway.session(session_id)
     look_at_session(by, session, report)
     if intent := objects.intent_of(session):
@@ -86,7 +86,7 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
     """A payment that is paid here and that no listing has shown: Stripe is asked for its session."""
     try:
         session = by.gateway.session(payment.session_id)
-    except NotAtStripeError:
+    except StripeNotFoundError:
         report.add(Difference("missing_there", payment.session_id, payment.payment_id, "credited here, unknown at Stripe"))
         return
     fact = objects.session(session, SOURCE, by.books.ours)
@@ -147,7 +147,7 @@ def _rebuilt(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Pay
             creates("payments", (owner, payment.payment_id), payment.to_item()),
             Write("payments", (owner, fact.session_id), set={"payment_id": payment.payment_id}),
         )
-    except RefusedError:
+    except ConditionFailedError:
         return _payment(books, fact.user_id, fact.payment_id)
     return payment
 
@@ -171,7 +171,7 @@ def _seen_at_stripe(by: Comparison, fact: SessionFact) -> None:
         by.books.store.commit(
             Write("payments", key, remove=("unseen",), must=(equals("session_id", fact.session_id), exists("unseen"))),
         )
-    except RefusedError:
+    except ConditionFailedError:
         return  # seen before, or not settled
 
 

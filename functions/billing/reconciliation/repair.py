@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from billing.clock import stamp
-from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing.errors import ConditionFailedError, Item, OutcomeUnknownError
 from billing.payments import settlement
 from billing.payments.payment import Payment, Phase
 from billing.quota import ledger
@@ -21,7 +21,7 @@ from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, absent_or, equals
-from billing.stripe_api.client import NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError
 
 COMPARED = ("total", "used", "held", "remaining", "debt", "itemised", "holds_placed", "holds_due")
 
@@ -42,12 +42,12 @@ def mend(job: Run, user_id: str) -> Mended:
 def _payments(job: Run, user_id: str) -> Iterator[str]:
     """Those that ledger and payments tell otherwise, as Stripe tells them."""
     for name in list(disagreeing_payments(job.books.store, user_id)):
-        job.books.store.patience.begin()
+        job.books.store.deadline.begin()
         item = job.books.store.get("payments", (user_key(user_id), name)) or {}
         session_id, report = item.get("session_id", name), Report()
         try:
             look_again(job.comparison, session_id, report)
-        except NotAtStripeError:
+        except StripeNotFoundError:
             yield f"{session_id}: Stripe knows no such session; nothing was done about it"
         yield from (f"{row.stripe_id}: {row.detail}{', settled' * row.repaired}" for row in report.differences)
 
@@ -57,7 +57,7 @@ def _references(job: Run, user_id: str) -> Iterator[str]:
     for item in list(job.books.store.pages("payments", user_key(user_id), "pay_")):
         payment = Payment.from_item(item)
         if payment.phase is Phase.PAID and payment.payment_intent and reference(job.books.store, item) is None:
-            job.books.store.patience.begin()
+            job.books.store.deadline.begin()
             if job.repair:
                 settlement.refer(job.books, payment)
             yield f"{payment.payment_intent}: leads to its payment again"
@@ -100,7 +100,7 @@ def _number(entry_id: str) -> int:
 def _book(job: Run, payment: Payment, lost: Sequence[Entry]) -> None:
     """The balance shows these units already, or is mended next."""
     last = max([payment.movements, *(_number(entry.entry_id) for entry in lost if entry.type != "funded")])
-    job.books.store.patience.begin()
+    job.books.store.deadline.begin()
     job.books.store.commit(
         Write(
             "payments",
@@ -116,8 +116,8 @@ def _book(job: Run, payment: Payment, lost: Sequence[Entry]) -> None:
 def _balance(job: Run, user_id: str) -> Iterator[str]:
     """Recomputed from ledger and open holds, written if nobody changed it meanwhile."""
     store = job.books.store
-    store.patience.begin()
-    for _ in store.patience.attempts():
+    store.deadline.begin()
+    for _ in store.deadline.attempts():
         item = store.get("quotas", (user_id, "quota"))
         found = Balance.from_item(item)
         right = _recomputed(job, user_id, found)
@@ -129,7 +129,7 @@ def _balance(job: Run, user_id: str) -> Iterator[str]:
         try:
             if job.repair:
                 store.commit(write)
-        except RefusedError:
+        except ConditionFailedError:
             continue
         yield from (f"balance: {name} was {getattr(found, name)}, is {getattr(right, name)}" for name in changed)
         return

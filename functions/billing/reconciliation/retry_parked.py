@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import BillingError, Item, OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, BillingError, Item, RetryableError
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.payments import parking, settlement
 from billing.payments.parking import Parked
@@ -17,7 +17,7 @@ from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
-from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 from billing.stripe_api.events import Ignored, claims_in
 
 READ_A_RUN_MAX: Final = 10_000
@@ -58,7 +58,7 @@ def run(
         if not go_on():
             break
         tried += 1
-        books.store.patience.begin()
+        books.store.deadline.begin()
         if try_again(books, gateway, record, failed):
             settled.add(record.name)
     waiting = [record.parked_epoch for record in parked if record.name not in settled]
@@ -68,9 +68,9 @@ def run(
 
 def _parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
     found = []
-    books.store.patience.begin()
+    books.store.deadline.begin()
     for record in parking.all_parked(books):
-        books.store.patience.begin()  # for the next page
+        books.store.deadline.begin()  # for the next page
         found.append(record)
         if len(found) == READ_A_RUN_MAX or not go_on():
             break
@@ -86,7 +86,7 @@ def try_again(books: Books, gateway: Gateway, record: Parked, failed: Failed = l
         if not parking.postpone(books, record):
             return ""  # somebody else has it in hand, has settled it, or dropped it
         return _retried(books, record) or _with_stripes_help(books, gateway, record)
-    except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:
+    except (RetryableError, AwsRefusedError, StripeServerError, StripeNotFoundError, BillingError) as error:
         failed(record, error)
         return ""  # not failed, not settled; and the others have their turn
 
@@ -145,7 +145,7 @@ def _record_of(books: Books, claims: Mapping[str, Any]) -> Item | None:
 def _session_of(gateway: Gateway, kept: Item | None, intent: str) -> Mapping[str, Any] | None:
     """By the id that our record has, which Stripe answers at once; by the list where the record is lost or names another."""
     if kept and kept.get("session_id"):
-        with suppress(NotAtStripeError):
+        with suppress(StripeNotFoundError):
             session = gateway.session(kept["session_id"])
             if objects.intent_of(session) == intent:
                 return session
@@ -159,14 +159,14 @@ def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
     """
     seen, after = 0, None
     for _ in range(SWEEP_PAGES_MAX):
-        books.store.patience.begin()
+        books.store.deadline.begin()
         page = books.store.due(epoch(books.clock()), after)
         for user_id, rows in sorted(Counter(item["user_id"] for item in page.items).items()):
             if not go_on():
                 return seen
             seen += rows
-            books.store.patience.begin()
-            with suppress(OutcomeUnknownError):  # the next account may have more luck
+            books.store.deadline.begin()
+            with suppress(RetryableError):  # the next account may have more luck
                 _give_back(books, user_id)
         if (after := page.after) is None:
             break

@@ -97,7 +97,7 @@ def _page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 
     A list that cannot be had, for want of a right perhaps, loses its place: the others have their turn, and the next run begins it anew.
     """
-    job.books.store.patience.begin()
+    job.books.store.deadline.begin()
     with _telling(job, report, f"the list {cursor.phase!r}"):
         return (_our_page if cursor.phase == "ours" else _stripes_page)(job, cursor, report)
     report.unlisted.append(cursor.phase)
@@ -148,7 +148,7 @@ def _looked_at(job: Run, report: Report, rows: Iterable[Item], look: Callable[[I
     for row in rows:
         if report.given_up or not job.has_time():
             return done, True
-        job.books.store.patience.begin()
+        job.books.store.deadline.begin()
         before, is_ours = report.failed, "unseen" in row
         with _telling(job, report, row["id"], stripe_id="" if is_ours else row["id"], payment_id=row["id"] if is_ours else ""):
             look(row)
@@ -179,7 +179,7 @@ def _kept_cursor(job: Run) -> Cursor | None:
 def _keep_cursor(job: Run, cursor: Cursor | None) -> None:
     if not job.resumes:
         return
-    job.books.store.patience.begin()
+    job.books.store.deadline.begin()
     if cursor is None:
         job.books.store.commit(Write("events", CURSORS[job.repair], delete=True))
     else:

@@ -1,7 +1,7 @@
 """The door to DynamoDB: conditional writes and transactions, each with its timeouts, its attempts and its batch size.
 
-Four answers only: it was written; it was refused, and this is what stood there (RefusedError); there was no time for it and
-nothing was done (BusyError); nobody knows (OutcomeUnknownError). https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+Four answers only: it was written; it was refused, and this is what stood there (ConditionFailedError); there was no time for it and
+nothing was done (NotDoneError); nobody knows (OutcomeUnknownError). https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 
 from billing import tracing
-from billing.deadline import Patience
-from billing.errors import BusyError, Item, OutcomeUnknownError, RefusedError, ServiceFaultError
+from billing.deadline import Deadline
+from billing.errors import AwsRefusedError, ConditionFailedError, Item, NotDoneError, OutcomeUnknownError
 from billing.storage.expressions import decode, encode, spell
 from billing.storage.writes import KEY_NAMES, Table, Write
 
@@ -46,10 +46,6 @@ READS: Final = frozenset({"GetItem", "Query", "Scan"})
 """Whatever became of one of these, nothing was done."""
 
 
-class StoreFaultError(ServiceFaultError):
-    """DynamoDB is the one that refuses."""
-
-
 class Page(NamedTuple):
     """Some items, and where to go on: None at the end."""
 
@@ -68,10 +64,10 @@ class _AgainError(Exception):
 class Store:
     """One client, shared by all tables. Thread-safe."""
 
-    def __init__(self, tables: Mapping[str, str], patience: Patience, region: str | None = None, host: str | None = None) -> None:
+    def __init__(self, tables: Mapping[str, str], deadline: Deadline, region: str | None = None, host: str | None = None) -> None:
         """``tables`` maps ours to the stack's names. Region and credentials come from the environment unless given."""
         self._tables = tables
-        self.patience = patience
+        self.deadline = deadline
         self._region = region
         self._host = host
 
@@ -107,7 +103,7 @@ class Store:
         self._ask("TransactWriteItems", self._transaction(writes), repeatable=True)
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
-        """The same for those who look again before they try again: BusyError at once for what was not done.
+        """The same for those who look again before they try again: NotDoneError at once for what was not done.
 
         ``clears_up``: what may have been done is repeated under its token until that is known. Otherwise it is OutcomeUnknownError
         at once, and the caller's to find out.
@@ -230,7 +226,7 @@ class Store:
     ) -> dict[str, Any]:
         last: Exception | None = None
         unclear = False
-        for _ in self.patience.attempts():
+        for _ in self.deadline.attempts():
             try:
                 return self._once(operation, request, repeatable=repeatable)
             except _AgainError as again:
@@ -240,7 +236,7 @@ class Store:
                 break
         if unclear:
             raise OutcomeUnknownError(f"{operation} gave no answer in time") from last
-        raise BusyError(f"{operation} was not carried out in time") from last
+        raise NotDoneError(f"{operation} was not carried out in time") from last
 
     def _once(self, operation: str, request: dict[str, Any], *, repeatable: bool) -> dict[str, Any]:
         try:
@@ -251,7 +247,7 @@ class Store:
             raise _AgainError("nothing was sent", unclear=False) from error
         except NoCredentialsError as error:
             self.__dict__.pop("_client", None)  # it would remember for ever that there were none for a moment
-            raise BusyError(f"{operation}: {type(error).__name__}, nothing was sent") from error
+            raise NotDoneError(f"{operation}: {type(error).__name__}, nothing was sent") from error
         except BotoCoreError as error:
             if repeatable:
                 raise _AgainError("the answer was lost", unclear=True) from error
@@ -264,14 +260,14 @@ def _judged(operation: str, answer: Mapping[str, Any], *, repeatable: bool) -> E
     """What an error answer means. All cancellation reasons count: a conflict beside a failed condition is a failed condition."""
     code = answer["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
-        return RefusedError({0: decode(answer["Item"]) if answer.get("Item") else None})
+        return ConditionFailedError({0: decode(answer["Item"]) if answer.get("Item") else None})
     if code == "TransactionCanceledException":
         return _cancelled(answer.get("CancellationReasons", []))
     if code in NOT_DONE:
         return _AgainError(code, unclear=False)
     if code in UNCLEAR or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR:
         return _AgainError(code, unclear=True) if repeatable else OutcomeUnknownError(f"{operation}: {code}")
-    return StoreFaultError(f"{operation}: {code}: {answer['Error'].get('Message', '')}")
+    return AwsRefusedError(f"{operation}: {code}: {answer['Error'].get('Message', '')}")
 
 
 def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
@@ -282,10 +278,10 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
         if reason.get("Code") == "ConditionalCheckFailed"
     }
     if refused:
-        return RefusedError(refused)
+        return ConditionFailedError(refused)
     if any(code in PASSING for code in codes):
         return _AgainError(", ".join(codes), unclear=False)
-    return StoreFaultError(f"TransactWriteItems was cancelled: {', '.join(codes)}")
+    return AwsRefusedError(f"TransactWriteItems was cancelled: {', '.join(codes)}")
 
 
 def _key(table: Table, key: tuple[str, str]) -> dict[str, Any]:

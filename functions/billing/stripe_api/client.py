@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import stripe
 
 from billing import tracing
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import BillingError, StripeRefusedError
 from billing.stripe_api import refusals
 
@@ -27,14 +27,14 @@ _Object = TypeVar("_Object", bound=stripe.StripeObject)
 _KEY_TROUBLE: Final = (stripe.AuthenticationError, stripe.PermissionError)
 
 
-class AnsweredWithFaultError(Exception):
+class StripeServerError(Exception):
     """Stripe answered 5xx. Under an idempotency key that answer is stored and would be replayed for a day.
 
     https://docs.stripe.com/api/idempotent_requests
     """
 
 
-class NotAtStripeError(Exception):
+class StripeNotFoundError(Exception):
     """Stripe has no object of that id. ``refusal``: what Stripe said, as in StripeRefusedError."""
 
     def __init__(self, what: str = "no such object", refusal: Mapping[str, Any] = MappingProxyType({})) -> None:
@@ -46,25 +46,25 @@ class NotAtStripeError(Exception):
 class Gateway:
     """One client per secret key. ``read_key(fresh)`` gives the key it remembers; one that Stripe refuses is read once more."""
 
-    def __init__(self, read_key: Callable[[bool], str], api_base: str, patience: Patience) -> None:
+    def __init__(self, read_key: Callable[[bool], str], api_base: str, deadline: Deadline) -> None:
         """``api_base`` is https://api.stripe.com, or a simulator."""
         self._read_key = read_key
         self._api_base = api_base
-        self._patience = patience
+        self._patience = deadline
         self._key = ""
         self._client: stripe.StripeClient | None = None
 
     def create_session(self, params: "SessionCreateParams", idempotency_key: str) -> Mapping[str, Any]:
         """Create a Checkout Session, or find the one made before under the same key.
 
-        Raises AnsweredWithFaultError when the key must not be used again, StripeRefusedError when no repeat can help, and
+        Raises StripeServerError when the key must not be used again, StripeRefusedError when no repeat can help, and
         BillingError ``stripe_unavailable`` otherwise.
         """
         metadata: Any = params.get("metadata") or {}
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
         try:
             return self._ask(lambda client: client.v1.checkout.sessions.create(params, options), personal=(metadata.get("user_id", ""),))
-        except NotAtStripeError as error:
+        except StripeNotFoundError as error:
             raise StripeRefusedError(error.refusal) from error
 
     def expire_session(self, session_id: str) -> None:
@@ -176,10 +176,10 @@ def _judged(error: stripe.StripeError, personal: Sequence[str]) -> Exception:
     """What an answer means that is not worth another try under the same key."""
     if refusals.is_missing(error):
         refusal = refusals.for_the_log(error, personal)
-        return NotAtStripeError(refusal["message"] or "no such object", refusal)
+        return StripeNotFoundError(refusal["message"] or "no such object", refusal)
     is_kept = (error.http_status or 0) >= refusals.SERVER_ERROR or error.http_status == refusals.DEPENDENCY
     if isinstance(error, stripe.IdempotencyError) or is_kept:
-        return AnsweredWithFaultError(f"{type(error).__name__} {error.http_status}")
+        return StripeServerError(f"{type(error).__name__} {error.http_status}")
     if refusals.is_final(error):
         return StripeRefusedError(refusals.for_the_log(error, personal))
     return _unavailable(f"Stripe's answer cannot be read ({type(error).__name__} {error.http_status})")

@@ -7,7 +7,7 @@ from typing import Final
 
 from billing.books import Books, NoOutbox
 from billing.clock import utc_now
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.deployment import StoredDeployment
 from billing.settings import Ours, Settings
 from billing.storage.dynamodb import Store
@@ -26,15 +26,15 @@ def settings() -> Settings:
 
 
 @cache
-def patience() -> Patience:
+def deadline() -> Deadline:
     """The deadline that all doors of a request share."""
-    return Patience()
+    return Deadline()
 
 
 @cache
 def store() -> Store:
     """DynamoDB."""
-    return Store(settings().tables, patience())
+    return Store(settings().tables, deadline())
 
 
 def connect() -> None:

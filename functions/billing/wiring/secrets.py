@@ -7,7 +7,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from billing.errors import OutcomeUnknownError, ServiceFaultError, SettingsError
+from billing.errors import AwsRefusedError, OutcomeUnknownError, SettingsError
 from billing.storage import aws_faults
 from billing.stripe_api.signatures import usable_secrets
 from billing.wiring.container import in_init, settings
@@ -79,7 +79,7 @@ def _secret(name: str, *, fresh: bool) -> str:
     except (BotoCoreError, ClientError) as error:
         message = f"the secret {name} cannot be read: {aws_faults.code_of(error)}"
         if aws_faults.is_final(error):
-            raise ServiceFaultError(message) from error
+            raise AwsRefusedError(message) from error
         raise OutcomeUnknownError(message) from error
     return value
 

@@ -5,8 +5,7 @@ from typing import Annotated, Any, Final
 
 import httpx
 import typer
-from billing.errors import OutcomeUnknownError
-from billing.storage.dynamodb import StoreFaultError
+from billing.errors import AwsRefusedError, RetryableError
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
@@ -35,7 +34,7 @@ CHECKS: Final[dict[str, Check]] = {
     "reserve": aws.reserve,
     "alarms": aws.alarms,
 }
-UNANSWERED: Final = (BotoCoreError, ClientError, httpx.HTTPError, KeyRefusedError, OutcomeUnknownError, StoreFaultError)
+UNANSWERED: Final = (BotoCoreError, ClientError, httpx.HTTPError, KeyRefusedError, RetryableError, AwsRefusedError)
 SIGNS: Final = {"ok": "ok", "note": "note", "wrong": "WRONG", "unknown": "?"}
 
 
@@ -75,7 +74,7 @@ def exit_code(findings: list[Finding]) -> int:
 
 def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
     """What one check finds. One that cannot look says so, and the others go on."""
-    patient.books.store.patience.begin()
+    patient.books.store.deadline.begin()
     found: list[Finding] = []
     try:
         found.extend(check(patient))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 from billing.books import Books
 from billing.clock import epoch, stamp
-from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing.errors import ConditionFailedError, Item, OutcomeUnknownError, RetryableError
 from billing.ids import new_id
 from billing.money import UNITS_MAX
 from billing.quota import hold_expiry
@@ -83,7 +83,7 @@ def register(app: typer.Typer) -> None:
 
 def book(books: Books, grant: Grant) -> dict[str, Any]:
     """Book it, once. Raises OperatorError for more than there is to take, or an id that another grant has."""
-    for _ in books.store.patience.attempts():
+    for _ in books.store.deadline.attempts():
         now = books.clock()
         balance = _balance(books, grant.user_id)
         if hold_expiry.holds_are_due(balance, epoch(now)):
@@ -99,7 +99,7 @@ def book(books: Books, grant: Grant) -> dict[str, Any]:
         )
         try:
             books.store.commit(grant.entry(stamp(now)).write(), account)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             if kept := refused.old.get(0):
                 return _already(grant, kept)
             continue  # the balance has changed: look again
@@ -108,10 +108,10 @@ def book(books: Books, grant: Grant) -> dict[str, Any]:
 
 
 def _booked(books: Books, grant: Grant) -> dict[str, Any]:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     try:
         return book(books, grant)
-    except OutcomeUnknownError as error:
+    except RetryableError as error:
         raise unreachable(
             f"the outcome is not known: {error}", f"run it again with --id {grant.grant_id}: it is booked once only"
         ) from error

@@ -177,7 +177,7 @@ def _segment(books: Books, name: Table, segment: int, segments: int, bar: Bar, i
     while True:
         if len(tallies) > ACCOUNTS_IN_MEMORY_MAX:
             into.take(tallies)
-        books.store.patience.begin()
+        books.store.deadline.begin()
         page = books.store.scan(name, segment, segments, after)
         for item in page.items:
             tallies.add(name, item)
@@ -190,7 +190,7 @@ def _segment(books: Books, name: Table, segment: int, segments: int, bar: Bar, i
 def _everyones(books: Books) -> Iterator[Item]:
     after = None
     while True:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         page = books.store.scan("ledger", after=after)
         yield from page.items
         if (after := page.after) is None:

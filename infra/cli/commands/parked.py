@@ -60,7 +60,7 @@ def register(app: typer.Typer) -> None:
         record = _find(operator, name)
         answer = _described(record) | {"would": preview(operator.books, record.fact)}
         if not dry_run and operator.screen.ask(f"settle {record.fact.type} {name}: {answer['would']}?", yes=yes):
-            operator.books.store.patience.begin()
+            operator.books.store.deadline.begin()
             answer = _described(record) | retried(operator.books, operator.gateway, record)
         operator.screen.show(answer, facts(f"Parked {name}", answer))
         return FOUND_SOMETHING if answer.get("status") == "parked" else FINE
@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
         record = _find(operator, name)
         answer = _described(record) | {"status": "would_be_dropped", "reason": reason}
         if not dry_run and operator.screen.ask(f"drop {record.fact.type} {name} for good?", yes=yes):
-            operator.books.store.patience.begin()
+            operator.books.store.deadline.begin()
             parking.drop(operator.books, record, reason)
             answer |= {"status": "dropped"}
         operator.screen.show(answer, facts(f"Parked {name}", answer))

@@ -15,7 +15,7 @@ from billing.payments.payment import Change, Park, Payment, decide
 from billing.payments.settlement import reference
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
-from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 from billing.stripe_api.events import Ignored
 
 from infra.cli.command import Operator, command
@@ -108,7 +108,7 @@ def everyones(books: Books, bar: Bar) -> Iterator[Item]:
     """Every payment of everybody, page by page."""
     after = None
     while True:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         page = books.store.scan("payments", after=after)
         bar(len(page.items))
         yield from (row for row in page.items if "payment_id" in row and row["id"].startswith("pay_"))
@@ -118,7 +118,7 @@ def everyones(books: Books, bar: Bar) -> Iterator[Item]:
 
 def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
     """What the books know: settled facts, ledger entries, facts still parked, and those dropped. ``intent``: as Stripe names it."""
-    books.store.patience.begin()
+    books.store.deadline.begin()
     marks = sorted(books.store.pages("events", payment.payment_id), key=lambda row: row["booked_at"])
     entries = list(books.store.pages("ledger", payment.user_id, f"funded:{payment.session_id}")) if payment.session_id else []
     for kind in ENTRIES:
@@ -137,12 +137,12 @@ def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
 
 def at_stripe(books: Books, gateway: Gateway, payment: Payment) -> dict[str, Any]:
     """What Stripe says now, and in which words the books differ from it."""
-    books.store.patience.begin()
+    books.store.deadline.begin()
     if not payment.session_id:
         return {"session": None, "differences": []}
     try:
         session = gateway.session(payment.session_id)
-    except NotAtStripeError:
+    except StripeNotFoundError:
         told = ["credited here, unknown at Stripe"] if payment.completed_at else ["the session is unknown at Stripe"]
         return {"session": None, "differences": told}
     intent = session.get("payment_intent")
@@ -228,5 +228,5 @@ def _told(operator: Operator, payment: Payment) -> dict[str, Any]:
     try:
         with operator.screen.progress("asking Stripe"):
             return at_stripe(operator.books, operator.gateway, payment) | {"trouble": None}
-    except (AnsweredWithFaultError, BillingError) as error:
+    except (StripeServerError, BillingError) as error:
         return {"session": None, "differences": [], "trouble": str(error)}

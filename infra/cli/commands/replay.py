@@ -79,7 +79,7 @@ def _settled(operator: Operator, event: Mapping[str, Any], bar: Bar) -> dict[str
     bar()
     if isinstance(fact, Ignored):
         return _row(event, "ignored", 0, fact.reason)
-    operator.books.store.patience.begin()
+    operator.books.store.deadline.begin()
     outcome = settlement.apply(operator.books, fact)
     return _row(event, outcome.status, outcome.units, outcome.why)
 

@@ -6,8 +6,8 @@ That it behaves as DynamoDB does is itself tested, write by write, in tests/prop
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from billing.deadline import Patience
-from billing.errors import Item, RefusedError
+from billing.deadline import Deadline
+from billing.errors import ConditionFailedError, Item
 from billing.storage.dynamodb import WRITES_MAX, Page
 from billing.storage.writes import KEY_NAMES, Must, Table, Write
 
@@ -20,10 +20,10 @@ MARKED_A_PAGE = 2
 class MemoryStore:
     """Duck-typed like billing.store.Store."""
 
-    def __init__(self, patience: Patience | None = None) -> None:
+    def __init__(self, deadline: Deadline | None = None) -> None:
         """Begin empty."""
         self.tables: dict[str, dict[tuple[str, str], Item]] = {table: {} for table in KEY_NAMES}
-        self.patience = patience or Patience(sleep=lambda _: None)
+        self.deadline = deadline or Deadline(sleep=lambda _: None)
         self.calls = 0
         self.marked_a_page = MARKED_A_PAGE
 
@@ -44,7 +44,7 @@ class MemoryStore:
             if not all(_holds(must, self.tables[write.table].get(write.key)) for must in write.must)
         }
         if old:
-            raise RefusedError(old)
+            raise ConditionFailedError(old)
         for write in writes:
             self._carry_out(write)
 

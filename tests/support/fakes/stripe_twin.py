@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from billing.payments.payment import Payment
-from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.stripe_api.objects import intent_of
 from support import builders
 
@@ -66,18 +66,18 @@ class Stripe:
         for row in self.sold:
             if row["id"] == session_id:
                 return row
-        raise NotAtStripeError(session_id)
+        raise StripeNotFoundError(session_id)
 
     def session_of_intent(self, payment_intent: str) -> dict[str, Any] | None:
         """The one that it paid."""
         if self.is_down:
-            raise AnsweredWithFaultError("500")
+            raise StripeServerError("500")
         return next((row for row in self.sold if intent_of(row) == payment_intent and not self.lists_lag), None)
 
     def payment_intent(self, payment_intent: str) -> dict[str, Any]:
         """With its session's metadata: checkout puts it there. Of one that no session here has, with that in ``intents``, or none."""
         if self.is_down:
-            raise AnsweredWithFaultError("500")
+            raise StripeServerError("500")
         sold: dict[str, Any] = next((row["metadata"] for row in self.sold if intent_of(row) == payment_intent), {})
         return {"id": payment_intent, "object": "payment_intent", "metadata": self.intents.get(payment_intent, sold)}
 
