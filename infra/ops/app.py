@@ -2,7 +2,20 @@
 
 import typer
 
-from infra.ops import accounts, connecting, doctor, grants, ledgers, parked, payments, reconciling, replaying, watching
+from infra.ops import (
+    accounts,
+    connecting,
+    doctor,
+    grants,
+    ledgers,
+    parked,
+    payments,
+    reconciling,
+    replaying,
+    restoring,
+    switching,
+    watching,
+)
 
 HELP = """Operate Topup: look at accounts and payments, find out what is wrong, and mend it.
 
@@ -12,5 +25,5 @@ Exit codes: 0 fine, 1 found something wrong, 2 the command line is wrong, 3 AWS 
 """
 
 app = typer.Typer(name="topup", help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-for part in (connecting, doctor, accounts, payments, grants, parked, replaying, reconciling, ledgers, watching):
+for part in (connecting, doctor, accounts, payments, grants, parked, replaying, reconciling, ledgers, restoring, switching, watching):
     part.register(app)
