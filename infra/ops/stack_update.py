@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from botocore.exceptions import WaiterError
 
+from infra.local.states import Kind, state_of
 from infra.local.waiting import wait
 from infra.ops.errors import not_found, unreachable
 
@@ -28,6 +29,8 @@ def change_parameter(client: Any, stack: str, name: str, value: str) -> bool:
         raise not_found(f"the stack {stack} has no parameter {name}", "deploy this release first")
     if values[name] == value:
         return False
+    if state_of(found["StackStatus"]).kind is not Kind.ALIVE:
+        raise not_found(f"{stack} is in {found['StackStatus']} and cannot be updated now", "`make deploy` says what to do with it")
     kept = [{"ParameterKey": other, "UsePreviousValue": True} for other in values if other != name]
     asked = {"StackName": stack, "ChangeSetName": CHANGE_SET.format(datetime.now(UTC))}
     client.create_change_set(

@@ -8,7 +8,6 @@ import typer
 from billing.settings import TABLE_VARIABLES
 from billing.times import epoch, utc_now
 
-from infra.local.states import Kind, state_of
 from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, not_found, usage
 from infra.ops.place import SUFFIX, Place
@@ -66,7 +65,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check_ready(new: Place) -> None:
-    """Raise OperatorError unless every table is there and whole, and the stack can be updated."""
+    """Raise OperatorError unless every table is there and whole."""
     client, own, is_aws = new.client("dynamodb"), new.own_tables(), new.endpoint is None
     now = utc_now()
     lacking = {
@@ -77,9 +76,6 @@ def check_ready(new: Place) -> None:
     if lacking:
         lines = "\n".join(f"  {name} lacks {', '.join(lacks)}" for name, lacks in lacking.items())
         raise not_found(f"these tables are not ready:\n{lines}", "`topup restore` with the same time goes on")
-    (stack,) = new.client("cloudformation").describe_stacks(StackName=new.stack_name)["Stacks"]
-    if state_of(stack["StackStatus"]).kind is not Kind.ALIVE:
-        raise not_found(f"{new.stack_name} is in {stack['StackStatus']} and cannot be updated now", "wait, or see `make deploy`")
 
 
 def _suffix(to: str) -> str:
