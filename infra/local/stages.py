@@ -77,7 +77,7 @@ def _deploy(stage: Stage, *, ask: bool, yes: bool, answers: asking.Answers) -> i
         stage = _asked(stage, there or {}, answers)
     if there is None:
         target.take_back(agree)
-    stage = _completed(stage, agree if asks else _nobody)
+    stage = _completed(stage, agree if asks else _nobody, deployed_with(there or target.described() or {}))
     _say(BEFORE.format(stack=stage.stack))
     if code := _with_throttles(stage, there, yes=yes or there is None):
         return code
@@ -121,12 +121,13 @@ def _asked(stage: Stage, there: Mapping[str, Any], answers: asking.Answers) -> S
     return stage
 
 
-def _completed(stage: Stage, agree: Callable[[str], bool]) -> Stage:
+def _completed(stage: Stage, agree: Callable[[str], bool], deployed: Mapping[str, str]) -> Stage:
     """With what needs no question. It is not kept: the next deployment may be built by another Python."""
     told, words = deciding.runtime(stage.parameters, BUILD)
     url, more = deciding.function_url(stage.parameters, stage.region, agree)
-    _say("\n".join(line for line in (words, more) if line))
-    return replace(stage, parameters={**stage.parameters, **told, **url})
+    tables, which = deciding.tables(stage.parameters, deployed)
+    _say("\n".join(line for line in (words, more, which) if line))
+    return replace(stage, parameters={**stage.parameters, **told, **url, **tables})
 
 
 def _with_throttles(stage: Stage, there: Mapping[str, Any] | None, *, yes: bool) -> int:

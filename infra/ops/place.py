@@ -18,6 +18,7 @@ from billing.times import utc_now
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from infra.local.deciding import SUFFIX
 from infra.local.places import Places
 from infra.local.stage import CREDENTIALS
 from infra.ops.errors import OperatorError, unreachable, usage
@@ -26,8 +27,6 @@ CLIENT: Final = Config(connect_timeout=3, read_timeout=20, retries={"total_max_a
 ASKED_OF: Final = "WebhookFunction"
 """The function whose environment says how the stack is set; all functions share it."""
 TABLE: Final = "AWS::DynamoDB::Table"
-SUFFIX: Final = "TableSuffix"
-"""The template's parameter that says which tables the functions use."""
 OUTPUT_URLS: Final = ("WebhookFunctionUrl", "WebhookUrl")
 """Stripe is given the first that the stack has. In some regions there are no Function URLs."""
 WEBHOOK_PATH: Final = "/api/v1/payments/webhook"

@@ -40,6 +40,8 @@ class Restoration:
 
     def is_started(self) -> bool:
         """Whether the target exists. Raises OperatorError for a table of that name that is no restore of the source."""
+        if self.target == self.source:
+            return True  # in use already: its settings alone are brought over again
         description = describe(self.client, self.target)
         if description is None:
             return False
@@ -52,7 +54,7 @@ class Restoration:
         return True
 
     def start(self) -> None:
-        """Ask for the restore, with the billing mode and key that the source has now."""
+        """Ask for the restore, unless there is one."""
         if self.is_started():
             return
         try:

@@ -64,11 +64,14 @@ def planned(place: Place, sources: Mapping[str, str], second: datetime | None) -
     Raises OperatorError unless every table that is not being restored already has that second. AWS may have forgotten it since.
     """
     client = place.client("dynamodb")
-    at = second or _window(client, sources.values()).latest
-    jobs = _jobs(place, sources, at)
+    if second is None:
+        window = _window(client, sources.values())
+        window.check(window.latest)
+        return window.latest, _jobs(place, sources, window.latest)
+    jobs = _jobs(place, sources, second)
     if waiting := [job.source for job in jobs if not job.is_started()]:
-        _window(client, waiting).check(at)
-    return at, jobs
+        _window(client, waiting).check(second)
+    return second, jobs
 
 
 def keep_deployment(old: Place, new: Place) -> None:

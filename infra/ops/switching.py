@@ -8,9 +8,10 @@ import typer
 from billing.settings import TABLE_VARIABLES
 from billing.times import epoch, utc_now
 
+from infra.local.deciding import SUFFIX
 from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, not_found, usage
-from infra.ops.place import SUFFIX, Place
+from infra.ops.place import Place
 from infra.ops.restore_time import FORM, LATEST, moment, suffix
 from infra.ops.restored import Restoration
 from infra.ops.revived_keys import Revived, revived, revoke_again

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from billing import deployment, keys, mending, reconciliation
+from billing.differences import Report
 from billing.reconciliation import Run
 from billing.times import epoch, utc_now
 from functional.lab import Lab, forget
@@ -61,11 +62,24 @@ def test_every_change_can_be_the_last_before_a_death(place: Place) -> None:
     assert len(made) == CHANGES_MADE - 1  # the id's is the store's own client's
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_settings_that_change_later_are_brought_to_the_tables_in_use(place: Place) -> None:
+    """CloudFormation changes its own tables alone; the same command again does the rest."""
+    new = restore(place)
+    arn = place.client("dynamodb").describe_table(TableName="KeysTable")["Table"]["TableArn"]
+    place.client("dynamodb").tag_resource(ResourceArn=arn, Tags=[{"Key": "team", "Value": "payments"}])
+    assert state(new) != state(place)
+    with pytest.raises(OperatorError, match=r"KeysTable.* lacks tags"):
+        check_ready(new)
+    with dying(place, 2, before=True) as made:
+        assert state(restore(new)) == state(place)
+    assert made == ["TagResource"]
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(1, CHANGES_MADE))
-def test_an_interrupted_restore_goes_on(place: Place, number: int, before: bool) -> None:
+def test_an_interrupted_restore_goes_on(place: Place, number: int, *, is_before: bool) -> None:
     """Whichever change was the last, made or not: what is there is found at AWS alone."""
-    with dying(place, number, before=before), pytest.raises(DeadError):
+    with dying(place, number, before=is_before), pytest.raises(DeadError):
         restore(place)
     assert state(restore(place)) == state(place)
 
@@ -211,15 +225,19 @@ class Shop:
         assert said.status == 200, said
 
 
-def _reconcile(place: Place, *, repair: bool = True) -> reconciliation.Report:
+def _reconcile(place: Place, *, repair: bool = True) -> Report:
     books = place.books()
     books.store.patience.begin()
-    job = Run(books, place.gateway(books), repair, lambda: True, resumes=False)
+    job = Run(books, place.gateway(books), repair=repair, resumes=False)
     return reconciliation.run(job, epoch(utc_now()) - 86_400)
 
 
+def _nobody_watches(steps: int = 1, *, now: str = "") -> None:
+    del steps, now
+
+
 def _differences(place: Place) -> list[str]:
-    return [row["user_id"] for row in examine(place.books(), 1, lambda steps=1, *, now="": None).findings]
+    return [row["user_id"] for row in examine(place.books(), 1, _nobody_watches).findings]
 
 
 def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
@@ -245,7 +263,7 @@ def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
         for user in _differences(new):
             books = new.books()
             books.store.patience.begin()
-            mending.mend(Run(books, new.gateway(books), True, resumes=False), user)
+            mending.mend(Run(books, new.gateway(books), repair=True, resumes=False), user)
         assert _differences(new) == []
         dora, erik = lab.quota("dora"), lab.quota("erik")
         assert (dora["total"], dora["used"], dora["remaining"]) == (1100, 30, 1070)
