@@ -81,7 +81,7 @@ def _state(client: Any, name: str) -> dict[str, Any]:
         "indexes": sorted(row["IndexName"] for row in indexes),
         "recovery": (backups["PointInTimeRecoveryStatus"], backups.get("RecoveryPeriodInDays")),
         "expiry": (expiry["TimeToLiveStatus"], expiry.get("AttributeName") if expiry["TimeToLiveStatus"] == "ENABLED" else None),
-        "tags": client.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"],
+        "tags": sorted(map(str, client.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"])),
         "items": sorted(map(str, client.scan(TableName=name)["Items"])),
     }
 
