@@ -145,11 +145,11 @@ def _tags(table: Table) -> dict[str, str]:
 
 
 def _tag(table: Table, wanted: dict[str, str]) -> None:
-    rows = [{"Key": key, "Value": value} for key, value in sorted(wanted.items())]
-    if surplus := sorted(set(_tags(table)) - set(wanted)):
-        table.client.untag_resource(ResourceArn=table.description["TableArn"], TagKeys=surplus)
-    if rows:
-        table.client.tag_resource(ResourceArn=table.description["TableArn"], Tags=rows)
+    there, arn = _tags(table), table.description["TableArn"]
+    if surplus := sorted(set(there) - set(wanted)):
+        table.client.untag_resource(ResourceArn=arn, TagKeys=surplus)
+    if rows := [{"Key": key, "Value": value} for key, value in sorted(wanted.items()) if there.get(key) != value]:
+        table.client.tag_resource(ResourceArn=arn, Tags=rows)
 
 
 SETTINGS: Final = (

@@ -7,6 +7,9 @@ import pytest
 from stand import Stand
 
 from infra.ops import place
+from infra.ops.account_at_stripe import AccountAtStripe
+from infra.ops.doctor import CHECKS, examine
+from infra.ops.findings import Patient
 from infra.ops.place import Place
 
 Topup = Callable[..., tuple[int, Any]]
@@ -44,6 +47,22 @@ def _sold_and_spent(stand: Stand) -> None:
     assert spent.status_code == 200, spent.text
 
 
+def _the_doctor_looks_at_the_tables_in_use(stand: Stand, suffix: str) -> None:
+    """What they lack is wrong, whatever the stack's own tables have."""
+    quotas = stand.resources()["QuotasTable"] + suffix
+
+    def wrong() -> list[str]:
+        found = place.find("", "", "")
+        patient = Patient(found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base))
+        return [row.what for row in examine(patient, "tables", CHECKS["tables"]) if row.level in ("wrong", "unknown")]
+
+    assert wrong() == []
+    for is_on in (False, True):
+        expiry = {"Enabled": is_on, "AttributeName": "ttl"}
+        stand.boto("dynamodb").update_time_to_live(TableName=quotas, TimeToLiveSpecification=expiry)
+        assert any("time to live" in what for what in wrong()) is not is_on
+
+
 def test_restore_switch_reconcile_verify_and_back(topup: Topup, stand: Stand, restorable: Place) -> None:
     """What was sold afterwards is credited once, nothing is doubled, and the functions may use the restored tables and no others."""
     stand.purchase("frida")
@@ -61,6 +80,7 @@ def test_restore_switch_reconcile_verify_and_back(topup: Topup, stand: Stand, re
     assert (code, switched["status"]) == (0, "switched"), switched
     assert set(place.find("", "", "").settings.tables.values()) == names
     assert stand.quota("frida")["total"] == 100
+    _the_doctor_looks_at_the_tables_in_use(stand, said["suffix"])
     assert [row["key_id"] for row in stand.call("GET", "/keys", sub="frida").json()["keys"]] == [made[0]["key_id"]]
 
     for _ in range(2):
