@@ -58,7 +58,7 @@ def _shown(figure: object) -> str:
 
 
 def _schedules() -> str:
-    files = ("schedules", "spending_schedules", "checkout_schedules")
+    files = ("schedules", "spending_schedules", "hold_schedules", "checkout_schedules")
     found: dict[str, dict[str, int]] = {name: figures for file in files for name, figures in (_figures(file) or {}).items()}
     total: dict[str, int] = {}
     for figures in found.values():

@@ -55,7 +55,8 @@ def _is_paid(session: Thing) -> bool:
 
 def _out(dispute: Thing) -> int:
     """The money that the bank has: a withdrawal is negative."""
-    return -sum(row["amount"] for row in dispute["balance_transactions"])
+    amounts: list[int] = [row["amount"] for row in dispute["balance_transactions"]]
+    return -sum(amounts)
 
 
 def _lost(dispute: Thing) -> int:

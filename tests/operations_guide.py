@@ -28,17 +28,22 @@ What no test on one machine can show is on this list. Tick it off once per accou
 
 - [ ] `make deploy STAGE=prod` asks what it must know (kept in `.topup/prod.toml`), deploys, asks for the Stripe key, and ends with the
       doctor, exit code 0. That nobody hears the alarms yet, and that the books were never compared with Stripe, is a note in the first hours.
-      The outputs are `ApiUrl`, `WebhookUrl`, `WebhookFunctionUrl`, `FunctionLogs`, and with the Cognito pool `TokenUrl`, `ServiceClientId`,
-      `UserPoolId`. A restricted key instead of a secret one has not been tried. The code reads Checkout Sessions, Payment Intents, Charges,
+      The outputs are `NextStep`, `ApiUrl`, `WebhookUrl`, `WebhookFunctionUrl`, `FunctionLogs`, and with the Cognito pool `TokenUrl`,
+      `ServiceClientId`, `UserPoolId`. A restricted key instead of a secret one has not been tried. The code reads Checkout Sessions, Payment Intents, Charges,
       Refunds, Disputes, Events, and writes Checkout Sessions and Webhook Endpoints.
 - [ ] At Stripe there is one enabled endpoint of this stack, of the version and with the events that `topup connect` names.
-- [ ] With the Cognito pool: somebody signs up on the page, and is sent back to it. `SiteUrl` is the only address that Cognito sends them
-      back to; a first deployment without one deploys twice, the second time with the output `ApiUrl`.
+- [ ] With the Cognito pool: somebody signs up on the page, and is sent back to it. Cognito sends them to `SiteUrl` or `DomainName`; without
+      either to a small API that leads on to the page, so that one deployment is enough.
+- [ ] With the Cognito pool: `SesIdentityArn` and `SesFrom` name an identity that SES has verified, in an account that has left SES's sandbox.
+      Without them Cognito itself sends the sign-up mails, and stops at
+      [50 a day](https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html) for the whole account.
 - [ ] With the Cognito pool: the README's two lines give your backend a token, and `POST /api/v1/quota/debits` takes it.
 - [ ] `AlarmTopicArn` names an SNS topic, and somebody has confirmed its subscription.
+- [ ] The region has what the stack needs ("Regions", below).
 - [ ] `make deploy` has asked Lambda how many concurrent executions the account has, and proposed a `WebhookConcurrency` that leaves 100 of
       them to the other functions; more is refused. 0 in a new account, which has 10 in all: ask AWS for 1 000, then write
       `WebhookConcurrency=20` into `.topup/prod.toml`.
+- [ ] `make deploy` has said which Python it deploys: the one that the code was built with, unless `Runtime` is in the stage's file.
 - [ ] With `DomainName`: it leads to the output `DomainTarget` (by itself with `HostedZoneId`), and the output `ApiUrl` shows the page. With
       `WebAclArn`: so it does, and the firewall's own figures show the visit. Neither has been tried on an account.
 - [ ] `topup doctor --stack topup-prod` finds nothing wrong.
@@ -48,11 +53,47 @@ What no test on one machine can show is on this list. Tick it off once per accou
 
 `DomainName` and `CertificateArn` give the API a name of yours; the output `ApiUrl` and the address where customers come back to follow it.
 `WebAclArn` puts a CloudFront distribution with your firewall before the API, because an HTTP API takes no web ACL. It then serves the domain,
-and the certificate must be in us-east-1. With a firewall and no domain set `SiteUrl` to the output `ApiUrl` in a second deployment.
+and the certificate must be in us-east-1. With a firewall and no domain customers sign in and come back by the distribution's address; for
+Stripe's way back set `SiteUrl` to the output `ApiUrl` in a second deployment.
 
 Stripe goes on delivering to the output `WebhookUrl`, which is the API's own address: no name, certificate or rule about large bodies can come
 between. That address stays open to everybody ([threats.md](threats.md) says what that means). `CorsOrigins` names the pages that may call
 the API from a browser, `https://shop.example.com,https://app.example.com`; there is no way to name all of them.
+
+## Regions
+
+Every commercial region can have the stack; `make check` lints the template for all of them (`tests/lint_regions.py` lists what is lacking
+where). Two things differ.
+
+- Lambda function URLs are not everywhere ([AWS's list](https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html): Hyderabad,
+  Melbourne, Malaysia, New Zealand, Thailand, Taipei, Calgary, Spain, Zurich, Tel Aviv, United Arab Emirates; CloudFormation's own list has
+  Mexico too). There say `FunctionUrl=false`. Stripe then delivers to the output `WebhookUrl`.
+- In thirteen regions an account has 2 500 requests a second and 1 250 at once, not 10 000 and 5 000
+  ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)). The throttles are lower there by themselves
+  ([scale.md](scale.md)).
+
+China has no Cognito user pools: give `JwtIssuer`. Ningxia has no function URLs (`FunctionUrl=false`). A domain with a firewall does not work
+there, because CloudFront and its certificates are another service, and the outputs `TokenUrl` and `DashboardUrl` name addresses of the other
+partition. GovCloud has neither function URLs nor CloudFront: `FunctionUrl=false`, and no `WebAclArn`. Its Cognito has
+[addresses of its own](https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-cog.html) (`auth-fips`), which the output `TokenUrl` and the
+issuer do not have: give `JwtIssuer` there too. ARNs follow the partition. **Neither China, GovCloud nor the European Sovereign Cloud
+has been tried.**
+
+## Encryption
+
+DynamoDB encrypts the tables with a key of its own, which costs nothing. `KmsKeyArn` names a key of yours instead; its policy must let IAM
+decide (as the default policy does), and the functions get the right to use it through DynamoDB. It is charged for ([cost.md](cost.md)).
+Changing it is done in place, within hours for large tables; a key that is disabled or deleted takes the tables with it.
+
+## Coming from version 1
+
+- **A Cognito pool that version 1 made** tells `Anna@example.com` from `anna@example.com`. Cognito cannot change that in an existing pool and
+  refuses the update ("Updates are not allowed for property - UsernameConfiguration"); CloudFormation then goes back, and nothing is lost. Say
+  `CaseSensitiveUserNames=true` for such a stack, for good.
+- Its sign-in pages become managed login. If you have designed the old ones, say `SignInStyle=own` and make the new style in Cognito first.
+- `SiteUrl` takes an origin alone. One with a path is refused.
+- `WebhookConcurrency` keeps the value that the stack has: SAM repeats it. Only new stacks begin with 0.
+- The tables' key changes from AWS's key in your account, which was charged for by the request, to DynamoDB's own.
 
 ## Starting from snapshots
 
@@ -60,7 +101,7 @@ the API from a browser, `https://shop.example.com,https://app.example.com`; ther
 calls: for Python a snapshot is paid for as long as its version is there, and at every start ([prices](https://aws.amazon.com/lambda/pricing/)).
 `make deploy` then publishes a version of every function and leads everything to its alias `live`, and deletes the versions before; a plain
 `sam deploy` publishes none, and nothing starts faster. Two addresses change when it is switched on or off: the output `WebhookFunctionUrl`
-(if Stripe delivers there: `topup connect --webhook-url`), and what the seller's own API calls, `AuthorizeFunction`'s ARN, to which `:live` is
+(run `topup connect`, as `make deploy` does), and what the seller's own API calls, `AuthorizeFunction`'s ARN, to which `:live` is
 added. It has not been tried on an account; `tests/repo/test_snapshots.py` shows what a snapshot holds.
 
 ## Updating and going back
@@ -83,6 +124,37 @@ until nothing is undelivered that only it was given, at most three days; then th
 the same events, which does no harm. An endpoint that was made by hand is replaced at the first run: nobody can tell which of the stored
 secrets is its own. Stripe allows 16 endpoints to an account, disabled ones too: delete those from time to time.
 
+## Which address Stripe delivers to
+
+The same function answers at the output `WebhookFunctionUrl`, its Lambda Function URL, and at `WebhookUrl`, through API Gateway. `topup connect`
+gives Stripe the first where the stack has one, else the second; `--webhook-url` chooses either, or an address of yours. An endpoint that is at
+the other one is moved: it stays the same endpoint with the same secret, and only after a signed event was accepted at the new address. One
+on a domain of yours stays where it is. The doctor tries every address.
+
+Eleven commercial regions have no Function URLs
+([list](https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html), in `infra/local/regions.py`). There `make deploy` passes
+`FunctionUrl=false` by itself. In China, GovCloud and other partitions AWS's page does not say: `make deploy` asks, and takes no for an answer
+where nobody is there; write `FunctionUrl=true` into the stage's file if it is otherwise.
+
+## When a deployment fails
+
+`make deploy` looks at the state of the stack first, and never deletes anything without asking. In production it asks at the terminal even with
+`YES=1`. What it does in each state is a table, `infra/local/states.py`:
+
+| the stack | `make deploy` | `make uninstall` |
+|---|---|---|
+| works: `CREATE_COMPLETE`, `UPDATE_COMPLETE`, `UPDATE_ROLLBACK_COMPLETE`, `IMPORT_COMPLETE`, `IMPORT_ROLLBACK_COMPLETE` | updates it | keeps the books, deletes the rest |
+| is what a failure left: `ROLLBACK_COMPLETE`, `ROLLBACK_FAILED`, `DELETE_FAILED` | lists what is in it, asks, keeps tables and users, deletes the rest, and takes them into a new stack | the same without the new stack |
+| cannot be updated now: `CREATE_FAILED`, `UPDATE_FAILED`, `UPDATE_ROLLBACK_FAILED`, `IMPORT_ROLLBACK_FAILED` | says which command frees it | keeps the books, deletes the rest |
+| is being worked on: every other state that ends in `_IN_PROGRESS` | waits for you to run it again | the same |
+
+A first deployment of production that fails ends in `ROLLBACK_FAILED`, because its tables are protected against deletion. They are never deleted:
+the next deployment begins with them.
+
+A route that a release no longer has leaves its throttle in the API's stage, and AWS would refuse the update ("Unable to find Route by key").
+`make deploy` removes such throttles first, and puts them back if the deployment does not happen. A plain `sam deploy` does not:
+`aws apigatewayv2 delete-route-settings --api-id ... --stage-name '$default' --route-key 'GET /...'`.
+
 ## Events by Amazon EventBridge
 
 Off, unless `StripeEventBus` is set. It brings Stripe's events a second way into the same settlement: with both on, each is settled once.
@@ -95,7 +167,7 @@ Off, unless `StripeEventBus` is set. It brings Stripe's events a second way into
    switches it off.
 
 Events go to the queue in which facts are kept, and RecoverFunction settles them from there. What it cannot settle comes again every six
-minutes; after ten times ParkedDeadLetterAlarm rings. They carry no signature: EventBridge lets nobody but Stripe write under that name, and the
+minutes; after a day of that ParkedDeadLetterAlarm rings. They carry no signature: EventBridge lets nobody but Stripe write under that name, and the
 queue takes messages from the stack's rule alone. The webhook may stay beside it; if you disable its endpoint at Stripe, the doctor does not miss
 it, but `topup connect`, with which `make deploy` ends, switches it on again. **Not tried with Stripe's own destination**: the embedded AWS has
 buses, rules and queues, but no partners.
@@ -103,14 +175,18 @@ buses, rules and queues, but no partners.
 ## Several stages
 
 Each stage is a stack of its own: `make deploy` (topup-dev, test mode), `make deploy STAGE=prod` (topup-prod, live mode), or any further
-name: `make deploy STAGE=qa` makes topup-qa. They share nothing in AWS. In one Stripe account they tell their payments apart by the stack's
-name in the metadata, and their endpoints by address.
+name: `make deploy STAGE=qa` makes topup-qa. They share nothing in AWS. In one Stripe account they tell their payments and their endpoints
+apart by an id in the metadata, `deployment`, which the first checkout makes and the tables keep. So do two stacks of one name, in two regions
+or two AWS accounts, and two developers with one test key. A copy of the tables has the same id: give a stack on copied tables another Stripe key.
 
 What a stage is deployed with is in `.topup/STAGE.toml`, a configuration file of SAM's own: any parameter below may be added to it by hand.
 One that is taken out again keeps the value that the stack has; `'Name=""'` empties it.
 Git does not see the file, so that another release can be checked out without a conflict; it holds no secret, so that it can be given to whoever
 else deploys. On a machine without it the questions are asked again, and the answers that the stack has are proposed. In continuous deployment
 write the file, set `STRIPE_API_KEY`, and say `YES=1`.
+
+Everything works with one set of credentials: `profile` in the stage's file if it is there, even if the shell has keys; otherwise the shell's own,
+as the AWS CLI finds them. `make deploy` says first which account and region that is.
 
 ## Tokens
 
@@ -124,10 +200,12 @@ delegated scope, or an issuer in between.
 
 ## Uninstalling
 
-`make uninstall STAGE=prod` deletes the stack, and says first what stays, in every stage: the five tables with all that is in them, and the
-Cognito pool with its users, since every balance belongs to a `sub` that only the same pool gives again. In production both are protected
-against deletion too. It leaves `.topup/kept-topup-prod.json`; keep that file. The next `make deploy STAGE=prod` finds it and takes all of it into
-the new stack, by an import of CloudFormation's, before anything else is in it. `tests/e2e/test_stranger.py` does so on the embedded AWS; try it on
+`make uninstall STAGE=prod` says what stays, in every stage: the five tables with all that is in them, and the
+Cognito pool with its users, since every balance belongs to a `sub` that only the same pool gives again. Then it asks, and deletes the rest. In
+production both are protected against deletion too. If AWS's list of the stack's resources does not have everything that the deployed
+template keeps, it stops. It leaves `.topup/kept-topup-prod.ACCOUNT.REGION.json`; keep that file. The next `make deploy STAGE=prod` in that
+account and region finds it and takes all of it into the new stack, by an import of CloudFormation's, before anything else is in it. Anywhere
+else the file is refused, and `make deploy` asks before it makes empty tables. `tests/e2e/test_stranger.py` does so on the embedded AWS; try it on
 AWS with a stage that holds nothing first. The backend's client and the sign-in page's address are new ones then: see the outputs.
 
 By hand it is `aws cloudformation create-change-set --change-set-type IMPORT` with the file's `resources` and `template`, then
@@ -147,7 +225,7 @@ DASHBOARD: Final = """\
 ## The dashboard
 
 The output `DashboardUrl` leads to it; whoever was woken begins there. It answers four questions: is money arriving, is anything stuck, is it
-fast, is anybody refused. Its source is `infra/observability.yaml`, beside the alarms'. An account's first three dashboards of at most 50
+fast, is anybody refused. Its source is at the end of `template.yaml`, after the alarms'. An account's first three dashboards of at most 50
 metrics are free; deploy a stage beyond those with `Dashboard=false`.
 
 Here it is over two minutes on a stand (`tests/dashboard_picture.py`, the shop's day in `tests/dashboard_day.py`): a fact that stays parked,
@@ -167,6 +245,17 @@ Logs Insights, over the group that the output `FunctionLogs` names:
 fields @timestamp, route, status, outcome, event_id, request_id | filter payment_id = "pay_..." | sort @timestamp
 ```
 
+A refusal that API Gateway makes by itself (`{"message":"Unauthorized"}`, 401, 403, 404, 429) reaches no function. The API's access log says
+why; its group is the resource `AccessLogs` of the stack:
+
+```
+fields @timestamp, status, route, refused, why, authorizer, request_id | filter status = "401" | sort @timestamp
+```
+
+`authorizer` is what the JWT authorizer found wrong with the token: expired, another audience or issuer, no such key. `refused` is the kind
+(`UNAUTHORIZED`, `ACCESS_DENIED` for a missing scope, `THROTTLED`, `MISSING_AUTHENTICATION_TOKEN`), `integration` what became of calling the
+function. "-" stands for nothing.
+
 X-Ray samples the first request of every second and one in twenty of the others; those show what they waited for. Its console finds them by
 the same ids: `annotation.payment_id = "pay_..."`.
 """
@@ -175,8 +264,10 @@ ADVICE: Final = {
     "ParkedOld": "A fact that Stripe sent has waited for more than an hour, and goes on waiting. `topup parked` says for what. For its payment: "
     "`topup reconcile --since 7d --repair` brings those whose own delivery was lost; no units are lost meanwhile, they come late. For a person: "
     "that is you, and it rings until `topup parked retry` or `topup parked drop`. A purchase that is not to be credited is refunded at Stripe and "
-    "then dropped; its refunds and disputes go with it within six hours, at once by `topup parked retry`.",
-    "ParkedDeadLetter": "A fact was tried ten times in vain by RecoverFunction, in an hour or more. `topup parked` lists its record if there is one; "
+    "then dropped; its refunds and disputes go with it within six hours, at once by `topup parked retry`. A refund or dispute of another product, or "
+    "of another deployment on the same Stripe account, goes by itself within two minutes, once Stripe has said whose it is; what can move no unit and "
+    "has no record is never parked.",
+    "ParkedDeadLetter": "A fact was tried by RecoverFunction for a day, in vain. `topup parked` lists its record if there is one; "
     "otherwise `topup replay EVENT_ID` settles it by its id, which the message in ParkedDeadLetterQueue names. After an outage, when there are "
     "many: `aws sqs start-message-move-task` tries them all again; they are kept for 14 days.",
     "ParkedQueueOld": "The queue keeps what DynamoDB could not take, and Stripe's events where `StripeEventBus` is set; RecoverFunction empties it "
@@ -191,7 +282,7 @@ ADVICE: Final = {
     "AuthorizeErrors": "Your own API answered 500 to customers with units: it fails closed. The log of AuthorizeFunction names the reason. A unit may "
     "be gone for a call that was not made: `topup account USER` shows it, `topup grant` gives it back.",
     "ApiFaults": "More than five answers in five minutes, twice in a row. Where it is the checkout, sales are being lost: `stripe_unavailable` in its log "
-    "means that Stripe does not answer; `stripe_refused` has an alarm of its own. The access log has route and status of every answer.",
+    "means that Stripe does not answer; `stripe_refused` has an alarm of its own. The access log has route, status and reason of every answer.",
     "StripeRefused": "One is enough: the same request is refused again, so that every checkout may fail. The log has the line `stripe refused` with "
     "Stripe's own `type`, `code`, `message`, `param` and `request_id`; Stripe's dashboard shows the request under that id. 401: the key is "
     "revoked or expired, store another with `topup connect --new-key`. 403: the restricted key lacks the right that the message names. "
@@ -257,7 +348,10 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
         "After a restore. Here alice's purchase was put back to before it was paid; without `--repair` this would only be reported.",
         ["ledger", "verify", "--repair", "--yes"],
     )
-    yield "Every entry, as CSV or JSON lines, in constant memory.", ["ledger", "export", "--format", "csv"]
+    yield (
+        "Every entry, as CSV or JSON lines, in constant memory. A text that a spreadsheet would run as a formula has a `'` before it in CSV.",
+        ["ledger", "export", "--format", "csv"],
+    )
     yield "Settlements, refusals, parked facts and errors, minute by minute.", ["watch", "--once"]
 
 

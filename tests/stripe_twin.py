@@ -89,7 +89,9 @@ class Stripe:
         """Payment intents carry their session's metadata: checkout puts it there."""
         page = self._page(rows, after)
         metadata = {intent_of(row): row["metadata"] for row in self.sold}
-        intents = [{"id": row["payment_intent"], "metadata": (metadata | self.intents).get(row["payment_intent"], {})} for row in page["data"]]
+        intents = [
+            {"id": row["payment_intent"], "metadata": (metadata | self.intents).get(row["payment_intent"], {})} for row in page["data"]
+        ]
         return {**page, "data": [{**row, "payment_intent": intent} for row, intent in zip(page["data"], intents, strict=True)]}
 
     def _page(self, rows: list[dict[str, Any]], after: str) -> dict[str, Any]:

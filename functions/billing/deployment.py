@@ -41,7 +41,7 @@ class StoredDeployment:
 
         A "no" makes us ignore an event for good, so it is never answered from memory: the tables may have been restored.
         """
-        if not self._id or deployment != self._id:
+        if deployment != self._id:
             self._id = self._read()
         return deployment == self._id != ""
 

@@ -14,6 +14,8 @@ from billing.money import CURRENCIES, charge_bounds, decimal_string
 CATALOGUE: Final = Path(__file__).with_name("plans.json")
 UNITS_MAX: Final = 10**9
 NAME_MAX: Final = 200
+PLANS_MAX: Final = 100
+"""The page and the API show all of them at once."""
 DESCRIPTION_MAX: Final = 500
 _PLAN_ID: Final = re.compile(r"[a-z0-9_-]{1,40}")
 
@@ -61,6 +63,8 @@ def load(text: str) -> Mapping[str, Plan]:
     rows = json.loads(text)
     if not isinstance(rows, list) or not rows:
         raise ValueError("plans.json must hold a list with at least one plan")
+    if len(rows) > PLANS_MAX:
+        raise ValueError(f"plans.json must hold at most {PLANS_MAX} plans, not {len(rows)}")
     faults = [fault for number, row in enumerate(rows, 1) for fault in _faults(number, row)]
     if faults:
         raise ValueError("plans.json: " + "; ".join(faults))

@@ -38,7 +38,7 @@ def passes(error: stripe.StripeError) -> bool:
     """Worth another try under the same key: no connection, too many requests, or another request at work."""
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
         return True
-    return error.http_status in (CONFLICT, TOO_MANY) or error_of(error).get("code") == LOCKED
+    return error.http_status == CONFLICT or error_of(error).get("code") == LOCKED
 
 
 def is_missing(error: stripe.StripeError) -> bool:

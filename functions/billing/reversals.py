@@ -26,6 +26,8 @@ class Dispute:
     closed: str = ""
     transactions: Mapping[str, int] = field(default_factory=dict)
     converted: bool = False
+    told_with: int = 0
+    """How many transactions came with ``amount``: the more, the newer. An inquiry's amount may fall."""
 
     @property
     def out_minor(self) -> int:
@@ -57,8 +59,11 @@ class Dispute:
 
     def with_fact(self, fact: DisputeFact) -> "Dispute":
         """Learn of it. The last word is the strongest one, in whichever order the words come: a lost dispute may be won on appeal."""
+        mine, theirs = (self.told_with, self.amount), (len(fact.transactions), fact.amount)
+        told_with, amount = max(mine, theirs)
         return Dispute(
-            amount=max(self.amount, fact.amount),
+            amount=amount,
+            told_with=told_with,
             opened=self.opened or fact.opened,
             closed=max(self.closed, fact.closed, key=CLOSED.index),
             transactions={**self.transactions, **fact.transactions},

@@ -178,7 +178,7 @@ def _caught_up(books: Books, fact: Fact, view: View) -> View:
         return view
     whole = ledger.with_all_booked(books.store, payment)
     funded = isinstance(fact, SessionFact) and payment.phase is not Phase.PAID and _is_funded(books, fact)
-    return replace(view, payment=whole, funded=funded, restored=funded or whole != payment)
+    return replace(view, payment=whole, funded=funded, restored=whole != payment)
 
 
 def _is_funded(books: Books, fact: SessionFact) -> bool:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from billing.errors import STATUS_OF
+from billing.keys import LISTED_MAX
 from billing.ledger import EntryType
+from billing.pages import LIMIT_MAX
 from billing.payments import PaymentStatus
+from billing.plans import PLANS_MAX
 from billing.settlement import Status
 
 Schema = dict[str, Any]
@@ -44,7 +47,7 @@ def _of_buying() -> Schema:
     bought: Schema = {"plan": TEXT, "quota": COUNT, **MONEY}
     return {
         "Plan": record(id=TEXT, name=TEXT, description=TEXT, quota=COUNT, **MONEY),
-        "Plans": record(plans=_list("Plan")),
+        "Plans": record(plans=_list("Plan", PLANS_MAX)),
         "Checkout": record(
             payment_id=TEXT, session_id=TEXT, url=TEXT | {"format": "uri"}, **bought, status=_one_of(("pending",)), expires_at=TIME
         ),
@@ -62,7 +65,7 @@ def _of_buying() -> Schema:
             units_clawed_back=COUNT,
             failure_code=MAYBE_TEXT,
         ),
-        "Payments": record(payments=_list("Payment"), next_cursor=MAYBE_TEXT),
+        "Payments": record(payments=_list("Payment", LIMIT_MAX), next_cursor=MAYBE_TEXT),
         "Receipt": record(receipt_url=TEXT | {"format": "uri"}),
     }
 
@@ -73,7 +76,7 @@ def _of_spending() -> Schema:
     taken["properties"] |= {
         "idempotent_replayed": {"type": "boolean", "description": "there, and true, when this is the answer of an earlier call"}
     }
-    entries = record(entries=_list("Entry"), next_cursor=MAYBE_TEXT)
+    entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
     entries["properties"]["not_itemised"] = record(day=TEXT | {"format": "date"}, units=COUNT) | {
         "description": "on the first page, while the last day's use is no entry yet"
     }
@@ -105,7 +108,7 @@ def _of_keys() -> Schema:
     key: Schema = {"key_id": TEXT, "name": TEXT, "created_at": TIME}
     return {
         "Key": record(**key),
-        "Keys": record(keys=_list("Key")),
+        "Keys": record(keys=_list("Key", LISTED_MAX)),
         "NewKey": record(key=TEXT | {"pattern": "^tk_", "description": "shown this once"}, **key),
     }
 
@@ -121,8 +124,8 @@ def _of_refusing() -> Schema:
     }
 
 
-def _list(name: str) -> Schema:
-    return {"type": "array", "items": ref(name)}
+def _list(name: str, most: int) -> Schema:
+    return {"type": "array", "items": ref(name), "maxItems": most}
 
 
 def _one_of(values: tuple[str, ...]) -> Schema:

@@ -46,6 +46,7 @@ function row(payment) {
 function parts(payment, made) {
   const { title, text, kind } = describe(payment);
   const place = el("div");
+  const paid = payment.paid_minor ?? payment.amount_minor;
   const name = el("h2", { tabindex: "-1" }, el("span", { class: "capital", lang: tongue(payment.plan) }, payment.plan), ` · ${t("plan_quota", { n: payment.quota })}`);
   const renew = (now) => {
     put(made, parts(now, made));
@@ -53,7 +54,7 @@ function parts(payment, made) {
   };
   return [
     el("div", { class: "row-head" }, name, el("span", { class: `state ${kind}` }, title)),
-    el("p", { class: "row-facts" }, el("strong", {}, money(payment)), el("time", { datetime: payment.created_at }, moment(payment.created_at))),
+    el("p", { class: "row-facts" }, el("strong", {}, money(payment, paid)), el("time", { datetime: payment.created_at }, moment(payment.created_at))),
     el("p", { class: "about" }, text),
     actions(payment, renew, place),
     place,

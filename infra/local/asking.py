@@ -8,10 +8,11 @@ from typing import Final
 from infra.local.regions import partition_of
 from infra.local.stage import Stage
 
-ORIGIN: Final = r"https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
-"""An origin alone: the template's own pattern takes and refuses the same, but for a stand's http://localhost."""
 NONE: Final = "-"
 """Typed for no answer where there is one."""
+
+SITE_URL: Final = r"^$|^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$|^http://localhost(:[0-9]{1,5})?$"
+"""The template's own pattern for it: an origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ QUESTIONS: Final = (
     Question(
         "SiteUrl",
         "Where customers open the page, if it is at an address of yours; Enter for the address that AWS gives it",
-        ORIGIN,
-        "an origin: https:// and a name, without a path and without a slash at the end",
+        SITE_URL,
+        "an address such as https://topup.example.com, without a path and without a slash at the end",
     ),
     Question(
         "AlarmTopicArn",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from infra.local.artifact import PARSED, RUNTIME
 from infra.local.publishing import is_wanted
@@ -12,6 +12,7 @@ from infra.local.regions import has_function_urls
 NO_SNAPSHOTS: Final = ("python3.11",)
 """SnapStart is for Python 3.12 and later: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
 
+CASE: Final = "CaseSensitiveUserNames"
 SUFFIX: Final = "TableSuffix"
 """The template's parameter that says which tables the functions use."""
 
@@ -51,6 +52,19 @@ def function_url(parameters: Mapping[str, str], region: str, agree: Callable[[st
         question = f"It is not known whether {region} has Lambda function URLs. Does it?"
         return ({"FunctionUrl": "true"}, "") if agree(question) else ({"FunctionUrl": "false"}, _without(region))
     return {"FunctionUrl": "false"}, _without(region)
+
+
+def user_names(parameters: Mapping[str, str], pool: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """Keep the case of user names in a pool that was made with it: Cognito refuses to change that later.
+
+    ``pool``: as Cognito describes it, {} for none. A pool that says nothing is case-sensitive:
+    https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UsernameConfigurationType.html
+    """
+    if CASE in parameters:
+        return {}, f"{CASE}={parameters[CASE]}, as it was told."
+    if not pool or not pool.get("UsernameConfiguration", {}).get("CaseSensitive", True):
+        return {}, ""
+    return {CASE: "true"}, f"{CASE}=true: the pool of this stack was made so, and Cognito cannot change it."
 
 
 def _without(region: str) -> str:

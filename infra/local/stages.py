@@ -77,9 +77,11 @@ def _deploy(stage: Stage, *, ask: bool, yes: bool, answers: asking.Answers) -> i
         stage = _asked(stage, there or {}, answers)
     if there is None:
         target.take_back(agree)
-    stage = _completed(stage, agree if asks else _nobody, deployed_with(there or target.described() or {}))
+    stage = _completed(stage, agree if asks else _nobody, _pool(stage, target))
+    stage = _with_tables(stage, there or target.described() or {})
     _say(BEFORE.format(stack=stage.stack))
     if code := _with_throttles(stage, there, yes=yes or there is None):
+        _say("it was not deployed. Mend what SAM says, then the same again: it looks at what was left, and asks before it removes anything")
         return code
     _say(f"\nconnecting {stage.stack} with Stripe (again at any time: .venv/bin/topup connect --stack {stage.stack})")
     command = [sys.executable, "-m", "infra.ops", "connect", "--yes", "--stack", stage.stack, *stage.where()]
@@ -121,13 +123,30 @@ def _asked(stage: Stage, there: Mapping[str, Any], answers: asking.Answers) -> S
     return stage
 
 
-def _completed(stage: Stage, agree: Callable[[str], bool], deployed: Mapping[str, str]) -> Stage:
+def _completed(stage: Stage, agree: Callable[[str], bool], pool: Mapping[str, Any]) -> Stage:
     """With what needs no question. It is not kept: the next deployment may be built by another Python."""
     told, words = deciding.runtime(stage.parameters, BUILD)
     url, more = deciding.function_url(stage.parameters, stage.region, agree)
-    tables, which = deciding.tables(stage.parameters, deployed)
-    _say("\n".join(line for line in (words, more, which) if line))
-    return replace(stage, parameters={**stage.parameters, **told, **url, **tables})
+    case, names = deciding.user_names(stage.parameters, pool)
+    _say("\n".join(line for line in (words, more, names) if line))
+    return replace(stage, parameters={**stage.parameters, **told, **url, **case})
+
+
+def _with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
+    """With the tables in use, also those of a stack that was just taken back. It is not kept: the stack itself says it."""
+    tables, words = deciding.tables(stage.parameters, deployed_with(found))
+    if words:
+        _say(words)
+    return replace(stage, parameters={**stage.parameters, **tables})
+
+
+def _pool(stage: Stage, target: Target) -> Mapping[str, Any]:
+    """The stack's user pool as Cognito describes it, also one that was just taken back; {} for none."""
+    row = leaving.resource(target.client, stage.stack, "UserPool") if target.described() else None
+    if not row:
+        return {}
+    found: Mapping[str, Any] = stage.client("cognito-idp").describe_user_pool(UserPoolId=row["PhysicalResourceId"])["UserPool"]
+    return found
 
 
 def _with_throttles(stage: Stage, there: Mapping[str, Any] | None, *, yes: bool) -> int:

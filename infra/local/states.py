@@ -1,7 +1,6 @@
 """Every state that CloudFormation gives a stack, and what ``make deploy`` and ``make uninstall`` do with a stack in it.
 
-"Stack status codes":
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html#cfn-console-view-stack-data-resources-status-codes
+"Stack status codes": https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-describing-stacks.html
 """
 
 from collections.abc import Mapping
@@ -42,7 +41,7 @@ STATES: Final[Mapping[str, State]] = {
     "UPDATE_COMPLETE": State(Kind.ALIVE),
     "UPDATE_ROLLBACK_COMPLETE": State(Kind.ALIVE),
     "IMPORT_COMPLETE": State(Kind.ALIVE),
-    # Stable, with everything it had before the import. After a failed first import it had nothing: then it is a remnant.
+    # Stable, says API_RollbackStack: with everything that it had before the import. After a failed first import that was nothing.
     "IMPORT_ROLLBACK_COMPLETE": State(Kind.ALIVE),
     "ROLLBACK_COMPLETE": State(Kind.REMNANT),  # a failed first deployment: nothing but deletion is possible
     "ROLLBACK_FAILED": State(Kind.REMNANT),  # the same, where protected tables could not be deleted

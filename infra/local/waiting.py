@@ -7,7 +7,7 @@ from botocore.exceptions import WaiterError
 PAUSE_SECONDS: Final = 2
 ASKED_A_MINUTE: Final = 30
 MINUTES_MAX: Final = 60
-"""A CloudFront distribution takes the longest: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HowToUpdateDistribution.html"""
+"""Longer than any deletion or import of these stacks should take; AWS goes on after it, and the same command looks again."""
 TIMED_OUT: Final = "Max attempts exceeded"
 """The reason that botocore gives when a waiter has used up its attempts; any other is AWS's answer."""
 

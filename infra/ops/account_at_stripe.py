@@ -1,4 +1,4 @@
-"""The Stripe account as an operator sees it: endpoints, undelivered events, and Stripe's clock. Only reads."""
+"""The Stripe account as an operator sees it: endpoints, undelivered events, the key's rights, Stripe's clock. Changes nothing."""
 
 import ssl
 import time
@@ -14,7 +14,9 @@ from billing.gateway import API_VERSION
 SECONDS_MAX: Final = 10
 PAGES_MAX: Final = 10
 PAGE: Final = 100
+_BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
 
 
 class KeyRefusedError(Exception):
@@ -57,6 +59,25 @@ class AccountAtStripe:
         asked = {"delivery_success": "false", "created[gte]": str(since), **({"created[lte]": str(until)} if until else {})}
         return list(self._all("/v1/events", asked | {f"types[{number}]": kind for number, kind in enumerate(types)}))
 
+    def can_list(self, name: str) -> None:
+        """Raise KeyRefusedError where the key may not list these objects, such as ``refunds``."""
+        self._get(f"/v1/{name}", {"limit": "1"})
+
+    def can_create_sessions(self) -> None:
+        """Raise KeyRefusedError where the key may not create Checkout Sessions.
+
+        It asks for a session of a mode that there is not. Whoever may create one is told so (400), and nothing is made:
+        https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-mode.
+        """
+        url, asked = f"{self.api_base}/v1/checkout/sessions", {"mode": "topup_doctor"}
+        answer = httpx.post(url, data=asked, headers=self._headers(), timeout=SECONDS_MAX, verify=_authorities())
+        _refuse(answer)
+        if answer.status_code != _BAD_REQUEST:
+            answer.raise_for_status()
+
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.read_key()}", "stripe-version": API_VERSION}
+
     def _all(self, path: str, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         after: dict[str, str] = {}
         for _ in range(PAGES_MAX):
@@ -67,15 +88,24 @@ class AccountAtStripe:
             after = {"starting_after": page["data"][-1]["id"]}
 
     def _get(self, path: str, asked: Mapping[str, str]) -> dict[str, Any]:
-        headers = {"authorization": f"Bearer {self.read_key()}", "stripe-version": API_VERSION}
-        answer = httpx.get(f"{self.api_base}{path}", params=dict(asked), headers=headers, timeout=SECONDS_MAX, verify=_authorities())
+        answer = httpx.get(
+            f"{self.api_base}{path}",
+            params=dict(asked),
+            headers=self._headers(),
+            timeout=SECONDS_MAX,
+            verify=_authorities(),
+        )
         if date := answer.headers.get("date"):
             self._skew_seconds = self.now() - parsedate_to_datetime(date).timestamp()
-        if answer.status_code in (_UNAUTHORIZED, 403):
-            raise KeyRefusedError(answer.status_code, str(answer.json().get("error", {}).get("message", "")))
+        _refuse(answer)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
+
+
+def _refuse(answer: httpx.Response) -> None:
+    if answer.status_code in (_UNAUTHORIZED, _FORBIDDEN):
+        raise KeyRefusedError(answer.status_code, str(answer.json().get("error", {}).get("message", "")))
 
 
 @cache

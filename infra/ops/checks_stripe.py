@@ -1,21 +1,20 @@
 """The doctor's questions to Stripe, and to the webhook as Stripe would call it."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import httpx
 from billing.events import SUBSCRIBED
 from billing.gateway import API_VERSION
 from billing.signatures import TOLERANCE_SECONDS, usable_secrets
-from billing.times import epoch, from_epoch, utc_now
-from stripe import WebhookSignature
+from billing.times import epoch, from_epoch
 
 from infra.ops.account_at_stripe import KeyRefusedError
+from infra.ops.addresses import same_url
+from infra.ops.delivering import delivered
 from infra.ops.findings import Finding, Patient
 from infra.ops.hooks import Kept
-from infra.ops.place import WEBHOOK_PATH, same_url
+from infra.ops.place import WEBHOOK_PATH
 
 KEY: Final = re.compile(r"[sr]k_(test|live)_\w+")
 SKEW_SECONDS_MAX: Final = TOLERANCE_SECONDS // 5
@@ -24,7 +23,6 @@ PENDING_SECONDS_MIN: Final = 600
 """A delivery younger than this may be under way."""
 PENDING_SECONDS_MAX: Final = 3 * 86_400
 """Stripe gives up after three days: https://docs.stripe.com/webhooks#automatic-retries"""
-WEBHOOK_SECONDS_MAX: Final = 30
 
 
 def key(patient: Patient) -> Iterator[Finding]:
@@ -113,34 +111,8 @@ def deliveries(patient: Patient) -> Iterator[Finding]:
     yield Finding("deliveries", "wrong", what, mend)
 
 
-def delivered(url: str, secret: str, which: str, *, livemode: bool, now: int = 0) -> Finding:
-    """Whether the webhook at ``url`` takes an event that means nothing, signed with ``secret``. ``now`` 0 for this machine's time."""
-    event = {"id": "evt_topup_doctor", "object": "event", "type": "topup.doctor", "created": now or epoch(utc_now()), "livemode": livemode}
-    body = json.dumps({**event, "data": {"object": {}}})
-    headers = {"content-type": "application/json", "stripe-signature": WebhookSignature.generate_signature_header(body, secret)}
-    try:
-        answer = httpx.post(url, content=body, headers=headers, timeout=WEBHOOK_SECONDS_MAX, follow_redirects=False)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        mend = "check the domain, its certificate and its route to the API (the output WebhookUrl needs none of them)"
-        return Finding("webhook", "wrong", f"{url} cannot be reached: {error}", mend)
-    return _judged(url, answer, which)
-
-
 def _delivered(patient: Patient, url: str, secret: str, which: str) -> Finding:
     return delivered(url, secret, which, livemode=patient.place.settings.livemode, now=epoch(patient.books.clock()))
-
-
-def _judged(url: str, answer: httpx.Response, which: str) -> Finding:
-    if answer.is_redirect:
-        mend = f"give Stripe the address behind it: {answer.headers.get('location')}"
-        return Finding("webhook", "wrong", f"{url} redirects ({answer.status_code}): Stripe does not follow", mend)
-    if "invalid_signature" in answer.text:
-        mend = "let no proxy change the body; a function reads a new secret at its first refusal, so ask again in a minute"
-        return Finding("webhook secret", "wrong", f"{which}: the webhook refuses what is signed with it", mend)
-    if answer.status_code != httpx.codes.OK or "ignored" not in answer.text:
-        mend = "look into the log of WebhookFunction; 403 and 404 come from API Gateway: check the address"
-        return Finding("webhook", "wrong", f"{url} answers {answer.status_code} {answer.text[:200]!r}", mend)
-    return Finding("webhook", "ok", f"{which}: a signed event that means nothing was accepted at {url}")
 
 
 def _none_leads_here(patient: Patient, alike: Sequence[str]) -> Finding:

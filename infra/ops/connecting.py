@@ -11,8 +11,9 @@ from billing.gateway import API_VERSION
 
 from infra.ops import doctor
 from infra.ops.account_at_stripe import SECONDS_MAX, AccountAtStripe, KeyRefusedError
-from infra.ops.checks_stripe import KEY, delivered
+from infra.ops.checks_stripe import KEY
 from infra.ops.command import DryRun, Operator, Yes, command
+from infra.ops.delivering import delivered
 from infra.ops.endpoints import Endpoints
 from infra.ops.errors import FINE, OperatorError, unreachable, usage
 from infra.ops.hooks import Kept, Plan, Wanted, plan
@@ -46,7 +47,9 @@ def register(app: typer.Typer) -> None:
         stored = place.stripe_key()
         key = chosen_key(stored, os.environ.get(VARIABLE, ""), place, operator.screen.ask_secret, new_key=new_key)
         kept = Kept.read(place.secret(place.settings.webhook_secrets_secret))
-        wanted = Wanted(place.stack_name, place.webhook_url, webhook_url, place.other_urls)
+        deployment = operator.books.ours.deployment
+        name = deployment.known() if dry_run else deployment.id()
+        wanted = Wanted(place.stack_name, place.webhook_url, webhook_url, place.other_urls, name)
         todo = plan(_endpoints(key, place), place.webhook_urls(), wanted, kept, roll=roll)
         steps = [*([f"store the Stripe key in {place.settings.stripe_key_secret}"] if key != stored else []), *todo.steps()]
         answer: dict[str, Any] = {"stack": place.stack_name, "steps": steps, "waiting": []}

@@ -10,7 +10,7 @@ from billing.store import StoreFaultError
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
-from infra.ops import checks_aws, checks_books, checks_stripe
+from infra.ops import checks_aws, checks_books, checks_selling, checks_stripe
 from infra.ops.account_at_stripe import AccountAtStripe, KeyRefusedError
 from infra.ops.command import Operator, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, UNREACHABLE
@@ -21,6 +21,8 @@ from infra.ops.screen import table
 Check = Callable[[Patient], Iterator[Finding]]
 CHECKS: Final[dict[str, Check]] = {
     "stripe key": checks_stripe.key,
+    "stripe key's rights": checks_selling.rights,
+    "prices": checks_selling.prices,
     "webhook": checks_stripe.signing_secret,
     "endpoint": checks_stripe.endpoints,
     "deliveries": checks_stripe.deliveries,

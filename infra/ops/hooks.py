@@ -8,6 +8,7 @@ refused and none is lost (``endpoints.py``). The secrets stay in one document,
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,8 +20,14 @@ from billing.signatures import usable_secrets
 SECRETS_MAX: Final = 4
 """The newest ones; Stripe stops repeating an event after three days, so that older ones sign nothing any more."""
 MARK: Final = "topup_webhook_url"
-"""In an endpoint's metadata: the stack's own address, by which the endpoint is found again when its URL is another domain."""
-
+"""In an endpoint's metadata: the stack's own address. A stand's is localhost, as on every other machine: it proves nothing by itself."""
+DEPLOYMENT: Final = "topup_deployment"
+"""In an endpoint's metadata: the deployment's id, by which the endpoint is found again when its URL is another domain."""
+CHOSEN: Final = "topup_chosen_url"
+"""In an endpoint's metadata: where --webhook-url has put it. A later run without it leaves it there."""
+GIVEN: Final = re.compile(r"^https://[^/]+\.(lambda-url|execute-api)\.")
+"""An address that AWS gave: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html and
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html."""
 QUIET: Final = "billing_portal.configuration.created"
 """All that a new endpoint is subscribed to until the stack has its secret: endpoints are enabled from the first moment, and what came
 before the secret would be refused. This one comes only when somebody sets up Stripe's customer portal, and means nothing here."""
@@ -32,23 +39,26 @@ SINCE: Final = "topup_since"
 class Wanted:
     """The endpoint as it should be. ``url`` "" leaves the address that it has, or is the stack's own for a new one.
 
-    ``other_urls``: where the stack's function answers too. An endpoint there is moved to ``own_url``; one on any other domain stays.
+    ``other_urls``: where the stack's function answers too, the API's address last.
+    ``deployment`` is "" only in a dry run before the deployment has an id.
     """
 
     stack: str
     own_url: str
     url: str = ""
     other_urls: tuple[str, ...] = ()
+    deployment: str = ""
 
     @property
-    def marks(self) -> set[str]:
-        """What an endpoint of this stack may be marked with."""
-        return {self.own_url, *self.other_urls}
+    def marks(self) -> tuple[str, ...]:
+        """What an endpoint of this stack may be marked with. The last is the one to use: a Function URL may become another."""
+        return (self.own_url, *self.other_urls)
 
-    def url_of(self, present: str) -> str:
-        """Where an endpoint should be that is at ``present``."""
-        others = {url.rstrip("/") for url in self.other_urls}
-        return self.url or (self.own_url if present.rstrip("/") in others else present)
+    def url_of(self, row: Mapping[str, Any]) -> str:
+        """Where an endpoint should be: where somebody has put it, or, if it is at an address that AWS gave, at the stack's own."""
+        present = str(row["url"])
+        is_chosen = row["metadata"].get(CHOSEN) == present or not GIVEN.search(present)
+        return self.url or (present if is_chosen or present.rstrip("/") == self.own_url.rstrip("/") else self.own_url)
 
     def of_new(self) -> dict[str, Any]:
         """What Stripe is asked to make: https://docs.stripe.com/api/webhook_endpoints/create."""
@@ -56,7 +66,9 @@ class Wanted:
 
     def of_kept(self, url: str) -> dict[str, Any]:
         """What can be changed later: https://docs.stripe.com/api/webhook_endpoints/update."""
-        metadata = {"topup_stack": self.stack, MARK: self.own_url}
+        metadata = {"topup_stack": self.stack, MARK: self.marks[-1], **({CHOSEN: self.url} if self.url else {})}
+        if self.deployment:
+            metadata[DEPLOYMENT] = self.deployment
         return {"url": url, "enabled_events": list(SUBSCRIBED), "description": f"Topup {self.stack}", "metadata": metadata}
 
 
@@ -132,7 +144,7 @@ class Plan:
 def plan(rows: Sequence[Mapping[str, Any]], urls: set[str], wanted: Wanted, kept: Kept, *, roll: bool = False) -> Plan:
     """``rows``: every endpoint of the account; ``urls``: where the stack answers. ``roll``: a new one even if the one there fits."""
     urls = urls | {wanted.url.rstrip("/")} - {""}
-    ours = [row for row in rows if str(row["url"]).rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks]
+    ours = [row for row in rows if _is_ours(row, urls, wanted, kept)]
     fitting = [row for row in ours if row["api_version"] == API_VERSION and kept.knows(row["id"]) and not roll]
     chosen = max(fitting, key=lambda row: (row["status"] == "enabled", row["created"]), default=None)
     others = [row["id"] for row in ours if row is not chosen and row["status"] == "enabled"]
@@ -141,7 +153,7 @@ def plan(rows: Sequence[Mapping[str, Any]], urls: set[str], wanted: Wanted, kept
     if chosen is None:
         return Plan(make=True, refused=refused, replaced=replaced)
     since = int(chosen["metadata"].get(SINCE, chosen["created"]))
-    return Plan(change=_change(chosen, wanted), kept_id=chosen["id"], since=since, refused=refused, replaced=replaced)
+    return Plan(change=_change(chosen, urls, wanted), kept_id=chosen["id"], since=since, refused=refused, replaced=replaced)
 
 
 def fingerprint(secret: str) -> str:
@@ -149,8 +161,21 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
-def _change(row: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    to_be = wanted.of_kept(wanted.url_of(str(row["url"])))
+def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept) -> bool:
+    """It leads here, or this deployment made it. One made before deployments had ids is known by its mark and its secret together."""
+    if str(row["url"]).rstrip("/") in urls:
+        return True
+    named = row["metadata"].get(DEPLOYMENT)
+    if named:
+        return bool(named == wanted.deployment)
+    return row["metadata"].get(MARK) in wanted.marks and kept.knows(row["id"])
+
+
+def _change(row: Mapping[str, Any], urls: set[str], wanted: Wanted) -> dict[str, Any]:
+    """What differs. An address on another domain is kept; the one that an earlier stack of this deployment had is dead."""
+    url = str(row["url"])
+    leads_here = url.rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks
+    to_be = wanted.of_kept(wanted.url_of(row) if leads_here else wanted.url or wanted.own_url)
     differs = {name: value for name, value in to_be.items() if row[name] != value and name not in {"enabled_events", "metadata"}}
     if set(row["enabled_events"]) != set(SUBSCRIBED):
         differs["enabled_events"] = to_be["enabled_events"]

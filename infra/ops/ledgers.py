@@ -1,7 +1,6 @@
 """``topup ledger``: proof that the books balance, and the ledger as a file."""
 
 import csv
-import json
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from rich.console import RenderableType
 
 from infra.ops.command import DryRun, Operator, Yes, command
 from infra.ops.errors import FINE, FOUND_SOMETHING, usage
-from infra.ops.screen import Bar, table
+from infra.ops.screen import Bar, json_line, table
 from infra.ops.tallying import ACCOUNTS_IN_MEMORY_MAX, TallyFile, tally_file
 
 SEGMENTS_MAX: Final = 64
@@ -30,6 +29,13 @@ SHOWN_MAX: Final = 100
 PAYMENTS_NAMED_MAX: Final = 5
 COLUMNS: Final = ("user_id", "entry_id", "type", "units", "reference_type", "reference_id", "booked_at", "note")
 FORMATS: Final = ("csv", "jsonl")
+RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that a spreadsheet takes for a formula, the last four in their full-width forms.
+
+https://owasp.org/www-community/attacks/CSV_Injection
+"""
+MARK: Final = "'"
+"""Before such a cell, and before one that begins with it: whoever takes one away again has the text as it was."""
 Repair = Annotated[bool, typer.Option("--repair", help="Mend it: payments from Stripe, ledger from payments, balance from the ledger.")]
 
 
@@ -70,7 +76,11 @@ def register(app: typer.Typer) -> None:
         output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; by default stdout.")] = None,
         user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
     ) -> None:
-        """Write every ledger entry, as it is read: the memory it takes does not grow. Grouped by customer, not sorted."""
+        """Write every ledger entry, as it is read: the memory it takes does not grow. Grouped by customer, not sorted.
+
+        In CSV a text that a spreadsheet would run gets a ' before it, and so does one that begins with '. To undo it, take
+        one ' away from every cell that begins with one. Numbers and JSON lines are as they are.
+        """
         if form not in FORMATS:
             raise usage(f"{form!r} is no format", f"--format {' or '.join(FORMATS)}")
         rows = operator.books.store.pages("ledger", user) if user else _everyones(operator.books)
@@ -198,10 +208,17 @@ def _written(write: Callable[[Item], None], rows: Iterator[Item], bar: Bar) -> i
 
 def _writer(form: str, file: TextIO) -> Callable[[Item], None]:
     if form == "jsonl":
-        return lambda row: _ignored(file.write(json.dumps(row, ensure_ascii=False) + "\n"))
+        return lambda row: _ignored(file.write(json_line(row)))
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
-    return lambda row: _ignored(writer.writerow(row))
+    return lambda row: _ignored(writer.writerow({name: neutral(value) for name, value in row.items()}))
+
+
+def neutral(cell: object) -> object:
+    """Return a cell that no spreadsheet runs. Only texts are changed: a number stays a number, negative ones too."""
+    if isinstance(cell, str) and cell.startswith((MARK, *RUN_BY_SPREADSHEETS)):
+        return MARK + cell
+    return cell
 
 
 def _ignored(_: object) -> None:

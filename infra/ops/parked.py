@@ -1,7 +1,7 @@
 """``topup parked``: facts that could not be applied; to be looked at, tried again, or dropped with a reason."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from billing import parking, recovery
@@ -18,6 +18,9 @@ from infra.ops.screen import Bar, facts, table
 
 FactId = Annotated[str, typer.Argument(metavar="ID", help="The fact's id, as `topup parked` shows it.")]
 REASON_CHARS_MAX = 500
+LIMIT: Final = 1000
+LIMIT_MAX: Final = 100_000
+Limit = Annotated[int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="How many are shown.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,22 +32,24 @@ def register(app: typer.Typer) -> None:
     def show_all(
         operator: Operator,
         dropped: Annotated[bool, typer.Option("--dropped", help="Those that a person has dropped, with the reason.")] = False,  # noqa: FBT002
+        limit: Limit = LIMIT,
     ) -> int:
-        """List every parked fact; exit 1 when one of them waits for a person."""
+        """List parked facts; exit 1 when one of them, shown or not, waits for a person."""
         if dropped:
-            _show_dropped(operator)
+            _show_dropped(operator, limit)
             return FINE
         with operator.screen.progress("reading") as bar:
             rows = [row.as_answer() | {"next_try": _when(row)} for row in _counted(parking.all_parked(operator.books), bar)]
         columns = ("fact", "type", "kind", "parked", "tries", "next try", "why")
-        cells = [[row[name] for name in ("fact_id", "type", "kind", "parked_at", "tries", "next_try", "why")] for row in rows]
-        operator.screen.show({"parked": rows}, table(f"{len(rows)} parked facts", columns, cells))
+        cells = [[row[name] for name in ("fact_id", "type", "kind", "parked_at", "tries", "next_try", "why")] for row in rows[:limit]]
+        shown = table(_headed(len(rows), limit, "parked facts"), columns, cells)
+        operator.screen.show({"parked": rows[:limit], "count": len(rows)}, shown)
         return FOUND_SOMETHING if any(row["kind"] in FOR_A_PERSON for row in rows) else FINE
 
     @group.callback(invoke_without_command=True)
     def alone(context: typer.Context, as_json: AsJson = False, stack: Stack = "", profile: Profile = "", region: Region = "") -> None:  # noqa: FBT002
         if context.invoked_subcommand is None:
-            show_all(as_json=as_json, stack=stack, profile=profile, region=region, dropped=False)
+            show_all(as_json=as_json, stack=stack, profile=profile, region=region, dropped=False, limit=LIMIT)
         else:
             _refuse_misplaced(context)
 
@@ -86,12 +91,17 @@ def _refuse_misplaced(context: typer.Context) -> None:
         raise typer.BadParameter(f"options stand behind the command: topup parked {context.invoked_subcommand} ... --json")
 
 
-def _show_dropped(operator: Operator) -> None:
+def _show_dropped(operator: Operator, limit: int) -> None:
     rows = list(parking.all_dropped(operator.books))
-    cells = [[row[name] for name in ("fact_id", "type", "kind", "dropped_at", "reason", "why")] for row in rows]
+    cells = [[row[name] for name in ("fact_id", "type", "kind", "dropped_at", "reason", "why")] for row in rows[:limit]]
+    title = _headed(len(rows), limit, "dropped facts")
     operator.screen.show(
-        {"dropped": rows}, table(f"{len(rows)} dropped facts", ("fact", "type", "kind", "dropped", "reason", "why"), cells)
+        {"dropped": rows[:limit], "count": len(rows)}, table(title, ("fact", "type", "kind", "dropped", "reason", "why"), cells)
     )
+
+
+def _headed(count: int, limit: int, what: str) -> str:
+    return f"{count} {what}" if count <= limit else f"{limit} of {count} {what}; --limit shows more"
 
 
 def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
@@ -102,10 +112,12 @@ def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
 
 def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
     """What became of it: ``settled``, ``ignored``, ``dropped`` with its purchase, or ``parked`` as before, and why."""
-    if became := recovery.try_again(books, gateway, record):
+    troubles: list[str] = []
+    if became := recovery.try_again(books, gateway, record, lambda _, error: troubles.append(str(error))):
         return {"status": became}
     left = parking.find(books, record.name)
-    return {"status": "parked", "why": left.why if left else record.why}
+    answer = {"status": "parked", "why": left.why if left else record.why}
+    return answer | ({"trouble": troubles[0]} if troubles else {})
 
 
 def _find(operator: Operator, name: str) -> Parked:

@@ -21,14 +21,13 @@ from botocore.exceptions import ClientError
 from infra.local.deciding import SUFFIX
 from infra.local.places import Places
 from infra.local.stage import CREDENTIALS
+from infra.ops.addresses import OUTPUT_URLS, addresses, same_url
 from infra.ops.errors import OperatorError, unreachable, usage
 
 CLIENT: Final = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 4, "mode": "standard"}, max_pool_connections=32)
 ASKED_OF: Final = "WebhookFunction"
 """The function whose environment says how the stack is set; all functions share it."""
 TABLE: Final = "AWS::DynamoDB::Table"
-OUTPUT_URLS: Final = ("WebhookFunctionUrl", "WebhookUrl")
-"""Stripe is given the first that the stack has. In some regions there are no Function URLs."""
 WEBHOOK_PATH: Final = "/api/v1/payments/webhook"
 
 
@@ -123,17 +122,6 @@ class Place:
     def secret(self, name: str) -> str:
         """A secret's value."""
         return str(self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
-
-
-def same_url(one: str, other: str) -> bool:
-    """Lambda's own has a slash at the end."""
-    return one.rstrip("/") == other.rstrip("/")
-
-
-def addresses(outputs: Mapping[str, str], stands: str) -> tuple[str, tuple[str, ...]]:
-    """Where Stripe shall deliver, and where the same function answers too. ``stands``: the only address on a stand, "" in AWS."""
-    own = [stands] if stands else [outputs[name] for name in OUTPUT_URLS if outputs.get(name)]
-    return (own[0], tuple(own[1:])) if own else ("", ())
 
 
 def find(stack: str, profile: str, region: str) -> Place:

@@ -44,7 +44,7 @@ class Screen:
 
     def line(self, answer: Any) -> None:
         """One JSON document on one line of stdout."""
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False, default=_plain) + "\n")
+        sys.stdout.write(json_line(answer))
         sys.stdout.flush()
 
     def tell(self, text: str) -> None:
@@ -69,12 +69,12 @@ class Screen:
     @contextmanager
     def progress(self, text: str, total: int | None = None) -> Iterator[Bar]:
         """A bar on stderr while something takes longer; ``total`` None when it is not known."""
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.err, transient=True, disable=not self.err.is_terminal) as progress:
             task = progress.add_task(text, total=total)
 
             def advance(steps: int = 1, *, now: str = "") -> None:
-                progress.update(task, advance=steps, description=f"{text}: {now}" if now else None)
+                progress.update(task, advance=steps, description=printable(f"{text}: {now}") if now else None)
 
             yield advance
 
@@ -83,6 +83,14 @@ def printable(value: object) -> str:
     """Text that may come from strangers, safe for a terminal: control characters are spelled out."""
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def json_line(answer: Any) -> str:
+    """One JSON document and a line end. What a terminal would obey is escaped as JSON escapes it: the document is the same."""
+    text = json.dumps(answer, ensure_ascii=False, default=_plain)
+    if text.isprintable():
+        return f"{text}\n"
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, tight: bool = False) -> RenderableType:

@@ -222,6 +222,15 @@ def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(visitor: Visitor, 
     assert keys[0] == keys[1]
 
 
+def test_a_buyer_is_not_told_to_try_again_where_that_cannot_help(visitor: Visitor) -> None:
+    """Stripe refused for good: no charge, no button, and the seller knows."""
+    refused = {"code": "stripe_refused"}
+    visitor.context.route("**/api/v1/payments/checkout", lambda route: route.fulfill(status=502, json=refused))
+    visitor.page.get_by_role("button", name="Buy Starter Pack").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("This made no charge, and trying again does not help")
+    expect(visitor.page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
 def test_somebody_elses_payment_is_not_shown(arrive: Arrive) -> None:
     """Signed in as another, the buyer is told which account this is."""
     buyer, other = arrive().enter(), arrive().enter()

@@ -80,7 +80,15 @@ def test_more_lines_are_read_from_where_they_begin(arrive: Arrive, view: str, pa
     """The next page is appended, the first of its lines has the focus, and the button goes when there is no more."""
     visitor = arrive()
     entry = {"type": "funded", "units": 1, "balance_after": 1, "reference_type": "payment", "reference_id": "cs_1"}
-    payment = {"plan": "pro", "quota": 1, "amount_minor": 1, "currency": "usd", "status": "completed", "refunded_minor": 0}
+    payment = {
+        "plan": "pro",
+        "quota": 1,
+        "amount": "0.01",
+        "amount_minor": 1,
+        "currency": "usd",
+        "status": "completed",
+        "refunded_minor": 0,
+    }
     row = {**entry, **payment, "booked_at": "2026-01-02T03:04:05Z", "created_at": "2026-01-02T03:04:05Z"}
 
     def answer(route: Route) -> None:

@@ -52,7 +52,15 @@ def test_a_chinese_browser_reads_chinese(arrive: Arrive) -> None:
 def test_a_seller_who_writes_chinese_is_heard_in_chinese(arrive: Arrive) -> None:
     """The catalogue's words are not translated; their letters say what they are."""
     visitor = arrive()
-    plan = {"id": "starter", "name": "入门", "description": "100 次调用", "amount_minor": 999, "currency": "usd", "quota": 100}
+    plan = {
+        "id": "starter",
+        "name": "入门",
+        "description": "100 次调用",
+        "amount": "9.99",
+        "amount_minor": 999,
+        "currency": "usd",
+        "quota": 100,
+    }
     visitor.context.route("**/api/v1/plans", lambda route: route.fulfill(json={"plans": [plan]}))
     visitor.page.goto(visitor.stand.api_url)
     expect(visitor.page.locator(".plan h3")).to_have_attribute("lang", "zh-Hans")
@@ -82,6 +90,30 @@ def test_every_state_of_a_payment_has_words_and_is_not_called_by_its_code(arrive
         assert len(words) >= 5
         assert "{" not in words
         assert "undefined" not in words
+
+
+def test_a_payment_shows_what_was_paid_and_before_that_its_price(arrive: Arrive) -> None:
+    """After a discount, for nothing, and not paid yet."""
+    visitor = arrive()
+    discounted, free = payment(paid_minor=799), payment(paid_minor=0)
+    list_of(visitor, discounted, free, payment(status="pending", paid_minor=None))
+    amounts = visitor.page.locator(".row-facts strong")
+    expect(amounts).to_have_text(["$7.99", "$0.00", "$9.99"])
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("lost_card", "Your bank declined the card."),
+        ("insufficient_funds", "The card has not enough money on it."),
+        ("tomorrow", "The payment did not go through"),
+    ],
+)
+def test_a_declined_buyer_reads_no_more_than_stripe_lets_us_say(arrive: Arrive, code: str, told: str) -> None:
+    """https://docs.stripe.com/declines/codes."""
+    visitor = arrive()
+    list_of(visitor, payment(status="failed", failure_code=code))
+    expect(visitor.page.locator(".row .about")).to_contain_text(told)
 
 
 def test_numbers_agree_with_their_words(arrive: Arrive) -> None:

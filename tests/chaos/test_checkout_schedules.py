@@ -16,7 +16,14 @@ from billing.plans import catalogue
 from builders import fact
 from schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
 
-SHOP: Final = Shop("https://shop.example.com", builders.STACK, builders.DEPLOYMENT, allow_promotion_codes=False, automatic_tax=False, invoice_creation=False)
+SHOP: Final = Shop(
+    "https://shop.example.com",
+    builders.STACK,
+    builders.DEPLOYMENT,
+    allow_promotion_codes=False,
+    automatic_tax=False,
+    invoice_creation=False,
+)
 
 
 class Stripe:

@@ -54,6 +54,15 @@ def answers(status: int, body: object = None, **headers: str) -> Fault:
     return fault
 
 
+def answers_html(status: int) -> Fault:
+    """Something in front of the service answers, in a page for people."""
+
+    def fault(_: Callable[[], httpx.Response]) -> httpx.Response:
+        return httpx.Response(status, html=f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>")
+
+    return fault
+
+
 @dataclass
 class Gateway(httpx.BaseTransport):
     """One request at a time, for the store in memory bears no more. ``faults`` are taken one a request, None for none."""

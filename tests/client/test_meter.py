@@ -1,8 +1,9 @@
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from client.gateway import TOKEN, URL, Fault, Gateway, answers, lost_after, lost_before, unreachable
+from client.gateway import TOKEN, URL, Fault, Gateway, answers, answers_html, lost_after, lost_before, unreachable
 from functional.lab import SITE
 from topup_client import AsyncMeter, HoldClosed, Meter, OutcomeUnknown, QuotaExhausted, Refused, Unavailable
 
@@ -15,6 +16,9 @@ UNKNOWN: list[Fault] = [
     answers(200, {"debit_id": "deb_1", "units": "3", "remaining": 7}),
     answers(200, []),
     answers(402, {"code": "quota_exhausted"}),
+    answers_html(502),
+    answers_html(503),
+    answers_html(200),
 ]
 NOT_DONE: list[Fault] = [unreachable, answers(429), answers(503, {"code": "busy"})]
 
@@ -63,6 +67,41 @@ def test_a_plain_debit_that_was_not_done_is_tried_again(gateway: Gateway, backen
     gateway.fund("alice", 10)
     gateway.faults = [fault, fault]
     assert backend.debit("alice", 3).remaining == 7
+
+
+CALLS: dict[str, Callable[[Meter | AsyncMeter], Any]] = {
+    "debit": lambda meter: meter.debit("alice", 3),
+    "keyed debit": lambda meter: meter.debit("alice", 3, "call 1"),
+    "hold": lambda meter: meter.hold("alice", 3, 60),
+    "capture": lambda meter: meter.capture("hold_1", 3),
+    "release": lambda meter: meter.release("hold_1"),
+}
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 200])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_page_from_something_in_front_of_the_service_leaves_the_outcome_unknown(
+    gateway: Gateway, backend: Meter, async_backend: AsyncMeter, call: Callable[[Meter | AsyncMeter], Any], status: int
+) -> None:
+    """Never an error about JSON, which a caller would take for one of its own."""
+    gateway.faults = [answers_html(status)] * 6
+    with pytest.raises(OutcomeUnknown):
+        call(backend)
+
+    async def awaited() -> None:
+        await call(async_backend)
+
+    with pytest.raises(OutcomeUnknown):
+        asyncio.run(awaited())
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, Refused), (404, Refused), (413, Refused), (429, Unavailable)])
+def test_a_page_that_refuses_says_that_nothing_was_taken(gateway: Gateway, backend: Meter, status: int, kind: type[Exception]) -> None:
+    """A firewall's, for example: it has no code of ours."""
+    gateway.faults = [answers_html(status)] * 3
+    with pytest.raises(kind) as refused:
+        backend.debit("alice", 3)
+    assert getattr(refused.value, "code", "") == ""
 
 
 def test_a_service_that_stays_away_is_told_apart_from_an_unknown_outcome(gateway: Gateway, backend: Meter) -> None:

@@ -105,9 +105,9 @@ class Lab:
             self.boto("dynamodb").create_table(**table)
         for name in self.template.of_type("AWS::SecretsManager::Secret"):
             self.boto("secretsmanager").create_secret(Name=name, SecretString="{}")
-        for table, names in (("PaymentsTable", ("owner", "id")), ("WebhookEventsTable", ("subject", "fact_id"))):
-            key = dict(zip(names, ({"S": part} for part in deployment.KEY), strict=True))
-            self.boto("dynamodb").put_item(TableName=table, Item={**key, "deployment": {"S": DEPLOYMENT}})
+        for place, names in (("PaymentsTable", ("owner", "id")), ("WebhookEventsTable", ("subject", "fact_id"))):
+            members = zip((*names, "deployment"), (*deployment.KEY, DEPLOYMENT), strict=True)
+            self.boto("dynamodb").put_item(TableName=place, Item={name: {"S": value} for name, value in members})
         self.put_secret("StripeKeySecret", stripe_key)
         self.put_secrets(self.secret)
 

@@ -98,3 +98,18 @@ def test_an_answer_beside_the_description_fails_the_test_that_gets_it(status: in
     described.check("POST", "/quota/debits", 402, AS_PROBLEM, json.dumps(EXHAUSTED))
     with pytest.raises(AssertionError, match="answered"):
         described.check("POST", "/quota/debits", status, sent, json.dumps(body))
+
+
+def test_every_list_says_how_long_it_can_be(lab: Lab) -> None:
+    """A client that reads it may reserve the place."""
+    schemas = lab.call("GET", "/openapi.json").json["components"]["schemas"]
+    lists = [
+        (name, member, schema)
+        for name, row in schemas.items()
+        for member, schema in row.get("properties", {}).items()
+        if schema.get("type") == "array"
+    ]
+    assert {(name, member) for name, member, _ in lists} == {
+        *(("Plans", "plans"), ("Payments", "payments"), ("Entries", "entries"), ("Keys", "keys"))
+    }
+    assert all(schema["maxItems"] > 0 for _, _, schema in lists)

@@ -250,6 +250,10 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         ("completed", 100),
     ),
     "a dispute that was prevented": (lambda p: [_paid(p), _dispute(p, "created", "prevented")], ("completed", 100)),
+    "a dispute that is prevented after it began": (
+        lambda p: [_paid(p), _dispute(p, "created", "needs_response"), _dispute(p, "closed", "prevented")],
+        ("completed", 100),
+    ),
     "a dispute whose charge is expanded": (
         lambda p: [_paid(p), _dispute(p, "closed", "lost", -999, charge=payloads.charge(p, 0), payment_intent=payloads.intent(p))],
         ("refunded", 0),
@@ -257,6 +261,18 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
     "disputed on an account of another currency": (
         lambda p: [_paid(p), _dispute(p, "created", "needs_response", -880, currency="eur")],
         ("disputed", 0),
+    ),
+    "a dispute in another currency that is told without its money later": (
+        lambda p: [
+            _paid(p),
+            _dispute(p, "funds_withdrawn", "needs_response", -880, currency="eur"),
+            _dispute(p, "updated", "under_review"),
+        ],
+        ("disputed", 0),
+    ),
+    "a dispute in another currency that was told without its money before": (
+        lambda p: [_paid(p), _dispute(p, "created", "needs_response"), _dispute(p, "closed", "lost", -880, currency="eur")],
+        ("refunded", 0),
     ),
     "an early fraud warning": (
         lambda p: [_paid(p), event("radar.early_fraud_warning.created", payloads.warning(p))],

@@ -61,7 +61,7 @@ def test_one_payment_is_found_by_either_id(lab: Lab) -> None:
         assert (said.json["payment_id"], said.json["amount"], said.json["status"]) == (payment.payment_id, "9.99", "pending")
 
 
-PAID = {
+PAID: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "at its price": ({}, 999, "pi_1"),
     "after a discount of a fifth": ({"amount_total": 799}, 799, "pi_1"),
     "with tax": ({"amount_total": 1189}, 1189, "pi_1"),

@@ -50,6 +50,8 @@ class Fault:
         """The source with the fault, with every later line at its old number."""
         before, old, after = self.span.cut(self.source)
         gap = "\n" * max(0, old.count("\n") - self.text.count("\n"))
+        if self.text.endswith(")"):  # within it, for what follows may belong to the same statement
+            return f"{before}{self.text[:-1]}{gap}){after}"
         return f"{before}{self.text}{gap}{after}"
 
     @cached_property

@@ -24,33 +24,46 @@ SAMPLE: Final = 700
 console = Console()
 
 
-def main(
+def main(  # noqa: PLR0917 - the command line's own arguments
     seed: Annotated[int, typer.Option(help="The same seed draws the same faults.")] = 1,
     sample: Annotated[int, typer.Option(help="How many faults are tried; 0 for all.")] = SAMPLE,
     only: Annotated[str, typer.Option(help="Files whose name contains one of these words.", show_default=False)] = "",
     at_once: Annotated[int, typer.Option(help="How many are tried at the same time.")] = 2,
+    seconds: Annotated[float, typer.Option(help="So long, without a fault, may the tests of one fault take.")] = 10,
+    lived: Annotated[str, typer.Option(help="Only those that lived in an earlier run, by its --out file.", show_default=False)] = "",
+    kinds: Annotated[str, typer.Option(help="Only faults whose kind contains one of these words.", show_default=False)] = "",
     out: Annotated[str, typer.Option(help="Also append every result to this file, as lines of JSON.", show_default=False)] = "",
 ) -> None:
     """Make faults, try them, and show which lived. Exit code 1 if too few were noticed of those that can be."""
     files = [file for file in FILES if not only or any(word in file for word in only.split(","))]
-    faults = _draw(files, seed, sample)
-    with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
+    found = [fault for fault in _all(files) if not kinds or any(word in fault.kind for word in kinds.split(","))]
+    faults = _lived(found, lived) if lived else _draw(found, seed, sample)
+    with tempfile.TemporaryDirectory(prefix="topup-machine-") as folder:
         root = snapshot(Path(folder) / "whole")
-        run = Run(root, Path(folder), at_once, known.recall(root))
+        run = Run(root, Path(folder), at_once, known.recall(root), seconds)
         try:
             results = [_keep(result, out) for result in _followed(run, faults)]
         except BrokenRunError as broken:
             console.print(str(broken), markup=False, highlight=False)
             raise typer.Exit(2) from broken
     show(console, results)
-    figures = write_figures(results, seed, datetime.now(UTC), published=not only)
+    figures = write_figures(results, seed, datetime.now(UTC), published=not (only or lived or kinds))
     console.print(f"{figures['percent']} % of what can be noticed ({figures['noticed']} of {len(results)} faults; seed {seed})")
     raise typer.Exit(figures["percent"] < GOAL_PERCENT)
 
 
-def _draw(files: list[str], seed: int, sample: int) -> list[Fault]:
-    faults = [fault for file in files for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))]
-    return random.Random(seed).sample(faults, sample) if 0 < sample < len(faults) else faults
+def _all(files: list[str]) -> list[Fault]:
+    return [fault for file in files for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))]
+
+
+def _draw(faults: list[Fault], seed: int, sample: int) -> list[Fault]:
+    return random.Random(seed).sample(faults, min(sample or len(faults), len(faults)))
+
+
+def _lived(faults: list[Fault], file: str) -> list[Fault]:
+    rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
+    kept = {(row["file"], row["function"], " ".join(row["diff"].split())) for row in rows if row["verdict"] == "lived"}
+    return [fault for fault in faults if fault.key in kept]
 
 
 def _keep(result: Result, out: str) -> Result:

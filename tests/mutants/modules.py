@@ -6,7 +6,8 @@ _BILLING: Final = (
     "reversals payments settlement parking recovery reconciliation comparing mending "
     "verification balances ledger quota holds "
     "spending upkeep keys checkout confirmation events facts observed store writes spelling "
-    "signatures outbox pages purchases plans money vault"
+    "signatures outbox pages purchases plans money vault "
+    "deployment refusals gateway"
 )
 _HANDLERS: Final = "webhook debit_quota hold_quota authorize recover reconcile"
 _CLIENT: Final = "aio aio_leases asgi decorator errors forks keeper lease leases meter purse results spender terms wire"

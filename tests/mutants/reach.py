@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from mutants.fault import Fault
 
-SECONDS_MAX: Final = 10
-"""Of tests for one fault, as long as they took without it."""
 TEST_SECONDS_MAX: Final = 6
 SLOW: Final = ("tests/functional/", "tests/ops/", "tests/properties/", "tests/chaos/")
 """What needs things set up that each fork must set up anew comes after what does not."""
@@ -35,13 +33,15 @@ class Reach:
     """Gathers what the tests report."""
 
     uses: Mapping[str, Sequence[tuple[str, int]]]
+    seconds_max: float
+    """Of tests for one fault, as long as they took without it."""
     by_line: dict[tuple[str, int], list[Test]] = field(default_factory=lambda: defaultdict(list))
     failed: list[str] = field(default_factory=list)
 
     @classmethod
-    def over(cls, sources: Mapping[str, str]) -> "Reach":
+    def over(cls, sources: Mapping[str, str], seconds_max: float) -> "Reach":
         """Begin with no test."""
-        return cls(_uses(sources))
+        return cls(_uses(sources), seconds_max)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take one test's report. A test that fails without any fault says nothing."""
@@ -58,13 +58,13 @@ class Reach:
         found = {test for place in places for test in self.by_line.get(place, ())}
         if not fault.is_hot:
             found |= {test for (file, _), tests in self.by_line.items() if file == fault.file for test in tests}
-        return list(_bounded(sorted(found, key=lambda test: test.cost)))
+        return list(_bounded(sorted(found, key=lambda test: test.cost), self.seconds_max))
 
 
-def _bounded(tests: Iterable[Test]) -> Iterable[Test]:
+def _bounded(tests: Iterable[Test], seconds_max: float) -> Iterable[Test]:
     seconds = 0.0
     for test in tests:
-        if test.seconds <= TEST_SECONDS_MAX and (seconds := seconds + test.seconds) <= SECONDS_MAX:
+        if test.seconds <= TEST_SECONDS_MAX and (seconds := seconds + test.seconds) <= seconds_max:
             yield test
 
 

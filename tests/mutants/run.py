@@ -35,6 +35,7 @@ class Run:
     folder: Path
     at_once: int
     known: Mapping[str, Mapping[str, Any]]
+    seconds_max: float
 
     def results(self, faults: Sequence[Fault], tell: Callable[[int], None]) -> Iterator[Result]:
         """Yield what became of each fault, in no order. ``tell`` hears how many tests ran without one."""
@@ -49,7 +50,7 @@ class Run:
                 server.wait()
 
     def _answered(self, faults: Sequence[Fault], rows: Iterator[Mapping[str, Any]], tell: Callable[[int], None]) -> Iterator[Result]:
-        reach = Reach.over({file: (self.root / file).read_text(encoding="utf-8") for file in FILES})
+        reach = Reach.over({file: (self.root / file).read_text(encoding="utf-8") for file in FILES}, self.seconds_max)
         ran = []
         for row in iter(lambda: next(rows), {"ready": True}):
             ran.append({**self.known.get(row["test"], {}), **row})

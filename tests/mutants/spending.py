@@ -97,7 +97,7 @@ SPENDING: Final = (
     bug(
         "a revoked key goes on working",
         "test_keys.py::test_a_revoked_key_works_nowhere",
-        ("keys.py", """            Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),\n""", ""),
+        ("keys.py", """        Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),\n""", ""),
     ),
     bug(
         "anybody can revoke a key",

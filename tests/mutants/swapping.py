@@ -4,7 +4,10 @@ import ast
 import gc
 import importlib.abc
 import importlib.machinery
+import json
+import os
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,17 +18,33 @@ HIT: Final = "__topup_hit__"
 
 
 class Lines:
-    """The lines that ran since they were last asked for, by file."""
+    """The lines that ran since they were last asked for, by file; also those that ran in a forked child."""
 
     def __init__(self) -> None:
         """None yet."""
-        self.hit: set[tuple[str, int]] = set()
+        self._hit: set[tuple[str, int]] = set()
+        self._children = os.open(tempfile.gettempdir(), os.O_TMPFILE | os.O_RDWR | os.O_APPEND)
+        self._is_child = False
+        os.register_at_fork(after_in_child=self._begin_child)
+
+    def add(self, place: tuple[str, int]) -> None:
+        """Note one."""
+        if place not in self._hit:
+            self._hit.add(place)
+            if self._is_child:
+                os.write(self._children, f"{json.dumps(place)}\n".encode())
 
     def take(self) -> set[tuple[str, int]]:
         """Return them and forget them."""
-        taken = set(self.hit)
-        self.hit.clear()
+        told = os.pread(self._children, os.fstat(self._children).st_size, 0)
+        os.ftruncate(self._children, 0)
+        taken = {*self._hit, *((file, line) for file, line in map(json.loads, told.splitlines()))}
+        self._hit.clear()
         return taken
+
+    def _begin_child(self) -> None:
+        self._is_child = True
+        self._hit.clear()
 
 
 class _Noting(ast.NodeTransformer):
@@ -120,7 +139,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Run it, with the name under which notes are taken."""
-        vars(module)[HIT] = self._finder.lines.hit.add
+        vars(module)[HIT] = self._finder.lines.add
         super().exec_module(module)
 
 

@@ -13,6 +13,7 @@ from stand import Stand
 
 from infra.local.places import free_port
 from infra.ops import place
+from infra.ops.addresses import addresses
 from infra.ops.connecting import chosen_key
 from infra.ops.errors import USAGE, OperatorError
 from infra.ops.hooks import MARK, SECRETS_MAX, Kept, Wanted, plan
@@ -41,6 +42,10 @@ def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
     [
         ({"enabled_events": ["*"]}, "enabled_events"),
         ({"enabled_events": SUBSCRIBED[1:]}, "enabled_events"),
+        (
+            {"enabled_events": [kind for kind in SUBSCRIBED if kind != "refund.created"]},
+            "enabled_events",
+        ),
         ({"enabled_events": [*SUBSCRIBED, "charge.succeeded"]}, "enabled_events"),
         ({"status": "disabled"}, "disabled"),
         ({"description": None}, "description"),
@@ -79,49 +84,53 @@ def test_an_endpoint_on_another_domain_is_found_by_its_mark() -> None:
     """And keeps that domain unless another is named."""
     away = _row(url="https://shop.example.test/api/v1/payments/webhook")
     assert plan([away], {OWN}, WANTED, KEPT).is_empty
-    assert plan([away], {OWN}, replace(WANTED, url=OWN), KEPT).change == {"url": OWN}
+    assert plan([away], {OWN}, replace(WANTED, url=OWN), KEPT).change["url"] == OWN
 
 
-@pytest.mark.parametrize("own", ["https://abc.lambda-url.eu-west-1.on.aws/", OWN])
-def test_an_endpoint_on_the_stacks_other_address_is_moved(own: str) -> None:
-    """A Function URL where the stack has one now, or the API's where it has none any more. It stays the same endpoint, with its secret."""
-    wanted = Wanted("topup-dev", own, other_urls=(OWN, "https://abc.lambda-url.eu-west-1.on.aws/"))
-    wanted = replace(wanted, other_urls=tuple(url for url in wanted.other_urls if url != own))
-    (there,) = wanted.other_urls
-    for url in (there, there.rstrip("/")):
-        found = plan([_row(url=url)], {OWN, there.rstrip("/")}, wanted, KEPT)
-        assert (found.make, found.kept_id, found.replaced, found.refused) == (False, "we_1", (), ())
-        assert found.change["url"] == own
-    assert plan([_row(**wanted.of_kept(own))], {OWN}, wanted, KEPT).is_empty
-
-
-def test_an_endpoint_on_a_domain_of_ones_own_stays_there_when_the_stack_gets_another_address() -> None:
-    """It was marked with the address that the stack had before."""
-    away = "https://shop.example.test/api/v1/payments/webhook"
-    wanted = Wanted("topup-dev", "https://abc.lambda-url.eu-west-1.on.aws/", other_urls=(OWN,))
-    found = plan([_row(url=away)], {OWN}, wanted, KEPT)
-    assert (found.make, set(found.change)) == (False, {"metadata"})
-
-
-def test_what_webhook_url_chooses_is_chosen_whatever_the_stack_has() -> None:
-    """Here the API's address, though there is a Function URL."""
-    wanted = Wanted("topup-dev", "https://abc.lambda-url.eu-west-1.on.aws/", OWN, (OWN,))
-    assert "url" not in plan([_row()], {OWN}, wanted, KEPT).change
-    assert wanted.of_new()["url"] == OWN
+API, URL = "https://a1.execute-api.eu-west-1.amazonaws.com/api/v1/payments/webhook", "https://u1.lambda-url.eu-west-1.on.aws/"
+BOTH = Wanted("topup-dev", URL, other_urls=(API,))
+ALONE = Wanted("topup-dev", API)
 
 
 @pytest.mark.parametrize(
-    ("outputs", "addresses"),
+    ("wanted", "present"),
+    [(BOTH, API), (ALONE, URL), (BOTH, "https://u0.lambda-url.eu-west-1.on.aws/"), (BOTH, "https://u0.lambda-url.eu-west-1.on.aws")],
+)
+def test_an_endpoint_at_another_address_of_aws_is_moved_to_the_stacks_own(wanted: Wanted, present: str) -> None:
+    """The stack got a Function URL, has none any more, or another one since it publishes versions. The endpoint and its secret stay."""
+    found = plan([_row(**{**wanted.of_kept(present), "metadata": {MARK: API}})], {API}, wanted, KEPT)
+    assert (found.make, found.kept_id, found.replaced, found.refused) == (False, "we_1", (), ())
+    assert found.change["url"] == wanted.own_url
+    assert plan([_row(**wanted.of_kept(wanted.own_url))], {API}, wanted, KEPT).is_empty
+
+
+def test_an_endpoint_on_a_domain_of_ones_own_stays_there_when_the_stack_gets_another_address() -> None:
+    """It is marked with the API's address, which stays."""
+    away = _row(**ALONE.of_kept("https://shop.example.test/api/v1/payments/webhook"))
+    assert plan([away], {API}, BOTH, KEPT).is_empty
+
+
+def test_what_webhook_url_has_chosen_stays_chosen() -> None:
+    """Also in later runs without it, such as the next deployment's; another choice undoes it."""
+    chosen = replace(BOTH, url=API)
+    assert chosen.of_new()["url"] == API
+    there = _row(**chosen.of_kept(API))
+    assert plan([there], {API}, BOTH, KEPT).is_empty
+    assert plan([there], {API}, replace(BOTH, url=URL), KEPT).change["url"] == URL
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
     [
         ({"WebhookUrl": OWN, "WebhookFunctionUrl": "https://abc/"}, ("https://abc/", (OWN,))),
         ({"WebhookUrl": OWN}, (OWN, ())),
         ({}, ("", ())),
     ],
 )
-def test_stripe_gets_the_function_url_where_the_stack_has_one(outputs: dict[str, str], addresses: tuple[str, tuple[str, ...]]) -> None:
+def test_stripe_gets_the_function_url_where_the_stack_has_one(outputs: dict[str, str], expected: tuple[str, tuple[str, ...]]) -> None:
     """Else the API's address; the other one is looked at too."""
-    assert place.addresses(outputs, "") == addresses
-    assert place.addresses(outputs, "http://localhost:8080/hook") == ("http://localhost:8080/hook", ())
+    assert addresses(outputs, "") == expected
+    assert addresses(outputs, "http://localhost:8080/hook") == ("http://localhost:8080/hook", ())
 
 
 def test_another_stage_in_the_same_account_is_left_alone() -> None:
@@ -129,6 +138,32 @@ def test_another_stage_in_the_same_account_is_left_alone() -> None:
     theirs = Wanted("topup-prod", "https://prod.example.test/api/v1/payments/webhook")
     found = plan([_row(id="we_9", **theirs.of_kept(theirs.own_url))], {OWN}, WANTED, KEPT)
     assert (found.make, found.replaced, found.refused) == (True, (), ())
+
+
+def test_another_deployment_with_the_same_name_and_address_is_left_alone() -> None:
+    """Two developers' stands on one test key: each answers at localhost, and each has a tunnel of its own."""
+    theirs = replace(WANTED, deployment="dep_theirs")
+    ours = replace(WANTED, deployment="dep_ours", url="https://my-tunnel.example.test/")
+    for row in (_row(id="we_9", **theirs.of_kept("https://their-tunnel.example.test/")), _row(id="we_9", url="https://old.example.test/")):
+        found = plan([row], {OWN}, ours, KEPT)
+        assert (found.make, found.kept_id, found.replaced, found.refused) == (True, "", (), ())
+
+
+def test_a_stack_that_was_taken_back_finds_its_endpoint_and_leads_it_to_the_new_address() -> None:
+    """Its API has another address than before. Where the secret is kept, so is the endpoint; where it is not, a new one is made."""
+    before = replace(WANTED, deployment="dep_ours")
+    now = replace(before, own_url="https://new.example.test/api/v1/payments/webhook")
+    row = _row(**before.of_kept(OWN))
+    found = plan([row], {now.own_url}, now, KEPT)
+    assert (found.make, found.kept_id, found.change["url"]) == (False, "we_1", now.own_url)
+    assert plan([row], {now.own_url}, now, Kept()).refused == ("we_1",)
+
+
+def test_an_endpoint_from_before_ids_learns_its_deployment() -> None:
+    """It is known by its mark and its secret together."""
+    away = _row(url="https://shop.example.test/api/v1/payments/webhook")
+    found = plan([away], {OWN}, replace(WANTED, deployment="dep_ours"), KEPT)
+    assert found.change == {"metadata": {**away["metadata"], "topup_deployment": "dep_ours"}}
 
 
 def test_a_roll_makes_a_new_one_though_the_old_fits() -> None:

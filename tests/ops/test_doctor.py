@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import builders
 import pytest
-from billing import parking
+from billing import parking, plans
 from billing.events import SUBSCRIBED
 from billing.facts import SessionFact
 from billing.gateway import API_VERSION
@@ -47,6 +48,39 @@ def _only(patient: Patient, check: str) -> Finding:
     (finding,) = _wrong(patient, check)
     assert finding.mend, "a fault without a remedy is a complaint"
     return finding
+
+
+@pytest.mark.parametrize(
+    ("route", "lacks"),
+    [
+        ("GET /v1/refunds", "read access to refunds"),
+        ("GET /v1/checkout/sessions", "read access to checkout sessions"),
+        ("POST /v1/checkout/sessions", "write access to checkout sessions"),
+    ],
+)
+def test_a_key_without_a_right_is_found_before_a_buyer_meets_it(patient: Patient, stand: Stand, route: str, lacks: str) -> None:
+    """A restricted key; nothing is made at Stripe by asking."""
+    before = stand.stripe.v1.checkout.sessions.list({"limit": 1}).data
+    stand.control("faults", route=route, status=403, times=1)
+    try:
+        assert lacks in _only(patient, "stripe key's rights").mend
+    finally:
+        stand.control("faults", route=route, status=403, times=0)
+    assert not _wrong(patient, "stripe key's rights")
+    assert stand.stripe.v1.checkout.sessions.list({"limit": 1}).data == before
+
+
+def test_a_price_that_stripe_does_not_charge_is_found(patient: Patient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the catalogue that would be deployed next."""
+    assert not _wrong(patient, "prices")
+    catalogue = tmp_path / "plans.json"
+    catalogue.write_text(plans.CATALOGUE.read_text().replace("999,", "30,", 1))
+    monkeypatch.setattr(plans, "CATALOGUE", catalogue)
+    plans.catalogue.cache_clear()
+    try:
+        assert "amount_minor must be an integer from 50" in _only(patient, "prices").what
+    finally:
+        plans.catalogue.cache_clear()
 
 
 def _set(patient: Patient, **settings: object) -> Patient:

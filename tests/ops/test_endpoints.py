@@ -40,6 +40,7 @@ class Webhook(Receiver):
         if self.down:
             return Response(status_code=503)
         self.got.append((body, signature))
+        self.hosts.append(request.headers["host"])
         return Response()
 
 
@@ -154,6 +155,36 @@ def test_rolling_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
     assert shop.sold() == set(bought)
     shop.connect()
     assert (shop.statuses().count("enabled"), len(shop.statuses())) == (1, 4)
+
+
+def test_moving_an_endpoint_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
+    """Somebody buys all the time, while it goes to the webhook's other address and back. One endpoint, one secret."""
+    bought, over = [shop.sell()], threading.Event()
+
+    def buy() -> None:
+        while not over.is_set():
+            bought.append(shop.sell())
+
+    there = shop.webhook.url.replace("127.0.0.1", "localhost")
+    assert there != shop.webhook.url
+    secret = shop.webhook.document
+    buyer = threading.Thread(target=buy)
+    buyer.start()
+    for url in (there, shop.webhook.url, there):
+        rows = [row.to_dict() for row in shop.stripe.client.v1.webhook_endpoints.list({"limit": 100}).data]
+        wanted = Wanted("topup-test", shop.webhook.url, url)
+        todo = plan(rows, {shop.webhook.url.rstrip("/"), there.rstrip("/")}, wanted, shop.kept)
+        assert set(todo.change) <= {"url", "metadata"}
+        until = len(bought) + 5
+        assert shop.endpoints.carry_out(todo, wanted, shop.kept) == ()
+        shop.stripe.until(lambda until=until: len(bought) >= until)  # type: ignore[misc]
+    over.set()
+    buyer.join()
+    shop.stripe.idle()
+    assert shop.webhook.refused == []
+    assert shop.sold() == set(bought)
+    assert (shop.statuses(), shop.webhook.document) == (["enabled"], secret)
+    assert {host.split(":")[0] for host in shop.webhook.hosts} == {"127.0.0.1", "localhost"}
 
 
 def test_the_old_endpoint_stays_on_until_it_has_delivered_what_only_it_was_given(shop: Shop) -> None:

@@ -1,11 +1,13 @@
 import io
+import json
 from collections.abc import Callable
 
 import pytest
 from billing.telemetry import METRICS
 from rich.console import Console, RenderableType
 
-from infra.ops.screen import facts, printable, table
+from infra.ops.ledgers import neutral
+from infra.ops.screen import Screen, facts, json_line, printable, table
 from infra.ops.watching import SHOWN, answer, figures
 
 SESSION = "cs_test_" + "a1B2" * 15
@@ -55,3 +57,40 @@ def test_metrics_are_summed_over_their_values() -> None:
     """One line may hold several."""
     assert figures('{"_aws": {}, "settled": [1.0, 1.0], "parked": 3, "other": [9]}') == {"settled": 2, "parked": 3}
     assert answer({})["minutes"] == []
+
+
+@pytest.mark.parametrize("value", ["\x1b[31m", "\x9b31m", "\u202egnp", "\U000e0041", "日本", "plain"])
+def test_a_json_line_is_the_same_document_and_nothing_that_a_terminal_obeys(value: str) -> None:
+    """C1 control characters and those that turn text around are no control characters to JSON."""
+    line = json_line({"user_id": value})
+    assert json.loads(line) == {"user_id": value}
+    assert line[:-1].isprintable()
+
+
+def test_a_customer_under_a_progress_bar_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither markup nor an escape sequence of a user id is obeyed there."""
+    screen, file = Screen(as_json=False), io.StringIO()
+    screen.err = Console(file=file, force_terminal=True, width=100, color_system=None)
+    monkeypatch.setenv("TERM", "xterm")
+    with screen.progress("looking", 1) as bar:
+        bar(now="[red]alice\x1b]0;title\x07")
+    assert "[red]alice\\x1b]0;title\\x07" in file.getvalue()
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_a_cell_that_a_spreadsheet_would_run_is_marked(begin: str) -> None:
+    """https://owasp.org/www-community/attacks/CSV_Injection."""
+    assert neutral(f"{begin}1+1") == f"'{begin}1+1"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''", "alice", "", "a=1", "-5"])
+def test_a_marked_cell_can_be_undone(text: str) -> None:
+    """One apostrophe is taken away from every cell that begins with one."""
+    marked = str(neutral(text))
+    assert marked[marked.startswith("'") :] == text
+
+
+@pytest.mark.parametrize("number", [-5, 0, 100])
+def test_a_number_stays_a_number(number: int) -> None:
+    """What was used is negative."""
+    assert neutral(number) == number

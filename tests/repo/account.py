@@ -23,7 +23,11 @@ class Account:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: Answer | Callable[[dict[str, Any]], Answer]) -> None:
         """Every client of every stage leads here from now on."""
-        self.answers = {"GetCallerIdentity": {"Account": ID, "Arn": f"arn:aws:iam::{ID}:user/seller"}, **answers}
+        self.answers = {
+            "GetCallerIdentity": {"Account": ID, "Arn": f"arn:aws:iam::{ID}:user/seller"},
+            "DescribeUserPool": {"UserPool": {"Id": "eu_1"}},
+            **answers,
+        }
         self.calls: list[tuple[str, dict[str, Any]]] = []
         monkeypatch.setattr(Stage, "client", lambda stage, service, *_: self.client(service, stage.region))
 

@@ -17,6 +17,7 @@ SERVICES: Final = (
     "apigatewayv2",
     "cloudformation",
     "cloudwatch",
+    "cognito-idp",
     "dynamodb",
     "events",
     "lambda",

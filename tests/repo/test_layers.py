@@ -14,17 +14,17 @@ LAYERS: Final = {
         *("balances", "bundle", "differences", "errors", "events", "facts", "identity", "money", "observed"),
         *("patience", "payments", "plans", "reversals", "settings", "times", "writes"),
     ),
-    "doors": ("gateway", "outbox", "signatures", "spelling", "store", "telemetry", "tracing"),
+    "doors": ("aws_faults", "gateway", "outbox", "refusals", "signatures", "spelling", "store", "telemetry", "tracing"),
     "acts": (
         *("books", "checkout", "comparing", "confirmation", "holds", "keys", "ledger", "mending", "pages", "parking", "purchases"),
-        *("quota", "reconciliation", "recovery", "settlement", "spending", "upkeep", "verification"),
+        *("deployment", "quota", "reconciliation", "recovery", "settlement", "spending", "upkeep", "verification"),
     ),
     "edge": ("api", "openapi", "receiving", "runtime", "shapes", "stripe_doors", "vault"),
 }
 OUTSIDE: Final = {
-    "stripe": {"gateway", "signatures"},
+    "stripe": {"gateway", "refusals", "signatures"},
     "pynamodb": {"spelling"},
-    "botocore": {"store", "outbox", "vault"},
+    "botocore": {"aws_faults", "store", "outbox", "vault"},
     "aws_lambda_powertools": {"telemetry", "tracing"},
 }
 """Who may speak to what is not ours."""

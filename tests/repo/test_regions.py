@@ -72,7 +72,7 @@ def test_a_region_that_the_sdk_does_not_know_is_asked_about_twice(tmp_path: Path
 def test_a_region_without_function_urls_is_one_that_lambda_is_in() -> None:
     """No name in the list is mistyped; and of other partitions nothing is claimed."""
     assert set(boto3.Session().get_available_regions("lambda")) > WITHOUT_FUNCTION_URLS
-    assert len(WITHOUT_FUNCTION_URLS) == 11
+    assert len(WITHOUT_FUNCTION_URLS) == 12
     assert {name for name in EVERY if has_function_urls(name) is None} == set(ELSEWHERE)
 
 
@@ -159,8 +159,9 @@ def test_an_address_of_the_page_is_an_origin_and_nothing_else(word: str, tmp_pat
 
 
 def test_the_question_and_the_template_take_the_same_addresses() -> None:
-    """The template takes http, too, which only a stand has."""
+    """One pattern in both."""
     (question,) = [question for question in asking.QUESTIONS if question.parameter == "SiteUrl"]
     shapes = [question.shape, parameters()["SiteUrl"].get("AllowedPattern", question.shape)]
     for word in (*ORIGINS, *NO_ORIGINS):
         assert [bool(re.fullmatch(shape, word)) for shape in shapes] == [word in ORIGINS] * 2, word
+    assert len(set(shapes)) == 1

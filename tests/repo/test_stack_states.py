@@ -140,6 +140,16 @@ def test_an_empty_stack_goes_when_somebody_agrees_and_in_production_only_at_the_
     assert bool(ran) is deleted
 
 
+def test_a_deployment_that_fails_says_how_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first one in production leaves a stack that nothing but a deletion could free: nobody should do that by hand."""
+    _account(monkeypatch, "REVIEW_IN_PROGRESS", [])
+    assert stages.deploy(_stage(tmp_path), yes=True) == 1
+    assert ran == [["sam", "deploy"]]
+    assert "the same again" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("status", sorted(REMNANTS))
 def test_a_failed_first_deployment_of_production_is_led_out_of_and_its_tables_are_taken_along(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[list[str]], status: str, capsys: pytest.CaptureFixture[str]

@@ -16,7 +16,14 @@ from billing.writes import Table, Write
 from builders import fact
 from memory_store import MemoryStore
 
-SHOP = Shop("https://shop.example.com", builders.STACK, builders.DEPLOYMENT, allow_promotion_codes=False, automatic_tax=False, invoice_creation=False)
+SHOP = Shop(
+    "https://shop.example.com",
+    builders.STACK,
+    builders.DEPLOYMENT,
+    allow_promotion_codes=False,
+    automatic_tax=False,
+    invoice_creation=False,
+)
 
 
 class Stripe:

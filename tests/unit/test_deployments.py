@@ -12,7 +12,7 @@ from billing.differences import Report
 from billing.errors import BillingError
 from billing.events import Ignored, parse
 from billing.gateway import NotAtStripeError
-from billing.payments import Payment
+from billing.payments import Park, Payment
 from billing.reconciliation import Run
 from billing.times import epoch
 from builders import Clock, pending
@@ -59,7 +59,7 @@ class Neighbours:
 
     def reconcile(self) -> Report:
         """As each hour."""
-        report = reconciliation.run(Run(self.ours, self.stripe, True), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
+        report = reconciliation.run(Run(self.ours, self.stripe, repair=True), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
         assert report.finished, report
         return report
 
@@ -140,7 +140,7 @@ def test_mending_an_account_takes_nothing_from_another_deployment(shops: Neighbo
     }
     shops.sell()
     before = set(shops.store.tables["payments"])
-    job = Run(shops.ours, shops.stripe, True, resumes=False)  # type: ignore[arg-type]
+    job = Run(shops.ours, shops.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
     mending.mend(job, "alice")
     assert set(shops.store.tables["payments"]) == before
 
@@ -173,7 +173,7 @@ def test_a_paid_session_from_before_ids_without_a_record_is_never_rebuilt(shops:
 def test_what_an_older_version_parked_of_a_neighbours_session_goes_at_the_next_retry(shops: Neighbours) -> None:
     """It had taken the stack's name for proof."""
     told = _told(shops, _old(builders.completed(shops.payment)))
-    parking.park(shops.ours, told, parking.Park("unknown_payment", "not in our records"))
+    parking.park(shops.ours, told, Park("unknown_payment", "not in our records"))
     assert shops.parked()
     shops.recover()
     assert shops.moved() == {}

@@ -18,7 +18,14 @@ from memory_store import MemoryStore
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
 
 CREATE: Final = "POST /v1/checkout/sessions"
-SHOP: Final = Shop("https://shop.example.com", builders.STACK, builders.DEPLOYMENT, allow_promotion_codes=False, automatic_tax=False, invoice_creation=False)
+SHOP: Final = Shop(
+    "https://shop.example.com",
+    builders.STACK,
+    builders.DEPLOYMENT,
+    allow_promotion_codes=False,
+    automatic_tax=False,
+    invoice_creation=False,
+)
 
 
 @pytest.fixture

@@ -133,6 +133,47 @@ def test_the_pages_of_a_ledger_that_nobody_changes_add_up(books: Books) -> None:
     assert len(_listed(books, 3)) == 7
 
 
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_balances_are_right_after_a_day_whose_use_became_an_entry(books: Books, limit: int) -> None:
+    """The first debit of a day itemises the day before; a purchase and a refund come after it, and a debit that is no entry yet."""
+    clock: Any = books.clock
+    meter = Meter(books, "")
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    quota.debit(meter, "alice", 30)
+    clock.advance(days=1)
+    quota.debit(meter, "alice", 5)
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    clock.advance(days=1)
+    quota.debit(meter, "alice", 1)
+    settlement.apply(books, fact(builders.refunded(payment, 500)))
+    rows = _listed(books, limit)
+    assert [(row["type"], row["units"], row["balance_after"]) for row in rows] == [
+        ("clawed_back", -50, 115),
+        ("consumed", -5, 165),
+        ("funded", 100, 170),
+        ("consumed", -30, 70),
+        ("funded", 100, 100),
+    ]
+    assert pages.entries(books, "alice", limit, "")["not_itemised"]["units"] == 1
+    assert quota.read(books, "alice").remaining == 115 - 1
+
+
+def test_a_days_use_that_becomes_an_entry_between_two_pages_is_noticed(books: Books) -> None:
+    """By a clock that is behind: it stands on the second page, and the sums there are right."""
+    clock: Any = books.clock
+    meter = Meter(books, "")
+    _buys(books, 1)
+    quota.debit(meter, "alice", 30)
+    _buys(books, 30)
+    first = pages.entries(books, "alice", 1, "")
+    assert first["entries"][0]["balance_after"] == 200
+    clock.advance(hours=26)
+    quota.debit(meter, "alice", 5)
+    second = pages.entries(books, "alice", 10, first["next_cursor"])["entries"]
+    assert [(row["type"], row["units"], row["balance_after"]) for row in second] == [("consumed", -30, 70), ("funded", 100, 100)]
+
+
 def test_a_page_costs_three_calls_and_a_further_one_two(books: Books) -> None:
     """The balance, the page, and the balance again, which a cursor spares."""
     for hour in range(1, 4):

@@ -140,6 +140,13 @@ def test_a_catalogue_is_a_list_with_something_in_it(text: str) -> None:
         plans.load(text)
 
 
+def test_a_catalogue_has_at_most_a_hundred_plans() -> None:
+    """All of them are answered and shown at once."""
+    assert len(_load(*({**GOOD, "id": f"a{number}"} for number in range(100)))) == 100
+    with pytest.raises(ValueError, match="at most 100 plans, not 101"):
+        _load(*({**GOOD, "id": f"a{number}"} for number in range(101)))
+
+
 def test_two_plans_do_not_share_an_id() -> None:
     """One of them could not be bought."""
     with pytest.raises(ValueError, match="two plans share one id"):

@@ -3,6 +3,7 @@
 https://docs.stripe.com/refunds#failed-refunds
 """
 
+import copy
 import itertools
 import random
 from typing import Any
@@ -11,8 +12,10 @@ import builders
 import laws
 import model
 import pytest
-from billing import mending, parking, purchases, quota, settlement
+from billing import mending, parking, purchases, quota, reconciliation, settlement
 from billing.books import Books
+from billing.comparing import look_again
+from billing.differences import Report
 from billing.events import Ignored, parse
 from billing.payments import Payment
 from billing.reconciliation import Run
@@ -183,7 +186,7 @@ def test_reconciliation_and_late_events_agree_about_refunds_made_again() -> None
         _settle(books, charge.events[0])
         charge.stripe.sell(charge.payment, 1767323045)
         job = Run(books, charge.stripe, repair=True)  # type: ignore[arg-type]
-        mending.look_again(job.comparison, "cs_1", mending.Report())
+        look_again(job.comparison, "cs_1", Report())
         assert _end(books) == right
         _settle(books, *charge.events)
         assert _end(books) == right
@@ -213,3 +216,40 @@ def test_units_given_up_for_a_refund_that_fails_are_given_up_for_the_next() -> N
     balance = quota.read(books, "alice")
     assert (payment.units_clawed_back, payment.units_written_off) == (100, 60)
     assert (balance.remaining, balance.debt, balance.used) == (0, 0, 60)
+
+
+@pytest.mark.parametrize("policy", ["debt", "write_off"])
+@pytest.mark.parametrize("used", [0, 60])
+@pytest.mark.parametrize("restored", ["payments", "ledger", "quotas", "payments ledger"])
+def test_after_a_repair_two_further_refunds_are_taken_back_exactly(restored: str, used: int, policy: str) -> None:
+    """Tables were put back to before the first refunds, of which one had failed.
+
+    Where ledger and payments were put back together, only Stripe knows of the refunds.
+    """
+    books, charge = _bought(policy)
+    store: Any = books.store
+    charge.stripe.sell(charge.payment, 1767323045)
+    _settle(books, charge.events[0])
+    if used:
+        quota.debit(Meter(books, ""), "alice", used)
+    before = copy.deepcopy(store.tables)
+    charge.refund("re_A", 500).change("re_A", "failed").refund("re_B", 333)
+    _settle(books, *charge.events)
+    for name in restored.split():
+        store.tables[name] = before[name]
+    job = Run(books, charge.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
+    if restored == "payments ledger":
+        reconciliation.run(job, 0)
+    mending.mend(job, "alice")
+    assert mending.mend(job, "alice").acts == ()
+    after = len(charge.events)
+    charge.refund("re_C", 333).refund("re_D", 333)
+    for event, taken in zip(charge.events[after:], (66, 66, 100, 100), strict=True):
+        _settle(books, event)
+        assert purchases.find(books, "alice", "pay_1").units_clawed_back == taken
+    laws.check(store)
+    balance = quota.read(books, "alice")
+    given_up = purchases.find(books, "alice", "pay_1").units_written_off
+    assert given_up == (used if policy == "write_off" else 0)
+    assert (balance.remaining, balance.debt) == (0, used - given_up)
+    assert balance.used == used

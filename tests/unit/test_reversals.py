@@ -132,6 +132,18 @@ def test_two_withdrawals_in_another_currency_come_to_what_was_disputed() -> None
     assert _taken(both, first) == 100
 
 
+def test_the_disputed_amount_is_the_one_told_with_the_money() -> None:
+    """An inquiry about all of it becomes a chargeback of half: half of the units, in any order.
+
+    The amount may differ from the charge's, and may fall:
+    https://docs.stripe.com/api/disputes/object#dispute_object-amount
+    """
+    asked = builders.dispute(PAYMENT, "created", "warning_needs_response")
+    out = _in_euros(builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -450, amount=500))
+    for order in itertools.permutations((asked, out, asked)):
+        assert _taken(*order) == 50
+
+
 def test_what_a_newer_version_wrote_is_read_after_going_back() -> None:
     """Reversals, disputes and parked facts: members that we do not know are left alone."""
     known = _known(builders.refunded(PAYMENT, 5), builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -9))

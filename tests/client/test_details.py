@@ -1,0 +1,249 @@
+"""Details of the client that only show when something else happens at the same moment."""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import laws
+import pytest
+from client.conftest import Seconds
+from client.gateway import Gateway, answers, unreachable
+from topup_client import (
+    AsyncLease,
+    AsyncLeases,
+    AsyncMeter,
+    Lease,
+    Meter,
+    QuotaExhausted,
+    QuotaMiddleware,
+    Refused,
+    Unavailable,
+    header_user,
+)
+from topup_client.errors import HoldClosed, TopupError
+from topup_client.keeper import Keeper
+from topup_client.purse import Purse
+from topup_client.results import Hold
+from topup_client.terms import Terms
+from topup_client.wire import NOT_DONE
+
+EVER = datetime(2026, 1, 1, tzinfo=UTC)
+SECONDS_MAX = 30
+"""Nothing here takes as long, however busy the machine is; whoever waits longer waits in vain."""
+
+
+def _run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+def test_the_next_hold_is_fetched_before_the_last_runs_out(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+    """By the lease's task, while the calls go on."""
+    gateway.fund("alice", 1000)
+
+    async def story() -> None:
+        async with AsyncLease(async_backend, "alice", clock=seconds, size=100, low_water=40) as lease:
+            for _ in range(61):
+                await lease.debit()
+            while lease.left != 139:  # noqa: ASYNC110 - the lease's own task does it: there is nothing to wait on but its effect
+                await asyncio.sleep(0)
+            assert gateway.bodies("/quota/holds") == [
+                {"user_id": "alice", "units": 100, "expires_in_seconds": 60},
+                {"user_id": "alice", "units": 100, "expires_in_seconds": 60},
+            ]
+
+    _run(asyncio.wait_for(story(), SECONDS_MAX))
+    laws.check(gateway.books.store)
+    assert gateway.quota().used == 61
+
+
+def test_a_lease_that_was_closed_in_the_midst_of_a_call_is_replaced(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+    """The call is served by the next one, and the others by it too."""
+    gateway.fund("alice", 10)
+
+    async def story() -> None:
+        async with AsyncLeases(async_backend, clock=seconds) as leases:
+            with pytest.raises(QuotaExhausted):
+                await leases.debit("alice", 11)
+            await leases._leases["alice"].aclose()
+            await leases.debit("alice", 4)
+            await leases.debit("alice", 6)
+
+    _run(asyncio.wait_for(story(), SECONDS_MAX))
+    laws.check(gateway.books.store)
+    assert (gateway.quota().used, gateway.quota().held) == (10, 0)
+
+
+def test_closing_waits_for_a_hold_that_is_on_its_way(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+    """Its caller has gone away: what was set aside goes back at once, not when the hold expires."""
+    gateway.fund("alice", 100)
+
+    async def story() -> None:
+        lease = AsyncLease(async_backend, "alice", clock=seconds, size=60, at_exit=False)
+        caller = asyncio.create_task(lease.debit())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        await lease.aclose()
+
+    _run(asyncio.wait_for(story(), SECONDS_MAX))
+    assert gateway.calls["holds"] == 1
+    assert (gateway.quota().held, gateway.quota().remaining) == (0, 100)
+
+
+def test_a_lease_that_somebody_is_asking_for_is_not_swept(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+    """It has nothing yet: what it is about to get would be forgotten."""
+    gateway.fund("alice", 100)
+
+    async def story() -> None:
+        async with AsyncLease(async_backend, "alice", clock=seconds) as lease:
+            caller = asyncio.create_task(lease.debit())
+            await asyncio.sleep(0)
+            assert not lease.close_if_empty()
+            await caller
+
+    _run(asyncio.wait_for(story(), SECONDS_MAX))
+    assert gateway.quota().used == 1
+
+
+def test_a_blocking_lease_that_somebody_is_asking_for_is_not_swept(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+    """The same between threads."""
+    gateway.fund("alice", 100)
+    asked, answered = threading.Event(), threading.Event()
+
+    def slowly(act: Any) -> Any:
+        asked.set()
+        assert answered.wait(SECONDS_MAX)
+        return act()
+
+    gateway.faults = [slowly]
+    with Lease(backend, "alice", clock=seconds) as lease:
+        caller = threading.Thread(target=lease.debit)
+        caller.start()
+        assert asked.wait(SECONDS_MAX)
+        assert not lease.close_if_empty()
+        answered.set()
+        caller.join()
+    assert gateway.quota().used == 1
+
+
+class Tended:
+    """Counts how often it was looked after."""
+
+    def __init__(self) -> None:
+        """Never yet."""
+        self.called = threading.Event()
+
+    def tend(self) -> None:
+        """Nothing more to do."""
+        self.called.set()
+
+
+def test_who_is_due_soon_stays_so_though_told_of_a_later_time_as_well() -> None:
+    """The later word may come from somebody who does not know of the earlier one."""
+    keeper, tended = Keeper(1, time.monotonic), Tended()
+    keeper.at(tended, time.monotonic() + 0.2)
+    keeper.at(tended, time.monotonic() + 1000)
+    assert tended.called.wait(SECONDS_MAX)
+    keeper.stop()
+
+
+def test_a_fault_in_looking_after_one_lease_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged; the thread goes on."""
+
+    class Faulty(Tended):
+        def tend(self) -> None:
+            """Never works."""
+            raise RuntimeError("a bug")
+
+    keeper, tended = Keeper(1, time.monotonic), Tended()
+    keeper.wake(Faulty())
+    keeper.wake(tended)
+    assert tended.called.wait(SECONDS_MAX)
+    keeper.stop()
+    assert "a lease could not be looked after" in caplog.text
+
+
+def test_each_hold_ends_at_its_own_time() -> None:
+    """The first one's units are not spent any more, the second one's still are."""
+    purse = Purse(Terms(size=100, lifetime_seconds=60, low_water=0))
+    purse.add(Hold("hold_1", 10, 0, EVER), 0)
+    purse.add(Hold("hold_2", 20, 0, EVER), 30)
+    assert purse.spend(1, 48.9)
+    assert purse.spend(20, 49.1)
+    assert not purse.spend(1, 49.2)
+    assert [(one.hold_id, one.used) for one in purse.to_close] == [("hold_1", 1), ("hold_2", 20)]
+
+
+def test_the_next_hold_is_wanted_before_the_newest_ends() -> None:
+    """Half of the margin before its units can be spent no more, though many are left."""
+    purse = Purse(Terms(size=100, lifetime_seconds=60, low_water=0))
+    purse.add(Hold("hold_1", 50, 0, EVER), 0)
+    purse.add(Hold("hold_2", 50, 0, EVER), 30)
+    assert not purse.is_low(45)
+    assert not purse.is_low(73.9)
+    assert purse.is_low(74)
+
+
+def test_pauses_grow_between_the_tries_of_a_service_in_trouble(gateway: Gateway, backend: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as long each time at most: a service in trouble is not helped by more calls."""
+    pauses: list[float] = []
+    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    gateway.faults = [unreachable] * 3
+    with pytest.raises(Unavailable):
+        backend.debit("alice")
+    assert [round(pause / pauses[0], 6) for pause in pauses] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (500, {"code": NOT_DONE}, Unavailable),
+        (503, {"code": NOT_DONE}, Unavailable),
+        (400, {"code": "invalid_request", "detail": "units must be whole"}, Refused),
+        (401, {"message": "Unauthorized"}, Refused),
+        (409, {"code": "hold_closed", "detail": "this hold was released"}, HoldClosed),
+        (429, {"message": "Too Many Requests"}, Unavailable),
+    ],
+)
+def test_an_answer_that_is_no_success_says_what_it_means(
+    gateway: Gateway, backend: Meter, status: int, body: dict[str, Any], kind: type[TopupError]
+) -> None:
+    """And why, in the words of whoever answered."""
+    gateway.faults = [answers(status, body)] * 3
+    with pytest.raises(kind) as told:
+        backend.release("hold_1")
+    assert type(told.value) is kind
+    if status < 429:
+        assert str(body.get("detail", body.get("message"))) in str(told.value)
+
+
+@pytest.mark.parametrize("kind", ["something.new", "lifespan"])
+def test_what_is_neither_a_call_nor_a_socket_is_free(gateway: Gateway, async_backend: AsyncMeter, kind: str) -> None:
+    """A server's other messages reach the application."""
+    reached: list[str] = []
+
+    async def app(scope: Any, *_: Any) -> None:
+        reached.append(scope["type"])
+
+    def nobody(_: Any) -> str:
+        raise AssertionError("there is no caller to look for")
+
+    async def nothing(*_: Any) -> Any:
+        return {}
+
+    _run(QuotaMiddleware(app, async_backend, nobody)({"type": kind}, nothing, nothing))
+    assert reached == [kind]
+    assert gateway.service_calls == 0
+
+
+def test_a_header_names_its_value_where_nobody_looks_it_up() -> None:
+    """By any spelling of its name."""
+    scope: dict[str, Any] = {"headers": [(b"X-User", b"alice"), (b"other", b"bob")]}
+    assert header_user("x-USER")(scope) == "alice"
+    assert header_user("other", {"bob": "robert"}.get)(scope) == "robert"

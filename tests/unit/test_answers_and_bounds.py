@@ -1,0 +1,177 @@
+"""Answers to the last member, bounds to the last value, and what several of a kind make of one payment."""
+
+import builders
+import laws
+import pytest
+from billing import checkout, holds, pages, purchases, quota, reconciliation, settlement, spending
+from billing.books import Books
+from billing.errors import BillingError, OutcomeUnknownError
+from billing.events import parse
+from billing.facts import SessionFact
+from billing.plans import catalogue
+from billing.reconciliation import Run
+from billing.spending import Meter
+from billing.times import epoch
+from billing.verification import Tally
+from billing.writes import Write
+from builders import START, Clock, fact, pending
+from memory_store import MemoryStore
+from stripe_twin import Stripe
+from unit.test_checkout import SHOP
+
+
+class Rough(MemoryStore):
+    """``loses``: nobody knows what became of a transaction."""
+
+    loses = False
+
+    def commit(self, *writes: Write) -> None:
+        """See the store."""
+        if self.loses:
+            raise OutcomeUnknownError("no answer in time")
+        super().commit(*writes)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Moved by hand."""
+    return Clock()
+
+
+@pytest.fixture
+def store() -> Rough:
+    """An empty one."""
+    return Rough()
+
+
+@pytest.fixture
+def books(clock: Clock, store: Rough) -> Books:
+    """Nothing was sold."""
+    spending._seen.clear()
+    return builders.books_on(store, clock=clock)
+
+
+def test_a_paid_payment_is_shown_whole(books: Books) -> None:
+    """Also when it was paid, and no more given back than was paid."""
+    payment = pending(books)
+    before = purchases.find(books, "alice", payment.payment_id).as_answer()
+    assert (before["status"], before["completed_at"], before["failure_code"]) == ("pending", None, None)
+    settlement.apply(books, fact(builders.completed(payment, amount_total=500)))
+    paid = purchases.find(books, "alice", payment.session_id).as_answer()
+    assert (paid["status"], paid["completed_at"][:19]) == ("completed", "2026-01-02T03:04:05")
+    assert (paid["session_id"], paid["amount_minor"], paid["units_clawed_back"]) == (payment.session_id, 999, 0)
+    settlement.apply(books, fact(builders.refunded(payment, 999)))
+    after = purchases.find(books, "alice", payment.payment_id).as_answer()
+    assert (after["status"], after["refunded_minor"], after["units_clawed_back"]) == ("refunded", 500, 100)
+
+
+def test_a_purchase_for_which_a_fact_waits_that_is_gone_is_settled(books: Books, store: Rough) -> None:
+    """The record was resolved in the moment before; its word in the reference row was not."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.refunded(payment, 500)))
+    for key in [key for key in store.tables["events"] if key[0] == "parked"]:
+        del store.tables["events"][key]
+    assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"
+    assert quota.read(books, "alice").remaining == 100
+    laws.check(store)
+
+
+def test_two_disputes_of_one_payment_both_count(books: Books, store: Rough) -> None:
+    """Each takes its part, and the one that is won gives back its own."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    for name, amount in (("du_1", 500), ("du_2", 499)):
+        event = builders.dispute(payment, "funds_withdrawn", "needs_response", -amount, dispute_id=name, amount=amount)
+        settlement.apply(books, fact(event))
+    assert quota.read(books, "alice").remaining == 0
+    won = builders.dispute(payment, "closed", "won", -499, 499, dispute_id="du_2", amount=499)
+    settlement.apply(books, fact(won))
+    assert quota.read(books, "alice").remaining == 50
+    assert purchases.find(books, "alice", payment.payment_id).status == "disputed"
+    laws.check(store)
+
+
+def test_a_name_that_no_payment_can_have_is_not_looked_for(books: Books, store: Rough) -> None:
+    """DynamoDB would refuse such a key."""
+    for name in ("pay_" + "x" * 252, "pay_ü", "cs_" + "x" * 300, "cs_ü"):
+        calls = store.calls
+        with pytest.raises(BillingError):
+            purchases.find(books, "alice", name)
+        assert store.calls == calls
+    longest = pending(books, payment_id="pay_" + "x" * 251)
+    assert purchases.find(books, "alice", longest.payment_id) == longest
+
+
+def test_a_key_is_as_long_as_dynamodb_takes_it() -> None:
+    """In bytes of UTF-8. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html."""
+    assert [pages.is_key(key) for key in ("", "x", "x" * 1024, "x" * 1025, "ü" * 512, "ü" * 513)] == [False, True, True, False, True, False]
+
+
+def test_a_purchase_whose_record_may_not_be_written_is_not_sold(books: Books, store: Rough) -> None:
+    """Stripe is not asked: the buyer hears that the outcome is not known."""
+    store.loses = True
+    with pytest.raises(OutcomeUnknownError):
+        checkout.create(books, None, SHOP, "alice", catalogue()["starter"], key="k")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [99, 100, 101, 250])
+def test_however_many_holds_have_expired_all_count_as_given_back(books: Books, store: Rough, clock: Clock, count: int) -> None:
+    """A page of them, a whole one, and several."""
+    for _ in range(3):
+        settlement.apply(books, fact(builders.completed(pending(books))))
+    for _ in range(count):
+        holds.place(Meter(books, ""), "alice", 1, 60)
+    holds.place(Meter(books, ""), "alice", 7, 3600)
+    clock.advance(seconds=61)
+    balance = quota.read(books, "alice")
+    assert (balance.held, balance.remaining) == (7, 293)
+    laws.check(store)
+
+
+@pytest.mark.parametrize("intent", [5, True, ["pi_1"], {"id": 5}])
+def test_a_payment_intent_that_is_no_text_is_none(books: Books, intent: object) -> None:
+    """Never taken for a name."""
+    found = parse(builders.completed(pending(books), payment_intent=intent), books.ours)
+    assert isinstance(found, SessionFact)
+    assert found.payment_intent is None
+
+
+def test_a_rebuilt_payment_is_found_by_its_session_too(books: Books, store: Rough) -> None:
+    """As the page that the buyer comes back to asks for it."""
+    stripe, payment = Stripe(), pending(books)
+    stripe.sell(payment, epoch(START))
+    store.tables["payments"].clear()
+    job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
+    reconciliation.run(job, epoch(START) - 3600)
+    assert purchases.find(books, "alice", payment.session_id).status == "completed"
+    assert quota.read(books, "alice").remaining == 100
+
+
+RIGHT = {"balance_count": 1}
+
+
+@pytest.mark.parametrize(
+    ("figures", "rules"),
+    [
+        ({}, set()),
+        ({"booked": 5}, {"the"}),
+        ({"total": 5, "booked": 5}, {"remaining + held"}),
+        ({"in_holds": 5}, {"held is"}),
+        ({"paid_count": 1, "paid": 0}, {"every paid"}),
+        ({"intents_count": 1}, {"every payment intent"}),
+        ({"paid": 5}, {"paid payments"}),
+        ({"clawed_back": 5}, {"payments and ledger agree on what was clawed"}),
+        ({"written_off": 5}, {"payments and ledger agree on what was written"}),
+        ({"remaining": -5, "debt": -5}, {"remaining is", "debt is"}),
+        ({"itemised": 5, "booked": -5}, {"itemised is"}),
+        ({"remaining": 5, "debt": 5}, {"there is no debt"}),
+        ({"balance_count": 2}, {"an account"}),
+        ({"balance_count": 0}, {"an account"}),
+    ],
+    ids=lambda value: str(sorted(value)),
+)
+def test_each_rule_is_broken_by_its_own_figures(figures: dict[str, int], rules: set[str]) -> None:
+    """And no other one with it."""
+    found = [one.rule for one in Tally(**{**RIGHT, **figures}).differences("alice")]
+    assert len(found) == len(rules)
+    assert all(any(rule.startswith(start) for start in rules) for rule in found)

@@ -1,0 +1,171 @@
+"""What accounts keep over midnight, after their holds are closed, and in a container's memory."""
+
+import builders
+import laws
+import pytest
+from billing import holds, pages, quota, settlement, spending, upkeep
+from billing.balances import Balance
+from billing.books import Books
+from billing.errors import BillingError
+from billing.spending import Meter
+from billing.upkeep import CLOSED_KEPT_SECONDS
+from builders import START, Clock, fact, pending
+from memory_store import MemoryStore
+
+MORNING = int(START.timestamp())
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Moved by hand."""
+    return Clock()
+
+
+@pytest.fixture
+def meter(clock: Clock) -> Meter:
+    """Alice has bought 100 units and used 10 of them today."""
+    spending._seen.clear()
+    books = builders.books_on(MemoryStore(), clock=clock)
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    meter = Meter(books, "https://shop.example.com")
+    quota.debit(meter, "alice", 10)
+    return meter
+
+
+def _consumed(books: Books) -> dict[str, int]:
+    laws.check(books.store)
+    return {row["reference_id"]: row["units"] for row in books.store.pages("ledger", "alice") if row["type"] == "consumed"}
+
+
+def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock) -> None:
+    """The hold was placed before: what was used before is booked on its own day, and what is captured on the day of the capture."""
+    hold = holds.place(meter, "alice", 20, 86_400)["hold_id"]
+    clock.advance(hours=22)
+    holds.capture(meter, hold, 15)
+    assert _consumed(meter.books) == {"2026-01-02": -10}
+    clock.advance(days=1)
+    quota.debit(meter, "alice", 1)
+    assert _consumed(meter.books) == {"2026-01-02": -10, "2026-01-03": -15}
+
+
+def test_a_release_after_midnight_begins_no_day(meter: Meter, clock: Clock) -> None:
+    """Nothing is used, so that nothing is booked."""
+    hold = holds.place(meter, "alice", 20, 86_400)["hold_id"]
+    clock.advance(hours=22)
+    holds.release(meter, hold)
+    assert _consumed(meter.books) == {}
+    assert quota.read(meter.books, "alice").remaining == 90
+
+
+def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(meter: Meter, clock: Clock) -> None:
+    """The page that was read before carries a sum that is old by then: the entry comes before the place where it ends."""
+    for _ in range(3):
+        clock.advance(days=3)
+        settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
+    first = pages.entries(meter.books, "alice", 2, "")
+    slow = Clock()
+    slow.advance(days=1)
+    quota.debit(Meter(builders.books_on(meter.books.store, clock=slow), ""), "alice", 5)
+    second = pages.entries(meter.books, "alice", 10, first["next_cursor"])
+    assert [row["balance_after"] for row in second["entries"]] == [190, 90, 100]
+
+
+@pytest.mark.parametrize(("hours", "end"), [(0, MORNING + 3600), (2, MORNING + 7200)])
+def test_a_closed_hold_is_told_for_thirty_days_after_its_end(meter: Meter, clock: Clock, hours: int, end: int) -> None:
+    """After its expiry if it was captured early, after it was given back if that was late: a repeat of either is answered as long."""
+    placed = holds.place(meter, "alice", 20, 3600)["hold_id"]
+    clock.advance(hours=hours)
+    if hours:
+        quota.debit(meter, "alice", 1)
+    else:
+        holds.capture(meter, placed, 20)
+    (closed,) = meter.books.store.pages("quotas", "alice", "closed#")
+    assert abs(closed["ttl"] - end - 30 * 24 * 3600) <= 1
+    assert CLOSED_KEPT_SECONDS == 30 * 24 * 3600
+
+
+def test_a_keyed_debit_is_replayed_for_thirty_days(meter: Meter) -> None:
+    """Its row says when DynamoDB may forget it."""
+    quota.debit_once(meter, "alice", 1, "backend", "k")
+    (kept,) = (row for (name, _), row in meter.books.store.tables["quotas"].items() if name.startswith("debit#"))  # type: ignore[attr-defined]
+    assert kept["ttl"] == MORNING + 30 * 24 * 3600
+
+
+def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
+    """Those that it has seen longest ago go first."""
+    spending._seen.clear()
+    for number in range(spending.SEEN_MAX + 1):
+        spending.remember(f"user{number}", Balance())
+    assert len(spending._seen) == spending.SEEN_MAX
+    assert spending.recalled("user0") is None
+    assert spending.recalled(f"user{spending.SEEN_MAX}") is not None
+    spending._seen.clear()
+
+
+def test_a_customer_who_has_used_everything_is_told_where_to_buy(meter: Meter) -> None:
+    """With what remains."""
+    with pytest.raises(BillingError) as refused:
+        quota.debit(meter, "alice", 91)
+    assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}
+
+
+def test_the_first_page_says_what_of_the_last_day_is_no_entry_yet(meter: Meter, clock: Clock) -> None:
+    """And no other page does, nor one of an account that has used nothing since."""
+    settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
+    first = pages.entries(meter.books, "alice", 1, "")
+    assert first["not_itemised"] == {"day": "2026-01-02", "units": 10}
+    assert "not_itemised" not in pages.entries(meter.books, "alice", 1, first["next_cursor"])
+    settlement.apply(meter.books, fact(builders.completed(pending(meter.books, "bob"))))
+    assert "not_itemised" not in pages.entries(meter.books, "bob", 1, "")
+    clock.advance(days=1)
+    quota.debit(meter, "alice", 3)
+    assert pages.entries(meter.books, "alice", 1, "")["not_itemised"] == {"day": "2026-01-03", "units": 3}
+
+
+@pytest.mark.parametrize("by", ["debit", "keyed", "hold", "capture", "release"])
+def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str) -> None:
+    """Customers see when their quota changed last."""
+    held = holds.place(meter, "alice", 5, 600)["hold_id"]
+    clock.advance(seconds=7)
+    acts = {
+        "debit": lambda: quota.debit(meter, "alice", 1),
+        "keyed": lambda: quota.debit_once(meter, "alice", 1, "backend", "k"),
+        "hold": lambda: holds.place(meter, "alice", 1, 600),
+        "capture": lambda: holds.capture(meter, held, 1),
+        "release": lambda: holds.release(meter, held),
+    }
+    acts[by]()
+    shown = quota.read(meter.books, "alice").as_answer("alice")
+    assert shown["updated_at"].startswith("2026-01-02T03:04:12")
+
+
+def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
+    """A restore has put the account back to before its day began, and an operator has mended what was used."""
+    row = meter.books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
+    del row["use_day"]
+    spending._seen.clear()
+    quota.debit(meter, "alice", 1)
+    assert _consumed(meter.books) == {"2026-01-02": -10}
+
+
+def test_what_is_not_due_is_not_given_back(meter: Meter) -> None:
+    """Nothing is asked and nothing written."""
+    holds.place(meter, "alice", 5, 600)
+    calls = meter.books.store.calls  # type: ignore[attr-defined]
+    balance = Balance.from_item(meter.books.store.tables["quotas"]["alice", "quota"])  # type: ignore[attr-defined]
+    upkeep.give_back_expired(meter.books, "alice", balance)
+    assert meter.books.store.calls == calls  # type: ignore[attr-defined]
+
+
+def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, clock: Clock) -> None:
+    """Also where a concurrent request has placed one that ends sooner than all that this one has seen."""
+    holds.place(meter, "alice", 1, 600)
+    other = builders.books_on(meter.books.store, clock=clock)
+    seen = dict(spending._seen)
+    spending._seen.clear()
+    holds.place(Meter(other, ""), "alice", 1, 60)
+    spending._seen.clear()
+    spending._seen.update(seen)
+    holds.place(meter, "alice", 1, 900)
+    clock.advance(seconds=61)
+    assert quota.read(meter.books, "alice").held == 2

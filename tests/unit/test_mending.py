@@ -1,0 +1,244 @@
+"""What an operator's ``verify --repair`` writes, and what it leaves alone."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import builders
+import laws
+import pytest
+from billing import holds, mending, quota, settlement, spending
+from billing.balances import Balance
+from billing.books import Books
+from billing.errors import OutcomeUnknownError
+from billing.payments import Payment
+from billing.reconciliation import Run
+from billing.spending import Meter
+from billing.times import epoch
+from billing.verification import settled_tally
+from billing.writes import Write
+from builders import START, Clock, fact, pending
+from memory_store import MemoryStore
+from stripe_twin import Stripe
+
+QUOTA = ("alice", "quota")
+
+
+class Meddled(MemoryStore):
+    """A store on which something else happens just before the next transactions."""
+
+    def __init__(self) -> None:
+        """Nothing happens until it is asked for."""
+        super().__init__()
+        self.first: list[Callable[[], object]] = []
+
+    def commit(self, *writes: Write) -> None:
+        """Meddle, then carry on."""
+        if self.first:
+            self.first.pop()()
+        super().commit(*writes)
+
+
+@pytest.fixture
+def store() -> Meddled:
+    """An empty one."""
+    return Meddled()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Moved by hand."""
+    return Clock()
+
+
+@pytest.fixture
+def stripe() -> Stripe:
+    """Knows what was sold."""
+    return Stripe()
+
+
+@pytest.fixture(params=["debt", "write_off"])
+def books(request: pytest.FixtureRequest, store: Meddled, clock: Clock) -> Books:
+    """Of either policy."""
+    spending._seen.clear()
+    return builders.books_on(store, request.param, clock)
+
+
+@pytest.fixture
+def payment(books: Books, stripe: Stripe) -> Payment:
+    """Alice has bought 100 units, used 60, holds 10 and 5, and 500 of 999 were refunded."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(START))
+    settlement.apply(books, fact(builders.completed(payment)))
+    quota.debit(Meter(books, ""), "alice", 60)
+    holds.place(Meter(books, ""), "alice", 10, 600)
+    holds.place(Meter(books, ""), "alice", 5, 300)
+    stripe.refund(payment, "re_1", 500)
+    settlement.apply(books, fact(builders.refunded(payment, 500)))
+    return payment
+
+
+def _job(books: Books, stripe: Stripe, *, repair: bool = True) -> Run:
+    return Run(books, stripe, repair=repair, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
+
+
+def _mended(books: Books, stripe: Stripe) -> tuple[str, ...]:
+    acts = mending.mend(_job(books, stripe), "alice").acts
+    assert mending.mend(_job(books, stripe), "alice").acts == ()
+    laws.check(books.store)
+    tally = settled_tally(books.store, "alice")
+    assert tally is not None
+    assert list(tally.differences("alice")) == []
+    return acts
+
+
+def _entries(store: Meddled) -> dict[str, int]:
+    return {name: row["units"] for (_, name), row in store.tables["ledger"].items() if row["type"] != "consumed"}
+
+
+def test_an_account_that_is_right_is_left_alone(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+    """Nothing is written, not even a time."""
+    before = copy.deepcopy(store.tables)
+    assert mending.mend(_job(books, stripe), payment.user_id).acts == ()
+    assert store.tables == before
+
+
+@pytest.mark.parametrize("lost", ["funded", "reversal", "adjusted", ""])
+def test_lost_entries_are_written_again(books: Books, store: Meddled, stripe: Stripe, payment: Payment, lost: str) -> None:
+    """Each by its cause or a free one, with its units, and a note that says why; the balance is as it was."""
+    balance, units = dict(store.tables["quotas"][QUOTA]), sum(_entries(store).values())
+    gone = {key: row for key, row in store.tables["ledger"].items() if key[1].startswith(lost)}
+    for key in gone:
+        del store.tables["ledger"][key]
+    acts = _mended(books, stripe)
+    assert sum(_entries(store).values()) == units
+    assert sum("written into the ledger again" in act for act in acts) == len(gone)
+    written = [row for row in store.tables["ledger"].values() if row.get("note") == "written again after a restore"]
+    assert sorted(row["units"] for row in written) == sorted(row["units"] for row in gone.values())
+    assert {(row["reference_type"], row["reference_id"]) for row in written} <= {("payment", payment.session_id)}
+    now = store.tables["quotas"][QUOTA]
+    assert all(now[name] == balance.get(name, 0) for name in ("total", "used", "held", "remaining"))
+
+
+@pytest.mark.parametrize("part", ["ledger", "quotas"])
+def test_a_dry_run_says_the_same_and_writes_nothing(books: Books, store: Meddled, stripe: Stripe, payment: Payment, part: str) -> None:
+    """An operator looks first."""
+    if part == "ledger":
+        store.tables["ledger"].clear()
+    else:
+        store.tables["quotas"][QUOTA]["total"] += 7
+    before = copy.deepcopy(store.tables)
+    told = [act for act in mending.mend(_job(books, stripe, repair=False), payment.user_id).acts if part == "quotas" or "ledger" in act]
+    assert store.tables == before
+    assert told
+    assert list(_mended(books, stripe)) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("total", 1), ("held", 99), ("remaining", 77), ("debt", 3), ("itemised", 9), ("holds_due", 0), ("holds_due", 2**40)],
+)
+def test_a_figure_that_is_wrong_is_recomputed(  # noqa: PLR0917 - fixtures and parameters
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment, name: str, wrong: int
+) -> None:
+    """From the ledger and the open holds; what was used is known to the balance alone."""
+    del payment
+    before = Balance.from_item(store.tables["quotas"][QUOTA])
+    store.tables["quotas"][QUOTA][name] = wrong
+    acts = _mended(books, stripe)
+    after = Balance.from_item(store.tables["quotas"][QUOTA])
+    figures = ("total", "used", "held", "remaining", "debt", "itemised", "holds_due", "holds_placed")
+    assert {one: getattr(after, one) for one in figures} == {one: getattr(before, one) for one in figures}
+    assert f"balance: {name} was {wrong}, is {getattr(before, name)}" in acts
+    assert after.updated_at > before.updated_at
+    assert after.booked_at > before.booked_at
+
+
+def test_a_balance_that_is_gone_is_made_anew(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+    """Whole days' use is in the ledger; what of the last day is not stays with the customer."""
+    del payment
+    total = store.tables["quotas"].pop(QUOTA)["total"]
+    _mended(books, stripe)
+    after = Balance.from_item(store.tables["quotas"][QUOTA])
+    assert (after.total, after.used, after.held) == (total, 0, 15)
+    assert after.remaining - after.debt == total - 15
+
+
+def test_use_that_only_the_ledger_knows_is_used(books: Books, store: Meddled, stripe: Stripe, payment: Payment, clock: Clock) -> None:
+    """The balance was put back to before it was itemised."""
+    del payment
+    before = copy.deepcopy(store.tables["quotas"][QUOTA])
+    clock.advance(days=1)
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    quota.debit(Meter(books, ""), "alice", 1)
+    store.tables["quotas"][QUOTA] = {**before, "used": 5, "itemised": 0}
+    _mended(books, stripe)
+    after = Balance.from_item(store.tables["quotas"][QUOTA])
+    assert (after.used, after.itemised) == (60, 60)
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_whoever_spends_meanwhile_is_not_written_over(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment, *, is_gone: bool
+) -> None:
+    """The balance is looked at again, and recomputed with what was spent."""
+    del payment
+    store.tables["quotas"][QUOTA]["total"] += 7
+    kept = store.tables["quotas"].pop(QUOTA) if is_gone else None
+
+    def meanwhile() -> None:
+        if kept:
+            store.tables["quotas"][QUOTA] = kept
+        row = store.tables["quotas"][QUOTA]
+        row["used"], row["remaining"] = row["used"] + 3, row.get("remaining", 0) - 3
+
+    store.first = [meanwhile]
+    _mended(books, stripe)
+    assert Balance.from_item(store.tables["quotas"][QUOTA]).used == 63
+
+
+def test_an_account_that_never_holds_still_is_an_unknown_outcome(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+    """Nothing is said to be done that is not."""
+    store.tables["quotas"][QUOTA]["total"] += 7
+
+    def used() -> None:
+        store.tables["quotas"][QUOTA]["used"] += 1
+
+    store.first = [used] * 1000
+    with pytest.raises(OutcomeUnknownError):
+        mending.mend(_job(books, stripe), payment.user_id)
+
+
+def test_a_payment_that_stripe_does_not_know_is_named_and_left(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+    """A stranger's entry in the ledger: nobody can say what it was."""
+    del payment
+    row: dict[str, Any] = {"type": "funded", "units": 9, "reference_type": "payment", "reference_id": "cs_stranger"}
+    store.tables["ledger"]["alice", "funded:cs_stranger"] = {
+        "user_id": "alice", "entry_id": "funded:cs_stranger", "booked_at": "2026", **row,
+    }  # fmt: skip
+    acts = mending.mend(_job(books, stripe), "alice").acts
+    assert "cs_stranger: Stripe knows no such session; nothing was done about it" in acts
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_a_lost_way_from_a_payment_intent_is_written_again(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment, *, repair: bool
+) -> None:
+    """Without it the next refund would be nobody's. A dry run says so, and writes nothing."""
+    (lost,) = [key for key in store.tables["payments"] if key[0].startswith("ref#pi_")]
+    row = store.tables["payments"].pop(lost)
+    acts = mending.mend(_job(books, stripe, repair=repair), "alice").acts
+    assert acts == (f"{builders.intent_of(payment)}: leads to its payment again",)
+    assert (store.tables["payments"].get(lost) == row) is repair
+
+
+def test_a_payment_that_led_nowhere_needs_no_way(books: Books, store: Meddled, stripe: Stripe) -> None:
+    """Nothing was to pay: there is no payment intent."""
+    free = pending(books)
+    stripe.sell(free, epoch(START), amount_total=0, payment_intent=None, payment_status="no_payment_required")
+    event = builders.completed(free, payment_status="no_payment_required", amount_total=0, payment_intent=None)
+    settlement.apply(books, fact(event))
+    pending(books)
+    before = copy.deepcopy(store.tables)
+    assert mending.mend(_job(books, stripe), "alice").acts == ()
+    assert store.tables == before
