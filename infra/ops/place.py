@@ -92,7 +92,11 @@ class Place:
 
     def where(self) -> str:
         """Options by which another command finds the same place, with a space before them; "" on a stand."""
-        return f" --stack {self.stack_name} --region {self.region}" if self.endpoint is None else ""
+        if self.endpoint is not None:
+            return ""
+        named = self.session.profile_name
+        profile = "" if named == "default" else f" --profile {named}"
+        return f" --stack {self.stack_name} --region {self.region}{profile}"
 
     def log_groups(self) -> set[str]:
         """Where its functions write: all into one group, or, on a stand, each into its own."""

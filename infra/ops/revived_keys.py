@@ -10,6 +10,7 @@ from billing.books import Books
 from billing.errors import BillingError
 
 from infra.ops.place import Place
+from infra.ops.restored import describe
 
 PREFIX: Final = "key#"
 """The rows by which a key is found when it is presented: functions/billing/keys.py."""
@@ -24,8 +25,8 @@ class Revived:
 
 
 def revived(old: Place, new: Place) -> list[Revived]:
-    """Compare the two tables. What is only in the old one was made since, and is gone."""
-    if old.suffix == new.suffix:
+    """Compare the two tables. What is only in the old one was made since, and is gone. Of a table that is gone nothing is known."""
+    if old.suffix == new.suffix or describe(old.client("dynamodb"), old.settings.tables["keys"]) is None:
         return []
     return sorted(set(_live(new.books())) - set(_live(old.books())))
 

@@ -44,6 +44,10 @@ def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]
     return found
 
 
+def _no_resource(asked: dict[str, Any]) -> str:
+    return f"Resource {asked['LogicalResourceId']} does not exist for stack topup-prod"
+
+
 def _switch(account: Account, value: str = SUFFIX) -> bool:
     return change_parameter(account.client("cloudformation"), "topup-prod", "TableSuffix", value)
 
@@ -133,8 +137,8 @@ def test_make_deploy_goes_on_with_the_tables_in_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, commands: list[list[str]], told: dict[str, str]
 ) -> None:
     """From every machine, also from one whose stage file is older than the switch."""
-    answers = {"DescribeStackResource": "Resource HttpApi does not exist for stack topup-prod"}
-    Account(monkeypatch, DescribeStacks=described("UPDATE_COMPLETE", **{**OLD, "TableSuffix": SUFFIX}), **answers)
+    now = described("UPDATE_COMPLETE", **{**OLD, "TableSuffix": SUFFIX})
+    Account(monkeypatch, DescribeStacks=now, DescribeStackResource=_no_resource)
     stage = Stage("prod", "topup-prod", REGION, parameters={"Stage": "dev", **told}, folder=tmp_path / ".topup")
     stages.deploy(stage, yes=True)
     (command,) = commands
@@ -160,6 +164,7 @@ def test_taken_back_after_a_restore_the_stack_has_its_tables(
         monkeypatch,
         DescribeStacks=lambda _: described("IMPORT_COMPLETE", TableSuffix=SUFFIX) if account.called("ExecuteChangeSet") else ABSENT,
         ListStackResources=listed(),
+        DescribeStackResource=_no_resource,
         **CHANGE_SETS,
     )
     rows = [{"ResourceType": "AWS::DynamoDB::Table", "LogicalResourceId": "T", "ResourceIdentifier": {"TableName": "table-1"}}]
