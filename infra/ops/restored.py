@@ -17,8 +17,8 @@ HOURS_MAX: Final = 24
 LOOKS_MAX: Final = HOURS_MAX * 3600 // LOOK_SECONDS
 UNDER_WAY: Final = ("CREATING", "UPDATING")
 ABSENT: Final = ("ResourceNotFoundException", "TableNotFoundException")
-STEPS: Final = 2 + len(SETTINGS)
-"""Of the progress bar: started, active, and each setting."""
+STEPS: Final = 3 + len(SETTINGS)
+"""Of the progress bar: started, active, each setting, and all of them."""
 LATER: Final = ("ContinuousBackupsUnavailableException", "LimitExceededException", "ResourceInUseException")
 """DynamoDB is still making the table: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html"""
 Told = Callable[[str], None]

@@ -111,20 +111,34 @@ def dying(place: Place, number: int, *, before: bool) -> Iterator[list[str]]:
 
 
 @contextmanager
-def refusing(place: Place, operation: str, table: str, code: str) -> Iterator[None]:
-    """AWS refuses one operation on one table."""
+def refusing(events: Any, operation: str, table: str, code: str) -> Iterator[None]:
+    """AWS refuses one operation on one table. ``events``: of a session, for clients made from now on, or of one client."""
 
     def refuse(model: Any, params: Any, **_: Any) -> tuple[Any, dict[str, Any]] | None:
         if model.name != operation or table not in str(params["body"]):
             return None
         return type("Answer", (), {"status_code": 400})(), {"Error": {"Code": code, "Message": code}}
 
-    events = place.session.events
     events.register("before-call.dynamodb", refuse, unique_id="refusing")
     try:
         yield
     finally:
         events.unregister("before-call.dynamodb", refuse, unique_id="refusing")
+
+
+class Appearing:
+    """AWS says of one table, and of its indexes, what ``state`` and ``index`` say. Moto knows no table that is not active."""
+
+    def __init__(self, client: Any, table: str, state: str = "ACTIVE", index: str = "ACTIVE") -> None:
+        """From now on."""
+        self.table, self.state, self.index = table, state, index
+        client.meta.events.register("after-call.dynamodb.DescribeTable", self._change)
+
+    def _change(self, parsed: dict[str, Any], **_: Any) -> None:
+        if parsed.get("Table", {}).get("TableName") == self.table:
+            parsed["Table"]["TableStatus"] = self.state
+            for row in parsed["Table"].get("GlobalSecondaryIndexes", []):
+                row["IndexStatus"] = self.index
 
 
 def environment(place: Place) -> dict[str, str]:

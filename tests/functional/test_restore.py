@@ -95,7 +95,10 @@ FAILURES = [
 def test_one_table_that_fails_does_not_stop_the_others(place: Place, operation: str, code: str) -> None:
     """It is named, with the command that goes on; and that command does."""
     failing, others = f"LedgerTable{suffix(AT)}", _without(place, "LedgerTable")
-    with refusing(place, operation, failing, code), pytest.raises(OperatorError, match=f"1 of 5(?s:.)*{failing}.*{code}") as failed:
+    with (
+        refusing(place.session.events, operation, failing, code),
+        pytest.raises(OperatorError, match=f"1 of 5(?s:.)*{failing}.*{code}") as failed,
+    ):
         restore(place)
     assert failed.value.code == 3
     assert "topup restore --at" in failed.value.mend

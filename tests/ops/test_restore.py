@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 from stand import Stand
 
+from infra.local import deploy
 from infra.ops import place
 from infra.ops.account_at_stripe import AccountAtStripe
 from infra.ops.doctor import CHECKS, examine
@@ -94,6 +95,8 @@ def test_restore_switch_reconcile_verify_and_back(topup: Topup, stand: Stand, re
     stand.purchase("gustav")
     assert stand.quota("gustav")["total"] == 200
     assert topup("switch", "--to", at, "--yes")[1]["status"] == "already"
+    deploy.update(stand.places(), stand.facts["stripe_api_base"])  # as `sam deploy` by hand: it says nothing of tables
+    assert set(place.find("", "", "").settings.tables.values()) == names
 
     code, back = topup("switch", "--to", "original", "--yes")
     assert (code, back["status"]) == (0, "switched"), back
