@@ -9,7 +9,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from infra.ops.errors import OperatorError, not_found, unreachable
-from infra.ops.table_settings import SETTINGS, Table, differing, missing_indexes
+from infra.ops.table_settings import SETTINGS, Setting, Table, differing, missing_indexes
 
 LOOK_SECONDS: Final = 10
 HOURS_MAX: Final = 24
@@ -83,14 +83,20 @@ class Restoration:
         """Bring every setting of the original over, the protection against deletion last."""
         original = Table.read(self.client, self.original)
         for setting in SETTINGS:
-            for _ in range(LOOKS_MAX):
-                target = Table.read(self.client, self.target)
-                if setting.read(target) == setting.read(original):
-                    break
-                if not _written(lambda: setting.write(target, setting.read(original))):  # noqa: B023 - called at once
-                    sleep(LOOK_SECONDS)
-                self.wait(sleep)
+            self._bring(setting, setting.read(original), sleep)
             told(setting.name)
+
+    def _bring(self, setting: Setting, wanted: Any, sleep: Callable[[float], None]) -> None:
+        """Give it once, and look until it shows. Raises OperatorError where the target does not take it within a day."""
+        is_taken = False
+        for _ in range(LOOKS_MAX):
+            target = Table.read(self.client, self.target)
+            if setting.read(target) == wanted:
+                return
+            if is_taken or not (is_taken := _written(lambda: setting.write(target, wanted))):  # noqa: B023 - called at once
+                sleep(LOOK_SECONDS)
+            self.wait(sleep)
+        raise unreachable(f"{self.target} does not take the {setting.name} of {self.original}")
 
     def lacks(self) -> list[str]:
         """What the target has not got of the original. Empty when it is whole."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -23,7 +24,6 @@ CHANGES: Final = (
     "UpdateTimeToLive",
     "UpdateContinuousBackups",
     "TagResource",
-    "TransactWriteItems",
 )
 NOTHING: Final = "topup restore --at again"
 
@@ -57,11 +57,21 @@ def reach(table: str, earliest: datetime, latest: datetime) -> None:
 
 def restore(place: Place, at: datetime = AT) -> Place:
     """As the command does, in this process. Returns the place with the restored tables."""
-    _, jobs = planned(place, place.tables(), at)
-    restore_all(jobs, NOTHING, lambda _: None)
-    new = place.using(suffix(at))
+    new = restore_tables(place, at)
     keep_deployment(place, new)
     return new
+
+
+def restore_tables(place: Place, at: datetime = AT) -> Place:
+    """All of it but the deployment's id."""
+    _, jobs = planned(place, place.tables(), at)
+    restore_all(jobs, NOTHING, lambda _: None)
+    return place.using(suffix(at))
+
+
+def only(place: Place, *names: str) -> Place:
+    """With these tables alone."""
+    return replace(place, resources={name: place.resources[name] for name in names})
 
 
 def state(place: Place) -> dict[str, Any]:

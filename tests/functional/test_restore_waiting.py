@@ -94,6 +94,23 @@ def test_a_setting_that_aws_cannot_take_yet_is_given_later(place: Place, code: s
     assert job.lacks() == []
 
 
+def test_a_setting_that_shows_late_is_given_once(place: Place) -> None:
+    """Tags and expiry show a little later, and DynamoDB refuses a second change of the expiry within an hour."""
+    job = _quotas(place)
+    given: list[str] = []
+    slept: list[float] = []
+
+    def hide(parsed: dict[str, Any], **_: Any) -> None:
+        if given and len(slept) < 2:
+            parsed["TimeToLiveDescription"] = {"TimeToLiveStatus": "DISABLED"}
+
+    job.client.meta.events.register("before-call.dynamodb.UpdateTimeToLive", lambda **_: given.append("expiry"))
+    job.client.meta.events.register("after-call.dynamodb.DescribeTimeToLive", hide)
+    job.settle(lambda _: None, slept.append)
+    assert (given, slept) == (["expiry"], [LOOK_SECONDS] * 2)
+    assert job.lacks() == []
+
+
 def test_progress_is_told_for_every_step(place: Place) -> None:
     """The bar's total is what is told."""
     _, jobs = planned(place, place.tables(), AT)
