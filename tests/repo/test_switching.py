@@ -17,7 +17,9 @@ from infra.local.kept import Kept
 from infra.local.stage import Stage
 from infra.local.states import STATES, Kind
 from infra.ops.errors import OperatorError
+from infra.ops.place import Place, Resource
 from infra.ops.stack_update import change_parameter
+from infra.ops.switching import unswitched
 
 SUFFIX: Final = "-at-20261129T120000Z"
 OTHER: Final = "-at-20261128T000000Z"
@@ -187,3 +189,32 @@ def test_every_function_is_told_the_tables_in_use() -> None:
         told = {name: value for name, value in function["Environment"]["Variables"].items() if name.endswith("_TABLE")}
         assert len(told) == 5
         assert all(re.fullmatch(r"\$\{\w+Table\}\$\{TableSuffix\}", value["Fn::Sub"]) for value in told.values())
+
+
+class _Session:
+    """Leads to the account, as boto3's own does to AWS."""
+
+    profile_name = "default"
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def client(self, service: str, **_: Any) -> Any:
+        return self._account.client(service)
+
+
+@pytest.mark.parametrize(("published", "left"), [("", []), (SUFFIX, []), (OTHER, ["WebhookFunction"])])
+def test_a_function_is_switched_when_what_is_called_is(monkeypatch: pytest.MonkeyPatch, published: str, left: list[str]) -> None:
+    """With snapshots the alias's version is called, which the update of the stack does not publish: the operator is told to deploy."""
+
+    def configured(asked: dict[str, Any]) -> dict[str, Any]:
+        suffix = published if asked.get("Qualifier") else SUFFIX
+        return {"Environment": {"Variables": {"STAGE": "prod", "QUOTAS_TABLE": f"quotas{suffix}"}}}
+
+    kinds = {"QuotasTable": ("quotas", "AWS::DynamoDB::Table"), "WebhookFunction": ("webhook", "AWS::Lambda::Function")}
+    kinds |= {"WebhookFunctionAliaslive": ("live", "AWS::Lambda::Alias")} if published else {}
+    resources = {name: Resource(*row) for name, row in kinds.items()}
+    account = Account(monkeypatch, GetFunctionConfiguration=configured)
+    settings: Any = None
+    new = Place(_Session(account), None, REGION, "topup-prod", resources, {}, settings, "", "", 0, suffix=SUFFIX)
+    assert unswitched(new) == left
