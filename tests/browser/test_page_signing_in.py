@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-import return_from_sign_in
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
-from stand import Stand
+from public import return_from_sign_in
+from support.stand import Stand
 
 MOMENT_MS = 500
 """Signing out is under way by then, and what is asked then has been asked after another: that nothing happens can only be waited for."""

@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-import laws
 import pytest
 from client.conftest import Seconds
 from client.gateway import Gateway, answers, unreachable
+from support import laws
 from topup_client import (
     AsyncLease,
     AsyncLeases,

@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
-import laws
 import pytest
 from client.gateway import TOKEN, Gateway, answers
+from support import laws
 from topup_client import AsyncLease, AsyncLeases, AsyncMeter, Lease, Leases, Meter
 
 

@@ -5,9 +5,9 @@ from typing import Any, Final
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from stand import Stand
+from support.stand import Stand
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FUNCTIONS: Final = re.findall(r"^  (\w+):\n    Type: AWS::Serverless::Function\n", (ROOT / "template.yaml").read_text(), re.MULTILINE)
 REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
@@ -36,6 +36,7 @@ BEYOND: Final[dict[str, Call]] = {
     "RecoverFunction": ("GetSecretValue", "WebhookSecretsSecret"),
     "DescribeApiFunction": ("GetItem", "PaymentsTable"),
     "ServeSiteFunction": ("GetSecretValue", "StripeKeySecret"),
+    "ReturnFromSignInFunction": ("GetItem", "PaymentsTable"),
 }
 """For each function the call beside its grant that would hurt most, or come first by mistake."""
 

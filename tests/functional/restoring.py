@@ -12,10 +12,10 @@ from functional.lab import REGION, Lab
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from infra.ops.place import TABLE, Place, Resource
-from infra.ops.restore_time import suffix
-from infra.ops.restored import restore_all
-from infra.ops.restoring import keep_deployment, planned
+from infra.cli.commands.restore import keep_deployment, planned
+from infra.cli.restore.restoration import restore_all
+from infra.cli.restore.restore_time import suffix
+from infra.cli.target import TABLE, Place, Resource
 
 AT: Final = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 CHANGES: Final = (

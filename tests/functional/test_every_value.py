@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from billing.errors import RefusedError
-from billing.store import StoreFaultError
-from billing.writes import Must, Write, absent, absent_or, equals, exists
-from builders import completed, pending, refunded
+from billing.storage.dynamodb import StoreFaultError
+from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
+from support.builders import completed, pending, refunded
 
 EVERYTHING: dict[str, Any] = {
     "text": "ü",

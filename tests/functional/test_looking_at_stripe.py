@@ -4,14 +4,15 @@ import time
 from typing import Any
 
 import pytest
-from billing import outbox, parking, stripe_doors
 from billing.errors import OutcomeUnknownError, ServiceFaultError
-from billing.gateway import Gateway
-from billing.settlement import apply
+from billing.payments import fact_queue, parking
+from billing.payments.settlement import apply
+from billing.stripe_api.client import Gateway
+from billing.wiring import stripe
 from botocore.exceptions import EndpointConnectionError
-from builders import dispute, fact, pending, refunded
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
+from support.builders import dispute, fact, pending, refunded
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def bought(lab: Lab, stripe_side: Stripe) -> Any:
 
 
 def _gateway() -> Gateway:
-    return stripe_doors.gateway()
+    return stripe.gateway()
 
 
 def test_the_session_of_a_payment_intent_is_found_among_others(bought: Any, stripe_side: Stripe) -> None:
@@ -77,15 +78,15 @@ def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(lab
     payment = pending(lab.books)
     late = fact(dispute(payment, "created", "needs_response"))
     with pytest.raises(ServiceFaultError):
-        outbox.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
-    client = outbox._client()
+        fact_queue.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
+    client = fact_queue._client()
 
     def away(*_: object, **__: object) -> None:
         raise EndpointConnectionError(endpoint_url="sqs")
 
     monkeypatch.setattr(client, "send_message", away)
     with pytest.raises(OutcomeUnknownError) as unknown:
-        outbox.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
+        fact_queue.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
     assert not isinstance(unknown.value, ServiceFaultError)
 
 

@@ -8,11 +8,11 @@ import pytest
 from functional.lab import Lab
 from functional.restoring import AT, DeadError, dying, only, production, reach, refusing, restore, restore_tables, state
 
-from infra.ops.errors import OperatorError
-from infra.ops.place import Place
-from infra.ops.restore_time import suffix
-from infra.ops.restoring import planned
-from infra.ops.switching import check_ready
+from infra.cli.commands.restore import planned
+from infra.cli.commands.switch import check_ready
+from infra.cli.errors import OperatorError
+from infra.cli.restore.restore_time import suffix
+from infra.cli.target import Place
 
 CHANGES_MADE = 11
 """Of two tables: restore, billing mode, recovery, tags and protection of each; and the expiry of one."""

@@ -9,11 +9,11 @@ import pytest
 from functional.lab import Lab
 from functional.restoring import AT, Appearing, production, reach, refusing, restore
 
-from infra.ops.errors import OperatorError
-from infra.ops.place import Place
-from infra.ops.restore_time import suffix
-from infra.ops.restored import HOURS_MAX, LATER, LOOK_SECONDS, STEPS, Restoration, restore_all
-from infra.ops.restoring import planned
+from infra.cli.commands.restore import planned
+from infra.cli.errors import OperatorError
+from infra.cli.restore.restoration import HOURS_MAX, LATER, LOOK_SECONDS, STEPS, Restoration, restore_all
+from infra.cli.restore.restore_time import suffix
+from infra.cli.target import Place
 
 
 @pytest.fixture

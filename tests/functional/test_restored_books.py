@@ -3,18 +3,20 @@
 import contextlib
 
 import pytest
-from billing import deployment, keys, mending, reconciliation
-from billing.differences import Report
-from billing.reconciliation import Run
-from billing.times import epoch, utc_now
+from billing import deployment
+from billing.clock import epoch, utc_now
+from billing.quota import api_keys as keys
+from billing.reconciliation import repair, run
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
 from functional.lab import Lab, forget
 from functional.restoring import environment, production, restore
 from simulator.lab import Lab as Stripe
 
-from infra.ops.errors import OperatorError
-from infra.ops.ledgers import examine
-from infra.ops.place import Place
-from infra.ops.revived_keys import revived, revoke_again
+from infra.cli.commands.ledger import examine
+from infra.cli.errors import OperatorError
+from infra.cli.restore.revived_keys import revived, revoke_again
+from infra.cli.target import Place
 
 
 @pytest.fixture
@@ -81,11 +83,11 @@ class Shop:
         assert said.status == 200, said
 
 
-def _reconcile(place: Place, *, repair: bool = True) -> Report:
+def _reconcile(place: Place) -> Report:
     books = place.books()
     books.store.patience.begin()
-    job = Run(books, place.gateway(books), repair=repair, resumes=False)
-    return reconciliation.run(job, epoch(utc_now()) - 86_400)
+    job = Run(books, place.gateway(books), repair=True, resumes=False)
+    return run.run(job, epoch(utc_now()) - 86_400)
 
 
 def _nobody_watches(steps: int = 1, *, now: str = "") -> None:
@@ -119,7 +121,7 @@ def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
         for user in _differences(new):
             books = new.books()
             books.store.patience.begin()
-            mending.mend(Run(books, new.gateway(books), repair=True, resumes=False), user)
+            repair.mend(Run(books, new.gateway(books), repair=True, resumes=False), user)
         assert _differences(new) == []
         dora, erik = lab.quota("dora"), lab.quota("erik")
         assert (dora["total"], dora["used"], dora["remaining"]) == (1100, 30, 1070)

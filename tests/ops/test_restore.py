@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 
+from infra.cli import target as place
+from infra.cli.checks.findings import Patient
+from infra.cli.commands.doctor import CHECKS, examine
+from infra.cli.stripe.account import AccountAtStripe
+from infra.cli.target import Place
 from infra.local import deploy
-from infra.ops import place
-from infra.ops.account_at_stripe import AccountAtStripe
-from infra.ops.doctor import CHECKS, examine
-from infra.ops.findings import Patient
-from infra.ops.place import Place
 
 Topup = Callable[..., tuple[int, Any]]
 ATTEMPTS_MAX: Final = 20

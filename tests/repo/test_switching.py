@@ -11,15 +11,16 @@ from repo.account import ABSENT, REGION, Account, described, listed
 from repo.declared import parameters
 from repo.transformed import transformed
 
-from infra.local import deciding, leaving, stages
-from infra.local.artifact import PARSED
-from infra.local.kept import Kept
-from infra.local.stage import Stage
-from infra.local.states import STATES, Kind
-from infra.ops.errors import OperatorError
-from infra.ops.place import Place, Resource
-from infra.ops.stack_update import change_parameter
-from infra.ops.switching import unswitched
+from infra.build.artifact import PARSED
+from infra.cli.commands.switch import unswitched
+from infra.cli.errors import OperatorError
+from infra.cli.restore.stack_update import change_parameter
+from infra.cli.target import Place, Resource
+from infra.deploy import choices, uninstall
+from infra.deploy import commands as stages
+from infra.deploy.kept import Kept
+from infra.deploy.stack_states import STATES, Kind
+from infra.deploy.stage import Stage
 
 SUFFIX: Final = "-at-20261129T120000Z"
 OTHER: Final = "-at-20261128T000000Z"
@@ -129,7 +130,7 @@ def test_an_update_that_fails_is_said_to_have_changed_nothing(monkeypatch: pytes
 )
 def test_a_deployment_never_switches(told: dict[str, str], deployed: dict[str, str], expected: dict[str, str]) -> None:
     """What the stack has wins over a file, and a new stack begins with tables that it has. Where they disagree, it is said."""
-    decided, words = deciding.tables(told, deployed)
+    decided, words = choices.tables(told, deployed)
     assert decided == expected
     assert bool(words) == ("TableSuffix" in told and told["TableSuffix"] != deployed.get("TableSuffix", ""))
 
@@ -150,12 +151,12 @@ def test_make_deploy_goes_on_with_the_tables_in_use(
 def test_leaving_names_the_restored_tables_as_the_books(tmp_path: Path) -> None:
     """They are none of the stack's resources: nothing else would say so. The way back brings their suffix along."""
     rows = [{"ResourceType": "AWS::DynamoDB::Table", "LogicalResourceId": "T", "PhysicalResourceId": "table-1"}]
-    template = leaving.only(transformed(), {"QuotasTable"}, {"TableSuffix": SUFFIX})
+    template = uninstall.only(transformed(), {"QuotasTable"}, {"TableSuffix": SUFFIX})
     assert template["Parameters"]["TableSuffix"]["Default"] == SUFFIX
-    said = leaving.farewell(Kept("topup-prod", leaving.to_import(rows), template), tmp_path)
+    said = uninstall.farewell(Kept("topup-prod", uninstall.to_import(rows), template), tmp_path)
     assert "  table-1\n" in said
     assert f"table-1{SUFFIX} (the books" in said
-    assert SUFFIX not in leaving.farewell(Kept("topup-prod", leaving.to_import(rows), {}), tmp_path)
+    assert SUFFIX not in uninstall.farewell(Kept("topup-prod", uninstall.to_import(rows), {}), tmp_path)
 
 
 def test_taken_back_after_a_restore_the_stack_has_its_tables(

@@ -1,22 +1,24 @@
 """Answers to the last member, bounds to the last value, and what several of a kind make of one payment."""
 
-import builders
-import laws
 import pytest
-from billing import checkout, holds, pages, purchases, quota, reconciliation, settlement, spending
+from billing import cursors
 from billing.books import Books
+from billing.clock import epoch
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.events import parse
 from billing.facts import SessionFact
-from billing.plans import catalogue
-from billing.reconciliation import Run
-from billing.spending import Meter
-from billing.times import epoch
-from billing.verification import Tally
-from billing.writes import Write
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import checkout, queries, settlement
+from billing.payments.plans import catalogue
+from billing.quota import debits, holds, spending
+from billing.quota.spending import Meter
+from billing.reconciliation import run
+from billing.reconciliation.audit import Tally
+from billing.reconciliation.run import Run
+from billing.storage.writes import Write
+from billing.stripe_api.events import parse
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 from unit.test_checkout import SHOP
 
 
@@ -54,14 +56,14 @@ def books(clock: Clock, store: Rough) -> Books:
 def test_a_paid_payment_is_shown_whole(books: Books) -> None:
     """Also when it was paid, and no more given back than was paid."""
     payment = pending(books)
-    before = purchases.find(books, "alice", payment.payment_id).as_answer()
+    before = queries.find(books, "alice", payment.payment_id).as_answer()
     assert (before["status"], before["completed_at"], before["failure_code"]) == ("pending", None, None)
     settlement.apply(books, fact(builders.completed(payment, amount_total=500)))
-    paid = purchases.find(books, "alice", payment.session_id).as_answer()
+    paid = queries.find(books, "alice", payment.session_id).as_answer()
     assert (paid["status"], paid["completed_at"][:19]) == ("completed", "2026-01-02T03:04:05")
     assert (paid["session_id"], paid["amount_minor"], paid["units_clawed_back"]) == (payment.session_id, 999, 0)
     settlement.apply(books, fact(builders.refunded(payment, 999)))
-    after = purchases.find(books, "alice", payment.payment_id).as_answer()
+    after = queries.find(books, "alice", payment.payment_id).as_answer()
     assert (after["status"], after["refunded_minor"], after["units_clawed_back"]) == ("refunded", 500, 100)
 
 
@@ -72,7 +74,7 @@ def test_a_purchase_for_which_a_fact_waits_that_is_gone_is_settled(books: Books,
     for key in [key for key in store.tables["events"] if key[0] == "parked"]:
         del store.tables["events"][key]
     assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"
-    assert quota.read(books, "alice").remaining == 100
+    assert debits.read(books, "alice").remaining == 100
     laws.check(store)
 
 
@@ -83,11 +85,11 @@ def test_two_disputes_of_one_payment_both_count(books: Books, store: Rough) -> N
     for name, amount in (("du_1", 500), ("du_2", 499)):
         event = builders.dispute(payment, "funds_withdrawn", "needs_response", -amount, dispute_id=name, amount=amount)
         settlement.apply(books, fact(event))
-    assert quota.read(books, "alice").remaining == 0
+    assert debits.read(books, "alice").remaining == 0
     won = builders.dispute(payment, "closed", "won", -499, 499, dispute_id="du_2", amount=499)
     settlement.apply(books, fact(won))
-    assert quota.read(books, "alice").remaining == 50
-    assert purchases.find(books, "alice", payment.payment_id).status == "disputed"
+    assert debits.read(books, "alice").remaining == 50
+    assert queries.find(books, "alice", payment.payment_id).status == "disputed"
     laws.check(store)
 
 
@@ -96,15 +98,22 @@ def test_a_name_that_no_payment_can_have_is_not_looked_for(books: Books, store: 
     for name in ("pay_" + "x" * 252, "pay_ü", "cs_" + "x" * 300, "cs_ü"):
         calls = store.calls
         with pytest.raises(BillingError):
-            purchases.find(books, "alice", name)
+            queries.find(books, "alice", name)
         assert store.calls == calls
     longest = pending(books, payment_id="pay_" + "x" * 251)
-    assert purchases.find(books, "alice", longest.payment_id) == longest
+    assert queries.find(books, "alice", longest.payment_id) == longest
 
 
 def test_a_key_is_as_long_as_dynamodb_takes_it() -> None:
     """In bytes of UTF-8. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html."""
-    assert [pages.is_key(key) for key in ("", "x", "x" * 1024, "x" * 1025, "ü" * 512, "ü" * 513)] == [False, True, True, False, True, False]
+    assert [cursors.is_key(key) for key in ("", "x", "x" * 1024, "x" * 1025, "ü" * 512, "ü" * 513)] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_purchase_whose_record_may_not_be_written_is_not_sold(books: Books, store: Rough) -> None:
@@ -123,7 +132,7 @@ def test_however_many_holds_have_expired_all_count_as_given_back(books: Books, s
         holds.place(Meter(books, ""), "alice", 1, 60)
     holds.place(Meter(books, ""), "alice", 7, 3600)
     clock.advance(seconds=61)
-    balance = quota.read(books, "alice")
+    balance = debits.read(books, "alice")
     assert (balance.held, balance.remaining) == (7, 293)
     laws.check(store)
 
@@ -142,9 +151,9 @@ def test_a_rebuilt_payment_is_found_by_its_session_too(books: Books, store: Roug
     stripe.sell(payment, epoch(START))
     store.tables["payments"].clear()
     job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    reconciliation.run(job, epoch(START) - 3600)
-    assert purchases.find(books, "alice", payment.session_id).status == "completed"
-    assert quota.read(books, "alice").remaining == 100
+    run.run(job, epoch(START) - 3600)
+    assert queries.find(books, "alice", payment.session_id).status == "completed"
+    assert debits.read(books, "alice").remaining == 100
 
 
 RIGHT = {"balance_count": 1}

@@ -4,22 +4,23 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import builders
-import laws
 import pytest
-from billing import holds, mending, quota, settlement, spending
-from billing.balances import Balance
 from billing.books import Books
+from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.spending import Meter
-from billing.times import epoch
-from billing.verification import settled_tally
-from billing.writes import Write
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.reconciliation import repair as mending
+from billing.reconciliation.audit import settled_tally
+from billing.reconciliation.run import Run
+from billing.storage.writes import Write
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 QUOTA = ("alice", "quota")
 
@@ -70,7 +71,7 @@ def payment(books: Books, stripe: Stripe) -> Payment:
     payment = pending(books)
     stripe.sell(payment, epoch(START))
     settlement.apply(books, fact(builders.completed(payment)))
-    quota.debit(Meter(books, ""), "alice", 60)
+    debits.debit(Meter(books, ""), "alice", 60)
     holds.place(Meter(books, ""), "alice", 10, 600)
     holds.place(Meter(books, ""), "alice", 5, 300)
     stripe.refund(payment, "re_1", 500)
@@ -170,7 +171,7 @@ def test_use_that_only_the_ledger_knows_is_used(books: Books, store: Meddled, st
     before = copy.deepcopy(store.tables["quotas"][QUOTA])
     clock.advance(days=1)
     settlement.apply(books, fact(builders.completed(pending(books))))
-    quota.debit(Meter(books, ""), "alice", 1)
+    debits.debit(Meter(books, ""), "alice", 1)
     store.tables["quotas"][QUOTA] = {**before, "used": 5, "itemised": 0}
     _mended(books, stripe)
     after = Balance.from_item(store.tables["quotas"][QUOTA])

@@ -3,26 +3,27 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import builders
-import laws
 import pytest
 import stripe as official
-from billing import confirmation, mending, observed, parking, purchases, recovery, refusals, settlement
 from billing.books import Books
+from billing.clock import epoch
 from billing.deployment import StoredDeployment
 from billing.errors import ServiceFaultError
-from billing.events import Ignored, parse
 from billing.facts import SessionFact
-from billing.gateway import AnsweredWithFaultError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.times import epoch
-from billing.verification import Tallies
-from billing.writes import Write
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import confirmation, parking, queries, settlement
+from billing.payments.payment import Payment
+from billing.reconciliation import repair, retry_parked
+from billing.reconciliation.audit import Tallies
+from billing.reconciliation.run import Run
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
+from billing.stripe_api import objects, refusals
+from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.events import Ignored, parse
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 
 class Rough(MemoryStore):
@@ -94,7 +95,7 @@ def test_a_dispute_of_a_charge_without_a_payment_intent_is_nobodys(books: Books,
     event["data"]["object"]["payment_intent"] = None
     assert _settle(books, event) == "parked"
     clock.advance(seconds=61)
-    recovery.run(books, WithoutIntents())  # type: ignore[arg-type]
+    retry_parked.run(books, WithoutIntents())  # type: ignore[arg-type]
     assert not list(parking.all_parked(books))
 
 
@@ -117,7 +118,7 @@ def test_an_amount_that_is_no_whole_number_is_unreadable(books: Books, member: s
 @pytest.mark.parametrize(("found", "intent"), [(None, ""), ("pi_1", "pi_1"), ({"id": "pi_1"}, "pi_1"), ({}, "")])
 def test_a_payment_intent_is_named_expanded_or_not(found: Any, intent: str) -> None:
     """And not at all where nothing was to pay."""
-    assert observed.intent_of({"payment_intent": found}) == intent
+    assert objects.intent_of({"payment_intent": found}) == intent
 
 
 def _refusal(status: int, body: Mapping[str, Any] | None) -> official.StripeError:
@@ -150,7 +151,7 @@ def test_a_fault_in_one_parked_fact_keeps_no_other_from_being_settled(books: Boo
     clock.advance(seconds=61)
     books.store.faulty = events[0]["id"]  # type: ignore[attr-defined]
     told: list[str] = []
-    done = recovery.run(books, stripe, failed=lambda record, _: told.append(record.name))  # type: ignore[arg-type]
+    done = retry_parked.run(books, stripe, failed=lambda record, _: told.append(record.name))  # type: ignore[arg-type]
     assert (done.settled, done.waiting, told) == (1, 1, [events[0]["id"]])
 
 
@@ -170,7 +171,7 @@ def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: B
     del books.store.tables["ledger"]["alice", f"funded:{payment.session_id}"]  # type: ignore[attr-defined]
     job = Run(books, Away(), repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
     with pytest.raises(AnsweredWithFaultError):
-        mending.mend(job, "alice")
+        repair.mend(job, "alice")
 
 
 def test_a_deployments_id_is_read_once_a_container() -> None:
@@ -196,7 +197,7 @@ def test_a_hold_that_came_and_went_between_two_readings_is_noticed() -> None:
 def test_a_paid_session_as_the_api_shows_it_is_the_events_fact(books: Books) -> None:
     """But for where it comes from."""
     event = builders.completed(pending(books))
-    seen = observed.session(event["data"]["object"], "reconcile", books.ours)
+    seen = objects.session(event["data"]["object"], "reconcile", books.ours)
     assert isinstance(seen, SessionFact)
     assert seen.fact_id == f"reconcile:{seen.session_id}"
     assert (seen.type, seen.created, seen.kind) == ("reconcile", 1767323045, "paid")
@@ -221,9 +222,9 @@ def test_refunds_are_in_the_currency_that_stripe_gives_them(books: Books) -> Non
     payment = pending(books)
     _settle(books, builders.completed(payment))
     row = {"id": "re_1", "amount": 500, "status": "succeeded", "currency": "eur", "created": 1767323046}
-    seen = observed.refunds(builders.intent_of(payment), "usd", [row], "reconcile")
+    seen = objects.refunds(builders.intent_of(payment), "usd", [row], "reconcile")
     assert seen.currency == "eur"
-    assert observed.refunds(builders.intent_of(payment), "usd", [], "reconcile").currency == "usd"
+    assert objects.refunds(builders.intent_of(payment), "usd", [], "reconcile").currency == "usd"
     assert settlement.apply(books, seen).status == "parked"
     assert [record.kind for record in parking.all_parked(books)] == ["mismatch"]
 
@@ -241,7 +242,7 @@ def test_a_run_that_has_no_time_left_reads_no_further(books: Books) -> None:
     for _ in range(4):
         _settle(books, builders.refunded(pending(books), 500))
     left = iter([True, True, False])
-    done = recovery.run(books, Stripe(), lambda: next(left, False))  # type: ignore[arg-type]
+    done = retry_parked.run(books, Stripe(), lambda: next(left, False))  # type: ignore[arg-type]
     assert (done.settled, done.waiting) == (0, 3)
     assert len(list(parking.all_parked(books))) == 4
 
@@ -257,7 +258,7 @@ def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
     _settle(books, event)
     books.store.tables["payments"][user_key("alice"), payment.payment_id] = before  # type: ignore[attr-defined]
     job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    mending.mend(job, "alice")
+    repair.mend(job, "alice")
     laws.check(books.store)
-    found = purchases.find(books, "alice", payment.payment_id)
+    found = queries.find(books, "alice", payment.payment_id)
     assert (found.status, found.units_clawed_back) == ("disputed", 100)

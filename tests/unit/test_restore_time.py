@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.ops.errors import OperatorError
-from infra.ops.restore_time import Window, moment, restored_name, suffix, written
+from infra.cli.errors import OperatorError
+from infra.cli.restore.restore_time import Window, moment, restored_name, suffix, written
 
 NOW = datetime(2026, 11, 29, 12, 0, 0, 500_000, tzinfo=UTC)
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
