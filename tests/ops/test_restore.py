@@ -20,14 +20,21 @@ ATTEMPTS_MAX: Final = 20
 
 @pytest.fixture
 def restorable(topup: Topup, stand: Stand) -> Iterator[Place]:
-    """The stand with point-in-time recovery, which its CloudFormation drops. In the end it has the tables of before."""
-    found = place.find("", "", "")
-    on = {"PointInTimeRecoveryEnabled": True}
-    for name in found.tables().values():
-        stand.boto("dynamodb").update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=on)
+    """The stand with point-in-time recovery, which its CloudFormation drops. In the end everything is as it was before."""
+    found, client = place.find("", "", ""), stand.boto("dynamodb")
+    before = set(client.list_tables()["TableNames"])
+
+    def recover(*, is_on: bool) -> None:
+        for name in found.tables().values():
+            client.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": is_on})
+
+    recover(is_on=True)
     yield found
     code, said = topup("switch", "--to", "original", "--yes")
     assert code == 0, said
+    recover(is_on=False)
+    for name in set(client.list_tables()["TableNames"]) - before:
+        client.delete_table(TableName=name)
 
 
 def _restored(topup: Topup) -> dict[str, Any]:
