@@ -54,15 +54,21 @@ def register(app: typer.Typer) -> None:
         question = f"let {old.stack_name} use the tables of {to}?"
         if dry_run or not operator.screen.ask(question, yes=yes):
             return _show(operator, old, new, keys, "would be switched" if dry_run else "not switched")
-        if revoke:
-            revoke_again(new, keys)
-        with operator.screen.progress("updating the stack"):
-            is_changed = change_parameter(new.client("cloudformation"), new.stack_name, SUFFIX, new.suffix)
-        keys = revived(old, new)  # some may have been revoked meanwhile
-        if revoke:
-            revoke_again(new, keys)
+        is_changed, keys = _switch(operator, old, new, revoke=revoke)
         code = _show(operator, old, new, keys, "switched" if is_changed else "already")
         return _told_functions(operator, new) or code
+
+
+def _switch(operator: Operator, old: Place, new: Place, *, revoke: bool) -> tuple[bool, list[Revived]]:
+    """Update the stack. Keys are compared before it and after it: some may be revoked meanwhile."""
+    if revoke:
+        revoke_again(new, revived(old, new))
+    with operator.screen.progress("updating the stack"):
+        is_changed = change_parameter(new.client("cloudformation"), new.stack_name, SUFFIX, new.suffix)
+    keys = revived(old, new)
+    if revoke:
+        revoke_again(new, keys)
+    return is_changed, keys
 
 
 def check_ready(new: Place) -> None:

@@ -23,14 +23,11 @@ def change_parameter(client: Any, stack: str, name: str, value: str) -> bool:
 
     Raises OperatorError for a stack without that parameter, and when the update fails: then AWS has rolled it back.
     """
-    (found,) = client.describe_stacks(StackName=stack)["Stacks"]
-    values = {row["ParameterKey"]: row["ParameterValue"] for row in found.get("Parameters", [])}
+    values = _values(client, stack)
     if name not in values:
         raise not_found(f"the stack {stack} has no parameter {name}", "deploy this release first")
     if values[name] == value:
         return False
-    if state_of(found["StackStatus"]).kind is not Kind.ALIVE:
-        raise not_found(f"{stack} is in {found['StackStatus']} and cannot be updated now", "`make deploy` says what to do with it")
     kept = [{"ParameterKey": other, "UsePreviousValue": True} for other in values if other != name]
     asked = {"StackName": stack, "ChangeSetName": CHANGE_SET.format(datetime.now(UTC))}
     client.create_change_set(
@@ -44,6 +41,14 @@ def change_parameter(client: Any, stack: str, name: str, value: str) -> bool:
     client.execute_change_set(**asked)
     _await(client, "stack_update_complete", f"updating {stack}", {"StackName": stack})
     return True
+
+
+def _values(client: Any, stack: str) -> dict[str, str]:
+    """The stack's parameters. Raises OperatorError in a state in which it cannot be updated."""
+    (found,) = client.describe_stacks(StackName=stack)["Stacks"]
+    if state_of(found["StackStatus"]).kind is not Kind.ALIVE:
+        raise not_found(f"{stack} is in {found['StackStatus']} and cannot be updated now", "`make deploy` says what to do with it")
+    return {row["ParameterKey"]: row["ParameterValue"] for row in found.get("Parameters", [])}
 
 
 def _await(client: Any, waiter: str, doing: str, asked: dict[str, str]) -> None:
