@@ -1,7 +1,6 @@
 """Cursors: opaque texts that say where the next page of a list begins."""
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -30,7 +29,7 @@ def opened(cursor: str, members: Mapping[str, Callable[[Any], bool]]) -> dict[st
         place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         found = {name: place[name] for name in members}
         is_right = all(is_such(found[name]) for name, is_such in members.items())
-    except (ValueError, TypeError, LookupError, RecursionError, binascii.Error) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise _bad_cursor() from error
     if not is_right:
         raise _bad_cursor()

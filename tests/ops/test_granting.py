@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.deadline import Patience
 from billing.errors import OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
@@ -142,3 +143,20 @@ def test_a_name_of_the_greatest_length_is_a_users(books: Books) -> None:
     """As in the token."""
     assert _grant("x" * 255, 5, "--reason", "why", "--yes")[0] == 0
     assert debits.read(books, "x" * 255).remaining == 5
+
+
+def test_a_grant_works_however_long_the_operator_has_thought(books: Books) -> None:
+    """The time for it begins with the answer, not with the question."""
+    now = [0.0]
+    books.store.patience = Patience(clock=lambda: now[0], sleep=lambda _: None)
+    now[0] = 1000.0
+    assert _grant("bob", 5, "--reason", "why", "--yes")[0] == 0
+
+
+@pytest.mark.parametrize(("units", "told"), [(5, "grant 5 units to bob"), (-5, "take 5 units from bob")])
+@pytest.mark.usefixtures("books")
+def test_people_are_told_in_words_what_was_done(units: int, told: str) -> None:
+    """Giving and taking are two words."""
+    _grant("bob", 5, "--reason", "why", "--yes")
+    done = CliRunner().invoke(app, ["grant", "bob", "--reason", "why", "--yes", "--", str(units)])
+    assert told in done.stdout

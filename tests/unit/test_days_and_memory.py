@@ -2,15 +2,19 @@
 
 import pytest
 from billing.books import Books
+from billing.deadline import Patience
 from billing.errors import BillingError
-from billing.payments import settlement
+from billing.payments import queries, settlement
 from billing.quota import debits, history, hold_expiry, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.quota.spending import Meter
+from billing.reconciliation import retry_parked
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
+
+from infra.cli.commands.grant import Grant, book
 
 MORNING = int(START.timestamp())
 
@@ -158,14 +162,79 @@ def test_what_is_not_due_is_not_given_back(meter: Meter) -> None:
 
 
 def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, clock: Clock) -> None:
-    """Also where a concurrent request has placed one that ends sooner than all that this one has seen."""
+    """Also where this container has not seen the one that ends first: as much remains as it remembers, by a grant beside that hold."""
     holds.place(meter, "alice", 1, 600)
-    other = builders.books_on(meter.books.store, clock=clock)
     seen = dict(spending._seen)
     spending._seen.clear()
-    holds.place(Meter(other, ""), "alice", 1, 60)
+    holds.place(meter, "alice", 1, 60)
+    book(meter.books, Grant("T-1", "alice", 1, "why"))
     spending._seen.clear()
     spending._seen.update(seen)
+    calls = meter.books.store.calls  # type: ignore[attr-defined]
     holds.place(meter, "alice", 1, 900)
+    assert meter.books.store.calls == calls + 1  # type: ignore[attr-defined]
     clock.advance(seconds=61)
     assert debits.read(meter.books, "alice").held == 2
+
+
+def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(meter: Meter, clock: Clock) -> None:
+    """The page that was read before carries a sum that is old by then."""
+    for _ in range(3):
+        clock.advance(days=3)
+        settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
+    first = history.entries(meter.books, "alice", 2, "")
+    slow = Clock()
+    slow.advance(days=1)
+    book(builders.books_on(meter.books.store, clock=slow), Grant("T-1", "alice", 7, "why"))
+    second = history.entries(meter.books, "alice", 10, first["next_cursor"])
+    assert [row["balance_after"] for row in second["entries"]] == [207, 107, 100]
+
+
+def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
+    """Each part of them is progress."""
+    pauses: list[float] = []
+    books = builders.books_on(MemoryStore(Patience(sleep=pauses.append)), clock=clock)
+    for _ in range(2):
+        settlement.apply(books, fact(builders.completed(pending(books))))
+    for _ in range(150):
+        holds.place(Meter(books, ""), "alice", 1, 60)
+    clock.advance(seconds=61)
+    pauses.clear()
+    hold_expiry.give_back_expired(books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota"))))
+    assert pauses == []
+    row = books.store.get("quotas", ("alice", "quota")) or {}
+    assert (row["held"], row["remaining"]) == (0, 200)
+
+
+@pytest.mark.parametrize("by", ["debit", "keyed", "hold"])
+def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(meter: Meter, clock: Clock, by: str) -> None:
+    """A refund left debt while a hold was open: when it expires, the customer has what is left of it, and owes nothing more."""
+    holds.place(meter, "alice", 60, 60)
+    (payment,) = [key for key in meter.books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]
+    paid = queries.find(meter.books, "alice", payment[1])
+    settlement.apply(meter.books, fact(builders.refunded(paid, 400)))
+    settlement.apply(meter.books, fact(builders.refunded(paid, 500)))
+    assert debits.read(meter.books, "alice").debt == 20
+    clock.advance(seconds=61)
+    if by == "debit":
+        debits.debit(meter, "alice", 7)
+    elif by == "keyed":
+        debits.debit_once(meter, "alice", 7, "backend", "k")
+    else:
+        holds.place(meter, "alice", 7, 60)
+    balance = debits.read(meter.books, "alice")
+    assert (balance.debt, balance.remaining) == (0, 33)
+    laws.check(meter.books.store)
+
+
+def test_a_sweep_without_time_looks_no_further(meter: Meter, clock: Clock) -> None:
+    """The function must end before it is killed."""
+    for number in range(6):
+        user_id = f"user{number}"
+        settlement.apply(meter.books, fact(builders.completed(pending(meter.books, user_id))))
+        holds.place(meter, user_id, 1, 60)
+    clock.advance(seconds=61)
+    calls = meter.books.store.calls  # type: ignore[attr-defined]
+    assert retry_parked.sweep_holds(meter.books, lambda: False) == 0
+    assert meter.books.store.calls - calls <= 1  # type: ignore[attr-defined]
+    assert retry_parked.sweep_holds(meter.books) == 6

@@ -8,12 +8,14 @@ import pytest
 from billing import cursors
 from billing.books import Books
 from billing.clock import epoch
-from billing.payments import checkout, confirmation, settlement
+from billing.money import decimal_string
+from billing.payments import checkout, confirmation, queries, settlement
 from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.quota import debits, history, holds, spending
 from billing.quota.spending import Meter
+from billing.storage.keys import user_key
 from billing.stripe_api.client import AnsweredWithFaultError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
@@ -143,3 +145,25 @@ def test_two_who_meet_one_fault_of_stripes_go_on_under_one_key(books: Books) -> 
     stripe = Twice(books, replace(SHOP))
     assert stripe.buy() == stripe.other
     assert len({key for key in stripe.keys if not key.endswith("-0")}) == 1
+
+
+def test_what_was_written_off_before_a_restore_is_known_again(books: Books) -> None:
+    """The ledger has it; the next part of the refund is taken back exactly, and given up as well."""
+    payment = _bought(books)
+    debits.debit(Meter(books, ""), "alice", 100)
+    key = (user_key("alice"), payment.payment_id)
+    before = dict(books.store.tables["payments"][key])  # type: ignore[attr-defined]
+    _settle(books, builders.refunded(payment, 500))
+    books.store.tables["payments"][key] = before  # type: ignore[attr-defined]
+    _settle(books, builders.refunded(payment, 700))
+    found = queries.find(books, "alice", payment.payment_id)
+    assert (found.units_clawed_back, found.units_written_off) == (70, 70)
+    laws.check(books.store)
+
+
+@pytest.mark.parametrize(
+    "currency", ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+def test_an_amount_of_a_currency_without_decimals_is_whole(currency: str) -> None:
+    """https://docs.stripe.com/currencies#zero-decimal."""
+    assert decimal_string(1500, currency) == "1500"

@@ -233,7 +233,7 @@ def _payment_write(fact: Fact, view: View, after: Payment) -> Write:
         (user_key(after.user_id), after.payment_id),
         set={**values, "status": after.status},
         add={"version": 1},
-        remove=("failure_code",) if after.phase is Phase.PAID and "failure_code" not in values else (),
+        remove=("failure_code",) if after.phase is Phase.PAID else (),
         must=tuple(_assumptions(fact, after)) if view.assumed else (equals("version", after.version - 1),),
     )
 

@@ -5,7 +5,6 @@ transaction that moves the units. The id names the account, so that a hold is fo
 """
 
 import base64
-import binascii
 import re
 import secrets
 from dataclasses import dataclass, replace
@@ -57,7 +56,7 @@ class HoldId:
         try:
             body = text.removeprefix("hold_").encode("ascii")
             plain = base64.b64decode(body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True).decode()
-        except (ValueError, binascii.Error) as error:
+        except ValueError as error:
             raise _not_found() from error
         if found := _PLACE.fullmatch(plain):
             made = cls(found[3], int(found[1]), found[2])
