@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.cli.errors import OperatorError, unreachable, usage
+from infra.deploy.choices import SUFFIX
 from infra.deploy.stage import CREDENTIALS
 from infra.local.paths import Paths
 from infra.ops.addresses import OUTPUT_URLS, addresses, same_url
@@ -26,6 +27,7 @@ from infra.ops.addresses import OUTPUT_URLS, addresses, same_url
 CLIENT: Final = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 4, "mode": "standard"}, max_pool_connections=32)
 ASKED_OF: Final = "WebhookFunction"
 """The function whose environment says how the stack is set; all functions share it."""
+TABLE: Final = "AWS::DynamoDB::Table"
 WEBHOOK_PATH: Final = "/api/v1/payments/webhook"
 
 
@@ -56,6 +58,8 @@ class Place:
     log_group: str
     made_epoch: int
     other_urls: tuple[str, ...] = ()
+    suffix: str = ""
+    """What the names of the tables in use end with: the template's TableSuffix, "" for the tables that the stack made."""
 
     def at(self, url: str) -> "Place":
         """With another address for Stripe; "" changes nothing. The former one is still looked at."""
@@ -71,6 +75,28 @@ class Place:
     def of_type(self, name: str) -> dict[str, str]:
         """Physical names by logical id, of one type of resource."""
         return {logical: found.physical_id for logical, found in self.resources.items() if found.type == name}
+
+    def own_tables(self) -> dict[str, str]:
+        """The tables that the stack made, by logical id. CloudFormation keeps to them, whichever are in use."""
+        return self.of_type(TABLE)
+
+    def tables(self) -> dict[str, str]:
+        """The tables in use, by logical id: after a restore other ones than the stack made."""
+        return {logical: f"{name}{self.suffix}" for logical, name in self.own_tables().items()}
+
+    def using(self, suffix: str) -> "Place":
+        """The same with other tables; nothing changes in AWS."""
+        tables = self.settings.tables
+        others = {table: name.removesuffix(self.suffix) + suffix for table, name in tables.items()}
+        return replace(self, suffix=suffix, settings=replace(self.settings, tables=others))
+
+    def where(self) -> str:
+        """Options by which another command finds the same place, with a space before them; "" on a stand."""
+        if self.endpoint is not None:
+            return ""
+        named = self.session.profile_name
+        profile = "" if named == "default" else f" --profile {named}"
+        return f" --stack {self.stack_name} --region {self.region}{profile}"
 
     def log_groups(self) -> set[str]:
         """Where its functions write: all into one group, or, on a stand, each into its own."""
@@ -168,6 +194,7 @@ def _described(endpoint: str | None, region: str, stack: str, webhook_url: str) 
         function["LoggingConfig"]["LogGroup"],
         int(told["CreationTime"].timestamp()),
         others,
+        next((row["ParameterValue"] for row in told.get("Parameters", []) if row["ParameterKey"] == SUFFIX), ""),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a deployment decides without asking: the functions' Python, and whether there can be a Function URL."""
+"""What a deployment decides without asking: the functions' Python, the tables in use, and whether there can be a Function URL."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,6 +13,19 @@ NO_SNAPSHOTS: Final = ("python3.11",)
 """SnapStart is for Python 3.12 and later: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
 
 CASE: Final = "CaseSensitiveUserNames"
+SUFFIX: Final = "TableSuffix"
+"""The template's parameter that says which tables the functions use."""
+
+
+def tables(parameters: Mapping[str, str], deployed: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The tables that the stack uses now, and a sentence where a file says otherwise: a deployment never switches.
+
+    ``deployed``: what the stack was deployed with; nothing where there is none, which must begin with tables of its own.
+    """
+    now, told = deployed.get(SUFFIX, ""), parameters.get(SUFFIX)
+    if told in (None, now):
+        return ({SUFFIX: now} if now else {}), ""
+    return {SUFFIX: now}, f'{SUFFIX}="{now}", as the stack has it, not "{told}": only `topup switch` changes it.'
 
 
 def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str], str]:

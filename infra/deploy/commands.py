@@ -79,6 +79,7 @@ def _deploy(stage: Stage, *, ask: bool, yes: bool, answers: questions.Answers) -
     if there is None:
         target.take_back(agree)
     stage = _completed(stage, agree if asks else _nobody, _pool(stage, target))
+    stage = _with_tables(stage, there or target.described() or {})
     _say(BEFORE.format(stack=stage.stack))
     if code := _with_throttles(stage, there, yes=yes or there is None):
         _say("it was not deployed. Mend what SAM says, then the same again: it looks at what was left, and asks before it removes anything")
@@ -130,6 +131,14 @@ def _completed(stage: Stage, agree: Callable[[str], bool], pool: Mapping[str, An
     case, names = choices.user_names(stage.parameters, pool)
     _say("\n".join(line for line in (words, more, names) if line))
     return replace(stage, parameters={**stage.parameters, **told, **url, **case})
+
+
+def _with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
+    """With the tables in use, also those of a stack that was just taken back. It is not kept: the stack itself says it."""
+    tables, words = choices.tables(stage.parameters, deployed_with(found))
+    if words:
+        _say(words)
+    return replace(stage, parameters={**stage.parameters, **tables})
 
 
 def _pool(stage: Stage, target: Target) -> Mapping[str, Any]:

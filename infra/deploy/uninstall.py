@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from infra.deploy.choices import SUFFIX
 from infra.deploy.kept import Kept
 from infra.deploy.stage import proposals
 from infra.deploy.waiting import wait
@@ -102,16 +103,25 @@ def take_back(client: Any, kept: Kept, file: Path) -> None:
 def farewell(kept: Kept, folder: Path) -> str:
     """What stays, what goes, and the way back."""
     names = [f"  {next(iter(row['ResourceIdentifier'].values()))}" for row in kept.resources]
+    books = [f"  {name} (the books, since the restore)" for name in restored_tables(kept)]
     return "\n".join(
         [
             f"{kept.stack} in account {kept.account}, region {kept.region}, is about to be deleted: its functions, API, alarms, queue,",
             "secrets, logs, and the sign-in page of its Cognito pool.",
             "Kept, with everything in them (they cost storage; delete them yourself once you are sure):",
             *names,
+            *books,
             f"To take them back: `make deploy` again, which finds them by a file in {folder}. To begin anew: move that file away first.",
             "At Stripe, disable the stack's webhook endpoint: https://dashboard.stripe.com/webhooks",
         ]
     )
+
+
+def restored_tables(kept: Kept) -> list[str]:
+    """The tables in use after a restore. They are not the stack's own; the kept template says what their names end with."""
+    suffix = kept.template.get("Parameters", {}).get(SUFFIX, {}).get("Default", "")
+    own = [row["ResourceIdentifier"].get("TableName") for row in kept.resources]
+    return [f"{name}{suffix}" for name in own if name and suffix]
 
 
 def resource(client: Any, stack: str, name: str) -> dict[str, Any] | None:

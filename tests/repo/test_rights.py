@@ -1,6 +1,7 @@
 """What each function may do, in the template as CloudFormation gets it: after SAM's transform, which adds roles and policies of its own."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,7 +97,9 @@ def _named(resource: Any) -> str:
         assert attribute in ("Arn", "Id"), resource
         return str(name)
     assert list(resource) == ["Fn::Sub"], resource
-    return str(resource["Fn::Sub"]).replace("${", "").replace(".Arn}", "")
+    named = re.fullmatch(r"\$\{(\w+Table)\.Arn\}\$\{TableSuffix\}(/index/\w+)?", resource["Fn::Sub"])
+    assert named, f"{resource} would be no right on a restored table"
+    return named[1] + (named[2] or "")
 
 
 def test_every_function_has_a_role_of_its_own() -> None:

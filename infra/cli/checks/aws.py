@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from infra.cli.checks.findings import Finding, Level, Patient
+from infra.cli.restore.table_settings import Table, differing, missing_indexes
 from infra.deploy.concurrency import LEFT_MIN, PARAMETER, USUAL
 
-TABLE: Final = "AWS::DynamoDB::Table"
 TTL_TABLE: Final = "QuotasTable"
 """The only table with rows that may go: replayed answers and closed holds."""
 PITR: Final = "PointInTimeRecoveryEnabled=true"
@@ -19,7 +19,7 @@ NAMES_A_CALL: Final = 100
 def tables(patient: Patient) -> Iterator[Finding]:
     """They can be restored, they outlive the stack, and nothing in them expires that must not."""
     dynamodb, policies = patient.place.client("dynamodb"), _deletion_policies(patient)
-    for logical, name in patient.place.of_type(TABLE).items():
+    for logical, name in patient.place.tables().items():
         faults: list[Finding] = []
         backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
         if backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") != "ENABLED":
@@ -29,6 +29,7 @@ def tables(patient: Patient) -> Iterator[Finding]:
             mend = "deploy the template with DeletionPolicy: RetainExceptOnCreate"
             what = f"deleting the stack deletes the books (DeletionPolicy {policy or 'Delete'})"
             faults.append(Finding(f"table {logical}", "wrong", what, mend))
+        faults += _unlike(patient, logical, name)
         faults += _expiry(logical, name, dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"])
         yield from faults or [Finding(f"table {logical}", "ok", "point-in-time recovery is on, and it outlives the stack")]
 
@@ -118,6 +119,21 @@ def _expiry(logical: str, name: str, ttl: Mapping[str, Any]) -> Iterator[Finding
     if not on and logical == TTL_TABLE:
         what = "closed holds and replayed answers never go: the table grows"
         yield Finding(f"table {logical}", "wrong", what, f"{change} Enabled=true,AttributeName=ttl")
+
+
+def _unlike(patient: Patient, logical: str, name: str) -> Iterator[Finding]:
+    """CloudFormation keeps to the table that it made: what a later release changes there, a restored table does not get."""
+    own = patient.place.own_tables()[logical]
+    if name == own:
+        return
+    client = patient.place.client("dynamodb")
+    original, used = Table.read(client, own), Table.read(client, name)
+    if lacking := [setting.name for setting in differing(original, used)]:
+        mend = f"topup restore --at TIME, the time in the name of {name}, brings them over again"
+        yield Finding(f"table {logical}", "wrong", f"{name} has not {own}'s {', '.join(lacking)}", mend)
+    if missing := missing_indexes(original, used):
+        mend = f"add it as it is at {own}: aws dynamodb update-table --table-name {name} --global-secondary-index-updates ..."
+        yield Finding(f"table {logical}", "wrong", f"{name} lacks the index {', '.join(missing)}, which functions read", mend)
 
 
 def _deletion_policies(patient: Patient) -> dict[str, str]:
