@@ -40,7 +40,7 @@ def test_a_restore_to_before_the_first_sale_is_the_same_deployment(place: Place)
         client.put_item(TableName=table, Item=row)  # made by the first sale, after that second
     new = restore(place)
     books = new.books()
-    books.store.patience.begin()
+    books.store.deadline.begin()
     assert deployment.StoredDeployment(books.store).known() == found["PaymentsTable"]["deployment"]["S"]
 
 
@@ -56,7 +56,7 @@ def test_keys_that_a_restore_revives_are_named_and_revoked_again(lab: Lab, place
     revoke_again(new, found)
     assert revived(place, new) == []
     books = new.books()
-    books.store.patience.begin()
+    books.store.deadline.begin()
     holders = [keys.holder(books, "local", row["key"]) for row in made]
     assert [holder.key_id if holder else None for holder in holders] == [made[0]["key_id"], None]
 
@@ -85,7 +85,7 @@ class Shop:
 
 def _reconcile(place: Place) -> Report:
     books = place.books()
-    books.store.patience.begin()
+    books.store.deadline.begin()
     job = Run(books, place.gateway(books), repair=True, resumes=False)
     return run.run(job, epoch(utc_now()) - 86_400)
 
@@ -120,7 +120,7 @@ def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
             assert report.failed == 0, report
         for user in _differences(new):
             books = new.books()
-            books.store.patience.begin()
+            books.store.deadline.begin()
             repair.mend(Run(books, new.gateway(books), repair=True, resumes=False), user)
         assert _differences(new) == []
         dora, erik = lab.quota("dora"), lab.quota("erik")

@@ -112,7 +112,7 @@ RECOVERING: Final = (
     bug(
         "one fault of the store ends the run",
         "test_moving_nothing.py::test_one_fault_of_the_store_does_not_end_a_recovery_run",
-        ("reconciliation/retry_parked.py", "(OutcomeUnknownError, AwsRefusedError, ", "(OutcomeUnknownError, "),
+        ("reconciliation/retry_parked.py", "(RetryableError, AwsRefusedError, ", "(RetryableError, "),
     ),
     bug(
         "a record that was resolved meanwhile comes back as a ghost when its reason changes",

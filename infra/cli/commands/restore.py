@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 from billing import deployment
 from billing.clock import epoch
-from billing.errors import RefusedError
+from billing.errors import ConditionFailedError
 from billing.storage.writes import Write, absent_or
 
 from infra.cli.command import DryRun, Operator, Yes, command
@@ -77,15 +77,15 @@ def planned(place: Place, sources: Mapping[str, str], second: datetime | None) -
 def keep_deployment(old: Place, new: Place) -> None:
     """Bring the deployment's id to tables of before it was made. Without it the deployment's own sessions would be ignored."""
     books = old.books()
-    books.store.patience.begin()
+    books.store.deadline.begin()
     if name := deployment.StoredDeployment(books.store).known():
         restored = new.books()
-        restored.store.patience.begin()
+        restored.store.deadline.begin()
         same = absent_or("deployment", "==", name)
         writes = [Write(row, deployment.KEY, set={"deployment": name}, must=(same,)) for row in deployment.TABLES]
         try:
             restored.store.commit(*writes)
-        except RefusedError as error:
+        except ConditionFailedError as error:
             raise not_found("the restored tables have another deployment's id", "give another --at") from error
 
 

@@ -35,7 +35,7 @@ def revoke_again(new: Place, found: list[Revived]) -> None:
     """By the product's own act. One that is revoked already is no trouble."""
     books = new.books()
     for key in found:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         with suppress(BillingError):
             api_keys.revoke(books, key.user_id, key.key_id)
 
@@ -43,7 +43,7 @@ def revoke_again(new: Place, found: list[Revived]) -> None:
 def _live(books: Books) -> Iterator[Revived]:
     after = None
     while True:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         page = books.store.scan("keys", after=after)
         for row in page.items:
             if row["owner"].startswith(PREFIX):
