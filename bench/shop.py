@@ -48,8 +48,16 @@ class Shop:
         for _ in range(ASKED_AT_MOST):
             answer = debit_quota.handler(event, Context())
             status = answer["statusCode"]
-            again = status >= SERVER_ERROR and (kind == "keyed" or json.loads(answer["body"])["code"] == "busy")
-            self.tell(f"{status // 100}xx" if status not in (200, REFUSED) else "spent" if status == 200 else "refused")
+            again = status >= SERVER_ERROR and (
+                kind == "keyed" or json.loads(answer["body"])["code"] == "busy"
+            )
+            self.tell(
+                f"{status // 100}xx"
+                if status not in (200, REFUSED)
+                else "spent"
+                if status == 200
+                else "refused"
+            )
             if not again:
                 break
         if status >= SERVER_ERROR:
@@ -128,6 +136,10 @@ class Direct(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As API Gateway would."""
         path, body = request.url.path.removeprefix(API), request.read().decode()
-        answer = hold_quota.handler(subjects.call(request.method, path, sub="backend", body=body), Context())
+        answer = hold_quota.handler(
+            subjects.call(request.method, path, sub="backend", body=body), Context()
+        )
         self._shop.tell("calls")
-        return httpx.Response(answer["statusCode"], content=answer["body"].encode(), headers=answer["headers"])
+        return httpx.Response(
+            answer["statusCode"], content=answer["body"].encode(), headers=answer["headers"]
+        )

@@ -1,4 +1,7 @@
-"""Each hour, and on demand: Stripe against the books. ``{"since_hours": 24, "repair": false}`` looks without touching."""
+"""Each hour, and on demand:
+
+Stripe against the books. ``{"since_hours": 24, "repair": false}`` looks without touching.
+"""
 
 import os
 import sys
@@ -15,17 +18,25 @@ from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 30_000
-"""No row is looked at with less than this left: its calls and the cursor's write must fit (tests/repo holds the sum)."""
+"""No row is looked at with less than this left: its calls and the cursor's write must fit
+(tests/repo holds the sum)."""
 PAGES_MAX: Final = 1000
 NAMED_MAX: Final = 5
 
 
 class IncompleteReconciliationError(Exception):
-    """Rows or lists could not be compared. All others were: raised last, so that the function's own count of errors rings for somebody."""
+    """Rows or lists could not be compared.
+
+    All others were: raised last, so that the function's own count of errors rings for somebody.
+    """
 
     def __init__(self, report: Report) -> None:
         """Names the first few; the log has every one with its traceback."""
-        named = [f"{row.stripe_id or row.payment_id} {row.detail}".strip() for row in report.differences if row.kind == "failed"]
+        named = [
+            f"{row.stripe_id or row.payment_id} {row.detail}".strip()
+            for row in report.differences
+            if row.kind == "failed"
+        ]
         super().__init__(f"{report.failed} not compared: {'; '.join(named[:NAMED_MAX])}")
 
 
@@ -49,9 +60,17 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         failed=_report,
     )
     report = run.run(job, now - int(hours) * 3600)
-    if report.compared or not report.failed:  # nothing at all was compared: ReconcileMissingAlarm must not take this for a run
+    if (
+        report.compared or not report.failed
+    ):  # nothing at all was compared: ReconcileMissingAlarm must not take this for a run
         count("reconcile_differences", report.differing)
-    logger.info("reconciled", matched=report.matched, repaired=report.repaired, finished=report.finished, counts=report.counts)
+    logger.info(
+        "reconciled",
+        matched=report.matched,
+        repaired=report.repaired,
+        finished=report.finished,
+        counts=report.counts,
+    )
     if metrics.metric_set:
         metrics.flush_metrics()
     if report.failed:
@@ -60,7 +79,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def _report(name: str) -> None:
-    """Log what could not be compared, and count it where Stripe refused for good. Called while that is handled."""
+    """Log what could not be compared, and count it where Stripe refused for good.
+
+    Called while that is handled.
+    """
     logger.exception("not compared", what=name)
     if isinstance(error := sys.exception(), StripeRefusedError):
         report_refusal(error, what=name)

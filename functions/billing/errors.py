@@ -41,7 +41,10 @@ STATUS_OF: Final[Mapping[str, int]] = {
 
 
 class BillingError(Exception):
-    """The caller can act on this. ``code`` is one of STATUS_OF, ``detail`` a sentence saying what to do."""
+    """The caller can act on this.
+
+    ``code`` is one of STATUS_OF, ``detail`` a sentence saying what to do.
+    """
 
     def __init__(self, code: str, detail: str, **members: object) -> None:
         """``members`` are added to the problem document (RFC 9457, section 3.2)."""
@@ -53,7 +56,9 @@ class BillingError(Exception):
 
 
 class StripeRefusedError(BillingError):
-    """Stripe refused for good: the same request again is refused again. An operator must fix the cause.
+    """Stripe refused for good: the same request again is refused again.
+
+    An operator must fix the cause.
 
     ``refusal`` is what Stripe said, for the log. It never goes into an answer.
     """
@@ -66,16 +71,23 @@ class StripeRefusedError(BillingError):
 
     def __str__(self) -> str:
         """For operators: what Stripe said, in one line."""
-        named = (f"{name} {value}" for name, value in self.refusal.items() if value and name != "message")
+        named = (
+            f"{name} {value}" for name, value in self.refusal.items() if value and name != "message"
+        )
         return f"stripe_refused: {self.refusal.get('message') or 'no message'} ({', '.join(named)})"
 
 
 class AwsRefusedError(Exception):
-    """An AWS service refuses the request as such: a missing grant, a missing resource, our own bug. Trying again does not help."""
+    """An AWS service refuses the request as such: a missing grant, a missing resource, our own bug.
+
+    Trying again does not help.
+    """
 
 
 class ConditionFailedError(Exception):
-    """A write whose conditions did not hold: nothing was written. ``old[i]`` is what write *i* met, None for no item.
+    """A write whose conditions did not hold: nothing was written.
+
+    ``old[i]`` is what write *i* met, None for no item.
 
     Only writes whose own condition failed are in ``old``.
     """
@@ -87,7 +99,10 @@ class ConditionFailedError(Exception):
 
 
 class RetryableError(Exception):
-    """The call had no result in time. Send it again, with the same idempotency key where there is one."""
+    """The call had no result in time.
+
+    Send it again, with the same idempotency key where there is one.
+    """
 
 
 class NotDoneError(RetryableError):
@@ -95,7 +110,10 @@ class NotDoneError(RetryableError):
 
 
 class OutcomeUnknownError(RetryableError):
-    """Timed out, and the call may or may not have been carried out. Never a failure, never a success."""
+    """Timed out, and the call may or may not have been carried out.
+
+    Never a failure, never a success.
+    """
 
 
 class SettingsError(Exception):

@@ -17,7 +17,11 @@ def preview(books: Books, fact: Fact) -> str:
     if isinstance(decision, Park):
         return f"it would be parked: {decision.why}"
     if isinstance(decision, Already):
-        return "nothing: it was settled before" if decision.duplicate else "nothing: the books know better already"
+        return (
+            "nothing: it was settled before"
+            if decision.duplicate
+            else "nothing: the books know better already"
+        )
     return f"payment {decision.payment.payment_id} becomes {decision.payment.status}, {decision.units:+d} units"
 
 

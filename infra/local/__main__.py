@@ -53,7 +53,9 @@ def main() -> int:
     token = commands.add_parser("token", help="print a JWT of the stand's issuer")
     token.add_argument("--sub", required=True, help="who it is for, as alice")
     token.add_argument("--scope", default="", help="quota.write for the seller's backend")
-    token.add_argument("--ttl", type=int, default=3600, help="seconds; negative makes an expired one")
+    token.add_argument(
+        "--ttl", type=int, default=3600, help="seconds; negative makes an expired one"
+    )
     token.add_argument("--aud", default="topup", help="the audience; another one is refused")
     chosen = parser.parse_args()
     actions: dict[str, Callable[[Paths, argparse.Namespace], int]] = {
@@ -88,7 +90,14 @@ def up(places: Paths, _: argparse.Namespace) -> int:
     places.stand_file.unlink(missing_ok=True)
     with places.log_file.open("wb") as log:
         command = [sys.executable, "-u", "-m", "infra.local", "dev"]
-        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     places.pid_file.write_text(str(child.pid))
     return _follow(places, child)
 
@@ -102,7 +111,9 @@ def down(places: Paths, _: argparse.Namespace) -> int:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + DOWN_SECONDS_MAX
     while _running(places) and time.monotonic() < deadline:
-        time.sleep(0.1)  # it saves its data, and is no child of ours: its pid is all there is to look at
+        time.sleep(
+            0.1
+        )  # it saves its data, and is no child of ours: its pid is all there is to look at
     places.pid_file.unlink(missing_ok=True)
     _say("stopped; the data is kept")
     return 0

@@ -14,13 +14,18 @@ from infra.local.paths import LocalStackError, Paths
 START_SECONDS_MAX: Final = 60
 STOP_SECONDS_MAX: Final = 30
 IDLE_SECONDS: Final = 60
-"""How long an idle function keeps its process, of 50 MB each: the stand is to be small when nobody uses it.
+"""How long an idle function keeps its process, of 50 MB each: the stand is to be small when nobody
+uses it.
 
-TOPUP_IDLE_SECONDS changes it."""
+TOPUP_IDLE_SECONDS changes it.
+"""
 
 
 def start(places: Paths, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
-    """Start it and wait until it answers. IAM is enforced: the functions' own roles are what they run with."""
+    """Start it and wait until it answers.
+
+    IAM is enforced: the functions' own roles are what they run with.
+    """
     home = places.state / folder
     scratch = home / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)  # the unpacked functions of the last run
@@ -42,7 +47,9 @@ def start(places: Paths, folder: str = "aws", port: int | None = None) -> "subpr
     }
     log = (home / "ministack.log").open("ab")
     program = str(places.tools / "ministack" / "bin" / "ministack")
-    child = subprocess.Popen([program], env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+    child = subprocess.Popen(
+        [program], env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True
+    )
     _wait(child, f"http://127.0.0.1:{port or places.aws}/_ministack/health", home / "ministack.log")
     return child
 

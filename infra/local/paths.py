@@ -38,7 +38,10 @@ class Paths:
         """TOPUP_STATE_DIR and one variable per port; the defaults suit one stand per checkout."""
         state = Path(os.environ.get("TOPUP_STATE_DIR", ROOT / ".local")).resolve()
         tools = Path(os.environ.get("TOPUP_TOOLS_DIR", ROOT / ".local" / "venvs")).resolve()
-        ports = {name: int(os.environ.get(variable, str(usual))) for name, (variable, usual) in PORT_VARIABLES.items()}
+        ports = {
+            name: int(os.environ.get(variable, str(usual)))
+            for name, (variable, usual) in PORT_VARIABLES.items()
+        }
         return cls(state=state, tools=tools, **ports)
 
     @property
@@ -78,7 +81,11 @@ class Paths:
 
     def environment(self) -> dict[str, str]:
         """For any AWS client or tool that is to talk to the stand; nothing of the caller's own AWS leaks in."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STRIPE_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "STRIPE_"))
+        }
         return {
             **kept,
             "AWS_ACCESS_KEY_ID": "test",

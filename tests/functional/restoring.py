@@ -1,4 +1,7 @@
-"""The stack in moto as ``topup`` sees it, with tables that can be restored. Moto restores what a table holds when it is asked."""
+"""The stack in moto as ``topup`` sees it, with tables that can be restored.
+
+Moto restores what a table holds when it is asked.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,12 +79,16 @@ def only(place: Place, *names: str) -> Place:
 
 def state(place: Place) -> dict[str, Any]:
     """Everything that shall be the same of a table and its restore, by logical id, asked one by one."""
-    return {logical: _state(place.client("dynamodb"), name) for logical, name in place.tables().items()}
+    return {
+        logical: _state(place.client("dynamodb"), name) for logical, name in place.tables().items()
+    }
 
 
 def _state(client: Any, name: str) -> dict[str, Any]:
     table = client.describe_table(TableName=name)["Table"]
-    backups = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    backups = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"][
+        "PointInTimeRecoveryDescription"
+    ]
     expiry = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     indexes = [*table.get("GlobalSecondaryIndexes", []), *table.get("LocalSecondaryIndexes", [])]
     return {
@@ -90,8 +97,13 @@ def _state(client: Any, name: str) -> dict[str, Any]:
         "keys": table["KeySchema"],
         "indexes": sorted(row["IndexName"] for row in indexes),
         "recovery": (backups["PointInTimeRecoveryStatus"], backups.get("RecoveryPeriodInDays")),
-        "expiry": (expiry["TimeToLiveStatus"], expiry.get("AttributeName") if expiry["TimeToLiveStatus"] == "ENABLED" else None),
-        "tags": sorted(map(str, client.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"])),
+        "expiry": (
+            expiry["TimeToLiveStatus"],
+            expiry.get("AttributeName") if expiry["TimeToLiveStatus"] == "ENABLED" else None,
+        ),
+        "tags": sorted(
+            map(str, client.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"])
+        ),
         "items": sorted(map(str, client.scan(TableName=name)["Items"])),
     }
 
@@ -102,7 +114,10 @@ class DeadError(BaseException):
 
 @contextmanager
 def dying(place: Place, number: int, *, before: bool) -> Iterator[list[str]]:
-    """The process dies at the so-manieth change, before or after AWS has made it. Yields the changes."""
+    """The process dies at the so-manieth change, before or after AWS has made it.
+
+    Yields the changes.
+    """
     made: list[str] = []
 
     def count(model: Any, **_: Any) -> None:
@@ -122,12 +137,17 @@ def dying(place: Place, number: int, *, before: bool) -> Iterator[list[str]]:
 
 @contextmanager
 def refusing(events: Any, operation: str, table: str, code: str) -> Iterator[None]:
-    """AWS refuses one operation on one table. ``events``: of a session, for clients made from now on, or of one client."""
+    """AWS refuses one operation on one table.
+
+    ``events``: of a session, for clients made from now on, or of one client.
+    """
 
     def refuse(model: Any, params: Any, **_: Any) -> tuple[Any, dict[str, Any]] | None:
         if model.name != operation or table not in str(params["body"]):
             return None
-        return type("Answer", (), {"status_code": 400})(), {"Error": {"Code": code, "Message": code}}
+        return type("Answer", (), {"status_code": 400})(), {
+            "Error": {"Code": code, "Message": code}
+        }
 
     events.register("before-call.dynamodb", refuse, unique_id="refusing")
     try:
@@ -137,9 +157,14 @@ def refusing(events: Any, operation: str, table: str, code: str) -> Iterator[Non
 
 
 class Appearing:
-    """AWS says of one table, and of its indexes, what ``state`` and ``index`` say. Moto knows no table that is not active."""
+    """AWS says of one table, and of its indexes, what ``state`` and ``index`` say.
 
-    def __init__(self, client: Any, table: str, state: str = "ACTIVE", index: str = "ACTIVE") -> None:
+    Moto knows no table that is not active.
+    """
+
+    def __init__(
+        self, client: Any, table: str, state: str = "ACTIVE", index: str = "ACTIVE"
+    ) -> None:
         """From now on."""
         self.table, self.state, self.index = table, state, index
         client.meta.events.register("after-call.dynamodb.DescribeTable", self._change)

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 from functional.lab import Lab
-from functional.restoring import AT, DeadError, dying, only, production, reach, refusing, restore, restore_tables, state
+from functional.restoring import (
+    AT,
+    DeadError,
+    dying,
+    only,
+    production,
+    reach,
+    refusing,
+    restore,
+    restore_tables,
+    state,
+)
 
 from infra.cli.commands.restore import planned
 from infra.cli.commands.switch import check_ready
@@ -15,7 +26,8 @@ from infra.cli.restore.restore_time import suffix
 from infra.cli.target import Place
 
 CHANGES_MADE = 11
-"""Of two tables: restore, billing mode, recovery, tags and protection of each; and the expiry of one."""
+"""Of two tables: restore, billing mode, recovery, tags and protection of each; and the expiry of
+one."""
 
 
 @pytest.fixture
@@ -63,7 +75,9 @@ def test_settings_that_change_later_are_brought_to_the_tables_in_use(place: Plac
     """CloudFormation changes its own tables alone; the same command again does the rest."""
     new = restore(place)
     arn = place.client("dynamodb").describe_table(TableName="KeysTable")["Table"]["TableArn"]
-    place.client("dynamodb").tag_resource(ResourceArn=arn, Tags=[{"Key": "team", "Value": "payments"}])
+    place.client("dynamodb").tag_resource(
+        ResourceArn=arn, Tags=[{"Key": "team", "Value": "payments"}]
+    )
     assert state(new) != state(place)
     with pytest.raises(OperatorError, match=r"KeysTable.* lacks tags"):
         check_ready(new)
@@ -88,10 +102,17 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "code"), [*FAILURES, ("RestoreTableToPointInTime", "LimitExceededException")])
-def test_one_table_that_fails_does_not_stop_the_others(place: Place, operation: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "code"), [*FAILURES, ("RestoreTableToPointInTime", "LimitExceededException")]
+)
+def test_one_table_that_fails_does_not_stop_the_others(
+    place: Place, operation: str, code: str
+) -> None:
     """It is named, with the command that goes on; and that command does."""
-    failing, others = f"LedgerTable{suffix(AT)}", only(place, *(name for name in place.resources if name != "LedgerTable"))
+    failing, others = (
+        f"LedgerTable{suffix(AT)}",
+        only(place, *(name for name in place.resources if name != "LedgerTable")),
+    )
     with (
         refusing(place.session.events, operation, failing, code),
         pytest.raises(OperatorError, match=f"1 of 5(?s:.)*{failing}.*{code}") as failed,
@@ -114,7 +135,9 @@ def test_a_second_that_one_table_does_not_have_is_refused(place: Place, minutes:
 def test_a_table_without_recovery_is_refused_by_name(place: Place) -> None:
     """Four tables of five are no books."""
     off = {"PointInTimeRecoveryEnabled": False}
-    place.client("dynamodb").update_continuous_backups(TableName="KeysTable", PointInTimeRecoverySpecification=off)
+    place.client("dynamodb").update_continuous_backups(
+        TableName="KeysTable", PointInTimeRecoverySpecification=off
+    )
     with pytest.raises(OperatorError, match="recovery is off: KeysTable"):
         restore(place)
 
@@ -156,7 +179,9 @@ def test_a_table_of_that_name_that_is_no_restore_is_refused(place: Place) -> Non
     ],
     ids=["recovery", "expiry", "protection", "gone", "index"],
 )  # fmt: skip
-def test_nothing_is_switched_to_tables_that_lack_something(place: Place, lacking: str, change: Callable[[Any, str], object]) -> None:
+def test_nothing_is_switched_to_tables_that_lack_something(
+    place: Place, lacking: str, change: Callable[[Any, str], object]
+) -> None:
     """Each lack by its name."""
     new = restore(place)
     change(place.client("dynamodb"), new.tables()["QuotasTable"])

@@ -11,7 +11,14 @@ from functional.restoring import AT, Appearing, production, reach, refusing, res
 
 from infra.cli.commands.restore import planned
 from infra.cli.errors import OperatorError
-from infra.cli.restore.restoration import HOURS_MAX, LATER, LOOK_SECONDS, STEPS, Restoration, restore_all
+from infra.cli.restore.restoration import (
+    HOURS_MAX,
+    LATER,
+    LOOK_SECONDS,
+    STEPS,
+    Restoration,
+    restore_all,
+)
 from infra.cli.restore.restore_time import suffix
 from infra.cli.target import Place
 
@@ -29,7 +36,9 @@ def _quotas(place: Place) -> Restoration:
     return job
 
 
-@pytest.mark.parametrize(("state", "index"), [("CREATING", "ACTIVE"), ("UPDATING", "ACTIVE"), ("ACTIVE", "CREATING")])
+@pytest.mark.parametrize(
+    ("state", "index"), [("CREATING", "ACTIVE"), ("UPDATING", "ACTIVE"), ("ACTIVE", "CREATING")]
+)
 def test_a_table_that_is_being_made_is_waited_for(place: Place, state: str, index: str) -> None:
     """Until AWS says that it is active, and so are its indexes: functions read them as soon as they are switched."""
     job = _quotas(place)
@@ -63,7 +72,9 @@ class Stubborn:
         return {"Table": {"TableStatus": "CREATING"}}
 
 
-@pytest.mark.parametrize("state", ["DELETING", "ARCHIVED", "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "gone"])
+@pytest.mark.parametrize(
+    "state", ["DELETING", "ARCHIVED", "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "gone"]
+)
 def test_a_table_that_cannot_become_active_is_not_waited_for(place: Place, state: str) -> None:
     """Every other state that DynamoDB gives a table, and one that was deleted meanwhile."""
     job = _quotas(place)
@@ -83,7 +94,9 @@ def test_a_setting_that_aws_cannot_take_yet_is_given_later(place: Place, code: s
     job = _quotas(place)
     slept: list[float] = []
     with ExitStack() as refusals:
-        refusals.enter_context(refusing(job.client.meta.events, "UpdateContinuousBackups", job.target, code))
+        refusals.enter_context(
+            refusing(job.client.meta.events, "UpdateContinuousBackups", job.target, code)
+        )
 
         def sleep(seconds: float) -> None:
             slept.append(seconds)
@@ -104,7 +117,9 @@ def test_a_setting_that_shows_late_is_given_once(place: Place) -> None:
         if given and len(slept) < 2:
             parsed["TimeToLiveDescription"] = {"TimeToLiveStatus": "DISABLED"}
 
-    job.client.meta.events.register("before-call.dynamodb.UpdateTimeToLive", lambda **_: given.append("expiry"))
+    job.client.meta.events.register(
+        "before-call.dynamodb.UpdateTimeToLive", lambda **_: given.append("expiry")
+    )
     job.client.meta.events.register("after-call.dynamodb.DescribeTimeToLive", hide)
     job.settle(lambda _: None, slept.append)
     assert (given, slept) == (["expiry"], [LOOK_SECONDS] * 2)
@@ -123,7 +138,9 @@ def test_a_restore_of_the_latest_second_is_inside_of_what_all_tables_have(place:
     """The slowest table's end."""
     at, jobs = planned(place, place.tables(), None)
     assert at > AT
-    assert {job.target for job in jobs} == {f"{name}{suffix(at)}" for name in place.tables().values()}
+    assert {job.target for job in jobs} == {
+        f"{name}{suffix(at)}" for name in place.tables().values()
+    }
 
 
 def test_a_second_restore_reads_the_tables_in_use_or_the_stacks_own(place: Place) -> None:
@@ -135,6 +152,8 @@ def test_a_second_restore_reads_the_tables_in_use_or_the_stacks_own(place: Place
     for sources in (new.tables(), new.own_tables()):
         _, jobs = planned(new, sources, later)
         assert {job.source for job in jobs} == set(sources.values())
-        assert {job.target for job in jobs} == {f"{name}{suffix(later)}" for name in place.tables().values()}
+        assert {job.target for job in jobs} == {
+            f"{name}{suffix(later)}" for name in place.tables().values()
+        }
     assert new.using("").tables() == place.tables()
     assert new.using("").settings == place.settings

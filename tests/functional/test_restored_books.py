@@ -33,7 +33,9 @@ def test_a_restore_to_before_the_first_sale_is_the_same_deployment(place: Place)
     found = {}
     for table, names in rows:
         key = dict(zip(names, ({"S": part} for part in deployment.KEY), strict=True))
-        found[table] = client.delete_item(TableName=table, Key=key, ReturnValues="ALL_OLD")["Attributes"]
+        found[table] = client.delete_item(TableName=table, Key=key, ReturnValues="ALL_OLD")[
+            "Attributes"
+        ]
     with contextlib.suppress(OperatorError):
         restore(place)
     for table, row in found.items():
@@ -41,12 +43,18 @@ def test_a_restore_to_before_the_first_sale_is_the_same_deployment(place: Place)
     new = restore(place)
     books = new.books()
     books.store.deadline.begin()
-    assert deployment.StoredDeployment(books.store).known() == found["PaymentsTable"]["deployment"]["S"]
+    assert (
+        deployment.StoredDeployment(books.store).known()
+        == found["PaymentsTable"]["deployment"]["S"]
+    )
 
 
 def test_keys_that_a_restore_revives_are_named_and_revoked_again(lab: Lab, place: Place) -> None:
     """Those made afterwards are gone, and those that live in both stay."""
-    made = [lab.call("POST", "/keys", sub="alice", body={"name": name}).json for name in ("kept", "revoked")]
+    made = [
+        lab.call("POST", "/keys", sub="alice", body={"name": name}).json
+        for name in ("kept", "revoked")
+    ]
     new = restore(place)
     assert lab.call("DELETE", f"/keys/{made[1]['key_id']}", sub="alice").status == 204
     lab.call("POST", "/keys", sub="alice", body={"name": "later"})
@@ -73,13 +81,24 @@ class Shop:
         said = self.lab.call("POST", "/payments/checkout", sub=user, body={"plan": plan})
         assert said.status == 201, said
         self.stripe.control(f"sessions/{said.json['session_id']}/pay", method="card")
-        assert self.lab.call("POST", f"/payments/{said.json['payment_id']}/confirm", sub=user).json["status"] == "completed"
+        assert (
+            self.lab.call("POST", f"/payments/{said.json['payment_id']}/confirm", sub=user).json[
+                "status"
+            ]
+            == "completed"
+        )
         paid: str = said.json["payment_id"]
         return paid
 
     def spend(self, user: str, units: int) -> None:
         """As the seller's backend does."""
-        said = self.lab.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": user, "units": units})
+        said = self.lab.call(
+            "POST",
+            "/quota/debits",
+            sub="backend",
+            scope="quota.write",
+            body={"user_id": user, "units": units},
+        )
         assert said.status == 200, said
 
 

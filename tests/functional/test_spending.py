@@ -6,9 +6,18 @@ from billing.wiring import container
 from functional.lab import SITE, Lab, Said, forget
 
 
-def _debit(lab: Lab, units: int, user_id: str = "alice", caller: str = "backend", key: str = "") -> Said:
+def _debit(
+    lab: Lab, units: int, user_id: str = "alice", caller: str = "backend", key: str = ""
+) -> Said:
     headers: dict[str, Any] = {"idempotency_key": key} if key else {}
-    return lab.call("POST", "/quota/debits", sub=caller, scope="quota.write", body={"user_id": user_id, "units": units}, **headers)
+    return lab.call(
+        "POST",
+        "/quota/debits",
+        sub=caller,
+        scope="quota.write",
+        body={"user_id": user_id, "units": units},
+        **headers,
+    )
 
 
 def _hold(lab: Lab, units: int, seconds: int = 60) -> Said:
@@ -17,7 +26,13 @@ def _hold(lab: Lab, units: int, seconds: int = 60) -> Said:
 
 
 def _capture(lab: Lab, hold_id: str, units: int) -> Said:
-    return lab.call("POST", f"/quota/holds/{hold_id}/capture", sub="backend", scope="quota.write", body={"units": units})
+    return lab.call(
+        "POST",
+        f"/quota/holds/{hold_id}/capture",
+        sub="backend",
+        scope="quota.write",
+        body={"units": units},
+    )
 
 
 def _release(lab: Lab, hold_id: str) -> Said:
@@ -103,7 +118,14 @@ def test_a_hold_is_captured_in_part_and_the_rest_comes_back(lab: Lab) -> None:
     assert lab.quota("alice")["held"] == 6
     first = _capture(lab, held.json["hold_id"], 2)
     assert first.status == 200
-    assert lab.quota("alice") == {"user_id": "alice", "total": 10, "used": 2, "held": 0, "remaining": 8, "debt": 0}
+    assert lab.quota("alice") == {
+        "user_id": "alice",
+        "total": 10,
+        "used": 2,
+        "held": 0,
+        "remaining": 8,
+        "debt": 0,
+    }
     assert _capture(lab, held.json["hold_id"], 2).json == first.json
     other = _capture(lab, held.json["hold_id"], 3)
     assert (other.status, other.code) == (409, "hold_closed")

@@ -15,18 +15,25 @@ from infra.local import deploy
 
 Topup = Callable[..., tuple[int, Any]]
 ATTEMPTS_MAX: Final = 20
-"""The stand's tables can be restored to one second alone, the current one, and it may end between two questions."""
+"""The stand's tables can be restored to one second alone, the current one, and it may end between
+two questions."""
 
 
 @pytest.fixture
 def restorable(topup: Topup, stand: Stand) -> Iterator[Place]:
-    """The stand with point-in-time recovery, which its CloudFormation drops. In the end everything is as it was before."""
+    """The stand with point-in-time recovery, which its CloudFormation drops.
+
+    In the end everything is as it was before.
+    """
     found, client = place.find("", "", ""), stand.boto("dynamodb")
     before = set(client.list_tables()["TableNames"])
 
     def recover(*, is_on: bool) -> None:
         for name in found.tables().values():
-            client.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": is_on})
+            client.update_continuous_backups(
+                TableName=name,
+                PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": is_on},
+            )
 
     recover(is_on=True)
     yield found
@@ -51,7 +58,13 @@ def _sold_and_spent(stand: Stand) -> None:
     """Purchases and use of the time that the restore loses."""
     stand.purchase("frida", "pro")
     stand.purchase("gustav")
-    spent = stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": "frida", "units": 50})
+    spent = stand.call(
+        "POST",
+        "/quota/debits",
+        sub="backend",
+        scope="quota.write",
+        body={"user_id": "frida", "units": 50},
+    )
     assert spent.status_code == 200, spent.text
 
 
@@ -61,8 +74,14 @@ def _the_doctor_looks_at_the_tables_in_use(stand: Stand, suffix: str) -> None:
 
     def wrong() -> list[str]:
         found = place.find("", "", "")
-        patient = Patient(found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base))
-        return [row.what for row in examine(patient, "tables", CHECKS["tables"]) if row.level in ("wrong", "unknown")]
+        patient = Patient(
+            found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base)
+        )
+        return [
+            row.what
+            for row in examine(patient, "tables", CHECKS["tables"])
+            if row.level in ("wrong", "unknown")
+        ]
 
     assert wrong() == []
     for is_on in (False, True):
@@ -71,10 +90,15 @@ def _the_doctor_looks_at_the_tables_in_use(stand: Stand, suffix: str) -> None:
         assert any("time to live" in what for what in wrong()) is not is_on
 
 
-def test_restore_switch_reconcile_verify_and_back(topup: Topup, stand: Stand, restorable: Place) -> None:
+def test_restore_switch_reconcile_verify_and_back(
+    topup: Topup, stand: Stand, restorable: Place
+) -> None:
     """What was sold afterwards is credited once, nothing is doubled, and the functions may use the restored tables and no others."""
     stand.purchase("frida")
-    made = [stand.call("POST", "/keys", sub="frida", body={"name": name}).json() for name in ("kept", "revoked")]
+    made = [
+        stand.call("POST", "/keys", sub="frida", body={"name": name}).json()
+        for name in ("kept", "revoked")
+    ]
     said = _restored(topup)
     at, names = said["at"], {row["to"] for row in said["tables"]}
     assert names == {f"{name}{said['suffix']}" for name in restorable.tables().values()}
@@ -89,7 +113,9 @@ def test_restore_switch_reconcile_verify_and_back(topup: Topup, stand: Stand, re
     assert set(place.find("", "", "").settings.tables.values()) == names
     assert stand.quota("frida")["total"] == 100
     _the_doctor_looks_at_the_tables_in_use(stand, said["suffix"])
-    assert [row["key_id"] for row in stand.call("GET", "/keys", sub="frida").json()["keys"]] == [made[0]["key_id"]]
+    assert [row["key_id"] for row in stand.call("GET", "/keys", sub="frida").json()["keys"]] == [
+        made[0]["key_id"]
+    ]
 
     for _ in range(2):
         code, report = topup("reconcile", "--since", "2d", "--repair", "--yes")
@@ -102,7 +128,9 @@ def test_restore_switch_reconcile_verify_and_back(topup: Topup, stand: Stand, re
     stand.purchase("gustav")
     assert stand.quota("gustav")["total"] == 200
     assert topup("switch", "--to", at, "--yes")[1]["status"] == "already"
-    deploy.update(stand.places(), stand.facts["stripe_api_base"])  # as `sam deploy` by hand: it says nothing of tables
+    deploy.update(
+        stand.places(), stand.facts["stripe_api_base"]
+    )  # as `sam deploy` by hand: it says nothing of tables
     assert set(place.find("", "", "").settings.tables.values()) == names
 
     code, back = topup("switch", "--to", "original", "--yes")
@@ -114,7 +142,9 @@ def test_restore_switch_reconcile_verify_and_back(topup: Topup, stand: Stand, re
     assert stand.quota("gustav")["total"] == 200
 
 
-def test_nothing_is_made_where_recovery_is_off_or_the_time_is_to_come(topup: Topup, stand: Stand) -> None:
+def test_nothing_is_made_where_recovery_is_off_or_the_time_is_to_come(
+    topup: Topup, stand: Stand
+) -> None:
     """Said before anything is done."""
     before = stand.boto("dynamodb").list_tables()["TableNames"]
     assert topup("restore", "--at", "2999-01-01T00:00:00Z", "--yes")[0] == 2

@@ -26,7 +26,10 @@ class Crowd:
     """Clients that spend from one account, each the next unit as soon as it has the last, while purchases settle on it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One purchase has settled, and the day has begun. Chance is always the same: the figures are."""
+        """One purchase has settled, and the day has begun.
+
+        Chance is always the same: the figures are.
+        """
         monkeypatch.setattr(deadline, "JITTER", random.Random(20261124))
         monkeypatch.setattr(spending, "_seen", PerProcess())
         self.store = ContendedStore()
@@ -62,7 +65,12 @@ class Crowd:
     def spend(self, kind: str) -> None:
         """All at once, until all have done all."""
         way: Callable[[int, int], None] = getattr(self, kind)
-        self.store.time.run([*(self._client(way, number) for number in range(CLIENTS)), *map(self._settling, self.late)])
+        self.store.time.run(
+            [
+                *(self._client(way, number) for number in range(CLIENTS)),
+                *map(self._settling, self.late),
+            ]
+        )
 
     def _client(self, way: Callable[[int, int], None], number: int) -> Callable[[], None]:
         def client() -> None:
@@ -101,7 +109,9 @@ def test_sixty_four_who_spend_from_one_account_are_all_served_while_purchases_se
 
 
 @pytest.mark.parametrize("kind", ["plain", "keyed"])
-def test_a_crowd_that_finds_two_hundred_holds_expired_is_served_as_well(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crowd_that_finds_two_hundred_holds_expired_is_served_as_well(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of them see it at the same moment: the holds come back once, whoever is first."""
     crowd = Crowd(monkeypatch)
     for _ in range(200):

@@ -78,7 +78,14 @@ def test_places_that_are_freed_meanwhile_are_neither_lost_nor_given_twice(databa
     for number in range(20):
         _key_of_old(books, number)
     revoking = [_revoke(books, f"key_{number:024x}") for number in range(20) for _ in range(2)]
-    answers = at_once(books.store, [act for pair in zip(revoking, [_create(books) for _ in range(40)], strict=True) for act in pair])
+    answers = at_once(
+        books.store,
+        [
+            act
+            for pair in zip(revoking, [_create(books) for _ in range(40)], strict=True)
+            for act in pair
+        ],
+    )
     told = Counter(answers)
     assert (told["revoked"], told["not_found"]) == (20, 20)
     assert len(_live(books)) <= 32
@@ -93,6 +100,10 @@ def _key_of_old(books: Books, number: int) -> None:
     name = f"{number:024x}"
     books.store.deadline.begin()
     books.store.commit(
-        creates("keys", (user_key("alice"), f"key_{name}"), {"name": "old", "created_at": "2026-01-01T00:00:00Z"}),
+        creates(
+            "keys",
+            (user_key("alice"), f"key_{name}"),
+            {"name": "old", "created_at": "2026-01-01T00:00:00Z"},
+        ),
         Write("keys", (f"key#{name}", "key"), set={"hash": api_keys.NOBODY, "user_id": "alice"}),
     )

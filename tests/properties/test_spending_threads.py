@@ -28,16 +28,28 @@ NOT_DONE: Final = ("never sent", "throttled", "conflict")
 WIRES: Final = {
     "a smooth wire": (),
     "conflicts and throttles": NOT_DONE,
-    "lost answers as well": (*NOT_DONE, "cut before it was carried", "answer lost", "carried, and answered 500"),
+    "lost answers as well": (
+        *NOT_DONE,
+        "cut before it was carried",
+        "answer lost",
+        "carried, and answered 500",
+    ),
 }
 """What one request in six meets."""
-ROUNDS: Final = [("dynoxide", "a smooth wire"), ("dynoxide", "conflicts and throttles"), ("ministack", "lost answers as well")]
+ROUNDS: Final = [
+    ("dynoxide", "a smooth wire"),
+    ("dynoxide", "conflicts and throttles"),
+    ("ministack", "lost answers as well"),
+]
 """Each wire once, each database at least once: the faults are the wire's, whatever is behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What an act took for good, and under which key; ``refusal`` when it took nothing. ``unsure``: perhaps so much, once."""
+    """What an act took for good, and under which key; ``refusal`` when it took nothing.
+
+    ``unsure``: perhaps so much, once.
+    """
 
     user_id: str = ""
     units: int = 0
@@ -115,10 +127,15 @@ class Crowd:
         return _refusable(act)
 
     def _holds(self, user_id: str, units: int) -> Callable[[], Used]:
-        end, kept = self.random.choice(("capture", "release", "expire", "forgotten")), self.random.randint(0, units)
+        end, kept = (
+            self.random.choice(("capture", "release", "expire", "forgotten")),
+            self.random.randint(0, units),
+        )
 
         def act() -> Used:
-            hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)["hold_id"]
+            hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)[
+                "hold_id"
+            ]
             self.books.store.deadline.begin()  # another request
             if end == "capture":
                 return Used(user_id, holds.capture(self.meter, hold_id, kept)["units"])
@@ -161,7 +178,9 @@ def _expired_are_back(books: Books) -> None:
 
 
 @pytest.mark.parametrize(("database", "name"), ROUNDS, indirect=["database"])
-def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(database: Dynamo, name: str) -> None:
+def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(
+    database: Dynamo, name: str
+) -> None:
     """Within the product's own 8 seconds nobody is refused but for units, and what was taken is what was answered.
 
     Nothing is answered 5xx but a plain debit whose answer was lost: nobody may take it twice.
@@ -195,7 +214,9 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
     for payment in {payment.payment_id: payment for payment, _ in crowd.told}.values():
         events = [event for about, event in crowd.told if about.payment_id == payment.payment_id]
         status, credited, clawed_back = model.purchase(events, payment.quota, payment.amount_minor)
-        stored = Payment.from_item(found.tables["payments"][user_key(payment.user_id), payment.payment_id])
+        stored = Payment.from_item(
+            found.tables["payments"][user_key(payment.user_id), payment.payment_id]
+        )
         assert (stored.status, stored.units_clawed_back) == (status, clawed_back)
         bought[payment.user_id] += credited - clawed_back
     for user_id in USERS:
@@ -205,7 +226,9 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
         assert (balance.total, balance.held) == (bought[user_id], 0)
         assert balance.remaining - balance.debt == bought[user_id] - balance.used
     refused = Counter(used.refusal for used in answers)
-    assert min(refused[""], refused["quota_exhausted"]) > ACTS // 10, f"the crowd must meet empty accounts, and others: {refused}"
+    assert min(refused[""], refused["quota_exhausted"]) > ACTS // 10, (
+        f"the crowd must meet empty accounts, and others: {refused}"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ from support.schedules import FAULTS, ScheduledStore, Twin
 RATES: Final = (0.02, 0.1, 0.3)
 """How many of a history's calls meet a fault."""
 OVERTAKEN_LESS: Final = 3
-"""Another handler comes in between so much less often: each is as much work as the one it overtakes."""
+"""Another handler comes in between so much less often: each is as much work as the one it
+overtakes."""
 CALLS_TOLD: Final = 4
 """Calls of one handler are told apart up to this one; later ones are counted with it."""
 
@@ -34,7 +35,8 @@ class SoakStore(ScheduledStore):
     chance: Random | None = None
     rate = 0.0
     meanwhile: Callable[[], object] | None = None
-    """What may come between two calls of a handler: another one, from its first call to its last."""
+    """What may come between two calls of a handler: another one, from its first call to its last.
+    """
 
     def __init__(self) -> None:
         """Empty."""

@@ -67,7 +67,11 @@ class _Client:
             store.time.sleep(CALL_SECONDS)
             if operation == "UpdateItem":
                 raise _error("TransactionConflictException", operation)
-            raise _error("TransactionCanceledException", operation, CancellationReasons=[{"Code": "TransactionConflict"}])
+            raise _error(
+                "TransactionCanceledException",
+                operation,
+                CancellationReasons=[{"Code": "TransactionConflict"}],
+            )
         locked = places if operation == "TransactWriteItems" else frozenset()
         store.under_way |= locked
         store.time.sleep(CALL_SECONDS)
@@ -81,7 +85,11 @@ class _Client:
 
 
 def _error(code: str, operation: str, **members: object) -> ClientError:
-    answer = {"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": 400}, **members}
+    answer = {
+        "Error": {"Code": code, "Message": "injected"},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+        **members,
+    }
     return ClientError(answer, operation)
 
 
@@ -100,17 +108,26 @@ class ContendedStore(ScheduledStore):
     def commit(self, *writes: Write) -> None:
         """See Store."""
         places = frozenset((write.table, write.key) for write in writes)
-        self._ask("TransactWriteItems", {"act": lambda: self.memory.commit(*writes), "places": places}, repeatable=True)
+        self._ask(
+            "TransactWriteItems",
+            {"act": lambda: self.memory.commit(*writes), "places": places},
+            repeatable=True,
+        )
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
         """See Store."""
         places = frozenset((write.table, write.key) for write in writes)
         request = {"act": lambda: self.memory.commit(*writes), "places": places}
-        self._ask("TransactWriteItems", request, repeatable=True, is_patient=False, clears_up=clears_up)
+        self._ask(
+            "TransactWriteItems", request, repeatable=True, is_patient=False, clears_up=clears_up
+        )
 
     def update(self, write: Write) -> Any:
         """See Store."""
-        request = {"act": lambda: self.memory.update(write), "places": frozenset({(write.table, write.key)})}
+        request = {
+            "act": lambda: self.memory.update(write),
+            "places": frozenset({(write.table, write.key)}),
+        }
         return self._ask("UpdateItem", request, repeatable=False)["answer"]
 
 

@@ -123,9 +123,17 @@ class Recovery:
         """Instead of those that the environment names."""
         self.stripe = SlowStripe(self.store)
         self.books = builders.books_on(self.store, clock=self.clock)
-        for name, found in (("books", self.books), ("deadline", self.store.deadline), ("gateway", self.stripe)):
+        for name, found in (
+            ("books", self.books),
+            ("deadline", self.store.deadline),
+            ("gateway", self.stripe),
+        ):
             self.patch.setattr(recover, name, lambda found=found: found)
-        self.patch.setattr(metrics, "add_metric", lambda name, value, **_: self.counted.setdefault(name, []).append(value))
+        self.patch.setattr(
+            metrics,
+            "add_metric",
+            lambda name, value, **_: self.counted.setdefault(name, []).append(value),
+        )
 
     def run(self) -> dict[str, Any]:
         """As the schedule calls it."""
@@ -134,7 +142,9 @@ class Recovery:
     def answer(self, *bodies: str) -> list[str]:
         """As SQS hands over messages. Returns the numbers of those that come again."""
         records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
-        return [row["itemIdentifier"] for row in self._invoke({"Records": records})["batchItemFailures"]]
+        return [
+            row["itemIdentifier"] for row in self._invoke({"Records": records})["batchItemFailures"]
+        ]
 
     def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         context = Context(self.store)

@@ -88,7 +88,9 @@ def shop() -> Shop:
 def _ways(shop: Shop) -> dict[str, Callable[[int], dict[str, Any]]]:
     return {
         "plain debit": lambda units: debits.debit(shop.meter, "alice", units),
-        "keyed debit": lambda units: debits.debit_once(shop.meter, "alice", units, "backend", f"{shop.store.calls}"),
+        "keyed debit": lambda units: debits.debit_once(
+            shop.meter, "alice", units, "backend", f"{shop.store.calls}"
+        ),
         "hold": lambda units: holds.place(shop.meter, "alice", units, 600),
     }
 
@@ -109,7 +111,9 @@ def test_spending_after_an_expiry_takes_a_query_and_one_transaction(shop: Shop, 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_spending_after_an_expiry_takes_one_call_more_in_another_container(shop: Shop, way: str) -> None:
+def test_spending_after_an_expiry_takes_one_call_more_in_another_container(
+    shop: Shop, way: str
+) -> None:
     """A plain debit is refused first, the others read the balance first."""
     shop.hold(40)
     spending._seen.clear()
@@ -132,13 +136,17 @@ def test_the_answer_counts_what_came_back(shop: Shop, way: str, is_cold: bool) -
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold(shop: Shop, way: str) -> None:
+def test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold(
+    shop: Shop, way: str
+) -> None:
     """Between the look at the account and the write that gives back and takes."""
     refunded = pending(shop.books)
     settlement.apply(shop.books, fact(builders.completed(refunded)))
     shop.hold(40)
     shop.clock.advance(seconds=61)
-    shop.store.before_commit.append(lambda: settlement.apply(shop.books, fact(builders.refunded(refunded, 999))))
+    shop.store.before_commit.append(
+        lambda: settlement.apply(shop.books, fact(builders.refunded(refunded, 999)))
+    )
     with pytest.raises(BillingError, match="quota_exhausted"):
         _ways(shop)[way](150)
     assert shop.three() == (1, 0, 99)
@@ -149,7 +157,9 @@ def test_two_hands_give_back_once(shop: Shop) -> None:
     shop.hold(40)
     shop.clock.advance(seconds=61)
     stored = Balance.from_item(shop.store.tables["quotas"]["alice", "quota"])
-    shop.store.before_commit.append(lambda: hold_expiry.give_back_expired(shop.books, "alice", stored))
+    shop.store.before_commit.append(
+        lambda: hold_expiry.give_back_expired(shop.books, "alice", stored)
+    )
     debits.debit(shop.meter, "alice", 90)
     assert shop.three() == (91, 0, 9)
 
@@ -182,7 +192,9 @@ def test_a_memory_that_is_out_of_date_decides_nothing(shop: Shop, way: str) -> N
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("is_cold", [True, False])
-def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(shop: Shop, way: str, is_cold: bool) -> None:  # noqa: FBT001 - a parameter
+def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(
+    shop: Shop, way: str, is_cold: bool
+) -> None:
     """Each part that is given back is progress: the debit that follows is done within the same request."""
     shop.store.tables["quotas"]["alice", "quota"].update(total=1500, used=0, remaining=1500)
     spending._seen.clear()
@@ -196,7 +208,9 @@ def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(shop: Shop
     assert len(shop.store.pauses) <= 1, "one after the refused write, none between the parts"
     row = shop.store.tables["quotas"]["alice", "quota"]
     assert (row["remaining"], row.get("used", 0) + row["held"]) == (0, 1500)
-    assert len([name for _, name in shop.store.tables["quotas"] if name.startswith("closed#")]) == 1500
+    assert (
+        len([name for _, name in shop.store.tables["quotas"] if name.startswith("closed#")]) == 1500
+    )
 
 
 def test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so(shop: Shop) -> None:
@@ -305,10 +319,19 @@ def _unlucky(trouble: type[Exception], *, is_carried_out: bool = False) -> tuple
 
 @pytest.mark.parametrize("trouble", [NotDoneError, OutcomeUnknownError])
 @pytest.mark.parametrize(
-    "act", [lambda shop, held: holds.capture(shop.meter, held, 25), lambda shop, held: holds.release(shop.meter, held)]
+    "act",
+    [
+        lambda shop, held: holds.capture(shop.meter, held, 25),
+        lambda shop, held: holds.release(shop.meter, held),
+    ],
 )
-def test_a_hold_is_not_closed_by_a_second_try_after_its_time(act: Callable[[Shop, str], object], trouble: type[Exception]) -> None:
-    """The first try met a conflict, or its answer was lost; then the time was up. The clock is looked at before each try."""
+def test_a_hold_is_not_closed_by_a_second_try_after_its_time(
+    act: Callable[[Shop, str], object], trouble: type[Exception]
+) -> None:
+    """The first try met a conflict, or its answer was lost; then the time was up.
+
+    The clock is looked at before each try.
+    """
     shop, held = _unlucky(trouble)
     with pytest.raises(BillingError, match="hold_closed"):
         act(shop, held)
@@ -355,13 +378,22 @@ def test_a_read_after_an_expiry_is_one_call_more(shop: Shop, more: int) -> None:
         shop.hold(1, seconds=600)
     shop.clock.advance(seconds=61)
     assert shop.calls(lambda: debits.read(shop.books, "alice")) == (2 if more < 100 else 3)
-    assert (debits.read(shop.books, "alice").held, debits.read(shop.books, "alice").remaining) == (more, 399 - more)
+    assert (debits.read(shop.books, "alice").held, debits.read(shop.books, "alice").remaining) == (
+        more,
+        399 - more,
+    )
 
 
 def test_a_read_never_shows_more_than_there_is(shop: Shop) -> None:
     """Rows that an index still shows though they were given back would be counted twice."""
     shop.hold(40)
-    row = dict(next(item for (_, name), item in shop.store.tables["quotas"].items() if name.startswith("hold#")))
+    row = dict(
+        next(
+            item
+            for (_, name), item in shop.store.tables["quotas"].items()
+            if name.startswith("hold#")
+        )
+    )
     shop.clock.advance(seconds=61)
     stale, query = [row], shop.store.query
 
@@ -369,7 +401,9 @@ def test_a_read_never_shows_more_than_there_is(shop: Shop) -> None:
         page = query(*place, **how)
         return Page([stale.pop(), *page.items], page.after) if stale else page
 
-    hold_expiry.give_back_expired(shop.books, "alice", Balance.from_item(shop.store.tables["quotas"]["alice", "quota"]))
+    hold_expiry.give_back_expired(
+        shop.books, "alice", Balance.from_item(shop.store.tables["quotas"]["alice", "quota"])
+    )
     shop.store.tables["quotas"]["alice", "quota"]["holds_due"] = row["expires_at"]
     shop.store.query = showing  # type: ignore[method-assign]
     balance = debits.read(shop.books, "alice")

@@ -68,8 +68,13 @@ def test_a_name_that_dynamodb_would_not_take_is_refused() -> None:
 
 
 def _window(*pairs: tuple[int, int]) -> Window:
-    rows = ((NOON + timedelta(minutes=first), NOON + timedelta(minutes=last)) for first, last in pairs)
-    return Window.of({"EarliestRestorableDateTime": first, "LatestRestorableDateTime": last} for first, last in rows)
+    rows = (
+        (NOON + timedelta(minutes=first), NOON + timedelta(minutes=last)) for first, last in pairs
+    )
+    return Window.of(
+        {"EarliestRestorableDateTime": first, "LatestRestorableDateTime": last}
+        for first, last in rows
+    )
 
 
 def test_every_table_must_have_the_second() -> None:
@@ -86,5 +91,15 @@ def test_every_table_must_have_the_second() -> None:
 def test_a_window_holds_whole_seconds_alone() -> None:
     """DynamoDB restores to a second: half a second before the first is not there."""
     half = timedelta(milliseconds=500)
-    window = Window.of([{"EarliestRestorableDateTime": NOON + half, "LatestRestorableDateTime": NOON + timedelta(seconds=9) + half}])
-    assert (window.earliest, window.latest) == (NOON + timedelta(seconds=1), NOON + timedelta(seconds=9))
+    window = Window.of(
+        [
+            {
+                "EarliestRestorableDateTime": NOON + half,
+                "LatestRestorableDateTime": NOON + timedelta(seconds=9) + half,
+            }
+        ]
+    )
+    assert (window.earliest, window.latest) == (
+        NOON + timedelta(seconds=1),
+        NOON + timedelta(seconds=9),
+    )

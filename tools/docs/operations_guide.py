@@ -336,7 +336,13 @@ ADVICE: Final = {
 def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
     """What to run, and a sentence about it."""
     bought = stand.purchase("alice")
-    stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": "alice", "units": 7})
+    stand.call(
+        "POST",
+        "/quota/debits",
+        sub="backend",
+        scope="quota.write",
+        body={"user_id": "alice", "units": 7},
+    )
     stand.control("deliveries", drop=1)
     lost = stand.buy("bob")
     stand.pay(lost["session_id"])
@@ -348,18 +354,27 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
     yield "Finds what loses money in practice, and how to mend it.", ["doctor"]
     yield "One customer on one screen.", ["account", "alice"]
     yield "Payments, newest first.", ["payments", "--limit", "5"]
-    yield "One purchase with its whole history, and what Stripe says now.", ["payment", bought["payment_id"], "--user", "alice"]
+    yield (
+        "One purchase with its whole history, and what Stripe says now.",
+        ["payment", bought["payment_id"], "--user", "alice"],
+    )
     yield (
         "Units by hand, with a reason; the same `--id` twice does nothing.",
         ["grant", "alice", "50", "--reason", "an apology", "--id", "1", "--yes"],
     )
-    yield "Compares with Stripe; here bob has paid, and every webhook of it was lost.", ["reconcile", "--since", "1h"]
+    yield (
+        "Compares with Stripe; here bob has paid, and every webhook of it was lost.",
+        ["reconcile", "--since", "1h"],
+    )
     yield "The same, and settles it.", ["reconcile", "--since", "1h", "--repair", "--yes"]
     mismatch = stand.events("checkout.session.completed", bought["session_id"])[0]
     mismatch["id"] = "evt_made_up_for_this_page"
     mismatch["data"]["object"]["id"] = "cs_test_made_up_for_this_page"
     stand.deliver(mismatch)
-    yield "Facts that could not be applied. Here money came twice for one payment: a person decides.", ["parked"]
+    yield (
+        "Facts that could not be applied. Here money came twice for one payment: a person decides.",
+        ["parked"],
+    )
     yield "The same list, by its full name.", ["parked", "list"]
     yield "Tries one at once.", ["parked", "retry", "evt_made_up_for_this_page", "--yes"]
     yield (
@@ -367,7 +382,10 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
         ["parked", "drop", "evt_made_up_for_this_page", "--reason", "refunded", "--yes"],
     )
     event = stand.events("checkout.session.completed", bought["session_id"])[0]
-    yield "Settles an event again, by its id. What is settled stays settled once.", ["replay", event["id"], "--yes"]
+    yield (
+        "Settles an event again, by its id. What is settled stays settled once.",
+        ["replay", event["id"], "--yes"],
+    )
     yield "Proves the books: every account recomputed from its entries.", ["ledger", "verify"]
     _restored(stand, bought)
     yield (
@@ -382,13 +400,20 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _restore(stand: Stand) -> str:
-    """Restore the stand's tables. Its AWS has one second to restore to, the current one, which may end between two questions."""
+    """Restore the stand's tables.
+
+    Its AWS has one second to restore to, the current one, which may end between two questions.
+    """
     on = {"PointInTimeRecoveryEnabled": True}
     for name in stand.resources().values():
         if "Table-" in name:
-            stand.boto("dynamodb").update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=on)
+            stand.boto("dynamodb").update_continuous_backups(
+                TableName=name, PointInTimeRecoverySpecification=on
+            )
     for _ in range(ATTEMPTS_MAX):
-        if found := re.search(r"topup switch --to (\S+)", _ran(stand, ["restore", "--at", "latest", "--yes"])):
+        if found := re.search(
+            r"topup switch --to (\S+)", _ran(stand, ["restore", "--at", "latest", "--yes"])
+        ):
             return found[1]
     raise AssertionError("the second always ended")
 
@@ -414,10 +439,18 @@ def _ran(stand: Stand, words: Sequence[str]) -> str:
         "TERM": "dumb",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "infra.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "infra.cli", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     text = "\n".join(line.rstrip() for line in (done.stdout + done.stderr).splitlines()).strip()
-    return re.sub(r"(127\.0\.0\.1|localhost):\d+", "localhost:8080", text) + (f"\n[exit code {done.returncode}]" if done.returncode else "")
+    return re.sub(r"(127\.0\.0\.1|localhost):\d+", "localhost:8080", text) + (
+        f"\n[exit code {done.returncode}]" if done.returncode else ""
+    )
 
 
 def _sections(stand: Stand) -> Iterator[str]:
@@ -427,19 +460,31 @@ def _sections(stand: Stand) -> Iterator[str]:
     for told, words in _commands(stand):
         name = " ".join(words[: 2 if words[0] in ("parked", "ledger") and len(words) > 1 else 1])
         asked = name.split()
-        help_of = "" if name in shown else "\n\n" + _block([*asked, "--help"], _ran(stand, [*asked, "--help"]))
+        help_of = (
+            ""
+            if name in shown
+            else "\n\n" + _block([*asked, "--help"], _ran(stand, [*asked, "--help"]))
+        )
         heading = "" if name in shown else f"### topup {name}\n\n"
         shown.add(name)
         yield f"{heading}{told}\n\n{_block(words, _ran(stand, words))}{help_of}"
     yield DASHBOARD
     yield "## Alarms\n\nSNS tells the topic of `AlarmTopicArn`.\n\n" + "\n\n".join(
-        f"### {name}Alarm\n\n{row['AlarmDescription']}: {_rings(row)}. {ADVICE[name]}" for name, row in alarms().items()
+        f"### {name}Alarm\n\n{row['AlarmDescription']}: {_rings(row)}. {ADVICE[name]}"
+        for name, row in alarms().items()
     )
-    yield "## Metrics\n\nIn CloudWatch, namespace `Topup`, dimension `service` = the stack's name.\n\n" + _table(METRICS.items())
+    yield (
+        "## Metrics\n\nIn CloudWatch, namespace `Topup`, dimension `service` = the stack's name.\n\n"
+        + _table(METRICS.items())
+    )
     yield "## Parameters\n\n" + _table(
-        (name, f"{row['Description']} Default: `{row.get('Default', '')}`") for name, row in parameters().items()
+        (name, f"{row['Description']} Default: `{row.get('Default', '')}`")
+        for name, row in parameters().items()
     )
-    yield "## Environment variables of the functions\n\nThe template sets them; nobody else needs to.\n\n" + _table(variables().items())
+    yield (
+        "## Environment variables of the functions\n\nThe template sets them; nobody else needs to.\n\n"
+        + _table(variables().items())
+    )
     yield (
         "## The stand\n\n"
         + _table(stand_variables().items())
@@ -460,7 +505,9 @@ def _block(words: Sequence[str], text: str) -> str:
 
 
 def _table(rows: Any) -> str:
-    return "| name | what it means |\n|---|---|\n" + "\n".join(f"| `{name}` | {_cell(told)} |" for name, told in rows)
+    return "| name | what it means |\n|---|---|\n" + "\n".join(
+        f"| `{name}` | {_cell(told)} |" for name, told in rows
+    )
 
 
 def _cell(told: object) -> str:

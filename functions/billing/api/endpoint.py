@@ -19,8 +19,11 @@ Lambda = Callable[[Mapping[str, Any], object], dict[str, Any]]
 IDS: Final = ("payment_id", "session_id", "debit_id", "hold_id", "key_id")
 """What an answer says of these goes into the request's log line."""
 HOLD_CHARS: Final = 45
-"""That much of a hold's id is its own; the rest spells the user (holds.HoldId), and some issuers' users are e-mail addresses."""
-UNKNOWN: Final = "the outcome is not known yet; ask again, with the same Idempotency-Key where there is one"
+"""That much of a hold's id is its own; the rest spells the user (holds.HoldId), and some issuers'
+users are e-mail addresses."""
+UNKNOWN: Final = (
+    "the outcome is not known yet; ask again, with the same Idempotency-Key where there is one"
+)
 BUSY: Final = "there was no time for this; nothing was taken or charged; ask again in a moment"
 RETRY_AFTER_SECONDS: Final = "1"
 
@@ -50,8 +53,16 @@ def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
         deadline().begin()
         with tracing.request(act.__module__):
             said = _said(act, request)
-            tracing.annotate(request_id=request.request_id, status=said["statusCode"], **request.notes)
-        logger.info("request", route=request.route, status=said["statusCode"], request_id=request.request_id, **request.notes)
+            tracing.annotate(
+                request_id=request.request_id, status=said["statusCode"], **request.notes
+            )
+        logger.info(
+            "request",
+            route=request.route,
+            status=said["statusCode"],
+            request_id=request.request_id,
+            **request.notes,
+        )
         _flush()
         return said
 
@@ -80,7 +91,9 @@ def _said(act: Callable[[Request], Answer], request: Request) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours is logged whole, answered 500, and counted for the alarm
         logger.exception("internal error", request_id=request.request_id)
         count("internal_errors")
-        return response.problem(BillingError("internal_error", "a fault of ours; the log has it"), request.request_id)
+        return response.problem(
+            BillingError("internal_error", "a fault of ours; the log has it"), request.request_id
+        )
 
 
 def _ids(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Confirm: what the success page asks for, so that the buyer never sees an old balance. Settles by the webhook's own path."""
+"""Confirm: what the success page asks for, so that the buyer never sees an old balance.
+
+Settles by the webhook's own path.
+"""
 
 from collections.abc import Callable
 
@@ -21,7 +24,8 @@ def confirm(
 ) -> Payment:
     """Ask Stripe and settle at once. Return the payment as it is now, paid or not yet.
 
-    ``missing`` is told when Stripe does not know the session that we made there: the key is another account's or mode's.
+    ``missing`` is told when Stripe does not know the session that we made there: the key is another
+    account's or mode's.
     """
     payment = find(books, user_id, name)
     if payment.phase is Phase.PAID or not payment.session_id:

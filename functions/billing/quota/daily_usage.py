@@ -19,7 +19,11 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
     account = Write(
         "quotas",
         (user_id, "quota"),
-        set={"use_day": day(now), "itemised": balance.used, **({"booked_at": stamp(now)} if units else {})},
+        set={
+            "use_day": day(now),
+            "itemised": balance.used,
+            **({"booked_at": stamp(now)} if units else {}),
+        },
         must=(exists("user_id"), same_day, same_use),
     )
     past_day = balance.use_day or day(now)
@@ -29,6 +33,7 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
     except ConditionFailedError as refused:
         if 0 in refused.old:
             return  # another hand did it
-        # That day was itemised before a restore put the balance back: its rest goes with today's use. Debits must go on.
+        # That day was itemised before a restore put the balance back: its rest goes with today's
+        # use. Debits must go on.
         with suppress(ConditionFailedError):
             books.store.commit(account._replace(set={"use_day": day(now)}))

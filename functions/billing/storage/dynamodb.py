@@ -11,11 +11,23 @@ from uuid import uuid4
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
 
 from billing import tracing
 from billing.deadline import Deadline
-from billing.errors import AwsRefusedError, ConditionFailedError, Item, NotDoneError, OutcomeUnknownError
+from billing.errors import (
+    AwsRefusedError,
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+    OutcomeUnknownError,
+)
 from billing.storage.expressions import decode, encode, spell
 from billing.storage.writes import KEY_NAMES, Table, Write
 
@@ -38,9 +50,18 @@ NOT_DONE: Final = frozenset(
     }
 )
 # It may have been carried out: asking again is safe only under the same token, or for a read.
-UNCLEAR: Final = frozenset({"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"})
+UNCLEAR: Final = frozenset(
+    {"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"}
+)
 # Reasons inside a cancelled transaction that pass by themselves.
-PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"})
+PASSING: Final = frozenset(
+    {
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+    }
+)
 SERVER_ERROR: Final = 500
 READS: Final = frozenset({"GetItem", "Query", "Scan"})
 """Whatever became of one of these, nothing was done."""
@@ -64,8 +85,17 @@ class _AgainError(Exception):
 class Store:
     """One client, shared by all tables. Thread-safe."""
 
-    def __init__(self, tables: Mapping[str, str], deadline: Deadline, region: str | None = None, host: str | None = None) -> None:
-        """``tables`` maps ours to the stack's names. Region and credentials come from the environment unless given."""
+    def __init__(
+        self,
+        tables: Mapping[str, str],
+        deadline: Deadline,
+        region: str | None = None,
+        host: str | None = None,
+    ) -> None:
+        """``tables`` maps ours to the stack's names.
+
+        Region and credentials come from the environment unless given.
+        """
         self._tables = tables
         self.deadline = deadline
         self._region = region
@@ -75,18 +105,23 @@ class Store:
     def _client(self) -> Any:
         """Made by the first call: it holds credentials, which no snapshot of a container may.
 
-        Of a session of its own: botocore's clients may be shared by threads, the making of them may not.
+        Of a session of its own: botocore's clients may be shared by threads, the making of them may
+        not.
         """
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=64,
-            # Retries are ours, in one place: botocore would repeat an unguarded ADD whose answer was lost, and never a conflict.
+            # Retries are ours, in one place: botocore would repeat an unguarded ADD whose answer
+            # was lost, and never a conflict.
             retries={"total_max_attempts": 1, "mode": "standard"},
-            parameter_validation=False,  # what is sent was spelled here; DynamoDB checks it all the same
+            # what is sent was spelled here; DynamoDB checks it all the same
+            parameter_validation=False,
             user_agent=USER_AGENT,  # botocore's own is put together twice for every request
         )
-        return botocore.session.get_session().create_client("dynamodb", self._region, endpoint_url=self._host, config=config)
+        return botocore.session.get_session().create_client(
+            "dynamodb", self._region, endpoint_url=self._host, config=config
+        )
 
     def connect(self) -> None:
         """Make the client now."""
@@ -94,7 +129,11 @@ class Store:
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """Read one item, strongly consistent."""
-        request = {"TableName": self._tables[table], "Key": _key(table, key), "ConsistentRead": True}
+        request = {
+            "TableName": self._tables[table],
+            "Key": _key(table, key),
+            "ConsistentRead": True,
+        }
         answer = self._ask("GetItem", request, repeatable=True)
         return decode(answer["Item"]) if "Item" in answer else None
 
@@ -103,15 +142,26 @@ class Store:
         self._ask("TransactWriteItems", self._transaction(writes), repeatable=True)
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
-        """The same for those who look again before they try again: NotDoneError at once for what was not done.
+        """The same for those who look again before they try again:
 
-        ``clears_up``: what may have been done is repeated under its token until that is known. Otherwise it is OutcomeUnknownError
-        at once, and the caller's to find out.
+        NotDoneError at once for what was not done.
+
+        ``clears_up``: what may have been done is repeated under its token until that is known.
+        Otherwise it is OutcomeUnknownError at once, and the caller's to find out.
         """
-        self._ask("TransactWriteItems", self._transaction(writes), repeatable=True, is_patient=False, clears_up=clears_up)
+        self._ask(
+            "TransactWriteItems",
+            self._transaction(writes),
+            repeatable=True,
+            is_patient=False,
+            clears_up=clears_up,
+        )
 
     def update(self, write: Write) -> Item:
-        """One conditional write, answering with the new item. Never repeated when its outcome is unknown."""
+        """One conditional write, answering with the new item.
+
+        Never repeated when its outcome is unknown.
+        """
         spelled = spell(write)
         request = {
             "TableName": self._tables[write.table],
@@ -139,7 +189,11 @@ class Store:
         values: dict[str, Any] = {":h": encode(owner)}
         condition = "#h = :h"
         if prefix and up_to:
-            names["#r"], values[":a"], values[":b"] = KEY_NAMES[table][1], encode(prefix), encode(up_to)
+            names["#r"], values[":a"], values[":b"] = (
+                KEY_NAMES[table][1],
+                encode(prefix),
+                encode(up_to),
+            )
             condition += " AND #r BETWEEN :a AND :b"
         elif prefix:
             names["#r"], values[":p"] = KEY_NAMES[table][1], encode(prefix)
@@ -164,7 +218,14 @@ class Store:
         """Keys of payments paid since then that no reconciliation has seen at Stripe, over all users. A hint as well."""
         return self._marked("payments", "unseen", "unseen", ("completed_at", ">=", since), after)
 
-    def _marked(self, table: Table, index: str, mark: str, rest: tuple[str, str, str | int], after: Item | None) -> Page:
+    def _marked(
+        self,
+        table: Table,
+        index: str,
+        mark: str,
+        rest: tuple[str, str, str | int],
+        after: Item | None,
+    ) -> Page:
         """A sparse index: only items that carry the mark, whose value is its name, are in it."""
         name, operator, value = rest
         request = {
@@ -177,7 +238,9 @@ class Store:
         }
         return self._page("Query", request, after)
 
-    def scan(self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None) -> Page:
+    def scan(
+        self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None
+    ) -> Page:
         """One page of one segment of a whole table, strongly consistent."""
         request = {
             "TableName": self._tables[table],
@@ -208,7 +271,10 @@ class Store:
         if not 0 < len(writes) <= WRITES_MAX:
             message = f"a transaction takes 1 to {WRITES_MAX} writes, not {len(writes)}"
             raise ValueError(message)
-        return {"TransactItems": [self._action(write) for write in writes], "ClientRequestToken": str(uuid4())}
+        return {
+            "TransactItems": [self._action(write) for write in writes],
+            "ClientRequestToken": str(uuid4()),
+        }
 
     def _action(self, write: Write) -> dict[str, Any]:
         body = {
@@ -222,7 +288,13 @@ class Store:
         return {"ConditionCheck" if write.is_check else "Update": body}
 
     def _ask(
-        self, operation: str, request: dict[str, Any], *, repeatable: bool, is_patient: bool = True, clears_up: bool = True
+        self,
+        operation: str,
+        request: dict[str, Any],
+        *,
+        repeatable: bool,
+        is_patient: bool = True,
+        clears_up: bool = True,
     ) -> dict[str, Any]:
         last: Exception | None = None
         unclear = False
@@ -246,7 +318,9 @@ class Store:
         except (ConnectTimeoutError, EndpointConnectionError) as error:
             raise _AgainError("nothing was sent", unclear=False) from error
         except NoCredentialsError as error:
-            self.__dict__.pop("_client", None)  # it would remember for ever that there were none for a moment
+            self.__dict__.pop(
+                "_client", None
+            )  # it would remember for ever that there were none for a moment
             raise NotDoneError(f"{operation}: {type(error).__name__}, nothing was sent") from error
         except BotoCoreError as error:
             if repeatable:
@@ -257,7 +331,10 @@ class Store:
 
 
 def _judged(operation: str, answer: Mapping[str, Any], *, repeatable: bool) -> Exception:
-    """What an error answer means. All cancellation reasons count: a conflict beside a failed condition is a failed condition."""
+    """What an error answer means.
+
+    All cancellation reasons count: a conflict beside a failed condition is a failed condition.
+    """
     code = answer["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
         return ConditionFailedError({0: decode(answer["Item"]) if answer.get("Item") else None})
@@ -266,7 +343,11 @@ def _judged(operation: str, answer: Mapping[str, Any], *, repeatable: bool) -> E
     if code in NOT_DONE:
         return _AgainError(code, unclear=False)
     if code in UNCLEAR or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR:
-        return _AgainError(code, unclear=True) if repeatable else OutcomeUnknownError(f"{operation}: {code}")
+        return (
+            _AgainError(code, unclear=True)
+            if repeatable
+            else OutcomeUnknownError(f"{operation}: {code}")
+        )
     return AwsRefusedError(f"{operation}: {code}: {answer['Error'].get('Message', '')}")
 
 

@@ -13,7 +13,8 @@ from billing.settings import Ours, Settings
 from billing.storage.dynamodb import Store
 
 STARTS_WHOLE: Final = ("on-demand", "provisioned-concurrency")
-"""Ways to start in which what is made before the first request lives as long as the container, its credentials too. Not from a snapshot.
+"""Ways to start in which what is made before the first request lives as long as the container, its
+credentials too. Not from a snapshot.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 """

@@ -1,4 +1,7 @@
-"""``topup restore``: all tables to one second, under new names, with every setting. The functions go on with the old ones."""
+"""``topup restore``: all tables to one second, under new names, with every setting.
+
+The functions go on with the old ones.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -34,11 +37,15 @@ def register(app: typer.Typer) -> None:
     def restore(
         operator: Operator,
         at: Annotated[str, typer.Option("--at", help="2026-11-29T12:00:00Z, '2h ago', or latest.")],
-        own: Annotated[bool, typer.Option("--from-original", help="Read the tables that the stack made.")] = False,  # noqa: FBT002
+        own: Annotated[
+            bool, typer.Option("--from-original", help="Read the tables that the stack made.")
+        ] = False,
         dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Restore all tables to one second, under new names, with every setting. Interrupted, the same command goes on.
+        """Restore all tables to one second, under new names, with every setting.
+
+        Interrupted, the same command goes on.
 
         Nothing changes for customers before `topup switch`.
         """
@@ -49,7 +56,9 @@ def register(app: typer.Typer) -> None:
         again = f"topup restore --at {written(at_last)}{' --from-original' * own}{place.where()}"
         if dry_run:
             return _show(operator, at_last, jobs, "would be restored")
-        operator.screen.tell(f"restoring to {written(at_last)}; to go on after an interruption: {again}")
+        operator.screen.tell(
+            f"restoring to {written(at_last)}; to go on after an interruption: {again}"
+        )
         if not operator.screen.ask(f"make {len(jobs)} tables, which cost storage?", yes=yes):
             return FINE
         with operator.screen.progress("restoring", len(jobs) * STEPS) as bar:
@@ -58,10 +67,13 @@ def register(app: typer.Typer) -> None:
         return _show(operator, at_last, jobs, "restored")
 
 
-def planned(place: Place, sources: Mapping[str, str], second: datetime | None) -> tuple[datetime, list[Restoration]]:
+def planned(
+    place: Place, sources: Mapping[str, str], second: datetime | None
+) -> tuple[datetime, list[Restoration]]:
     """The second and what is to be done. ``second`` None: the latest that all tables have.
 
-    Raises OperatorError unless every table that is not being restored already has that second. AWS may have forgotten it since.
+    Raises OperatorError unless every table that is not being restored already has that second. AWS
+    may have forgotten it since.
     """
     client = place.client("dynamodb")
     if second is None:
@@ -75,18 +87,26 @@ def planned(place: Place, sources: Mapping[str, str], second: datetime | None) -
 
 
 def keep_deployment(old: Place, new: Place) -> None:
-    """Bring the deployment's id to tables of before it was made. Without it the deployment's own sessions would be ignored."""
+    """Bring the deployment's id to tables of before it was made.
+
+    Without it the deployment's own sessions would be ignored.
+    """
     books = old.books()
     books.store.deadline.begin()
     if name := deployment.StoredDeployment(books.store).known():
         restored = new.books()
         restored.store.deadline.begin()
         same = absent_or("deployment", "==", name)
-        writes = [Write(row, deployment.KEY, set={"deployment": name}, must=(same,)) for row in deployment.TABLES]
+        writes = [
+            Write(row, deployment.KEY, set={"deployment": name}, must=(same,))
+            for row in deployment.TABLES
+        ]
         try:
             restored.store.commit(*writes)
         except ConditionFailedError as error:
-            raise not_found("the restored tables have another deployment's id", "give another --at") from error
+            raise not_found(
+                "the restored tables have another deployment's id", "give another --at"
+            ) from error
 
 
 def _jobs(place: Place, sources: Mapping[str, str], at: datetime) -> list[Restoration]:
@@ -99,15 +119,25 @@ def _jobs(place: Place, sources: Mapping[str, str], at: datetime) -> list[Restor
 
 def _window(client: Any, names: Iterable[str]) -> Window:
     rows = {name: recovery(client, name) for name in names}
-    if off := sorted(name for name, row in rows.items() if row.get("PointInTimeRecoveryStatus") != "ENABLED"):
-        raise not_found(f"point-in-time recovery is off: {', '.join(off)}", "nothing of them can be restored; see `topup doctor`")
+    if off := sorted(
+        name for name, row in rows.items() if row.get("PointInTimeRecoveryStatus") != "ENABLED"
+    ):
+        raise not_found(
+            f"point-in-time recovery is off: {', '.join(off)}",
+            "nothing of them can be restored; see `topup doctor`",
+        )
     return Window.of(rows.values())
 
 
 def _show(operator: Operator, at: datetime, jobs: list[Restoration], status: str) -> int:
     rows = [{"from": job.source, "to": job.target, "status": status} for job in jobs]
     where = operator.place.where()
-    answer = {"at": written(at), "suffix": suffix(at), "tables": rows, "next": f"topup switch --to {written(at)}{where}"}
+    answer = {
+        "at": written(at),
+        "suffix": suffix(at),
+        "tables": rows,
+        "next": f"topup switch --to {written(at)}{where}",
+    }
     title = f"{len(jobs)} tables {status}, to {written(at)}"
     shown = [table(title, ("from", "to"), [[row["from"], row["to"]] for row in rows])]
     last = [LAST_WORDS.format(at=written(at), where=where)] if status == "restored" else []

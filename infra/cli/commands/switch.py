@@ -39,13 +39,18 @@ def register(app: typer.Typer) -> None:
     def switch(
         operator: Operator,
         to: Annotated[str, typer.Option("--to", help="The time of a restore, or original.")],
-        revoke: Annotated[bool, typer.Option("--revoke-again", help="Revoke keys again that a restore revived.")] = False,  # noqa: FBT002
+        revoke: Annotated[
+            bool, typer.Option("--revoke-again", help="Revoke keys again that a restore revived.")
+        ] = False,
         dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Let the functions use restored tables, or the stack's own again. One update of the stack; the tables of before stay.
+        """Let the functions use restored tables, or the stack's own again.
 
-        API keys that were revoked after the moment of the restore work again: they are listed, and --revoke-again revokes them.
+        One update of the stack; the tables of before stay.
+
+        API keys that were revoked after the moment of the restore work again: they are listed, and
+        --revoke-again revokes them.
         """
         old, new = operator.place, operator.place.using(_suffix(to))
         check_ready(new)
@@ -53,18 +58,24 @@ def register(app: typer.Typer) -> None:
         _tell_keys(operator, keys, revoke=revoke)
         question = f"let {old.stack_name} use the tables of {to}?"
         if dry_run or not operator.screen.ask(question, yes=yes):
-            return _show(operator, old, new, keys, "would be switched" if dry_run else "not switched")
+            return _show(
+                operator, old, new, keys, "would be switched" if dry_run else "not switched"
+            )
         is_changed, keys = _switch(operator, old, new, revoke=revoke)
         code = _show(operator, old, new, keys, "switched" if is_changed else "already")
         return _told_functions(operator, new) or code
 
 
-def _switch(operator: Operator, old: Place, new: Place, *, revoke: bool) -> tuple[bool, list[Revived]]:
+def _switch(
+    operator: Operator, old: Place, new: Place, *, revoke: bool
+) -> tuple[bool, list[Revived]]:
     """Update the stack. Keys are compared before it and after it: some may be revoked meanwhile."""
     if revoke:
         revoke_again(new, revived(old, new))
     with operator.screen.progress("updating the stack"):
-        is_changed = change_parameter(new.client("cloudformation"), new.stack_name, SUFFIX, new.suffix)
+        is_changed = change_parameter(
+            new.client("cloudformation"), new.stack_name, SUFFIX, new.suffix
+        )
     keys = revived(old, new)
     if revoke:
         revoke_again(new, keys)
@@ -82,7 +93,9 @@ def check_ready(new: Place) -> None:
     }
     if lacking:
         lines = "\n".join(f"  {name} lacks {', '.join(lacks)}" for name, lacks in lacking.items())
-        raise not_found(f"these tables are not ready:\n{lines}", "`topup restore` with the same time goes on")
+        raise not_found(
+            f"these tables are not ready:\n{lines}", "`topup restore` with the same time goes on"
+        )
 
 
 def _suffix(to: str) -> str:
@@ -91,7 +104,10 @@ def _suffix(to: str) -> str:
     now = utc_now()
     at = moment(to, now)
     if at is None or re.search(r" ago$", to):
-        raise usage(f"{to!r} names no restore", f"give the time that `topup restore` printed, or {ORIGINAL}; not {LATEST} ({FORM})")
+        raise usage(
+            f"{to!r} names no restore",
+            f"give the time that `topup restore` printed, or {ORIGINAL}; not {LATEST} ({FORM})",
+        )
     return suffix(at)
 
 
@@ -108,7 +124,9 @@ def unswitched(new: Place) -> list[str]:
 
 def _environment(client: Any, name: str, *, is_published: bool) -> Mapping[str, str]:
     qualifier = {"Qualifier": ALIAS} if is_published else {}
-    found: Mapping[str, str] = client.get_function_configuration(FunctionName=name, **qualifier)["Environment"]["Variables"]
+    found: Mapping[str, str] = client.get_function_configuration(FunctionName=name, **qualifier)[
+        "Environment"
+    ]["Variables"]
     return found
 
 
@@ -128,7 +146,9 @@ def _told_functions(operator: Operator, new: Place) -> int:
 def _tell_keys(operator: Operator, keys: list[Revived], *, revoke: bool) -> None:
     if keys and not revoke:
         lines = "\n".join(f"  {key.key_id} of {key.user_id}" for key in keys)
-        operator.screen.tell(f"{len(keys)} API keys that were revoked since would work again; --revoke-again revokes them:\n{lines}")
+        operator.screen.tell(
+            f"{len(keys)} API keys that were revoked since would work again; --revoke-again revokes them:\n{lines}"
+        )
 
 
 def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], status: str) -> int:
@@ -141,13 +161,19 @@ def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], statu
         "tables": [{"from": one, "to": other} for one, other in rows],
         "revived_keys": [{"user_id": key.user_id, "key_id": key.key_id} for key in keys],
     }
-    operator.screen.show(answer, table(f"{new.stack_name}: {status}", ("from", "to"), rows), *([words] if status == "switched" else []))
+    operator.screen.show(
+        answer,
+        table(f"{new.stack_name}: {status}", ("from", "to"), rows),
+        *([words] if status == "switched" else []),
+    )
     return FINE
 
 
 def _days(old: Place, new: Place) -> int:
     """How far back Stripe is asked: to a day before the restore's moment."""
-    seconds = [epoch(moment(_written(place.suffix), utc_now())) for place in (old, new) if place.suffix]  # type: ignore[arg-type]
+    seconds = [
+        epoch(moment(_written(place.suffix), utc_now())) for place in (old, new) if place.suffix
+    ]  # type: ignore[arg-type]
     return 2 + (epoch(utc_now()) - min(seconds, default=epoch(utc_now()))) // 86_400
 
 

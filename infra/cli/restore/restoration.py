@@ -1,4 +1,7 @@
-"""One table's restore, step by step. AWS itself says how far it is, so the same command goes on wherever it was interrupted."""
+"""One table's restore, step by step.
+
+AWS itself says how far it is, so the same command goes on wherever it was interrupted.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,14 +16,21 @@ from infra.cli.restore.table_settings import SETTINGS, Setting, Table, differing
 
 LOOK_SECONDS: Final = 10
 HOURS_MAX: Final = 24
-"""A restore can take hours: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html"""
+"""A restore can take hours:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html
+"""
 LOOKS_MAX: Final = HOURS_MAX * 3600 // LOOK_SECONDS
 UNDER_WAY: Final = ("CREATING", "UPDATING")
 ABSENT: Final = ("ResourceNotFoundException", "TableNotFoundException")
 STEPS: Final = 3 + len(SETTINGS)
 """Of the progress bar: started, active, each setting, and all of them."""
-LATER: Final = ("ContinuousBackupsUnavailableException", "LimitExceededException", "ResourceInUseException")
-"""DynamoDB is still making the table: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html"""
+LATER: Final = (
+    "ContinuousBackupsUnavailableException",
+    "LimitExceededException",
+    "ResourceInUseException",
+)
+"""DynamoDB is still making the table:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html"""
 Told = Callable[[str], None]
 
 
@@ -39,7 +49,10 @@ class Restoration:
     is_told: bool = True
 
     def is_started(self) -> bool:
-        """Whether the target exists. Raises OperatorError for a table of that name that is no restore of the source."""
+        """Whether the target exists.
+
+        Raises OperatorError for a table of that name that is no restore of the source.
+        """
         if self.target == self.source:
             return True  # in use already: its settings alone are brought over again
         description = describe(self.client, self.target)
@@ -49,7 +62,9 @@ class Restoration:
         source = describe(self.client, self.source) or {}
         is_other = summary["SourceTableArn"] != source.get("TableArn") if summary else self.is_told
         if is_other:
-            message = f"there is a table {self.target} already, and it is no restore of {self.source}"
+            message = (
+                f"there is a table {self.target} already, and it is no restore of {self.source}"
+            )
             raise not_found(message, "delete it if it is nobody's, or give another second")
         return True
 
@@ -67,10 +82,16 @@ class Restoration:
             self.is_started()  # the answer to an earlier call was lost, or a colleague was quicker
 
     def wait(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Return when the target and its indexes can be used. Raises OperatorError after a day, and when it cannot become active."""
+        """Return when the target and its indexes can be used.
+
+        Raises OperatorError after a day, and when it cannot become active.
+        """
         for _ in range(LOOKS_MAX):
             description = describe(self.client, self.target) or {"TableStatus": "gone"}
-            indexes = [row.get("IndexStatus", "ACTIVE") for row in description.get("GlobalSecondaryIndexes", [])]
+            indexes = [
+                row.get("IndexStatus", "ACTIVE")
+                for row in description.get("GlobalSecondaryIndexes", [])
+            ]
             states = {description["TableStatus"], *indexes}
             if states == {"ACTIVE"}:
                 return
@@ -87,7 +108,10 @@ class Restoration:
             told(setting.name)
 
     def _bring(self, setting: Setting, wanted: Any, sleep: Callable[[float], None]) -> None:
-        """Give it once, and look until it shows. Raises OperatorError where the target does not take it within a day."""
+        """Give it once, and look until it shows.
+
+        Raises OperatorError where the target does not take it within a day.
+        """
         is_taken = False
         for _ in range(LOOKS_MAX):
             target = Table.read(self.client, self.target)
@@ -105,7 +129,10 @@ class Restoration:
             return ["everything: there is no such table"]
         if description["TableStatus"] != "ACTIVE":
             return [f"everything: it is {description['TableStatus']}"]
-        original, target = Table.read(self.client, self.original), Table.read(self.client, self.target)
+        original, target = (
+            Table.read(self.client, self.original),
+            Table.read(self.client, self.target),
+        )
         settings = [setting.name for setting in differing(original, target)]
         return [*settings, *(f"index {name}" for name in missing_indexes(original, target))]
 
@@ -122,7 +149,10 @@ def describe(client: Any, name: str) -> Mapping[str, Any] | None:
 
 
 def restore_all(jobs: list[Restoration], again: str, told: Told) -> None:
-    """Start all, then wait for each. One that fails does not stop the others; OperatorError names them, and ``again`` goes on."""
+    """Start all, then wait for each.
+
+    One that fails does not stop the others; OperatorError names them, and ``again`` goes on.
+    """
     failed: dict[str, str] = {}
     steps: tuple[tuple[str, Callable[[Restoration], None]], ...] = (
         ("started", Restoration.start),
@@ -141,7 +171,10 @@ def restore_all(jobs: list[Restoration], again: str, told: Told) -> None:
                 told(f"{job.target} {name}")
     if failed:
         lines = "\n".join(f"  {name}: {why}" for name, why in failed.items())
-        raise unreachable(f"{len(failed)} of {len(jobs)} tables are not restored yet:\n{lines}", f"to go on: {again}")
+        raise unreachable(
+            f"{len(failed)} of {len(jobs)} tables are not restored yet:\n{lines}",
+            f"to go on: {again}",
+        )
 
 
 def _written(write: Callable[[], None]) -> bool:

@@ -14,7 +14,8 @@ SUFFIX: Final = "-at-{:%Y%m%dT%H%M%SZ}"
 """The template's parameter TableSuffix takes exactly this."""
 FORM: Final = "as 2026-11-29T12:00:00Z, `2h ago`, or latest"
 NAME_CHARS_MAX: Final = 255
-"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html"""
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,23 @@ class Window:
         """Raise OperatorError unless every table has that second."""
         if not self.earliest <= at <= self.latest:
             message = f"not all tables can be restored to {written(at)}"
-            raise not_found(message, f"give a time from {written(self.earliest)} to {written(self.latest)}")
+            raise not_found(
+                message, f"give a time from {written(self.earliest)} to {written(self.latest)}"
+            )
 
 
 def moment(text: str, now: datetime) -> datetime | None:
-    """Return the second that ``text`` names, or None for ``latest``. Raises OperatorError for the future."""
+    """Return the second that ``text`` names, or None for ``latest``.
+
+    Raises OperatorError for the future.
+    """
     if text == LATEST:
         return None
     at = _ago(text, now) or _dated(text)
     if at > now:
-        raise usage(f"{written(at)} has not been yet", "a restore goes back: give a time that is past")
+        raise usage(
+            f"{written(at)} has not been yet", "a restore goes back: give a time that is past"
+        )
     return at
 
 

@@ -25,8 +25,15 @@ class Revived:
 
 
 def revived(old: Place, new: Place) -> list[Revived]:
-    """Compare the two tables. What is only in the old one was made since, and is gone. Of a table that is gone nothing is known."""
-    if old.suffix == new.suffix or describe(old.client("dynamodb"), old.settings.tables["keys"]) is None:
+    """Compare the two tables.
+
+    What is only in the old one was made since, and is gone. Of a table that is gone nothing is
+    known.
+    """
+    if (
+        old.suffix == new.suffix
+        or describe(old.client("dynamodb"), old.settings.tables["keys"]) is None
+    ):
         return []
     return sorted(set(_live(new.books())) - set(_live(old.books())))
 

@@ -21,7 +21,8 @@ CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
 def change_parameter(client: Any, stack: str, name: str, value: str) -> bool:
     """Change it, and return when the update has ended. False where it has that value already.
 
-    Raises OperatorError for a stack without that parameter, and when the update fails: then AWS has rolled it back.
+    Raises OperatorError for a stack without that parameter, and when the update fails: then AWS has
+    rolled it back.
     """
     values = _values(client, stack)
     if name not in values:
@@ -47,7 +48,10 @@ def _values(client: Any, stack: str) -> dict[str, str]:
     """The stack's parameters. Raises OperatorError in a state in which it cannot be updated."""
     (found,) = client.describe_stacks(StackName=stack)["Stacks"]
     if state_of(found["StackStatus"]).kind is not Kind.ALIVE:
-        raise not_found(f"{stack} is in {found['StackStatus']} and cannot be updated now", "`make deploy` says what to do with it")
+        raise not_found(
+            f"{stack} is in {found['StackStatus']} and cannot be updated now",
+            "`make deploy` says what to do with it",
+        )
     return {row["ParameterKey"]: row["ParameterValue"] for row in found.get("Parameters", [])}
 
 
@@ -56,4 +60,7 @@ def _await(client: Any, waiter: str, doing: str, asked: dict[str, str]) -> None:
         wait(client, waiter, doing, **asked)
     except WaiterError as error:
         message = f"{doing} failed: {error}"
-        raise unreachable(message, "AWS rolled it back, or never began; the tables of before are in use. Run it again") from error
+        raise unreachable(
+            message,
+            "AWS rolled it back, or never began; the tables of before are in use. Run it again",
+        ) from error

@@ -119,7 +119,9 @@ def _recovery(table: Table) -> dict[str, Any]:
 
 
 def _recover(table: Table, wanted: dict[str, Any]) -> None:
-    table.client.update_continuous_backups(TableName=table.name, PointInTimeRecoverySpecification=wanted)
+    table.client.update_continuous_backups(
+        TableName=table.name, PointInTimeRecoverySpecification=wanted
+    )
 
 
 def _expiry(table: Table) -> str:
@@ -148,7 +150,11 @@ def _tag(table: Table, wanted: dict[str, str]) -> None:
     there, arn = _tags(table), table.description["TableArn"]
     if surplus := sorted(set(there) - set(wanted)):
         table.client.untag_resource(ResourceArn=arn, TagKeys=surplus)
-    if rows := [{"Key": key, "Value": value} for key, value in sorted(wanted.items()) if there.get(key) != value]:
+    if rows := [
+        {"Key": key, "Value": value}
+        for key, value in sorted(wanted.items())
+        if there.get(key) != value
+    ]:
         table.client.tag_resource(ResourceArn=arn, Tags=rows)
 
 
