@@ -85,7 +85,7 @@ def _hear(event: Mapping[str, Any]) -> None:
     """An event as Stripe sent it."""
     fact = events.parse(event, books().ours)
     if isinstance(fact, Ignored):
-        count("ignored")
+        count(fact.metric)
         logger.info("ignored", reason=fact.reason, event_id=str(event.get("id"))[:100])
         return
     _settle(fact, is_news=True)

@@ -29,7 +29,7 @@ def handler(request: Request) -> Answer:
         request.notes.update(
             outcome="ignored", reason=fact.reason, event_id=str(event.get("id"))[:100]
         )
-        count("ignored")
+        count(fact.metric)
         return 200, {"status": "ignored"}
     request.notes.update(
         event_id=fact.fact_id, type=fact.type

@@ -70,6 +70,17 @@ def test_an_event_that_is_not_ours_is_counted_as_ignored(lab: Lab, capsys: Count
     assert _counted(capsys) == {"ignored": 1}
 
 
+def test_an_event_of_ours_that_cannot_be_read_is_counted_apart(
+    lab: Lab, capsys: Counted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Money may have moved: it is not one of the many events of other products."""
+    event = completed(pending(lab.books), amount_total=None)
+    capsys.readouterr()
+    assert lab.deliver(event).json == {"status": "ignored"}
+    assert _counted(capsys) == {"unreadable": 1}
+    assert [getattr(line, "reason", "") for line in caplog.records][-1:] == ["unreadable"]
+
+
 @pytest.mark.parametrize("path", ["/quota/debits", "/quota/holds"])
 def test_only_a_customer_without_units_is_counted_as_refused(
     lab: Lab, capsys: Counted, path: str

@@ -63,7 +63,7 @@ def read_message(body: str) -> Fact:
 
     Raises ValueError, KeyError or TypeError for any other.
     """
-    return from_item(json.loads(body))
+    return from_item(_parsed(body))
 
 
 def event_in(body: str) -> dict[str, Any] | None:
@@ -74,8 +74,16 @@ def event_in(body: str) -> dict[str, Any] | None:
     It carries no signature: the queue's policy lets in nobody but the stack's own rule, and the
     rule nobody but Stripe.
     """
-    message = json.loads(body)
+    message = _parsed(body)
     if not isinstance(message, dict) or not str(message.get("source")).startswith(STRIPES_SOURCE):
         return None
     detail = message.get("detail")
     return detail if isinstance(detail, dict) else {}
+
+
+def _parsed(body: str) -> Any:
+    """The JSON in a message. Raises ValueError for anything else, however deeply it is nested."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("the message is nested too deeply") from error

@@ -17,7 +17,7 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates, equals, exists
 from billing.stripe_api import objects
 from billing.stripe_api.client import Gateway, StripeNotFoundError
-from billing.stripe_api.events import GONE, Ignored, claims_in
+from billing.stripe_api.events import GONE, PAID, UNREADABLE, Ignored, claims_in
 
 SOURCE: Final = "reconcile"
 
@@ -51,7 +51,7 @@ def look_at_session(by: Comparison, session: Mapping[str, Any], report: Report) 
     """Credit it if it is paid and was not credited; make its record anew if that was lost."""
     fact = objects.session(session, SOURCE, by.books.ours)
     if isinstance(fact, Ignored):
-        report.not_ours += fact.reason != "still_open"
+        _set_aside(by, session, fact, report)
         return
     payment = _payment(by.books, fact.user_id, fact.payment_id)
     if payment is None and settlement.why_nobodys(by.books, fact):
@@ -73,6 +73,34 @@ def look_at_session(by: Comparison, session: Mapping[str, Any], report: Report) 
         _seen_at_stripe(by, fact)
 
 
+def _set_aside(by: Comparison, session: Mapping[str, Any], why: Ignored, report: Report) -> None:
+    """Report a session without a fact: it is open, not ours, or a purchase we cannot read."""
+    claims = claims_in(session, by.books.ours)
+    if _is_unreadable(why) and session.get("payment_status") in PAID and _are_ours(by, claims):
+        payment_id = "" if isinstance(claims, Ignored) else str(claims["payment_id"])
+        report.add(_unreadable(str(session["id"]), payment_id, "session"))
+        return
+    report.not_ours += why.reason != "still_open"
+
+
+def _is_unreadable(why: Ignored) -> bool:
+    return why.reason == UNREADABLE
+
+
+def _are_ours(by: Comparison, claims: Mapping[str, Any] | Ignored) -> bool:
+    """Whether these claims are of this deployment: by its id, or else by our record."""
+    if isinstance(claims, Ignored):
+        return False
+    if not claims["needs_record"]:
+        return True
+    return _payment(by.books, claims["user_id"], claims["payment_id"]) is not None
+
+
+def _unreadable(stripe_id: str, payment_id: str, what: str) -> Difference:
+    detail = f"this {what} cannot be read: a member is missing or of another type than documented"
+    return Difference("failed", stripe_id, payment_id, detail)
+
+
 def look_at_refund(by: Comparison, refund: Mapping[str, Any], report: Report) -> None:
     """Stripe is asked for all refunds of its payment, unless this one is known already: units follow from the sum."""
     payment = _reversed(by, refund, report)
@@ -88,9 +116,14 @@ def look_at_refund(by: Comparison, refund: Mapping[str, Any], report: Report) ->
 
 def look_at_dispute(by: Comparison, dispute: Mapping[str, Any], report: Report) -> None:
     """By the money that is out."""
-    payment, fact = _reversed(by, dispute, report), objects.dispute(dispute, SOURCE)
-    if payment and not isinstance(fact, Ignored):
-        _compare(by, fact, payment, fact.dispute_id, report)
+    payment = _reversed(by, dispute, report)
+    if payment is None:
+        return
+    fact = objects.dispute(dispute, SOURCE)
+    if isinstance(fact, Ignored):
+        report.add(_unreadable(str(dispute["id"]), payment.payment_id, "dispute"))
+        return
+    _compare(by, fact, payment, fact.dispute_id, report)
 
 
 def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
@@ -110,6 +143,9 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
     fact = objects.session(session, SOURCE, by.books.ours)
     if isinstance(fact, SessionFact) and fact.kind == "paid":
         _seen_at_stripe(by, fact)
+        return
+    if isinstance(fact, Ignored) and _is_unreadable(fact):
+        report.add(_unreadable(payment.session_id, payment.payment_id, "session"))
         return
     detail = f"credited here, {session.get('payment_status')} at Stripe"
     report.add(Difference("missing_there", payment.session_id, payment.payment_id, detail))
