@@ -2,8 +2,9 @@
 
 from billing.books import Books
 from billing.facts import DisputeFact, Fact, RefundsFact
+from billing.payments import references
+from billing.payments.ownership import why_ignored
 from billing.payments.payment import Already, Park, Payment, decide
-from billing.payments.settlement import reference, why_nobodys
 from billing.storage.keys import user_key
 
 
@@ -12,7 +13,7 @@ def preview(books: Books, fact: Fact) -> str:
     books.store.deadline.begin()
     payment = _payment(books, fact)
     decision = decide(payment, fact, "")
-    if isinstance(decision, Park) and payment is None and (why := why_nobodys(books, fact)):
+    if isinstance(decision, Park) and payment is None and (why := why_ignored(books, fact)):
         return f"nothing: {why}"
     if isinstance(decision, Park):
         return f"it would be parked: {decision.why}"
@@ -27,8 +28,8 @@ def preview(books: Books, fact: Fact) -> str:
 
 def _payment(books: Books, fact: Fact) -> Payment | None:
     if isinstance(fact, RefundsFact | DisputeFact):
-        row = reference(books, fact.payment_intent or fact.charge or "") or {}
-        owner = (row.get("user_id", ""), row.get("payment_id", ""))
+        row = references.find(books, fact.payment_intent or fact.charge)
+        owner = (row.user_id, row.payment_id)
     else:
         owner = (fact.user_id, fact.payment_id)
     item = books.store.get("payments", (user_key(owner[0]), owner[1])) if all(owner) else None

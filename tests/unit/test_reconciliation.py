@@ -355,18 +355,6 @@ def test_a_credited_session_that_cannot_be_read_any_more_is_a_failure(
     assert _look(books, stripe).counts == {"failed": 1}
 
 
-def test_a_dispute_of_ours_that_cannot_be_read_is_a_failure(books: Books, stripe: Stripe) -> None:
-    """The money that is out is not known."""
-    payment = pending(books)
-    stripe.sell(payment, epoch(books.clock()))
-    event = builders.dispute(payment, "created", "needs_response", -999)
-    event["data"]["object"]["amount"] = None
-    stripe.dispute(event)
-    report = _look(books, stripe)
-    assert report.counts == {"failed": 1, "missing_here": 1}
-    assert _units(books) == 100
-
-
 def test_an_unpaid_session_is_not_credited(books: Books, stripe: Stripe) -> None:
     """Complete is not paid."""
     payment = pending(books)

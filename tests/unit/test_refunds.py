@@ -278,8 +278,8 @@ def test_after_a_repair_two_further_refunds_are_taken_back_exactly(
     job = Run(books, charge.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
     if restored == "payments ledger":
         run.run(job, 0)
-    repair.mend(job, "alice")
-    assert repair.mend(job, "alice").acts == ()
+    repair.repair_account(job, "alice")
+    assert repair.repair_account(job, "alice").acts == ()
     after = len(charge.events)
     charge.refund("re_C", 333).refund("re_D", 333)
     for event, taken in zip(charge.events[after:], (66, 66, 100, 100), strict=True):

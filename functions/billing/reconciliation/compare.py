@@ -9,7 +9,7 @@ from billing.books import Books
 from billing.clock import from_epoch
 from billing.errors import ConditionFailedError
 from billing.facts import Fact, SessionFact
-from billing.payments import parking, settlement
+from billing.payments import ownership, parking, references, settlement
 from billing.payments.payment import Already, Change, Park, Payment, Phase, decide
 from billing.payments.plans import catalogue
 from billing.reconciliation.report import Difference, Report, differs, told
@@ -54,7 +54,7 @@ def look_at_session(by: Comparison, session: Mapping[str, Any], report: Report) 
         _set_aside(by, session, fact, report)
         return
     payment = _payment(by.books, fact.user_id, fact.payment_id)
-    if payment is None and settlement.why_nobodys(by.books, fact):
+    if payment is None and ownership.why_ignored(by.books, fact):
         _let_go(by, fact, report)
         return
     if payment is None and by.repair and (rebuilt := _rebuilt(by.books, fact, session)):
@@ -184,9 +184,9 @@ def _reversed(by: Comparison, reversal: Mapping[str, Any], report: Report) -> Pa
     None, and said in the report, where it is not ours or not known.
     """
     intent = objects.intent_of(reversal)
-    found = settlement.reference(by.books, intent) if intent else None
-    if found and "payment_id" in found:
-        return _payment(by.books, found["user_id"], found["payment_id"])
+    row = references.find(by.books, intent)
+    if row.payment_id:
+        return _payment(by.books, row.user_id, row.payment_id)
     expanded = reversal.get("payment_intent")
     claims = (
         claims_in(expanded, by.books.ours) if isinstance(expanded, Mapping) else Ignored("not_ours")
@@ -211,7 +211,7 @@ def _reversed(by: Comparison, reversal: Mapping[str, Any], report: Report) -> Pa
         )
     )
     if by.repair:
-        settlement.refer(by.books, payment)
+        references.write_again(by.books, payment)
     return payment
 
 
@@ -243,7 +243,7 @@ def _rebuilt(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Pay
 
 def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
     """No difference: nothing is owed for it here. What an older version parked about it goes too."""
-    if settlement.moves_nothing(fact):
+    if ownership.moves_nothing(fact):
         report.matched += 1
     else:
         report.not_ours += 1

@@ -10,7 +10,7 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, Item, RetryableError
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
-from billing.payments import parking, settlement
+from billing.payments import parking, references, settlement
 from billing.payments.parking import Parked
 from billing.payments.payment import Phase
 from billing.quota import hold_expiry
@@ -157,7 +157,7 @@ def _after_its_session(books: Books, record: Parked, session: Mapping[str, Any] 
         return "dropped" if gone else ""
     settled = outcome.payment
     if settled and settled.phase is Phase.PAID and settled.payment_intent == intent:
-        settlement.refer(books, settled)  # a restore may have lost the row that leads there
+        references.write_again(books, settled)  # a restore may have lost the row that leads there
     return _retried(books, record)
 
 

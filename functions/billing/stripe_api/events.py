@@ -163,11 +163,12 @@ def dispute_fact(
 def _session(session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
     kind = SESSION_EVENTS[origin["type"]]
     status = session.get("payment_status")
-    if kind == "paid" and status not in PAID:
-        if origin["type"] != "checkout.session.completed" or status != "unpaid":
-            return Ignored(UNREADABLE)
+    if kind == "paid" and status == "unpaid" and origin["type"] == "checkout.session.completed":
         kind = "unpaid"
-    return session_fact(session, kind, origin, ours)
+    found = session_fact(session, kind, origin, ours)
+    if isinstance(found, SessionFact) and kind == "paid" and status not in PAID:
+        return Ignored(UNREADABLE)
+    return found
 
 
 def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:

@@ -8,7 +8,7 @@ from billing.books import Books
 from billing.clock import from_epoch
 from billing.facts import to_item
 from billing.payments import parking
-from billing.payments.parking import FOR_A_PERSON, Parked
+from billing.payments.parking import Parked
 from billing.reconciliation import retry_parked
 from billing.stripe_api.client import Gateway
 
@@ -48,10 +48,8 @@ def register(app: typer.Typer) -> None:
             _show_dropped(operator, limit)
             return FINE
         with operator.screen.progress("reading") as bar:
-            rows = [
-                row.as_answer() | {"next_try": _when(row)}
-                for row in _counted(parking.all_parked(operator.books), bar)
-            ]
+            records = list(_counted(parking.all_parked(operator.books), bar))
+        rows = [record.as_answer() | {"next_try": _when(record)} for record in records]
         columns = ("fact", "type", "kind", "parked", "tries", "next try", "why")
         cells = [
             [
@@ -62,7 +60,7 @@ def register(app: typer.Typer) -> None:
         ]
         shown = table(_headed(len(rows), limit, "parked facts"), columns, cells)
         operator.screen.show({"parked": rows[:limit], "count": len(rows)}, shown)
-        return FOUND_SOMETHING if any(row["kind"] in FOR_A_PERSON for row in rows) else FINE
+        return FOUND_SOMETHING if any(record.waits_for_operator for record in records) else FINE
 
     @group.callback(invoke_without_command=True)
     def alone(

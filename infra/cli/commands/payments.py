@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -10,9 +11,8 @@ from billing.books import Books
 from billing.errors import BillingError, Item
 from billing.facts import DisputeFact, Fact, RefundsFact, from_item
 from billing.money import decimal_string
-from billing.payments import parking
+from billing.payments import parking, references
 from billing.payments.payment import Change, Park, Payment, decide
-from billing.payments.settlement import reference
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
 from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
@@ -106,8 +106,8 @@ def newest(books: Books, user_id: str, status: str, limit: int, bar: Bar) -> lis
 def find(books: Books, gateway: Gateway, name: str, user_id: str, bar: Bar) -> Payment:
     """A payment by any of its names. Raises OperatorError when there is none."""
     if name.startswith(REFERENCES):
-        row = reference(books, name)
-        known = row if row and "payment_id" in row else _as_stripe_knows(gateway, name)
+        row = references.find(books, name)
+        known = asdict(row) if row.payment_id else _as_stripe_knows(gateway, name)
         user_id, name = user_id or str(known.get("user_id", "")), str(known.get("payment_id", ""))
     elif name.startswith("cs_"):
         metadata = gateway.session(name).get("metadata") or {}
