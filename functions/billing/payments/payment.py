@@ -191,7 +191,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Write ``payment``, and move ``units`` (signed) under a ledger entry ``entry``, "" for none."""
+    """Write ``payment``, and move ``units`` (signed) under the ledger entry ``entry``, if any."""
 
     payment: Payment
     units: int = 0

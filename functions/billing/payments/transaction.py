@@ -1,4 +1,4 @@
-"""The one transaction of a settlement: payment, balance, ledger, references and the event's mark."""
+"""The one transaction of a settlement: payment, balance, ledger, references, event's mark."""
 
 from collections.abc import Iterator
 from dataclasses import replace
