@@ -73,8 +73,7 @@ check-types:
 
 check-template:
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint
-	@PYTHONPATH=functions:tests:. $(BIN)/python -c 'import json; from functional.template import read; print(json.dumps(read(), indent=1))' > .local/whole.json
-	$(TOOLS)/sam/bin/cfn-lint --regions us-east-1 -- .local/whole.json # with what it includes
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m lint_regions
 
 bench: setup ## the benchmarks, as ratios within one run; writes .local/bench.json and a plot, .local/bench.svg
 	@$(BIN)/python -m infra.local build >/dev/null

@@ -141,7 +141,9 @@ def page(found: Mapping[str, str]) -> Asset:
     """The page with its sign-in settings. ``found``: the issuer's endpoints; without them the page says that nobody can sign in."""
     own = {"issuer": issuer(), "client_id": os.environ["JWT_CLIENT_ID"].strip(), "scope": "openid profile"}
     audience = {"audience": os.environ.get("JWT_AUDIENCE", "").strip()}
-    return _page(json.dumps({**own, **audience, **found}))
+    # Where the issuer sends customers back to, if that is not the page itself.
+    back = {"redirect_uri": os.environ.get("SIGN_IN_RETURN_URL", "").strip()}
+    return _page(json.dumps({**own, **audience, **back, **found}))
 
 
 @lru_cache(maxsize=2)

@@ -33,7 +33,7 @@ MONTH_HOURS: Final = 730
 
 INTRO: Final = (
     "# What it costs\n\nMade by `make docs` (`tests/cost_page.py`): what the handlers consumed of a DynamoDB API, times prices "
-    f"for us-east-1 as noted on {NOTED_ON} from the pages named below, without any free tier. AWS's own list could not be read then: check it. Stripe's own fees, data transfer, storage, X-Ray, Cognito and WAF are not in it."
+    f"for us-east-1 as noted on {NOTED_ON} from the pages named below, without any free tier. AWS's own list could not be read then: check it. Stripe's own fees, data transfer, storage, Cognito and WAF are not in it."
 )
 
 
@@ -119,7 +119,46 @@ PRICES: Final = {
         "https://aws.amazon.com/secrets-manager/pricing/",
         "https://hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
     ),
+    "sqs": Price(
+        "SQS, a standard queue's requests",
+        0.40 / MILLION,
+        "request",
+        "https://aws.amazon.com/sqs/pricing/",
+        "nowhere: from memory, to be checked first",
+    ),
+    "xray": Price(
+        "X-Ray, a trace that is recorded",
+        5.00 / MILLION,
+        "trace",
+        "https://aws.amazon.com/cloudwatch/pricing/",
+        "nowhere: from memory, to be checked first",
+    ),
+    "kms": Price(
+        "KMS, requests",
+        0.03 / 10_000,
+        "request",
+        "https://aws.amazon.com/kms/pricing/",
+        "https://cloudburn.io/blog/aws-kms-pricing (March 2026)",
+    ),
+    "key": Price(
+        "KMS, a key of yours",
+        1.00,
+        "month",
+        "https://aws.amazon.com/kms/pricing/",
+        "AWS's own page",
+    ),
 }
+POLLS_A_MINUTE: Final = 5 * 60 / 20
+"""Lambda asks an idle queue by five connections that wait for 20 seconds each, an assumption from many people's bills.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html says that it begins with five batches at a time.
+"""
+COLD_OF_A_MILLION: Final = 10_000
+"""AWS: under one in a hundred. https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/"""
+ASSUMED_INIT_MS: Final = 800
+"""Billed since August 2025 (the same page). A guess; the log's Init Duration says what yours takes."""
+TRACED: Final = 0.05
+"""Of requests, besides one a second: https://docs.aws.amazon.com/xray/latest/devguide/xray-console-sampling.html."""
 ASSUMED_MS: Final = {
     "create_checkout": 600,
     "webhook": 80,
@@ -298,6 +337,7 @@ def _page(used: dict[str, Used]) -> str:
             INTRO,
             "## Per million\n\n" + _dollar_table(millions),
             seen_again(),
+            beside(),
             _idle(used),
             "## Measured: capacity of one call\n\nBy `ReturnConsumedCapacity`, on dynoxide, of an account that has bought and spent before. "
             "Transactions count twice; a write to "
@@ -343,12 +383,31 @@ def _dollar_table(rows: dict[str, Used]) -> str:
     return "\n".join(lines)
 
 
+def beside() -> str:
+    """What is billed by other rules than a call's own."""
+    cold = COLD_OF_A_MILLION * ASSUMED_INIT_MS / 1000 * 0.25 * PRICES["gbs"].dollars
+    traced = MILLION * TRACED * PRICES["xray"].dollars
+    return (
+        f"Starts are billed since August 2025: with one cold start in a hundred calls of {ASSUMED_INIT_MS} ms (both assumed) **${cold:,.2f}** for a "
+        f"million calls. X-Ray records the first request of each second and one in twenty of the others: at least **${traced:,.2f}** for a million "
+        f"calls, at most ${MILLION * PRICES['xray'].dollars:,.2f} where they come slower than one a second.\n\n"
+        "The tables' encryption costs nothing with DynamoDB's own key, which they have unless `KmsKeyArn` names one. A key of yours is "
+        f"${PRICES['key'].dollars:,.2f} a month and ${PRICES['kms'].dollars * 10_000:,.2f} for 10,000 requests, of which DynamoDB makes about one per "
+        "table and caller in five minutes "
+        "([how](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html)). AWS's key in the account, which version 1 "
+        "used, has no monthly price and the same price for requests. Cognito's plan Essentials, which managed login needs, is charged for by the "
+        "month's active users, beyond the free ones ([prices](https://aws.amazon.com/cognito/pricing/))."
+    )
+
+
 def _idle(used: dict[str, Used]) -> str:
     runs = Used().plus(used["recover"], MONTH_HOURS * 60).plus(used["reconcile"], MONTH_HOURS)
     rows = {f"schedules: {name}": dollars for name, dollars in runs.dollars().items() if dollars}
     rows[f"{len(alarms())} alarms"] = len(alarms()) * PRICES["alarm"].dollars
     rows["2 custom metrics that the schedules count"] = 2 * PRICES["metric"].dollars
     rows["2 secrets"] = 2 * PRICES["secret"].dollars
+    rows["Lambda's looks into the empty queue (assumed)"] = MONTH_HOURS * 60 * POLLS_A_MINUTE * PRICES["sqs"].dollars
+    rows["traces of the schedules, each sampled (assumed)"] = MONTH_HOURS * 61 * PRICES["xray"].dollars
     rows["together"] = sum(rows.values())
     lines = "\n".join(f"| {what} | ${dollars:,.2f} |" for what, dollars in rows.items())
     return (

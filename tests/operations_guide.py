@@ -28,17 +28,21 @@ What no test on one machine can show is on this list. Tick it off once per accou
 
 - [ ] `make deploy STAGE=prod` asks what it must know (kept in `.topup/prod.toml`), deploys, asks for the Stripe key, and ends with the
       doctor, exit code 0. That nobody hears the alarms yet, and that the books were never compared with Stripe, is a note in the first hours.
-      The outputs are `ApiUrl`, `WebhookUrl`, `WebhookFunctionUrl`, `FunctionLogs`, and with the Cognito pool `TokenUrl`, `ServiceClientId`,
-      `UserPoolId`. A restricted key instead of a secret one has not been tried. The code reads Checkout Sessions, Payment Intents, Charges,
+      The outputs are `NextStep`, `ApiUrl`, `WebhookUrl`, `WebhookFunctionUrl`, `FunctionLogs`, and with the Cognito pool `TokenUrl`,
+      `ServiceClientId`, `UserPoolId`. A restricted key instead of a secret one has not been tried. The code reads Checkout Sessions, Payment Intents, Charges,
       Refunds, Disputes, Events, and writes Checkout Sessions and Webhook Endpoints.
 - [ ] At Stripe there is one enabled endpoint of this stack, of the version and with the events that `topup connect` names.
-- [ ] With the Cognito pool: somebody signs up on the page, and is sent back to it. `SiteUrl` is the only address that Cognito sends them
-      back to; empty, it is the output `ApiUrl`.
+- [ ] With the Cognito pool: somebody signs up on the page, and is sent back to it. Cognito sends them to `SiteUrl` or `DomainName`; without
+      either to a small API that leads on to the page, so that one deployment is enough.
+- [ ] With the Cognito pool: `SesIdentityArn` and `SesFrom` name an identity that SES has verified, in an account that has left SES's sandbox.
+      Without them Cognito itself sends the sign-up mails, and stops at
+      [50 a day](https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html) for the whole account.
 - [ ] With the Cognito pool: the README's two lines give your backend a token, and `POST /api/v1/quota/debits` takes it.
 - [ ] `AlarmTopicArn` names an SNS topic, and somebody has confirmed its subscription.
-- [ ] `make deploy` has asked Lambda how many concurrent executions the account has, and proposed `WebhookConcurrency=20` where that leaves
-      100 to the other functions; Lambda refuses more. A new account has 10 in all and gets 0, which the doctor notes in a live stack: ask AWS
-      for 1 000, then write `WebhookConcurrency=20` into `.topup/prod.toml`.
+- [ ] The region has what the stack needs ("Regions", below).
+- [ ] `make deploy` has asked Lambda how many concurrent executions the account has, and proposed a `WebhookConcurrency` that leaves 100 of
+      them to the other functions; more is refused. 0 in a new account, which has 10 in all: ask AWS for 1 000, then write
+      `WebhookConcurrency=20` into `.topup/prod.toml`.
 - [ ] `make deploy` has said which Python it deploys: the one that the code was built with, unless `Runtime` is in the stage's file.
 - [ ] With `DomainName`: it leads to the output `DomainTarget` (by itself with `HostedZoneId`), and the output `ApiUrl` shows the page. With
       `WebAclArn`: so it does, and the firewall's own figures show the visit. Neither has been tried on an account.
@@ -49,11 +53,47 @@ What no test on one machine can show is on this list. Tick it off once per accou
 
 `DomainName` and `CertificateArn` give the API a name of yours; the output `ApiUrl` and the address where customers come back to follow it.
 `WebAclArn` puts a CloudFront distribution with your firewall before the API, because an HTTP API takes no web ACL. It then serves the domain,
-and the certificate must be in us-east-1. With a firewall and no domain set `SiteUrl` to the output `ApiUrl` in a second deployment.
+and the certificate must be in us-east-1. With a firewall and no domain customers sign in and come back by the distribution's address; for
+Stripe's way back set `SiteUrl` to the output `ApiUrl` in a second deployment.
 
 Stripe goes on delivering to the output `WebhookUrl`, which is the API's own address: no name, certificate or rule about large bodies can come
 between. That address stays open to everybody ([threats.md](threats.md) says what that means). `CorsOrigins` names the pages that may call
 the API from a browser, `https://shop.example.com,https://app.example.com`; there is no way to name all of them.
+
+## Regions
+
+Every commercial region can have the stack; `make check` lints the template for all of them (`tests/lint_regions.py` lists what is lacking
+where). Two things differ.
+
+- Lambda function URLs are not everywhere ([AWS's list](https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html): Hyderabad,
+  Melbourne, Malaysia, New Zealand, Thailand, Taipei, Calgary, Spain, Zurich, Tel Aviv, United Arab Emirates; CloudFormation's own list has
+  Mexico too). There say `FunctionUrl=false`. Stripe then delivers to the output `WebhookUrl`.
+- In thirteen regions an account has 2 500 requests a second and 1 250 at once, not 10 000 and 5 000
+  ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)). The throttles are lower there by themselves
+  ([scale.md](scale.md)).
+
+China has no Cognito user pools: give `JwtIssuer`. Ningxia has no function URLs (`FunctionUrl=false`). A domain with a firewall does not work
+there, because CloudFront and its certificates are another service, and the outputs `TokenUrl` and `DashboardUrl` name addresses of the other
+partition. GovCloud has neither function URLs nor CloudFront: `FunctionUrl=false`, and no `WebAclArn`. Its Cognito has
+[addresses of its own](https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-cog.html) (`auth-fips`), which the output `TokenUrl` and the
+issuer do not have: give `JwtIssuer` there too. ARNs follow the partition. **Neither China, GovCloud nor the European Sovereign Cloud
+has been tried.**
+
+## Encryption
+
+DynamoDB encrypts the tables with a key of its own, which costs nothing. `KmsKeyArn` names a key of yours instead; its policy must let IAM
+decide (as the default policy does), and the functions get the right to use it through DynamoDB. It is charged for ([cost.md](cost.md)).
+Changing it is done in place, within hours for large tables; a key that is disabled or deleted takes the tables with it.
+
+## Coming from version 1
+
+- **A Cognito pool that version 1 made** tells `Anna@example.com` from `anna@example.com`. Cognito cannot change that in an existing pool and
+  refuses the update ("Updates are not allowed for property - UsernameConfiguration"); CloudFormation then goes back, and nothing is lost. Say
+  `CaseSensitiveUserNames=true` for such a stack, for good.
+- Its sign-in pages become managed login. If you have designed the old ones, say `SignInStyle=own` and make the new style in Cognito first.
+- `SiteUrl` takes an origin alone. One with a path is refused.
+- `WebhookConcurrency` keeps the value that the stack has: SAM repeats it. Only new stacks begin with 0.
+- The tables' key changes from AWS's key in your account, which was charged for by the request, to DynamoDB's own.
 
 ## Starting from snapshots
 
@@ -127,7 +167,7 @@ Off, unless `StripeEventBus` is set. It brings Stripe's events a second way into
    switches it off.
 
 Events go to the queue in which facts are kept, and RecoverFunction settles them from there. What it cannot settle comes again every six
-minutes; after ten times ParkedDeadLetterAlarm rings. They carry no signature: EventBridge lets nobody but Stripe write under that name, and the
+minutes; after a day of that ParkedDeadLetterAlarm rings. They carry no signature: EventBridge lets nobody but Stripe write under that name, and the
 queue takes messages from the stack's rule alone. The webhook may stay beside it; if you disable its endpoint at Stripe, the doctor does not miss
 it, but `topup connect`, with which `make deploy` ends, switches it on again. **Not tried with Stripe's own destination**: the embedded AWS has
 buses, rules and queues, but no partners.
@@ -185,7 +225,7 @@ DASHBOARD: Final = """\
 ## The dashboard
 
 The output `DashboardUrl` leads to it; whoever was woken begins there. It answers four questions: is money arriving, is anything stuck, is it
-fast, is anybody refused. Its source is `infra/observability.yaml`, beside the alarms'. An account's first three dashboards of at most 50
+fast, is anybody refused. Its source is at the end of `template.yaml`, after the alarms'. An account's first three dashboards of at most 50
 metrics are free; deploy a stage beyond those with `Dashboard=false`.
 
 Here it is over two minutes on a stand (`tests/dashboard_picture.py`, the shop's day in `tests/dashboard_day.py`): a fact that stays parked,
@@ -205,6 +245,17 @@ Logs Insights, over the group that the output `FunctionLogs` names:
 fields @timestamp, route, status, outcome, event_id, request_id | filter payment_id = "pay_..." | sort @timestamp
 ```
 
+A refusal that API Gateway makes by itself (`{"message":"Unauthorized"}`, 401, 403, 404, 429) reaches no function. The API's access log says
+why; its group is the resource `AccessLogs` of the stack:
+
+```
+fields @timestamp, status, route, refused, why, authorizer, request_id | filter status = "401" | sort @timestamp
+```
+
+`authorizer` is what the JWT authorizer found wrong with the token: expired, another audience or issuer, no such key. `refused` is the kind
+(`UNAUTHORIZED`, `ACCESS_DENIED` for a missing scope, `THROTTLED`, `MISSING_AUTHENTICATION_TOKEN`), `integration` what became of calling the
+function. "-" stands for nothing.
+
 X-Ray samples the first request of every second and one in twenty of the others; those show what they waited for. Its console finds them by
 the same ids: `annotation.payment_id = "pay_..."`.
 """
@@ -216,7 +267,7 @@ ADVICE: Final = {
     "then dropped; its refunds and disputes go with it within six hours, at once by `topup parked retry`. A refund or dispute of another product, or "
     "of another deployment on the same Stripe account, goes by itself within two minutes, once Stripe has said whose it is; what can move no unit and "
     "has no record is never parked.",
-    "ParkedDeadLetter": "A fact was tried ten times in vain by RecoverFunction, in an hour or more. `topup parked` lists its record if there is one; "
+    "ParkedDeadLetter": "A fact was tried by RecoverFunction for a day, in vain. `topup parked` lists its record if there is one; "
     "otherwise `topup replay EVENT_ID` settles it by its id, which the message in ParkedDeadLetterQueue names. After an outage, when there are "
     "many: `aws sqs start-message-move-task` tries them all again; they are kept for 14 days.",
     "ParkedQueueOld": "The queue keeps what DynamoDB could not take, and Stripe's events where `StripeEventBus` is set; RecoverFunction empties it "
@@ -231,7 +282,7 @@ ADVICE: Final = {
     "AuthorizeErrors": "Your own API answered 500 to customers with units: it fails closed. The log of AuthorizeFunction names the reason. A unit may "
     "be gone for a call that was not made: `topup account USER` shows it, `topup grant` gives it back.",
     "ApiFaults": "More than five answers in five minutes, twice in a row. Where it is the checkout, sales are being lost: `stripe_unavailable` in its log "
-    "means that Stripe does not answer; `stripe_refused` has an alarm of its own. The access log has route and status of every answer.",
+    "means that Stripe does not answer; `stripe_refused` has an alarm of its own. The access log has route, status and reason of every answer.",
     "StripeRefused": "One is enough: the same request is refused again, so that every checkout may fail. The log has the line `stripe refused` with "
     "Stripe's own `type`, `code`, `message`, `param` and `request_id`; Stripe's dashboard shows the request under that id. 401: the key is "
     "revoked or expired, store another with `topup connect --new-key`. 403: the restricted key lacks the right that the message names. "

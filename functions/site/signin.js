@@ -36,7 +36,7 @@ export async function leave({ silent = false, errand = null } = {}) {
   const wanted = {
     response_type: "code",
     client_id: config.client_id,
-    redirect_uri: home(),
+    redirect_uri: wayBack(),
     scope: config.scope,
     state,
     nonce,
@@ -69,7 +69,7 @@ export async function comeBack() {
     return { ok: false, asked: !/^(login|interaction|consent|account_selection)_required$/.test(query.get("error") ?? "") };
   }
   const ok = await exchange(
-    { grant_type: "authorization_code", code: query.get("code"), redirect_uri: home(), code_verifier: pending.verifier },
+    { grant_type: "authorization_code", code: query.get("code"), redirect_uri: wayBack(), code_verifier: pending.verifier },
     pending.nonce,
   );
   return { ok, asked: true, errand: ok ? pending.errand : null };
@@ -116,8 +116,8 @@ export function signOut() {
   if (!config.end_session_endpoint) return location.assign("/");
   const url = new URL(config.end_session_endpoint);
   url.searchParams.set("client_id", config.client_id);
-  url.searchParams.set("post_logout_redirect_uri", home());
-  url.searchParams.set("logout_uri", home()); // Cognito's own name for it
+  url.searchParams.set("post_logout_redirect_uri", wayBack());
+  url.searchParams.set("logout_uri", wayBack()); // Cognito's own name for it
   if (idToken) url.searchParams.set("id_token_hint", idToken);
   return location.assign(url);
 }
@@ -156,7 +156,8 @@ function readClaims(token) {
   return JSON.parse(new TextDecoder().decode(bytes));
 }
 
-const home = () => `${location.origin}/`;
+/** Where the issuer sends people back to: this page, or an address that leads to it. */
+const wayBack = () => config.redirect_uri || `${location.origin}/`;
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 

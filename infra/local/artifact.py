@@ -19,12 +19,10 @@ STAMP: Final = ".topup-stamp"
 """Stands in the folder that `sam build` empties first: our build is gone then, and so is this."""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that builds. Lambda reads the artifact's bytecode only if this is the functions' Runtime."""
-INCLUDED: Final = "infra/observability.yaml"
-"""What template.yaml includes, by the same path beside the built one."""
 PARSED: Final = "template.yaml"
 """The built template, as JSON: SAM reads a template seven times, and YAML takes it long."""
 PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)"
-SOURCES: Final = ("functions", "template.yaml", INCLUDED, "infra/local/artifact.py")
+SOURCES: Final = ("functions", "template.yaml", "infra/local/artifact.py")
 
 
 def build(places: Places, *, always: bool = False) -> bool:
@@ -45,8 +43,6 @@ def _build(places: Places, *, always: bool) -> bool:
     assemble(folders, template["Parameters"]["Runtime"]["Default"])
     _zip(BUILD / FIRST, BUILD / ARCHIVE)
     (BUILD / PARSED).write_text(json.dumps(template))
-    (BUILD / INCLUDED).parent.mkdir(exist_ok=True)
-    shutil.copy(ROOT / INCLUDED, BUILD / INCLUDED)
     (BUILD / STAMP).write_text(stamp)
     return True
 

@@ -16,6 +16,14 @@ from typing import Final
 from infra.local.artifact import ARCHIVE, PARSED
 
 ALIAS: Final = "live"
+LED: Final = {
+    ("WebhookFunctionUrl", "TargetFunctionArn"): "WebhookFunction",
+    ("WebhookFunctionUrlPublicPermissions", "FunctionName"): "WebhookFunction",
+    ("WebhookFunctionURLInvokeAllowPublicAccess", "FunctionName"): "WebhookFunction",
+    ("SignInIntegration", "IntegrationUri"): "ReturnFromSignInFunction",
+    ("SignInPermission", "FunctionName"): "ReturnFromSignInFunction",
+}
+"""What the template leads to a function by name, so that SAM does not lead it to the alias: resource and property, and which function."""
 MARK_CHARS: Final = 10
 """SAM makes a version's name of as many."""
 
@@ -39,6 +47,8 @@ def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
     for resource in template["Resources"].values():
         if resource.get("Type") == "AWS::Serverless::Function":  # as a global SAM takes no mark
             resource["Properties"] |= added
+    for (name, member), function in LED.items():
+        template["Resources"][name]["Properties"][member] = {"Ref": f"{function}.Alias"}
     publishing = built / "published.json"
     publishing.write_text(json.dumps(template))
     return publishing

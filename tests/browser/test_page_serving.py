@@ -150,7 +150,15 @@ def test_an_odd_endpoint_never_gets_into_the_policy(url: object) -> None:
 def test_without_an_issuer_that_answers_the_settings_have_no_endpoints() -> None:
     """The page then says so; the rest of it still works."""
     settings = settings_of(content(ask()).decode())
-    assert settings == {"issuer": "http://127.0.0.1:9/pool", "client_id": "a-client", "scope": "openid profile", "audience": ""}
+    own = {"issuer": "http://127.0.0.1:9/pool", "client_id": "a-client", "scope": "openid profile"}
+    assert settings == {**own, "audience": "", "redirect_uri": ""}
+
+
+def test_the_page_is_told_another_way_back_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it is the page itself."""
+    monkeypatch.setenv("SIGN_IN_RETURN_URL", "https://abc.execute-api.eu-west-1.amazonaws.com/")
+    settings = settings_of(content(ask()).decode())
+    assert settings["redirect_uri"] == "https://abc.execute-api.eu-west-1.amazonaws.com/"
 
 
 def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,19 @@
 """Who is here: the issuer is asked, tokens stay in memory, and nobody is asked twice."""
 
 import json
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import return_from_sign_in
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
+from stand import Stand
 
 MOMENT_MS = 500
 """Signing out is under way by then, and what is asked then has been asked after another: that nothing happens can only be waited for."""
@@ -173,3 +180,50 @@ def test_a_renewal_that_answers_with_somebody_else_is_refused(arrive: Arrive) ->
     visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(hours=2))
     visitor.page.get_by_role("button", name="Refresh").click()
     expect(visitor.page.locator("#notices")).to_contain_text("Signing in did not work")
+
+
+@pytest.fixture
+def sign_in_api(monkeypatch: pytest.MonkeyPatch, stand: Stand) -> Iterator[str]:
+    """The address that leads back to the page, as API Gateway serves it."""
+    monkeypatch.setenv("PAGE_URL", stand.api_url)
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            query = dict(parse_qsl(urlsplit(self.path).query))
+            answer = return_from_sign_in.handler({"queryStringParameters": query}, None)
+            self.send_response(answer["statusCode"])
+            for name, value in answer["headers"].items():
+                self.send_header(name, value)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_signing_in_by_an_address_that_leads_to_the_page(arrive: Arrive, sign_in_api: str) -> None:
+    """What the stack has whose page has no address of its own: there, back, after a reload, and out again."""
+    stranger = arrive(None)
+
+    def tell(route: Route) -> None:
+        page = route.fetch()
+        told = page.text().replace("redirect_uri&quot;: &quot;&quot;", f"redirect_uri&quot;: &quot;{sign_in_api}&quot;")
+        route.fulfill(response=page, body=told)
+
+    seen: list[str] = []
+    stranger.page.on("request", lambda request: seen.append(request.url))
+    stranger.context.route(re.compile(f"^{re.escape(stranger.stand.api_url)}/?([?#].*)?$"), tell)
+    stranger.page.goto(stranger.stand.api_url)
+    stranger.page.get_by_role("button", name="Sign in").click()
+    stranger.page.get_by_role("button", name="Sign in as bob").click()
+    expect(stranger.page.locator(".figure")).to_be_visible()
+    assert [url for url in seen if url.startswith(f"{sign_in_api}?code=")]
+    assert stranger.page.url.rstrip("/") == stranger.stand.api_url.rstrip("/")
+    stranger.page.reload()
+    expect(stranger.page.locator(".who")).to_contain_text("bob")
+    stranger.page.get_by_role("button", name="Sign out").click()
+    expect(stranger.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    assert seen.count(sign_in_api) == 1, "signed out by the same address"

@@ -31,6 +31,8 @@ PASSWORD: Final = "Correct-horse-1"
 VERIFIER: Final = "stranger" * 8
 NOT_HERE: Final = frozenset({"webhook", "endpoint"})
 """What the doctor finds wrong on the embedded AWS: the addresses that AWS gives are in nobody's DNS here."""
+UNKNOWN_HERE: Final = {"SignInStyle": "own"}
+"""The embedded AWS fails a stack with an AWS::Cognito::ManagedLoginBranding."""
 ANSWERS: Final = 8
 """More Enters than there are questions."""
 
@@ -63,6 +65,11 @@ class Shop:
         (stack,) = self.stand.boto("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
 
+    @property
+    def sign_in_url(self) -> str:
+        """Where Cognito sends customers back to."""
+        return f"https://{self.resources['SignInApi']}.execute-api.{REGION}.amazonaws.com/"
+
     def authorizer(self) -> dict[str, Any]:
         """As the template has it, with its expressions worked out."""
         template = Template(STACK, REGION, **self.stage.parameters)
@@ -89,15 +96,23 @@ class Shop:
 
     def sign_in(self, email: str) -> str:
         """A customer on the pool's sign-in page, as functions/site/signin.js sends them there. Returns an access token."""
-        back = f"{self.outputs['ApiUrl']}/"
+        (back,) = self.sent_back_to()
         asked = authorization.request(self.resources["UserPoolClient"], back, VERIFIER, "s")
         assert self.cognito("GET", "/oauth2/authorize", params=asked).status_code == 200
         answer = self.cognito("POST", "/login", data={**asked, "username": email, "password": PASSWORD})
         assert answer.headers["location"].startswith(back), answer.text
-        code = parse_qs(urlparse(answer.headers["location"]).query)["code"][0]
+        code = self.on_to_the_page(answer.headers["location"])["code"][0]
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back, "code_verifier": VERIFIER}
         got = self.cognito("POST", "/oauth2/token", data={**form, "client_id": asked["client_id"]})
         return str(got.json()["access_token"])
+
+    def on_to_the_page(self, address: str) -> dict[str, list[str]]:
+        """What arrives at the page of those whom Cognito has sent to ``address``: there it is the sign-in API, in nobody's DNS here."""
+        api = f"{self.stand.facts['aws_endpoint_url']}/_aws/execute-api/{self.resources['SignInApi']}/$default/"
+        answer = self.stand.http.get(f"{api}?{urlparse(address).query}", follow_redirects=False)
+        page, _, query = answer.headers["location"].partition("?")
+        assert (answer.status_code, page) == (302, f"{self.outputs['ApiUrl']}/")
+        return parse_qs(query)
 
     def sent_back_to(self) -> list[str]:
         """Where Cognito lets customers go after signing in."""
@@ -132,7 +147,7 @@ def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
         shell.setenv("TOPUP_STATE_DIR", str(folder))
         shell.setenv("TOPUP_TOOLS_DIR", str(ROOT / ".local" / "venvs"))
         build(stand.places())
-        machine = {"Runtime": RUNTIME, "Architecture": "x86_64", "StripeApiBase": stand.facts["stripe_api_base"]}
+        machine = {"Runtime": RUNTIME, "Architecture": "x86_64", "StripeApiBase": stand.facts["stripe_api_base"], **UNKNOWN_HERE}
         found = Shop(stand, Stage("shop", STACK, parameters={"Stage": "dev", **machine}, folder=folder / ".topup"))
         found.deploy()
         yield found
@@ -154,12 +169,27 @@ def test_with_enter_alone_a_deployment_ends_with_nothing_wrong_that_is_not_the_e
     assert "nobody hears" in notes["alarms"]
 
 
-def test_answers_are_kept_and_the_page_is_known_to_the_sign_in(shop: Shop) -> None:
-    """Nobody was asked for an address that only AWS could know."""
+def test_answers_are_kept_and_one_deployment_made_the_way_back_from_signing_in(shop: Shop) -> None:
+    """Nobody was asked for an address that only AWS could know, and nothing was deployed twice."""
     kept = Stage.read("shop", folder=shop.stage.folder)
     assert kept.region == REGION
-    assert "SiteUrl" not in kept.parameters, "it is this stack's, not the stage's"
-    assert shop.sent_back_to() == [f"{shop.outputs['ApiUrl']}/"]
+    assert "SiteUrl" not in kept.parameters
+    assert shop.sent_back_to() == [shop.sign_in_url]
+    page = shop.stand.boto("lambda").get_function_configuration(FunctionName=shop.resources["ServeSiteFunction"])
+    assert page["Environment"]["Variables"]["SIGN_IN_RETURN_URL"] == shop.sign_in_url
+    updates = shop.stand.boto("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
+    done = [row["ResourceStatus"] for row in updates if row["ResourceType"] == "AWS::CloudFormation::Stack"]
+    assert not [status for status in done if "UPDATE" in status], done
+
+
+def test_the_stack_says_what_comes_next(shop: Shop) -> None:
+    """To those who typed `sam deploy` and have read nothing."""
+    assert f"topup connect --stack {STACK} --region {REGION}" in shop.outputs["NextStep"]
+
+
+def test_customers_come_back_from_signing_out_too(shop: Shop) -> None:
+    """To the page, without a word."""
+    assert shop.on_to_the_page(shop.sign_in_url) == {}
 
 
 def test_a_sign_in_address_is_lower_case_whatever_the_stack_is_called(shop: Shop) -> None:
@@ -205,7 +235,7 @@ def test_deploying_again_asks_nothing_and_changes_nothing(shop: Shop) -> None:
     before, hooks = shop.resources, len(shop.stand.stripe.v1.webhook_endpoints.list().data)
     shop.deploy()
     assert shop.resources == before
-    assert shop.sent_back_to() == [f"{shop.outputs['ApiUrl']}/"]
+    assert shop.sent_back_to() == [shop.sign_in_url]
     assert len(shop.stand.stripe.v1.webhook_endpoints.list().data) == hooks
 
 

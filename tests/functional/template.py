@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from repo.declared import included
 
 TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 TABLE_MEMBERS: Final = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
@@ -32,9 +31,8 @@ _Loader.add_multi_constructor("!", _short_form)
 
 @cache
 def read() -> dict[str, Any]:
-    """The whole template with what it includes, intrinsic functions in their long form."""
+    """The whole template, intrinsic functions in their long form."""
     found: dict[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader=_Loader)
-    found["Resources"] = included(found["Resources"])
     return found
 
 
@@ -80,9 +78,10 @@ class Template:
         self._names[logical_id] = physical
 
     def environment(self) -> dict[str, str]:
-        """What every function finds in its environment."""
-        variables = self._whole["Globals"]["Function"]["Environment"]["Variables"]
-        return {name: self.resolve(value) for name, value in variables.items()}
+        """What functions find in their environment: all of them, and each its own."""
+        rows = [self._whole["Globals"]["Function"], *self.of_type("AWS::Serverless::Function").values()]
+        variables = [item for row in rows for item in row.get("Environment", {}).get("Variables", {}).items()]
+        return {name: self.resolve(value) for name, value in variables}
 
     def tables(self) -> list[dict[str, Any]]:
         """Arguments of CreateTable for every table."""

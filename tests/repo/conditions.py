@@ -9,6 +9,8 @@ from typing import Any, Final
 Guards = tuple[tuple[str, bool], ...]
 """Conditions on the way to a place in the template, and whether they hold there."""
 OTHER: Final = "any-other-value"
+PSEUDO: Final[Mapping[str, Any]] = {"Default": "us-east-1"}
+"""AWS::Region, which every template has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,13 @@ class Conditions:
         """The logical ids of what is made."""
         rows = self.template["Resources"].items()
         return {name for name, row in rows if "Condition" not in row or self.holds(row["Condition"], values)}
+
+    def settled(self, node: Any, values: Mapping[str, str]) -> Any:
+        """``node`` with the right branch of every ``Fn::If`` in it."""
+        node = self.chosen(node, values)
+        if isinstance(node, dict):
+            return {name: self.settled(part, values) for name, part in node.items()}
+        return [self.settled(part, values) for part in node] if isinstance(node, list) else node
 
     def chosen(self, node: Any, values: Mapping[str, str]) -> Any:
         """``node`` with the right branch of every ``Fn::If`` on top."""
@@ -68,7 +77,8 @@ class Conditions:
     def _value(self, part: Any, values: Mapping[str, str]) -> str:
         if not isinstance(part, dict):
             return str(part)
-        return values.get(part["Ref"], str(self.template["Parameters"][part["Ref"]].get("Default", "")))
+        parameter = self.template["Parameters"].get(part["Ref"], PSEUDO)
+        return values.get(part["Ref"], str(parameter.get("Default", "")))
 
     def _parameters(self, expression: Mapping[str, Any]) -> set[str]:
         ((function, argument),) = expression.items()
@@ -80,7 +90,7 @@ class Conditions:
 
     def _values(self, parameter: str) -> Sequence[str]:
         """Those that a condition could tell apart."""
-        row = self.template["Parameters"][parameter]
+        row = self.template["Parameters"].get(parameter, PSEUDO)
         compared = {str(part) for pair in _equalities(self.template["Conditions"]) if {"Ref": parameter} in pair for part in pair}
         return [str(value) for value in row.get("AllowedValues", (*compared, OTHER))]
 

@@ -29,7 +29,7 @@ _Loader.add_multi_constructor("!", _short)
 
 
 def template() -> dict[str, Any]:
-    """template.yaml with what it includes, its intrinsic functions as ``{"Ref": ...}``. The caller's own."""
+    """template.yaml, its intrinsic functions as ``{"Ref": ...}``. The caller's own."""
     return copy.deepcopy(_template())
 
 
@@ -37,16 +37,7 @@ def template() -> dict[str, Any]:
 def _template() -> dict[str, Any]:
     """Reading it takes half a second."""
     found: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # a safe loader
-    found["Resources"] = included(found["Resources"])
     return found
-
-
-def included(resources: dict[str, Any]) -> dict[str, Any]:
-    """As the transform AWS::Include leaves them: the file's own resources in its place."""
-    place = ROOT / resources["Fn::Transform"]["Parameters"]["Location"]
-    own: dict[str, Any] = yaml.load(place.read_text(), Loader=yaml.CSafeLoader)
-    assert not set(own) & set(resources), "two resources of one name"
-    return {name: row for name, row in resources.items() if name != "Fn::Transform"} | own
 
 
 def parameters() -> dict[str, dict[str, Any]]:

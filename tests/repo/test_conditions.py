@@ -101,7 +101,7 @@ def test_nothing_is_reserved_where_nothing_can_be(whole: Conditions) -> None:
         assert chosen == {"Ref": "WebhookConcurrency" if is_reserved else "AWS::NoValue"}
 
 
-@pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13"])
+@pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13", "python3.14"])
 def test_snapshots_are_taken_where_the_runtime_has_them_and_somebody_asked(whole: Conditions, runtime: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html: Python 3.12 or newer."""
     for asked, stage in itertools.product(("None", "PublishedVersions"), ("dev", "prod")):
@@ -123,6 +123,23 @@ def test_snapshots_are_taken_where_the_runtime_has_them_and_somebody_asked(whole
         ("WebAclArn", "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/a/1", False),
         ("CertificateArn", DOMAIN["CertificateArn"], True),
         ("CertificateArn", "topup.example.com", False),
+        ("SiteUrl", "", True),
+        ("SiteUrl", "https://topup.example.com", True),
+        ("SiteUrl", "https://topup.example.com:8443", True),
+        ("SiteUrl", "http://localhost:8080", True),
+        ("SiteUrl", "https://topup.example.com/", False),
+        ("SiteUrl", "https://topup.example.com/shop", False),
+        ("SiteUrl", "https://topup.example.com?a=b", False),
+        ("SiteUrl", "https://topup.example.com#shop", False),
+        ("SiteUrl", "https://me@topup.example.com", False),
+        ("SiteUrl", "http://topup.example.com", False),
+        ("SiteUrl", "topup.example.com", False),
+        ("SesIdentityArn", "arn:aws:ses:eu-west-1:123456789012:identity/example.com", True),
+        ("SesIdentityArn", "example.com", False),
+        ("SesFrom", "Topup <no-reply@example.com>", True),
+        ("SesFrom", "example.com", False),
+        ("KmsKeyArn", "arn:aws-cn:kms:cn-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", True),
+        ("KmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:alias/books", False),
     ],
 )
 def test_a_value_that_could_not_work_is_refused_before_anything_is_made(

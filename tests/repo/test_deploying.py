@@ -9,7 +9,7 @@ from typing import Any, Final
 import boto3
 import pytest
 from botocore.stub import Stubber
-from repo.declared import functions
+from repo.declared import functions, parameters
 from repo.transformed import transformed
 
 from infra.local import publishing, reserving, stages
@@ -59,6 +59,7 @@ def test_with_snapshots_every_way_to_a_function_leads_to_its_alias(built: Path) 
         *([row["FunctionName"]["Ref"]] for row in _of_type(made, "AWS::Lambda::Permission")),
         *([row["FunctionName"]["Ref"]] for row in _of_type(made, "AWS::Lambda::EventSourceMapping")),
         *([row["TargetFunctionArn"]["Ref"]] for row in _of_type(made, "AWS::Lambda::Url")),
+        *([row["IntegrationUri"]["Ref"]] for row in _of_type(made, "AWS::ApiGatewayV2::Integration")),
         *([target["Arn"]["Ref"] for target in row["Targets"]] for row in _of_type(made, "AWS::Events::Rule") if "EventBusName" not in row),
     ]
     assert len(named) > 40
@@ -95,6 +96,14 @@ def test_what_is_proposed_leaves_a_hundred_executions_to_the_others(unreserved: 
     assert proposed == reserved
     assert ("Service Quotas" in sentence) is (reserved < reserving.USUAL)
     assert str(unreserved) in sentence
+
+
+def test_a_plain_deployment_reserves_nothing() -> None:
+    """A new account has ten executions in all, and Lambda keeps a hundred unreserved: any reserve would be refused.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    """
+    assert parameters()["WebhookConcurrency"]["Default"] == 0 < reserving.USUAL
 
 
 def _lambda(prepare: Callable[[Stubber], None]) -> Callable[[], Any]:

@@ -1,21 +1,18 @@
 """The dashboard and the alarms speak of metrics that there are, leave none of ours out, and name resources of the template."""
 
 import json
-import re
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, Final
 
 import pytest
 from billing.telemetry import METRICS
-from functional.template import TEMPLATE
 from functional.template import read as whole
 from repo.declared import alarms
 
 FREE_METRICS: Final = 50
 """A dashboard with more is not one of an account's three free ones: https://aws.amazon.com/cloudwatch/pricing/"""
 COLUMNS: Final = 24
-PSEUDO: Final = re.compile(r"AWS::\w+")
 KNOWN: Final = {
     "Topup": ("service", set(METRICS)),
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -107,26 +104,3 @@ def test_the_dashboard_has_no_hole_and_no_overlap() -> None:
     assert all(not one & other for one, other in combinations(cells, 2))
     taken = set[tuple[int, int]]().union(*cells)
     assert taken == {(column, line) for column in range(COLUMNS) for line in range(max(line for _, line in taken) + 1)}
-
-
-def test_everything_that_the_included_file_refers_to_is_in_the_template() -> None:
-    """No linter looks through the include."""
-    known = set(_resources()) | set(whole()["Parameters"]) | set(whole()["Conditions"])
-    own = {name: row for name, row in _resources().items() if name not in TEMPLATE.read_text()}
-    assert "ParkedOldAlarm" in own
-    assert not [name for name in _references(own) if name not in known and not PSEUDO.fullmatch(name)]
-
-
-def _references(node: object) -> Iterator[str]:
-    if isinstance(node, list):
-        for one in node:
-            yield from _references(one)
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in ("Ref", "Condition"):
-                yield value
-            elif key in ("Fn::GetAtt", "Fn::If"):
-                yield value[0]
-            elif key == "Fn::Sub":
-                yield from (name.partition(".")[0] for name in re.findall(r"\$\{([\w:.]+)\}", value))
-            yield from _references(value)

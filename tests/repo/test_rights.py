@@ -50,6 +50,7 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     },
     "DescribeApiFunction": {},
     "ServeSiteFunction": {},
+    "ReturnFromSignInFunction": {},
 }
 """Everything, but for what all of them may: write their log lines and traces."""
 FUNCTIONS: Final = tuple(functions())

@@ -78,6 +78,13 @@ def test_the_stack_has_the_names_of_the_contract() -> None:
     assert set(template()["Resources"]) >= {*TABLES}
 
 
+def test_the_template_is_one_file_with_no_transform_within() -> None:
+    """`sam deploy` writes Metadata into a transform's parameters, which AWS::Include does not know."""
+    assert "Fn::Transform" not in json.dumps(template())
+    assert "Transform" not in json.dumps(template()["Resources"])
+    assert transformed()["Resources"]["OperatorDashboard"]["Type"] == "AWS::CloudWatch::Dashboard"
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_books_are_encrypted_restorable_and_kept(name: str) -> None:
     """On demand, too: idle costs nothing."""
@@ -86,7 +93,10 @@ def test_books_are_encrypted_restorable_and_kept(name: str) -> None:
     assert table["UpdateReplacePolicy"] == "Retain"
     assert table["DeletionPolicy"] in ("Retain", "RetainExceptOnCreate")
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
-    assert properties["SSESpecification"]["SSEEnabled"]
+    # Encrypted anyhow; true alone is AWS's key in the account, which is charged for by the call, and nobody has asked for it:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html
+    named = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}}
+    assert properties["SSESpecification"] == {"If": ["HasKmsKey", named, {"SSEEnabled": False}]}
     assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
     assert properties["DeletionProtectionEnabled"] == {"If": ["IsProd", True, False]}
 
@@ -221,5 +231,54 @@ def test_function_logs_expire() -> None:
 
 
 def test_no_parameter_takes_a_secret() -> None:
-    """Parameters are shown in the console."""
-    assert not [name for name in parameters() if "secret" in name.lower() or "key" in name.lower()]
+    """Parameters are shown in the console. An ARN names a key and opens nothing."""
+    assert not [name for name in parameters() if re.search("secret|key(?!arn$)", name.lower())]
+
+
+RECEIVES_MAX: Final = 1000
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html (maxReceiveCount)"""
+DAY_SECONDS: Final = 24 * 3600
+
+
+def test_what_is_parked_survives_an_outage_of_a_day_and_is_kept_for_a_week_after() -> None:
+    """A message that moves to the dead letters keeps the age that it has: one retention bounds both.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+    """
+    queue, dead = (template()["Resources"][name]["Properties"] for name in ("ParkedQueue", "ParkedDeadLetterQueue"))
+    receives = queue["RedrivePolicy"]["maxReceiveCount"]
+    assert DAY_SECONDS <= receives * queue["VisibilityTimeout"] <= dead["MessageRetentionPeriod"] - 7 * DAY_SECONDS
+    assert receives <= RECEIVES_MAX
+    assert dead["MessageRetentionPeriod"] >= queue["MessageRetentionPeriod"]
+
+
+def test_no_scheduled_run_is_tried_again_by_lambda() -> None:
+    """The next one does the same; by itself Lambda adds two, up to six hours late.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
+    rows = transformed()["Resources"].values()
+    found = {row["Properties"]["FunctionName"]["Ref"]: row["Properties"] for row in rows if row["Type"] == "AWS::Lambda::EventInvokeConfig"}
+    pauses = {"ReconcileFunction": 3600, "RecoverFunction": 60}
+    scheduled = {name for name, row in functions().items() if any(event["Type"] == "Schedule" for event in row.get("Events", {}).values())}
+    assert scheduled == set(pauses)
+    for name, pause_seconds in pauses.items():
+        assert found[name]["MaximumRetryAttempts"] == 0
+        assert found[name]["MaximumEventAgeInSeconds"] == pause_seconds, "later the next one is due"
+
+
+def test_no_partition_is_written_down() -> None:
+    """China and GovCloud have other ARNs."""
+    assert "arn:aws:" not in json.dumps(template()["Resources"])
+
+
+def test_whoever_uses_a_table_may_use_its_key() -> None:
+    """Where a key is named: every role with a grant on a table, and no other."""
+    resources = template()["Resources"]
+    roles = [name for name, row in resources.items() if row["Type"] == "AWS::IAM::Role" and "dynamodb:" in json.dumps(row)]
+    policy = resources["TablesKeyPolicy"]
+    assert policy["Condition"] == "HasKmsKey"
+    assert [role["Ref"] for role in policy["Properties"]["Roles"]] == roles
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Resource"] == {"Ref": "KmsKeyArn"}
+    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": {"Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}}}

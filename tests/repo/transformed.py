@@ -1,16 +1,20 @@
-"""A template as CloudFormation makes it: with what it includes, transformed by SAM's own translator, which the tools' environment has."""
+"""A template as CloudFormation makes it: transformed by SAM's own translator, which the tools' environment has."""
 
 import atexit
 import json
+import re
 import subprocess
 from functools import cache
 from typing import Any, Final
 
 from repo.declared import TEMPLATE
 
-from infra.local.artifact import INCLUDED
 from infra.local.places import ROOT
 
+LONGEST_STACK_NAME: Final = "s" * 128
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html."""
+UNKNOWN: Final = "x" * 64
+"""What stands for the value of a reference: no id or ARN of the template's is shorter than what AWS gives."""
 PROGRAM: Final = """
 import json, sys, yaml
 yaml.SafeLoader = yaml.CSafeLoader
@@ -18,16 +22,14 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 for line in sys.stdin:
-    text, included, parameters = json.loads(line)
+    text, parameters = json.loads(line)
     template = yaml_parse(text)
-    if template["Resources"].pop("Fn::Transform", None):
-        template["Resources"].update(yaml_parse(included))
     for made in (template["Globals"]["Function"], *(row.get("Properties", {}) for row in template["Resources"].values())):
         if "CodeUri" in made:
             made["CodeUri"] = "s3://bucket/key"
     print(json.dumps(Translator({}, Parser()).translate(template, parameters)), flush=True)
 """
-"""A template, what it includes and parameters a line, and for each what SAM makes of it: to start it takes longer than to answer."""
+"""A template and parameters a line, and for each what SAM makes of it: to start it takes longer than to answer."""
 
 
 def transformed(text: str = "", **parameters: str) -> dict[str, Any]:
@@ -35,12 +37,30 @@ def transformed(text: str = "", **parameters: str) -> dict[str, Any]:
     return _transformed(text or TEMPLATE.read_text(), tuple(sorted(parameters.items())))
 
 
+def made(kind: str = "") -> dict[str, dict[str, Any]]:
+    """The properties of template.yaml's resources by logical id: of one type, or of all."""
+    rows = transformed()["Resources"].items()
+    return {name: row.get("Properties", {}) for name, row in rows if not kind or row["Type"] == kind}
+
+
+def longest(value: Any) -> str:
+    """As long as it may become."""
+    if isinstance(value, str):
+        return re.sub(r"\$\{[^}]+\}", UNKNOWN, value)
+    (argument,) = value.values()
+    if "Fn::If" in value:
+        return max((longest(part) for part in argument[1:]), key=len)
+    if "Fn::Sub" in value:
+        return longest(argument if isinstance(argument, str) else argument[0])
+    return LONGEST_STACK_NAME if argument == "AWS::StackName" else UNKNOWN
+
+
 @cache
 def _transformed(text: str, parameters: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     child = _translator()
     assert child.stdin
     assert child.stdout
-    child.stdin.write(json.dumps([text, (ROOT / INCLUDED).read_text(), dict(parameters)]) + "\n")
+    child.stdin.write(json.dumps([text, dict(parameters)]) + "\n")
     child.stdin.flush()
     found: dict[str, Any] = json.loads(child.stdout.readline())
     return found
