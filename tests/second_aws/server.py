@@ -8,23 +8,18 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from kinds import BY_HAND, KINDS, client, create
+from gaps import fill
+from kinds import BY_HAND, KINDS, create
 from moto.cloudformation import models
 from moto.core.common_models import CloudFormationModel
-from moto.dynamodb.models.table import Table
 from moto.server import ThreadedMotoServer
 
 RETAINED: Final = ('"RetainExceptOnCreate"', '"Retain"')
 """The same once a stack is made: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html"""
-LATER: Final = {
-    "TimeToLiveSpecification": "update_time_to_live",
-    "PointInTimeRecoverySpecification": "update_continuous_backups",
-}
-"""What moto's CloudFormation leaves out of a table, and the operation that does it."""
 _MODELS: Final[list[Any]] = []
 """moto looks for subclasses, which Python holds weakly."""
 
@@ -52,20 +47,6 @@ def _type(kind: str) -> Any:
     return model
 
 
-def _with_settings() -> Callable[..., Any]:
-    """Making a table, with what moto leaves out."""
-    plain = Table.create_from_cloudformation_json
-
-    def make(name: str, whole: dict[str, Any], account: str, region: str, **rest: Any) -> Any:
-        made, row = plain(name, whole, account, region, **rest), whole["Properties"]
-        dynamodb = client("dynamodb", region)
-        for setting in LATER.keys() & row.keys():
-            getattr(dynamodb, LATER[setting])(**{"TableName": name, setting: row[setting]})
-        return made
-
-    return make
-
-
 def _template(text: str) -> str:
     """As CloudFormation keeps it: without SAM, as JSON."""
     read = import_module("samtranslator.yaml_helper").yaml_parse(text)
@@ -89,7 +70,7 @@ def main(port: int) -> None:
     """Serve until the process is ended."""
     os.environ["SECOND_AWS_URL"] = f"http://127.0.0.1:{port}"
     _MODELS.extend(_type(kind) for kind in (*BY_HAND, *KINDS))
-    Table.create_from_cloudformation_json = staticmethod(_with_settings())
+    fill()
     for operation in ("create_stack", "update_stack", "create_change_set"):
         _through_sam(operation)
     ThreadedMotoServer("127.0.0.1", port, verbose=True).start()

@@ -1,0 +1,126 @@
+"""What moto's CloudFormation leaves out of the types that it knows, and of change sets: added here, each in a few words."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kinds import client
+from moto.awslambda.models import LambdaFunction
+from moto.cloudformation import models, parsing, responses
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.table import Table
+
+SETTINGS: Final = {
+    "TimeToLiveSpecification": "update_time_to_live",
+    "PointInTimeRecoverySpecification": "update_continuous_backups",
+}
+"""Of a table, and the operation that makes each."""
+CHANGEABLE: Final = ("DeletionProtectionEnabled", "SSESpecification")
+"""What an update of ours may change in a table."""
+TABLE: Final = "AWS::DynamoDB::Table"
+FUNCTION: Final = ("Architectures", "TracingConfig")
+"""What moto's API takes and its CloudFormation does not."""
+_imports: Final[dict[str, list[dict[str, Any]]]] = {}
+"""What a change set is to take into its stack, by the stack's name."""
+
+
+class Taken:
+    """A resource that was there before its stack."""
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        """``row`` as ResourcesToImport has it."""
+        (self.physical_resource_id,) = row["ResourceIdentifier"].values()
+        self.logical_resource_id, self.cf_resource_type = row["LogicalResourceId"], row["ResourceType"]
+
+    def is_created(self) -> bool:
+        """It was never anything else."""
+        return True
+
+
+def _make_table() -> Callable[..., Any]:
+    plain = Table.create_from_cloudformation_json
+
+    def make(name: str, whole: dict[str, Any], account: str, region: str, **rest: Any) -> Any:
+        made = plain(name, whole, account, region, **rest)
+        _set(name, whole["Properties"], region)
+        return made
+
+    return make
+
+
+def _update_table(*, original_resource: Any, cloudformation_json: dict[str, Any], region_name: str, **_: Any) -> Any:
+    row = cloudformation_json["Properties"]
+    asked = {name: row[name] for name in CHANGEABLE if name in row}
+    client("dynamodb", region_name).update_table(TableName=original_resource.name, **asked)
+    _set(original_resource.name, row, region_name)
+    return original_resource
+
+
+def _set(table: str, row: Mapping[str, Any], region: str) -> None:
+    dynamodb = client("dynamodb", region)
+    for setting in SETTINGS.keys() & row.keys():
+        getattr(dynamodb, SETTINGS[setting])(**{"TableName": table, setting: row[setting]})
+
+
+def _make_function() -> Callable[..., Any]:
+    plain = LambdaFunction.create_from_cloudformation_json
+
+    def make(name: str, whole: dict[str, Any], account: str, region: str, **rest: Any) -> Any:
+        made, row = plain(name, whole, account, region, **rest), whole["Properties"]
+        made.told = {member: row[member] for member in FUNCTION if member in row}
+        # Every function has one: https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html
+        made.told["LoggingConfig"] = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}", **row.get("LoggingConfig", {})}
+        return made
+
+    return make
+
+
+def _describe_function() -> Callable[..., Any]:
+    plain = LambdaFunction.get_configuration
+    return lambda self, *words, **named: plain(self, *words, **named) | getattr(self, "told", {})
+
+
+def _update() -> Callable[..., Any]:
+    """Where moto cannot update a type it forgets the resource, and where a condition left it out it fails."""
+    plain = parsing.parse_and_update_resource
+
+    def update(logical_id: str, row: dict[str, Any], resources: Any, **where: Any) -> Any:
+        there = resources[logical_id]
+        return (plain(logical_id, row, resources, **where) or there) if there else None
+
+    return update
+
+
+def _remember_imports() -> Callable[..., Any]:
+    plain = responses.CloudFormationResponse.create_change_set
+
+    def create(self: Any) -> Any:
+        _imports[self._get_param("StackName")] = self._get_param("ResourcesToImport") or []
+        return plain(self)
+
+    return create
+
+
+def _apply(self: Any) -> None:
+    """Moto changes the resources, imports none, and forgets template and outputs."""
+    stack = self.stack
+    for row in _imports.pop(stack.name, []):
+        tables = dynamodb_backends[stack.account_id][stack.region_name].tables
+        taken = tables[Taken(row).physical_resource_id] if row["ResourceType"] == TABLE else Taken(row)
+        stack.resource_map._parsed_resources[row["LogicalResourceId"]] = taken
+    stack.resource_map.update(self.template_dict, self.parameters)
+    stack.template, stack.template_dict = self.template, self.template_dict
+    stack.parameters = self.parameters
+    stack.output_map = models.OutputMap(stack.resource_map, self.template_dict, stack.stack_id)
+
+
+def fill() -> None:
+    """All of them."""
+    Table.create_from_cloudformation_json = staticmethod(_make_table())
+    Table.update_from_cloudformation_json = staticmethod(_update_table)
+    LambdaFunction.create_from_cloudformation_json = staticmethod(_make_function())
+    LambdaFunction.get_configuration = _describe_function()
+    parsing.parse_and_update_resource = _update()
+    responses.CloudFormationResponse.create_change_set = _remember_imports()
+    models.ChangeSet.apply = _apply
+    # What a condition left out is no resource of the stack.
+    models.Stack.stack_resources = property(lambda stack: [row for row in stack.resource_map.values() if row])
