@@ -14,8 +14,8 @@ SETTINGS: Final = {
     "PointInTimeRecoverySpecification": "update_continuous_backups",
 }
 """Of a table, and the operation that makes each."""
-CHANGEABLE: Final = ("DeletionProtectionEnabled", "SSESpecification")
-"""What an update of ours may change in a table."""
+ENCRYPTED: Final = "SSESpecification"
+PROTECTED: Final = "DeletionProtectionEnabled"
 TABLE: Final = "AWS::DynamoDB::Table"
 FUNCTION: Final = ("Architectures", "TracingConfig")
 """What moto's API takes and its CloudFormation does not."""
@@ -40,7 +40,8 @@ def _make_table() -> Callable[..., Any]:
     plain = Table.create_from_cloudformation_json
 
     def make(name: str, whole: dict[str, Any], account: str, region: str, **rest: Any) -> Any:
-        made = plain(name, whole, account, region, **rest)
+        asked = {**whole["Properties"], ENCRYPTED: _encryption(whole["Properties"])}
+        made = plain(name, {**whole, "Properties": asked}, account, region, **rest)
         _set(name, whole["Properties"], region)
         return made
 
@@ -49,10 +50,16 @@ def _make_table() -> Callable[..., Any]:
 
 def _update_table(*, original_resource: Any, cloudformation_json: dict[str, Any], region_name: str, **_: Any) -> Any:
     row = cloudformation_json["Properties"]
-    asked = {name: row[name] for name in CHANGEABLE if name in row}
+    asked = {ENCRYPTED: _encryption(row), PROTECTED: row.get(PROTECTED, False)}
     client("dynamodb", region_name).update_table(TableName=original_resource.name, **asked)
     _set(original_resource.name, row, region_name)
     return original_resource
+
+
+def _encryption(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The API calls by another name what CloudFormation calls SSEEnabled."""
+    given = dict(row.get(ENCRYPTED, {"SSEEnabled": False}))
+    return {"Enabled": given.pop("SSEEnabled"), **given}
 
 
 def _set(table: str, row: Mapping[str, Any], region: str) -> None:

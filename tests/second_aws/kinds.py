@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import boto3
+from moto.cognitoidp.models import cognitoidp_backends
 
+ACCOUNT: Final = "123456789012"
+SCOPES: Final = "AWS::Cognito::UserPoolResourceServer"
 SECRET: Final = "AWS::SecretsManager::Secret"  # noqa: S105 # a type
 Made = tuple[str, dict[str, str]]
 """What ``Ref`` gives, and the attributes that ``Fn::GetAtt`` gives."""
@@ -97,6 +100,26 @@ def create_alarm(name: str, properties: Mapping[str, Any], region: str) -> Made:
     return name, {"Arn": found["AlarmArn"]}
 
 
+def delete(kind: str, asked: Mapping[str, Any], reference: str, region: str) -> None:
+    """Delete one, by what the operation needs: its own reference is what the properties do not name."""
+    if kind == SCOPES:  # moto has no such operation
+        pool = cognitoidp_backends[ACCOUNT][region].describe_user_pool(asked["UserPoolId"])
+        del pool.resource_servers[asked["Identifier"]]
+    service, operation = DELETED.get(kind, ("", ""))
+    if not service:
+        return  # it goes with what it belongs to
+    found = client(service, region)
+    model = found.meta.service_model.operation_model(found.meta.method_to_api_mapping[operation])
+    getattr(found, operation)(**{name: asked.get(name, reference) for name in model.input_shape.required_members})
+
+
+DELETED: Final = {
+    SECRET: ("secretsmanager", "delete_secret"),
+    "AWS::ApiGatewayV2::Api": ("apigatewayv2", "delete_api"),
+    "AWS::Cognito::UserPool": ("cognito-idp", "delete_user_pool"),
+    "AWS::Cognito::UserPoolClient": ("cognito-idp", "delete_user_pool_client"),
+    "AWS::Cognito::UserPoolDomain": ("cognito-idp", "delete_user_pool_domain"),
+}
 BY_HAND: Final = {
     "AWS::CloudWatch::Alarm": create_alarm,
     SECRET: create_secret,
@@ -111,7 +134,7 @@ KINDS: Final = {
     "AWS::Cognito::UserPoolClient": Kind(
         "cognito-idp", "create_user_pool_client", _reference("UserPoolClient", "ClientId"), "ClientName"
     ),
-    "AWS::Cognito::UserPoolResourceServer": Kind("cognito-idp", "create_resource_server", _reference("Identifier")),
+    SCOPES: Kind("cognito-idp", "create_resource_server", _reference("Identifier")),
     "AWS::Cognito::UserPoolDomain": Kind("cognito-idp", "create_user_pool_domain", _reference("Domain")),
     "AWS::ApiGatewayV2::Stage": Kind("apigatewayv2", "create_stage", _reference("StageName")),
     "AWS::ApiGatewayV2::Integration": Kind("apigatewayv2", "create_integration", _reference("IntegrationId")),

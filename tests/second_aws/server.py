@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from gaps import fill
-from kinds import BY_HAND, KINDS, create
+from kinds import BY_HAND, KINDS, create, delete
 from moto.cloudformation import models
 from moto.core.common_models import CloudFormationModel
 from moto.server import ThreadedMotoServer
@@ -25,12 +25,13 @@ _MODELS: Final[list[Any]] = []
 
 
 def _type(kind: str) -> Any:
-    """Tell moto's CloudFormation of a type. Updates and deletions of it change nothing: the account ends with the test."""
+    """Tell moto's CloudFormation of a type. Updates of it change nothing."""
 
     def make(name: str, whole: Mapping[str, Any], _: str, region: str, **__: Any) -> Any:
         found, row = model(), whole["Properties"]
         made = BY_HAND[kind](name, row, region) if kind in BY_HAND else create(KINDS[kind], name, row, region)
         found.physical_resource_id, found.attributes = made
+        found.delete = lambda *_: delete(kind, row, made[0], region)
         return found
 
     methods = {
@@ -39,7 +40,6 @@ def _type(kind: str) -> Any:
         "has_cfn_attr": staticmethod(lambda _: True),
         "create_from_cloudformation_json": staticmethod(make),
         "update_from_cloudformation_json": staticmethod(lambda original_resource, **_: original_resource),
-        "delete_from_cloudformation_json": staticmethod(lambda *_: None),
         "get_cfn_attribute": lambda self, name: self.attributes[name],
         "is_created": lambda _: True,
     }
