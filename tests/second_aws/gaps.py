@@ -8,6 +8,7 @@ from moto.awslambda.models import LambdaFunction
 from moto.cloudformation import models, parsing, responses
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
+from moto.iam.models import Role
 
 SETTINGS: Final = {
     "TimeToLiveSpecification": "update_time_to_live",
@@ -81,6 +82,18 @@ def _make_function() -> Callable[..., Any]:
     return make
 
 
+def _make_role() -> Callable[..., Any]:
+    plain = Role.create_from_cloudformation_json
+
+    def make(name: str, whole: dict[str, Any], account: str, region: str, **rest: Any) -> Any:
+        made = plain(name, whole, account, region, **rest)
+        for arn in whole["Properties"].get("ManagedPolicyArns", []):
+            client("iam", region).attach_role_policy(RoleName=made.name, PolicyArn=arn)
+        return made
+
+    return make
+
+
 def _describe_function() -> Callable[..., Any]:
     plain = LambdaFunction.get_configuration
     return lambda self, *words, **named: plain(self, *words, **named) | getattr(self, "told", {})
@@ -124,6 +137,7 @@ def fill() -> None:
     """All of them."""
     Table.create_from_cloudformation_json = staticmethod(_make_table())
     Table.update_from_cloudformation_json = staticmethod(_update_table)
+    Role.create_from_cloudformation_json = staticmethod(_make_role())
     LambdaFunction.create_from_cloudformation_json = staticmethod(_make_function())
     LambdaFunction.get_configuration = _describe_function()
     parsing.parse_and_update_resource = _update()

@@ -25,8 +25,9 @@ def _table(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _function(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = aws.client("lambda").get_function_configuration(FunctionName=name)
-    return found
+    functions = aws.client("lambda")
+    reserved = functions.get_function_concurrency(FunctionName=name)
+    return {**functions.get_function_configuration(FunctionName=name), **reserved}
 
 
 def _role(aws: Second, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -76,7 +77,7 @@ def _alarm(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _dashboard(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**(found := aws.client("cloudwatch").get_dashboard(DashboardName=name)), "DashboardBody": found["DashboardBody"]}
+    return dict(aws.client("cloudwatch").get_dashboard(DashboardName=name))
 
 
 def _secret(aws: Second, arn: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -105,7 +106,7 @@ def _domain(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _stage(aws: Second, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    return dict(aws.client("apigatewayv2").get_stage(ApiId=asked["ApiId"], StageName=name))
+    return {**aws.client("apigatewayv2").get_stage(ApiId=asked["ApiId"], StageName=name), "ApiId": asked["ApiId"]}
 
 
 def _integration(aws: Second, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -121,7 +122,8 @@ def _url(aws: Second, arn: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _retries(aws: Second, arn: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**aws.client("lambda").get_function_event_invoke_config(FunctionName=arn), **{name: asked[name] for name in ("FunctionName",)}}
+    found = aws.client("lambda").get_function_event_invoke_config(FunctionName=arn)
+    return {**found, "FunctionName": asked["FunctionName"]}
 
 
 READERS: Final[Mapping[str, Reader]] = {
