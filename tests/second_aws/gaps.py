@@ -89,9 +89,19 @@ def _make_role() -> Callable[..., Any]:
         made = plain(name, whole, account, region, **rest)
         for arn in whole["Properties"].get("ManagedPolicyArns", []):
             client("iam", region).attach_role_policy(RoleName=made.name, PolicyArn=arn)
+        made.delete = lambda *_: _delete_role(made.name, region)
         return made
 
     return make
+
+
+def _delete_role(name: str, region: str) -> None:
+    iam = client("iam", region)
+    for row in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=row["PolicyArn"])
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    iam.delete_role(RoleName=name)
 
 
 def _describe_function() -> Callable[..., Any]:
