@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import botocore.session
 import pytest
+from aws_models import validate_every_call
 from hypothesis import HealthCheck, settings
 from stand import Stand, running
 from xdist.scheduler import LoadScopeScheduling
@@ -19,7 +20,7 @@ settings.load_profile("topup")
 os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 # One reader of AWS's descriptions of its services for all sessions of a process: each would parse the same megabytes anew.
 botocore.session.create_loader = cache(botocore.session.create_loader)
-
+validate_every_call()
 
 STANDS: Final = {"tests/e2e/test_rollback.py": "people", "tests/browser/": "people", "tests/ops/": "people", "tests/e2e/": "programs"}
 """Whose tests need a stand, or stand beside such, by who uses it: two stands, because one worker could use no more."""

@@ -105,7 +105,9 @@ def test_a_stack_is_made_whole(aws: Second, stack: str) -> None:
     expected = _expected(aws, stack)
     (found,) = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     assert found["StackStatus"] == "CREATE_COMPLETE"
-    wanted = {name for row in {row["Type"] for row in transformed()["Resources"].values()} - set(NOT_MADE) for name in expected.of_type(row)}
+    wanted = {
+        name for row in {row["Type"] for row in transformed()["Resources"].values()} - set(NOT_MADE) for name in expected.of_type(row)
+    }
     assert set(expected.physical) == wanted
 
 

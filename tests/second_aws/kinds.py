@@ -131,9 +131,7 @@ KINDS: Final = {
     "AWS::Cognito::UserPool": Kind(
         "cognito-idp", "create_user_pool", _reference("UserPool", "Id"), "PoolName", {"UserPoolName": "PoolName"}
     ),
-    "AWS::Cognito::UserPoolClient": Kind(
-        "cognito-idp", "create_user_pool_client", _reference("UserPoolClient", "ClientId"), "ClientName"
-    ),
+    "AWS::Cognito::UserPoolClient": Kind("cognito-idp", "create_user_pool_client", _reference("UserPoolClient", "ClientId"), "ClientName"),
     SCOPES: Kind("cognito-idp", "create_resource_server", _reference("Identifier")),
     "AWS::Cognito::UserPoolDomain": Kind("cognito-idp", "create_user_pool_domain", _reference("Domain")),
     "AWS::ApiGatewayV2::Stage": Kind("apigatewayv2", "create_stage", _reference("StageName")),
