@@ -55,7 +55,13 @@ def second_aws(log: Path) -> Iterator[Second]:
         lacking("moto's server is not installed: run `make setup`")
     port = free_port()
     # None of the shell's own credentials: they would be of no use here, and must not be in anybody's log.
-    environment = {"PATH": os.environ["PATH"], "HOME": str(log.parent), "AWS_DEFAULT_REGION": REGION, "PYTHONUNBUFFERED": "1"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(log.parent),
+        "AWS_DEFAULT_REGION": REGION,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT / "tests"),
+    }
     with log.open("wb") as file:
         child = subprocess.Popen([PYTHON, SERVER, str(port)], stdout=file, stderr=file, env=environment)
     try:

@@ -34,7 +34,7 @@ def signed_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _store() -> Store:
-    return Store({"quotas": "quotas"}, Patience(1), REGION, NOWHERE)  # type: ignore[dict-item]
+    return Store({"quotas": "quotas"}, Patience(1), REGION, NOWHERE)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_queue_and_the_secrets_are_validated_in_production_too() -> None:
 
 @pytest.mark.usefixtures("signed_in")
 def test_every_client_gives_up_before_the_caller_does() -> None:
-    """botocore's own bounds are a minute to connect, a minute to read, and five times that."""
+    """Botocore's own bounds are a minute to connect, a minute to read, and five times that."""
     for client in (_store()._client, outbox._client(), Reader().client):
         config = client.meta.config
         attempts = config.retries["total_max_attempts"]
@@ -82,7 +82,7 @@ def _calls() -> Iterator[tuple[Path, ast.Call]]:
 def _named(method: str) -> set[str]:
     """The operations that are asked for by name in calls of a method."""
     words = [node.args[OPERATIONS[method]] for _, node in _calls() if node.func.attr == method]  # type: ignore[attr-defined]
-    return {word.value for word in words if isinstance(word, ast.Constant)}
+    return {str(word.value) for word in words if isinstance(word, ast.Constant)}
 
 
 def test_every_operation_that_the_store_names_exists_and_those_in_pages_are_read_in_pages() -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kinds import client
 from moto.awslambda.models import LambdaFunction
 from moto.cloudformation import models, parsing, responses
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.iam.models import Role
+from second_aws.kinds import client
 
 SETTINGS: Final = {
     "TimeToLiveSpecification": "update_time_to_live",
@@ -70,7 +70,7 @@ def _set(table: str, row: Mapping[str, Any], region: str) -> None:
 
 
 def _make_function() -> Callable[..., Any]:
-    plain = LambdaFunction.create_from_cloudformation_json
+    plain: Any = LambdaFunction.create_from_cloudformation_json
 
     def make(name: str, whole: dict[str, Any], account: str, region: str, **rest: Any) -> Any:
         made, row = plain(name, whole, account, region, **rest), whole["Properties"]
@@ -83,7 +83,7 @@ def _make_function() -> Callable[..., Any]:
 
 
 def _make_role() -> Callable[..., Any]:
-    plain = Role.create_from_cloudformation_json
+    plain: Any = Role.create_from_cloudformation_json
 
     def make(name: str, whole: dict[str, Any], account: str, region: str, **rest: Any) -> Any:
         made = plain(name, whole, account, region, **rest)
@@ -140,18 +140,23 @@ def _apply(self: Any) -> None:
     stack.resource_map.update(self.template_dict, self.parameters)
     stack.template, stack.template_dict = self.template, self.template_dict
     stack.parameters = self.parameters
-    stack.output_map = models.OutputMap(stack.resource_map, self.template_dict, stack.stack_id)
+    stack.output_map = parsing.OutputMap(stack.resource_map, self.template_dict, stack.stack_id)
 
 
 def fill() -> None:
     """All of them."""
-    Table.create_from_cloudformation_json = staticmethod(_make_table())
-    Table.update_from_cloudformation_json = staticmethod(_update_table)
-    Role.create_from_cloudformation_json = staticmethod(_make_role())
-    LambdaFunction.create_from_cloudformation_json = staticmethod(_make_function())
-    LambdaFunction.get_configuration = _describe_function()
-    parsing.parse_and_update_resource = _update()
-    responses.CloudFormationResponse.create_change_set = _remember_imports()
-    models.ChangeSet.apply = _apply
+    table: Any = Table
+    table.create_from_cloudformation_json = staticmethod(_make_table())
+    table.update_from_cloudformation_json = staticmethod(_update_table)
+    role: Any = Role
+    role.create_from_cloudformation_json = staticmethod(_make_role())
+    function: Any = LambdaFunction
+    function.create_from_cloudformation_json = staticmethod(_make_function())
+    function.get_configuration = _describe_function()
+    stacks: Any = models
+    stacks.ChangeSet.apply = _apply
     # What a condition left out is no resource of the stack.
-    models.Stack.stack_resources = property(lambda stack: [row for row in stack.resource_map.values() if row])
+    stacks.Stack.stack_resources = property(lambda stack: [row for row in stack.resource_map.values() if row])
+    front: Any = responses.CloudFormationResponse
+    front.create_change_set = _remember_imports()
+    parsing.parse_and_update_resource = _update()

@@ -14,7 +14,7 @@ from moto.cognitoidp.models import cognitoidp_backends
 
 ACCOUNT: Final = "123456789012"
 SCOPES: Final = "AWS::Cognito::UserPoolResourceServer"
-SECRET: Final = "AWS::SecretsManager::Secret"  # noqa: S105 # a type
+SECRET: Final = "AWS::SecretsManager::Secret"
 Made = tuple[str, dict[str, str]]
 """What ``Ref`` gives, and the attributes that ``Fn::GetAtt`` gives."""
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from gaps import fill
-from kinds import BY_HAND, KINDS, create, delete
 from moto.cloudformation import models
 from moto.core.common_models import CloudFormationModel
 from moto.server import ThreadedMotoServer
+from second_aws.gaps import fill
+from second_aws.kinds import BY_HAND, KINDS, create, delete
 
 RETAINED: Final = ('"RetainExceptOnCreate"', '"Retain"')
 """The same once a stack is made: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html"""
