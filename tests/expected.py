@@ -78,3 +78,17 @@ class Expected:
         assert attribute in ("Arn", "Id"), f"{name} is not known here"
         where = {"region": self.values["AWS::Region"], "account": self.values["AWS::AccountId"]}
         return ARNS[kind].format(name=physical, tail=tail, **where)
+
+
+def differences(wanted: Any, found: Any, place: str = "") -> list[str]:
+    """What of ``wanted`` is not in ``found``: an account knows more of a resource than its template says."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return [line for name, part in wanted.items() for line in differences(part, found.get(name), f"{place}.{name}")]
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        return [line for index, part in enumerate(wanted) for line in differences(part, found[index], f"{place}[{index}]")]
+    return [] if _text(wanted) == _text(found) else [f"{place}: {wanted!r} is {found!r}"]
+
+
+def _text(value: Any) -> str:
+    """Some operations give numbers and booleans back as text."""
+    return str(value).lower().removesuffix(".0")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pytest
-from expected import Expected
+from expected import Expected, differences
 from repo.declared import TEMPLATE
 from repo.transformed import transformed
 from second import ACCOUNT, Second, second_aws
@@ -17,6 +17,7 @@ from second_aws.reading import READERS
 from infra.local.places import REGION
 
 PROD: Final = {"Stage": "prod", "StripeMode": "live", "LogRetentionDays": "400", "WebhookConcurrency": "20"}
+UPDATED: Final = {"Stage": "prod", "StripeMode": "live"}
 STACKS: Final = {"transformed": {}, "plain": {}, "prod": PROD}
 """Each a stack in one account: by name, with its parameters."""
 NOT_MADE: Final = {
@@ -77,26 +78,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Second]:
         yield found
 
 
-def _expected(aws: Second, stack: str) -> Expected:
+def _expected(aws: Second, stack: str, told: Mapping[str, str] | None = None) -> Expected:
     (found,) = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     pseudo = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::StackName": stack, "AWS::StackId": found["StackId"]}
     defaults = {name: str(row.get("Default", "")) for name, row in transformed()["Parameters"].items()}
-    values = {**defaults, **STACKS[stack], **pseudo, "AWS::URLSuffix": "amazonaws.com", "AWS::Partition": "aws"}
+    told = STACKS[stack] if told is None else told
+    values = {**defaults, **told, **pseudo, "AWS::URLSuffix": "amazonaws.com", "AWS::Partition": "aws"}
     return Expected(transformed(), values, aws.physical(stack))
-
-
-def _differences(wanted: Any, found: Any, place: str = "") -> list[str]:
-    """What of ``wanted`` is not in ``found``: an account knows more of a resource than its template says."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return [line for name, part in wanted.items() for line in _differences(part, found.get(name), f"{place}.{name}")]
-    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        return [line for index, part in enumerate(wanted) for line in _differences(part, found[index], f"{place}[{index}]")]
-    return [] if _text(wanted) == _text(found) else [f"{place}: {wanted!r} is {found!r}"]
-
-
-def _text(value: Any) -> str:
-    """Some operations give numbers and booleans back as text."""
-    return str(value).lower().removesuffix(".0")
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -127,7 +115,7 @@ def test_what_stands_in_the_account_is_what_the_template_says(aws: Second, stack
     wrong = []
     for name, row in rows.items():
         wanted = {key: value for key, value in row.items() if key not in UNREAD.get(kind, {})}
-        wrong += _differences(wanted, READERS[kind](aws, physical[name], row), name)
+        wrong += differences(wanted, READERS[kind](aws, physical[name], row), name)
     assert not wrong, "\n".join(wrong)
 
 
@@ -153,7 +141,7 @@ def test_every_permission_names_who_may_call_and_from_where(aws: Second, stack: 
     """As the policy of its function has it."""
     for name, row in _expected(aws, stack).of_type("AWS::Lambda::Permission").items():
         policy = json.loads(aws.client("lambda").get_policy(FunctionName=row["FunctionName"])["Policy"])
-        assert [found for found in policy["Statement"] if not _differences(_statement(row), found)], (name, policy)
+        assert [found for found in policy["Statement"] if not differences(_statement(row), found)], (name, policy)
 
 
 def _statement(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,3 +164,25 @@ def test_production_and_development_differ_where_the_template_says_so(aws: Secon
 def test_the_two_ways_make_the_same_stack(aws: Second) -> None:
     """SAM in the account and SAM beforehand."""
     assert set(aws.physical("plain")) == set(aws.physical("transformed"))
+
+
+def test_an_update_to_production_replaces_nothing(aws: Second) -> None:
+    """The same resources, and tables and functions as the template now says. The others' updates are not moto's to show."""
+    cloudformation = aws.client("cloudformation")
+    asked = {"StackName": "updated", "TemplateURL": f"{aws.url}/bucket/transformed", "Capabilities": ["CAPABILITY_IAM"]}
+    cloudformation.create_stack(**asked)
+    before = aws.physical("updated")
+    cloudformation.update_stack(**asked, Parameters=_parameters(UPDATED))
+    assert aws.physical("updated") == before
+    expected = _expected(aws, "updated", UPDATED)
+    for kind in ("AWS::DynamoDB::Table", "AWS::Lambda::Function"):
+        for name, row in expected.of_type(kind).items():
+            wanted = {key: value for key, value in row.items() if key not in UNREAD.get(kind, {})}
+            assert not differences(wanted, READERS[kind](aws, before[name], row), name)
+
+
+def test_a_difference_is_noticed() -> None:
+    """One that is missing, one that is another, and one too many in a list; what an account adds is none."""
+    wanted = {"A": {"B": 1, "C": ["x"]}, "D": True}
+    assert differences(wanted, {"A": {"B": 1, "C": ["x"], "E": 5}, "D": "true"}) == []
+    assert differences(wanted, {"A": {"B": 2, "C": ["x", "y"]}}) == [".A.B: 1 is 2", ".A.C: ['x'] is ['x', 'y']", ".D: True is None"]

@@ -17,7 +17,8 @@ SETTINGS: Final = {
 """Of a table, and the operation that makes each."""
 ENCRYPTED: Final = "SSESpecification"
 PROTECTED: Final = "DeletionProtectionEnabled"
-TABLE: Final = "AWS::DynamoDB::Table"
+IN_PLACE: Final = ("AWS::DynamoDB::Table", "AWS::Lambda::Function")
+"""Types that an update here changes as AWS does, without making them anew."""
 FUNCTION: Final = ("Architectures", "TracingConfig")
 """What moto's API takes and its CloudFormation does not."""
 _imports: Final[dict[str, list[dict[str, Any]]]] = {}
@@ -120,6 +121,22 @@ def _update() -> Callable[..., Any]:
     return update
 
 
+def _differ() -> Callable[..., Any]:
+    """A changed parameter may change what only a condition names: moto looks for ``Ref`` alone."""
+    plain = parsing.ResourceMap.build_resource_diff
+
+    def differ(self: Any, template: dict[str, Any], parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+        found = plain(self, template, parameters)
+        before = self.input_parameters
+        if any(before.get(name) != value for name, value in (parameters or {}).items()):
+            rows = template["Resources"].items()
+            more = {name for name, row in rows if row["Type"] in IN_PLACE and name in self._resource_json_map}
+            found["Modify"] = sorted(more.union(found["Modify"]))
+        return found
+
+    return differ
+
+
 def _remember_imports() -> Callable[..., Any]:
     plain = responses.CloudFormationResponse.create_change_set
 
@@ -135,7 +152,7 @@ def _apply(self: Any) -> None:
     stack = self.stack
     for row in _imports.pop(stack.name, []):
         tables = dynamodb_backends[stack.account_id][stack.region_name].tables
-        taken = tables[Taken(row).physical_resource_id] if row["ResourceType"] == TABLE else Taken(row)
+        taken = tables[Taken(row).physical_resource_id] if row["ResourceType"] in IN_PLACE else Taken(row)
         stack.resource_map._parsed_resources[row["LogicalResourceId"]] = taken
     stack.resource_map.update(self.template_dict, self.parameters)
     stack.template, stack.template_dict = self.template, self.template_dict
@@ -160,3 +177,5 @@ def fill() -> None:
     front: Any = responses.CloudFormationResponse
     front.create_change_set = _remember_imports()
     parsing.parse_and_update_resource = _update()
+    resources: Any = parsing.ResourceMap
+    resources.build_resource_diff = _differ()
