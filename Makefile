@@ -29,7 +29,7 @@ $(VENV)/.pip-$(PIP):
 $(VENV)/.ready: requirements.txt tests/requirements.txt $(VENV)/.pip-$(PIP)
 	@echo "setting up $(VENV) ..."
 	@$(BIN)/python -m pip $(INSTALL) -r tests/requirements.txt
-	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m infra.ops "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $(BIN)/topup && chmod +x $(BIN)/topup
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m infra.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $(BIN)/topup && chmod +x $(BIN)/topup
 	@touch $@
 
 $(TOOLS)/%/.ready: infra/local/requirements-%.txt $(VENV)/.pip-$(PIP)
@@ -73,7 +73,7 @@ check-types:
 
 check-template:
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m lint_regions
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.lint_regions
 
 bench: setup ## the benchmarks, as ratios within one run; writes .local/bench.json and a plot, .local/bench.svg
 	@$(BIN)/python -m infra.local build >/dev/null
@@ -92,25 +92,25 @@ mutants: setup ## plant known bugs in the money path, then faults that a machine
 	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m mutants.machine --seed $(or $(SEED),1) --sample $(or $(SAMPLE),700) --only "$(ONLY)"
 
 fuzz: setup ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m fuzzing $(or $(SECONDS_OF_FUZZING),300)
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m support.fuzzing $(or $(SECONDS_OF_FUZZING),300)
 
 docs: setup ## write operations.md, guarantees.md, performance.md and cost.md in docs/, and the pictures, from runs
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m readme_pictures
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m dashboard_picture
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m operations_guide
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m guarantees_page
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.readme_pictures
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.dashboard_picture
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.operations_guide
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.guarantees_page
 	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m bench page
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m cost_page
+	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.cost_page
 
 build: setup ## the artifact that Lambda runs, in .aws-sam/build
 	@exec $(BIN)/python -m infra.local build
 
 # Asked once: the answers are kept in .topup, in a file of the stage. ASK=1 asks anew, YES=1 changes a stack without asking.
 deploy: build ## to the AWS account that this shell is signed in to, then connect with Stripe: make deploy [STAGE=prod] [ASK=1] [YES=1]
-	@exec $(BIN)/python -m infra.local.stages deploy "$(or $(STAGE),default)" $(if $(ASK),--ask) $(if $(YES),--yes)
+	@exec $(BIN)/python -m infra.deploy.commands deploy "$(or $(STAGE),default)" $(if $(ASK),--ask) $(if $(YES),--yes)
 
 uninstall: setup ## delete the stack of a stage; its books and users are kept: make uninstall STAGE=prod
-	@exec $(BIN)/python -m infra.local.stages uninstall "$(or $(STAGE),)"
+	@exec $(BIN)/python -m infra.deploy.commands uninstall "$(or $(STAGE),)"
 
 lock: $(TOOLS)/audit/.ready ## functions/requirements.txt: what requirements.txt needs, whole and by hash
 	@{ echo '# What runs in Lambda, whole, each file by its hash. Made from requirements.txt by `make lock`; do not edit.'; \
@@ -122,7 +122,7 @@ audit: $(TOOLS)/audit/.ready ## compare what runs in Lambda with the known advis
 	echo "not audited: either an advisory is named above, or PyPI's advisories cannot be asked from here"; exit 1; }
 
 sbom: build ## the bill of materials of the built artifact, as CycloneDX, in .aws-sam/topup.cdx.json
-	@exec $(BIN)/python -m infra.local.sbom
+	@exec $(BIN)/python -m infra.build.sbom
 
 clean: down ## remove everything that the commands above made, the stand's data too
 	rm -rf .local .aws-sam $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache

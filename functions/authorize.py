@@ -8,11 +8,12 @@ The authorizer's cache must be off (TTL 0): a cached answer is a call that nobod
 from collections.abc import Mapping
 from typing import Any
 
-from billing import keys, quota, tracing
+from billing import tracing
 from billing.errors import BillingError
-from billing.runtime import books, connect, in_init, patience, settings
-from billing.spending import Meter
+from billing.quota import api_keys, debits
+from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics
+from billing.wiring.container import books, connect, in_init, patience, settings
 
 in_init(connect)
 
@@ -36,13 +37,13 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 def _spend(presented: str, notes: dict[str, Any]) -> dict[str, str]:
     """The context of an allowed call, or {} to deny it."""
-    holder = keys.holder(books(), settings().stage, presented)
+    holder = api_keys.holder(books(), settings().stage, presented)
     if holder is None:
         notes.update(outcome="denied", code="no_such_key")
         return {}
     notes["key_id"] = holder.key_id
     try:
-        taken = quota.debit(Meter(books(), settings().site_url), holder.user_id, settings().authorize_units)
+        taken = debits.debit(Meter(books(), settings().site_url), holder.user_id, settings().authorize_units)
     except BillingError as refused:
         count("refused_debits")
         notes.update(outcome="denied", code=refused.code)

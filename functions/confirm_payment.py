@@ -1,14 +1,14 @@
 """POST /api/v1/payments/{id}/confirm and GET .../receipt: what Stripe knows of a user's own payment, asked for at once."""
 
-from billing import confirmation
-from billing.api import Request
+from billing.api.endpoint import Answer, endpoint
+from billing.api.request import Request
 from billing.errors import BillingError, StripeRefusedError
-from billing.gateway import AnsweredWithFaultError, NotAtStripeError
-from billing.payments import Payment
-from billing.receiving import receiving_books
-from billing.runtime import Answer, endpoint
-from billing.stripe_doors import gateway
+from billing.payments import confirmation
+from billing.payments.payment import Payment
+from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
 from billing.telemetry import report_refusal
+from billing.wiring.queue import receiving_books
+from billing.wiring.stripe import gateway
 
 
 @endpoint

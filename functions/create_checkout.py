@@ -1,10 +1,11 @@
 """POST /api/v1/payments/checkout: a payment is recorded, and Stripe makes a session to pay it at."""
 
-from billing import checkout, plans
-from billing.api import Request
-from billing.checkout import Shop
-from billing.runtime import Answer, books, endpoint, settings, site_url
-from billing.stripe_doors import gateway
+from billing.api.endpoint import Answer, endpoint, site_url
+from billing.api.request import Request
+from billing.payments import checkout, plans
+from billing.payments.checkout import Shop
+from billing.wiring.container import books, settings
+from billing.wiring.stripe import gateway
 
 
 @endpoint

@@ -1,10 +1,10 @@
 """POST /api/v1/quota/debits: the seller's backend takes units for calls made."""
 
-from billing import quota
-from billing.api import Request, text, whole
+from billing.api.endpoint import Answer, endpoint, meter
+from billing.api.request import Request, text, whole
 from billing.errors import BillingError
-from billing.identity import USER_ID_CHARS_MAX
-from billing.runtime import Answer, endpoint, meter
+from billing.ids import USER_ID_CHARS_MAX
+from billing.quota import debits
 from billing.telemetry import count
 
 
@@ -17,8 +17,8 @@ def handler(request: Request) -> Answer:
     user_id, units = text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units")
     try:
         if key:
-            return 200, quota.debit_once(meter(request), user_id, units, caller, key)
-        return 200, quota.debit(meter(request), user_id, units)
+            return 200, debits.debit_once(meter(request), user_id, units, caller, key)
+        return 200, debits.debit(meter(request), user_id, units)
     except BillingError as error:
         if error.code == "quota_exhausted":
             count("refused_debits")

@@ -1,10 +1,10 @@
 """POST /api/v1/quota/holds, .../{hold_id}/capture and .../{hold_id}/release: units set aside first, taken or given back later."""
 
-from billing import holds
-from billing.api import Request, text, whole
+from billing.api.endpoint import Answer, endpoint, meter
+from billing.api.request import Request, text, whole
 from billing.errors import BillingError
-from billing.identity import USER_ID_CHARS_MAX
-from billing.runtime import Answer, endpoint, meter
+from billing.ids import USER_ID_CHARS_MAX
+from billing.quota import holds
 from billing.telemetry import count
 
 

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from billing import reconciliation
-from billing.differences import Report
+from billing.clock import epoch
 from billing.errors import StripeRefusedError
-from billing.reconciliation import Run
-from billing.runtime import books, patience
-from billing.stripe_doors import gateway
+from billing.reconciliation import run
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
 from billing.telemetry import count, logger, metrics, report_refusal
-from billing.times import epoch
+from billing.wiring.container import books, patience
+from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 30_000
 """No row is looked at with less than this left: its calls and the cursor's write must fit (tests/repo holds the sum)."""
@@ -45,7 +45,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         has_time=lambda: left() > STOP_MS,
         failed=_report,
     )
-    report = reconciliation.run(job, now - int(hours) * 3600)
+    report = run.run(job, now - int(hours) * 3600)
     if report.compared or not report.failed:  # nothing at all was compared: ReconcileMissingAlarm must not take this for a run
         count("reconcile_differences", report.differing)
     logger.info("reconciled", matched=report.matched, repaired=report.repaired, finished=report.finished, counts=report.counts)

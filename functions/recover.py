@@ -6,14 +6,16 @@ The queue holds what could not be settled when it came, and, where StripeEventBu
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from billing import events, outbox, recovery, settlement
 from billing.errors import OutcomeUnknownError, ServiceFaultError, StripeRefusedError
-from billing.events import Ignored
 from billing.facts import Fact
-from billing.parking import Parked
-from billing.runtime import books, patience
-from billing.stripe_doors import gateway
+from billing.payments import fact_queue, settlement
+from billing.payments.parking import Parked
+from billing.reconciliation import retry_parked
+from billing.stripe_api import events
+from billing.stripe_api.events import Ignored
 from billing.telemetry import count, count_outcome, logger, metrics, report_refusal
+from billing.wiring.container import books, patience
+from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 20_000
 """No message and no fact begins with less than this left: its patience and its last call must fit (tests/repo holds the sum)."""
@@ -53,8 +55,8 @@ def _unsettled(records: Sequence[Record], go_on: Callable[[], bool]) -> list[str
 def _is_safe(body: str) -> bool:
     """The fact is settled, or parked where the schedule finds it. Otherwise SQS keeps it, and in the end its dead-letter queue."""
     try:
-        event = outbox.event_in(body)
-        fact = outbox.read_message(body) if event is None else None
+        event = fact_queue.event_in(body)
+        fact = fact_queue.read_message(body) if event is None else None
     except (ValueError, KeyError, TypeError):
         logger.exception("a message that says nothing we know stays in the queue")
         return False
@@ -97,9 +99,9 @@ def _settle(fact: Fact, *, is_news: bool) -> None:
 def _scheduled(left_ms: Callable[[], int]) -> dict[str, Any]:
     swept = 0
     try:
-        swept = recovery.sweep_holds(books(), lambda: left_ms() > SWEEP_STOP_MS)
+        swept = retry_parked.sweep_holds(books(), lambda: left_ms() > SWEEP_STOP_MS)
     finally:  # whatever keeps holds from being swept must not keep facts from being settled
-        done = recovery.run(books(), gateway(), lambda: left_ms() > STOP_MS, _report)
+        done = retry_parked.run(books(), gateway(), lambda: left_ms() > STOP_MS, _report)
         count("parked_age_seconds", done.oldest_seconds if done.waiting else 0)
         logger.info("recovered", settled=done.settled, waiting=done.waiting, left=done.left, swept=swept)
     return {"settled": done.settled, "waiting": done.waiting, "left": done.left, "swept_holds": swept}

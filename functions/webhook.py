@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from billing import events, settlement, signatures
-from billing.api import Request
+from billing.api.endpoint import Answer, endpoint
+from billing.api.request import Request
 from billing.errors import BillingError
 from billing.facts import Fact
-from billing.receiving import receiving_books
-from billing.runtime import Answer, endpoint
-from billing.settlement import Outcome
+from billing.payments import settlement
+from billing.payments.settlement import Outcome
+from billing.stripe_api import events, signatures
 from billing.telemetry import count, count_outcome
-from billing.vault import webhook_secrets
+from billing.wiring.queue import receiving_books
+from billing.wiring.secrets import webhook_secrets
 
 
 @endpoint

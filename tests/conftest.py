@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import botocore.session
 import pytest
-from aws_models import validate_every_call
 from hypothesis import HealthCheck, settings
-from stand import Stand, running
+from support.aws_models import validate_every_call
+from support.stand import Stand, running
 from xdist.scheduler import LoadScopeScheduling
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 # Figures are bounded by count, not by time: a shared machine may be slow.
 settings.register_profile("topup", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from billing.clock import Clock
 from billing.settings import Ours, ReversalPolicy
-from billing.store import Store
-from billing.times import Clock
+from billing.storage.dynamodb import Store
 
 if TYPE_CHECKING:  # who only reads or spends units has no use for facts
     from billing.facts import Fact

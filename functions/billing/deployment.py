@@ -7,8 +7,8 @@ import secrets
 from typing import Final
 
 from billing.errors import OutcomeUnknownError, RefusedError
-from billing.store import Store
-from billing.writes import Table, Write, absent_or
+from billing.storage.dynamodb import Store
+from billing.storage.writes import Table, Write, absent_or
 
 KEY: Final = ("deployment", "id")
 TABLES: Final[tuple[Table, ...]] = ("payments", "events")

@@ -10,6 +10,8 @@ TWO_DECIMAL: Final = frozenset(
     {"aud", "brl", "cad", "chf", "cny", "czk", "dkk", "eur", "gbp", "hkd", "inr", "mxn", "myr", "nok", "nzd", "pln"}
     | {"ron", "sek", "sgd", "thb", "usd", "zar"}
 )
+UNITS_MAX: Final = 10**9
+"""The most units of one plan, debit, hold or grant."""
 CURRENCIES: Final = ZERO_DECIMAL | TWO_DECIMAL
 # https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, read in November 2026. Stripe publishes no least
 # amount for the other currencies: from 1 on they are let pass here. Where Stripe converts into the currency of the

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from billing.errors import SettingsError
-from billing.plans import UNITS_MAX
+from billing.money import UNITS_MAX
 
 ReversalPolicy = Literal["debt", "write_off"]
 TaxBehavior = Literal["exclusive", "inclusive"]

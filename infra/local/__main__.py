@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from infra.local.places import ROOT, Places, StandError
+from infra.local.paths import ROOT, Places, StandError
 
 UP_SECONDS_MAX: Final = 240
 DOWN_SECONDS_MAX: Final = 60
@@ -72,7 +72,7 @@ def main() -> int:
 
 def dev(places: Places, _: argparse.Namespace) -> int:
     """The whole set-up in the foreground."""
-    from infra.local.serve import serve  # noqa: PLC0415 - `token` and `down` need none of it
+    from infra.local.supervisor import serve  # noqa: PLC0415 - `token` and `down` need none of it
 
     _refuse_if_up(places)
     return serve(places, _say, lambda stand: _say(_hints(places, stand)))
@@ -110,7 +110,7 @@ def down(places: Places, _: argparse.Namespace) -> int:
 
 def build(places: Places, _: argparse.Namespace) -> int:
     """For `make build`."""
-    from infra.local import artifact  # noqa: PLC0415 - see above
+    from infra.build import artifact  # noqa: PLC0415 - see above
 
     _say("building ...")
     artifact.build(places, always=True)
@@ -171,7 +171,7 @@ def _hints(places: Places, stand: dict[str, Any]) -> str:
     if stand["stripe_api_base"] == places.stripe_url:
         return HINTS.format(**stand, stand_file=places.stand_file)
     sys.path.insert(0, str(ROOT / "functions"))
-    from billing.events import SUBSCRIBED  # noqa: PLC0415 - the product's own list
+    from billing.stripe_api.events import SUBSCRIBED  # noqa: PLC0415 - the product's own list
 
     return HINTS_STRIPE.format(**stand, events=",".join(SUBSCRIBED))
 

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local import leaving
-from infra.local.artifact import BUILD, PARSED, RUNTIME
-from infra.local.places import AUDIENCE, ROOT, STACK, Places, StandError
+from infra.build.artifact import BUILD, PARSED, RUNTIME
+from infra.deploy import uninstall
+from infra.local.paths import AUDIENCE, ROOT, STACK, Places, StandError
 
 _FUNCTION: Final = re.compile(r"functions/\$\{(\w+)\.Arn\}/invocations")
 
@@ -17,7 +17,7 @@ def deploy(places: Places, stripe_base: str, *, stripe_live: bool = False) -> di
     """Create or update the stack. Returns its resources by logical id, and its outputs."""
     update(places, stripe_base, stripe_live=stripe_live)
     cloudformation = places.client("cloudformation")
-    found = leaving.resources(cloudformation, STACK)
+    found = uninstall.resources(cloudformation, STACK)
     resources = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in found}
     stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
     outputs = {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from infra.local.places import AUDIENCE
+from infra.local.paths import AUDIENCE
 
 TOKEN_SECONDS: Final = 3600
 CODE_SECONDS: Final = 120

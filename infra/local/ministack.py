@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from infra.local.places import Places, StandError
+from infra.local.paths import Places, StandError
 
 START_SECONDS_MAX: Final = 60
 STOP_SECONDS_MAX: Final = 30

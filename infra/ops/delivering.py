@@ -4,10 +4,10 @@ import json
 from typing import Final
 
 import httpx
-from billing.times import epoch, utc_now
+from billing.clock import epoch, utc_now
 from stripe import WebhookSignature
 
-from infra.ops.findings import Finding
+from infra.cli.checks.findings import Finding
 
 WEBHOOK_SECONDS_MAX: Final = 30
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
-from stand import Stand
-from tools import lacking
+from support.programs import lacking
+from support.stand import Stand
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first is the same Chromium without the windows that nobody sees: it takes a third of the processor's time."""

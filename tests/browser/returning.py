@@ -6,8 +6,8 @@ import secrets
 from functools import cache
 from html import unescape
 
-import authorization
 import httpx
+from support import authorization
 
 from infra.local.issuer import COOKIE, session_of
 

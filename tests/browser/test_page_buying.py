@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import Route, expect
-from stand import Stand
+from support.stand import Stand
 
 
 def until_plans_are_answered(visitor: Visitor) -> None:

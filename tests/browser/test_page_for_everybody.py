@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from browser.visitor import ROOT, Arrive, Visitor
 from playwright.sync_api import Route, expect
-from tools import lacking
+from support.programs import lacking
 
 AXE = ROOT / ".local" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
@@ -94,8 +94,8 @@ def tab_to(visitor: Visitor, name: str) -> None:
 def test_amounts_are_written_as_the_browser_writes_them(arrive: Arrive) -> None:
     """Digits come from the currency: yen have none, and nothing is computed with floats."""
     visitor = arrive(locale="de-DE")
-    plan = {"id": "yen", "name": "Yen", "description": "", "amount_minor": 123456, "amount": "", "currency": "jpy", "quota": 1000}
-    euro = {**plan, "id": "euro", "currency": "eur"}
+    plan = {"id": "yen", "name": "Yen", "description": "", "amount_minor": 123456, "amount": "123456", "currency": "jpy", "quota": 1000}
+    euro = {**plan, "id": "euro", "amount": "1234.56", "currency": "eur"}
     visitor.context.route("**/api/v1/plans", lambda route: route.fulfill(json={"plans": [plan, euro]}))
     visitor.page.goto(visitor.stand.api_url)
     expect(visitor.page.locator(".price")).to_have_text(["123.456 ¥", "1.234,56 €"])

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import serve_site
 from billing.errors import SettingsError
 from browser.returning import settings_of
+from public import serve_site
 
 SITE = Path(__file__).parents[2] / "functions" / "site"
 WEIGHT_BYTES_MAX = 40_000

@@ -3,10 +3,10 @@
 from typing import get_args
 
 import pytest
-from billing.payments import PaymentStatus
+from billing.payments.payment import PaymentStatus
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import expect
-from tools import lacking
+from support.programs import lacking
 
 LANGUAGES = ["en-US", "zh-CN"]
 DRAWS_LETTERS = """() => {

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from browser.returning import issuer_of, way_back
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, expect
-from stand import Stand
+from support.stand import Stand
 
 from infra.local.issuer import COOKIE, session_of
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from schedules import tokens
+from support.schedules import tokens
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FIGURES: Final = ROOT / ".local" / "figures"
 

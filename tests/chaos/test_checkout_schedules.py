@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import builders
 import pytest
-from billing import checkout, settlement
 from billing.books import Books
-from billing.checkout import Shop
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.gateway import AnsweredWithFaultError
-from billing.payments import Payment
-from billing.plans import catalogue
-from builders import fact
-from schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
+from billing.payments import checkout, settlement
+from billing.payments.checkout import Shop
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.stripe_api.client import AnsweredWithFaultError
+from support import builders
+from support.builders import fact
+from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
 
 SHOP: Final = Shop(
     "https://shop.example.com",

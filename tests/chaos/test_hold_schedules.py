@@ -4,15 +4,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
-from billing import holds, quota, settlement, upkeep
-from billing.balances import Balance
 from billing.errors import BillingError
-from billing.spending import Meter
-from builders import fact, pending
-from schedules import FAULTS, Handlers, ScheduledStore, Still, explore, fresh_books
+from billing.payments import settlement
+from billing.quota import debits, hold_expiry, holds
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from support import builders, laws
+from support.builders import fact, pending
+from support.schedules import FAULTS, Handlers, ScheduledStore, Still, explore, fresh_books
 
 Record = Callable[[str, dict[str, int]], None]
 BOUGHT: Final = 100
@@ -60,8 +60,8 @@ class Scene:
         acts: dict[str, Callable[[], Any]] = {
             "a short hold": lambda: holds.place(self.meter, "alice", UNITS, SHORT_SECONDS),
             "a long hold": lambda: holds.place(self.meter, "alice", UNITS, LONG_SECONDS),
-            "a debit": lambda: quota.debit(self.meter, "alice", TAKES["a debit"]),
-            "a keyed debit": lambda: quota.debit_once(self.meter, "alice", TAKES["a keyed debit"], "backend", "k"),
+            "a debit": lambda: debits.debit(self.meter, "alice", TAKES["a debit"]),
+            "a keyed debit": lambda: debits.debit_once(self.meter, "alice", TAKES["a keyed debit"], "backend", "k"),
             "a sweep": self.sweeps,
             "a sweep ahead of time": self.sweeps_ahead,
         }
@@ -75,13 +75,13 @@ class Scene:
 
     def sweeps(self) -> None:
         """By the common clock."""
-        upkeep.give_back_expired(self.books, "alice", self.stored())
+        hold_expiry.give_back_expired(self.books, "alice", self.stored())
 
     def sweeps_ahead(self) -> None:
         """By a function whose clock is fast: for it, the old hold's minute is over."""
         fast = Still()
         fast.now = self.clock.now + timedelta(seconds=OLD_SECONDS + 1)
-        upkeep.give_back_expired(builders.books_on(self.store, clock=fast), "alice", self.stored())
+        hold_expiry.give_back_expired(builders.books_on(self.store, clock=fast), "alice", self.stored())
 
     def stored(self) -> Balance:
         """As it is written."""
@@ -89,7 +89,7 @@ class Scene:
 
     def read_held(self) -> int:
         """As anybody is shown it."""
-        return quota.read(self.books, "alice").held
+        return debits.read(self.books, "alice").held
 
 
 def _all(names: tuple[str, ...], old: str) -> Callable[[ScheduledStore], Handlers]:

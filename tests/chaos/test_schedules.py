@@ -4,20 +4,20 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import builders
-import laws
-import model
 import pytest
-from billing import holds, parking, quota, recovery, settlement, upkeep
-from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.spending import Meter
-from builders import fact, pending
-from schedules import Handlers, ScheduledStore, explore, fresh_books
-from stripe_twin import Stripe
+from billing.payments import parking, settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, hold_expiry, holds
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.reconciliation import retry_parked
+from billing.storage.keys import user_key
+from support import builders, laws, model
+from support.builders import fact, pending
+from support.fakes.stripe_twin import Stripe
+from support.schedules import Handlers, ScheduledStore, explore, fresh_books
 
 Story = Callable[[Books, Payment], list[list[dict[str, Any]]]]
 
@@ -134,7 +134,7 @@ def _held(meter: Meter) -> tuple[Payment, str]:
 
 def _use(books: Books, units: int) -> None:
     if units:
-        quota.debit(Meter(books, ""), "alice", units)
+        debits.debit(Meter(books, ""), "alice", units)
 
 
 def _recover(books: Books) -> None:
@@ -170,7 +170,7 @@ def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(record_figures: 
                 if end != "done":
                     settlement.apply(books, fact(event))
             laws.check(store.memory)
-            balance = quota.read(books, "alice")
+            balance = debits.read(books, "alice")
             assert (balance.remaining, balance.debt, balance.used) == (130, 0, 70)
 
         return [lambda event=event: settlement.apply(books, fact(event)) for event in events], check
@@ -190,11 +190,14 @@ def test_a_debit_and_a_refund_never_oversell(record_figures: Callable[[str, dict
             if ends[1] != "done":
                 settlement.apply(books, fact(event))
             laws.check(store.memory)
-            balance = quota.read(books, "alice")
+            balance = debits.read(books, "alice")
             assert balance.used in (10, 100)
             assert (balance.remaining, balance.debt) == (0, balance.used)
 
-        return [lambda: _refusable(lambda: quota.debit(Meter(books, ""), "alice", 90)), lambda: settlement.apply(books, fact(event))], check
+        return [
+            lambda: _refusable(lambda: debits.debit(Meter(books, ""), "alice", 90)),
+            lambda: settlement.apply(books, fact(event)),
+        ], check
 
     record_figures("a debit and a refund", explore(build))
 
@@ -217,14 +220,14 @@ def test_a_keyed_debit_repeated_at_the_same_time_takes_once(record_figures: Call
         answers: list[dict[str, Any]] = []
 
         def debit() -> None:
-            answers.append(quota.debit_once(Meter(books, ""), "alice", 30, "backend", "k"))
+            answers.append(debits.debit_once(Meter(books, ""), "alice", 30, "backend", "k"))
 
         def check(ends: list[str]) -> None:
             for end in ends:
                 if end != "done":
                     debit()
             laws.check(store.memory)
-            assert quota.read(books, "alice").used == 40
+            assert debits.read(books, "alice").used == 40
             assert len({answer["debit_id"] for answer in answers}) == 1
             assert {answer["remaining"] for answer in answers} == {60}
 
@@ -241,7 +244,7 @@ def _ends_of(meter: Meter, hold: str, *, is_expired: bool) -> dict[str, Callable
     return {
         "release": lambda: _refusable(lambda: holds.release(meter, hold)),
         "capture": lambda: _refusable(lambda: holds.capture(meter, hold, 25)),
-        "expire": lambda: upkeep.give_back_expired(books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota")))),
+        "expire": lambda: hold_expiry.give_back_expired(books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota")))),
     }
 
 
@@ -259,7 +262,7 @@ def test_a_hold_is_closed_exactly_once(other: str, record_figures: Callable[[str
             if "done" not in ends:
                 acts[other]()
             laws.check(store.memory)
-            balance = quota.read(books, "alice")
+            balance = debits.read(books, "alice")
             if other == "expire":
                 assert (balance.used, balance.held, balance.remaining) == (10, 0, 90)
             elif other == "capture":
@@ -291,7 +294,7 @@ def test_a_refund_takes_back_what_a_hold_gives_back(end: str, policy: str, recor
                 again()
             laws.check(store.memory)
             laws.check_what_was_given_up(store.memory)
-            balance = quota.read(books, "alice")
+            balance = debits.read(books, "alice")
             used = 35 if end == "capture" else 10
             assert (balance.used, balance.held, balance.remaining) == (used, 0, 0)
             assert balance.debt in ({used} if policy == "debt" else {0, used - 10})
@@ -312,13 +315,13 @@ def test_two_holds_and_a_debit_on_the_last_units_never_oversell(record_figures: 
         def check(ends: list[str]) -> None:
             assert ends == ["done"] * 3
             laws.check(store.memory)
-            balance = quota.read(books, "alice")
+            balance = debits.read(books, "alice")
             assert balance.used + balance.held == 61
 
         return [
             lambda: _refusable(lambda: holds.place(meter, "alice", 60, 60)),
             lambda: _refusable(lambda: holds.place(meter, "alice", 60, 90)),
-            lambda: _refusable(lambda: quota.debit(meter, "alice", 60)),
+            lambda: _refusable(lambda: debits.debit(meter, "alice", 60)),
         ], check
 
     record_figures("two holds and a debit", explore(build, ()))
@@ -346,7 +349,7 @@ def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
             assert [row["kind"] for row in parking.all_dropped(books)] == ["mismatch"]
             _as_the_model_says(books, payment, events)
 
-        return [lambda: settlement.apply(books, fact(events[0])), lambda: recovery.try_again(books, stripe, refund)], check  # type: ignore[arg-type]
+        return [lambda: settlement.apply(books, fact(events[0])), lambda: retry_parked.try_again(books, stripe, refund)], check  # type: ignore[arg-type]
 
     record_figures("a late credit and the drop of its refund", explore(build, ()))
 
@@ -368,4 +371,4 @@ def test_recovery_and_a_late_purchase_settle_a_waiting_refund_once(record_figure
         return [lambda: settlement.apply(books, fact(events[1])), lambda: _recover(books)], check
 
     record_figures("recovery and a late purchase", explore(build))
-    assert recovery.TRIES_A_RUN_MAX > 0
+    assert retry_parked.TRIES_A_RUN_MAX > 0

@@ -4,16 +4,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
-from billing import holds, quota, settlement, upkeep
-from billing.balances import Balance
 from billing.errors import BillingError
-from billing.payments import Payment
-from billing.spending import Meter
-from builders import fact, pending
-from schedules import Handlers, ScheduledStore, explore, fresh_books
+from billing.payments import settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, hold_expiry, holds
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from support import builders, laws
+from support.builders import fact, pending
+from support.schedules import Handlers, ScheduledStore, explore, fresh_books
 
 Record = Callable[[str, dict[str, int]], None]
 BOUGHT: Final = 100
@@ -68,18 +68,18 @@ class Scene:
     def _begun(self) -> tuple[Payment, str]:
         payment = pending(self.books, payment_id="pay_1", session_id="cs_1")
         settlement.apply(self.books, fact(builders.completed(payment)))
-        quota.debit(self.meter, "alice", USED)
+        debits.debit(self.meter, "alice", USED)
         return payment, holds.place(self.meter, "alice", HELD, 60)["hold_id"]
 
     def does(self, name: str) -> str:
         """Whether it was done or refused."""
         acts: dict[str, Callable[[], Any]] = {
-            "a debit": lambda: quota.debit(self.meter, "alice", 70),
-            "a keyed debit": lambda: quota.debit_once(self.meter, "alice", 70, "backend", "k"),
+            "a debit": lambda: debits.debit(self.meter, "alice", 70),
+            "a keyed debit": lambda: debits.debit_once(self.meter, "alice", 70, "backend", "k"),
             "a hold": lambda: holds.place(self.meter, "alice", 70, 600),
             "a capture": lambda: holds.capture(self.meter, self.held, 25),
             "a release": lambda: holds.release(self.meter, self.held),
-            "a sweep": lambda: upkeep.give_back_expired(self.books, "alice", self.stored()),
+            "a sweep": lambda: hold_expiry.give_back_expired(self.books, "alice", self.stored()),
             "a refund": lambda: settlement.apply(self.books, fact(self.refund)),
             "a read": self.read,
         }
@@ -97,7 +97,7 @@ class Scene:
 
     def read(self) -> Balance:
         """What anybody is shown is never less than nothing, and nothing is held past its time."""
-        balance = quota.read(self.books, "alice")
+        balance = debits.read(self.books, "alice")
         assert min(balance.remaining, balance.used, balance.held, balance.debt) >= 0
         if self.is_expired:
             assert balance.held in (0, 70), balance

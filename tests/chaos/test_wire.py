@@ -18,24 +18,23 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-import builders
-import dynamo
-import laws
-import model
 import pytest
-from billing import holds, parking, quota, recovery, settlement, spending
-from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.spending import Meter
-from builders import fact, pending
-from dynamo import Dynamo
+from billing.payments import parking, settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.reconciliation import retry_parked
+from billing.storage.keys import user_key
 from properties.crowd import PerThread
-from rough_wire import Killed, rough
+from support import builders, dynamo, laws, model
+from support.builders import fact, pending
+from support.dynamo import Dynamo
+from support.rough_wire import Killed, rough
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 SECONDS: Final = float(os.environ.get("TOPUP_CHAOS_SECONDS", "6"))
 THREADS: Final = 16
@@ -118,7 +117,7 @@ class Storm:
     def _debits(self, user_id: str) -> None:
         figures["debits"] += 1
         try:
-            quota.debit(Meter(self.books, ""), user_id, UNITS)
+            debits.debit(Meter(self.books, ""), user_id, UNITS)
         except (OutcomeUnknownError, Killed):
             figures["debits nobody knows of"] += 1
             self.spent.unsure[user_id] += UNITS
@@ -154,7 +153,7 @@ class Storm:
         figures["debits under a key"] += 1
         answered = self.spent.by_key.setdefault((user_id, key), set())
         try:
-            answered.add(quota.debit_once(Meter(self.books, ""), user_id, UNITS, "backend", f"{user_id}{key}")["debit_id"])
+            answered.add(debits.debit_once(Meter(self.books, ""), user_id, UNITS, "backend", f"{user_id}{key}")["debit_id"])
         except (OutcomeUnknownError, Killed):
             return
 
@@ -182,7 +181,7 @@ def _expired_are_back(books: Books) -> None:
     """What was forgotten, and what nobody knew of: once, when its time is over."""
     later = replace(books, clock=lambda: builders.START + timedelta(days=2))
     books.store.patience.begin()
-    recovery.sweep_holds(later)
+    retry_parked.sweep_holds(later)
 
 
 def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:
@@ -246,7 +245,7 @@ def _ends_as_the_model_says(storm: Storm) -> None:
         assert (stored.status, stored.units_clawed_back) == (status, taken)
         expected[payment.user_id] += credited - taken
     for user_id, units in expected.items():
-        balance = quota.read(books, user_id)
+        balance = debits.read(books, user_id)
         assert balance.held == 0
         assert balance.remaining - balance.debt == units - balance.used
         assert spent.least(user_id) <= balance.used <= spent.least(user_id) + spent.unsure[user_id]

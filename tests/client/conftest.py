@@ -3,14 +3,15 @@
 import uuid
 from collections.abc import Iterator
 
-import builders
 import pytest
-from billing import runtime, spending
-from builders import STACK, Clock
+from billing.quota import spending
+from billing.wiring import container
 from client.gateway import TOKEN, URL, AsyncGateway, Gateway
 from functional.lab import REGION, SITE, forget
 from functional.template import Template
-from memory_store import MemoryStore
+from support import builders
+from support.builders import STACK, Clock
+from support.fakes.memory_store import MemoryStore
 from topup_client import AsyncMeter, Meter, meter
 
 
@@ -28,8 +29,8 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     for name, value in template.environment().items():
         monkeypatch.setenv(name, value)
     books = builders.books_on(MemoryStore(), clock=clock)
-    monkeypatch.setattr(runtime, "books", lambda: books)
-    monkeypatch.setattr(runtime, "patience", lambda: books.store.patience)  # begun anew with every request, as in Lambda
+    monkeypatch.setattr(container, "books", lambda: books)
+    monkeypatch.setattr(container, "patience", lambda: books.store.patience)  # begun anew with every request, as in Lambda
     monkeypatch.setattr(meter, "PAUSE_SECONDS", 0.001)
     spending._seen.clear()
     yield Gateway(template, books)

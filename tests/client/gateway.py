@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-from billing import quota
-from billing.balances import Balance
 from billing.books import Books
-from billing.ledger import Entry
-from billing.times import stamp
-from billing.writes import Write
+from billing.clock import stamp
+from billing.quota import debits
+from billing.quota.balance import Balance
+from billing.quota.ledger import Entry
+from billing.storage.writes import Write
 from functional.lab import Context, gateway_event
 from functional.template import Template
 
@@ -110,7 +110,7 @@ class Gateway(httpx.BaseTransport):
     def quota(self, user_id: str = "alice") -> Balance:
         """As ``GET /quota`` reads it."""
         with self._lock:
-            return quota.read(self.books, user_id)
+            return debits.read(self.books, user_id)
 
     @property
     def service_calls(self) -> int:

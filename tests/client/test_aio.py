@@ -2,11 +2,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-import laws
 import pytest
-from builders import Clock
 from client.conftest import Seconds
 from client.gateway import Fault, Gateway, lost_after, unreachable
+from support import laws
+from support.builders import Clock
 from topup_client import AsyncLease, AsyncLeases, AsyncMeter, LeaseClosed, OutcomeUnknown, QuotaExhausted, Unavailable
 
 

@@ -8,16 +8,19 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-import laws
 import pytest
 from client.conftest import Seconds
 from client.gateway import Gateway, answers, unreachable
+from support import laws
+from support.builders import Clock
 from topup_client import (
     AsyncLease,
     AsyncLeases,
     AsyncMeter,
     Lease,
+    LeaseClosed,
     Meter,
+    OutcomeUnknown,
     QuotaExhausted,
     QuotaMiddleware,
     Refused,
@@ -247,3 +250,111 @@ def test_a_header_names_its_value_where_nobody_looks_it_up() -> None:
     scope: dict[str, Any] = {"headers": [(b"X-User", b"alice"), (b"other", b"bob")]}
     assert header_user("x-USER")(scope) == "alice"
     assert header_user("other", {"bob": "robert"}.get)(scope) == "robert"
+
+
+def test_what_an_old_hold_gives_back_may_be_all_that_there_is(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, clock: Clock
+) -> None:
+    """It is given back before more is asked for."""
+    gateway.fund("alice", 10)
+
+    async def story() -> None:
+        async with AsyncLease(async_backend, "alice", clock=seconds, size=10, low_water=0) as lease:
+            await lease.debit(4)
+            clock.advance(seconds=55)
+            await lease.debit(6)
+
+    _run(asyncio.wait_for(story(), SECONDS_MAX))
+    assert (gateway.quota().used, gateway.quota().remaining) == (10, 0)
+
+
+def test_two_callers_of_a_lease_that_is_closed_meet_in_the_next_one(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+    """Nothing that it holds is forgotten at the end."""
+    gateway.fund("alice", 100)
+
+    async def story() -> None:
+        async with AsyncLeases(async_backend, clock=seconds, size=30) as leases:
+            callers = [asyncio.create_task(leases.debit("alice", 2)) for _ in range(3)]
+            await asyncio.sleep(0)
+            await leases._leases["alice"].aclose()
+            await asyncio.gather(*callers)
+        with pytest.raises(LeaseClosed):
+            await leases.debit("bob")
+
+    _run(asyncio.wait_for(story(), SECONDS_MAX))
+    assert (gateway.quota().used, gateway.quota().held) == (6, 0)
+
+
+def test_a_keeper_has_no_more_threads_than_it_was_given_and_calls_nobody_early() -> None:
+    """However many are due."""
+    keeper, later, first, last = Keeper(1, lambda: 0.0), Tended(), Tended(), Tended()
+    keeper.at(later, 5.0)
+    for one in (first, last):
+        keeper.wake(one)
+        assert one.called.wait(SECONDS_MAX)
+    assert not later.called.is_set()
+    assert keeper._running == 1
+    keeper.stop()
+
+
+def test_only_a_call_that_may_succeed_in_a_moment_says_when(gateway: Gateway, async_backend: AsyncMeter) -> None:
+    """A customer without units is not told to try again."""
+    sent: list[Any] = []
+
+    async def app(*_: Any) -> None:
+        raise AssertionError("nobody has paid")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def nothing(*_: Any) -> Any:
+        return {}
+
+    call = QuotaMiddleware(app, async_backend, lambda _: "alice")
+    for faults in ([], [unreachable] * 3):
+        gateway.faults = list(faults)
+        _run(call({"type": "http", "headers": []}, nothing, send))
+    answers_by_status = {message["status"]: dict(message["headers"]) for message in sent if "status" in message}
+    assert (b"retry-after" in answers_by_status[402], b"retry-after" in answers_by_status[503]) == (False, True)
+
+
+def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -> None:
+    """A process that closes its leases keeps nothing of them."""
+    keeper, first, last = Keeper(1, lambda: 0.0), Tended(), Tended()
+    before = set(threading.enumerate())
+    keeper.wake(first)
+    (thread,) = set(threading.enumerate()) - before
+    assert first.called.wait(SECONDS_MAX)
+    keeper.stop()
+    thread.join(SECONDS_MAX)
+    assert not thread.is_alive()
+    keeper.wake(last)
+    assert not last.called.is_set()
+
+
+def test_when_the_rest_was_taken_nobody_asks_for_more_in_vain(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+    """The service has said that there is no more: the next call is refused from memory."""
+    gateway.fund("alice", 30)
+    with Lease(backend, "alice", clock=seconds, size=100, low_water=0) as lease:
+        lease.debit(30)
+        asked = gateway.calls["holds"]
+        with pytest.raises(QuotaExhausted):
+            lease.debit()
+        assert gateway.calls["holds"] == asked == 2
+
+
+@pytest.mark.parametrize(
+    "members", [{"remaining": "5", "top_up_url": "https://x"}, {"remaining": 5}, {"remaining": True, "top_up_url": "https://x"}]
+)
+def test_a_402_that_is_not_the_services_is_an_unknown_outcome(gateway: Gateway, backend: Meter, members: dict[str, Any]) -> None:
+    """Something between us and the service has answered."""
+    gateway.faults = [answers(402, {"code": "quota_exhausted", **members})]
+    with pytest.raises(OutcomeUnknown):
+        backend.debit("alice")
+
+
+def test_every_request_has_the_time_that_the_meter_was_given(gateway: Gateway, backend: Meter) -> None:
+    """Longer than the service's own, so that it is the service that gives up first."""
+    gateway.fund("alice", 1)
+    backend.debit("alice")
+    assert gateway.requests[0].extensions["timeout"] == dict.fromkeys(("connect", "read", "write", "pool"), 10.0)

@@ -4,9 +4,9 @@ from typing import Any
 
 import httpx
 import pytest
-from stand import Stand
+from support.stand import Stand
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 EXAMPLE = ROOT / "client" / "examples" / "fastapi_app.py"
 

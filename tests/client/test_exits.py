@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
-import laws
 import pytest
 from client.gateway import TOKEN, Gateway, answers
+from support import laws
 from topup_client import AsyncLease, AsyncLeases, AsyncMeter, Lease, Leases, Meter
 
 
@@ -80,10 +80,18 @@ ALL = [_lease, _leases, _async_lease, _async_leases]
 
 
 @pytest.mark.parametrize("spend", ALL)
-def test_a_process_that_ends_without_closing_captures_what_it_served(gateway: Gateway, url: str, spend: Callable[[str], None]) -> None:
-    """The seller is paid for ten units, and the customer has the other fifty back at once."""
+def test_a_process_that_ends_without_closing_captures_what_it_served(
+    gateway: Gateway, url: str, spend: Callable[[str], None], tmp_path: Path
+) -> None:
+    """The seller is paid for ten units, and the customer has the other fifty back at once. There is nothing to complain of."""
     gateway.fund("alice", 100)
-    assert _in_a_child(lambda: spend(url)) == 0
+
+    def child() -> None:
+        logging.basicConfig(filename=tmp_path / "log", force=True)
+        spend(url)
+
+    assert _in_a_child(child) == 0
+    assert (tmp_path / "log").read_text() == ""
     balance = gateway.quota()
     assert (balance.used, balance.held, balance.remaining) == (10, 0, 90)
     laws.check(gateway.books.store)

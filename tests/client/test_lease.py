@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
-import laws
 import pytest
-from builders import Clock
 from client.conftest import Seconds
 from client.gateway import Fault, Gateway, answers, lost_after, lost_before, unreachable
 from functional.lab import SITE
+from support import laws
+from support.builders import Clock
 from topup_client import Lease, LeaseClosed, Meter, OutcomeUnknown, QuotaExhausted, Unavailable
 from topup_client.keeper import Keeper
 

@@ -1,9 +1,9 @@
 from collections import Counter
 
-import laws
 import pytest
 from client.conftest import Seconds
 from client.gateway import Gateway
+from support import laws
 from topup_client import LeaseClosed, Leases, Meter, QuotaExhausted
 
 

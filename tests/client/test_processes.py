@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 SCRIPT = Path(__file__).with_name("process.py")
 SECONDS_MAX = 120

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-import laws
 import pytest
 from client.gateway import Fault, Gateway, answers, lost_after, unreachable
+from support import laws
 from topup_client import AsyncLease, AsyncLeases, AsyncMeter, Lease, Leases, Meter
 
 TERMS: Final[dict[str, Any]] = {"size": 100, "low_water": 0, "lifetime_seconds": 2, "margin_seconds": 0.9}

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from stand import Stand
+from support.stand import Stand
 
-from infra.local.artifact import RUNTIME
-from infra.local.places import ROOT
+from infra.build.artifact import RUNTIME
+from infra.local.paths import ROOT
 
 FOLDER: Final = ROOT / "infra" / "examples" / "authorizer"
 STACK: Final = "hello-api"

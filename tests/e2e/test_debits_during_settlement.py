@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from stand import API, Stand
+from support.stand import API, Stand
 
 THREADS: Final = 16
 """As many processes of a function run: what more of them meet on two cores is the queue for a core."""

@@ -5,10 +5,10 @@ import sys
 from typing import Any, Final
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 
-from infra.local.artifact import ARCHIVE, BUILD
-from infra.local.places import ROOT
+from infra.build.artifact import ARCHIVE, BUILD
+from infra.local.paths import ROOT
 
 HANDLERS: Final = dict(
     re.findall(

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 
 
 @pytest.fixture

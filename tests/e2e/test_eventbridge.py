@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pytest
-from billing.events import SUBSCRIBED
-from stand import Stand
+from billing.stripe_api.events import SUBSCRIBED
+from support.stand import Stand
 
 from infra.local import deploy
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from stand import API, Stand
+from support.stand import API, Stand
 
 GENERATOR: Final = "openapi_python_client"
 """https://github.com/openapi-generators/openapi-python-client"""

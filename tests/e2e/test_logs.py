@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 from billing.telemetry import METRICS
-from loglines import NEVER, Invocation, invocations, leaks
-from stand import API, Stand
+from support.loglines import NEVER, Invocation, invocations, leaks
+from support.stand import API, Stand
 
 MARK: Final = f"nobodys-business-{secrets.token_hex(8)}"
 USER: Final = f"{MARK}@example.com"

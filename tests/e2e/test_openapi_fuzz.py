@@ -1,5 +1,5 @@
-from fuzzing import fuzz
-from stand import Stand
+from support.fuzzing import fuzz
+from support.stand import Stand
 
 
 def test_no_answer_is_outside_of_the_description(stand: Stand) -> None:

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from billing.verification import settled_tally
-from loglines import invocations
-from stand import API, Stand
+from billing.reconciliation.audit import settled_tally
+from support.loglines import invocations
+from support.stand import API, Stand
 
+from infra.build.artifact import ARCHIVE, BUILD, PARSED
+from infra.cli import target
+from infra.deploy.commands import uninstall
+from infra.deploy.stage import Stage
 from infra.local import deploy
-from infra.local.artifact import ARCHIVE, BUILD, PARSED
-from infra.local.places import STACK, Places
-from infra.local.stage import Stage
-from infra.local.stages import uninstall
-from infra.ops import place
+from infra.local.paths import STACK, Places
 
 TABLES = ("QuotasTable", "LedgerTable", "PaymentsTable", "WebhookEventsTable", "KeysTable")
 MARK = "BUILD = "
@@ -45,7 +45,6 @@ def _marked(folder: Path, number: int) -> Path:
     """A build whose code differs from the one in .aws-sam: every handler is another file, as after a release."""
     folder.mkdir()
     shutil.copy(BUILD / PARSED, folder)
-    shutil.copytree(BUILD / "infra", folder / "infra")
     with zipfile.ZipFile(BUILD / ARCHIVE) as old, zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             mark = f"\n{MARK}{number}\n".encode() if re.fullmatch(r"\w+\.py", entry.filename) else b""
@@ -155,7 +154,7 @@ def _balanced(stand: Stand) -> None:
         patch.setenv("TOPUP_STATE_DIR", str(stand.state))
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
             patch.setenv(name, os.environ.get(name, ""))
-        books = place.find("", "", "").books()
+        books = target.find("", "", "").books()
         books.store.patience.begin()
         tally = settled_tally(books.store, "rolling")
         assert tally is not None

@@ -9,7 +9,7 @@ from operator import ge
 from typing import Any, Final
 
 import pytest
-from stand import Stand, signed
+from support.stand import Stand, signed
 
 ROUNDS_MAX: Final = 2000
 """Of one thread: whatever happens, the traffic ends."""

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlparse
 
-import authorization
 import httpx
 import pytest
 from botocore.exceptions import ClientError
 from functional.template import Template
-from stand import API, Stand
+from support import authorization
+from support.stand import API, Stand
 
-from infra.local import deploy, stages
-from infra.local.artifact import RUNTIME, build
-from infra.local.places import REGION, ROOT
-from infra.local.stage import Stage
+from infra.build.artifact import RUNTIME, build
+from infra.deploy import commands
+from infra.deploy.stage import Stage
+from infra.local import deploy
+from infra.local.paths import REGION, ROOT
 
 STACK: Final = "Topup-AWS-Shop"
 """Upper case, and a word that Cognito keeps for itself: neither may stand in a sign-in address."""
@@ -48,7 +49,7 @@ class Shop:
     def deploy(self) -> int:
         """`make deploy`, without the build. MiniStack ignores an HTTP API's OpenAPI body, TTL and point-in-time recovery: said by API."""
         typed = iter([""] * ANSWERS)
-        code = stages.deploy(self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed))
+        code = commands.deploy(self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed))
         self.stage = Stage.read(self.stage.name, folder=self.stage.folder)
         deploy.make_routes(self.stand.places(), STACK, self.resources, self.authorizer())
         return code
@@ -131,7 +132,7 @@ class Shop:
 
     def topup(self, *words: str) -> Any:
         """What the command printed as JSON."""
-        command = [sys.executable, "-m", "infra.ops", *words, "--json", "--stack", STACK, *self.stage.where()]
+        command = [sys.executable, "-m", "infra.cli", *words, "--json", "--stack", STACK, *self.stage.where()]
         done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
         return json.loads(done.stdout)
 
@@ -154,7 +155,7 @@ def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
         for row in stand.stripe.v1.webhook_endpoints.list({"limit": 100}).data:
             if row.metadata.to_dict().get("topup_stack") == STACK:
                 stand.stripe.v1.webhook_endpoints.delete(row.id)
-        stages.uninstall(found.stage, os.environ, yes=True)
+        commands.uninstall(found.stage, os.environ, yes=True)
 
 
 def test_with_enter_alone_a_deployment_ends_with_nothing_wrong_that_is_not_the_emulators(shop: Shop) -> None:
@@ -244,7 +245,7 @@ def test_who_leaves_and_comes_back_has_their_books_and_users_again(shop: Shop, c
     carol = shop.enrol("loyal@example.com")
     shop.topup("grant", carol, "42", "--reason", "a gift", "--yes")
     before = {name: physical for name, physical in shop.resources.items() if name.endswith("Table") or name == "UserPool"}
-    assert stages.uninstall(shop.stage, os.environ, yes=True) == 0
+    assert commands.uninstall(shop.stage, os.environ, yes=True) == 0
     said = capfd.readouterr().out
     assert all(name in said for name in before.values())
     with pytest.raises(ClientError, match="does not exist"):
@@ -260,6 +261,6 @@ def test_an_issuer_without_an_audience_is_refused_before_anything_is_made(shop: 
     told = {**shop.stage.parameters, "JwtIssuer": "https://sign-in.example.com"}
     stage = Stage("refused", "topup-refused", REGION, parameters=told, folder=tmp_path)
     stage.keep()
-    assert stages.deploy(stage, yes=True) != 0
+    assert commands.deploy(stage, yes=True) != 0
     with pytest.raises(ClientError, match="does not exist"):
         shop.stand.boto("cloudformation").describe_stacks(StackName="topup-refused")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from stand import Stand
-from tools import lacking
+from support.programs import lacking
+from support.stand import Stand
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 PROGRAM: Final = ROOT / ".local" / "npm" / "node_modules" / ".bin" / "stripe"
 KINDS: Final = "checkout.session.completed,charge.refunded"

@@ -12,23 +12,27 @@ from functools import cache
 from typing import Any, Final, Literal
 
 import boto3
-import described
-from billing import deployment, outbox, receiving, runtime, spending, stripe_doors, vault
+from billing import deployment
 from billing.books import Books
-from builders import DEPLOYMENT, STACK
+from billing.payments import fact_queue
+from billing.quota import spending
+from billing.wiring import container, queue, stripe
+from billing.wiring import secrets as vault
 from functional.template import Route, Template
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from stripe import WebhookSignature
+from support import described
+from support.builders import DEPLOYMENT, STACK
 
 REGION: Final = "us-east-1"
 API: Final = "/api/v1"
 SITE: Final = "https://shop.example.com"
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
-CACHES: Final = (runtime.settings, runtime.books, receiving.receiving_books, stripe_doors.gateway)
+CACHES: Final = (container.settings, container.books, queue.receiving_books, stripe.gateway)
 _made: Final[dict[str, list[Any]]] = {}
 """Moto's tables and secrets as they were made, by Stripe's key."""
-CLIENTS: Final = (runtime.store, runtime.patience, vault._provider, outbox._client)
+CLIENTS: Final = (container.store, container.patience, vault._provider, fact_queue._client)
 
 
 def forget(*, clients: bool = False) -> None:
@@ -126,7 +130,7 @@ class Lab:
     @property
     def books(self) -> Books:
         """The handlers' own."""
-        return runtime.books()
+        return container.books()
 
     def route(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The template's route for a call."""

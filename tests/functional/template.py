@@ -93,7 +93,12 @@ class Template:
     def routes(self) -> list[Route]:
         """Every route of every function."""
         return [
-            Route(event["Properties"]["Method"], event["Properties"]["Path"], row["Handler"].split(".")[0], "Auth" in event["Properties"])
+            Route(
+                event["Properties"]["Method"],
+                event["Properties"]["Path"],
+                row["Handler"].removesuffix(".handler"),
+                "Auth" in event["Properties"],
+            )
             for row in self.of_type("AWS::Serverless::Function").values()
             for event in row.get("Events", {}).values()
             if event["Type"] == "HttpApi"
@@ -101,7 +106,7 @@ class Template:
 
     def handlers(self) -> set[str]:
         """The modules of all functions."""
-        return {row["Handler"].split(".")[0] for row in self.of_type("AWS::Serverless::Function").values()}
+        return {row["Handler"].removesuffix(".handler") for row in self.of_type("AWS::Serverless::Function").values()}
 
     def resolve(self, value: Any) -> str:
         """The text that an expression comes to."""

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-import dynamo
 import pytest
 from functional.lab import API, CREDENTIALS, Lab, client, forget, gateway_event, wipe
 from functional.template import Route
@@ -13,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from simulator.lab import KEY
 from simulator.lab import Lab as Stripe
+from support import dynamo
 
 RUNS: Final = 400
 CHARS_MAX: Final = 2_000

@@ -1,11 +1,11 @@
 import json
 from collections.abc import Iterator
 
-import builders
 import pytest
 from billing.telemetry import metrics
 from functional.lab import SITE, Lab
 from simulator.lab import Lab as Stripe
+from support import builders
 
 CREATE = "POST /v1/checkout/sessions"
 

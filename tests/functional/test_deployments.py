@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from billing import deployment
-from builders import completed, metadata, pending, refund
 from functional.lab import Lab, forget
 from simulator.lab import Lab as Stripe
+from support.builders import completed, metadata, pending, refund
 
 TABLES = {"PaymentsTable": ("owner", "id"), "WebhookEventsTable": ("subject", "fact_id")}
 

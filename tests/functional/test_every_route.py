@@ -45,7 +45,7 @@ def test_every_answer_is_guarded(lab: Lab, route: Route) -> None:
     assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(policy)
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.handler != "serve_site"], ids=_name)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.handler != "public.serve_site"], ids=_name)
 def test_no_answer_of_the_api_is_kept_by_anybody(lab: Lab, route: Route) -> None:
     """Balances, keys and checkout pages are nobody else's; files of the page have rules of their own."""
     assert _ask(lab, route).raw["headers"]["cache-control"] == "no-store"

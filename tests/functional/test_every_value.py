@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from billing.errors import RefusedError
-from billing.store import StoreFaultError
-from billing.writes import Must, Write, absent, absent_or, equals, exists
-from builders import completed, pending, refunded
+from billing.storage.dynamodb import StoreFaultError
+from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
+from support.builders import completed, pending, refunded
 
 EVERYTHING: dict[str, Any] = {
     "text": "ü",
@@ -127,3 +127,16 @@ def test_what_the_template_switches_on_is_on_stripes_page(
     said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"})
     session = stripe_side.session(said.json["session_id"])
     assert (bool(session.allow_promotion_codes), session.invoice_creation.enabled) == (switch == "true",) * 2
+
+
+def test_a_transaction_of_nothing_or_of_too_much_is_not_sent(lab: Lab) -> None:
+    """DynamoDB takes 1 to 100: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html."""
+    writes = [Write("events", ("many", str(number)), set={"number": number}) for number in range(101)]
+    for wrong in ([], writes):
+        with pytest.raises(ValueError, match="1 to 100 writes"):
+            lab.books.store.commit(*wrong)
+    lab.books.store.commit(*writes[:100])
+    assert len(lab.books.store.query("events", "many").items) == 100
+    lab.books.store.commit(*(write._replace(key=("many", f"more{place}")) for place, write in enumerate(writes[:30])))
+    assert len(list(lab.books.store.pages("events", "many"))) == 130
+    assert len(list(lab.books.store.pages("events", "many", "more"))) == 30

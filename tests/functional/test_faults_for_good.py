@@ -1,12 +1,12 @@
 """What AWS refuses for good is a fault of ours, told at the first occurrence; what passes is asked for again."""
 
 import pytest
-from billing import aws_faults
 from billing.errors import OutcomeUnknownError, ServiceFaultError
-from billing.outbox import Queue
+from billing.payments.fact_queue import Queue
+from billing.storage import aws_faults
 from botocore.exceptions import ClientError, ConnectTimeoutError
-from builders import completed, fact, pending, refunded
 from functional.lab import Lab
+from support.builders import completed, fact, pending, refunded
 
 
 def _error(code: str, status: int) -> ClientError:
@@ -61,7 +61,7 @@ def test_a_queue_that_is_gone_is_no_unknown_outcome(lab: Lab, caplog: pytest.Log
 
 def test_a_queue_that_is_out_of_reach_is_an_unknown_outcome(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody knows whether it has the fact."""
-    monkeypatch.setattr("billing.outbox._client", _Silent)
+    monkeypatch.setattr("billing.payments.fact_queue._client", _Silent)
     with pytest.raises(OutcomeUnknownError, match="ConnectTimeoutError") as unknown:
         Queue("https://sqs").keep(fact(completed(pending(lab.books))))
     assert not isinstance(unknown.value, ServiceFaultError)

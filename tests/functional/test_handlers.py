@@ -82,7 +82,7 @@ def test_an_answer_says_who_asked_and_is_kept_by_nobody(lab: Lab) -> None:
 
 def test_without_a_gateway_the_request_id_is_lambdas(lab: Lab) -> None:
     """A direct call has no request context."""
-    assert lab.invoke("list_plans", {}).raw["headers"]["x-request-id"] == Context.aws_request_id
+    assert lab.invoke("public.list_plans", {}).raw["headers"]["x-request-id"] == Context.aws_request_id
 
 
 @pytest.mark.parametrize(("name", "value"), [("PAYMENTS_TABLE", ""), ("STACK_NAME", "  "), ("LIVEMODE", None), ("REVERSAL_POLICY", "")])
@@ -112,8 +112,8 @@ def test_a_fault_of_ours_is_answered_without_its_trace(lab: Lab) -> None:
 def test_both_payload_formats_give_the_same_answer(lab: Lab) -> None:
     """A REST API or an old integration sends 1.0."""
     route, _ = lab.route("GET", f"{API}/plans")
-    new = lab.invoke("list_plans", gateway_event(route, route.path, {}, {}, None))
-    old = lab.invoke("list_plans", old_gateway_event(route.path, {}, None))
+    new = lab.invoke("public.list_plans", gateway_event(route, route.path, {}, {}, None))
+    old = lab.invoke("public.list_plans", old_gateway_event(route.path, {}, None))
     assert new.raw == old.raw
 
 
@@ -125,6 +125,6 @@ def test_the_description_of_the_api_names_every_route_of_the_template(lab: Lab) 
         for path, methods in said.json["paths"].items()
         for method in methods
     }
-    deployed = {(route.method, route.path) for route in lab.template.routes() if route.handler != "serve_site"}
+    deployed = {(route.method, route.path) for route in lab.template.routes() if route.handler != "public.serve_site"}
     assert described >= deployed
     assert {(method, path) for method, path in described if path != f"{API}/"} <= deployed

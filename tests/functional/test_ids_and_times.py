@@ -1,10 +1,10 @@
 """Ids and times in answers are those of the things that they name."""
 
-import builders
-from billing.identity import user_key
-from billing.writes import Write
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
 from functional.lab import Lab
 from simulator.lab import Lab as Stripe
+from support import builders
 
 
 def test_a_payments_session_is_the_one_that_the_buyer_was_sent_to(lab: Lab, stripe_side: Stripe) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from billing.facts import to_item
 from billing.telemetry import metrics
-from builders import completed, fact, pending, refunded
 from functional.lab import Context, Lab
 from functional.template import Template
+from support.builders import completed, fact, pending, refunded
 
 
 def _written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

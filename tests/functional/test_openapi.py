@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-import described
 import pytest
-from billing import api
+from billing.api import request
 from billing.errors import BillingError
 from functional.lab import Lab
 from jsonschema_rs import Draft202012Validator
 from repo.declared import functions
+from support import described
 
 
 def _described(lab: Lab) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _body(lab: Lab, path: str) -> dict[str, Any]:
 
 def _is_taken(value: str) -> bool:
     try:
-        return api.text({"name": value}, "name", 100) == value
+        return request.text({"name": value}, "name", 100) == value
     except BillingError:
         return False
 

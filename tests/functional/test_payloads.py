@@ -4,17 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import builders
-import payloads
 import pytest
 import stripe
-from billing.events import Ignored, parse
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.writes import Write
+from billing.payments.payment import Payment
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
+from billing.stripe_api.events import Ignored, parse
 from functional.lab import Lab
-from payloads import PARTS, event, session
-from typed import faults, lacking
+from support import builders, payloads
+from support.payloads import PARTS, event, session
+from support.typed import faults, lacking
 
 OLD_VERSION: Final = "2020-03-02"
 Event = dict[str, Any]

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from builders import completed, pending
 from functional.lab import Lab
+from support.builders import completed, pending
 
 NAMES = {
     "payment_id",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from billing import vault
+from billing.wiring import secrets
 from functional.lab import Lab, Said
 from simulator.lab import KEY
 from simulator.lab import Lab as Stripe
@@ -30,7 +30,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Stands still unless a test moves it."""
     clock = Clock()
-    monkeypatch.setattr(vault, "monotonic", clock.monotonic)
+    monkeypatch.setattr(secrets, "monotonic", clock.monotonic)
     return clock
 
 
@@ -43,7 +43,7 @@ def reads(lab: Lab) -> Iterator[list[Any]]:
     def note(**call: Any) -> None:
         asked.append(call["params"])
 
-    events, name = vault._provider().client.meta.events, "before-call.secrets-manager.GetSecretValue"
+    events, name = secrets._provider().client.meta.events, "before-call.secrets-manager.GetSecretValue"
     events.register(name, note)
     yield asked
     events.unregister(name, note)
@@ -65,9 +65,9 @@ def test_a_secret_that_was_taken_out_counts_for_five_minutes_at_most(lab: Lab, c
     lab.put_secrets(lab.secret, "whsec_new")
     assert _said(lab).status == 200
     lab.put_secrets("whsec_new")
-    clock.seconds = vault.SECRET_AGE_SECONDS_MAX - 1
+    clock.seconds = secrets.SECRET_AGE_SECONDS_MAX - 1
     assert [_said(lab).status, _said(lab, "whsec_new").status] == [200, 200]
-    clock.seconds = vault.SECRET_AGE_SECONDS_MAX + 1
+    clock.seconds = secrets.SECRET_AGE_SECONDS_MAX + 1
     assert _said(lab).code == "invalid_signature"
     assert _said(lab, "whsec_new").status == 200
 
@@ -76,7 +76,7 @@ def test_genuine_deliveries_read_the_secret_once_in_five_minutes(lab: Lab, clock
     """However many there are."""
     assert [_said(lab).status for _ in range(50)] == [200] * 50
     assert len(reads) == 1
-    clock.seconds = vault.SECRET_AGE_SECONDS_MAX + 1
+    clock.seconds = secrets.SECRET_AGE_SECONDS_MAX + 1
     assert _said(lab).status == 200
     assert len(reads) == 2
 
@@ -84,10 +84,10 @@ def test_genuine_deliveries_read_the_secret_once_in_five_minutes(lab: Lab, clock
 def test_a_flood_of_forged_signatures_does_not_read_the_secret_each_time(lab: Lab, clock: Clock, reads: list[Any]) -> None:
     """Each call costs money, and Secrets Manager slows down whoever asks too often: the genuine ones would wait."""
     _forged(lab, 100)
-    assert len(reads) == 1 + vault.REREADS_AT_ONCE
+    assert len(reads) == 1 + secrets.REREADS_AT_ONCE
     clock.seconds = 60
     _forged(lab, 100)
-    assert len(reads) == 1 + vault.REREADS_AT_ONCE + 60 // vault.REREAD_SECONDS
+    assert len(reads) == 1 + secrets.REREADS_AT_ONCE + 60 // secrets.REREAD_SECONDS
 
 
 def test_a_new_key_of_stripes_is_used_within_five_minutes(lab: Lab, clock: Clock, reads: list[Any], stripe_side: Stripe) -> None:
@@ -95,7 +95,7 @@ def test_a_new_key_of_stripes_is_used_within_five_minutes(lab: Lab, clock: Clock
     lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"})
     stripe_side.control("keys", accept=[KEY, "sk_test_new"])
     lab.put_secret("StripeKeySecret", "sk_test_new")
-    clock.seconds = vault.SECRET_AGE_SECONDS_MAX + 1
+    clock.seconds = secrets.SECRET_AGE_SECONDS_MAX + 1
     assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).status == 201
     assert len(reads) == 2
     stripe_side.control("keys", accept=["sk_test_new"])
@@ -107,7 +107,7 @@ def test_a_new_key_of_stripes_is_used_within_five_minutes(lab: Lab, clock: Clock
 def test_a_few_forged_ones_before_a_roll_delay_nothing(lab: Lab, clock: Clock) -> None:
     """The first delivery with the new secret alone is accepted in the same second."""
     del clock
-    _forged(lab, vault.REREADS_AT_ONCE - 1)
+    _forged(lab, secrets.REREADS_AT_ONCE - 1)
     lab.put_secrets("whsec_new")
     assert _said(lab, "whsec_new").status == 200
 
@@ -118,6 +118,6 @@ def test_a_roll_in_the_midst_of_a_flood_is_seen_ten_seconds_later(lab: Lab, cloc
     lab.put_secrets("whsec_new", lab.secret)
     old, new = lab.sign(UNKNOWN), lab.sign(UNKNOWN, secret="whsec_new")
     assert lab.webhook(UNKNOWN, f"{new},{old.split(',')[1]}").status == 200
-    clock.seconds = vault.REREAD_SECONDS
+    clock.seconds = secrets.REREAD_SECONDS
     _forged(lab, 1)
     assert _said(lab, "whsec_new").status == 200

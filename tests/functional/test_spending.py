@@ -2,7 +2,7 @@ import base64
 from typing import Any
 
 import pytest
-from billing import runtime
+from billing.wiring import container
 from functional.lab import SITE, Lab, Said, forget
 
 
@@ -197,7 +197,7 @@ def test_a_debit_that_found_no_time_says_so_and_takes_nothing(lab: Lab, key: str
     """503 ``busy`` with Retry-After: a caller without a key may ask again, too."""
     lab.fund("alice", 10)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime.patience(), "_budget_seconds", -1)
+        patch.setattr(container.patience(), "_budget_seconds", -1)
         said = _debit(lab, 3, key=key)
     assert (said.status, said.code, said.raw["headers"]["retry-after"]) == (503, "busy", "1")
     assert lab.quota("alice")["used"] == 0
@@ -206,5 +206,5 @@ def test_a_debit_that_found_no_time_says_so_and_takes_nothing(lab: Lab, key: str
 def test_a_request_has_its_own_time_however_old_its_function_is(lab: Lab) -> None:
     """Lambda keeps a process for hours; the time of the request before is long over."""
     lab.fund("alice", 10)
-    runtime.patience()._deadline = float("-inf")
+    container.patience()._deadline = float("-inf")
     assert _debit(lab, 3).status == 200

@@ -14,10 +14,10 @@ from aws_xray_sdk.core import xray_recorder
 from aws_xray_sdk.core.emitters.udp_emitter import UDPEmitter
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
 from billing import tracing
-from builders import completed, pending
 from functional.lab import Lab
+from support.builders import completed, pending
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 TRACE: Final = "1-5759e988-bd862e3fe1be46a994272793"
 LAMBDAS: Final = "53995c3f42cd8ad8"
@@ -97,7 +97,7 @@ def test_a_trace_holds_ids_and_no_person(lab: Lab, daemon: Sent) -> None:
     lab.deliver(event)
     lab.call("POST", "/keys", sub="somebody-of-flesh", body={"name": "a-name-of-theirs"})
     text = json.dumps(sent := daemon())
-    assert [made["name"] for made in sent if made["namespace"] == "local"] == ["webhook", "keys"]
+    assert [made["name"] for made in sent if made["namespace"] == "local"] == ["webhook", "manage_keys"]
     assert not [word for word in ("somebody-of-flesh", "buyer@", "A Buyer", "a-name-of-theirs", lab.secret) if word in text]
 
 
@@ -111,7 +111,7 @@ def test_a_request_that_is_not_sampled_sends_nothing(lab: Lab, daemon: Sent, mon
 @pytest.mark.parametrize(("sampled", "loaded"), [("0", False), ("1", True)])
 def test_the_sdk_is_loaded_by_the_first_request_that_is_sampled(sampled: str, loaded: bool) -> None:  # noqa: FBT001 - a column of the table
     """A cold start that nobody traces does not pay for it."""
-    program = "import sys, list_plans; list_plans.handler({}, None); print('aws_xray_sdk.core' in sys.modules)"
+    program = "import sys, public.list_plans; public.list_plans.handler({}, None); print('aws_xray_sdk.core' in sys.modules)"
     environment = {"PYTHONPATH": str(ROOT / "functions"), tracing.HEADER: f"Root={TRACE};Parent={LAMBDAS};Sampled={sampled}"}
     done = subprocess.run([sys.executable, "-B", "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == str(loaded)

@@ -5,10 +5,10 @@ import time
 from typing import Any
 
 import pytest
-from builders import completed, event, pending, session
 from functional.lab import API, Lab, gateway_event
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.builders import completed, event, pending, session
 
 BODY_BYTES_MAX = 256 * 1024
 

@@ -78,7 +78,8 @@ def _call(node: ast.Call) -> Iterator[Change]:
         yield "widened except", node, "suppress(Exception)"
     if name in CONDITIONS and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
         yield "other key", node.args[0], repr(f"{node.args[0].value}_")
-    yield from _swapped(node)
+    if name not in ("min", "max"):
+        yield from _swapped(node)
     yield from _keywords(node)
 
 

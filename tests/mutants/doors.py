@@ -9,51 +9,51 @@ DOORS: Final = (
         "the bound on keys is looked at before the write",
         "test_keys.py::test_the_last_place_is_given_once_to_two_concurrent_requests",
         (
-            "keys.py",
+            "quota/api_keys.py",
             "    _commit_counted(books, owner, writes)\n    return {",
             (
                 "    if _recount(books, owner, None) >= LIVE_MAX:\n        raise _no_place()\n"
                 "    _commit_counted(books, owner, writes)\n    return {"
             ),
         ),
-        ("keys.py", 'has_place = Must("live", "<", LIVE_MAX)', 'has_place = Must("live", ">=", 0)'),
+        ("quota/api_keys.py", 'has_place = Must("live", "<", LIVE_MAX)', 'has_place = Must("live", ">=", 0)'),
     ),
     bug(
         "a late count is written over a concurrent one",
         "test_keys.py::test_a_count_that_is_made_late_does_not_forget_a_concurrent_key",
-        ("keys.py", 'if seen else absent("owner")', 'if seen else exists("owner")'),
-        ("keys.py", 'add={"changes": 1}, must=(unchanged,)))', 'add={"changes": 1}))'),
+        ("quota/api_keys.py", 'if seen else absent("owner")', 'if seen else exists("owner")'),
+        ("quota/api_keys.py", 'add={"changes": 1}, must=(unchanged,)))', 'add={"changes": 1}))'),
     ),
     bug(
         "what Stripe refuses for good is taken for an outage",
         "test_refusals.py::test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said",
-        ("gateway.py", "    if refusals.is_final(error):\n", "    if refusals.is_final(error) and refusals.passes(error):\n"),
+        ("stripe_api/client.py", "    if refusals.is_final(error):\n", "    if refusals.is_final(error) and refusals.passes(error):\n"),
     ),
     bug(
         "an outage of Stripe is taken for a refusal for good",
         "test_refusals.py::test_an_answer_that_is_not_stripes_refuses_nothing_for_good",
-        ("refusals.py", "status not in PASSING and bool(error_of(error))", "status not in PASSING"),
+        ("stripe_api/refusals.py", "status not in PASSING and bool(error_of(error))", "status not in PASSING"),
     ),
     bug(
         "Stripe's words are logged with the customer's name in them",
         "test_refusals.py::test_a_user_who_is_no_address_is_hidden_too",
-        ("refusals.py", "        value = value.replace(secret, HIDDEN)\n", "        pass\n"),
+        ("stripe_api/refusals.py", "        value = value.replace(secret, HIDDEN)\n", "        pass\n"),
     ),
     bug(
         "a proxy's 404 says that Stripe has no such session",
         "test_refusals.py::test_a_proxys_404_does_not_say_that_stripe_has_no_such_session",
-        ("refusals.py", 'return error_of(error).get("code") == MISSING', "return error.http_status == 404"),
+        ("stripe_api/refusals.py", 'return error_of(error).get("code") == MISSING', "return error.http_status == 404"),
     ),
     bug(
         "an item is read from a replica that lags",
         "test_store.py::test_what_was_written_is_read_though_replicas_lag",
-        ("store.py", '"Key": _key(table, key), "ConsistentRead": True}', '"Key": _key(table, key)}'),
+        ("storage/dynamodb.py", '"Key": _key(table, key), "ConsistentRead": True}', '"Key": _key(table, key)}'),
     ),
     bug(
         "of a payment's refunds the first page alone is read",
         "test_gateway.py::test_all_refunds_of_a_payment_are_read_page_after_page",
         (
-            "gateway.py",
+            "stripe_api/client.py",
             '            if not page["has_more"]:\n                return\n            after',
             "            if page:\n                return\n            after",
         ),
@@ -61,23 +61,23 @@ DOORS: Final = (
     bug(
         "floats are stored",
         "test_store.py::test_no_float_is_sent_to_dynamodb",
-        ("spelling.py", "    if isinstance(value, int):\n", "    if isinstance(value, int | float):\n"),
+        ("storage/expressions.py", "    if isinstance(value, int):\n", "    if isinstance(value, int | float):\n"),
     ),
     bug(
         "a plain debit is repeated when its answer is lost",
         "test_store.py::test_a_plain_debit_is_not_repeated_when_its_answer_is_lost",
-        ("store.py", 'self._ask("UpdateItem", request, repeatable=False)', 'self._ask("UpdateItem", request, repeatable=True)'),
+        ("storage/dynamodb.py", 'self._ask("UpdateItem", request, repeatable=False)', 'self._ask("UpdateItem", request, repeatable=True)'),
     ),
     bug(
         "botocore repeats a plain debit by itself",
         "test_store.py::test_nothing_below_us_repeats_a_plain_debit",
-        ("store.py", '"total_max_attempts": 1', '"total_max_attempts": 3'),
+        ("storage/dynamodb.py", '"total_max_attempts": 1', '"total_max_attempts": 3'),
     ),
     bug(
         "each attempt of a transaction has a token of its own",
         "test_store.py::test_a_transaction_is_repeated_under_one_token",
         (
-            "store.py",
+            "storage/dynamodb.py",
             '        try:\n            with tracing.call("DynamoDB", operation):',
             (
                 '        if "ClientRequestToken" in request:\n'
@@ -90,7 +90,7 @@ DOORS: Final = (
         "a transaction's conflict is taken for success",
         "test_store.py::test_a_transaction_is_repeated_under_one_token",
         (
-            "store.py",
+            "storage/dynamodb.py",
             "            except _AgainError as again:\n                last = again",
             "            except _AgainError as again:\n                last = again\n                return {}",
         ),
@@ -99,7 +99,7 @@ DOORS: Final = (
         "an unknown outcome is taken for success",
         "test_store.py::test_trouble_without_end_is_an_unknown_outcome",
         (
-            "store.py",
+            "storage/dynamodb.py",
             '        raise OutcomeUnknownError(f"{operation} gave no answer in time") from last',
             "        return {} if last else {}",
         ),
@@ -107,38 +107,38 @@ DOORS: Final = (
     bug(
         "a conflict beside a failed condition is tried again for ever",
         "test_store.py::test_a_failed_condition_beside_a_conflict_is_a_refusal",
-        ("store.py", "    if refused:\n", "    if refused and not any(code in PASSING for code in codes):\n"),
+        ("storage/dynamodb.py", "    if refused:\n", "    if refused and not any(code in PASSING for code in codes):\n"),
     ),
     bug(
         "an old signature is accepted",
         "test_signatures.py::test_a_timestamp_counts_for_five_minutes_both_ways",
-        ("signatures.py", "verify_header(text, header, secret, TOLERANCE_SECONDS)", "verify_header(text, header, secret, None)"),
+        ("stripe_api/signatures.py", "verify_header(text, header, secret, TOLERANCE_SECONDS)", "verify_header(text, header, secret, None)"),
     ),
     bug(
         "a signature from the future is accepted",
         "test_signatures.py::test_a_timestamp_counts_for_five_minutes_both_ways",
-        ("signatures.py", "> now() + TOLERANCE_SECONDS", "> now() + 10 * TOLERANCE_SECONDS"),
+        ("stripe_api/signatures.py", "> now() + TOLERANCE_SECONDS", "> now() + 10 * TOLERANCE_SECONDS"),
     ),
     bug(
         "only the first of several webhook secrets is tried",
         "test_signatures.py::test_while_secrets_are_rolled_either_of_them_signs",
-        ("signatures.py", "for secret in secrets)", "for secret in secrets[:1])"),
+        ("stripe_api/signatures.py", "for secret in secrets)", "for secret in secrets[:1])"),
     ),
     bug(
         "a secret that was rolled is not read anew",
         "test_signatures.py::test_a_secret_that_was_rolled_just_now_is_read_anew",
-        ("signatures.py", "_matches(text, header, secrets(True))", "_matches(text, header, secrets(False))"),
+        ("stripe_api/signatures.py", "_matches(text, header, secrets(True))", "_matches(text, header, secrets(False))"),
     ),
     bug(
         "every forged signature reads the secret anew",
         "test_vault.py::test_so_many_re_reads_are_allowed_at_once_and_no_more",
-        ("vault.py", "        if self._spent_until > now + self._ahead_seconds:\n", "        if self._spent_until < 0:\n"),
+        ("wiring/secrets.py", "        if self._spent_until > now + self._ahead_seconds:\n", "        if self._spent_until < 0:\n"),
     ),
     bug(
         "a flood of forged signatures hides a rolled secret for as long as it goes on",
         "test_vault.py::test_a_flood_is_allowed_one_re_read_in_ten_seconds",
         (
-            "vault.py",
+            "wiring/secrets.py",
             "            return False\n        self._spent_until",
             "            self._spent_until += self._every_seconds\n            return False\n        self._spent_until",
         ),
@@ -147,7 +147,7 @@ DOORS: Final = (
         "any signature will do",
         "test_signatures.py::test_anybody_elses_signature_is_refused",
         (
-            "signatures.py",
+            "stripe_api/signatures.py",
             "    except (SignatureVerificationError, ValueError, IndexError):\n        return False",
             "    except (SignatureVerificationError, ValueError, IndexError):\n        return bool(header)",
         ),
@@ -179,7 +179,7 @@ DOORS: Final = (
     bug(
         "an event of any source is taken for Stripe's",
         "test_eventbridge.py::test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue",
-        ("outbox.py", 'not str(message.get("source")).startswith(STRIPES_SOURCE)', '"source" not in message'),
+        ("payments/fact_queue.py", 'not str(message.get("source")).startswith(STRIPES_SOURCE)', '"source" not in message'),
     ),
     bug(
         "an event that is not for us comes again and again",

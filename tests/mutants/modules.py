@@ -3,17 +3,21 @@
 from typing import Final
 
 _BILLING: Final = (
-    "reversals payments settlement parking recovery reconciliation comparing mending "
-    "verification balances ledger quota holds "
-    "spending upkeep keys checkout confirmation events facts observed store writes spelling "
-    "signatures outbox pages purchases plans money vault "
-    "deployment refusals gateway"
+    "facts money deployment cursors "
+    "storage/dynamodb storage/writes storage/expressions storage/keys "
+    "stripe_api/client stripe_api/signatures stripe_api/events stripe_api/objects stripe_api/refusals "
+    "quota/balance quota/ledger quota/debits quota/holds quota/spending quota/hold_expiry "
+    "quota/daily_usage quota/history quota/api_keys "
+    "payments/payment payments/reversals payments/plans payments/checkout payments/settlement "
+    "payments/parking payments/fact_queue payments/confirmation payments/queries "
+    "reconciliation/run reconciliation/compare reconciliation/report reconciliation/retry_parked "
+    "reconciliation/audit reconciliation/repair wiring/secrets"
 )
 _HANDLERS: Final = "webhook debit_quota hold_quota authorize recover reconcile"
 _CLIENT: Final = "aio aio_leases asgi decorator errors forks keeper lease leases meter purse results spender terms wire"
 FILES: Final = [
     *(f"functions/billing/{name}.py" for name in _BILLING.split()),
     *(f"functions/{name}.py" for name in _HANDLERS.split()),
-    "infra/ops/grants.py",
+    "infra/cli/commands/grant.py",
     *(f"client/src/topup_client/{name}.py" for name in _CLIENT.split()),
 ]

@@ -9,7 +9,7 @@ RECOVERING: Final = (
         "a parked fact that cannot be tried now is let go",
         "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
-            "recovery.py",
+            "reconciliation/retry_parked.py",
             '        return ""  # not failed, not settled;',
             '        parking.resolve(books, record)\n        return ""  #',
         ),
@@ -18,7 +18,7 @@ RECOVERING: Final = (
         "an unknown outcome lets the parked fact go",
         "test_reconciliation.py::test_a_retry_that_ends_unknown_keeps_the_record",
         (
-            "recovery.py",
+            "reconciliation/retry_parked.py",
             "    except (OutcomeUnknownError, ServiceFault",
             "    except OutcomeUnknownError:\n        parking.resolve(books, record)\n        return ''\n    except (ServiceFault",
         ),
@@ -26,19 +26,23 @@ RECOVERING: Final = (
     bug(
         "recovery does not ask Stripe what a parked fact belongs to",
         "test_reconciliation.py::test_recovery_finds_the_session_that_a_refund_belongs_to",
-        ("recovery.py", "outcome = settlement.apply(books, found)", 'outcome = settlement.Outcome("ignored")'),
+        ("reconciliation/retry_parked.py", "outcome = settlement.apply(books, found)", 'outcome = settlement.Outcome("ignored")'),
     ),
     bug(
         "recovery takes what waits for a person for nobody's",
         "test_reconciliation.py::test_what_waits_for_a_person_is_not_tried",
-        ("parking.py", "0 if park.kind in FOR_A_PERSON else epoch(now)", "epoch(now) if park.kind in FOR_A_PERSON else epoch(now)"),
-        ("settlement.py", 'if outcome.status != "parked":', "if outcome.units == 0:"),
+        (
+            "payments/parking.py",
+            "0 if park.kind in FOR_A_PERSON else epoch(now)",
+            "epoch(now) if park.kind in FOR_A_PERSON else epoch(now)",
+        ),
+        ("payments/settlement.py", 'if outcome.status != "parked":', "if outcome.units == 0:"),
     ),
     bug(
         "a refund of a purchase that a person has dropped waits for ever",
         "test_dropping.py::test_a_refund_of_a_dropped_purchase_goes_with_it",
         (
-            "recovery.py",
+            "reconciliation/retry_parked.py",
             'outcome.status == "parked" and parking.is_dropped(books, found):',
             'outcome.status == "parked" and not intent and parking.is_dropped(books, found):',
         ),
@@ -46,44 +50,52 @@ RECOVERING: Final = (
     bug(
         "a refund is dropped because its purchase waits for a person",
         "test_dropping.py::test_a_refund_waits_while_nobody_has_decided",
-        ("recovery.py", 'outcome.status == "parked" and parking.is_dropped(books, found):', 'outcome.status == "parked":'),
+        (
+            "reconciliation/retry_parked.py",
+            'outcome.status == "parked" and parking.is_dropped(books, found):',
+            'outcome.status == "parked":',
+        ),
     ),
     bug(
         "what went with a dropped purchase stays dropped when that is credited after all",
         "test_dropping.py::test_what_went_with_a_purchase_counts_when_that_is_credited_after_all",
         (
-            "settlement.py",
+            "payments/settlement.py",
             "        parking.bring_back(books, fact.payment_intent, fresh.aside)\n",
             "        fresh = replace(fresh, aside=frozenset())\n",
         ),
-        ("settlement.py", 'must = (nobody_waits, absent("aside"))', "must = (nobody_waits,)"),
+        ("payments/settlement.py", 'must = (nobody_waits, absent("aside"))', "must = (nobody_waits,)"),
     ),
     bug(
         "a purchase is credited though its refund was dropped once more in that moment",
         "test_dropping.py::test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more",
-        ("settlement.py", 'must = (nobody_waits, absent("aside"))', "must = (nobody_waits,)"),
+        ("payments/settlement.py", 'must = (nobody_waits, absent("aside"))', "must = (nobody_waits,)"),
     ),
     bug(
         "a refund is dropped though its purchase was credited a moment ago",
         "test_dropping.py::test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund",
-        ("parking.py", 'add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))', 'add={"waiting": gone, "aside": gone})'),
+        (
+            "payments/parking.py",
+            'add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))',
+            'add={"waiting": gone, "aside": gone})',
+        ),
     ),
     bug(
         "a refund is dropped with its purchase and leaves no word there",
         "test_dropping.py::test_what_went_with_a_purchase_counts_when_that_is_credited_after_all",
-        ("parking.py", 'add={"waiting": gone, "aside": gone}', 'add={"waiting": gone}'),
+        ("payments/parking.py", 'add={"waiting": gone, "aside": gone}', 'add={"waiting": gone}'),
     ),
     bug(
         "Stripe is asked for a charge without an id",
         "test_dropping.py::test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked",
-        ("recovery.py", "if fact.payment_intent or not fact.charge:", "if fact.payment_intent:"),
-        ("recovery.py", "gateway.charge(fact.charge)", 'gateway.charge(fact.charge or "")'),
+        ("reconciliation/retry_parked.py", "if fact.payment_intent or not fact.charge:", "if fact.payment_intent:"),
+        ("reconciliation/retry_parked.py", "gateway.charge(fact.charge)", 'gateway.charge(fact.charge or "")'),
     ),
     bug(
         "a refund of ours is let go while Stripe's list only lags",
         "test_deployments.py::test_a_refund_of_ours_is_not_let_go_while_stripes_list_only_lags",
         (
-            "recovery.py",
+            "reconciliation/retry_parked.py",
             '        return ""  # still open, not listed yet',
             '        parking.resolve(books, record)\n        return ""  # still open, not listed yet',
         ),
@@ -91,38 +103,42 @@ RECOVERING: Final = (
     bug(
         "one charge that Stripe does not know ends the run",
         "test_deployments.py::test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run",
-        ("recovery.py", "AnsweredWithFaultError, NotAtStripeError, BillingError) as", "AnsweredWithFaultError, BillingError) as"),
+        (
+            "reconciliation/retry_parked.py",
+            "AnsweredWithFaultError, NotAtStripeError, BillingError) as",
+            "AnsweredWithFaultError, BillingError) as",
+        ),
     ),
     bug(
         "one fault of the store ends the run",
         "test_moving_nothing.py::test_one_fault_of_the_store_does_not_end_a_recovery_run",
-        ("recovery.py", "(OutcomeUnknownError, ServiceFaultError, ", "(OutcomeUnknownError, "),
+        ("reconciliation/retry_parked.py", "(OutcomeUnknownError, ServiceFaultError, ", "(OutcomeUnknownError, "),
     ),
     bug(
         "a record that was resolved meanwhile comes back as a ghost when its reason changes",
         "test_moving_nothing.py::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost",
-        ("parking.py", ', must=(equals("kind", kept["kind"]),)))', "))"),
+        ("payments/parking.py", ', must=(equals("kind", kept["kind"]),)))', "))"),
     ),
     bug(
         "a record that was resolved meanwhile comes back as a ghost when it is put off",
         "test_moving_nothing.py::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost",
-        ("parking.py", '        must=(equals("tries", parked.tries),),\n', ""),
+        ("payments/parking.py", '        must=(equals("tries", parked.tries),),\n', ""),
     ),
     bug(
         "a refund of a payment that was put back to unpaid is nobody's",
         "test_moving_nothing.py::test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the_end",
-        ("settlement.py", 'if view.linked and decision.kind == "ahead":', 'if view.payment is None and decision.kind == "ahead":'),
+        ("payments/settlement.py", 'if view.linked and decision.kind == "ahead":', 'if view.payment is None and decision.kind == "ahead":'),
     ),
     bug(
         "a lost way from a payment intent is told and not written",
         "test_moving_nothing.py::test_a_lost_way_from_a_payment_intent_is_written_again",
-        ("mending.py", "            if job.repair:\n                settlement.refer(job.books, payment)\n", ""),
+        ("reconciliation/repair.py", "            if job.repair:\n                settlement.refer(job.books, payment)\n", ""),
     ),
     bug(
         "a paid session from before ids is rebuilt",
         "test_deployments.py::test_a_paid_session_from_before_ids_without_a_record_is_never_rebuilt",
         (
-            "comparing.py",
+            "reconciliation/compare.py",
             "if payment is None and settlement.why_nobodys(by.books, fact):",
             "if payment is None and settlement.moves_nothing(fact):",
         ),
@@ -131,7 +147,7 @@ RECOVERING: Final = (
         "reconciliation passes over young sessions",
         "test_reconciliation.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
         (
-            "reconciliation.py",
+            "reconciliation/run.py",
             "    for row in rows:\n",
             '    for row in [one for one in rows if from_epoch(int(one.get("created", 0)) + 600) < stamp(job.books.clock())]:\n',
         ),
@@ -139,23 +155,23 @@ RECOVERING: Final = (
     bug(
         "reconciliation looks at the first page alone",
         "test_reconciliation.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
-        ("reconciliation.py", 'if rest or page["has_more"]:', "if rest:"),
+        ("reconciliation/run.py", 'if rest or page["has_more"]:', "if rest:"),
     ),
     bug(
         "a stopped reconciliation begins again from the start",
         "test_reconciliation.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
-        ("reconciliation.py", "        _keep_cursor(job, cursor)\n", "        _keep_cursor(job, cursor and Cursor(cursor.since))\n"),
+        ("reconciliation/run.py", "        _keep_cursor(job, cursor)\n", "        _keep_cursor(job, cursor and Cursor(cursor.since))\n"),
     ),
     bug(
         "a reconciliation that is killed has kept no place to go on from",
         "test_reconciliation.py::test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page",
-        ("reconciliation.py", "        _keep_cursor(job, cursor)\n", "        _keep_cursor(job, cursor) if cursor is None else None\n"),
+        ("reconciliation/run.py", "        _keep_cursor(job, cursor)\n", "        _keep_cursor(job, cursor) if cursor is None else None\n"),
     ),
     bug(
         "rows for which there was no time are passed over",
         "test_reconciliation.py::test_a_run_that_ends_within_a_page_is_gone_on_with_at_the_next_row",
         (
-            "reconciliation.py",
+            "reconciliation/run.py",
             'return replace(cursor, after=done["id"]) if done else cursor',
             'return replace(cursor, after=page["data"][-1]["id"])',
         ),
@@ -163,18 +179,22 @@ RECOVERING: Final = (
     bug(
         "each event about one session is parked as another one",
         "test_settlement.py::test_several_events_about_one_session_are_one_record_and_one_decision",
-        ("parking.py", 'return f"{fact.session_id}:{fact.kind}" if isinstance(fact, SessionFact) else fact.fact_id', "return fact.fact_id"),
+        (
+            "payments/parking.py",
+            'return f"{fact.session_id}:{fact.kind}" if isinstance(fact, SessionFact) else fact.fact_id',
+            "return fact.fact_id",
+        ),
     ),
     bug(
         "a second session takes a payment's place before the first has expired",
         "test_settlement.py::test_a_copy_that_is_told_before_the_expiry_waits_for_it",
-        ("payments.py", "return None if payment.phase is Phase.EXPIRED else Park(", "return None if told else Park("),
+        ("payments/payment.py", "return None if payment.phase is Phase.EXPIRED else Park(", "return None if told else Park("),
     ),
     bug(
         "what a person has dropped is a difference for ever",
         "test_reconciliation.py::test_what_a_person_has_dropped_is_no_difference_any_more",
         (
-            "comparing.py",
+            "reconciliation/compare.py",
             "isinstance(decision, Park) and parking.is_dropped(by.books, fact)",
             "isinstance(decision, Park) and not decision",
         ),
@@ -182,33 +202,33 @@ RECOVERING: Final = (
     bug(
         "a payment intent that leads nowhere goes on leading nowhere",
         "test_reconciliation.py::test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again",
-        ("comparing.py", "    if by.repair:\n        settlement.refer(by.books, payment)\n", ""),
+        ("reconciliation/compare.py", "    if by.repair:\n        settlement.refer(by.books, payment)\n", ""),
     ),
     bug(
         "a dispute is looked at for as long as a session only",
         "test_reconciliation.py::test_what_became_of_an_old_refund_or_dispute_is_looked_at_for_longer",
-        ("reconciliation.py", '"disputes": 180 * DAY_SECONDS', '"disputes": 0'),
+        ("reconciliation/run.py", '"disputes": 180 * DAY_SECONDS', '"disputes": 0'),
     ),
     bug(
         "one known refund of a payment stands for those that are not known",
         "test_reconciliation.py::test_a_second_refund_of_a_payment_is_found_beside_the_known_one",
-        ("reversals.py", "refund_id in self.standing and refund_id not in self.failed", "bool(self.standing)"),
+        ("payments/reversals.py", "refund_id in self.standing and refund_id not in self.failed", "bool(self.standing)"),
     ),
     bug(
         "reconciliation tells what is missing and credits nothing",
         "test_reconciliation.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
-        ("comparing.py", "settlement.apply(by.books, fact).status in", 'settlement.Outcome("settled").status in'),
+        ("reconciliation/compare.py", "settlement.apply(by.books, fact).status in", 'settlement.Outcome("settled").status in'),
     ),
     bug(
         "a dry run repairs",
         "test_reconciliation.py::test_a_dry_run_touches_nothing",
-        ("comparing.py", "repaired = by.repair and settlement", "repaired = settlement"),
+        ("reconciliation/compare.py", "repaired = by.repair and settlement", "repaired = settlement"),
     ),
     bug(
         "refunds are not reconciled",
         "test_reconciliation.py::test_a_refund_whose_webhooks_were_lost_is_taken_back",
         (
-            "reconciliation.py",
+            "reconciliation/run.py",
             'PHASES: Final = (*OLDER_SECONDS, "ours")',
             'PHASES: Final = ("sessions", "disputes", "ours")',
         ),
@@ -216,14 +236,14 @@ RECOVERING: Final = (
     bug(
         "failed refunds that Stripe lists are counted",
         "test_reconciliation.py::test_a_refund_whose_webhooks_were_lost_is_taken_back",
-        ("observed.py", "failed=failed,", "failed={},"),
-        ("observed.py", "standing=standing,", "standing=standing | failed,"),
+        ("stripe_api/objects.py", "failed=failed,", "failed={},"),
+        ("stripe_api/objects.py", "standing=standing,", "standing=standing | failed,"),
     ),
     bug(
         "disputes are not reconciled",
         "test_reconciliation.py::test_a_dispute_whose_webhooks_were_lost_is_taken_back",
         (
-            "reconciliation.py",
+            "reconciliation/run.py",
             'PHASES: Final = (*OLDER_SECONDS, "ours")',
             'PHASES: Final = ("sessions", "refunds", "ours")',
         ),
@@ -232,7 +252,7 @@ RECOVERING: Final = (
         "a credit that Stripe does not know is not told",
         "test_reconciliation.py::test_what_is_credited_here_and_unknown_at_stripe_is_told",
         (
-            "reconciliation.py",
+            "reconciliation/run.py",
             'PHASES: Final = (*OLDER_SECONDS, "ours")',
             'PHASES: Final = ("sessions", "refunds", "disputes")',
         ),
@@ -240,18 +260,18 @@ RECOVERING: Final = (
     bug(
         "one row that fails ends the reconciliation of all",
         "test_reconcile.py::test_a_row_that_fails_for_ever_starves_nobody",
-        ("reconciliation.py", "            look(row)\n        failed_in", "            pass\n        look(row)\n        failed_in"),
+        ("reconciliation/run.py", "            look(row)\n        failed_in", "            pass\n        look(row)\n        failed_in"),
     ),
     bug(
         "a list that Stripe refuses ends the reconciliation of all",
         "test_reconcile.py::test_a_list_that_stripe_refuses_keeps_no_other_from_being_read",
-        ("reconciliation.py", """    with _telling(job, report, f"the list {cursor.phase!r}"):\n""", "    if cursor.phase:\n"),
+        ("reconciliation/run.py", """    with _telling(job, report, f"the list {cursor.phase!r}"):\n""", "    if cursor.phase:\n"),
     ),
     bug(
         "a list that Stripe refuses is asked for at the same place for ever",
         "test_reconcile.py::test_a_list_of_which_one_page_fails_is_begun_anew_by_the_next_run",
         (
-            "reconciliation.py",
+            "reconciliation/run.py",
             "    report.unlisted.append(cursor.phase)\n    return _at_the_next_list(cursor)",
             "    report.given_up = True\n    return cursor",
         ),
@@ -259,7 +279,7 @@ RECOVERING: Final = (
     bug(
         "a reconciliation without one of its lists counts as finished",
         "test_reconcile.py::test_a_list_that_stripe_refuses_keeps_no_other_from_being_read",
-        ("reconciliation.py", "report, told) and not report.unlisted", "report, told)"),
+        ("reconciliation/run.py", "report, told) and not report.unlisted", "report, told)"),
     ),
     bug(
         "a reconciliation in which something failed ends as if nothing had",
@@ -274,33 +294,33 @@ RECOVERING: Final = (
     bug(
         "a reconciliation waits for one row after the other while nothing answers",
         "test_reconcile.py::test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them",
-        ("reconciliation.py", "report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX", "report.given_up = failed_in_a_row < 0"),
+        ("reconciliation/run.py", "report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX", "report.given_up = failed_in_a_row < 0"),
     ),
     bug(
         "rows that failed are looked at by the next run before any others",
         "test_reconcile.py::test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them",
-        ("reconciliation.py", "        done = row\n", "        done = done if failed_in_a_row else row\n"),
+        ("reconciliation/run.py", "        done = row\n", "        done = done if failed_in_a_row else row\n"),
     ),
     bug(
         "reconciliation believes its index, which lags, and not the record",
         "test_reconciliation.py::test_the_index_of_what_was_not_seen_is_believed_in_nothing",
-        ("reconciliation.py", '        if "unseen" in item:\n', '        if "unseen" in row:\n'),
+        ("reconciliation/run.py", '        if "unseen" in item:\n', '        if "unseen" in row:\n'),
     ),
     bug(
         "of our own records the first page alone is asked for",
         "test_reconciliation.py::test_all_our_own_records_are_asked_for_page_after_page",
-        ("reconciliation.py", "return replace(cursor, after=page.after) if page.after else None", "return None"),
+        ("reconciliation/run.py", "return replace(cursor, after=page.after) if page.after else None", "return None"),
     ),
     bug(
         "holds of the first page alone are swept",
         "test_recover.py::test_a_sweep_comes_to_all_accounts_page_after_page",
-        ("recovery.py", "        if (after := page.after) is None:\n", "        if page is not None:\n"),
+        ("reconciliation/retry_parked.py", "        if (after := page.after) is None:\n", "        if page is not None:\n"),
     ),
     bug(
         "a lost record is rebuilt at any price",
         "test_reconciliation.py::test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once",
         (
-            "comparing.py",
+            "reconciliation/compare.py",
             "if (plan.quota, plan.amount_minor, plan.currency) != (fact.quota, fact.amount_subtotal, fact.currency):",
             "plan = replace(plan, quota=fact.quota, amount_minor=fact.amount_subtotal)\n    if plan.currency != fact.currency:",
         ),
@@ -309,7 +329,7 @@ RECOVERING: Final = (
         "a failure of one parked fact stops the run",
         "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
-            "recovery.py",
+            "reconciliation/retry_parked.py",
             "except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:",
             "except OutcomeUnknownError as error:",
         ),
@@ -317,32 +337,36 @@ RECOVERING: Final = (
     bug(
         "a run of recovery goes on until it is killed",
         "test_recover.py::test_a_run_ends_in_time_and_says_how_many_facts_are_left",
-        ("recovery.py", "        if not go_on():\n            break\n        tried", "        tried"),
+        ("reconciliation/retry_parked.py", "        if not go_on():\n            break\n        tried", "        tried"),
     ),
     bug(
         "a fact is tried before it is put off",
         "test_recover.py::test_a_fact_that_the_function_dies_of_is_behind_the_others_next_time",
-        ("recovery.py", "if not parking.postpone(books, record):", "if parking.find(books, record.fact.fact_id) is None:"),
+        (
+            "reconciliation/retry_parked.py",
+            "if not parking.postpone(books, record):",
+            "if parking.find(books, record.fact.fact_id) is None:",
+        ),
     ),
     bug(
         "parked facts are tried by their names, whoever has been due for longest",
         "test_recover.py::test_those_due_for_longest_are_tried_first",
-        ("recovery.py", "key=lambda record: record.next_try)", "key=lambda record: record.fact.fact_id)"),
+        ("reconciliation/retry_parked.py", "key=lambda record: record.next_try)", "key=lambda record: record.fact.fact_id)"),
     ),
     bug(
         "a fact that a person has dropped is tried all the same",
         "test_recover.py::test_a_fact_that_a_person_has_just_dropped_is_not_tried",
-        ("recovery.py", "if not parking.postpone(books, record):", "if parking.postpone(books, record) is None:"),
+        ("reconciliation/retry_parked.py", "if not parking.postpone(books, record):", "if parking.postpone(books, record) is None:"),
     ),
     bug(
         "holds are swept until no time is left for the facts",
         "test_recover.py::test_a_slow_sweep_leaves_time_for_the_facts",
-        ("recovery.py", "            if not go_on():\n                return seen\n", ""),
+        ("reconciliation/retry_parked.py", "            if not go_on():\n                return seen\n", ""),
     ),
     bug(
         "one account that gives no answer ends the sweep",
         "test_recover.py::test_an_account_that_gives_no_answer_keeps_no_other_from_being_swept",
-        ("recovery.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
+        ("reconciliation/retry_parked.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
     ),
     bug(
         "a sweep that fails leaves the facts lying",

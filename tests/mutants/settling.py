@@ -8,14 +8,18 @@ SETTLING: Final = (
     bug(
         "the only guard of a credit is the event's id",
         "test_settlement.py::test_one_session_under_two_event_ids_is_credited_once",
-        ("settlement.py", 'must=tuple(_assumptions(fact, after)) if view.assumed else (equals("version", after.version - 1),)', "must=()"),
         (
-            "ledger.py",
+            "payments/settlement.py",
+            'must=tuple(_assumptions(fact, after)) if view.assumed else (equals("version", after.version - 1),)',
+            "must=()",
+        ),
+        (
+            "quota/ledger.py",
             'return creates("ledger", (self.user_id, self.entry_id), {',
             'return Write("ledger", (self.user_id, self.entry_id), set={',
         ),
         (
-            "settlement.py",
+            "payments/settlement.py",
             "(payment.payment_id, fact.fact_id), set=mark)",
             '(payment.payment_id, fact.fact_id), set=mark, must=(absent("subject"),))',
         ),
@@ -23,18 +27,18 @@ SETTLING: Final = (
     bug(
         "the ledger is keyed by the event and not by the session",
         "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        ("settlement.py", "ledger.funded_id(payment.session_id) if", "ledger.funded_id(fact.fact_id) if"),
+        ("payments/settlement.py", "ledger.funded_id(payment.session_id) if", "ledger.funded_id(fact.fact_id) if"),
     ),
     bug(
         "the ledger is keyed by the time and not by the cause",
         "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        ("settlement.py", "ledger.funded_id(payment.session_id) if", "ledger.funded_id(payment.completed_at) if"),
+        ("payments/settlement.py", "ledger.funded_id(payment.session_id) if", "ledger.funded_id(payment.completed_at) if"),
     ),
     bug(
         "a ledger entry can be written over",
         "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
         (
-            "ledger.py",
+            "quota/ledger.py",
             'return creates("ledger", (self.user_id, self.entry_id), {',
             'return Write("ledger", (self.user_id, self.entry_id), set={',
         ),
@@ -43,7 +47,7 @@ SETTLING: Final = (
         "a restored payment's reversal is booked beside the one that the ledger has",
         "test_settlement.py::test_a_refund_takes_back_once_though_its_payment_was_restored_to_before",
         (
-            "ledger.py",
+            "quota/ledger.py",
             'return f"reversal:{payment.payment_id}:{payment.movements}"',
             'return f"reversal:{payment.payment_id}:{hash(str(payment.reversals))}"',
         ),
@@ -51,13 +55,13 @@ SETTLING: Final = (
     bug(
         "a restored payment that the ledger has funded is not caught up",
         "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        ("settlement.py", "return fresh if 0 in refused.old else _caught_up(books, fact, fresh)", "return fresh"),
+        ("payments/settlement.py", "return fresh if 0 in refused.old else _caught_up(books, fact, fresh)", "return fresh"),
     ),
     bug(
         "the mark is written before the effect",
         "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
         (
-            "settlement.py",
+            "payments/settlement.py",
             "books.store.commit(*_writes(books, fact, view, decision))",
             "*effect, seen = _writes(books, fact, view, decision); books.store.commit(seen); books.store.commit(*effect)",
         ),
@@ -66,7 +70,7 @@ SETTLING: Final = (
         "the mark is written after the effect, in a second transaction",
         "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
         (
-            "settlement.py",
+            "payments/settlement.py",
             "books.store.commit(*_writes(books, fact, view, decision))",
             "*effect, seen = _writes(books, fact, view, decision); books.store.commit(*effect); books.store.commit(seen)",
         ),
@@ -75,7 +79,7 @@ SETTLING: Final = (
         "quota and payment are two transactions",
         "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
         (
-            "settlement.py",
+            "payments/settlement.py",
             "books.store.commit(*_writes(books, fact, view, decision))",
             "first, *rest = _writes(books, fact, view, decision); books.store.commit(first); books.store.commit(*rest)",
         ),
@@ -84,7 +88,7 @@ SETTLING: Final = (
         "what a delivery claims is not checked against the record when it is written",
         "test_settlement.py::test_a_session_at_another_price_is_parked_for_a_person",
         (
-            "settlement.py",
+            "payments/settlement.py",
             'yield from (equals(name, getattr(after, name)) for name in ("plan", "quota", "amount_minor", "currency"))',
             "return",
         ),
@@ -92,18 +96,18 @@ SETTLING: Final = (
     bug(
         "a payment is read, then written without a look at its version",
         "test_settlement.py::test_two_facts_that_move_no_units_are_both_learnt",
-        ("settlement.py", '(equals("version", after.version - 1),)', '(exists("owner"),)'),
+        ("payments/settlement.py", '(equals("version", after.version - 1),)', '(exists("owner"),)'),
     ),
     bug(
         "an expiry overwrites a completed payment, for the write does not look",
         "test_settlement.py::test_what_comes_late_undoes_no_purchase",
-        ("settlement.py", 'yield Must("phase", "<", int(after.phase))', "yield from ()"),
+        ("payments/settlement.py", 'yield Must("phase", "<", int(after.phase))', "yield from ()"),
     ),
     bug(
         "running out of tries is answered as recorded",
         "test_settlement.py::test_a_lost_outcome_is_told_and_not_taken_for_success",
         (
-            "settlement.py",
+            "payments/settlement.py",
             "    raise OutcomeUnknownError(message)\n\n\ndef _without_change",
             '    return Outcome("recorded", view.payment, why=message)\n\n\ndef _without_change',
         ),
@@ -111,13 +115,13 @@ SETTLING: Final = (
     bug(
         "the units of the metadata are credited",
         "test_settlement.py::test_units_are_what_our_record_says",
-        ("settlement.py", '("plan", "quota", "amount_minor", "currency")', '("plan", "amount_minor", "currency")'),
+        ("payments/settlement.py", '("plan", "quota", "amount_minor", "currency")', '("plan", "amount_minor", "currency")'),
     ),
     bug(
         "an account without a quota row is credited nothing, silently",
         "test_settlement.py::test_a_purchase_credits_what_was_bought",
         (
-            "settlement.py",
+            "payments/settlement.py",
             "    if change.entry:\n        yield Write(",
             "    if change.entry and (view.assumed is False or view.balance.total):\n        yield Write(",
         ),
@@ -126,7 +130,7 @@ SETTLING: Final = (
         "the ledger's entry is clamped at what remains",
         "test_settlement.py::test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it",
         (
-            "settlement.py",
+            "payments/settlement.py",
             "yield _entry(payment, cause, change.entry, change.units, now).write()",
             "yield _entry(payment, cause, change.entry, max(change.units, -view.balance.remaining), now).write()",
         ),
@@ -134,58 +138,58 @@ SETTLING: Final = (
     bug(
         "what was written off is given out again when the refund fails",
         "test_settlement.py::test_written_off_units_come_back_first_when_the_refund_fails",
-        ("settlement.py", "back = min(change.payment.units_written_off, change.units)", "back = min(0, change.units)"),
+        ("payments/settlement.py", "back = min(change.payment.units_written_off, change.units)", "back = min(0, change.units)"),
     ),
     bug(
         "units that a hold still promises are written off as if they were used",
         "test_settlement.py::test_a_hold_is_not_touched_by_a_refund",
-        ("balances.py", "owed = min(short, max(0, balance.held - balance.debt))", "owed = 0"),
+        ("quota/balance.py", "owed = min(short, max(0, balance.held - balance.debt))", "owed = 0"),
     ),
     bug(
         "each part of a refund owes the same held units again",
         "test_settlement.py::test_parts_of_a_refund_write_off_what_a_whole_one_does",
-        ("balances.py", "max(0, balance.held - balance.debt)", "balance.held"),
+        ("quota/balance.py", "max(0, balance.held - balance.debt)", "balance.held"),
     ),
     bug(
         "what is written off is judged by what was held a moment ago",
         "test_settlement.py::test_a_refund_knows_the_account_as_it_is_when_it_is_written_off",
-        ("balances.py", '    must = (*must, _exactly("held", balance.held))\n', ""),
+        ("quota/balance.py", '    must = (*must, _exactly("held", balance.held))\n', ""),
     ),
     bug(
         "a fact that cannot be applied is answered as parked and forgotten",
         "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
-        ("settlement.py", "if parking.park(books, fact, decision):", "if decision.kind:"),
+        ("payments/settlement.py", "if parking.park(books, fact, decision):", "if decision.kind:"),
     ),
     bug(
         "a purchase does not look for the facts that wait for it",
         "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
-        ("settlement.py", 'must = (nobody_waits, absent("aside"))', 'must = (absent("aside"),)'),
+        ("payments/settlement.py", 'must = (nobody_waits, absent("aside"))', 'must = (absent("aside"),)'),
     ),
     bug(
         "facts that waited for a purchase go on waiting",
         "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
-        ("settlement.py", "for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:", "for fact_id in ():"),
+        ("payments/settlement.py", "for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:", "for fact_id in ():"),
     ),
     bug(
         "however many facts wait for a purchase, all are settled with it",
         "test_settlement.py::test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds",
-        ("settlement.py", "sorted(view.waiting)[:WAITING_AT_ONCE_MAX]", "sorted(view.waiting)"),
+        ("payments/settlement.py", "sorted(view.waiting)[:WAITING_AT_ONCE_MAX]", "sorted(view.waiting)"),
     ),
     bug(
         "an unknown outcome of what waited is told of the purchase",
         "test_settlement.py::test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase",
-        ("settlement.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
+        ("payments/settlement.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
     ),
     bug(
         "nobody is told that a parked fact waits for a person by now",
         "test_settlement.py::test_a_fact_that_waits_for_a_person_by_now_says_so",
-        ("parking.py", "        _wait_for(books, fact, record, refused.old[0])\n", ""),
+        ("payments/parking.py", "        _wait_for(books, fact, record, refused.old[0])\n", ""),
     ),
     bug(
         "the parked record is deleted before its fact is applied",
         "test_settlement.py::test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end",
         (
-            "settlement.py",
+            "payments/settlement.py",
             "    outcome = apply(books, record.fact)\n",
             "    parking.resolve(books, record)\n    outcome = apply(books, record.fact)\n",
         ),
@@ -193,6 +197,6 @@ SETTLING: Final = (
     bug(
         "a fact is parked in DynamoDB alone",
         "test_settlement.py::test_a_fact_is_in_the_queue_before_anything_else_can_fail",
-        ("parking.py", "    books.outbox.keep(fact)\n", ""),
+        ("payments/parking.py", "    books.outbox.keep(fact)\n", ""),
     ),
 )

@@ -10,9 +10,10 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import _lru_cache_wrapper
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import Final
+from typing import Any, Final
 
 HIT: Final = "__topup_hit__"
 
@@ -88,6 +89,7 @@ class Finder(importlib.abc.MetaPathFinder):
         """``files`` are relative to ``root``."""
         self.lines = Lines()
         self.texts, self.notes = texts, notes
+        self.caches: list[_lru_cache_wrapper[Any]] = []
         self._files = {str(root / file): file for file in files}
 
     def find_spec(
@@ -114,6 +116,8 @@ class Finder(importlib.abc.MetaPathFinder):
         for one in gc.get_objects():
             if isinstance(one, FunctionType) and one.__code__.co_filename in self._files:
                 found[self._files[one.__code__.co_filename]].append(one)
+            elif isinstance(one, _lru_cache_wrapper) and one.__wrapped__.__code__.co_filename in self._files:
+                self.caches.append(one)
         return found
 
     def exchange(self, file: str, functions: Sequence[FunctionType]) -> None:
@@ -125,6 +129,8 @@ class Finder(importlib.abc.MetaPathFinder):
             new = codes.get((old.co_qualname, old.co_firstlineno))
             if new is not None and new.co_freevars == old.co_freevars:
                 function.__code__ = new
+        for cached in self.caches:
+            cached.cache_clear()  # what was answered before was answered by other code
 
 
 class _Loader(importlib.machinery.SourceFileLoader):

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 from typer.testing import CliRunner
 
-from infra.ops.app import app
+from infra.cli.app import app
 
 Topup = Callable[..., tuple[int, Any]]
 TAKEN_FROM_THE_SHELL = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "TOPUP_STACK")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand import Stand
+from support.stand import Stand
 from typer.testing import CliRunner
 
-from infra.ops.app import app
+from infra.cli.app import app
 
 Topup = Callable[..., tuple[int, Any]]
 

@@ -6,18 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from billing.events import SUBSCRIBED
-from billing.gateway import API_VERSION
-from billing.signatures import usable_secrets
-from stand import Stand
+from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.events import SUBSCRIBED
+from billing.stripe_api.signatures import usable_secrets
+from support.stand import Stand
 
-from infra.local.places import free_port
-from infra.ops import place
+from infra.cli import target
+from infra.cli.commands.connect import chosen_key
+from infra.cli.errors import USAGE, OperatorError
+from infra.cli.stripe.endpoint_plan import MARK, SECRETS_MAX, Kept, Wanted, plan
+from infra.cli.target import Place
+from infra.local.paths import free_port
 from infra.ops.addresses import addresses
-from infra.ops.connecting import chosen_key
-from infra.ops.errors import USAGE, OperatorError
-from infra.ops.hooks import MARK, SECRETS_MAX, Kept, Wanted, plan
-from infra.ops.place import Place
 
 Topup = Callable[..., tuple[int, Any]]
 OWN = "https://api.example.test/api/v1/payments/webhook"
@@ -198,7 +198,7 @@ def _key(mode: str) -> str:
 def here(topup: Topup) -> Place:
     """The stand, as a command sees it."""
     del topup
-    return place.find("", "", "")
+    return target.find("", "", "")
 
 
 def test_a_key_of_the_other_mode_is_refused(here: Place) -> None:

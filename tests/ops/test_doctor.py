@@ -8,24 +8,24 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
-from billing import parking, plans
-from billing.events import SUBSCRIBED
+from billing.clock import utc_now
 from billing.facts import SessionFact
-from billing.gateway import API_VERSION
-from billing.payments import Park
-from billing.times import utc_now
-from memory_store import MemoryStore
-from stand import Stand
+from billing.payments import parking, plans
+from billing.payments.payment import Park
+from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.events import SUBSCRIBED
+from support import builders
+from support.fakes.memory_store import MemoryStore
+from support.stand import Stand
 
-from infra.local.places import free_port
-from infra.ops import place
-from infra.ops.account_at_stripe import AccountAtStripe
-from infra.ops.doctor import CHECKS, examine, exit_code
-from infra.ops.findings import Finding, Patient
-from infra.ops.hooks import fingerprint
-from infra.ops.place import Resource
+from infra.cli import target
+from infra.cli.checks.findings import Finding, Patient
+from infra.cli.commands.doctor import CHECKS, examine, exit_code
+from infra.cli.stripe.account import AccountAtStripe
+from infra.cli.stripe.endpoint_plan import fingerprint
+from infra.cli.target import Resource
+from infra.local.paths import free_port
 
 Topup = Callable[..., tuple[int, Any]]
 API_PATH = "/api/v1/payments/webhook"
@@ -36,7 +36,7 @@ BUS = "aws.partner/stripe.com/ed_test_of_the_doctor"
 def patient(topup: Topup) -> Patient:
     """The stand, healthy, as the doctor sees it."""
     del topup
-    found = place.find("", "", "")
+    found = target.find("", "", "")
     return Patient(found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base))
 
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 import stripe
-from billing.events import SUBSCRIBED
-from billing.signatures import usable_secrets
+from billing.stripe_api.events import SUBSCRIBED
+from billing.stripe_api.signatures import usable_secrets
 from simulator.lab import KEY, Lab, Receiver, receiving, served
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.local.simulator.app import Settings, Timing, create_app
-from infra.ops.account_at_stripe import AccountAtStripe
-from infra.ops.endpoints import RETRIED_SECONDS, Endpoints
-from infra.ops.hooks import QUIET, SINCE, Kept, Plan, Wanted, plan
+from infra.cli.stripe.account import AccountAtStripe
+from infra.cli.stripe.endpoint_plan import QUIET, SINCE, Kept, Plan, Wanted, plan
+from infra.cli.stripe.endpoints import RETRIED_SECONDS, Endpoints
+from infra.stripe_simulator.api.app import Settings, Timing, create_app
 
 HOUR = 3600
 

@@ -4,19 +4,21 @@ import copy
 import json
 from typing import Any
 
-import builders
 import pytest
-from billing import holds, quota, settlement, spending
 from billing.books import Books
+from billing.deadline import Patience
 from billing.errors import OutcomeUnknownError
-from billing.spending import Meter
-from billing.writes import Write
-from memory_store import MemoryStore
+from billing.payments import settlement
+from billing.quota import debits, holds, spending
+from billing.quota.spending import Meter
+from billing.storage.writes import Write
+from support import builders
+from support.fakes.memory_store import MemoryStore
 from typer.testing import CliRunner
 
-from infra.ops import place
-from infra.ops.app import app
-from infra.ops.errors import FOUND_SOMETHING, UNREACHABLE, USAGE
+from infra.cli import target
+from infra.cli.app import app
+from infra.cli.errors import FOUND_SOMETHING, UNREACHABLE, USAGE
 
 
 class Rough(MemoryStore):
@@ -48,10 +50,10 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Alice has bought 100 units, used 70, and the money went back: she owes 70."""
     spending._seen.clear()
     books = builders.books_on(Rough())
-    monkeypatch.setattr(place, "find", lambda *_: Here(books))
+    monkeypatch.setattr(target, "find", lambda *_: Here(books))
     paid = builders.pending(books, "alice")
     settlement.apply(books, builders.fact(builders.completed(paid)))
-    quota.debit(Meter(books, ""), "alice", 70)
+    debits.debit(Meter(books, ""), "alice", 70)
     settlement.apply(books, builders.fact(builders.refunded(paid, 999)))
     return books
 
@@ -90,7 +92,7 @@ def test_each_grant_without_an_id_is_its_own(books: Books) -> None:
     given = [_grant("bob", 5, "--reason", "why", "--yes")[1] for _ in range(2)]
     assert given[0]["grant_id"] != given[1]["grant_id"]
     assert given[0]["grant_id"].startswith("grant_")
-    assert quota.read(books, "bob").remaining == 10
+    assert debits.read(books, "bob").remaining == 10
 
 
 @pytest.mark.parametrize(
@@ -134,10 +136,27 @@ def test_the_largest_and_the_longest_that_is_allowed_is_booked(books: Books, uni
     _grant("bob", 5, "--reason", "x" * 500, "--yes")
     code, told = _grant("bob", "--reason", "why", "--id", grant_id, "--yes", "--", units)
     assert (code, told["remaining"]) == (0, 5 + units)
-    assert quota.read(books, "bob").total == 5 + units
+    assert debits.read(books, "bob").total == 5 + units
 
 
 def test_a_name_of_the_greatest_length_is_a_users(books: Books) -> None:
     """As in the token."""
     assert _grant("x" * 255, 5, "--reason", "why", "--yes")[0] == 0
-    assert quota.read(books, "x" * 255).remaining == 5
+    assert debits.read(books, "x" * 255).remaining == 5
+
+
+def test_a_grant_works_however_long_the_operator_has_thought(books: Books) -> None:
+    """The time for it begins with the answer, not with the question."""
+    now = [0.0]
+    books.store.patience = Patience(clock=lambda: now[0], sleep=lambda _: None)
+    now[0] = 1000.0
+    assert _grant("bob", 5, "--reason", "why", "--yes")[0] == 0
+
+
+@pytest.mark.parametrize(("units", "told"), [(5, "grant 5 units to bob"), (-5, "take 5 units from bob")])
+@pytest.mark.usefixtures("books")
+def test_people_are_told_in_words_what_was_done(units: int, told: str) -> None:
+    """Giving and taking are two words."""
+    _grant("bob", 5, "--reason", "why", "--yes")
+    done = CliRunner().invoke(app, ["grant", "bob", "--reason", "why", "--yes", "--", str(units)])
+    assert told in done.stdout

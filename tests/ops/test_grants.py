@@ -1,18 +1,19 @@
 import threading
 from datetime import timedelta
 
-import builders
 import pytest
-from billing import holds, pages, quota, settlement
 from billing.books import Books
 from billing.errors import RefusedError
-from billing.spending import Meter
-from billing.verification import settled_tally
-from billing.writes import Write
-from memory_store import MemoryStore
+from billing.payments import settlement
+from billing.quota import debits, history, holds
+from billing.quota.spending import Meter
+from billing.reconciliation.audit import settled_tally
+from billing.storage.writes import Write
+from support import builders
+from support.fakes.memory_store import MemoryStore
 
-from infra.ops.errors import FOUND_SOMETHING, USAGE, OperatorError
-from infra.ops.grants import Grant, book
+from infra.cli.commands.grant import Grant, book
+from infra.cli.errors import FOUND_SOMETHING, USAGE, OperatorError
 
 
 @pytest.fixture
@@ -30,8 +31,8 @@ def test_a_grant_adds_units_and_one_entry(books: Books) -> None:
     """To somebody who never bought, too."""
     answer = book(books, Grant("T-1", "alice", 50, "sorry for the outage"))
     assert (answer["status"], answer["remaining"]) == ("granted", 50)
-    assert quota.read(books, "alice").total == 50
-    (entry,) = pages.entries(books, "alice", 10, "")["entries"]
+    assert debits.read(books, "alice").total == 50
+    (entry,) = history.entries(books, "alice", 10, "")["entries"]
     assert (entry["type"], entry["units"], entry["reference_id"]) == ("adjusted", 50, "T-1")
     assert "note" not in entry, "the reason is for the operator"
     assert _balances(books, "alice")
@@ -42,7 +43,7 @@ def test_the_same_id_is_granted_once(books: Books) -> None:
     grant = Grant("T-1", "alice", 50, "why")
     book(books, grant)
     assert book(books, grant)["status"] == "already"
-    assert quota.read(books, "alice").remaining == 50
+    assert debits.read(books, "alice").remaining == 50
 
 
 @pytest.mark.parametrize("other", [Grant("T-1", "alice", 51, "why"), Grant("T-1", "alice", 50, "another why")])
@@ -52,18 +53,18 @@ def test_another_grant_under_a_used_id_is_refused(books: Books, other: Grant) ->
     with pytest.raises(OperatorError, match="used before") as caught:
         book(books, other)
     assert caught.value.code == FOUND_SOMETHING
-    assert quota.read(books, "alice").remaining == 50
+    assert debits.read(books, "alice").remaining == 50
 
 
 def test_debt_is_paid_first(books: Books) -> None:
     """As by a purchase."""
     paid = builders.pending(books, "alice")
     settlement.apply(books, builders.fact(builders.completed(paid)))
-    quota.debit(Meter(books, ""), "alice", 70)
+    debits.debit(Meter(books, ""), "alice", 70)
     settlement.apply(books, builders.fact(builders.refunded(paid, 999)))
-    assert quota.read(books, "alice").debt == 70
+    assert debits.read(books, "alice").debt == 70
     assert book(books, Grant("T-2", "alice", 100, "why"))["debt"] == 0
-    assert quota.read(books, "alice").remaining == 30
+    assert debits.read(books, "alice").remaining == 30
     assert _balances(books, "alice")
 
 
@@ -73,7 +74,7 @@ def test_units_are_taken_back_but_never_below_what_is_there(books: Books) -> Non
     assert book(books, Grant("T-2", "alice", -20, "too much"))["remaining"] == 30
     with pytest.raises(OperatorError, match="has 30 units, 31 cannot"):
         book(books, Grant("T-3", "alice", -31, "more"))
-    assert (quota.read(books, "alice").remaining, quota.read(books, "alice").debt) == (30, 0)
+    assert (debits.read(books, "alice").remaining, debits.read(books, "alice").debt) == (30, 0)
     assert _balances(books, "alice")
 
 
@@ -126,7 +127,7 @@ def test_a_grant_looks_again_when_the_balance_changed_under_it() -> None:
     book(books, Grant("T-1", "alice", 50, "why"))
     with pytest.raises(OperatorError, match="has 40 units, 45 cannot"):
         book(books, Grant("T-2", "alice", -45, "why"))
-    assert quota.read(books, "alice").remaining == 40
+    assert debits.read(books, "alice").remaining == 40
 
 
 def test_many_at_once_under_one_id_grant_once(books: Books) -> None:
@@ -152,4 +153,4 @@ def test_many_at_once_under_one_id_grant_once(books: Books) -> None:
     for thread in threads:
         thread.join()
     assert sorted(answers) == ["already"] * 7 + ["granted"]
-    assert quota.read(books, "alice").remaining == 50
+    assert debits.read(books, "alice").remaining == 50

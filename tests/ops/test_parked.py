@@ -1,11 +1,11 @@
-import builders
-from billing import parking, settlement
-from billing.times import epoch
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.clock import epoch
+from billing.payments import parking, settlement
+from support import builders
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
-from infra.ops.parked import retried
+from infra.cli.commands.parked import retried
 
 
 def test_a_retry_says_whether_a_fact_was_settled_or_went_with_its_purchase() -> None:

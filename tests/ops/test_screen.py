@@ -6,9 +6,9 @@ import pytest
 from billing.telemetry import METRICS
 from rich.console import Console, RenderableType
 
-from infra.ops.ledgers import neutral
-from infra.ops.screen import Screen, facts, json_line, printable, table
-from infra.ops.watching import SHOWN, answer, figures
+from infra.cli.commands.ledger import neutral
+from infra.cli.commands.watch import SHOWN, answer, figures
+from infra.cli.output import Screen, facts, json_line, printable, table
 
 SESSION = "cs_test_" + "a1B2" * 15
 TALL: list[Callable[[], RenderableType]] = [

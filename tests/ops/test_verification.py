@@ -2,18 +2,19 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
-from billing import holds, quota, settlement
 from billing.books import Books
-from billing.payments import Payment
-from billing.spending import Meter
-from billing.store import PAGE_MAX
-from billing.verification import TABLES, Difference, Tallies, Tally, disagreeing_payments, settled_tally
-from memory_store import MemoryStore
+from billing.payments import settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, holds
+from billing.quota.spending import Meter
+from billing.reconciliation.audit import TABLES, Difference, Tallies, Tally, disagreeing_payments, settled_tally
+from billing.storage.dynamodb import PAGE_MAX
+from support import builders
+from support.fakes.memory_store import MemoryStore
 
-from infra.ops.ledgers import examine, judged, read_all
-from infra.ops.tallying import tally_file
+from infra.cli.commands.ledger import examine, judged, read_all
+from infra.cli.tallies import tally_file
 
 
 def _nobody_watches(steps: int = 1, *, now: str = "") -> None:
@@ -30,7 +31,7 @@ def books() -> Books:
     other = builders.pending(books, "bob")
     settlement.apply(books, builders.fact(builders.completed(other)))
     meter = Meter(books, "https://example.test")
-    quota.debit(meter, "alice", 30)
+    debits.debit(meter, "alice", 30)
     holds.place(meter, "alice", 20, 600)
     return books
 
@@ -109,7 +110,7 @@ def test_a_write_off_balances_and_is_missed_when_its_entry_is_lost() -> None:
     books = builders.books_on(MemoryStore(), policy="write_off")
     paid = builders.pending(books, "carol")
     settlement.apply(books, builders.fact(builders.completed(paid)))
-    quota.debit(Meter(books, ""), "carol", 60)
+    debits.debit(Meter(books, ""), "carol", 60)
     settlement.apply(books, builders.fact(builders.refunded(paid, 999)))
     assert _rules(books) == set()
     del _rows(books)["ledger"][next(key for key in _rows(books)["ledger"] if key[1].startswith("adjusted:"))]
@@ -155,7 +156,7 @@ def test_an_account_that_never_holds_still_is_named_not_judged(books: Books) -> 
 
 def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader has counted goes to a file when it is much."""
-    monkeypatch.setattr("infra.ops.ledgers.ACCOUNTS_IN_MEMORY_MAX", 100)
+    monkeypatch.setattr("infra.cli.commands.ledger.ACCOUNTS_IN_MEMORY_MAX", 100)
     books = builders.books_on(MemoryStore())
     largest = 0
 
@@ -165,7 +166,7 @@ def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(monke
             super().add(*row)
             largest = max(largest, len(self))
 
-    monkeypatch.setattr("infra.ops.ledgers.Tallies", Watched)
+    monkeypatch.setattr("infra.cli.commands.ledger.Tallies", Watched)
     for number in range(1000):
         books.store.commit(builders.balance(f"user-{number}", 1))
     found = examine(books, 2, _nobody_watches)

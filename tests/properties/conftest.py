@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-import dynamo
 import pytest
-from dynamo import Dynamo
+from support import dynamo
+from support.dynamo import Dynamo
 
 
 @pytest.fixture(scope="session")

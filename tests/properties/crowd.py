@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import dynamo
-import laws
-from billing import spending
-from billing.balances import Balance
-from billing.store import Store
+from billing.quota import spending
+from billing.quota.balance import Balance
+from billing.storage.dynamodb import Store
 from pytest import MonkeyPatch  # noqa: PT013 - a type here, not a call
+from support import dynamo, laws
 
 
 class PerThread(dict[str, Balance]):

@@ -3,15 +3,16 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import builders
-import laws
 import pytest
-from billing import holds, patience, quota, settlement, spending
+from billing import deadline
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.spending import Meter
-from builders import fact, pending
-from contention import ContendedStore, PerProcess
+from billing.payments import settlement
+from billing.quota import debits, holds, spending
+from billing.quota.spending import Meter
+from support import builders, laws
+from support.builders import fact, pending
+from support.contention import ContendedStore, PerProcess
 
 CLIENTS = 64
 EACH = 6
@@ -26,7 +27,7 @@ class Crowd:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """One purchase has settled, and the day has begun. Chance is always the same: the figures are."""
-        monkeypatch.setattr(patience, "JITTER", random.Random(20261124))
+        monkeypatch.setattr(deadline, "JITTER", random.Random(20261124))
         monkeypatch.setattr(spending, "_seen", PerProcess())
         self.store = ContendedStore()
         self.books: Books = builders.books_on(self.store)
@@ -35,17 +36,17 @@ class Crowd:
         self.store.patience.begin()
         first, *self.late = [pending(self.books, plan="pro") for _ in range(1 + PURCHASES)]
         settlement.apply(self.books, fact(builders.completed(first)))
-        quota.debit(self.meter, "alice", 1)
+        debits.debit(self.meter, "alice", 1)
         self.store.calls.clear()
 
     def plain(self, number: int, turn: int) -> None:
         """Without a key."""
         del number, turn
-        quota.debit(self.meter, "alice", 1)
+        debits.debit(self.meter, "alice", 1)
 
     def keyed(self, number: int, turn: int) -> None:
         """With one of its own."""
-        quota.debit_once(self.meter, "alice", 1, "backend", f"{number}-{turn}")
+        debits.debit_once(self.meter, "alice", 1, "backend", f"{number}-{turn}")
 
     def mixed(self, number: int, turn: int) -> None:
         """Every other one of them with a key."""
@@ -129,15 +130,15 @@ def test_a_debit_beside_nobody_insists_on_what_remains(monkeypatch: pytest.Monke
 
     def ours() -> None:
         crowd.store.patience.begin()
-        answers.append(quota.debit_once(crowd.meter, "alice", 1, "backend", "one")["remaining"])
+        answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "one")["remaining"])
         crowd.store.time.sleep(60)
         crowd.store.patience.begin()
-        answers.append(quota.debit_once(crowd.meter, "alice", 1, "backend", "two")["remaining"])
+        answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "two")["remaining"])
 
     def theirs() -> None:
         crowd.store.time.sleep(30)
         crowd.store.patience.begin()
-        quota.debit(crowd.meter, "alice", 5)
+        debits.debit(crowd.meter, "alice", 5)
 
     crowd.store.time.run([ours, theirs])
     assert answers == [998, 992]

@@ -1,13 +1,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import builders
 import pytest
-from billing import holds, quota, settlement, spending
-from billing.spending import Meter
-from builders import Clock, fact, pending
-from dynamo import Dynamo
+from billing.payments import settlement
+from billing.quota import debits, holds, spending
+from billing.quota.spending import Meter
 from properties.crowd import check_laws
+from support import builders
+from support.builders import Clock, fact, pending
+from support.dynamo import Dynamo
 
 HELD = 120
 """More than one transaction gives back, and more than one page shows."""
@@ -36,8 +37,8 @@ def test_what_has_expired_is_given_back_and_spent_at_once(database: Dynamo, way:
     """Each way on both databases, as in memory: the writes are DynamoDB's to judge."""
     shop = Shop(database)
     ways: dict[str, Callable[[], dict[str, Any]]] = {
-        "plain debit": lambda: quota.debit(shop.meter, "alice", 890),
-        "keyed debit": lambda: quota.debit_once(shop.meter, "alice", 890, "backend", "k"),
+        "plain debit": lambda: debits.debit(shop.meter, "alice", 890),
+        "keyed debit": lambda: debits.debit_once(shop.meter, "alice", 890, "backend", "k"),
         "hold": lambda: holds.place(shop.meter, "alice", 890, 30),
     }
     if is_cold:
@@ -45,18 +46,18 @@ def test_what_has_expired_is_given_back_and_spent_at_once(database: Dynamo, way:
     assert ways[way]()["remaining"] == 10
     check_laws(shop.store)
     shop.clock.advance(seconds=600)
-    balance = quota.read(shop.books, "alice")
+    balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.remaining) == (0, 1000 - balance.used)
-    assert quota.debit(shop.meter, "alice", balance.remaining)["remaining"] == 0
+    assert debits.debit(shop.meter, "alice", balance.remaining)["remaining"] == 0
     check_laws(shop.store)
 
 
 def test_a_read_counts_what_has_expired_over_several_pages(database: Dynamo) -> None:
     """Rows, then other rows, then the balance behind them; nothing is written."""
     shop = Shop(database)
-    balance = quota.read(shop.books, "alice")
+    balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.remaining) == (100, 900)
     assert holds.capture(shop.meter, shop.long, 40)["released"] == 60
-    balance = quota.read(shop.books, "alice")
+    balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.used, balance.remaining) == (0, 40, 960)
     check_laws(shop.store)

@@ -6,26 +6,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import builders
-import laws
-import model
-from billing import holds, parking, quota, reconciliation, settlement, spending
-from billing.balances import Balance
-from billing.differences import Report
+from billing.clock import epoch
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.spending import Meter
-from billing.times import epoch
-from builders import Clock, fact, pending
-from histories import Act, Draw, live, many, steps, without
+from billing.payments import parking, settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.reconciliation import run
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
+from billing.storage.keys import user_key
 from hypothesis import given
 from hypothesis import strategies as st
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws, model
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
+from support.histories import Act, Draw, live, many, steps, without
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 RUNS = 2000
 STEPS = 40
@@ -276,7 +276,7 @@ class Shop:
             has_time=lambda: next(more_rows, None) is not None,
             failed=dies,
         )
-        return reconciliation.run(job, 0)
+        return run.run(job, 0)
 
     def recovers(self, _: Draw) -> None:
         """Parked facts are tried again."""
@@ -292,7 +292,9 @@ class Shop:
         units, key = draw.upto(120, 1), draw.one_of(("", "a", "b"))
         self.refusable(
             lambda: (
-                quota.debit_once(self.meter, "alice", units, "backend", f"{key}{units}") if key else quota.debit(self.meter, "alice", units)
+                debits.debit_once(self.meter, "alice", units, "backend", f"{key}{units}")
+                if key
+                else debits.debit(self.meter, "alice", units)
             )
         )
 

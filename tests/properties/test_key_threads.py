@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
-from billing import keys
 from billing.books import Books
+from billing.clock import utc_now
 from billing.errors import BillingError
-from billing.identity import user_key
-from billing.times import utc_now
-from billing.writes import Write, creates
-from dynamo import CountedPatience, Dynamo
+from billing.quota import api_keys
+from billing.storage.keys import user_key
+from billing.storage.writes import Write, creates
 from properties.crowd import at_once
+from support import builders
+from support.dynamo import CountedPatience, Dynamo
 
 DATABASES = pytest.mark.parametrize("database", ["dynoxide", "ministack"], indirect=True)
 
@@ -26,7 +26,7 @@ def _books(database: Dynamo) -> Books:
 def _create(books: Books) -> Callable[[], str]:
     def act() -> str:
         try:
-            made: dict[str, Any] = keys.create(books, "alice", "dev", "a key")
+            made: dict[str, Any] = api_keys.create(books, "alice", "dev", "a key")
         except BillingError as refused:
             return refused.code
         return str(made["key_id"])
@@ -37,7 +37,7 @@ def _create(books: Books) -> Callable[[], str]:
 def _revoke(books: Books, key_id: str) -> Callable[[], str]:
     def act() -> str:
         try:
-            keys.revoke(books, "alice", key_id)
+            api_keys.revoke(books, "alice", key_id)
         except BillingError as refused:
             return refused.code
         return "revoked"
@@ -47,7 +47,7 @@ def _revoke(books: Books, key_id: str) -> Callable[[], str]:
 
 def _live(books: Books) -> list[str]:
     books.store.patience.begin()
-    return [key["key_id"] for key in keys.list_all(books, "alice")]
+    return [key["key_id"] for key in api_keys.list_all(books, "alice")]
 
 
 @DATABASES
@@ -94,5 +94,5 @@ def _key_of_old(books: Books, number: int) -> None:
     books.store.patience.begin()
     books.store.commit(
         creates("keys", (user_key("alice"), f"key_{name}"), {"name": "old", "created_at": "2026-01-01T00:00:00Z"}),
-        Write("keys", (f"key#{name}", "key"), set={"hash": keys.NOBODY, "user_id": "alice"}),
+        Write("keys", (f"key#{name}", "key"), set={"hash": api_keys.NOBODY, "user_id": "alice"}),
     )

@@ -3,20 +3,21 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-import builders
 import pytest
-from billing import quota, settlement
 from billing.books import Books
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.plans import catalogue
-from billing.spending import Meter
-from billing.store import Store
-from builders import fact, pending
-from dynamo import Dynamo
+from billing.payments import settlement
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.quota import debits
+from billing.quota.spending import Meter
+from billing.storage.dynamodb import Store
+from billing.storage.keys import user_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.crowd import at_once, check_laws
+from support import builders
+from support.builders import fact, pending
+from support.dynamo import Dynamo
 
 PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
     "paid at once": (builders.completed,),
@@ -52,7 +53,7 @@ def _account(store: Store, before: list[str]) -> tuple[Books, str]:
     for plan in before:
         store.patience.begin()
         settlement.apply(books, fact(builders.completed(_pending(books, user_id, plan))))
-        quota.debit(Meter(books, ""), user_id, catalogue()[plan].quota // 3)
+        debits.debit(Meter(books, ""), user_id, catalogue()[plan].quota // 3)
     return books, user_id
 
 
@@ -79,9 +80,9 @@ def test_after_a_paid_purchase_quota_grows_by_exactly_what_the_plan_says(store: 
     """However Stripe tells it."""
     books, user_id = _account(store, before)
     payment = _pending(books, user_id, plan)
-    was = quota.read(books, user_id)
+    was = debits.read(books, user_id)
     _tell(books, payment, PAID[story])
-    now = quota.read(books, user_id)
+    now = debits.read(books, user_id)
     assert (now.total - was.total, now.remaining - was.remaining) == (catalogue()[plan].quota,) * 2
     assert (now.used, now.held, now.debt) == (was.used, was.held, was.debt)
     assert _status(books, payment) == "completed"
@@ -93,9 +94,9 @@ def test_after_a_failed_purchase_quota_is_what_it_was(store: Store, plan: str, s
     """To the last member, its time of change included."""
     books, user_id = _account(store, before)
     payment = _pending(books, user_id, plan)
-    was = quota.read(books, user_id)
+    was = debits.read(books, user_id)
     _tell(books, payment, NOT_PAID[story])
-    assert quota.read(books, user_id) == was
+    assert debits.read(books, user_id) == was
     assert _status(books, payment) in ("failed", "expired", "processing")
 
 
@@ -106,13 +107,13 @@ def test_purchases_at_the_same_time_add_up_exactly(
 ) -> None:
     """Real threads on one account, every delivery in several copies, some that fail among them."""
     books, user_id = _account(store, before)
-    was = quota.read(books, user_id)
+    was = debits.read(books, user_id)
     payments = [_pending(books, user_id, plan) for plan in plans]
     deliveries = [builders.completed(payment) for payment in payments] * copies
     deliveries += [builders.expired(_pending(books, user_id, "starter")) for _ in range(4)]
     order.shuffle(deliveries)
     statuses = [done.status for done in at_once(store, [_applying(books, delivery) for delivery in deliveries])]
-    now = quota.read(books, user_id)
+    now = debits.read(books, user_id)
     assert now.total - was.total == sum(payment.quota for payment in payments) == now.remaining - was.remaining
     assert statuses.count("settled") == len(payments)
     assert statuses.count("duplicate") == len(payments) * (copies - 1)

@@ -7,24 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import builders
-import dynamo
-import laws
-import model
 import pytest
-from billing import holds, parking, quota, settlement, spending
-from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.plans import catalogue
-from billing.spending import Meter
-from builders import fact, pending
-from dynamo import Dynamo
+from billing.payments import parking, settlement
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.storage.keys import user_key
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memory_store import MemoryStore
+from support import builders, dynamo, laws, model
+from support.builders import fact, pending
+from support.dynamo import Dynamo
+from support.fakes.memory_store import MemoryStore
 
 PLANS = sorted(catalogue())
 ORDERS_MAX = 720
@@ -38,7 +36,7 @@ def test_after_a_paid_purchase_quota_grows_by_exactly_the_plans_units(plan: str,
     payment = pending(books, plan=plan)
     for _ in range(times):
         settlement.apply(books, fact(getattr(builders, kind)(payment)))
-    assert quota.read(books, "alice").remaining == catalogue()[plan].quota
+    assert debits.read(books, "alice").remaining == catalogue()[plan].quota
 
 
 @given(
@@ -51,7 +49,7 @@ def test_after_a_failed_purchase_quota_does_not_change(plan: str, kinds: list[st
     payment = pending(books, plan=plan)
     for kind in kinds:
         settlement.apply(books, fact(getattr(builders, kind)(payment)))
-    assert quota.read(books, "alice").total == 0
+    assert debits.read(books, "alice").total == 0
     assert not store.tables["ledger"]
 
 
@@ -65,7 +63,7 @@ def test_concurrent_purchases_add_up_exactly(database: Dynamo, plans: list[str],
     facts = [fact(builders.completed(payment)) for payment in payments for _ in range(copies)]
     _at_once([lambda one=one: _until_known(books, lambda: settlement.apply(books, one)) for one in facts])  # type: ignore[misc]
     store.patience.begin()
-    assert quota.read(books, "alice").remaining == sum(catalogue()[plan].quota for plan in plans)
+    assert debits.read(books, "alice").remaining == sum(catalogue()[plan].quota for plan in plans)
     laws.check(dynamo.contents(store))
 
 
@@ -81,13 +79,13 @@ def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: D
     seen: list[int] = []
 
     def plain() -> None:
-        _refusable(lambda: quota.debit(meter, "alice", 30))
+        _refusable(lambda: debits.debit(meter, "alice", 30))
 
     def keyed(number: int) -> Callable[[], None]:
-        return lambda: _refusable(lambda: quota.debit_once(meter, "alice", 20, "backend", f"key{number % 16}"))
+        return lambda: _refusable(lambda: debits.debit_once(meter, "alice", 20, "backend", f"key{number % 16}"))
 
     def look() -> None:
-        seen.append(quota.read(books, "alice").remaining)
+        seen.append(debits.read(books, "alice").remaining)
 
     def told(event: dict[str, Any]) -> Callable[[], None]:
         return lambda: _until_known(books, lambda: settlement.apply(books, fact(event)))
@@ -189,7 +187,7 @@ def test_all_orders_of_a_purchases_events_end_in_one_state(name: str, policy: st
         stored = Payment.from_item(store.get("payments", (user_key("alice"), "pay_1")))  # type: ignore[arg-type]
         expected = model.purchase(events, payment.quota, payment.amount_minor)
         assert (stored.status, stored.units_clawed_back) == (expected[0], expected[2]), order
-        ends.add((stored.status, quota.read(books, "alice").remaining))
+        ends.add((stored.status, debits.read(books, "alice").remaining))
     assert len(ends) == 1
 
 
@@ -217,7 +215,7 @@ def _after_refunds(policy: str, used: int, held: list[tuple[int, int]], figures:
     payment = pending(books, payment_id="pay_1", session_id="cs_1")
     settlement.apply(books, fact(builders.completed(payment)))
     if used:
-        quota.debit(meter, "alice", used)
+        debits.debit(meter, "alice", used)
     placed = []
     for units, captured in held:
         _refusable(lambda units=units, captured=captured: placed.append((holds.place(meter, "alice", units, 60), min(units, captured))))  # type: ignore[misc]
@@ -230,7 +228,7 @@ def _after_refunds(policy: str, used: int, held: list[tuple[int, int]], figures:
     clock.advance(seconds=61)
     laws.check(store)
     stored = Payment.from_item(store.get("payments", (user_key("alice"), "pay_1")) or {})
-    return replace(quota.read(books, "alice"), updated_at="", booked_at="", holds_due=0), stored.units_written_off
+    return replace(debits.read(books, "alice"), updated_at="", booked_at="", holds_due=0), stored.units_written_off
 
 
 def _bare() -> Payment:

@@ -5,25 +5,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import builders
-import laws
-import model
-from billing import holds, mending, parking, quota, reconciliation, settlement, spending
-from billing.balances import Balance
 from billing.books import Books
+from billing.clock import epoch
 from billing.errors import BillingError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.spending import Meter
-from billing.times import epoch
-from builders import Clock, fact, pending
+from billing.payments import parking, settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.reconciliation import repair, run
+from billing.reconciliation.run import Run
+from billing.storage.keys import user_key
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from support import builders, laws, model
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
-from infra.ops.ledgers import examine
+from infra.cli.commands.ledger import examine
 
 ACTS = ("paid", "refund", "refund", "fails", "dispute", "won", "lost", "spend", "hold", "wait", "buy")
 TABLES = ("payments", "ledger", "quotas", "events")
@@ -75,7 +75,7 @@ class Shop:
             return
         with suppress(BillingError):  # refused: there are no units left
             if act == "spend":
-                quota.debit(meter, "alice", units)
+                debits.debit(meter, "alice", units)
             else:
                 holds.place(meter, "alice", units, 3600)
 
@@ -133,9 +133,9 @@ class Shop:
     def mended(self) -> None:
         """As an operator does after a restore: reconcile, then verify with --repair, until nothing differs."""
         job = Run(self.books, self.stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-        assert not reconciliation.run(job, 0).failed
+        assert not run.run(job, 0).failed
         for row in self.findings():
-            mending.mend(job, row["user_id"])
+            repair.mend(job, row["user_id"])
         assert self.findings() == []
 
     def findings(self) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ def test_whatever_tables_were_put_back_stripe_mends_the_books(
         shop.delivered_again()
     shop.clock.advance(hours=30)
     with suppress(BillingError):  # while nobody has looked yet: refused at most for units, never stuck
-        quota.debit(Meter(shop.books, ""), "alice", 1)
+        debits.debit(Meter(shop.books, ""), "alice", 1)
     shop.mended()
     shop.delivered_again()
     assert shop.findings() == []

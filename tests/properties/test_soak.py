@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from guarantees_page import _soak
 from mutants.planted import PLANTED
-from schedules import FAULTS
 from soak.progress import Progress
 from soak.run import BATCH, WHOLE, Wrong, batch, publish
 from soak.store import CALLS_TOLD
 from soak.world import ON_THE_WIRE, faults_in
+from support.schedules import FAULTS
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
+from tools.docs.guarantees_page import _soak
 
 BATCHES: Final = 10
 FOUND: Final = (

@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-import builders
-import laws
-from billing import holds, pages, quota, settlement, spending, upkeep
-from billing.balances import Balance
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.spending import Meter
-from builders import Clock, fact, pending
-from histories import Act, Draw, live, many, steps, without
+from billing.payments import settlement
+from billing.quota import debits as quota
+from billing.quota import history, hold_expiry, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
 from hypothesis import given
-from schedules import FAULTS, Crash, ScheduledStore
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.histories import Act, Draw, live, many, steps, without
+from support.schedules import FAULTS, Crash, ScheduledStore
 
 RUNS = 500
 STEPS = 30
@@ -168,14 +169,14 @@ class Spending:
 
     def sweeps(self, faults: list[str]) -> None:
         """Expired holds are given back."""
-        self.asks(faults, lambda: upkeep.give_back_expired(self.books, "alice", self.stored()))
+        self.asks(faults, lambda: hold_expiry.give_back_expired(self.books, "alice", self.stored()))
 
     def is_read(self, draw: Draw) -> None:
         """Never less than nothing, and the ledger's sums follow from each other."""
         limit = draw.upto(3, 1)
         try:
             balance = self.asks(faults(draw), lambda: quota.read(self.books, "alice"))
-            rows = self.asks(faults(draw), lambda: pages.entries(self.books, "alice", limit, ""))["entries"]
+            rows = self.asks(faults(draw), lambda: history.entries(self.books, "alice", limit, ""))["entries"]
         except OutcomeUnknownError:
             return
         assert min(balance.remaining, balance.held, balance.used, balance.debt) >= 0

@@ -4,20 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import builders
-import model
 import pytest
-from billing import holds, parking, quota, recovery, settlement
 from billing.books import Books
+from billing.clock import utc_now
 from billing.errors import BillingError, BusyError, OutcomeUnknownError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.spending import Meter
-from billing.times import utc_now
-from builders import fact, pending
-from dynamo import CountedPatience, Dynamo
+from billing.payments import parking, settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, holds
+from billing.quota.spending import Meter
+from billing.reconciliation import retry_parked
+from billing.storage.keys import user_key
 from properties.crowd import at_once, check_laws
-from rough_wire import rough
+from support import builders, model
+from support.builders import fact, pending
+from support.dynamo import CountedPatience, Dynamo
+from support.rough_wire import rough
 
 USERS: Final = ("alice", "bob", "carol")
 ACTS: Final = 640
@@ -92,7 +93,7 @@ class Crowd:
     def _debits(self, user_id: str, units: int) -> Callable[[], Used]:
         def act() -> Used:
             try:
-                answer = quota.debit(self.meter, user_id, units)
+                answer = debits.debit(self.meter, user_id, units)
             except BusyError:
                 raise
             except OutcomeUnknownError:
@@ -107,7 +108,7 @@ class Crowd:
         user_id, units, key = USERS[number % len(USERS)], number + 1, f"key{number}"
 
         def act() -> Used:
-            answer = quota.debit_once(self.meter, user_id, units, "backend", key)
+            answer = debits.debit_once(self.meter, user_id, units, "backend", key)
             assert answer["remaining"] >= 0
             return Used(user_id, units, key, answer["debit_id"])
 
@@ -131,7 +132,7 @@ class Crowd:
         del units
 
         def act() -> Used:
-            balance = quota.read(self.books, user_id)
+            balance = debits.read(self.books, user_id)
             assert balance.remaining >= 0
             assert not (balance.remaining and balance.debt)
             return Used()
@@ -155,8 +156,8 @@ def _expired_are_back(books: Books) -> None:
     """As the schedule does, for the holds that nobody closed and no read has found expired; then nothing is held."""
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
     books.store.patience.begin()
-    assert recovery.sweep_holds(later) > 0
-    assert recovery.sweep_holds(later) == 0
+    assert retry_parked.sweep_holds(later) > 0
+    assert retry_parked.sweep_holds(later) == 0
 
 
 @pytest.mark.parametrize(("database", "name"), ROUNDS, indirect=["database"])
@@ -199,7 +200,7 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
         bought[payment.user_id] += credited - clawed_back
     for user_id in USERS:
         store.patience.begin()
-        balance = quota.read(crowd.books, user_id)
+        balance = debits.read(crowd.books, user_id)
         assert taken[user_id] <= balance.used <= taken[user_id] + unsure[user_id]
         assert (balance.total, balance.held) == (bought[user_id], 0)
         assert balance.remaining - balance.debt == bought[user_id] - balance.used

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import pytest
 from billing.errors import Item, RefusedError
-from billing.store import Page, Store
-from billing.writes import KEY_NAMES, Must, Table, Write
-from dynamo import TABLES, Dynamo
+from billing.storage.dynamodb import Page, Store
+from billing.storage.writes import KEY_NAMES, Must, Table, Write
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_store import MemoryStore
+from support.dynamo import TABLES, Dynamo
+from support.fakes.memory_store import MemoryStore
 
 Act = Callable[[Any, str], object]
 OWNERS: Final = ("a", "b")

@@ -8,7 +8,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.validate import ParamValidator
 
-from infra.local.stage import Stage
+from infra.deploy.stage import Stage
 
 ID: Final = "123456789012"
 REGION: Final = "eu-west-1"
@@ -23,7 +23,12 @@ class Account:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: Answer | Callable[[dict[str, Any]], Answer]) -> None:
         """Every client of every stage leads here from now on."""
-        self.answers = {"GetCallerIdentity": {"Account": ID, "Arn": f"arn:aws:iam::{ID}:user/seller"}, **answers}
+        self.answers = {
+            "GetCallerIdentity": {"Account": ID, "Arn": f"arn:aws:iam::{ID}:user/seller"},
+            "DescribeUserPool": {"UserPool": {"Id": "eu_1"}},
+            "DescribeStackResource": "Resource UserPool does not exist for stack",
+            **answers,
+        }
         self.calls: list[tuple[str, dict[str, Any]]] = []
         monkeypatch.setattr(Stage, "client", lambda stage, service, *_: self.client(service, stage.region))
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from infra.local.places import PORT_VARIABLES, ROOT
+from infra.local.paths import PORT_VARIABLES, ROOT
 
 TEMPLATE: Final = ROOT / "template.yaml"
 

@@ -21,7 +21,13 @@ KEPT: Final = frozenset(
     {"botocore.session.Session", "botocore.client.BaseClient", "boto3.session.Session", "pynamodb.connection.base.Connection"}
     | {"stripe._stripe_client.StripeClient", "aws_lambda_powertools.utilities.parameters.base.BaseProvider"}
     | {"socket.socket", "ssl.SSLContext", "urllib3.connectionpool.ConnectionPool", "botocore.credentials.Credentials"}
-    | {"billing.settings.Settings", "billing.patience.Patience", "billing.store.Store", "billing.gateway.Gateway", "billing.books.Books"}
+    | {
+        "billing.settings.Settings",
+        "billing.deadline.Patience",
+        "billing.storage.dynamodb.Store",
+        "billing.stripe_api.client.Gateway",
+        "billing.books.Books",
+    }
 )
 """Clients, connections, credentials, secrets, settings and deadlines."""
 

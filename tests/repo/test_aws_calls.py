@@ -10,13 +10,14 @@ import boto3
 import pytest
 from botocore import xform_name
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
-SOURCES: Final = sorted(path for name in ("local", "ops") for path in (ROOT / "infra" / name).glob("*.py"))
+SOURCES: Final = sorted(path for name in ("build", "cli", "deploy", "local") for path in (ROOT / "infra" / name).rglob("*.py"))
 SERVICES: Final = (
     "apigatewayv2",
     "cloudformation",
     "cloudwatch",
+    "cognito-idp",
     "dynamodb",
     "events",
     "lambda",
@@ -144,7 +145,7 @@ def test_nothing_waits_without_a_bound() -> None:
     """A waiter of botocore's own choosing waits an hour in silence, or two minutes and gives up. Only waiting.py uses them."""
     waiters = [f"{path.name}:{node.lineno}" for path in SOURCES for node in _nodes(path) if node.func.attr == "get_waiter"]  # type: ignore[attr-defined]
     assert [place.split(":")[0] for place in waiters] == ["waiting.py"]
-    assert "WaiterConfig" in (ROOT / "infra" / "local" / "waiting.py").read_text()
+    assert "WaiterConfig" in (ROOT / "infra" / "deploy" / "waiting.py").read_text()
 
 
 def test_no_client_switches_its_validation_off() -> None:

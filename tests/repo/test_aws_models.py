@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import botocore.session
 import pytest
-from billing import outbox
-from billing.patience import Patience
-from billing.store import Store
-from billing.vault import Reader
+from billing.deadline import Patience
+from billing.payments import fact_queue
+from billing.storage.dynamodb import Store
+from billing.wiring.secrets import Reader
 from botocore.exceptions import ParamValidationError
 
-from infra.local.places import REGION, ROOT
+from infra.local.paths import REGION, ROOT
 
 SOURCES: Final = sorted((ROOT / "functions").glob("*.py")) + sorted((ROOT / "functions" / "billing").rglob("*.py"))
 NOWHERE: Final = "http://127.0.0.1:9"
@@ -30,7 +30,7 @@ def signed_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
     yield
-    outbox._client.cache_clear()
+    fact_queue._client.cache_clear()
 
 
 def _store() -> Store:
@@ -58,7 +58,7 @@ def test_a_wrong_parameter_of_the_store_ends_the_test_that_sends_it(operation: s
 def test_the_queue_and_the_secrets_are_validated_in_production_too() -> None:
     """They are asked seldom; botocore's own validation is on."""
     with pytest.raises(ParamValidationError, match="QueueUrl"):
-        outbox._client().send_message(MessageBody="x")
+        fact_queue._client().send_message(MessageBody="x")
     with pytest.raises(ParamValidationError, match="SecretId"):
         Reader().client.get_secret_value(SecretId=1)
 
@@ -66,7 +66,7 @@ def test_the_queue_and_the_secrets_are_validated_in_production_too() -> None:
 @pytest.mark.usefixtures("signed_in")
 def test_every_client_gives_up_before_the_caller_does() -> None:
     """Botocore's own bounds are a minute to connect, a minute to read, and five times that."""
-    for client in (_store()._client, outbox._client(), Reader().client):
+    for client in (_store()._client, fact_queue._client(), Reader().client):
         config = client.meta.config
         attempts = config.retries["total_max_attempts"]
         assert attempts * (config.connect_timeout + config.read_timeout) < LONGEST_SECONDS, client.meta.service_model.service_name
@@ -101,4 +101,4 @@ def test_every_operation_that_the_store_names_exists_and_those_in_pages_are_read
 def test_every_client_of_the_functions_is_one_of_the_three() -> None:
     """A fourth needs its lines above."""
     made = {path.name: ast.literal_eval(node.args[0]) for path, node in _calls() if node.func.attr == "create_client"}  # type: ignore[attr-defined]
-    assert made == {"store.py": "dynamodb", "outbox.py": "sqs", "vault.py": "secretsmanager"}
+    assert made == {"dynamodb.py": "dynamodb", "fact_queue.py": "sqs", "secrets.py": "secretsmanager"}

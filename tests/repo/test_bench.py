@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from functional.template import Template
+from repo.conditions import Conditions
+from repo.transformed import made, transformed
+
 from bench import __main__ as command
 from bench.__main__ import AREAS
 from bench.growth import OPERATIONS
@@ -14,13 +18,9 @@ from bench.page import AREAS as SECTIONS
 from bench.page import CAP, PAGE, PICTURE, write
 from bench.rows import Row
 from bench.tables import tables
-from functional.template import Template
-from repo.conditions import Conditions
-from repo.transformed import made, transformed
+from infra.local.paths import ROOT
 
-from infra.local.places import ROOT
-
-BENCH = Path(__file__).parents[1] / "bench"
+BENCH = Path(__file__).parents[2] / "bench"
 
 
 def test_every_module_that_measures_has_its_section() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FOLDERS: Final = ("tests", "infra", "functions", "client")
 SKIPS: Final = ("skip", "skipif", "importorskip", "xfail")
@@ -64,7 +64,7 @@ def test_nothing_is_read_beside_the_checkout() -> None:
 def test_a_test_is_skipped_only_by_the_function_that_fails_in_continuous_integration() -> None:
     """For a tool that can be installed, never for a file."""
     found = {str(path): list(_skips(tree)) for path, tree in _sources() if path.parts[0] == "tests"}
-    assert {path for path, skips in found.items() if skips} == {"tests/tools.py", "tests/repo/test_ci.py"}
+    assert {path for path, skips in found.items() if skips} == {"tests/support/programs.py", "tests/repo/test_ci.py"}
 
 
 @pytest.mark.parametrize(

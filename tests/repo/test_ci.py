@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tools import lacking
+from support.programs import lacking
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 RUN: Final = ROOT / ".ci" / "run"
 

@@ -1,6 +1,6 @@
 import re
 
-from cost_page import ASSUMED_MS, PAGE, PRICES, Used
+from tools.docs.cost_page import ASSUMED_MS, PAGE, PRICES, Used
 
 TEXT = PAGE.read_text()
 

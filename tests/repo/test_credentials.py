@@ -14,10 +14,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from infra.local import stages
-from infra.local.artifact import PARSED
-from infra.local.places import ROOT
-from infra.local.stage import CREDENTIALS, Stage
+from infra.build.artifact import PARSED
+from infra.deploy import commands
+from infra.deploy.stage import CREDENTIALS, Stage
+from infra.local.paths import ROOT
 
 ACCOUNTS: Final = {"SHELL": "111111111111", "SELLER": "222222222222", "OTHER": "333333333333"}
 """By access key. The profiles `seller` and `other` have the second and the third."""
@@ -84,7 +84,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[tupl
         threading.Thread(target=server.serve_forever).start()
         for name, value in {**shell, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(stages, "BUILD", tmp_path)
+        monkeypatch.setattr(commands, "BUILD", tmp_path)
         yield handler.asked
         server.shutdown()
 
@@ -108,7 +108,7 @@ def test_who_is_asked_is_who_is_deployed_to(
     """
     if variable:
         monkeypatch.setenv("AWS_PROFILE", variable)
-    assert stages.deploy(_stage(tmp_path, profile), yes=True) != 0
+    assert commands.deploy(_stage(tmp_path, profile), yes=True) != 0
     actions = [action for _, action in asked]
     assert actions[:2] == ["GetCallerIdentity", "DescribeStacks"], "that was us"
     assert len(actions) > 2, "that was SAM"
@@ -119,7 +119,7 @@ def test_who_is_asked_is_who_is_deployed_to(
 def test_topup_connect_is_given_the_same_account(asked: list[tuple[str, str]], tmp_path: Path, profile: str, key: str) -> None:
     """As `make deploy` calls it."""
     stage = _stage(tmp_path, profile)
-    command = [sys.executable, "-m", "infra.ops", "connect", "--yes", "--stack", stage.stack, *stage.where()]
+    command = [sys.executable, "-m", "infra.cli", "connect", "--yes", "--stack", stage.stack, *stage.where()]
     environment = {**stage.environment(), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert [found for found, _ in asked] == [key]
@@ -129,7 +129,7 @@ def test_uninstalling_asks_with_the_same_credentials(
     asked: list[tuple[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And says in which account there is nothing to delete."""
-    assert stages.uninstall(_stage(tmp_path, "seller"), os.environ) == 0
+    assert commands.uninstall(_stage(tmp_path, "seller"), os.environ) == 0
     assert {found for found, _ in asked} == {"SELLER"}
     assert ACCOUNTS["SELLER"] in capsys.readouterr().out
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from billing.telemetry import METRICS
-from dashboard_figures import STEPS, Curve, _answered, _called, _emitted, aggregate
-from dashboard_picture import PICTURE, svg
 from functional.template import read
-from loglines import _invocation
 from repo.declared import alarms
+from support.loglines import _invocation
+
+from tools.docs.dashboard_figures import STEPS, Curve, _answered, _called, _emitted, aggregate
+from tools.docs.dashboard_picture import PICTURE, svg
 
 DASHBOARD: dict[str, Any] = json.loads(read()["Resources"]["OperatorDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
 GRAPHS = [widget["properties"] for widget in DASHBOARD["widgets"] if widget["type"] == "metric"]

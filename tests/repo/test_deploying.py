@@ -12,10 +12,10 @@ from botocore.stub import Stubber
 from repo.declared import functions, parameters
 from repo.transformed import transformed
 
-from infra.local import publishing, reserving, stages
-from infra.local.artifact import ARCHIVE, BUILD, PARSED, build
-from infra.local.places import Places
-from infra.local.stage import Stage
+from infra.build.artifact import ARCHIVE, BUILD, PARSED, build
+from infra.deploy import commands, concurrency, snapstart
+from infra.deploy.stage import Stage
+from infra.local.paths import Places
 
 SNAPSHOTS: Final = {"Stage": "prod", "SnapStart": "PublishedVersions"}
 
@@ -30,7 +30,7 @@ def built(tmp_path: Path) -> Path:
 
 
 def _made(built: Path, told: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    resources: dict[str, dict[str, Any]] = transformed(publishing.template_for(built, told).read_text(), **told)["Resources"]
+    resources: dict[str, dict[str, Any]] = transformed(snapstart.template_for(built, told).read_text(), **told)["Resources"]
     return resources
 
 
@@ -41,7 +41,7 @@ def _of_type(made: Mapping[str, dict[str, Any]], kind: str) -> list[dict[str, An
 @pytest.mark.parametrize("told", [{}, {"SnapStart": "None"}])
 def test_without_snapshots_there_is_no_version_and_no_alias(built: Path, told: dict[str, str]) -> None:
     """What is deployed is what was built."""
-    assert publishing.template_for(built, told) == built / PARSED
+    assert snapstart.template_for(built, told) == built / PARSED
     made = _made(built, told)
     assert not _of_type(made, "AWS::Lambda::Version")
     assert not _of_type(made, "AWS::Lambda::Alias")
@@ -50,7 +50,7 @@ def test_without_snapshots_there_is_no_version_and_no_alias(built: Path, told: d
 def test_with_snapshots_every_way_to_a_function_leads_to_its_alias(built: Path) -> None:
     """Routes, the Function URL, schedules, the queue, and the permissions for them: what is not published starts from no snapshot."""
     made = _made(built, SNAPSHOTS)
-    aliases = {f"{name}Alias{publishing.ALIAS}" for name in functions()}
+    aliases = {f"{name}Alias{snapstart.ALIAS}" for name in functions()}
     assert {name for name, row in made.items() if row["Type"] == "AWS::Lambda::Alias"} == aliases
     operations = [operation for path in made["HttpApi"]["Properties"]["Body"]["paths"].values() for operation in path.values()]
     uris = [operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"] for operation in operations]
@@ -92,9 +92,9 @@ def test_a_version_is_published_when_code_template_or_a_parameter_changes_and_no
 @pytest.mark.parametrize(("unreserved", "reserved"), [(10, 0), (50, 0), (100, 0), (101, 1), (119, 19), (120, 20), (1000, 20), (0, 0)])
 def test_what_is_proposed_leaves_a_hundred_executions_to_the_others(unreserved: int, reserved: int) -> None:
     """Lambda refuses the deployment otherwise; and a word about why it is less."""
-    proposed, sentence = reserving.proposal(unreserved)
+    proposed, sentence = concurrency.proposal(unreserved)
     assert proposed == reserved
-    assert ("Service Quotas" in sentence) is (reserved < reserving.USUAL)
+    assert ("Service Quotas" in sentence) is (reserved < concurrency.USUAL)
     assert str(unreserved) in sentence
 
 
@@ -103,7 +103,7 @@ def test_a_plain_deployment_reserves_nothing() -> None:
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
-    assert parameters()["WebhookConcurrency"]["Default"] == 0 < reserving.USUAL
+    assert parameters()["WebhookConcurrency"]["Default"] == 0 < concurrency.USUAL
 
 
 def _lambda(prepare: Callable[[Stubber], None]) -> Callable[[], Any]:
@@ -117,14 +117,14 @@ def _lambda(prepare: Callable[[Stubber], None]) -> Callable[[], Any]:
 def test_lambda_is_asked_what_the_account_has() -> None:
     """And the other parameters stay."""
     limit = {"AccountLimit": {"UnreservedConcurrentExecutions": 10}}
-    told, sentence = reserving.proposed({"Stage": "prod"}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)))
+    told, sentence = concurrency.proposed({"Stage": "prod"}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)))
     assert told == {"Stage": "prod", "WebhookConcurrency": "0"}
     assert "this account has 10" in sentence
 
 
 def test_what_was_told_before_stands_and_lambda_is_not_asked() -> None:
     """Its answer would count what this stack has already reserved."""
-    told, _ = reserving.proposed({"WebhookConcurrency": "7"}, _lambda(lambda _: None))
+    told, _ = concurrency.proposed({"WebhookConcurrency": "7"}, _lambda(lambda _: None))
     assert told == {"WebhookConcurrency": "7"}
 
 
@@ -132,7 +132,7 @@ def test_what_was_told_before_stands_and_lambda_is_not_asked() -> None:
 def test_what_the_stack_has_reserved_itself_is_there_for_it_again(unreserved: int, own: int, reserved: str) -> None:
     """Lambda does not count it among the unreserved; a second machine would propose less each time."""
     limit = {"AccountLimit": {"UnreservedConcurrentExecutions": unreserved}}
-    told, _ = reserving.proposed({}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)), own)
+    told, _ = concurrency.proposed({}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)), own)
     assert told == {"WebhookConcurrency": reserved}
 
 
@@ -146,7 +146,7 @@ def test_where_lambda_says_nothing_nothing_is_proposed(monkeypatch: pytest.Monke
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     denied = _lambda(lambda stub: stub.add_client_error("get_account_settings", "AccessDeniedException"))
     for connect in (_unknown_region, denied):
-        told, sentence = reserving.proposed({"Stage": "prod"}, connect)
+        told, sentence = concurrency.proposed({"Stage": "prod"}, connect)
         assert told == {"Stage": "prod"}
         assert "leaves 100" in sentence
 
@@ -160,8 +160,8 @@ def test_what_was_answered_decides_about_versions(built: Path, monkeypatch: pyte
         deployed.append(Path(command[command.index("--template-file") + 1]).name)
         return 0
 
-    monkeypatch.setattr(stages, "BUILD", built)
+    monkeypatch.setattr(commands, "BUILD", built)
     monkeypatch.setattr(subprocess, "call", call)
     stage = Stage("qa", "topup-qa", "eu-west-1", parameters={"SnapStart": wanted}, folder=built)
-    assert stages._deployed(stage, yes=True) == 0
+    assert commands._deployed(stage, yes=True) == 0
     assert deployed == [template]

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from billing.events import SUBSCRIBED
-from billing.gateway import API_VERSION
+from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.events import SUBSCRIBED
 from billing.telemetry import METRICS
 from repo.declared import alarms, make_targets, parameters, stand_variables, variables
 from typer.main import get_command
 
-from infra.local.places import ROOT
-from infra.ops.app import app
+from infra.cli.app import app
+from infra.local.paths import ROOT
 
 GUIDE = (ROOT / "docs" / "operations.md").read_text()
 PAGES = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import boto3
 import pytest
-from billing.events import SUBSCRIBED
+from billing.stripe_api.events import SUBSCRIBED
 from repo.conditions import Conditions
 from repo.declared import TEMPLATE, functions, template
 from repo.transformed import transformed

@@ -9,10 +9,11 @@ import pytest
 from repo.account import ABSENT, ID, REGION, Account, described, listed, resource
 from repo.transformed import transformed
 
-from infra.local import kept, leaving, stages
-from infra.local.artifact import PARSED
-from infra.local.kept import Kept
-from infra.local.stage import Stage
+from infra.build.artifact import PARSED
+from infra.deploy import commands as stages
+from infra.deploy import kept, uninstall
+from infra.deploy.kept import Kept
+from infra.deploy.stage import Stage
 
 RETAINED: Final = {name for name, row in transformed()["Resources"].items() if row.get("DeletionPolicy", "").startswith("Retain")}
 ROWS: Final = [resource(name, row["Type"]) for name, row in transformed()["Resources"].items()]
@@ -229,5 +230,5 @@ def test_what_is_taken_back_fits_into_one_request() -> None:
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
     """
-    found = leaving.only(transformed(), RETAINED, {})
+    found = uninstall.only(transformed(), RETAINED, {})
     assert len(json.dumps(found)) < 51_200

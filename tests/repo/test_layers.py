@@ -1,4 +1,4 @@
-"""Imports point one way: entry points, edge, acts, doors, core."""
+"""Imports point one way: handlers, api, wiring, reconciliation, payments, quota, Stripe, storage."""
 
 import ast
 import sys
@@ -7,72 +7,89 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Final
 
-from infra.local.places import ROOT
+import pytest
 
-LAYERS: Final = {
-    "core": (
-        *("balances", "bundle", "differences", "errors", "events", "facts", "identity", "money", "observed"),
-        *("patience", "payments", "plans", "reversals", "settings", "times", "writes"),
-    ),
-    "doors": ("aws_faults", "gateway", "outbox", "refusals", "signatures", "spelling", "store", "telemetry", "tracing"),
-    "acts": (
-        *("books", "checkout", "comparing", "confirmation", "holds", "keys", "ledger", "mending", "pages", "parking", "purchases"),
-        *("deployment", "quota", "reconciliation", "recovery", "settlement", "spending", "upkeep", "verification"),
-    ),
-    "edge": ("api", "openapi", "receiving", "runtime", "shapes", "stripe_doors", "vault"),
-}
+from infra.local.paths import ROOT
+
+FUNCTIONS: Final = ROOT / "functions"
+PACKAGES: Final = ("storage", "stripe_api", "quota", "payments", "reconciliation", "wiring", "api")
+"""From the inside out: each may import those before it. A module beside them is shared by all."""
 OUTSIDE: Final = {
-    "stripe": {"gateway", "refusals", "signatures"},
-    "pynamodb": {"spelling"},
-    "botocore": {"aws_faults", "store", "outbox", "vault"},
-    "aws_lambda_powertools": {"telemetry", "tracing"},
+    "stripe": {"billing.stripe_api.client", "billing.stripe_api.signatures", "billing.stripe_api.refusals"},
+    "pynamodb": {"billing.storage.expressions"},
+    "botocore": {"billing.storage.dynamodb", "billing.storage.aws_faults", "billing.payments.fact_queue", "billing.wiring.secrets"},
+    "aws_lambda_powertools": {"billing.telemetry", "billing.tracing"},
 }
-"""Who may speak to what is not ours."""
-FILES: Final = {path.stem: path for path in (ROOT / "functions" / "billing").glob("[!_]*.py")}
+"""The modules that may import what is not ours."""
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """Whole module names; what only the type checker reads is left out."""
+def _modules(folder: Path) -> dict[str, Path]:
+    """Every module below a folder by its dotted name."""
+    paths = [path for path in folder.rglob("*.py") if "artifact" not in path.relative_to(folder).parts]
+    return {".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+MODULES: Final = _modules(FUNCTIONS)
+BILLING: Final = {name: path for name, path in MODULES.items() if name.startswith("billing")}
+HANDLERS: Final = set(MODULES) - set(BILLING)
+
+
+def _imports(path: Path, known: set[str]) -> Iterator[str]:
+    """The modules that a file imports when it runs; what only the type checker reads is left out."""
     tree = ast.parse(path.read_text())
-    unread = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
+    unread = {id(inner) for node in ast.walk(tree) if _is_for_types(node) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if id(node) in unread:
             continue
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ([f"billing.{name.name}" for name in node.names] if node.module == "billing" else [node.module])
+            parts = {f"{node.module}.{name.name}" for name in node.names}
+            yield from (parts & known) or {node.module}
 
 
-def _ours(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in _imports(path) if name.startswith("billing.")}
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def test_every_file_has_its_layer_and_imports_point_inwards() -> None:
-    """And never in a circle."""
-    level = {name: number for number, names in enumerate(LAYERS.values()) for name in names}
-    assert set(level) == set(FILES)
-    outward = [(name, other) for name, path in FILES.items() for other in _ours(path) if level[other] > level[name]]
+def _level(name: str) -> int:
+    """0 for what is shared."""
+    package = name.split(".")[1] if name.count(".") else ""
+    return PACKAGES.index(package) + 1 if package in PACKAGES else 0
+
+
+def test_imports_between_packages_point_inwards() -> None:
+    """What is shared is imported by all, so that only its imports of packages are looked at by name."""
+    outward = [
+        (name, other)
+        for name, path in BILLING.items()
+        for other in _imports(path, set(BILLING))
+        if other in BILLING and _level(name) and _level(other) > _level(name)
+    ]
     assert outward == []
-    tuple(TopologicalSorter({name: _ours(path) for name, path in FILES.items()}).static_order())  # raises CycleError
 
 
-def test_only_doors_speak_to_what_is_not_ours() -> None:
-    """Each library has its files; everything else knows the standard library and us."""
+@pytest.mark.parametrize("folder", ["functions", "infra", "client/src"])
+def test_no_import_goes_in_a_circle(folder: str) -> None:
+    """TopologicalSorter raises CycleError."""
+    root = ROOT if folder == "infra" else ROOT / folder
+    modules = {f"infra.{name}" if folder == "infra" else name: path for name, path in _modules(ROOT / folder).items()}
+    assert root.is_dir()
+    graph = {name: set(_imports(path, set(modules))) & set(modules) - {name} for name, path in modules.items()}
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def test_only_adapters_import_what_is_not_ours() -> None:
+    """Each library has its modules; everything else knows the standard library and us."""
     found: dict[str, set[str]] = {}
-    for name, path in FILES.items():
-        for package in {imported.split(".")[0] for imported in _imports(path)} - {"billing", *sys.stdlib_module_names}:
+    for name, path in BILLING.items():
+        for package in {imported.split(".")[0] for imported in _imports(path, set(BILLING))} - {"billing", *sys.stdlib_module_names}:
             found.setdefault(package, set()).add(name)
     assert found == OUTSIDE
 
 
-def test_no_entry_point_is_imported() -> None:
-    """A handler is called by Lambda, and by nobody else."""
-    handlers = {path.stem for path in (ROOT / "functions").glob("*.py")}
-    for path in [*FILES.values(), *(ROOT / "functions").glob("*.py")]:
-        assert not handlers & {name for name in _imports(path) if "." not in name}, path.name
+def test_no_handler_is_imported() -> None:
+    """A handler is called by Lambda alone."""
+    handlers = HANDLERS - {"public"}
+    for name, path in MODULES.items():
+        assert not handlers & set(_imports(path, set(MODULES))), name

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 TEXT: Final = (ROOT / "Makefile").read_text()
 NEWER: Final = re.compile(

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FILES: Final = ("Makefile", "functions/Makefile")
 NEWS: Final = "https://git.savannah.gnu.org/cgit/make.git/tree/NEWS"

@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 from repo.declared import functions, parameters
 
-from infra.local import artifact
-from infra.local.artifact import BUILD, FIRST, RUNTIME, build
-from infra.local.places import ROOT, Places
+from infra.build import artifact
+from infra.build.artifact import BUILD, FIRST, RUNTIME, build
+from infra.local.paths import ROOT, Places
 
 PASSED_ON: Final = ("PATH", "PIP_CERT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "https_proxy")
 """What a machine needs to reach a package index. No HOME, no settings of the tests."""
@@ -28,7 +28,7 @@ assert callable(handler)
 ASKS: Final = """
 import json, sys
 sys.path.insert(0, {folder!r})
-import serve_site
+from public import serve_site
 http = {{"method": "GET"}}
 for file in [None, *serve_site.ASSETS]:
     event = {{"requestContext": {{"requestId": "1", "http": http}}, "pathParameters": {{"file": file}} if file else None}}

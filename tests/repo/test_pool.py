@@ -8,7 +8,7 @@ from repo.conditions import Conditions
 from repo.declared import parameters, template
 from repo.transformed import transformed
 
-from infra.local import asking
+from infra.deploy import choices, questions
 
 SIGN_IN: Final = {"Fn::Sub": "https://${SignInApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/"}
 DOMAIN: Final = {"DomainName": "topup.example.com", "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
@@ -93,9 +93,23 @@ def test_the_stack_says_what_remains_to_be_done() -> None:
 
 def test_the_pages_address_means_the_same_in_the_question_and_in_the_template() -> None:
     """An origin: what one takes, the other does not refuse."""
-    (question,) = (question for question in asking.QUESTIONS if question.parameter == "SiteUrl")
-    local = "http://localhost(:[0-9]{1,5})?"
-    assert parameters()["SiteUrl"]["AllowedPattern"] == f"^$|^{question.shape}$|^{local}$"
+    (question,) = (question for question in questions.QUESTIONS if question.parameter == "SiteUrl")
+    assert parameters()["SiteUrl"]["AllowedPattern"] == question.shape
+
+
+@pytest.mark.parametrize(
+    ("pool", "told"),
+    [
+        ({}, {}),
+        ({"Id": "eu_1"}, {"CaseSensitiveUserNames": "true"}),
+        ({"Id": "eu_1", "UsernameConfiguration": {"CaseSensitive": True}}, {"CaseSensitiveUserNames": "true"}),
+        ({"Id": "eu_1", "UsernameConfiguration": {"CaseSensitive": False}}, {}),
+    ],
+)
+def test_a_pool_that_was_made_with_case_keeps_it(pool: dict[str, Any], told: dict[str, str]) -> None:
+    """Also one that an earlier version made, or that was taken back. Cognito would refuse the whole update."""
+    assert choices.user_names({}, pool)[0] == told
+    assert choices.user_names({"CaseSensitiveUserNames": "false"}, pool)[0] == {}
 
 
 def test_a_user_name_has_no_case_and_mail_goes_by_ses_where_it_is_named() -> None:

@@ -8,9 +8,9 @@ import pytest
 from repo.declared import template
 from repo.transformed import UNKNOWN, longest, made, transformed
 
-from infra.local import publishing
-from infra.local.artifact import BUILD, build
-from infra.local.places import Places
+from infra.build.artifact import BUILD, build
+from infra.deploy import snapstart
+from infra.local.paths import Places
 
 PUBLISHED: Final = {"SnapStart": "PublishedVersions"}
 
@@ -19,7 +19,7 @@ PUBLISHED: Final = {"SnapStart": "PublishedVersions"}
 def published() -> dict[str, Any]:
     """The largest template that is ever deployed: with a version and an alias of every function."""
     build(Places.from_environment())
-    return transformed(publishing.template_for(BUILD, PUBLISHED).read_text(), **PUBLISHED)
+    return transformed(snapstart.template_for(BUILD, PUBLISHED).read_text(), **PUBLISHED)
 
 
 @pytest.mark.parametrize(("section", "quota"), {"Resources": 500, "Outputs": 200, "Parameters": 200, "Mappings": 200}.items())

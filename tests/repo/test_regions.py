@@ -12,10 +12,11 @@ import pytest
 from repo.account import ABSENT, Account
 from repo.declared import parameters
 
-from infra.local import asking, deciding, stages
-from infra.local.artifact import PARSED, RUNTIME
-from infra.local.regions import WITHOUT_FUNCTION_URLS, has_function_urls, partition_of
-from infra.local.stage import Stage
+from infra.build.artifact import PARSED, RUNTIME
+from infra.deploy import choices, questions
+from infra.deploy import commands as stages
+from infra.deploy.regions import WITHOUT_FUNCTION_URLS, has_function_urls, partition_of
+from infra.deploy.stage import Stage
 
 EVERY: Final = sorted(
     {
@@ -51,7 +52,7 @@ def _typing(*words: str) -> Callable[[str], str]:
 @pytest.mark.parametrize("name", EVERY)
 def test_every_region_that_aws_has_may_be_typed(name: str, tmp_path: Path) -> None:
     """In all partitions, and no question follows."""
-    assert asking.region(Stage("qa", "topup-qa", folder=tmp_path), "", _typing(name)).region == name
+    assert questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", _typing(name)).region == name
 
 
 @pytest.mark.parametrize("name", ["eusc-de-east-1", "us-gov-west-1", "us-isob-east-1", "cn-north-1"])
@@ -64,15 +65,15 @@ def test_regions_of_other_partitions_are_among_them(name: str) -> None:
 def test_a_region_that_the_sdk_does_not_know_is_asked_about_twice(tmp_path: Path) -> None:
     """It may be mistyped, or newer than the SDK."""
     typed = _typing("eu-middle-1", "", "eu-middle-1", "y")
-    assert asking.region(Stage("qa", "topup-qa", folder=tmp_path), "", typed).region == "eu-middle-1"
+    assert questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", typed).region == "eu-middle-1"
     typed = _typing("eu-west-11", "n", "eu-west-1")
-    assert asking.region(Stage("qa", "topup-qa", folder=tmp_path), "", typed).region == "eu-west-1"
+    assert questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", typed).region == "eu-west-1"
 
 
 def test_a_region_without_function_urls_is_one_that_lambda_is_in() -> None:
     """No name in the list is mistyped; and of other partitions nothing is claimed."""
     assert set(boto3.Session().get_available_regions("lambda")) > WITHOUT_FUNCTION_URLS
-    assert len(WITHOUT_FUNCTION_URLS) == 11
+    assert len(WITHOUT_FUNCTION_URLS) == 12
     assert {name for name in EVERY if has_function_urls(name) is None} == set(ELSEWHERE)
 
 
@@ -143,9 +144,9 @@ def test_a_python_that_cannot_be_deployed_is_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, allowed: list[str], told: dict[str, str]
 ) -> None:
     """Lambda does not have it, or has no snapshots of it: the template's own is taken, and the reason said."""
-    monkeypatch.setattr(deciding, "NO_SNAPSHOTS", (RUNTIME,))
+    monkeypatch.setattr(choices, "NO_SNAPSHOTS", (RUNTIME,))
     (tmp_path / PARSED).write_text(json.dumps({"Parameters": {"Runtime": {"AllowedValues": allowed}}}))
-    found, sentence = deciding.runtime(told, tmp_path)
+    found, sentence = choices.runtime(told, tmp_path)
     assert found == {}
     assert RUNTIME in sentence
 
@@ -154,13 +155,13 @@ def test_a_python_that_cannot_be_deployed_is_not(
 def test_an_address_of_the_page_is_an_origin_and_nothing_else(word: str, tmp_path: Path) -> None:
     """A slash or a path would be put into Stripe's return address and Cognito's callback as it is."""
     typed = _typing("", word, "") if word in ORIGINS else _typing("", word, "", "")
-    told = asking.parameters(Stage("qa", "topup-qa", "eu-west-1", folder=tmp_path), {}, typed).parameters
+    told = questions.parameters(Stage("qa", "topup-qa", "eu-west-1", folder=tmp_path), {}, typed).parameters
     assert told.get("SiteUrl", "") == (word if word in ORIGINS else "")
 
 
 def test_the_question_and_the_template_take_the_same_addresses() -> None:
     """One pattern in both."""
-    (question,) = [question for question in asking.QUESTIONS if question.parameter == "SiteUrl"]
+    (question,) = [question for question in questions.QUESTIONS if question.parameter == "SiteUrl"]
     shapes = [question.shape, parameters()["SiteUrl"].get("AllowedPattern", question.shape)]
     for word in (*ORIGINS, *NO_ORIGINS):
         assert [bool(re.fullmatch(shape, word)) for shape in shapes] == [word in ORIGINS] * 2, word

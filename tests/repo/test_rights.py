@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from billing import store
+from billing.storage import dynamodb
 from repo.declared import functions
 from repo.transformed import transformed
 
@@ -129,7 +129,7 @@ def test_no_grant_has_a_star() -> None:
 
 def test_no_right_is_given_that_the_code_never_uses() -> None:
     """The store writes by updates only: an item that is put would forget what others have added to it."""
-    source = Path(store.__file__).read_text()
+    source = Path(dynamodb.__file__).read_text()
     used = {word for word in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem") if f'"{word}"' in source}
     assert '{"Delete": body}' in source
     granted = {action for name in FUNCTIONS for table, actions in _grants(name).items() if "Table" in table for action in actions.split()}

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pytest
-from expected import Expected, differences
 from repo.declared import TEMPLATE
 from repo.transformed import transformed
-from second import ACCOUNT, Second, second_aws
-from second_aws.reading import READERS
+from support.expected import Expected, differences
+from support.second import ACCOUNT, Second, second_aws
+from support.second_aws.reading import READERS
 
-from infra.local.places import REGION
+from infra.local.paths import REGION
 
 PROD: Final = {"Stage": "prod", "StripeMode": "live", "LogRetentionDays": "400", "WebhookConcurrency": "20"}
 UPDATED: Final = {"Stage": "prod", "StripeMode": "live"}

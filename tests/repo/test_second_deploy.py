@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError
-from second import Second, second_aws
 from simulator.lab import KEY, Receiver
 from simulator.lab import lab as simulated
+from support.second import Second, second_aws
 
-from infra.local import stages
-from infra.local.artifact import RUNTIME, build
-from infra.local.places import REGION, ROOT, Places
-from infra.local.stage import Stage
+from infra.build.artifact import RUNTIME, build
+from infra.deploy import commands
+from infra.deploy.stage import Stage
+from infra.local.paths import REGION, ROOT, Places
 
 STACK: Final = "topup-second"
 ANSWERS: Final = 8
@@ -37,13 +37,13 @@ class Shop:
     def deploy(self) -> int:
         """`make deploy`, without the build. Every question is answered by Enter."""
         typed = iter([""] * ANSWERS)
-        code = stages.deploy(self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed))
+        code = commands.deploy(self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed))
         self.stage = Stage.read(self.stage.name, folder=self.stage.folder)
         return code
 
     def uninstall(self) -> int:
         """`make uninstall`, with yes."""
-        return stages.uninstall(self.stage, os.environ, yes=True)
+        return commands.uninstall(self.stage, os.environ, yes=True)
 
     def kept(self) -> dict[str, str]:
         """What outlives the stack."""
@@ -55,7 +55,7 @@ class Shop:
 
     def doctor(self) -> set[str]:
         """The checks that find something wrong."""
-        command = [sys.executable, "-m", "infra.ops", "doctor", "--json", "--stack", STACK, *self.stage.where()]
+        command = [sys.executable, "-m", "infra.cli", "doctor", "--json", "--stack", STACK, *self.stage.where()]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         return {row["check"] for row in json.loads(done.stdout)["findings"] if row["level"] in ("wrong", "unknown")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from functional.template import Template
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 FUNCTIONS = ROOT / "functions"
 PROBE = Path(__file__).with_name("probe.py")
@@ -41,10 +41,10 @@ def test_importing_every_handler_makes_nothing_that_a_snapshot_must_not_hold() -
         ("import uuid; CONTAINER = uuid.uuid4()", "urandom is called by planted.py"),
         ("import boto3; DOOR = boto3.client('sqs')", "there is a botocore.client.BaseClient"),
         ("import ssl; TLS = ssl.create_default_context()", "there is a ssl.SSLContext"),
-        ("from billing.patience import Patience; PATIENCE = Patience()", "there is a billing.patience.Patience"),
-        ("from billing.plans import catalogue; PLANS = catalogue()", "catalogue remembers an answer"),
+        ("from billing.deadline import Patience; PATIENCE = Patience()", "there is a billing.deadline.Patience"),
+        ("from billing.payments.plans import catalogue; PLANS = catalogue()", "catalogue remembers an answer"),
         (
-            "from billing import vault; SECRETS = vault._provider()",
+            "from billing.wiring import secrets; SECRETS = secrets._provider()",
             "there is a botocore.client.BaseClient",
         ),
     ],
@@ -66,4 +66,4 @@ def test_chance_is_the_operating_systems_everywhere() -> None:
         for name in node.names
         if "random" in (name.name, getattr(node, "module", None))
     }
-    assert used == {("patience.py", "SystemRandom")}
+    assert used == {("deadline.py", "SystemRandom")}

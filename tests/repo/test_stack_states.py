@@ -10,10 +10,10 @@ import boto3
 import pytest
 from repo.account import ABSENT, ID, REGION, Account, described, listed, resource
 
-from infra.local import stages
-from infra.local.artifact import PARSED
-from infra.local.stage import Stage
-from infra.local.states import STATES, Kind, state_of
+from infra.build.artifact import PARSED
+from infra.deploy import commands
+from infra.deploy.stack_states import STATES, Kind, state_of
+from infra.deploy.stage import Stage
 
 TABLE: Final = "AWS::DynamoDB::Table"
 POOL: Final = "AWS::Cognito::UserPool"
@@ -41,7 +41,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
 
     (tmp_path / PARSED).write_text(json.dumps(ROUTES))
     (tmp_path / ".topup").mkdir()
-    monkeypatch.setattr(stages, "BUILD", tmp_path)
+    monkeypatch.setattr(commands, "BUILD", tmp_path)
     monkeypatch.setattr(subprocess, "call", call)
     return found
 
@@ -89,10 +89,10 @@ def test_a_stack_with_books_is_never_deleted_by_a_deployment(
 ) -> None:
     """Whatever state it is in, while nobody agrees: it is updated, or left as it is."""
     account = _account(monkeypatch, status, [resource(name, TABLE) for name in KEPT])
-    code = stages.deploy(_stage(tmp_path), answers=_answering("n"))
+    code = commands.deploy(_stage(tmp_path), answers=_answering("n"))
     assert not account.called("DeleteStack")
     assert ran == ([["sam", "deploy"]] if status in ALIVE | NO_STACK else [])
-    assert code == (1 if status in ALIVE | NO_STACK else stages.REFUSED)
+    assert code == (1 if status in ALIVE | NO_STACK else commands.REFUSED)
 
 
 @pytest.mark.parametrize("status", [*EVERY, "A_STATE_OF_NEXT_YEAR"])
@@ -101,7 +101,7 @@ def test_where_a_deployment_stops_it_says_what_to_type(
 ) -> None:
     """The state's own name, and a next step."""
     _account(monkeypatch, status, [])
-    stages.deploy(_stage(tmp_path), answers=_answering("n"))
+    commands.deploy(_stage(tmp_path), answers=_answering("n"))
     said = capsys.readouterr().err
     if not ran:
         assert status in said
@@ -135,7 +135,7 @@ def test_an_empty_stack_goes_when_somebody_agrees_and_in_production_only_at_the_
     """YES=1 does not count where the stack is production's."""
     gone = [resource("QuotasTable", TABLE, "DELETE_COMPLETE"), resource("Role", ROLE, "CREATE_FAILED")]
     account = _account(monkeypatch, status, gone, kind)
-    stages.deploy(_stage(tmp_path, kind), yes=yes, answers=answers)
+    commands.deploy(_stage(tmp_path, kind), yes=yes, answers=answers)
     assert bool(account.called("DeleteStack")) is deleted
     assert bool(ran) is deleted
 
@@ -145,7 +145,7 @@ def test_a_deployment_that_fails_says_how_it_goes_on(
 ) -> None:
     """The first one in production leaves a stack that nothing but a deletion could free: nobody should do that by hand."""
     _account(monkeypatch, "REVIEW_IN_PROGRESS", [])
-    assert stages.deploy(_stage(tmp_path), yes=True) == 1
+    assert commands.deploy(_stage(tmp_path), yes=True) == 1
     assert ran == [["sam", "deploy"]]
     assert "the same again" in capsys.readouterr().out
 
@@ -169,7 +169,7 @@ def test_a_failed_first_deployment_of_production_is_led_out_of_and_its_tables_ar
         if account.called("DeleteStack")
         else described(status)
     )
-    stages.deploy(_stage(tmp_path, "prod"), yes=True, answers=agrees)
+    commands.deploy(_stage(tmp_path, "prod"), yes=True, answers=agrees)
     assert "kept:    QuotasTable (physical-QuotasTable) deletion protection" in asked[0]
     assert "deleted: Role" in asked[0]
     (deletion,) = account.called("DeleteStack")
@@ -197,7 +197,7 @@ def test_what_a_deletion_cannot_remove_is_kept_if_it_is_a_table_and_named_if_not
         else described("DELETE_FAILED" if account.called("DeleteStack") else "ROLLBACK_FAILED")
     )
     account.answers["CreateChangeSet"] = "not today"
-    stages.deploy(_stage(tmp_path), answers=_answering("y"))
+    commands.deploy(_stage(tmp_path), answers=_answering("y"))
     assert [call.get("RetainResources", []) for call in account.called("DeleteStack")] == ([[], list(KEPT)] if led_out else [[]])
     assert ("Role (physical-Role)" in capsys.readouterr().err) is not led_out
     assert not ran
@@ -208,13 +208,13 @@ def test_what_a_deletion_cannot_remove_is_kept_if_it_is_a_table_and_named_if_not
 def test_uninstalling_keeps_the_books_or_waits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[list[str]], status: str) -> None:
     """From every state in which AWS deletes a stack. What is in progress is waited for by the operator."""
     account = _account(monkeypatch, status, [resource(name, TABLE) for name in KEPT])
-    code = stages.uninstall(_stage(tmp_path), {}, yes=True)
+    code = commands.uninstall(_stage(tmp_path), {}, yes=True)
     kind = state_of(status).kind
     assert ran == ([["sam", "delete"]] if kind in (Kind.ALIVE, Kind.STUCK) else [])
     assert bool(account.called("DeleteStack")) is (kind is Kind.REMNANT)
     written = [path.name for path in (tmp_path / ".topup").iterdir()]
     assert written == ([f"kept-topup-prod.{ID}.{REGION}.json"] if kind in (Kind.ALIVE, Kind.STUCK, Kind.REMNANT) else [])
-    assert code == {Kind.ABSENT: 0, Kind.REMNANT: 0, Kind.BUSY: stages.REFUSED}.get(kind, 1)
+    assert code == {Kind.ABSENT: 0, Kind.REMNANT: 0, Kind.BUSY: commands.REFUSED}.get(kind, 1)
 
 
 @pytest.mark.parametrize("answers", [_nobody, _answering(""), _answering("n")])
@@ -223,6 +223,6 @@ def test_production_is_not_uninstalled_before_somebody_agrees(
 ) -> None:
     """YES=1 or not; what the stack was deployed with counts."""
     account = _account(monkeypatch, "UPDATE_COMPLETE", [resource(name, TABLE) for name in KEPT], "prod")
-    assert stages.uninstall(_stage(tmp_path), {}, yes=True, answers=answers) == stages.REFUSED
+    assert commands.uninstall(_stage(tmp_path), {}, yes=True, answers=answers) == commands.REFUSED
     assert not ran
     assert not account.called("DeleteStack")

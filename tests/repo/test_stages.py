@@ -10,10 +10,11 @@ import pytest
 from repo.declared import TEMPLATE, parameters
 from repo.transformed import transformed
 
-from infra.local import asking, leaving, stages
-from infra.local.kept import Kept
-from infra.local.places import ROOT
-from infra.local.stage import CONFIG, FOLDER, Stage, proposals
+from infra.deploy import commands as stages
+from infra.deploy import questions, uninstall
+from infra.deploy.kept import Kept
+from infra.deploy.stage import CONFIG, FOLDER, Stage, proposals
+from infra.local.paths import ROOT
 
 ISSUER: Final = "https://sign-in.example.com/"
 TOPIC: Final = "arn:aws:sns:eu-west-1:123456789012:pager"
@@ -61,15 +62,15 @@ def test_answers_are_kept_where_another_release_does_not_meet_them(tmp_path: Pat
 
 def test_every_question_may_be_answered_by_enter(tmp_path: Path) -> None:
     """With the region that the shell is set to. What the template's defaults are is not written down."""
-    stage = asking.region(Stage.read("prod", CONFIG, tmp_path), "eu-central-1", _typing(""))
-    assert asking.parameters(stage, {}, _typing("", "", "")).parameters == {"Stage": "prod", "StripeMode": "live"}
+    stage = questions.region(Stage.read("prod", CONFIG, tmp_path), "eu-central-1", _typing(""))
+    assert questions.parameters(stage, {}, _typing("", "", "")).parameters == {"Stage": "prod", "StripeMode": "live"}
     assert stage.region == "eu-central-1"
 
 
 def test_an_issuer_of_ones_own_needs_its_audience(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Asked until it is given; what cannot be right is not taken."""
     typed = _typing("sign-in.example.com", ISSUER, "", "api", "", "https://shop.example.com/", "https://shop.example.com", "")
-    told = asking.parameters(_stage(tmp_path), {}, typed).parameters
+    told = questions.parameters(_stage(tmp_path), {}, typed).parameters
     assert told == {"JwtIssuer": ISSUER, "JwtAudience": "api", "SiteUrl": "https://shop.example.com"}
     assert capsys.readouterr().out.count("wanted:") == 3
 
@@ -77,16 +78,16 @@ def test_an_issuer_of_ones_own_needs_its_audience(tmp_path: Path, capsys: pytest
 def test_a_second_machine_changes_nothing_by_pressing_enter(tmp_path: Path) -> None:
     """What the stack was deployed with is proposed; a dash takes an answer back."""
     present = {"JwtIssuer": ISSUER, "JwtAudience": "api", "JwtClientId": "", "SiteUrl": "", "AlarmTopicArn": TOPIC}
-    same = asking.parameters(_stage(tmp_path), present, _typing("", "", "", "", ""))
+    same = questions.parameters(_stage(tmp_path), present, _typing("", "", "", "", ""))
     assert same.parameters == {"JwtIssuer": ISSUER, "JwtAudience": "api", "AlarmTopicArn": TOPIC}
-    quiet = asking.parameters(same, present, _typing("", "", "", "", "-"))
+    quiet = questions.parameters(same, present, _typing("", "", "", "", "-"))
     assert quiet.parameters["AlarmTopicArn"] == ""
     assert 'AlarmTopicArn=""' in quiet.overrides()
 
 
 def test_questions_are_about_parameters_of_the_template() -> None:
     """And none is about a secret."""
-    assert {question.parameter for question in asking.QUESTIONS} <= set(parameters())
+    assert {question.parameter for question in questions.QUESTIONS} <= set(parameters())
 
 
 def test_where_nobody_can_be_asked_the_file_to_write_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +129,7 @@ def test_leaving_names_everything_that_stays(tmp_path: Path) -> None:
         {"ResourceType": row["Type"], "LogicalResourceId": name, "PhysicalResourceId": f"physical-{name}"}
         for name, row in transformed()["Resources"].items()
     ]
-    kept = leaving.to_import(rows)
+    kept = uninstall.to_import(rows)
     retained = {name for name, row in transformed()["Resources"].items() if row.get("DeletionPolicy", "").startswith("Retain")}
     assert {row["LogicalResourceId"] for row in kept} == retained
     assert {
@@ -136,14 +137,14 @@ def test_leaving_names_everything_that_stays(tmp_path: Path) -> None:
         "LogicalResourceId": "UserPool",
         "ResourceIdentifier": {"UserPoolId": "physical-UserPool"},
     } in kept
-    said = leaving.farewell(Kept("topup-prod", kept, {}, "123456789012", "eu-west-1"), tmp_path)
+    said = uninstall.farewell(Kept("topup-prod", kept, {}, "123456789012", "eu-west-1"), tmp_path)
     assert all(f"physical-{name}" in said for name in retained)
     assert "account 123456789012, region eu-west-1" in said
 
 
 def test_what_is_taken_back_needs_nothing_that_is_gone() -> None:
     """The template for it names no resource but those, and proposes the values of now."""
-    found = leaving.only(transformed(), {"QuotasTable", "UserPool"}, {"Stage": "prod"})
+    found = uninstall.only(transformed(), {"QuotasTable", "UserPool"}, {"Stage": "prod"})
     text = json.dumps(found["Resources"])
     assert set(found["Resources"]) == {"QuotasTable", "UserPool"}
     assert found["Parameters"]["Stage"]["Default"] == "prod"
@@ -157,6 +158,6 @@ def test_make_uninstall_without_a_stage_does_nothing() -> None:
     """Deleting has no default."""
     done = subprocess.run(["make", "-n", "uninstall"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert 'uninstall ""' in done.stdout
-    command: list[Any] = [ROOT / ".venv/bin/python", "-m", "infra.local.stages", "uninstall", ""]
+    command: list[Any] = [ROOT / ".venv/bin/python", "-m", "infra.deploy.commands", "uninstall", ""]
     refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (refused.returncode, "say which" in refused.stderr) == (2, True)

@@ -8,9 +8,9 @@ import pytest
 from artifact.pruning import SERVICES_KEPT
 from botocore.regions import EndpointResolver
 
-from infra.local import sbom
-from infra.local.artifact import ARCHIVE, BUILD, FIRST, build
-from infra.local.places import ROOT, Places
+from infra.build import sbom
+from infra.build.artifact import ARCHIVE, BUILD, FIRST, build
+from infra.local.paths import ROOT, Places
 
 LOCK = (ROOT / "functions" / "requirements.txt").read_text()
 LOCKED = dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\$", LOCK, re.MULTILINE))

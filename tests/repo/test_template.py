@@ -8,10 +8,15 @@ from typing import Any, Final
 import pytest
 import reconcile
 import recover
-import serve_site
-from billing import gateway, outbox, patience, reconciliation, store, vault
-from billing.events import SUBSCRIBED
+from billing import deadline
+from billing.payments import fact_queue
+from billing.reconciliation import run
+from billing.storage import dynamodb
+from billing.stripe_api import client as gateway
+from billing.stripe_api.events import SUBSCRIBED
+from billing.wiring import secrets
 from botocore.config import Config
+from public import serve_site
 from repo.declared import functions, parameters, template
 from repo.transformed import transformed
 
@@ -32,9 +37,9 @@ def _timeout(properties: dict[str, Any]) -> int:
 
 def test_a_request_ends_before_its_function_is_killed_and_that_before_the_gateway_gives_up() -> None:
     """The last call may begin when the budget ends; then one call's own limits follow."""
-    longest_call = max(gateway.CONNECT_SECONDS + gateway.READ_SECONDS, store.CONNECT_SECONDS + store.READ_SECONDS)
+    longest_call = max(gateway.CONNECT_SECONDS + gateway.READ_SECONDS, dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS)
     for name, properties in functions().items():
-        assert patience.BUDGET_SECONDS + longest_call < _timeout(properties), name
+        assert deadline.BUDGET_SECONDS + longest_call < _timeout(properties), name
         if any(event["Type"] == "HttpApi" for event in properties.get("Events", {}).values()):
             assert _timeout(properties) < GATEWAY_SECONDS, name
 
@@ -47,9 +52,9 @@ def _longest(client: Config) -> int:
 
 def test_a_delivery_is_kept_in_the_queue_before_its_function_is_killed_whatever_hangs() -> None:
     """DynamoDB until the budget ends, or the secret, which is read twice when a signature does not fit; the queue comes after either."""
-    settling = patience.BUDGET_SECONDS + store.CONNECT_SECONDS + store.READ_SECONDS
-    reading = 2 * _longest(vault.CLIENT)
-    assert max(settling, reading) + _longest(outbox.CLIENT) < _timeout(functions()["WebhookFunction"])
+    settling = deadline.BUDGET_SECONDS + dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
+    reading = 2 * _longest(secrets.CLIENT)
+    assert max(settling, reading) + _longest(fact_queue.CLIENT) < _timeout(functions()["WebhookFunction"])
 
 
 def test_recovery_stops_in_time_whatever_it_is_at() -> None:
@@ -57,9 +62,9 @@ def test_recovery_stops_in_time_whatever_it_is_at() -> None:
 
     The rest of the sum: holds leave the facts time for more than one try, and are swept at all.
     """
-    to_stripe, to_dynamodb = gateway.CONNECT_SECONDS + gateway.READ_SECONDS, store.CONNECT_SECONDS + store.READ_SECONDS
-    one_fact = patience.BUDGET_SECONDS + max(to_stripe, to_dynamodb)
-    one_account = patience.BUDGET_SECONDS + to_dynamodb
+    to_stripe, to_dynamodb = gateway.CONNECT_SECONDS + gateway.READ_SECONDS, dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
+    one_fact = deadline.BUDGET_SECONDS + max(to_stripe, to_dynamodb)
+    one_account = deadline.BUDGET_SECONDS + to_dynamodb
     assert one_fact < recover.STOP_MS / 1000
     assert recover.STOP_MS / 1000 + one_account < recover.SWEEP_STOP_MS / 1000
     assert recover.SWEEP_STOP_MS / 1000 + one_fact < _timeout(functions()["RecoverFunction"])
@@ -116,7 +121,7 @@ def test_the_rule_passes_on_every_event_that_we_act_on_and_nothing_else() -> Non
     """From Stripe's own bus, of Stripe's own source, to the queue where facts are safe."""
     rule = template()["Resources"]["StripeEventsRule"]["Properties"]
     assert rule["EventBusName"] == {"Ref": "StripeEventBus"}
-    assert rule["EventPattern"] == {"source": [{"prefix": outbox.STRIPES_SOURCE}], "detail-type": list(SUBSCRIBED)}
+    assert rule["EventPattern"] == {"source": [{"prefix": fact_queue.STRIPES_SOURCE}], "detail-type": list(SUBSCRIBED)}
     assert [target["Arn"] for target in rule["Targets"]] == [{"GetAtt": "ParkedQueue.Arn"}]
 
 
@@ -178,10 +183,10 @@ def test_with_the_pool_a_backend_gets_tokens_that_the_service_routes_take() -> N
 
 def test_reconciliation_looks_at_no_row_that_it_cannot_finish() -> None:
     """A row's calls, and after them the cursor's write."""
-    row = patience.BUDGET_SECONDS + gateway.CONNECT_SECONDS + gateway.READ_SECONDS
-    cursor = patience.BUDGET_SECONDS + store.CONNECT_SECONDS + store.READ_SECONDS
+    row = deadline.BUDGET_SECONDS + gateway.CONNECT_SECONDS + gateway.READ_SECONDS
+    cursor = deadline.BUDGET_SECONDS + dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
     assert (row + cursor) * 1000 < reconcile.STOP_MS < _timeout(functions()["ReconcileFunction"]) * 1000 / 2
-    assert reconciliation.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, "all of which may be in vain"
+    assert run.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, "all of which may be in vain"
 
 
 def test_the_authorizer_takes_the_tokens_of_both_clients() -> None:

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 PAGE = (ROOT / "docs" / "threats.md").read_text()
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)

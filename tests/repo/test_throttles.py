@@ -9,10 +9,10 @@ import pytest
 from repo.account import REGION, Account, described, resource
 from repo.transformed import transformed
 
-from infra.local import orphans, stages
-from infra.local.artifact import BUILD, PARSED, build
-from infra.local.places import Places
-from infra.local.stage import Stage
+from infra.build.artifact import BUILD, PARSED, build
+from infra.deploy import commands, orphan_throttles
+from infra.deploy.stage import Stage
+from infra.local.paths import Places
 
 HERE, GONE, NEITHER = "POST /api/v1/quota/debits", "GET /api/v1/gone", "GET /api/v1/never"
 LIMIT: Final = {"ThrottlingRateLimit": 20.0, "ThrottlingBurstLimit": 25}
@@ -26,7 +26,7 @@ TEMPLATE: Final[dict[str, Any]] = {
 def _deploy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *settings: str, codes: tuple[int, ...] = (0, 0), **answers: Any) -> Account:
     """Of a stack whose stage has throttles for these routes; ``codes`` of SAM and of ``topup connect``."""
     (tmp_path / PARSED).write_text(json.dumps(TEMPLATE))
-    monkeypatch.setattr(stages, "BUILD", tmp_path)
+    monkeypatch.setattr(commands, "BUILD", tmp_path)
     left = iter(codes)
     monkeypatch.setattr(subprocess, "call", lambda *_, **__: next(left))
     account = Account(
@@ -40,7 +40,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *settings: str, cod
             **answers,
         },
     )
-    stages.deploy(Stage("prod", "topup-prod", REGION, parameters={"Stage": "dev"}, folder=tmp_path), yes=True)
+    commands.deploy(Stage("prod", "topup-prod", REGION, parameters={"Stage": "dev"}, folder=tmp_path), yes=True)
     return account
 
 
@@ -79,5 +79,5 @@ def test_every_route_of_the_template_is_known() -> None:
     build(Places.from_environment())
     paths = transformed()["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
     keys = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-    assert orphans.routes(json.loads((BUILD / PARSED).read_text())) == keys
+    assert orphan_throttles.routes(json.loads((BUILD / PARSED).read_text())) == keys
     assert set(transformed()["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]["RouteSettings"]) <= keys

@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import WaiterError
 from botocore.stub import Stubber
 
-from infra.local import waiting
-from infra.local.waiting import wait
+from infra.deploy import waiting
+from infra.deploy.waiting import wait
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from repo.declared import TEMPLATE
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 LONGEST_STACK_NAME: Final = "s" * 128
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html."""

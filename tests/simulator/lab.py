@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from infra.local.simulator.app import Settings, Timing, WebhookTarget, create_app
-from infra.local.simulator.courier import tls
+from infra.stripe_simulator.api.app import Settings, Timing, WebhookTarget, create_app
+from infra.stripe_simulator.deliveries.sender import tls
 
 KEY: Final = "sk_test_of_a_simulator"
 SECRET: Final = "whsec_of_a_simulator"

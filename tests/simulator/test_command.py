@@ -1,4 +1,4 @@
-"""``python -m infra.local.simulator``: the simulator alone, from the command line."""
+"""``python -m infra.stripe_simulator``: the simulator alone, from the command line."""
 
 import signal
 import socket
@@ -10,10 +10,10 @@ import httpx
 import pytest
 from simulator.lab import FORM, KEY
 
-from infra.local.simulator.__main__ import main
+from infra.stripe_simulator.__main__ import main
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "infra.local.simulator"]
+COMMAND = [sys.executable, "-m", "infra.stripe_simulator"]
 
 
 def _free_port() -> int:

@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 import stripe
-from payloads import PARTS
 from simulator.lab import Lab
-from typed import faults, lacking, members
+from support.payloads import PARTS
+from support.typed import faults, lacking, members
 
 TYPES = {**PARTS, "webhook_endpoint": stripe.WebhookEndpoint, "item": stripe.LineItem}
 LEFT_OUT = {

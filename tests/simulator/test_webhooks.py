@@ -8,8 +8,8 @@ import pytest
 import stripe
 from simulator.lab import KEY, QUICK, SECRET, Lab, Receiver, lab, receiving
 
-from infra.local.simulator.app import Timing
-from infra.local.simulator.courier import IN_FLIGHT_MAX
+from infra.stripe_simulator.api.app import Timing
+from infra.stripe_simulator.deliveries.sender import IN_FLIGHT_MAX
 
 CARD = ["charge.succeeded", "checkout.session.completed", "payment_intent.created", "payment_intent.succeeded"]
 

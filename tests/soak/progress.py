@@ -13,7 +13,7 @@ from typing import Final
 
 from soak.world import faults_in
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 STATE: Final = ROOT / ".local" / "soak.json"
 CODE: Final = ("functions/**/*.py", "functions/**/*.json", "tests/*.py", "tests/soak/*.py", "tests/properties/test_histories.py")

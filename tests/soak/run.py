@@ -16,7 +16,7 @@ from typing import Any, Final
 from soak.progress import Display, Progress
 from soak.world import History, faults_in
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 WHOLE: Final = 1_000_000
 """Deliveries of a run whose figures may be published."""

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
 
+from billing.deadline import Patience
 from billing.errors import Item
-from billing.patience import Patience
-from billing.store import Page
-from billing.writes import Table, Write
-from memory_store import MemoryStore
-from schedules import FAULTS, ScheduledStore, Twin
+from billing.storage.dynamodb import Page
+from billing.storage.writes import Table, Write
+from support.fakes.memory_store import MemoryStore
+from support.schedules import FAULTS, ScheduledStore, Twin
 
 RATES: Final = (0.02, 0.1, 0.3)
 """How many of a history's calls meet a fault."""

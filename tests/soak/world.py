@@ -9,14 +9,14 @@ from random import Random
 from typing import Any, Final
 from unittest.mock import patch
 
-import builders
-from billing import holds, quota
-from billing.balances import Balance
 from billing.errors import BillingError, OutcomeUnknownError
-from histories import Draw
+from billing.quota import debits, holds
+from billing.quota.balance import Balance
 from properties.test_histories import YES_NO, Shop
-from schedules import FAULTS, Crash
 from soak.store import RATES, SoakStore
+from support import builders
+from support.histories import Draw
+from support.schedules import FAULTS, Crash
 
 STEPS: Final = 40
 TOLD_MAX: Final = 8
@@ -109,7 +109,7 @@ class Soaked(Shop):
         name, used = f"{key}{units}", self.balance().used
 
         def debit() -> object:
-            return quota.debit_once(self.meter, "alice", units, "backend", name) if key else quota.debit(self.meter, "alice", units)
+            return debits.debit_once(self.meter, "alice", units, "backend", name) if key else debits.debit(self.meter, "alice", units)
 
         ended = self.play(debit)
         taken = self.balance().used - used

@@ -3,18 +3,18 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
 import recover
 import webhook
-from billing import quota
 from billing.books import Books
 from billing.errors import BusyError, OutcomeUnknownError
 from billing.facts import Fact, to_item
-from billing.writes import Write
-from builders import fact, pending
-from memory_store import MemoryStore
+from billing.quota import debits
+from billing.storage.writes import Write
 from stripe import WebhookSignature
+from support import builders
+from support.builders import fact, pending
+from support.fakes.memory_store import MemoryStore
 
 SECRET = "whsec_made_up_for_this_test"
 
@@ -89,7 +89,7 @@ def test_a_delivery_whose_outcome_is_unknown_is_asked_for_again(
     assert outbox.facts == ([] if outbox.is_failing else [fact(event)])
     _fail(books, failing=False)
     assert _deliver(event) == (200, "settled")
-    assert quota.read(books, "alice").remaining == 100
+    assert debits.read(books, "alice").remaining == 100
 
 
 def test_a_message_stays_in_the_queue_until_its_fact_is_settled(books: Books) -> None:
@@ -102,4 +102,4 @@ def test_a_message_stays_in_the_queue_until_its_fact_is_settled(books: Books) ->
     assert [failure["itemIdentifier"] for failure in failed] == ["0", "1"]
     _fail(books, failing=False)
     assert recover.handler({"Records": [unreadable, *records]}, None) == {"batchItemFailures": [{"itemIdentifier": "odd"}]}
-    assert quota.read(books, "alice").remaining == 200
+    assert debits.read(books, "alice").remaining == 200

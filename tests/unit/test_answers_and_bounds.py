@@ -1,22 +1,27 @@
 """Answers to the last member, bounds to the last value, and what several of a kind make of one payment."""
 
-import builders
-import laws
+from dataclasses import replace
+
 import pytest
-from billing import checkout, holds, pages, purchases, quota, reconciliation, settlement, spending
+from billing import cursors
 from billing.books import Books
+from billing.clock import epoch
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.events import parse
 from billing.facts import SessionFact
-from billing.plans import catalogue
-from billing.reconciliation import Run
-from billing.spending import Meter
-from billing.times import epoch
-from billing.verification import Tally
-from billing.writes import Write
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import checkout, queries, settlement
+from billing.payments.plans import catalogue
+from billing.quota import debits, history, holds, spending
+from billing.quota.spending import Meter
+from billing.reconciliation import run
+from billing.reconciliation.audit import Tally, settled_tally
+from billing.reconciliation.run import Run
+from billing.storage.writes import Write
+from billing.stripe_api.events import parse
+from billing.stripe_api.signatures import usable_secrets
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 from unit.test_checkout import SHOP
 
 
@@ -54,14 +59,14 @@ def books(clock: Clock, store: Rough) -> Books:
 def test_a_paid_payment_is_shown_whole(books: Books) -> None:
     """Also when it was paid, and no more given back than was paid."""
     payment = pending(books)
-    before = purchases.find(books, "alice", payment.payment_id).as_answer()
+    before = queries.find(books, "alice", payment.payment_id).as_answer()
     assert (before["status"], before["completed_at"], before["failure_code"]) == ("pending", None, None)
     settlement.apply(books, fact(builders.completed(payment, amount_total=500)))
-    paid = purchases.find(books, "alice", payment.session_id).as_answer()
+    paid = queries.find(books, "alice", payment.session_id).as_answer()
     assert (paid["status"], paid["completed_at"][:19]) == ("completed", "2026-01-02T03:04:05")
     assert (paid["session_id"], paid["amount_minor"], paid["units_clawed_back"]) == (payment.session_id, 999, 0)
     settlement.apply(books, fact(builders.refunded(payment, 999)))
-    after = purchases.find(books, "alice", payment.payment_id).as_answer()
+    after = queries.find(books, "alice", payment.payment_id).as_answer()
     assert (after["status"], after["refunded_minor"], after["units_clawed_back"]) == ("refunded", 500, 100)
 
 
@@ -72,7 +77,7 @@ def test_a_purchase_for_which_a_fact_waits_that_is_gone_is_settled(books: Books,
     for key in [key for key in store.tables["events"] if key[0] == "parked"]:
         del store.tables["events"][key]
     assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"
-    assert quota.read(books, "alice").remaining == 100
+    assert debits.read(books, "alice").remaining == 100
     laws.check(store)
 
 
@@ -83,11 +88,11 @@ def test_two_disputes_of_one_payment_both_count(books: Books, store: Rough) -> N
     for name, amount in (("du_1", 500), ("du_2", 499)):
         event = builders.dispute(payment, "funds_withdrawn", "needs_response", -amount, dispute_id=name, amount=amount)
         settlement.apply(books, fact(event))
-    assert quota.read(books, "alice").remaining == 0
+    assert debits.read(books, "alice").remaining == 0
     won = builders.dispute(payment, "closed", "won", -499, 499, dispute_id="du_2", amount=499)
     settlement.apply(books, fact(won))
-    assert quota.read(books, "alice").remaining == 50
-    assert purchases.find(books, "alice", payment.payment_id).status == "disputed"
+    assert debits.read(books, "alice").remaining == 50
+    assert queries.find(books, "alice", payment.payment_id).status == "disputed"
     laws.check(store)
 
 
@@ -96,15 +101,23 @@ def test_a_name_that_no_payment_can_have_is_not_looked_for(books: Books, store: 
     for name in ("pay_" + "x" * 252, "pay_ü", "cs_" + "x" * 300, "cs_ü"):
         calls = store.calls
         with pytest.raises(BillingError):
-            purchases.find(books, "alice", name)
+            queries.find(books, "alice", name)
         assert store.calls == calls
     longest = pending(books, payment_id="pay_" + "x" * 251)
-    assert purchases.find(books, "alice", longest.payment_id) == longest
+    assert queries.find(books, "alice", longest.payment_id) == longest
 
 
 def test_a_key_is_as_long_as_dynamodb_takes_it() -> None:
     """In bytes of UTF-8. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html."""
-    assert [pages.is_key(key) for key in ("", "x", "x" * 1024, "x" * 1025, "ü" * 512, "ü" * 513)] == [False, True, True, False, True, False]
+    lengths = ("", "x", "x" * 1024, "x" * 1025, "ü" * 512, "ü" * 513)
+    assert [cursors.is_key(key) for key in lengths] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_purchase_whose_record_may_not_be_written_is_not_sold(books: Books, store: Rough) -> None:
@@ -123,7 +136,7 @@ def test_however_many_holds_have_expired_all_count_as_given_back(books: Books, s
         holds.place(Meter(books, ""), "alice", 1, 60)
     holds.place(Meter(books, ""), "alice", 7, 3600)
     clock.advance(seconds=61)
-    balance = quota.read(books, "alice")
+    balance = debits.read(books, "alice")
     assert (balance.held, balance.remaining) == (7, 293)
     laws.check(store)
 
@@ -142,9 +155,9 @@ def test_a_rebuilt_payment_is_found_by_its_session_too(books: Books, store: Roug
     stripe.sell(payment, epoch(START))
     store.tables["payments"].clear()
     job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    reconciliation.run(job, epoch(START) - 3600)
-    assert purchases.find(books, "alice", payment.session_id).status == "completed"
-    assert quota.read(books, "alice").remaining == 100
+    run.run(job, epoch(START) - 3600)
+    assert queries.find(books, "alice", payment.session_id).status == "completed"
+    assert debits.read(books, "alice").remaining == 100
 
 
 RIGHT = {"balance_count": 1}
@@ -168,10 +181,116 @@ RIGHT = {"balance_count": 1}
         ({"balance_count": 2}, {"an account"}),
         ({"balance_count": 0}, {"an account"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value)),
 )
 def test_each_rule_is_broken_by_its_own_figures(figures: dict[str, int], rules: set[str]) -> None:
     """And no other one with it."""
     found = [one.rule for one in Tally(**{**RIGHT, **figures}).differences("alice")]
     assert len(found) == len(rules)
     assert all(any(rule.startswith(start) for start in rules) for rule in found)
+
+
+@pytest.mark.parametrize(("balance", "is_right"), [(2**53 - 1, True), (-(2**53) + 1, True), (2**53, False), (True, False), ("5", False)])
+def test_a_cursors_sum_is_a_number_that_every_reader_carries(books: Books, balance: object, *, is_right: bool) -> None:
+    """Anything else is no cursor of ours."""
+    place = {"entry_id": "e", "booked_at": "b", "last": "l", "balance": balance}
+    if is_right:
+        assert history.entries(books, "alice", 1, cursors.sealed(place))["entries"] == []
+        return
+    with pytest.raises(BillingError):
+        history.entries(books, "alice", 1, cursors.sealed(place))
+
+
+def test_of_a_converted_dispute_what_is_back_counts_by_its_share(books: Books, store: Rough) -> None:
+    """The account is settled in another currency: a third is back while the dispute goes on, and all of it once it is won."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    for kind, status, *amounts in (
+        ("funds_withdrawn", "needs_response", -900),
+        ("funds_reinstated", "under_review", -900, 300),
+        ("closed", "won", -900, 300, 590),
+    ):
+        event = builders.dispute(payment, kind, status, *amounts)
+        for row in event["data"]["object"]["balance_transactions"]:
+            row["currency"] = "eur"
+        settlement.apply(books, fact(event))
+        taken = {1: 100, 2: 66, 3: 0}[len(amounts)]
+        assert debits.read(books, "alice").remaining == 100 - taken
+        laws.check(store)
+
+
+def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
+    """Somebody has credited it by hand, or Stripe's object was changed; nothing is taken back for it."""
+    stripe, payment = Stripe(), pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    stripe.sell(payment, epoch(START) - 10**7, status="expired", payment_status="unpaid")
+    job = Run(books, stripe, repair=False, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
+    report = run.run(job, epoch(START) - 3600)
+    (told,) = report.differences
+    assert (str(told.kind), told.stripe_id, told.payment_id) == ("missing_there", payment.session_id, payment.payment_id)
+    assert "unpaid at Stripe" in told.detail
+    assert debits.read(books, "alice").remaining == 100
+
+
+@pytest.mark.parametrize("make", ["refunded", "refund", "dispute"])
+def test_a_reversal_that_is_told_twice_is_a_duplicate(books: Books, make: str) -> None:
+    """It was learnt the first time, whether it moved units or not: nothing is written again."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    events = {
+        "refunded": builders.refunded(payment, 500),
+        "refund": builders.refund(payment, "re_1", 500),
+        "dispute": builders.dispute(payment, "created", "needs_response"),
+    }
+    event = fact(events[make])
+    assert settlement.apply(books, event).status in {"settled", "recorded"}
+    before = queries.find(books, "alice", payment.payment_id)
+    assert settlement.apply(books, replace(event, fact_id="evt_twin")).status == "duplicate"
+    assert queries.find(books, "alice", payment.payment_id) == before
+
+
+def test_units_that_are_owed_and_there_are_told_as_far_as_both_go() -> None:
+    """What would be left if one had paid the other."""
+    (found,) = [
+        one for one in Tally(balance_count=1, remaining=5, debt=9, total=-4, booked=-4).differences("alice") if "no debt" in one.rule
+    ]
+    assert (found.expected, found.found) == (0, 5)
+
+
+def test_the_expiry_of_a_session_that_is_not_the_payments_is_only_noted(books: Books) -> None:
+    """It is no second delivery of anything."""
+    payment = pending(books)
+    other = replace(payment, session_id="cs_other")
+    assert settlement.apply(books, fact(builders.expired(other))).status == "recorded"
+    assert queries.find(books, "alice", payment.payment_id).status == "pending"
+
+
+def test_a_converted_dispute_that_is_won_gives_back_with_the_money(books: Books, store: Rough) -> None:
+    """Not before: Stripe tells of the verdict first, and of the money later."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    for kind, status, amounts, remaining in (
+        ("funds_withdrawn", "needs_response", [-900], 0),
+        ("closed", "won", [-900], 0),
+        ("funds_reinstated", "won", [-900, 890], 100),
+    ):
+        event = builders.dispute(payment, kind, status, *amounts)
+        for row in event["data"]["object"]["balance_transactions"]:
+            row["currency"] = "eur"
+        settlement.apply(books, fact(event))
+        assert debits.read(books, "alice").remaining == remaining
+        laws.check(store)
+
+
+def test_an_account_of_which_nothing_is_known_balances(store: Rough) -> None:
+    """It needs no balance."""
+    tally = settled_tally(store, "nobody")  # type: ignore[arg-type]
+    assert tally is not None
+    assert list(tally.differences("nobody")) == []
+
+
+@pytest.mark.parametrize("stored", ["[]", "5", "null", '"whsec_1"', "{}", '{"secrets": 5}', '{"secrets": [""]}', "no JSON"])
+def test_a_stored_secret_of_another_form_is_of_no_use(stored: str) -> None:
+    """And says so, whatever its form."""
+    with pytest.raises(ValueError, match="the webhook secret"):
+        usable_secrets(stored)

@@ -3,7 +3,7 @@
 from graphlib import CycleError
 
 import pytest
-from billing.bundle import bundle
+from billing.api.page_bundle import bundle
 
 WORDS = "export default {\n  hello: 1,\n};\n"
 TOOLS = "const same = 2;\nexport const twice = (n) => same * n;\nexport function none() {}\n"

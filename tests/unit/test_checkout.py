@@ -2,19 +2,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
-from billing import checkout, quota, settlement
 from billing.books import Books
-from billing.checkout import Shop
 from billing.errors import BillingError, Item, OutcomeUnknownError
-from billing.gateway import AnsweredWithFaultError, NotAtStripeError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.plans import catalogue
-from billing.writes import Table, Write
-from builders import fact
-from memory_store import MemoryStore
+from billing.payments import checkout, settlement
+from billing.payments.checkout import Shop
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.quota import debits
+from billing.storage.keys import user_key
+from billing.storage.writes import Table, Write
+from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from support import builders
+from support.builders import fact
+from support.fakes.memory_store import MemoryStore
 
 SHOP = Shop(
     "https://shop.example.com",
@@ -192,7 +193,7 @@ def test_two_requests_under_one_key_hear_one_session(books: Books, stripe: Strip
     assert (first["session_id"], first["url"], stripe.closed) == ("cs_2", "https://pay/2", ["cs_1"])
     (payment,) = _payments(books)
     assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"
-    assert quota.read(books, "alice").remaining == 100
+    assert debits.read(books, "alice").remaining == 100
 
 
 @pytest.mark.parametrize("why", [BillingError("stripe_unavailable", ""), AnsweredWithFaultError(), NotAtStripeError()])
@@ -221,7 +222,7 @@ def test_a_closed_session_that_was_paid_all_the_same_is_not_lost(books: Books, s
     assert settlement.apply(books, paid).status == "parked"
     settlement.apply(books, fact(builders.expired(payment)))
     assert settlement.apply(books, paid).status == "settled"
-    assert quota.read(books, "alice").remaining == 100
+    assert debits.read(books, "alice").remaining == 100
 
 
 def test_a_session_beside_one_that_was_never_told_is_not_told_either(books: Books, stripe: Stripe) -> None:

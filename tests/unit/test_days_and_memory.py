@@ -1,16 +1,20 @@
 """What accounts keep over midnight, after their holds are closed, and in a container's memory."""
 
-import builders
-import laws
 import pytest
-from billing import holds, pages, quota, settlement, spending, upkeep
-from billing.balances import Balance
 from billing.books import Books
+from billing.deadline import Patience
 from billing.errors import BillingError
-from billing.spending import Meter
-from billing.upkeep import CLOSED_KEPT_SECONDS
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
+from billing.payments import queries, settlement
+from billing.quota import debits, history, hold_expiry, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
+from billing.quota.spending import Meter
+from billing.reconciliation import retry_parked
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+
+from infra.cli.commands.grant import Grant, book
 
 MORNING = int(START.timestamp())
 
@@ -28,7 +32,7 @@ def meter(clock: Clock) -> Meter:
     books = builders.books_on(MemoryStore(), clock=clock)
     settlement.apply(books, fact(builders.completed(pending(books))))
     meter = Meter(books, "https://shop.example.com")
-    quota.debit(meter, "alice", 10)
+    debits.debit(meter, "alice", 10)
     return meter
 
 
@@ -44,7 +48,7 @@ def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock
     holds.capture(meter, hold, 15)
     assert _consumed(meter.books) == {"2026-01-02": -10}
     clock.advance(days=1)
-    quota.debit(meter, "alice", 1)
+    debits.debit(meter, "alice", 1)
     assert _consumed(meter.books) == {"2026-01-02": -10, "2026-01-03": -15}
 
 
@@ -54,7 +58,7 @@ def test_a_release_after_midnight_begins_no_day(meter: Meter, clock: Clock) -> N
     clock.advance(hours=22)
     holds.release(meter, hold)
     assert _consumed(meter.books) == {}
-    assert quota.read(meter.books, "alice").remaining == 90
+    assert debits.read(meter.books, "alice").remaining == 90
 
 
 def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(meter: Meter, clock: Clock) -> None:
@@ -62,11 +66,11 @@ def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(meter: 
     for _ in range(3):
         clock.advance(days=3)
         settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
-    first = pages.entries(meter.books, "alice", 2, "")
+    first = history.entries(meter.books, "alice", 2, "")
     slow = Clock()
     slow.advance(days=1)
-    quota.debit(Meter(builders.books_on(meter.books.store, clock=slow), ""), "alice", 5)
-    second = pages.entries(meter.books, "alice", 10, first["next_cursor"])
+    debits.debit(Meter(builders.books_on(meter.books.store, clock=slow), ""), "alice", 5)
+    second = history.entries(meter.books, "alice", 10, first["next_cursor"])
     assert [row["balance_after"] for row in second["entries"]] == [190, 90, 100]
 
 
@@ -76,7 +80,7 @@ def test_a_closed_hold_is_told_for_thirty_days_after_its_end(meter: Meter, clock
     placed = holds.place(meter, "alice", 20, 3600)["hold_id"]
     clock.advance(hours=hours)
     if hours:
-        quota.debit(meter, "alice", 1)
+        debits.debit(meter, "alice", 1)
     else:
         holds.capture(meter, placed, 20)
     (closed,) = meter.books.store.pages("quotas", "alice", "closed#")
@@ -86,7 +90,7 @@ def test_a_closed_hold_is_told_for_thirty_days_after_its_end(meter: Meter, clock
 
 def test_a_keyed_debit_is_replayed_for_thirty_days(meter: Meter) -> None:
     """Its row says when DynamoDB may forget it."""
-    quota.debit_once(meter, "alice", 1, "backend", "k")
+    debits.debit_once(meter, "alice", 1, "backend", "k")
     (kept,) = (row for (name, _), row in meter.books.store.tables["quotas"].items() if name.startswith("debit#"))  # type: ignore[attr-defined]
     assert kept["ttl"] == MORNING + 30 * 24 * 3600
 
@@ -105,21 +109,21 @@ def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
 def test_a_customer_who_has_used_everything_is_told_where_to_buy(meter: Meter) -> None:
     """With what remains."""
     with pytest.raises(BillingError) as refused:
-        quota.debit(meter, "alice", 91)
+        debits.debit(meter, "alice", 91)
     assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}
 
 
 def test_the_first_page_says_what_of_the_last_day_is_no_entry_yet(meter: Meter, clock: Clock) -> None:
     """And no other page does, nor one of an account that has used nothing since."""
     settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
-    first = pages.entries(meter.books, "alice", 1, "")
+    first = history.entries(meter.books, "alice", 1, "")
     assert first["not_itemised"] == {"day": "2026-01-02", "units": 10}
-    assert "not_itemised" not in pages.entries(meter.books, "alice", 1, first["next_cursor"])
+    assert "not_itemised" not in history.entries(meter.books, "alice", 1, first["next_cursor"])
     settlement.apply(meter.books, fact(builders.completed(pending(meter.books, "bob"))))
-    assert "not_itemised" not in pages.entries(meter.books, "bob", 1, "")
+    assert "not_itemised" not in history.entries(meter.books, "bob", 1, "")
     clock.advance(days=1)
-    quota.debit(meter, "alice", 3)
-    assert pages.entries(meter.books, "alice", 1, "")["not_itemised"] == {"day": "2026-01-03", "units": 3}
+    debits.debit(meter, "alice", 3)
+    assert history.entries(meter.books, "alice", 1, "")["not_itemised"] == {"day": "2026-01-03", "units": 3}
 
 
 @pytest.mark.parametrize("by", ["debit", "keyed", "hold", "capture", "release"])
@@ -128,14 +132,14 @@ def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str
     held = holds.place(meter, "alice", 5, 600)["hold_id"]
     clock.advance(seconds=7)
     acts = {
-        "debit": lambda: quota.debit(meter, "alice", 1),
-        "keyed": lambda: quota.debit_once(meter, "alice", 1, "backend", "k"),
+        "debit": lambda: debits.debit(meter, "alice", 1),
+        "keyed": lambda: debits.debit_once(meter, "alice", 1, "backend", "k"),
         "hold": lambda: holds.place(meter, "alice", 1, 600),
         "capture": lambda: holds.capture(meter, held, 1),
         "release": lambda: holds.release(meter, held),
     }
     acts[by]()
-    shown = quota.read(meter.books, "alice").as_answer("alice")
+    shown = debits.read(meter.books, "alice").as_answer("alice")
     assert shown["updated_at"].startswith("2026-01-02T03:04:12")
 
 
@@ -144,7 +148,7 @@ def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
     row = meter.books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
     del row["use_day"]
     spending._seen.clear()
-    quota.debit(meter, "alice", 1)
+    debits.debit(meter, "alice", 1)
     assert _consumed(meter.books) == {"2026-01-02": -10}
 
 
@@ -153,19 +157,84 @@ def test_what_is_not_due_is_not_given_back(meter: Meter) -> None:
     holds.place(meter, "alice", 5, 600)
     calls = meter.books.store.calls  # type: ignore[attr-defined]
     balance = Balance.from_item(meter.books.store.tables["quotas"]["alice", "quota"])  # type: ignore[attr-defined]
-    upkeep.give_back_expired(meter.books, "alice", balance)
+    hold_expiry.give_back_expired(meter.books, "alice", balance)
     assert meter.books.store.calls == calls  # type: ignore[attr-defined]
 
 
 def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, clock: Clock) -> None:
-    """Also where a concurrent request has placed one that ends sooner than all that this one has seen."""
+    """Also where this container has not seen the one that ends first: as much remains as it remembers, by a grant beside that hold."""
     holds.place(meter, "alice", 1, 600)
-    other = builders.books_on(meter.books.store, clock=clock)
     seen = dict(spending._seen)
     spending._seen.clear()
-    holds.place(Meter(other, ""), "alice", 1, 60)
+    holds.place(meter, "alice", 1, 60)
+    book(meter.books, Grant("T-1", "alice", 1, "why"))
     spending._seen.clear()
     spending._seen.update(seen)
+    calls = meter.books.store.calls  # type: ignore[attr-defined]
     holds.place(meter, "alice", 1, 900)
+    assert meter.books.store.calls == calls + 1  # type: ignore[attr-defined]
     clock.advance(seconds=61)
-    assert quota.read(meter.books, "alice").held == 2
+    assert debits.read(meter.books, "alice").held == 2
+
+
+def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(meter: Meter, clock: Clock) -> None:
+    """The page that was read before carries a sum that is old by then."""
+    for _ in range(3):
+        clock.advance(days=3)
+        settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
+    first = history.entries(meter.books, "alice", 2, "")
+    slow = Clock()
+    slow.advance(days=1)
+    book(builders.books_on(meter.books.store, clock=slow), Grant("T-1", "alice", 7, "why"))
+    second = history.entries(meter.books, "alice", 10, first["next_cursor"])
+    assert [row["balance_after"] for row in second["entries"]] == [207, 107, 100]
+
+
+def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
+    """Each part of them is progress."""
+    pauses: list[float] = []
+    books = builders.books_on(MemoryStore(Patience(sleep=pauses.append)), clock=clock)
+    for _ in range(2):
+        settlement.apply(books, fact(builders.completed(pending(books))))
+    for _ in range(150):
+        holds.place(Meter(books, ""), "alice", 1, 60)
+    clock.advance(seconds=61)
+    pauses.clear()
+    hold_expiry.give_back_expired(books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota"))))
+    assert pauses == []
+    row = books.store.get("quotas", ("alice", "quota")) or {}
+    assert (row["held"], row["remaining"]) == (0, 200)
+
+
+@pytest.mark.parametrize("by", ["debit", "keyed", "hold"])
+def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(meter: Meter, clock: Clock, by: str) -> None:
+    """A refund left debt while a hold was open: when it expires, the customer has what is left of it, and owes nothing more."""
+    holds.place(meter, "alice", 60, 60)
+    (payment,) = [key for key in meter.books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]
+    paid = queries.find(meter.books, "alice", payment[1])
+    settlement.apply(meter.books, fact(builders.refunded(paid, 400)))
+    settlement.apply(meter.books, fact(builders.refunded(paid, 500)))
+    assert debits.read(meter.books, "alice").debt == 20
+    clock.advance(seconds=61)
+    if by == "debit":
+        debits.debit(meter, "alice", 7)
+    elif by == "keyed":
+        debits.debit_once(meter, "alice", 7, "backend", "k")
+    else:
+        holds.place(meter, "alice", 7, 60)
+    balance = debits.read(meter.books, "alice")
+    assert (balance.debt, balance.remaining) == (0, 33)
+    laws.check(meter.books.store)
+
+
+def test_a_sweep_without_time_looks_no_further(meter: Meter, clock: Clock) -> None:
+    """The function must end before it is killed."""
+    for number in range(6):
+        user_id = f"user{number}"
+        settlement.apply(meter.books, fact(builders.completed(pending(meter.books, user_id))))
+        holds.place(meter, user_id, 1, 60)
+    clock.advance(seconds=61)
+    calls = meter.books.store.calls  # type: ignore[attr-defined]
+    assert retry_parked.sweep_holds(meter.books, lambda: False) == 0
+    assert meter.books.store.calls - calls <= 1  # type: ignore[attr-defined]
+    assert retry_parked.sweep_holds(meter.books) == 6

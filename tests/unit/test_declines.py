@@ -3,16 +3,16 @@
 import itertools
 from typing import Any
 
-import builders
 import pytest
-from billing import purchases, settlement
 from billing.books import Books
-from billing.events import parse
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.writes import Write
-from builders import fact, pending
-from memory_store import MemoryStore
+from billing.payments import queries, settlement
+from billing.payments.payment import Payment
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
+from billing.stripe_api.events import parse
+from support import builders
+from support.builders import fact, pending
+from support.fakes.memory_store import MemoryStore
 
 Event = dict[str, Any]
 NOON = 1767355200
@@ -30,7 +30,7 @@ def _settle(books: Books, event: Event) -> str:
 
 
 def _told(books: Books, payment: Payment) -> tuple[str, str | None]:
-    answer = purchases.find(books, "alice", payment.payment_id).as_answer()
+    answer = queries.find(books, "alice", payment.payment_id).as_answer()
     return answer["status"], answer["failure_code"]
 
 

@@ -1,15 +1,16 @@
 """The id by which a deployment knows its own: made once, found again whatever happens, and read once a container."""
 
-import builders
 import pytest
-from billing import deployment, settlement
+from billing import deployment
 from billing.books import Books
 from billing.deployment import StoredDeployment
 from billing.errors import Item, OutcomeUnknownError
-from billing.events import Ignored, parse
-from billing.writes import Table, Write
-from builders import pending
-from memory_store import MemoryStore
+from billing.payments import settlement
+from billing.storage.writes import Table, Write
+from billing.stripe_api.events import Ignored, parse
+from support import builders
+from support.builders import pending
+from support.fakes.memory_store import MemoryStore
 
 
 class Faulty(MemoryStore):

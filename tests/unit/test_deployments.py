@@ -4,20 +4,21 @@ import copy
 from collections.abc import Callable
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
-from billing import confirmation, mending, parking, quota, reconciliation, recovery, settlement
-from billing.differences import Report
+from billing.clock import epoch
 from billing.errors import BillingError
-from billing.events import Ignored, parse
-from billing.gateway import NotAtStripeError
-from billing.payments import Park, Payment
-from billing.reconciliation import Run
-from billing.times import epoch
-from builders import Clock, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import confirmation, parking, settlement
+from billing.payments.payment import Park, Payment
+from billing.quota import debits
+from billing.reconciliation import repair, retry_parked, run
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
+from billing.stripe_api.client import NotAtStripeError
+from billing.stripe_api.events import Ignored, parse
+from support import builders, laws
+from support.builders import Clock, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 Make = Callable[[Payment], dict[str, Any]]
 WITH_METADATA: Final[dict[str, Make]] = {
@@ -59,14 +60,14 @@ class Neighbours:
 
     def reconcile(self) -> Report:
         """As each hour."""
-        report = reconciliation.run(Run(self.ours, self.stripe, repair=True), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
+        report = run.run(Run(self.ours, self.stripe, repair=True), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
         assert report.finished, report
         return report
 
-    def recover(self) -> recovery.Recovered:
+    def recover(self) -> retry_parked.Recovered:
         """As each minute, a little later."""
         self.clock.advance(seconds=60)
-        return recovery.run(self.ours, self.stripe)  # type: ignore[arg-type]
+        return retry_parked.run(self.ours, self.stripe)  # type: ignore[arg-type]
 
     def parked(self) -> list[str]:
         """What waits."""
@@ -141,7 +142,7 @@ def test_mending_an_account_takes_nothing_from_another_deployment(shops: Neighbo
     shops.sell()
     before = set(shops.store.tables["payments"])
     job = Run(shops.ours, shops.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
-    mending.mend(job, "alice")
+    repair.mend(job, "alice")
     assert set(shops.store.tables["payments"]) == before
 
 
@@ -167,7 +168,7 @@ def test_a_paid_session_from_before_ids_without_a_record_is_never_rebuilt(shops:
     report = shops.reconcile()
     assert (report.counts, report.not_ours, shops.parked()) == ({}, 2, [])
     assert set(shops.moved()) <= {"payments"}
-    assert quota.read(shops.ours, "alice").total == 0
+    assert debits.read(shops.ours, "alice").total == 0
 
 
 def test_what_an_older_version_parked_of_a_neighbours_session_goes_at_the_next_retry(shops: Neighbours) -> None:
@@ -192,10 +193,10 @@ def test_a_session_from_before_ids_with_a_record_is_settled_as_always(door: str)
     elif door == "reconciliation":
         assert shops.reconcile().repaired == 1
     if door != "recovery":
-        assert quota.read(shops.ours, "alice").remaining == 100
+        assert debits.read(shops.ours, "alice").remaining == 100
     assert shops.hear(_old(builders.refunded(shops.payment, 500))) == ("parked" if door == "recovery" else "settled")
     shops.recover()
-    assert (quota.read(shops.ours, "alice").remaining, shops.parked()) == (50, [])
+    assert (debits.read(shops.ours, "alice").remaining, shops.parked()) == (50, [])
     laws.check(shops.store)
 
 
@@ -219,7 +220,7 @@ def test_a_refund_of_ours_finds_its_session_by_our_record_while_lists_lag(shops:
     shops.stripe.refund(shops.payment, "re_1", 500)
     assert shops.hear(builders.dispute(shops.payment, "created", "needs_response", -500)) == "parked"
     assert shops.recover().settled == 1
-    assert quota.read(shops.ours, "alice").remaining == 50
+    assert debits.read(shops.ours, "alice").remaining == 50
 
 
 def test_a_charge_without_metadata_of_ours_is_ours_by_our_record(shops: Neighbours) -> None:
@@ -231,7 +232,7 @@ def test_a_charge_without_metadata_of_ours_is_ours_by_our_record(shops: Neighbou
     assert shops.parked() == []
     shops.hear(builders.completed(shops.payment, metadata={**builders.metadata(shops.payment), "deployment": "dep_ours"}))
     assert shops.hear(bare) == "settled"
-    assert quota.read(shops.ours, "alice").remaining == 50
+    assert debits.read(shops.ours, "alice").remaining == 50
 
 
 def test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run(shops: Neighbours, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +259,7 @@ def test_books_that_share_an_account_stay_apart_to_the_end(shops: Neighbours) ->
         settlement.apply(shops.theirs, builders.fact(event))
     shops.recover()
     shops.reconcile()
-    assert (quota.read(shops.theirs, "alice").total, quota.read(shops.ours, "alice").total) == (0, 0)
+    assert (debits.read(shops.theirs, "alice").total, debits.read(shops.ours, "alice").total) == (0, 0)
     assert shops.theirs.store.get("ledger", ("alice", f"funded:{shops.payment.session_id}"))
     assert shops.ours.store.get("ledger", ("alice", f"funded:{shops.payment.session_id}")) is None
     laws.check(shops.theirs.store)

@@ -5,21 +5,22 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
-from billing import parking, quota, reconciliation, recovery, settlement
 from billing.books import Books
+from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
 from billing.facts import RefundsFact
-from billing.identity import REFERENCE, reference_key, user_key
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.times import epoch
-from billing.writes import Write
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import parking, settlement
+from billing.payments.payment import Payment
+from billing.quota import debits
+from billing.reconciliation import retry_parked, run
+from billing.reconciliation.run import Run
+from billing.storage.keys import REFERENCE, reference_key, user_key
+from billing.storage.writes import Write
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 KINDS: Final = ("mismatch", "paid_twice", "other_session", "unknown_payment")
 
@@ -69,10 +70,10 @@ class Shop:
         (record,) = (record for record in parking.all_parked(self.books) if record.kind == self.kind)
         parking.drop(self.books, record, "refunded by hand")
 
-    def recover(self) -> recovery.Recovered:
+    def recover(self) -> retry_parked.Recovered:
         """As the schedule does, when everything is due."""
         self.clock.advance(hours=7)
-        return recovery.run(self.books, self.stripe)  # type: ignore[arg-type]
+        return retry_parked.run(self.books, self.stripe)  # type: ignore[arg-type]
 
     def is_credited_after_all(self) -> None:
         """What the session was dropped for is over; Stripe is asked for it, by reconciliation."""
@@ -80,7 +81,7 @@ class Shop:
             self.stripe.sold[0]["amount_subtotal"] = 999
         if self.kind == "other_session":
             self.tell(builders.expired(self.payment))
-        reconciliation.run(Run(self.books, self.stripe, repair=True), 0)  # type: ignore[arg-type]
+        run.run(Run(self.books, self.stripe, repair=True), 0)  # type: ignore[arg-type]
 
     def dropped(self) -> dict[str, str]:
         """Reasons by the fact's id."""
@@ -93,7 +94,7 @@ class Shop:
     def units(self) -> int:
         """What remains; the laws are held on the way."""
         laws.check(self.store)
-        return quota.read(self.books, "alice").remaining
+        return debits.read(self.books, "alice").remaining
 
 
 def _half(payment: Payment) -> dict[str, Any]:

@@ -2,11 +2,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import builders
 import pytest
 from billing.errors import OutcomeUnknownError
-from builders import fact, pending
-from slow import STRIPES_SOURCE, Recovery, bridged, kept
+from support import builders
+from support.builders import fact, pending
+from support.slow import STRIPES_SOURCE, Recovery, bridged, kept
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import builders
 import pytest
-from billing import observed
-from billing.events import Ignored, parse
 from billing.facts import DisputeFact, RefundsFact, SessionFact
-from billing.payments import Payment
-from billing.plans import catalogue
-from builders import OURS, metadata
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.stripe_api import objects
+from billing.stripe_api.events import Ignored, parse
+from support import builders
+from support.builders import OURS, metadata
 
 PAYMENT = replace(Payment.of(catalogue()["starter"], "pay_1", "alice", ""), session_id="cs_test_1")
 MAKERS = [builders.completed, builders.declined, lambda payment: builders.refunded(payment, 5)]
@@ -24,7 +24,7 @@ def test_an_event_of_the_other_mode_is_ignored(make: Callable[[Payment], dict[st
 def test_a_session_of_the_other_mode_is_ignored() -> None:
     """Also where it comes from the API, without an event around it."""
     session = builders.session(PAYMENT, livemode=True)
-    assert observed.session(session, "confirm", OURS) == Ignored("other_mode")
+    assert objects.session(session, "confirm", OURS) == Ignored("other_mode")
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -60,7 +60,7 @@ def test_a_session_that_is_no_single_payment_is_ignored(mode: str) -> None:
 )
 def test_a_session_from_the_api_says_what_its_events_would(members: dict[str, Any], kind: str) -> None:
     """Confirm, recovery and reconciliation settle by the same facts."""
-    found = observed.session(builders.session(PAYMENT, **members), "confirm", OURS)
+    found = objects.session(builders.session(PAYMENT, **members), "confirm", OURS)
     assert isinstance(found, SessionFact)
     assert found.kind == kind
 

@@ -3,19 +3,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import builders
-import laws
 import pytest
-from billing import holds, quota, settlement, spending, upkeep
-from billing.balances import Balance
 from billing.books import Books
+from billing.deadline import Patience
 from billing.errors import BillingError, BusyError, Item, OutcomeUnknownError
-from billing.patience import Patience
-from billing.spending import Meter
-from billing.store import Page
-from billing.writes import Write
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
+from billing.payments import settlement
+from billing.quota import debits, hold_expiry, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.storage.dynamodb import Page
+from billing.storage.writes import Write
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
 
 
 class Watched(MemoryStore):
@@ -55,7 +55,7 @@ class Shop:
         self.books: Books = builders.books_on(self.store, clock=self.clock)
         self.meter = Meter(self.books, "https://shop.example.com")
         settlement.apply(self.books, fact(builders.completed(pending(self.books))))
-        quota.debit(self.meter, "alice", 1)
+        debits.debit(self.meter, "alice", 1)
 
     def hold(self, units: int, seconds: int = 60) -> str:
         """Its id."""
@@ -71,7 +71,7 @@ class Shop:
     def balance(self) -> Balance:
         """As ``GET /quota`` says; the laws hold."""
         laws.check(self.store)
-        return quota.read(self.books, "alice")
+        return debits.read(self.books, "alice")
 
     def three(self) -> tuple[int, int, int]:
         """Used, held, remaining."""
@@ -87,8 +87,8 @@ def shop() -> Shop:
 
 def _ways(shop: Shop) -> dict[str, Callable[[int], dict[str, Any]]]:
     return {
-        "plain debit": lambda units: quota.debit(shop.meter, "alice", units),
-        "keyed debit": lambda units: quota.debit_once(shop.meter, "alice", units, "backend", f"{shop.store.calls}"),
+        "plain debit": lambda units: debits.debit(shop.meter, "alice", units),
+        "keyed debit": lambda units: debits.debit_once(shop.meter, "alice", units, "backend", f"{shop.store.calls}"),
         "hold": lambda units: holds.place(shop.meter, "alice", units, 600),
     }
 
@@ -100,7 +100,7 @@ WAYS = ["plain debit", "keyed debit", "hold"]
 def test_spending_after_an_expiry_takes_a_query_and_one_transaction(shop: Shop, way: str) -> None:
     """Where this container has spent since the hold was placed, it knows when to look, and nothing is refused first."""
     shop.hold(40)
-    quota.debit(shop.meter, "alice", 1)
+    debits.debit(shop.meter, "alice", 1)
     shop.clock.advance(seconds=61)
     assert shop.calls(lambda: _ways(shop)[way](98)) == 2
     assert not shop.store.pauses
@@ -149,8 +149,8 @@ def test_two_hands_give_back_once(shop: Shop) -> None:
     shop.hold(40)
     shop.clock.advance(seconds=61)
     stored = Balance.from_item(shop.store.tables["quotas"]["alice", "quota"])
-    shop.store.before_commit.append(lambda: upkeep.give_back_expired(shop.books, "alice", stored))
-    quota.debit(shop.meter, "alice", 90)
+    shop.store.before_commit.append(lambda: hold_expiry.give_back_expired(shop.books, "alice", stored))
+    debits.debit(shop.meter, "alice", 90)
     assert shop.three() == (91, 0, 9)
 
 
@@ -170,7 +170,7 @@ def test_a_memory_that_is_out_of_date_decides_nothing(shop: Shop, way: str) -> N
     shop.hold(40)
     seen = dict(spending._seen)
     shop.clock.advance(seconds=61)
-    quota.debit(shop.meter, "alice", 90)
+    debits.debit(shop.meter, "alice", 90)
     spending._seen.update(seen)
     with pytest.raises(BillingError, match="quota_exhausted"):
         _ways(shop)[way](10)
@@ -209,14 +209,14 @@ def test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so(shop: Shop) -
     passed = iter(range(10**6))
     shop.store.patience = Patience(clock=lambda: next(passed) * 0.5, sleep=lambda _: None)
     with pytest.raises(BusyError, match="nothing was taken"):
-        quota.debit(shop.meter, "alice", 1)
+        debits.debit(shop.meter, "alice", 1)
     row = shop.store.tables["quotas"]["alice", "quota"]
     assert 0 < row["held"] < 1500
     assert row.get("used", 0) == 0
     for _ in range(10):
         shop.store.patience.begin()
         try:
-            quota.debit(shop.meter, "alice", 1500)
+            debits.debit(shop.meter, "alice", 1500)
         except BusyError:
             continue
         break
@@ -228,7 +228,7 @@ def test_too_little_comes_back_and_nothing_is_taken(shop: Shop) -> None:
     shop.hold(40)
     shop.clock.advance(seconds=61)
     with pytest.raises(BillingError, match="100 units were asked for and 99 remain"):
-        quota.debit(shop.meter, "alice", 100)
+        debits.debit(shop.meter, "alice", 100)
     assert shop.three() == (1, 0, 99)
     assert shop.store.tables["quotas"]["alice", "quota"]["remaining"] == 99
 
@@ -239,7 +239,7 @@ def test_units_that_come_back_pay_debt_before_they_are_spent(shop: Shop, way: st
     other = pending(shop.books)
     settlement.apply(shop.books, fact(builders.completed(other)))
     shop.hold(40)
-    quota.debit(shop.meter, "alice", 128)
+    debits.debit(shop.meter, "alice", 128)
     settlement.apply(shop.books, fact(builders.refunded(other, 600)))
     assert (shop.balance().debt, shop.balance().remaining) == (29, 0)
     shop.clock.advance(seconds=61)
@@ -258,7 +258,7 @@ def test_a_hold_that_is_placed_as_another_expires_is_given_back_in_its_turn(shop
     assert shop.three() == (1, 50, 49)
     shop.clock.advance(seconds=32)
     assert shop.three() == (1, 0, 99)
-    quota.debit(shop.meter, "alice", 99)
+    debits.debit(shop.meter, "alice", 99)
     assert shop.three() == (100, 0, 0)
 
 
@@ -340,8 +340,8 @@ def test_a_read_beside_a_give_back_shows_no_held_units(shop: Shop) -> None:
     shop.hold(40)
     shop.clock.advance(seconds=61)
     stored = Balance.from_item(shop.store.tables["quotas"]["alice", "quota"])
-    shop.store.after_get.append(lambda: upkeep.give_back_expired(shop.books, "alice", stored))
-    balance = quota.read(shop.books, "alice")
+    shop.store.after_get.append(lambda: hold_expiry.give_back_expired(shop.books, "alice", stored))
+    balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.remaining) == (0, 99)
 
 
@@ -354,8 +354,8 @@ def test_a_read_after_an_expiry_is_one_call_more(shop: Shop, more: int) -> None:
     for _ in range(more):
         shop.hold(1, seconds=600)
     shop.clock.advance(seconds=61)
-    assert shop.calls(lambda: quota.read(shop.books, "alice")) == (2 if more < 100 else 3)
-    assert (quota.read(shop.books, "alice").held, quota.read(shop.books, "alice").remaining) == (more, 399 - more)
+    assert shop.calls(lambda: debits.read(shop.books, "alice")) == (2 if more < 100 else 3)
+    assert (debits.read(shop.books, "alice").held, debits.read(shop.books, "alice").remaining) == (more, 399 - more)
 
 
 def test_a_read_never_shows_more_than_there_is(shop: Shop) -> None:
@@ -369,8 +369,8 @@ def test_a_read_never_shows_more_than_there_is(shop: Shop) -> None:
         page = query(*place, **how)
         return Page([stale.pop(), *page.items], page.after) if stale else page
 
-    upkeep.give_back_expired(shop.books, "alice", Balance.from_item(shop.store.tables["quotas"]["alice", "quota"]))
+    hold_expiry.give_back_expired(shop.books, "alice", Balance.from_item(shop.store.tables["quotas"]["alice", "quota"]))
     shop.store.tables["quotas"]["alice", "quota"]["holds_due"] = row["expires_at"]
     shop.store.query = showing  # type: ignore[method-assign]
-    balance = quota.read(shop.books, "alice")
+    balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.remaining) == (0, 99)

@@ -5,17 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
-import builders
 import pytest
-from billing import checkout, quota, settlement
-from billing.checkout import Shop
+from billing.deadline import Patience
 from billing.errors import BillingError
-from billing.gateway import AnsweredWithFaultError, Gateway
-from billing.patience import Patience
-from billing.plans import catalogue
-from builders import fact
-from memory_store import MemoryStore
+from billing.payments import checkout, settlement
+from billing.payments.checkout import Shop
+from billing.payments.plans import catalogue
+from billing.quota import debits
+from billing.stripe_api.client import AnsweredWithFaultError, Gateway
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
+from support import builders
+from support.builders import fact
+from support.fakes.memory_store import MemoryStore
 
 CREATE: Final = "POST /v1/checkout/sessions"
 SHOP: Final = Shop(
@@ -133,7 +134,7 @@ def test_a_key_that_stripe_has_forgotten_makes_no_second_session_for_a_payment(s
     stripe.control(f"sessions/{new['id']}/pay", method="card")
     for kind in ("checkout.session.completed", "checkout.session.expired", "checkout.session.completed"):
         settlement.apply(books, fact(stripe.event(kind)))
-    assert quota.read(books, "alice").remaining == 100
+    assert debits.read(books, "alice").remaining == 100
 
 
 def test_a_closed_session_cannot_be_paid_and_a_paid_one_not_closed(stripe: Lab, gateway: Gateway) -> None:
@@ -149,7 +150,7 @@ def test_a_closed_session_cannot_be_paid_and_a_paid_one_not_closed(stripe: Lab, 
 
 def test_all_refunds_of_a_payment_are_read_page_after_page(stripe: Lab, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Units follow from their sum: those of the first page alone would take back too little."""
-    monkeypatch.setattr("billing.gateway.PAGE", 2)
+    monkeypatch.setattr("billing.stripe_api.client.PAGE", 2)
     intent = stripe.pay().payment_intent
     made = [stripe.client.v1.refunds.create({"payment_intent": intent.id, "amount": amount}).id for amount in range(1, 6)]
     assert [row["id"] for row in gateway.refunds_of(intent.id)] == made[::-1]

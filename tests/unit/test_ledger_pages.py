@@ -4,18 +4,19 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import builders
 import pytest
-from billing import pages, quota, settlement
 from billing.books import Books
+from billing.deadline import Patience
 from billing.errors import BillingError, BusyError
-from billing.patience import Patience
-from billing.spending import Meter
-from billing.store import Page
-from builders import Clock, fact, pending
+from billing.payments import settlement
+from billing.quota import debits, history
+from billing.quota.spending import Meter
+from billing.storage.dynamodb import Page
 from hypothesis import given
 from hypothesis import strategies as st
-from memory_store import MemoryStore
+from support import builders
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
 
 HOURS = 24 * 30
 
@@ -52,7 +53,7 @@ def _listed(books: Books, limit: int, between: Callable[[], object] = lambda: No
     rows: list[dict[str, Any]] = []
     cursor = ""
     while True:
-        page = pages.entries(books, "alice", limit, cursor)
+        page = history.entries(books, "alice", limit, cursor)
         rows += page["entries"]
         if (cursor := page["next_cursor"]) is None:
             return rows
@@ -69,25 +70,25 @@ def test_an_entry_that_comes_late_counts_in_every_balance_after_it(books: Books)
     """Booked between two pages, by a clock that is behind: it stands on the second page, and the sums there are right."""
     _buys(books, 1)
     _buys(books, 3)
-    first = pages.entries(books, "alice", 1, "")
+    first = history.entries(books, "alice", 1, "")
     assert first["entries"][0]["balance_after"] == 200
     _buys(books, 2, "pro")
-    second = pages.entries(books, "alice", 10, first["next_cursor"])["entries"]
+    second = history.entries(books, "alice", 10, first["next_cursor"])["entries"]
     assert [(row["units"], row["balance_after"]) for row in second] == [(1000, 1100), (100, 100)]
-    assert [row["balance_after"] for row in pages.entries(books, "alice", 10, "")["entries"]] == [1200, 1100, 100]
+    assert [row["balance_after"] for row in history.entries(books, "alice", 10, "")["entries"]] == [1200, 1100, 100]
 
 
 def test_an_entry_and_its_reversal_between_two_pages_are_noticed(books: Books) -> None:
     """The total is the same afterwards; the places are not."""
     _buys(books, 1)
     _buys(books, 4)
-    first = pages.entries(books, "alice", 1, "")
+    first = history.entries(books, "alice", 1, "")
     payment = pending(books)
     for hour, event in ((5, builders.completed(payment)), (2, builders.refunded(payment, 999))):
         clock = Clock()
         clock.advance(hours=hour)
         settlement.apply(builders.books_on(books.store, clock=clock), fact(event))
-    second = pages.entries(books, "alice", 10, first["next_cursor"])["entries"]
+    second = history.entries(books, "alice", 10, first["next_cursor"])["entries"]
     assert [(row["units"], row["balance_after"]) for row in second] == [(-100, 0), (100, 100)]
 
 
@@ -96,9 +97,9 @@ def test_an_entry_that_comes_while_a_page_is_read_is_noticed(books: Books, is_fi
     """The page and the sum are of one moment."""
     _buys(books, 1)
     _buys(books, 3)
-    cursor = "" if is_first_page else pages.entries(books, "alice", 1, "")["next_cursor"]
+    cursor = "" if is_first_page else history.entries(books, "alice", 1, "")["next_cursor"]
     books.store.then = lambda: _buys(books, 2)  # type: ignore[attr-defined]
-    rows = pages.entries(books, "alice", 10, cursor)["entries"]
+    rows = history.entries(books, "alice", 10, cursor)["entries"]
     assert [row["balance_after"] for row in rows] == ([300, 200, 100] if is_first_page else [200, 100])
 
 
@@ -114,7 +115,7 @@ def test_the_last_pages_always_add_up(hours: list[int], limit: int, chance: Any)
     cursor: str | None = ""
     changes = 0
     while True:
-        page = pages.entries(books, "alice", limit, str(cursor))
+        page = history.entries(books, "alice", limit, str(cursor))
         shown.append((changes, page["entries"]))
         if (cursor := page["next_cursor"]) is None:
             break
@@ -129,7 +130,7 @@ def test_the_pages_of_a_ledger_that_nobody_changes_add_up(books: Books) -> None:
     for hour in range(1, 8):
         _buys(books, hour)
     meter = Meter(books, "")
-    assert _adds_up(_listed(books, 3, lambda: quota.debit(meter, "alice", 1)))
+    assert _adds_up(_listed(books, 3, lambda: debits.debit(meter, "alice", 1)))
     assert len(_listed(books, 3)) == 7
 
 
@@ -140,12 +141,12 @@ def test_balances_are_right_after_a_day_whose_use_became_an_entry(books: Books, 
     meter = Meter(books, "")
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
-    quota.debit(meter, "alice", 30)
+    debits.debit(meter, "alice", 30)
     clock.advance(days=1)
-    quota.debit(meter, "alice", 5)
+    debits.debit(meter, "alice", 5)
     settlement.apply(books, fact(builders.completed(pending(books))))
     clock.advance(days=1)
-    quota.debit(meter, "alice", 1)
+    debits.debit(meter, "alice", 1)
     settlement.apply(books, fact(builders.refunded(payment, 500)))
     rows = _listed(books, limit)
     assert [(row["type"], row["units"], row["balance_after"]) for row in rows] == [
@@ -155,8 +156,8 @@ def test_balances_are_right_after_a_day_whose_use_became_an_entry(books: Books, 
         ("consumed", -30, 70),
         ("funded", 100, 100),
     ]
-    assert pages.entries(books, "alice", limit, "")["not_itemised"]["units"] == 1
-    assert quota.read(books, "alice").remaining == 115 - 1
+    assert history.entries(books, "alice", limit, "")["not_itemised"]["units"] == 1
+    assert debits.read(books, "alice").remaining == 115 - 1
 
 
 def test_a_days_use_that_becomes_an_entry_between_two_pages_is_noticed(books: Books) -> None:
@@ -164,13 +165,13 @@ def test_a_days_use_that_becomes_an_entry_between_two_pages_is_noticed(books: Bo
     clock: Any = books.clock
     meter = Meter(books, "")
     _buys(books, 1)
-    quota.debit(meter, "alice", 30)
+    debits.debit(meter, "alice", 30)
     _buys(books, 30)
-    first = pages.entries(books, "alice", 1, "")
+    first = history.entries(books, "alice", 1, "")
     assert first["entries"][0]["balance_after"] == 200
     clock.advance(hours=26)
-    quota.debit(meter, "alice", 5)
-    second = pages.entries(books, "alice", 10, first["next_cursor"])["entries"]
+    debits.debit(meter, "alice", 5)
+    second = history.entries(books, "alice", 10, first["next_cursor"])["entries"]
     assert [(row["type"], row["units"], row["balance_after"]) for row in second] == [("consumed", -30, 70), ("funded", 100, 100)]
 
 
@@ -180,10 +181,10 @@ def test_a_page_costs_three_calls_and_a_further_one_two(books: Books) -> None:
         _buys(books, hour)
     store: Any = books.store
     calls = store.calls
-    cursor = pages.entries(books, "alice", 1, "")["next_cursor"]
+    cursor = history.entries(books, "alice", 1, "")["next_cursor"]
     assert store.calls - calls == 3
     calls = store.calls
-    pages.entries(books, "alice", 1, cursor)
+    history.entries(books, "alice", 1, cursor)
     assert store.calls - calls == 2
 
 
@@ -201,7 +202,7 @@ def test_a_ledger_that_never_holds_still_is_busy(books: Books) -> None:
 
     store.then = again
     with pytest.raises(BusyError):
-        pages.entries(books, "alice", 10, "")
+        history.entries(books, "alice", 10, "")
 
 
 RIGHT = {"entry_id": "x", "booked_at": "2026", "balance": 1, "last": "never"}
@@ -218,8 +219,8 @@ def test_a_place_that_we_did_not_make_is_refused(books: Books, wrong: dict[str, 
     def cursor(place: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
-    assert pages.entries(books, "alice", 10, cursor(RIGHT)) == {"entries": [], "next_cursor": None}
+    assert history.entries(books, "alice", 10, cursor(RIGHT)) == {"entries": [], "next_cursor": None}
     short = {name: value for name, value in RIGHT.items() if name not in wrong}
     for place in (RIGHT | wrong, short):
         with pytest.raises(BillingError, match="invalid_request"):
-            pages.entries(books, "alice", 10, cursor(place))
+            history.entries(books, "alice", 10, cursor(place))

@@ -4,22 +4,29 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import builders
-import laws
 import pytest
-from billing import holds, mending, quota, settlement, spending
-from billing.balances import Balance
 from billing.books import Books
-from billing.errors import OutcomeUnknownError
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.spending import Meter
-from billing.times import epoch
-from billing.verification import settled_tally
-from billing.writes import Write
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.clock import epoch
+from billing.deadline import Patience
+from billing.errors import BusyError, Item, OutcomeUnknownError
+from billing.payments import settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.reconciliation import repair as mending
+from billing.reconciliation import retry_parked, run
+from billing.reconciliation.audit import settled_tally
+from billing.reconciliation.run import Run
+from billing.storage.dynamodb import Page
+from billing.storage.keys import user_key
+from billing.storage.writes import Table, Write
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
+
+from infra.cli.commands.grant import Grant, book
 
 QUOTA = ("alice", "quota")
 
@@ -70,7 +77,7 @@ def payment(books: Books, stripe: Stripe) -> Payment:
     payment = pending(books)
     stripe.sell(payment, epoch(START))
     settlement.apply(books, fact(builders.completed(payment)))
-    quota.debit(Meter(books, ""), "alice", 60)
+    debits.debit(Meter(books, ""), "alice", 60)
     holds.place(Meter(books, ""), "alice", 10, 600)
     holds.place(Meter(books, ""), "alice", 5, 300)
     stripe.refund(payment, "re_1", 500)
@@ -170,7 +177,7 @@ def test_use_that_only_the_ledger_knows_is_used(books: Books, store: Meddled, st
     before = copy.deepcopy(store.tables["quotas"][QUOTA])
     clock.advance(days=1)
     settlement.apply(books, fact(builders.completed(pending(books))))
-    quota.debit(Meter(books, ""), "alice", 1)
+    debits.debit(Meter(books, ""), "alice", 1)
     store.tables["quotas"][QUOTA] = {**before, "used": 5, "itemised": 0}
     _mended(books, stripe)
     after = Balance.from_item(store.tables["quotas"][QUOTA])
@@ -242,3 +249,123 @@ def test_a_payment_that_led_nowhere_needs_no_way(books: Books, store: Meddled, s
     before = copy.deepcopy(store.tables)
     assert mending.mend(_job(books, stripe), "alice").acts == ()
     assert store.tables == before
+
+
+def test_a_payment_that_was_mended_is_another_version(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+    """Once for what Stripe says of it and once for its entries: whoever read it before and is about to write is refused."""
+    key = (user_key("alice"), payment.payment_id)
+    before = store.tables["payments"][key]["version"]
+    store.tables["ledger"].clear()
+    _mended(books, stripe)
+    assert store.tables["payments"][key]["version"] == before + 2
+
+
+def test_a_grant_under_a_sessions_name_is_no_part_of_its_purchase(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+    """An operator may give a grant any id."""
+    book(books, Grant(payment.session_id, "alice", 7, "sorry"))
+    before = copy.deepcopy(store.tables)
+    assert mending.mend(_job(books, stripe), "alice").acts == ()
+    assert store.tables == before
+
+
+def test_an_account_of_nothing_has_a_balance_again(books: Books, store: Meddled, stripe: Stripe) -> None:
+    """All was given back, nothing was used: its row is missing all the same."""
+    paid = pending(books)
+    stripe.sell(paid, epoch(START))
+    settlement.apply(books, fact(builders.completed(paid)))
+    stripe.refund(paid, "re_1", 999)
+    settlement.apply(books, fact(builders.refunded(paid, 999)))
+    del store.tables["quotas"][QUOTA]
+    _mended(books, stripe)
+    assert QUOTA in store.tables["quotas"]
+
+
+class Slow(Meddled):
+    """Every call takes its time, and none is begun when a request's time is over."""
+
+    def __init__(self) -> None:
+        """Nothing has been asked."""
+        super().__init__()
+        self.now, self.seconds = 0.0, 0.0
+        self.patience = Patience(clock=lambda: self.now, sleep=lambda _: None)
+
+    def _begin(self) -> None:
+        if next(self.patience.attempts(), None) is None:
+            raise BusyError("there was no time for it")
+        self.now += self.seconds
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        """In time."""
+        self._begin()
+        return super().get(table, key)
+
+    def query(self, *place: Any, **how: Any) -> Page:
+        """In time."""
+        self._begin()
+        return super().query(*place, **how)
+
+    def commit(self, *writes: Write) -> None:
+        """In time."""
+        self._begin()
+        super().commit(*writes)
+
+
+@pytest.mark.parametrize("store", [Slow()])
+@pytest.mark.parametrize("books", ["debt"], indirect=True)
+def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(books: Books, store: Slow, stripe: Stripe) -> None:
+    """The time is each payment's own, not the account's."""
+    for number in range(8):
+        paid = pending(books)
+        stripe.sell(paid, epoch(START))
+        settlement.apply(books, fact(builders.completed(paid)))
+        if number % 2:
+            del store.tables["ledger"]["alice", f"funded:{paid.session_id}"]
+        else:
+            del store.tables["payments"][f"ref#{builders.intent_of(paid)}", "reference"]
+    store.seconds = 1.1
+    store.patience.begin()
+    assert len(mending.mend(_job(books, stripe), "alice").acts) == 8
+    store.seconds = 0
+    laws.check(store)
+
+
+@pytest.mark.parametrize("store", [Slow()])
+@pytest.mark.parametrize("books", ["debt"], indirect=True)
+def test_recovery_has_time_of_its_own_whatever_was_before(books: Books, store: Slow, stripe: Stripe) -> None:
+    """A sweep of holds may have taken minutes."""
+    settlement.apply(books, fact(builders.refunded(pending(books), 500)))
+    store.now += 1000
+    assert retry_parked.run(books, stripe).waiting == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("store", [Slow()])
+@pytest.mark.parametrize("books", ["debt"], indirect=True)
+def test_each_page_of_a_reconciliation_has_time_of_its_own(books: Books, store: Slow, stripe: Stripe) -> None:
+    """Stripe's lists may take long."""
+    for _ in range(4):
+        stripe.sell(pending(books), epoch(START))
+    lister = stripe.sessions
+
+    def slowly(since: int, after: str = "") -> dict[str, Any]:
+        store.now += 100
+        return lister(since, after)
+
+    stripe.sessions = slowly  # type: ignore[method-assign]
+    store.now += 1000
+    report = run.run(_job(books, stripe), 0)
+    assert (report.failed, report.unlisted, report.repaired) == (0, [], 4)
+
+
+def test_one_lost_unit_is_taken_back_and_not_given(books: Books, store: Meddled, stripe: Stripe) -> None:
+    """The smallest entry has its type too."""
+    paid = pending(books)
+    stripe.sell(paid, epoch(START))
+    settlement.apply(books, fact(builders.completed(paid)))
+    stripe.refund(paid, "re_1", 10)
+    settlement.apply(books, fact(builders.refunded(paid, 10)))
+    (key,) = [key for key in store.tables["ledger"] if key[1].startswith("reversal:")]
+    units = store.tables["ledger"].pop(key)["units"]
+    assert units == -1
+    _mended(books, stripe)
+    (row,) = [row for row in store.tables["ledger"].values() if row.get("note")]
+    assert (row["type"], row["units"]) == ("clawed_back", -1)

@@ -3,26 +3,27 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-import builders
 import pytest
-from billing import parking, reconciliation, recovery, settlement
 from billing.books import Books
-from billing.differences import Report
+from billing.clock import epoch
 from billing.errors import RefusedError
-from billing.identity import REFERENCE, reference_key, user_key
-from billing.mending import mend
-from billing.payments import Park, Payment
-from billing.reconciliation import Run
-from billing.store import StoreFaultError
-from billing.times import epoch
-from billing.writes import Write
-from builders import Clock, fact, intent_of, pending
-from memory_store import MemoryStore
-from slow import Recovery, bridged
-from stripe_twin import Stripe
+from billing.payments import parking, settlement
+from billing.payments.payment import Park, Payment
+from billing.reconciliation import retry_parked, run
+from billing.reconciliation.repair import mend
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
+from billing.storage.dynamodb import StoreFaultError
+from billing.storage.keys import REFERENCE, reference_key, user_key
+from billing.storage.writes import Write
+from support import builders
+from support.builders import Clock, fact, intent_of, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
+from support.slow import Recovery, bridged
 
-from infra.ops.parked import retried
-from infra.ops.previews import preview
+from infra.cli.commands.parked import retried
+from infra.cli.previews import preview
 
 Make = Callable[[Payment], dict[str, Any]]
 MAKERS: Final[dict[str, Make]] = {
@@ -64,12 +65,12 @@ class Shop:
 
     def reconcile(self, *, repair: bool = True) -> Report:
         """As each hour."""
-        return reconciliation.run(Run(self.books, self.stripe, repair), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
+        return run.run(Run(self.books, self.stripe, repair), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
 
-    def recover(self) -> recovery.Recovered:
+    def recover(self) -> retry_parked.Recovered:
         """A minute later."""
         self.clock.advance(seconds=60)
-        return recovery.run(self.books, self.stripe)  # type: ignore[arg-type]
+        return retry_parked.run(self.books, self.stripe)  # type: ignore[arg-type]
 
     def parked(self) -> list[parking.Parked]:
         """What waits."""
@@ -222,7 +223,7 @@ def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() 
     assert list(parking.all_parked(books)) == []
     assert not parking.postpone(books, record)
     assert list(parking.all_parked(books)) == []
-    assert recovery.run(books, Stripe()) == recovery.Recovered(0, 0, 0, 0)  # type: ignore[arg-type]
+    assert retry_parked.run(books, Stripe()) == retry_parked.Recovered(0, 0, 0, 0)  # type: ignore[arg-type]
 
 
 def test_one_fault_of_the_store_does_not_end_a_recovery_run(monkeypatch: pytest.MonkeyPatch) -> None:

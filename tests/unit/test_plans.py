@@ -4,9 +4,9 @@ import json
 from typing import Any, Final
 
 import pytest
-from billing import plans
 from billing.errors import BillingError
 from billing.money import CURRENCIES, ZERO_DECIMAL, decimal_string
+from billing.payments import plans
 
 GOOD: Final[dict[str, Any]] = {"id": "a", "name": "A", "description": "Some.", "amount_minor": 999, "currency": "usd", "quota": 100}
 THREE_DECIMAL: Final = ("bhd", "jod", "kwd", "omr", "tnd")

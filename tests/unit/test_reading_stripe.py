@@ -1,28 +1,31 @@
 """What is made of Stripe's objects that are not as they usually are, and of troubles on the way to them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import builders
-import laws
 import pytest
 import stripe as official
-from billing import confirmation, mending, observed, parking, purchases, recovery, refusals, settlement
 from billing.books import Books
+from billing.clock import epoch, stamp
 from billing.deployment import StoredDeployment
-from billing.errors import ServiceFaultError
-from billing.events import Ignored, parse
+from billing.errors import OutcomeUnknownError, ServiceFaultError
 from billing.facts import SessionFact
-from billing.gateway import AnsweredWithFaultError
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.times import epoch
-from billing.verification import Tallies
-from billing.writes import Write
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import confirmation, parking, queries, settlement
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.reconciliation import repair, retry_parked, run
+from billing.reconciliation.audit import Tallies
+from billing.reconciliation.run import Run
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
+from billing.stripe_api import objects, refusals
+from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.events import Ignored, parse
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 
 class Rough(MemoryStore):
@@ -94,7 +97,7 @@ def test_a_dispute_of_a_charge_without_a_payment_intent_is_nobodys(books: Books,
     event["data"]["object"]["payment_intent"] = None
     assert _settle(books, event) == "parked"
     clock.advance(seconds=61)
-    recovery.run(books, WithoutIntents())  # type: ignore[arg-type]
+    retry_parked.run(books, WithoutIntents())  # type: ignore[arg-type]
     assert not list(parking.all_parked(books))
 
 
@@ -117,7 +120,7 @@ def test_an_amount_that_is_no_whole_number_is_unreadable(books: Books, member: s
 @pytest.mark.parametrize(("found", "intent"), [(None, ""), ("pi_1", "pi_1"), ({"id": "pi_1"}, "pi_1"), ({}, "")])
 def test_a_payment_intent_is_named_expanded_or_not(found: Any, intent: str) -> None:
     """And not at all where nothing was to pay."""
-    assert observed.intent_of({"payment_intent": found}) == intent
+    assert objects.intent_of({"payment_intent": found}) == intent
 
 
 def _refusal(status: int, body: Mapping[str, Any] | None) -> official.StripeError:
@@ -150,7 +153,7 @@ def test_a_fault_in_one_parked_fact_keeps_no_other_from_being_settled(books: Boo
     clock.advance(seconds=61)
     books.store.faulty = events[0]["id"]  # type: ignore[attr-defined]
     told: list[str] = []
-    done = recovery.run(books, stripe, failed=lambda record, _: told.append(record.name))  # type: ignore[arg-type]
+    done = retry_parked.run(books, stripe, failed=lambda record, _: told.append(record.name))  # type: ignore[arg-type]
     assert (done.settled, done.waiting, told) == (1, 1, [events[0]["id"]])
 
 
@@ -170,7 +173,7 @@ def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: B
     del books.store.tables["ledger"]["alice", f"funded:{payment.session_id}"]  # type: ignore[attr-defined]
     job = Run(books, Away(), repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
     with pytest.raises(AnsweredWithFaultError):
-        mending.mend(job, "alice")
+        repair.mend(job, "alice")
 
 
 def test_a_deployments_id_is_read_once_a_container() -> None:
@@ -196,7 +199,7 @@ def test_a_hold_that_came_and_went_between_two_readings_is_noticed() -> None:
 def test_a_paid_session_as_the_api_shows_it_is_the_events_fact(books: Books) -> None:
     """But for where it comes from."""
     event = builders.completed(pending(books))
-    seen = observed.session(event["data"]["object"], "reconcile", books.ours)
+    seen = objects.session(event["data"]["object"], "reconcile", books.ours)
     assert isinstance(seen, SessionFact)
     assert seen.fact_id == f"reconcile:{seen.session_id}"
     assert (seen.type, seen.created, seen.kind) == ("reconcile", 1767323045, "paid")
@@ -221,9 +224,9 @@ def test_refunds_are_in_the_currency_that_stripe_gives_them(books: Books) -> Non
     payment = pending(books)
     _settle(books, builders.completed(payment))
     row = {"id": "re_1", "amount": 500, "status": "succeeded", "currency": "eur", "created": 1767323046}
-    seen = observed.refunds(builders.intent_of(payment), "usd", [row], "reconcile")
+    seen = objects.refunds(builders.intent_of(payment), "usd", [row], "reconcile")
     assert seen.currency == "eur"
-    assert observed.refunds(builders.intent_of(payment), "usd", [], "reconcile").currency == "usd"
+    assert objects.refunds(builders.intent_of(payment), "usd", [], "reconcile").currency == "usd"
     assert settlement.apply(books, seen).status == "parked"
     assert [record.kind for record in parking.all_parked(books)] == ["mismatch"]
 
@@ -241,7 +244,7 @@ def test_a_run_that_has_no_time_left_reads_no_further(books: Books) -> None:
     for _ in range(4):
         _settle(books, builders.refunded(pending(books), 500))
     left = iter([True, True, False])
-    done = recovery.run(books, Stripe(), lambda: next(left, False))  # type: ignore[arg-type]
+    done = retry_parked.run(books, Stripe(), lambda: next(left, False))  # type: ignore[arg-type]
     assert (done.settled, done.waiting) == (0, 3)
     assert len(list(parking.all_parked(books))) == 4
 
@@ -257,7 +260,113 @@ def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
     _settle(books, event)
     books.store.tables["payments"][user_key("alice"), payment.payment_id] = before  # type: ignore[attr-defined]
     job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    mending.mend(job, "alice")
+    repair.mend(job, "alice")
     laws.check(books.store)
-    found = purchases.find(books, "alice", payment.payment_id)
+    found = queries.find(books, "alice", payment.payment_id)
     assert (found.status, found.units_clawed_back) == ("disputed", 100)
+
+
+@pytest.mark.parametrize("member", ["payment_id", "user_id", "plan", "quota"])
+@pytest.mark.parametrize("value", ["", None, 5, "\ud800", "x" * 501])
+def test_metadata_without_one_of_our_members_is_not_ours(books: Books, member: str, value: Any) -> None:
+    """Or with one that is no text, or longer than Stripe keeps: https://docs.stripe.com/metadata#data."""
+    payment = pending(books)
+    event = builders.completed(payment, metadata={**builders.metadata(payment), member: value})
+    assert isinstance(parse(event, books.ours), Ignored)
+
+
+def test_a_fact_is_tried_again_every_six_hours_in_the_end(books: Books, clock: Clock) -> None:
+    """First after a minute, then after twice as long each time."""
+    _settle(books, builders.refunded(pending(books), 500))
+    pauses = []
+    for _ in range(14):
+        clock.advance(days=1)
+        (record,) = parking.all_parked(books)
+        assert parking.postpone(books, record)
+        (record,) = parking.all_parked(books)
+        pauses.append(record.next_try - epoch(clock.now))
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, *[21600] * 5]
+
+
+def test_a_run_reads_a_bounded_number_of_facts(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait."""
+    monkeypatch.setattr(retry_parked, "READ_A_RUN_MAX", 2)
+    for _ in range(4):
+        _settle(books, builders.refunded(pending(books), 500))
+    assert retry_parked.run(books, Stripe()).waiting == 2  # type: ignore[arg-type]
+
+
+def test_a_session_of_a_plan_that_is_sold_no_longer_is_not_rebuilt(books: Books) -> None:
+    """Nobody knows its price: it is told, and the others are compared."""
+    payment, stripe = pending(books), Stripe()
+    stripe.sell(payment, epoch(START), metadata={**builders.metadata(payment), "plan": "of_old"})
+    books.store.tables["payments"].clear()  # type: ignore[attr-defined]
+    job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
+    report = run.run(job, epoch(START) - 3600)
+    assert report.failed == 0
+    assert [str(row.kind) for row in report.differences] == ["missing_here"]
+    assert not [key for key in books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]
+
+
+def test_a_payment_that_never_got_a_session_is_shown_as_it_is(books: Books) -> None:
+    """Stripe has nothing to say of it."""
+    books.store.commit(*_without_session("pay_1"))
+    assert confirmation.confirm(books, Away(), "alice", "pay_1").status == "pending"  # type: ignore[arg-type]
+
+
+def _without_session(payment_id: str) -> list[Write]:
+    payment = Payment.of(catalogue()["starter"], payment_id, "alice", stamp(START))
+    return [Write("payments", (user_key("alice"), payment_id), set=payment.to_item())]
+
+
+def test_what_waits_for_a_person_is_left_exactly_as_it_is(books: Books, clock: Clock) -> None:
+    """It is not even postponed, and says so until somebody has looked."""
+    _settle(books, builders.completed(pending(books), currency="eur"))
+    (before,) = parking.all_parked(books)
+    clock.advance(days=30)
+    retry_parked.run(books, Stripe())  # type: ignore[arg-type]
+    assert list(parking.all_parked(books)) == [before]
+    assert parking.postpone(books, before)
+    (after,) = parking.all_parked(books)
+    assert (after.next_try, after.tries) == (0, 1)
+
+
+class Unknown(builders.Fixed):
+    """Nobody knows which deployment this is: the tables do not answer."""
+
+    def wrote(self, deployment: str) -> bool:
+        """See settings.Deployment."""
+        raise OutcomeUnknownError(deployment)
+
+
+def test_what_cannot_be_told_ours_or_foreign_is_asked_for_again(books: Books) -> None:
+    """A purchase must not be passed over because a table did not answer."""
+    event = builders.completed(pending(books))
+    with pytest.raises(OutcomeUnknownError):
+        parse(event, replace(books.ours, deployment=Unknown()))
+
+
+@pytest.mark.parametrize(
+    "members", [{"object": "v2.core.event"}, {"object": None}, {"type": None}, {"type": 5}, {"data": None}, {"data": {}}]
+)
+def test_what_is_no_event_about_an_object_is_ignored(books: Books, members: dict[str, Any]) -> None:
+    """Thin events carry no object: https://docs.stripe.com/event-destinations#thin-events."""
+    event = builders.completed(pending(books)) | members
+    assert isinstance(parse(event, books.ours), Ignored)
+
+
+@pytest.mark.parametrize("rows", [[5], ["txn_1"], [None], "txn_1", {"id": "txn_1"}, [{"id": "txn_1"}], [{"id": "txn_1", "amount": "-999"}]])
+def test_a_dispute_whose_transactions_cannot_be_read_is_ignored(books: Books, rows: Any) -> None:
+    """What they moved is not known, and an endless redelivery would not tell."""
+    event = builders.dispute(pending(books), "funds_withdrawn", "needs_response", -999)
+    event["data"]["object"]["balance_transactions"] = rows
+    assert isinstance(parse(event, books.ours), Ignored)
+
+
+@pytest.mark.parametrize("code", [5, None, ["x"], "", "x" * 1000])
+def test_a_reason_that_is_no_short_text_is_no_reason(books: Books, code: Any) -> None:
+    """The decline counts all the same."""
+    payment = pending(books)
+    assert _settle(books, builders.declined(payment, code)) == "recorded"
+    found = queries.find(books, "alice", payment.payment_id).as_answer()
+    assert (found["status"], type(found["failure_code"])) == ("failed", str)

@@ -2,24 +2,23 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import builders
-import laws
 import pytest
 import reconcile
-from billing import quota
-from billing.differences import SHOWN_MAX
+from billing.clock import epoch
 from billing.errors import BillingError, Item, OutcomeUnknownError, SettingsError
-from billing.gateway import AnsweredWithFaultError, NotAtStripeError
-from billing.payments import Payment
-from billing.reconciliation import CURSORS, FAILED_IN_A_ROW_MAX, LAST
-from billing.store import StoreFaultError
+from billing.payments.payment import Payment
+from billing.quota import debits
+from billing.reconciliation.report import SHOWN_MAX
+from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST
+from billing.storage.dynamodb import StoreFaultError
+from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
 from billing.telemetry import metrics
-from billing.times import epoch
-from builders import Clock, pending
 from reconcile import NotComparedError
 from repo.declared import functions
-from slow import Context, Slow
-from stripe_twin import Stripe
+from support import builders, laws
+from support.builders import Clock, pending
+from support.fakes.stripe_twin import Stripe
+from support.slow import Context, Slow
 
 TIMEOUT_SECONDS: Final = int(functions()["ReconcileFunction"]["Timeout"])
 UNKNOWN: Final = OutcomeUnknownError("injected")
@@ -90,7 +89,7 @@ class Reconciliation:
         """What remains, each."""
         self.store.patience.begin()
         laws.check(self.store)
-        return [quota.read(self.books, user_id).remaining for user_id in users]
+        return [debits.read(self.books, user_id).remaining for user_id in users]
 
 
 @pytest.fixture

@@ -1,24 +1,27 @@
 from typing import Any
 
-import builders
-import laws
 import pytest
-from billing import confirmation, observed, parking, quota, reconciliation, recovery, settlement
 from billing.books import Books
-from billing.differences import Report
+from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
 from billing.facts import RefundsFact
-from billing.holds import place
-from billing.identity import user_key
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.spending import Meter
-from billing.store import Page
-from billing.times import epoch
-from billing.writes import Write
-from builders import Clock, fact, intent_of, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import confirmation, parking, settlement
+from billing.payments.payment import Payment
+from billing.quota import debits
+from billing.quota.holds import place
+from billing.quota.spending import Meter
+from billing.reconciliation import retry_parked
+from billing.reconciliation import run as reconciliation
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
+from billing.storage.dynamodb import Page
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
+from billing.stripe_api import objects
+from support import builders, laws
+from support.builders import Clock, fact, intent_of, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 
 @pytest.fixture
@@ -53,13 +56,13 @@ def _reconcile(books: Books, stripe: Stripe, pages: int = 1000, *, repair: bool 
     return report
 
 
-def _recover(books: Books, stripe: Stripe) -> recovery.Recovered:
-    return recovery.run(books, stripe)  # type: ignore[arg-type]
+def _recover(books: Books, stripe: Stripe) -> retry_parked.Recovered:
+    return retry_parked.run(books, stripe)  # type: ignore[arg-type]
 
 
 def _units(books: Books, user_id: str = "alice") -> int:
     laws.check(books.store)
-    return quota.read(books, user_id).remaining
+    return debits.read(books, user_id).remaining
 
 
 def _status(books: Books, payment: Payment) -> str:
@@ -385,8 +388,8 @@ def test_a_sweep_gives_back_what_nobody_asked_for_since(books: Books, clock: Clo
     settlement.apply(books, fact(builders.completed(pending(books))))
     place(Meter(books, ""), "alice", 40, 60)
     clock.advance(seconds=61)
-    assert recovery.sweep_holds(books) == 1
-    assert recovery.sweep_holds(books) == 0
+    assert retry_parked.sweep_holds(books) == 1
+    assert retry_parked.sweep_holds(books) == 0
     item = books.store.get("quotas", ("alice", "quota"))
     assert item is not None
     assert (item["held"], item["remaining"], item.get("holds_due")) == (0, 100, None)
@@ -410,7 +413,7 @@ def test_refunds_as_the_api_lists_them_and_as_events_tell_them_count_once(books:
     settlement.apply(books, fact(builders.completed(payment)))
     settlement.apply(books, fact(builders.refunded(payment, 500)))
     row = {"id": "re_1", "amount": 500, "currency": "usd", "status": "succeeded", "created": 1}
-    listed = observed.refunds(intent_of(payment), "usd", [row], "reconcile")
+    listed = objects.refunds(intent_of(payment), "usd", [row], "reconcile")
     assert isinstance(listed, RefundsFact)
     assert settlement.apply(books, listed).units == 0
     assert _units(books) == 50

@@ -1,13 +1,13 @@
-import builders
 import pytest
-from billing import parking
 from billing.errors import OutcomeUnknownError
-from billing.holds import place
-from billing.spending import Meter
-from builders import pending
-from memory_store import MemoryStore
+from billing.payments import parking
+from billing.quota.holds import place
+from billing.quota.spending import Meter
 from repo.declared import functions
-from slow import Recovery, kept
+from support import builders
+from support.builders import pending
+from support.fakes.memory_store import MemoryStore
+from support.slow import Recovery, kept
 
 BATCH = int(functions()["RecoverFunction"]["Events"]["Queue"]["Properties"]["BatchSize"])
 

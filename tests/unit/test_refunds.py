@@ -8,21 +8,21 @@ import itertools
 import random
 from typing import Any
 
-import builders
-import laws
-import model
 import pytest
-from billing import mending, parking, purchases, quota, reconciliation, settlement
 from billing.books import Books
-from billing.comparing import look_again
-from billing.differences import Report
-from billing.events import Ignored, parse
-from billing.payments import Payment
-from billing.reconciliation import Run
-from billing.spending import Meter
-from builders import pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.payments import parking, queries, settlement
+from billing.payments.payment import Payment
+from billing.quota import debits
+from billing.quota.spending import Meter
+from billing.reconciliation import repair, run
+from billing.reconciliation.compare import look_again
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
+from billing.stripe_api.events import Ignored, parse
+from support import builders, laws, model
+from support.builders import pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 
 Event = dict[str, Any]
 PRICE = 999
@@ -77,8 +77,8 @@ def _settle(books: Books, *events: Event) -> None:
 def _end(books: Books) -> tuple[str, int]:
     """The payment's status and the units that remain."""
     laws.check(books.store)
-    remaining = quota.read(books, "alice").remaining
-    return purchases.find(books, "alice", "pay_1").status, remaining
+    remaining = debits.read(books, "alice").remaining
+    return queries.find(books, "alice", "pay_1").status, remaining
 
 
 def _full_again(charge: Charge) -> None:
@@ -210,10 +210,10 @@ def test_units_given_up_for_a_refund_that_fails_are_given_up_for_the_next() -> N
     books, charge = _bought("write_off")
     _full_again(charge)
     _settle(books, charge.events[0])
-    quota.debit(Meter(books, ""), "alice", 60)
+    debits.debit(Meter(books, ""), "alice", 60)
     _settle(books, *charge.events[1:])
-    payment = purchases.find(books, "alice", "pay_1")
-    balance = quota.read(books, "alice")
+    payment = queries.find(books, "alice", "pay_1")
+    balance = debits.read(books, "alice")
     assert (payment.units_clawed_back, payment.units_written_off) == (100, 60)
     assert (balance.remaining, balance.debt, balance.used) == (0, 0, 60)
 
@@ -231,7 +231,7 @@ def test_after_a_repair_two_further_refunds_are_taken_back_exactly(restored: str
     charge.stripe.sell(charge.payment, 1767323045)
     _settle(books, charge.events[0])
     if used:
-        quota.debit(Meter(books, ""), "alice", used)
+        debits.debit(Meter(books, ""), "alice", used)
     before = copy.deepcopy(store.tables)
     charge.refund("re_A", 500).change("re_A", "failed").refund("re_B", 333)
     _settle(books, *charge.events)
@@ -239,17 +239,17 @@ def test_after_a_repair_two_further_refunds_are_taken_back_exactly(restored: str
         store.tables[name] = before[name]
     job = Run(books, charge.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
     if restored == "payments ledger":
-        reconciliation.run(job, 0)
-    mending.mend(job, "alice")
-    assert mending.mend(job, "alice").acts == ()
+        run.run(job, 0)
+    repair.mend(job, "alice")
+    assert repair.mend(job, "alice").acts == ()
     after = len(charge.events)
     charge.refund("re_C", 333).refund("re_D", 333)
     for event, taken in zip(charge.events[after:], (66, 66, 100, 100), strict=True):
         _settle(books, event)
-        assert purchases.find(books, "alice", "pay_1").units_clawed_back == taken
+        assert queries.find(books, "alice", "pay_1").units_clawed_back == taken
     laws.check(store)
-    balance = quota.read(books, "alice")
-    given_up = purchases.find(books, "alice", "pay_1").units_written_off
+    balance = debits.read(books, "alice")
+    given_up = queries.find(books, "alice", "pay_1").units_written_off
     assert given_up == (used if policy == "write_off" else 0)
     assert (balance.remaining, balance.debt) == (0, used - given_up)
     assert balance.used == used

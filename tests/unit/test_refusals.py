@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import pytest
+from billing.deadline import Patience
 from billing.errors import BillingError, StripeRefusedError
-from billing.gateway import AnsweredWithFaultError, Gateway, NotAtStripeError
-from billing.patience import Patience
+from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
 from simulator.lab import PARAMS
 
 Answering = Callable[[int, bytes], Gateway]

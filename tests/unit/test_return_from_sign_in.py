@@ -3,8 +3,8 @@
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
-import return_from_sign_in
 from billing.errors import SettingsError
+from public import return_from_sign_in
 
 PAGE = "https://abc123.execute-api.eu-west-1.amazonaws.com"
 

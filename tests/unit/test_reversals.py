@@ -1,14 +1,14 @@
 import itertools
 from typing import Any
 
-import builders
 import pytest
 from billing import facts
 from billing.facts import DisputeFact, RefundsFact
-from billing.payments import Payment
-from billing.plans import catalogue
-from billing.reversals import Reversals
-from builders import fact
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.payments.reversals import Reversals
+from support import builders
+from support.builders import fact
 
 PAYMENT = Payment.of(catalogue()["starter"], "pay_1", "alice", "")
 """9.99 for 100 units."""

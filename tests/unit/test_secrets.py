@@ -2,8 +2,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from billing import vault
-from billing.vault import Reader
+from billing.wiring import secrets
+from billing.wiring.secrets import Reader
 
 
 class Clock:
@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Stands still unless a test moves it."""
     clock = Clock()
-    monkeypatch.setattr(vault, "monotonic", clock)
+    monkeypatch.setattr(secrets, "monotonic", clock)
     return clock
 
 

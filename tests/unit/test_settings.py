@@ -1,8 +1,8 @@
 import pytest
 from billing.errors import SettingsError
 from billing.settings import Settings
-from builders import STACK
 from functional.template import Template
+from support.builders import STACK
 
 
 def _settings(**variables: str) -> Settings:

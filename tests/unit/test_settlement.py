@@ -4,19 +4,20 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-import builders
-import laws
 import pytest
-from billing import holds, observed, parking, purchases, quota, settlement
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError, RefusedError
 from billing.facts import Fact, SessionFact
-from billing.identity import user_key
-from billing.payments import Park, Payment
-from billing.spending import Meter
-from billing.writes import Write
-from builders import fact, pending
-from memory_store import MemoryStore
+from billing.payments import parking, queries, settlement
+from billing.payments.payment import Park, Payment
+from billing.quota import debits, holds
+from billing.quota.spending import Meter
+from billing.storage.keys import user_key
+from billing.storage.writes import Write
+from billing.stripe_api import objects
+from support import builders, laws
+from support.builders import fact, pending
+from support.fakes.memory_store import MemoryStore
 
 
 class Meddled(MemoryStore):
@@ -75,7 +76,7 @@ def _balance(books: Books) -> tuple[int, int, int]:
     """What remains, what is owed, what was used; the laws are held on the way."""
     laws.check(books.store)
     laws.check_what_was_given_up(books.store)
-    balance = quota.read(books, "alice")
+    balance = debits.read(books, "alice")
     return balance.remaining, balance.debt, balance.used
 
 
@@ -86,7 +87,7 @@ def _now(books: Books, payment: Payment) -> Payment:
 
 
 def _use(books: Books, units: int) -> None:
-    quota.debit(Meter(books, ""), "alice", units)
+    debits.debit(Meter(books, ""), "alice", units)
 
 
 def _marks(store: Meddled, payment: Payment) -> list[str]:
@@ -116,7 +117,7 @@ def test_a_session_is_credited_once_though_its_payment_was_restored_to_before(bo
     _settle(books, builders.completed(payment))
     store.tables["payments"] = before
     assert _settle(books, builders.completed(payment)) == "recorded"
-    assert (_now(books, payment).status, quota.read(books, "alice").remaining) == ("completed", 100)
+    assert (_now(books, payment).status, debits.read(books, "alice").remaining) == ("completed", 100)
     laws.check(store)
 
 
@@ -128,7 +129,7 @@ def test_a_refund_takes_back_once_though_its_payment_was_restored_to_before(book
     _settle(books, builders.refunded(payment, 333))
     store.tables["payments"] = before
     assert _settle(books, builders.refunded(payment, 666)) == "settled"
-    assert (_now(books, payment).units_clawed_back, quota.read(books, "alice").remaining) == (66, 34)
+    assert (_now(books, payment).units_clawed_back, debits.read(books, "alice").remaining) == (66, 34)
     laws.check(store)
 
 
@@ -142,7 +143,7 @@ def test_wherever_settling_dies_all_of_it_stands_or_none(books: Books, store: Me
         _settle(books, event)
     store.fails_at = -1
     is_marked = _marks(store, payment) == ["evt_1"]
-    assert is_marked == (_now(books, payment).status == "completed") == (quota.read(books, "alice").remaining == 100)
+    assert is_marked == (_now(books, payment).status == "completed") == (debits.read(books, "alice").remaining == 100)
     laws.check(store)
     _settle(books, event)
     assert _balance(books) == (100, 0, 0)
@@ -252,7 +253,7 @@ def test_several_events_about_one_session_are_one_record_and_one_decision(books:
     """Dropped once, it stays dropped: by a second event's id, by a redelivery, and by what Stripe's API says."""
     payment = pending(books)
     first, second = (builders.completed(payment, name, currency="eur") for name in ("evt_a", "evt_b"))
-    seen = observed.session(first["data"]["object"], "reconcile", builders.OURS)
+    seen = objects.session(first["data"]["object"], "reconcile", builders.OURS)
     assert isinstance(seen, SessionFact)
     assert [_settle(books, event) for event in (first, second)] == ["parked", "parked"]
     assert settlement.apply(books, seen).status == "parked"
@@ -271,7 +272,7 @@ def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books
     assert [_settle(books, builders.completed(copy, name)) for name in ("", "", "evt_again")] == ["settled", "duplicate", "duplicate"]
     assert _balance(books) == (100, 0, 0)
     for name in (payment.session_id, copy.session_id):
-        assert purchases.find(books, "alice", name).status == "completed"
+        assert queries.find(books, "alice", name).status == "completed"
     assert _settle(books, builders.completed(payment)) == "parked"  # should the first be paid all the same, money came twice
     assert _balance(books) == (100, 0, 0)
     _settle(books, builders.refunded(payment, 999))

@@ -4,20 +4,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import builders
-import laws
 import pytest
-from billing import checkout, confirmation, holds, pages, quota, settlement, spending
+from billing import cursors
 from billing.books import Books
-from billing.checkout import Shop
-from billing.gateway import AnsweredWithFaultError
-from billing.payments import Payment
-from billing.plans import catalogue
-from billing.spending import Meter
-from billing.times import epoch
-from builders import START, Clock, fact, pending
-from memory_store import MemoryStore
-from stripe_twin import Stripe
+from billing.clock import epoch
+from billing.money import decimal_string
+from billing.payments import checkout, confirmation, queries, settlement
+from billing.payments.checkout import Shop
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
+from billing.quota import debits, history, holds, spending
+from billing.quota.spending import Meter
+from billing.storage.keys import user_key
+from billing.stripe_api.client import AnsweredWithFaultError
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
 from unit.test_checkout import SHOP
 
 
@@ -47,10 +50,10 @@ def _bought(books: Books) -> Payment:
 def test_half_of_what_was_written_off_comes_back_as_no_units(books: Books) -> None:
     """All units were used and given up; half of the money comes back: half is given up no longer, and nobody owes or has anything."""
     payment = _bought(books)
-    quota.debit(Meter(books, ""), "alice", 100)
+    debits.debit(Meter(books, ""), "alice", 100)
     _settle(books, builders.dispute(payment, "funds_withdrawn", "needs_response", -999))
     _settle(books, builders.dispute(payment, "funds_reinstated", "needs_response", -999, 500))
-    balance = quota.read(books, "alice")
+    balance = debits.read(books, "alice")
     assert (balance.remaining, balance.debt, balance.used) == (0, 0, 100)
     laws.check(books.store)
     laws.check_what_was_given_up(books.store)
@@ -81,7 +84,7 @@ def test_a_hold_of_any_user_is_found_by_its_id(books: Books, user_id: str) -> No
         "units": 3,
         "released": 1,
     }
-    assert quota.read(books, user_id).remaining == 7
+    assert debits.read(books, user_id).remaining == 7
 
 
 def test_an_account_whose_row_says_that_nothing_was_used_begins_its_day(books: Books) -> None:
@@ -89,7 +92,7 @@ def test_an_account_whose_row_says_that_nothing_was_used_begins_its_day(books: B
     _bought(books)
     row = books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
     row |= {"used": 0, "itemised": 0}
-    assert quota.debit(Meter(books, ""), "alice", 1)["remaining"] == 99
+    assert debits.debit(Meter(books, ""), "alice", 1)["remaining"] == 99
 
 
 def test_a_place_between_two_entries_leads_on_from_there(books: Books, clock: Clock) -> None:
@@ -97,12 +100,12 @@ def test_a_place_between_two_entries_leads_on_from_there(books: Books, clock: Cl
     for _ in range(3):
         clock.advance(hours=1)
         _bought(books)
-    first = pages.entries(books, "alice", 1, "")
+    first = history.entries(books, "alice", 1, "")
     members = dict.fromkeys(("entry_id", "booked_at", "balance", "last"), lambda _: True)
-    place = pages.opened(first["next_cursor"], members) | {"entry_id": "gone", "last": "long ago"}
+    place = cursors.opened(first["next_cursor"], members) | {"entry_id": "gone", "last": "long ago"}
     newest = first["entries"][0]["booked_at"]
-    between = pages.sealed(place | {"booked_at": newest[:-7] + "000001Z"})
-    assert [row["balance_after"] for row in pages.entries(books, "alice", 10, between)["entries"]] == [200, 100]
+    between = cursors.sealed(place | {"booked_at": newest[:-7] + "000001Z"})
+    assert [row["balance_after"] for row in history.entries(books, "alice", 10, between)["entries"]] == [200, 100]
 
 
 def test_a_session_that_is_no_longer_ours_at_stripe_confirms_nothing(books: Books) -> None:
@@ -142,3 +145,25 @@ def test_two_who_meet_one_fault_of_stripes_go_on_under_one_key(books: Books) -> 
     stripe = Twice(books, replace(SHOP))
     assert stripe.buy() == stripe.other
     assert len({key for key in stripe.keys if not key.endswith("-0")}) == 1
+
+
+def test_what_was_written_off_before_a_restore_is_known_again(books: Books) -> None:
+    """The ledger has it; the next part of the refund is taken back exactly, and given up as well."""
+    payment = _bought(books)
+    debits.debit(Meter(books, ""), "alice", 100)
+    key = (user_key("alice"), payment.payment_id)
+    before = dict(books.store.tables["payments"][key])  # type: ignore[attr-defined]
+    _settle(books, builders.refunded(payment, 500))
+    books.store.tables["payments"][key] = before  # type: ignore[attr-defined]
+    _settle(books, builders.refunded(payment, 700))
+    found = queries.find(books, "alice", payment.payment_id)
+    assert (found.units_clawed_back, found.units_written_off) == (70, 70)
+    laws.check(books.store)
+
+
+@pytest.mark.parametrize(
+    "currency", ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+def test_an_amount_of_a_currency_without_decimals_is_whole(currency: str) -> None:
+    """https://docs.stripe.com/currencies#zero-decimal."""
+    assert decimal_string(1500, currency) == "1500"

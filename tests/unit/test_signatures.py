@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from billing.errors import BillingError
-from billing.signatures import verified_event
+from billing.stripe_api.signatures import verified_event
 from stripe import WebhookSignature
 
 BODY = json.dumps({"id": "evt_1", "object": "event"}).encode()

@@ -1,16 +1,16 @@
 from collections.abc import Callable
 
-import builders
-import laws
 import pytest
-from billing import holds, quota, settlement, spending
-from billing.balances import Balance
 from billing.books import Books
 from billing.errors import BillingError
-from billing.spending import Meter
-from billing.writes import Write
-from builders import Clock, fact, pending
-from memory_store import MemoryStore
+from billing.payments import settlement
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.storage.writes import Write
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
 
 
 class Meddled(MemoryStore):
@@ -49,7 +49,7 @@ def meter(books: Books) -> Meter:
 
 def _balance(books: Books) -> Balance:
     laws.check(books.store)
-    return quota.read(books, "alice")
+    return debits.read(books, "alice")
 
 
 def _three(books: Books) -> tuple[int, int, int]:
@@ -66,16 +66,16 @@ def _refused(act: Callable[[], object]) -> str:
 def test_more_than_remains_is_not_taken(books: Books, meter: Meter) -> None:
     """By a plain debit, by a keyed one, by a hold; what is held does not remain."""
     holds.place(meter, "alice", 40, 60)
-    assert _refused(lambda: quota.debit(meter, "alice", 61)) == "quota_exhausted"
-    assert _refused(lambda: quota.debit_once(meter, "alice", 61, "backend", "k")) == "quota_exhausted"
+    assert _refused(lambda: debits.debit(meter, "alice", 61)) == "quota_exhausted"
+    assert _refused(lambda: debits.debit_once(meter, "alice", 61, "backend", "k")) == "quota_exhausted"
     assert _refused(lambda: holds.place(meter, "alice", 61, 60)) == "quota_exhausted"
     assert _three(books) == (0, 40, 60)
 
 
 def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Meter) -> None:
     """The repeat is the first answer, marked as such."""
-    first = quota.debit_once(meter, "alice", 30, "backend", "k")
-    again = quota.debit_once(meter, "alice", 30, "backend", "k")
+    first = debits.debit_once(meter, "alice", 30, "backend", "k")
+    again = debits.debit_once(meter, "alice", 30, "backend", "k")
     assert again == {**first, "idempotent_replayed": True}
     assert _three(books) == (30, 0, 70)
 
@@ -84,16 +84,16 @@ def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Me
 def test_a_key_with_another_body_is_a_conflict(books: Books, meter: Meter, user_id: str, units: int) -> None:
     """And takes nothing."""
     settlement.apply(books, fact(builders.completed(pending(books, "bob"))))
-    quota.debit_once(meter, "alice", 30, "backend", "k")
-    assert _refused(lambda: quota.debit_once(meter, user_id, units, "backend", "k")) == "idempotency_conflict"
+    debits.debit_once(meter, "alice", 30, "backend", "k")
+    assert _refused(lambda: debits.debit_once(meter, user_id, units, "backend", "k")) == "idempotency_conflict"
     assert _three(books) == (30, 0, 70)
-    assert quota.read(books, "bob").used == 0
+    assert debits.read(books, "bob").used == 0
 
 
 def test_two_callers_keys_are_their_own(books: Books, meter: Meter) -> None:
     """The same word, two debits."""
-    quota.debit_once(meter, "alice", 30, "backend", "k")
-    quota.debit_once(meter, "alice", 30, "another", "k")
+    debits.debit_once(meter, "alice", 30, "backend", "k")
+    debits.debit_once(meter, "alice", 30, "another", "k")
     assert _three(books) == (60, 0, 40)
 
 
@@ -140,10 +140,10 @@ def test_a_hold_past_its_time_counts_as_given_back_at_the_next_read(books: Books
     holds.place(meter, "alice", 40, 600)
     holds.place(meter, "alice", 20, 60)
     clock.advance(seconds=61)
-    balance = quota.read(books, "alice")
+    balance = debits.read(books, "alice")
     assert (balance.held, balance.remaining) == (40, 60)
     clock.advance(seconds=600)
-    balance = quota.read(books, "alice")
+    balance = debits.read(books, "alice")
     assert (balance.held, balance.remaining) == (0, 100)
 
 
@@ -154,8 +154,8 @@ def test_a_hold_past_its_time_can_be_spent_at_once(books: Books, meter: Meter, c
     holds.place(meter, "alice", 20, 60)
     clock.advance(seconds=61)
     ways: dict[str, Callable[[], object]] = {
-        "plain debit": lambda: quota.debit(meter, "alice", 60),
-        "keyed debit": lambda: quota.debit_once(meter, "alice", 60, "backend", "k"),
+        "plain debit": lambda: debits.debit(meter, "alice", 60),
+        "keyed debit": lambda: debits.debit_once(meter, "alice", 60, "backend", "k"),
         "hold": lambda: holds.place(meter, "alice", 60, 60),
     }
     ways[by]()
@@ -168,10 +168,10 @@ def test_what_expires_later_is_given_back_later(books: Books, meter: Meter, cloc
     holds.place(meter, "alice", 40, 600)
     holds.place(meter, "alice", 20, 60)
     clock.advance(seconds=61)
-    quota.debit(meter, "alice", 50)
+    debits.debit(meter, "alice", 50)
     assert _three(books) == (50, 40, 10)
     clock.advance(seconds=600)
-    quota.debit(meter, "alice", 50)
+    debits.debit(meter, "alice", 50)
     assert _three(books) == (100, 0, 0)
 
 
@@ -180,22 +180,22 @@ def test_units_given_back_pay_debt_first(books: Books, meter: Meter, clock: Cloc
     refunded = pending(books)
     settlement.apply(books, fact(builders.completed(refunded)))
     holds.place(meter, "alice", 40, 60)
-    quota.debit(meter, "alice", 130)
+    debits.debit(meter, "alice", 130)
     settlement.apply(books, fact(builders.refunded(refunded, 999)))
     assert (_balance(books).debt, _balance(books).held) == (70, 40)
     clock.advance(seconds=61)
-    assert _refused(lambda: quota.debit(meter, "alice", 1)) == "quota_exhausted"
-    balance = quota.read(books, "alice")
+    assert _refused(lambda: debits.debit(meter, "alice", 1)) == "quota_exhausted"
+    balance = debits.read(books, "alice")
     assert (balance.debt, balance.held, balance.remaining) == (30, 0, 0)
     laws.check(books.store)
 
 
 def test_a_days_use_becomes_one_entry(books: Books, meter: Meter, clock: Clock) -> None:
     """The next day's first debit writes it; the books balance."""
-    quota.debit(meter, "alice", 10)
-    quota.debit(meter, "alice", 20)
+    debits.debit(meter, "alice", 10)
+    debits.debit(meter, "alice", 20)
     clock.advance(days=1)
-    quota.debit(meter, "alice", 5)
+    debits.debit(meter, "alice", 5)
     assert _three(books) == (35, 0, 65)
     entries = [row["units"] for row in books.store.pages("ledger", "alice") if row["type"] == "consumed"]
     assert entries == [-30]

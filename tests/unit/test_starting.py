@@ -3,11 +3,11 @@ import subprocess
 import sys
 
 import pytest
-from builders import STACK
 from functional.lab import CREDENTIALS, REGION
 from functional.template import Template
+from support.builders import STACK
 
-from infra.local.places import ROOT
+from infra.local.paths import ROOT
 
 PROGRAM = """
 import gc, json, sys
@@ -29,7 +29,7 @@ def _clients(module: str, way: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("module", "made"),
-    [("read_quota", ["dynamodb"]), ("authorize", ["dynamodb"]), ("webhook", ["dynamodb", "secretsmanager"]), ("list_plans", [])],
+    [("read_quota", ["dynamodb"]), ("authorize", ["dynamodb"]), ("webhook", ["dynamodb", "secretsmanager"]), ("public.list_plans", [])],
 )
 @pytest.mark.parametrize("way", ["on-demand", "provisioned-concurrency"])
 def test_clients_are_made_while_lambda_starts_a_container(module: str, made: list[str], way: str) -> None:

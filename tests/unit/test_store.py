@@ -7,10 +7,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from billing.deadline import Patience
 from billing.errors import BusyError, OutcomeUnknownError, RefusedError
-from billing.patience import Patience
-from billing.store import Store, StoreFaultError
-from billing.writes import KEY_NAMES, Must, Write
+from billing.storage.dynamodb import Store, StoreFaultError
+from billing.storage.writes import KEY_NAMES, Must, Write
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 

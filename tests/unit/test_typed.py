@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import builders
-import payloads
 import pytest
 import stripe
-from memory_store import MemoryStore
-from payloads import PARTS
-from typed import faults, lacking
+from support import builders, payloads
+from support.fakes.memory_store import MemoryStore
+from support.payloads import PARTS
+from support.typed import faults, lacking
 
 
 @pytest.fixture

@@ -4,18 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import builders
 import pytest
-from billing import holds, quota, settlement, upkeep
-from billing.balances import Balance
 from billing.books import Books
+from billing.clock import stamp
 from billing.errors import BillingError
-from billing.payments import Payment
-from billing.spending import Meter
-from billing.times import stamp
-from builders import fact, pending
-from memory_store import MemoryStore
-from schedules import Still
+from billing.payments import settlement
+from billing.payments.payment import Payment
+from billing.quota import debits, hold_expiry, holds
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from support import builders
+from support.builders import fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.schedules import Still
 
 
 @dataclass
@@ -43,23 +44,23 @@ class Account:
 
     def sweeps(self) -> None:
         """What has expired is given back."""
-        upkeep.give_back_expired(self.books, "alice", Balance.from_item(self.books.store.get("quotas", ("alice", "quota"))))
+        hold_expiry.give_back_expired(self.books, "alice", Balance.from_item(self.books.store.get("quotas", ("alice", "quota"))))
 
     def loses_what_it_used(self) -> None:
         """A debit, and a refund that writes it off a second later."""
-        quota.debit(self.meter, "alice", 90)
+        debits.debit(self.meter, "alice", 90)
         self.clock.advance(seconds=1)
         self.tells(builders.refunded(self.payment, 999))
 
     def asks_too_much(self) -> None:
         """A debit that is refused."""
         with pytest.raises(BillingError, match="quota_exhausted"):
-            quota.debit(self.meter, "alice", 1000)
+            debits.debit(self.meter, "alice", 1000)
 
     @property
     def updated_at(self) -> str:
         """As ``GET /quota`` answers it."""
-        return str(quota.read(self.books, "alice").as_answer("alice")["updated_at"])
+        return str(debits.read(self.books, "alice").as_answer("alice")["updated_at"])
 
 
 CHANGES: Final[dict[str, tuple[int, Callable[[Account], object]]]] = {
@@ -67,15 +68,15 @@ CHANGES: Final[dict[str, tuple[int, Callable[[Account], object]]]] = {
     "a refund": (7, lambda one: one.tells(builders.refunded(one.payment, 500))),
     "a dispute": (7, lambda one: one.tells(builders.dispute(one.payment, "funds_withdrawn", "needs_response", -500))),
     "a refund of units that were used": (7, Account.loses_what_it_used),
-    "a debit": (7, lambda one: quota.debit(one.meter, "alice", 1)),
-    "a debit under a key": (7, lambda one: quota.debit_once(one.meter, "alice", 1, "backend", "k")),
+    "a debit": (7, lambda one: debits.debit(one.meter, "alice", 1)),
+    "a debit under a key": (7, lambda one: debits.debit_once(one.meter, "alice", 1, "backend", "k")),
     "a hold": (7, lambda one: holds.place(one.meter, "alice", 1, 60)),
     "a capture": (7, lambda one: holds.capture(one.meter, one.hold, 4)),
     "a release": (7, lambda one: holds.release(one.meter, one.hold)),
     "a hold that expires": (61, Account.sweeps),
-    "a debit after a hold has expired": (61, lambda one: quota.debit(one.meter, "alice", 1)),
+    "a debit after a hold has expired": (61, lambda one: debits.debit(one.meter, "alice", 1)),
     "a hold after a hold has expired": (61, lambda one: holds.place(one.meter, "alice", 1, 60)),
-    "a debit on the next day": (86_400, lambda one: quota.debit(one.meter, "alice", 1)),
+    "a debit on the next day": (86_400, lambda one: debits.debit(one.meter, "alice", 1)),
 }
 NO_CHANGES: Final[dict[str, Callable[[Account], object]]] = {
     "a purchase that is told again": lambda one: one.tells(builders.completed(one.payment)),
@@ -83,7 +84,7 @@ NO_CHANGES: Final[dict[str, Callable[[Account], object]]] = {
     "an expiry of another purchase": lambda one: one.tells(builders.expired(pending(one.books))),
     "a debit of more than there is": Account.asks_too_much,
     "a capture that is told again": lambda one: holds.capture(one.meter, one.hold, 4),
-    "a read": lambda one: quota.read(one.books, "alice"),
+    "a read": lambda one: debits.read(one.books, "alice"),
 }
 
 

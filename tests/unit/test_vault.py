@@ -1,5 +1,5 @@
 import pytest
-from billing.vault import Allowance
+from billing.wiring.secrets import Allowance
 
 
 def _taken(allowance: Allowance, *, at: int, asked: int = 100) -> int:

@@ -1,0 +1,93 @@
+"""Lease mode: a million units of one account spent in memory by one process. How many a second, and with how many calls.
+
+The service is the product's own handlers in this process, so what is measured is the client, and the calls that it makes are counted.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from billing.clock import utc_now
+from billing.wiring import container
+from client.gateway import TOKEN, URL, AsyncGateway, Gateway
+from support import builders
+from support.fakes.memory_store import MemoryStore
+from topup_client import AsyncLease, AsyncMeter, Lease, Leases, Meter
+from topup_client.terms import Terms
+
+from bench.quiet import quiet
+from bench.rows import Row
+from bench.subjects import ENVIRONMENT, TEMPLATE
+
+DEBITS: Final = 1_000_000
+THREADS: Final = 4
+GOAL_A_SECOND: Final = 200_000
+UNITS_A_CALL: Final = 1_000
+SIZE: Final = Terms().size
+"""Units a lease, as who says nothing gets them: one call to take it, one to capture what was spent."""
+
+
+def rows() -> Iterator[Row]:
+    """For each way to spend: debits a second, calls, and units that were oversold."""
+    before = container.books, container.patience
+    try:
+        with quiet(ENVIRONMENT):
+            for name, act in WAYS.items():
+                store = MemoryStore()
+                gateway = Gateway(TEMPLATE, builders.books_on(store, clock=utc_now))  # type: ignore[arg-type]
+                container.books = lambda found=gateway.books: found  # type: ignore[assignment]
+                container.patience = lambda found=store.patience: found  # type: ignore[assignment] # every request begins it anew
+                gateway.fund("alice", DEBITS)
+                began = time.perf_counter()
+                act(gateway)
+                yield from _told(f"{name} of {SIZE:,} units", gateway, time.perf_counter() - began)
+    finally:
+        container.books, container.patience = before
+
+
+def _told(name: str, gateway: Gateway, took: float) -> Iterator[Row]:
+    yield Row("lease", f"{name}: debits", DEBITS / took, "a second", GOAL_A_SECOND, "at least")
+    yield Row("lease", f"{name}: units a call", DEBITS / gateway.service_calls, "units", UNITS_A_CALL, "at least")
+    yield Row("lease", f"{name}: units used more or less than were spent", abs(gateway.quota().used - DEBITS), "units", 0)
+
+
+def _lease(gateway: Gateway) -> None:
+    with Lease(Meter(URL, TOKEN, transport=gateway), "alice") as lease:
+        for _ in range(DEBITS):
+            lease.debit()
+
+
+def _threads(gateway: Gateway) -> None:
+    def spend(lease: Lease) -> None:
+        for _ in range(DEBITS // THREADS):
+            lease.debit()
+
+    with Lease(Meter(URL, TOKEN, transport=gateway), "alice") as lease, ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(spend, [lease] * THREADS))
+
+
+def _leases(gateway: Gateway) -> None:
+    with Leases(Meter(URL, TOKEN, transport=gateway)) as leases:
+        for _ in range(DEBITS):
+            leases.debit("alice")
+
+
+def _async_lease(gateway: Gateway) -> None:
+    async def spend() -> None:
+        async with AsyncLease(AsyncMeter(URL, TOKEN, transport=AsyncGateway(gateway)), "alice") as lease:
+            for number in range(DEBITS):
+                await lease.debit()
+                if not number % 100:
+                    await asyncio.sleep(0)  # as a server does between calls
+
+    asyncio.run(spend())
+
+
+WAYS: Final[Mapping[str, Callable[[Gateway], None]]] = {
+    "Lease": _lease,
+    f"Lease, {THREADS} threads": _threads,
+    "Leases, by customer": _leases,
+    "AsyncLease": _async_lease,
+}

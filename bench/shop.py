@@ -1,0 +1,133 @@
+"""The product's handlers over one database, called by many containers at once, each with its own deadline and its own memory."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import debit_quota
+import hold_quota
+import httpx
+from billing.books import Books
+from billing.clock import utc_now
+from billing.deadline import BUDGET_SECONDS
+from billing.errors import OutcomeUnknownError
+from billing.payments import settlement
+from billing.quota import spending
+from billing.quota.balance import Balance
+from billing.wiring import container
+from functional.lab import API, Context
+from support import builders
+from support.dynamo import Dynamo, ThreadPatience
+
+from bench import subjects
+from bench.quiet import quiet
+
+USER: Final = "hot"
+ASKED_AT_MOST: Final = 4
+SERVER_ERROR: Final = 500
+REFUSED: Final = 402
+LOCK: Final = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The product over one database, and what its callers were told."""
+
+    books: Books
+    said: Counter[str]
+
+    def debit(self, kind: str, name: str) -> None:
+        """Asked again where it is answered 5xx, as its caller would with a key; without one only where nothing was done."""
+        headers = {"idempotency-key": name} if kind == "keyed" else {}
+        body = json.dumps({"user_id": USER, "units": 1})
+        event = subjects.call("POST", "/quota/debits", sub="backend", body=body, headers=headers)
+        for _ in range(ASKED_AT_MOST):
+            answer = debit_quota.handler(event, Context())
+            status = answer["statusCode"]
+            again = status >= SERVER_ERROR and (kind == "keyed" or json.loads(answer["body"])["code"] == "busy")
+            self.tell(f"{status // 100}xx" if status not in (200, REFUSED) else "spent" if status == 200 else "refused")
+            if not again:
+                break
+        if status >= SERVER_ERROR:
+            self.tell("stays")
+
+    def settle(self, payment: Any) -> None:
+        """A purchase that comes meanwhile; brought again where the outcome is not known, as Stripe would."""
+        fact = builders.fact(builders.completed(payment))
+        for _ in range(ASKED_AT_MOST):
+            self.books.store.patience.begin()
+            try:
+                status = settlement.apply(self.books, fact).status
+            except OutcomeUnknownError:
+                self.tell("brought again")
+                continue
+            assert status in ("settled", "duplicate")
+            self.tell("purchases")
+            return
+        self.tell("stays")
+
+    def tell(self, word: str) -> None:
+        """Count it."""
+        with LOCK:
+            self.said[word] += 1
+
+
+class _PerContainer(MutableMapping[str, Balance]):
+    """What a container has seen: each thread for itself."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    def _seen(self) -> dict[str, Balance]:
+        found: dict[str, Balance] = self._own.__dict__.setdefault("seen", {})
+        return found
+
+    def __getitem__(self, name: str) -> Balance:
+        return self._seen()[name]
+
+    def __setitem__(self, name: str, balance: Balance) -> None:
+        self._seen()[name] = balance
+
+    def __delitem__(self, name: str) -> None:
+        del self._seen()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._seen())
+
+    def __len__(self) -> int:
+        return len(self._seen())
+
+
+@contextmanager
+def opened(dynamo: Dynamo) -> Iterator[Shop]:
+    """The handlers on fresh tables, with the product's own patience in each thread."""
+    store = dynamo.store()
+    store.patience = ThreadPatience(BUDGET_SECONDS)
+    books = builders.books_on(store, clock=utc_now)  # type: ignore[arg-type]
+    before = container.books, container.patience, spending._seen
+    container.books, container.patience = (lambda: books), (lambda: store.patience)  # type: ignore[assignment]
+    spending._seen = _PerContainer()  # type: ignore[assignment]
+    try:
+        with quiet(subjects.ENVIRONMENT, "CRITICAL"):
+            yield Shop(books, Counter())
+    finally:
+        container.books, container.patience, spending._seen = before
+
+
+class Direct(httpx.BaseTransport):
+    """The handlers behind httpx, as many at once as there are callers."""
+
+    def __init__(self, shop: Shop) -> None:
+        """``shop`` counts the calls."""
+        self._shop = shop
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """As API Gateway would."""
+        path, body = request.url.path.removeprefix(API), request.read().decode()
+        answer = hold_quota.handler(subjects.call(request.method, path, sub="backend", body=body), Context())
+        self._shop.tell("calls")
+        return httpx.Response(answer["statusCode"], content=answer["body"].encode(), headers=answer["headers"])

@@ -1,0 +1,1 @@
+"""The HTTP API's edge: requests, responses, endpoints and the OpenAPI description."""

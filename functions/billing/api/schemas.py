@@ -1,0 +1,132 @@
+"""What requests and answers look like, as JSON Schema 2020-12: the schemas of the API's description."""
+
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
+from billing.cursors import LIMIT_MAX
+from billing.errors import STATUS_OF
+from billing.payments.payment import PaymentStatus
+from billing.payments.plans import PLANS_MAX
+from billing.payments.settlement import Status
+from billing.quota.api_keys import LISTED_MAX
+from billing.quota.ledger import EntryType
+
+Schema = dict[str, Any]
+TEXT: Final[Schema] = {"type": "string"}
+WHOLE: Final[Schema] = {"type": "integer"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+MAYBE_COUNT: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
+MAYBE_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
+REMAINING: Final = COUNT | {"description": "may be a moment old on an account that many spend from at once; units are exact always"}
+PAID_MINOR: Final = MAYBE_COUNT | {"description": "what was paid, after discounts, with tax; null before it is paid"}
+MONEY: Final[Mapping[str, Schema]] = {
+    "amount_minor": COUNT | {"description": "in the currency's minor unit"},
+    "amount": {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "description": "the same as a decimal"},
+    "currency": {"type": "string", "pattern": "^[a-z]{3}$"},
+}
+
+
+def schemas() -> Schema:
+    """By name, as ``ref`` finds them."""
+    return {**_of_buying(), **_of_spending(), **_of_keys(), **_of_refusing()}
+
+
+def ref(name: str) -> Schema:
+    """The schema of that name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def record(**properties: Schema) -> Schema:
+    """An object that has all of these."""
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _of_buying() -> Schema:
+    bought: Schema = {"plan": TEXT, "quota": COUNT, **MONEY}
+    return {
+        "Plan": record(id=TEXT, name=TEXT, description=TEXT, quota=COUNT, **MONEY),
+        "Plans": record(plans=_list("Plan", PLANS_MAX)),
+        "Checkout": record(
+            payment_id=TEXT, session_id=TEXT, url=TEXT | {"format": "uri"}, **bought, status=_one_of(("pending",)), expires_at=TIME
+        ),
+        "Settlement": record(status=_one_of(get_args(Status))),
+        "Payment": record(
+            payment_id=TEXT,
+            session_id=MAYBE_TEXT,
+            **bought,
+            paid_minor=PAID_MINOR,
+            payment_intent_id=MAYBE_TEXT,
+            status=_one_of(get_args(PaymentStatus)),
+            created_at=TIME,
+            completed_at=MAYBE_TIME,
+            refunded_minor=COUNT,
+            units_clawed_back=COUNT,
+            failure_code=MAYBE_TEXT,
+        ),
+        "Payments": record(payments=_list("Payment", LIMIT_MAX), next_cursor=MAYBE_TEXT),
+        "Receipt": record(receipt_url=TEXT | {"format": "uri"}),
+    }
+
+
+def _of_spending() -> Schema:
+    balance: Schema = {"total": WHOLE, "used": COUNT, "held": COUNT, "remaining": COUNT, "debt": COUNT}
+    taken = record(debit_id=TEXT, units=COUNT, remaining=REMAINING)
+    taken["properties"] |= {
+        "idempotent_replayed": {"type": "boolean", "description": "there, and true, when this is the answer of an earlier call"}
+    }
+    entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
+    entries["properties"]["not_itemised"] = record(day=TEXT | {"format": "date"}, units=COUNT) | {
+        "description": "on the first page, while the last day's use is no entry yet"
+    }
+    entry = record(
+        id=TEXT,
+        type=_one_of(get_args(EntryType)),
+        units=WHOLE | {"description": "signed"},
+        balance_after=WHOLE,
+        reference_type=TEXT,
+        reference_id=TEXT,
+        booked_at=TIME,
+    )
+    return {
+        "Quota": record(user_id=TEXT, **balance, updated_at=MAYBE_TIME),
+        "Entry": entry,
+        "Entries": entries,
+        "Debit": taken,
+        "Hold": record(hold_id=TEXT, units=COUNT, remaining=REMAINING, expires_at=TIME),
+        "ClosedHold": record(
+            hold_id=TEXT,
+            status=_one_of(("captured", "released")),
+            units=COUNT | {"description": "captured"},
+            released=COUNT | {"description": "given back"},
+        ),
+    }
+
+
+def _of_keys() -> Schema:
+    key: Schema = {"key_id": TEXT, "name": TEXT, "created_at": TIME}
+    return {
+        "Key": record(**key),
+        "Keys": record(keys=_list("Key", LISTED_MAX)),
+        "NewKey": record(key=TEXT | {"pattern": "^tk_", "description": "shown this once"}, **key),
+    }
+
+
+def _of_refusing() -> Schema:
+    problem: Schema = {"type": TEXT, "title": TEXT, "status": WHOLE, "code": _one_of(tuple(STATUS_OF)), "detail": TEXT, "request_id": TEXT}
+    refusal = {"type": "object", "properties": {"message": MAYBE_TEXT}, "description": "API Gateway's own"}
+    return {
+        "Problem": record(**problem) | {"description": "https://www.rfc-editor.org/rfc/rfc9457, with a stable code"},
+        "Exhausted": record(**problem, remaining=COUNT, top_up_url=TEXT | {"format": "uri"}),
+        "Refusal": refusal,
+        "Description": {"type": "object", "description": "OpenAPI 3.1"},
+    }
+
+
+def _list(name: str, most: int) -> Schema:
+    return {"type": "array", "items": ref(name), "maxItems": most}
+
+
+def _one_of(values: tuple[str, ...]) -> Schema:
+    return {"type": "string", "enum": list(values)}

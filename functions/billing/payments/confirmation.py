@@ -1,0 +1,50 @@
+"""Confirm: what the success page asks for, so that the buyer never sees an old balance. Settles by the webhook's own path."""
+
+from collections.abc import Callable
+
+from billing.books import Books
+from billing.errors import BillingError
+from billing.payments import settlement
+from billing.payments.payment import Payment, Phase
+from billing.payments.queries import find
+from billing.stripe_api import objects
+from billing.stripe_api.client import Gateway, NotAtStripeError
+from billing.stripe_api.events import Ignored
+
+
+def confirm(
+    books: Books,
+    gateway: Gateway,
+    user_id: str,
+    name: str,
+    missing: Callable[[NotAtStripeError, Payment], None] = lambda *_: None,
+) -> Payment:
+    """Ask Stripe and settle at once. Return the payment as it is now, paid or not yet.
+
+    ``missing`` is told when Stripe does not know the session that we made there: the key is another account's or mode's.
+    """
+    payment = find(books, user_id, name)
+    if payment.phase is Phase.PAID or not payment.session_id:
+        return payment
+    try:
+        session = gateway.session(payment.session_id)
+    except NotAtStripeError as error:
+        missing(error, payment)
+        return payment
+    fact = objects.session(session, "confirm", books.ours)
+    if isinstance(fact, Ignored):
+        return payment
+    settlement.apply(books, fact)
+    return find(books, user_id, payment.payment_id)
+
+
+def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
+    """Where Stripe shows the receipt of a paid payment. ``not_found`` when nothing was paid."""
+    payment = find(books, user_id, name)
+    try:
+        url = gateway.receipt_url(payment.payment_intent) if payment.payment_intent else None
+    except NotAtStripeError:
+        url = None
+    if not url:
+        raise BillingError("not_found", "this payment has no receipt: nothing was paid")
+    return url

@@ -1,0 +1,39 @@
+"""What a user may look at of their payments: one of them, or newest first by the page."""
+
+from typing import Any, Final
+
+from billing.books import Books
+from billing.cursors import is_key, opened, sealed
+from billing.errors import BillingError
+from billing.payments.payment import Payment
+from billing.storage.keys import user_key
+
+ID_CHARS_MAX: Final = 255
+"""Of a payment's or session's id: no longer ones are Stripe's. https://docs.stripe.com/upgrades"""
+
+
+def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
+    """One page of a user's payments. Payment ids sort by time, so that no index is needed."""
+    after = {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})} if cursor else None
+    page = books.store.query("payments", user_key(user_id), prefix="pay_", limit=limit, newest_first=True, after=after)
+    answers = [Payment.from_item(item).as_answer() for item in page.items]
+    return {"payments": answers, "next_cursor": sealed({"id": page.after["id"]}) if page.after else None}
+
+
+def find(books: Books, user_id: str, name: str) -> Payment:
+    """A user's own payment by its id or its session's. ``not_found`` also for another user's."""
+    owner = user_key(user_id)
+    if not name.isascii() or len(name) > ID_CHARS_MAX:
+        name = ""
+    if name.startswith("cs_"):
+        link = books.store.get("payments", (owner, name))
+        name = link["payment_id"] if link else ""
+    item = books.store.get("payments", (owner, name)) if name.startswith("pay_") else None
+    if item is None:
+        raise BillingError("not_found", "you have no such payment")
+    return Payment.from_item(item)
+
+
+def _is_payments(value: object) -> bool:
+    """DynamoDB refuses to start outside of what it is asked for."""
+    return is_key(value) and str(value).startswith("pay_")

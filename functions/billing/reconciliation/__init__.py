@@ -1,0 +1,1 @@
+"""Compares the books with Stripe, retries parked events, audits and repairs."""

@@ -1,0 +1,181 @@
+"""Do the books balance? Every account recomputed from its ledger, its payments and its open holds. Pure but for ``settled_tally``.
+
+A whole table is read while others write to it, so that what a scan shows of one account may be torn: a difference found there
+is a suspicion, and only ``settled_tally``, which reads one account until two readings agree, makes it a finding. Nothing is mended.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from billing.payments.payment import Phase
+from billing.quota.balance import Balance
+from billing.storage.dynamodb import Store
+from billing.storage.keys import REFERENCE, reference_key, user_key
+from billing.storage.writes import Table
+
+TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas")
+"""What an account is made of."""
+READINGS_MAX: Final = 20
+"""Two readings in a row agree at once on an account that nobody buys for or places holds on just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One rule that an account breaks. ``expected`` and ``found`` in units."""
+
+    user_id: str
+    rule: str
+    expected: int
+    found: int
+
+    def as_answer(self) -> dict[str, Any]:
+        """Plain data."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one account's rows add up to: as many figures for a million entries as for one. In units, unless it says ``_count``."""
+
+    # from the ledger
+    booked: int = 0
+    funded: int = 0
+    funded_count: int = 0
+    taken_back: int = 0
+    adjusted_for_payments: int = 0
+    # from the payments
+    paid: int = 0
+    paid_count: int = 0
+    intents_count: int = 0
+    referred_count: int = 0
+    clawed_back: int = 0
+    written_off: int = 0
+    # from the open holds
+    in_holds: int = 0
+    # from the balance
+    balance_count: int = 0
+    total: int = 0
+    used: int = 0
+    held: int = 0
+    remaining: int = 0
+    debt: int = 0
+    itemised: int = 0
+    placed_count: int = 0
+
+    def steady(self) -> tuple[int, ...]:
+        """The figures that plain spending does not move: it changes ``used`` and ``remaining`` in one row, never torn."""
+        moving = ("used", "remaining")
+        return tuple(getattr(self, name) for name in self.__slots__ if name not in moving)
+
+    def differences(self, user_id: str) -> Iterator[Difference]:
+        """Every rule that does not hold: the contract's law 4, and what a settlement writes all of or nothing of."""
+        rules = {
+            "the ledger's entries sum up to total less what is itemised": (self.booked, self.total - self.itemised),
+            "remaining + held - debt is total - used": (self.total - self.used, self.remaining + self.held - self.debt),
+            "held is what the open holds hold": (self.in_holds, self.held),
+            "every paid payment is funded once": (self.paid_count, self.funded_count),
+            "every payment intent leads to its payment": (self.intents_count, self.referred_count),
+            "paid payments are funded with the units they bought": (self.paid, self.funded),
+            "payments and ledger agree on what was clawed back": (self.clawed_back, self.taken_back),
+            "payments and ledger agree on what was written off": (self.written_off, self.adjusted_for_payments),
+            "remaining is not below zero": (max(0, self.remaining), self.remaining),
+            "debt is not below zero": (max(0, self.debt), self.debt),
+            "itemised is not more than used": (min(self.used, self.itemised), self.itemised),
+            "there is no debt while units remain": (0, min(self.debt, self.remaining) if self.remaining > 0 else 0),
+            "an account has one balance": (1, self.balance_count),
+        }
+        return (Difference(user_id, rule, expected, found) for rule, (expected, found) in rules.items() if expected != found)
+
+
+class Tallies(dict[str, Tally]):
+    """Tallies by account."""
+
+    def add(self, table: Table, item: Mapping[str, Any]) -> None:
+        """Count one row; rows that move no units are passed over."""
+        if table == "ledger":
+            _add_entry(self._of(item["user_id"]), item)
+        elif table == "payments" and item.get("phase") == int(Phase.PAID):
+            _add_payment(self._of(item["user_id"]), item)
+        elif table == "payments" and item["owner"].startswith(reference_key("pi_")) and "payment_id" in item:
+            self._of(item["user_id"]).referred_count += 1
+        elif table == "quotas" and item["item"] == "quota":
+            _add_balance(self._of(item["user_id"]), Balance.from_item(item))
+        elif table == "quotas" and item["item"].startswith("hold#"):
+            self._of(item["user_id"]).in_holds += item["units"]
+
+    def _of(self, user_id: str) -> Tally:
+        return self.setdefault(user_id, Tally())
+
+
+def settled_tally(store: Store, user_id: str) -> Tally | None:
+    """The account read until two readings agree on everything but spending. None: it kept changing, ask again later."""
+    before: Tally | None = None
+    for _ in range(READINGS_MAX):
+        store.patience.begin()
+        tally = _reading(store, user_id)
+        if before is not None and before.steady() == tally.steady():
+            return tally
+        before = tally
+    return None
+
+
+def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
+    """Which of an account's payments the ledger tells otherwise, by payment id, or by session id where there is no payment."""
+    funded: dict[str, int] = {}
+    for item in store.pages("ledger", user_id):
+        if item["type"] in ("funded", "clawed_back", "reinstated"):
+            funded[item["reference_id"]] = funded.get(item["reference_id"], 0) + item["units"]
+    for item in store.pages("payments", user_key(user_id), "pay_"):
+        kept = item["quota"] - item["units_clawed_back"] if item.get("phase") == int(Phase.PAID) else 0
+        if funded.pop(item.get("session_id", ""), 0) != kept:
+            yield item["payment_id"]
+    yield from (session_id for session_id, units in funded.items() if units)
+
+
+def _reading(store: Store, user_id: str) -> Tally:
+    tallies = Tallies()
+    for item in store.pages("payments", user_key(user_id), "pay_"):
+        tallies.add("payments", item)
+        if referred := reference(store, item):
+            tallies.add("payments", referred)
+    for item in store.pages("quotas", user_id, "hold#"):
+        tallies.add("quotas", item)
+    for item in store.pages("ledger", user_id):
+        tallies.add("ledger", item)
+    if balance := store.get("quotas", (user_id, "quota")):
+        tallies.add("quotas", balance)
+    return tallies.get(user_id, Tally(balance_count=1))
+
+
+def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The row that leads from a stored payment's intent to it, or None. Where nothing was to pay there is no intent."""
+    intent = payment.get("payment_intent") if payment.get("phase") == int(Phase.PAID) else None
+    row = store.get("payments", (reference_key(intent), REFERENCE)) if intent else None
+    return row if row and row.get("payment_id") == payment["payment_id"] else None
+
+
+def _add_entry(tally: Tally, item: Mapping[str, Any]) -> None:
+    tally.booked += item["units"]
+    if item["type"] == "funded":
+        tally.funded += item["units"]
+        tally.funded_count += 1
+    elif item["type"] in ("clawed_back", "reinstated"):
+        tally.taken_back -= item["units"]
+    elif item["type"] == "adjusted" and item["reference_type"] == "payment":
+        tally.adjusted_for_payments += item["units"]
+
+
+def _add_payment(tally: Tally, item: Mapping[str, Any]) -> None:
+    tally.paid += item["quota"]
+    tally.paid_count += 1
+    tally.intents_count += bool(item.get("payment_intent"))
+    tally.clawed_back += item.get("units_clawed_back", 0)
+    tally.written_off += item.get("units_written_off", 0)
+
+
+def _add_balance(tally: Tally, balance: Balance) -> None:
+    tally.balance_count += 1
+    tally.placed_count += balance.holds_placed
+    for name in ("total", "used", "held", "remaining", "debt", "itemised"):
+        setattr(tally, name, getattr(tally, name) + getattr(balance, name))

@@ -1,0 +1,1 @@
+"""DynamoDB: conditional writes and transactions, and the keys of rows."""

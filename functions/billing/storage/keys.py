@@ -1,0 +1,16 @@
+"""The keys of rows that belong to a user or to one of Stripe's objects."""
+
+from typing import Final
+
+REFERENCE: Final = "reference"
+"""The second part of the key of every row that leads from one of Stripe's ids."""
+
+
+def user_key(user_id: str) -> str:
+    """The partition of a user's payments."""
+    return f"user#{user_id}"
+
+
+def reference_key(stripe_id: str) -> str:
+    """The row that leads from one of Stripe's ids (``pi_``, ``ch_``) back to our payment."""
+    return f"ref#{stripe_id}"

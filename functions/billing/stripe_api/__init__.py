@@ -1,0 +1,1 @@
+"""Stripe's API and webhooks: requests, signatures, and events parsed into facts."""

@@ -1,0 +1,1 @@
+"""Builds the objects of a container once: settings, secrets, clients."""

@@ -1,0 +1,98 @@
+"""Builds what `make deploy` and the local stack deploy: the artifact that `sam build` makes, and one zip of it for all functions."""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+from infra.local.paths import ROOT, Places, StandError
+
+BUILD: Final = ROOT / ".aws-sam" / "build"
+FIRST: Final = "ListPlansFunction"
+ARCHIVE: Final = "topup.zip"
+STAMP: Final = ".topup-stamp"
+"""Stands in the folder that `sam build` empties first: our build is gone then, and so is this."""
+RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that builds. Lambda reads the artifact's bytecode only if this is the functions' Runtime."""
+PARSED: Final = "template.yaml"
+"""The built template, as JSON: SAM reads a template seven times, and YAML takes it long."""
+PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)"
+SOURCES: Final = ("functions", "template.yaml", "infra/build/artifact.py")
+
+
+def build(places: Places, *, always: bool = False) -> bool:
+    """Build unless nothing has changed. Returns whether there was anything to do."""
+    BUILD.parent.mkdir(exist_ok=True)
+    with (BUILD.parent / "topup-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process that builds waits, and then has nothing to do
+        return _build(places, always=always)
+
+
+def _build(places: Places, *, always: bool) -> bool:
+    stamp = _fingerprint()
+    if not always and (BUILD / STAMP).exists() and (BUILD / STAMP).read_text() == stamp:
+        return False
+    shutil.rmtree(BUILD, ignore_errors=True)
+    template = _parsed_template(places)
+    folders = [BUILD / name for name in _take_archive(template)]
+    assemble(folders, template["Parameters"]["Runtime"]["Default"])
+    _zip(BUILD / FIRST, BUILD / ARCHIVE)
+    (BUILD / PARSED).write_text(json.dumps(template))
+    (BUILD / STAMP).write_text(stamp)
+    return True
+
+
+def assemble(folders: list[Path], runtime: str) -> None:
+    """Fill each folder as `sam build` does, with bytecode if this Python is ``runtime``."""
+    command = [sys.executable, "-m", "artifact", "--bytecode-for", runtime, *map(str, folders)]
+    done = subprocess.run(command, cwd=ROOT / "functions", capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        message = f"the build failed:\n{done.stdout}\n{done.stderr}"
+        raise StandError(message)
+
+
+def _parsed_template(places: Places) -> dict[str, Any]:
+    """Read the template as SAM itself reads it. Its default Runtime is the Python that builds."""
+    parse = [str(places.tools / "sam" / "bin" / "python"), "-c", PARSE]
+    source = (ROOT / "template.yaml").read_bytes()
+    done = subprocess.run(parse, input=source, stdout=subprocess.PIPE, check=True)  # noqa: S603
+    template: dict[str, Any] = json.loads(done.stdout)
+    runtime = template["Parameters"]["Runtime"]
+    if RUNTIME in runtime["AllowedValues"]:
+        runtime["Default"] = RUNTIME
+    return template
+
+
+def _take_archive(template: dict[str, Any]) -> list[str]:
+    """Let every function take the one archive, which is built. Return their names."""
+    kind = "AWS::Serverless::Function"
+    functions = {name: row for name, row in template["Resources"].items() if row.get("Type") == kind}
+    for function in functions.values():
+        del function["Metadata"]
+        function["Properties"]["CodeUri"] = ARCHIVE
+    return list(functions)
+
+
+def _zip(folder: Path, file: Path) -> None:
+    """The same bytes for the same files, whenever they were made."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(str(path.relative_to(folder)), (1980, 1, 1, 0, 0, 0))
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(json.dumps([RUNTIME]).encode())
+    for source in SOURCES:
+        place = ROOT / source
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,59 @@
+"""``make sbom``: a CycloneDX bill of what is in the built artifact, read from the artifact itself, not from a list of wishes.
+
+https://cyclonedx.org/docs/1.6/json/
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from typing import Any, Final
+
+from infra.build.artifact import ARCHIVE, BUILD, FIRST
+from infra.local.paths import ROOT
+
+OUT: Final = ROOT / ".aws-sam" / "topup.cdx.json"
+
+
+def bill(folder: Path, archive: Path) -> dict[str, Any]:
+    """Components in order of their names, the archive's own hash as what they are components of; the same bytes for the same build."""
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    found = sorted(distributions(path=[str(folder)]), key=lambda one: one.metadata["Name"].lower())
+    root = {"type": "application", "bom-ref": "topup", "name": "topup", "hashes": [{"alg": "SHA-256", "content": digest}]}
+    components = [_component(one) for one in found]
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": root},
+        "components": components,
+        "dependencies": [{"ref": "topup", "dependsOn": [component["bom-ref"] for component in components]}],
+    }
+
+
+def _component(one: Distribution) -> dict[str, Any]:
+    name, url = one.metadata["Name"], f"pkg:pypi/{one.metadata['Name'].lower().replace('_', '-')}@{one.version}"
+    licenses = [{"license": {"name": text}} for text in _licenses(one)]
+    return {"type": "library", "bom-ref": url, "name": name, "version": one.version, "purl": url, "licenses": licenses}
+
+
+def _licenses(one: Distribution) -> Iterator[str]:
+    """The expression, else the first line of the free text, else the classifiers."""
+    free = [*(one.metadata.get_all("License-Expression") or []), *(one.metadata.get_all("License") or []), ""]
+    told = free[0].split("\n")[0]
+    rows = one.metadata.get_all("Classifier") or []
+    yield from [told] if told else [row.split(" :: ")[-1] for row in rows if row.startswith("License")]
+
+
+def main(out: Path = OUT) -> None:
+    """Write it beside the build."""
+    made = bill(BUILD / FIRST, BUILD / ARCHIVE)
+    out.write_text(json.dumps(made, indent=2) + "\n")
+    sys.stdout.write(f"{out.relative_to(ROOT)}: {len(made['components'])} components\n")
+
+
+if __name__ == "__main__":
+    main()

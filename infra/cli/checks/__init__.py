@@ -1,0 +1,1 @@
+"""What ``topup doctor`` checks."""

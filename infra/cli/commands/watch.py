@@ -1,0 +1,134 @@
+"""``topup watch``: what the functions do, minute by minute, from the metrics that they write into their logs.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, Any, Final
+
+import typer
+from botocore.exceptions import ClientError
+from rich.console import RenderableType
+from rich.live import Live
+
+from infra.cli.command import Operator, command
+from infra.cli.output import table
+from infra.cli.target import Place
+
+MINUTE_MS: Final = 60_000
+FINAL_AFTER_MINUTES: Final = 2
+"""Log lines come late; a minute is read again until it is this old."""
+READERS: Final = 8
+SHOWN: Final = {
+    "settled": "settled",
+    "recorded": "noted",
+    "duplicate": "again",
+    "ignored": "ignored",
+    "parked": "parked",
+    "clawed_back_units": "taken",
+    "refused_debits": "refused",
+    "refused_signatures": "forged",
+    "outcome_unknown": "unknown",
+    "internal_errors": "errors",
+}
+"""Which of telemetry.METRICS are shown, and under which heading: short, for eighty columns."""
+Minutes = dict[int, Counter[str]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "watch")
+    def watch(
+        operator: Operator,
+        minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How far back.")] = 15,
+        every: Annotated[int, typer.Option("--every", min=1, max=3600, help="Seconds between two looks.")] = 5,
+        once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,  # noqa: FBT002 - Typer's flag
+    ) -> None:
+        """Watch settlements, refusals, parked facts and errors, minute by minute. Ctrl-C ends it; --json prints a line a look.
+
+        again: delivered twice; taken: units clawed back; refused: debits for want of units; forged: bad signatures.
+        """
+        looks = _looks(operator.place, minutes, every)
+        live = operator.screen.out.is_terminal and not (once or operator.screen.as_json)
+        with contextlib.suppress(KeyboardInterrupt):
+            if live:
+                with Live(console=operator.screen.out, auto_refresh=False) as view:
+                    for seen in looks:
+                        view.update(_shown(seen), refresh=True)
+            for seen in islice(looks, 1 if once else None):
+                operator.screen.show(answer(seen), _shown(seen))
+
+
+def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
+    """The last minutes by epoch minute. Those that were not final at the last look are read anew, those too old are let go."""
+    this_minute = now_ms // MINUTE_MS
+    first = this_minute - minutes + 1
+    final_to = max(seen, default=0) - FINAL_AFTER_MINUTES
+    final = {minute: counts for minute, counts in seen.items() if first <= minute <= final_to}
+    since = max(first, final_to + 1)
+    found: Minutes = {minute: Counter() for minute in range(since, this_minute + 1)}
+    logs = place.client("logs")
+    groups = place.log_groups()
+    with ThreadPoolExecutor(READERS) as pool:
+        for lines in pool.map(lambda group: list(_lines(logs, group, since * MINUTE_MS)), groups):
+            for line in lines:
+                found.setdefault(line["timestamp"] // MINUTE_MS, Counter()).update(figures(line["message"]))
+    return final | found
+
+
+def figures(message: str) -> dict[str, int]:
+    """The metrics in one line of a log; {} for a line of another kind."""
+    try:
+        line = json.loads(message)
+    except ValueError:
+        return {}
+    if not isinstance(line, dict) or "_aws" not in line:
+        return {}
+    return {name: round(sum(value if isinstance(value, list) else [value])) for name in SHOWN if (value := line.get(name)) is not None}
+
+
+def answer(seen: Minutes) -> dict[str, Any]:
+    """Plain data, oldest minute first."""
+    rows = [{"minute": _clock(minute), **{name: seen[minute][name] for name in SHOWN}} for minute in sorted(seen)]
+    return {"minutes": rows}
+
+
+def _looks(place: Place, minutes: int, every: int) -> Iterator[Minutes]:
+    seen: Minutes = {}
+    while True:
+        seen = look(place, seen, minutes, _now_ms())
+        yield seen
+        time.sleep(every)  # CloudWatch tells nobody that a line has come: it must be asked
+
+
+def _lines(logs: Any, group: str, start_ms: int) -> Iterator[Mapping[str, Any]]:
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=start_ms, filterPattern='"CloudWatchMetrics"')
+    try:
+        for page in pages:
+            yield from page["events"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":  # a function that was never called has no log
+            raise
+
+
+def _shown(seen: Minutes) -> RenderableType:
+    rows = [[_clock(minute)[11:16], *(seen[minute][name] or "" for name in SHOWN)] for minute in sorted(seen)]
+    total = sum(seen.values(), Counter[str]())
+    rows.append(["all", *(total[name] for name in SHOWN)])
+    return table(f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN.values()), rows, tight=True)
+
+
+def _clock(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

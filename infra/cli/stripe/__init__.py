@@ -1,0 +1,1 @@
+"""The seller's Stripe account as the command line sees it."""

@@ -1,0 +1,1 @@
+"""Deploys and uninstalls a stack in an AWS account."""

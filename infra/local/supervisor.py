@@ -1,0 +1,165 @@
+"""The supervisor: the embedded AWS as a child, and front, issuer and Stripe simulator in this one process, until it is stopped."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import httpx
+import uvicorn
+from starlette.types import ASGIApp
+
+from infra.build import artifact
+from infra.local import deploy, ministack
+from infra.local.front import Front
+from infra.local.issuer import Keys, create_app
+from infra.local.paths import REGION, STACK, Places, StandError
+from infra.stripe_simulator.api.app import Simulator, WebhookTarget
+
+READY_SECONDS_MAX: Final = 60
+
+
+class _Server(uvicorn.Server):
+    """Several in one loop: the supervisor alone hears the signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Supervisor:
+    """One run of the stand."""
+
+    def __init__(self, places: Places, tell: Callable[[str], None]) -> None:
+        """``tell`` shows progress to whoever waits."""
+        self.places = places
+        self._begun = time.monotonic()
+        self._tell = tell
+        self._servers: list[_Server] = []
+        self._stopping = asyncio.Event()
+
+    def step(self, text: str) -> None:
+        """A line of progress with the time it took so far."""
+        self._tell(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
+
+    async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
+        """Start everything, say when it is ready, and serve until a signal comes."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        places = self.places
+        places.state.mkdir(parents=True, exist_ok=True)
+        places.check_ports()
+        self.step("starting the embedded AWS")
+        child = await asyncio.to_thread(ministack.start, places)
+        serving: list[asyncio.Task[None]] = []
+        try:
+            front, settings = Front(), self._settings()
+            simulator = Simulator(places.stripe_url, settings["stripe_secret_key"], places.state / "stripe.sqlite")
+            apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(Keys(places.state / "issuer.pem", places.issuer_url))}
+            if not settings["real_stripe"]:
+                apps["stripe"] = simulator.app()
+            serving = [asyncio.create_task(self._serve(app, getattr(places, name))) for name, app in apps.items()]
+            stand = await self._deployed(front, simulator, settings)
+            places.stand_file.write_text(json.dumps(stand, indent=2) + "\n")
+            self.step("ready")
+            ready(stand)
+            await self._stopping.wait()
+        finally:
+            self.step("stopping; the data is kept")
+            places.stand_file.unlink(missing_ok=True)
+            for server in self._servers:
+                server.should_exit = True
+            await asyncio.gather(*serving, return_exceptions=True)
+            await asyncio.to_thread(ministack.stop, child)
+
+    async def _serve(self, app: ASGIApp, port: int) -> None:
+        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        server = _Server(config)
+        self._servers.append(server)
+        await server.serve()
+
+    def _settings(self) -> dict[str, Any]:
+        """Secrets of this stand, made once; or Stripe's own, where the caller gives a key."""
+        key, hook = os.environ.get("STRIPE_SECRET_KEY", ""), os.environ.get("STRIPE_WEBHOOK_SECRET", "")
+        if key:
+            if not hook:
+                message = "STRIPE_SECRET_KEY is set: set STRIPE_WEBHOOK_SECRET too, to what `stripe listen --print-secret` prints"
+                raise StandError(message)
+            return {"stripe_secret_key": key, "webhook_secret": hook, "real_stripe": True}
+        file = self.places.state / "secrets.json"
+        if not file.exists():
+            file.touch(mode=0o600)
+            made = {"stripe_secret_key": f"sk_test_{secrets.token_hex(16)}", "webhook_secret": f"whsec_{secrets.token_hex(16)}"}
+            file.write_text(json.dumps(made))
+        return {**json.loads(file.read_text()), "real_stripe": False}
+
+    async def _deployed(self, front: Front, simulator: Simulator, settings: dict[str, Any]) -> dict[str, Any]:
+        places = self.places
+        self.step("building the functions (nothing to do when nothing has changed)")
+        await asyncio.to_thread(artifact.build, places)
+        self.step("deploying template.yaml")
+        stripe_base = "https://api.stripe.com" if settings["real_stripe"] else places.stripe_url
+        live = settings["stripe_secret_key"].startswith(("sk_live", "rk_live"))
+        stack = await asyncio.to_thread(deploy.deploy, places, stripe_base, stripe_live=live)
+        names = (settings["stripe_secret_key"], [settings["webhook_secret"]])
+        await asyncio.to_thread(deploy.put_secrets, places, stack["resources"], *names)
+        front.target = f"{places.aws_url}/_aws/execute-api/{stack['resources']['HttpApi']}/$default"
+        function_host = stack["outputs"]["WebhookFunctionUrl"].removeprefix("https://").strip("/")
+        webhook_url = f"{places.front_url}/api/v1/payments/webhook"
+        simulator.deliver_to(WebhookTarget(webhook_url, settings["webhook_secret"]))
+        await self._answers()
+        return {
+            "api_url": places.front_url,
+            "webhook_url": webhook_url,
+            "webhook_function_url": f"{places.aws_url}/",
+            "webhook_function_host": function_host,
+            "webhook_secret": settings["webhook_secret"],
+            "stripe_api_base": stripe_base,
+            "stripe_secret_key": settings["stripe_secret_key"],
+            "aws_endpoint_url": places.aws_url,
+            "aws_region": REGION,
+            "stack_name": STACK,
+            "issuer_url": places.issuer_url,
+        }
+
+    async def _answers(self) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for _ in range(READY_SECONDS_MAX * 2):
+                answer = await client.get(f"{self.places.front_url}/api/v1/plans", timeout=20)
+                if answer.status_code == httpx.codes.OK:
+                    await self._warmed(client)
+                    return
+                await asyncio.sleep(0.5)  # the first call starts the function
+        message = f"GET /api/v1/plans does not answer 200 but {answer.status_code}: {answer.text[:300]}"
+        raise StandError(message)
+
+    async def _warmed(self, client: httpx.AsyncClient) -> None:
+        """Start the processes that a purchase meets, by calls that change nothing: the first buyer need not wait for them."""
+        token = Keys(self.places.state / "issuer.pem", self.places.issuer_url).token("nobody", "", READY_SECONDS_MAX, "topup")
+        base, headers = f"{self.places.front_url}/api/v1", {"authorization": f"Bearer {token}"}
+        await asyncio.gather(
+            client.post(f"{base}/payments/webhook", content=b"{}", timeout=20),
+            client.post(f"{base}/payments/checkout", content=b'{"plan":""}', headers=headers, timeout=20),
+            client.get(f"{base}/quota", headers=headers, timeout=20),
+        )
+
+
+def serve(places: Places, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]) -> int:
+    """Run a stand in the foreground. Returns the exit code."""
+
+    async def main() -> None:
+        await Supervisor(places, tell).run(ready)
+
+    try:
+        asyncio.run(main())
+    except StandError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0

@@ -1,9 +1,0 @@
-"""The operator's command line. It works on the books through the product's own acts; there is no second way to move a unit."""
-
-import sys
-from importlib.util import find_spec
-
-from infra.local.places import ROOT
-
-if find_spec("billing") is None:
-    sys.path.insert(0, str(ROOT / "functions"))  # Lambda loads the package from there as well

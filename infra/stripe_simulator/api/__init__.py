@@ -1,0 +1,1 @@
+"""Stripe's REST API: parameters, rules, lists, errors and idempotency keys."""

@@ -1,0 +1,1 @@
+"""Webhook deliveries: the queue, the sender, and the Stripe CLI's socket."""

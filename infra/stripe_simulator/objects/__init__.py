@@ -1,0 +1,1 @@
+"""Stripe's objects, where they are kept, and what happens to them."""
