@@ -1,1 +1,5 @@
-"""The benchmarks: ``make bench``. Every figure is a ratio within one run, or a count; times are shown and judge nothing."""
+"""The benchmarks:
+
+``make bench``. Every figure is a ratio within one run, or a count; times are shown and judge
+nothing.
+"""

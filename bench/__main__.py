@@ -1,4 +1,7 @@
-"""``python -m bench [work cpu cold distance growth lease hot load]``: all, or those that are named. ``page`` writes the document."""
+"""``python -m bench [work cpu cold distance growth lease hot load]``: all, or those that are named.
+
+``page`` writes the document.
+"""
 
 import importlib
 import json
@@ -31,7 +34,9 @@ def main(named: list[str]) -> int:
         page.write(json.loads(FIGURES.read_text()))
         return 0
     if unknown := set(named) - set(AREAS):
-        sys.stderr.write(f"no such benchmark: {', '.join(sorted(unknown))}. There are: {', '.join(AREAS)}\n")
+        sys.stderr.write(
+            f"no such benchmark: {', '.join(sorted(unknown))}. There are: {', '.join(AREAS)}\n"
+        )
         return 2
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     found: dict[str, list[Row]] = {}
@@ -41,7 +46,9 @@ def main(named: list[str]) -> int:
         _keep(found, at)
     missed = [row for rows in found.values() for row in rows if row.reached is False]
     reached = sum(row.reached is True for rows in found.values() for row in rows)
-    console.print(f"{reached} goals reached, {len(missed)} missed; figures in {FIGURES.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}")
+    console.print(
+        f"{reached} goals reached, {len(missed)} missed; figures in {FIGURES.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}"
+    )
     for row in missed:
         console.print(f"[red]missed[/] {row.area}: {row.what}: {row.shown}, {row.wanted}")
     return 1 if missed else 0
@@ -59,7 +66,12 @@ def _measured(area: str, console: Console) -> list[Row]:
     for number, made in enumerate(tables(area, rows)):
         table = Table(*made.headers, title="" if number else title, title_justify="left")
         for line in made.lines:
-            table.add_row(*(MARKS.get(cell, cell.replace("**missed**", "[bold red]MISSED[/]")) for cell in line))
+            table.add_row(
+                *(
+                    MARKS.get(cell, cell.replace("**missed**", "[bold red]MISSED[/]"))
+                    for cell in line
+                )
+            )
         console.print(table)
     return rows
 

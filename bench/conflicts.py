@@ -16,10 +16,13 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
 TRANSACTION_SECONDS: Final = 0.010
-"""So long a transaction has its items. What DynamoDB takes is not documented; a client sees about that much.
+"""So long a transaction has its items.
 
-By the clock, and not until the thread that sent it gets on: 64 containers that share one process of one machine here would else
-keep each other off the account for as long as they wait for that machine.
+What DynamoDB takes is not documented; a client sees about that much.
+
+By the clock, and not until the thread that sent it gets on: 64 containers that share one process of
+one machine here would else keep each other off the account for as long as they wait for that
+machine.
 """
 WRITE_SECONDS: Final = 0.005
 WRITES: Final = ("UpdateItem", "PutItem", "DeleteItem")
@@ -27,7 +30,10 @@ Item = tuple[str, str]
 
 
 class Wire:
-    """Delays every write; with ``conflicts``, turns those away that meet a transaction. Counts what was turned away, by reason."""
+    """Delays every write; with ``conflicts``, turns those away that meet a transaction.
+
+    Counts what was turned away, by reason.
+    """
 
     def __init__(self, *, conflicts: bool) -> None:
         """Nothing is under way."""
@@ -45,13 +51,20 @@ class Wire:
         body = json.loads(request.body)
         if operation == "TransactWriteItems":
             return self._noted(
-                self._transaction(send, session, request, [_item(next(iter(act.values()))) for act in body["TransactItems"]])
+                self._transaction(
+                    send,
+                    session,
+                    request,
+                    [_item(next(iter(act.values()))) for act in body["TransactItems"]],
+                )
             )
         if operation in WRITES:
             return self._noted(self._write(send, session, request, _item(body)))
         return self._noted(send(session, request))
 
-    def _transaction(self, send: Any, session: URLLib3Session, request: AWSPreparedRequest, items: list[Item]) -> AWSResponse:
+    def _transaction(
+        self, send: Any, session: URLLib3Session, request: AWSPreparedRequest, items: list[Item]
+    ) -> AWSResponse:
         with self._lock:
             now = time.monotonic()
             met = [self._busy_until.get(item, 0) > now for item in items]
@@ -59,12 +72,21 @@ class Wire:
                 self._busy_until.update(dict.fromkeys(items, now + TRANSACTION_SECONDS))
         if any(met):
             reasons = [{"Code": "TransactionConflict" if one else "None"} for one in met]
-            return _refusal(request, {"__type": "#TransactionCanceledException", "Message": "", "CancellationReasons": reasons})
+            return _refusal(
+                request,
+                {
+                    "__type": "#TransactionCanceledException",
+                    "Message": "",
+                    "CancellationReasons": reasons,
+                },
+            )
         time.sleep(TRANSACTION_SECONDS)  # what a transaction takes, emulated
         answer: AWSResponse = send(session, request)
         return answer
 
-    def _write(self, send: Any, session: URLLib3Session, request: AWSPreparedRequest, item: Item) -> AWSResponse:
+    def _write(
+        self, send: Any, session: URLLib3Session, request: AWSPreparedRequest, item: Item
+    ) -> AWSResponse:
         time.sleep(WRITE_SECONDS)  # the way to DynamoDB and back, emulated as well
         if self._busy_until.get(item, 0) > time.monotonic():
             return _refusal(request, {"__type": "#TransactionConflictException", "Message": ""})
@@ -78,7 +100,11 @@ class Wire:
             kind = said["__type"].rpartition("#")[2]
             conflict = "TransactionConflict" in codes and "ConditionalCheckFailed" not in codes
             with self._lock:
-                self.turned_away["conflict" if conflict or kind == "TransactionConflictException" else "condition"] += 1
+                self.turned_away[
+                    "conflict"
+                    if conflict or kind == "TransactionConflictException"
+                    else "condition"
+                ] += 1
         return answer
 
 
@@ -106,4 +132,9 @@ def _item(act: Mapping[str, Any]) -> Item:
 
 
 def _refusal(request: AWSPreparedRequest, said: Mapping[str, Any]) -> AWSResponse:
-    return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.0"}, _Body(json.dumps(said).encode()))
+    return AWSResponse(
+        request.url,
+        400,
+        {"content-type": "application/x-amz-json-1.0"},
+        _Body(json.dumps(said).encode()),
+    )

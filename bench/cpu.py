@@ -26,15 +26,46 @@ DEBIT_GOAL: Final = 1.3
 def rows() -> Iterator[Row]:
     """Ratios to the floor: the median of blocks that ran side by side."""
     settle, calls = _ratios("settle")
-    yield Row("cpu", "settle an event, to verify + parse + the same bare transaction", settle["topup"], "x", SETTLE_GOAL)
-    yield Row("cpu", "the same, to that floor without boto3's check of parameters", settle["topup"] / settle["lean floor"], "x")
+    yield Row(
+        "cpu",
+        "settle an event, to verify + parse + the same bare transaction",
+        settle["topup"],
+        "x",
+        SETTLE_GOAL,
+    )
+    yield Row(
+        "cpu",
+        "the same, to that floor without boto3's check of parameters",
+        settle["topup"] / settle["lean floor"],
+        "x",
+    )
     yield Row("cpu", "peer: look, mark, update, update", settle["look-mark-update-update"], "x")
-    yield Row("cpu", "peer: powertools' idempotency around one transaction", settle["powertools idempotency"], "x")
-    yield Row("cpu", "calls of the peer: look, mark, update, update", calls["look-mark-update-update"], "calls")
-    yield Row("cpu", "calls of the peer: powertools' idempotency", calls["powertools idempotency"], "calls")
+    yield Row(
+        "cpu",
+        "peer: powertools' idempotency around one transaction",
+        settle["powertools idempotency"],
+        "x",
+    )
+    yield Row(
+        "cpu",
+        "calls of the peer: look, mark, update, update",
+        calls["look-mark-update-update"],
+        "calls",
+    )
+    yield Row(
+        "cpu",
+        "calls of the peer: powertools' idempotency",
+        calls["powertools idempotency"],
+        "calls",
+    )
     debit, _ = _ratios("debit")
     yield Row("cpu", "plain debit, to a bare conditional update", debit["topup"], "x", DEBIT_GOAL)
-    yield Row("cpu", "the same, to that floor without boto3's check of parameters", debit["topup"] / debit["lean floor"], "x")
+    yield Row(
+        "cpu",
+        "the same, to that floor without boto3's check of parameters",
+        debit["topup"] / debit["lean floor"],
+        "x",
+    )
 
 
 def _ratios(what: str) -> tuple[dict[str, float], dict[str, float]]:

@@ -1,7 +1,10 @@
-"""Runs inside the built artifact alone (``-I -S -B``): CPU time of its handlers beside what anybody's code would need at least.
+"""Runs inside the built artifact alone (``-I -S -B``):
 
-The wire is cut under botocore: every request gets its answer at once, so that what is timed is Python's work and nothing else.
-Blocks of each candidate alternate; what is told is each block's CPU seconds. Arguments: the artifact, a file with the events.
+CPU time of its handlers beside what anybody's code would need at least.
+
+The wire is cut under botocore: every request gets its answer at once, so that what is timed is
+Python's work and nothing else. Blocks of each candidate alternate; what is told is each block's CPU
+seconds. Arguments: the artifact, a file with the events.
 """
 
 import gc
@@ -57,7 +60,11 @@ def cut_wire(_session: object, request: Any) -> AWSResponse:
     operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
     sent.append((operation, request.body))
     body = json.dumps(ANSWERS.get(operation, {})).encode()
-    headers = {"content-type": "application/x-amz-json-1.0", "content-length": str(len(body)), "x-amzn-requestid": "R"}
+    headers = {
+        "content-type": "application/x-amz-json-1.0",
+        "content-length": str(len(body)),
+        "x-amzn-requestid": "R",
+    }
     return AWSResponse(request.url, 200, headers, Raw(body))
 
 
@@ -86,25 +93,33 @@ def captured(module: ModuleType, event: Event) -> list[tuple[str, dict[str, Any]
     sent.clear()
     answer = module.handler(event, Context())
     assert answer["statusCode"] == GIVEN["status_expected"], answer
-    return [(operation, json.loads(body)) for operation, body in sent if operation != "GetSecretValue"]
+    return [
+        (operation, json.loads(body)) for operation, body in sent if operation != "GetSecretValue"
+    ]
 
 
 def signed(event: Event) -> Event:
     """Stripe's signature ages: made anew for every block."""
-    header = WebhookSignature.generate_signature_header(event["body"], GIVEN["secret"], int(time.time()))
+    header = WebhookSignature.generate_signature_header(
+        event["body"], GIVEN["secret"], int(time.time())
+    )
     return {**event, "headers": {**event["headers"], "stripe-signature": header}}
 
 
 def received(event: Event) -> dict[str, Any]:
     """Verify and parse: every floor begins with it."""
-    WebhookSignature.verify_header(event["body"], event["headers"]["stripe-signature"], GIVEN["secret"], 300)
+    WebhookSignature.verify_header(
+        event["body"], event["headers"]["stripe-signature"], GIVEN["secret"], 300
+    )
     parsed: dict[str, Any] = json.loads(event["body"])
     return parsed
 
 
 def constructed(event: Event) -> stripe.Event:
     """Verify and parse as Stripe's documentation does it, and the peers with it: https://docs.stripe.com/webhooks#verify-official-libraries."""
-    made: stripe.Event = stripe.Webhook.construct_event(event["body"], event["headers"]["stripe-signature"], GIVEN["secret"])
+    made: stripe.Event = stripe.Webhook.construct_event(
+        event["body"], event["headers"]["stripe-signature"], GIVEN["secret"]
+    )
     return made
 
 
@@ -113,7 +128,11 @@ def as_people_write_it(update: Mapping[str, Any]) -> Callable[[], object]:
     plain = TypeDeserializer().deserialize
     table = resource.Table(update["TableName"])
     values = {name: plain(value) for name, value in update["ExpressionAttributeValues"].items()}
-    members = {name: update[name] for name in ("UpdateExpression", "ConditionExpression", "ExpressionAttributeNames") if name in update}
+    members = {
+        name: update[name]
+        for name in ("UpdateExpression", "ConditionExpression", "ExpressionAttributeNames")
+        if name in update
+    }
     key = {name: plain(value) for name, value in update["Key"].items()}
     return lambda: table.update_item(Key=key, ExpressionAttributeValues=values, **members)
 
@@ -132,8 +151,16 @@ def candidates_of_settling() -> tuple[Event, Candidates]:
         received(event)
         lean.transact_write_items(**request)
 
-    names = {"floor": floor, "lean floor": lean_floor, "topup": lambda event: webhook.handler(event, Context())}
-    return GIVEN["paid"], {**names, "look-mark-update-update": look_mark_update_update(request), "powertools idempotency": once(request)}
+    names = {
+        "floor": floor,
+        "lean floor": lean_floor,
+        "topup": lambda event: webhook.handler(event, Context()),
+    }
+    return GIVEN["paid"], {
+        **names,
+        "look-mark-update-update": look_mark_update_update(request),
+        "powertools idempotency": once(request),
+    }
 
 
 def look_mark_update_update(request: Mapping[str, Any]) -> Callable[[Event], object]:
@@ -145,7 +172,10 @@ def look_mark_update_update(request: Mapping[str, Any]) -> Callable[[Event], obj
         name = constructed(event).id
         if events.get_item(Key={"id": name}).get("Item", {}).get("id"):
             return
-        events.put_item(Item={"id": name, "seen": int(time.time())}, ConditionExpression="attribute_not_exists(id)")
+        events.put_item(
+            Item={"id": name, "seen": int(time.time())},
+            ConditionExpression="attribute_not_exists(id)",
+        )
         for update in updates:
             update()
 
@@ -173,7 +203,10 @@ def once(request: Mapping[str, Any]) -> Callable[[Event], object]:
 
     def act(event: Event) -> None:
         parsed = constructed(event).to_dict()
-        parsed["id"] = f"evt_{time.perf_counter_ns()}"  # it keeps what it has seen in the answers of the table: each is new
+        parsed["id"] = (
+            # it keeps what it has seen in the answers of the table: each is new
+            f"evt_{time.perf_counter_ns()}"
+        )
         settle(event=parsed)
 
     return act
@@ -195,7 +228,9 @@ def main() -> None:
     """Print the blocks' seconds, and how many calls each candidate makes, as JSON."""
     told = sys.stdout
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what a handler logs goes where Lambda's would be read from: nowhere here
-    event, candidates = {"settle": candidates_of_settling, "debit": candidates_of_debiting}[sys.argv[3]]()
+    event, candidates = {"settle": candidates_of_settling, "debit": candidates_of_debiting}[
+        sys.argv[3]
+    ]()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     calls: dict[str, float] = {}
     for number in range(GIVEN["rounds"] + 1):
@@ -211,7 +246,9 @@ def main() -> None:
                 act(now)
             if number:  # the first round warms up
                 seconds[name].append(time.process_time() - began)
-            calls[name] = len([1 for operation, _ in sent if operation != "GetSecretValue"]) / GIVEN["block"]
+            calls[name] = (
+                len([1 for operation, _ in sent if operation != "GetSecretValue"]) / GIVEN["block"]
+            )
     told.write(json.dumps({"seconds": seconds, "calls": calls}))
 
 

@@ -34,10 +34,15 @@ Rename = Callable[[str, int], str]
 
 
 def fill(server: Dynoxide, tables: Mapping[str, str], count: int) -> None:
-    """One purchase by the product's own path, then copies of it: ``count`` payments of one account, with their ledger entries."""
+    """One purchase by the product's own path, then copies of it:
+
+    ``count`` payments of one account, with their ledger entries.
+    """
     books = builders.books_on(server.store(tables))
     _buy(books, *FIRST)
-    books.store.commit(Write("payments", (user_key(USER), FIRST[0]), remove=("unseen",)))  # the copies are no news to reconciliation
+    books.store.commit(
+        Write("payments", (user_key(USER), FIRST[0]), remove=("unseen",))
+    )  # the copies are no news to reconciliation
     with _stopped(server) as file:
         _copy(file, tables["payments"], count, _renumbered, only="S:pay_")
         for table in (tables["ledger"], f"{tables['ledger']}::lsi::by_time"):
@@ -47,7 +52,9 @@ def fill(server: Dynoxide, tables: Mapping[str, str], count: int) -> None:
         _buy(books, *fresh_names(number))
 
 
-def fill_accounts(server: Dynoxide, tables: Mapping[str, str], accounts: int, entries_each: int) -> None:
+def fill_accounts(
+    server: Dynoxide, tables: Mapping[str, str], accounts: int, entries_each: int
+) -> None:
     """As many accounts, with as many payments and ledger entries each, and an index for the scans: this database sorts without one."""
     books = builders.books_on(server.store(tables))
     _buy(books, *FIRST, user_id=ONE_OF_MANY)
@@ -57,11 +64,18 @@ def fill_accounts(server: Dynoxide, tables: Mapping[str, str], accounts: int, en
 
     with _stopped(server) as file:
         _set_units(file, tables["quotas"], UNITS * entries_each)
-        _copy(file, tables["quotas"], accounts, lambda cell, number: cell.replace(ONE_OF_MANY, f"cust-{number:08d}"))
+        _copy(
+            file,
+            tables["quotas"],
+            accounts,
+            lambda cell, number: cell.replace(ONE_OF_MANY, f"cust-{number:08d}"),
+        )
         for table in (tables["payments"], tables["ledger"]):
             _copy(file, table, accounts * entries_each, of_account)
         for table in TABLES:
-            file.execute(f'CREATE INDEX "scan_{tables[table]}" ON "{tables[table]}" (hash_prefix, pk, sk)')
+            file.execute(
+                f'CREATE INDEX "scan_{tables[table]}" ON "{tables[table]}" (hash_prefix, pk, sk)'
+            )
 
 
 def fill_unseen(server: Dynoxide, tables: Mapping[str, str], count: int) -> None:
@@ -88,11 +102,14 @@ def fresh_names(number: int) -> tuple[str, str]:
 
 
 def _named(payment_id: str, session_id: str) -> Payment:
-    return replace(Payment.of(catalogue()["starter"], payment_id, USER, stamp(builders.START)), session_id=session_id)
+    return replace(
+        Payment.of(catalogue()["starter"], payment_id, USER, stamp(builders.START)),
+        session_id=session_id,
+    )
 
 
 def _buy(books: Books, payment_id: str, session_id: str, user_id: str = USER) -> None:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     payment = builders.pending(books, user_id, payment_id=payment_id, session_id=session_id)
     assert settlement.apply(books, builders.fact(builders.completed(payment))).status == "settled"
 
@@ -115,7 +132,11 @@ def _copy(file: sqlite3.Connection, table: str, count: int, rename: Rename, only
     ``only``: rows with a key that begins so.
     """
     columns = [row[1] for row in file.execute(f'PRAGMA table_info("{table}")')]
-    rows = [row for row in file.execute(f'SELECT * FROM "{table}"') if any(str(cell).startswith(only) for cell in row)]
+    rows = [
+        row
+        for row in file.execute(f'SELECT * FROM "{table}"')
+        if any(str(cell).startswith(only) for cell in row)
+    ]
     hashed = columns.index("hash_prefix") if "hash_prefix" in columns else None
     sql = f'INSERT OR IGNORE INTO "{table}" VALUES ({", ".join("?" * len(columns))})'
     copies = (_renamed(row, number, rename, hashed) for number in range(1, count) for row in rows)
@@ -124,7 +145,9 @@ def _copy(file: sqlite3.Connection, table: str, count: int, rename: Rename, only
     file.commit()
 
 
-def _renamed(row: tuple[object, ...], number: int, rename: Rename, hashed: int | None) -> tuple[object, ...]:
+def _renamed(
+    row: tuple[object, ...], number: int, rename: Rename, hashed: int | None
+) -> tuple[object, ...]:
     cells = [rename(cell, number) if isinstance(cell, str) else cell for cell in row]
     if hashed is not None:
         cells[hashed] = sha256(str(cells[0]).encode()).hexdigest()[:6]
@@ -138,4 +161,6 @@ def _renumbered(cell: str, number: int) -> str:
 def _set_units(file: sqlite3.Connection, quotas: str, units: int) -> None:
     """Of the one account that is there."""
     ((item,),) = file.execute(f'SELECT item_json FROM "{quotas}"').fetchall()
-    file.execute(f'UPDATE "{quotas}" SET item_json = ?', (item.replace(f'"{UNITS}"', f'"{units}"'),))
+    file.execute(
+        f'UPDATE "{quotas}" SET item_json = ?', (item.replace(f'"{UNITS}"', f'"{units}"'),)
+    )

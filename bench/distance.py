@@ -1,4 +1,8 @@
-"""With distance: 10 ms to DynamoDB and 200 ms to Stripe, so that round trips show. A ratio to one bare call over the same distance."""
+"""With distance:
+
+10 ms to DynamoDB and 200 ms to Stripe, so that round trips show. A ratio to one bare call over the
+same distance.
+"""
 
 import statistics
 import time
@@ -21,20 +25,41 @@ def rows() -> Iterator[Row]:
     with stage() as on:
         on.deliver(on.bought("alice"))
         events = [on.bought("alice") for _ in range(ROUNDS)]
-        deliveries = [on.delivery(event) for event in events]  # to write and to sign them is Stripe's work
+        deliveries = [
+            on.delivery(event) for event in events
+        ]  # to write and to sign them is Stripe's work
         bare = _bare(on, events[0])
         on.tap.distance.dynamo, on.tap.distance.stripe = DYNAMO_SECONDS, STRIPE_SECONDS
-        yield Row("distance", "settle a payment, to one round trip of a bare transaction", _ratio(on.handle, deliveries, bare), "x", GOAL)
+        yield Row(
+            "distance",
+            "settle a payment, to one round trip of a bare transaction",
+            _ratio(on.handle, deliveries, bare),
+            "x",
+            GOAL,
+        )
         again = _ratio(on.handle, deliveries, bare)
-        yield Row("distance", "duplicate delivery, the same (the local database is slow to refuse)", again, "x")
+        yield Row(
+            "distance",
+            "duplicate delivery, the same (the local database is slow to refuse)",
+            again,
+            "x",
+        )
         reads = _ratio(lambda _: on.call("GET", "/quota", "alice"), events, bare)
         yield Row("distance", "read the quota, the same", reads, "x", GOAL)
         debit = {"user_id": "alice", "units": 1}
         on.call("POST", "/quota/debits", "backend", debit)
         debits = _ratio(lambda _: on.call("POST", "/quota/debits", "backend", debit), events, bare)
         yield Row("distance", "debit, the same", debits, "x", GOAL)
-        checkout = statistics.median(_seconds(lambda: on.call("POST", "/payments/checkout", "alice", {"plan": "pro"})) for _ in range(5))
-        yield Row("distance", "checkout, to one call of Stripe and two of DynamoDB", checkout / (STRIPE_SECONDS + 2 * DYNAMO_SECONDS), "x")
+        checkout = statistics.median(
+            _seconds(lambda: on.call("POST", "/payments/checkout", "alice", {"plan": "pro"}))
+            for _ in range(5)
+        )
+        yield Row(
+            "distance",
+            "checkout, to one call of Stripe and two of DynamoDB",
+            checkout / (STRIPE_SECONDS + 2 * DYNAMO_SECONDS),
+            "x",
+        )
 
 
 def _bare(on: Stage, event: dict[str, Any]) -> Callable[[], object]:
@@ -46,14 +71,26 @@ def _bare(on: Stage, event: dict[str, Any]) -> Callable[[], object]:
 
     def transact() -> object:
         number = next(numbers)
-        keys = [{"subject": {"S": f"{subject}-{number}"}, "fact_id": {"S": str(part)}} for part in range(5)]
-        update = {"UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "x" * 200}}}
-        return client.transact_write_items(TransactItems=[{"Update": {"TableName": name, "Key": key, **update}} for key in keys])
+        keys = [
+            {"subject": {"S": f"{subject}-{number}"}, "fact_id": {"S": str(part)}}
+            for part in range(5)
+        ]
+        update = {
+            "UpdateExpression": "SET a = :a",
+            "ExpressionAttributeValues": {":a": {"S": "x" * 200}},
+        }
+        return client.transact_write_items(
+            TransactItems=[{"Update": {"TableName": name, "Key": key, **update}} for key in keys]
+        )
 
     return transact
 
 
-def _ratio(act: Callable[[dict[str, Any]], object], events: list[dict[str, Any]], bare: Callable[[], object]) -> float:
+def _ratio(
+    act: Callable[[dict[str, Any]], object],
+    events: list[dict[str, Any]],
+    bare: Callable[[], object],
+) -> float:
     found = [_seconds(lambda event=event: act(event)) / _seconds(bare) for event in events]  # type: ignore[misc]
     return statistics.median(found)
 

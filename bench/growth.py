@@ -42,7 +42,9 @@ def _operations(on: Stage, made: Mapping[int, Mapping[str, str]]) -> Iterator[Ro
         seconds: dict[int, list[float]] = {size: [] for size in SIZES}
         moved: dict[int, tuple[float, ...]] = {}
         for _ in range(ROUNDS):
-            for size in random.sample(SIZES, len(SIZES)):  # whoever comes first finds a colder machine
+            for size in random.sample(
+                SIZES, len(SIZES)
+            ):  # whoever comes first finds a colder machine
                 _use(on, made[size])
                 prepared = act(on)
                 with on.tap.counting() as traffic:
@@ -51,10 +53,16 @@ def _operations(on: Stage, made: Mapping[int, Mapping[str, str]]) -> Iterator[Ro
                     seconds[size].append(time.perf_counter() - began)
                 moved[size] = (traffic.dynamo, traffic.read_units, traffic.write_units)
         for size in SIZES[1:]:
-            ratio = statistics.median(large / small for large, small in zip(seconds[size], seconds[SIZES[0]], strict=True))
+            ratio = statistics.median(
+                large / small for large, small in zip(seconds[size], seconds[SIZES[0]], strict=True)
+            )
             yield Row("growth", f"{name}: {size:,} to {SIZES[0]}, time", ratio, "x", GOAL)
             yield Row(
-                "growth", f"{name}: {size:,} to {SIZES[0]}, calls and capacity units more", _more(moved[size], moved[SIZES[0]]), "units", 0
+                "growth",
+                f"{name}: {size:,} to {SIZES[0]}, calls and capacity units more",
+                _more(moved[size], moved[SIZES[0]]),
+                "units",
+                0,
             )
 
 
@@ -69,7 +77,9 @@ def _use(on: Stage, tables: Mapping[str, str]) -> None:
 
 def _settle(on: Stage) -> Callable[[], object]:
     number = next(_numbers)
-    payment = builders.pending(on.books, crowds.USER, payment_id=f"pay_new_{number}", session_id=f"cs_test_new_{number}")
+    payment = builders.pending(
+        on.books, crowds.USER, payment_id=f"pay_new_{number}", session_id=f"cs_test_new_{number}"
+    )
     event = builders.completed(payment)
     on.deliver({**event, "type": "ping"})  # secrets are read, as in any container that is warm
     return lambda: on.deliver(event)

@@ -1,6 +1,9 @@
-"""Lease mode: a million units of one account spent in memory by one process. How many a second, and with how many calls.
+"""Lease mode: a million units of one account spent in memory by one process.
 
-The service is the product's own handlers in this process, so what is measured is the client, and the calls that it makes are counted.
+How many a second, and with how many calls.
+
+The service is the product's own handlers in this process, so what is measured is the client, and
+the calls that it makes are counted.
 """
 
 import asyncio
@@ -26,31 +29,45 @@ THREADS: Final = 4
 GOAL_A_SECOND: Final = 200_000
 UNITS_A_CALL: Final = 1_000
 SIZE: Final = Terms().size
-"""Units a lease, as who says nothing gets them: one call to take it, one to capture what was spent."""
+"""Units a lease, as who says nothing gets them: one call to take it, one to capture what was spent.
+"""
 
 
 def rows() -> Iterator[Row]:
     """For each way to spend: debits a second, calls, and units that were oversold."""
-    before = container.books, container.patience
+    before = container.books, container.deadline
     try:
         with quiet(ENVIRONMENT):
             for name, act in WAYS.items():
                 store = MemoryStore()
                 gateway = Gateway(TEMPLATE, builders.books_on(store, clock=utc_now))  # type: ignore[arg-type]
                 container.books = lambda found=gateway.books: found  # type: ignore[assignment]
-                container.patience = lambda found=store.patience: found  # type: ignore[assignment] # every request begins it anew
+                container.deadline = lambda found=store.deadline: found  # type: ignore[assignment] # every request begins it anew
                 gateway.fund("alice", DEBITS)
                 began = time.perf_counter()
                 act(gateway)
                 yield from _told(f"{name} of {SIZE:,} units", gateway, time.perf_counter() - began)
     finally:
-        container.books, container.patience = before
+        container.books, container.deadline = before
 
 
 def _told(name: str, gateway: Gateway, took: float) -> Iterator[Row]:
     yield Row("lease", f"{name}: debits", DEBITS / took, "a second", GOAL_A_SECOND, "at least")
-    yield Row("lease", f"{name}: units a call", DEBITS / gateway.service_calls, "units", UNITS_A_CALL, "at least")
-    yield Row("lease", f"{name}: units used more or less than were spent", abs(gateway.quota().used - DEBITS), "units", 0)
+    yield Row(
+        "lease",
+        f"{name}: units a call",
+        DEBITS / gateway.service_calls,
+        "units",
+        UNITS_A_CALL,
+        "at least",
+    )
+    yield Row(
+        "lease",
+        f"{name}: units used more or less than were spent",
+        abs(gateway.quota().used - DEBITS),
+        "units",
+        0,
+    )
 
 
 def _lease(gateway: Gateway) -> None:
@@ -64,7 +81,10 @@ def _threads(gateway: Gateway) -> None:
         for _ in range(DEBITS // THREADS):
             lease.debit()
 
-    with Lease(Meter(URL, TOKEN, transport=gateway), "alice") as lease, ThreadPoolExecutor(THREADS) as pool:
+    with (
+        Lease(Meter(URL, TOKEN, transport=gateway), "alice") as lease,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
         list(pool.map(spend, [lease] * THREADS))
 
 
@@ -76,7 +96,9 @@ def _leases(gateway: Gateway) -> None:
 
 def _async_lease(gateway: Gateway) -> None:
     async def spend() -> None:
-        async with AsyncLease(AsyncMeter(URL, TOKEN, transport=AsyncGateway(gateway)), "alice") as lease:
+        async with AsyncLease(
+            AsyncMeter(URL, TOKEN, transport=AsyncGateway(gateway)), "alice"
+        ) as lease:
             for number in range(DEBITS):
                 await lease.debit()
                 if not number % 100:

@@ -1,4 +1,8 @@
-"""Under load, on a stand: 32 connections with duplicates, and with debits of one hot account; processes with leases. Counts judge."""
+"""Under load, on a stand:
+
+32 connections with duplicates, and with debits of one hot account; processes with leases. Counts
+judge.
+"""
 
 import json
 import os
@@ -50,7 +54,9 @@ def rows() -> Iterator[Row]:
         for kind in ("plain", "keyed"):
             yield from _debits(stand, kind)
         yield from _processes(stand)
-        logged = Counter(line.get("message") for found in invocations(stand) for line in found.objects())
+        logged = Counter(
+            line.get("message") for found in invocations(stand) for line in found.objects()
+        )
     for what in TROUBLE:
         yield Row("load", f"functions logged: {what}", logged[what], "times")
 
@@ -59,25 +65,45 @@ def _duplicates(stand: Stand) -> Iterator[Row]:
     def burst(user_id: str, count: int, connections: int) -> Told:
         bought = stand.purchase(user_id)
         body = json.dumps(stand.events("checkout.session.completed", bought["session_id"])[0])
-        header = {"stripe-signature": stripe.WebhookSignature.generate_signature_header(body, stand.facts["webhook_secret"])}
-        return _burst(count, lambda http, _: http.post(stand.facts["webhook_url"], content=body, headers=header), connections)
+        header = {
+            "stripe-signature": stripe.WebhookSignature.generate_signature_header(
+                body, stand.facts["webhook_secret"]
+            )
+        }
+        return _burst(
+            count,
+            lambda http, _: http.post(stand.facts["webhook_url"], content=body, headers=header),
+            connections,
+        )
 
-    for connections in WARMING:  # each connection gets a process of its own here, and 32 at once would take a minute to start
+    # each connection gets a process of its own here, and 32 at once would take a minute to start
+    for connections in WARMING:
         burst(f"warm-{connections}", connections, connections)
     name = f"a burst of duplicates over {CONNECTIONS} connections"
     yield from _shown(name, burst("dora", DUPLICATES, CONNECTIONS), DUPLICATES)
-    yield Row("load", f"{name}: units credited more than once", stand.quota("dora")["total"] - 100, "units", 0)
+    yield Row(
+        "load",
+        f"{name}: units credited more than once",
+        stand.quota("dora")["total"] - 100,
+        "units",
+        0,
+    )
 
 
 def _debits(stand: Stand, kind: str) -> Iterator[Row]:
     user_id = f"dirk-{kind}"
     stand.purchase(user_id)
-    headers = {"authorization": f"Bearer {stand.token('backend', 'quota.write')}", "content-type": "application/json"}
+    headers = {
+        "authorization": f"Bearer {stand.token('backend', 'quota.write')}",
+        "content-type": "application/json",
+    }
     url = f"{stand.api_url}{API}/quota/debits"
 
     def debit(http: httpx.Client, number: int, user_id: str = user_id) -> httpx.Response:
         key = {"idempotency-key": f"{user_id}-{number}"} if kind == "keyed" else {}
-        return http.post(url, content=json.dumps({"user_id": user_id, "units": 1}), headers={**headers, **key})
+        return http.post(
+            url, content=json.dumps({"user_id": user_id, "units": 1}), headers={**headers, **key}
+        )
 
     for connections in WARMING:
         _burst(connections, lambda http, number: debit(http, number, "nobody"), connections)
@@ -103,7 +129,10 @@ def _burst(count: int, send: Send, connections: int, *, has_key: bool = True) ->
         return answer.status_code, time.perf_counter() - began
 
     limits = httpx.Limits(max_connections=connections)
-    with httpx.Client(timeout=60, trust_env=False, limits=limits) as http, ThreadPoolExecutor(connections) as pool:
+    with (
+        httpx.Client(timeout=60, trust_env=False, limits=limits) as http,
+        ThreadPoolExecutor(connections) as pool,
+    ):
         found = list(pool.map(one, range(count)))
     return Told(Counter(status for status, _ in found), again, [seconds for _, seconds in found])
 
@@ -124,19 +153,42 @@ def _processes(stand: Stand) -> Iterator[Row]:
     stand.purchase("lea", "pro")
     token = stand.token("backend", "quota.write")
     body = {"user_id": "nobody", "units": 1, "expires_in_seconds": 60}
-    for connections in (1, PROCESSES):  # as above: a client does not wait as long as a process takes to start here
+    for connections in (
+        1,
+        PROCESSES,
+    ):  # as above: a client does not wait as long as a process takes to start here
         _burst(
             connections,
-            lambda http, _: http.post(f"{stand.api_url}{API}/quota/holds", json=body, headers={"authorization": f"Bearer {token}"}),
+            lambda http, _: http.post(
+                f"{stand.api_url}{API}/quota/holds",
+                json=body,
+                headers={"authorization": f"Bearer {token}"},
+            ),
             connections,
         )
     command = [sys.executable, str(PROCESS), stand.api_url, token, "lea", "40", "all"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "client" / "src")}
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(PROCESSES)]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(PROCESSES)
+    ]
     served = sum(_served(process) for process in started)
     left: dict[str, Any] = stand.quota("lea")
-    yield Row("load", f"leases in {PROCESSES} processes: units served", served, f"of {UNITS}", UNITS, "at least")
-    yield Row("load", f"leases in {PROCESSES} processes: units oversold", max(0, served - UNITS) + abs(left["used"] - served), "units", 0)
+    yield Row(
+        "load",
+        f"leases in {PROCESSES} processes: units served",
+        served,
+        f"of {UNITS}",
+        UNITS,
+        "at least",
+    )
+    yield Row(
+        "load",
+        f"leases in {PROCESSES} processes: units oversold",
+        max(0, served - UNITS) + abs(left["used"] - served),
+        "units",
+        0,
+    )
 
 
 def _served(process: subprocess.Popen[str]) -> int:

@@ -52,7 +52,10 @@ stripe that the product uses) from the same artifact. Lambda does this while it 
         """The same operations after 10, 10 000 and 1 000 000 payments and ledger entries of one account, taken in turns; then what reads
 whole books. `topup ledger verify` is measured on a database, its CPU and the database's together; its memory is bounded by a file.""",
     ),
-    "lease": ("Leases", "A million debits of one account by one process, from memory, against the product's own handlers."),
+    "lease": (
+        "Leases",
+        "A million debits of one account by one process, from memory, against the product's own handlers.",
+    ),
     "hot": (
         "One hot account",
         """Each container is a thread with its own memory and the product's own eight seconds for a request, and eight purchases settle
@@ -77,7 +80,11 @@ def write(figures: Mapping[str, Any]) -> None:
     parts = [INTRODUCTION.format(source=_source(areas, runs))]
     for name, (title, method) in AREAS.items():
         area = areas.get(name, {"rows": []})
-        measured = f"\n\nMeasured on {area['at']}, {area['machine']}." if len(runs) > 1 and area["rows"] else ""
+        measured = (
+            f"\n\nMeasured on {area['at']}, {area['machine']}."
+            if len(runs) > 1 and area["rows"]
+            else ""
+        )
         body = "\n\n".join("\n".join(_markdown(table)) for table in tables(name, rows_of(area)))
         parts.append(f"## {title}\n\n{method}{measured}\n\n{body}\n\n")
     PAGE.write_text("".join(parts).rstrip() + "\n")
@@ -86,11 +93,17 @@ def write(figures: Mapping[str, Any]) -> None:
 
 def rows_of(area: Mapping[str, Any]) -> list[Row]:
     """As they were measured."""
-    return [Row(**{name: value for name, value in one.items() if name != "reached"}) for one in area["rows"]]
+    return [
+        Row(**{name: value for name, value in one.items() if name != "reached"})
+        for one in area["rows"]
+    ]
 
 
 def picture(figures: Mapping[str, Any]) -> str:
-    """Bars of all ratios, each with a stroke at its goal. By hand: a plotting library would be the project's largest dependency."""
+    """Bars of all ratios, each with a stroke at its goal.
+
+    By hand: a plotting library would be the project's largest dependency.
+    """
     rows = [row for area in figures["areas"].values() for row in rows_of(area) if row.unit == "x"]
     height, left, scale, top = 20, 520, 130, 30
     lines = [
@@ -102,11 +115,17 @@ def picture(figures: Mapping[str, Any]) -> str:
         y = top + number * height
         wide = min(row.value, CAP) * scale
         colour = {True: "#2a7f62", False: "#c0392b", None: "#9aa5b1"}[row.reached]
-        lines.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(f"{row.area}: {row.what}"[:86])}</text>')
-        lines.append(f'<rect x="{left}" y="{y + 3}" width="{wide:.0f}" height="12" fill="{colour}"/>')
+        lines.append(
+            f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(f"{row.area}: {row.what}"[:86])}</text>'
+        )
+        lines.append(
+            f'<rect x="{left}" y="{y + 3}" width="{wide:.0f}" height="12" fill="{colour}"/>'
+        )
         lines.append(f'<text x="{left + wide + 6:.0f}" y="{y + 13}">{row.value:.3g}</text>')
         if row.goal is not None:
-            lines.append(f'<path d="M{left + row.goal * scale:.0f} {y} v18" stroke="#222" stroke-width="2"/>')
+            lines.append(
+                f'<path d="M{left + row.goal * scale:.0f} {y} v18" stroke="#222" stroke-width="2"/>'
+            )
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 

@@ -11,7 +11,8 @@ from billing.telemetry import logger, metrics
 def quiet(environment: Mapping[str, str], level: str = "ERROR") -> Iterator[None]:
     """For as long as this lasts. Figures are dropped where they would be printed.
 
-    Switched off by POWERTOOLS_METRICS_DISABLED they would pile up, and every hundredth be printed all the same.
+    Switched off by POWERTOOLS_METRICS_DISABLED they would pile up, and every hundredth be printed
+    all the same.
     """
     before, usual = dict(os.environ), logger.log_level
     os.environ.update(environment)

@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``value`` in ``unit``: "x" is a ratio within this run, "calls" and the like are counts, "s" and "ms" judge nothing."""
+    """``value`` in ``unit``:
+
+    "x" is a ratio within this run, "calls" and the like are counts, "s" and "ms" judge nothing.
+    """
 
     area: str
     what: str
@@ -25,7 +28,11 @@ class Row:
     @property
     def shown(self) -> str:
         """For people."""
-        number = f"{self.value:,.0f}" if self.value >= 1000 or self.value == int(self.value) else f"{self.value:.3g}"
+        number = (
+            f"{self.value:,.0f}"
+            if self.value >= 1000 or self.value == int(self.value)
+            else f"{self.value:.3g}"
+        )
         return f"{number} {self.unit}"
 
     @property

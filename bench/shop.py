@@ -14,7 +14,7 @@ import httpx
 from billing.books import Books
 from billing.clock import utc_now
 from billing.deadline import BUDGET_SECONDS
-from billing.errors import OutcomeUnknownError
+from billing.errors import RetryableError
 from billing.payments import settlement
 from billing.quota import spending
 from billing.quota.balance import Balance
@@ -48,8 +48,16 @@ class Shop:
         for _ in range(ASKED_AT_MOST):
             answer = debit_quota.handler(event, Context())
             status = answer["statusCode"]
-            again = status >= SERVER_ERROR and (kind == "keyed" or json.loads(answer["body"])["code"] == "busy")
-            self.tell(f"{status // 100}xx" if status not in (200, REFUSED) else "spent" if status == 200 else "refused")
+            again = status >= SERVER_ERROR and (
+                kind == "keyed" or json.loads(answer["body"])["code"] == "busy"
+            )
+            self.tell(
+                f"{status // 100}xx"
+                if status not in (200, REFUSED)
+                else "spent"
+                if status == 200
+                else "refused"
+            )
             if not again:
                 break
         if status >= SERVER_ERROR:
@@ -59,10 +67,10 @@ class Shop:
         """A purchase that comes meanwhile; brought again where the outcome is not known, as Stripe would."""
         fact = builders.fact(builders.completed(payment))
         for _ in range(ASKED_AT_MOST):
-            self.books.store.patience.begin()
+            self.books.store.deadline.begin()
             try:
                 status = settlement.apply(self.books, fact).status
-            except OutcomeUnknownError:
+            except RetryableError:
                 self.tell("brought again")
                 continue
             assert status in ("settled", "duplicate")
@@ -104,18 +112,18 @@ class _PerContainer(MutableMapping[str, Balance]):
 
 @contextmanager
 def opened(dynamo: Dynamo) -> Iterator[Shop]:
-    """The handlers on fresh tables, with the product's own patience in each thread."""
+    """The handlers on fresh tables, with the product's own deadline in each thread."""
     store = dynamo.store()
-    store.patience = ThreadPatience(BUDGET_SECONDS)
+    store.deadline = ThreadPatience(BUDGET_SECONDS)
     books = builders.books_on(store, clock=utc_now)  # type: ignore[arg-type]
-    before = container.books, container.patience, spending._seen
-    container.books, container.patience = (lambda: books), (lambda: store.patience)  # type: ignore[assignment]
+    before = container.books, container.deadline, spending._seen
+    container.books, container.deadline = (lambda: books), (lambda: store.deadline)  # type: ignore[assignment]
     spending._seen = _PerContainer()  # type: ignore[assignment]
     try:
         with quiet(subjects.ENVIRONMENT, "CRITICAL"):
             yield Shop(books, Counter())
     finally:
-        container.books, container.patience, spending._seen = before
+        container.books, container.deadline, spending._seen = before
 
 
 class Direct(httpx.BaseTransport):
@@ -128,6 +136,10 @@ class Direct(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As API Gateway would."""
         path, body = request.url.path.removeprefix(API), request.read().decode()
-        answer = hold_quota.handler(subjects.call(request.method, path, sub="backend", body=body), Context())
+        answer = hold_quota.handler(
+            subjects.call(request.method, path, sub="backend", body=body), Context()
+        )
         self._shop.tell("calls")
-        return httpx.Response(answer["statusCode"], content=answer["body"].encode(), headers=answer["headers"])
+        return httpx.Response(
+            answer["statusCode"], content=answer["body"].encode(), headers=answer["headers"]
+        )

@@ -39,11 +39,23 @@ class Stage:
         return container.books()
 
     def call(
-        self, method: str, path: str, sub: str = "", body: object = None, query: Mapping[str, str] | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        sub: str = "",
+        body: object = None,
+        query: Mapping[str, str] | None = None,
+        **headers: str,
     ) -> dict[str, Any]:
         """One call through API Gateway. Fails unless it is answered with 2xx."""
         text = None if body is None else json.dumps(body)
-        event = subjects.call(method, path, sub=sub, body=text, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        event = subjects.call(
+            method,
+            path,
+            sub=sub,
+            body=text,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
         return self.handle({**event, "queryStringParameters": dict(query or {})})
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,12 +76,18 @@ class Stage:
     def delivery(event: Mapping[str, Any]) -> dict[str, Any]:
         """What API Gateway hands on of a delivery: Stripe's text, signed now."""
         text = json.dumps(event, indent=2)
-        signature = WebhookSignature.generate_signature_header(text, subjects.SECRET, int(time.time()))
-        return subjects.call("POST", "/payments/webhook", body=text, headers={"stripe-signature": signature})
+        signature = WebhookSignature.generate_signature_header(
+            text, subjects.SECRET, int(time.time())
+        )
+        return subjects.call(
+            "POST", "/payments/webhook", body=text, headers={"stripe-signature": signature}
+        )
 
     def authorize(self, key: str) -> None:
         """A call of the seller's own API, as its gateway asks about it."""
-        answer = importlib.import_module("authorize").handler({"headers": {"x-api-key": key}}, Context())
+        answer = importlib.import_module("authorize").handler(
+            {"headers": {"x-api-key": key}}, Context()
+        )
         assert answer["isAuthorized"], answer
 
     def hold(self, sub: str, units: int = 10, seconds: int = 600) -> str:
@@ -94,14 +112,20 @@ class Stage:
 
     def event(self, kind: str) -> dict[str, Any]:
         """The newest of a type."""
-        found: dict[str, Any] = self.stripe.client.v1.events.list({"type": kind, "limit": 1}).data[0].to_dict()
+        found: dict[str, Any] = (
+            self.stripe.client.v1.events.list({"type": kind, "limit": 1}).data[0].to_dict()
+        )
         return found
 
 
 @contextmanager
 def stage() -> Iterator[Stage]:
     """On dynoxide, which keeps its tables on disk."""
-    with tapped() as tap, dynoxide() as dynamo, simulated(Receiver(url="http://127.0.0.1:9/")) as stripe:
+    with (
+        tapped() as tap,
+        dynoxide() as dynamo,
+        simulated(Receiver(url="http://127.0.0.1:9/")) as stripe,
+    ):
         stripe.control("deliveries", drop=1)
         tables = dynamo.new_tables()
         names = {variable: tables[table] for table, variable in TABLE_VARIABLES.items()}

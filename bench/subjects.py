@@ -13,7 +13,14 @@ from support import builders
 
 from infra.stripe_simulator.objects import checkout
 
-TEMPLATE: Final = Template(builders.STACK, REGION, Stage="local", SiteUrl=SITE, JwtIssuer="http://127.0.0.1:9", JwtAudience="topup")
+TEMPLATE: Final = Template(
+    builders.STACK,
+    REGION,
+    Stage="local",
+    SiteUrl=SITE,
+    JwtIssuer="http://127.0.0.1:9",
+    JwtAudience="topup",
+)
 ENVIRONMENT: Final = {**TEMPLATE.environment(), **CREDENTIALS}
 SECRET: Final = "whsec_of_the_bench"
 
@@ -31,9 +38,18 @@ def paid_session(payment: Payment) -> dict[str, Any]:
 
 def paid_event(user_id: str = "alice", number: int = 1) -> dict[str, Any]:
     """A delivery of ``checkout.session.completed``; the signature is made when it is sent."""
-    payment = Payment.of(catalogue()["starter"], f"pay_{number:026d}", user_id, "2026-01-02T03:04:05Z")
-    event = builders.event("checkout.session.completed", paid_session(payment_with_session(payment, number)))
-    return call("POST", "/payments/webhook", body=json.dumps(event, indent=2), headers={"stripe-signature": ""})
+    payment = Payment.of(
+        catalogue()["starter"], f"pay_{number:026d}", user_id, "2026-01-02T03:04:05Z"
+    )
+    event = builders.event(
+        "checkout.session.completed", paid_session(payment_with_session(payment, number))
+    )
+    return call(
+        "POST",
+        "/payments/webhook",
+        body=json.dumps(event, indent=2),
+        headers={"stripe-signature": ""},
+    )
 
 
 def payment_with_session(payment: Payment, number: int) -> Payment:
@@ -44,16 +60,36 @@ def payment_with_session(payment: Payment, number: int) -> Payment:
 def debit_event(user_id: str = "alice", key: str = "") -> dict[str, Any]:
     """One unit taken by the seller's backend."""
     headers = {"idempotency-key": key} if key else {}
-    return call("POST", "/quota/debits", sub="backend", body=json.dumps({"user_id": user_id, "units": 1}), headers=headers)
+    return call(
+        "POST",
+        "/quota/debits",
+        sub="backend",
+        body=json.dumps({"user_id": user_id, "units": 1}),
+        headers=headers,
+    )
 
 
-def call(method: str, path: str, *, sub: str = "", body: str | None = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
+def call(
+    method: str,
+    path: str,
+    *,
+    sub: str = "",
+    body: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> dict[str, Any]:
     """Any call through API Gateway, by a token with every scope."""
     route, whole, parameters = _routed(method, path)
-    usual = {"content-type": "application/json", "user-agent": "bench", "host": "api.example.com", "x-forwarded-for": "192.0.2.1"}
+    usual = {
+        "content-type": "application/json",
+        "user-agent": "bench",
+        "host": "api.example.com",
+        "x-forwarded-for": "192.0.2.1",
+    }
     event = gateway_event(route, whole, parameters, {**usual, **(headers or {})}, body)
     if sub:
-        event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": sub, "scope": "quota.write"}, "scopes": None}}
+        event["requestContext"]["authorizer"] = {
+            "jwt": {"claims": {"sub": sub, "scope": "quota.write"}, "scopes": None}
+        }
     return event
 
 
@@ -68,4 +104,6 @@ def _routed(method: str, path: str) -> tuple[Route, str, dict[str, str]]:
 def handler_of(event: Mapping[str, Any]) -> str:
     """The function that the template routes an event to."""
     key = event["routeKey"]
-    return next(route.handler for route in TEMPLATE.routes() if f"{route.method} {route.path}" == key)
+    return next(
+        route.handler for route in TEMPLATE.routes() if f"{route.method} {route.path}" == key
+    )

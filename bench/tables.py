@@ -24,7 +24,10 @@ HOT: Final = {
     "writes turned away for a balance that had changed": "turned away: balance changed",
     "done": "done",
 }
-COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {"work": ("operation", WORK), "hot": ("who spends", HOT)}
+COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "work": ("operation", WORK),
+    "hot": ("who spends", HOT),
+}
 """Areas whose rows are shown as one line a name."""
 IMPORTS: Final = "largest imports of "
 
@@ -63,7 +66,9 @@ def _pivot(title: str, columns: Mapping[str, str], rows: Sequence[Row]) -> Table
     for row in rows:
         name, _, column = row.what.rpartition(": ")
         names.setdefault(name, {})[column] = row
-    lines = [(name, *(_cell(cells.get(column)) for column in columns)) for name, cells in names.items()]
+    lines = [
+        (name, *(_cell(cells.get(column)) for column in columns)) for name, cells in names.items()
+    ]
     return Table((title, *columns.values()), lines)
 
 
@@ -82,5 +87,6 @@ def _imports(rows: Sequence[Row]) -> Table:
         handler, _, package = row.what.removeprefix(IMPORTS).partition(": ")
         names.setdefault(handler, []).append(f"{package} {row.value:.3g}")
     return Table(
-        ("handler", "its largest imports, ms of an importing interpreter"), [(name, ", ".join(found)) for name, found in names.items()]
+        ("handler", "its largest imports, ms of an importing interpreter"),
+        [(name, ", ".join(found)) for name, found in names.items()],
     )

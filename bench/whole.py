@@ -27,7 +27,8 @@ ENTRIES: Final = (2_000, 20_000, 200_000)
 ENTRIES_EACH: Final = 100
 ROUNDS: Final = 3
 LOOKED_THROUGH: Final = 40_000
-"""Entries of the smaller books in a round, the same ones several times: what a moment of theirs takes depends on the moment."""
+"""Entries of the smaller books in a round, the same ones several times: what a moment of theirs
+takes depends on the moment."""
 SEGMENTS: Final = 4
 ACCOUNTS: Final = (25_000, 75_000)
 """With one entry each: more than the readers keep in memory."""
@@ -47,11 +48,22 @@ def verification() -> Iterator[Row]:
             tables = server.new_tables()
             crowds.fill_accounts(server, tables, entries // ENTRIES_EACH, ENTRIES_EACH)
             books[entries] = builders.books_on(server.store(tables))
-        rounds = [{entries: _examined(books[entries], entries) for entries in ENTRIES} for _ in range(ROUNDS)]
+        rounds = [
+            {entries: _examined(books[entries], entries) for entries in ENTRIES}
+            for _ in range(ROUNDS)
+        ]
     for entries in ENTRIES[1:]:
         for number, what in enumerate(("CPU", "pages")):
-            ratio = statistics.median(found[entries][number] / found[ENTRIES[0]][number] for found in rounds)
-            yield Row("growth", f"verify the ledger, {what} an entry: {entries:,} to {ENTRIES[0]:,} entries", ratio, "x", GOAL)
+            ratio = statistics.median(
+                found[entries][number] / found[ENTRIES[0]][number] for found in rounds
+            )
+            yield Row(
+                "growth",
+                f"verify the ledger, {what} an entry: {entries:,} to {ENTRIES[0]:,} entries",
+                ratio,
+                "x",
+                GOAL,
+            )
     peaks = {count: _peak(partial(_judged, _generated(count), count)) for count in ACCOUNTS}
     yield _grown("verify the ledger", "accounts", peaks)
 
@@ -79,8 +91,20 @@ def _judged(books: Books, accounts: int) -> int:
 def _generated(accounts: int) -> Books:
     """Books whose rows are made as they are read, so that only the reader's own memory counts."""
     made: Mapping[str, Callable[[str], dict[str, Any]]] = {
-        "ledger": lambda user: {"user_id": user, "type": "funded", "units": 100, "reference_type": "payment", "booked_at": "2026"},
-        "payments": lambda user: {"user_id": user, "owner": f"user#{user}", "phase": 5, "quota": 100, "payment_intent": ""},
+        "ledger": lambda user: {
+            "user_id": user,
+            "type": "funded",
+            "units": 100,
+            "reference_type": "payment",
+            "booked_at": "2026",
+        },
+        "payments": lambda user: {
+            "user_id": user,
+            "owner": f"user#{user}",
+            "phase": 5,
+            "quota": 100,
+            "payment_intent": "",
+        },
         "quotas": lambda user: {"user_id": user, "item": "quota", "total": 100, "remaining": 100},
     }
 
@@ -88,9 +112,14 @@ def _generated(accounts: int) -> Books:
         first = after["number"] if after else segment
         numbers = range(first, accounts, segments)[:PAGE]
         following = first + PAGE * segments
-        return Page([made[table](f"user-{number}") for number in numbers], {"number": following} if following < accounts else None)
+        return Page(
+            [made[table](f"user-{number}") for number in numbers],
+            {"number": following} if following < accounts else None,
+        )
 
-    return builders.books_on(SimpleNamespace(scan=scan, patience=SimpleNamespace(begin=lambda: None)))
+    return builders.books_on(
+        SimpleNamespace(scan=scan, deadline=SimpleNamespace(begin=lambda: None))
+    )
 
 
 class _Listing(Stripe):
@@ -105,7 +134,10 @@ class _Listing(Stripe):
         del since
         first = int(after.rpartition("_")[2]) + 1 if after else 0
         numbers = range(first, min(first + PAGE, self._count))
-        return {"data": [self._made(number) for number in numbers], "has_more": first + PAGE < self._count}
+        return {
+            "data": [self._made(number) for number in numbers],
+            "has_more": first + PAGE < self._count,
+        }
 
     def session(self, session_id: str) -> dict[str, Any]:
         return self._made(int(session_id.rpartition("_")[2]))
@@ -116,7 +148,13 @@ def _ours(number: int) -> dict[str, Any]:
 
 
 def _anothers(number: int) -> dict[str, Any]:
-    return {"id": f"cs_test_{number:08d}", "mode": "payment", "livemode": False, "metadata": {"of": "another shop"}, "url": "x" * 2_000}
+    return {
+        "id": f"cs_test_{number:08d}",
+        "mode": "payment",
+        "livemode": False,
+        "metadata": {"of": "another shop"},
+        "url": "x" * 2_000,
+    }
 
 
 def reconciliation_memory() -> Iterator[Row]:
@@ -125,15 +163,26 @@ def reconciliation_memory() -> Iterator[Row]:
         known, unseen = server.new_tables(), server.new_tables()
         crowds.fill(server, known, ROWS[-1])
         crowds.fill_unseen(server, unseen, ROWS[-1])
-        for what, tables, made in (("sessions, ours", known, _ours), ("sessions, another shop's", known, _anothers)):
-            yield _grown("a reconciliation", what, _listed(builders.books_on(server.store(tables)), made))
+        for what, tables, made in (
+            ("sessions, ours", known, _ours),
+            ("sessions, another shop's", known, _anothers),
+        ):
+            yield _grown(
+                "a reconciliation", what, _listed(builders.books_on(server.store(tables)), made)
+            )
         books = builders.books_on(server.store(unseen))
-        peaks = {count: _peak(partial(_run, books, _Listing(0, _ours), count // PAGE + 3)) for count in ROWS}
+        peaks = {
+            count: _peak(partial(_run, books, _Listing(0, _ours), count // PAGE + 3))
+            for count in ROWS
+        }
         yield _grown("a reconciliation", "paid payments that no listing has shown", peaks)
 
 
 def _listed(books: Books, made: Callable[[int], dict[str, Any]]) -> dict[int, int]:
-    return {count: _peak(partial(_run, books, _Listing(count, made), count // PAGE + 2)) for count in ROWS}
+    return {
+        count: _peak(partial(_run, books, _Listing(count, made), count // PAGE + 2))
+        for count in ROWS
+    }
 
 
 def _run(books: Books, stripe: Stripe, pages: int) -> None:
@@ -141,7 +190,9 @@ def _run(books: Books, stripe: Stripe, pages: int) -> None:
     left = iter(range(pages))
 
     def go_on() -> bool:
-        gc.collect()  # what the collector has not come to yet is not counted: cycles of a page's calls, old before it looks
+        # what the collector has not come to yet is not counted: cycles of a page's calls, old
+        # before it looks
+        gc.collect()
         return next(left, None) is not None
 
     job = Run(books, stripe, repair=False, go_on=go_on, resumes=False)  # type: ignore[arg-type]
@@ -165,4 +216,10 @@ def _peak(act: Callable[[], object]) -> int:
 
 def _grown(who: str, what: str, peaks: Mapping[int, int]) -> Row:
     small, large = peaks
-    return Row("growth", f"memory of {who}: {large:,} to {small:,} {what}", peaks[large] / peaks[small], "x", GOAL)
+    return Row(
+        "growth",
+        f"memory of {who}: {large:,} to {small:,} {what}",
+        peaks[large] / peaks[small],
+        "x",
+        GOAL,
+    )

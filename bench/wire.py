@@ -72,7 +72,10 @@ class Tap:
         yield self.traffic
 
     def aws(self, send: Any, session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
-        """Count a call of DynamoDB, and ask it what it cost. Secrets are answered here: they are cached, and no part of the figures."""
+        """Count a call of DynamoDB, and ask it what it cost.
+
+        Secrets are answered here: they are cached, and no part of the figures.
+        """
         service, _, operation = _text(request.headers["X-Amz-Target"]).partition(".")
         if service.startswith("secretsmanager"):
             return _secret(request)
@@ -99,7 +102,13 @@ class Tap:
         self.traffic.sent_bytes += sent
         self.traffic.received_bytes += len(answer.content)
 
-    def stripe(self, send: Any, session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+    def stripe(
+        self,
+        send: Any,
+        session: requests.Session,
+        request: requests.PreparedRequest,
+        **options: Any,
+    ) -> requests.Response:
         """Count a call of Stripe."""
         time.sleep(self.distance.stripe)  # the distance that is simulated
         with self._lock:
@@ -114,7 +123,9 @@ def tapped() -> Iterator[Tap]:
     tap = Tap()
     aws, stripe = URLLib3Session.send, requests.Session.send
     URLLib3Session.send = lambda session, request: tap.aws(aws, session, request)
-    requests.Session.send = lambda session, request, **options: tap.stripe(stripe, session, request, **options)  # type: ignore[method-assign]
+    requests.Session.send = lambda session, request, **options: tap.stripe(
+        stripe, session, request, **options
+    )  # type: ignore[method-assign]
     try:
         yield tap
     finally:
@@ -132,7 +143,9 @@ class _Body:
 def _secret(request: AWSPreparedRequest) -> AWSResponse:
     name = json.loads(request.body)["SecretId"]
     content = json.dumps({"SecretString": SECRETS[name]}).encode()
-    return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.1"}, _Body(content))
+    return AWSResponse(
+        request.url, 200, {"content-type": "application/x-amz-json-1.1"}, _Body(content)
+    )
 
 
 def _text(value: bytes | str) -> str:

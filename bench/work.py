@@ -1,4 +1,7 @@
-"""Work per operation: calls of DynamoDB and of Stripe, capacity units and bytes, for every route. Counts: they hold on any machine."""
+"""Work per operation: calls of DynamoDB and of Stripe, capacity units and bytes, for every route.
+
+Counts: they hold on any machine.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -37,18 +40,27 @@ def rows() -> Iterator[Row]:
     with stage() as on:
         for name, traffic in operations(on):
             goals = GOALS.get(name, {})
-            yield Row("work", f"{name}: DynamoDB calls", traffic.dynamo, "calls", goals.get("dynamo"))
+            yield Row(
+                "work", f"{name}: DynamoDB calls", traffic.dynamo, "calls", goals.get("dynamo")
+            )
             yield Row("work", f"{name}: Stripe calls", traffic.stripe, "calls", goals.get("stripe"))
             yield Row("work", f"{name}: write units", traffic.write_units, "WCU")
-            yield Row("work", f"{name}: write units on the busiest table", traffic.busiest_units, "WCU")
+            yield Row(
+                "work", f"{name}: write units on the busiest table", traffic.busiest_units, "WCU"
+            )
             yield Row("work", f"{name}: read units", traffic.read_units, "RCU")
             yield Row("work", f"{name}: bytes both ways", traffic.moved_bytes, "bytes")
         missing = {f"{route.method} {route.path}" for route in TEMPLATE.routes()} - on.called
-    yield Row("work", "routes of the template that are not in this table", len(missing), "routes", 0)
+    yield Row(
+        "work", "routes of the template that are not in this table", len(missing), "routes", 0
+    )
 
 
 def operations(on: Stage) -> Iterator[tuple[str, Traffic]]:
-    """Every route in the states that are usual for it. A container is warm unless it is said that it has not seen the account."""
+    """Every route in the states that are usual for it.
+
+    A container is warm unless it is said that it has not seen the account.
+    """
     yield from _buying(on)
     yield from _paid(on)
     yield from _debiting(on)
@@ -99,11 +111,20 @@ def _buying(on: Stage) -> Iterator[tuple[str, Traffic]]:
 def _paid(on: Stage) -> Iterator[tuple[str, Traffic]]:
     paid = on.bought("alice")["data"]["object"]
     name, ours = paid["id"], paid["metadata"]["payment_id"]
-    yield "confirm, ahead of the webhook", _counted(on, lambda: on.call("POST", f"/payments/{name}/confirm", "alice"))
-    yield "confirm, after it", _counted(on, lambda: on.call("POST", f"/payments/{name}/confirm", "alice"))
+    yield (
+        "confirm, ahead of the webhook",
+        _counted(on, lambda: on.call("POST", f"/payments/{name}/confirm", "alice")),
+    )
+    yield (
+        "confirm, after it",
+        _counted(on, lambda: on.call("POST", f"/payments/{name}/confirm", "alice")),
+    )
     yield "receipt", _counted(on, lambda: on.call("GET", f"/payments/{name}/receipt", "alice"))
     yield "a payment by its id", _counted(on, lambda: on.call("GET", f"/payments/{ours}", "alice"))
-    yield "a payment by its session's id", _counted(on, lambda: on.call("GET", f"/payments/{name}", "alice"))
+    yield (
+        "a payment by its session's id",
+        _counted(on, lambda: on.call("GET", f"/payments/{name}", "alice")),
+    )
     yield "list payments", _counted(on, lambda: on.call("GET", "/payments", "alice"))
 
 
@@ -111,7 +132,10 @@ def _debiting(on: Stage) -> Iterator[tuple[str, Traffic]]:
     yield "debit, the first of a day", _counted(on, lambda: on.debit("alice"))
     yield "debit", _counted(on, lambda: on.debit("alice"))
     _another_container()
-    yield "debit, in a container that has not seen the account", _counted(on, lambda: on.debit("alice"))
+    yield (
+        "debit, in a container that has not seen the account",
+        _counted(on, lambda: on.debit("alice")),
+    )
 
 
 def _debiting_with_key(on: Stage) -> Iterator[tuple[str, Traffic]]:
@@ -119,12 +143,18 @@ def _debiting_with_key(on: Stage) -> Iterator[tuple[str, Traffic]]:
     yield "debit with a key", _counted(on, lambda: on.debit("alice", "counted"))
     yield "debit with a key, repeated", _counted(on, lambda: on.debit("alice", "counted"))
     _another_container()
-    yield "debit with a key, in a container that has not seen the account", _counted(on, lambda: on.debit("alice", "cold"))
+    yield (
+        "debit with a key, in a container that has not seen the account",
+        _counted(on, lambda: on.debit("alice", "cold")),
+    )
     seen = dict(spending._seen)
     _another_container()
     on.debit("alice")
     spending._seen.update(seen)
-    yield "debit with a key, another container debited meanwhile", _counted(on, lambda: on.debit("alice", "hot"))
+    yield (
+        "debit with a key, another container debited meanwhile",
+        _counted(on, lambda: on.debit("alice", "hot")),
+    )
 
 
 def _holding(on: Stage) -> Iterator[tuple[str, Traffic]]:
@@ -132,7 +162,10 @@ def _holding(on: Stage) -> Iterator[tuple[str, Traffic]]:
     yield "place a hold", _counted(on, lambda: on.hold("alice"))
     yield "capture a hold", _counted(on, lambda: on.capture(held))
     held = on.hold("alice")
-    yield "release a hold", _counted(on, lambda: on.call("POST", f"/quota/holds/{held}/release", "backend"))
+    yield (
+        "release a hold",
+        _counted(on, lambda: on.call("POST", f"/quota/holds/{held}/release", "backend")),
+    )
 
 
 def _expiring(on: Stage) -> Iterator[tuple[str, Traffic]]:
@@ -145,13 +178,22 @@ def _expiring(on: Stage) -> Iterator[tuple[str, Traffic]]:
         on.debit(customer)
     seen = dict(spending._seen)
     time.sleep(2.1)  # their second has to pass
-    yield "read the quota, a hold expired meanwhile", _counted(on, lambda: on.call("GET", "/quota", ann))
+    yield (
+        "read the quota, a hold expired meanwhile",
+        _counted(on, lambda: on.call("GET", "/quota", ann)),
+    )
     yield "debit, a hold expired meanwhile", _counted(on, lambda: on.debit(ben))
-    yield "debit with a key, a hold expired meanwhile", _counted(on, lambda: on.debit(cleo, "expired"))
+    yield (
+        "debit with a key, a hold expired meanwhile",
+        _counted(on, lambda: on.debit(cleo, "expired")),
+    )
     yield "place a hold, another expired meanwhile", _counted(on, lambda: on.hold(dan))
     yield "capture a hold, another expired meanwhile", _counted(on, lambda: on.capture(lasting))
     _another_container()
-    yield "debit, a hold expired meanwhile, in a container that has not seen the account", _counted(on, lambda: on.debit(fay))
+    yield (
+        "debit, a hold expired meanwhile, in a container that has not seen the account",
+        _counted(on, lambda: on.debit(fay)),
+    )
     spending._seen.update(seen)
 
 
@@ -161,7 +203,10 @@ def _reading(on: Stage) -> Iterator[tuple[str, Traffic]]:
     page = on.call("GET", "/quota/ledger", "alice", query={"limit": "1"})
     yield (
         "list the ledger, a later page",
-        _counted(on, lambda: on.call("GET", "/quota/ledger", "alice", query={"cursor": page["next_cursor"]})),
+        _counted(
+            on,
+            lambda: on.call("GET", "/quota/ledger", "alice", query={"cursor": page["next_cursor"]}),
+        ),
     )
 
 

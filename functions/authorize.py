@@ -1,8 +1,12 @@
-"""A Lambda authorizer for the seller's own API: a key in, units debited, allow or deny out. It fails closed.
+"""A Lambda authorizer for the seller's own API: a key in, units debited, allow or deny out.
 
-https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html (simple responses) and
-https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html (REST policies).
-The authorizer's cache must be off (TTL 0): a cached answer is a call that nobody pays for.
+It fails closed.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html (simple
+responses) and
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
+(REST policies). The authorizer's cache must be off (TTL 0): a cached answer is a call that nobody
+pays for.
 """
 
 from collections.abc import Mapping
@@ -13,15 +17,18 @@ from billing.errors import BillingError
 from billing.quota import api_keys, debits
 from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics
-from billing.wiring.container import books, connect, in_init, patience, settings
+from billing.wiring.container import books, connect, deadline, in_init, settings
 
 in_init(connect)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Raises when the outcome is unknown: API Gateway then answers 500, and the call is not made."""
-    notes: dict[str, Any] = {"request_id": str(getattr(context, "aws_request_id", "")), "outcome": "unknown"}
-    patience().begin()
+    notes: dict[str, Any] = {
+        "request_id": str(getattr(context, "aws_request_id", "")),
+        "outcome": "unknown",
+    }
+    deadline().begin()
     try:
         with tracing.request("authorize"):
             allowed = _spend(_presented(event), notes)
@@ -43,18 +50,29 @@ def _spend(presented: str, notes: dict[str, Any]) -> dict[str, str]:
         return {}
     notes["key_id"] = holder.key_id
     try:
-        taken = debits.debit(Meter(books(), settings().site_url), holder.user_id, settings().authorize_units)
+        taken = debits.debit(
+            Meter(books(), settings().site_url), holder.user_id, settings().authorize_units
+        )
     except BillingError as refused:
         count("refused_debits")
         notes.update(outcome="denied", code=refused.code)
         return {}
     notes.update(outcome="allowed", debit_id=taken["debit_id"])
-    return {"user_id": holder.user_id, "key_id": holder.key_id, "remaining": str(taken["remaining"])}
+    return {
+        "user_id": holder.user_id,
+        "key_id": holder.key_id,
+        "remaining": str(taken["remaining"]),
+    }
 
 
 def _presented(event: Mapping[str, Any]) -> str:
-    """The key from ``x-api-key``, or from ``Authorization: Bearer``. A TOKEN authorizer may be given either header's value."""
-    headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+    """The key from ``x-api-key``, or from ``Authorization:
+
+    Bearer``. A TOKEN authorizer may be given either header's value.
+    """
+    headers = {
+        str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()
+    }
     given = str(event.get("authorizationToken") or headers.get("authorization", ""))
     scheme, _, token = given.partition(" ")
     bare = str(event.get("authorizationToken") or "")

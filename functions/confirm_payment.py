@@ -5,7 +5,7 @@ from billing.api.request import Request
 from billing.errors import BillingError, StripeRefusedError
 from billing.payments import confirmation
 from billing.payments.payment import Payment
-from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.telemetry import report_refusal
 from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway
@@ -17,14 +17,24 @@ def handler(request: Request) -> Answer:
     name = request.path.get("id", "")
     try:
         if request.method == "GET":
-            return 200, {"receipt_url": confirmation.receipt_url(receiving_books(), gateway(), request.user_id, name)}
+            return 200, {
+                "receipt_url": confirmation.receipt_url(
+                    receiving_books(), gateway(), request.user_id, name
+                )
+            }
         payment = confirmation.confirm(receiving_books(), gateway(), request.user_id, name, _report)
-    except AnsweredWithFaultError as error:
-        raise BillingError("stripe_unavailable", "Stripe has trouble at the moment; your payment is safe, try again.") from error
+    except StripeServerError as error:
+        raise BillingError(
+            "stripe_unavailable",
+            "Stripe has trouble at the moment; your payment is safe, try again.",
+        ) from error
     return 200, payment.as_answer()
 
 
-def _report(error: NotAtStripeError, payment: Payment) -> None:
-    """Stripe does not know a session of ours, so the key must be another account's. The buyer is told what we know."""
+def _report(error: StripeNotFoundError, payment: Payment) -> None:
+    """Stripe does not know a session of ours, so the key must be another account's.
+
+    The buyer is told what we know.
+    """
     refused = StripeRefusedError(error.refusal)
     report_refusal(refused, payment_id=payment.payment_id, session_id=payment.session_id)

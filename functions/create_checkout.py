@@ -13,7 +13,9 @@ def handler(request: Request) -> Answer:
     """For the user of the token, whatever else the caller says."""
     user_id, key = request.user_id, request.idempotency_key()
     plan = plans.find(request.json_object("plan")["plan"])
-    return 201, checkout.create(books(), gateway(), _shop(site_url(request)), user_id, plan, key=key)
+    return 201, checkout.create(
+        books(), gateway(), _shop(site_url(request)), user_id, plan, key=key
+    )
 
 
 def _shop(site_url: str) -> Shop:

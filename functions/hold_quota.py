@@ -14,13 +14,17 @@ def handler(request: Request) -> Answer:
     request.need_scope()
     hold_id = request.path.get("hold_id", "")
     if request.route.endswith("/capture"):
-        return 200, holds.capture(meter(request), hold_id, whole(request.json_object("units"), "units"))
+        return 200, holds.capture(
+            meter(request), hold_id, whole(request.json_object("units"), "units")
+        )
     if request.route.endswith("/release"):
         return 200, holds.release(meter(request), hold_id)
     body = request.json_object("user_id", "units", "expires_in_seconds")
     seconds = whole(body, "expires_in_seconds", holds.EXPIRES_IN_SECONDS_MAX)
     try:
-        return 201, holds.place(meter(request), text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units"), seconds)
+        return 201, holds.place(
+            meter(request), text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units"), seconds
+        )
     except BillingError as error:
         if error.code == "quota_exhausted":
             count("refused_debits")

@@ -1,4 +1,7 @@
-"""Each hour, and on demand: Stripe against the books. ``{"since_hours": 24, "repair": false}`` looks without touching."""
+"""Each hour, and on demand:
+
+Stripe against the books. ``{"since_hours": 24, "repair": false}`` looks without touching.
+"""
 
 import os
 import sys
@@ -11,31 +14,42 @@ from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.telemetry import count, logger, metrics, report_refusal
-from billing.wiring.container import books, patience
+from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 30_000
-"""No row is looked at with less than this left: its calls and the cursor's write must fit (tests/repo holds the sum)."""
+"""No row is looked at with less than this left: its calls and the cursor's write must fit
+(tests/repo holds the sum)."""
 PAGES_MAX: Final = 1000
 NAMED_MAX: Final = 5
 
 
-class NotComparedError(Exception):
-    """Rows or lists could not be compared. All others were: raised last, so that the function's own count of errors rings for somebody."""
+class IncompleteReconciliationError(Exception):
+    """Rows or lists could not be compared.
+
+    All others were: raised last, so that the function's own count of errors rings for somebody.
+    """
 
     def __init__(self, report: Report) -> None:
         """Names the first few; the log has every one with its traceback."""
-        named = [f"{row.stripe_id or row.payment_id} {row.detail}".strip() for row in report.differences if row.kind == "failed"]
+        named = [
+            f"{row.stripe_id or row.payment_id} {row.detail}".strip()
+            for row in report.differences
+            if row.kind == "failed"
+        ]
         super().__init__(f"{report.failed} not compared: {'; '.join(named[:NAMED_MAX])}")
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Answers with the report; ``finished`` is false when the next run has to go on. Raises NotComparedError after all other work."""
+    """Answers with the report; ``finished`` is false when the next run has to go on.
+
+    Raises IncompleteReconciliationError after all other work.
+    """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     hours = event.get("since_hours", int(os.environ.get("RECONCILE_HOURS", "720")))
     pages = iter(range(PAGES_MAX))
     left = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
-    patience().begin()
+    deadline().begin()
     now = epoch(books().clock())
     job = Run(
         books(),
@@ -46,18 +60,29 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         failed=_report,
     )
     report = run.run(job, now - int(hours) * 3600)
-    if report.compared or not report.failed:  # nothing at all was compared: ReconcileMissingAlarm must not take this for a run
+    if (
+        report.compared or not report.failed
+    ):  # nothing at all was compared: ReconcileMissingAlarm must not take this for a run
         count("reconcile_differences", report.differing)
-    logger.info("reconciled", matched=report.matched, repaired=report.repaired, finished=report.finished, counts=report.counts)
+    logger.info(
+        "reconciled",
+        matched=report.matched,
+        repaired=report.repaired,
+        finished=report.finished,
+        counts=report.counts,
+    )
     if metrics.metric_set:
         metrics.flush_metrics()
     if report.failed:
-        raise NotComparedError(report)
+        raise IncompleteReconciliationError(report)
     return report.as_answer()
 
 
 def _report(name: str) -> None:
-    """Log what could not be compared, and count it where Stripe refused for good. Called while that is handled."""
+    """Log what could not be compared, and count it where Stripe refused for good.
+
+    Called while that is handled.
+    """
     logger.exception("not compared", what=name)
     if isinstance(error := sys.exception(), StripeRefusedError):
         report_refusal(error, what=name)

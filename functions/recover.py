@@ -6,7 +6,7 @@ The queue holds what could not be settled when it came, and, where StripeEventBu
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from billing.errors import OutcomeUnknownError, ServiceFaultError, StripeRefusedError
+from billing.errors import AwsRefusedError, RetryableError, StripeRefusedError
 from billing.facts import Fact
 from billing.payments import fact_queue, settlement
 from billing.payments.parking import Parked
@@ -14,11 +14,12 @@ from billing.reconciliation import retry_parked
 from billing.stripe_api import events
 from billing.stripe_api.events import Ignored
 from billing.telemetry import count, count_outcome, logger, metrics, report_refusal
-from billing.wiring.container import books, patience
+from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 20_000
-"""No message and no fact begins with less than this left: its patience and its last call must fit (tests/repo holds the sum)."""
+"""No message and no fact begins with less than this left: its deadline and its last call must fit
+(tests/repo holds the sum)."""
 SWEEP_STOP_MS: Final = 40_000
 """Holds are swept first, and leave this to the parked facts."""
 Record = Mapping[str, Any]
@@ -53,7 +54,10 @@ def _unsettled(records: Sequence[Record], go_on: Callable[[], bool]) -> list[str
 
 
 def _is_safe(body: str) -> bool:
-    """The fact is settled, or parked where the schedule finds it. Otherwise SQS keeps it, and in the end its dead-letter queue."""
+    """The fact is settled, or parked where the schedule finds it.
+
+    Otherwise SQS keeps it, and in the end its dead-letter queue.
+    """
     try:
         event = fact_queue.event_in(body)
         fact = fact_queue.read_message(body) if event is None else None
@@ -61,13 +65,13 @@ def _is_safe(body: str) -> bool:
         logger.exception("a message that says nothing we know stays in the queue")
         return False
     name = fact.fact_id if fact else str((event or {}).get("id"))[:100]
-    patience().begin()
+    deadline().begin()
     try:
         if fact is None:
             _hear(event or {})
         else:
             _settle(fact, is_news=False)
-    except OutcomeUnknownError:
+    except RetryableError:
         logger.exception("a message stays in the queue", event_id=name)
         return False
     except Exception:  # noqa: BLE001 - the last line of defence: one message's fault must not send all the others back with it
@@ -92,7 +96,11 @@ def _settle(fact: Fact, *, is_news: bool) -> None:
     outcome = settlement.apply(books(), fact)
     if is_news:
         count_outcome(outcome.status, outcome.units, fact.created)
-    ids: dict[str, Any] = {"payment_id": outcome.payment.payment_id, "session_id": outcome.payment.session_id} if outcome.payment else {}
+    ids: dict[str, Any] = (
+        {"payment_id": outcome.payment.payment_id, "session_id": outcome.payment.session_id}
+        if outcome.payment
+        else {}
+    )
     logger.info(outcome.status, event_id=fact.fact_id, type=fact.type, units=outcome.units, **ids)
 
 
@@ -103,8 +111,15 @@ def _scheduled(left_ms: Callable[[], int]) -> dict[str, Any]:
     finally:  # whatever keeps holds from being swept must not keep facts from being settled
         done = retry_parked.run(books(), gateway(), lambda: left_ms() > STOP_MS, _report)
         count("parked_age_seconds", done.oldest_seconds if done.waiting else 0)
-        logger.info("recovered", settled=done.settled, waiting=done.waiting, left=done.left, swept=swept)
-    return {"settled": done.settled, "waiting": done.waiting, "left": done.left, "swept_holds": swept}
+        logger.info(
+            "recovered", settled=done.settled, waiting=done.waiting, left=done.left, swept=swept
+        )
+    return {
+        "settled": done.settled,
+        "waiting": done.waiting,
+        "left": done.left,
+        "swept_holds": swept,
+    }
 
 
 def _report(record: Parked, error: Exception) -> None:
@@ -112,8 +127,10 @@ def _report(record: Parked, error: Exception) -> None:
     event_id = record.fact.fact_id
     if isinstance(error, StripeRefusedError):
         report_refusal(error, event_id=event_id)
-    elif isinstance(error, ServiceFaultError):
+    elif isinstance(error, AwsRefusedError):
         logger.exception("a parked fact waits by a fault of ours", event_id=event_id)
         count("internal_errors")
     else:
-        logger.warning("a parked fact waits on", event_id=event_id, why=f"{type(error).__name__}: {error}")
+        logger.warning(
+            "a parked fact waits on", event_id=event_id, why=f"{type(error).__name__}: {error}"
+        )

@@ -1,4 +1,7 @@
-"""POST /api/v1/payments/webhook, and the Function URL: Stripe tells what happened, and it is settled before we answer."""
+"""POST /api/v1/payments/webhook, and the Function URL:
+
+Stripe tells what happened, and it is settled before we answer.
+"""
 
 from typing import Any
 
@@ -16,14 +19,21 @@ from billing.wiring.secrets import webhook_secrets
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """2xx only when the effect is durable, or there is none. A lost outcome is 5xx, so that Stripe delivers again."""
+    """2xx only when the effect is durable, or there is none.
+
+    A lost outcome is 5xx, so that Stripe delivers again.
+    """
     event = _verified(request)
     fact = events.parse(event, receiving_books().ours)
     if isinstance(fact, events.Ignored):
-        request.notes.update(outcome="ignored", reason=fact.reason, event_id=str(event.get("id"))[:100])
+        request.notes.update(
+            outcome="ignored", reason=fact.reason, event_id=str(event.get("id"))[:100]
+        )
         count("ignored")
         return 200, {"status": "ignored"}
-    request.notes.update(event_id=fact.fact_id, type=fact.type)  # before anything can fail: the line of a failure needs them most
+    request.notes.update(
+        event_id=fact.fact_id, type=fact.type
+    )  # before anything can fail: the line of a failure needs them most
     outcome = _settled(fact)
     _tell(request, fact, outcome)
     return 200, {"status": outcome.status}
@@ -32,7 +42,9 @@ def handler(request: Request) -> Answer:
 def _verified(request: Request) -> dict[str, Any]:
     try:
         body = request.body_bytes(signatures.BODY_BYTES_MAX)
-        return signatures.verified_event(body, request.headers.get("stripe-signature", ()), webhook_secrets)
+        return signatures.verified_event(
+            body, request.headers.get("stripe-signature", ()), webhook_secrets
+        )
     except BillingError as refused:
         if refused.code == "invalid_signature":
             count("refused_signatures")
@@ -50,5 +62,7 @@ def _settled(fact: Fact) -> Outcome:
 def _tell(request: Request, fact: Fact, outcome: Outcome) -> None:
     request.notes.update(outcome=outcome.status, units=outcome.units, why=outcome.why)
     if outcome.payment:
-        request.notes.update(payment_id=outcome.payment.payment_id, session_id=outcome.payment.session_id)
+        request.notes.update(
+            payment_id=outcome.payment.payment_id, session_id=outcome.payment.session_id
+        )
     count_outcome(outcome.status, outcome.units, fact.created)

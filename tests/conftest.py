@@ -15,22 +15,36 @@ from xdist.scheduler import LoadScopeScheduling
 from infra.local.paths import ROOT
 
 # Figures are bounded by count, not by time: a shared machine may be slow.
-settings.register_profile("topup", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "topup", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("topup")
 os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
-# One reader of AWS's descriptions of its services for all sessions of a process: each would parse the same megabytes anew.
+# One reader of AWS's descriptions of its services for all sessions of a process: each would parse
+# the same megabytes anew.
 botocore.session.create_loader = cache(botocore.session.create_loader)
 validate_every_call()
 
-STANDS: Final = {"tests/e2e/test_rollback.py": "people", "tests/browser/": "people", "tests/ops/": "people", "tests/e2e/": "programs"}
-"""Whose tests need a stand, or stand beside such, by who uses it: two stands, because one worker could use no more."""
+STANDS: Final = {
+    "tests/e2e/test_rollback.py": "people",
+    "tests/browser/": "people",
+    "tests/ops/": "people",
+    "tests/e2e/": "programs",
+}
+"""Whose tests need a stand, or stand beside such, by who uses it: two stands, because one worker
+could use no more."""
 LAST: Final = ("test_logs.py", "test_rollback.py")
 """One looks at what all others made the stand log, the other takes it apart."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for most first, and the last ones last."""
-    items.sort(key=lambda item: (LAST.index(item.path.name) + 1 if item.path.name in LAST else 0, not _waits(item)))
+    items.sort(
+        key=lambda item: (
+            LAST.index(item.path.name) + 1 if item.path.name in LAST else 0,
+            not _waits(item),
+        )
+    )
 
 
 class ByStand(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types

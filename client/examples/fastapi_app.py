@@ -1,8 +1,10 @@
-"""An API whose calls are sold by Topup. Try it on the stand (`make up` in the repository's root, and buy something as alice).
+"""An API whose calls are sold by Topup.
 
-pip install ./client fastapi uvicorn
-TOPUP_URL=http://localhost:8080 TOPUP_TOKEN=$(make -s token SUB=backend SCOPE=quota.write) uvicorn --app-dir client/examples fastapi_app:app
-curl -i localhost:8000/reports/7 -H "x-api-key: demo-key-of-alice"
+Try it on the stand (`make up` in the repository's root, and buy something as alice).
+
+pip install ./client fastapi uvicorn TOPUP_URL=http://localhost:8080 TOPUP_TOKEN=$(make -s token
+SUB=backend SCOPE=quota.write) uvicorn --app-dir client/examples fastapi_app:app curl -i
+localhost:8000/reports/7 -H "x-api-key: demo-key-of-alice"
 """
 
 import os
@@ -24,7 +26,12 @@ def units(scope: Scope) -> int:
 
 app = FastAPI(title="Reports")
 meter = AsyncMeter(os.environ["TOPUP_URL"], os.environ["TOPUP_TOKEN"])
-app.add_middleware(QuotaMiddleware, spender=AsyncLeases(meter, size=100), user=header_user("x-api-key", CUSTOMERS.get), units=units)
+app.add_middleware(
+    QuotaMiddleware,
+    spender=AsyncLeases(meter, size=100),
+    user=header_user("x-api-key", CUSTOMERS.get),
+    units=units,
+)
 
 
 @app.get("/health")

@@ -1,6 +1,7 @@
 """``python -m artifact FOLDER...``: the artifact, in each of these folders of one parent.
 
-All functions run the same code. So it is assembled once, beside the folders, and each gets links to the same files.
+All functions run the same code. So it is assembled once, beside the folders, and each gets links to
+the same files.
 """
 
 import argparse
@@ -17,7 +18,9 @@ def main() -> None:
     """Parse the arguments and fill the folders."""
     parser = argparse.ArgumentParser(prog="python -m artifact", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="where it goes")
-    parser.add_argument("--bytecode-for", required=True, help="the functions' Runtime, such as python3.13")
+    parser.add_argument(
+        "--bytecode-for", required=True, help="the functions' Runtime, such as python3.13"
+    )
     chosen = parser.parse_args()
     folders: list[Path] = [folder.resolve() for folder in chosen.folders]
     whole = assembled(folders[0].parent, chosen.bytecode_for)
@@ -27,7 +30,10 @@ def main() -> None:
 
 
 def assembled(parent: Path, bytecode_for: str) -> Path:
-    """Assemble the artifact in ``parent``, unless another process has: SAM builds several functions at once."""
+    """Assemble the artifact in ``parent``, unless another process has:
+
+    SAM builds several functions at once.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     whole = parent / f".topup-{fingerprint(bytecode_for)}"
     with (parent / ".topup-lock").open("w") as lock:

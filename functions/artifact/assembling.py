@@ -34,7 +34,10 @@ UNCHECKED: Final = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 
 def assemble(folder: Path, bytecode_for: str) -> None:
-    """Fill ``folder``. Bytecode is added if this Python is ``bytecode_for``: another one would ignore it."""
+    """Fill ``folder``.
+
+    Bytecode is added if this Python is ``bytecode_for``: another one would ignore it.
+    """
     shutil.copytree(CODE, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
     install(CODE / "requirements.txt", folder)
     prune(folder)
@@ -44,21 +47,31 @@ def assemble(folder: Path, bytecode_for: str) -> None:
 
 
 def prove(folder: Path) -> list[Path]:
-    """Import every handler in an interpreter that has nothing but the artifact. Return the files that were loaded."""
+    """Import every handler in an interpreter that has nothing but the artifact.
+
+    Return the files that were loaded.
+    """
     modules = ", ".join(sorted(path.stem for path in CODE.glob("*.py")))
     program = PROOF.format(folder=str(folder), modules=modules)
     # As in Lambda: elsewhere the X-Ray SDK loads other parts of itself.
     environment = {"AWS_DEFAULT_REGION": "us-east-1", "LAMBDA_TASK_ROOT": str(folder)}
     clean = [sys.executable, "-I", "-S", "-B", "-c", program]
-    done = subprocess.run(clean, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(
+        clean, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"a handler does not import from the artifact alone:\n{done.stderr}")
     return [Path(line) for line in done.stdout.splitlines()]
 
 
 def ship_bytecode(folder: Path, files: list[Path]) -> None:
-    """Compile what functions load: Lambda cannot write bytecode beside the code, and would compile at every cold start."""
+    """Compile what functions load:
+
+    Lambda cannot write bytecode beside the code, and would compile at every cold start.
+    """
     for path in files:
         shown = str(Path("/var/task") / path.relative_to(folder))
         compiled = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
-        py_compile.compile(str(path), str(compiled), shown, doraise=True, invalidation_mode=UNCHECKED)
+        py_compile.compile(
+            str(path), str(compiled), shown, doraise=True, invalidation_mode=UNCHECKED
+        )

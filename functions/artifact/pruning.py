@@ -14,11 +14,24 @@ UNUSED: Final = (
     "aws_lambda_powertools/event_handler",
     *(
         f"aws_lambda_powertools/utilities/{name}"
-        for name in ("auth_alpha", "batch", "circuit_breaker", "data_classes", "data_masking", "feature_flags", "idempotency", "kafka")
+        for name in (
+            "auth_alpha",
+            "batch",
+            "circuit_breaker",
+            "data_classes",
+            "data_masking",
+            "feature_flags",
+            "idempotency",
+            "kafka",
+        )
     ),
-    *(f"aws_lambda_powertools/utilities/{name}" for name in ("parameters", "parser", "streaming", "validation")),
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in ("parameters", "parser", "streaming", "validation")
+    ),
 )
-"""Parts of packages that no function uses: half of all files, and each costs a cold start that unpacks them."""
+"""Parts of packages that no function uses: half of all files, and each costs a cold start that
+unpacks them."""
 
 
 def prune(folder: Path) -> None:
@@ -36,5 +49,7 @@ def prune_endpoints(file: Path) -> None:
     """Every session reads the addresses of all services in all regions, 1.2 MB, before it makes its first client: keep those in use."""
     addresses = json.loads(file.read_text())
     for partition in addresses["partitions"]:
-        partition["services"] = {name: found for name, found in partition["services"].items() if name in SERVICES_KEPT}
+        partition["services"] = {
+            name: found for name, found in partition["services"].items() if name in SERVICES_KEPT
+        }
     file.write_text(json.dumps(addresses, separators=(",", ":")))

@@ -18,7 +18,10 @@ PIP: Final = (
 
 
 def install(lock: Path, folder: Path) -> None:
-    """Unpack every package that ``lock`` names into ``folder``. Exits with pip's own words if it cannot."""
+    """Unpack every package that ``lock`` names into ``folder``.
+
+    Exits with pip's own words if it cannot.
+    """
     with tempfile.TemporaryDirectory() as fetched:
         command = [sys.executable, "-m", "pip", *PIP, "--dest", fetched, "--requirement", str(lock)]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603

@@ -15,7 +15,10 @@ class Outbox(Protocol):
     """A place outside DynamoDB that keeps a fact until it is settled."""
 
     def keep(self, fact: "Fact") -> None:
-        """Return when the fact is safe there. Raises OutcomeUnknownError or ServiceFaultError otherwise."""
+        """Return when the fact is safe there.
+
+        Raises OutcomeUnknownError or AwsRefusedError otherwise.
+        """
 
 
 class NoOutbox:
@@ -27,7 +30,10 @@ class NoOutbox:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Handed to every act. ``policy``: what becomes of units that were used before they were clawed back."""
+    """Handed to every act.
+
+    ``policy``: what becomes of units that were used before they were clawed back.
+    """
 
     store: Store
     clock: Clock

@@ -6,22 +6,28 @@ from random import SystemRandom
 from typing import Final
 
 BUDGET_SECONDS: Final = 8
-"""No outside call starts later than this after the request began. With the longest single call (6 s, Stripe) a request
-ends within 14 s: less than the functions' timeout, which is less than API Gateway's 30 s (tests/repo holds the sum)."""
+"""No outside call starts later than this after the request began.
+
+With the longest single call (6 s, Stripe) a request ends within 14 s: less than the functions'
+timeout, which is less than API Gateway's 30 s (tests/repo holds the sum).
+"""
 ATTEMPTS_MAX: Final = 400
 """Bounds every retry loop even if the clock stands still."""
 PAUSE_FIRST_SECONDS: Final = 0.01
 PAUSE_LAST_SECONDS: Final = 0.4
 TRIES_LEFT: Final = 20
-"""So many more fit into the time that is left: without that, those who came last would ask most often, and be served first."""
+"""So many more fit into the time that is left: without that, those who came last would ask most
+often, and be served first."""
 JITTER: Final = SystemRandom()
-"""The operating system's: `random` itself would give the same pauses to all containers that start from one snapshot.
+"""The operating system's:
+
+`random` itself would give the same pauses to all containers that start from one snapshot.
 
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 """
 
 
-class Patience:
+class Deadline:
     """One per process, begun anew with every request: the doors ask it before they try again."""
 
     def __init__(
@@ -41,7 +47,9 @@ class Patience:
         self._deadline = self._clock() + self._budget_seconds
 
     def attempts(self, *, pauses: bool = True) -> Iterator[int]:
-        """Yield 0, 1, 2, ... with a jittered pause before each but the first, until the deadline. ``pauses``: not where each one gets on.
+        """Yield 0, 1, 2, ... with a jittered pause before each but the first, until the deadline.
+
+        ``pauses``: not where each one gets on.
 
         Pauses grow at first, and become shorter again as time runs out. Full jitter:
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/

@@ -1,18 +1,22 @@
-"""Which deployment this is: an id in its own tables, which no other deployment has. No name is used for it.
+"""Which deployment this is: an id in its own tables, which no other deployment has.
 
-A stack's name is not unique: two AWS accounts, two regions and two developers can use one name on one Stripe account.
+No name is used for it.
+
+A stack's name is not unique: two AWS accounts, two regions and two developers can use one name on
+one Stripe account.
 """
 
 import secrets
 from typing import Final
 
-from billing.errors import OutcomeUnknownError, RefusedError
+from billing.errors import ConditionFailedError, OutcomeUnknownError
 from billing.storage.dynamodb import Store
 from billing.storage.writes import Table, Write, absent_or
 
 KEY: Final = ("deployment", "id")
 TABLES: Final[tuple[Table, ...]] = ("payments", "events")
-"""Both hold the id, because DynamoDB restores one table at a time: the one that was not restored still has it."""
+"""Both hold the id, because DynamoDB restores one table at a time: the one that was not restored
+still has it."""
 ATTEMPTS_MAX: Final = 2
 """A write that met another id is repeated with that one, once."""
 
@@ -39,7 +43,8 @@ class StoredDeployment:
     def wrote(self, deployment: str) -> bool:
         """Whether metadata with this id is ours. Never writes.
 
-        A "no" makes us ignore an event for good, so it is never answered from memory: the tables may have been restored.
+        A "no" makes us ignore an event for good, so it is never answered from memory: the tables
+        may have been restored.
         """
         if deployment != self._id:
             self._id = self._read()
@@ -57,12 +62,17 @@ class StoredDeployment:
         return ""
 
     def _stored(self, name: str) -> str:
-        """The id that stands in all tables afterwards: ``name``, or the one that a concurrent container or one table had."""
+        """The id that stands in all tables afterwards:
+
+        ``name``, or the one that a concurrent container or one table had.
+        """
         for _ in range(ATTEMPTS_MAX):
             same = absent_or("deployment", "==", name)
             try:
-                self._store.commit(*(Write(table, KEY, set={"deployment": name}, must=(same,)) for table in TABLES))
-            except RefusedError as refused:
+                self._store.commit(
+                    *(Write(table, KEY, set={"deployment": name}, must=(same,)) for table in TABLES)
+                )
+            except ConditionFailedError as refused:
                 name = next(str(old["deployment"]) for old in refused.old.values() if old)
                 continue
             return name

@@ -1,4 +1,15 @@
-"""The kinds of trouble: the caller's mistake, a refused write, and no answer in time, where nothing was done or nobody knows."""
+"""The errors of the product, and which of them may be retried.
+
+Exception
+├── BillingError                 the caller's mistake: 4xx with a stable code
+│   └── StripeRefusedError       Stripe refused for good
+├── ConditionFailedError         a write's conditions did not hold: nothing was written
+├── RetryableError               no result in time
+│   ├── NotDoneError             ... and nothing was written: safe to retry
+│   └── OutcomeUnknownError      ... and it may have been written: retry under the same key
+├── AwsRefusedError              AWS refuses for good: a grant, a resource, our own bug
+└── SettingsError                the environment lacks something
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -30,7 +41,10 @@ STATUS_OF: Final[Mapping[str, int]] = {
 
 
 class BillingError(Exception):
-    """The caller can act on this. ``code`` is one of STATUS_OF, ``detail`` a sentence saying what to do."""
+    """The caller can act on this.
+
+    ``code`` is one of STATUS_OF, ``detail`` a sentence saying what to do.
+    """
 
     def __init__(self, code: str, detail: str, **members: object) -> None:
         """``members`` are added to the problem document (RFC 9457, section 3.2)."""
@@ -42,7 +56,9 @@ class BillingError(Exception):
 
 
 class StripeRefusedError(BillingError):
-    """Stripe refused for good: the same request again is refused again. An operator must fix the cause.
+    """Stripe refused for good: the same request again is refused again.
+
+    An operator must fix the cause.
 
     ``refusal`` is what Stripe said, for the log. It never goes into an answer.
     """
@@ -55,16 +71,23 @@ class StripeRefusedError(BillingError):
 
     def __str__(self) -> str:
         """For operators: what Stripe said, in one line."""
-        named = (f"{name} {value}" for name, value in self.refusal.items() if value and name != "message")
+        named = (
+            f"{name} {value}" for name, value in self.refusal.items() if value and name != "message"
+        )
         return f"stripe_refused: {self.refusal.get('message') or 'no message'} ({', '.join(named)})"
 
 
-class ServiceFaultError(Exception):
-    """An AWS service refuses the request as such: a missing grant, a missing resource, our own bug. Trying again does not help."""
+class AwsRefusedError(Exception):
+    """An AWS service refuses the request as such: a missing grant, a missing resource, our own bug.
+
+    Trying again does not help.
+    """
 
 
-class RefusedError(Exception):
-    """A write whose conditions did not hold: nothing was written. ``old[i]`` is what write *i* met, None for no item.
+class ConditionFailedError(Exception):
+    """A write whose conditions did not hold: nothing was written.
+
+    ``old[i]`` is what write *i* met, None for no item.
 
     Only writes whose own condition failed are in ``old``.
     """
@@ -75,14 +98,21 @@ class RefusedError(Exception):
         self.old = old
 
 
-class OutcomeUnknownError(Exception):
-    """A call that may or may not have happened. Never a failure, never a success: the caller is told to ask again."""
+class RetryableError(Exception):
+    """The call had no result in time.
+
+    Send it again, with the same idempotency key where there is one.
+    """
 
 
-class BusyError(OutcomeUnknownError):
-    """The better half of it: there was no time for it, and it is known that nothing was done. Asking again takes nothing twice.
+class NotDoneError(RetryableError):
+    """Timed out, and we know nothing was written. Safe to retry."""
 
-    Whoever only asks again (Stripe, recovery, an operator) need not tell the two apart; a caller without a key can.
+
+class OutcomeUnknownError(RetryableError):
+    """Timed out, and the call may or may not have been carried out.
+
+    Never a failure, never a success.
     """
 
 

@@ -1,4 +1,7 @@
-"""Facts: what Stripe said, verified and reduced to what moves money or quota. Frozen, small, without personal data."""
+"""Facts: what Stripe said, verified and reduced to what moves money or quota.
+
+Frozen, small, without personal data.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -9,7 +12,10 @@ SessionKind = Literal["paid", "unpaid", "async_failed", "expired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a fact comes from: ``fact_id`` is the event's id, or ``confirm:cs_…`` / ``reconcile:cs_…`` when we asked Stripe."""
+    """Where a fact comes from:
+
+    ``fact_id`` is the event's id, or ``confirm:cs_…`` / ``reconcile:cs_…`` when we asked Stripe.
+    """
 
     fact_id: str
     type: str
@@ -74,13 +80,18 @@ class RefundsFact(ReversalFact):
 
     name: ClassVar[str] = "refunds"
     refunded_minor: int = 0
-    """The cumulative figure; 0 where this fact does not tell it. Stripe lowers it when a refund fails."""
+    """The cumulative figure; 0 where this fact does not tell it.
+
+    Stripe lowers it when a refund fails.
+    """
     failed: Mapping[str, int] = field(default_factory=dict)
     """Refund id to amount, of refunds that failed or were canceled: as if they had not been."""
     standing: Mapping[str, int] = field(default_factory=dict)
-    """Refund id to amount, of refunds that stand: by their own events, or as Stripe's API lists them."""
+    """Refund id to amount, of refunds that stand: by their own events, or as Stripe's API lists
+    them."""
     needs_record: bool = False
-    """Only our record can show that it is ours: it comes from a charge whose metadata does not name our deployment."""
+    """Only our record can show that it is ours: it comes from a charge whose metadata does not name
+    our deployment."""
     payment_id: str = ""
     user_id: str = ""
     """Whose record the charge's metadata names, if it has metadata of Topup."""
@@ -100,7 +111,8 @@ class DisputeFact(ReversalFact):
     transactions: Mapping[str, int]
     """Balance transaction id to amount (negative: money went out), fees not counted."""
     converted: bool = False
-    """They are in the account's settlement currency, which is not the dispute's (https://docs.stripe.com/currencies/conversions)."""
+    """They are in the account's settlement currency, which is not the dispute's
+    (https://docs.stripe.com/currencies/conversions)."""
 
 
 Fact = SessionFact | DeclinedFact | RefundsFact | DisputeFact

@@ -4,18 +4,55 @@ from collections.abc import Mapping
 from typing import Final
 
 # https://docs.stripe.com/currencies#zero-decimal
-ZERO_DECIMAL: Final = frozenset({"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"})
-# https://docs.stripe.com/currencies: two decimals; the three-decimal and special-case currencies are left out on purpose.
+ZERO_DECIMAL: Final = frozenset(
+    {
+        "bif",
+        "clp",
+        "djf",
+        "gnf",
+        "jpy",
+        "kmf",
+        "krw",
+        "mga",
+        "pyg",
+        "rwf",
+        "vnd",
+        "vuv",
+        "xaf",
+        "xof",
+        "xpf",
+    }
+)
+# https://docs.stripe.com/currencies: two decimals; the three-decimal and special-case currencies
+# are left out on purpose.
 TWO_DECIMAL: Final = frozenset(
-    {"aud", "brl", "cad", "chf", "cny", "czk", "dkk", "eur", "gbp", "hkd", "inr", "mxn", "myr", "nok", "nzd", "pln"}
+    {
+        "aud",
+        "brl",
+        "cad",
+        "chf",
+        "cny",
+        "czk",
+        "dkk",
+        "eur",
+        "gbp",
+        "hkd",
+        "inr",
+        "mxn",
+        "myr",
+        "nok",
+        "nzd",
+        "pln",
+    }
     | {"ron", "sek", "sgd", "thb", "usd", "zar"}
 )
 UNITS_MAX: Final = 10**9
 """The most units of one plan, debit, hold or grant."""
 CURRENCIES: Final = ZERO_DECIMAL | TWO_DECIMAL
-# https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, read in November 2026. Stripe publishes no least
-# amount for the other currencies: from 1 on they are let pass here. Where Stripe converts into the currency of the
-# seller's bank account, that currency's least amount counts too, and only Stripe knows it: then it refuses the checkout.
+# https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, read in November 2026.
+# Stripe publishes no least amount for the other currencies: from 1 on they are let pass here. Where
+# Stripe converts into the currency of the seller's bank account, that currency's least amount
+# counts too, and only Stripe knows it: then it refuses the checkout.
 _BY_LEAST: Final[Mapping[int, tuple[str, ...]]] = {
     30: ("gbp",),
     50: ("aud", "brl", "cad", "chf", "eur", "inr", "jpy", "krw", "nzd", "sgd", "usd", "zar"),
@@ -39,7 +76,10 @@ def charge_bounds(currency: object) -> tuple[int, int]:
 
 
 def decimal_string(amount_minor: int, currency: str) -> str:
-    """``decimal_string(999, "usd") == "9.99"``, ``decimal_string(1500, "jpy") == "1500"``. Exact, no floats."""
+    """``decimal_string(999, "usd") == "9.99"``, ``decimal_string(1500, "jpy") == "1500"``.
+
+    Exact, no floats.
+    """
     if currency in ZERO_DECIMAL:
         return str(amount_minor)
     sign = "-" if amount_minor < 0 else ""

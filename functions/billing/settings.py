@@ -21,7 +21,10 @@ TABLE_VARIABLES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the template tells a function. Every field comes from one environment variable of the same name."""
+    """What the template tells a function.
+
+    Every field comes from one environment variable of the same name.
+    """
 
     stage: str
     stack_name: str
@@ -53,10 +56,14 @@ class Settings:
             webhook_secrets_secret=read.text("WEBHOOK_SECRETS_SECRET"),
             stripe_api_base=read.text("STRIPE_API_BASE"),
             site_url=environment.get("SITE_URL", "").strip().rstrip("/"),
-            reversal_policy="write_off" if read.choice("REVERSAL_POLICY", "debt", "write_off") == "write_off" else "debt",
+            reversal_policy="write_off"
+            if read.choice("REVERSAL_POLICY", "debt", "write_off") == "write_off"
+            else "debt",
             allow_promotion_codes=read.flag("ALLOW_PROMOTION_CODES"),
             automatic_tax=read.flag("AUTOMATIC_TAX"),
-            tax_behavior="inclusive" if read.choice("TAX_BEHAVIOR", "exclusive", "inclusive") == "inclusive" else "exclusive",
+            tax_behavior="inclusive"
+            if read.choice("TAX_BEHAVIOR", "exclusive", "inclusive") == "inclusive"
+            else "exclusive",
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
         )
@@ -65,7 +72,10 @@ class Settings:
 
 
 class Deployment(Protocol):
-    """One set of books among all those that share a Stripe account. Reading it may raise what the store raises."""
+    """One set of books among all those that share a Stripe account.
+
+    Reading it may raise what the store raises.
+    """
 
     def id(self) -> str:
         """Return the id for new metadata. Make it first where there is none."""
@@ -113,12 +123,20 @@ class _Reader:
     def units(self, name: str, default: int) -> int:
         """A whole number from 1 to UNITS_MAX; only the functions that need it are given it."""
         text = self._environment.get(name, str(default)).strip()
-        units = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX)) else 0
+        units = (
+            int(text)
+            if text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
+            else 0
+        )
         if not 1 <= units <= UNITS_MAX:
-            self._faults.append(f"{name} is {text[:20]!r}, expected a whole number from 1 to {UNITS_MAX}")
+            self._faults.append(
+                f"{name} is {text[:20]!r}, expected a whole number from 1 to {UNITS_MAX}"
+            )
         return units
 
     def stop_if_wrong(self) -> None:
         if self._faults:
             message = "; ".join(self._faults)
-            raise SettingsError(f"{message}. The template sets these under Globals.Function.Environment.")
+            raise SettingsError(
+                f"{message}. The template sets these under Globals.Function.Environment."
+            )

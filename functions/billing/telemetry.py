@@ -32,14 +32,19 @@ METRICS: Final = {
 
 logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup"))
 metrics = Metrics(
-    namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Topup"), service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup")
+    namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Topup"),
+    service=os.environ.get("POWERTOOLS_SERVICE_NAME", "topup"),
 )
 
 
 def count(name: str, value: int = 1) -> None:
     """Add to a metric of the list."""
     assert name in METRICS, f"{name} is not a metric of ours"  # noqa: S101 - our own invariant
-    metrics.add_metric(name=name, unit=MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count, value=value)
+    metrics.add_metric(
+        name=name,
+        unit=MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count,
+        value=value,
+    )
 
 
 def report_refusal(error: StripeRefusedError, **ids: Any) -> None:

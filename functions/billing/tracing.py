@@ -1,7 +1,7 @@
 """X-Ray: what a sampled request waited for outside, and the ids of its log line to find it by.
 
-Lambda makes the segment of every invocation and decides which are sampled. A request that is not pays for one look at a
-variable: the X-Ray SDK, 30 ms of CPU, is imported by the first one that is.
+Lambda makes the segment of every invocation and decides which are sampled. A request that is not
+pays for one look at a variable: the X-Ray SDK, 30 ms of CPU, is imported by the first one that is.
 https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
 """
 
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 HEADER: Final = "_X_AMZN_TRACE_ID"
 """Lambda's own variable, new for every invocation."""
 SAMPLED: Final = "Sampled=1"
-ANNOTATED: Final = ("request_id", "status", "code", "outcome", "payment_id", "session_id", "event_id", "debit_id", "hold_id", "key_id")
+ANNOTATED: Final = (
+    "request_id",
+    "status",
+    "code",
+    "outcome",
+    "payment_id",
+    "session_id",
+    "event_id",
+    "debit_id",
+    "hold_id",
+    "key_id",
+)
 """Nothing else goes into a trace: no bodies, no names, no messages of exceptions."""
 NOTHING: Final = nullcontext()
 
@@ -36,7 +47,10 @@ _trace: Final = _Trace()
 
 @cache
 def tracer() -> "Tracer":
-    """Patches nothing: what is worth a subsegment names itself. Without a daemon to send to, nothing is said."""
+    """Patches nothing: what is worth a subsegment names itself.
+
+    Without a daemon to send to, nothing is said.
+    """
     from aws_lambda_powertools import Tracer  # noqa: PLC0415 - what this is all about
 
     logging.getLogger("aws_xray_sdk").setLevel(logging.CRITICAL)
@@ -50,7 +64,11 @@ def request(name: str) -> AbstractContextManager[None]:
 
 def call(name: str, operation: str = "") -> AbstractContextManager[None]:
     """Around one call of an outside service, of AWS where an ``operation`` is named, while a request is traced."""
-    return NOTHING if _trace.tracer is None else _subsegment(_trace.tracer, name, "aws" if operation else "remote", operation)
+    return (
+        NOTHING
+        if _trace.tracer is None
+        else _subsegment(_trace.tracer, name, "aws" if operation else "remote", operation)
+    )
 
 
 def annotate(**notes: object) -> None:
@@ -74,7 +92,9 @@ def _request(name: str) -> Iterator[None]:
 @contextmanager
 def _subsegment(tracer: "Tracer", name: str, namespace: str, operation: str = "") -> Iterator[None]:
     """A failure is marked, not told: the message of an exception may hold anything."""
-    recorder: Any = tracer.provider  # powertools types what every tracer has; this is the X-Ray SDK's
+    recorder: Any = (
+        tracer.provider
+    )  # powertools types what every tracer has; this is the X-Ray SDK's
     made = recorder.begin_subsegment(name, namespace)
     if made and operation:
         made.set_aws({"operation": operation})

@@ -17,7 +17,8 @@ FOUND: Final = 302
 FORWARDED: Final = ("code", "state", "error", "error_description", "iss", "session_state")
 """What an authorization server answers with, and nothing else that a stranger may add.
 
-https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2, https://www.rfc-editor.org/rfc/rfc9207#section-2
+https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2,
+https://www.rfc-editor.org/rfc/rfc9207#section-2
 """
 
 

@@ -1,7 +1,8 @@
 """GET / and GET /site/{file}: the page where customers buy, and its script.
 
-A new account runs ten functions at a time, and each file is a call of this one. So the page itself has the styles, the icon and
-the sign-in settings: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+A new account runs ten functions at a time, and each file is a call of this one. So the page itself
+has the styles, the icon and the sign-in settings:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
 import base64
@@ -35,7 +36,8 @@ DISCOVERY_SECONDS: Final = 2.0
 DISCOVERY_BYTES_MAX: Final = 64 * 1024
 ASKED: Final = "no-cache"
 KEPT: Final = "public, max-age=31536000, immutable"
-"""For an address that names the content's digest: https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Cache-Control"""
+"""For an address that names the content's digest:
+https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Cache-Control"""
 HSTS: Final = "strict-transport-security"
 HARDENED: Final = {
     "x-content-type-options": "nosniff",
@@ -64,7 +66,10 @@ class Asset:
 
 
 def filled(text: str, places: Mapping[str, str]) -> str:
-    """Put each text in its place. A place that is not there raises ValueError: the page would be broken."""
+    """Put each text in its place.
+
+    A place that is not there raises ValueError: the page would be broken.
+    """
     for place, content in places.items():
         if place not in text:
             message = f"index.html has no {place}"
@@ -75,7 +80,9 @@ def filled(text: str, places: Mapping[str, str]) -> str:
 
 def issuer() -> str:
     """Where customers sign in. A missing name stops the request and says which."""
-    if faults := [name for name in ("JWT_ISSUER", "JWT_CLIENT_ID") if not os.environ.get(name, "").strip()]:
+    if faults := [
+        name for name in ("JWT_ISSUER", "JWT_CLIENT_ID") if not os.environ.get(name, "").strip()
+    ]:
         message = f"missing or blank: {', '.join(faults)}. The template sets these under Globals.Function.Environment."
         raise SettingsError(message)
     return os.environ["JWT_ISSUER"].strip()
@@ -107,7 +114,12 @@ def endpoints() -> Mapping[str, str]:
 
 FILES: Final = {path.name: path.read_text() for path in SITE.iterdir()}
 STYLE: Final = FILES["style.css"]
-ASSETS: Final = {SCRIPT: Asset.of("javascript", bundle({name: text for name, text in FILES.items() if name.endswith(".js")}, SCRIPT))}
+ASSETS: Final = {
+    SCRIPT: Asset.of(
+        "javascript",
+        bundle({name: text for name, text in FILES.items() if name.endswith(".js")}, SCRIPT),
+    )
+}
 """What is served beside the page, by name."""
 VERSION: Final = ASSETS[SCRIPT].tag
 PAGE: Final = filled(
@@ -139,8 +151,15 @@ def policy(found: Mapping[str, str]) -> str:
 
 
 def page(found: Mapping[str, str]) -> Asset:
-    """The page with its sign-in settings. ``found``: the issuer's endpoints; without them the page says that nobody can sign in."""
-    own = {"issuer": issuer(), "client_id": os.environ["JWT_CLIENT_ID"].strip(), "scope": "openid profile"}
+    """The page with its sign-in settings.
+
+    ``found``: the issuer's endpoints; without them the page says that nobody can sign in.
+    """
+    own = {
+        "issuer": issuer(),
+        "client_id": os.environ["JWT_CLIENT_ID"].strip(),
+        "scope": "openid profile",
+    }
     audience = {"audience": os.environ.get("JWT_AUDIENCE", "").strip()}
     # Where the issuer sends customers back to, if that is not the page itself.
     back = {"redirect_uri": os.environ.get("SIGN_IN_RETURN_URL", "").strip()}
@@ -150,11 +169,19 @@ def page(found: Mapping[str, str]) -> Asset:
 @lru_cache(maxsize=2)
 def _page(settings: str) -> Asset:
     """Kept, because compressing takes longer than everything else: with endpoints, and without."""
-    return Asset.of("html", filled(PAGE, {'name="sign-in" content="{}"': f'name="sign-in" content="{escape(settings)}"'}))
+    return Asset.of(
+        "html",
+        filled(
+            PAGE, {'name="sign-in" content="{}"': f'name="sign-in" content="{escape(settings)}"'}
+        ),
+    )
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Answer with a file, 304, or ``not_found``. Names are looked up among the files loaded, never opened."""
+    """Answer with a file, 304, or ``not_found``.
+
+    Names are looked up among the files loaded, never opened.
+    """
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
     name = request.path.get("file")
     if name is None:
@@ -162,13 +189,21 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         said = _answer(request, page(found), policy(found), ASKED)
     elif name in ASSETS:
         is_named = request.query.get("v") == VERSION
-        said = _answer(request, ASSETS[name], HEADERS["content-security-policy"], KEPT if is_named else ASKED)
+        said = _answer(
+            request, ASSETS[name], HEADERS["content-security-policy"], KEPT if is_named else ASKED
+        )
     else:
-        said = problem(BillingError("not_found", "there is no such file; the page is at /"), request.request_id)
-    said["headers"] = {key: value for key, value in said["headers"].items() if key != HSTS} | HARDENED
+        said = problem(
+            BillingError("not_found", "there is no such file; the page is at /"), request.request_id
+        )
+    said["headers"] = {
+        key: value for key, value in said["headers"].items() if key != HSTS
+    } | HARDENED
     if _list(request, "x-forwarded-proto") == ["https"]:
         said["headers"][HSTS] = HEADERS[HSTS]
-    logger.info("request", route=request.route, status=said["statusCode"], request_id=request.request_id)
+    logger.info(
+        "request", route=request.route, status=said["statusCode"], request_id=request.request_id
+    )
     return said
 
 
@@ -190,4 +225,8 @@ def _answer(request: Request, asset: Asset, guard: str, lifetime: str) -> dict[s
 
 
 def _list(request: Request, header: str) -> list[str]:
-    return [part.replace(" ", "") for line in request.headers.get(header, ()) for part in line.split(",")]
+    return [
+        part.replace(" ", "")
+        for line in request.headers.get(header, ())
+        for part in line.split(",")
+    ]

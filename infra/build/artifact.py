@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local.paths import ROOT, Places, StandError
+from infra.local.paths import ROOT, LocalStackError, Paths
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 FIRST: Final = "ListPlansFunction"
@@ -18,22 +18,27 @@ ARCHIVE: Final = "topup.zip"
 STAMP: Final = ".topup-stamp"
 """Stands in the folder that `sam build` empties first: our build is gone then, and so is this."""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
-"""The Python that builds. Lambda reads the artifact's bytecode only if this is the functions' Runtime."""
+"""The Python that builds.
+
+Lambda reads the artifact's bytecode only if this is the functions' Runtime.
+"""
 PARSED: Final = "template.yaml"
 """The built template, as JSON: SAM reads a template seven times, and YAML takes it long."""
 PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)"
 SOURCES: Final = ("functions", "template.yaml", "infra/build/artifact.py")
 
 
-def build(places: Places, *, always: bool = False) -> bool:
+def build(places: Paths, *, always: bool = False) -> bool:
     """Build unless nothing has changed. Returns whether there was anything to do."""
     BUILD.parent.mkdir(exist_ok=True)
     with (BUILD.parent / "topup-lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process that builds waits, and then has nothing to do
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # another process that builds waits, and then has nothing to do
         return _build(places, always=always)
 
 
-def _build(places: Places, *, always: bool) -> bool:
+def _build(places: Paths, *, always: bool) -> bool:
     stamp = _fingerprint()
     if not always and (BUILD / STAMP).exists() and (BUILD / STAMP).read_text() == stamp:
         return False
@@ -50,13 +55,15 @@ def _build(places: Places, *, always: bool) -> bool:
 def assemble(folders: list[Path], runtime: str) -> None:
     """Fill each folder as `sam build` does, with bytecode if this Python is ``runtime``."""
     command = [sys.executable, "-m", "artifact", "--bytecode-for", runtime, *map(str, folders)]
-    done = subprocess.run(command, cwd=ROOT / "functions", capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(
+        command, cwd=ROOT / "functions", capture_output=True, text=True, check=False
+    )
     if done.returncode:
         message = f"the build failed:\n{done.stdout}\n{done.stderr}"
-        raise StandError(message)
+        raise LocalStackError(message)
 
 
-def _parsed_template(places: Places) -> dict[str, Any]:
+def _parsed_template(places: Paths) -> dict[str, Any]:
     """Read the template as SAM itself reads it. Its default Runtime is the Python that builds."""
     parse = [str(places.tools / "sam" / "bin" / "python"), "-c", PARSE]
     source = (ROOT / "template.yaml").read_bytes()
@@ -71,7 +78,9 @@ def _parsed_template(places: Places) -> dict[str, Any]:
 def _take_archive(template: dict[str, Any]) -> list[str]:
     """Let every function take the one archive, which is built. Return their names."""
     kind = "AWS::Serverless::Function"
-    functions = {name: row for name, row in template["Resources"].items() if row.get("Type") == kind}
+    functions = {
+        name: row for name, row in template["Resources"].items() if row.get("Type") == kind
+    }
     for function in functions.values():
         del function["Metadata"]
         function["Properties"]["CodeUri"] = ARCHIVE

@@ -21,7 +21,12 @@ def bill(folder: Path, archive: Path) -> dict[str, Any]:
     """Components in order of their names, the archive's own hash as what they are components of; the same bytes for the same build."""
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     found = sorted(distributions(path=[str(folder)]), key=lambda one: one.metadata["Name"].lower())
-    root = {"type": "application", "bom-ref": "topup", "name": "topup", "hashes": [{"alg": "SHA-256", "content": digest}]}
+    root = {
+        "type": "application",
+        "bom-ref": "topup",
+        "name": "topup",
+        "hashes": [{"alg": "SHA-256", "content": digest}],
+    }
     components = [_component(one) for one in found]
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -30,22 +35,40 @@ def bill(folder: Path, archive: Path) -> dict[str, Any]:
         "version": 1,
         "metadata": {"component": root},
         "components": components,
-        "dependencies": [{"ref": "topup", "dependsOn": [component["bom-ref"] for component in components]}],
+        "dependencies": [
+            {"ref": "topup", "dependsOn": [component["bom-ref"] for component in components]}
+        ],
     }
 
 
 def _component(one: Distribution) -> dict[str, Any]:
-    name, url = one.metadata["Name"], f"pkg:pypi/{one.metadata['Name'].lower().replace('_', '-')}@{one.version}"
+    name, url = (
+        one.metadata["Name"],
+        f"pkg:pypi/{one.metadata['Name'].lower().replace('_', '-')}@{one.version}",
+    )
     licenses = [{"license": {"name": text}} for text in _licenses(one)]
-    return {"type": "library", "bom-ref": url, "name": name, "version": one.version, "purl": url, "licenses": licenses}
+    return {
+        "type": "library",
+        "bom-ref": url,
+        "name": name,
+        "version": one.version,
+        "purl": url,
+        "licenses": licenses,
+    }
 
 
 def _licenses(one: Distribution) -> Iterator[str]:
     """The expression, else the first line of the free text, else the classifiers."""
-    free = [*(one.metadata.get_all("License-Expression") or []), *(one.metadata.get_all("License") or []), ""]
+    free = [
+        *(one.metadata.get_all("License-Expression") or []),
+        *(one.metadata.get_all("License") or []),
+        "",
+    ]
     told = free[0].split("\n")[0]
     rows = one.metadata.get_all("Classifier") or []
-    yield from [told] if told else [row.split(" :: ")[-1] for row in rows if row.startswith("License")]
+    yield from (
+        [told] if told else [row.split(" :: ")[-1] for row in rows if row.startswith("License")]
+    )
 
 
 def main(out: Path = OUT) -> None:

@@ -1,4 +1,7 @@
-"""The operator's command line. It works on the books through the product's own acts; there is no second way to move a unit."""
+"""The operator's command line.
+
+It works on the books through the product's own acts; there is no second way to move a unit.
+"""
 
 import sys
 from importlib.util import find_spec

@@ -2,7 +2,20 @@
 
 import typer
 
-from infra.cli.commands import account, connect, doctor, grant, ledger, parked, payments, reconcile, replay, watch
+from infra.cli.commands import (
+    account,
+    connect,
+    doctor,
+    grant,
+    ledger,
+    parked,
+    payments,
+    reconcile,
+    replay,
+    restore,
+    switch,
+    watch,
+)
 
 HELP = """Operate Topup: look at accounts and payments, find out what is wrong, and mend it.
 
@@ -11,6 +24,25 @@ Works on the stand that is up (`make up`), or on a stack in AWS with --stack and
 Exit codes: 0 fine, 1 found something wrong, 2 the command line is wrong, 3 AWS or Stripe could not be reached.
 """
 
-app = typer.Typer(name="topup", help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-for part in (connect, doctor, account, payments, grant, parked, replay, reconcile, ledger, watch):
+app = typer.Typer(
+    name="topup",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for part in (
+    connect,
+    doctor,
+    account,
+    payments,
+    grant,
+    parked,
+    replay,
+    reconcile,
+    ledger,
+    restore,
+    switch,
+    watch,
+):
     part.register(app)

@@ -1,4 +1,7 @@
-"""What all commands share: ``--json``, ``--stack``, ``--profile``, ``--region``, and how a failure becomes an exit code."""
+"""What all commands share:
+
+``--json``, ``--stack``, ``--profile``, ``--region``, and how a failure becomes an exit code.
+"""
 
 import functools
 import inspect
@@ -9,9 +12,14 @@ from typing import Annotated, Any, Final
 import httpx
 import typer
 from billing.books import Books
-from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
-from billing.storage.dynamodb import StoreFaultError
-from billing.stripe_api.client import TO_A_BUYER, AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.errors import (
+    AwsRefusedError,
+    BillingError,
+    NotDoneError,
+    OutcomeUnknownError,
+    StripeRefusedError,
+)
+from billing.stripe_api.client import TO_A_BUYER, Gateway, StripeNotFoundError, StripeServerError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli import target
@@ -19,16 +27,36 @@ from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, USAGE, Operator
 from infra.cli.output import Screen
 from infra.cli.target import Place
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.", rich_help_panel="Everywhere")]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="One JSON document on stdout, nothing else.", rich_help_panel="Everywhere"
+    ),
+]
 Stack = Annotated[
     str,
-    typer.Option("--stack", envvar="TOPUP_STACK", help="The CloudFormation stack; by default the stand.", rich_help_panel="Everywhere"),
+    typer.Option(
+        "--stack",
+        envvar="TOPUP_STACK",
+        help="The CloudFormation stack; by default the stand.",
+        rich_help_panel="Everywhere",
+    ),
 ]
-Profile = Annotated[str, typer.Option("--profile", help="The AWS profile for --stack.", rich_help_panel="Everywhere")]
-Region = Annotated[str, typer.Option("--region", help="The AWS region for --stack.", rich_help_panel="Everywhere")]
+Profile = Annotated[
+    str,
+    typer.Option("--profile", help="The AWS profile for --stack.", rich_help_panel="Everywhere"),
+]
+Region = Annotated[
+    str, typer.Option("--region", help="The AWS region for --stack.", rich_help_panel="Everywhere")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-SHARED = {"as_json": (AsJson, False), "stack": (Stack, ""), "profile": (Profile, ""), "region": (Region, "")}
+SHARED = {
+    "as_json": (AsJson, False),
+    "stack": (Stack, ""),
+    "profile": (Profile, ""),
+    "region": (Region, ""),
+}
 
 
 class Operator:
@@ -55,7 +83,9 @@ class Operator:
         return self.place.gateway(self.books)
 
 
-def command(app: typer.Typer, name: str, *, takes_negatives: bool = False) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+def command(
+    app: typer.Typer, name: str, *, takes_negatives: bool = False
+) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
     """Register an act that takes an Operator first. What it returns is the exit code; None is 0.
 
     ``takes_negatives``: ``-50`` is a number to it, and no option.
@@ -70,11 +100,15 @@ def command(app: typer.Typer, name: str, *, takes_negatives: bool = False) -> Ca
         own = list(inspect.signature(act).parameters.values())[1:]
         own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
         shared = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
+            )
             for name, (kind, default) in SHARED.items()
         ]
         run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}
+        run.__annotations__ = {
+            parameter.name: parameter.annotation for parameter in (*own, *shared)
+        }
         app.command(name, context_settings={"ignore_unknown_options": takes_negatives})(run)
         return run
 
@@ -83,12 +117,27 @@ def command(app: typer.Typer, name: str, *, takes_negatives: bool = False) -> Ca
 
 AGAIN = "run the same command again; what was done is not done twice"
 TROUBLES: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
-    (NotAtStripeError, FOUND_SOMETHING, "Stripe has no such object", "check the id, and that the stack's mode is the id's"),
-    (BusyError, UNREACHABLE, "DynamoDB had no time for it, nothing was done", AGAIN),
+    (
+        StripeNotFoundError,
+        FOUND_SOMETHING,
+        "Stripe has no such object",
+        "check the id, and that the stack's mode is the id's",
+    ),
+    (NotDoneError, UNREACHABLE, "DynamoDB had no time for it, nothing was done", AGAIN),
     (OutcomeUnknownError, UNREACHABLE, "the outcome is not known", AGAIN),
-    (AnsweredWithFaultError, UNREACHABLE, "Stripe has trouble", "try again in a while"),
-    (StoreFaultError, UNREACHABLE, "DynamoDB refuses", "check the rights of your AWS profile on the stack's tables"),
-    (BotoCoreError, UNREACHABLE, "AWS cannot be asked", "check that you are signed in, --profile and --region"),
+    (StripeServerError, UNREACHABLE, "Stripe has trouble", "try again in a while"),
+    (
+        AwsRefusedError,
+        UNREACHABLE,
+        "DynamoDB refuses",
+        "check the rights of your AWS profile on the stack's tables",
+    ),
+    (
+        BotoCoreError,
+        UNREACHABLE,
+        "AWS cannot be asked",
+        "check that you are signed in, --profile and --region",
+    ),
     (httpx.HTTPError, UNREACHABLE, "Stripe does not answer", "try again in a while"),
     (UnicodeDecodeError, USAGE, "the file is no text", "give a file of JSON"),
     (OSError, USAGE, "the file cannot be used", "check the path and your rights on it"),
@@ -109,7 +158,9 @@ def _carried_out(operator: Operator, act: Callable[[], int | None]) -> int:
         said = str(error) if refused else error.detail.removesuffix(TO_A_BUYER)
         return _failed(operator, UNREACHABLE if unreachable else FOUND_SOMETHING, said, mend)
     except tuple(kind for kind, *_ in TROUBLES) as error:
-        code, words, mend = next((code, words, mend) for kind, code, words, mend in TROUBLES if isinstance(error, kind))
+        code, words, mend = next(
+            (code, words, mend) for kind, code, words, mend in TROUBLES if isinstance(error, kind)
+        )
         return _failed(operator, code, f"{words}: {error}", mend)
 
 

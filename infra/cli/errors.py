@@ -36,7 +36,10 @@ def usage(message: str, mend: str = "") -> OperatorError:
 def check_user(user_id: str) -> None:
     """Raise for what is no user id: DynamoDB would refuse it, in words about something else."""
     if not 0 < len(user_id) <= USER_ID_CHARS_MAX:
-        raise usage(f"{user_id[:40]!r} is no user id", f"give the token's sub, 1 to {USER_ID_CHARS_MAX} characters")
+        raise usage(
+            f"{user_id[:40]!r} is no user id",
+            f"give the token's sub, 1 to {USER_ID_CHARS_MAX} characters",
+        )
 
 
 def unreachable(message: str, mend: str = "") -> OperatorError:

@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -56,7 +63,10 @@ class Screen:
         if yes:
             return True
         if self.as_json or not sys.stdin.isatty():
-            raise usage("this changes something, and nobody is there to be asked", "add --yes, or --dry-run to see what would be done")
+            raise usage(
+                "this changes something, and nobody is there to be asked",
+                "add --yes, or --dry-run to see what would be done",
+            )
         self.err.print(Text(f"{printable(question)} [y/N] "), end="")
         return input().strip().lower() in ("y", "yes")
 
@@ -69,12 +79,22 @@ class Screen:
     @contextmanager
     def progress(self, text: str, total: int | None = None) -> Iterator[Bar]:
         """A bar on stderr while something takes longer; ``total`` None when it is not known."""
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.err, transient=True, disable=not self.err.is_terminal) as progress:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(
+            *columns, console=self.err, transient=True, disable=not self.err.is_terminal
+        ) as progress:
             task = progress.add_task(text, total=total)
 
             def advance(steps: int = 1, *, now: str = "") -> None:
-                progress.update(task, advance=steps, description=printable(f"{text}: {now}") if now else None)
+                progress.update(
+                    task, advance=steps, description=printable(f"{text}: {now}") if now else None
+                )
 
             yield advance
 
@@ -82,24 +102,36 @@ class Screen:
 def printable(value: object) -> str:
     """Text that may come from strangers, safe for a terminal: control characters are spelled out."""
     text = "" if value is None else str(value)
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    return "".join(
+        char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text
+    )
 
 
 def json_line(answer: Any) -> str:
-    """One JSON document and a line end. What a terminal would obey is escaped as JSON escapes it: the document is the same."""
+    """One JSON document and a line end.
+
+    What a terminal would obey is escaped as JSON escapes it: the document is the same.
+    """
     text = json.dumps(answer, ensure_ascii=False, default=_plain)
     if text.isprintable():
         return f"{text}\n"
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, tight: bool = False) -> RenderableType:
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, tight: bool = False
+) -> RenderableType:
     """Numbers stand right, everything else left; nothing is read as markup, and no id is cut: it is folded where it must be."""
     made = Table(header_style="bold", box=None, pad_edge=False, collapse_padding=tight)
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(Text(printable(cell), justify="right" if isinstance(cell, int) else "left") for cell in row))
+        made.add_row(
+            *(
+                Text(printable(cell), justify="right" if isinstance(cell, int) else "left")
+                for cell in row
+            )
+        )
     return Group(_heading(title), *([made] if made.row_count else ["  none"]), "")
 
 
@@ -109,7 +141,9 @@ def facts(title: str, pairs: Mapping[str, object]) -> RenderableType:
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in pairs.items():
-        made.add_row(Text(name.replace("_", " ")), Text("-" if value in (None, "") else printable(value)))
+        made.add_row(
+            Text(name.replace("_", " ")), Text("-" if value in (None, "") else printable(value))
+        )
     return Group(_heading(title), made, "")
 
 

@@ -9,7 +9,7 @@ from billing.storage.keys import user_key
 
 def preview(books: Books, fact: Fact) -> str:
     """In words, by the product's own decision."""
-    books.store.patience.begin()
+    books.store.deadline.begin()
     payment = _payment(books, fact)
     decision = decide(payment, fact, "")
     if isinstance(decision, Park) and payment is None and (why := why_nobodys(books, fact)):
@@ -17,7 +17,11 @@ def preview(books: Books, fact: Fact) -> str:
     if isinstance(decision, Park):
         return f"it would be parked: {decision.why}"
     if isinstance(decision, Already):
-        return "nothing: it was settled before" if decision.duplicate else "nothing: the books know better already"
+        return (
+            "nothing: it was settled before"
+            if decision.duplicate
+            else "nothing: the books know better already"
+        )
     return f"payment {decision.payment.payment_id} becomes {decision.payment.status}, {decision.units:+d} units"
 
 

@@ -32,7 +32,9 @@ class TallyFile:
 
     def take(self, part: Tallies) -> None:
         """Add what a reader has, and let it begin anew."""
-        rows = [(user_id, *(getattr(tally, name) for name in NAMES)) for user_id, tally in part.items()]
+        rows = [
+            (user_id, *(getattr(tally, name) for name in NAMES)) for user_id, tally in part.items()
+        ]
         with self._lock:
             self._rows.execute("BEGIN")
             self._rows.executemany(_ADD, rows)

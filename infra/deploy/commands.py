@@ -20,7 +20,7 @@ from infra.deploy.removal import Remnant, RemovalError
 from infra.deploy.stack_states import Kind
 from infra.deploy.stage import Stage, deployed_with, proposals
 from infra.deploy.target import StateError, Target
-from infra.local.paths import ROOT, Places
+from infra.local.paths import ROOT, Paths
 
 SIGNED_OUT: Final = "AWS cannot be asked. If this shell is not signed in: `aws sso login`, or set AWS_PROFILE; then the same again"
 NOBODY: Final = "nobody is here to be asked: run it in a terminal, or write {file} (docs/operations.md, 'Several stages')"
@@ -32,8 +32,13 @@ REFUSED: Final = 2
 REFUSALS: Final = (RemovalError, StateError, ElsewhereError, leaving.NotWholeError)
 
 
-def deploy(stage: Stage, *, ask: bool = False, yes: bool = False, answers: questions.Answers = input) -> int:
-    """Deploy what was built, then ``topup connect``, which ends with the doctor. Returns an exit code."""
+def deploy(
+    stage: Stage, *, ask: bool = False, yes: bool = False, answers: questions.Answers = input
+) -> int:
+    """Deploy what was built, then ``topup connect``, which ends with the doctor.
+
+    Returns an exit code.
+    """
     try:
         return _deploy(stage, ask=ask, yes=yes, answers=answers)
     except EOFError:
@@ -46,12 +51,32 @@ def deploy(stage: Stage, *, ask: bool = False, yes: bool = False, answers: quest
 
 def deploy_command(stage: Stage, sam: str, template: Any, *, yes: bool) -> list[str]:
     """Where and how is in the stage's file. Unless ``yes``, SAM shows what will change and asks."""
-    command = [sam, "deploy", "--template-file", str(template), "--config-file", str(stage.file), "--config-env", stage.name]
+    command = [
+        sam,
+        "deploy",
+        "--template-file",
+        str(template),
+        "--config-file",
+        str(stage.file),
+        "--config-env",
+        stage.name,
+    ]
     overrides = ["--parameter-overrides", *stage.overrides()] if stage.parameters else []
-    return [*command, *stage.where(), "--no-confirm-changeset" if yes else "--confirm-changeset", *overrides]
+    return [
+        *command,
+        *stage.where(),
+        "--no-confirm-changeset" if yes else "--confirm-changeset",
+        *overrides,
+    ]
 
 
-def uninstall(stage: Stage, environment: Mapping[str, str], *, yes: bool = False, answers: questions.Answers = input) -> int:
+def uninstall(
+    stage: Stage,
+    environment: Mapping[str, str],
+    *,
+    yes: bool = False,
+    answers: questions.Answers = input,
+) -> int:
     """Delete the stack; its tables and users stay, and a file is left by which the next deployment takes them back."""
     try:
         return _uninstall(Target.reached(stage, environment), environment, yes=yes, answers=answers)
@@ -79,16 +104,32 @@ def _deploy(stage: Stage, *, ask: bool, yes: bool, answers: questions.Answers) -
     if there is None:
         target.take_back(agree)
     stage = _completed(stage, agree if asks else _nobody, _pool(stage, target))
+    stage = _with_tables(stage, there or target.described() or {})
     _say(BEFORE.format(stack=stage.stack))
     if code := _with_throttles(stage, there, yes=yes or there is None):
-        _say("it was not deployed. Mend what SAM says, then the same again: it looks at what was left, and asks before it removes anything")
+        _say(
+            "it was not deployed. Mend what SAM says, then the same again: it looks at what was left, and asks before it removes anything"
+        )
         return code
-    _say(f"\nconnecting {stage.stack} with Stripe (again at any time: .venv/bin/topup connect --stack {stage.stack})")
-    command = [sys.executable, "-m", "infra.cli", "connect", "--yes", "--stack", stage.stack, *stage.where()]
+    _say(
+        f"\nconnecting {stage.stack} with Stripe (again at any time: .venv/bin/topup connect --stack {stage.stack})"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "infra.cli",
+        "connect",
+        "--yes",
+        "--stack",
+        stage.stack,
+        *stage.where(),
+    ]
     return subprocess.call(command, cwd=ROOT, env={**stage.environment(), "PYTHONPATH": str(ROOT)})  # noqa: S603
 
 
-def _uninstall(target: Target, environment: Mapping[str, str], *, yes: bool, answers: questions.Answers) -> int:
+def _uninstall(
+    target: Target, environment: Mapping[str, str], *, yes: bool, answers: questions.Answers
+) -> int:
     stage, found = target.stage, target.described()
     state = target.state(found) if found else None
     if found is None or state is None or state.kind is Kind.ABSENT:
@@ -105,17 +146,21 @@ def _uninstall(target: Target, environment: Mapping[str, str], *, yes: bool, ans
     if not agree(f"Delete {stage.stack}, and keep these?"):
         return _refused(f"{stage.stack} was left as it is")
     _say(f"written to {kept.write(stage.folder)}: keep that file")
-    sam = str(Places.from_environment().tools / "sam" / "bin" / "sam")
+    sam = str(Paths.from_environment().tools / "sam" / "bin" / "sam")
     command = [sam, "delete", "--no-prompts", "--stack-name", stage.stack, *stage.where()]
     # Beside samconfig.toml, whose names are for other commands, it would read that.
-    return subprocess.call(command, cwd=stage.folder, env={**stage.environment(environment), "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
+    return subprocess.call(
+        command, cwd=stage.folder, env={**stage.environment(environment), "SAM_CLI_TELEMETRY": "0"}
+    )
 
 
 def _asked(stage: Stage, there: Mapping[str, Any], answers: questions.Answers) -> Stage:
     """The stage with all answers, kept in its file."""
     stage = questions.parameters(stage, proposals(there), answers)
     own = int(deployed_with(there).get(concurrency.PARAMETER, "0"))
-    parameters, sentence = concurrency.proposed(stage.parameters, lambda: stage.client("lambda"), own)
+    parameters, sentence = concurrency.proposed(
+        stage.parameters, lambda: stage.client("lambda"), own
+    )
     _say(sentence)
     stage = replace(stage, parameters=parameters)
     stage.keep()
@@ -124,7 +169,10 @@ def _asked(stage: Stage, there: Mapping[str, Any], answers: questions.Answers) -
 
 
 def _completed(stage: Stage, agree: Callable[[str], bool], pool: Mapping[str, Any]) -> Stage:
-    """With what needs no question. It is not kept: the next deployment may be built by another Python."""
+    """With what needs no question.
+
+    It is not kept: the next deployment may be built by another Python.
+    """
     told, words = choices.runtime(stage.parameters, BUILD)
     url, more = choices.function_url(stage.parameters, stage.region, agree)
     case, names = choices.user_names(stage.parameters, pool)
@@ -132,12 +180,25 @@ def _completed(stage: Stage, agree: Callable[[str], bool], pool: Mapping[str, An
     return replace(stage, parameters={**stage.parameters, **told, **url, **case})
 
 
+def _with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
+    """With the tables in use, also those of a stack that was just taken back.
+
+    It is not kept: the stack itself says it.
+    """
+    tables, words = choices.tables(stage.parameters, deployed_with(found))
+    if words:
+        _say(words)
+    return replace(stage, parameters={**stage.parameters, **tables})
+
+
 def _pool(stage: Stage, target: Target) -> Mapping[str, Any]:
     """The stack's user pool as Cognito describes it, also one that was just taken back; {} for none."""
     row = leaving.resource(target.client, stage.stack, "UserPool") if target.described() else None
     if not row:
         return {}
-    found: Mapping[str, Any] = stage.client("cognito-idp").describe_user_pool(UserPoolId=row["PhysicalResourceId"])["UserPool"]
+    found: Mapping[str, Any] = stage.client("cognito-idp").describe_user_pool(
+        UserPoolId=row["PhysicalResourceId"]
+    )["UserPool"]
     return found
 
 
@@ -156,7 +217,7 @@ def _with_throttles(stage: Stage, there: Mapping[str, Any] | None, *, yes: bool)
 
 
 def _deployed(stage: Stage, *, yes: bool) -> int:
-    sam = str(Places.from_environment().tools / "sam" / "bin" / "sam")
+    sam = str(Paths.from_environment().tools / "sam" / "bin" / "sam")
     command = deploy_command(stage, sam, snapstart.template_for(BUILD, stage.parameters), yes=yes)
     return subprocess.call(command, cwd=ROOT, env={**stage.environment(), "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
 
@@ -190,10 +251,16 @@ def main() -> int:
     """``deploy STAGE [--ask] [--yes]``, ``uninstall STAGE [--yes]``."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy.commands", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    deploying = commands.add_parser("deploy", help="deploy what was built, and connect it with Stripe")
+    deploying = commands.add_parser(
+        "deploy", help="deploy what was built, and connect it with Stripe"
+    )
     deploying.add_argument("stage", help="default, prod, or any other name")
-    deploying.add_argument("--ask", action="store_true", help="ask again, though the stage's file has the answers")
-    deploying.add_argument("--yes", action="store_true", help="do not ask before a stack that is there is changed")
+    deploying.add_argument(
+        "--ask", action="store_true", help="ask again, though the stage's file has the answers"
+    )
+    deploying.add_argument(
+        "--yes", action="store_true", help="do not ask before a stack that is there is changed"
+    )
     leaves = commands.add_parser("uninstall", help="delete the stack and keep its tables and users")
     leaves.add_argument("stage", help="as in deploy; `default` is topup-dev")
     leaves.add_argument("--yes", action="store_true", help="do not ask, except in production")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 NAME: Final = "kept-{stack}.{account}.{region}.json"
-"""A stack's name has no dots: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html"""
+"""A stack's name has no dots:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html"""
 OLD_NAME: Final = "kept-{stack}.json"
 """Up to version 1: it does not say whose it is."""
 
@@ -19,7 +20,10 @@ class ElsewhereError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """``resources`` as a change set imports them, and a ``template`` with nothing else. The rest says where that is."""
+    """``resources`` as a change set imports them, and a ``template`` with nothing else.
+
+    The rest says where that is.
+    """
 
     stack: str
     resources: Sequence[Mapping[str, Any]]
@@ -34,7 +38,12 @@ class Kept:
         """Also of the old form, which has ``resources`` and ``template`` alone."""
         found = json.loads(file.read_text(encoding="utf-8"))
         known = ("account", "region", "stack_id", "kept_at")
-        return cls(stack, found["resources"], found["template"], **{name: found.get(name, "") for name in known})
+        return cls(
+            stack,
+            found["resources"],
+            found["template"],
+            **{name: found.get(name, "") for name in known},
+        )
 
     def write(self, folder: Path) -> Path:
         """An earlier stack's file is set aside, never overwritten: its tables would be forgotten."""
@@ -46,11 +55,16 @@ class Kept:
         return file
 
     def check(self, file: Path, account: str, region: str) -> None:
-        """Raise ElsewhereError unless it belongs to this account and region. A file of the old form does not say."""
+        """Raise ElsewhereError unless it belongs to this account and region.
+
+        A file of the old form does not say.
+        """
         if (self.account or account, self.region or region) == (account, region):
             return
         what = f"{file} is of account {self.account}, region {self.region}; this is account {account}, region {region}"
-        raise ElsewhereError(f"{what}. Sign in there (AWS_PROFILE, or `profile` and `region` in the stage's file), or move the file away")
+        raise ElsewhereError(
+            f"{what}. Sign in there (AWS_PROFILE, or `profile` and `region` in the stage's file), or move the file away"
+        )
 
 
 def find(folder: Path, stack: str, account: str, region: str) -> Path | None:
@@ -62,8 +76,16 @@ def find(folder: Path, stack: str, account: str, region: str) -> Path | None:
 def elsewhere(folder: Path, stack: str, account: str, region: str) -> list[str]:
     """Where else a stack of this name was left, as ``account, region``."""
     shape = re.compile(rf"kept-{re.escape(stack)}\.(\d+)\.([a-z0-9-]+)\.json")
-    found = [match for path in sorted(folder.glob("kept-*.json")) if (match := shape.fullmatch(path.name))]
-    return [f"account {match[1]}, region {match[2]}" for match in found if match.groups() != (account, region)]
+    found = [
+        match
+        for path in sorted(folder.glob("kept-*.json"))
+        if (match := shape.fullmatch(path.name))
+    ]
+    return [
+        f"account {match[1]}, region {match[2]}"
+        for match in found
+        if match.groups() != (account, region)
+    ]
 
 
 def _free(file: Path) -> Path:

@@ -1,7 +1,11 @@
-"""Throttles of routes that a new template no longer has. The stage keeps them, and the update would fail.
+"""Throttles of routes that a new template no longer has.
 
-"Unable to find Route by key ... within the provided RouteSettings" (https://github.com/aws/serverless-application-model/issues/1939).
-AWS's own way out is DeleteRouteSettings: https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename-routesettings-routekey.html
+The stage keeps them, and the update would fail.
+
+"Unable to find Route by key ... within the provided RouteSettings"
+(https://github.com/aws/serverless-application-model/issues/1939). AWS's own way out is
+DeleteRouteSettings:
+https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename-routesettings-routekey.html
 """
 
 from collections.abc import Mapping
@@ -33,7 +37,9 @@ class Throttles:
 
     def remove_orphans(self, template: Mapping[str, Any]) -> list[str]:
         """Remove the throttles of routes that ``template`` no longer has. Returns their keys."""
-        settings = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE).get("RouteSettings", {})
+        settings = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE).get(
+            "RouteSettings", {}
+        )
         kept = routes(template)
         for key in sorted(set(settings) - kept):
             self.gateway.delete_route_settings(ApiId=self.api_id, StageName=STAGE, RouteKey=key)
@@ -48,6 +54,10 @@ class Throttles:
         there = {row["RouteKey"] for page in pages for row in page["Items"]}
         again = {key: value for key, value in self._removed.items() if key in there}
         if again:
-            present = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE).get("RouteSettings", {})
-            self.gateway.update_stage(ApiId=self.api_id, StageName=STAGE, RouteSettings=present | again)
+            present = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE).get(
+                "RouteSettings", {}
+            )
+            self.gateway.update_stage(
+                ApiId=self.api_id, StageName=STAGE, RouteSettings=present | again
+            )
         return list(again)

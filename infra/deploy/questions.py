@@ -34,8 +34,21 @@ QUESTIONS: Final = (
         r"https://\S+",
         "an address that begins with https://, exactly as the tokens' iss says it",
     ),
-    Question("JwtAudience", "The audience that its tokens name (aud)", r"\S+", "one word", "JwtIssuer", must=True),
-    Question("JwtClientId", "The client id that the page signs in with; Enter if it is that audience", r"\S+", "one word", "JwtIssuer"),
+    Question(
+        "JwtAudience",
+        "The audience that its tokens name (aud)",
+        r"\S+",
+        "one word",
+        "JwtIssuer",
+        must=True,
+    ),
+    Question(
+        "JwtClientId",
+        "The client id that the page signs in with; Enter if it is that audience",
+        r"\S+",
+        "one word",
+        "JwtIssuer",
+    ),
     Question(
         "SiteUrl",
         "Where customers open the page, if it is at an address of yours; Enter for the address that AWS gives it",
@@ -49,16 +62,23 @@ QUESTIONS: Final = (
         "arn:aws:sns:...",
     ),
 )
-REGION: Final = Question("", "AWS region", r"[a-z]+(-[a-z]+)+-\d+", "such as eu-central-1", must=True)
+REGION: Final = Question(
+    "", "AWS region", r"[a-z]+(-[a-z]+)+-\d+", "such as eu-central-1", must=True
+)
 Answers = Callable[[str], str]
 """Shows a question and returns what was typed; EOFError where nobody is there."""
 
 
 def region(stage: Stage, proposed: str, answers: Answers) -> Stage:
-    """The stage with its region, which everything else is asked in. A name that botocore does not know may be newer than it."""
+    """The stage with its region, which everything else is asked in.
+
+    A name that botocore does not know may be newer than it.
+    """
     while True:
         name = _answered(REGION, stage.region or proposed, answers)
-        if partition_of(name) or agreed(f"The AWS SDK on this machine does not know a region {name!r}. Use it anyway?", answers):
+        if partition_of(name) or agreed(
+            f"The AWS SDK on this machine does not know a region {name!r}. Use it anyway?", answers
+        ):
             return replace(stage, region=name)
 
 
@@ -82,7 +102,13 @@ def parameters(stage: Stage, present: Mapping[str, str], answers: Answers) -> St
 
 
 def _answered(question: Question, known: str, answers: Answers) -> str:
-    hint = f" [{known}, or {NONE} for none]" if known and not question.must else f" [{known}]" if known else ""
+    hint = (
+        f" [{known}, or {NONE} for none]"
+        if known and not question.must
+        else f" [{known}]"
+        if known
+        else ""
+    )
     while True:
         typed = answers(f"{question.words}{hint}: ").strip()
         if not typed:

@@ -21,8 +21,9 @@ WITHOUT_FUNCTION_URLS: Final = frozenset(
         "mx-central-1",
     }
 )
-"""https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html, read in November 2026. mx-central-1 is not among them
-there, but CloudFormation's own schemas have no AWS::Lambda::Url for it: a stack without one deploys in either case."""
+"""https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html, read in November 2026.
+mx-central-1 is not among them there, but CloudFormation's own schemas have no AWS::Lambda::Url for
+it: a stack without one deploys in either case."""
 
 
 def partition_of(region: str) -> str:

@@ -23,7 +23,8 @@ LED: Final = {
     ("SignInIntegration", "IntegrationUri"): "ReturnFromSignInFunction",
     ("SignInPermission", "FunctionName"): "ReturnFromSignInFunction",
 }
-"""What the template leads to a function by name, so that SAM does not lead it to the alias: resource and property, and which function."""
+"""What the template leads to a function by name, so that SAM does not lead it to the alias:
+resource and property, and which function."""
 MARK_CHARS: Final = 10
 """SAM makes a version's name of as many."""
 

@@ -21,35 +21,47 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``advice`` says what to do in AWS where neither command can go on. ``{stack}`` stands for the stack's name."""
+    """``advice`` says what to do in AWS where neither command can go on.
+
+    ``{stack}`` stands for the stack's name.
+    """
 
     kind: Kind
     advice: str = ""
 
 
 ROLL_BACK: Final = "aws cloudformation rollback-stack --stack-name {stack}"
-"""From CREATE_FAILED and UPDATE_FAILED: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackStack.html"""
+"""From CREATE_FAILED and UPDATE_FAILED:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackStack.html"""
 CONTINUE: Final = "aws cloudformation continue-update-rollback --stack-name {stack}"
-"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html"""
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html
+"""
 EVENTS: Final = "aws cloudformation describe-stack-events --stack-name {stack}"
 _BUSY: Final = State(Kind.BUSY, "wait until it has finished, then run the same command again")
 
 STATES: Final[Mapping[str, State]] = {
-    "REVIEW_IN_PROGRESS": State(Kind.ABSENT),  # only a change set was made; SAM makes the stack as if there were none
+    "REVIEW_IN_PROGRESS": State(
+        Kind.ABSENT
+    ),  # only a change set was made; SAM makes the stack as if there were none
     "DELETE_COMPLETE": State(Kind.ABSENT),
     "CREATE_COMPLETE": State(Kind.ALIVE),
     "UPDATE_COMPLETE": State(Kind.ALIVE),
     "UPDATE_ROLLBACK_COMPLETE": State(Kind.ALIVE),
     "IMPORT_COMPLETE": State(Kind.ALIVE),
-    # Stable, says API_RollbackStack: with everything that it had before the import. After a failed first import that was nothing.
+    # Stable, says API_RollbackStack: with everything that it had before the import. After a failed
+    # first import that was nothing.
     "IMPORT_ROLLBACK_COMPLETE": State(Kind.ALIVE),
-    "ROLLBACK_COMPLETE": State(Kind.REMNANT),  # a failed first deployment: nothing but deletion is possible
+    "ROLLBACK_COMPLETE": State(
+        Kind.REMNANT
+    ),  # a failed first deployment: nothing but deletion is possible
     "ROLLBACK_FAILED": State(Kind.REMNANT),  # the same, where protected tables could not be deleted
     "DELETE_FAILED": State(Kind.REMNANT),
     "CREATE_FAILED": State(Kind.STUCK, ROLL_BACK),
     "UPDATE_FAILED": State(Kind.STUCK, ROLL_BACK),
     "UPDATE_ROLLBACK_FAILED": State(Kind.STUCK, CONTINUE),
-    "IMPORT_ROLLBACK_FAILED": State(Kind.STUCK, f"{EVENTS} says why; remove the cause, or ask AWS Support"),
+    "IMPORT_ROLLBACK_FAILED": State(
+        Kind.STUCK, f"{EVENTS} says why; remove the cause, or ask AWS Support"
+    ),
     "CREATE_IN_PROGRESS": _BUSY,
     "ROLLBACK_IN_PROGRESS": _BUSY,
     "DELETE_IN_PROGRESS": _BUSY,

@@ -32,8 +32,9 @@ CREDENTIALS: Final = (
 """What a process reads credentials from before it looks at AWS_PROFILE:
 https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html"""
 TEXT: Final = """\
-# How the stage {name} is deployed. `make deploy` wrote this from the answers it was given, and asks no more; edit it freely.
-# Every parameter of docs/operations.md may stand here. No secret is in it: give a copy to whoever else deploys.
+# How the stage {name} is deployed. `make deploy` wrote this from the answers it was given, and asks
+# no more; edit it freely. Every parameter of docs/operations.md may stand here. No secret is in it:
+# give a copy to whoever else deploys.
 version = 0.1
 
 [{name}.deploy.parameters]
@@ -61,11 +62,21 @@ class Stage:
 
     @classmethod
     def read(cls, name: str, config: Path = CONFIG, folder: Path = FOLDER) -> "Stage":
-        """What its own file says counts more than what is proposed for it. One that has neither gets a stack of its own name."""
+        """What its own file says counts more than what is proposed for it.
+
+        One that has neither gets a stack of its own name.
+        """
         proposed, told = _section(config, name), _section(folder / f"{name}.toml", name)
         parameters = {**_overrides(proposed), **_overrides(told)}
         told = proposed | told
-        return cls(name, told.get("stack_name", f"topup-{name}"), told.get("region", ""), told.get("profile", ""), parameters, folder)
+        return cls(
+            name,
+            told.get("stack_name", f"topup-{name}"),
+            told.get("region", ""),
+            told.get("profile", ""),
+            parameters,
+            folder,
+        )
 
     @property
     def file(self) -> Path:
@@ -79,11 +90,17 @@ class Stage:
 
     def where(self) -> list[str]:
         """Flags that SAM and ``topup`` share."""
-        return [*(["--region", self.region] if self.region else []), *(["--profile", self.profile] if self.profile else [])]
+        return [
+            *(["--region", self.region] if self.region else []),
+            *(["--profile", self.profile] if self.profile else []),
+        ]
 
     def overrides(self) -> list[str]:
         """The parameters as SAM takes them: quoted where they are empty or have spaces."""
-        return [f"{name}={value}" if re.fullmatch(r"[^\s\"']+", value) else f'{name}="{value}"' for name, value in self.parameters.items()]
+        return [
+            f"{name}={value}" if re.fullmatch(r"[^\s\"']+", value) else f'{name}="{value}"'
+            for name, value in self.parameters.items()
+        ]
 
     def keep(self) -> None:
         """Write the file."""
@@ -100,16 +117,21 @@ class Stage:
     def environment(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         """For every process that works on this stage, so that all of them work in one account.
 
-        A named profile wins over keys in the shell, as the AWS CLI's --profile does; without one the shell decides alone.
+        A named profile wins over keys in the shell, as the AWS CLI's --profile does; without one
+        the shell decides alone.
         https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
         """
         if not self.profile:
             return dict(environment)
-        return {name: value for name, value in environment.items() if name not in CREDENTIALS} | {"AWS_PROFILE": self.profile}
+        return {name: value for name, value in environment.items() if name not in CREDENTIALS} | {
+            "AWS_PROFILE": self.profile
+        }
 
     def session(self, environment: Mapping[str, str] = os.environ) -> boto3.Session:
         """With the same credentials as ``environment`` gives to other processes."""
-        region = self.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+        region = (
+            self.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+        )
         if self.profile:
             return boto3.Session(profile_name=self.profile, region_name=region)
         return boto3.Session(
@@ -121,7 +143,9 @@ class Stage:
 
     def client(self, service: str, environment: Mapping[str, str] = os.environ) -> Any:
         """A boto3 client where the stage is."""
-        return self.session(environment).client(service, endpoint_url=environment.get("AWS_ENDPOINT_URL"))
+        return self.session(environment).client(
+            service, endpoint_url=environment.get("AWS_ENDPOINT_URL")
+        )
 
 
 def deployed_with(stack: Mapping[str, Any]) -> dict[str, str]:
@@ -131,17 +155,36 @@ def deployed_with(stack: Mapping[str, Any]) -> dict[str, str]:
 
 def api_url(stack: Mapping[str, Any]) -> str:
     """The address that AWS gave its API."""
-    return next((str(row["OutputValue"]) for row in stack.get("Outputs", []) if row["OutputKey"] == "ApiUrl"), "")
+    return next(
+        (
+            str(row["OutputValue"])
+            for row in stack.get("Outputs", [])
+            if row["OutputKey"] == "ApiUrl"
+        ),
+        "",
+    )
 
 
 def proposals(stack: Mapping[str, Any]) -> dict[str, str]:
-    """What a stack was deployed with, for another deployment of its stage. The API's own address was nobody's answer, and will change."""
-    return {name: value for name, value in deployed_with(stack).items() if (name, value) != ("SiteUrl", api_url(stack))}
+    """What a stack was deployed with, for another deployment of its stage.
+
+    The API's own address was nobody's answer, and will change.
+    """
+    return {
+        name: value
+        for name, value in deployed_with(stack).items()
+        if (name, value) != ("SiteUrl", api_url(stack))
+    }
 
 
 def _section(file: Path, name: str) -> dict[str, Any]:
-    section: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8")).get(name, {}) if file.exists() else {}
-    return {**section.get("global", {}).get("parameters", {}), **section.get("deploy", {}).get("parameters", {})}
+    section: dict[str, Any] = (
+        tomllib.loads(file.read_text(encoding="utf-8")).get(name, {}) if file.exists() else {}
+    )
+    return {
+        **section.get("global", {}).get("parameters", {}),
+        **section.get("deploy", {}).get("parameters", {}),
+    }
 
 
 def _overrides(section: Mapping[str, Any]) -> dict[str, str]:

@@ -34,7 +34,9 @@ class Target:
     def reached(cls, stage: Stage, environment: Mapping[str, str] = os.environ) -> "Target":
         """Ask AWS who we are, with the credentials that everything else of this stage uses."""
         caller = stage.client("sts", environment).get_caller_identity()
-        return cls(stage, stage.client("cloudformation", environment), caller["Account"], caller["Arn"])
+        return cls(
+            stage, stage.client("cloudformation", environment), caller["Account"], caller["Arn"]
+        )
 
     @property
     def region(self) -> str:
@@ -56,7 +58,10 @@ class Target:
         return PROD in (deployed_with(found or {}).get("Stage"), self.stage.parameters.get("Stage"))
 
     def updatable(self, found: Mapping[str, Any] | None, agree: Agree) -> dict[str, Any] | None:
-        """The stack to update, or None if one is to be made. What a failure left is removed if ``agree`` says so."""
+        """The stack to update, or None if one is to be made.
+
+        What a failure left is removed if ``agree`` says so.
+        """
         if found is None:
             return None
         state = self.state(found)
@@ -72,7 +77,9 @@ class Target:
     def state(self, found: Mapping[str, Any]) -> State:
         """An import that failed leaves a working stack working; where it was the first thing, it leaves an empty one."""
         status = found["StackStatus"]
-        if status == MAY_BE_EMPTY and not uninstall.living(uninstall.resources(self.client, found["StackId"])):
+        if status == MAY_BE_EMPTY and not uninstall.living(
+            uninstall.resources(self.client, found["StackId"])
+        ):
             return State(Kind.REMNANT)
         return state_of(status)
 
@@ -82,7 +89,10 @@ class Target:
         return f"{self.stage.stack} is in {found['StackStatus']}{reason}: {state.advice.format(stack=self.stage.stack)}"
 
     def kept(self) -> tuple[Kept, Any] | None:
-        """What an earlier stack of this name left here, and its file. Raises ElsewhereError for a file of another place."""
+        """What an earlier stack of this name left here, and its file.
+
+        Raises ElsewhereError for a file of another place.
+        """
         file = kept.find(self.stage.folder, self.stage.stack, self.account, self.region)
         if file is None:
             return None
@@ -91,13 +101,21 @@ class Target:
         return found, file
 
     def take_back(self, agree: Agree) -> None:
-        """Into a new stack, before anything else is in it. Where books of this name are elsewhere, somebody must agree to begin anew."""
+        """Into a new stack, before anything else is in it.
+
+        Where books of this name are elsewhere, somebody must agree to begin anew.
+        """
         if found := self.kept():
             what, file = found
-            print(f"taking the tables and users of the earlier {self.stage.stack} back, by {file}", flush=True)  # noqa: T201
+            print(
+                f"taking the tables and users of the earlier {self.stage.stack} back, by {file}",
+                flush=True,
+            )
             uninstall.take_back(self.client, what, file)
             return
         there = kept.elsewhere(self.stage.folder, self.stage.stack, self.account, self.region)
         asked = f"{self.stage.stack} was left with its books in {'; '.join(there)}. Here it begins with empty tables. Go on?"
         if there and not agree(asked):
-            raise ElsewhereError(f"nothing was made. Sign in to {'; or '.join(there)}, and deploy there")
+            raise ElsewhereError(
+                f"nothing was made. Sign in to {'; or '.join(there)}, and deploy there"
+            )

@@ -7,13 +7,18 @@ from botocore.exceptions import WaiterError
 PAUSE_SECONDS: Final = 2
 ASKED_A_MINUTE: Final = 30
 MINUTES_MAX: Final = 60
-"""Longer than any deletion or import of these stacks should take; AWS goes on after it, and the same command looks again."""
+"""Longer than any deletion or import of these stacks should take; AWS goes on after it, and the
+same command looks again."""
 TIMED_OUT: Final = "Max attempts exceeded"
-"""The reason that botocore gives when a waiter has used up its attempts; any other is AWS's answer."""
+"""The reason that botocore gives when a waiter has used up its attempts; any other is AWS's answer.
+"""
 
 
 def wait(client: Any, waiter: str, doing: str, **asked: Any) -> None:
-    """Wait at most an hour. Raises WaiterError when AWS says that it failed, or when the hour is over."""
+    """Wait at most an hour.
+
+    Raises WaiterError when AWS says that it failed, or when the hour is over.
+    """
     bound = {"Delay": PAUSE_SECONDS, "MaxAttempts": ASKED_A_MINUTE}
     for minute in range(1, MINUTES_MAX + 1):
         try:

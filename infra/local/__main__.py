@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from infra.local.paths import ROOT, Places, StandError
+from infra.local.paths import ROOT, LocalStackError, Paths
 
 UP_SECONDS_MAX: Final = 240
 DOWN_SECONDS_MAX: Final = 60
@@ -53,10 +53,12 @@ def main() -> int:
     token = commands.add_parser("token", help="print a JWT of the stand's issuer")
     token.add_argument("--sub", required=True, help="who it is for, as alice")
     token.add_argument("--scope", default="", help="quota.write for the seller's backend")
-    token.add_argument("--ttl", type=int, default=3600, help="seconds; negative makes an expired one")
+    token.add_argument(
+        "--ttl", type=int, default=3600, help="seconds; negative makes an expired one"
+    )
     token.add_argument("--aud", default="topup", help="the audience; another one is refused")
     chosen = parser.parse_args()
-    actions: dict[str, Callable[[Places, argparse.Namespace], int]] = {
+    actions: dict[str, Callable[[Paths, argparse.Namespace], int]] = {
         "dev": dev,
         "up": up,
         "down": down,
@@ -64,13 +66,13 @@ def main() -> int:
         "token": make_token,
     }
     try:
-        return actions[chosen.command](Places.from_environment(), chosen)
-    except StandError as error:
+        return actions[chosen.command](Paths.from_environment(), chosen)
+    except LocalStackError as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
-def dev(places: Places, _: argparse.Namespace) -> int:
+def dev(places: Paths, _: argparse.Namespace) -> int:
     """The whole set-up in the foreground."""
     from infra.local.supervisor import serve  # noqa: PLC0415 - `token` and `down` need none of it
 
@@ -78,7 +80,7 @@ def dev(places: Places, _: argparse.Namespace) -> int:
     return serve(places, _say, lambda stand: _say(_hints(places, stand)))
 
 
-def up(places: Places, _: argparse.Namespace) -> int:
+def up(places: Paths, _: argparse.Namespace) -> int:
     """Start in the background, show its progress, return when it answers."""
     if _running(places):
         _say(f"already up: {places.front_url}")
@@ -88,12 +90,19 @@ def up(places: Places, _: argparse.Namespace) -> int:
     places.stand_file.unlink(missing_ok=True)
     with places.log_file.open("wb") as log:
         command = [sys.executable, "-u", "-m", "infra.local", "dev"]
-        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     places.pid_file.write_text(str(child.pid))
     return _follow(places, child)
 
 
-def down(places: Places, _: argparse.Namespace) -> int:
+def down(places: Paths, _: argparse.Namespace) -> int:
     """Stop the one in the background, kindly, by its own process id."""
     pid = _running(places)
     if not pid:
@@ -102,13 +111,15 @@ def down(places: Places, _: argparse.Namespace) -> int:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + DOWN_SECONDS_MAX
     while _running(places) and time.monotonic() < deadline:
-        time.sleep(0.1)  # it saves its data, and is no child of ours: its pid is all there is to look at
+        time.sleep(
+            0.1
+        )  # it saves its data, and is no child of ours: its pid is all there is to look at
     places.pid_file.unlink(missing_ok=True)
     _say("stopped; the data is kept")
     return 0
 
 
-def build(places: Places, _: argparse.Namespace) -> int:
+def build(places: Paths, _: argparse.Namespace) -> int:
     """For `make build`."""
     from infra.build import artifact  # noqa: PLC0415 - see above
 
@@ -118,20 +129,20 @@ def build(places: Places, _: argparse.Namespace) -> int:
     return 0
 
 
-def make_token(places: Places, chosen: argparse.Namespace) -> int:
+def make_token(places: Paths, chosen: argparse.Namespace) -> int:
     """Print one JWT and nothing else."""
     from infra.local.issuer import Keys  # noqa: PLC0415 - see above
 
     if not places.stand_file.exists():
         message = "the stand is not up: start it with `make dev` or `make up`"
-        raise StandError(message)
+        raise LocalStackError(message)
     stand = json.loads(places.stand_file.read_text())
     keys = Keys(places.state / "issuer.pem", stand["issuer_url"])
     sys.stdout.write(keys.token(chosen.sub, chosen.scope, chosen.ttl, chosen.aud) + "\n")
     return 0
 
 
-def _follow(places: Places, child: "subprocess.Popen[bytes]") -> int:
+def _follow(places: Paths, child: "subprocess.Popen[bytes]") -> int:
     shown, deadline = 0, time.monotonic() + UP_SECONDS_MAX
     while time.monotonic() < deadline:
         text = places.log_file.read_text()
@@ -143,12 +154,12 @@ def _follow(places: Places, child: "subprocess.Popen[bytes]") -> int:
         with suppress(subprocess.TimeoutExpired):
             child.wait(0.1)  # it is starting: what it writes into its log is shown as it comes
             message = f"the stand did not start; see {places.log_file}"
-            raise StandError(message)
+            raise LocalStackError(message)
     message = f"the stand was not ready after {UP_SECONDS_MAX} s; see {places.log_file}"
-    raise StandError(message)
+    raise LocalStackError(message)
 
 
-def _running(places: Places) -> int:
+def _running(places: Paths) -> int:
     """The supervisor's process id, 0 when there is none."""
     try:
         pid = int(places.pid_file.read_text())
@@ -160,14 +171,14 @@ def _running(places: Places) -> int:
     return pid if b"infra.local" in words else 0
 
 
-def _refuse_if_up(places: Places) -> None:
+def _refuse_if_up(places: Paths) -> None:
     pid = _running(places)
     if pid and pid != os.getpid():
         message = f"the stand is up already at {places.front_url} (process {pid}); stop it with `make down`"
-        raise StandError(message)
+        raise LocalStackError(message)
 
 
-def _hints(places: Places, stand: dict[str, Any]) -> str:
+def _hints(places: Paths, stand: dict[str, Any]) -> str:
     if stand["stripe_api_base"] == places.stripe_url:
         return HINTS.format(**stand, stand_file=places.stand_file)
     sys.path.insert(0, str(ROOT / "functions"))

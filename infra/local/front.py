@@ -9,10 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"})
+HOP_BY_HOP: Final = frozenset(
+    {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"}
+)
 """RFC 9110, section 7.6.1: they speak of one connection, not of the message."""
 ANSWER_SECONDS_MAX: Final = 30
-"""API Gateway's own: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
+"""API Gateway's own:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 BODY_BYTES_MAX: Final = 10 * 1024 * 1024
 
 
@@ -26,7 +29,11 @@ class Front:
         self._client = httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX, limits=limits, trust_env=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As an ASGI application. No router: what a path may hold, a line feed too, and which methods there are is the API's business."""
+        """As an ASGI application.
+
+        No router: what a path may hold, a line feed too, and which methods there are is the API's
+        business.
+        """
         if scope["type"] == "http":
             answer = await self.forward(Request(scope, receive))
             await answer(scope, receive, send)
@@ -47,14 +54,23 @@ class Front:
 
     async def _asked(self, request: Request, body: bytes) -> Response:
         """A request made by hand: the client's own would say that it takes every encoding."""
-        path, query = request.scope["raw_path"].decode().split("?")[0], request.scope["query_string"].decode()
+        path, query = (
+            request.scope["raw_path"].decode().split("?")[0],
+            request.scope["query_string"].decode(),
+        )
         url = f"{self.target}{path}" + (f"?{query}" if query else "")
-        headers = [pair for pair in _lasting(request.headers.raw) if pair[0] not in (b"host", b"content-length")]
+        headers = [
+            pair
+            for pair in _lasting(request.headers.raw)
+            if pair[0] not in (b"host", b"content-length")
+        ]
         limit = {"timeout": self._client.timeout.as_dict()}
         asked = httpx.Request(request.method, url, headers=headers, content=body, extensions=limit)
         found = await self._client.send(asked, stream=True)
         try:
-            answer = Response(b"".join([part async for part in found.aiter_raw()]), found.status_code)
+            answer = Response(
+                b"".join([part async for part in found.aiter_raw()]), found.status_code
+            )
         finally:
             await found.aclose()
         answer.raw_headers = _lasting(found.headers.raw)

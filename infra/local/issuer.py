@@ -1,4 +1,6 @@
-"""An OIDC issuer for the stand: RS256 tokens, code flow with PKCE, three demo users in one click. Nothing here is for production.
+"""An OIDC issuer for the stand:
+
+RS256 tokens, code flow with PKCE, three demo users in one click. Nothing here is for production.
 
 https://openid.net/specs/openid-connect-core-1_0.html and https://www.rfc-editor.org/rfc/rfc7636
 """
@@ -40,19 +42,33 @@ class Keys:
         if not file.exists():
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
             plain = serialization.NoEncryption()
-            pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+            pem = key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain
+            )
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch(mode=0o600)
             file.write_bytes(pem)
         pem = file.read_bytes()
         self.issuer = issuer
         self.key_id = hashlib.sha256(pem).hexdigest()[:16]
-        read = serialization.load_pem_private_key(pem, None)  # once: that it is sound is proved each time, which takes as long as a call
+        read = serialization.load_pem_private_key(
+            pem, None
+        )  # once: that it is sound is proved each time, which takes as long as a call
         assert isinstance(read, rsa.RSAPrivateKey)  # noqa: S101 - we made it
         self._key = read
 
-    def token(self, subject: str, scope: str = "", ttl: int = TOKEN_SECONDS, audience: str = AUDIENCE, **more: str) -> str:
-        """An access token for the stand's API, with ``more`` claims. A negative ``ttl`` makes one that has expired."""
+    def token(
+        self,
+        subject: str,
+        scope: str = "",
+        ttl: int = TOKEN_SECONDS,
+        audience: str = AUDIENCE,
+        **more: str,
+    ) -> str:
+        """An access token for the stand's API, with ``more`` claims.
+
+        A negative ``ttl`` makes one that has expired.
+        """
         now = int(time.time())
         claims = {
             "iss": self.issuer,
@@ -83,7 +99,9 @@ def create_app(keys: Keys) -> Starlette:
         Route("/token", desk.exchange, methods=["POST"]),
         Route("/logout", desk.logout),
     ]
-    cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"])
+    cors = Middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"]
+    )
     return Starlette(routes=routes, middleware=[cors])
 
 
@@ -130,21 +148,35 @@ class _Desk:
         """Show the users, or go straight back when one has signed in before."""
         asked = request.query_params
         target = asked.get("redirect_uri", "")
-        if not target.startswith(("http://localhost", "http://127.0.0.1")) or asked.get("code_challenge_method") != "S256":
+        if (
+            not target.startswith(("http://localhost", "http://127.0.0.1"))
+            or asked.get("code_challenge_method") != "S256"
+        ):
             return JSONResponse(
-                {"error": "invalid_request", "error_description": "a local redirect_uri and PKCE with S256 are needed"}, 400
+                {
+                    "error": "invalid_request",
+                    "error_description": "a local redirect_uri and PKCE with S256 are needed",
+                },
+                400,
             )
         form = await request.form() if request.method == "POST" else {}
         chosen = str(form.get("user", ""))
         user = chosen if chosen in DEMO_USERS else _user_of(request)
         if not user:
             if asked.get("prompt") == "none":
-                return RedirectResponse(f"{target}?{urlencode({'error': 'login_required', 'state': asked.get('state', '')})}", 303)
+                return RedirectResponse(
+                    f"{target}?{urlencode({'error': 'login_required', 'state': asked.get('state', '')})}",
+                    303,
+                )
             return HTMLResponse(_page())
         code = secrets.token_urlsafe(24)
         ends = time.time() + CODE_SECONDS
-        self._codes[code] = _Code(user, asked.get("code_challenge", ""), target, asked.get("nonce", ""), ends)
-        back = RedirectResponse(f"{target}?{urlencode({'code': code, 'state': asked.get('state', '')})}", 303)
+        self._codes[code] = _Code(
+            user, asked.get("code_challenge", ""), target, asked.get("nonce", ""), ends
+        )
+        back = RedirectResponse(
+            f"{target}?{urlencode({'code': code, 'state': asked.get('state', '')})}", 303
+        )
         back.set_cookie(COOKIE, session_of(user), httponly=True, samesite="lax")
         return back
 
@@ -164,14 +196,23 @@ class _Desk:
         return JSONResponse({**tokens, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
 
     async def logout(self, request: Request) -> Response:
-        target = request.query_params.get("post_logout_redirect_uri") or request.query_params.get("logout_uri") or "/"
-        gone = RedirectResponse(target if target.startswith(("http://localhost", "http://127.0.0.1")) else "/", 303)
+        target = (
+            request.query_params.get("post_logout_redirect_uri")
+            or request.query_params.get("logout_uri")
+            or "/"
+        )
+        gone = RedirectResponse(
+            target if target.startswith(("http://localhost", "http://127.0.0.1")) else "/", 303
+        )
         gone.delete_cookie(COOKIE)
         return gone
 
 
 def session_of(user: str) -> str:
-    """The cookie of somebody who has signed in before. Nothing protects it: whoever runs a stand may be anybody there."""
+    """The cookie of somebody who has signed in before.
+
+    Nothing protects it: whoever runs a stand may be anybody there.
+    """
     return base64.urlsafe_b64encode(user.encode()).decode()
 
 

@@ -9,18 +9,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from infra.local.paths import Places, StandError
+from infra.local.paths import LocalStackError, Paths
 
 START_SECONDS_MAX: Final = 60
 STOP_SECONDS_MAX: Final = 30
 IDLE_SECONDS: Final = 60
-"""How long an idle function keeps its process, of 50 MB each: the stand is to be small when nobody uses it.
+"""How long an idle function keeps its process, of 50 MB each: the stand is to be small when nobody
+uses it.
 
-TOPUP_IDLE_SECONDS changes it."""
+TOPUP_IDLE_SECONDS changes it.
+"""
 
 
-def start(places: Places, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
-    """Start it and wait until it answers. IAM is enforced: the functions' own roles are what they run with."""
+def start(places: Paths, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
+    """Start it and wait until it answers.
+
+    IAM is enforced: the functions' own roles are what they run with.
+    """
     home = places.state / folder
     scratch = home / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)  # the unpacked functions of the last run
@@ -42,7 +47,9 @@ def start(places: Places, folder: str = "aws", port: int | None = None) -> "subp
     }
     log = (home / "ministack.log").open("ab")
     program = str(places.tools / "ministack" / "bin" / "ministack")
-    child = subprocess.Popen([program], env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+    child = subprocess.Popen(
+        [program], env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True
+    )
     _wait(child, f"http://127.0.0.1:{port or places.aws}/_ministack/health", home / "ministack.log")
     return child
 
@@ -66,4 +73,4 @@ def _wait(child: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
             child.wait(0.1)  # it is starting, or has ended
             break
     message = f"the embedded AWS did not start; see {log}"
-    raise StandError(message)
+    raise LocalStackError(message)

@@ -18,12 +18,12 @@ PORT_VARIABLES: Final = {
 }
 
 
-class StandError(Exception):
+class LocalStackError(Exception):
     """The stand cannot start; the message says what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Paths:
     """One stand's folder and ports."""
 
     state: Path
@@ -34,11 +34,14 @@ class Places:
     aws: int
 
     @classmethod
-    def from_environment(cls) -> "Places":
+    def from_environment(cls) -> "Paths":
         """TOPUP_STATE_DIR and one variable per port; the defaults suit one stand per checkout."""
         state = Path(os.environ.get("TOPUP_STATE_DIR", ROOT / ".local")).resolve()
         tools = Path(os.environ.get("TOPUP_TOOLS_DIR", ROOT / ".local" / "venvs")).resolve()
-        ports = {name: int(os.environ.get(variable, str(usual))) for name, (variable, usual) in PORT_VARIABLES.items()}
+        ports = {
+            name: int(os.environ.get(variable, str(usual)))
+            for name, (variable, usual) in PORT_VARIABLES.items()
+        }
         return cls(state=state, tools=tools, **ports)
 
     @property
@@ -78,7 +81,11 @@ class Places:
 
     def environment(self) -> dict[str, str]:
         """For any AWS client or tool that is to talk to the stand; nothing of the caller's own AWS leaks in."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STRIPE_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "STRIPE_"))
+        }
         return {
             **kept,
             "AWS_ACCESS_KEY_ID": "test",
@@ -103,12 +110,12 @@ class Places:
         )
 
     def check_ports(self) -> None:
-        """Raise StandError naming the first port that is taken and the variable that changes it."""
+        """Raise LocalStackError naming the first port that is taken and the variable that changes it."""
         for name, (variable, _) in PORT_VARIABLES.items():
             port = getattr(self, name)
             if not is_free(port):
                 message = f"port {port} ({name}) is taken: stop what uses it, or choose another with {variable}=<port>"
-                raise StandError(message)
+                raise LocalStackError(message)
 
 
 def is_free(port: int) -> bool:

@@ -19,7 +19,7 @@ from infra.build import artifact
 from infra.local import deploy, ministack
 from infra.local.front import Front
 from infra.local.issuer import Keys, create_app
-from infra.local.paths import REGION, STACK, Places, StandError
+from infra.local.paths import REGION, STACK, LocalStackError, Paths
 from infra.stripe_simulator.api.app import Simulator, WebhookTarget
 
 READY_SECONDS_MAX: Final = 60
@@ -36,7 +36,7 @@ class _Server(uvicorn.Server):
 class Supervisor:
     """One run of the stand."""
 
-    def __init__(self, places: Places, tell: Callable[[str], None]) -> None:
+    def __init__(self, places: Paths, tell: Callable[[str], None]) -> None:
         """``tell`` shows progress to whoever waits."""
         self.places = places
         self._begun = time.monotonic()
@@ -61,11 +61,19 @@ class Supervisor:
         serving: list[asyncio.Task[None]] = []
         try:
             front, settings = Front(), self._settings()
-            simulator = Simulator(places.stripe_url, settings["stripe_secret_key"], places.state / "stripe.sqlite")
-            apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(Keys(places.state / "issuer.pem", places.issuer_url))}
+            simulator = Simulator(
+                places.stripe_url, settings["stripe_secret_key"], places.state / "stripe.sqlite"
+            )
+            apps: dict[str, ASGIApp] = {
+                "front": front,
+                "issuer": create_app(Keys(places.state / "issuer.pem", places.issuer_url)),
+            }
             if not settings["real_stripe"]:
                 apps["stripe"] = simulator.app()
-            serving = [asyncio.create_task(self._serve(app, getattr(places, name))) for name, app in apps.items()]
+            serving = [
+                asyncio.create_task(self._serve(app, getattr(places, name)))
+                for name, app in apps.items()
+            ]
             stand = await self._deployed(front, simulator, settings)
             places.stand_file.write_text(json.dumps(stand, indent=2) + "\n")
             self.step("ready")
@@ -80,27 +88,42 @@ class Supervisor:
             await asyncio.to_thread(ministack.stop, child)
 
     async def _serve(self, app: ASGIApp, port: int) -> None:
-        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
         server = _Server(config)
         self._servers.append(server)
         await server.serve()
 
     def _settings(self) -> dict[str, Any]:
         """Secrets of this stand, made once; or Stripe's own, where the caller gives a key."""
-        key, hook = os.environ.get("STRIPE_SECRET_KEY", ""), os.environ.get("STRIPE_WEBHOOK_SECRET", "")
+        key, hook = (
+            os.environ.get("STRIPE_SECRET_KEY", ""),
+            os.environ.get("STRIPE_WEBHOOK_SECRET", ""),
+        )
         if key:
             if not hook:
                 message = "STRIPE_SECRET_KEY is set: set STRIPE_WEBHOOK_SECRET too, to what `stripe listen --print-secret` prints"
-                raise StandError(message)
+                raise LocalStackError(message)
             return {"stripe_secret_key": key, "webhook_secret": hook, "real_stripe": True}
         file = self.places.state / "secrets.json"
         if not file.exists():
             file.touch(mode=0o600)
-            made = {"stripe_secret_key": f"sk_test_{secrets.token_hex(16)}", "webhook_secret": f"whsec_{secrets.token_hex(16)}"}
+            made = {
+                "stripe_secret_key": f"sk_test_{secrets.token_hex(16)}",
+                "webhook_secret": f"whsec_{secrets.token_hex(16)}",
+            }
             file.write_text(json.dumps(made))
         return {**json.loads(file.read_text()), "real_stripe": False}
 
-    async def _deployed(self, front: Front, simulator: Simulator, settings: dict[str, Any]) -> dict[str, Any]:
+    async def _deployed(
+        self, front: Front, simulator: Simulator, settings: dict[str, Any]
+    ) -> dict[str, Any]:
         places = self.places
         self.step("building the functions (nothing to do when nothing has changed)")
         await asyncio.to_thread(artifact.build, places)
@@ -137,21 +160,29 @@ class Supervisor:
                     await self._warmed(client)
                     return
                 await asyncio.sleep(0.5)  # the first call starts the function
-        message = f"GET /api/v1/plans does not answer 200 but {answer.status_code}: {answer.text[:300]}"
-        raise StandError(message)
+        message = (
+            f"GET /api/v1/plans does not answer 200 but {answer.status_code}: {answer.text[:300]}"
+        )
+        raise LocalStackError(message)
 
     async def _warmed(self, client: httpx.AsyncClient) -> None:
         """Start the processes that a purchase meets, by calls that change nothing: the first buyer need not wait for them."""
-        token = Keys(self.places.state / "issuer.pem", self.places.issuer_url).token("nobody", "", READY_SECONDS_MAX, "topup")
+        token = Keys(self.places.state / "issuer.pem", self.places.issuer_url).token(
+            "nobody", "", READY_SECONDS_MAX, "topup"
+        )
         base, headers = f"{self.places.front_url}/api/v1", {"authorization": f"Bearer {token}"}
         await asyncio.gather(
             client.post(f"{base}/payments/webhook", content=b"{}", timeout=20),
-            client.post(f"{base}/payments/checkout", content=b'{"plan":""}', headers=headers, timeout=20),
+            client.post(
+                f"{base}/payments/checkout", content=b'{"plan":""}', headers=headers, timeout=20
+            ),
             client.get(f"{base}/quota", headers=headers, timeout=20),
         )
 
 
-def serve(places: Places, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]) -> int:
+def serve(
+    places: Paths, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]
+) -> int:
     """Run a stand in the foreground. Returns the exit code."""
 
     async def main() -> None:
@@ -159,7 +190,7 @@ def serve(places: Places, tell: Callable[[str], None], ready: Callable[[dict[str
 
     try:
         asyncio.run(main())
-    except StandError as error:
+    except LocalStackError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

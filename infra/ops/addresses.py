@@ -13,6 +13,9 @@ def same_url(one: str, other: str) -> bool:
 
 
 def addresses(outputs: Mapping[str, str], stands: str) -> tuple[str, tuple[str, ...]]:
-    """Where Stripe shall deliver, and where the same function answers too. ``stands``: the only address on a stand, "" in AWS."""
+    """Where Stripe shall deliver, and where the same function answers too.
+
+    ``stands``: the only address on a stand, "" in AWS.
+    """
     own = [stands] if stands else [outputs[name] for name in OUTPUT_URLS if outputs.get(name)]
     return (own[0], tuple(own[1:])) if own else ("", ())

@@ -13,12 +13,26 @@ WEBHOOK_SECONDS_MAX: Final = 30
 
 
 def delivered(url: str, secret: str, which: str, *, livemode: bool, now: int = 0) -> Finding:
-    """Whether the webhook at ``url`` takes an event that means nothing, signed with ``secret``. ``now`` 0 for this machine's time."""
-    event = {"id": "evt_topup_doctor", "object": "event", "type": "topup.doctor", "created": now or epoch(utc_now()), "livemode": livemode}
+    """Whether the webhook at ``url`` takes an event that means nothing, signed with ``secret``.
+
+    ``now`` 0 for this machine's time.
+    """
+    event = {
+        "id": "evt_topup_doctor",
+        "object": "event",
+        "type": "topup.doctor",
+        "created": now or epoch(utc_now()),
+        "livemode": livemode,
+    }
     body = json.dumps({**event, "data": {"object": {}}})
-    headers = {"content-type": "application/json", "stripe-signature": WebhookSignature.generate_signature_header(body, secret)}
+    headers = {
+        "content-type": "application/json",
+        "stripe-signature": WebhookSignature.generate_signature_header(body, secret),
+    }
     try:
-        answer = httpx.post(url, content=body, headers=headers, timeout=WEBHOOK_SECONDS_MAX, follow_redirects=False)
+        answer = httpx.post(
+            url, content=body, headers=headers, timeout=WEBHOOK_SECONDS_MAX, follow_redirects=False
+        )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         mend = "check the domain, its certificate and its route to the API (the output WebhookUrl needs none of them)"
         return Finding("webhook", "wrong", f"{url} cannot be reached: {error}", mend)
@@ -28,11 +42,22 @@ def delivered(url: str, secret: str, which: str, *, livemode: bool, now: int = 0
 def _judged(url: str, answer: httpx.Response, which: str) -> Finding:
     if answer.is_redirect:
         mend = f"give Stripe the address behind it: {answer.headers.get('location')}"
-        return Finding("webhook", "wrong", f"{url} redirects ({answer.status_code}): Stripe does not follow", mend)
+        return Finding(
+            "webhook",
+            "wrong",
+            f"{url} redirects ({answer.status_code}): Stripe does not follow",
+            mend,
+        )
     if "invalid_signature" in answer.text:
         mend = "let no proxy change the body; a function reads a new secret at its first refusal, so ask again in a minute"
-        return Finding("webhook secret", "wrong", f"{which}: the webhook refuses what is signed with it", mend)
+        return Finding(
+            "webhook secret", "wrong", f"{which}: the webhook refuses what is signed with it", mend
+        )
     if answer.status_code != httpx.codes.OK or "ignored" not in answer.text:
         mend = "look into the log of WebhookFunction; 403 and 404 come from API Gateway: check the address"
-        return Finding("webhook", "wrong", f"{url} answers {answer.status_code} {answer.text[:200]!r}", mend)
-    return Finding("webhook", "ok", f"{which}: a signed event that means nothing was accepted at {url}")
+        return Finding(
+            "webhook", "wrong", f"{url} answers {answer.status_code} {answer.text[:200]!r}", mend
+        )
+    return Finding(
+        "webhook", "ok", f"{which}: a signed event that means nothing was accepted at {url}"
+    )

@@ -1,8 +1,12 @@
-"""A small, strict simulator of what Topup uses of Stripe: API, hosted page, signed webhooks, and a control API for tests.
+"""A small, strict simulator of what Topup uses of Stripe:
 
-``create_app(settings)`` in ``app`` makes the application; ``python -m infra.stripe_simulator`` serves it alone.
+API, hosted page, signed webhooks, and a control API for tests.
 
-The control API, all of it JSON: 400 tells what was expected, 404 no such object, 409 not possible as things stand.
+``create_app(settings)`` in ``app`` makes the application; ``python -m infra.stripe_simulator``
+serves it alone.
+
+The control API, all of it JSON: 400 tells what was expected, 404 no such object, 409 not possible
+as things stand.
 
 ====================================================  ==========================================================================
 ``POST /_control/sessions/{id}/pay``                  ``{"method": "card"|"declined"|"delayed"}``: what the buyer does

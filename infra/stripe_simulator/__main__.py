@@ -27,9 +27,18 @@ def main(arguments: list[str] | None = None) -> int:
     key = chosen.secret_key or f"sk_test_{secrets.token_hex(16)}"
     base_url = f"http://127.0.0.1:{chosen.port}"
     app = create_app(Settings(base_url, key, tuple(chosen.webhook), chosen.state))
-    sys.stdout.write(f"Stripe, simulated, at {base_url}\nsecret key: {key}\nCtrl-C stops it; the data is in {chosen.state}\n")
+    sys.stdout.write(
+        f"Stripe, simulated, at {base_url}\nsecret key: {key}\nCtrl-C stops it; the data is in {chosen.state}\n"
+    )
     sys.stdout.flush()
-    uvicorn.run(app, host="127.0.0.1", port=chosen.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=chosen.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
     return 0
 
 
@@ -40,11 +49,29 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=8081, help="where to listen (default: %(default)s)")
-    parser.add_argument("--state", type=_file, default=":memory:", metavar="FILE", help="keep the data in this file over a stop")
-    parser.add_argument("--secret-key", default="", metavar="KEY", help="the API key to accept (default: a new one, printed)")
     parser.add_argument(
-        "--webhook", type=_target, action="append", default=[], metavar="URL=SECRET", help="deliver all events there; may be repeated"
+        "--port", type=int, default=8081, help="where to listen (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--state",
+        type=_file,
+        default=":memory:",
+        metavar="FILE",
+        help="keep the data in this file over a stop",
+    )
+    parser.add_argument(
+        "--secret-key",
+        default="",
+        metavar="KEY",
+        help="the API key to accept (default: a new one, printed)",
+    )
+    parser.add_argument(
+        "--webhook",
+        type=_target,
+        action="append",
+        default=[],
+        metavar="URL=SECRET",
+        help="deliver all events there; may be repeated",
     )
     return parser
 

@@ -11,14 +11,22 @@ import stripe
 API_VERSION: Final = str(stripe.api_version)
 """The version that the pinned library was made for; events are written in it."""
 PAUSES_SECONDS: Final = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600, 3600, 3600)
-"""Between tries. Stripe's go on for three days; these are shorter and of the same shape. https://docs.stripe.com/webhooks#retries"""
+"""Between tries.
+
+Stripe's go on for three days; these are shorter and of the same shape.
+https://docs.stripe.com/webhooks#retries
+"""
 ANSWER_SECONDS_MAX: Final = 20
 """Stripe does not publish how long it waits for an answer; Checkout itself waits 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """An endpoint. ``events`` empty or with ``*`` for all; ``host`` is sent as the Host header where the URL's own is not the one."""
+    """An endpoint.
+
+    ``events`` empty or with ``*`` for all; ``host`` is sent as the Host header where the URL's own
+    is not the one.
+    """
 
     url: str
     secret: str
@@ -38,7 +46,7 @@ class WebhookTarget:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Time as the simulator sees it: epoch seconds now, pauses between tries of a webhook, patience with an endpoint."""
+    """Time as the simulator sees it: epoch seconds now, pauses between tries of a webhook, deadline with an endpoint."""
 
     clock: Callable[[], float] = time.time
     pauses_seconds: tuple[float, ...] = PAUSES_SECONDS

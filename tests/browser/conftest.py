@@ -12,7 +12,8 @@ from support.programs import lacking
 from support.stand import Stand
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""The first is the same Chromium without the windows that nobody sees: it takes a third of the processor's time."""
+"""The first is the same Chromium without the windows that nobody sees: it takes a third of the
+processor's time."""
 WAIT_MS = 30_000
 """A cold function on a busy machine; nothing is asserted about time."""
 FLAGS = [
@@ -32,7 +33,8 @@ USUAL: dict[str, Any] = {
     "locale": "en-US",
     "timezone_id": "UTC",
     "viewport": {"width": 1180, "height": 900},
-    "reduced_motion": "reduce",  # nobody watches: each frame that is drawn takes the others' processor
+    # nobody watches: each frame that is drawn takes the others' processor
+    "reduced_motion": "reduce",
 }
 
 
@@ -74,7 +76,11 @@ def arrive(stand: Stand, chromium: Browser, usual: BrowserContext) -> Iterator[A
     made: list[Visitor] = []
 
     def make(name: str | None = "", **options: Any) -> Visitor:
-        is_usual = name is not None and not options and all(visitor.context is not usual for visitor in made)
+        is_usual = (
+            name is not None
+            and not options
+            and all(visitor.context is not usual for visitor in made)
+        )
         context = usual if is_usual else chromium.new_context(**{**USUAL, **options})
         context.set_default_timeout(WAIT_MS)
         visitor = Visitor(stand, context, name or f"visitor-{secrets.token_hex(6)}")

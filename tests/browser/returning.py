@@ -30,8 +30,15 @@ def way_back(api_url: str, name: str, view: str) -> tuple[str, str]:
     issuer = issuer_of(api_url)
     state, verifier, nonce = (secrets.token_hex(32) for _ in range(3))
     asked = authorization.request(issuer["client_id"], f"{api_url}/", verifier, state, nonce=nonce)
-    answer = httpx.get(issuer["authorization_endpoint"], params=asked, cookies={COOKIE: session_of(name)}, timeout=30)
+    answer = httpx.get(
+        issuer["authorization_endpoint"],
+        params=asked,
+        cookies={COOKIE: session_of(name)},
+        timeout=30,
+    )
     assert answer.is_redirect, answer.text
-    pending = json.dumps({"state": state, "verifier": verifier, "nonce": nonce, "back": view, "errand": None})
+    pending = json.dumps(
+        {"state": state, "verifier": verifier, "nonce": nonce, "back": view, "errand": None}
+    )
     remember = f"sessionStorage.setItem('topup.signing_in', {json.dumps(pending)})"
     return answer.headers["location"], f"if (location.search.includes('{state}')) {remember}"

@@ -126,7 +126,10 @@ def test_a_cancelled_checkout_says_that_nothing_was_charged(visitor: Visitor) ->
 
 
 def test_a_checkout_that_was_left_is_gone_on_with_and_not_made_again(visitor: Visitor) -> None:
-    """From the message, and from the list: the same session. Another tab does not know the way, and offers a new one."""
+    """From the message, and from the list: the same session.
+
+    Another tab does not know the way, and offers a new one.
+    """
     session = visitor.to_stripe()
     visitor.pay("cancel")
     visitor.page.locator("#notices").get_by_role("button", name="Continue the checkout").click()
@@ -181,8 +184,13 @@ def test_buying_before_signing_in_goes_on_to_stripe_by_itself(arrive: Arrive) ->
 
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["arrives", "cannot be had"])
-def test_no_plan_can_be_pressed_before_what_is_above_it_is_there(arrive: Arrive, *, arrives: bool) -> None:
-    """The buttons moved when the balance came: who pressed one just then had pressed nothing. Without a balance one can buy too."""
+def test_no_plan_can_be_pressed_before_what_is_above_it_is_there(
+    arrive: Arrive, *, arrives: bool
+) -> None:
+    """The buttons moved when the balance came: who pressed one just then had pressed nothing.
+
+    Without a balance one can buy too.
+    """
     visitor, asked = arrive(), list[Route]()
     visitor.context.route(re.compile("/api/v1/quota$"), lambda route: asked.append(route))  # noqa: PLW0108 - Playwright counts the parameters
     visitor.enter()
@@ -205,13 +213,22 @@ def faulty_stripe(stand: Stand) -> Iterator[Callable[[int], object]]:
     fail(0)
 
 
-def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(visitor: Visitor, faulty_stripe: Callable[[int], object]) -> None:
+def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(
+    visitor: Visitor, faulty_stripe: Callable[[int], object]
+) -> None:
     """Nothing was charged, and the second try is the same purchase."""
     keys: list[str] = []
-    visitor.page.on("request", lambda sent: keys.extend([sent.headers["idempotency-key"]] if sent.url.endswith("/checkout") else []))
+    visitor.page.on(
+        "request",
+        lambda sent: keys.extend(
+            [sent.headers["idempotency-key"]] if sent.url.endswith("/checkout") else []
+        ),
+    )
     faulty_stripe(20)
     visitor.page.get_by_role("button", name="Buy Starter Pack").click()
-    expect(visitor.page.get_by_role("alert")).to_contain_text("This made no charge; please try again")
+    expect(visitor.page.get_by_role("alert")).to_contain_text(
+        "This made no charge; please try again"
+    )
     expect(visitor.page.get_by_role("alert")).to_contain_text("Reference")
     expect(visitor.page.get_by_role("button", name="Buy Starter Pack")).to_be_enabled()
     visitor.snap("trouble")
@@ -225,9 +242,13 @@ def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(visitor: Visitor, 
 def test_a_buyer_is_not_told_to_try_again_where_that_cannot_help(visitor: Visitor) -> None:
     """Stripe refused for good: no charge, no button, and the seller knows."""
     refused = {"code": "stripe_refused"}
-    visitor.context.route("**/api/v1/payments/checkout", lambda route: route.fulfill(status=502, json=refused))
+    visitor.context.route(
+        "**/api/v1/payments/checkout", lambda route: route.fulfill(status=502, json=refused)
+    )
     visitor.page.get_by_role("button", name="Buy Starter Pack").click()
-    expect(visitor.page.get_by_role("alert")).to_contain_text("This made no charge, and trying again does not help")
+    expect(visitor.page.get_by_role("alert")).to_contain_text(
+        "This made no charge, and trying again does not help"
+    )
     expect(visitor.page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
@@ -243,7 +264,9 @@ def test_somebody_elses_payment_is_not_shown(arrive: Arrive) -> None:
     expect(other.page.locator(".figure")).to_have_text("0 calls left")
 
 
-def test_back_from_stripe_by_the_browsers_button_the_page_can_be_used_again(visitor: Visitor) -> None:
+def test_back_from_stripe_by_the_browsers_button_the_page_can_be_used_again(
+    visitor: Visitor,
+) -> None:
     """The button that opened Stripe is not left busy."""
     visitor.to_stripe()
     visitor.page.go_back()

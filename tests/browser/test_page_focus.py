@@ -14,10 +14,14 @@ def waiting(visitor: Visitor) -> str:
     return session
 
 
-def test_while_a_payment_is_watched_its_button_keeps_the_focus_and_nothing_is_repeated(visitor: Visitor) -> None:
+def test_while_a_payment_is_watched_its_button_keeps_the_focus_and_nothing_is_repeated(
+    visitor: Visitor,
+) -> None:
     """Heard is what was asked for, and the end."""
     session = waiting(visitor)
-    expect(visitor.page.locator("#notices")).to_be_focused()  # the message took it when it came, and nobody else had it
+    expect(
+        visitor.page.locator("#notices")
+    ).to_be_focused()  # the message took it when it came, and nobody else had it
     button = visitor.page.locator("#notices").get_by_role("button", name="Check now")
     clock = visitor.page.locator("#notices .faint")
     button.focus()
@@ -37,7 +41,9 @@ def test_while_a_payment_is_watched_its_button_keeps_the_focus_and_nothing_is_re
     assert [words for words in heard() if "Payment received" in words] == [heard()[-1]]
 
 
-def test_a_payment_that_arrives_does_not_take_the_keyboard_from_somebody_who_types(visitor: Visitor) -> None:
+def test_a_payment_that_arrives_does_not_take_the_keyboard_from_somebody_who_types(
+    visitor: Visitor,
+) -> None:
     """It is said, and seen."""
     session = waiting(visitor)
     visitor.go("keys")
@@ -48,7 +54,11 @@ def test_a_payment_that_arrives_does_not_take_the_keyboard_from_somebody_who_typ
     expect(visitor.page.locator("#notices")).to_contain_text("Payment received")
     visitor.page.keyboard.type("server")
     expect(visitor.page.get_by_label("Name of the key")).to_have_value("production server")
-    assert [words for words in heard() if words.startswith("Payment received, thank you 100 calls have been added")] == heard()
+    assert [
+        words
+        for words in heard()
+        if words.startswith("Payment received, thank you 100 calls have been added")
+    ] == heard()
 
 
 def test_refresh_keeps_the_focus_and_is_answered(visitor: Visitor) -> None:
@@ -75,11 +85,21 @@ def test_the_heading_of_a_view_keeps_the_focus_when_its_figures_come(visitor: Vi
     expect(visitor.page.locator("main h1")).to_be_focused()
 
 
-@pytest.mark.parametrize(("view", "path", "size"), [("history", "quota/ledger", 50), ("payments", "payments", 20)])
-def test_more_lines_are_read_from_where_they_begin(arrive: Arrive, view: str, path: str, size: int) -> None:
+@pytest.mark.parametrize(
+    ("view", "path", "size"), [("history", "quota/ledger", 50), ("payments", "payments", 20)]
+)
+def test_more_lines_are_read_from_where_they_begin(
+    arrive: Arrive, view: str, path: str, size: int
+) -> None:
     """The next page is appended, the first of its lines has the focus, and the button goes when there is no more."""
     visitor = arrive()
-    entry = {"type": "funded", "units": 1, "balance_after": 1, "reference_type": "payment", "reference_id": "cs_1"}
+    entry = {
+        "type": "funded",
+        "units": 1,
+        "balance_after": 1,
+        "reference_type": "payment",
+        "reference_id": "cs_1",
+    }
     payment = {
         "plan": "pro",
         "quota": 1,
@@ -89,12 +109,22 @@ def test_more_lines_are_read_from_where_they_begin(arrive: Arrive, view: str, pa
         "status": "completed",
         "refunded_minor": 0,
     }
-    row = {**entry, **payment, "booked_at": "2026-01-02T03:04:05Z", "created_at": "2026-01-02T03:04:05Z"}
+    row = {
+        **entry,
+        **payment,
+        "booked_at": "2026-01-02T03:04:05Z",
+        "created_at": "2026-01-02T03:04:05Z",
+    }
 
     def answer(route: Route) -> None:
         start, number = (size, 3) if "cursor=two" in route.request.url else (0, size)
-        rows = [{**row, "id": f"{start + i}", "payment_id": f"pay_{start + i}", "session_id": "cs_1"} for i in range(number)]
-        route.fulfill(json={"entries": rows, "payments": rows, "next_cursor": None if start else "two"})
+        rows = [
+            {**row, "id": f"{start + i}", "payment_id": f"pay_{start + i}", "session_id": "cs_1"}
+            for i in range(number)
+        ]
+        route.fulfill(
+            json={"entries": rows, "payments": rows, "next_cursor": None if start else "two"}
+        )
 
     visitor.context.route(f"**/api/v1/{path}?**", answer)
     visitor.enter(f"#/{view}")
@@ -128,7 +158,10 @@ def test_a_payment_that_is_asked_about_keeps_the_focus(visitor: Visitor) -> None
 
 def test_what_failed_on_request_is_brought_before_the_one_who_asked(visitor: Visitor) -> None:
     """From a button far below: the message has the focus, and trying again is the next Tab."""
-    visitor.context.route("**/api/v1/payments/checkout", lambda route: route.fulfill(status=502, json={"code": "stripe_unavailable"}))
+    visitor.context.route(
+        "**/api/v1/payments/checkout",
+        lambda route: route.fulfill(status=502, json={"code": "stripe_unavailable"}),
+    )
     visitor.page.get_by_role("button", name="Buy Enterprise Pack").click()
     expect(visitor.page.locator("#notices")).to_be_focused()
     visitor.page.keyboard.press("Tab")

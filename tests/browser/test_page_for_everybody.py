@@ -17,7 +17,9 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 def axe() -> str:
     """The rules of axe-core (https://github.com/dequelabs/axe-core), a development dependency from npm."""
     if not AXE.exists():
-        lacking(f"axe-core is not at {AXE.relative_to(ROOT)}: `make setup` installs it where npm exists")
+        lacking(
+            f"axe-core is not at {AXE.relative_to(ROOT)}: `make setup` installs it where npm exists"
+        )
     return Path(AXE).read_text(encoding="utf-8")
 
 
@@ -25,7 +27,10 @@ def findings(visitor: Visitor, axe: str) -> list[str]:
     """Every violation on the page as it is now."""
     visitor.page.evaluate(axe)
     found = visitor.page.evaluate("tags => axe.run({runOnly: tags})", RULES)
-    return [f"{one['id']} ({one['impact']}): {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
+    return [
+        f"{one['id']} ({one['impact']}): {[node['target'] for node in one['nodes']]}"
+        for one in found["violations"]
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -71,7 +76,9 @@ def test_everything_can_be_done_by_keyboard(arrive: Arrive) -> None:
     page.wait_for_url("**/c/pay/**")
     visitor.pay()
     expect(page.locator("#notices")).to_be_focused()
-    expect(page.locator(".figure")).to_contain_text("100")  # what is credited draws the view once more
+    expect(page.locator(".figure")).to_contain_text(
+        "100"
+    )  # what is credited draws the view once more
     tab_to(visitor, "See your payments")
     page.keyboard.press("Enter")
     expect(page.locator("main h1")).to_be_focused()
@@ -94,9 +101,19 @@ def tab_to(visitor: Visitor, name: str) -> None:
 def test_amounts_are_written_as_the_browser_writes_them(arrive: Arrive) -> None:
     """Digits come from the currency: yen have none, and nothing is computed with floats."""
     visitor = arrive(locale="de-DE")
-    plan = {"id": "yen", "name": "Yen", "description": "", "amount_minor": 123456, "amount": "123456", "currency": "jpy", "quota": 1000}
+    plan = {
+        "id": "yen",
+        "name": "Yen",
+        "description": "",
+        "amount_minor": 123456,
+        "amount": "123456",
+        "currency": "jpy",
+        "quota": 1000,
+    }
     euro = {**plan, "id": "euro", "amount": "1234.56", "currency": "eur"}
-    visitor.context.route("**/api/v1/plans", lambda route: route.fulfill(json={"plans": [plan, euro]}))
+    visitor.context.route(
+        "**/api/v1/plans", lambda route: route.fulfill(json={"plans": [plan, euro]})
+    )
     visitor.page.goto(visitor.stand.api_url)
     expect(visitor.page.locator(".price")).to_have_text(["123.456 ¥", "1.234,56 €"])
 
@@ -107,7 +124,9 @@ def test_dark_is_dark(arrive: Arrive) -> None:
     for scheme in ("light", "dark"):
         visitor = arrive(color_scheme=scheme)
         visitor.page.goto(visitor.stand.api_url)
-        grounds.append(visitor.page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+        grounds.append(
+            visitor.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        )
     assert grounds == ["rgb(248, 247, 244)", "rgb(20, 21, 19)"]
 
 
@@ -123,7 +142,9 @@ def test_nothing_is_wider_than_a_phone(arrive: Arrive) -> None:
         expect(visitor.page.locator(".skeleton")).to_have_count(0)
         visitor.snap(f"phone-{view or 'overview'}")
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
-        low = visitor.page.evaluate("[...document.querySelectorAll('button')].filter(b => b.offsetHeight < 44).map(b => b.textContent)")
+        low = visitor.page.evaluate(
+            "[...document.querySelectorAll('button')].filter(b => b.offsetHeight < 44).map(b => b.textContent)"
+        )
         assert low == []
 
 
@@ -147,7 +168,9 @@ def test_what_was_out_of_sight_for_long_is_fresh_when_it_is_seen_again(visitor: 
     expect(visitor.page.locator(".figure")).to_have_text("0 calls left")
     visitor.stand.purchase(visitor.name)
     visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(minutes=1))
-    visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")  # no browser here hides a tab
+    visitor.page.evaluate(
+        "document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))"
+    )  # no browser here hides a tab
     expect(visitor.page.locator(".figure")).to_have_text("100 calls left")
 
 
@@ -162,13 +185,17 @@ def test_what_was_out_of_sight_for_long_is_fresh_when_it_is_seen_again(visitor: 
         ({"status": 200, "body": "<html>not json"}, "A fault on our side"),
     ],
 )
-def test_an_error_is_said_in_words_and_can_be_tried_again(arrive: Arrive, answer: dict[str, object], words: str) -> None:
+def test_an_error_is_said_in_words_and_can_be_tried_again(
+    arrive: Arrive, answer: dict[str, object], words: str
+) -> None:
     """Whatever shape it comes in, nothing of it goes into the page but our own words."""
     visitor = arrive()
     visitor.context.route("**/api/v1/quota", lambda route: route.fulfill(**answer))
     visitor.enter()
     expect(visitor.page.get_by_role("alert")).to_contain_text(words)
-    expect(visitor.page.locator(".use")).to_be_hidden()  # one trouble is told once, and nothing stands empty beside it
+    expect(
+        visitor.page.locator(".use")
+    ).to_be_hidden()  # one trouble is told once, and nothing stands empty beside it
     visitor.context.unroute("**/api/v1/quota")
     visitor.page.get_by_role("button", name="Try again").click()
     expect(visitor.page.locator(".figure")).to_have_text("0 calls left")

@@ -27,7 +27,9 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> None:
     serve_site.discover.cache_clear()
 
 
-def ask(file: str | None = None, query: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
+def ask(
+    file: str | None = None, query: dict[str, str] | None = None, **headers: str
+) -> dict[str, Any]:
     """Call the handler as API Gateway does."""
     return serve_site.handler(
         {
@@ -71,7 +73,9 @@ def test_the_script_is_all_modules_and_asks_for_none() -> None:
     script = content(ask("app.js")).decode()
     assert not re.findall(r"^(?:import|export) |import\(", script, re.MULTILINE)
     for path in SITE.glob("*.js"):
-        longest = max((line for line in path.read_text().splitlines() if "import" not in line[:6]), key=len)
+        longest = max(
+            (line for line in path.read_text().splitlines() if "import" not in line[:6]), key=len
+        )
         assert script.count(longest.removeprefix("export ")) == 1, path.name
 
 
@@ -83,11 +87,17 @@ def test_what_the_browser_has_is_not_sent_again(file: str | None) -> None:
     again = ask(file, accept_encoding="gzip", if_none_match=f'"other", W/{tag}')
     assert (again["statusCode"], again["body"]) == (304, "")
     assert again["headers"]["etag"] == tag
-    assert again["headers"]["content-security-policy"] == first["headers"]["content-security-policy"]
-    assert ask(file, if_none_match=tag)["statusCode"] == 200, "the plain form is another representation"
+    assert (
+        again["headers"]["content-security-policy"] == first["headers"]["content-security-policy"]
+    )
+    assert ask(file, if_none_match=tag)["statusCode"] == 200, (
+        "the plain form is another representation"
+    )
 
 
-@pytest.mark.parametrize(("accepts", "encoding"), [("gzip, br", "gzip"), ("br;q=1.0, gzip;q=0", None), ("", None)])
+@pytest.mark.parametrize(
+    ("accepts", "encoding"), [("gzip, br", "gzip"), ("br;q=1.0, gzip;q=0", None), ("", None)]
+)
 def test_it_is_compressed_for_those_who_take_it(accepts: str, encoding: str | None) -> None:
     """Both forms are the same content."""
     said = ask("app.js", accept_encoding=accepts)
@@ -98,7 +108,18 @@ def test_it_is_compressed_for_those_who_take_it(accepts: str, encoding: str | No
 
 @pytest.mark.parametrize(
     "name",
-    ["nope.js", "dom.js", "index.html", "../serve_site.py", "..%2Fserve_site.py", "/etc/passwd", "", ".", "a" * 5000, "app.js\0.html"],
+    [
+        "nope.js",
+        "dom.js",
+        "index.html",
+        "../serve_site.py",
+        "..%2Fserve_site.py",
+        "/etc/passwd",
+        "",
+        ".",
+        "a" * 5000,
+        "app.js\0.html",
+    ],
 )
 def test_any_other_name_is_not_found(name: str) -> None:
     """Names are looked up, never opened."""
@@ -114,7 +135,9 @@ def test_every_answer_is_guarded(file: str | None) -> None:
     """HSTS only where there is TLS (RFC 6797, section 7.2)."""
     said = ask(file)
     headers = said["headers"]
-    assert said["statusCode"] == 404 or headers["content-security-policy"].startswith("default-src 'none'")
+    assert said["statusCode"] == 404 or headers["content-security-policy"].startswith(
+        "default-src 'none'"
+    )
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-request-id"] == "req-1"
@@ -126,7 +149,9 @@ def test_every_answer_is_guarded(file: str | None) -> None:
 def test_the_policy_names_ours_and_the_issuer_and_nothing_else() -> None:
     """No inline script, no style but the page's own, no frame, no other address."""
     page = ask()
-    rules = dict(rule.strip().split(" ", 1) for rule in page["headers"]["content-security-policy"].split(";"))
+    rules = dict(
+        rule.strip().split(" ", 1) for rule in page["headers"]["content-security-policy"].split(";")
+    )
     (style,) = re.findall(r"<style>(.*?)</style>", content(page).decode(), re.DOTALL)
     assert rules == {
         "default-src": "'none'",
@@ -141,7 +166,10 @@ def test_the_policy_names_ours_and_the_issuer_and_nothing_else() -> None:
     }
 
 
-@pytest.mark.parametrize("url", ["https://a.example; script-src *", "javascript:alert(1)", "https://a b", "//host", 7, None])
+@pytest.mark.parametrize(
+    "url",
+    ["https://a.example; script-src *", "javascript:alert(1)", "https://a b", "//host", 7, None],
+)
 def test_an_odd_endpoint_never_gets_into_the_policy(url: object) -> None:
     """What an issuer says about itself is not trusted to be an address."""
     assert serve_site.origin(url) == ""
@@ -154,7 +182,9 @@ def test_without_an_issuer_that_answers_the_settings_have_no_endpoints() -> None
     assert settings == {**own, "audience": "", "redirect_uri": ""}
 
 
-def test_the_page_is_told_another_way_back_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_is_told_another_way_back_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Else it is the page itself."""
     monkeypatch.setenv("SIGN_IN_RETURN_URL", "https://abc.execute-api.eu-west-1.amazonaws.com/")
     settings = settings_of(content(ask()).decode())
@@ -178,18 +208,25 @@ def test_the_page_needs_no_aws_and_no_stripe() -> None:
     """A cold start is short."""
     script = "import serve_site, sys; print(sorted({'boto3', 'botocore.session', 'stripe', 'pynamodb'} & set(sys.modules)))"
     folder = Path(serve_site.__file__).parent
-    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
 def test_both_languages_have_the_same_words_and_each_is_used() -> None:
     """A forgotten translation, or a word that nobody shows, is found here."""
-    english, chinese = (dict(re.findall(r"^  (\w+): (.+),$", (SITE / f"words.{tag}.js").read_text(), re.MULTILINE)) for tag in ("en", "zh"))
+    english, chinese = (
+        dict(re.findall(r"^  (\w+): (.+),$", (SITE / f"words.{tag}.js").read_text(), re.MULTILINE))
+        for tag in ("en", "zh")
+    )
     assert english.keys() == chinese.keys()
     assert len(english) > 100
     places = {name: set(re.findall(r"\{(\w+)\}", text)) for name, text in english.items()}
     assert places == {name: set(re.findall(r"\{(\w+)\}", text)) for name, text in chinese.items()}
-    script = "".join(path.read_text() for path in SITE.glob("*.js") if not path.name.startswith("words."))
+    script = "".join(
+        path.read_text() for path in SITE.glob("*.js") if not path.name.startswith("words.")
+    )
     by_code = re.compile(r"(status|fail|error|entry)_")
     assert [name for name in english if f'"{name}"' not in script and not by_code.match(name)] == []
 
@@ -197,4 +234,7 @@ def test_both_languages_have_the_same_words_and_each_is_used() -> None:
 def test_no_file_makes_markup_of_text() -> None:
     """Elements are made one by one; text is text."""
     for path in SITE.glob("*.js"):
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", path.read_text()), path.name
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function",
+            path.read_text(),
+        ), path.name

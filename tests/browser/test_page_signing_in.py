@@ -15,7 +15,8 @@ from public import return_from_sign_in
 from support.stand import Stand
 
 MOMENT_MS = 500
-"""Signing out is under way by then, and what is asked then has been asked after another: that nothing happens can only be waited for."""
+"""Signing out is under way by then, and what is asked then has been asked after another: that
+nothing happens can only be waited for."""
 
 
 def test_a_stranger_sees_the_plans_and_their_prices(arrive: Arrive) -> None:
@@ -27,7 +28,9 @@ def test_a_stranger_sees_the_plans_and_their_prices(arrive: Arrive) -> None:
     stranger.snap("welcome")
 
 
-def test_signing_in_at_the_issuer_shows_the_quota_and_keeps_no_token_in_storage(arrive: Arrive) -> None:
+def test_signing_in_at_the_issuer_shows_the_quota_and_keeps_no_token_in_storage(
+    arrive: Arrive,
+) -> None:
     """The whole way through the issuer's own page."""
     stranger = arrive(None)
     stranger.page.goto(stranger.stand.api_url)
@@ -35,7 +38,9 @@ def test_signing_in_at_the_issuer_shows_the_quota_and_keeps_no_token_in_storage(
     stranger.page.get_by_role("button", name="Sign in as bob").click()
     expect(stranger.page.locator(".who")).to_contain_text("bob")
     expect(stranger.page.locator(".figure")).to_be_visible()
-    kept = stranger.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    kept = stranger.page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    )
     assert json.loads(kept) == [{}, {"topup.was_signed_in": "1"}, ""]
     assert "code=" not in stranger.page.url
 
@@ -68,9 +73,13 @@ def test_signing_out_is_not_undone_by_what_the_page_still_asks(visitor: Visitor)
     """The way out takes a moment: a question that finds no token meanwhile must not sign in again."""
     expect(visitor.page.locator(".figure")).to_be_visible()
     held: list[Route] = []
-    visitor.context.route(f"{visitor.stand.facts['issuer_url']}/logout?**", lambda route: held.append(route))  # noqa: PLW0108 - Playwright counts the parameters
+    visitor.context.route(
+        f"{visitor.stand.facts['issuer_url']}/logout?**", lambda route: held.append(route)
+    )
     refresh = visitor.page.get_by_role("button", name="Refresh").element_handle()
-    visitor.page.evaluate("([button, after]) => setTimeout(() => button.click(), after)", [refresh, MOMENT_MS])
+    visitor.page.evaluate(
+        "([button, after]) => setTimeout(() => button.click(), after)", [refresh, MOMENT_MS]
+    )
     visitor.page.get_by_role("button", name="Sign out").click(no_wait_after=True)
     visitor.wait(lambda: held)
     visitor.page.wait_for_timeout(2 * MOMENT_MS)
@@ -95,7 +104,9 @@ def test_a_silent_issuer_is_said_and_the_plans_still_show(arrive: Arrive) -> Non
 
     stranger.context.route(f"{stranger.stand.api_url}/", without_endpoints)
     stranger.page.goto(stranger.stand.api_url)
-    expect(stranger.page.locator("#notices")).to_contain_text("Signing in is not possible right now")
+    expect(stranger.page.locator("#notices")).to_contain_text(
+        "Signing in is not possible right now"
+    )
     expect(stranger.page.locator(".price")).to_have_count(3)
 
 
@@ -114,8 +125,12 @@ def test_a_refused_token_does_not_send_the_browser_round_in_circles(arrive: Arri
     assert len(rounds) == len(set(rounds)), "something was asked twice"
 
 
-@pytest.mark.parametrize("claims", [{}, {"nonce": "another"}, {"nonce": ""}], ids=["none", "another", "empty"])
-def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(arrive: Arrive, claims: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "claims", [{}, {"nonce": "another"}, {"nonce": ""}], ids=["none", "another", "empty"]
+)
+def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(
+    arrive: Arrive, claims: dict[str, Any]
+) -> None:
     """It was made for another sign-in, or stolen from one (OpenID Connect Core, 3.1.3.7)."""
     victim = arrive()
     victim.mislead({"id_token": victim.stand.token(victim.name, **claims)})
@@ -134,8 +149,14 @@ def test_an_answer_without_an_id_token_signs_nobody_in(arrive: Arrive) -> None:
     expect(victim.page.locator("#notices")).to_contain_text("Signing in did not work")
 
 
-@pytest.mark.parametrize("whose", [{"audience": "another-page"}, {"iss": "https://elsewhere.example"}], ids=["page", "issuer"])
-def test_an_id_token_for_another_page_or_of_another_issuer_signs_nobody_in(arrive: Arrive, whose: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "whose",
+    [{"audience": "another-page"}, {"iss": "https://elsewhere.example"}],
+    ids=["page", "issuer"],
+)
+def test_an_id_token_for_another_page_or_of_another_issuer_signs_nobody_in(
+    arrive: Arrive, whose: dict[str, Any]
+) -> None:
     """Even with the right nonce."""
     victim = arrive()
     victim.mislead({}, **whose)
@@ -150,7 +171,10 @@ def test_a_token_is_renewed_before_it_ends(arrive: Arrive) -> None:
     visitor.mislead({"expires_in": 20, "refresh_token": "the-refresh-token"})
     visitor.sign_in()
     expect(visitor.page.locator(".figure")).to_be_visible()
-    assert [form["grant_type"] for form in visitor.asked[:2]] == ["authorization_code", "refresh_token"]
+    assert [form["grant_type"] for form in visitor.asked[:2]] == [
+        "authorization_code",
+        "refresh_token",
+    ]
     assert visitor.asked[1]["refresh_token"] == "the-refresh-token"
 
 
@@ -161,7 +185,11 @@ def test_a_token_that_is_refused_is_renewed_and_the_question_asked_again(arrive:
     visitor.sign_in()
     expect(visitor.page.locator(".figure")).to_be_visible()
     visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(minutes=10))
-    visitor.context.route("**/api/v1/quota", lambda route: route.fulfill(status=401, json={"message": "Unauthorized"}), times=1)
+    visitor.context.route(
+        "**/api/v1/quota",
+        lambda route: route.fulfill(status=401, json={"message": "Unauthorized"}),
+        times=1,
+    )
     before = visitor.page.locator(".asof").inner_text()
     visitor.page.get_by_role("button", name="Refresh").click()
     expect(visitor.page.locator(".asof")).not_to_have_text(before)
@@ -189,7 +217,10 @@ new MutationObserver((_, observer) => {
   meta.content = JSON.stringify({ ...JSON.parse(meta.content), redirect_uri: "ADDRESS" });
 }).observe(document, { childList: true, subtree: true });
 """
-"""Puts the address into the page's settings, before it reads them. Playwright shows no redirected request to a route."""
+"""Puts the address into the page's settings, before it reads them.
+
+Playwright shows no redirected request to a route.
+"""
 
 
 @pytest.fixture

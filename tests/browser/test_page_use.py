@@ -12,7 +12,9 @@ TODAY = datetime.now(UTC).date()
 def heights(visitor: Visitor) -> list[float]:
     """The bars' heights, oldest day first."""
     expect(visitor.page.locator(".drawing rect")).to_have_count(30)
-    found: list[float] = visitor.page.locator(".drawing rect").evaluate_all("bars => bars.map((bar) => bar.getBBox().height)")
+    found: list[float] = visitor.page.locator(".drawing rect").evaluate_all(
+        "bars => bars.map((bar) => bar.getBBox().height)"
+    )
     return found
 
 
@@ -30,7 +32,9 @@ def test_calls_used_today_are_in_the_bar_the_chart_and_the_history(arrive: Arriv
     visitor.spend(30)
     visitor.enter()
     expect(visitor.page.locator(".figure")).to_have_text("70 calls left")
-    expect(visitor.page.get_by_role("meter")).to_have_attribute("aria-valuetext", "70 of 100 calls left")
+    expect(visitor.page.get_by_role("meter")).to_have_attribute(
+        "aria-valuetext", "70 of 100 calls left"
+    )
     expect(visitor.page.locator("figcaption")).to_contain_text("30 calls used")
     *before, today = heights(visitor)
     assert today > 100
@@ -48,13 +52,17 @@ def test_use_counts_on_its_own_day_however_long_ago(arrive: Arrive, ago: int) ->
     visitor.spend(30)
     key = {"user_id": {"S": visitor.name}, "item": {"S": "quota"}}
     change = {"use_day": {"Value": {"S": (TODAY - timedelta(days=ago)).isoformat()}}}
-    visitor.stand.boto("dynamodb").update_item(TableName=visitor.stand.resources()["QuotasTable"], Key=key, AttributeUpdates=change)
+    visitor.stand.boto("dynamodb").update_item(
+        TableName=visitor.stand.resources()["QuotasTable"], Key=key, AttributeUpdates=change
+    )
     visitor.enter()
     expect(visitor.page.locator(".figure")).to_have_text("70 calls left")
     if ago > 30:
         expect(visitor.page.locator(".use")).to_contain_text("Nothing used in the last 30 days")
     else:
-        assert [number for number, height in enumerate(heights(visitor)) if height > 1] == [29 - ago]
+        assert [number for number, height in enumerate(heights(visitor)) if height > 1] == [
+            29 - ago
+        ]
     visitor.go("history")
     expect(visitor.page.locator("tbody tr.open .count")).to_have_text(["-30", "70"])
     expect(visitor.page.locator("tbody tr.open")).not_to_contain_text("so far")
@@ -64,16 +72,32 @@ def test_bars_are_as_high_as_their_days_and_the_table_says_the_same(arrive: Arri
     """Days of one size are bars of one size; the table has the days with use, newest first, and is reached by keyboard."""
     visitor = arrive()
     days = [TODAY - timedelta(days=ago) for ago in (1, 4, 9)]
-    line = {"id": "1", "type": "consumed", "balance_after": 1, "reference_type": "day", "booked_at": "2026-01-02T03:04:05Z"}
-    entries = [{**line, "units": -units, "reference_id": day.isoformat()} for day, units in zip(days, (40, 10, 20), strict=True)]
-    visitor.context.route("**/api/v1/quota/ledger**", lambda route: route.fulfill(json={"entries": entries, "next_cursor": None}))
+    line = {
+        "id": "1",
+        "type": "consumed",
+        "balance_after": 1,
+        "reference_type": "day",
+        "booked_at": "2026-01-02T03:04:05Z",
+    }
+    entries = [
+        {**line, "units": -units, "reference_id": day.isoformat()}
+        for day, units in zip(days, (40, 10, 20), strict=True)
+    ]
+    visitor.context.route(
+        "**/api/v1/quota/ledger**",
+        lambda route: route.fulfill(json={"entries": entries, "next_cursor": None}),
+    )
     visitor.enter()
     found = heights(visitor)
     most, quarter, half = (found[29 - ago] for ago in (1, 4, 9))
     assert (round(quarter / most, 3), round(half / most, 3)) == (0.25, 0.5)
     assert found.count(1.0) == 27
-    expect(visitor.page.locator(".drawing svg")).to_have_accessible_name(f"70 calls used. Most on {_written(days[0])}: 40")
-    expect(table(visitor)).to_have_text([f"{_written(day)}{units}" for day, units in zip(days, (40, 10, 20), strict=True)])
+    expect(visitor.page.locator(".drawing svg")).to_have_accessible_name(
+        f"70 calls used. Most on {_written(days[0])}: 40"
+    )
+    expect(table(visitor)).to_have_text(
+        [f"{_written(day)}{units}" for day, units in zip(days, (40, 10, 20), strict=True)]
+    )
     heard = visitor.listen()
     visitor.page.get_by_role("button", name="Refresh").click()
     visitor.stand.until(lambda: bool(heard()))  # the figures are new

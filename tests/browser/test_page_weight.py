@@ -34,7 +34,9 @@ class Scales:
 
 def test_everything_together_is_light_over_the_wire(arrive: Arrive) -> None:
     """The page, its files, signing in, and the first answers of the API, for somebody who was never here."""
-    stranger = arrive(None)  # of whom Playwright intercepts nothing: a browser that is intercepted keeps no file
+    stranger = arrive(
+        None
+    )  # of whom Playwright intercepts nothing: a browser that is intercepted keeps no file
     scales = Scales(stranger)
     stranger.page.goto(stranger.stand.api_url)
     stranger.page.get_by_role("button", name="Sign in").click()
@@ -48,7 +50,10 @@ def test_everything_together_is_light_over_the_wire(arrive: Arrive) -> None:
 
 
 def test_a_first_visit_takes_three_requests_and_a_second_one_two(arrive: Arrive) -> None:
-    """A new account runs ten functions at a time: the page, its script, the plans. The script is kept for good."""
+    """A new account runs ten functions at a time: the page, its script, the plans.
+
+    The script is kept for good.
+    """
     stranger = arrive(None)
     asked: list[str] = []
     stranger.context.on("requestfinished", lambda request: asked.append(urlsplit(request.url).path))
@@ -60,4 +65,7 @@ def test_a_first_visit_takes_three_requests_and_a_second_one_two(arrive: Arrive)
     stranger.page.goto(f"{stranger.stand.api_url}/?again")
     expect(stranger.page.locator(".price")).to_have_count(3)
     stranger.page.wait_for_load_state("networkidle")
-    assert sorted(urlsplit(url).path for url, weight in scales.bytes.items() if weight) == ["/", "/api/v1/plans"]
+    assert sorted(urlsplit(url).path for url, weight in scales.bytes.items() if weight) == [
+        "/",
+        "/api/v1/plans",
+    ]

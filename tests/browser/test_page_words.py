@@ -22,16 +22,33 @@ DRAWS_LETTERS = """() => {
 
 def payment(**changes: object) -> dict[str, object]:
     """A payment as the API shows it."""
-    plan = {"plan": "starter", "quota": 100, "amount_minor": 999, "amount": "9.99", "currency": "usd"}
+    plan = {
+        "plan": "starter",
+        "quota": 100,
+        "amount_minor": 999,
+        "amount": "9.99",
+        "currency": "usd",
+    }
     times = {"created_at": "2026-01-02T03:04:05Z", "completed_at": None}
     undone = {"refunded_minor": 0, "units_clawed_back": 0, "failure_code": None}
-    return {"payment_id": "pay_1", "session_id": "cs_1", "status": "completed", **plan, **times, **undone, **changes}
+    return {
+        "payment_id": "pay_1",
+        "session_id": "cs_1",
+        "status": "completed",
+        **plan,
+        **times,
+        **undone,
+        **changes,
+    }
 
 
 def list_of(visitor: Visitor, *payments: dict[str, object]) -> None:
     """Show these as the visitor's payments."""
     rows = [{**one, "payment_id": f"pay_{number}"} for number, one in enumerate(payments)]
-    visitor.context.route("**/api/v1/payments?**", lambda route: route.fulfill(json={"payments": rows, "next_cursor": None}))
+    visitor.context.route(
+        "**/api/v1/payments?**",
+        lambda route: route.fulfill(json={"payments": rows, "next_cursor": None}),
+    )
     visitor.enter("#/payments")
     expect(visitor.page.locator(".row")).to_have_count(len(rows))
 
@@ -77,7 +94,9 @@ def test_a_picture_of_the_chinese_page_shows_letters(arrive: Arrive) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_state_of_a_payment_has_words_and_is_not_called_by_its_code(arrive: Arrive, language: str) -> None:
+def test_every_state_of_a_payment_has_words_and_is_not_called_by_its_code(
+    arrive: Arrive, language: str
+) -> None:
     """Two sentences or one, in the reader's language, with nothing left unfilled."""
     visitor = arrive(locale=language)
     list_of(visitor, *(payment(status=status) for status in get_args(PaymentStatus)))
@@ -109,7 +128,9 @@ def test_a_payment_shows_what_was_paid_and_before_that_its_price(arrive: Arrive)
         ("tomorrow", "The payment did not go through"),
     ],
 )
-def test_a_declined_buyer_reads_no_more_than_stripe_lets_us_say(arrive: Arrive, code: str, told: str) -> None:
+def test_a_declined_buyer_reads_no_more_than_stripe_lets_us_say(
+    arrive: Arrive, code: str, told: str
+) -> None:
     """https://docs.stripe.com/declines/codes."""
     visitor = arrive()
     list_of(visitor, payment(status="failed", failure_code=code))
@@ -119,7 +140,10 @@ def test_a_declined_buyer_reads_no_more_than_stripe_lets_us_say(arrive: Arrive, 
 def test_numbers_agree_with_their_words(arrive: Arrive) -> None:
     """One call was taken back, two calls were, and none is not spoken of."""
     visitor = arrive()
-    refunds = [payment(status="partially_refunded", refunded_minor=10, units_clawed_back=units) for units in (0, 1, 2)]
+    refunds = [
+        payment(status="partially_refunded", refunded_minor=10, units_clawed_back=units)
+        for units in (0, 1, 2)
+    ]
     disputes = [payment(status="disputed", units_clawed_back=units) for units in (0, 1, 2)]
     list_of(visitor, *refunds, *disputes, payment(quota=1))
     about = visitor.page.locator(".row .about")
@@ -135,15 +159,31 @@ def test_numbers_agree_with_their_words(arrive: Arrive) -> None:
 
 @pytest.mark.parametrize(
     ("currency", "amount", "shown", "each"),
-    [("mga", "45000", "45,000", "450"), ("rsd", "450.00", "450.00", "4.50"), ("jpy", "450", "450", "4.5")],
+    [
+        ("mga", "45000", "45,000", "450"),
+        ("rsd", "450.00", "450.00", "4.50"),
+        ("jpy", "450", "450", "4.5"),
+    ],
 )
-def test_an_amount_has_the_digits_that_the_api_gives_it(arrive: Arrive, currency: str, amount: str, shown: str, each: str) -> None:
-    """Browsers have tables of their own: Chromium gives RSD no decimals, Firefox gives MGA two, and Stripe neither."""
+def test_an_amount_has_the_digits_that_the_api_gives_it(
+    arrive: Arrive, currency: str, amount: str, shown: str, each: str
+) -> None:
+    """Browsers have tables of their own:
+
+    Chromium gives RSD no decimals, Firefox gives MGA two, and Stripe neither.
+    """
     visitor = arrive()
-    priced = {"amount": amount, "amount_minor": int(amount.replace(".", "")), "currency": currency, "quota": 100}
+    priced = {
+        "amount": amount,
+        "amount_minor": int(amount.replace(".", "")),
+        "currency": currency,
+        "quota": 100,
+    }
     plan = {"id": "starter", "name": "Starter Pack", "description": "100 API calls", **priced}
     visitor.context.route("**/api/v1/plans", lambda route: route.fulfill(json={"plans": [plan]}))
-    refunded = payment(status="refunded", refunded_minor=priced["amount_minor"], units_clawed_back=100)
+    refunded = payment(
+        status="refunded", refunded_minor=priced["amount_minor"], units_clawed_back=100
+    )
     list_of(visitor, {**refunded, **priced})
     sign = {"jpy": "¥"}.get(currency, f"{currency.upper()}\u00a0")
     expect(visitor.page.locator(".row-facts strong")).to_have_text(f"{sign}{shown}")
@@ -156,8 +196,14 @@ def test_an_amount_has_the_digits_that_the_api_gives_it(arrive: Arrive, currency
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_whole_navigation_is_seen_on_a_phone(arrive: Arrive, language: str) -> None:
     """In one line, nothing of it cut off, and with it the way out."""
-    visitor = arrive("a-customer-with-a-long-name@a-company.example", locale=language, viewport={"width": 360, "height": 740}).enter()
-    boxes = visitor.page.locator("nav a").evaluate_all("links => links.map((link) => link.getBoundingClientRect().toJSON())")
+    visitor = arrive(
+        "a-customer-with-a-long-name@a-company.example",
+        locale=language,
+        viewport={"width": 360, "height": 740},
+    ).enter()
+    boxes = visitor.page.locator("nav a").evaluate_all(
+        "links => links.map((link) => link.getBoundingClientRect().toJSON())"
+    )
     assert len(boxes) == 4
     assert min(box["left"] for box in boxes) >= 0
     assert max(box["right"] for box in boxes) <= 360
@@ -180,7 +226,11 @@ def test_who_waits_for_a_first_payment_is_not_sent_to_buy(visitor: Visitor) -> N
     visitor.to_stripe()
     visitor.pay("delayed")
     expect(visitor.page.locator("#notices")).to_contain_text("On its way")
-    expect(visitor.page.locator(".quota .notice")).to_contain_text("They are added as soon as your payment arrives")
+    expect(visitor.page.locator(".quota .notice")).to_contain_text(
+        "They are added as soon as your payment arrives"
+    )
     visitor.page.reload()
-    expect(visitor.page.locator(".quota .notice")).to_contain_text("They are added as soon as your payment arrives")
+    expect(visitor.page.locator(".quota .notice")).to_contain_text(
+        "They are added as soon as your payment arrives"
+    )
     expect(visitor.page.locator("main")).not_to_contain_text("Choose a plan")

@@ -42,7 +42,15 @@ class Visitor:
 
     def recognise(self) -> None:
         """Let the issuer know this customer: it does not ask who somebody is that has signed in before."""
-        self.context.add_cookies([{"name": COOKIE, "value": session_of(self.name), "url": self.stand.facts["issuer_url"]}])
+        self.context.add_cookies(
+            [
+                {
+                    "name": COOKIE,
+                    "value": session_of(self.name),
+                    "url": self.stand.facts["issuer_url"],
+                }
+            ]
+        )
 
     def mislead(self, said: Mapping[str, object], **claims: Any) -> None:
         """From now on the issuer's answers have this in them, and its id tokens these claims; ``asked`` collects the forms it was sent.
@@ -63,11 +71,25 @@ class Visitor:
             route.fulfill(status=302, headers={"location": f"{asked['redirect_uri'][0]}?{back}"})
 
         def exchange(route: Route) -> None:
-            self.asked.append({name: values[0] for name, values in parse_qs(route.request.post_data or "").items()})
+            self.asked.append(
+                {
+                    name: values[0]
+                    for name, values in parse_qs(route.request.post_data or "").items()
+                }
+            )
             proof = self.stand.token(self.name, **{"nonce": nonces[-1], **self.claims})
-            usual = {"access_token": self.stand.token(self.name), "id_token": proof, "token_type": "Bearer", "expires_in": 3600}
+            usual = {
+                "access_token": self.stand.token(self.name),
+                "id_token": proof,
+                "token_type": "Bearer",
+                "expires_in": 3600,
+            }
             tokens = {**usual, **self.said}
-            route.fulfill(headers={"access-control-allow-origin": "*"}, content_type="application/json", body=json.dumps(tokens))
+            route.fulfill(
+                headers={"access-control-allow-origin": "*"},
+                content_type="application/json",
+                body=json.dumps(tokens),
+            )
 
         self.context.route(re.compile(re.escape(issuer["authorization_endpoint"])), authorize)
         self.context.route(re.compile(re.escape(issuer["token_endpoint"])), exchange)
@@ -87,7 +109,10 @@ class Visitor:
         return self._is_in()
 
     def enter(self, view: str = "") -> "Visitor":
-        """Come back from the issuer, and wait for the page to sign in. That it is left for there, ``sign_in`` shows: a page load less."""
+        """Come back from the issuer, and wait for the page to sign in.
+
+        That it is left for there, ``sign_in`` shows: a page load less.
+        """
         address, script = way_back(self.stand.api_url, self.name, view)
         self.page.add_init_script(script)
         self.page.goto(address)
@@ -115,18 +140,27 @@ class Visitor:
     def spend(self, units: int) -> None:
         """Let the seller's backend debit this customer."""
         body = {"user_id": self.name, "units": units}
-        answer = self.stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body=body)
+        answer = self.stand.call(
+            "POST", "/quota/debits", sub="backend", scope="quota.write", body=body
+        )
         assert answer.status_code == 200, answer.text
 
     def charge(self, bought: dict[str, Any]) -> str:
         """The charge behind a purchase: what banks and the seller take back."""
-        session = self.stand.stripe.v1.checkout.sessions.retrieve(bought["session_id"], {"expand": ["payment_intent"]})
+        session = self.stand.stripe.v1.checkout.sessions.retrieve(
+            bought["session_id"], {"expand": ["payment_intent"]}
+        )
         intent: Any = session.payment_intent
         return str(intent.latest_charge)
 
     def refund(self, bought: dict[str, Any], amount: int | None = None) -> None:
-        """Let the seller give money back, all of it where no amount is said. Returns when it has been settled."""
-        self.stand.stripe.v1.refunds.create({"charge": self.charge(bought), **({"amount": amount} if amount else {})})
+        """Let the seller give money back, all of it where no amount is said.
+
+        Returns when it has been settled.
+        """
+        self.stand.stripe.v1.refunds.create(
+            {"charge": self.charge(bought), **({"amount": amount} if amount else {})}
+        )
         self.stand.control("idle")
 
     def listen(self) -> Callable[[], list[str]]:
@@ -150,4 +184,7 @@ class Visitor:
 
 
 Arrive = Callable[..., Visitor]
-"""Makes a new customer, known to the issuer; with ``None`` a stranger. Keywords are options of Playwright's contexts."""
+"""Makes a new customer, known to the issuer; with ``None`` a stranger.
+
+Keywords are options of Playwright's contexts.
+"""

@@ -11,7 +11,7 @@ from billing.payments import checkout, settlement
 from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.client import StripeServerError
 from support import builders
 from support.builders import fact
 from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
@@ -27,7 +27,10 @@ SHOP: Final = Shop(
 
 
 class Stripe:
-    """A session a key. Each call is a point of the schedule; the faults are Stripe's own of the same kind."""
+    """A session a key.
+
+    Each call is a point of the schedule; the faults are Stripe's own of the same kind.
+    """
 
     def __init__(self, store: ScheduledStore) -> None:
         """``store`` keeps the schedule."""
@@ -41,11 +44,14 @@ class Stripe:
         del params
         fault = self._meet_fault()
         if fault == "throttle":
-            raise AnsweredWithFaultError("503")
+            raise StripeServerError("503")
         if fault == "conflict":
             raise BillingError("stripe_unavailable", "turned away until the time was up")
         number = len(self.made) + 1
-        made = self.made.setdefault(idempotency_key, {"id": f"cs_{number}", "url": f"https://pay/{number}", "expires_at": 1767409445})
+        made = self.made.setdefault(
+            idempotency_key,
+            {"id": f"cs_{number}", "url": f"https://pay/{number}", "expires_at": 1767409445},
+        )
         self.store.remember(made)
         self._lose("crash_after" if self.dies_next else fault)
         return made
@@ -54,7 +60,7 @@ class Stripe:
         """See the gateway."""
         fault = self._meet_fault()
         if fault in ("throttle", "conflict"):
-            raise AnsweredWithFaultError("503")
+            raise StripeServerError("503")
         self.closed.add(session_id)
         self._lose(fault)
 
@@ -73,9 +79,15 @@ class Stripe:
             raise BillingError("stripe_unavailable", "the answer was lost")
 
 
-@pytest.mark.parametrize(("callers", "faults", "before"), [(2, FAULTS, 0), (3, (), 0), (2, ("crash_after", "throttle", "lost"), 1)])
+@pytest.mark.parametrize(
+    ("callers", "faults", "before"),
+    [(2, FAULTS, 0), (3, (), 0), (2, ("crash_after", "throttle", "lost"), 1)],
+)
 def test_all_who_ask_under_one_key_hear_one_session_and_its_buyer_is_credited(
-    callers: int, faults: tuple[str, ...], before: int, record_figures: Callable[[str, dict[str, int]], None]
+    callers: int,
+    faults: tuple[str, ...],
+    before: int,
+    record_figures: Callable[[str, dict[str, int]], None],
 ) -> None:
     """Whatever order, whatever fault: who heard nothing asks again, and hears what the others heard.
 
@@ -88,7 +100,9 @@ def test_all_who_ask_under_one_key_hear_one_session_and_its_buyer_is_credited(
 
         def ask() -> None:
             try:
-                answers.append(checkout.create(books, stripe, SHOP, "alice", catalogue()["starter"], key="k"))  # type: ignore[arg-type]
+                answers.append(
+                    checkout.create(books, stripe, SHOP, "alice", catalogue()["starter"], key="k")
+                )  # type: ignore[arg-type]
             except BillingError as refused:  # "may retry, also under the same key"
                 raise OutcomeUnknownError(refused.code) from refused
 
@@ -96,7 +110,10 @@ def test_all_who_ask_under_one_key_hear_one_session_and_its_buyer_is_credited(
             for end in [*ends, "asked once more"]:
                 if end != "done":
                     ask()
-            assert all(answer == answers[0] and answer["url"] and answer["expires_at"] for answer in answers)
+            assert all(
+                answer == answers[0] and answer["url"] and answer["expires_at"]
+                for answer in answers
+            )
             assert answers[0]["session_id"] not in stripe.closed
             _is_credited(books, answers[0], before)
 
@@ -104,7 +121,10 @@ def test_all_who_ask_under_one_key_hear_one_session_and_its_buyer_is_credited(
             _expires_unheard(books, stripe, ask)
         return [ask] * callers, check
 
-    record_figures(f"{callers} checkouts under one key{' that expired unheard' * before}", explore(build, faults))
+    record_figures(
+        f"{callers} checkouts under one key{' that expired unheard' * before}",
+        explore(build, faults),
+    )
 
 
 def _expires_unheard(books: Books, stripe: Stripe, ask: Callable[[], None]) -> None:
@@ -120,11 +140,18 @@ def _is_credited(books: Books, answer: dict[str, Any], before: int) -> None:
     """There is one payment that can be paid, it is the one that was told, and so is its session."""
     *expired, payment = _payments(books)
     assert len(expired) == before
-    assert (payment.payment_id, payment.session_id, payment.url) == (answer["payment_id"], answer["session_id"], answer["url"])
+    assert (payment.payment_id, payment.session_id, payment.url) == (
+        answer["payment_id"],
+        answer["session_id"],
+        answer["url"],
+    )
     assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"
 
 
 def _payments(books: Books) -> list[Payment]:
     """Oldest first."""
     rows = books.store.memory.tables["payments"].values()  # type: ignore[attr-defined]
-    return sorted((Payment.from_item(row) for row in rows if "phase" in row), key=lambda payment: payment.payment_id)
+    return sorted(
+        (Payment.from_item(row) for row in rows if "phase" in row),
+        key=lambda payment: payment.payment_id,
+    )

@@ -23,7 +23,11 @@ LONG_SECONDS: Final = 600
 PLACES: Final = {"a short hold": SHORT_SECONDS, "a long hold": LONG_SECONDS}
 TAKES: Final = {"a debit": 1, "a keyed debit": 2}
 NO_HOLD: Final = [("a short hold", "a long hold"), ("a long hold", "a long hold")]
-OPEN: Final = [("a short hold", "a long hold"), ("a long hold", "a sweep ahead of time"), ("a short hold", "a sweep ahead of time")]
+OPEN: Final = [
+    ("a short hold", "a long hold"),
+    ("a long hold", "a sweep ahead of time"),
+    ("a short hold", "a sweep ahead of time"),
+]
 EXPIRED: Final = [
     ("a short hold", "a long hold"),
     ("a long hold", "a sweep"),
@@ -34,7 +38,10 @@ EXPIRED: Final = [
 
 
 class Scene:
-    """Alice has bought 100 units. There is no hold, an old one of a minute that is open, or the same after its minute."""
+    """Alice has bought 100 units.
+
+    There is no hold, an old one of a minute that is open, or the same after its minute.
+    """
 
     def __init__(self, store: ScheduledStore, old: str) -> None:
         """Before anything happens at the same time."""
@@ -47,7 +54,10 @@ class Scene:
             self.passes(OLD_SECONDS + 1)
 
     def _begun(self) -> None:
-        settlement.apply(self.books, fact(builders.completed(pending(self.books, payment_id="pay_1", session_id="cs_1"))))
+        settlement.apply(
+            self.books,
+            fact(builders.completed(pending(self.books, payment_id="pay_1", session_id="cs_1"))),
+        )
         if self.has_old:
             holds.place(self.meter, "alice", UNITS, OLD_SECONDS)
 
@@ -61,7 +71,9 @@ class Scene:
             "a short hold": lambda: holds.place(self.meter, "alice", UNITS, SHORT_SECONDS),
             "a long hold": lambda: holds.place(self.meter, "alice", UNITS, LONG_SECONDS),
             "a debit": lambda: debits.debit(self.meter, "alice", TAKES["a debit"]),
-            "a keyed debit": lambda: debits.debit_once(self.meter, "alice", TAKES["a keyed debit"], "backend", "k"),
+            "a keyed debit": lambda: debits.debit_once(
+                self.meter, "alice", TAKES["a keyed debit"], "backend", "k"
+            ),
             "a sweep": self.sweeps,
             "a sweep ahead of time": self.sweeps_ahead,
         }
@@ -81,7 +93,9 @@ class Scene:
         """By a function whose clock is fast: for it, the old hold's minute is over."""
         fast = Still()
         fast.now = self.clock.now + timedelta(seconds=OLD_SECONDS + 1)
-        hold_expiry.give_back_expired(builders.books_on(self.store, clock=fast), "alice", self.stored())
+        hold_expiry.give_back_expired(
+            builders.books_on(self.store, clock=fast), "alice", self.stored()
+        )
 
     def stored(self) -> Balance:
         """As it is written."""
@@ -108,7 +122,9 @@ def _all(names: tuple[str, ...], old: str) -> Callable[[ScheduledStore], Handler
             assert scene.read_held() == 0
             scene.sweeps()
             balance = scene.stored()
-            assert (balance.held, balance.remaining) == (0, BOUGHT - balance.used), "units are held for ever"
+            assert (balance.held, balance.remaining) == (0, BOUGHT - balance.used), (
+                "units are held for ever"
+            )
             assert scene.does("a debit") == "done"
             laws.check(store.memory)
 
@@ -129,9 +145,15 @@ def _possible(names: tuple[str, ...], said: list[str]) -> set[int]:
 
 @pytest.mark.parametrize(
     ("names", "old"),
-    [*((names, "none") for names in NO_HOLD), *((names, "open") for names in OPEN), *((names, "expired") for names in EXPIRED)],
+    [
+        *((names, "none") for names in NO_HOLD),
+        *((names, "open") for names in OPEN),
+        *((names, "expired") for names in EXPIRED),
+    ],
 )
-def test_every_hold_comes_back_when_its_time_is_over(names: tuple[str, ...], old: str, record_figures: Record) -> None:
+def test_every_hold_comes_back_when_its_time_is_over(
+    names: tuple[str, ...], old: str, record_figures: Record
+) -> None:
     """Neither is forgotten by whoever gives others back in that moment, nor kept until a later one is due."""
     record_figures(f"{' and '.join(names)}, old hold: {old}", explore(_all(names, old), FAULTS))
 

@@ -22,7 +22,9 @@ from support.schedules import Handlers, ScheduledStore, explore, fresh_books
 Story = Callable[[Books, Payment], list[list[dict[str, Any]]]]
 
 
-def _stories() -> dict[str, tuple[list[Callable[[Payment], dict[str, Any]]], list[Callable[[Payment], dict[str, Any]]]]]:
+def _stories() -> dict[
+    str, tuple[list[Callable[[Payment], dict[str, Any]]], list[Callable[[Payment], dict[str, Any]]]]
+]:
     """Name: what happened before, and what is delivered at the same time."""
     paid = builders.completed
 
@@ -63,7 +65,10 @@ def _stories() -> dict[str, tuple[list[Callable[[Payment], dict[str, Any]]], lis
         "a refund made again before its failure is known": ([paid, half], [failed, again]),
         "a refund and a dispute": ([paid], [half, out]),
         "a dispute out and back": ([paid], [out, back]),
-        "a lost dispute and a refund": ([paid, out], [lambda p: builders.dispute(p, "closed", "lost", -600), half]),
+        "a lost dispute and a refund": (
+            [paid, out],
+            [lambda p: builders.dispute(p, "closed", "lost", -600), half],
+        ),
     }
 
 
@@ -74,7 +79,9 @@ def test_deliveries_at_the_same_time_end_as_the_model_says(
 ) -> None:
     """Whatever order, whatever fault: what was not acknowledged is delivered again, and the account is exactly right."""
     before, together = _stories()[name]
-    faults = () if len(together) > 2 else ("crash_before", "crash_after", "throttle", "conflict", "lost")
+    faults = (
+        () if len(together) > 2 else ("crash_before", "crash_after", "throttle", "conflict", "lost")
+    )
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store, policy)
@@ -112,7 +119,10 @@ def _bought(books: Books, used: int) -> Payment:
 
 def _in_debt(books: Books) -> tuple[Payment, Payment]:
     """Two checkouts of a customer who used seventy units that were refunded."""
-    first, second, third = (pending(books, payment_id=f"pay_{number}", session_id=f"cs_{number}") for number in (1, 2, 3))
+    first, second, third = (
+        pending(books, payment_id=f"pay_{number}", session_id=f"cs_{number}")
+        for number in (1, 2, 3)
+    )
     settlement.apply(books, fact(builders.completed(first)))
     _use(books, 70)
     settlement.apply(books, fact(builders.refunded(first, 999)))
@@ -157,7 +167,9 @@ def _as_the_model_says(books: Books, payment: Payment, events: list[dict[str, An
     assert not list(parking.all_parked(books))
 
 
-def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(
+    record_figures: Callable[[str, dict[str, int]], None],
+) -> None:
     """Two different sessions credit the same balance, in debt from an earlier refund."""
 
     def build(store: ScheduledStore) -> Handlers:
@@ -178,7 +190,9 @@ def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(record_figures: 
     record_figures("two purchases and a debt", explore(build))
 
 
-def test_a_debit_and_a_refund_never_oversell(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+def test_a_debit_and_a_refund_never_oversell(
+    record_figures: Callable[[str, dict[str, int]], None],
+) -> None:
     """A plain debit whose outcome is unknown may have been taken, never twice."""
 
     def build(store: ScheduledStore) -> Handlers:
@@ -211,7 +225,9 @@ def _refusable(act: Callable[[], object]) -> object:
         return None
 
 
-def test_a_keyed_debit_repeated_at_the_same_time_takes_once(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+def test_a_keyed_debit_repeated_at_the_same_time_takes_once(
+    record_figures: Callable[[str, dict[str, int]], None],
+) -> None:
     """Both answers are one."""
 
     def build(store: ScheduledStore) -> Handlers:
@@ -244,12 +260,16 @@ def _ends_of(meter: Meter, hold: str, *, is_expired: bool) -> dict[str, Callable
     return {
         "release": lambda: _refusable(lambda: holds.release(meter, hold)),
         "capture": lambda: _refusable(lambda: holds.capture(meter, hold, 25)),
-        "expire": lambda: hold_expiry.give_back_expired(books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota")))),
+        "expire": lambda: hold_expiry.give_back_expired(
+            books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota")))
+        ),
     }
 
 
 @pytest.mark.parametrize("other", ["release", "capture", "expire"])
-def test_a_hold_is_closed_exactly_once(other: str, record_figures: Callable[[str, dict[str, int]], None]) -> None:
+def test_a_hold_is_closed_exactly_once(
+    other: str, record_figures: Callable[[str, dict[str, int]], None]
+) -> None:
     """Capture races a release, another capture, and the sweep after its time."""
 
     def build(store: ScheduledStore) -> Handlers:
@@ -278,7 +298,9 @@ def test_a_hold_is_closed_exactly_once(other: str, record_figures: Callable[[str
 
 @pytest.mark.parametrize("policy", ["debt", "write_off"])
 @pytest.mark.parametrize("end", ["release", "capture", "expire"])
-def test_a_refund_takes_back_what_a_hold_gives_back(end: str, policy: str, record_figures: Callable[[str, dict[str, int]], None]) -> None:
+def test_a_refund_takes_back_what_a_hold_gives_back(
+    end: str, policy: str, record_figures: Callable[[str, dict[str, int]], None]
+) -> None:
     """Ten units were used before; what the hold captures is written off only where it was captured before the refund."""
 
     def build(store: ScheduledStore) -> Handlers:
@@ -290,7 +312,9 @@ def test_a_refund_takes_back_what_a_hold_gives_back(end: str, policy: str, recor
         handlers = [lambda: settlement.apply(books, fact(event)), acts[end]]
 
         def check(ends: list[str]) -> None:
-            for again in (handler for handler, ended in zip(handlers, ends, strict=True) if ended != "done"):
+            for again in (
+                handler for handler, ended in zip(handlers, ends, strict=True) if ended != "done"
+            ):
                 again()
             laws.check(store.memory)
             laws.check_what_was_given_up(store.memory)
@@ -304,7 +328,9 @@ def test_a_refund_takes_back_what_a_hold_gives_back(end: str, policy: str, recor
     record_figures(f"a refund and a hold's {end}, {policy}", explore(build))
 
 
-def test_two_holds_and_a_debit_on_the_last_units_never_oversell(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+def test_two_holds_and_a_debit_on_the_last_units_never_oversell(
+    record_figures: Callable[[str, dict[str, int]], None],
+) -> None:
     """Three handlers want 60 each of 100."""
 
     def build(store: ScheduledStore) -> Handlers:
@@ -349,12 +375,17 @@ def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
             assert [row["kind"] for row in parking.all_dropped(books)] == ["mismatch"]
             _as_the_model_says(books, payment, events)
 
-        return [lambda: settlement.apply(books, fact(events[0])), lambda: retry_parked.try_again(books, stripe, refund)], check  # type: ignore[arg-type]
+        return [
+            lambda: settlement.apply(books, fact(events[0])),
+            lambda: retry_parked.try_again(books, stripe, refund),
+        ], check  # type: ignore[arg-type]
 
     record_figures("a late credit and the drop of its refund", explore(build, ()))
 
 
-def test_recovery_and_a_late_purchase_settle_a_waiting_refund_once(record_figures: Callable[[str, dict[str, int]], None]) -> None:
+def test_recovery_and_a_late_purchase_settle_a_waiting_refund_once(
+    record_figures: Callable[[str, dict[str, int]], None],
+) -> None:
     """The refund is parked; the purchase arrives while recovery tries it."""
 
     def build(store: ScheduledStore) -> Handlers:

@@ -19,8 +19,17 @@ Record = Callable[[str, dict[str, int]], None]
 BOUGHT: Final = 100
 USED: Final = 10
 HELD: Final = 40
-TAKES: Final = {"a debit": (70, 0), "a keyed debit": (70, 0), "a hold": (0, 70), "a capture": (25, -HELD), "a release": (0, -HELD)}
-"""Used for good and held, by each that succeeds. Only one of those who want 70 gets it, and none while 40 are held."""
+TAKES: Final = {
+    "a debit": (70, 0),
+    "a keyed debit": (70, 0),
+    "a hold": (0, 70),
+    "a capture": (25, -HELD),
+    "a release": (0, -HELD),
+}
+"""Used for good and held, by each that succeeds.
+
+Only one of those who want 70 gets it, and none while 40 are held.
+"""
 REPEATED: Final = ("a keyed debit", "a capture", "a release", "a sweep", "a refund", "a read")
 """What is asked for again after a crash or a lost answer: it must be done once."""
 OPEN: Final = [
@@ -117,8 +126,15 @@ def _both(first: str, second: str, *, is_expired: bool) -> Callable[[ScheduledSt
             for number, name in enumerate((first, second)):
                 if ends[number] != "done" and name in REPEATED:
                     act(number, name)
-                taken = {(used + TAKES.get(name, (0, 0))[0], held + TAKES.get(name, (0, 0))[1]) for used, held in possible}
-                possible = taken if said[number] == "done" else possible | (set() if said[number] else taken)
+                taken = {
+                    (used + TAKES.get(name, (0, 0))[0], held + TAKES.get(name, (0, 0))[1])
+                    for used, held in possible
+                }
+                possible = (
+                    taken
+                    if said[number] == "done"
+                    else possible | (set() if said[number] else taken)
+                )
             if first == second == "a keyed debit":
                 possible = {(USED + 70, 0)}
             scene.does("a sweep")
@@ -132,12 +148,18 @@ def _both(first: str, second: str, *, is_expired: bool) -> Callable[[ScheduledSt
 
 
 @pytest.mark.parametrize(("first", "second"), OPEN)
-def test_two_at_once_on_an_account_with_a_hold_take_what_they_were_told(first: str, second: str, record_figures: Record) -> None:
+def test_two_at_once_on_an_account_with_a_hold_take_what_they_were_told(
+    first: str, second: str, record_figures: Record
+) -> None:
     """What was answered is what was taken; what nobody knows of was taken once or not at all."""
     record_figures(f"{first} and {second}", explore(_both(first, second, is_expired=False)))
 
 
 @pytest.mark.parametrize(("first", "second"), EXPIRED)
-def test_two_at_once_after_an_expiry_give_back_once_and_take_what_they_were_told(first: str, second: str, record_figures: Record) -> None:
+def test_two_at_once_after_an_expiry_give_back_once_and_take_what_they_were_told(
+    first: str, second: str, record_figures: Record
+) -> None:
     """The hold comes back exactly once, with whoever is first, and is never captured or released."""
-    record_figures(f"{first} and {second} after an expiry", explore(_both(first, second, is_expired=True)))
+    record_figures(
+        f"{first} and {second} after an expiry", explore(_both(first, second, is_expired=True))
+    )

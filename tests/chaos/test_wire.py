@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, RetryableError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
@@ -73,7 +73,8 @@ class Storm:
     payments: list[Payment]
     events: dict[str, list[dict[str, Any]]]
     settled: set[tuple[str, str]] = field(default_factory=set)
-    """Payment and event of every delivery that was answered ``settled``: its mark was written with the effect."""
+    """Payment and event of every delivery that was answered ``settled``: its mark was written with
+    the effect."""
     paid: set[str] = field(default_factory=set)
     spent: Spent = field(default_factory=Spent)
     ends: list[tuple[str, str, str]] = field(default_factory=list)
@@ -82,18 +83,27 @@ class Storm:
 
     def acts(self, chance: random.Random) -> list[Callable[[], None]]:
         """Each event twice under its own id, some under another; debits with and without a key."""
-        told = [(payment.payment_id, event) for payment in self.payments for event in self.events[payment.payment_id]] * 2
+        told = [
+            (payment.payment_id, event)
+            for payment in self.payments
+            for event in self.events[payment.payment_id]
+        ] * 2
         told += [(name, {**event, "id": f"{event['id']}again"}) for name, event in told[::5]]
         acts = [partial(self._delivers, name, event) for name, event in told]
         acts += [partial(self._debits, f"user{number % 3}") for number in range(24)]
-        acts += [partial(self.debits_under_a_key, f"user{number % 3}", f"key{number // 9}") for number in range(36)]
+        acts += [
+            partial(self.debits_under_a_key, f"user{number % 3}", f"key{number // 9}")
+            for number in range(36)
+        ]
         ends = ("captured", "captured", "released", "forgotten")
-        acts += [partial(self._holds, f"user{number % 3}", ends[number % 4]) for number in range(24)]
+        acts += [
+            partial(self._holds, f"user{number % 3}", ends[number % 4]) for number in range(24)
+        ]
         chance.shuffle(acts)
         return [partial(self._counted, act) for act in acts]
 
     def _counted(self, act: Callable[[], None]) -> None:
-        self.books.store.patience.begin()
+        self.books.store.deadline.begin()
         try:
             act()
         except BillingError as refused:
@@ -106,31 +116,37 @@ class Storm:
         figures["deliveries"] += 1
         try:
             outcome = settlement.apply(self.books, fact(event))
-        except (OutcomeUnknownError, Killed):
+        except (RetryableError, Killed):
             figures["deliveries answered 5xx, or not at all"] += 1
             return
         if outcome.status == "settled":
             self.settled.add((name, event["id"]))
-        if outcome.status in ("settled", "duplicate") and event["type"] == "checkout.session.completed":
+        if (
+            outcome.status in ("settled", "duplicate")
+            and event["type"] == "checkout.session.completed"
+        ):
             self.paid.add(name)
 
     def _debits(self, user_id: str) -> None:
         figures["debits"] += 1
         try:
             debits.debit(Meter(self.books, ""), user_id, UNITS)
-        except (OutcomeUnknownError, Killed):
+        except (RetryableError, Killed):
             figures["debits nobody knows of"] += 1
             self.spent.unsure[user_id] += UNITS
         else:
             self.spent.taken[user_id] += UNITS
 
     def _holds(self, user_id: str, end: str) -> None:
-        """Set aside, then captured in part, released, or forgotten. One that nobody knows of is found by nobody, and expires."""
+        """Set aside, then captured in part, released, or forgotten.
+
+        One that nobody knows of is found by nobody, and expires.
+        """
         figures["holds"] += 1
         meter = Meter(self.books, "")
         try:
             hold_id = holds.place(meter, user_id, UNITS, HOLD_SECONDS)["hold_id"]
-        except (OutcomeUnknownError, Killed):
+        except (RetryableError, Killed):
             figures["holds nobody knows of"] += 1
             return
         if end != "forgotten":
@@ -139,9 +155,9 @@ class Storm:
 
     def closes(self, user_id: str, hold_id: str, end: str) -> None:
         """Again is the same: it is done once."""
-        self.books.store.patience.begin()
+        self.books.store.deadline.begin()
         meter = Meter(self.books, "")
-        with suppress(OutcomeUnknownError, Killed):
+        with suppress(RetryableError, Killed):
             if end == "released":
                 holds.release(meter, hold_id)
             else:
@@ -153,16 +169,24 @@ class Storm:
         figures["debits under a key"] += 1
         answered = self.spent.by_key.setdefault((user_id, key), set())
         try:
-            answered.add(debits.debit_once(Meter(self.books, ""), user_id, UNITS, "backend", f"{user_id}{key}")["debit_id"])
-        except (OutcomeUnknownError, Killed):
+            answered.add(
+                debits.debit_once(
+                    Meter(self.books, ""), user_id, UNITS, "backend", f"{user_id}{key}"
+                )["debit_id"]
+            )
+        except (RetryableError, Killed):
             return
 
 
-def _round(database: Dynamo, seed: int, disturb: Callable[[Storm, int], None] | None = None) -> None:
+def _round(
+    database: Dynamo, seed: int, disturb: Callable[[Storm, int], None] | None = None
+) -> None:
     chance = random.Random(seed)
     books = builders.books_on(database.store())
     payments = [pending(books, user_id=f"user{number % 3}") for number in range(PURCHASES)]
-    storm = Storm(books, payments, {payment.payment_id: _story(payment, chance) for payment in payments})
+    storm = Storm(
+        books, payments, {payment.payment_id: _story(payment, chance) for payment in payments}
+    )
     acts = storm.acts(chance)
     wire = rough(books.store, seed, figures)
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(THREADS) as pool:
@@ -180,7 +204,7 @@ def _round(database: Dynamo, seed: int, disturb: Callable[[Storm, int], None] | 
 def _expired_are_back(books: Books) -> None:
     """What was forgotten, and what nobody knew of: once, when its time is over."""
     later = replace(books, clock=lambda: builders.START + timedelta(days=2))
-    books.store.patience.begin()
+    books.store.deadline.begin()
     retry_parked.sweep_holds(later)
 
 
@@ -191,19 +215,27 @@ def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:
         refund_id = f"re_{payment.payment_id}"
         out += builders.refund_made(payment, refund_id, amount, amount)
     if chance.random() < 0.3:
-        out.append(builders.dispute(payment, "funds_withdrawn", "needs_response", -600, dispute_id=f"du_{payment.payment_id}"))
+        out.append(
+            builders.dispute(
+                payment,
+                "funds_withdrawn",
+                "needs_response",
+                -600,
+                dispute_id=f"du_{payment.payment_id}",
+            )
+        )
     return out
 
 
 def _stored(books: Books, payment: Payment) -> Payment:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     item = books.store.get("payments", (user_key(payment.user_id), payment.payment_id))
     assert item is not None
     return Payment.from_item(item)
 
 
 def _used(books: Books, user_id: str) -> int:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return Balance.from_item(books.store.get("quotas", (user_id, "quota"))).used
 
 
@@ -211,12 +243,18 @@ def _nothing_acknowledged_is_lost(storm: Storm) -> None:
     """Before anything is told again."""
     found = dynamo.contents(storm.books.store)
     laws.check(found)
-    assert storm.settled <= set(found.tables["events"]), "a delivery was answered `settled`, and its mark is gone"
+    assert storm.settled <= set(found.tables["events"]), (
+        "a delivery was answered `settled`, and its mark is gone"
+    )
     for payment in storm.payments:
         if payment.payment_id in storm.paid:
-            assert _stored(storm.books, payment).paid_minor == 999, f"{payment.payment_id} was acknowledged and is gone"
+            assert _stored(storm.books, payment).paid_minor == 999, (
+                f"{payment.payment_id} was acknowledged and is gone"
+            )
     for user_id in {payment.user_id for payment in storm.payments}:
-        assert _used(storm.books, user_id) >= storm.spent.least(user_id), f"a debit of {user_id} was answered and is gone"
+        assert _used(storm.books, user_id) >= storm.spent.least(user_id), (
+            f"a debit of {user_id} was answered and is gone"
+        )
 
 
 def _ends_as_the_model_says(storm: Storm) -> None:
@@ -224,13 +262,13 @@ def _ends_as_the_model_says(storm: Storm) -> None:
     books, spent = storm.books, storm.spent
     for payment in storm.payments:
         for event in storm.events[payment.payment_id]:
-            books.store.patience.begin()
+            books.store.deadline.begin()
             settlement.apply(books, fact(event))
     for record in list(parking.all_parked(books)):
-        books.store.patience.begin()
+        books.store.deadline.begin()
         settlement.retry(books, record)
     for user_id, key in sorted(spent.by_key):
-        books.store.patience.begin()
+        books.store.deadline.begin()
         with suppress(BillingError):  # no units are left: then nothing was taken under this key
             storm.debits_under_a_key(user_id, key)
         assert len(spent.by_key[user_id, key]) <= 1, f"{key} of {user_id} was debited twice"
@@ -240,7 +278,9 @@ def _ends_as_the_model_says(storm: Storm) -> None:
     laws.check(dynamo.contents(books.store))
     expected: Counter[str] = Counter()
     for payment in storm.payments:
-        status, credited, taken = model.purchase(storm.events[payment.payment_id], payment.quota, payment.amount_minor)
+        status, credited, taken = model.purchase(
+            storm.events[payment.payment_id], payment.quota, payment.amount_minor
+        )
         stored = _stored(books, payment)
         assert (stored.status, stored.units_clawed_back) == (status, taken)
         expected[payment.user_id] += credited - taken
@@ -255,10 +295,14 @@ def _ends_as_the_model_says(storm: Storm) -> None:
 def _written() -> Any:
     yield
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    FIGURES.write_text(json.dumps({"seconds asked for": int(SECONDS), "first seed": SEED, **figures}, indent=2))
+    FIGURES.write_text(
+        json.dumps({"seconds asked for": int(SECONDS), "first seed": SEED, **figures}, indent=2)
+    )
 
 
-def _rounds(database: Dynamo, seconds: float, disturb: Callable[[Storm, int], None] | None = None) -> None:
+def _rounds(
+    database: Dynamo, seconds: float, disturb: Callable[[Storm, int], None] | None = None
+) -> None:
     """One round after the other; a failing one names its seed."""
     ends = time.monotonic() + seconds
     seed = SEED

@@ -25,12 +25,21 @@ def clock() -> Clock:
 def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """The handlers with the environment that the template gives them, on an empty store."""
     forget(clients=True)
-    template = Template(STACK, REGION, Stage="local", SiteUrl=SITE, JwtIssuer="http://127.0.0.1:9", JwtAudience="topup")
+    template = Template(
+        STACK,
+        REGION,
+        Stage="local",
+        SiteUrl=SITE,
+        JwtIssuer="http://127.0.0.1:9",
+        JwtAudience="topup",
+    )
     for name, value in template.environment().items():
         monkeypatch.setenv(name, value)
     books = builders.books_on(MemoryStore(), clock=clock)
     monkeypatch.setattr(container, "books", lambda: books)
-    monkeypatch.setattr(container, "patience", lambda: books.store.patience)  # begun anew with every request, as in Lambda
+    monkeypatch.setattr(
+        container, "deadline", lambda: books.store.deadline
+    )  # begun anew with every request, as in Lambda
     monkeypatch.setattr(meter, "PAUSE_SECONDS", 0.001)
     spending._seen.clear()
     yield Gateway(template, books)

@@ -49,7 +49,9 @@ def answers(status: int, body: object = None, **headers: str) -> Fault:
     """API Gateway answers by itself."""
 
     def fault(_: Callable[[], httpx.Response]) -> httpx.Response:
-        return httpx.Response(status, json={"message": "by itself"} if body is None else body, headers=headers)
+        return httpx.Response(
+            status, json={"message": "by itself"} if body is None else body, headers=headers
+        )
 
     return fault
 
@@ -58,14 +60,20 @@ def answers_html(status: int) -> Fault:
     """Something in front of the service answers, in a page for people."""
 
     def fault(_: Callable[[], httpx.Response]) -> httpx.Response:
-        return httpx.Response(status, html=f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>")
+        return httpx.Response(
+            status,
+            html=f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>",
+        )
 
     return fault
 
 
 @dataclass
 class Gateway(httpx.BaseTransport):
-    """One request at a time, for the store in memory bears no more. ``faults`` are taken one a request, None for none."""
+    """One request at a time, for the store in memory bears no more.
+
+    ``faults`` are taken one a request, None for none.
+    """
 
     template: Template
     books: Books
@@ -96,15 +104,31 @@ class Gateway(httpx.BaseTransport):
                 break
         else:
             return httpx.Response(404, json={"message": "Not Found"})
-        event = gateway_event(route, request.url.path, parameters, dict(request.headers), request.read().decode() or None)
-        event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": "backend", "scope": "quota.write"}, "scopes": None}}
+        event = gateway_event(
+            route,
+            request.url.path,
+            parameters,
+            dict(request.headers),
+            request.read().decode() or None,
+        )
+        event["requestContext"]["authorizer"] = {
+            "jwt": {"claims": {"sub": "backend", "scope": "quota.write"}, "scopes": None}
+        }
         said: dict[str, Any] = importlib.import_module(route.handler).handler(event, Context())
         return httpx.Response(said["statusCode"], headers=said["headers"], content=said["body"])
 
     def fund(self, user_id: str, units: int) -> None:
         """Units without a purchase, with an operator's entry in the ledger."""
         account = Write("quotas", (user_id, "quota"), add={"remaining": units, "total": units})
-        entry = Entry(user_id, f"adjusted:{next(_numbers)}", "adjusted", units, "operator", "test", stamp(self.books.clock()))
+        entry = Entry(
+            user_id,
+            f"adjusted:{next(_numbers)}",
+            "adjusted",
+            units,
+            "operator",
+            "test",
+            stamp(self.books.clock()),
+        )
         self.books.store.commit(account, entry.write())
 
     def quota(self, user_id: str = "alice") -> Balance:
@@ -119,7 +143,11 @@ class Gateway(httpx.BaseTransport):
 
     def bodies(self, path: str) -> list[Any]:
         """What was sent to addresses that end so."""
-        return [json.loads(one.read() or b"null") for one in self.requests if one.url.path.endswith(path)]
+        return [
+            json.loads(one.read() or b"null")
+            for one in self.requests
+            if one.url.path.endswith(path)
+        ]
 
 
 class AsyncGateway(httpx.AsyncBaseTransport):

@@ -64,8 +64,13 @@ def says(**said: object) -> None:
 
 def main(api_url: str, token: str, user_id: str, size: str, what: str) -> None:
     """Spend."""
-    # Whoever is to be killed or stopped waits for an expiry; the others must outlast a machine that has much else to do.
-    times = {"lifetime_seconds": 8, "margin_seconds": 3} if what.isdigit() else {"lifetime_seconds": 90, "margin_seconds": 45}
+    # Whoever is to be killed or stopped waits for an expiry; the others must outlast a machine that
+    # has much else to do.
+    times = (
+        {"lifetime_seconds": 8, "margin_seconds": 3}
+        if what.isdigit()
+        else {"lifetime_seconds": 90, "margin_seconds": 45}
+    )
     terms: Any = {"size": int(size), "refusal_seconds": 0.2, **times}
     if what == "together async":
         says(served=asyncio.run(spends_awaiting(api_url, token, user_id, terms)))

@@ -7,7 +7,15 @@ from client.conftest import Seconds
 from client.gateway import Fault, Gateway, lost_after, unreachable
 from support import laws
 from support.builders import Clock
-from topup_client import AsyncLease, AsyncLeases, AsyncMeter, LeaseClosed, OutcomeUnknown, QuotaExhausted, Unavailable
+from topup_client import (
+    AsyncLease,
+    AsyncLeases,
+    AsyncMeter,
+    LeaseClosed,
+    OutcomeUnknown,
+    QuotaExhausted,
+    Unavailable,
+)
 
 
 def _run(story: Coroutine[Any, Any, None]) -> None:
@@ -20,12 +28,16 @@ def _three(gateway: Gateway) -> tuple[int, int, int]:
     return balance.used, balance.held, balance.remaining
 
 
-def test_debits_are_spent_in_memory_and_captured_at_the_end(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_debits_are_spent_in_memory_and_captured_at_the_end(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """One hold, one capture, the rest given back; then no more."""
     gateway.fund("alice", 1000)
 
     async def story() -> None:
-        async with AsyncLease(async_backend, "alice", clock=seconds, size=100, low_water=0) as lease:
+        async with AsyncLease(
+            async_backend, "alice", clock=seconds, size=100, low_water=0
+        ) as lease:
             for _ in range(60):
                 await lease.debit()
             assert (lease.left, _three(gateway)) == (40, (0, 100, 900))
@@ -38,7 +50,9 @@ def test_debits_are_spent_in_memory_and_captured_at_the_end(gateway: Gateway, as
     assert gateway.calls == {"holds": 1, "capture": 1}
 
 
-def test_a_million_units_cost_fewer_than_a_thousand_calls(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_a_million_units_cost_fewer_than_a_thousand_calls(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """By the default terms, with fetching ahead."""
     gateway.fund("alice", 1_000_000)
 
@@ -55,7 +69,9 @@ def test_a_million_units_cost_fewer_than_a_thousand_calls(gateway: Gateway, asyn
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
-def test_many_calls_at_once_never_oversell(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, size: int) -> None:
+def test_many_calls_at_once_never_oversell(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, size: int
+) -> None:
     """Two leases of one customer, a hundred calls each at the same time."""
     gateway.fund("alice", 150)
     served = 0
@@ -70,7 +86,10 @@ def test_many_calls_at_once_never_oversell(gateway: Gateway, async_backend: Asyn
 
     async def story() -> None:
         terms: Any = {"clock": seconds, "size": size}
-        async with AsyncLease(async_backend, "alice", **terms) as one, AsyncLease(async_backend, "alice", **terms) as two:
+        async with (
+            AsyncLease(async_backend, "alice", **terms) as one,
+            AsyncLease(async_backend, "alice", **terms) as two,
+        ):
             await asyncio.gather(*(call(lease) for lease in [one, two] * 100))
 
     _run(story())
@@ -78,7 +97,9 @@ def test_many_calls_at_once_never_oversell(gateway: Gateway, async_backend: Asyn
     assert 100 <= served <= 150
 
 
-def test_a_caller_who_goes_away_leaves_the_hold_to_the_next(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_a_caller_who_goes_away_leaves_the_hold_to_the_next(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """Nothing is spent for the one, and nothing is fetched twice for the other."""
     gateway.fund("alice", 100)
 
@@ -98,7 +119,9 @@ def test_a_caller_who_goes_away_leaves_the_hold_to_the_next(gateway: Gateway, as
     assert gateway.calls["holds"] == 1
 
 
-def test_a_hold_is_captured_before_it_expires(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, clock: Clock) -> None:
+def test_a_hold_is_captured_before_it_expires(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, clock: Clock
+) -> None:
     """And the next call gets a new one."""
     gateway.fund("alice", 100)
 
@@ -116,9 +139,15 @@ def test_a_hold_is_captured_before_it_expires(gateway: Gateway, async_backend: A
     assert _three(gateway) == (100, 0, 0)
 
 
-@pytest.mark.parametrize(("fault", "error"), [(lost_after, OutcomeUnknown), (unreachable, Unavailable)])
+@pytest.mark.parametrize(
+    ("fault", "error"), [(lost_after, OutcomeUnknown), (unreachable, Unavailable)]
+)
 def test_without_an_answer_nothing_is_served(
-    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, fault: Fault, error: type[Exception]
+    gateway: Gateway,
+    async_backend: AsyncMeter,
+    seconds: Seconds,
+    fault: Fault,
+    error: type[Exception],
 ) -> None:
     """It fails closed, and does not ask at every call."""
     gateway.fund("alice", 100)
@@ -134,7 +163,9 @@ def test_without_an_answer_nothing_is_served(
     assert gateway.service_calls <= 3
 
 
-def test_leases_serve_every_customer_and_close_together(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_leases_serve_every_customer_and_close_together(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """Each from a quota of their own."""
     users = [f"user{number}" for number in range(20)]
     for user in users:
@@ -153,7 +184,9 @@ def test_leases_serve_every_customer_and_close_together(gateway: Gateway, async_
     assert {(gateway.quota(user).used, gateway.quota(user).held) for user in users} == {(40, 0)}
 
 
-def test_customers_who_have_gone_are_forgotten(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_customers_who_have_gone_are_forgotten(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """And served when they come back."""
 
     async def story() -> None:
@@ -171,7 +204,9 @@ def test_customers_who_have_gone_are_forgotten(gateway: Gateway, async_backend: 
 
 
 @pytest.mark.parametrize("units", [0, -1, True, 1.5])
-def test_units_are_whole_and_positive(async_backend: AsyncMeter, seconds: Seconds, units: Any) -> None:
+def test_units_are_whole_and_positive(
+    async_backend: AsyncMeter, seconds: Seconds, units: Any
+) -> None:
     """Nothing else is ever added to the books."""
 
     async def story() -> None:

@@ -43,12 +43,16 @@ def _run(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(story)
 
 
-def test_the_next_hold_is_fetched_before_the_last_runs_out(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_the_next_hold_is_fetched_before_the_last_runs_out(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """By the lease's task, while the calls go on."""
     gateway.fund("alice", 1000)
 
     async def story() -> None:
-        async with AsyncLease(async_backend, "alice", clock=seconds, size=100, low_water=40) as lease:
+        async with AsyncLease(
+            async_backend, "alice", clock=seconds, size=100, low_water=40
+        ) as lease:
             for _ in range(61):
                 await lease.debit()
             while lease.left != 139:  # noqa: ASYNC110 - the lease's own task does it: there is nothing to wait on but its effect
@@ -63,7 +67,9 @@ def test_the_next_hold_is_fetched_before_the_last_runs_out(gateway: Gateway, asy
     assert gateway.quota().used == 61
 
 
-def test_a_lease_that_was_closed_in_the_midst_of_a_call_is_replaced(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_a_lease_that_was_closed_in_the_midst_of_a_call_is_replaced(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """The call is served by the next one, and the others by it too."""
     gateway.fund("alice", 10)
 
@@ -80,7 +86,9 @@ def test_a_lease_that_was_closed_in_the_midst_of_a_call_is_replaced(gateway: Gat
     assert (gateway.quota().used, gateway.quota().held) == (10, 0)
 
 
-def test_closing_waits_for_a_hold_that_is_on_its_way(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_closing_waits_for_a_hold_that_is_on_its_way(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """Its caller has gone away: what was set aside goes back at once, not when the hold expires."""
     gateway.fund("alice", 100)
 
@@ -98,7 +106,9 @@ def test_closing_waits_for_a_hold_that_is_on_its_way(gateway: Gateway, async_bac
     assert (gateway.quota().held, gateway.quota().remaining) == (0, 100)
 
 
-def test_a_lease_that_somebody_is_asking_for_is_not_swept(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_a_lease_that_somebody_is_asking_for_is_not_swept(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """It has nothing yet: what it is about to get would be forgotten."""
     gateway.fund("alice", 100)
 
@@ -113,7 +123,9 @@ def test_a_lease_that_somebody_is_asking_for_is_not_swept(gateway: Gateway, asyn
     assert gateway.quota().used == 1
 
 
-def test_a_blocking_lease_that_somebody_is_asking_for_is_not_swept(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_a_blocking_lease_that_somebody_is_asking_for_is_not_swept(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """The same between threads."""
     gateway.fund("alice", 100)
     asked, answered = threading.Event(), threading.Event()
@@ -155,7 +167,9 @@ def test_who_is_due_soon_stays_so_though_told_of_a_later_time_as_well() -> None:
     keeper.stop()
 
 
-def test_a_fault_in_looking_after_one_lease_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_in_looking_after_one_lease_does_not_end_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """It is logged; the thread goes on."""
 
     class Faulty(Tended):
@@ -192,7 +206,9 @@ def test_the_next_hold_is_wanted_before_the_newest_ends() -> None:
     assert purse.is_low(74)
 
 
-def test_pauses_grow_between_the_tries_of_a_service_in_trouble(gateway: Gateway, backend: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_grow_between_the_tries_of_a_service_in_trouble(
+    gateway: Gateway, backend: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Twice as long each time at most: a service in trouble is not helped by more calls."""
     pauses: list[float] = []
     monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
@@ -227,7 +243,9 @@ def test_an_answer_that_is_no_success_says_what_it_means(
 
 
 @pytest.mark.parametrize("kind", ["something.new", "lifespan"])
-def test_what_is_neither_a_call_nor_a_socket_is_free(gateway: Gateway, async_backend: AsyncMeter, kind: str) -> None:
+def test_what_is_neither_a_call_nor_a_socket_is_free(
+    gateway: Gateway, async_backend: AsyncMeter, kind: str
+) -> None:
     """A server's other messages reach the application."""
     reached: list[str] = []
 
@@ -268,7 +286,9 @@ def test_what_an_old_hold_gives_back_may_be_all_that_there_is(
     assert (gateway.quota().used, gateway.quota().remaining) == (10, 0)
 
 
-def test_two_callers_of_a_lease_that_is_closed_meet_in_the_next_one(gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds) -> None:
+def test_two_callers_of_a_lease_that_is_closed_meet_in_the_next_one(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
     """Nothing that it holds is forgotten at the end."""
     gateway.fund("alice", 100)
 
@@ -297,7 +317,9 @@ def test_a_keeper_has_no_more_threads_than_it_was_given_and_calls_nobody_early()
     keeper.stop()
 
 
-def test_only_a_call_that_may_succeed_in_a_moment_says_when(gateway: Gateway, async_backend: AsyncMeter) -> None:
+def test_only_a_call_that_may_succeed_in_a_moment_says_when(
+    gateway: Gateway, async_backend: AsyncMeter
+) -> None:
     """A customer without units is not told to try again."""
     sent: list[Any] = []
 
@@ -314,8 +336,13 @@ def test_only_a_call_that_may_succeed_in_a_moment_says_when(gateway: Gateway, as
     for faults in ([], [unreachable] * 3):
         gateway.faults = list(faults)
         _run(call({"type": "http", "headers": []}, nothing, send))
-    answers_by_status = {message["status"]: dict(message["headers"]) for message in sent if "status" in message}
-    assert (b"retry-after" in answers_by_status[402], b"retry-after" in answers_by_status[503]) == (False, True)
+    answers_by_status = {
+        message["status"]: dict(message["headers"]) for message in sent if "status" in message
+    }
+    assert (b"retry-after" in answers_by_status[402], b"retry-after" in answers_by_status[503]) == (
+        False,
+        True,
+    )
 
 
 def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -> None:
@@ -332,7 +359,9 @@ def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -
     assert not last.called.is_set()
 
 
-def test_when_the_rest_was_taken_nobody_asks_for_more_in_vain(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_when_the_rest_was_taken_nobody_asks_for_more_in_vain(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """The service has said that there is no more: the next call is refused from memory."""
     gateway.fund("alice", 30)
     with Lease(backend, "alice", clock=seconds, size=100, low_water=0) as lease:
@@ -344,17 +373,28 @@ def test_when_the_rest_was_taken_nobody_asks_for_more_in_vain(gateway: Gateway, 
 
 
 @pytest.mark.parametrize(
-    "members", [{"remaining": "5", "top_up_url": "https://x"}, {"remaining": 5}, {"remaining": True, "top_up_url": "https://x"}]
+    "members",
+    [
+        {"remaining": "5", "top_up_url": "https://x"},
+        {"remaining": 5},
+        {"remaining": True, "top_up_url": "https://x"},
+    ],
 )
-def test_a_402_that_is_not_the_services_is_an_unknown_outcome(gateway: Gateway, backend: Meter, members: dict[str, Any]) -> None:
+def test_a_402_that_is_not_the_services_is_an_unknown_outcome(
+    gateway: Gateway, backend: Meter, members: dict[str, Any]
+) -> None:
     """Something between us and the service has answered."""
     gateway.faults = [answers(402, {"code": "quota_exhausted", **members})]
     with pytest.raises(OutcomeUnknown):
         backend.debit("alice")
 
 
-def test_every_request_has_the_time_that_the_meter_was_given(gateway: Gateway, backend: Meter) -> None:
+def test_every_request_has_the_time_that_the_meter_was_given(
+    gateway: Gateway, backend: Meter
+) -> None:
     """Longer than the service's own, so that it is the service that gives up first."""
     gateway.fund("alice", 1)
     backend.debit("alice")
-    assert gateway.requests[0].extensions["timeout"] == dict.fromkeys(("connect", "read", "write", "pool"), 10.0)
+    assert gateway.requests[0].extensions["timeout"] == dict.fromkeys(
+        ("connect", "read", "write", "pool"), 10.0
+    )

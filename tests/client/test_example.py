@@ -25,7 +25,9 @@ def example(stand: Stand, customer: str, monkeypatch: pytest.MonkeyPatch) -> Any
     return module
 
 
-def test_the_example_sells_twenty_reports_of_five_units(stand: Stand, customer: str, example: Any) -> None:
+def test_the_example_sells_twenty_reports_of_five_units(
+    stand: Stand, customer: str, example: Any
+) -> None:
     """And then no more, though its health is still told; what was used is captured when it shuts down."""
     stand.purchase(customer)
 
@@ -35,10 +37,16 @@ def test_the_example_sells_twenty_reports_of_five_units(stand: Stand, customer: 
         async def send(message: Any) -> None:
             assert not message["type"].endswith(".failed"), message
 
-        life = asyncio.create_task(example.app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, inbox.get, send))
+        life = asyncio.create_task(
+            example.app(
+                {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, inbox.get, send
+            )
+        )
         await inbox.put({"type": "lifespan.startup"})
         headers = {"x-api-key": "demo-key-of-alice"}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(example.app), base_url="https://api", headers=headers) as http:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(example.app), base_url="https://api", headers=headers
+        ) as http:
             answers = [(await http.get(f"/reports/{number}")).status_code for number in range(21)]
             answers.append((await http.get("/health")).status_code)
         await inbox.put({"type": "lifespan.shutdown"})

@@ -25,7 +25,9 @@ def url(gateway: Gateway) -> Iterator[str]:
         def do_POST(self) -> None:
             """Hand the request to the handlers."""
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            asked = httpx.Request("POST", f"http://service{self.path}", headers=dict(self.headers), content=body)
+            asked = httpx.Request(
+                "POST", f"http://service{self.path}", headers=dict(self.headers), content=body
+            )
             answer = gateway.handle_request(asked)
             self.send_response(answer.status_code)
             self.send_header("content-type", answer.headers["content-type"])
@@ -83,7 +85,10 @@ ALL = [_lease, _leases, _async_lease, _async_leases]
 def test_a_process_that_ends_without_closing_captures_what_it_served(
     gateway: Gateway, url: str, spend: Callable[[str], None], tmp_path: Path
 ) -> None:
-    """The seller is paid for ten units, and the customer has the other fifty back at once. There is nothing to complain of."""
+    """The seller is paid for ten units, and the customer has the other fifty back at once.
+
+    There is nothing to complain of.
+    """
     gateway.fund("alice", 100)
 
     def child() -> None:
@@ -114,7 +119,9 @@ def test_a_process_that_ends_while_the_service_is_away_says_what_stays_open(
     assert gateway.quota().held == 60
 
 
-def test_an_awaited_lease_that_spent_nothing_asks_nothing_at_the_exit(gateway: Gateway, url: str) -> None:
+def test_an_awaited_lease_that_spent_nothing_asks_nothing_at_the_exit(
+    gateway: Gateway, url: str
+) -> None:
     """There is nothing to close."""
 
     def child() -> None:
@@ -144,7 +151,9 @@ def test_a_forked_child_has_units_and_connections_of_its_own(gateway: Gateway, u
     assert (balance.used, balance.held, balance.remaining) == (15, 0, 185)
 
 
-def test_a_forked_childs_awaited_meter_works_in_a_loop_of_its_own(gateway: Gateway, url: str) -> None:
+def test_a_forked_childs_awaited_meter_works_in_a_loop_of_its_own(
+    gateway: Gateway, url: str
+) -> None:
     """Its parent's connections belong to its parent's loop."""
     gateway.fund("alice", 200)
     meter = AsyncMeter(url, TOKEN)

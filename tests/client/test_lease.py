@@ -17,7 +17,13 @@ from topup_client.keeper import Keeper
 
 def _lease(backend: Meter, seconds: Seconds, **terms: Any) -> Lease:
     """Looked after by hand: a keeper without threads."""
-    return Lease(backend, "alice", keeper=Keeper(0, seconds), clock=seconds, **{"size": 100, "low_water": 0, **terms})
+    return Lease(
+        backend,
+        "alice",
+        keeper=Keeper(0, seconds),
+        clock=seconds,
+        **{"size": 100, "low_water": 0, **terms},
+    )
 
 
 def _three(gateway: Gateway) -> tuple[int, int, int]:
@@ -26,7 +32,9 @@ def _three(gateway: Gateway) -> tuple[int, int, int]:
     return balance.used, balance.held, balance.remaining
 
 
-def test_debits_are_spent_in_memory_and_captured_at_the_end(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_debits_are_spent_in_memory_and_captured_at_the_end(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """One hold, one capture, the rest given back."""
     gateway.fund("alice", 1000)
     with _lease(backend, seconds) as lease:
@@ -49,7 +57,9 @@ def test_what_nobody_used_is_released(gateway: Gateway, backend: Meter, seconds:
     assert _three(gateway) == (0, 0, 1000)
 
 
-def test_a_million_units_cost_fewer_than_a_thousand_calls(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_a_million_units_cost_fewer_than_a_thousand_calls(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """By the default terms: a hold and a capture for every 2 500 units."""
     gateway.fund("alice", 1_000_000)
     with Lease(backend, "alice", clock=seconds) as lease:
@@ -59,7 +69,9 @@ def test_a_million_units_cost_fewer_than_a_thousand_calls(gateway: Gateway, back
     assert gateway.service_calls == 800
 
 
-def test_when_less_remains_the_rest_is_taken_and_then_no_more(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_when_less_remains_the_rest_is_taken_and_then_no_more(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """The last unit is served; the next call is refused with the address of the shop."""
     gateway.fund("alice", 130)
     with _lease(backend, seconds) as lease:
@@ -71,7 +83,9 @@ def test_when_less_remains_the_rest_is_taken_and_then_no_more(gateway: Gateway, 
     assert _three(gateway) == (130, 0, 0)
 
 
-def test_a_customer_without_units_costs_one_call_a_second(gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock) -> None:
+def test_a_customer_without_units_costs_one_call_a_second(
+    gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
+) -> None:
     """And is served within a second of buying more."""
     lease = _lease(backend, seconds)
     for _ in range(50):
@@ -85,7 +99,9 @@ def test_a_customer_without_units_costs_one_call_a_second(gateway: Gateway, back
     assert _three(gateway) == (1, 0, 4)
 
 
-def test_a_hold_is_captured_before_it_expires(gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock) -> None:
+def test_a_hold_is_captured_before_it_expires(
+    gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
+) -> None:
     """The service never gives back units that were served, though its clock is an hour off ours."""
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
@@ -113,7 +129,9 @@ def test_units_of_an_old_hold_are_given_back_before_more_are_asked_for(
     assert _three(gateway) == (10, 0, 0)
 
 
-def test_a_process_that_stood_still_too_long_counts_what_it_lost(gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock) -> None:
+def test_a_process_that_stood_still_too_long_counts_what_it_lost(
+    gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
+) -> None:
     """Its hold has expired: the customer has all units back, and the tally says what the seller bears."""
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
@@ -143,9 +161,16 @@ def test_a_capture_whose_answer_is_lost_is_asked_for_again(
     lease.close()
 
 
-@pytest.mark.parametrize("trouble", [(lost_before, OutcomeUnknown), (unreachable, Unavailable), (answers(503), OutcomeUnknown)])
+@pytest.mark.parametrize(
+    "trouble",
+    [(lost_before, OutcomeUnknown), (unreachable, Unavailable), (answers(503), OutcomeUnknown)],
+)
 def test_without_an_answer_nothing_is_served(
-    gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock, trouble: tuple[Fault, type[Exception]]
+    gateway: Gateway,
+    backend: Meter,
+    seconds: Seconds,
+    clock: Clock,
+    trouble: tuple[Fault, type[Exception]],
 ) -> None:
     """It fails closed, does not ask at every call, and recovers."""
     gateway.fund("alice", 100)
@@ -163,7 +188,9 @@ def test_without_an_answer_nothing_is_served(
     assert _three(gateway) == (1, 0, 99)
 
 
-def test_a_hold_whose_answer_was_lost_comes_back_by_itself(gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock) -> None:
+def test_a_hold_whose_answer_was_lost_comes_back_by_itself(
+    gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
+) -> None:
     """Its units were never spent."""
     gateway.fund("alice", 100)
     gateway.faults = [lost_after]
@@ -178,14 +205,18 @@ def test_a_hold_whose_answer_was_lost_comes_back_by_itself(gateway: Gateway, bac
     assert _three(gateway) == (100, 0, 0)
 
 
-def test_the_next_hold_is_fetched_before_the_last_runs_out(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_the_next_hold_is_fetched_before_the_last_runs_out(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """By the keeper's thread, while the calls go on."""
     gateway.fund("alice", 1000)
     with Lease(backend, "alice", clock=seconds, size=100, low_water=40) as lease:
         for _ in range(61):
             lease.debit()
         fetched = threading.Event()
-        while not fetched.wait(0.001):  # the keeper's thread does it: there is nothing to wait on but its effect
+        while not fetched.wait(
+            0.001
+        ):  # the keeper's thread does it: there is nothing to wait on but its effect
             if lease.left == 139:
                 fetched.set()
         assert gateway.calls["holds"] == 2
@@ -193,7 +224,9 @@ def test_the_next_hold_is_fetched_before_the_last_runs_out(gateway: Gateway, bac
     assert _three(gateway) == (200, 0, 800)
 
 
-def test_an_idle_lease_gives_its_units_back(gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock) -> None:
+def test_an_idle_lease_gives_its_units_back(
+    gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
+) -> None:
     """And takes none until somebody calls."""
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
@@ -235,7 +268,9 @@ def _switches_threads(frame: FrameType, event: str, _: Any) -> Any:
     return _switches_threads
 
 
-def test_threads_that_switch_at_every_line_never_oversell(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_threads_that_switch_at_every_line_never_oversell(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """What one thread has looked at, no other spends meanwhile."""
     gateway.fund("alice", 400)
     start = threading.Barrier(8)
@@ -279,7 +314,9 @@ class _Watched:
         self._lock.release()
 
 
-def test_a_debit_that_has_looked_often_enough_waits_for_its_turn(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_a_debit_that_has_looked_often_enough_waits_for_its_turn(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """It spends when the others are done, and not before."""
     gateway.fund("alice", 10)
     with Lease(backend, "alice", clock=seconds, size=5) as lease, ThreadPoolExecutor(1) as pool:
@@ -295,7 +332,9 @@ def test_a_debit_that_has_looked_often_enough_waits_for_its_turn(gateway: Gatewa
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
-def test_threads_of_one_process_never_oversell(gateway: Gateway, backend: Meter, seconds: Seconds, size: int) -> None:
+def test_threads_of_one_process_never_oversell(
+    gateway: Gateway, backend: Meter, seconds: Seconds, size: int
+) -> None:
     """Sixteen at once on one lease and on another of the same customer: every unit is served exactly once."""
     gateway.fund("alice", 1000)
     start = threading.Barrier(16)
@@ -311,7 +350,10 @@ def test_threads_of_one_process_never_oversell(gateway: Gateway, backend: Meter,
                 pass
         return served
 
-    with Lease(backend, "alice", clock=seconds, size=size) as one, Lease(backend, "alice", clock=seconds, size=size) as two:
+    with (
+        Lease(backend, "alice", clock=seconds, size=size) as one,
+        Lease(backend, "alice", clock=seconds, size=size) as two,
+    ):
         with ThreadPoolExecutor(16) as pool:
             served = sum(pool.map(spends, [one, two] * 8))
         assert one.tally.spent + two.tally.spent == served

@@ -7,7 +7,9 @@ from support import laws
 from topup_client import LeaseClosed, Leases, Meter, QuotaExhausted
 
 
-def test_leases_serve_every_customer_from_their_own_quota(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_leases_serve_every_customer_from_their_own_quota(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """One keeper for all; closing captures all."""
     users = [f"user{number}" for number in range(30)]
     for user in users:
@@ -29,7 +31,9 @@ def test_leases_serve_every_customer_from_their_own_quota(gateway: Gateway, back
         leases.debit("user1")
 
 
-def test_customers_who_have_gone_are_forgotten(gateway: Gateway, backend: Meter, seconds: Seconds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_customers_who_have_gone_are_forgotten(
+    gateway: Gateway, backend: Meter, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Memory does not grow with every customer there ever was, and who comes back is served."""
     monkeypatch.setattr("topup_client.leases.SWEPT_FROM", 4)
     leases = Leases(backend, clock=seconds)
@@ -44,7 +48,9 @@ def test_customers_who_have_gone_are_forgotten(gateway: Gateway, backend: Meter,
     assert gateway.quota("stranger1").used == 3
 
 
-def test_a_lease_swept_in_the_midst_of_a_call_is_replaced(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_a_lease_swept_in_the_midst_of_a_call_is_replaced(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
     """The call is served by the next one."""
     gateway.fund("alice", 10)
     with Leases(backend, clock=seconds) as leases:

@@ -3,9 +3,27 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from client.gateway import TOKEN, URL, Fault, Gateway, answers, answers_html, lost_after, lost_before, unreachable
+from client.gateway import (
+    TOKEN,
+    URL,
+    Fault,
+    Gateway,
+    answers,
+    answers_html,
+    lost_after,
+    lost_before,
+    unreachable,
+)
 from functional.lab import SITE
-from topup_client import AsyncMeter, HoldClosed, Meter, OutcomeUnknown, QuotaExhausted, Refused, Unavailable
+from topup_client import (
+    AsyncMeter,
+    HoldClosed,
+    Meter,
+    OutcomeUnknown,
+    QuotaExhausted,
+    Refused,
+    Unavailable,
+)
 
 UNKNOWN: list[Fault] = [
     lost_before,
@@ -41,7 +59,9 @@ def test_a_customer_without_units_is_told_where_to_buy(gateway: Gateway, backend
 
 
 @pytest.mark.parametrize("fault", UNKNOWN)
-def test_a_plain_debit_of_unknown_outcome_is_not_repeated(gateway: Gateway, backend: Meter, fault: Fault) -> None:
+def test_a_plain_debit_of_unknown_outcome_is_not_repeated(
+    gateway: Gateway, backend: Meter, fault: Fault
+) -> None:
     """The caller hears that nobody knows."""
     gateway.fund("alice", 10)
     gateway.faults = [fault]
@@ -51,7 +71,9 @@ def test_a_plain_debit_of_unknown_outcome_is_not_repeated(gateway: Gateway, back
 
 
 @pytest.mark.parametrize("fault", [*UNKNOWN, *NOT_DONE, lost_after])
-def test_a_debit_with_a_key_is_repeated_with_the_same_key(gateway: Gateway, backend: Meter, fault: Fault) -> None:
+def test_a_debit_with_a_key_is_repeated_with_the_same_key(
+    gateway: Gateway, backend: Meter, fault: Fault
+) -> None:
     """And taken once, also where the first answer was lost."""
     gateway.fund("alice", 10)
     gateway.faults = [fault, fault]
@@ -62,7 +84,9 @@ def test_a_debit_with_a_key_is_repeated_with_the_same_key(gateway: Gateway, back
 
 
 @pytest.mark.parametrize("fault", NOT_DONE)
-def test_a_plain_debit_that_was_not_done_is_tried_again(gateway: Gateway, backend: Meter, fault: Fault) -> None:
+def test_a_plain_debit_that_was_not_done_is_tried_again(
+    gateway: Gateway, backend: Meter, fault: Fault
+) -> None:
     """A connection that was never made has taken nothing."""
     gateway.fund("alice", 10)
     gateway.faults = [fault, fault]
@@ -81,7 +105,11 @@ CALLS: dict[str, Callable[[Meter | AsyncMeter], Any]] = {
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 200])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_page_from_something_in_front_of_the_service_leaves_the_outcome_unknown(
-    gateway: Gateway, backend: Meter, async_backend: AsyncMeter, call: Callable[[Meter | AsyncMeter], Any], status: int
+    gateway: Gateway,
+    backend: Meter,
+    async_backend: AsyncMeter,
+    call: Callable[[Meter | AsyncMeter], Any],
+    status: int,
 ) -> None:
     """Never an error about JSON, which a caller would take for one of its own."""
     gateway.faults = [answers_html(status)] * 6
@@ -95,8 +123,12 @@ def test_a_page_from_something_in_front_of_the_service_leaves_the_outcome_unknow
         asyncio.run(awaited())
 
 
-@pytest.mark.parametrize(("status", "kind"), [(403, Refused), (404, Refused), (413, Refused), (429, Unavailable)])
-def test_a_page_that_refuses_says_that_nothing_was_taken(gateway: Gateway, backend: Meter, status: int, kind: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind"), [(403, Refused), (404, Refused), (413, Refused), (429, Unavailable)]
+)
+def test_a_page_that_refuses_says_that_nothing_was_taken(
+    gateway: Gateway, backend: Meter, status: int, kind: type[Exception]
+) -> None:
     """A firewall's, for example: it has no code of ours."""
     gateway.faults = [answers_html(status)] * 3
     with pytest.raises(kind) as refused:
@@ -104,7 +136,9 @@ def test_a_page_that_refuses_says_that_nothing_was_taken(gateway: Gateway, backe
     assert getattr(refused.value, "code", "") == ""
 
 
-def test_a_service_that_stays_away_is_told_apart_from_an_unknown_outcome(gateway: Gateway, backend: Meter) -> None:
+def test_a_service_that_stays_away_is_told_apart_from_an_unknown_outcome(
+    gateway: Gateway, backend: Meter
+) -> None:
     """After three tries."""
     gateway.faults = [unreachable] * 9
     with pytest.raises(Unavailable):
@@ -122,7 +156,9 @@ def test_a_key_with_another_body_is_refused(gateway: Gateway, backend: Meter) ->
 
 
 @pytest.mark.parametrize("key", ["", " ", " k", "k ", "é", "a\nb", "k" * 256])
-def test_a_key_that_would_not_arrive_is_not_sent(gateway: Gateway, backend: Meter, key: str) -> None:
+def test_a_key_that_would_not_arrive_is_not_sent(
+    gateway: Gateway, backend: Meter, key: str
+) -> None:
     """A debit whose key is lost on the way would be taken again with every repeat."""
     with pytest.raises(ValueError, match="printable ASCII"):
         backend.debit("alice", 1, key)
@@ -133,7 +169,11 @@ def test_a_hold_is_captured_in_part(gateway: Gateway, backend: Meter) -> None:
     """Placed, captured, the rest given back; a lost answer of the capture is asked for again."""
     gateway.fund("alice", 10)
     hold = backend.hold("alice", 6, 60)
-    assert (hold.units, hold.remaining, hold.expires_at.utcoffset()) == (6, 4, hold.expires_at.resolution * 0)
+    assert (hold.units, hold.remaining, hold.expires_at.utcoffset()) == (
+        6,
+        4,
+        hold.expires_at.resolution * 0,
+    )
     gateway.faults = [lost_after]
     closed = backend.capture(hold.hold_id, 2)
     assert (closed.status, closed.units, closed.released) == ("captured", 2, 4)
@@ -174,7 +214,10 @@ def test_a_token_is_asked_for_before_each_request(gateway: Gateway) -> None:
     assert gateway.service_calls == 2
 
 
-@pytest.mark.parametrize("url", ["https://topup.example.com", "https://topup.example.com/", "https://topup.example.com/api/v1"])
+@pytest.mark.parametrize(
+    "url",
+    ["https://topup.example.com", "https://topup.example.com/", "https://topup.example.com/api/v1"],
+)
 def test_the_address_may_name_the_api_or_not(gateway: Gateway, url: str) -> None:
     """It is the same service."""
     gateway.fund("alice", 1)

@@ -22,7 +22,9 @@ def _start(stand: Stand, user_id: str, size: int, what: str) -> subprocess.Popen
     token = stand.token("backend", "quota.write")
     command = [sys.executable, str(SCRIPT), stand.api_url, token, user_id, str(size), what]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "client" / "src")}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def _served(process: subprocess.Popen[str]) -> int:
@@ -60,7 +62,9 @@ def held_process(stand: Stand, customer: str) -> Iterator[subprocess.Popen[str]]
 def test_four_processes_never_oversell(stand: Stand, customer: str) -> None:
     """Three that block and one that awaits: every unit bought is served once and captured once, and none is left held."""
     stand.purchase(customer, "pro")
-    processes = [_start(stand, customer, 40, what) for what in (*["together"] * 3, "together async")]
+    processes = [
+        _start(stand, customer, 40, what) for what in (*["together"] * 3, "together async")
+    ]
     assert [_said(process) for process in processes] == [{"ready": True}] * 4
     for process in processes:
         _tell(process)
@@ -72,7 +76,9 @@ def test_four_processes_never_oversell(stand: Stand, customer: str) -> None:
     assert _units(stand, customer) == (1000, 0, 0)
 
 
-def test_a_killed_processs_units_come_back_when_its_hold_expires(stand: Stand, customer: str, held_process: subprocess.Popen[str]) -> None:
+def test_a_killed_processs_units_come_back_when_its_hold_expires(
+    stand: Stand, customer: str, held_process: subprocess.Popen[str]
+) -> None:
     """All of them, also those it had served: these the seller bears."""
     assert _said(held_process) == {"served": 10, "left": 50}
     assert _units(stand, customer) == (0, 60, 40)
@@ -104,11 +110,18 @@ def test_a_process_that_stood_still_too_long_spends_nothing_that_is_not_its_own(
     assert _units(stand, customer) == (100, 0, 0)
 
 
-def test_a_process_that_ends_without_closing_captures_at_its_exit(stand: Stand, customer: str) -> None:
+def test_a_process_that_ends_without_closing_captures_at_its_exit(
+    stand: Stand, customer: str
+) -> None:
     """As the interpreter goes."""
     stand.purchase(customer)
     code = "import sys; from topup_client import *; lease = Lease(Meter(*sys.argv[1:3]), sys.argv[3], size=50); lease.debit(7)"
     token = stand.token("backend", "quota.write")
     command: list[Any] = [sys.executable, "-c", code, stand.api_url, token, customer]
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "client" / "src")}, check=True, timeout=SECONDS_MAX)
+    subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "client" / "src")},
+        check=True,
+        timeout=SECONDS_MAX,
+    )
     assert _units(stand, customer) == (7, 0, 93)

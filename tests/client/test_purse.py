@@ -98,7 +98,9 @@ def test_a_forked_child_has_nothing_of_it() -> None:
     assert (purse.left, purse.spend(1, 1), purse.to_close, purse.next_due()) == (0, False, (), None)
 
 
-@pytest.mark.parametrize("error", [HoldClosed(409, "hold_closed", ""), Refused(404, "not_found", "")])
+@pytest.mark.parametrize(
+    "error", [HoldClosed(409, "hold_closed", ""), Refused(404, "not_found", "")]
+)
 def test_units_whose_hold_had_gone_are_counted_as_lost(error: Refused) -> None:
     """The seller bears them, and is told."""
     purse = _purse(10)
@@ -202,7 +204,12 @@ class Story(RuleBasedStateMachine):
         """A child has nothing of it, to spend or to capture; here it ends at once."""
         child = copy.deepcopy(self.purse)
         child.forget()
-        assert (child.left, child.spend(1, self.now), child.to_close, child.next_due()) == (0, False, (), None)
+        assert (child.left, child.spend(1, self.now), child.to_close, child.next_due()) == (
+            0,
+            False,
+            (),
+            None,
+        )
 
     @invariant()
     def the_books_balance(self) -> None:
@@ -210,7 +217,11 @@ class Story(RuleBasedStateMachine):
         purse, tranches = self.purse, (*self.purse._usable, *self.purse._to_close)
         assert self.remaining + sum(units for units, _ in self.open.values()) + self.captured == 500
         assert purse.left == sum(tranche.left for tranche in purse._usable) >= 0
-        assert purse.tally.spent == self.served == self.captured + self.lost + sum(tranche.used for tranche in tranches)
+        assert (
+            purse.tally.spent
+            == self.served
+            == self.captured + self.lost + sum(tranche.used for tranche in tranches)
+        )
         assert (purse.tally.captured, purse.tally.lost) == (self.captured, self.lost)
         assert all(0 <= tranche.used <= tranche.units for tranche in tranches)
         assert purse.next_due() is not None or not tranches

@@ -1,4 +1,7 @@
-"""Leases of customers who have gone quiet: time alone captures what they used. Nobody calls the keeper, the clock is the real one."""
+"""Leases of customers who have gone quiet: time alone captures what they used.
+
+Nobody calls the keeper, the clock is the real one.
+"""
 
 import asyncio
 import itertools
@@ -11,7 +14,12 @@ from client.gateway import Fault, Gateway, answers, lost_after, unreachable
 from support import laws
 from topup_client import AsyncLease, AsyncLeases, AsyncMeter, Lease, Leases, Meter
 
-TERMS: Final[dict[str, Any]] = {"size": 100, "low_water": 0, "lifetime_seconds": 2, "margin_seconds": 0.9}
+TERMS: Final[dict[str, Any]] = {
+    "size": 100,
+    "low_water": 0,
+    "lifetime_seconds": 2,
+    "margin_seconds": 0.9,
+}
 """A hold is spent from for a tenth of a second, and is then to be captured."""
 LOOKS_MAX: Final = 1500
 LOOK_SECONDS: Final = 0.01
@@ -73,7 +81,9 @@ def test_a_quiet_customers_lease_is_captured_by_a_thread(gateway: Gateway, backe
         assert (lease.tally.captured, lease.tally.lost) == (30 * ROUNDS, 0)
 
 
-def test_a_quiet_customers_lease_among_others_is_captured_by_a_thread(gateway: Gateway, backend: Meter) -> None:
+def test_a_quiet_customers_lease_among_others_is_captured_by_a_thread(
+    gateway: Gateway, backend: Meter
+) -> None:
     """By the keeper that they share."""
     gateway.fund("alice", 1000)
     gateway.fund("bob", 1000)
@@ -82,7 +92,9 @@ def test_a_quiet_customers_lease_among_others_is_captured_by_a_thread(gateway: G
         _goes_quiet(gateway, _OfAlice(leases))
 
 
-def test_a_quiet_customers_lease_is_captured_by_a_task(gateway: Gateway, async_backend: AsyncMeter) -> None:
+def test_a_quiet_customers_lease_is_captured_by_a_task(
+    gateway: Gateway, async_backend: AsyncMeter
+) -> None:
     """Of the loop that it belongs to."""
     gateway.fund("alice", 1000)
 
@@ -94,7 +106,9 @@ def test_a_quiet_customers_lease_is_captured_by_a_task(gateway: Gateway, async_b
     asyncio.run(story())
 
 
-def test_a_quiet_customers_lease_among_others_is_captured_by_a_task(gateway: Gateway, async_backend: AsyncMeter) -> None:
+def test_a_quiet_customers_lease_among_others_is_captured_by_a_task(
+    gateway: Gateway, async_backend: AsyncMeter
+) -> None:
     """Each has its own."""
     gateway.fund("alice", 1000)
     gateway.fund("bob", 1000)

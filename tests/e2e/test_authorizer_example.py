@@ -42,7 +42,11 @@ def example(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     rows = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
     resources = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
     authorizer = _say_again_by_api(stand, resources, arn)
-    yield Example(stand, f"{stand.facts['aws_endpoint_url']}/_aws/execute-api/{resources['Api']}/$default/hello", authorizer)
+    yield Example(
+        stand,
+        f"{stand.facts['aws_endpoint_url']}/_aws/execute-api/{resources['Api']}/$default/hello",
+        authorizer,
+    )
     cloudformation.delete_stack(StackName=STACK)
 
 
@@ -57,21 +61,45 @@ def _deploy(stand: Stand, arn: str, folder: Path) -> None:
         "SAM_CLI_POLL_DELAY": "0.2",
     }
     command = [
-        *(str(ROOT / ".local" / "venvs" / "sam" / "bin" / "sam"), "deploy", "--template-file", str(FOLDER / "template.yaml")),
-        *("--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM", "--no-progressbar"),
+        *(
+            str(ROOT / ".local" / "venvs" / "sam" / "bin" / "sam"),
+            "deploy",
+            "--template-file",
+            str(FOLDER / "template.yaml"),
+        ),
+        *(
+            "--stack-name",
+            STACK,
+            "--resolve-s3",
+            "--no-confirm-changeset",
+            "--capabilities",
+            "CAPABILITY_IAM",
+            "--no-progressbar",
+        ),
         *("--parameter-overrides", f"AuthorizeFunctionArn={arn}", f"Runtime={RUNTIME}"),
     ]
     # In a folder of its own: the samconfig.toml of this project is for Topup's stack.
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 def _say_again_by_api(stand: Stand, resources: dict[str, str], arn: str) -> dict[str, Any]:
-    """The embedded AWS ignores an HTTP API's OpenAPI body: make of it what API Gateway would. Returns the authorizer as written there."""
+    """The embedded AWS ignores an HTTP API's OpenAPI body: make of it what API Gateway would.
+
+    Returns the authorizer as written there.
+    """
     gateway, api = stand.boto("apigatewayv2"), resources["Api"]
-    found = stand.boto("cloudformation").get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
-    body = (found if isinstance(found, dict) else json.loads(found))["Resources"]["Api"]["Properties"]["Body"]
-    written: dict[str, Any] = body["components"]["securitySchemes"]["Topup"]["x-amazon-apigateway-authorizer"]
+    found = stand.boto("cloudformation").get_template(StackName=STACK, TemplateStage="Processed")[
+        "TemplateBody"
+    ]
+    body = (found if isinstance(found, dict) else json.loads(found))["Resources"]["Api"][
+        "Properties"
+    ]["Body"]
+    written: dict[str, Any] = body["components"]["securitySchemes"]["Topup"][
+        "x-amazon-apigateway-authorizer"
+    ]
     assert {"Ref": "AuthorizeFunctionArn"} in written["authorizerUri"]["Fn::Sub"][1].values()
     made = gateway.create_authorizer(
         ApiId=api,
@@ -86,10 +114,16 @@ def _say_again_by_api(stand: Stand, resources: dict[str, str], arn: str) -> dict
     ((path, methods),) = body["paths"].items()
     ((method, operation),) = methods.items()
     assert operation["security"] == [{"Topup": []}]
-    behind = re.search(r"\$\{(\w+)\.Arn\}", operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"])
+    behind = re.search(
+        r"\$\{(\w+)\.Arn\}", operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    )
     assert behind is not None
-    hello = stand.boto("lambda").get_function(FunctionName=resources[behind[1]])["Configuration"]["FunctionArn"]
-    integration = gateway.create_integration(ApiId=api, IntegrationType="AWS_PROXY", PayloadFormatVersion="2.0", IntegrationUri=hello)
+    hello = stand.boto("lambda").get_function(FunctionName=resources[behind[1]])["Configuration"][
+        "FunctionArn"
+    ]
+    integration = gateway.create_integration(
+        ApiId=api, IntegrationType="AWS_PROXY", PayloadFormatVersion="2.0", IntegrationUri=hello
+    )
     gateway.create_route(
         ApiId=api,
         RouteKey=f"{method.upper()} {path}",
@@ -125,7 +159,10 @@ def test_each_call_with_a_key_costs_one_unit(stand: Stand, example: Example, cus
     key = _key(stand, customer)["key"]
     for remaining in (99, 98, 97):
         answer = example.call(key)
-        assert (answer.status_code, answer.text) == (200, json.dumps({"hello": customer, "remaining": remaining}))
+        assert (answer.status_code, answer.text) == (
+            200,
+            json.dumps({"hello": customer, "remaining": remaining}),
+        )
         assert _units(stand, customer) == (remaining, 100 - remaining)
 
 
@@ -143,23 +180,36 @@ def test_a_call_without_a_key_is_refused(stand: Stand, example: Example, custome
     assert _units(stand, customer) == (100, 0)
 
 
-def test_a_call_with_an_unknown_or_a_revoked_key_is_refused(stand: Stand, example: Example, customer: str) -> None:
+def test_a_call_with_an_unknown_or_a_revoked_key_is_refused(
+    stand: Stand, example: Example, customer: str
+) -> None:
     """And nothing is taken; the customer's other key goes on working."""
     stand.purchase(customer)
     made, other = _key(stand, customer), _key(stand, customer)
     assert example.call(made["key"]).status_code == 200
     assert stand.call("DELETE", f"/keys/{made['key_id']}", sub=customer).status_code == 204
     assert example.call(made["key"]).status_code == 403
-    assert example.call(f"{other['key'][:-1]}{'a' if other['key'][-1] != 'a' else 'b'}").status_code == 403
+    assert (
+        example.call(f"{other['key'][:-1]}{'a' if other['key'][-1] != 'a' else 'b'}").status_code
+        == 403
+    )
     assert _units(stand, customer) == (99, 1)
     assert example.call(other["key"]).status_code == 200
 
 
-def test_a_call_beyond_the_last_unit_is_refused(stand: Stand, example: Example, customer: str) -> None:
+def test_a_call_beyond_the_last_unit_is_refused(
+    stand: Stand, example: Example, customer: str
+) -> None:
     """The hundredth is answered, the next is not; and a purchase opens the door again."""
     stand.purchase(customer)
     key = _key(stand, customer)["key"]
-    spent = stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": customer, "units": 99})
+    spent = stand.call(
+        "POST",
+        "/quota/debits",
+        sub="backend",
+        scope="quota.write",
+        body={"user_id": customer, "units": 99},
+    )
     assert spent.status_code == 200
     assert example.call(key).json() == {"hello": customer, "remaining": 0}
     for _ in range(2):

@@ -10,16 +10,20 @@ import pytest
 from support.stand import API, Stand
 
 THREADS: Final = 16
-"""As many processes of a function run: what more of them meet on two cores is the queue for a core."""
+"""As many processes of a function run: what more of them meet on two cores is the queue for a core.
+"""
 DEBITS_EACH: Final = 16
 TRIES_MAX: Final = 5
 PURCHASES: Final = 4
 UNITS_EACH: Final = 100
 STEPS: Final = (2, 4, 8, 16)
-"""How many processes of a function are started at once: each start keeps a core busy for most of a second."""
+"""How many processes of a function are started at once: each start keeps a core busy for most of a
+second."""
 
 
-def _debit(client: httpx.Client, stand: Stand, body: dict[str, object], *, is_keyed: bool) -> httpx.Response:
+def _debit(
+    client: httpx.Client, stand: Stand, body: dict[str, object], *, is_keyed: bool
+) -> httpx.Response:
     """A keyed one is asked again where its outcome is unknown, as the answer says; a plain one never."""
     headers = {"idempotency-key": uuid.uuid4().hex} if is_keyed else {}
     for _ in range(TRIES_MAX if is_keyed else 1):
@@ -30,11 +34,16 @@ def _debit(client: httpx.Client, stand: Stand, body: dict[str, object], *, is_ke
 
 
 def _is_unknown(answer: httpx.Response) -> bool:
-    """DynamoDB did not answer within its deadline, which no conflict causes: the machine was busy. Whether it took is not known."""
+    """DynamoDB did not answer within its deadline, which no conflict causes: the machine was busy.
+
+    Whether it took is not known.
+    """
     return answer.status_code == 503 and answer.json()["code"] == "outcome_unknown"
 
 
-def _debits(stand: Stand, user_id: str, threads: int, each: int, pay: tuple[str, ...] = ()) -> list[httpx.Response]:
+def _debits(
+    stand: Stand, user_id: str, threads: int, each: int, pay: tuple[str, ...] = ()
+) -> list[httpx.Response]:
     """All threads begin together; beside them one buyer pays one session after another, and the debits go on meanwhile."""
     authorization = {"authorization": f"Bearer {stand.token('backend', 'quota.write')}"}
     ready = threading.Barrier(threads + 1)
@@ -42,7 +51,15 @@ def _debits(stand: Stand, user_id: str, threads: int, each: int, pay: tuple[str,
     def spend(number: int) -> list[httpx.Response]:
         with httpx.Client(timeout=40, trust_env=False, headers=authorization) as client:
             ready.wait()
-            return [_debit(client, stand, {"user_id": user_id, "units": 1 + number % 3}, is_keyed=bool(number % 2)) for _ in range(each)]
+            return [
+                _debit(
+                    client,
+                    stand,
+                    {"user_id": user_id, "units": 1 + number % 3},
+                    is_keyed=bool(number % 2),
+                )
+                for _ in range(each)
+            ]
 
     with ThreadPoolExecutor(threads) as pool:
         spending = [pool.submit(spend, number) for number in range(threads)]
@@ -61,18 +78,33 @@ def warm_stand(stand: Stand) -> Stand:
     return stand
 
 
-def test_debits_and_purchases_of_one_account_meet_without_a_5xx_or_a_lost_unit(warm_stand: Stand) -> None:
+def test_debits_and_purchases_of_one_account_meet_without_a_5xx_or_a_lost_unit(
+    warm_stand: Stand,
+) -> None:
     """Debits go on from all threads while four purchases settle: no conflict is ever answered, and the books balance at the end."""
     stand, buyer = warm_stand, f"busy-{uuid.uuid4().hex[:8]}"
     sessions = tuple(stand.buy(buyer)["session_id"] for _ in range(PURCHASES))
     answers = _debits(stand, buyer, THREADS, DEBITS_EACH, pay=sessions)
-    stand.until(lambda: all(stand.payment(buyer, session)["status"] == "completed" for session in sessions), seconds=60)
+    stand.until(
+        lambda: all(stand.payment(buyer, session)["status"] == "completed" for session in sessions),
+        seconds=60,
+    )
     unknown = [answer for answer in answers if _is_unknown(answer)]
-    unexpected = [answer.text for answer in answers if answer.status_code not in (200, 402) and answer not in unknown]
+    unexpected = [
+        answer.text
+        for answer in answers
+        if answer.status_code not in (200, 402) and answer not in unknown
+    ]
     assert not unexpected, Counter(unexpected)
-    assert not [answer for answer in unknown if "idempotency-key" in answer.request.headers], "a keyed debit stays unknown"
+    assert not [answer for answer in unknown if "idempotency-key" in answer.request.headers], (
+        "a keyed debit stays unknown"
+    )
     quota = stand.quota(buyer)
-    assert 0 <= quota["used"] - _taken(answers) <= sum(json.loads(answer.request.content)["units"] for answer in unknown)
+    assert (
+        0
+        <= quota["used"] - _taken(answers)
+        <= sum(json.loads(answer.request.content)["units"] for answer in unknown)
+    )
     assert (quota["total"], quota["held"], quota["debt"]) == (PURCHASES * UNITS_EACH, 0, 0)
     assert quota["remaining"] == quota["total"] - quota["used"]
     assert _funded(stand, buyer) == sorted((session, UNITS_EACH) for session in sessions)
@@ -80,7 +112,9 @@ def test_debits_and_purchases_of_one_account_meet_without_a_5xx_or_a_lost_unit(w
 
 def _taken(answers: list[httpx.Response]) -> int:
     """The units of the accepted debits, each of which has an id of its own; a refused one says what it would take."""
-    accepted: list[dict[str, Any]] = [answer.json() for answer in answers if answer.status_code == 200]
+    accepted: list[dict[str, Any]] = [
+        answer.json() for answer in answers if answer.status_code == 200
+    ]
     assert accepted, "no debit met a settled purchase"
     assert len({answer["debit_id"] for answer in accepted}) == len(accepted)
     assert all(answer["remaining"] >= 0 for answer in accepted)
@@ -92,4 +126,6 @@ def _taken(answers: list[httpx.Response]) -> int:
 def _funded(stand: Stand, buyer: str) -> list[tuple[str, int]]:
     """The ledger's credits: each session once."""
     entries = stand.call("GET", "/quota/ledger?limit=100", sub=buyer).json()["entries"]
-    return sorted((entry["reference_id"], entry["units"]) for entry in entries if entry["type"] == "funded")
+    return sorted(
+        (entry["reference_id"], entry["units"]) for entry in entries if entry["type"] == "funded"
+    )

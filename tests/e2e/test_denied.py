@@ -9,9 +9,16 @@ from support.stand import Stand
 
 from infra.local.paths import ROOT
 
-DECLARED: Final = re.findall(r"^  (\w+):\n    Type: AWS::Serverless::Function\n", (ROOT / "template.yaml").read_text(), re.MULTILINE)
+DECLARED: Final = re.findall(
+    r"^  (\w+):\n    Type: AWS::Serverless::Function\n",
+    (ROOT / "template.yaml").read_text(),
+    re.MULTILINE,
+)
 ELSEWHERE: Final = "ReturnFromSignInFunction"
-"""Only made with a Cognito pool, and the local stack has an issuer of its own. Its role has no grant: tests/repo/test_rights.py."""
+"""Only made with a Cognito pool, and the local stack has an issuer of its own.
+
+Its role has no grant: tests/repo/test_rights.py.
+"""
 FUNCTIONS: Final = [name for name in DECLARED if name != ELSEWHERE]
 REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 KEYS: Final = {
@@ -67,7 +74,9 @@ NEVER: Final[tuple[Call, ...]] = (
 
 def _as_function(stand: Stand, function: str, service: str) -> Any:
     """A client with the function's own role, as Lambda would give it."""
-    role = stand.boto("lambda").get_function_configuration(FunctionName=stand.resources()[function])["Role"]
+    role = stand.boto("lambda").get_function_configuration(
+        FunctionName=stand.resources()[function]
+    )["Role"]
     given = stand.boto("sts").assume_role(RoleArn=role, RoleSessionName="denied")["Credentials"]
     return boto3.client(
         service,
@@ -80,7 +89,10 @@ def _as_function(stand: Stand, function: str, service: str) -> Any:
 
 
 def _try(stand: Stand, function: str, call: Call) -> str:
-    """Make the call with the function's role. Returns "" when it was carried out, the error's code otherwise."""
+    """Make the call with the function's role.
+
+    Returns "" when it was carried out, the error's code otherwise.
+    """
     action, resource = call
     name = stand.resources()[resource]
     row = {key: {"S": "nobody-of-the-denied-test"} for key in KEYS.get(resource, ())}
@@ -91,9 +103,14 @@ def _try(stand: Stand, function: str, call: Call) -> str:
         "Scan": lambda door: door.scan(TableName=name, Limit=1),
         "DeleteTable": lambda door: door.delete_table(TableName=name),
         "UpdateItem": lambda door: door.update_item(
-            TableName=name, Key=row, UpdateExpression="SET note = :n", ExpressionAttributeValues={":n": {"S": "x"}}
+            TableName=name,
+            Key=row,
+            UpdateExpression="SET note = :n",
+            ExpressionAttributeValues={":n": {"S": "x"}},
         ),
-        "TransactWriteItems": lambda door: door.transact_write_items(TransactItems=[{"Put": {"TableName": name, "Item": row}}]),
+        "TransactWriteItems": lambda door: door.transact_write_items(
+            TransactItems=[{"Put": {"TableName": name, "Item": row}}]
+        ),
         "GetSecretValue": lambda door: door.get_secret_value(SecretId=name),
         "PutSecretValue": lambda door: door.put_secret_value(SecretId=name, SecretString="{}"),
     }
@@ -125,18 +142,27 @@ def test_a_call_within_the_grant_is_carried_out(stand: Stand, function: str) -> 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("call", NEVER, ids=lambda call: f"{call[0]} {call[1]}")
-def test_no_function_deletes_tables_reads_everybodys_rows_or_changes_secrets(stand: Stand, function: str, call: Call) -> None:
+def test_no_function_deletes_tables_reads_everybodys_rows_or_changes_secrets(
+    stand: Stand, function: str, call: Call
+) -> None:
     """Not one of them, whatever else it may do."""
     assert _try(stand, function, call) in REFUSED
 
 
 def _queue(stand: Stand, function: str, url: str, action: str) -> str:
-    """Ask about a queue with the function's role. Returns "" when it was carried out, the error's code otherwise."""
+    """Ask about a queue with the function's role.
+
+    Returns "" when it was carried out, the error's code otherwise.
+    """
     door = _as_function(stand, function, "sqs")
     acts: dict[str, Callable[[], Any]] = {
         "ReceiveMessage": lambda: door.receive_message(QueueUrl=url),
-        "DeleteMessage": lambda: door.delete_message(QueueUrl=url, ReceiptHandle="nobody-of-the-denied-test"),
-        "GetQueueAttributes": lambda: door.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"]),
+        "DeleteMessage": lambda: door.delete_message(
+            QueueUrl=url, ReceiptHandle="nobody-of-the-denied-test"
+        ),
+        "GetQueueAttributes": lambda: door.get_queue_attributes(
+            QueueUrl=url, AttributeNames=["QueueArn"]
+        ),
         "SendMessage": lambda: door.send_message(QueueUrl=url, MessageBody="{}"),
     }
     try:
@@ -149,11 +175,18 @@ def _queue(stand: Stand, function: str, url: str, action: str) -> str:
 @pytest.mark.parametrize("action", ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"])
 def test_recovery_takes_messages_from_its_own_queue_alone(stand: Stand, action: str) -> None:
     """The role that SAM makes for a function with a queue may empty every queue of the account."""
-    other = stand.boto("sqs").create_queue(QueueName="another-product-of-the-denied-test")["QueueUrl"]
+    other = stand.boto("sqs").create_queue(QueueName="another-product-of-the-denied-test")[
+        "QueueUrl"
+    ]
     for url in (other, stand.resources()["ParkedDeadLetterQueue"]):
         assert _queue(stand, "RecoverFunction", url, action) in REFUSED
-    assert _queue(stand, "RecoverFunction", stand.resources()["ParkedQueue"], "GetQueueAttributes") == ""
-    assert _queue(stand, "RecoverFunction", stand.resources()["ParkedQueue"], "SendMessage") in REFUSED
+    assert (
+        _queue(stand, "RecoverFunction", stand.resources()["ParkedQueue"], "GetQueueAttributes")
+        == ""
+    )
+    assert (
+        _queue(stand, "RecoverFunction", stand.resources()["ParkedQueue"], "SendMessage") in REFUSED
+    )
     assert _queue(stand, "WebhookFunction", stand.resources()["ParkedQueue"], action) in REFUSED
 
 

@@ -22,7 +22,8 @@ NOT_HERE: Final = {"ReturnFromSignInFunction"}
 MADE: Final = sorted(set(HANDLERS) - NOT_HERE)
 ZIP_BYTES_MAX: Final = 8 * 1024 * 1024
 WITHOUT_STRIPE: Final = ("ReadQuotaFunction", "DebitQuotaFunction", "AuthorizeFunction")
-"""What the seller's calls wait for. Importing stripe costs more than all the rest of a cold start."""
+"""What the seller's calls wait for. Importing stripe costs more than all the rest of a cold start.
+"""
 PROGRAM: Final = """
 import importlib, json, sys
 sys.path.insert(0, {folder!r})
@@ -44,9 +45,21 @@ def _loaded(stand: Stand, function: str, event: dict[str, Any] | None = None) ->
         "AWS_SECRET_ACCESS_KEY": "test",
     }
     folder = BUILD / function
-    program = PROGRAM.format(folder=str(folder), module=told["Handler"].removesuffix(".handler"), called=event is not None)
+    program = PROGRAM.format(
+        folder=str(folder),
+        module=told["Handler"].removesuffix(".handler"),
+        called=event is not None,
+    )
     clean = [sys.executable, "-I", "-S", "-B", "-c", program]
-    done = subprocess.run(clean, cwd=folder, env=environment, input=json.dumps(event), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        clean,
+        cwd=folder,
+        env=environment,
+        input=json.dumps(event),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -70,7 +83,9 @@ def _event(function: str, user: str) -> dict[str, Any]:
             "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
             "domainName": "api.example.com",
             "requestId": "request-1",
-            "authorizer": {"jwt": {"claims": {"sub": user, "scope": "quota.write"}, "scopes": ["quota.write"]}},
+            "authorizer": {
+                "jwt": {"claims": {"sub": user, "scope": "quota.write"}, "scopes": ["quota.write"]}
+            },
         },
         "body": json.dumps(body) if body else None,
         "isBase64Encoded": False,

@@ -34,7 +34,9 @@ class Bridge:
 
     def queue_attribute(self, name: str) -> str:
         """Of the queue that facts are kept in."""
-        told = self.stand.boto("sqs").get_queue_attributes(QueueUrl=self.queue, AttributeNames=[name])
+        told = self.stand.boto("sqs").get_queue_attributes(
+            QueueUrl=self.queue, AttributeNames=[name]
+        )
         found: str = told.get("Attributes", {}).get(name, "")
         return found
 
@@ -47,7 +49,12 @@ class Bridge:
 
     def send(self, event: dict[str, Any]) -> None:
         """As Stripe's destination would: signed by nobody."""
-        entry = {"EventBusName": BUS, "Source": CARRIER, "DetailType": "carried", "Detail": json.dumps(enveloped(event))}
+        entry = {
+            "EventBusName": BUS,
+            "Source": CARRIER,
+            "DetailType": "carried",
+            "Detail": json.dumps(enveloped(event)),
+        }
         assert self.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
     def drained(self) -> bool:
@@ -58,8 +65,20 @@ class Bridge:
 
 def enveloped(event: dict[str, Any]) -> dict[str, Any]:
     """https://docs.stripe.com/event-destinations/eventbridge#event-structure."""
-    names = {"version": "0", "id": str(uuid.uuid4()), "detail-type": event["type"], "source": BUS, "account": "000000000000"}
-    return {**names, "time": "2026-11-24T00:00:00Z", "region": "us-east-1", "resources": [], "detail": event}
+    names = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": event["type"],
+        "source": BUS,
+        "account": "000000000000",
+    }
+    return {
+        **names,
+        "time": "2026-11-24T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": event,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +107,15 @@ def paid(stand: Stand) -> tuple[str, dict[str, Any]]:
     return buyer, event
 
 
-def test_the_bus_has_one_rule_of_the_stack_and_the_queue_lets_in_nobody_else(bridge: Bridge) -> None:
+def test_the_bus_has_one_rule_of_the_stack_and_the_queue_lets_in_nobody_else(
+    bridge: Bridge,
+) -> None:
     """Every event that we act on passes it, no other, and none of another source."""
-    (rule,) = [row for row in bridge.events.list_rules(EventBusName=BUS)["Rules"] if row["Name"] != "carrier"]
+    (rule,) = [
+        row
+        for row in bridge.events.list_rules(EventBusName=BUS)["Rules"]
+        if row["Name"] != "carrier"
+    ]
     (target,) = bridge.events.list_targets_by_rule(Rule=rule["Name"], EventBusName=BUS)["Targets"]
     assert target["Arn"] == bridge.queue_attribute("QueueArn")
     (statement,) = json.loads(bridge.queue_attribute("Policy"))["Statement"]
@@ -99,10 +124,17 @@ def test_the_bus_has_one_rule_of_the_stack_and_the_queue_lets_in_nobody_else(bri
 
     def passes(kind: str, **members: str) -> bool:
         event = json.dumps(enveloped({"type": kind}) | members)
-        return bool(bridge.events.test_event_pattern(EventPattern=rule["EventPattern"], Event=event)["Result"])
+        return bool(
+            bridge.events.test_event_pattern(EventPattern=rule["EventPattern"], Event=event)[
+                "Result"
+            ]
+        )
 
     assert all(passes(kind) for kind in SUBSCRIBED)
-    assert not any(passes(kind) for kind in ("customer.created", "checkout.session", "charge.refund.created", ""))
+    assert not any(
+        passes(kind)
+        for kind in ("customer.created", "checkout.session", "charge.refund.created", "")
+    )
     assert not passes(SUBSCRIBED[0], source="aws.partner/example.com/ed_1")
     assert not passes(SUBSCRIBED[0], source=CARRIER)
 
@@ -111,11 +143,19 @@ def test_nobody_in_the_account_can_put_an_event_in_stripes_name(bridge: Bridge) 
     """Not even with an administrator's rights: sources that begin with `aws.` are not theirs to use."""
     entry = {"EventBusName": BUS, "Source": BUS, "DetailType": SUBSCRIBED[0], "Detail": "{}"}
     told = bridge.events.put_events(Entries=[entry])
-    assert (told["FailedEntryCount"], told["Entries"][0]["ErrorCode"]) == (1, "NotAuthorizedForSourceException")
+    assert (told["FailedEntryCount"], told["Entries"][0]["ErrorCode"]) == (
+        1,
+        "NotAuthorizedForSourceException",
+    )
 
 
-def test_an_event_that_eventbridge_brings_is_credited_once(bridge: Bridge, stand: Stand, paid: tuple[str, dict[str, Any]]) -> None:
-    """Its webhook was lost. What comes later, by either way, is a duplicate; and the message is gone when all is done."""
+def test_an_event_that_eventbridge_brings_is_credited_once(
+    bridge: Bridge, stand: Stand, paid: tuple[str, dict[str, Any]]
+) -> None:
+    """Its webhook was lost.
+
+    What comes later, by either way, is a duplicate; and the message is gone when all is done.
+    """
     buyer, event = paid
     bridge.send(event)
     stand.until(lambda: stand.quota(buyer)["remaining"] == 100)
@@ -144,8 +184,13 @@ def test_the_same_event_by_both_ways_at_the_same_time_is_credited_once(
 
 
 def test_switched_off_it_leaves_no_way_in(bridge: Bridge, stand: Stand) -> None:
-    """The rule and the queue's policy go with the parameter. The last test here: nothing comes by the bridge afterwards."""
+    """The rule and the queue's policy go with the parameter.
+
+    The last test here: nothing comes by the bridge afterwards.
+    """
     bridge.switch("")
-    assert [row["Name"] for row in bridge.events.list_rules(EventBusName=BUS)["Rules"]] == ["carrier"]
+    assert [row["Name"] for row in bridge.events.list_rules(EventBusName=BUS)["Rules"]] == [
+        "carrier"
+    ]
     assert not bridge.queue_attribute("Policy")
     assert "StripeEventsRule" not in stand.resources(anew=True)

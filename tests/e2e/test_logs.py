@@ -34,19 +34,34 @@ LINES: Final = {
     "recovered": {"request_id", "settled", "waiting", "left", "swept"},
     "not compared": {"request_id", "what", *FAULT},
     "reconciled": {"request_id", "matched", "repaired", "finished", "counts"},
-    **{name: {"reason", *FACT, *IDS} for name in ("settled", "recorded", "duplicate", "ignored", "parked")},
+    **{
+        name: {"reason", *FACT, *IDS}
+        for name in ("settled", "recorded", "duplicate", "ignored", "parked")
+    },
 }
 """Every line that the product writes, and all that it may say beside EVERY_LINE."""
 RUNS: Final = {"ReconcileFunction": "reconciled", "RecoverFunction": "recovered"}
-"""Functions that answer no request; recovery also takes messages of its queue, with a line for each."""
+"""Functions that answer no request; recovery also takes messages of its queue, with a line for
+each."""
 
 
 @pytest.fixture(scope="module")
 def called(stand: Stand) -> dict[str, str]:
-    """Every function, called with what must not be logged in every place that a caller fills. Returns the secrets by name."""
+    """Every function, called with what must not be logged in every place that a caller fills.
+
+    Returns the secrets by name.
+    """
     bought = stand.purchase(USER)
     odd = {"user_agent": MARK, "idempotency_key": MARK}
-    for path in ("/plans", "/openapi.json", f"/payments?cursor={MARK}", f"/payments/{MARK}", "/payments", "/quota", "/quota/ledger"):
+    for path in (
+        "/plans",
+        "/openapi.json",
+        f"/payments?cursor={MARK}",
+        f"/payments/{MARK}",
+        "/payments",
+        "/quota",
+        "/quota/ledger",
+    ):
         stand.call("GET", path, sub=USER, **odd)
     stand.http.get(f"{stand.api_url}/?{MARK}")
     stand.call("POST", f"/payments/{bought['payment_id']}/confirm", sub=USER, **odd)
@@ -60,34 +75,64 @@ def called(stand: Stand) -> dict[str, str]:
     for body in (MARK, json.dumps({MARK: USER}), json.dumps([USER])):
         stand.invoke("RecoverFunction", {"Records": [{"messageId": "1", "body": body}]})
     names = ("webhook_secret", "stripe_secret_key")
-    return {"mark": MARK, "key": key, "token": stand.token(USER), **{name: stand.facts[name] for name in names}}
+    return {
+        "mark": MARK,
+        "key": key,
+        "token": stand.token(USER),
+        **{name: stand.facts[name] for name in names},
+    }
 
 
 def _spend(stand: Stand, odd: dict[str, str]) -> None:
     seller: dict[str, Any] = {"sub": USER, "scope": "quota.write", **odd}
-    for body in ({"user_id": USER, "units": 1}, {"user_id": USER, "units": 10_000}, {"user_id": USER, MARK: 1}, MARK):
+    for body in (
+        {"user_id": USER, "units": 1},
+        {"user_id": USER, "units": 10_000},
+        {"user_id": USER, MARK: 1},
+        MARK,
+    ):
         stand.call("POST", "/quota/debits", body=body, **seller)
     del seller["idempotency_key"]
-    hold = stand.call("POST", "/quota/holds", body={"user_id": USER, "units": 2, "expires_in_seconds": 60}, **seller).json()["hold_id"]
+    hold = stand.call(
+        "POST",
+        "/quota/holds",
+        body={"user_id": USER, "units": 2, "expires_in_seconds": 60},
+        **seller,
+    ).json()["hold_id"]
     stand.call("POST", f"/quota/holds/{hold}/capture", body={"units": 1}, **seller)
     stand.call("POST", f"/quota/holds/{MARK}/release", **seller)
 
 
 def _present(stand: Stand, key: str) -> None:
     """Keys, as the seller's own API Gateway hands them over."""
-    for headers in ({"x-api-key": key}, {"authorization": f"Bearer {key}"}, {"x-api-key": f"{key}x"}, {"x-api-key": MARK}):
-        stand.invoke("AuthorizeFunction", {"type": "REQUEST", "routeKey": "GET /hello", "headers": headers})
+    for headers in (
+        {"x-api-key": key},
+        {"authorization": f"Bearer {key}"},
+        {"x-api-key": f"{key}x"},
+        {"x-api-key": MARK},
+    ):
+        stand.invoke(
+            "AuthorizeFunction", {"type": "REQUEST", "routeKey": "GET /hello", "headers": headers}
+        )
 
 
 def _deliver(stand: Stand, bought: dict[str, Any]) -> None:
     """Genuine again, of another user's mind, forged, and no event at all; here and at the Function URL."""
     event = stand.events("checkout.session.completed", bought["session_id"])[0]
-    assert "@" in event["data"]["object"]["customer_details"]["email"], "the simulator's events hold an address"
+    assert "@" in event["data"]["object"]["customer_details"]["email"], (
+        "the simulator's events hold an address"
+    )
     stand.deliver(event)
     stand.deliver_to_function_url(event)
-    stand.deliver({**event, "id": "evt_of_the_test_of_logs", "type": "customer.created", "note": MARK})
+    stand.deliver(
+        {**event, "id": "evt_of_the_test_of_logs", "type": "customer.created", "note": MARK}
+    )
     stand.deliver({**event, "note": MARK}, f"whsec_{MARK}")
-    stand.http.post(f"{stand.api_url}{API}/payments/webhook", content=MARK, headers={"stripe-signature": f"t=1,v1={MARK}"})
+    stand.http.post(
+        f"{stand.api_url}{API}/payments/webhook",
+        content=MARK,
+        headers={"stripe-signature": f"t=1,v1={MARK}"},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +160,10 @@ def test_every_line_is_of_a_known_form(logged: list[Invocation]) -> None:
     """A new one is written down here, with all that it may say."""
     for function, line in _said(logged):
         assert set(line) >= EVERY_LINE, (function, line)
-        assert set(line) - EVERY_LINE - TRACED <= LINES.get(line["message"], set()), (function, line)
+        assert set(line) - EVERY_LINE - TRACED <= LINES.get(line["message"], set()), (
+            function,
+            line,
+        )
 
 
 def test_no_request_has_two_lines_and_hardly_one_has_none(logged: list[Invocation]) -> None:
@@ -131,9 +179,13 @@ def test_no_request_has_two_lines_and_hardly_one_has_none(logged: list[Invocatio
     assert len(lines) == len(set(lines))
     calls = Counter(one.function for one in logged)
     seen = Counter(function for function, *_ in lines)
-    del calls["RecoverFunction"]  # each message of its queue has a line, and no run of the schedule is behind it
+    del calls[
+        "RecoverFunction"
+    ]  # each message of its queue has a line, and no run of the schedule is behind it
     assert not {
-        function: (calls[function], seen[function]) for function in calls if not 0.9 * calls[function] <= seen[function] <= calls[function]
+        function: (calls[function], seen[function])
+        for function in calls
+        if not 0.9 * calls[function] <= seen[function] <= calls[function]
     }
 
 
@@ -142,16 +194,31 @@ def test_the_line_names_request_payment_session_and_event(logged: list[Invocatio
     requests = [line for _, line in _said(logged) if line["message"] == "request"]
     assert all(line["request_id"] for line in requests)
     settled = [line for line in requests if line.get("outcome") in ("settled", "duplicate")]
-    bought = [line for line in requests if line.get("route") == f"POST {API}/payments/checkout" and line["status"] == 201]
+    bought = [
+        line
+        for line in requests
+        if line.get("route") == f"POST {API}/payments/checkout" and line["status"] == 201
+    ]
     assert settled
     assert bought
     assert all(line["payment_id"] and line["session_id"] for line in bought)
-    assert not [line for line in settled if not (line["payment_id"] and line["session_id"] and line["event_id"])]
+    assert not [
+        line
+        for line in settled
+        if not (line["payment_id"] and line["session_id"] and line["event_id"])
+    ]
 
 
-def test_nothing_that_is_nobodys_business_is_logged(logged: list[Invocation], called: dict[str, str]) -> None:
+def test_nothing_that_is_nobodys_business_is_logged(
+    logged: list[Invocation], called: dict[str, str]
+) -> None:
     """No secrets, bodies, e-mail addresses or tokens: of this file's calls, and of all that the suite made before."""
-    found = {(one.function, what) for one in logged for line in one.lines for what in leaks(line, called.values())}
+    found = {
+        (one.function, what)
+        for one in logged
+        for line in one.lines
+        for what in leaks(line, called.values())
+    }
     assert not found
 
 
@@ -177,17 +244,25 @@ def test_a_planted_leak_is_found(what: str) -> None:
 def test_a_leak_in_base64_is_found() -> None:
     """As an id may hold it."""
     for before in ("", "1", "12", "123"):
-        hidden = base64.urlsafe_b64encode(f"{before}.buyer@example.com".encode()).decode().rstrip("=")
+        hidden = (
+            base64.urlsafe_b64encode(f"{before}.buyer@example.com".encode()).decode().rstrip("=")
+        )
         assert leaks(f"hold_{hidden}") == ["an e-mail address"]
 
 
-def test_metrics_are_of_this_stack_and_of_the_closed_list(stand: Stand, logged: list[Invocation]) -> None:
+def test_metrics_are_of_this_stack_and_of_the_closed_list(
+    stand: Stand, logged: list[Invocation]
+) -> None:
     """Under the one dimension that dashboard and alarms look them up by."""
     lines = [line for one in logged for line in one.objects() if "_aws" in line]
     assert lines
     for line in lines:
         (told,) = line["_aws"]["CloudWatchMetrics"]
-        assert (told["Namespace"], told["Dimensions"], line["service"]) == ("Topup", [["service"]], stand.facts["stack_name"])
+        assert (told["Namespace"], told["Dimensions"], line["service"]) == (
+            "Topup",
+            [["service"]],
+            stand.facts["stack_name"],
+        )
         names = {metric["Name"] for metric in told["Metrics"]}
         assert names <= set(METRICS)
         assert set(line) == names | {"_aws", "service"}

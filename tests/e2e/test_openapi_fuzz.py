@@ -9,5 +9,7 @@ def test_no_answer_is_outside_of_the_description(stand: Stand) -> None:
     """
     done = fuzz(stand, "--max-examples", "10", "--generation-deterministic")
     assert done.returncode == 0, done.stdout
-    operations = sum(len(methods) for methods in stand.call("GET", "/openapi.json").json()["paths"].values())
+    operations = sum(
+        len(methods) for methods in stand.call("GET", "/openapi.json").json()["paths"].values()
+    )
     assert f"Tested: {operations}\n" in done.stdout, done.stdout

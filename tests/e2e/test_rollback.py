@@ -24,19 +24,20 @@ from infra.cli import target
 from infra.deploy.commands import uninstall
 from infra.deploy.stage import Stage
 from infra.local import deploy
-from infra.local.paths import STACK, Places
+from infra.local.paths import STACK, Paths
 
 TABLES = ("QuotasTable", "LedgerTable", "PaymentsTable", "WebhookEventsTable", "KeysTable")
 MARK = "BUILD = "
 CUT_OFF = ('"errorMessage": "Worker', "Endpoint request timed out", '"code":"outcome_unknown"')
-"""The embedded AWS, of a process that died, exited or did not begin; its gateway, and ours of a database that was kept waiting."""
+"""The embedded AWS, of a process that died, exited or did not begin; its gateway, and ours of a
+database that was kept waiting."""
 REPEATS_MAX = 50
 DEBIT_SECONDS, BUY_SECONDS = 0.5, 2.0
 """Between two calls of a caller: the update shall have the machine too."""
 
 
 @pytest.fixture
-def places(stand: Stand) -> Places:
+def places(stand: Stand) -> Paths:
     """Its folder and ports."""
     return stand.places()
 
@@ -45,9 +46,14 @@ def _marked(folder: Path, number: int) -> Path:
     """A build whose code differs from the one in .aws-sam: every handler is another file, as after a release."""
     folder.mkdir()
     shutil.copy(BUILD / PARSED, folder)
-    with zipfile.ZipFile(BUILD / ARCHIVE) as old, zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(BUILD / ARCHIVE) as old,
+        zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for entry in old.infolist():
-            mark = f"\n{MARK}{number}\n".encode() if re.fullmatch(r"\w+\.py", entry.filename) else b""
+            mark = (
+                f"\n{MARK}{number}\n".encode() if re.fullmatch(r"\w+\.py", entry.filename) else b""
+            )
             new.writestr(entry, old.read(entry) + mark)
     return folder
 
@@ -73,21 +79,35 @@ class _Traffic:
 
     def _debit(self, number: int) -> None:
         body = {"user_id": "rolling", "units": 1}
-        self.taken += self._answered("/quota/debits", body, f"roll-{number}", sub="backend", scope="quota.write") is not None
+        self.taken += (
+            self._answered(
+                "/quota/debits", body, f"roll-{number}", sub="backend", scope="quota.write"
+            )
+            is not None
+        )
 
     def _buy(self, number: int) -> None:
-        if made := self._answered("/payments/checkout", {"plan": "pro"}, f"buy-{number}", sub="rolling"):
+        if made := self._answered(
+            "/payments/checkout", {"plan": "pro"}, f"buy-{number}", sub="rolling"
+        ):
             self._stand.pay(made["session_id"])
             self.bought += 1
 
-    def _answered(self, path: str, body: object, key: str, *, sub: str, scope: str = "") -> dict[str, Any] | None:
+    def _answered(
+        self, path: str, body: object, key: str, *, sub: str, scope: str = ""
+    ) -> dict[str, Any] | None:
         """The embedded AWS kills a worker when its code is replaced, even one at work (Lambda lets it finish): the caller repeats.
 
         Its answers are not held against the API's description.
         """
-        headers = {"authorization": f"Bearer {self._stand.token(sub, scope)}", "idempotency-key": key}
+        headers = {
+            "authorization": f"Bearer {self._stand.token(sub, scope)}",
+            "idempotency-key": key,
+        }
         for _ in range(REPEATS_MAX):
-            answer = self._stand.http.post(f"{self._stand.api_url}{API}{path}", json=body, headers=headers)
+            answer = self._stand.http.post(
+                f"{self._stand.api_url}{API}{path}", json=body, headers=headers
+            )
             if answer.is_success:
                 found: dict[str, Any] = answer.json()
                 return found
@@ -112,16 +132,25 @@ class _Traffic:
 def _tables(stand: Stand) -> dict[str, tuple[str, object]]:
     names, client = stand.resources(), stand.boto("dynamodb")
     told = {name: client.describe_table(TableName=names[name])["Table"] for name in TABLES}
-    return {name: (row.get("TableId", row["TableArn"]), row["CreationDateTime"]) for name, row in told.items()}
+    return {
+        name: (row.get("TableId", row["TableArn"]), row["CreationDateTime"])
+        for name, row in told.items()
+    }
 
 
 def _code(stand: Stand) -> set[str]:
     client = stand.boto("lambda")
-    functions = [name for logical, name in stand.resources().items() if logical.endswith("Function")]
-    return {client.get_function_configuration(FunctionName=name)["CodeSha256"] for name in functions}
+    functions = [
+        name for logical, name in stand.resources().items() if logical.endswith("Function")
+    ]
+    return {
+        client.get_function_configuration(FunctionName=name)["CodeSha256"] for name in functions
+    }
 
 
-def test_an_update_and_the_way_back_lose_nothing_under_traffic(stand: Stand, places: Places, tmp_path: Path) -> None:
+def test_an_update_and_the_way_back_lose_nothing_under_traffic(
+    stand: Stand, places: Paths, tmp_path: Path
+) -> None:
     """Tables are the same ones, no call is refused, every unit is accounted for, and the first build's code runs again at the end."""
     tables, first = _tables(stand), _code(stand)
     traffic = _Traffic(stand)
@@ -135,7 +164,9 @@ def test_an_update_and_the_way_back_lose_nothing_under_traffic(stand: Stand, pla
     assert _tables(stand) == tables
     assert traffic.odd == [], _faults(stand)
     stand.control("idle")
-    stand.invoke("ReconcileFunction", {})  # a delivery that was cut off comes again, or is brought by this
+    stand.invoke(
+        "ReconcileFunction", {}
+    )  # a delivery that was cut off comes again, or is brought by this
     quota = stand.quota("rolling")
     plan = next(row for row in stand.call("GET", "/plans").json()["plans"] if row["id"] == "pro")
     assert min(traffic.taken, traffic.bought) > 1
@@ -155,13 +186,15 @@ def _balanced(stand: Stand) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
             patch.setenv(name, os.environ.get(name, ""))
         books = target.find("", "", "").books()
-        books.store.patience.begin()
+        books.store.deadline.begin()
         tally = settled_tally(books.store, "rolling")
         assert tally is not None
         assert not list(tally.differences("rolling"))
 
 
-def test_leaving_keeps_every_table_and_says_how_to_come_back(stand: Stand, places: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_leaving_keeps_every_table_and_says_how_to_come_back(
+    stand: Stand, places: Paths, capfd: pytest.CaptureFixture[str]
+) -> None:
     """As far as the embedded AWS goes: its CloudFormation has to honour what the template says of the tables."""
     names: dict[str, Any] = {logical: stand.resources()[logical] for logical in TABLES}
     with pytest.MonkeyPatch.context() as patch:
@@ -176,4 +209,8 @@ def test_leaving_keeps_every_table_and_says_how_to_come_back(stand: Stand, place
     left = stand.boto("dynamodb").list_tables()["TableNames"]
     assert set(names.values()) <= set(left), f"these went: {set(names.values()) - set(left)}"
     stacks = stand.boto("cloudformation").list_stacks()["StackSummaries"]
-    assert not [row for row in stacks if row["StackName"] == STACK and row["StackStatus"] != "DELETE_COMPLETE"]
+    assert not [
+        row
+        for row in stacks
+        if row["StackName"] == STACK and row["StackStatus"] != "DELETE_COMPLETE"
+    ]

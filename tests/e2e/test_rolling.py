@@ -26,7 +26,10 @@ class Traffic:
         self._done = [0] * len(acts)
         self._moved = threading.Condition()
         self._over = False
-        self._threads = [threading.Thread(target=self._go_on, args=(place, act)) for place, act in enumerate(acts)]
+        self._threads = [
+            threading.Thread(target=self._go_on, args=(place, act))
+            for place, act in enumerate(acts)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -34,7 +37,9 @@ class Traffic:
         """Wait until every act has been begun and ended so many times from now on, or one has failed."""
         with self._moved:
             goals = [done + rounds + 1 for done in self._done]  # one is under way
-            moved = self._moved.wait_for(lambda: bool(self.failures) or all(map(ge, self._done, goals)), SECONDS_MAX)
+            moved = self._moved.wait_for(
+                lambda: bool(self.failures) or all(map(ge, self._done, goals)), SECONDS_MAX
+            )
             assert moved, f"the traffic stands still: {self._done} of {goals}"
 
     def stop(self) -> None:
@@ -69,7 +74,9 @@ def going_on(*acts: Act) -> Iterator[Traffic]:
 def _put_webhook_secrets(stand: Stand, *values: str) -> None:
     """As an operator does, or ``topup connect --roll``."""
     name = stand.resources()["WebhookSecretsSecret"]
-    stand.boto("secretsmanager").put_secret_value(SecretId=name, SecretString=json.dumps({"secrets": values}))
+    stand.boto("secretsmanager").put_secret_value(
+        SecretId=name, SecretString=json.dumps({"secrets": values})
+    )
 
 
 @pytest.fixture
@@ -111,9 +118,10 @@ def test_no_genuine_delivery_is_refused_while_the_signing_secret_is_rolled(
         said = stand.deliver(events[0], "whsec_guessed")
         assert (said.status_code, said.json()["code"]) == (400, "invalid_signature")
 
-    with going_on(
-        *[deliver] * 4
-    ) as traffic:  # few forged ones: a flood of them would delay the new secret (tests/functional/test_rolling.py)
+    with (
+        going_on(*[deliver] * 4) as traffic
+        # few forged ones: a flood of them would delay the new secret (tests/functional/test_rolling.py)
+    ):
         forge()
         traffic.further(3)
         _put_webhook_secrets(stand, new, old)
@@ -125,18 +133,31 @@ def test_no_genuine_delivery_is_refused_while_the_signing_secret_is_rolled(
         _put_webhook_secrets(stand, new)
         forge()
         traffic.further(6)
-    assert [_ask_a_new_process(stand, events[0], secret) for secret in (old, new, "whsec_guessed")] == [400, 200, 400]
+    assert [
+        _ask_a_new_process(stand, events[0], secret) for secret in (old, new, "whsec_guessed")
+    ] == [400, 200, 400]
     for buyer in paid:
         assert (stand.quota(buyer)["total"], stand.quota(buyer)["remaining"]) == (100, 100)
 
 
 def _ask_a_new_process(stand: Stand, event: dict[str, Any], secret: str) -> int:
-    """Deliver to a version of the function of its own, which remembers no secret. Returns the status."""
-    function, name, text = stand.boto("lambda"), stand.resources()["WebhookFunction"], json.dumps(event)
+    """Deliver to a version of the function of its own, which remembers no secret.
+
+    Returns the status.
+    """
+    function, name, text = (
+        stand.boto("lambda"),
+        stand.resources()["WebhookFunction"],
+        json.dumps(event),
+    )
     version = function.publish_version(FunctionName=name)["Version"]
-    payload = json.dumps({"version": "2.0", "headers": {"stripe-signature": signed(text, secret)}, "body": text})
+    payload = json.dumps(
+        {"version": "2.0", "headers": {"stripe-signature": signed(text, secret)}, "body": text}
+    )
     try:
-        said = json.loads(function.invoke(FunctionName=name, Qualifier=version, Payload=payload)["Payload"].read())
+        said = json.loads(
+            function.invoke(FunctionName=name, Qualifier=version, Payload=payload)["Payload"].read()
+        )
     finally:
         function.delete_function(FunctionName=name, Qualifier=version)
     status: int = said["statusCode"]
@@ -154,10 +175,14 @@ def keys_of(stand: Stand) -> Iterator[tuple[str, str]]:
 
 def _put_stripe_key(stand: Stand, key: str) -> None:
     """As an operator does, or ``topup connect --new-key``."""
-    stand.boto("secretsmanager").put_secret_value(SecretId=stand.resources()["StripeKeySecret"], SecretString=key)
+    stand.boto("secretsmanager").put_secret_value(
+        SecretId=stand.resources()["StripeKeySecret"], SecretString=key
+    )
 
 
-def test_no_purchase_fails_while_stripes_key_is_rolled(stand: Stand, keys_of: tuple[str, str]) -> None:
+def test_no_purchase_fails_while_stripes_key_is_rolled(
+    stand: Stand, keys_of: tuple[str, str]
+) -> None:
     """Stripe takes both keys for a while, then the new one alone; checkouts and confirms go on, in processes that know the old one."""
     old, new = keys_of
     bought: list[tuple[str, str]] = []

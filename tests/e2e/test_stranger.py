@@ -31,7 +31,8 @@ STACK: Final = "Topup-AWS-Shop"
 PASSWORD: Final = "Correct-horse-1"
 VERIFIER: Final = "stranger" * 8
 NOT_HERE: Final = frozenset({"webhook", "endpoint"})
-"""What the doctor finds wrong on the embedded AWS: the addresses that AWS gives are in nobody's DNS here."""
+"""What the doctor finds wrong on the embedded AWS: the addresses that AWS gives are in nobody's DNS
+here."""
 UNKNOWN_HERE: Final = {"SignInStyle": "own"}
 """The embedded AWS fails a stack with an AWS::Cognito::ManagedLoginBranding."""
 ANSWERS: Final = 8
@@ -47,9 +48,14 @@ class Shop:
     said: str = ""
 
     def deploy(self) -> int:
-        """`make deploy`, without the build. MiniStack ignores an HTTP API's OpenAPI body, TTL and point-in-time recovery: said by API."""
+        """`make deploy`, without the build.
+
+        MiniStack ignores an HTTP API's OpenAPI body, TTL and point-in-time recovery: said by API.
+        """
         typed = iter([""] * ANSWERS)
-        code = commands.deploy(self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed))
+        code = commands.deploy(
+            self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed)
+        )
         self.stage = Stage.read(self.stage.name, folder=self.stage.folder)
         deploy.make_routes(self.stand.places(), STACK, self.resources, self.authorizer())
         return code
@@ -57,7 +63,9 @@ class Shop:
     @property
     def resources(self) -> dict[str, str]:
         """Physical names by logical id."""
-        rows = self.stand.boto("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+        rows = self.stand.boto("cloudformation").describe_stack_resources(StackName=STACK)[
+            "StackResources"
+        ]
         return {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
 
     @property
@@ -76,34 +84,63 @@ class Shop:
         template = Template(STACK, REGION, **self.stage.parameters)
         for logical, physical in self.resources.items():
             template.name(logical, physical)
-        jwt = template.resources["HttpApi"]["Properties"]["Auth"]["Authorizers"]["Jwt"]["JwtConfiguration"]
-        return {"Issuer": template.resolve(jwt["issuer"]), "Audience": [template.resolve(value) for value in jwt["audience"]]}
+        jwt = template.resources["HttpApi"]["Properties"]["Auth"]["Authorizers"]["Jwt"][
+            "JwtConfiguration"
+        ]
+        return {
+            "Issuer": template.resolve(jwt["issuer"]),
+            "Audience": [template.resolve(value) for value in jwt["audience"]],
+        }
 
     def call(self, method: str, path: str, token: str, body: object = None) -> httpx.Response:
         """One call of the stack's API."""
         url = f"{self.stand.facts['aws_endpoint_url']}/_aws/execute-api/{self.resources['HttpApi']}/$default{API}{path}"
-        return self.stand.http.request(method, url, headers={"authorization": f"Bearer {token}"}, json=body)
+        return self.stand.http.request(
+            method, url, headers={"authorization": f"Bearer {token}"}, json=body
+        )
 
     def cognito(self, method: str, path: str, **sent: Any) -> httpx.Response:
         """One call of the pool's own addresses, which are all at one place here."""
-        return self.stand.http.request(method, f"{self.stand.facts['aws_endpoint_url']}{path}", follow_redirects=False, **sent)
+        return self.stand.http.request(
+            method, f"{self.stand.facts['aws_endpoint_url']}{path}", follow_redirects=False, **sent
+        )
 
     def service_token(self, scope: str = "topup/quota.write") -> httpx.Response:
         """As the README says: the client's secret is read by its id, and exchanged."""
-        asked = {"UserPoolId": self.outputs["UserPoolId"], "ClientId": self.outputs["ServiceClientId"]}
-        secret = self.stand.boto("cognito-idp").describe_user_pool_client(**asked)["UserPoolClient"]["ClientSecret"]
+        asked = {
+            "UserPoolId": self.outputs["UserPoolId"],
+            "ClientId": self.outputs["ServiceClientId"],
+        }
+        secret = self.stand.boto("cognito-idp").describe_user_pool_client(**asked)[
+            "UserPoolClient"
+        ]["ClientSecret"]
         form = {"grant_type": "client_credentials", "scope": scope}
-        return self.cognito("POST", urlparse(self.outputs["TokenUrl"]).path, data=form, auth=(asked["ClientId"], secret))
+        return self.cognito(
+            "POST",
+            urlparse(self.outputs["TokenUrl"]).path,
+            data=form,
+            auth=(asked["ClientId"], secret),
+        )
 
     def sign_in(self, email: str) -> str:
-        """A customer on the pool's sign-in page, as functions/site/signin.js sends them there. Returns an access token."""
+        """A customer on the pool's sign-in page, as functions/site/signin.js sends them there.
+
+        Returns an access token.
+        """
         (back,) = self.sent_back_to()
         asked = authorization.request(self.resources["UserPoolClient"], back, VERIFIER, "s")
         assert self.cognito("GET", "/oauth2/authorize", params=asked).status_code == 200
-        answer = self.cognito("POST", "/login", data={**asked, "username": email, "password": PASSWORD})
+        answer = self.cognito(
+            "POST", "/login", data={**asked, "username": email, "password": PASSWORD}
+        )
         assert answer.headers["location"].startswith(back), answer.text
         code = self.on_to_the_page(answer.headers["location"])["code"][0]
-        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back, "code_verifier": VERIFIER}
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": back,
+            "code_verifier": VERIFIER,
+        }
         got = self.cognito("POST", "/oauth2/token", data={**form, "client_id": asked["client_id"]})
         return str(got.json()["access_token"])
 
@@ -117,7 +154,10 @@ class Shop:
 
     def sent_back_to(self) -> list[str]:
         """Where Cognito lets customers go after signing in."""
-        asked = {"UserPoolId": self.resources["UserPool"], "ClientId": self.resources["UserPoolClient"]}
+        asked = {
+            "UserPoolId": self.resources["UserPool"],
+            "ClientId": self.resources["UserPoolClient"],
+        }
         client = self.stand.boto("cognito-idp").describe_user_pool_client(**asked)["UserPoolClient"]
         return list(client["CallbackURLs"])
 
@@ -125,15 +165,33 @@ class Shop:
         """A customer who has signed up. Returns the `sub`."""
         pool = {"UserPoolId": self.resources["UserPool"], "Username": email}
         client = self.stand.boto("cognito-idp")
-        client.admin_create_user(**pool, MessageAction="SUPPRESS", UserAttributes=[{"Name": "email", "Value": email}])
+        client.admin_create_user(
+            **pool, MessageAction="SUPPRESS", UserAttributes=[{"Name": "email", "Value": email}]
+        )
         client.admin_set_user_password(**pool, Password=PASSWORD, Permanent=True)
         rows = client.admin_get_user(**pool)["UserAttributes"]
         return next(str(row["Value"]) for row in rows if row["Name"] == "sub")
 
     def topup(self, *words: str) -> Any:
         """What the command printed as JSON."""
-        command = [sys.executable, "-m", "infra.cli", *words, "--json", "--stack", STACK, *self.stage.where()]
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "infra.cli",
+            *words,
+            "--json",
+            "--stack",
+            STACK,
+            *self.stage.where(),
+        ]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return json.loads(done.stdout)
 
 
@@ -148,8 +206,16 @@ def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
         shell.setenv("TOPUP_STATE_DIR", str(folder))
         shell.setenv("TOPUP_TOOLS_DIR", str(ROOT / ".local" / "venvs"))
         build(stand.places())
-        machine = {"Runtime": RUNTIME, "Architecture": "x86_64", "StripeApiBase": stand.facts["stripe_api_base"], **UNKNOWN_HERE}
-        found = Shop(stand, Stage("shop", STACK, parameters={"Stage": "dev", **machine}, folder=folder / ".topup"))
+        machine = {
+            "Runtime": RUNTIME,
+            "Architecture": "x86_64",
+            "StripeApiBase": stand.facts["stripe_api_base"],
+            **UNKNOWN_HERE,
+        }
+        found = Shop(
+            stand,
+            Stage("shop", STACK, parameters={"Stage": "dev", **machine}, folder=folder / ".topup"),
+        )
         found.deploy()
         yield found
         for row in stand.stripe.v1.webhook_endpoints.list({"limit": 100}).data:
@@ -158,13 +224,19 @@ def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
         commands.uninstall(found.stage, os.environ, yes=True)
 
 
-def test_with_enter_alone_a_deployment_ends_with_nothing_wrong_that_is_not_the_emulators(shop: Shop) -> None:
+def test_with_enter_alone_a_deployment_ends_with_nothing_wrong_that_is_not_the_emulators(
+    shop: Shop,
+) -> None:
     """The doctor of a first deployment: what AWS does, and this AWS does not, is all that it finds."""
     report = shop.topup("doctor")
-    wrong = {row["check"]: row for row in report["findings"] if row["level"] in ("wrong", "unknown")}
+    wrong = {
+        row["check"]: row for row in report["findings"] if row["level"] in ("wrong", "unknown")
+    }
     tables = {name for name in wrong if name.startswith("table ")}
     assert set(wrong) - tables - NOT_HERE == set(), report
-    assert all("point in time" in wrong[name]["what"] or "grows" in wrong[name]["what"] for name in tables)
+    assert all(
+        "point in time" in wrong[name]["what"] or "grows" in wrong[name]["what"] for name in tables
+    )
     notes = {row["check"]: row["what"] for row in report["findings"] if row["level"] == "note"}
     assert "never compared" in notes["reconciliation"]
     assert "nobody hears" in notes["alarms"]
@@ -176,10 +248,18 @@ def test_answers_are_kept_and_one_deployment_made_the_way_back_from_signing_in(s
     assert kept.region == REGION
     assert "SiteUrl" not in kept.parameters
     assert shop.sent_back_to() == [shop.sign_in_url]
-    page = shop.stand.boto("lambda").get_function_configuration(FunctionName=shop.resources["ServeSiteFunction"])
+    page = shop.stand.boto("lambda").get_function_configuration(
+        FunctionName=shop.resources["ServeSiteFunction"]
+    )
     assert page["Environment"]["Variables"]["SIGN_IN_RETURN_URL"] == shop.sign_in_url
-    updates = shop.stand.boto("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
-    done = [row["ResourceStatus"] for row in updates if row["ResourceType"] == "AWS::CloudFormation::Stack"]
+    updates = shop.stand.boto("cloudformation").describe_stack_events(StackName=STACK)[
+        "StackEvents"
+    ]
+    done = [
+        row["ResourceStatus"]
+        for row in updates
+        if row["ResourceType"] == "AWS::CloudFormation::Stack"
+    ]
     assert not [status for status in done if "UPDATE" in status], done
 
 
@@ -199,7 +279,9 @@ def test_a_sign_in_address_is_lower_case_whatever_the_stack_is_called(shop: Shop
     assert domain == domain.lower()
     assert "aws" not in domain
     assert len(domain) <= 63
-    assert f"https://{domain}.auth.{REGION}.amazoncognito.com/oauth2/token" == shop.outputs["TokenUrl"]
+    assert (
+        f"https://{domain}.auth.{REGION}.amazoncognito.com/oauth2/token" == shop.outputs["TokenUrl"]
+    )
 
 
 def test_a_backend_gets_a_token_and_spends(shop: Shop) -> None:
@@ -208,7 +290,9 @@ def test_a_backend_gets_a_token_and_spends(shop: Shop) -> None:
     assert shop.topup("grant", alice, "10", "--reason", "a gift", "--yes")["units"] == 10
     got = shop.service_token()
     assert got.status_code == 200, got.text
-    answer = shop.call("POST", "/quota/debits", got.json()["access_token"], {"user_id": alice, "units": 3})
+    answer = shop.call(
+        "POST", "/quota/debits", got.json()["access_token"], {"user_id": alice, "units": 3}
+    )
     assert (answer.status_code, answer.json()["remaining"]) == (200, 7)
     assert shop.service_token("openid").status_code == 400
 
@@ -219,7 +303,9 @@ def test_a_customer_signs_in_sees_their_quota_and_cannot_spend(shop: Shop) -> No
     token = shop.sign_in("customer@example.com")
     seen = shop.call("GET", "/quota", token)
     assert (seen.status_code, seen.json()["user_id"]) == (200, bob)
-    assert shop.call("POST", "/quota/debits", token, {"user_id": bob, "units": 1}).status_code == 403
+    assert (
+        shop.call("POST", "/quota/debits", token, {"user_id": bob, "units": 1}).status_code == 403
+    )
     assert shop.call("GET", "/quota", f"{token[:-4]}AAAA").status_code == 401
 
 
@@ -240,11 +326,17 @@ def test_deploying_again_asks_nothing_and_changes_nothing(shop: Shop) -> None:
     assert len(shop.stand.stripe.v1.webhook_endpoints.list().data) == hooks
 
 
-def test_who_leaves_and_comes_back_has_their_books_and_users_again(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+def test_who_leaves_and_comes_back_has_their_books_and_users_again(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A balance belongs to a `sub`, which only the same pool gives again."""
     carol = shop.enrol("loyal@example.com")
     shop.topup("grant", carol, "42", "--reason", "a gift", "--yes")
-    before = {name: physical for name, physical in shop.resources.items() if name.endswith("Table") or name == "UserPool"}
+    before = {
+        name: physical
+        for name, physical in shop.resources.items()
+        if name.endswith("Table") or name == "UserPool"
+    }
     assert commands.uninstall(shop.stage, os.environ, yes=True) == 0
     said = capfd.readouterr().out
     assert all(name in said for name in before.values())
@@ -256,7 +348,9 @@ def test_who_leaves_and_comes_back_has_their_books_and_users_again(shop: Shop, c
     assert not list(shop.stage.folder.glob("kept-*"))
 
 
-def test_an_issuer_without_an_audience_is_refused_before_anything_is_made(shop: Shop, tmp_path: Path) -> None:
+def test_an_issuer_without_an_audience_is_refused_before_anything_is_made(
+    shop: Shop, tmp_path: Path
+) -> None:
     """By the template's own rule."""
     told = {**shop.stage.parameters, "JwtIssuer": "https://sign-in.example.com"}
     stage = Stage("refused", "topup-refused", REGION, parameters=told, folder=tmp_path)

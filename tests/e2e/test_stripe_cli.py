@@ -42,7 +42,14 @@ class Cli:
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run it to its end, whatever it says."""
-        return subprocess.run(self.command(*words), env=self._environment(), capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            self.command(*words),
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def said(self, *words: str) -> str:
         """Run it to a good end. Returns what it printed."""
@@ -61,11 +68,29 @@ class Cli:
 
     @contextmanager
     def listening(self, device: str) -> Iterator[Path]:
-        """`stripe listen --forward-to` the stand, from ready to stopped. Yields the file that it prints to."""
+        """`stripe listen --forward-to` the stand, from ready to stopped.
+
+        Yields the file that it prints to.
+        """
         log = self.home / f"{device}.log"
-        words = ("listen", "--skip-update", "--device-name", device, "--events", KINDS, "--forward-to", self.stand.facts["webhook_url"])
+        words = (
+            "listen",
+            "--skip-update",
+            "--device-name",
+            device,
+            "--events",
+            KINDS,
+            "--forward-to",
+            self.stand.facts["webhook_url"],
+        )
         with log.open("wb") as told:
-            child = subprocess.Popen(self.command(*words), env=self._environment(), stdout=told, stderr=told, start_new_session=True)
+            child = subprocess.Popen(
+                self.command(*words),
+                env=self._environment(),
+                stdout=told,
+                stderr=told,
+                start_new_session=True,
+            )
             try:
                 self.stand.until(lambda: "Ready!" in log.read_text() or child.poll() is not None)
                 assert child.poll() is None, log.read_text()
@@ -105,7 +130,10 @@ def _also_valid(stand: Stand, secret: str) -> Iterator[None]:
     """As an operator does while a secret is being rolled: both are in the list."""
     manager, name = stand.boto("secretsmanager"), stand.resources()["WebhookSecretsSecret"]
     before = manager.get_secret_value(SecretId=name)["SecretString"]
-    manager.put_secret_value(SecretId=name, SecretString=json.dumps({"secrets": [*json.loads(before)["secrets"], secret]}))
+    manager.put_secret_value(
+        SecretId=name,
+        SecretString=json.dumps({"secrets": [*json.loads(before)["secrets"], secret]}),
+    )
     try:
         yield
     finally:
@@ -131,7 +159,9 @@ def _answered(log: Path, event_id: str) -> list[str]:
     return [line.split("[")[1].split("]")[0] for line in lines]
 
 
-def test_an_event_resent_through_the_cli_settles_the_payment(stand: Stand, cli: Cli, device: str, buyer: str) -> None:
+def test_an_event_resent_through_the_cli_settles_the_payment(
+    stand: Stand, cli: Cli, device: str, buyer: str
+) -> None:
     """All webhooks were lost; `stripe events resend` reaches `stripe listen`, whose own secret is in the list."""
     payment_id, event_id = _paid_unheard(stand, buyer)
     with _also_valid(stand, cli.secret(device)), cli.listening(device) as log:
@@ -142,7 +172,9 @@ def test_an_event_resent_through_the_cli_settles_the_payment(stand: Stand, cli: 
         assert stand.quota(buyer)["remaining"] == 100
 
 
-def test_an_event_forwarded_while_it_happens_credits_once_beside_the_endpoint(stand: Stand, cli: Cli, device: str, buyer: str) -> None:
+def test_an_event_forwarded_while_it_happens_credits_once_beside_the_endpoint(
+    stand: Stand, cli: Cli, device: str, buyer: str
+) -> None:
     """The CLI listens during a checkout: the endpoint and the CLI bring the same event, under two secrets."""
     with _also_valid(stand, cli.secret(device)), cli.listening(device) as log:
         bought = stand.purchase(buyer)
@@ -153,7 +185,9 @@ def test_an_event_forwarded_while_it_happens_credits_once_beside_the_endpoint(st
         assert len(stand.call("GET", "/quota/ledger", sub=buyer).json()["entries"]) == 1
 
 
-def test_an_event_forwarded_under_a_secret_that_is_not_in_the_list_is_refused(stand: Stand, cli: Cli, device: str, buyer: str) -> None:
+def test_an_event_forwarded_under_a_secret_that_is_not_in_the_list_is_refused(
+    stand: Stand, cli: Cli, device: str, buyer: str
+) -> None:
     """Whoever listens to an account does not thereby write to its books."""
     payment_id, event_id = _paid_unheard(stand, buyer)
     with cli.listening(device) as log:
@@ -172,7 +206,9 @@ def test_resending_while_nobody_listens_says_what_to_do(stand: Stand, cli: Cli, 
     assert stand.payment(buyer, payment_id)["status"] == "pending"
 
 
-def test_a_refund_made_with_the_cli_takes_the_units_back(stand: Stand, cli: Cli, buyer: str) -> None:
+def test_a_refund_made_with_the_cli_takes_the_units_back(
+    stand: Stand, cli: Cli, buyer: str
+) -> None:
     """The CLI as a client of Stripe's API: it reads the session and refunds what was paid."""
     bought = stand.purchase(buyer)
     session = cli.ask("checkout", "sessions", "retrieve", bought["session_id"])
@@ -183,13 +219,32 @@ def test_a_refund_made_with_the_cli_takes_the_units_back(stand: Stand, cli: Cli,
     assert stand.quota(buyer)["remaining"] == 0
 
 
-def test_a_session_made_with_the_cli_is_not_ours_and_credits_nobody(stand: Stand, cli: Cli, buyer: str) -> None:
+def test_a_session_made_with_the_cli_is_not_ours_and_credits_nobody(
+    stand: Stand, cli: Cli, buyer: str
+) -> None:
     """Another product of the same account: its checkout is paid, and our books do not move."""
     stand.purchase(buyer)
     made = cli.ask(
-        *("post", "/v1/checkout/sessions", "-d", "mode=payment", "-d", "success_url=http://127.0.0.1:9/back"),
-        *("-d", "line_items[0][price_data][currency]=usd", "-d", "line_items[0][price_data][unit_amount]=999"),
-        *("-d", "line_items[0][price_data][product_data][name]=Mug", "-d", "line_items[0][quantity]=1"),
+        *(
+            "post",
+            "/v1/checkout/sessions",
+            "-d",
+            "mode=payment",
+            "-d",
+            "success_url=http://127.0.0.1:9/back",
+        ),
+        *(
+            "-d",
+            "line_items[0][price_data][currency]=usd",
+            "-d",
+            "line_items[0][price_data][unit_amount]=999",
+        ),
+        *(
+            "-d",
+            "line_items[0][price_data][product_data][name]=Mug",
+            "-d",
+            "line_items[0][quantity]=1",
+        ),
         *("-d", f"client_reference_id={buyer}"),
     )
     stand.pay(made["id"])

@@ -17,7 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.stand import Stand
 
 SCOPE: Final = "quota.write"
-PLAIN: Final = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+PLAIN: Final = (
+    serialization.Encoding.PEM,
+    serialization.PrivateFormat.PKCS8,
+    serialization.NoEncryption(),
+)
 
 
 class Forger:
@@ -29,12 +33,32 @@ class Forger:
         self._issuer = stand.facts["issuer_url"]
         self._key_id = jwt.get_unverified_header(stand.token("anybody"))["kid"]
 
-    def made(self, subject: str, *, key: Any = None, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
+    def made(
+        self,
+        subject: str,
+        *,
+        key: Any = None,
+        header: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> str:
         """A token of the issuer but for these changes. A claim of None is left out."""
         now = int(time.time())
-        whole = {"iss": self._issuer, "sub": subject, "aud": "topup", "client_id": "topup", "iat": now, "exp": now + 600, **changes}
+        whole = {
+            "iss": self._issuer,
+            "sub": subject,
+            "aud": "topup",
+            "client_id": "topup",
+            "iat": now,
+            "exp": now + 600,
+            **changes,
+        }
         claims = {name: value for name, value in whole.items() if value is not None}
-        return jwt.encode(claims, key or self._pem, algorithm="RS256", headers={"kid": self._key_id, **(header or {})})
+        return jwt.encode(
+            claims,
+            key or self._pem,
+            algorithm="RS256",
+            headers={"kid": self._key_id, **(header or {})},
+        )
 
     def resigned(self, token: str, algorithm: str, sign: Callable[[bytes], bytes]) -> str:
         """The token's claims under another algorithm: PyJWT itself refuses to make some of these."""
@@ -46,7 +70,9 @@ class Forger:
     def public_pem(self) -> bytes:
         """What everybody can fetch, in the form that careless verifiers take for a shared secret."""
         private = serialization.load_pem_private_key(self._pem.encode(), None)
-        return private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
 
 
 def _text(raw: bytes) -> str:
@@ -74,11 +100,20 @@ def _bad(forger: Forger, subject: str, scope: str) -> dict[str, str]:
             good, "HS256", lambda said: hmac.digest(public, said, hashlib.sha256)
         ),
         "with its signature cut off": good.rpartition(".")[0] + ".",
-        "with another's claims": ".".join([good.split(".")[0], forger.made("somebody", scope=scope).split(".")[1], good.split(".")[2]]),
+        "with another's claims": ".".join(
+            [
+                good.split(".")[0],
+                forger.made("somebody", scope=scope).split(".")[1],
+                good.split(".")[2],
+            ]
+        ),
         "garbage": "garbage",
         "three dots of garbage": "a.b.c",
     }
-    return {why: f"Bearer {token}" for why, token in spoilt.items()} | {"nothing": "Bearer", "of another scheme": "Basic dG9wdXA6dG9wdXA="}
+    return {why: f"Bearer {token}" for why, token in spoilt.items()} | {
+        "nothing": "Bearer",
+        "of another scheme": "Basic dG9wdXA6dG9wdXA=",
+    }
 
 
 NO_SCOPES: Final = (
@@ -110,7 +145,9 @@ def customer(stand: Stand) -> Customer:
     name = f"tokens-{uuid.uuid4().hex[:8]}"
     payment_id = stand.purchase(name)["payment_id"]
     hold = {"user_id": name, "units": 40, "expires_in_seconds": 3600}
-    hold_id = stand.call("POST", "/quota/holds", sub="backend", scope=SCOPE, body=hold).json()["hold_id"]
+    hold_id = stand.call("POST", "/quota/holds", sub="backend", scope=SCOPE, body=hold).json()[
+        "hold_id"
+    ]
     key_id = stand.call("POST", "/keys", sub=name, body={"name": "laptop"}).json()["key_id"]
     return Customer(name, payment_id, hold_id, key_id)
 
@@ -137,11 +174,16 @@ def _routes(stand: Stand, who: str, customer: Customer) -> list[tuple[str, str, 
 
 def _belongings(stand: Stand, customer: Customer) -> list[Any]:
     """All that is the customer's, as the customer sees it."""
-    return [stand.call("GET", path, sub=customer.name).json() for path in ("/quota", "/quota/ledger", "/payments", "/keys")]
+    return [
+        stand.call("GET", path, sub=customer.name).json()
+        for path in ("/quota", "/quota/ledger", "/payments", "/keys")
+    ]
 
 
 @pytest.mark.parametrize("who", ["user", "service"])
-def test_no_wrong_token_opens_any_route_and_nothing_changes(stand: Stand, customer: Customer, who: str) -> None:
+def test_no_wrong_token_opens_any_route_and_nothing_changes(
+    stand: Stand, customer: Customer, who: str
+) -> None:
     """401 or 403, by API Gateway or by us, never a 5xx; as many refusals as there are wrong tokens and routes."""
     before = _belongings(stand, customer)
     tokens = _bad(Forger(stand), customer.name, SCOPE)
@@ -150,14 +192,20 @@ def test_no_wrong_token_opens_any_route_and_nothing_changes(stand: Stand, custom
         for method, path, body in _routes(stand, who, customer)
         for why, token in tokens.items()
     }
-    assert {told: answer.status_code for told, answer in said.items() if answer.status_code not in (401, 403)} == {}
+    assert {
+        told: answer.status_code
+        for told, answer in said.items()
+        if answer.status_code not in (401, 403)
+    } == {}
     assert _belongings(stand, customer) == before
 
 
 def test_no_route_opens_without_a_token(stand: Stand, customer: Customer) -> None:
     """401 where the header is missing altogether."""
     routes = [*_routes(stand, "user", customer), *_routes(stand, "service", customer)]
-    assert {stand.call(method, path, body=body).status_code for method, path, body in routes} == {401}
+    assert {stand.call(method, path, body=body).status_code for method, path, body in routes} == {
+        401
+    }
 
 
 @pytest.mark.parametrize("scope", NO_SCOPES)
@@ -166,14 +214,20 @@ def test_no_other_scope_spends(stand: Stand, customer: Customer, scope: str) -> 
     before = _belongings(stand, customer)
     token = Forger(stand).made(customer.name, scope=scope)
     routes = _routes(stand, "service", customer)
-    said = [stand.call(method, path, body=body, authorization=f"Bearer {token}").status_code for method, path, body in routes]
+    said = [
+        stand.call(method, path, body=body, authorization=f"Bearer {token}").status_code
+        for method, path, body in routes
+    ]
     assert said == [403] * len(routes)
     assert _belongings(stand, customer) == before
 
 
 @pytest.mark.parametrize("scope", [SCOPE, f"topup/{SCOPE}", f"openid {SCOPE} profile"])
 def test_the_scope_opens_the_services_routes(stand: Stand, customer: Customer, scope: str) -> None:
-    """As any issuer writes it, as Cognito does, and among others. What was refused above was refused for the token alone."""
+    """As any issuer writes it, as Cognito does, and among others.
+
+    What was refused above was refused for the token alone.
+    """
     token = Forger(stand).made("backend", scope=scope)
 
     def call(path: str, body: Any = None) -> Any:
@@ -182,7 +236,12 @@ def test_the_scope_opens_the_services_routes(stand: Stand, customer: Customer, s
         return answer.json()
 
     call("/quota/debits", {"user_id": customer.name, "units": 1})
-    held = [call("/quota/holds", {"user_id": customer.name, "units": 2, "expires_in_seconds": 60})["hold_id"] for _ in range(2)]
+    held = [
+        call("/quota/holds", {"user_id": customer.name, "units": 2, "expires_in_seconds": 60})[
+            "hold_id"
+        ]
+        for _ in range(2)
+    ]
     call(f"/quota/holds/{held[0]}/capture", {"units": 1})
     call(f"/quota/holds/{held[1]}/release")
 
@@ -191,7 +250,9 @@ def test_a_users_own_token_opens_the_users_routes(stand: Stand, customer: Custom
     """Each of them: what was refused above was refused for the token alone."""
     token = Forger(stand).made(customer.name)
     said = {
-        f"{method} {path}": stand.call(method, path, body=body, authorization=f"Bearer {token}").status_code
+        f"{method} {path}": stand.call(
+            method, path, body=body, authorization=f"Bearer {token}"
+        ).status_code
         for method, path, body in _routes(stand, "user", customer)
     }
     assert {route: status for route, status in said.items() if status not in (200, 201, 204)} == {}

@@ -1,4 +1,7 @@
-"""The product's handlers in this process, called as API Gateway calls them, over moto. One thread only: moto bears no more."""
+"""The product's handlers in this process, called as API Gateway calls them, over moto.
+
+One thread only: moto bears no more.
+"""
 
 import base64
 import copy
@@ -28,15 +31,22 @@ from support.builders import DEPLOYMENT, STACK
 REGION: Final = "us-east-1"
 API: Final = "/api/v1"
 SITE: Final = "https://shop.example.com"
-CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+CREDENTIALS: Final = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+}
 CACHES: Final = (container.settings, container.books, queue.receiving_books, stripe.gateway)
 _made: Final[dict[str, list[Any]]] = {}
 """Moto's tables and secrets as they were made, by Stripe's key."""
-CLIENTS: Final = (container.store, container.patience, vault._provider, fact_queue._client)
+CLIENTS: Final = (container.store, container.deadline, vault._provider, fact_queue._client)
 
 
 def forget(*, clients: bool = False) -> None:
-    """A new container: nothing is remembered from earlier requests. ``clients``: connections neither; making them is slow."""
+    """A new container: nothing is remembered from earlier requests.
+
+    ``clients``: connections neither; making them is slow.
+    """
     for cached in (*CACHES, *(CLIENTS if clients else ())):
         cached.cache_clear()
     vault._rereads.cache_clear()
@@ -84,17 +94,30 @@ class Lab:
     secret: str = f"whsec_{secrets.token_hex(12)}"
 
     def make(self, stripe_key: str, *, anew: bool = False) -> None:
-        """Tables, queues and secrets from template.yaml, on an empty moto. ``anew``: by the APIs, of which not all need be moto's."""
+        """Tables, queues and secrets from template.yaml, on an empty moto.
+
+        ``anew``: by the APIs, of which not all need be moto's.
+        """
         self.template = Template(
-            STACK, REGION, Stage="local", StripeApiBase=self.stripe_base, SiteUrl=SITE, JwtIssuer="http://127.0.0.1:9", JwtAudience="topup"
+            STACK,
+            REGION,
+            Stage="local",
+            StripeApiBase=self.stripe_base,
+            SiteUrl=SITE,
+            JwtIssuer="http://127.0.0.1:9",
+            JwtAudience="topup",
         )
         if anew or stripe_key not in _made:
             self._create(stripe_key)
         if not anew:
             self._copy(stripe_key)
         for name in self.template.of_type("AWS::SQS::Queue"):
-            _backend("sqs").create_queue(name)  # by its API it would be half of what is left to do here
-            self.template.name(name, f"https://sqs.{REGION}.amazonaws.com/{DEFAULT_ACCOUNT_ID}/{name}")
+            _backend("sqs").create_queue(
+                name
+            )  # by its API it would be half of what is left to do here
+            self.template.name(
+                name, f"https://sqs.{REGION}.amazonaws.com/{DEFAULT_ACCOUNT_ID}/{name}"
+            )
 
     def _copy(self, stripe_key: str) -> None:
         """What the APIs made once for the whole process: it was two thirds of the time of every test."""
@@ -109,9 +132,14 @@ class Lab:
             self.boto("dynamodb").create_table(**table)
         for name in self.template.of_type("AWS::SecretsManager::Secret"):
             self.boto("secretsmanager").create_secret(Name=name, SecretString="{}")
-        for place, names in (("PaymentsTable", ("owner", "id")), ("WebhookEventsTable", ("subject", "fact_id"))):
+        for place, names in (
+            ("PaymentsTable", ("owner", "id")),
+            ("WebhookEventsTable", ("subject", "fact_id")),
+        ):
             members = zip((*names, "deployment"), (*deployment.KEY, DEPLOYMENT), strict=True)
-            self.boto("dynamodb").put_item(TableName=place, Item={name: {"S": value} for name, value in members})
+            self.boto("dynamodb").put_item(
+                TableName=place, Item={name: {"S": value} for name, value in members}
+            )
         self.put_secret("StripeKeySecret", stripe_key)
         self.put_secrets(self.secret)
 
@@ -151,7 +179,10 @@ class Lab:
         query: Mapping[str, str] | None = None,
         **headers: str,
     ) -> Said:
-        """One call through API Gateway, payload format 2.0. Underscores in header names become dashes."""
+        """One call through API Gateway, payload format 2.0.
+
+        Underscores in header names become dashes.
+        """
         route, parameters = self.route(method, API + path)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         claims = {} if sub is None else {"sub": sub, "scope": scope}
@@ -187,12 +218,19 @@ class Lab:
 
     def sign(self, body: bytes, *, secret: str = "", at: int | None = None) -> str:
         """Stripe's header for a UTF-8 body."""
-        made: str = WebhookSignature.generate_signature_header(body.decode(), secret or self.secret, at or int(time.time()))
+        made: str = WebhookSignature.generate_signature_header(
+            body.decode(), secret or self.secret, at or int(time.time())
+        )
         return made
 
     def fund(self, user_id: str, units: int) -> None:
         """Units without a purchase, for tests of spending."""
-        item = {"user_id": {"S": user_id}, "item": {"S": "quota"}, "remaining": {"N": str(units)}, "total": {"N": str(units)}}
+        item = {
+            "user_id": {"S": user_id},
+            "item": {"S": "quota"},
+            "remaining": {"N": str(units)},
+            "total": {"N": str(units)},
+        }
         self.boto("dynamodb").put_item(TableName="QuotasTable", Item=item)
 
     def quota(self, user_id: str) -> dict[str, Any]:
@@ -208,12 +246,17 @@ class Lab:
 
     def everything(self) -> dict[str, list[dict[str, Any]]]:
         """All items of all tables: equal before and after means that nothing has changed."""
-        return {table["TableName"]: self.rows(table["TableName"]) for table in self.template.tables()}
+        return {
+            table["TableName"]: self.rows(table["TableName"]) for table in self.template.tables()
+        }
 
 
 @cache
 def client(service: str) -> Any:
-    """One for the whole process: moto finds it again. Not of boto3's common session, which keeps the credentials that it saw first."""
+    """One for the whole process: moto finds it again.
+
+    Not of boto3's common session, which keeps the credentials that it saw first.
+    """
     return boto3.Session(region_name=REGION).client(service)
 
 
@@ -238,20 +281,38 @@ class Context:
         return 200_000
 
 
-def gateway_event(route: Route, path: str, parameters: Mapping[str, str], headers: Mapping[str, str], body: str | None) -> dict[str, Any]:
+def gateway_event(
+    route: Route,
+    path: str,
+    parameters: Mapping[str, str],
+    headers: Mapping[str, str],
+    body: str | None,
+) -> dict[str, Any]:
     """Payload format 2.0.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
     key = f"{route.method} {route.path}"
-    http = {"method": route.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"}
+    http = {
+        "method": route.method,
+        "path": path,
+        "protocol": "HTTP/1.1",
+        "sourceIp": "192.0.2.1",
+        "userAgent": "test",
+    }
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": key,
         "rawPath": path,
         "rawQueryString": "",
         "headers": {name.lower(): value for name, value in headers.items()},
-        "requestContext": {"domainName": "api.example.com", "http": http, "requestId": "req-1", "routeKey": key, "stage": "$default"},
+        "requestContext": {
+            "domainName": "api.example.com",
+            "http": http,
+            "requestId": "req-1",
+            "routeKey": key,
+            "stage": "$default",
+        },
         "isBase64Encoded": False,
     }
     if parameters:
@@ -259,7 +320,9 @@ def gateway_event(route: Route, path: str, parameters: Mapping[str, str], header
     return event if body is None else {**event, "body": body}
 
 
-def old_gateway_event(path: str, headers: Mapping[str, list[str]], body: str | None, *, is_base64: bool = False) -> dict[str, Any]:
+def old_gateway_event(
+    path: str, headers: Mapping[str, list[str]], body: str | None, *, is_base64: bool = False
+) -> dict[str, Any]:
     """Payload format 1.0: header names as they were sent, the last value in ``headers``, all in ``multiValueHeaders``."""
     return {
         "version": "1.0",
@@ -271,7 +334,12 @@ def old_gateway_event(path: str, headers: Mapping[str, list[str]], body: str | N
         "queryStringParameters": None,
         "multiValueQueryStringParameters": None,
         "pathParameters": None,
-        "requestContext": {"domainName": "api.example.com", "httpMethod": "POST", "requestId": "req-1", "resourcePath": path},
+        "requestContext": {
+            "domainName": "api.example.com",
+            "httpMethod": "POST",
+            "requestId": "req-1",
+            "resourcePath": path,
+        },
         "body": body,
         "isBase64Encoded": is_base64,
     }

@@ -9,7 +9,13 @@ from typing import Any, Final
 import yaml
 
 TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
-TABLE_MEMBERS: Final = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+TABLE_MEMBERS: Final = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -58,10 +64,25 @@ class Template:
     def __init__(self, stack_name: str, region: str, **parameters: str) -> None:
         """``parameters`` override the template's defaults."""
         self._whole = read()
-        declared = {name: str(parameter.get("Default", "")) for name, parameter in self._whole["Parameters"].items()}
-        assert set(parameters) <= set(declared), f"not parameters of the template: {set(parameters) - set(declared)}"
-        pseudo = {"AWS::StackName": stack_name, "AWS::Region": region, "AWS::URLSuffix": "amazonaws.com", "AWS::AccountId": "123456789012"}
-        self._names: dict[str, str] = {**{name: name for name in self.resources}, **declared, **pseudo, **parameters}
+        declared = {
+            name: str(parameter.get("Default", ""))
+            for name, parameter in self._whole["Parameters"].items()
+        }
+        assert set(parameters) <= set(declared), (
+            f"not parameters of the template: {set(parameters) - set(declared)}"
+        )
+        pseudo = {
+            "AWS::StackName": stack_name,
+            "AWS::Region": region,
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::AccountId": "123456789012",
+        }
+        self._names: dict[str, str] = {
+            **{name: name for name in self.resources},
+            **declared,
+            **pseudo,
+            **parameters,
+        }
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -71,7 +92,11 @@ class Template:
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """The properties of all resources of a type."""
-        return {name: row.get("Properties", {}) for name, row in self.resources.items() if row["Type"] == kind}
+        return {
+            name: row.get("Properties", {})
+            for name, row in self.resources.items()
+            if row["Type"] == kind
+        }
 
     def name(self, logical_id: str, physical: str) -> None:
         """Note what a made resource is called."""
@@ -79,14 +104,22 @@ class Template:
 
     def environment(self) -> dict[str, str]:
         """What functions find in their environment: all of them, and each its own."""
-        rows = [self._whole["Globals"]["Function"], *self.of_type("AWS::Serverless::Function").values()]
-        variables = [item for row in rows for item in row.get("Environment", {}).get("Variables", {}).items()]
+        rows = [
+            self._whole["Globals"]["Function"],
+            *self.of_type("AWS::Serverless::Function").values(),
+        ]
+        variables = [
+            item for row in rows for item in row.get("Environment", {}).get("Variables", {}).items()
+        ]
         return {name: self.resolve(value) for name, value in variables}
 
     def tables(self) -> list[dict[str, Any]]:
         """Arguments of CreateTable for every table."""
         return [
-            {"TableName": name, **{member: row[member] for member in TABLE_MEMBERS if member in row}}
+            {
+                "TableName": name,
+                **{member: row[member] for member in TABLE_MEMBERS if member in row},
+            }
             for name, row in self.of_type("AWS::DynamoDB::Table").items()
         ]
 
@@ -106,7 +139,10 @@ class Template:
 
     def handlers(self) -> set[str]:
         """The modules of all functions."""
-        return {row["Handler"].removesuffix(".handler") for row in self.of_type("AWS::Serverless::Function").values()}
+        return {
+            row["Handler"].removesuffix(".handler")
+            for row in self.of_type("AWS::Serverless::Function").values()
+        }
 
     def resolve(self, value: Any) -> str:
         """The text that an expression comes to."""

@@ -77,7 +77,9 @@ def test_a_member_too_few_is_refused(lab: Lab, name: str) -> None:
     """Each in turn."""
     path, body = POSTS[name]
     for member in body:
-        said = _post(lab, path, body={other: value for other, value in body.items() if other != member})
+        said = _post(
+            lab, path, body={other: value for other, value in body.items() if other != member}
+        )
         assert (said.status, said.code) == (400, "invalid_request")
 
 
@@ -106,7 +108,23 @@ def test_a_body_that_is_no_base64_is_refused(lab: Lab, name: str) -> None:
     assert lab.invoke(route.handler, event).status == 400
 
 
-NO_UNITS = [0, -1, 1.0, 1.5, "1", True, None, [], {}, UNITS_MAX + 1, 10**30, -(10**30), float("nan"), float("inf"), 1e400]
+NO_UNITS = [
+    0,
+    -1,
+    1.0,
+    1.5,
+    "1",
+    True,
+    None,
+    [],
+    {},
+    UNITS_MAX + 1,
+    10**30,
+    -(10**30),
+    float("nan"),
+    float("inf"),
+    1e400,
+]
 
 
 @pytest.mark.parametrize("units", NO_UNITS, ids=str)
@@ -125,14 +143,25 @@ def test_units_are_whole_positive_and_not_too_many(lab: Lab, name: str, units: A
 def test_a_hold_lasts_a_second_to_a_day(lab: Lab, seconds: Any) -> None:
     """1 to 86 400, both included."""
     lab.fund("alice", 10)
-    said = _post(lab, "/quota/holds", body={"user_id": "alice", "units": 1, "expires_in_seconds": seconds})
+    said = _post(
+        lab, "/quota/holds", body={"user_id": "alice", "units": 1, "expires_in_seconds": seconds}
+    )
     assert (said.status, said.code) == (400, "invalid_request")
     for bound in (1, 86_400):
-        assert _post(lab, "/quota/holds", body={"user_id": "alice", "units": 1, "expires_in_seconds": bound}).status == 201
+        assert (
+            _post(
+                lab,
+                "/quota/holds",
+                body={"user_id": "alice", "units": 1, "expires_in_seconds": bound},
+            ).status
+            == 201
+        )
 
 
 @pytest.mark.parametrize(
-    "user_id", ["", 7, None, [], "x" * 256, "a\nb", "a\x00b", "\x7f", "\ud800", "\u2028", "\u202e", "\u200b"], ids=repr
+    "user_id",
+    ["", 7, None, [], "x" * 256, "a\nb", "a\x00b", "\x7f", "\ud800", "\u2028", "\u202e", "\u200b"],
+    ids=repr,
 )
 @pytest.mark.parametrize("name", ["debit", "hold"])
 def test_a_user_id_is_a_printable_text(lab: Lab, name: str, user_id: Any) -> None:
@@ -142,7 +171,19 @@ def test_a_user_id_is_a_printable_text(lab: Lab, name: str, user_id: Any) -> Non
     assert (said.status, said.code) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("user_id", ["auth0|5f7c8ec7c33c6c004bbafe82", "Zoë", "用户", "全 角", "u" * 255, "a b", "quota", "user#alice"])
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        "auth0|5f7c8ec7c33c6c004bbafe82",
+        "Zoë",
+        "用户",
+        "全 角",
+        "u" * 255,
+        "a b",
+        "quota",
+        "user#alice",
+    ],
+)
 def test_any_printable_user_id_is_another_account(lab: Lab, user_id: str) -> None:
     """Also such as look like our own keys."""
     lab.fund(user_id, 5)
@@ -151,7 +192,22 @@ def test_any_printable_user_id_is_another_account(lab: Lab, user_id: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "plan", ["", "gold", "STARTER", " starter", 7, None, True, [], ["starter"], {}, {"id": "starter"}, "x" * 10_000], ids=str
+    "plan",
+    [
+        "",
+        "gold",
+        "STARTER",
+        " starter",
+        7,
+        None,
+        True,
+        [],
+        ["starter"],
+        {},
+        {"id": "starter"},
+        "x" * 10_000,
+    ],
+    ids=str,
 )
 def test_an_unknown_plan_is_refused_with_those_there_are(lab: Lab, plan: Any) -> None:
     """``invalid_plan`` whatever its type, and no payment is recorded."""
@@ -173,18 +229,24 @@ def test_an_idempotency_key_is_printable_ascii(lab: Lab, name: str, key: str) ->
     assert lab.everything() == before
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "101", "1.5", "ten", "", " 5", "\u0665", "9" * 500, "0x5", "+5"])
+@pytest.mark.parametrize(
+    "limit", ["0", "-1", "101", "1.5", "ten", "", " 5", "\u0665", "9" * 500, "0x5", "+5"]
+)
 @pytest.mark.parametrize("path", ["/payments", "/quota/ledger"])
 def test_a_limit_is_1_to_100(lab: Lab, path: str, limit: str) -> None:
     """Anything else is told."""
     said = lab.call("GET", path, sub="alice", query={"limit": limit})
     assert (said.status, said.code) == (400, "invalid_request")
-    assert [lab.call("GET", path, sub="alice", query={"limit": good}).status for good in ("1", "100")] == [200, 200]
+    assert [
+        lab.call("GET", path, sub="alice", query={"limit": good}).status for good in ("1", "100")
+    ] == [200, 200]
 
 
 @pytest.mark.parametrize("sub", [None, "", 7, ["alice"], {"a": "b"}, True, "x" * 256], ids=repr)
 @pytest.mark.parametrize(("method", "path", "body"), USERS_ROUTES)
-def test_a_token_without_a_usable_subject_is_refused(lab: Lab, method: str, path: str, body: Any, sub: Any) -> None:
+def test_a_token_without_a_usable_subject_is_refused(
+    lab: Lab, method: str, path: str, body: Any, sub: Any
+) -> None:
     """Some issuers' machine tokens have none: nobody is not a user."""
     said = lab.call(method, path, sub=sub, body=body)
     assert (said.status, said.code) == (401, "unauthorized")
@@ -192,7 +254,9 @@ def test_a_token_without_a_usable_subject_is_refused(lab: Lab, method: str, path
 
 @pytest.mark.parametrize("sub", ["", 7, ["backend"], "x" * 256], ids=repr)
 @pytest.mark.parametrize(("method", "path", "body"), SERVICE_ROUTES)
-def test_a_backend_without_a_usable_subject_cannot_spend(lab: Lab, method: str, path: str, body: Any, sub: Any) -> None:
+def test_a_backend_without_a_usable_subject_cannot_spend(
+    lab: Lab, method: str, path: str, body: Any, sub: Any
+) -> None:
     """Nor is nobody a backend: a repeated Idempotency-Key is its caller's own, so that there must be one."""
     said = lab.call(method, path, sub=sub, scope="quota.write", body=body)
     assert (said.status, said.code) == (401, "unauthorized")
@@ -200,7 +264,17 @@ def test_a_backend_without_a_usable_subject_cannot_spend(lab: Lab, method: str, 
 
 @pytest.mark.parametrize(
     "scope",
-    ["", "openid", "quota.read", "quota.writer", "xquota.write", "QUOTA.WRITE", "quota.write/x", "other/quota.write", "[quota.write"],
+    [
+        "",
+        "openid",
+        "quota.read",
+        "quota.writer",
+        "xquota.write",
+        "QUOTA.WRITE",
+        "quota.write/x",
+        "other/quota.write",
+        "[quota.write",
+    ],
 )
 @pytest.mark.parametrize(("method", "path", "body"), SERVICE_ROUTES)
 def test_a_user_cannot_spend(lab: Lab, method: str, path: str, body: Any, scope: str) -> None:
@@ -212,17 +286,32 @@ def test_a_user_cannot_spend(lab: Lab, method: str, path: str, body: Any, scope:
     assert lab.everything() == before
 
 
-@pytest.mark.parametrize("scope", ["quota.write", "openid quota.write", "topup/quota.write profile"])
+@pytest.mark.parametrize(
+    "scope", ["quota.write", "openid quota.write", "topup/quota.write profile"]
+)
 def test_the_scope_may_stand_among_others(lab: Lab, scope: str) -> None:
     """Separated by spaces (RFC 6749), or as Cognito writes it, with its resource server."""
     lab.fund("alice", 10)
-    assert lab.call("POST", "/quota/debits", sub="backend", scope=scope, body={"user_id": "alice", "units": 1}).status == 200
+    assert (
+        lab.call(
+            "POST",
+            "/quota/debits",
+            sub="backend",
+            scope=scope,
+            body={"user_id": "alice", "units": 1},
+        ).status
+        == 200
+    )
 
 
 def _debited(lab: Lab, claims: Mapping[str, Any]) -> int:
     route, parameters = lab.route("POST", f"{API}/quota/debits")
-    event = gateway_event(route, route.path, parameters, {}, json.dumps({"user_id": "alice", "units": 1}))
-    event["requestContext"]["authorizer"] = {"jwt": {"claims": dict(claims), "scopes": ["quota.write"]}}
+    event = gateway_event(
+        route, route.path, parameters, {}, json.dumps({"user_id": "alice", "units": 1})
+    )
+    event["requestContext"]["authorizer"] = {
+        "jwt": {"claims": dict(claims), "scopes": ["quota.write"]}
+    }
     return lab.invoke(route.handler, event).status
 
 
@@ -241,8 +330,13 @@ def _debited(lab: Lab, claims: Mapping[str, Any]) -> int:
     ],
     ids=repr,
 )
-def test_the_scope_is_found_where_other_issuers_write_it(lab: Lab, claims: Mapping[str, Any], status: int) -> None:
-    """Okta and Entra write ``scp``, a text or a list; API Gateway makes ``[a b]`` of a list. One scope is one scope: no part of a text."""
+def test_the_scope_is_found_where_other_issuers_write_it(
+    lab: Lab, claims: Mapping[str, Any], status: int
+) -> None:
+    """Okta and Entra write ``scp``, a text or a list; API Gateway makes ``[a b]`` of a list.
+
+    One scope is one scope: no part of a text.
+    """
     lab.fund("alice", 10)
     assert _debited(lab, {"sub": "backend", **claims}) == status
 
@@ -252,7 +346,14 @@ def test_a_token_of_cognitos_machine_to_machine_grant_spends(lab: Lab) -> None:
     lab.fund("alice", 10)
     client = "1example23456789"
     issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE"
-    claims = {"sub": client, "client_id": client, "token_use": "access", "scope": "topup/quota.write", "iss": issuer, "version": "2"}
+    claims = {
+        "sub": client,
+        "client_id": client,
+        "token_use": "access",
+        "scope": "topup/quota.write",
+        "iss": issuer,
+        "version": "2",
+    }
     assert _debited(lab, claims) == 200
     assert lab.quota("alice")["remaining"] == 9
 
@@ -261,4 +362,12 @@ def test_the_user_of_the_body_never_counts_for_a_user(lab: Lab) -> None:
     """Users' routes take no user id: one in the body is refused, one in the query changes nothing."""
     lab.fund("bob", 10)
     assert lab.call("GET", "/quota", sub="alice", query={"user_id": "bob"}).json["remaining"] == 0
-    assert lab.call("POST", "/payments/checkout", sub="alice", raw=json.dumps({"plan": "pro", "user_id": "bob"})).status == 400
+    assert (
+        lab.call(
+            "POST",
+            "/payments/checkout",
+            sub="alice",
+            raw=json.dumps({"plan": "pro", "user_id": "bob"}),
+        ).status
+        == 400
+    )

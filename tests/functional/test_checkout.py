@@ -18,7 +18,9 @@ def stripe_faults(stripe_side: Stripe) -> Iterator[Stripe]:
 
 
 @pytest.fixture
-def counting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
+def counting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> pytest.CaptureFixture[str]:
     """What is printed from now on, figures too."""
     monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
     metrics.clear_metrics()
@@ -30,9 +32,25 @@ def test_a_checkout_is_a_payment_and_a_session(lab: Lab, stripe_side: Stripe) ->
     """The answer of the contract, and the same facts at Stripe."""
     said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"})
     assert said.status == 201
-    names = {"payment_id", "session_id", "url", "plan", "quota", "amount_minor", "amount", "currency", "status", "expires_at"}
+    names = {
+        "payment_id",
+        "session_id",
+        "url",
+        "plan",
+        "quota",
+        "amount_minor",
+        "amount",
+        "currency",
+        "status",
+        "expires_at",
+    }
     assert set(said.json) == names
-    assert (said.json["status"], said.json["amount"], said.json["amount_minor"], said.json["quota"]) == ("pending", "49.99", 4999, 1000)
+    assert (
+        said.json["status"],
+        said.json["amount"],
+        said.json["amount_minor"],
+        said.json["quota"],
+    ) == ("pending", "49.99", 4999, 1000)
     session = stripe_side.session(said.json["session_id"])
     assert (session.amount_total, session.currency, session.url) == (4999, "usd", said.json["url"])
     assert session.success_url == f"{SITE}/?session_id={{CHECKOUT_SESSION_ID}}"
@@ -48,36 +66,58 @@ def test_a_checkout_is_a_payment_and_a_session(lab: Lab, stripe_side: Stripe) ->
 
 def test_the_same_key_and_body_replay_the_first_answer(lab: Lab) -> None:
     """One payment, one session, however often; another user's key is another key."""
-    first = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k 1")
-    again = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k 1")
-    other = lab.call("POST", "/payments/checkout", sub="bob", body={"plan": "pro"}, idempotency_key="k 1")
+    first = lab.call(
+        "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k 1"
+    )
+    again = lab.call(
+        "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k 1"
+    )
+    other = lab.call(
+        "POST", "/payments/checkout", sub="bob", body={"plan": "pro"}, idempotency_key="k 1"
+    )
     assert (again.status, again.json) == (201, first.json)
     assert other.json["payment_id"] != first.json["payment_id"]
 
 
 def test_the_same_key_with_another_body_is_a_conflict(lab: Lab) -> None:
     """409, and no second payment."""
-    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k").status == 201
+    assert (
+        lab.call(
+            "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k"
+        ).status
+        == 201
+    )
     before = lab.everything()
-    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}, idempotency_key="k")
+    said = lab.call(
+        "POST", "/payments/checkout", sub="alice", body={"plan": "starter"}, idempotency_key="k"
+    )
     assert (said.status, said.code) == (409, "idempotency_conflict")
     assert lab.everything() == before
 
 
 def test_without_a_key_every_call_is_a_payment(lab: Lab) -> None:
     """A user may buy the same plan twice."""
-    ids = {lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).json["payment_id"] for _ in range(3)}
+    ids = {
+        lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).json["payment_id"]
+        for _ in range(3)
+    }
     assert len(ids) == 3
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_when_stripe_has_trouble_the_buyer_may_retry_under_the_same_key(lab: Lab, stripe_faults: Stripe, status: int) -> None:
+def test_when_stripe_has_trouble_the_buyer_may_retry_under_the_same_key(
+    lab: Lab, stripe_faults: Stripe, status: int
+) -> None:
     """Stripe stores its own 5xx under a key for a day: the retry must not meet it again (C5)."""
     stripe_faults.control("faults", route=CREATE, status=status, times=20)
-    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k")
+    said = lab.call(
+        "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k"
+    )
     assert (said.status, said.code) == (502, "stripe_unavailable")
     stripe_faults.control("faults", route=CREATE, status=status, times=0)
-    again = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k")
+    again = lab.call(
+        "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k"
+    )
     assert again.status == 201
     assert len(lab.call("GET", "/payments", sub="alice").json["payments"]) == 1
 
@@ -92,25 +132,41 @@ def test_what_stripe_refuses_for_good_is_told_logged_and_counted(
 ) -> None:
     """A key that is wrong, a parameter that is: trying again does not help, and an operator is told at the first."""
     stripe_faults.control("faults", route=CREATE, status=status, times=20)
-    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k")
+    said = lab.call(
+        "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k"
+    )
     assert (said.status, said.code) == (502, "stripe_refused")
     assert "again" not in said.json["detail"]
     (line,) = [vars(record) for record in caplog.records if record.getMessage() == "stripe refused"]
     assert line["request_id"] == said.json["request_id"]
     assert line["stripe"]["message"] == "A fault that was asked for."
-    assert (line["stripe"]["http_status"], line["stripe"]["type"]) == (status, "invalid_request_error")
+    assert (line["stripe"]["http_status"], line["stripe"]["type"]) == (
+        status,
+        "invalid_request_error",
+    )
     assert line["stripe"]["request_id"].startswith("req_")
-    (counted,) = [json.loads(text) for text in counting.readouterr().out.splitlines() if "_aws" in text]
+    (counted,) = [
+        json.loads(text) for text in counting.readouterr().out.splitlines() if "_aws" in text
+    ]
     assert counted["stripe_refused"] == [1.0]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_after_the_cause_is_fixed_the_same_key_buys(lab: Lab, stripe_faults: Stripe, status: int) -> None:
+def test_after_the_cause_is_fixed_the_same_key_buys(
+    lab: Lab, stripe_faults: Stripe, status: int
+) -> None:
     """One payment, and no key that is stuck for ever."""
     stripe_faults.control("faults", route=CREATE, status=status, times=20)
-    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k").status == 502
+    assert (
+        lab.call(
+            "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k"
+        ).status
+        == 502
+    )
     stripe_faults.control("faults", route=CREATE, status=status, times=0)
-    again = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k")
+    again = lab.call(
+        "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k"
+    )
     assert again.status == 201
     assert len(lab.call("GET", "/payments", sub="alice").json["payments"]) == 1
 
@@ -137,10 +193,19 @@ def test_a_stripe_key_that_was_rolled_is_read_anew(lab: Lab) -> None:
     assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}).status == 201
 
 
-def test_without_a_site_customers_come_back_to_the_api_itself(lab: Lab, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_site_customers_come_back_to_the_api_itself(
+    lab: Lab, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The address is what API Gateway says it is, never a header that a caller could set."""
     monkeypatch.setenv("SITE_URL", "")
-    said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, host="evil.example.com", x_forwarded_host="evil")
+    said = lab.call(
+        "POST",
+        "/payments/checkout",
+        sub="alice",
+        body={"plan": "pro"},
+        host="evil.example.com",
+        x_forwarded_host="evil",
+    )
     session = stripe_side.session(said.json["session_id"])
     assert session.success_url.startswith("https://api.example.com/")
     assert session.cancel_url.startswith("https://api.example.com/")
@@ -155,11 +220,15 @@ def test_confirm_settles_what_the_buyer_has_paid(lab: Lab, stripe_side: Stripe) 
     for name in ("session_id", "payment_id"):
         said = lab.call("POST", f"/payments/{bought[name]}/confirm", sub="alice")
         assert (said.status, said.json["status"]) == (200, "completed")
-    assert lab.deliver(stripe_side.event("checkout.session.completed")).json == {"status": "duplicate"}
+    assert lab.deliver(stripe_side.event("checkout.session.completed")).json == {
+        "status": "duplicate"
+    }
     assert lab.quota("alice")["remaining"] == 1000
 
 
-def test_a_receipt_is_shown_to_its_buyer_alone_once_something_was_paid(lab: Lab, stripe_side: Stripe) -> None:
+def test_a_receipt_is_shown_to_its_buyer_alone_once_something_was_paid(
+    lab: Lab, stripe_side: Stripe
+) -> None:
     """By payment or session; nobody else learns that there is one."""
     bought = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).json
     assert lab.call("GET", f"/payments/{bought['payment_id']}/receipt", sub="alice").status == 404
@@ -169,7 +238,10 @@ def test_a_receipt_is_shown_to_its_buyer_alone_once_something_was_paid(lab: Lab,
         said = lab.call("GET", f"/payments/{bought[name]}/receipt", sub="alice")
         assert said.status == 200
         assert said.json["receipt_url"].startswith(f"{stripe_side.url}/receipts/ch_")
-        assert lab.call("GET", f"/payments/{bought[name]}/receipt", sub="bob").json["code"] == "not_found"
+        assert (
+            lab.call("GET", f"/payments/{bought[name]}/receipt", sub="bob").json["code"]
+            == "not_found"
+        )
 
 
 def test_confirm_while_stripe_has_trouble_loses_nothing(lab: Lab, stripe_side: Stripe) -> None:
@@ -179,4 +251,7 @@ def test_confirm_while_stripe_has_trouble_loses_nothing(lab: Lab, stripe_side: S
     stripe_side.control("faults", route="GET /v1/checkout/sessions/{id}", status=500, times=1)
     said = lab.call("POST", f"/payments/{bought['payment_id']}/confirm", sub="alice")
     assert (said.status, said.code) == (502, "stripe_unavailable")
-    assert lab.call("POST", f"/payments/{bought['payment_id']}/confirm", sub="alice").json["status"] == "completed"
+    assert (
+        lab.call("POST", f"/payments/{bought['payment_id']}/confirm", sub="alice").json["status"]
+        == "completed"
+    )

@@ -35,16 +35,24 @@ def _bought(lab: Lab, stripe_side: Stripe) -> Any:
     return stripe_side.session(said.json["session_id"]).metadata.to_dict()
 
 
-def test_the_first_checkout_makes_the_id_and_all_later_containers_use_it(unnamed: Lab, stripe_side: Stripe) -> None:
+def test_the_first_checkout_makes_the_id_and_all_later_containers_use_it(
+    unnamed: Lab, stripe_side: Stripe
+) -> None:
     """It stands in two tables, and survives whatever the stack is called."""
     first = _bought(unnamed, stripe_side)
     forget()
     second = _bought(unnamed, stripe_side)
     assert first["deployment"].startswith("dep_")
-    assert {first["deployment"], second["deployment"], *(_id_in(unnamed, table) for table in TABLES)} == {first["deployment"]}
+    assert {
+        first["deployment"],
+        second["deployment"],
+        *(_id_in(unnamed, table) for table in TABLES),
+    } == {first["deployment"]}
 
 
-def test_the_sale_of_another_deployment_of_the_same_name_is_ignored_by_the_webhook(unnamed: Lab, stripe_side: Stripe) -> None:
+def test_the_sale_of_another_deployment_of_the_same_name_is_ignored_by_the_webhook(
+    unnamed: Lab, stripe_side: Stripe
+) -> None:
     """Though our own user has that payment's record, by whatever mishap."""
     _bought(unnamed, stripe_side)
     before = unnamed.everything()
@@ -68,5 +76,7 @@ def test_an_id_that_cannot_be_read_is_an_outage_and_never_ignored(lab: Lab) -> N
     lab.boto("dynamodb").delete_table(TableName="PaymentsTable")
     assert metadata(payment)["deployment"] == "dep_test"
     assert lab.deliver(completed(payment)).status >= 500
-    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).status >= 500
+    assert (
+        lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).status >= 500
+    )
     assert lab.deliver(refund(payment, "re_1", 500)).status >= 500

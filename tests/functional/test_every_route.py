@@ -19,7 +19,8 @@ READ_BODIES_UP_TO = {
 }
 """The others never look at one."""
 GATEWAY_BYTES_MAX = 10 * 1024 * 1024
-"""API Gateway's own: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
+"""API Gateway's own:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 
 
 def _name(route: Route) -> str:
@@ -28,9 +29,22 @@ def _name(route: Route) -> str:
 
 def _ask(lab: Lab, route: Route, body: str | None = None, **members: Any) -> Said:
     """With a token that may do everything, through TLS."""
-    parameters = {name: "app.js" if name == "file" else "x" for name in re.findall(r"\{(\w+)\}", route.path)}
-    event = gateway_event(route, route.path, parameters, {"x-forwarded-proto": "https", "stripe-signature": "t=1,v1=x"}, body) | members
-    event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": "alice", "scope": "quota.write"}}}
+    parameters = {
+        name: "app.js" if name == "file" else "x" for name in re.findall(r"\{(\w+)\}", route.path)
+    }
+    event = (
+        gateway_event(
+            route,
+            route.path,
+            parameters,
+            {"x-forwarded-proto": "https", "stripe-signature": "t=1,v1=x"},
+            body,
+        )
+        | members
+    )
+    event["requestContext"]["authorizer"] = {
+        "jwt": {"claims": {"sub": "alice", "scope": "quota.write"}}
+    }
     return lab.invoke(route.handler, event)
 
 
@@ -45,7 +59,9 @@ def test_every_answer_is_guarded(lab: Lab, route: Route) -> None:
     assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(policy)
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.handler != "public.serve_site"], ids=_name)
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.handler != "public.serve_site"], ids=_name
+)
 def test_no_answer_of_the_api_is_kept_by_anybody(lab: Lab, route: Route) -> None:
     """Balances, keys and checkout pages are nobody else's; files of the page have rules of their own."""
     assert _ask(lab, route).raw["headers"]["cache-control"] == "no-store"
@@ -58,7 +74,12 @@ def test_no_route_reads_a_body_of_any_size(lab: Lab, route: Route, *, encoded: b
     largest = READ_BODIES_UP_TO.get(_name(route))
     for size in (GATEWAY_BYTES_MAX, (largest or 0) + 1):
         body = "x" * size
-        said = _ask(lab, route, base64.b64encode(body.encode()).decode() if encoded else body, isBase64Encoded=encoded)
+        said = _ask(
+            lab,
+            route,
+            base64.b64encode(body.encode()).decode() if encoded else body,
+            isBase64Encoded=encoded,
+        )
         if largest is None:
             assert said.raw == _ask(lab, route).raw
         else:
@@ -71,5 +92,10 @@ def test_a_body_of_exactly_the_limit_is_read(lab: Lab, name: str, *, encoded: bo
     """And then refused for what is in it."""
     (route,) = [route for route in ROUTES if _name(route) == name]
     body = "x" * READ_BODIES_UP_TO[name]
-    said = _ask(lab, route, base64.b64encode(body.encode()).decode() if encoded else body, isBase64Encoded=encoded)
+    said = _ask(
+        lab,
+        route,
+        base64.b64encode(body.encode()).decode() if encoded else body,
+        isBase64Encoded=encoded,
+    )
     assert said.status == 400

@@ -1,7 +1,7 @@
 """What AWS refuses for good is a fault of ours, told at the first occurrence; what passes is asked for again."""
 
 import pytest
-from billing.errors import OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.payments.fact_queue import Queue
 from billing.storage import aws_faults
 from botocore.exceptions import ClientError, ConnectTimeoutError
@@ -10,7 +10,9 @@ from support.builders import completed, fact, pending, refunded
 
 
 def _error(code: str, status: int) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Anything")
+    return ClientError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Anything"
+    )
 
 
 def _lines(caplog: pytest.LogCaptureFixture) -> str:
@@ -32,13 +34,17 @@ def _lines(caplog: pytest.LogCaptureFixture) -> str:
     ],
     ids=lambda value: aws_faults.code_of(value) if isinstance(value, Exception) else str(value),
 )
-def test_a_missing_grant_or_resource_stays_and_a_throttle_passes(error: Exception, final: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_missing_grant_or_resource_stays_and_a_throttle_passes(
+    error: Exception, final: bool
+) -> None:
     """https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html."""
     assert aws_faults.is_final(error) is final
 
 
 @pytest.mark.parametrize("secret", ["StripeKeySecret", "WebhookSecretsSecret"])
-def test_a_secret_that_is_gone_is_no_unknown_outcome(lab: Lab, caplog: pytest.LogCaptureFixture, secret: str) -> None:
+def test_a_secret_that_is_gone_is_no_unknown_outcome(
+    lab: Lab, caplog: pytest.LogCaptureFixture, secret: str
+) -> None:
     """500 and InternalErrorsAlarm, which needs one; to Stripe it is 5xx like any other, so that it delivers again."""
     payment = pending(lab.books)
     lab.boto("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
@@ -50,7 +56,9 @@ def test_a_secret_that_is_gone_is_no_unknown_outcome(lab: Lab, caplog: pytest.Lo
     assert f"the secret {secret} cannot be read: ResourceNotFoundException" in _lines(caplog)
 
 
-def test_a_queue_that_is_gone_is_no_unknown_outcome(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_queue_that_is_gone_is_no_unknown_outcome(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
     """A refund that is ahead of its payment must be kept, and cannot be."""
     url = lab.template.environment()["PARKED_QUEUE_URL"]
     lab.boto("sqs").delete_queue(QueueUrl=url)
@@ -59,12 +67,14 @@ def test_a_queue_that_is_gone_is_no_unknown_outcome(lab: Lab, caplog: pytest.Log
     assert "did not take the fact: " in _lines(caplog)
 
 
-def test_a_queue_that_is_out_of_reach_is_an_unknown_outcome(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_is_out_of_reach_is_an_unknown_outcome(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody knows whether it has the fact."""
     monkeypatch.setattr("billing.payments.fact_queue._client", _Silent)
     with pytest.raises(OutcomeUnknownError, match="ConnectTimeoutError") as unknown:
         Queue("https://sqs").keep(fact(completed(pending(lab.books))))
-    assert not isinstance(unknown.value, ServiceFaultError)
+    assert not isinstance(unknown.value, AwsRefusedError)
 
 
 class _Silent:

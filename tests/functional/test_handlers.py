@@ -10,12 +10,30 @@ from hypothesis import strategies as st
 NO_HTTP = {"reconcile", "recover", "authorize"}
 TEXTS = st.text(max_size=30)
 PATHS = st.dictionaries(st.sampled_from(["id", "hold_id", "key_id", "file"]), TEXTS, max_size=2)
-HEADERS = st.dictionaries(st.sampled_from(["Stripe-Signature", "idempotency-key", "authorization", "x-api-key", "accept-encoding"]), TEXTS)
-CLAIMS = st.fixed_dictionaries({}, optional={"sub": TEXTS | st.integers() | st.none(), "scope": TEXTS | st.just("quota.write") | st.none()})
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["Stripe-Signature", "idempotency-key", "authorization", "x-api-key", "accept-encoding"]
+    ),
+    TEXTS,
 )
-BODIES = TEXTS | st.just("{}") | st.just('{"user_id":"u","units":1}') | st.just('{"plan":"gold"}') | st.none()
+CLAIMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "sub": TEXTS | st.integers() | st.none(),
+        "scope": TEXTS | st.just("quota.write") | st.none(),
+    },
+)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
+)
+BODIES = (
+    TEXTS
+    | st.just("{}")
+    | st.just('{"user_id":"u","units":1}')
+    | st.just('{"plan":"gold"}')
+    | st.none()
+)
 METHODS = st.sampled_from(["GET", "POST", "DELETE", "PUT", "HEAD", ""])
 LIST = st.dictionaries(st.sampled_from(["limit", "cursor", "v"]), TEXTS)
 
@@ -23,10 +41,26 @@ LIST = st.dictionaries(st.sampled_from(["limit", "cursor", "v"]), TEXTS)
 @st.composite
 def events(draw: st.DrawFn) -> dict[str, Any]:
     """What could come through a gateway or a Function URL, with anything missing, null or odd."""
-    route = draw(st.sampled_from([f"{API}/quota", f"{API}/quota/ledger", f"{API}/quota/holds/{{hold_id}}/capture", "", "$default"]))
+    route = draw(
+        st.sampled_from(
+            [
+                f"{API}/quota",
+                f"{API}/quota/ledger",
+                f"{API}/quota/holds/{{hold_id}}/capture",
+                "",
+                "$default",
+            ]
+        )
+    )
     method = draw(METHODS)
-    authorizer: Any = draw(st.sampled_from([{"jwt": {"claims": draw(CLAIMS)}}, {"claims": draw(CLAIMS)}, {}, None]))
-    context = draw(st.sampled_from([{"http": {"method": method}, "authorizer": authorizer, "requestId": "r"}, {}, None]))
+    authorizer: Any = draw(
+        st.sampled_from([{"jwt": {"claims": draw(CLAIMS)}}, {"claims": draw(CLAIMS)}, {}, None])
+    )
+    context = draw(
+        st.sampled_from(
+            [{"http": {"method": method}, "authorizer": authorizer, "requestId": "r"}, {}, None]
+        )
+    )
     whole = {
         "routeKey": f"{method} {route}",
         "httpMethod": method,
@@ -39,7 +73,9 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
         "isBase64Encoded": draw(st.booleans() | st.none()),
         "other": draw(ANY_JSON),
     }
-    return {name: value for name, value in whole.items() if draw(st.booleans()) or name == "routeKey"}
+    return {
+        name: value for name, value in whole.items() if draw(st.booleans()) or name == "routeKey"
+    }
 
 
 def http_handlers() -> Iterator[str]:
@@ -50,10 +86,18 @@ def http_handlers() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("module", list(http_handlers()))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(event=events())
-def test_a_handlers_answer_always_has_an_integer_status(lab: Lab, module: str, event: dict[str, Any]) -> None:
-    """Whatever comes: without one API Gateway would make a 200 of it. And what comes is never our own fault."""
+def test_a_handlers_answer_always_has_an_integer_status(
+    lab: Lab, module: str, event: dict[str, Any]
+) -> None:
+    """Whatever comes: without one API Gateway would make a 200 of it.
+
+    And what comes is never our own fault.
+    """
     said = lab.invoke(module, event)
     assert 200 <= said.status < 500, said
     assert isinstance(said.raw["body"], str)
@@ -82,12 +126,21 @@ def test_an_answer_says_who_asked_and_is_kept_by_nobody(lab: Lab) -> None:
 
 def test_without_a_gateway_the_request_id_is_lambdas(lab: Lab) -> None:
     """A direct call has no request context."""
-    assert lab.invoke("public.list_plans", {}).raw["headers"]["x-request-id"] == Context.aws_request_id
+    assert (
+        lab.invoke("public.list_plans", {}).raw["headers"]["x-request-id"] == Context.aws_request_id
+    )
 
 
-@pytest.mark.parametrize(("name", "value"), [("PAYMENTS_TABLE", ""), ("STACK_NAME", "  "), ("LIVEMODE", None), ("REVERSAL_POLICY", "")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PAYMENTS_TABLE", ""), ("STACK_NAME", "  "), ("LIVEMODE", None), ("REVERSAL_POLICY", "")],
+)
 def test_a_missing_setting_is_a_500_that_tells_the_caller_nothing(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, value: str | None
+    lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    value: str | None,
 ) -> None:
     """The log names the setting, the answer does not."""
     if value is None:
@@ -125,6 +178,10 @@ def test_the_description_of_the_api_names_every_route_of_the_template(lab: Lab) 
         for path, methods in said.json["paths"].items()
         for method in methods
     }
-    deployed = {(route.method, route.path) for route in lab.template.routes() if route.handler != "public.serve_site"}
+    deployed = {
+        (route.method, route.path)
+        for route in lab.template.routes()
+        if route.handler != "public.serve_site"
+    }
     assert described >= deployed
     assert {(method, path) for method, path in described if path != f"{API}/"} <= deployed

@@ -22,7 +22,15 @@ def _ask(event: dict[str, Any]) -> Any:
 def _simple(**headers: str) -> Any:
     """An HTTP API's request, format 2.0, simple responses."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return _ask({"version": "2.0", "type": "REQUEST", "routeArn": ARN, "identitySource": [], "headers": sent})
+    return _ask(
+        {
+            "version": "2.0",
+            "type": "REQUEST",
+            "routeArn": ARN,
+            "identitySource": [],
+            "headers": sent,
+        }
+    )
 
 
 def _effect(answer: dict[str, Any]) -> str:
@@ -58,7 +66,9 @@ def test_a_revoked_key_is_gone(lab: Lab) -> None:
     said = lab.call("DELETE", f"/keys/{first['key_id']}", sub="alice")
     assert (said.status, said.raw["body"]) == (204, "")
     assert lab.call("DELETE", f"/keys/{first['key_id']}", sub="alice").code == "not_found"
-    assert [key["key_id"] for key in lab.call("GET", "/keys", sub="alice").json["keys"]] == [second["key_id"]]
+    assert [key["key_id"] for key in lab.call("GET", "/keys", sub="alice").json["keys"]] == [
+        second["key_id"]
+    ]
 
 
 @pytest.mark.parametrize("name", ["", None, 7, [], "x" * 101, "two\nlines", "\x00"], ids=repr)
@@ -69,7 +79,10 @@ def test_a_keys_name_is_a_short_text(lab: Lab, name: Any) -> None:
     assert lab.rows("KeysTable") == []
 
 
-@pytest.mark.parametrize("key_id", ["key_none", "none", "key", "user#alice", "Ünïcode", "key_" + "0" * 24, "key_" + "0" * 2000])
+@pytest.mark.parametrize(
+    "key_id",
+    ["key_none", "none", "key", "user#alice", "Ünïcode", "key_" + "0" * 24, "key_" + "0" * 2000],
+)
 def test_a_key_that_is_not_there_is_a_404(lab: Lab, key_id: str) -> None:
     """Whatever its form."""
     said = lab.call("DELETE", f"/keys/{key_id}", sub="alice")
@@ -81,10 +94,16 @@ def test_a_good_key_is_allowed_and_costs_a_unit(lab: Lab, form: str) -> None:
     """In either header; the context tells the seller's API whose call it is."""
     lab.fund("alice", 2)
     made = _key(lab)
-    bearer = {"authorization": f"Bearer {made['key']}", "Authorization lower": f"bearer {made['key']}"}
+    bearer = {
+        "authorization": f"Bearer {made['key']}",
+        "Authorization lower": f"bearer {made['key']}",
+    }
     headers = {form.split(" ", maxsplit=1)[0]: bearer.get(form, made["key"])}
     said = _simple(**headers)
-    assert said == {"isAuthorized": True, "context": {"user_id": "alice", "key_id": made["key_id"], "remaining": "1"}}
+    assert said == {
+        "isAuthorized": True,
+        "context": {"user_id": "alice", "key_id": made["key_id"], "remaining": "1"},
+    }
     assert lab.quota("alice")["used"] == 1
 
 
@@ -148,14 +167,28 @@ def test_a_rest_api_gets_a_policy(lab: Lab) -> None:
     """For REQUEST and for TOKEN authorizers; the principal is the user."""
     lab.fund("alice", 2)
     key = _key(lab)["key"]
-    request = {"type": "REQUEST", "methodArn": ARN, "headers": {"X-Api-Key": key}, "multiValueHeaders": {"X-Api-Key": [key]}}
+    request = {
+        "type": "REQUEST",
+        "methodArn": ARN,
+        "headers": {"X-Api-Key": key},
+        "multiValueHeaders": {"X-Api-Key": [key]},
+    }
     first = _ask(request)
-    assert (_effect(first), first["principalId"], first["context"]["remaining"]) == ("Allow", "alice", "1")
-    assert _effect(_ask({"type": "TOKEN", "methodArn": ARN, "authorizationToken": f"Bearer {key}"})) == "Allow"
+    assert (_effect(first), first["principalId"], first["context"]["remaining"]) == (
+        "Allow",
+        "alice",
+        "1",
+    )
+    assert (
+        _effect(_ask({"type": "TOKEN", "methodArn": ARN, "authorizationToken": f"Bearer {key}"}))
+        == "Allow"
+    )
     assert _effect(_ask(request)) == "Deny"
 
 
-@pytest.mark.parametrize("token", ["", "Bearer", "Bearer ", "tk_local_x", "Bearer tk_local_x", "Basic x"])
+@pytest.mark.parametrize(
+    "token", ["", "Bearer", "Bearer ", "tk_local_x", "Bearer tk_local_x", "Basic x"]
+)
 def test_a_rest_api_denies_what_is_no_key(lab: Lab, token: str) -> None:
     """Nobody is the principal."""
     del lab
@@ -166,7 +199,10 @@ def test_a_rest_api_denies_what_is_no_key(lab: Lab, token: str) -> None:
 def test_a_bare_token_is_taken_too(lab: Lab) -> None:
     """TOKEN authorizers often get the key without a scheme."""
     lab.fund("alice", 2)
-    assert _effect(_ask({"type": "TOKEN", "methodArn": ARN, "authorizationToken": _key(lab)["key"]})) == "Allow"
+    assert (
+        _effect(_ask({"type": "TOKEN", "methodArn": ARN, "authorizationToken": _key(lab)["key"]}))
+        == "Allow"
+    )
 
 
 def test_an_authorization_without_its_scheme_is_denied(lab: Lab) -> None:
@@ -198,7 +234,9 @@ def test_a_call_costs_what_the_stack_says(lab: Lab, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("units", ["-5", "0"])
-def test_a_price_that_cannot_be_lets_nobody_in(lab: Lab, monkeypatch: pytest.MonkeyPatch, units: str) -> None:
+def test_a_price_that_cannot_be_lets_nobody_in(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, units: str
+) -> None:
     """It raises and says which setting it is: API Gateway answers 500, no unit moves, in or out."""
     lab.fund("alice", 12)
     key = _key(lab)["key"]
@@ -210,7 +248,9 @@ def test_a_price_that_cannot_be_lets_nobody_in(lab: Lab, monkeypatch: pytest.Mon
 
 def test_the_template_gives_the_authorizer_its_price(lab: Lab) -> None:
     """Appended to what all functions get."""
-    variables = lab.template.resources["AuthorizeFunction"]["Properties"]["Environment"]["Variables"]
+    variables = lab.template.resources["AuthorizeFunction"]["Properties"]["Environment"][
+        "Variables"
+    ]
     assert variables == {"AUTHORIZE_UNITS": {"Ref": "AuthorizeUnits"}}
 
 
@@ -244,7 +284,9 @@ def test_keys_made_before_there_was_a_count_are_counted(lab: Lab, before: int) -
     """The row that counts is made at the first change, from the keys there are."""
     made = [_key(lab) for _ in range(min(before, 32))]
     made += [_key_of_old(lab, number) for number in range(before - len(made))]
-    lab.boto("dynamodb").delete_item(TableName="KeysTable", Key={"owner": {"S": "user#alice"}, "id": {"S": "count"}})
+    lab.boto("dynamodb").delete_item(
+        TableName="KeysTable", Key={"owner": {"S": "user#alice"}, "id": {"S": "count"}}
+    )
     assert len(lab.call("GET", "/keys", sub="alice").json["keys"]) == before
     free = max(0, 32 - before)
     for _ in range(free):
@@ -263,7 +305,10 @@ def test_a_count_that_an_older_version_left_wrong_is_put_right(lab: Lab) -> None
     table, key = "KeysTable", {"owner": {"S": "user#alice"}, "id": {"S": "count"}}
     for wrong in ("32", "0"):
         lab.boto("dynamodb").update_item(
-            TableName=table, Key=key, UpdateExpression="SET live = :n", ExpressionAttributeValues={":n": {"N": wrong}}
+            TableName=table,
+            Key=key,
+            UpdateExpression="SET live = :n",
+            ExpressionAttributeValues={":n": {"N": wrong}},
         )
         made = _key(lab) if wrong == "32" else lab.call("GET", "/keys", sub="alice").json["keys"][0]
         assert lab.call("DELETE", f"/keys/{made['key_id']}", sub="alice").status == 204
@@ -275,8 +320,18 @@ def _key_of_old(lab: Lab, number: int) -> dict[str, Any]:
     """A key as it was made before: two rows, nothing counted."""
     digits = f"{number:024x}"
     rows = (
-        {"owner": {"S": "user#alice"}, "id": {"S": f"key_{digits}"}, "name": {"S": "old"}, "created_at": {"S": "2026-01-01T00:00:00Z"}},
-        {"owner": {"S": f"key#{digits}"}, "id": {"S": "key"}, "hash": {"S": "0" * 64}, "user_id": {"S": "alice"}},
+        {
+            "owner": {"S": "user#alice"},
+            "id": {"S": f"key_{digits}"},
+            "name": {"S": "old"},
+            "created_at": {"S": "2026-01-01T00:00:00Z"},
+        },
+        {
+            "owner": {"S": f"key#{digits}"},
+            "id": {"S": "key"},
+            "hash": {"S": "0" * 64},
+            "user_id": {"S": "alice"},
+        },
     )
     for row in rows:
         lab.boto("dynamodb").put_item(TableName="KeysTable", Item=row)

@@ -13,7 +13,11 @@ from support.builders import completed, fact, pending, refunded
 
 def _written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """Metrics since the last call."""
-    return [line for text in capsys.readouterr().out.splitlines() if "_aws" in (line := json.loads(text))]
+    return [
+        line
+        for text in capsys.readouterr().out.splitlines()
+        if "_aws" in (line := json.loads(text))
+    ]
 
 
 def _requests(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -30,50 +34,87 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics.clear_metrics()
 
 
-def test_metrics_carry_the_one_dimension_that_dashboard_and_alarms_ask_for(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_carry_the_one_dimension_that_dashboard_and_alarms_ask_for(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One more, such as a function's name, would make other metrics of them: https://github.com/aws-powertools/powertools-lambda-python."""
     payment = pending(lab.books)
     capsys.readouterr()
     lab.deliver(completed(payment))
     lab.deliver(refunded(payment, 999))
-    lab.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": "alice", "units": 1})
+    lab.call(
+        "POST",
+        "/quota/debits",
+        sub="backend",
+        scope="quota.write",
+        body={"user_id": "alice", "units": 1},
+    )
     lab.ask("recover", {})
     lab.ask("reconcile", {"since_hours": 1})
     written = _written(capsys)
     assert len(written) == 5
-    assert [(told["Namespace"], told["Dimensions"]) for line in written for told in line["_aws"]["CloudWatchMetrics"]] == [
-        ("Topup", [["service"]])
-    ] * 5
-    names = {metric["Name"] for line in written for told in line["_aws"]["CloudWatchMetrics"] for metric in told["Metrics"]}
+    assert [
+        (told["Namespace"], told["Dimensions"])
+        for line in written
+        for told in line["_aws"]["CloudWatchMetrics"]
+    ] == [("Topup", [["service"]])] * 5
+    names = {
+        metric["Name"]
+        for line in written
+        for told in line["_aws"]["CloudWatchMetrics"]
+        for metric in told["Metrics"]
+    }
     assert names == {
-        *("settled", "settle_latency_seconds", "clawed_back_units", "refused_debits", "parked_age_seconds", "reconcile_differences")
+        *(
+            "settled",
+            "settle_latency_seconds",
+            "clawed_back_units",
+            "refused_debits",
+            "parked_age_seconds",
+            "reconcile_differences",
+        )
     }
 
 
 def test_a_run_of_a_schedule_always_counts(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once, with nothing to do, too: RecoverMissingAlarm and ReconcileMissingAlarm ring when nothing was counted."""
-    for function, metric in (("recover", "parked_age_seconds"), ("reconcile", "reconcile_differences")):
+    """Once, with nothing to do, too:
+
+    RecoverMissingAlarm and ReconcileMissingAlarm ring when nothing was counted.
+    """
+    for function, metric in (
+        ("recover", "parked_age_seconds"),
+        ("reconcile", "reconcile_differences"),
+    ):
         capsys.readouterr()
         lab.ask(function, {})
         assert [len(line[metric]) for line in _written(capsys)] == [1]
 
 
-@pytest.mark.parametrize("module", sorted(Template("any", "any").handlers() - {"reconcile", "recover"}))
-def test_every_call_of_a_handler_leaves_one_line(lab: Lab, caplog: pytest.LogCaptureFixture, module: str) -> None:
+@pytest.mark.parametrize(
+    "module", sorted(Template("any", "any").handlers() - {"reconcile", "recover"})
+)
+def test_every_call_of_a_handler_leaves_one_line(
+    lab: Lab, caplog: pytest.LogCaptureFixture, module: str
+) -> None:
     """Whatever was asked: here nothing that a gateway would send."""
     lab.ask(module, {})
     (line,) = _requests(caplog)
     assert line["request_id"] == Context.aws_request_id
 
 
-def test_the_line_of_a_hold_does_not_spell_the_user(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_line_of_a_hold_does_not_spell_the_user(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
     """Enough of the id to find it, and nothing of what follows."""
     lab.fund("buyer@example.com", 10)
     holder: dict[str, Any] = {"sub": "backend", "scope": "quota.write"}
     ids = [
-        lab.call("POST", "/quota/holds", body={"user_id": "buyer@example.com", "units": 1, "expires_in_seconds": 60}, **holder).json[
-            "hold_id"
-        ]
+        lab.call(
+            "POST",
+            "/quota/holds",
+            body={"user_id": "buyer@example.com", "units": 1, "expires_in_seconds": 60},
+            **holder,
+        ).json["hold_id"]
         for _ in range(2)
     ]
     lines = [line["hold_id"] for line in _requests(caplog)]
@@ -82,16 +123,24 @@ def test_the_line_of_a_hold_does_not_spell_the_user(lab: Lab, caplog: pytest.Log
     assert not any("ZXhhbXBsZS5jb2" in line for line in lines)
 
 
-def test_a_delivery_that_failed_is_found_by_its_event(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_delivery_that_failed_is_found_by_its_event(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
     """That is what Stripe's dashboard shows of it."""
     event = completed(pending(lab.books))
     lab.boto("dynamodb").delete_table(TableName="QuotasTable")
     assert lab.deliver(event).status == 500
     (line,) = _requests(caplog)
-    assert (line["status"], line["event_id"], line["type"]) == (500, event["id"], "checkout.session.completed")
+    assert (line["status"], line["event_id"], line["type"]) == (
+        500,
+        event["id"],
+        "checkout.session.completed",
+    )
 
 
-def test_a_call_of_the_authorizer_leaves_one_line(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_of_the_authorizer_leaves_one_line(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
     """Allowed or not; with the key's id, never the key."""
     made = lab.call("POST", "/keys", sub="alice", body={"name": "laptop"}).json
     lab.fund("alice", 1)
@@ -109,9 +158,13 @@ def test_a_call_of_the_authorizer_leaves_one_line(lab: Lab, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("odd", ["no JSON", "[]", '["x"]', '{"kind": "unheard of"}', "7"])
-def test_an_odd_message_stays_in_the_queue_and_the_others_of_its_batch_are_settled(lab: Lab, odd: str) -> None:
+def test_an_odd_message_stays_in_the_queue_and_the_others_of_its_batch_are_settled(
+    lab: Lab, odd: str
+) -> None:
     """It is not the whole batch's fault."""
     good = json.dumps(to_item(fact(completed(pending(lab.books)))))
     records = [{"messageId": "odd", "body": odd}, {"messageId": "good", "body": good}]
-    assert lab.ask("recover", {"Records": records}) == {"batchItemFailures": [{"itemIdentifier": "odd"}]}
+    assert lab.ask("recover", {"Records": records}) == {
+        "batchItemFailures": [{"itemIdentifier": "odd"}]
+    }
     assert lab.quota("alice")["remaining"] == 100

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from billing.errors import OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.payments import fact_queue, parking
 from billing.payments.settlement import apply
 from billing.stripe_api.client import Gateway
@@ -27,7 +27,9 @@ def _gateway() -> Gateway:
     return stripe.gateway()
 
 
-def test_the_session_of_a_payment_intent_is_found_among_others(bought: Any, stripe_side: Stripe) -> None:
+def test_the_session_of_a_payment_intent_is_found_among_others(
+    bought: Any, stripe_side: Stripe
+) -> None:
     """And none for an intent that no session has."""
     stripe_side.pay()
     found = _gateway().session_of_intent(bought.payment_intent.id)
@@ -46,7 +48,9 @@ def test_the_disputes_of_a_payment_intent_are_its_own(bought: Any, stripe_side: 
     """Another payment's are not among them."""
     other = stripe_side.pay()
     for paid in (bought, other):
-        stripe_side.control(f"charges/{paid.payment_intent.latest_charge.id}/dispute", kind="chargeback")
+        stripe_side.control(
+            f"charges/{paid.payment_intent.latest_charge.id}/dispute", kind="chargeback"
+        )
     (found,) = _gateway().disputes_of(bought.payment_intent.id)
     assert found["charge"] == bought.payment_intent.latest_charge.id
 
@@ -55,16 +59,29 @@ def test_the_refunds_of_a_payment_intent_are_its_own(bought: Any, stripe_side: S
     """However many: they come page after page."""
     other = stripe_side.pay()
     stripe_side.client.v1.refunds.create({"payment_intent": other.payment_intent.id, "amount": 5})
-    made = [stripe_side.client.v1.refunds.create({"payment_intent": bought.payment_intent.id, "amount": 1}).id for _ in range(3)]
-    assert sorted(one["id"] for one in _gateway().refunds_of(bought.payment_intent.id)) == sorted(made)
+    made = [
+        stripe_side.client.v1.refunds.create(
+            {"payment_intent": bought.payment_intent.id, "amount": 1}
+        ).id
+        for _ in range(3)
+    ]
+    assert sorted(one["id"] for one in _gateway().refunds_of(bought.payment_intent.id)) == sorted(
+        made
+    )
 
 
 def _parked_refund(lab: Lab, bought: Any, stripe_side: Stripe) -> None:
     """A refund of a purchase that no webhook has told of, to be tried now."""
     charge = bought.payment_intent.latest_charge.id
     event = refunded(pending(lab.books, "bob"), 500)
-    event["data"]["object"] |= {"id": charge, "payment_intent": bought.payment_intent.id, "amount": 999}
-    stripe_side.client.v1.refunds.create({"payment_intent": bought.payment_intent.id, "amount": 500})
+    event["data"]["object"] |= {
+        "id": charge,
+        "payment_intent": bought.payment_intent.id,
+        "amount": 999,
+    }
+    stripe_side.client.v1.refunds.create(
+        {"payment_intent": bought.payment_intent.id, "amount": 500}
+    )
     apply(lab.books, fact(event))
     (record,) = parking.all_parked(lab.books)
     assert record.kind == "ahead"
@@ -76,7 +93,9 @@ def _parked_refund(lab: Lab, bought: Any, stripe_side: Stripe) -> None:
     )
 
 
-def test_a_refund_ahead_of_its_lost_purchase_is_taken_back_with_it(lab: Lab, bought: Any, stripe_side: Stripe) -> None:
+def test_a_refund_ahead_of_its_lost_purchase_is_taken_back_with_it(
+    lab: Lab, bought: Any, stripe_side: Stripe
+) -> None:
     """Recovery asks Stripe whose it is, credits the purchase, and takes back what was refunded."""
     _parked_refund(lab, bought, stripe_side)
     done = lab.ask("recover", {"source": "aws.events"})
@@ -104,11 +123,13 @@ def test_a_refusal_of_stripes_for_good_is_told_by_recovery_and_by_reconciliation
             stripe_side.control("faults", route=route, status=403, times=0)
 
 
-def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A missing queue is a fault that an operator must see; a lost connection passes."""
     payment = pending(lab.books)
     late = fact(dispute(payment, "created", "needs_response"))
-    with pytest.raises(ServiceFaultError):
+    with pytest.raises(AwsRefusedError):
         fact_queue.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
     client = fact_queue._client()
 
@@ -118,15 +139,19 @@ def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(lab
     monkeypatch.setattr(client, "send_message", away)
     with pytest.raises(OutcomeUnknownError) as unknown:
         fact_queue.Queue("https://sqs.us-east-1.amazonaws.com/123456789012/missing").keep(late)
-    assert not isinstance(unknown.value, ServiceFaultError)
+    assert not isinstance(unknown.value, AwsRefusedError)
 
 
 @pytest.mark.parametrize("name", ["sessions", "refunds", "disputes"])
 def test_a_list_begins_where_it_is_asked_to(bought: Any, stripe_side: Stripe, name: str) -> None:
     """At an epoch second, and behind a row; with what the payment intents say."""
     for paid in (stripe_side.pay(), bought):
-        stripe_side.client.v1.refunds.create({"payment_intent": paid.payment_intent.id, "amount": 5})
-        stripe_side.control(f"charges/{paid.payment_intent.latest_charge.id}/dispute", kind="chargeback")
+        stripe_side.client.v1.refunds.create(
+            {"payment_intent": paid.payment_intent.id, "amount": 5}
+        )
+        stripe_side.control(
+            f"charges/{paid.payment_intent.latest_charge.id}/dispute", kind="chargeback"
+        )
     listed = getattr(_gateway(), name)
     first, second, *_ = rows = listed(bought.created - 60)["data"]
     assert all(isinstance(row["payment_intent"], dict) for row in rows[:2])
@@ -134,7 +159,9 @@ def test_a_list_begins_where_it_is_asked_to(bought: Any, stripe_side: Stripe, na
     assert listed(bought.created - 60, first["id"])["data"][0]["id"] == second["id"]
 
 
-def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_told(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_told(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The key must be another account's: the buyer sees what we know, and an operator is told at the first."""
     payment = pending(lab.books)
     said = lab.call("POST", f"/payments/{payment.payment_id}/confirm", sub="alice")
@@ -142,7 +169,9 @@ def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_told(lab: L
     assert '"stripe_refused":[1.0]' in capsys.readouterr().out
 
 
-def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stripe delivers again; a secret that is not there is a fault of ours."""
     reader = secrets._provider()
 
@@ -153,9 +182,11 @@ def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(lab: Lab, monkeyp
         patch.setattr(reader, "get", away)
         with pytest.raises(OutcomeUnknownError):
             secrets.webhook_secrets(False)  # noqa: FBT003 - the protocol of signatures
-    lab.boto("secretsmanager").delete_secret(SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True)
+    lab.boto("secretsmanager").delete_secret(
+        SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True
+    )
     reader.store.clear()
-    with pytest.raises(ServiceFaultError):
+    with pytest.raises(AwsRefusedError):
         secrets.webhook_secrets(False)  # noqa: FBT003 - the protocol of signatures
 
 
@@ -176,9 +207,14 @@ def test_a_hold_that_there_was_no_time_to_close_is_busy(lab: Lab, act: str) -> N
     """Nothing was done, and the answer says so."""
     lab.fund("alice", 10)
     backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write"}
-    held = lab.call("POST", "/quota/holds", body={"user_id": "alice", "units": 5, "expires_in_seconds": 60}, **backend).json["hold_id"]
+    held = lab.call(
+        "POST",
+        "/quota/holds",
+        body={"user_id": "alice", "units": 5, "expires_in_seconds": 60},
+        **backend,
+    ).json["hold_id"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container.patience(), "_budget_seconds", -1)
+        patch.setattr(container.deadline(), "_budget_seconds", -1)
         body = {"units": 5} if act == "capture" else None
         said = lab.call("POST", f"/quota/holds/{held}/{act}", body=body, **backend)
     assert (said.status, said.code) == (503, "busy")

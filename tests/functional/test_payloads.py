@@ -23,7 +23,8 @@ Event = dict[str, Any]
 class Sold:
     """A paid session that differs from the plainest in ``members``.
 
-    ``old``: members that Stripe has removed since; ``unsent``: members that Stripe did not know yet.
+    ``old``: members that Stripe has removed since; ``unsent``: members that Stripe did not know
+    yet.
     """
 
     members: Callable[[Payment], Mapping[str, Any]] = lambda _: {}
@@ -50,7 +51,11 @@ def _free(_: Payment) -> Mapping[str, Any]:
 
 def _taxed(total: int) -> Callable[[Payment], Mapping[str, Any]]:
     totals = payloads.totals(tax=160)
-    return lambda _: {"amount_total": total, "automatic_tax": payloads.TAXED, "total_details": totals}
+    return lambda _: {
+        "amount_total": total,
+        "automatic_tax": payloads.TAXED,
+        "total_details": totals,
+    }
 
 
 def _expanded(payment: Payment) -> Mapping[str, Any]:
@@ -77,11 +82,20 @@ SOLD: Final[dict[str, Sold]] = {
     "with tax on top": Sold(_taxed(1159)),
     "with tax in the price": Sold(_taxed(999)),
     # https://docs.stripe.com/changelog/basil/2025-03-31/add_presentment_details
-    "shown in hryvnia": Sold(lambda _: {"presentment_details": {"presentment_amount": 41_700, "presentment_currency": "uah"}}),
+    "shown in hryvnia": Sold(
+        lambda _: {
+            "presentment_details": {"presentment_amount": 41_700, "presentment_currency": "uah"}
+        }
+    ),
     "in yen": Sold(price=(1000, "jpy")),
     "in euros": Sold(price=(1099, "eur")),
     "with details that nobody asked for": Sold(
-        lambda _: {"customer_details": None, "custom_text": payloads.NO_TEXT, "collected_information": None, "total_details": None}
+        lambda _: {
+            "customer_details": None,
+            "custom_text": payloads.NO_TEXT,
+            "collected_information": None,
+            "total_details": None,
+        }
     ),
     # https://docs.stripe.com/changelog/2020-08-27/removes-display-items-checkout-session
     # https://docs.stripe.com/changelog/2022-08-01/updates-shipping-property-checkout-session
@@ -92,7 +106,13 @@ SOLD: Final[dict[str, Sold]] = {
             "shipping": None,
             "shipping_rate": None,
         },
-        unsent=("adaptive_pricing", "presentment_details", "collected_information", "wallet_options", "ui_mode"),
+        unsent=(
+            "adaptive_pricing",
+            "presentment_details",
+            "collected_information",
+            "wallet_options",
+            "ui_mode",
+        ),
         around={"api_version": OLD_VERSION, "request": "req_made_up"},
     ),
     "by an event of no version": Sold(around={"api_version": None, "request": None}),
@@ -102,8 +122,12 @@ SOLD: Final[dict[str, Sold]] = {
 
 def _sell(lab: Lab, price: tuple[int, str] = (999, "usd"), payment_id: str = "pay_1") -> Payment:
     """A payment of 100 units at this price."""
-    payment = replace(builders.pending(lab.books, payment_id=payment_id), amount_minor=price[0], currency=price[1])
-    lab.books.store.commit(Write("payments", (user_key("alice"), payment.payment_id), set=payment.to_item()))
+    payment = replace(
+        builders.pending(lab.books, payment_id=payment_id), amount_minor=price[0], currency=price[1]
+    )
+    lab.books.store.commit(
+        Write("payments", (user_key("alice"), payment.payment_id), set=payment.to_item())
+    )
     return payment
 
 
@@ -122,7 +146,9 @@ def test_a_paid_session_of_any_shape_is_credited_once(lab: Lab, sold: Sold) -> N
     payment = _sell(lab, sold.price)
     source = sold.event(payment)
     subject = source["data"]["object"]
-    assert [fault.partition(" ")[0] for fault in faults(stripe.checkout.Session, subject)] == list(sold.old)
+    assert [fault.partition(" ")[0] for fault in faults(stripe.checkout.Session, subject)] == list(
+        sold.old
+    )
     assert {*lacking(stripe.checkout.Session, subject)} <= {*sold.unsent}
     fact = parse(source, builders.OURS)
     assert not isinstance(fact, Ignored)
@@ -147,7 +173,9 @@ def test_another_price_than_the_one_that_was_asked_for_waits_for_an_operator(
 ) -> None:
     """A thousand yen are not ten dollars."""
     payment = _sell(lab, price)
-    assert _tell(lab, event("checkout.session.completed", session(payment, **members))) == ["parked"]
+    assert _tell(lab, event("checkout.session.completed", session(payment, **members))) == [
+        "parked"
+    ]
     assert _after(lab, payment) == ("pending", 0)
 
 
@@ -158,11 +186,16 @@ def _unpaid(payment: Payment, **members: Any) -> Event:
 
 def _late(payment: Payment, outcome: str) -> Event:
     status = "paid" if outcome == "succeeded" else "unpaid"
-    return event(f"checkout.session.async_payment_{outcome}", session(payment, payment_status=status))
+    return event(
+        f"checkout.session.async_payment_{outcome}", session(payment, payment_status=status)
+    )
 
 
 def _expired(payment: Payment) -> Event:
-    return event("checkout.session.expired", session(payment, payment_status="unpaid", status="expired", payment_intent=None))
+    return event(
+        "checkout.session.expired",
+        session(payment, payment_status="unpaid", status="expired", payment_intent=None),
+    )
 
 
 def _paid(payment: Payment) -> Event:
@@ -182,23 +215,51 @@ def _dispute(payment: Payment, kind: str, status: str, *amounts: int, **members:
 
 
 def _intent(payment: Payment, kind: str, **members: Any) -> Event:
-    subject = payloads.declined(payment, **members) if kind == "payment_failed" else payloads.intent(payment, **members)
+    subject = (
+        payloads.declined(payment, **members)
+        if kind == "payment_failed"
+        else payloads.intent(payment, **members)
+    )
     return event(f"payment_intent.{kind}", subject)
 
 
 STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]]]] = {
     "a bank debit that is under way": (lambda p: [_unpaid(p)], ("processing", 0)),
-    "a bank debit that succeeds": (lambda p: [_unpaid(p), _late(p, "succeeded"), _unpaid(p)], ("completed", 100)),
+    "a bank debit that succeeds": (
+        lambda p: [_unpaid(p), _late(p, "succeeded"), _unpaid(p)],
+        ("completed", 100),
+    ),
     "a bank debit that fails": (lambda p: [_unpaid(p), _late(p, "failed")], ("failed", 0)),
-    "a bank debit whose failure comes first": (lambda p: [_late(p, "failed"), _unpaid(p)], ("failed", 0)),
+    "a bank debit whose failure comes first": (
+        lambda p: [_late(p, "failed"), _unpaid(p)],
+        ("failed", 0),
+    ),
     "a session that nobody paid": (lambda p: [_expired(p)], ("expired", 0)),
-    "a paid session that is said to have expired": (lambda p: [_paid(p), _expired(p)], ("completed", 100)),
+    "a paid session that is said to have expired": (
+        lambda p: [_paid(p), _expired(p)],
+        ("completed", 100),
+    ),
     "a card that is declined": (lambda p: [_intent(p, "payment_failed")], ("failed", 0)),
-    "a decline without its error": (lambda p: [_intent(p, "payment_failed", last_payment_error=None)], ("failed", 0)),
-    "a card that is declined, and another": (lambda p: [_intent(p, "payment_failed"), _paid(p)], ("completed", 100)),
-    "a purchase whose intent tells it too": (lambda p: [_intent(p, "succeeded"), _paid(p)], ("completed", 100)),
-    "refunded in parts": (lambda p: [_paid(p), _charge(p, 333), _charge(p, 666)], ("partially_refunded", 34)),
-    "refunded in parts, told backwards": (lambda p: [_paid(p), _charge(p, 666), _charge(p, 333)], ("partially_refunded", 34)),
+    "a decline without its error": (
+        lambda p: [_intent(p, "payment_failed", last_payment_error=None)],
+        ("failed", 0),
+    ),
+    "a card that is declined, and another": (
+        lambda p: [_intent(p, "payment_failed"), _paid(p)],
+        ("completed", 100),
+    ),
+    "a purchase whose intent tells it too": (
+        lambda p: [_intent(p, "succeeded"), _paid(p)],
+        ("completed", 100),
+    ),
+    "refunded in parts": (
+        lambda p: [_paid(p), _charge(p, 333), _charge(p, 666)],
+        ("partially_refunded", 34),
+    ),
+    "refunded in parts, told backwards": (
+        lambda p: [_paid(p), _charge(p, 666), _charge(p, 333)],
+        ("partially_refunded", 34),
+    ),
     "refunded whole": (lambda p: [_paid(p), _charge(p, 999)], ("refunded", 0)),
     "refunded by a charge that lists its refunds": (
         lambda p: [_paid(p), _charge(p, 666, refunds=payloads.old_refunds(p, 333, 333))],
@@ -209,7 +270,11 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         ("refunded", 0),
     ),
     "a refund that fails": (
-        lambda p: [_paid(p), _charge(p, 999), _refund(p, "refund.failed", "failed", failure_reason="expired_or_canceled_card")],
+        lambda p: [
+            _paid(p),
+            _charge(p, 999),
+            _refund(p, "refund.failed", "failed", failure_reason="expired_or_canceled_card"),
+        ],
         ("completed", 100),
     ),
     "a refund that is canceled, told the old way": (
@@ -220,19 +285,41 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         lambda p: [
             _paid(p),
             _charge(p, 999),
-            _refund(p, "refund.updated", "succeeded", destination_details={"type": "card", "card": {"type": "refund", "reference": "1"}}),
+            _refund(
+                p,
+                "refund.updated",
+                "succeeded",
+                destination_details={"type": "card", "card": {"type": "refund", "reference": "1"}},
+            ),
         ],
         ("refunded", 0),
     ),
-    "disputed": (lambda p: [_paid(p), _dispute(p, "created", "needs_response", -999)], ("disputed", 0)),
-    "disputed, before any money moved": (lambda p: [_paid(p), _dispute(p, "created", "needs_response")], ("disputed", 100)),
-    "disputed in part": (lambda p: [_paid(p), _dispute(p, "funds_withdrawn", "needs_response", -333, amount=333)], ("disputed", 67)),
+    "disputed": (
+        lambda p: [_paid(p), _dispute(p, "created", "needs_response", -999)],
+        ("disputed", 0),
+    ),
+    "disputed, before any money moved": (
+        lambda p: [_paid(p), _dispute(p, "created", "needs_response")],
+        ("disputed", 100),
+    ),
+    "disputed in part": (
+        lambda p: [_paid(p), _dispute(p, "funds_withdrawn", "needs_response", -333, amount=333)],
+        ("disputed", 67),
+    ),
     "disputed and won": (
-        lambda p: [_paid(p), _dispute(p, "created", "needs_response", -999), _dispute(p, "closed", "won", -999, 999)],
+        lambda p: [
+            _paid(p),
+            _dispute(p, "created", "needs_response", -999),
+            _dispute(p, "closed", "won", -999, 999),
+        ],
         ("completed", 100),
     ),
     "disputed and lost": (
-        lambda p: [_paid(p), _dispute(p, "funds_withdrawn", "needs_response", -999), _dispute(p, "closed", "lost", -999)],
+        lambda p: [
+            _paid(p),
+            _dispute(p, "funds_withdrawn", "needs_response", -999),
+            _dispute(p, "closed", "lost", -999),
+        ],
         ("refunded", 0),
     ),
     "lost, and won on appeal": (
@@ -245,16 +332,37 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         ("completed", 100),
     ),
     "an inquiry that ended": (
-        lambda p: [_paid(p), _dispute(p, "created", "warning_needs_response"), _dispute(p, "closed", "warning_closed")],
+        lambda p: [
+            _paid(p),
+            _dispute(p, "created", "warning_needs_response"),
+            _dispute(p, "closed", "warning_closed"),
+        ],
         ("completed", 100),
     ),
-    "a dispute that was prevented": (lambda p: [_paid(p), _dispute(p, "created", "prevented")], ("completed", 100)),
+    "a dispute that was prevented": (
+        lambda p: [_paid(p), _dispute(p, "created", "prevented")],
+        ("completed", 100),
+    ),
     "a dispute that is prevented after it began": (
-        lambda p: [_paid(p), _dispute(p, "created", "needs_response"), _dispute(p, "closed", "prevented")],
+        lambda p: [
+            _paid(p),
+            _dispute(p, "created", "needs_response"),
+            _dispute(p, "closed", "prevented"),
+        ],
         ("completed", 100),
     ),
     "a dispute whose charge is expanded": (
-        lambda p: [_paid(p), _dispute(p, "closed", "lost", -999, charge=payloads.charge(p, 0), payment_intent=payloads.intent(p))],
+        lambda p: [
+            _paid(p),
+            _dispute(
+                p,
+                "closed",
+                "lost",
+                -999,
+                charge=payloads.charge(p, 0),
+                payment_intent=payloads.intent(p),
+            ),
+        ],
         ("refunded", 0),
     ),
     "disputed on an account of another currency": (
@@ -270,7 +378,11 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         ("disputed", 0),
     ),
     "a dispute in another currency that was told without its money before": (
-        lambda p: [_paid(p), _dispute(p, "created", "needs_response"), _dispute(p, "closed", "lost", -880, currency="eur")],
+        lambda p: [
+            _paid(p),
+            _dispute(p, "created", "needs_response"),
+            _dispute(p, "closed", "lost", -880, currency="eur"),
+        ],
         ("refunded", 0),
     ),
     "an early fraud warning": (
@@ -281,8 +393,13 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
 
 
 @pytest.mark.parametrize(("told", "ends"), STORIES.values(), ids=STORIES)
-def test_the_story_of_a_purchase_ends_where_it_should(lab: Lab, told: Callable[[Payment], list[Event]], ends: tuple[str, int]) -> None:
-    """Every object in it is whole, and as Stripe's own library describes it. Told once more, nothing changes."""
+def test_the_story_of_a_purchase_ends_where_it_should(
+    lab: Lab, told: Callable[[Payment], list[Event]], ends: tuple[str, int]
+) -> None:
+    """Every object in it is whole, and as Stripe's own library describes it.
+
+    Told once more, nothing changes.
+    """
     payment = _sell(lab)
     events = told(payment)
     for one in events:
@@ -297,52 +414,99 @@ def test_the_story_of_a_purchase_ends_where_it_should(lab: Lab, told: Callable[[
 
 NOT_OURS: Final[dict[str, tuple[Callable[[Payment], Event], str]]] = {
     "of the other mode": (lambda p: _paid(p) | {"livemode": True}, "other_mode"),
-    "a live session in a test event": (lambda p: event("checkout.session.completed", session(p, livemode=True)), "other_mode"),
+    "a live session in a test event": (
+        lambda p: event("checkout.session.completed", session(p, livemode=True)),
+        "other_mode",
+    ),
     "of a connected account": (lambda p: _paid(p) | {"account": "acct_1"}, "other_account"),
     "of an organization's account": (lambda p: _paid(p) | {"context": "acct_1"}, "other_account"),
     "a subscription": (
-        lambda p: event("checkout.session.completed", session(p, mode="subscription", subscription="sub_1", payment_intent=None)),
+        lambda p: event(
+            "checkout.session.completed",
+            session(p, mode="subscription", subscription="sub_1", payment_intent=None),
+        ),
         "not_ours",
     ),
     "a card saved for later": (
         lambda p: event(
             "checkout.session.completed",
-            session(p, mode="setup", setup_intent="seti_1", payment_intent=None, payment_status="no_payment_required"),
+            session(
+                p,
+                mode="setup",
+                setup_intent="seti_1",
+                payment_intent=None,
+                payment_status="no_payment_required",
+            ),
         ),
         "not_ours",
     ),
     "another product's session": (
-        lambda p: event("checkout.session.completed", session(p, metadata={"order_id": "42"}, client_reference_id="42")),
+        lambda p: event(
+            "checkout.session.completed",
+            session(p, metadata={"order_id": "42"}, client_reference_id="42"),
+        ),
         "not_ours",
     ),
-    "a session without metadata": (lambda p: event("checkout.session.completed", session(p, metadata=None)), "not_ours"),
-    "another integration's decline": (lambda p: _intent(p, "payment_failed", metadata={}), "not_ours"),
+    "a session without metadata": (
+        lambda p: event("checkout.session.completed", session(p, metadata=None)),
+        "not_ours",
+    ),
+    "another integration's decline": (
+        lambda p: _intent(p, "payment_failed", metadata={}),
+        "not_ours",
+    ),
     "a session without an amount": (
-        lambda p: event("checkout.session.completed", session(p, amount_subtotal=None, amount_total=None)),
+        lambda p: event(
+            "checkout.session.completed", session(p, amount_subtotal=None, amount_total=None)
+        ),
         "unreadable",
     ),
     "a payment status of tomorrow": (
-        lambda p: event("checkout.session.completed", session(p) | {"payment_status": "authorized"}),
+        lambda p: event(
+            "checkout.session.completed", session(p) | {"payment_status": "authorized"}
+        ),
         "unreadable",
     ),
     "a charge without an intent": (lambda p: _charge(p, 999, payment_intent=None), "not_ours"),
-    "a refund of nothing": (lambda p: _refund(p, "refund.failed", "failed", charge=None, payment_intent=None), "not_ours"),
+    "a refund of nothing": (
+        lambda p: _refund(p, "refund.failed", "failed", charge=None, payment_intent=None),
+        "not_ours",
+    ),
     "a customer": (lambda _: event("customer.created", payloads.customer()), "not_of_interest"),
     "an invoice": (
-        lambda p: event("invoice.paid", {"id": "in_1", "object": "invoice", "metadata": builders.metadata(p), "amount_paid": 999}),
+        lambda p: event(
+            "invoice.paid",
+            {
+                "id": "in_1",
+                "object": "invoice",
+                "metadata": builders.metadata(p),
+                "amount_paid": 999,
+            },
+        ),
         "not_of_interest",
     ),
     "a payment that succeeded": (lambda p: _intent(p, "succeeded"), "not_of_interest"),
-    "a type of tomorrow": (lambda p: _paid(p) | {"type": "checkout.session.reviewed"}, "not_of_interest"),
+    "a type of tomorrow": (
+        lambda p: _paid(p) | {"type": "checkout.session.reviewed"},
+        "not_of_interest",
+    ),
     "a thin event": (lambda _: payloads.thin(), "unsupported"),
-    "a thin event about a type of ours": (lambda _: payloads.thin("checkout.session.completed"), "unsupported"),
+    "a thin event about a type of ours": (
+        lambda _: payloads.thin("checkout.session.completed"),
+        "unsupported",
+    ),
     "an event with nothing in it": (lambda p: _paid(p) | {"data": {}}, "unreadable"),
-    "an event that is barely one": (lambda _: {"object": "event", "type": "checkout.session.completed", "livemode": False}, "unreadable"),
+    "an event that is barely one": (
+        lambda _: {"object": "event", "type": "checkout.session.completed", "livemode": False},
+        "unreadable",
+    ),
 }
 
 
 @pytest.mark.parametrize(("told", "reason"), NOT_OURS.values(), ids=NOT_OURS)
-def test_what_is_not_ours_is_ignored_and_counted_by_its_reason(lab: Lab, told: Callable[[Payment], Event], reason: str) -> None:
+def test_what_is_not_ours_is_ignored_and_counted_by_its_reason(
+    lab: Lab, told: Callable[[Payment], Event], reason: str
+) -> None:
     """Nothing is written, however often it comes."""
     payment = _sell(lab)
     source = told(payment)

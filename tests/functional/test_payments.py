@@ -41,9 +41,15 @@ FORGED = {
         b'{"id": "pay_%s", "balance": 1, "entry_id": "%s"}' % ((b"x" * 2000,) * 2)
     ).decode(),
     "nested 3 000 deep": base64.urlsafe_b64encode(b"[" * 3000).decode(),
-    "a lone surrogate": base64.urlsafe_b64encode(b'{"id": "pay_\\ud800", "balance": 1, "entry_id": "\\ud800"}').decode(),
-    "5 000 digits": base64.urlsafe_b64encode(b'{"balance": %s, "entry_id": "x", "booked_at": "x"}' % (b"9" * 5000)).decode(),
-    "40 digits": base64.urlsafe_b64encode(b'{"balance": %s, "entry_id": "x", "booked_at": "x"}' % (b"9" * 40)).decode(),
+    "a lone surrogate": base64.urlsafe_b64encode(
+        b'{"id": "pay_\\ud800", "balance": 1, "entry_id": "\\ud800"}'
+    ).decode(),
+    "5 000 digits": base64.urlsafe_b64encode(
+        b'{"balance": %s, "entry_id": "x", "booked_at": "x"}' % (b"9" * 5000)
+    ).decode(),
+    "40 digits": base64.urlsafe_b64encode(
+        b'{"balance": %s, "entry_id": "x", "booked_at": "x"}' % (b"9" * 40)
+    ).decode(),
 }
 
 
@@ -58,7 +64,11 @@ def test_one_payment_is_found_by_either_id(lab: Lab) -> None:
         said = lab.call("GET", f"/payments/{name}", sub="alice")
         assert said.status == 200
         assert set(said.json) == NAMES
-        assert (said.json["payment_id"], said.json["amount"], said.json["status"]) == (payment.payment_id, "9.99", "pending")
+        assert (said.json["payment_id"], said.json["amount"], said.json["status"]) == (
+            payment.payment_id,
+            "9.99",
+            "pending",
+        )
 
 
 PAID: dict[str, tuple[dict[str, Any], int, str | None]] = {
@@ -105,13 +115,26 @@ NOWHERE = [
 ]
 
 
-@pytest.mark.parametrize("name", [*NOWHERE, "pay_" + "x" * 2000, "cs_" + "x" * 2000], ids=lambda name: ascii(name[:20]))
+@pytest.mark.parametrize(
+    "name", [*NOWHERE, "pay_" + "x" * 2000, "cs_" + "x" * 2000], ids=lambda name: ascii(name[:20])
+)
 def test_what_is_not_there_is_a_404(lab: Lab, name: str) -> None:
     """Whatever it looks like; confirm says the same."""
     path = {"id": name}
     for method, handler in (("GET", "list_payments"), ("POST", "confirm_payment")):
-        claims = {"http": {"method": method}, "authorizer": {"jwt": {"claims": {"sub": "alice"}}}, "requestId": "req-1"}
-        said = lab.invoke(handler, {"routeKey": f"{method} /api/v1/payments/{{id}}", "pathParameters": path, "requestContext": claims})
+        claims = {
+            "http": {"method": method},
+            "authorizer": {"jwt": {"claims": {"sub": "alice"}}},
+            "requestId": "req-1",
+        }
+        said = lab.invoke(
+            handler,
+            {
+                "routeKey": f"{method} /api/v1/payments/{{id}}",
+                "pathParameters": path,
+                "requestContext": claims,
+            },
+        )
         assert (said.status, said.code) == (404, "not_found")
 
 
@@ -130,7 +153,12 @@ def test_payments_come_newest_first_a_page_at_a_time(lab: Lab) -> None:
     pending(lab.books, user_id="bob")
     seen, cursor = [], ""
     for size in (2, 2, 1):
-        page = lab.call("GET", "/payments", sub="alice", query={"limit": "2", **({"cursor": cursor} if cursor else {})}).json
+        page = lab.call(
+            "GET",
+            "/payments",
+            sub="alice",
+            query={"limit": "2", **({"cursor": cursor} if cursor else {})},
+        ).json
         assert len(page["payments"]) == size
         seen += [payment["payment_id"] for payment in page["payments"]]
         cursor = page["next_cursor"]
@@ -144,7 +172,12 @@ def test_the_ledger_comes_newest_first_with_the_balance_after_each_entry(lab: La
         lab.deliver(completed(pending(lab.books, plan=plan)))
     rows, cursor = [], ""
     while cursor is not None:
-        page = lab.call("GET", "/quota/ledger", sub="alice", query={"limit": "1", **({"cursor": cursor} if cursor else {})}).json
+        page = lab.call(
+            "GET",
+            "/quota/ledger",
+            sub="alice",
+            query={"limit": "1", **({"cursor": cursor} if cursor else {})},
+        ).json
         rows += page["entries"]
         cursor = page["next_cursor"]
         assert len(rows) <= 3
@@ -155,7 +188,15 @@ def test_the_ledger_comes_newest_first_with_the_balance_after_each_entry(lab: La
     ]
     assert {row["reference_type"] for row in rows} == {"payment"}
     assert all(row["reference_id"].startswith("cs_test_") for row in rows)
-    assert set(rows[0]) == {"id", "type", "units", "balance_after", "reference_type", "reference_id", "booked_at"}
+    assert set(rows[0]) == {
+        "id",
+        "type",
+        "units",
+        "balance_after",
+        "reference_type",
+        "reference_id",
+        "booked_at",
+    }
 
 
 def test_the_ledger_says_which_days_use_is_no_entry_yet(lab: Lab) -> None:
@@ -163,11 +204,22 @@ def test_the_ledger_says_which_days_use_is_no_entry_yet(lab: Lab) -> None:
     for _ in range(2):
         lab.deliver(completed(pending(lab.books)))
     body = {"user_id": "alice", "units": 30}
-    assert lab.call("POST", "/quota/debits", sub="backend", scope="quota.write", body=body).status == 200
+    assert (
+        lab.call("POST", "/quota/debits", sub="backend", scope="quota.write", body=body).status
+        == 200
+    )
     first = lab.call("GET", "/quota/ledger", sub="alice", query={"limit": "1"}).json
     assert first["not_itemised"] == {"day": datetime.now(UTC).date().isoformat(), "units": 30}
-    assert first["entries"][0]["balance_after"] - first["not_itemised"]["units"] == lab.quota("alice")["remaining"]
-    assert "not_itemised" not in lab.call("GET", "/quota/ledger", sub="alice", query={"cursor": first["next_cursor"]}).json
+    assert (
+        first["entries"][0]["balance_after"] - first["not_itemised"]["units"]
+        == lab.quota("alice")["remaining"]
+    )
+    assert (
+        "not_itemised"
+        not in lab.call(
+            "GET", "/quota/ledger", sub="alice", query={"cursor": first["next_cursor"]}
+        ).json
+    )
     key = {"user_id": {"S": "alice"}, "item": {"S": "quota"}}
     change = {"use_day": {"Value": {"S": "2026-01-02"}}}
     lab.boto("dynamodb").update_item(TableName="QuotasTable", Key=key, AttributeUpdates=change)
@@ -196,7 +248,9 @@ def test_a_cursor_shows_only_the_callers_own(lab: Lab) -> None:
 def test_a_cursor_that_names_another_owner_is_not_believed(lab: Lab) -> None:
     """Members that a forger adds are not looked at."""
     pending(lab.books, user_id="bob")
-    said = lab.call("GET", "/payments", sub="alice", query={"cursor": _cursor(id="pay_zzz", owner="user#bob")})
+    said = lab.call(
+        "GET", "/payments", sub="alice", query={"cursor": _cursor(id="pay_zzz", owner="user#bob")}
+    )
     assert (said.status, said.json["payments"]) == (200, [])
 
 
@@ -207,4 +261,7 @@ def test_who_never_bought_has_zeros(lab: Lab) -> None:
     zeros = {"total": 0, "used": 0, "held": 0, "remaining": 0, "debt": 0}
     assert said.json == {"user_id": "nobody", **zeros, "updated_at": said.json["updated_at"]}
     assert lab.call("GET", "/payments", sub="nobody").json == {"payments": [], "next_cursor": None}
-    assert lab.call("GET", "/quota/ledger", sub="nobody").json == {"entries": [], "next_cursor": None}
+    assert lab.call("GET", "/quota/ledger", sub="nobody").json == {
+        "entries": [],
+        "next_cursor": None,
+    }

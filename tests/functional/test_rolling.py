@@ -10,7 +10,15 @@ from functional.lab import Lab, Said
 from simulator.lab import KEY
 from simulator.lab import Lab as Stripe
 
-UNKNOWN = json.dumps({"id": "evt_1", "object": "event", "type": "customer.created", "livemode": False, "data": {"object": {}}}).encode()
+UNKNOWN = json.dumps(
+    {
+        "id": "evt_1",
+        "object": "event",
+        "type": "customer.created",
+        "livemode": False,
+        "data": {"object": {}},
+    }
+).encode()
 """Genuine once signed, and not of interest: 200 ignored."""
 
 
@@ -43,7 +51,10 @@ def reads(lab: Lab) -> Iterator[list[Any]]:
     def note(**call: Any) -> None:
         asked.append(call["params"])
 
-    events, name = secrets._provider().client.meta.events, "before-call.secrets-manager.GetSecretValue"
+    events, name = (
+        secrets._provider().client.meta.events,
+        "before-call.secrets-manager.GetSecretValue",
+    )
     events.register(name, note)
     yield asked
     events.unregister(name, note)
@@ -60,7 +71,9 @@ def _forged(lab: Lab, times: int) -> None:
         assert (said.status, said.code) == (400, "invalid_signature")
 
 
-def test_a_secret_that_was_taken_out_counts_for_five_minutes_at_most(lab: Lab, clock: Clock) -> None:
+def test_a_secret_that_was_taken_out_counts_for_five_minutes_at_most(
+    lab: Lab, clock: Clock
+) -> None:
     """Nobody tells a container: it asks again by itself when what it knows has grown old."""
     lab.put_secrets(lab.secret, "whsec_new")
     assert _said(lab).status == 200
@@ -72,7 +85,9 @@ def test_a_secret_that_was_taken_out_counts_for_five_minutes_at_most(lab: Lab, c
     assert _said(lab, "whsec_new").status == 200
 
 
-def test_genuine_deliveries_read_the_secret_once_in_five_minutes(lab: Lab, clock: Clock, reads: list[Any]) -> None:
+def test_genuine_deliveries_read_the_secret_once_in_five_minutes(
+    lab: Lab, clock: Clock, reads: list[Any]
+) -> None:
     """However many there are."""
     assert [_said(lab).status for _ in range(50)] == [200] * 50
     assert len(reads) == 1
@@ -81,7 +96,9 @@ def test_genuine_deliveries_read_the_secret_once_in_five_minutes(lab: Lab, clock
     assert len(reads) == 2
 
 
-def test_a_flood_of_forged_signatures_does_not_read_the_secret_each_time(lab: Lab, clock: Clock, reads: list[Any]) -> None:
+def test_a_flood_of_forged_signatures_does_not_read_the_secret_each_time(
+    lab: Lab, clock: Clock, reads: list[Any]
+) -> None:
     """Each call costs money, and Secrets Manager slows down whoever asks too often: the genuine ones would wait."""
     _forged(lab, 100)
     assert len(reads) == 1 + secrets.REREADS_AT_ONCE
@@ -90,13 +107,17 @@ def test_a_flood_of_forged_signatures_does_not_read_the_secret_each_time(lab: La
     assert len(reads) == 1 + secrets.REREADS_AT_ONCE + 60 // secrets.REREAD_SECONDS
 
 
-def test_a_new_key_of_stripes_is_used_within_five_minutes(lab: Lab, clock: Clock, reads: list[Any], stripe_side: Stripe) -> None:
+def test_a_new_key_of_stripes_is_used_within_five_minutes(
+    lab: Lab, clock: Clock, reads: list[Any], stripe_side: Stripe
+) -> None:
     """Also while Stripe still takes the old one: when that ends nobody notices."""
     lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"})
     stripe_side.control("keys", accept=[KEY, "sk_test_new"])
     lab.put_secret("StripeKeySecret", "sk_test_new")
     clock.seconds = secrets.SECRET_AGE_SECONDS_MAX + 1
-    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).status == 201
+    assert (
+        lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).status == 201
+    )
     assert len(reads) == 2
     stripe_side.control("keys", accept=["sk_test_new"])
     said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"})

@@ -6,9 +6,18 @@ from billing.wiring import container
 from functional.lab import SITE, Lab, Said, forget
 
 
-def _debit(lab: Lab, units: int, user_id: str = "alice", caller: str = "backend", key: str = "") -> Said:
+def _debit(
+    lab: Lab, units: int, user_id: str = "alice", caller: str = "backend", key: str = ""
+) -> Said:
     headers: dict[str, Any] = {"idempotency_key": key} if key else {}
-    return lab.call("POST", "/quota/debits", sub=caller, scope="quota.write", body={"user_id": user_id, "units": units}, **headers)
+    return lab.call(
+        "POST",
+        "/quota/debits",
+        sub=caller,
+        scope="quota.write",
+        body={"user_id": user_id, "units": units},
+        **headers,
+    )
 
 
 def _hold(lab: Lab, units: int, seconds: int = 60) -> Said:
@@ -17,7 +26,13 @@ def _hold(lab: Lab, units: int, seconds: int = 60) -> Said:
 
 
 def _capture(lab: Lab, hold_id: str, units: int) -> Said:
-    return lab.call("POST", f"/quota/holds/{hold_id}/capture", sub="backend", scope="quota.write", body={"units": units})
+    return lab.call(
+        "POST",
+        f"/quota/holds/{hold_id}/capture",
+        sub="backend",
+        scope="quota.write",
+        body={"units": units},
+    )
 
 
 def _release(lab: Lab, hold_id: str) -> Said:
@@ -103,7 +118,14 @@ def test_a_hold_is_captured_in_part_and_the_rest_comes_back(lab: Lab) -> None:
     assert lab.quota("alice")["held"] == 6
     first = _capture(lab, held.json["hold_id"], 2)
     assert first.status == 200
-    assert lab.quota("alice") == {"user_id": "alice", "total": 10, "used": 2, "held": 0, "remaining": 8, "debt": 0}
+    assert lab.quota("alice") == {
+        "user_id": "alice",
+        "total": 10,
+        "used": 2,
+        "held": 0,
+        "remaining": 8,
+        "debt": 0,
+    }
     assert _capture(lab, held.json["hold_id"], 2).json == first.json
     other = _capture(lab, held.json["hold_id"], 3)
     assert (other.status, other.code) == (409, "hold_closed")
@@ -197,7 +219,7 @@ def test_a_debit_that_found_no_time_says_so_and_takes_nothing(lab: Lab, key: str
     """503 ``busy`` with Retry-After: a caller without a key may ask again, too."""
     lab.fund("alice", 10)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container.patience(), "_budget_seconds", -1)
+        patch.setattr(container.deadline(), "_budget_seconds", -1)
         said = _debit(lab, 3, key=key)
     assert (said.status, said.code, said.raw["headers"]["retry-after"]) == (503, "busy", "1")
     assert lab.quota("alice")["used"] == 0
@@ -206,5 +228,5 @@ def test_a_debit_that_found_no_time_says_so_and_takes_nothing(lab: Lab, key: str
 def test_a_request_has_its_own_time_however_old_its_function_is(lab: Lab) -> None:
     """Lambda keeps a process for hours; the time of the request before is long over."""
     lab.fund("alice", 10)
-    container.patience()._deadline = float("-inf")
+    container.deadline()._deadline = float("-inf")
     assert _debit(lab, 3).status == 200

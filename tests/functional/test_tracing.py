@@ -27,7 +27,10 @@ Sent = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
-    """X-Ray's daemon as Lambda runs it beside a function: a socket. Gives what has been sent to it since the last call."""
+    """X-Ray's daemon as Lambda runs it beside a function: a socket.
+
+    Gives what has been sent to it since the last call.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.setblocking(False)  # noqa: FBT003 - the standard library's own form
@@ -59,25 +62,57 @@ def _received(listening: socket.socket) -> Iterator[dict[str, Any]]:
         yield json.loads(document)
 
 
-def test_a_sampled_delivery_shows_its_one_transaction_and_is_found_by_its_ids(lab: Lab, daemon: Sent) -> None:
-    """Beneath the segment that Lambda made. The container has read the deployment's id for an event before."""
+def test_a_sampled_delivery_shows_its_one_transaction_and_is_found_by_its_ids(
+    lab: Lab, daemon: Sent
+) -> None:
+    """Beneath the segment that Lambda made.
+
+    The container has read the deployment's id for an event before.
+    """
     lab.books.ours.deployment.known()
     payment = pending(lab.books, "alice")
     event = completed(payment)
     assert lab.deliver(event).json == {"status": "settled"}
     call, request = daemon()
-    assert (call["name"], call["aws"], call["namespace"]) == ("DynamoDB", {"operation": "TransactWriteItems"}, "aws")
-    assert (call["trace_id"], call["parent_id"], request["parent_id"]) == (TRACE, request["id"], LAMBDAS)
-    ids = {"payment_id": payment.payment_id, "session_id": payment.session_id, "event_id": event["id"]}
+    assert (call["name"], call["aws"], call["namespace"]) == (
+        "DynamoDB",
+        {"operation": "TransactWriteItems"},
+        "aws",
+    )
+    assert (call["trace_id"], call["parent_id"], request["parent_id"]) == (
+        TRACE,
+        request["id"],
+        LAMBDAS,
+    )
+    ids = {
+        "payment_id": payment.payment_id,
+        "session_id": payment.session_id,
+        "event_id": event["id"],
+    }
     assert request["name"] == "webhook"
-    assert request["annotations"] == {"request_id": "req-1", "status": "200", "outcome": "settled", **ids}
+    assert request["annotations"] == {
+        "request_id": "req-1",
+        "status": "200",
+        "outcome": "settled",
+        **ids,
+    }
 
 
 def test_a_checkout_shows_what_it_waited_for(lab: Lab, daemon: Sent) -> None:
-    """The payment is recorded, Stripe is asked, the session is kept. The container has read the deployment's id before."""
+    """The payment is recorded, Stripe is asked, the session is kept.
+
+    The container has read the deployment's id before.
+    """
     lab.books.ours.deployment.known()
-    assert lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).status == 201
-    assert [made["name"] for made in daemon()] == ["DynamoDB", "Stripe", "DynamoDB", "create_checkout"]
+    assert (
+        lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).status == 201
+    )
+    assert [made["name"] for made in daemon()] == [
+        "DynamoDB",
+        "Stripe",
+        "DynamoDB",
+        "create_checkout",
+    ]
 
 
 def test_a_call_that_failed_is_marked_and_its_message_is_not_told(lab: Lab, daemon: Sent) -> None:
@@ -93,15 +128,27 @@ def test_a_call_that_failed_is_marked_and_its_message_is_not_told(lab: Lab, daem
 
 def test_a_trace_holds_ids_and_no_person(lab: Lab, daemon: Sent) -> None:
     """Neither the user nor what Stripe knows of the buyer."""
-    event = completed(pending(lab.books, "somebody-of-flesh"), customer_details={"email": "buyer@example.com", "name": "A Buyer"})
+    event = completed(
+        pending(lab.books, "somebody-of-flesh"),
+        customer_details={"email": "buyer@example.com", "name": "A Buyer"},
+    )
     lab.deliver(event)
     lab.call("POST", "/keys", sub="somebody-of-flesh", body={"name": "a-name-of-theirs"})
     text = json.dumps(sent := daemon())
-    assert [made["name"] for made in sent if made["namespace"] == "local"] == ["webhook", "manage_keys"]
-    assert not [word for word in ("somebody-of-flesh", "buyer@", "A Buyer", "a-name-of-theirs", lab.secret) if word in text]
+    assert [made["name"] for made in sent if made["namespace"] == "local"] == [
+        "webhook",
+        "manage_keys",
+    ]
+    assert not [
+        word
+        for word in ("somebody-of-flesh", "buyer@", "A Buyer", "a-name-of-theirs", lab.secret)
+        if word in text
+    ]
 
 
-def test_a_request_that_is_not_sampled_sends_nothing(lab: Lab, daemon: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_is_not_sampled_sends_nothing(
+    lab: Lab, daemon: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Lambda decides."""
     monkeypatch.setenv(tracing.HEADER, f"Root={TRACE};Parent={LAMBDAS};Sampled=0")
     assert lab.deliver(completed(pending(lab.books))).json == {"status": "settled"}
@@ -112,6 +159,15 @@ def test_a_request_that_is_not_sampled_sends_nothing(lab: Lab, daemon: Sent, mon
 def test_the_sdk_is_loaded_by_the_first_request_that_is_sampled(sampled: str, loaded: bool) -> None:  # noqa: FBT001 - a column of the table
     """A cold start that nobody traces does not pay for it."""
     program = "import sys, public.list_plans; public.list_plans.handler({}, None); print('aws_xray_sdk.core' in sys.modules)"
-    environment = {"PYTHONPATH": str(ROOT / "functions"), tracing.HEADER: f"Root={TRACE};Parent={LAMBDAS};Sampled={sampled}"}
-    done = subprocess.run([sys.executable, "-B", "-c", program], env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        "PYTHONPATH": str(ROOT / "functions"),
+        tracing.HEADER: f"Root={TRACE};Parent={LAMBDAS};Sampled={sampled}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.splitlines()[-1] == str(loaded)

@@ -41,7 +41,9 @@ BAD = {
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("is_signed", [True, False])
-def test_a_body_that_is_no_json_object_is_refused(lab: Lab, body: bytes, *, is_signed: bool) -> None:
+def test_a_body_that_is_no_json_object_is_refused(
+    lab: Lab, body: bytes, *, is_signed: bool
+) -> None:
     """S-8, S-9, S-15: 400, whoever sends it; the SDK by itself would raise five different errors."""
     said = lab.webhook(body, _header(lab.secret, body) if is_signed else "t=1,v1=x")
     assert said.status == (413 if len(body) > BODY_BYTES_MAX else 400)
@@ -51,14 +53,39 @@ def test_a_body_that_is_no_json_object_is_refused(lab: Lab, body: bytes, *, is_s
 
 FOREIGN: dict[str, Any] = {
     "an empty object": {},
-    "a v2 thin event": {"id": "evt_test_1", "object": "v2.core.event", "type": "v1.charge.refunded", "livemode": False, "context": None},
-    "an EventBridge envelope": {"version": "0", "detail-type": "charge.refunded", "source": "aws.partner/stripe.com", "detail": {}},
+    "a v2 thin event": {
+        "id": "evt_test_1",
+        "object": "v2.core.event",
+        "type": "v1.charge.refunded",
+        "livemode": False,
+        "context": None,
+    },
+    "an EventBridge envelope": {
+        "version": "0",
+        "detail-type": "charge.refunded",
+        "source": "aws.partner/stripe.com",
+        "detail": {},
+    },
     "a type that is no text": {"object": "event", "type": 7},
     "an unknown type": {"object": "event", "type": "moon.landed", "livemode": False},
-    "no data": {"id": "evt_1", "object": "event", "type": "charge.refunded", "livemode": False, "created": 1},
-    "data that is a list": {"id": "evt_1", "object": "event", "type": "charge.refunded", "livemode": False, "created": 1, "data": []},
+    "no data": {
+        "id": "evt_1",
+        "object": "event",
+        "type": "charge.refunded",
+        "livemode": False,
+        "created": 1,
+    },
+    "data that is a list": {
+        "id": "evt_1",
+        "object": "event",
+        "type": "charge.refunded",
+        "livemode": False,
+        "created": 1,
+        "data": [],
+    },
     "an object that is null": event("checkout.session.completed", {}) | {"data": {"object": None}},
-    "created as a text": event("charge.refunded", {"payment_intent": "pi_1"}) | {"created": "today"},
+    "created as a text": event("charge.refunded", {"payment_intent": "pi_1"})
+    | {"created": "today"},
     "livemode as a text": event("charge.refunded", {}) | {"livemode": "false"},
 }
 
@@ -79,14 +106,23 @@ def test_an_unsigned_eventbridge_envelope_is_refused(lab: Lab) -> None:
 def test_of_two_members_of_one_name_the_last_counts_as_for_stripes_own_library(lab: Lab) -> None:
     """S-9: signed twice over, read once: the JSON reader's own rule, and nobody but Stripe can use it."""
     payment = pending(lab.books)
-    text = json.dumps(completed(payment)).replace('"livemode": false', '"livemode": false, "livemode": true')
+    text = json.dumps(completed(payment)).replace(
+        '"livemode": false', '"livemode": false, "livemode": true'
+    )
     said = lab.webhook(text)
     assert said.json == {"status": "ignored"}
     assert lab.quota("alice")["remaining"] == 0
 
 
 @pytest.mark.parametrize(
-    ("size", "status"), [(1, 400), (BODY_BYTES_MAX - 1, 200), (BODY_BYTES_MAX, 200), (BODY_BYTES_MAX + 1, 413), (5_000_000, 413)]
+    ("size", "status"),
+    [
+        (1, 400),
+        (BODY_BYTES_MAX - 1, 200),
+        (BODY_BYTES_MAX, 200),
+        (BODY_BYTES_MAX + 1, 413),
+        (5_000_000, 413),
+    ],
 )
 def test_an_event_has_at_most_256_kib(lab: Lab, size: int, status: int) -> None:
     """S-14: to the byte, signed or not."""
@@ -111,7 +147,9 @@ def test_the_function_url_settles_like_the_gateway(lab: Lab) -> None:
     payment = pending(lab.books)
     body = json.dumps(completed(payment))
     route, _ = lab.route("POST", f"{API}/payments/webhook")
-    request = gateway_event(route, "/", {}, {"stripe-signature": lab.sign(body.encode())}, body) | {"routeKey": "$default"}
+    request = gateway_event(route, "/", {}, {"stripe-signature": lab.sign(body.encode())}, body) | {
+        "routeKey": "$default"
+    }
     assert lab.invoke("webhook", request).json == {"status": "settled"}
     assert lab.quota("alice")["remaining"] == 100
 
@@ -121,10 +159,31 @@ METADATA: dict[str, Any] = {
     "null": None,
     "another product's": {"order_id": "42", "customer": "alice"},
     "ours without the user": {"payment_id": "pay_1", "plan": "starter", "quota": "100"},
-    "quota as a number": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": 100},
-    "quota that is none": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": "-100"},
-    "digits of another script": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": "\u0661\u0660\u0660"},
-    "another deployment's": {"payment_id": "pay_1", "user_id": "alice", "plan": "starter", "quota": "100", "deployment": "dep_other"},
+    "quota as a number": {
+        "payment_id": "pay_1",
+        "user_id": "alice",
+        "plan": "starter",
+        "quota": 100,
+    },
+    "quota that is none": {
+        "payment_id": "pay_1",
+        "user_id": "alice",
+        "plan": "starter",
+        "quota": "-100",
+    },
+    "digits of another script": {
+        "payment_id": "pay_1",
+        "user_id": "alice",
+        "plan": "starter",
+        "quota": "\u0661\u0660\u0660",
+    },
+    "another deployment's": {
+        "payment_id": "pay_1",
+        "user_id": "alice",
+        "plan": "starter",
+        "quota": "100",
+        "deployment": "dep_other",
+    },
 }
 
 
@@ -172,29 +231,45 @@ def test_a_session_with_a_null_where_money_is_named_is_not_credited(lab: Lab, na
 def test_expanded_objects_are_read_by_their_ids(lab: Lab) -> None:
     """M11: an object may stand where its id was expected."""
     payment = pending(lab.books)
-    said = lab.deliver(completed(payment, payment_intent={"id": "pi_9", "object": "payment_intent"}, customer=None))
+    said = lab.deliver(
+        completed(payment, payment_intent={"id": "pi_9", "object": "payment_intent"}, customer=None)
+    )
     assert said.json == {"status": "settled"}
-    assert [row["id"]["S"] for row in lab.rows("PaymentsTable") if row["owner"]["S"] == "ref#pi_9"] == ["reference"]
+    assert [
+        row["id"]["S"] for row in lab.rows("PaymentsTable") if row["owner"]["S"] == "ref#pi_9"
+    ] == ["reference"]
 
 
 def test_a_delivery_before_its_payment_is_parked_and_kept_in_the_queue(lab: Lab) -> None:
     """M1: verified, not applicable now, never forgotten: in the table and outside DynamoDB."""
     payment = pending(lab.books)
-    lab.boto("dynamodb").delete_item(TableName="PaymentsTable", Key={"owner": {"S": "user#alice"}, "id": {"S": payment.payment_id}})
+    lab.boto("dynamodb").delete_item(
+        TableName="PaymentsTable",
+        Key={"owner": {"S": "user#alice"}, "id": {"S": payment.payment_id}},
+    )
     said = lab.deliver(completed(payment, "evt_early"))
     assert (said.status, said.json) == (200, {"status": "parked"})
-    assert [row["fact_id"]["S"] for row in lab.rows("WebhookEventsTable")] == [f"{payment.session_id}:paid"]
+    assert [row["fact_id"]["S"] for row in lab.rows("WebhookEventsTable")] == [
+        f"{payment.session_id}:paid"
+    ]
     assert _queued(lab) == 1
 
 
 def _queued(lab: Lab) -> int:
     url = lab.template.resolve({"Ref": "ParkedQueue"})
-    found = lab.boto("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesDelayed"])
+    found = lab.boto("sqs").get_queue_attributes(
+        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+    )
     return int(found["Attributes"]["ApproximateNumberOfMessagesDelayed"])
 
 
-def test_when_the_books_are_gone_stripe_is_asked_to_come_again_and_the_fact_is_kept(lab: Lab) -> None:
-    """L8, Z6: no 2xx without an effect. Stripe stops asking after three days; what fails until then is not lost."""
+def test_when_the_books_are_gone_stripe_is_asked_to_come_again_and_the_fact_is_kept(
+    lab: Lab,
+) -> None:
+    """L8, Z6: no 2xx without an effect.
+
+    Stripe stops asking after three days; what fails until then is not lost.
+    """
     payment = pending(lab.books)
     lab.boto("dynamodb").delete_table(TableName="LedgerTable")
     assert lab.deliver(completed(payment)).status >= 500
@@ -208,9 +283,14 @@ def test_one_event_delivered_five_times_credits_once(lab: Lab) -> None:
     assert lab.quota("alice")["remaining"] == 100
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
-    header=st.text(max_size=80) | st.from_regex(r"t=[0-9]{1,12}(,v[01]=[0-9a-f]{0,64}){0,3}", fullmatch=True), body=st.binary(max_size=200)
+    header=st.text(max_size=80)
+    | st.from_regex(r"t=[0-9]{1,12}(,v[01]=[0-9a-f]{0,64}){0,3}", fullmatch=True),
+    body=st.binary(max_size=200),
 )
 @example(header="t=1,v1=\ud800", body=b"{}")
 def test_before_authentication_nothing_is_a_5xx(lab: Lab, header: str, body: bytes) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from functional.lab import API, Lab, Said, gateway_event, old_gateway_event
 
-UNKNOWN = json.dumps({"id": "evt_1", "object": "event", "type": "customer.created", "livemode": False, "data": {"object": {}}})
+UNKNOWN = json.dumps(
+    {
+        "id": "evt_1",
+        "object": "event",
+        "type": "customer.created",
+        "livemode": False,
+        "data": {"object": {}},
+    }
+)
 """Genuine once signed, and not of interest: 200 ignored."""
 
 
@@ -35,7 +43,9 @@ def test_a_forged_signature_is_refused(lab: Lab) -> None:
     assert _refused(lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), secret="whsec_guessed")))
 
 
-@pytest.mark.parametrize("others", ["v1=bad,{good}", "{good},v1=bad", "v1=bad,v1=worse,{good},v0=x", "v0=x,{good}"])
+@pytest.mark.parametrize(
+    "others", ["v1=bad,{good}", "{good},v1=bad", "v1=bad,v1=worse,{good},v0=x", "v0=x,{good}"]
+)
 def test_any_matching_v1_will_do(lab: Lab, others: str) -> None:
     """S-1: while a secret is rolled Stripe sends one v1 for each."""
     stamp, good = _parts(lab.sign(UNKNOWN.encode()))
@@ -64,8 +74,13 @@ def test_a_roll_is_noticed_by_a_warm_container(lab: Lab) -> None:
     assert _refused(lab.webhook(UNKNOWN, old))
 
 
-@pytest.mark.parametrize(("age", "accepted"), [(0, True), (290, True), (310, False), (86_400, False), (-290, True), (-310, False)])
-def test_timestamps_count_within_five_minutes_both_ways(lab: Lab, age: int, *, accepted: bool) -> None:
+@pytest.mark.parametrize(
+    ("age", "accepted"),
+    [(0, True), (290, True), (310, False), (86_400, False), (-290, True), (-310, False)],
+)
+def test_timestamps_count_within_five_minutes_both_ways(
+    lab: Lab, age: int, *, accepted: bool
+) -> None:
     """S-3, S-4, S-6: a genuine retry has a new timestamp; the SDK alone would take any in the future."""
     said = lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), at=int(time.time()) - age))
     assert _accepted(said) if accepted else _refused(said)
@@ -77,16 +92,34 @@ def test_another_timestamp_under_the_same_digest_is_refused(lab: Lab) -> None:
     assert _refused(lab.webhook(UNKNOWN, f"t={int(time.time())},{digest}"))
 
 
-@pytest.mark.parametrize("stored", ['{"secrets": "whsec_9f2c"}', '{"secrets": {"w": 1}}', '{"secrets": [7]}', '{"secrets": null}'])
+@pytest.mark.parametrize(
+    "stored",
+    ['{"secrets": "whsec_9f2c"}', '{"secrets": {"w": 1}}', '{"secrets": [7]}', '{"secrets": null}'],
+)
 def test_secrets_that_are_no_list_of_texts_stop_the_endpoint(lab: Lab, stored: str) -> None:
     """S-7: each letter of a text, or each name of an object, would be a secret that anyone can guess."""
     lab.put_secret("WebhookSecretsSecret", stored)
     assert lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), secret="w")).status == 500
 
 
-@pytest.mark.parametrize("stored", ['{"secrets": [""]}', '{"secrets": ["  "]}', '{"secrets": []}', "{}", "", "whsec_bare", "[]", "null"])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        '{"secrets": [""]}',
+        '{"secrets": ["  "]}',
+        '{"secrets": []}',
+        "{}",
+        "",
+        "whsec_bare",
+        "[]",
+        "null",
+    ],
+)
 def test_without_a_usable_secret_nothing_is_accepted(lab: Lab, stored: str) -> None:
-    """S-7: a blank secret is one that everybody knows. 5xx: Stripe goes on trying until the operator has put it right."""
+    """S-7: a blank secret is one that everybody knows.
+
+    5xx: Stripe goes on trying until the operator has put it right.
+    """
     lab.put_secret("WebhookSecretsSecret", stored or " ")
     said = lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), secret=" "))
     assert (said.status, said.code) == (500, "internal_error")
@@ -116,7 +149,9 @@ def test_one_blank_secret_among_good_ones_stops_the_endpoint(lab: Lab) -> None:
 
 def test_a_delivery_is_sent_again_when_the_secret_is_gone(lab: Lab) -> None:
     """5xx, so that Stripe delivers again, and a fault of ours: no later try can read it either."""
-    lab.boto("secretsmanager").delete_secret(SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True)
+    lab.boto("secretsmanager").delete_secret(
+        SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True
+    )
     said = lab.webhook(UNKNOWN)
     assert (said.status, said.code) == (500, "internal_error")
 
@@ -149,22 +184,33 @@ def test_a_rebuilt_header_is_refused(lab: Lab, change: Callable[[str], str]) -> 
     assert _refused(lab.webhook(UNKNOWN, change(lab.sign(UNKNOWN.encode()))))
 
 
-def _signed(lab: Lab, names: dict[str, list[str]], *, is_base64: bool = False, version: str = "1.0") -> Said:
+def _signed(
+    lab: Lab, names: dict[str, list[str]], *, is_base64: bool = False, version: str = "1.0"
+) -> Said:
     """The same delivery in either payload format; each header name with ``{}`` for the signature among its values."""
     signature = lab.sign(UNKNOWN.encode())
-    headers = {name: [value.replace("{}", signature) for value in values] for name, values in names.items()}
+    headers = {
+        name: [value.replace("{}", signature) for value in values] for name, values in names.items()
+    }
     body = base64.b64encode(UNKNOWN.encode()).decode() if is_base64 else UNKNOWN
     if version == "1.0":
-        return lab.invoke("webhook", old_gateway_event(f"{API}/payments/webhook", headers, body, is_base64=is_base64))
+        return lab.invoke(
+            "webhook",
+            old_gateway_event(f"{API}/payments/webhook", headers, body, is_base64=is_base64),
+        )
     route, _ = lab.route("POST", f"{API}/payments/webhook")
-    event = gateway_event(route, route.path, {}, {name: ",".join(values) for name, values in headers.items()}, body)
+    event = gateway_event(
+        route, route.path, {}, {name: ",".join(values) for name, values in headers.items()}, body
+    )
     return lab.invoke("webhook", event | {"isBase64Encoded": is_base64})
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("is_base64", [True, False])
 @pytest.mark.parametrize("name", ["Stripe-Signature", "stripe-signature", "STRIPE-SIGNATURE"])
-def test_both_formats_and_both_encodings_are_read(lab: Lab, version: str, name: str, *, is_base64: bool) -> None:
+def test_both_formats_and_both_encodings_are_read(
+    lab: Lab, version: str, name: str, *, is_base64: bool
+) -> None:
     """S-11, S-12: the signature is over the decoded bytes, the header's case is nobody's business."""
     assert _accepted(_signed(lab, {name: ["{}"]}, is_base64=is_base64, version=version))
 
@@ -172,7 +218,10 @@ def test_both_formats_and_both_encodings_are_read(lab: Lab, version: str, name: 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("values", [["{}", "{}"], ["t=1,v1=x", "{}"], ["{}", "t=1,v1=x"]])
 def test_two_signature_headers_are_refused(lab: Lab, version: str, values: list[str]) -> None:
-    """S-12: format 2.0 joins them with a comma. Where both are the same valid one, joining them changes nothing."""
+    """S-12: format 2.0 joins them with a comma.
+
+    Where both are the same valid one, joining them changes nothing.
+    """
     said = _signed(lab, {"Stripe-Signature": values}, version=version)
     assert _refused(said) or (version == "2.0" and values[0] == "{}" and _accepted(said))
 
@@ -198,7 +247,9 @@ SPELLINGS = {
     "compact": lambda event: json.dumps(event, separators=(",", ":")),
     "escaped": lambda event: json.dumps(event, ensure_ascii=True, indent=2),
     "with a line at the end": lambda event: json.dumps(event, ensure_ascii=False, indent=2) + "\n",
-    "with Windows lines": lambda event: json.dumps(event, ensure_ascii=False, indent=2).replace("\n", "\r\n"),
+    "with Windows lines": lambda event: json.dumps(event, ensure_ascii=False, indent=2).replace(
+        "\n", "\r\n"
+    ),
 }
 
 

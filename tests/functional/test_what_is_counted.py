@@ -27,7 +27,12 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
 def _counted(capsys: Counted) -> Counter[str]:
     """How often each figure was written since the last call."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    return Counter(metric["Name"] for line in lines for told in line["_aws"]["CloudWatchMetrics"] for metric in told["Metrics"])
+    return Counter(
+        metric["Name"]
+        for line in lines
+        for told in line["_aws"]["CloudWatchMetrics"]
+        for metric in told["Metrics"]
+    )
 
 
 def _without_the_right_to_write(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +42,10 @@ def _without_the_right_to_write(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> No
 
     def answer(operation: str, request: dict[str, Any]) -> Any:
         if operation == "TransactWriteItems":
-            refused = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+            refused = {
+                "Error": {"Code": "AccessDeniedException"},
+                "ResponseMetadata": {"HTTPStatusCode": 400},
+            }
             raise ClientError(refused, operation)
         return ask(operation, request)
 
@@ -63,10 +71,14 @@ def test_an_event_that_is_not_ours_is_counted_as_ignored(lab: Lab, capsys: Count
 
 
 @pytest.mark.parametrize("path", ["/quota/debits", "/quota/holds"])
-def test_only_a_customer_without_units_is_counted_as_refused(lab: Lab, capsys: Counted, path: str) -> None:
+def test_only_a_customer_without_units_is_counted_as_refused(
+    lab: Lab, capsys: Counted, path: str
+) -> None:
     """A request that makes no sense says nothing of customers."""
     backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write"}
-    asked = {"user_id": "alice", "units": 1} | ({"expires_in_seconds": 60} if path == "/quota/holds" else {})
+    asked = {"user_id": "alice", "units": 1} | (
+        {"expires_in_seconds": 60} if path == "/quota/holds" else {}
+    )
     capsys.readouterr()
     assert lab.call("POST", path, body=asked, **backend).status == 402
     assert _counted(capsys) == {"refused_debits": 1}
@@ -74,13 +86,21 @@ def test_only_a_customer_without_units_is_counted_as_refused(lab: Lab, capsys: C
     assert _counted(capsys) == {}
 
 
-def test_a_used_key_with_another_body_is_no_customer_without_units(lab: Lab, capsys: Counted) -> None:
+def test_a_used_key_with_another_body_is_no_customer_without_units(
+    lab: Lab, capsys: Counted
+) -> None:
     """It is the seller's own mistake."""
     lab.fund("alice", 10)
     backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write", "idempotency_key": "k"}
-    assert lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 1}, **backend).status == 200
+    assert (
+        lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 1}, **backend).status
+        == 200
+    )
     capsys.readouterr()
-    assert lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 2}, **backend).status == 409
+    assert (
+        lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 2}, **backend).status
+        == 409
+    )
     assert _counted(capsys) == {}
 
 
@@ -97,7 +117,11 @@ def test_the_line_of_a_delivery_that_fails_names_its_event(
 
 def test_a_rest_api_gets_a_policy_that_it_can_read(lab: Lab) -> None:
     """https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html."""
-    event = {"type": "REQUEST", "methodArn": "arn:aws:execute-api:us-east-1:1:a/b/GET/c", "headers": {"x-api-key": "none"}}
+    event = {
+        "type": "REQUEST",
+        "methodArn": "arn:aws:execute-api:us-east-1:1:a/b/GET/c",
+        "headers": {"x-api-key": "none"},
+    }
     found = lab.ask("authorize", event)
     statement = {"Action": "execute-api:Invoke", "Effect": "Deny", "Resource": event["methodArn"]}
     assert found["policyDocument"] == {"Version": "2012-10-17", "Statement": [statement]}
@@ -111,35 +135,51 @@ def test_a_parked_fact_that_waits_by_a_fault_of_ours_is_counted(
     settlement.apply(lab.books, parked)
     lab.boto("dynamodb").update_item(
         TableName="WebhookEventsTable",
-        Key={"subject": {"S": "parked"}, "fact_id": {"S": next(row["fact_id"]["S"] for row in lab.rows("WebhookEventsTable"))}},
+        Key={
+            "subject": {"S": "parked"},
+            "fact_id": {"S": next(row["fact_id"]["S"] for row in lab.rows("WebhookEventsTable"))},
+        },
         UpdateExpression="SET next_try = :now",
         ExpressionAttributeValues={":now": {"N": "1"}},
     )
     _without_the_right_to_write(lab, monkeypatch)
     capsys.readouterr()
     assert lab.ask("recover", {})["waiting"] == 1
-    (line,) = [vars(record) for record in caplog.records if record.getMessage() == "a parked fact waits by a fault of ours"]
+    (line,) = [
+        vars(record)
+        for record in caplog.records
+        if record.getMessage() == "a parked fact waits by a fault of ours"
+    ]
     assert line["event_id"] == parked.fact_id
     assert _counted(capsys) == {"internal_errors": 1, "parked_age_seconds": 1}
 
 
 @pytest.mark.parametrize("is_envelope", [True, False])
 def test_a_message_that_cannot_be_settled_comes_again_and_its_line_names_the_event(
-    lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, *, is_envelope: bool
+    lab: Lab,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_envelope: bool,
 ) -> None:
     """Whether we put it into the queue, or EventBridge did."""
     event = completed(pending(lab.books), "evt_failing")
     envelope = {"source": "aws.partner/stripe.com/ed_1", "detail": event}
     body = json.dumps(envelope if is_envelope else to_item(fact(event)))
     _without_the_right_to_write(lab, monkeypatch)
-    done = lab.ask("recover", {"Records": [{"messageId": "m1", "body": body}, {"messageId": "m2", "body": "no JSON"}]})
+    done = lab.ask(
+        "recover",
+        {"Records": [{"messageId": "m1", "body": body}, {"messageId": "m2", "body": "no JSON"}]},
+    )
     assert done == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]}
     lines = {record.getMessage(): vars(record) for record in caplog.records}
     assert lines["a message stays in the queue by a fault of ours"]["event_id"] == "evt_failing"
     assert "a message that says nothing we know stays in the queue" in lines
 
 
-def test_a_keyed_debit_whose_answer_was_lost_is_cleared_up_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keyed_debit_whose_answer_was_lost_is_cleared_up_at_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was taken: the same request finds that out, and the caller hears it."""
     lab.fund("alice", 10)
     client = lab.books.store._client
@@ -154,7 +194,10 @@ def test_a_keyed_debit_whose_answer_was_lost_is_cleared_up_at_once(lab: Lab, mon
 
     monkeypatch.setattr(client, "_make_api_call", answer)
     backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write", "idempotency_key": "k"}
-    assert lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 3}, **backend).status == 200
+    assert (
+        lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 3}, **backend).status
+        == 200
+    )
     assert not lost
     assert lab.quota("alice")["used"] == 3
 
@@ -163,6 +206,6 @@ def test_an_authorizer_has_its_own_time_however_old_its_function_is(lab: Lab) ->
     """Lambda keeps a process for hours; the time of the request before is long over."""
     lab.fund("alice", 5)
     key = lab.call("POST", "/keys", sub="alice", body={"name": "n"}).json["key"]
-    container.patience()._deadline = float("-inf")
+    container.deadline()._deadline = float("-inf")
     event = {"version": "2.0", "type": "REQUEST", "routeArn": "arn", "headers": {"x-api-key": key}}
     assert lab.ask("authorize", event)["isAuthorized"] is True

@@ -1,4 +1,7 @@
-"""Plants each bug of planted.py in a copy of the product and runs the tests that must notice: ``python -m tests.mutants``."""
+"""Plants each bug of planted.py in a copy of the product and runs the tests that must notice:
+
+``python -m tests.mutants``.
+"""
 
 import json
 import os
@@ -36,7 +39,10 @@ console = Console()
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one bug. ``broken``: its tests did not run to an end, so that they say nothing."""
+    """What became of one bug.
+
+    ``broken``: its tests did not run to an end, so that they say nothing.
+    """
 
     bug: Bug
     verdict: Verdict
@@ -46,7 +52,9 @@ class Result:
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Plant only those whose name contains this.", show_default=False)] = "",
+    only: Annotated[
+        str, typer.Option(help="Plant only those whose name contains this.", show_default=False)
+    ] = "",
     at_once: Annotated[int, typer.Option(help="How many are tried at the same time.")] = AT_ONCE,
 ) -> None:
     """Plant known bugs in a copy of the product, one at a time, and see whether the tests notice each of them.
@@ -55,7 +63,9 @@ def main(
     """
     bugs = [bug for bug in PLANTED if only.lower() in bug.name.lower()]
     if not bugs:
-        console.print(f"no planted bug's name contains {only!r}; all of them stand in tests/mutants")
+        console.print(
+            f"no planted bug's name contains {only!r}; all of them stand in tests/mutants"
+        )
         raise typer.Exit(1)
     started = monotonic()
     with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
@@ -93,7 +103,8 @@ def _tried(bugs: list[Bug], whole: Path, at_once: int) -> list[Result]:
     with Progress(*columns, console=console) as progress, ThreadPoolExecutor(at_once) as pool:
         bar = progress.add_task("bugs", total=len(bugs), last="")
         asked: dict[Future[Result], int] = {
-            pool.submit(_try, bug, whole, whole.with_name(str(place))): place for place, bug in enumerate(bugs)
+            pool.submit(_try, bug, whole, whole.with_name(str(place))): place
+            for place, bug in enumerate(bugs)
         }
         results: dict[int, Result] = {}
         for done in as_completed(asked):
@@ -116,8 +127,22 @@ def _try(bug: Bug, whole: Path, root: Path) -> Result:
 
 
 def _pytest(root: Path, killers: Iterable[str]) -> tuple[int, str]:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *killers]
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--no-header",
+        *killers,
+    ]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")
+    }
     try:
         ran = subprocess.run(
             command,
@@ -137,7 +162,10 @@ def _pytest(root: Path, killers: Iterable[str]) -> tuple[int, str]:
 def _show_unless_killed(result: Result) -> None:
     if result.verdict == "killed":
         return
-    console.print(f"\n[red]{result.verdict}[/]: {result.bug.name}\n  " + "\n  ".join(result.bug.killers), highlight=False)
+    console.print(
+        f"\n[red]{result.verdict}[/]: {result.bug.name}\n  " + "\n  ".join(result.bug.killers),
+        highlight=False,
+    )
     console.print(Syntax(result.diff, "diff", background_color="default"))
     if result.verdict == "broken":
         console.print(result.output, markup=False, highlight=False)
@@ -163,7 +191,11 @@ def _write_figures(results: list[Result], seconds: float) -> None:
 def _complaint(output: str) -> str:
     """What the failed test said in the end: a bug should be noticed by what it does, not by a crash of the planting."""
     lines = output.splitlines()
-    said = [line for before, line in pairwise(lines) if line.startswith("E  ") and not before.startswith("E  ")]
+    said = [
+        line
+        for before, line in pairwise(lines)
+        if line.startswith("E  ") and not before.startswith("E  ")
+    ]
     return said[-1][1:].strip() if said else ""
 
 

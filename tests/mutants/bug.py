@@ -30,9 +30,12 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """``name`` says in one sentence what the product would do wrong. ``killers``: pytest node ids, the quickest first.
+    """``name`` says in one sentence what the product would do wrong.
 
-    One edit each, except where the product guards the same thing twice: then all guards go, for each alone is enough.
+    ``killers``: pytest node ids, the quickest first.
+
+    One edit each, except where the product guards the same thing twice: then all guards go, for
+    each alone is enough.
     """
 
     name: str
@@ -46,10 +49,24 @@ class Bug:
             before, after = edit.changed(root)
             path = BILLING + edit.file
             (root / path).write_text(after, encoding="utf-8")
-            diff += unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}", n=1)
+            diff += unified_diff(
+                before.splitlines(keepends=True),
+                after.splitlines(keepends=True),
+                f"a/{path}",
+                f"b/{path}",
+                n=1,
+            )
         return "".join(diff)
 
 
 def bug(name: str, killer: str, *edits: tuple[str, str, str]) -> Bug:
-    """Write one down. ``killer``: a test file's name below tests/unit, ``::`` and the test; several with spaces between."""
-    return Bug(name, tuple(f"tests/unit/{one}" for one in killer.split()), tuple(Edit(*edit) for edit in edits))
+    """Write one down.
+
+    ``killer``: a test file's name below tests/unit, ``::`` and the test; several with spaces
+    between.
+    """
+    return Bug(
+        name,
+        tuple(f"tests/unit/{one}" for one in killer.split()),
+        tuple(Edit(*edit) for edit in edits),
+    )

@@ -1,4 +1,7 @@
-"""What can be wrong with one piece of code. Each change is a kind, the node it replaces, and the new text."""
+"""What can be wrong with one piece of code.
+
+Each change is a kind, the node it replaces, and the new text.
+"""
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +10,9 @@ from typing import Any, Final
 Change = tuple[str, ast.AST, str]
 CLAUSES: Final = frozenset({"must", "set", "add", "remove"})
 """The parts of a write: a dropped one is replaced by an empty one."""
-CONDITIONS: Final = frozenset({"equals", "absent", "exists", "absent_or", "Must", "_exactly", "get", "pop"})
+CONDITIONS: Final = frozenset(
+    {"equals", "absent", "exists", "absent_or", "Must", "_exactly", "get", "pop"}
+)
 """Calls whose first argument names an attribute."""
 TRANSACTIONS: Final = frozenset({"commit", "commit_once", "update"})
 OTHER_OPERATOR: Final = {
@@ -15,7 +20,8 @@ OTHER_OPERATOR: Final = {
     ast.Is: "is not", ast.IsNot: "is", ast.In: "not in", ast.NotIn: "in",
 }  # fmt: skip
 SIGN: Final[dict[type[ast.cmpop], str]] = {
-    kind: ast.unparse(ast.Compare(ast.Name("a"), [kind()], [ast.Name("b")])).strip("ab ") for kind in OTHER_OPERATOR
+    kind: ast.unparse(ast.Compare(ast.Name("a"), [kind()], [ast.Name("b")])).strip("ab ")
+    for kind in OTHER_OPERATOR
 }
 OTHER_TEXT: Final = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": ">="}
 """Operators of a condition, as our writes name them."""
@@ -47,17 +53,27 @@ def _container(node: Any) -> Iterator[Change]:
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load) or not node.elts:
         return
     is_tuple = isinstance(node, ast.Tuple)
-    if is_tuple and not any(isinstance(one, ast.Call | ast.Starred | ast.IfExp) for one in node.elts):
+    if is_tuple and not any(
+        isinstance(one, ast.Call | ast.Starred | ast.IfExp) for one in node.elts
+    ):
         return  # a key or a pair: without a part of it nothing runs at all
     for place, _ in enumerate(node.elts):
         left = _without(node.elts, place)
         empty = ast.Call(ast.Name("set"), [], []) if isinstance(node, ast.Set) else ast.Tuple([])
-        yield "dropped part", node, _plain(type(node)(left) if left or isinstance(node, ast.List) else empty)
+        yield (
+            "dropped part",
+            node,
+            _plain(type(node)(left) if left or isinstance(node, ast.List) else empty),
+        )
 
 
 def _members(node: ast.Dict) -> Iterator[Change]:
     for place, key in enumerate(node.keys):
-        yield "dropped member", node, _plain(ast.Dict(_without(node.keys, place), _without(node.values, place)))
+        yield (
+            "dropped member",
+            node,
+            _plain(ast.Dict(_without(node.keys, place), _without(node.values, place))),
+        )
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
             yield "other key", key, repr(f"{key.value}_")
 
@@ -66,7 +82,11 @@ def _call(node: ast.Call) -> Iterator[Change]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name in TRANSACTIONS:
         for place, _ in enumerate(node.args):
-            yield "dropped write", node, _plain(ast.Call(node.func, _without(node.args, place), node.keywords))
+            yield (
+                "dropped write",
+                node,
+                _plain(ast.Call(node.func, _without(node.args, place), node.keywords)),
+            )
     if name in ("min", "max"):
         other = {"min": "max", "max": "min"}[name]
         yield "other end", node.func, other
@@ -76,7 +96,12 @@ def _call(node: ast.Call) -> Iterator[Change]:
     if name == "suppress":
         yield "narrowed except", node, f"suppress({NEVER})"
         yield "widened except", node, "suppress(Exception)"
-    if name in CONDITIONS and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
+    if (
+        name in CONDITIONS
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    ):
         yield "other key", node.args[0], repr(f"{node.args[0].value}_")
     if name not in ("min", "max"):
         yield from _swapped(node)
@@ -87,7 +112,10 @@ def _swapped(node: ast.Call) -> Iterator[Change]:
     for place, (one, two) in enumerate(zip(node.args, node.args[1:], strict=False)):
         if ast.unparse(one) in HANDLES:
             continue
-        if all(isinstance(each, ast.Name | ast.Attribute | ast.BinOp | ast.Subscript) for each in (one, two)):
+        if all(
+            isinstance(each, ast.Name | ast.Attribute | ast.BinOp | ast.Subscript)
+            for each in (one, two)
+        ):
             args = [*node.args[:place], two, one, *node.args[place + 2 :]]
             yield "swapped arguments", node, _plain(ast.Call(node.func, args, node.keywords))
 
@@ -97,7 +125,9 @@ def _keywords(node: ast.Call) -> Iterator[Change]:
         value = keyword.value
         if keyword.arg in CLAUSES:
             yield "dropped clause", value, "{}" if keyword.arg in ("set", "add") else "()"
-        elif keyword.arg and not (isinstance(value, ast.Constant) and isinstance(value.value, bool)):
+        elif keyword.arg and not (
+            isinstance(value, ast.Constant) and isinstance(value.value, bool)
+        ):
             left = [one for one in node.keywords if one is not keyword]
             yield "dropped argument", node, _plain(ast.Call(node.func, node.args, left))
 
@@ -109,7 +139,9 @@ def _compare(node: ast.Compare) -> Iterator[Change]:
         return
     sides = [ast.unparse(side) for side in (node.left, *node.comparators)]
     for place, operator in enumerate(node.ops):
-        signs = [OTHER_OPERATOR[type(one)] if one is operator else SIGN[type(one)] for one in node.ops]
+        signs = [
+            OTHER_OPERATOR[type(one)] if one is operator else SIGN[type(one)] for one in node.ops
+        ]
         rest = "".join(f" {sign} {side}" for sign, side in zip(signs, sides[1:], strict=True))
         yield "shifted bound", node, f"({sides[0]}{rest})"
         yield "dropped bound", node, f"({sides[place]} {SIGN[type(operator)]} {sides[place + 1]})"
@@ -120,7 +152,11 @@ def _either(node: ast.BoolOp) -> Iterator[Change]:
     yield "swapped and/or", node, _plain(ast.BoolOp(other, node.values))
     for place, _ in enumerate(node.values):
         left = _without(node.values, place)
-        yield "dropped condition", node, _plain(left[0] if len(left) == 1 else ast.BoolOp(node.op, left))
+        yield (
+            "dropped condition",
+            node,
+            _plain(left[0] if len(left) == 1 else ast.BoolOp(node.op, left)),
+        )
 
 
 def _sign(node: ast.UnaryOp) -> Iterator[Change]:
@@ -172,7 +208,9 @@ def _statement(node: ast.Expr) -> Iterator[Change]:
 
 
 def _answer(node: ast.Return) -> Iterator[Change]:
-    if node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+    if node.value is not None and not (
+        isinstance(node.value, ast.Constant) and node.value.value is None
+    ):
         yield "returns None", node.value, "None"
 
 
@@ -198,7 +236,11 @@ def _jump(node: ast.Continue | ast.Break) -> Iterator[Change]:
 
 
 def _part(node: ast.Subscript) -> Iterator[Change]:
-    if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str) and isinstance(node.ctx, ast.Load):
+    if (
+        isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+        and isinstance(node.ctx, ast.Load)
+    ):
         return  # a KeyError at once
     if isinstance(node.slice, ast.Slice):
         yield "dropped bound", node, _plain(node.value)

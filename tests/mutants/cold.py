@@ -21,4 +21,6 @@ def ended(fault: Fault, ran: "subprocess.Popen[str]", log: IO[str]) -> Result:
     log.seek(0)
     said = [line for line in log.read().splitlines() if line.startswith(("FAILED", "ERROR", "E  "))]
     verdict: Verdict = "lived" if code == 0 else "killed"
-    return Result(fault, verdict, said[-1] if said else "", said[0] if said else "", monotonic() - started)
+    return Result(
+        fault, verdict, said[-1] if said else "", said[0] if said else "", monotonic() - started
+    )

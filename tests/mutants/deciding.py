@@ -42,7 +42,11 @@ DECIDING: Final = (
     bug(
         "another currency is credited",
         "test_settlement.py::test_a_session_at_another_price_is_parked_for_a_person",
-        ("payments/payment.py", '("currency", payment.currency, fact.currency)', '("currency", payment.currency, payment.currency)'),
+        (
+            "payments/payment.py",
+            '("currency", payment.currency, fact.currency)',
+            '("currency", payment.currency, payment.currency)',
+        ),
     ),
     bug(
         "a discounted purchase is taken for a wrong amount",
@@ -56,12 +60,20 @@ DECIDING: Final = (
     bug(
         "a refund is measured by the price and not by what was paid",
         "test_settlement.py::test_a_discounted_purchase_is_judged_by_the_price_before_the_discount",
-        ("payments/payment.py", "paid_minor=fact.amount_total,", "paid_minor=fact.amount_subtotal,"),
+        (
+            "payments/payment.py",
+            "paid_minor=fact.amount_total,",
+            "paid_minor=fact.amount_subtotal,",
+        ),
     ),
     bug(
         "money received twice is taken for a duplicate",
         "test_settlement.py::test_a_second_session_paid_for_one_payment_waits_for_a_person",
-        ("payments/payment.py", 'return Park("paid_twice", told)', "return Already(duplicate=True)"),
+        (
+            "payments/payment.py",
+            'return Park("paid_twice", told)',
+            "return Already(duplicate=True)",
+        ),
     ),
     bug(
         "the next purchase does not pay the debt",
@@ -103,12 +115,20 @@ DECIDING: Final = (
     bug(
         "a purchase that needs no money is not credited",
         "test_settlement.py::test_a_session_that_needs_no_money_is_credited",
-        ("stripe_api/events.py", 'PAID: Final = ("paid", "no_payment_required")', 'PAID: Final = ("paid",)'),
+        (
+            "stripe_api/events.py",
+            'PAID: Final = ("paid", "no_payment_required")',
+            'PAID: Final = ("paid",)',
+        ),
     ),
     bug(
         "a payment status of tomorrow is taken for paid",
         "test_events.py::test_a_payment_status_that_we_do_not_know_is_not_taken_for_paid",
-        ("stripe_api/events.py", 'if kind == "paid" and status not in PAID:', 'if kind == "paid" and status == "unpaid":'),
+        (
+            "stripe_api/events.py",
+            'if kind == "paid" and status not in PAID:',
+            'if kind == "paid" and status == "unpaid":',
+        ),
     ),
     bug(
         "the buyer's own currency is taken for the session's",
@@ -132,7 +152,11 @@ DECIDING: Final = (
     bug(
         "a refund that waits for the customer is taken back only when it succeeds",
         "test_events.py::test_a_refund_that_stands_is_known_by_its_id",
-        ("stripe_api/events.py", '("pending", "requires_action", "succeeded")', '("pending", "succeeded")'),
+        (
+            "stripe_api/events.py",
+            '("pending", "requires_action", "succeeded")',
+            '("pending", "succeeded")',
+        ),
     ),
     bug(
         "refunds made again after a failure are not known by their ids",
@@ -176,22 +200,38 @@ DECIDING: Final = (
     bug(
         "a refund that nothing can be found by is parked for ever",
         "test_events.py::test_a_reversal_that_names_neither_intent_nor_charge_is_nobodys",
-        ("stripe_api/events.py", "if not any((found_by := _found_by(refund)).values()):", "if (found_by := _found_by(refund)) is None:"),
+        (
+            "stripe_api/events.py",
+            "if not any((found_by := _found_by(refund)).values()):",
+            "if (found_by := _found_by(refund)) is None:",
+        ),
     ),
     bug(
         "refunds are added up and not cumulative",
         "test_reversals.py::test_refunds_are_cumulative_in_whichever_order_they_come",
-        ("payments/reversals.py", "max(self.refunded_high_minor, fact.refunded_minor)", "self.refunded_high_minor + fact.refunded_minor"),
+        (
+            "payments/reversals.py",
+            "max(self.refunded_high_minor, fact.refunded_minor)",
+            "self.refunded_high_minor + fact.refunded_minor",
+        ),
     ),
     bug(
         "the last refund event counts, not the highest figure",
         "test_reversals.py::test_refunds_are_cumulative_in_whichever_order_they_come",
-        ("payments/reversals.py", "max(self.refunded_high_minor, fact.refunded_minor)", "fact.refunded_minor"),
+        (
+            "payments/reversals.py",
+            "max(self.refunded_high_minor, fact.refunded_minor)",
+            "fact.refunded_minor",
+        ),
     ),
     bug(
         "a refund that failed goes on counting",
         "test_reversals.py::test_a_refund_that_failed_is_as_if_it_had_not_been",
-        ("payments/reversals.py", "self.refunded_high_minor - sum(self.failed.values())", "self.refunded_high_minor"),
+        (
+            "payments/reversals.py",
+            "self.refunded_high_minor - sum(self.failed.values())",
+            "self.refunded_high_minor",
+        ),
     ),
     bug(
         "refunds and disputes take back more than was credited",
@@ -205,27 +245,47 @@ DECIDING: Final = (
     bug(
         "a part of a unit is rounded by floats",
         "test_reversals.py::test_a_part_of_a_unit_stays_with_the_customer",
-        ("payments/reversals.py", "return units * out_minor // paid_minor", "return round(units / paid_minor * out_minor)"),
+        (
+            "payments/reversals.py",
+            "return units * out_minor // paid_minor",
+            "return round(units / paid_minor * out_minor)",
+        ),
     ),
     bug(
         "disputed money that came back is not seen",
         "test_reversals.py::test_disputed_money_that_came_back_is_not_out",
-        ("payments/reversals.py", "-sum(self.transactions.values())", "-sum(value for value in self.transactions.values() if value < 0)"),
+        (
+            "payments/reversals.py",
+            "-sum(self.transactions.values())",
+            "-sum(value for value in self.transactions.values() if value < 0)",
+        ),
     ),
     bug(
         "a late dispute event undoes the transactions seen before",
         "test_reversals.py::test_an_event_without_transactions_undoes_none",
-        ("payments/reversals.py", "transactions={**self.transactions, **fact.transactions}", "transactions=fact.transactions"),
+        (
+            "payments/reversals.py",
+            "transactions={**self.transactions, **fact.transactions}",
+            "transactions=fact.transactions",
+        ),
     ),
     bug(
         "a late dispute event opens a lost dispute again",
         "test_reversals.py::test_a_lost_dispute_stays_lost",
-        ("payments/reversals.py", "closed=max(self.closed, fact.closed, key=CLOSED.index)", "closed=fact.closed"),
+        (
+            "payments/reversals.py",
+            "closed=max(self.closed, fact.closed, key=CLOSED.index)",
+            "closed=fact.closed",
+        ),
     ),
     bug(
         "a dispute's fee is taken from the customer",
         "test_reversals.py::test_a_disputes_fee_is_not_the_customers",
-        ("stripe_api/events.py", '_signed(row, "amount") for row in rows', '_signed(row, "net") for row in rows'),
+        (
+            "stripe_api/events.py",
+            '_signed(row, "amount") for row in rows',
+            '_signed(row, "net") for row in rows',
+        ),
     ),
     bug(
         "cents of another currency are counted as ours",
@@ -235,47 +295,83 @@ DECIDING: Final = (
     bug(
         "the highest amount that was ever disputed is kept",
         "test_reversals.py::test_the_disputed_amount_is_the_one_told_with_the_money",
-        ("payments/reversals.py", "(len(fact.transactions), fact.amount)", "(self.told_with, fact.amount)"),
+        (
+            "payments/reversals.py",
+            "(len(fact.transactions), fact.amount)",
+            "(self.told_with, fact.amount)",
+        ),
     ),
     bug(
         "an inquiry is taken for a dispute",
         "test_reversals.py::test_an_inquiry_is_no_dispute",
-        ("stripe_api/events.py", 'opened=formal and status != "prevented" and not status.startswith("warning_")', "opened=formal"),
+        (
+            "stripe_api/events.py",
+            'opened=formal and status != "prevented" and not status.startswith("warning_")',
+            "opened=formal",
+        ),
     ),
     bug(
         "the mode of an event is ignored",
         "test_events.py::test_an_event_of_the_other_mode_is_ignored",
-        ("stripe_api/events.py", 'if event.get("livemode") is not ours.livemode:', 'if event.get("livemode") is None:'),
+        (
+            "stripe_api/events.py",
+            'if event.get("livemode") is not ours.livemode:',
+            'if event.get("livemode") is None:',
+        ),
     ),
     bug(
         "the first word about a dispute's end is the last",
         "test_reversals.py::test_a_dispute_that_was_lost_and_won_on_appeal_is_won_in_whichever_order_it_is_told",
-        ("payments/reversals.py", "closed=max(self.closed, fact.closed, key=CLOSED.index)", "closed=self.closed or fact.closed"),
+        (
+            "payments/reversals.py",
+            "closed=max(self.closed, fact.closed, key=CLOSED.index)",
+            "closed=self.closed or fact.closed",
+        ),
     ),
     bug(
         "a lost dispute counts in full though its money came back",
         "test_reversals.py::test_a_lost_dispute_whose_money_all_came_back_gave_the_customer_nothing",
-        ("payments/reversals.py", "self.out_minor if self.transactions else self.amount", "self.out_minor or self.amount"),
+        (
+            "payments/reversals.py",
+            "self.out_minor if self.transactions else self.amount",
+            "self.out_minor or self.amount",
+        ),
     ),
     bug(
         "a won dispute keeps units for the difference of two rates",
         "test_reversals.py::test_a_won_dispute_is_over_though_the_rate_has_changed",
-        ("payments/reversals.py", 'return 0 if self.closed == "won" and came_back else', "return 0 if came_back is None else"),
+        (
+            "payments/reversals.py",
+            'return 0 if self.closed == "won" and came_back else',
+            "return 0 if came_back is None else",
+        ),
     ),
     bug(
         "what a newer version wrote stops the older one",
         "test_reversals.py::test_what_a_newer_version_wrote_is_read_after_going_back",
-        ("facts.py", "for name, value in item.items() if name in names}", "for name, value in item.items() if name in names or names}"),
+        (
+            "facts.py",
+            "for name, value in item.items() if name in names}",
+            "for name, value in item.items() if name in names or names}",
+        ),
     ),
     bug(
         "the mode of a session from the API is ignored",
         "test_events.py::test_a_session_of_the_other_mode_is_ignored",
-        ("stripe_api/events.py", 'if session.get("livemode") is not ours.livemode:', 'if session.get("livemode") is None:'),
+        (
+            "stripe_api/events.py",
+            'if session.get("livemode") is not ours.livemode:',
+            'if session.get("livemode") is None:',
+        ),
     ),
     bug(
         "events of connected accounts are taken for ours",
         "test_events.py::test_an_event_of_a_connected_account_is_ignored",
-        ("stripe_api/events.py", 'if event.get("account") or event.get("context"):', 'if event.get("context"):'),
+        (
+            "stripe_api/events.py",
+            'if event.get("account") or event.get("context"):',
+            'if event.get("context"):',
+        ),
     ),
     bug(
         "another stack's purchases are credited here too",
@@ -294,7 +390,11 @@ DECIDING: Final = (
     bug(
         "two containers make two ids",
         "test_deployment_id.py::test_concurrent_first_use_by_two_containers_ends_with_one_id",
-        ("deployment.py", "must=(same,)) for table in TABLES", "must=(same,)[1:]) for table in TABLES"),
+        (
+            "deployment.py",
+            "must=(same,)) for table in TABLES",
+            "must=(same,)[1:]) for table in TABLES",
+        ),
     ),
     bug(
         "the id stands in one table alone",
@@ -318,6 +418,10 @@ DECIDING: Final = (
     bug(
         "a complete session from the API is taken for a paid one",
         "test_events.py::test_a_session_from_the_api_says_what_its_events_would",
-        ("stripe_api/objects.py", 'if found.get("payment_status") in PAID:', 'if status == "complete":'),
+        (
+            "stripe_api/objects.py",
+            'if found.get("payment_status") in PAID:',
+            'if status == "complete":',
+        ),
     ),
 )

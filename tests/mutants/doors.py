@@ -16,7 +16,11 @@ DOORS: Final = (
                 "    _commit_counted(books, owner, writes)\n    return {"
             ),
         ),
-        ("quota/api_keys.py", 'has_place = Must("live", "<", LIVE_MAX)', 'has_place = Must("live", ">=", 0)'),
+        (
+            "quota/api_keys.py",
+            'has_place = Must("live", "<", LIVE_MAX)',
+            'has_place = Must("live", ">=", 0)',
+        ),
     ),
     bug(
         "a late count is written over a concurrent one",
@@ -27,27 +31,47 @@ DOORS: Final = (
     bug(
         "what Stripe refuses for good is taken for an outage",
         "test_refusals.py::test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said",
-        ("stripe_api/client.py", "    if refusals.is_final(error):\n", "    if refusals.is_final(error) and refusals.passes(error):\n"),
+        (
+            "stripe_api/client.py",
+            "    if refusals.is_final(error):\n",
+            "    if refusals.is_final(error) and refusals.passes(error):\n",
+        ),
     ),
     bug(
         "an outage of Stripe is taken for a refusal for good",
         "test_refusals.py::test_an_answer_that_is_not_stripes_refuses_nothing_for_good",
-        ("stripe_api/refusals.py", "status not in PASSING and bool(error_of(error))", "status not in PASSING"),
+        (
+            "stripe_api/refusals.py",
+            "status not in PASSING and bool(error_of(error))",
+            "status not in PASSING",
+        ),
     ),
     bug(
         "Stripe's words are logged with the customer's name in them",
         "test_refusals.py::test_a_user_who_is_no_address_is_hidden_too",
-        ("stripe_api/refusals.py", "        value = value.replace(secret, HIDDEN)\n", "        pass\n"),
+        (
+            "stripe_api/refusals.py",
+            "        value = value.replace(secret, HIDDEN)\n",
+            "        pass\n",
+        ),
     ),
     bug(
         "a proxy's 404 says that Stripe has no such session",
         "test_refusals.py::test_a_proxys_404_does_not_say_that_stripe_has_no_such_session",
-        ("stripe_api/refusals.py", 'return error_of(error).get("code") == MISSING', "return error.http_status == 404"),
+        (
+            "stripe_api/refusals.py",
+            'return error_of(error).get("code") == MISSING',
+            "return error.http_status == 404",
+        ),
     ),
     bug(
         "an item is read from a replica that lags",
         "test_store.py::test_what_was_written_is_read_though_replicas_lag",
-        ("storage/dynamodb.py", '"Key": _key(table, key), "ConsistentRead": True}', '"Key": _key(table, key)}'),
+        (
+            "storage/dynamodb.py",
+            '"Key": _key(table, key), "ConsistentRead": True}',
+            '"Key": _key(table, key)}',
+        ),
     ),
     bug(
         "of a payment's refunds the first page alone is read",
@@ -61,12 +85,20 @@ DOORS: Final = (
     bug(
         "floats are stored",
         "test_store.py::test_no_float_is_sent_to_dynamodb",
-        ("storage/expressions.py", "    if isinstance(value, int):\n", "    if isinstance(value, int | float):\n"),
+        (
+            "storage/expressions.py",
+            "    if isinstance(value, int):\n",
+            "    if isinstance(value, int | float):\n",
+        ),
     ),
     bug(
         "a plain debit is repeated when its answer is lost",
         "test_store.py::test_a_plain_debit_is_not_repeated_when_its_answer_is_lost",
-        ("storage/dynamodb.py", 'self._ask("UpdateItem", request, repeatable=False)', 'self._ask("UpdateItem", request, repeatable=True)'),
+        (
+            "storage/dynamodb.py",
+            'self._ask("UpdateItem", request, repeatable=False)',
+            'self._ask("UpdateItem", request, repeatable=True)',
+        ),
     ),
     bug(
         "botocore repeats a plain debit by itself",
@@ -107,17 +139,29 @@ DOORS: Final = (
     bug(
         "a conflict beside a failed condition is tried again for ever",
         "test_store.py::test_a_failed_condition_beside_a_conflict_is_a_refusal",
-        ("storage/dynamodb.py", "    if refused:\n", "    if refused and not any(code in PASSING for code in codes):\n"),
+        (
+            "storage/dynamodb.py",
+            "    if refused:\n",
+            "    if refused and not any(code in PASSING for code in codes):\n",
+        ),
     ),
     bug(
         "an old signature is accepted",
         "test_signatures.py::test_a_timestamp_counts_for_five_minutes_both_ways",
-        ("stripe_api/signatures.py", "verify_header(text, header, secret, TOLERANCE_SECONDS)", "verify_header(text, header, secret, None)"),
+        (
+            "stripe_api/signatures.py",
+            "verify_header(text, header, secret, TOLERANCE_SECONDS)",
+            "verify_header(text, header, secret, None)",
+        ),
     ),
     bug(
         "a signature from the future is accepted",
         "test_signatures.py::test_a_timestamp_counts_for_five_minutes_both_ways",
-        ("stripe_api/signatures.py", "> now() + TOLERANCE_SECONDS", "> now() + 10 * TOLERANCE_SECONDS"),
+        (
+            "stripe_api/signatures.py",
+            "> now() + TOLERANCE_SECONDS",
+            "> now() + 10 * TOLERANCE_SECONDS",
+        ),
     ),
     bug(
         "only the first of several webhook secrets is tried",
@@ -127,12 +171,20 @@ DOORS: Final = (
     bug(
         "a secret that was rolled is not read anew",
         "test_signatures.py::test_a_secret_that_was_rolled_just_now_is_read_anew",
-        ("stripe_api/signatures.py", "_matches(text, header, secrets(True))", "_matches(text, header, secrets(False))"),
+        (
+            "stripe_api/signatures.py",
+            "_matches(text, header, secrets(True))",
+            "_matches(text, header, secrets(False))",
+        ),
     ),
     bug(
         "every forged signature reads the secret anew",
         "test_vault.py::test_so_many_re_reads_are_allowed_at_once_and_no_more",
-        ("wiring/secrets.py", "        if self._spent_until > now + self._ahead_seconds:\n", "        if self._spent_until < 0:\n"),
+        (
+            "wiring/secrets.py",
+            "        if self._spent_until > now + self._ahead_seconds:\n",
+            "        if self._spent_until < 0:\n",
+        ),
     ),
     bug(
         "a flood of forged signatures hides a rolled secret for as long as it goes on",
@@ -179,12 +231,20 @@ DOORS: Final = (
     bug(
         "an event of any source is taken for Stripe's",
         "test_eventbridge.py::test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue",
-        ("payments/fact_queue.py", 'not str(message.get("source")).startswith(STRIPES_SOURCE)', '"source" not in message'),
+        (
+            "payments/fact_queue.py",
+            'not str(message.get("source")).startswith(STRIPES_SOURCE)',
+            '"source" not in message',
+        ),
     ),
     bug(
         "an event that is not for us comes again and again",
         "test_eventbridge.py::test_an_event_that_is_not_for_us_is_counted_and_goes",
-        ("../recover.py", 'event_id=str(event.get("id"))[:100])\n        return\n', 'event_id="")\n        raise OutcomeUnknownError\n'),
+        (
+            "../recover.py",
+            'event_id=str(event.get("id"))[:100])\n        return\n',
+            'event_id="")\n        raise OutcomeUnknownError\n',
+        ),
     ),
     bug(
         "one message's fault sends the whole batch back",
@@ -194,11 +254,19 @@ DOORS: Final = (
     bug(
         "a batch goes on until the function is killed",
         "test_recover.py::test_a_batch_ends_in_time_and_what_is_left_comes_again",
-        ("../recover.py", "        if not go_on():\n            left", "        if go_on is None:\n            left"),
+        (
+            "../recover.py",
+            "        if not go_on():\n            left",
+            "        if go_on is None:\n            left",
+        ),
     ),
     bug(
         "the messages that time did not suffice for leave the queue",
         "test_recover.py::test_a_batch_ends_in_time_and_what_is_left_comes_again",
-        ("../recover.py", "            left += 1\n", "            left += 1\n            continue\n"),
+        (
+            "../recover.py",
+            "            left += 1\n",
+            "            left += 1\n            continue\n",
+        ),
     ),
 )

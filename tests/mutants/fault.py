@@ -32,7 +32,9 @@ class Span:
 
 @dataclass(frozen=True)
 class Fault:
-    """``function`` is empty for code that runs when the module is loaded. ``span`` is replaced by ``text``.
+    """``function`` is empty for code that runs when the module is loaded.
+
+    ``span`` is replaced by ``text``.
 
     ``statement`` is the first line of the statement that it lies in.
     """

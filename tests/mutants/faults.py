@@ -17,7 +17,10 @@ def faults_in(file: str, source: str) -> list[Fault]:
     finder = _Finder(file, source)
     finder.visit(ast.parse(source))
     found = {fault.changed: fault for fault in finder.found if fault.changed != source}
-    return sorted(found.values(), key=lambda fault: (fault.span.line, fault.span.column, fault.kind, fault.text))
+    return sorted(
+        found.values(),
+        key=lambda fault: (fault.span.line, fault.span.column, fault.kind, fault.text),
+    )
 
 
 class _Finder(ast.NodeVisitor):
@@ -48,7 +51,11 @@ class _Finder(ast.NodeVisitor):
     def _enter(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         if not isinstance(node, ast.ClassDef):
             self._statement = node.lineno
-            for default in (*node.args.defaults, *filter(None, node.args.kw_defaults), *node.decorator_list):
+            for default in (
+                *node.args.defaults,
+                *filter(None, node.args.kw_defaults),
+                *node.decorator_list,
+            ):
                 self.visit(default)
         is_function = not isinstance(node, ast.ClassDef)
         self._names.append(node.name)
@@ -61,28 +68,48 @@ class _Finder(ast.NodeVisitor):
     def _note(self, node: ast.AST) -> None:
         function = ".".join(self._names) if self._in_function else ""
         for kind, place, text in changes(node):
-            self.found.append(Fault(self._file, function, kind, Span.of(place), text, self._statement, self._source))
+            self.found.append(
+                Fault(
+                    self._file, function, kind, Span.of(place), text, self._statement, self._source
+                )
+            )
 
 
 def _is_left_alone(node: ast.AST) -> bool:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True  # a docstring
-    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+    if (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    ):
         return True
-    if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id in (*TOLD, "__all__") for one in node.targets):
+    if isinstance(node, ast.Assign) and any(
+        isinstance(one, ast.Name) and one.id in (*TOLD, "__all__") for one in node.targets
+    ):
         return True
-    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and _is_type(node.value):
+    if (
+        isinstance(node, ast.Assign | ast.AnnAssign)
+        and node.value is not None
+        and _is_type(node.value)
+    ):
         return True
     return isinstance(node, (*SKIPPED, ast.Raise))
 
 
 def _is_type(node: ast.expr) -> bool:
-    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in ("Literal", "Callable")
+    return (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("Literal", "Callable")
+    )
 
 
 def _inside(node: ast.AST) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns") or (isinstance(node, ast.keyword) and node.arg in TOLD):
+        if name in ("annotation", "returns") or (
+            isinstance(node, ast.keyword) and node.arg in TOLD
+        ):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):

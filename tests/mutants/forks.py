@@ -33,9 +33,20 @@ class Child:
 class Forks:
     """Runs one child for each fault."""
 
-    def __init__(self, session: pytest.Session, finder: Finder, functions: Mapping[str, Sequence[FunctionType]], at_once: int) -> None:
+    def __init__(
+        self,
+        session: pytest.Session,
+        finder: Finder,
+        functions: Mapping[str, Sequence[FunctionType]],
+        at_once: int,
+    ) -> None:
         """``functions`` are the live ones, by file."""
-        self._session, self._finder, self._functions, self._at_once = session, finder, functions, at_once
+        self._session, self._finder, self._functions, self._at_once = (
+            session,
+            finder,
+            functions,
+            at_once,
+        )
         self._children: list[Child] = []
         self._noticed: dict[str, list[int]] = {}
         """The tests that noticed earlier faults of the same function: they are tried first."""
@@ -51,10 +62,23 @@ class Forks:
                 if (answer := _ended(child)) is not None:
                     self._children.remove(child)
                     self._learn(child.fault, answer)
-                    out.write(json.dumps({"fault": child.fault["number"], "seconds": monotonic() - child.started, **answer}) + "\n")
+                    out.write(
+                        json.dumps(
+                            {
+                                "fault": child.fault["number"],
+                                "seconds": monotonic() - child.started,
+                                **answer,
+                            }
+                        )
+                        + "\n"
+                    )
 
     def _learn(self, fault: dict[str, Any], answer: dict[str, Any]) -> None:
-        places = [place for place in fault["tests"] if self._session.items[place].nodeid == answer.get("by")]
+        places = [
+            place
+            for place in fault["tests"]
+            if self._session.items[place].nodeid == answer.get("by")
+        ]
         known = self._noticed.setdefault(fault["function"], [])
         known[:] = [*places, *(place for place in known if place not in places)]
 
@@ -66,7 +90,12 @@ class Forks:
             try:
                 os.write(writing, json.dumps(self._tried(fault)).encode())
             except SyntaxError as error:
-                os.write(writing, json.dumps({"verdict": "lived", "said": f"it does not compile: {error}"}).encode())
+                os.write(
+                    writing,
+                    json.dumps(
+                        {"verdict": "lived", "said": f"it does not compile: {error}"}
+                    ).encode(),
+                )
             finally:
                 os._exit(0)
         os.close(writing)
@@ -83,7 +112,9 @@ class Forks:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         self._finder.texts[fault["file"]] = fault["text"]
         self._finder.exchange(fault["file"], self._functions[fault["file"]])
-        first = [place for place in self._noticed.get(fault["function"], []) if place in fault["tests"]]
+        first = [
+            place for place in self._noticed.get(fault["function"], []) if place in fault["tests"]
+        ]
         items = [self._session.items[place] for place in dict.fromkeys([*first, *fault["tests"]])]
         for item, following in zip(items, [*items[1:], None], strict=True):
             for report in runtestprotocol(item, nextitem=following, log=False):
@@ -108,5 +139,9 @@ def _ended(child: Child) -> dict[str, Any] | None:
         os.waitpid(child.pid, 0)
     said = os.read(child.pipe, 65536)
     os.close(child.pipe)
-    found: dict[str, Any] = json.loads(said) if said else {"verdict": "killed", "by": "no end, or the end of the process", "said": ""}
+    found: dict[str, Any] = (
+        json.loads(said)
+        if said
+        else {"verdict": "killed", "by": "no end, or the end of the process", "said": ""}
+    )
     return found

@@ -15,7 +15,8 @@ from mutants.forks import Forks
 from mutants.swapping import Finder, install
 
 EXAMPLES_MAX: Final = 60
-"""Of a property, for each fault: always the same ones, so that a seed gives the same score again."""
+"""Of a property, for each fault: always the same ones, so that a seed gives the same score again.
+"""
 LOOKING_SECONDS: Final = 0.05
 WARMING: Final = 40
 """Of the tests that are known already, one in so many runs all the same."""
@@ -26,7 +27,8 @@ LEFT_OUT: Final = (
     "tests/unit/test_starting.py",
     "::test_recovery_and_a_late_purchase_settle_a_waiting_refund_once",
 )
-"""Tests with servers or processes of their own, and one that takes longer than any fault is given."""
+"""Tests with servers or processes of their own, and one that takes longer than any fault is given.
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,14 +53,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """For a fault that needs a process of its own, keep its tests alone."""
     wanted = {name: place for place, name in enumerate(config.stash[TASK].get("tests", []))}
     if wanted:
-        items[:] = sorted((item for item in items if item.nodeid in wanted), key=lambda item: wanted[item.nodeid])
+        items[:] = sorted(
+            (item for item in items if item.nodeid in wanted), key=lambda item: wanted[item.nodeid]
+        )
     items[:] = [item for item in items if not _is_dear(item)]
     for item in items:
         _calm(item)
 
 
 def _is_dear(item: pytest.Item) -> bool:
-    return bool(DEAR.intersection(getattr(item, "fixturenames", ()))) or any(name in item.nodeid for name in LEFT_OUT)
+    return bool(DEAR.intersection(getattr(item, "fixturenames", ()))) or any(
+        name in item.nodeid for name in LEFT_OUT
+    )
 
 
 def _calm(item: pytest.Item) -> None:
@@ -71,7 +77,9 @@ def _calm(item: pytest.Item) -> None:
     if test is not None and marked is not None:
         function = getattr(test, "__func__", test)
         few = min(marked.max_examples, EXAMPLES_MAX)
-        function._hypothesis_internal_use_settings = hypothesis.settings(marked, max_examples=few, derandomize=True, database=None)
+        function._hypothesis_internal_use_settings = hypothesis.settings(
+            marked, max_examples=few, derandomize=True, database=None
+        )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -95,7 +103,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 def _run_once(session: pytest.Session, finder: Finder, out: IO[str], known: frozenset[str]) -> None:
     """Run what is not known yet, and of the rest enough to have everything loaded that a test loads."""
-    places = [place for place, item in enumerate(session.items) if item.nodeid not in known or place % WARMING == 0]
+    places = [
+        place
+        for place, item in enumerate(session.items)
+        if item.nodeid not in known or place % WARMING == 0
+    ]
     for place in range(len(session.items)):
         if place not in places:
             out.write(json.dumps({"test": session.items[place].nodeid, "place": place}) + "\n")
@@ -107,7 +119,9 @@ def _run_once(session: pytest.Session, finder: Finder, out: IO[str], known: froz
 def _ran(item: pytest.Item, following: pytest.Item | None, finder: Finder) -> dict[str, Any]:
     finder.lines.take()
     started = monotonic()
-    failed = [report for report in runtestprotocol(item, nextitem=following, log=False) if report.failed]
+    failed = [
+        report for report in runtestprotocol(item, nextitem=following, log=False) if report.failed
+    ]
     return {
         "test": item.nodeid,
         "seconds": monotonic() - started,

@@ -37,7 +37,9 @@ def _mark(root: Path, row: Mapping[str, Any]) -> str:
 @cache
 def _shared(root: Path) -> str:
     paths = sorted((root / "tests").glob("**/*.py"))
-    shared = (path for path in paths if not path.name.startswith("test_") and "mutants" not in path.parts)
+    shared = (
+        path for path in paths if not path.name.startswith("test_") and "mutants" not in path.parts
+    )
     return hashlib.sha256(b"".join(path.read_bytes() for path in shared)).hexdigest()[:CHARS]
 
 

@@ -6,7 +6,11 @@ from .bug import Bug, Edit
 
 
 def _bug(name: str, killer: str, file: str, old: str, new: str) -> Bug:
-    return Bug(name, (f"tests/client/{killer}",), (Edit(f"../../client/src/topup_client/{file}", old, new),))
+    return Bug(
+        name,
+        (f"tests/client/{killer}",),
+        (Edit(f"../../client/src/topup_client/{file}", old, new),),
+    )
 
 
 LEASING: Final = (

@@ -1,4 +1,7 @@
-"""Makes one-line faults in the money modules and sees whether the tests notice: ``python -m mutants.machine``."""
+"""Makes one-line faults in the money modules and sees whether the tests notice:
+
+``python -m mutants.machine``.
+"""
 
 import json
 import random
@@ -27,16 +30,42 @@ console = Console()
 def main(  # noqa: PLR0917 - the command line's own arguments
     seed: Annotated[int, typer.Option(help="The same seed draws the same faults.")] = 1,
     sample: Annotated[int, typer.Option(help="How many faults are tried; 0 for all.")] = SAMPLE,
-    only: Annotated[str, typer.Option(help="Files whose name contains one of these words.", show_default=False)] = "",
+    only: Annotated[
+        str, typer.Option(help="Files whose name contains one of these words.", show_default=False)
+    ] = "",
     at_once: Annotated[int, typer.Option(help="How many are tried at the same time.")] = 2,
-    seconds: Annotated[float, typer.Option(help="So long, without a fault, may the tests of one fault take.")] = 10,
-    lived: Annotated[str, typer.Option(help="Only those that lived in an earlier run, by its --out file.", show_default=False)] = "",
-    kinds: Annotated[str, typer.Option(help="Only faults whose kind contains one of these words.", show_default=False)] = "",
-    out: Annotated[str, typer.Option(help="Also append every result to this file, as lines of JSON.", show_default=False)] = "",
+    seconds: Annotated[
+        float, typer.Option(help="So long, without a fault, may the tests of one fault take.")
+    ] = 10,
+    lived: Annotated[
+        str,
+        typer.Option(
+            help="Only those that lived in an earlier run, by its --out file.", show_default=False
+        ),
+    ] = "",
+    kinds: Annotated[
+        str,
+        typer.Option(
+            help="Only faults whose kind contains one of these words.", show_default=False
+        ),
+    ] = "",
+    out: Annotated[
+        str,
+        typer.Option(
+            help="Also append every result to this file, as lines of JSON.", show_default=False
+        ),
+    ] = "",
 ) -> None:
-    """Make faults, try them, and show which lived. Exit code 1 if too few were noticed of those that can be."""
+    """Make faults, try them, and show which lived.
+
+    Exit code 1 if too few were noticed of those that can be.
+    """
     files = [file for file in FILES if not only or any(word in file for word in only.split(","))]
-    found = [fault for fault in _all(files) if not kinds or any(word in fault.kind for word in kinds.split(","))]
+    found = [
+        fault
+        for fault in _all(files)
+        if not kinds or any(word in fault.kind for word in kinds.split(","))
+    ]
     faults = _lived(found, lived) if lived else _draw(found, seed, sample)
     with tempfile.TemporaryDirectory(prefix="topup-machine-") as folder:
         root = snapshot(Path(folder) / "whole")
@@ -47,13 +76,21 @@ def main(  # noqa: PLR0917 - the command line's own arguments
             console.print(str(broken), markup=False, highlight=False)
             raise typer.Exit(2) from broken
     show(console, results)
-    figures = write_figures(results, seed, datetime.now(UTC), published=not (only or lived or kinds))
-    console.print(f"{figures['percent']} % of what can be noticed ({figures['noticed']} of {len(results)} faults; seed {seed})")
+    figures = write_figures(
+        results, seed, datetime.now(UTC), published=not (only or lived or kinds)
+    )
+    console.print(
+        f"{figures['percent']} % of what can be noticed ({figures['noticed']} of {len(results)} faults; seed {seed})"
+    )
     raise typer.Exit(figures["percent"] < GOAL_PERCENT)
 
 
 def _all(files: list[str]) -> list[Fault]:
-    return [fault for file in files for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))]
+    return [
+        fault
+        for file in files
+        for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))
+    ]
 
 
 def _draw(faults: list[Fault], seed: int, sample: int) -> list[Fault]:
@@ -62,7 +99,11 @@ def _draw(faults: list[Fault], seed: int, sample: int) -> list[Fault]:
 
 def _lived(faults: list[Fault], file: str) -> list[Fault]:
     rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
-    kept = {(row["file"], row["function"], " ".join(row["diff"].split())) for row in rows if row["verdict"] == "lived"}
+    kept = {
+        (row["file"], row["function"], " ".join(row["diff"].split()))
+        for row in rows
+        if row["verdict"] == "lived"
+    }
     return [fault for fault in faults if fault.key in kept]
 
 

@@ -11,4 +11,12 @@ from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
 
-PLANTED: Final[tuple[Bug, ...]] = (*SETTLING, *DECIDING, *SPENDING, *RECOVERING, *BUYING, *DOORS, *LEASING)
+PLANTED: Final[tuple[Bug, ...]] = (
+    *SETTLING,
+    *DECIDING,
+    *SPENDING,
+    *RECOVERING,
+    *BUYING,
+    *DOORS,
+    *LEASING,
+)

@@ -24,7 +24,9 @@ class Test:
     @property
     def cost(self) -> tuple[int, float]:
         """What is tried first."""
-        folder = next((number for number, slow in enumerate(SLOW, 1) if self.name.startswith(slow)), 0)
+        folder = next(
+            (number for number, slow in enumerate(SLOW, 1) if self.name.startswith(slow)), 0
+        )
         return folder, self.seconds
 
 
@@ -57,7 +59,12 @@ class Reach:
         places = [(fault.file, fault.statement)] if fault.is_hot else _users(fault, self.uses)
         found = {test for place in places for test in self.by_line.get(place, ())}
         if not fault.is_hot:
-            found |= {test for (file, _), tests in self.by_line.items() if file == fault.file for test in tests}
+            found |= {
+                test
+                for (file, _), tests in self.by_line.items()
+                if file == fault.file
+                for test in tests
+            }
         return list(_bounded(sorted(found, key=lambda test: test.cost), self.seconds_max))
 
 
@@ -68,7 +75,9 @@ def _bounded(tests: Iterable[Test], seconds_max: float) -> Iterable[Test]:
             yield test
 
 
-def _users(fault: Fault, uses: Mapping[str, Sequence[tuple[str, int]]]) -> Iterator[tuple[str, int]]:
+def _users(
+    fault: Fault, uses: Mapping[str, Sequence[tuple[str, int]]]
+) -> Iterator[tuple[str, int]]:
     """The statements, in any file, that name what a line of a module gives a value to."""
     for statement in ast.parse(fault.source).body:
         if statement.lineno <= fault.span.line <= (statement.end_lineno or 0):
@@ -89,4 +98,10 @@ def _uses(sources: Mapping[str, str]) -> dict[str, list[tuple[str, int]]]:
 
 
 def _named(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return (
+        node.id
+        if isinstance(node, ast.Name)
+        else node.attr
+        if isinstance(node, ast.Attribute)
+        else ""
+    )

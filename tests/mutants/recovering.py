@@ -19,14 +19,18 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_retry_that_ends_unknown_keeps_the_record",
         (
             "reconciliation/retry_parked.py",
-            "    except (OutcomeUnknownError, ServiceFault",
-            "    except OutcomeUnknownError:\n        parking.resolve(books, record)\n        return ''\n    except (ServiceFault",
+            "    except (RetryableError, AwsRefused",
+            "    except RetryableError:\n        parking.resolve(books, record)\n        return ''\n    except (AwsRefused",
         ),
     ),
     bug(
         "recovery does not ask Stripe what a parked fact belongs to",
         "test_reconciliation.py::test_recovery_finds_the_session_that_a_refund_belongs_to",
-        ("reconciliation/retry_parked.py", "outcome = settlement.apply(books, found)", 'outcome = settlement.Outcome("ignored")'),
+        (
+            "reconciliation/retry_parked.py",
+            "outcome = settlement.apply(books, found)",
+            'outcome = settlement.Outcome("ignored")',
+        ),
     ),
     bug(
         "recovery takes what waits for a person for nobody's",
@@ -64,12 +68,20 @@ RECOVERING: Final = (
             "        parking.bring_back(books, fact.payment_intent, fresh.aside)\n",
             "        fresh = replace(fresh, aside=frozenset())\n",
         ),
-        ("payments/settlement.py", 'must = (nobody_waits, absent("aside"))', "must = (nobody_waits,)"),
+        (
+            "payments/settlement.py",
+            'must = (nobody_waits, absent("aside"))',
+            "must = (nobody_waits,)",
+        ),
     ),
     bug(
         "a purchase is credited though its refund was dropped once more in that moment",
         "test_dropping.py::test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more",
-        ("payments/settlement.py", 'must = (nobody_waits, absent("aside"))', "must = (nobody_waits,)"),
+        (
+            "payments/settlement.py",
+            'must = (nobody_waits, absent("aside"))',
+            "must = (nobody_waits,)",
+        ),
     ),
     bug(
         "a refund is dropped though its purchase was credited a moment ago",
@@ -88,8 +100,16 @@ RECOVERING: Final = (
     bug(
         "Stripe is asked for a charge without an id",
         "test_dropping.py::test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked",
-        ("reconciliation/retry_parked.py", "if fact.payment_intent or not fact.charge:", "if fact.payment_intent:"),
-        ("reconciliation/retry_parked.py", "gateway.charge(fact.charge)", 'gateway.charge(fact.charge or "")'),
+        (
+            "reconciliation/retry_parked.py",
+            "if fact.payment_intent or not fact.charge:",
+            "if fact.payment_intent:",
+        ),
+        (
+            "reconciliation/retry_parked.py",
+            "gateway.charge(fact.charge)",
+            'gateway.charge(fact.charge or "")',
+        ),
     ),
     bug(
         "a refund of ours is let go while Stripe's list only lags",
@@ -105,14 +125,18 @@ RECOVERING: Final = (
         "test_deployments.py::test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run",
         (
             "reconciliation/retry_parked.py",
-            "AnsweredWithFaultError, NotAtStripeError, BillingError) as",
-            "AnsweredWithFaultError, BillingError) as",
+            "StripeServerError, StripeNotFoundError, BillingError) as",
+            "StripeServerError, BillingError) as",
         ),
     ),
     bug(
         "one fault of the store ends the run",
         "test_moving_nothing.py::test_one_fault_of_the_store_does_not_end_a_recovery_run",
-        ("reconciliation/retry_parked.py", "(OutcomeUnknownError, ServiceFaultError, ", "(OutcomeUnknownError, "),
+        (
+            "reconciliation/retry_parked.py",
+            "(RetryableError, AwsRefusedError, ",
+            "(RetryableError, ",
+        ),
     ),
     bug(
         "a record that was resolved meanwhile comes back as a ghost when its reason changes",
@@ -127,12 +151,20 @@ RECOVERING: Final = (
     bug(
         "a refund of a payment that was put back to unpaid is nobody's",
         "test_moving_nothing.py::test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the_end",
-        ("payments/settlement.py", 'if view.linked and decision.kind == "ahead":', 'if view.payment is None and decision.kind == "ahead":'),
+        (
+            "payments/settlement.py",
+            'if view.linked and decision.kind == "ahead":',
+            'if view.payment is None and decision.kind == "ahead":',
+        ),
     ),
     bug(
         "a lost way from a payment intent is told and not written",
         "test_moving_nothing.py::test_a_lost_way_from_a_payment_intent_is_written_again",
-        ("reconciliation/repair.py", "            if job.repair:\n                settlement.refer(job.books, payment)\n", ""),
+        (
+            "reconciliation/repair.py",
+            "            if job.repair:\n                settlement.refer(job.books, payment)\n",
+            "",
+        ),
     ),
     bug(
         "a paid session from before ids is rebuilt",
@@ -160,12 +192,20 @@ RECOVERING: Final = (
     bug(
         "a stopped reconciliation begins again from the start",
         "test_reconciliation.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
-        ("reconciliation/run.py", "        _keep_cursor(job, cursor)\n", "        _keep_cursor(job, cursor and Cursor(cursor.since))\n"),
+        (
+            "reconciliation/run.py",
+            "        _keep_cursor(job, cursor)\n",
+            "        _keep_cursor(job, cursor and Cursor(cursor.since))\n",
+        ),
     ),
     bug(
         "a reconciliation that is killed has kept no place to go on from",
         "test_reconciliation.py::test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page",
-        ("reconciliation/run.py", "        _keep_cursor(job, cursor)\n", "        _keep_cursor(job, cursor) if cursor is None else None\n"),
+        (
+            "reconciliation/run.py",
+            "        _keep_cursor(job, cursor)\n",
+            "        _keep_cursor(job, cursor) if cursor is None else None\n",
+        ),
     ),
     bug(
         "rows for which there was no time are passed over",
@@ -188,7 +228,11 @@ RECOVERING: Final = (
     bug(
         "a second session takes a payment's place before the first has expired",
         "test_settlement.py::test_a_copy_that_is_told_before_the_expiry_waits_for_it",
-        ("payments/payment.py", "return None if payment.phase is Phase.EXPIRED else Park(", "return None if told else Park("),
+        (
+            "payments/payment.py",
+            "return None if payment.phase is Phase.EXPIRED else Park(",
+            "return None if told else Park(",
+        ),
     ),
     bug(
         "what a person has dropped is a difference for ever",
@@ -202,7 +246,11 @@ RECOVERING: Final = (
     bug(
         "a payment intent that leads nowhere goes on leading nowhere",
         "test_reconciliation.py::test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again",
-        ("reconciliation/compare.py", "    if by.repair:\n        settlement.refer(by.books, payment)\n", ""),
+        (
+            "reconciliation/compare.py",
+            "    if by.repair:\n        settlement.refer(by.books, payment)\n",
+            "",
+        ),
     ),
     bug(
         "a dispute is looked at for as long as a session only",
@@ -212,17 +260,29 @@ RECOVERING: Final = (
     bug(
         "one known refund of a payment stands for those that are not known",
         "test_reconciliation.py::test_a_second_refund_of_a_payment_is_found_beside_the_known_one",
-        ("payments/reversals.py", "refund_id in self.standing and refund_id not in self.failed", "bool(self.standing)"),
+        (
+            "payments/reversals.py",
+            "refund_id in self.standing and refund_id not in self.failed",
+            "bool(self.standing)",
+        ),
     ),
     bug(
         "reconciliation tells what is missing and credits nothing",
         "test_reconciliation.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
-        ("reconciliation/compare.py", "settlement.apply(by.books, fact).status in", 'settlement.Outcome("settled").status in'),
+        (
+            "reconciliation/compare.py",
+            "settlement.apply(by.books, fact).status in",
+            'settlement.Outcome("settled").status in',
+        ),
     ),
     bug(
         "a dry run repairs",
         "test_reconciliation.py::test_a_dry_run_touches_nothing",
-        ("reconciliation/compare.py", "repaired = by.repair and settlement", "repaired = settlement"),
+        (
+            "reconciliation/compare.py",
+            "repaired = by.repair and settlement",
+            "repaired = settlement",
+        ),
     ),
     bug(
         "refunds are not reconciled",
@@ -260,12 +320,20 @@ RECOVERING: Final = (
     bug(
         "one row that fails ends the reconciliation of all",
         "test_reconcile.py::test_a_row_that_fails_for_ever_starves_nobody",
-        ("reconciliation/run.py", "            look(row)\n        failed_in", "            pass\n        look(row)\n        failed_in"),
+        (
+            "reconciliation/run.py",
+            "            look(row)\n        failed_in",
+            "            pass\n        look(row)\n        failed_in",
+        ),
     ),
     bug(
         "a list that Stripe refuses ends the reconciliation of all",
         "test_reconcile.py::test_a_list_that_stripe_refuses_keeps_no_other_from_being_read",
-        ("reconciliation/run.py", """    with _telling(job, report, f"the list {cursor.phase!r}"):\n""", "    if cursor.phase:\n"),
+        (
+            "reconciliation/run.py",
+            """    with _telling(job, report, f"the list {cursor.phase!r}"):\n""",
+            "    if cursor.phase:\n",
+        ),
     ),
     bug(
         "a list that Stripe refuses is asked for at the same place for ever",
@@ -284,37 +352,65 @@ RECOVERING: Final = (
     bug(
         "a reconciliation in which something failed ends as if nothing had",
         "test_reconcile.py::test_a_row_that_fails_keeps_no_other_from_being_credited",
-        ("../reconcile.py", "    if report.failed:\n        raise NotComparedError(report)\n", ""),
+        (
+            "../reconcile.py",
+            "    if report.failed:\n        raise IncompleteReconciliationError(report)\n",
+            "",
+        ),
     ),
     bug(
         "a reconciliation that compared nothing counts for one that did",
         "test_reconcile.py::test_a_run_that_could_compare_nothing_counts_for_none",
-        ("../reconcile.py", "if report.compared or not report.failed:", "if report.counts is not None:"),
+        (
+            "../reconcile.py",
+            "if report.compared or not report.failed:",
+            "if report.counts is not None:",
+        ),
     ),
     bug(
         "a reconciliation waits for one row after the other while nothing answers",
         "test_reconcile.py::test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them",
-        ("reconciliation/run.py", "report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX", "report.given_up = failed_in_a_row < 0"),
+        (
+            "reconciliation/run.py",
+            "report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX",
+            "report.given_up = failed_in_a_row < 0",
+        ),
     ),
     bug(
         "rows that failed are looked at by the next run before any others",
         "test_reconcile.py::test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them",
-        ("reconciliation/run.py", "        done = row\n", "        done = done if failed_in_a_row else row\n"),
+        (
+            "reconciliation/run.py",
+            "        done = row\n",
+            "        done = done if failed_in_a_row else row\n",
+        ),
     ),
     bug(
         "reconciliation believes its index, which lags, and not the record",
         "test_reconciliation.py::test_the_index_of_what_was_not_seen_is_believed_in_nothing",
-        ("reconciliation/run.py", '        if "unseen" in item:\n', '        if "unseen" in row:\n'),
+        (
+            "reconciliation/run.py",
+            '        if "unseen" in item:\n',
+            '        if "unseen" in row:\n',
+        ),
     ),
     bug(
         "of our own records the first page alone is asked for",
         "test_reconciliation.py::test_all_our_own_records_are_asked_for_page_after_page",
-        ("reconciliation/run.py", "return replace(cursor, after=page.after) if page.after else None", "return None"),
+        (
+            "reconciliation/run.py",
+            "return replace(cursor, after=page.after) if page.after else None",
+            "return None",
+        ),
     ),
     bug(
         "holds of the first page alone are swept",
         "test_recover.py::test_a_sweep_comes_to_all_accounts_page_after_page",
-        ("reconciliation/retry_parked.py", "        if (after := page.after) is None:\n", "        if page is not None:\n"),
+        (
+            "reconciliation/retry_parked.py",
+            "        if (after := page.after) is None:\n",
+            "        if page is not None:\n",
+        ),
     ),
     bug(
         "a lost record is rebuilt at any price",
@@ -330,14 +426,18 @@ RECOVERING: Final = (
         "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
             "reconciliation/retry_parked.py",
-            "except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:",
-            "except OutcomeUnknownError as error:",
+            "except (RetryableError, AwsRefusedError, StripeServerError, StripeNotFoundError, BillingError) as error:",
+            "except RetryableError as error:",
         ),
     ),
     bug(
         "a run of recovery goes on until it is killed",
         "test_recover.py::test_a_run_ends_in_time_and_says_how_many_facts_are_left",
-        ("reconciliation/retry_parked.py", "        if not go_on():\n            break\n        tried", "        tried"),
+        (
+            "reconciliation/retry_parked.py",
+            "        if not go_on():\n            break\n        tried",
+            "        tried",
+        ),
     ),
     bug(
         "a fact is tried before it is put off",
@@ -351,26 +451,46 @@ RECOVERING: Final = (
     bug(
         "parked facts are tried by their names, whoever has been due for longest",
         "test_recover.py::test_those_due_for_longest_are_tried_first",
-        ("reconciliation/retry_parked.py", "key=lambda record: record.next_try)", "key=lambda record: record.fact.fact_id)"),
+        (
+            "reconciliation/retry_parked.py",
+            "key=lambda record: record.next_try)",
+            "key=lambda record: record.fact.fact_id)",
+        ),
     ),
     bug(
         "a fact that a person has dropped is tried all the same",
         "test_recover.py::test_a_fact_that_a_person_has_just_dropped_is_not_tried",
-        ("reconciliation/retry_parked.py", "if not parking.postpone(books, record):", "if parking.postpone(books, record) is None:"),
+        (
+            "reconciliation/retry_parked.py",
+            "if not parking.postpone(books, record):",
+            "if parking.postpone(books, record) is None:",
+        ),
     ),
     bug(
         "holds are swept until no time is left for the facts",
         "test_recover.py::test_a_slow_sweep_leaves_time_for_the_facts",
-        ("reconciliation/retry_parked.py", "            if not go_on():\n                return seen\n", ""),
+        (
+            "reconciliation/retry_parked.py",
+            "            if not go_on():\n                return seen\n",
+            "",
+        ),
     ),
     bug(
         "one account that gives no answer ends the sweep",
         "test_recover.py::test_an_account_that_gives_no_answer_keeps_no_other_from_being_swept",
-        ("reconciliation/retry_parked.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
+        (
+            "reconciliation/retry_parked.py",
+            "with suppress(RetryableError):",
+            "with suppress(ZeroDivisionError):",
+        ),
     ),
     bug(
         "a sweep that fails leaves the facts lying",
         "test_recover.py::test_a_sweep_that_fails_keeps_no_fact_from_being_settled",
-        ("../recover.py", "    finally:  # whatever", "    except ZeroDivisionError:\n        pass\n    else:  # whatever"),
+        (
+            "../recover.py",
+            "    finally:  # whatever",
+            "    except ZeroDivisionError:\n        pass\n    else:  # whatever",
+        ),
     ),
 )

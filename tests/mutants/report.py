@@ -29,7 +29,13 @@ class Result:
     def as_row(self) -> dict[str, Any]:
         """Return it for a file."""
         fault = self.fault
-        place = {"file": fault.file, "line": fault.span.line, "function": fault.function, "kind": fault.kind, "diff": fault.diff}
+        place = {
+            "file": fault.file,
+            "line": fault.span.line,
+            "function": fault.function,
+            "kind": fault.kind,
+            "diff": fault.diff,
+        }
         return {
             **place,
             "verdict": self.verdict,
@@ -45,12 +51,21 @@ def show(console: Console, results: list[Result]) -> None:
     for result in sorted(results, key=lambda one: (one.fault.file, one.fault.span.line)):
         if result.verdict == "lived":
             fault = result.fault
-            reason = f"equivalent: {result.equivalent}" if result.equivalent else f"[red]lived[/] {result.said}"
-            console.print(f"\n{fault.file}:{fault.span.line} {fault.function} ({fault.kind}) {reason}", highlight=False)
+            reason = (
+                f"equivalent: {result.equivalent}"
+                if result.equivalent
+                else f"[red]lived[/] {result.said}"
+            )
+            console.print(
+                f"\n{fault.file}:{fault.span.line} {fault.function} ({fault.kind}) {reason}",
+                highlight=False,
+            )
             console.print(fault.diff, markup=False, highlight=False)
 
 
-def write_figures(results: list[Result], seed: int, when: datetime, *, published: bool) -> dict[str, Any]:
+def write_figures(
+    results: list[Result], seed: int, when: datetime, *, published: bool
+) -> dict[str, Any]:
     """Return the score; keep it for the page if all modules took part."""
     lived = [result for result in results if result.verdict == "lived"]
     equivalent = sum(bool(result.equivalent) for result in lived)

@@ -16,7 +16,14 @@ from mutants.modules import FILES
 from mutants.reach import Reach, Test
 from mutants.report import Result
 
-TESTS: Final = ("tests/unit", "tests/functional", "tests/client", "tests/properties", "tests/chaos", "tests/ops")
+TESTS: Final = (
+    "tests/unit",
+    "tests/functional",
+    "tests/client",
+    "tests/properties",
+    "tests/chaos",
+    "tests/ops",
+)
 LOOKING_SECONDS: Final = 0.1
 SECONDS_MIN: Final = 10
 SLOWER: Final = 3
@@ -38,19 +45,34 @@ class Run:
     seconds_max: float
 
     def results(self, faults: Sequence[Fault], tell: Callable[[int], None]) -> Iterator[Result]:
-        """Yield what became of each fault, in no order. ``tell`` hears how many tests ran without one."""
+        """Yield what became of each fault, in no order.
+
+        ``tell`` hears how many tests ran without one.
+        """
         (self.folder / "answers").touch()
         names = {"answers": str(self.folder / "answers"), "jobs": str(self.folder / "jobs")}
         with (self.folder / "log").open("w", encoding="utf-8") as log:
-            server = self._start({"texts": {}, "at_once": self.at_once, "known": list(self.known), **names}, TESTS, log)
+            server = self._start(
+                {"texts": {}, "at_once": self.at_once, "known": list(self.known), **names},
+                TESTS,
+                log,
+            )
             try:
                 yield from self._answered(faults, self._rows(server), tell)
             finally:
                 server.terminate()
                 server.wait()
 
-    def _answered(self, faults: Sequence[Fault], rows: Iterator[Mapping[str, Any]], tell: Callable[[int], None]) -> Iterator[Result]:
-        reach = Reach.over({file: (self.root / file).read_text(encoding="utf-8") for file in FILES}, self.seconds_max)
+    def _answered(
+        self,
+        faults: Sequence[Fault],
+        rows: Iterator[Mapping[str, Any]],
+        tell: Callable[[int], None],
+    ) -> Iterator[Result]:
+        reach = Reach.over(
+            {file: (self.root / file).read_text(encoding="utf-8") for file in FILES},
+            self.seconds_max,
+        )
         ran = []
         for row in iter(lambda: next(rows), {"ready": True}):
             ran.append({**self.known.get(row["test"], {}), **row})
@@ -58,13 +80,27 @@ class Run:
             tell(len(ran))
         known.remember(self.root, ran)
         tests = {fault: reach.tests(fault) for fault in faults}
-        unreached = f"no test reaches it; failed without a fault: {reach.failed}" if reach.failed else "no test reaches it"
+        unreached = (
+            f"no test reaches it; failed without a fault: {reach.failed}"
+            if reach.failed
+            else "no test reaches it"
+        )
         yield from (Result(fault, "lived", said=unreached) for fault in faults if not tests[fault])
-        jobs = [_job(number, fault, tests[fault]) for number, fault in enumerate(faults) if fault.is_hot and tests[fault]]
+        jobs = [
+            _job(number, fault, tests[fault])
+            for number, fault in enumerate(faults)
+            if fault.is_hot and tests[fault]
+        ]
         (self.folder / "new").write_text(json.dumps(jobs), encoding="utf-8")
         (self.folder / "new").rename(self.folder / "jobs")
         for _, row in zip(jobs, rows, strict=False):
-            yield Result(faults[row["fault"]], row["verdict"], row.get("by", ""), row.get("said", ""), row["seconds"])
+            yield Result(
+                faults[row["fault"]],
+                row["verdict"],
+                row.get("by", ""),
+                row.get("said", ""),
+                row["seconds"],
+            )
         for fault in faults:
             if tests[fault] and not fault.is_hot:
                 yield self._tried_alone(fault, tests[fault])
@@ -74,17 +110,48 @@ class Run:
         with (self.folder / "cold.log").open("w+", encoding="utf-8") as log:
             names = [test.name for test in tests]
             files = sorted({name.partition("::")[0] for name in names})
-            return ended(fault, self._start({"texts": {fault.file: fault.changed}, "tests": names}, files, log), log)
+            return ended(
+                fault,
+                self._start({"texts": {fault.file: fault.changed}, "tests": names}, files, log),
+                log,
+            )
 
-    def _start(self, task: Mapping[str, Any], tests: Sequence[str], log: IO[str]) -> "subprocess.Popen[str]":
+    def _start(
+        self, task: Mapping[str, Any], tests: Sequence[str], log: IO[str]
+    ) -> "subprocess.Popen[str]":
         """Start pytest with our plugin."""
         file = self.folder / "task.json"
-        file.write_text(json.dumps({"root": str(self.root), "files": FILES, **task}), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-p", "mutants.inside", f"--faults={file}", "-q", "-s", "-p", "no:cacheprovider", "-x"]
+        file.write_text(
+            json.dumps({"root": str(self.root), "files": FILES, **task}), encoding="utf-8"
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "mutants.inside",
+            f"--faults={file}",
+            "-q",
+            "-s",
+            "-p",
+            "no:cacheprovider",
+            "-x",
+        ]
         path = f"{self.root / 'tests'}:{self.root}"
-        environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(self.root), "PYTHONPATH": path}
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "HOME": str(self.root),
+            "PYTHONPATH": path,
+        }
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        return subprocess.Popen([*command, *tests], cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            [*command, *tests],
+            cwd=self.root,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def _rows(self, server: "subprocess.Popen[str]") -> Iterator[Mapping[str, Any]]:
         with (self.folder / "answers").open(encoding="utf-8") as answers:
@@ -104,4 +171,11 @@ def _job(number: int, fault: Fault, tests: Sequence[Test]) -> dict[str, Any]:
     seconds = SECONDS_MIN + SLOWER * sum(test.seconds for test in tests)
     places = [test.place for test in tests]
     function = f"{fault.file} {fault.function}"
-    return {"number": number, "file": fault.file, "function": function, "text": fault.changed, "tests": places, "seconds_max": seconds}
+    return {
+        "number": number,
+        "file": fault.file,
+        "function": function,
+        "text": fault.changed,
+        "tests": places,
+        "seconds_max": seconds,
+    }

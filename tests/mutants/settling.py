@@ -27,12 +27,20 @@ SETTLING: Final = (
     bug(
         "the ledger is keyed by the event and not by the session",
         "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        ("payments/settlement.py", "ledger.funded_id(payment.session_id) if", "ledger.funded_id(fact.fact_id) if"),
+        (
+            "payments/settlement.py",
+            "ledger.funded_id(payment.session_id) if",
+            "ledger.funded_id(fact.fact_id) if",
+        ),
     ),
     bug(
         "the ledger is keyed by the time and not by the cause",
         "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        ("payments/settlement.py", "ledger.funded_id(payment.session_id) if", "ledger.funded_id(payment.completed_at) if"),
+        (
+            "payments/settlement.py",
+            "ledger.funded_id(payment.session_id) if",
+            "ledger.funded_id(payment.completed_at) if",
+        ),
     ),
     bug(
         "a ledger entry can be written over",
@@ -55,7 +63,11 @@ SETTLING: Final = (
     bug(
         "a restored payment that the ledger has funded is not caught up",
         "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        ("payments/settlement.py", "return fresh if 0 in refused.old else _caught_up(books, fact, fresh)", "return fresh"),
+        (
+            "payments/settlement.py",
+            "return fresh if 0 in refused.old else _caught_up(books, fact, fresh)",
+            "return fresh",
+        ),
     ),
     bug(
         "the mark is written before the effect",
@@ -115,7 +127,11 @@ SETTLING: Final = (
     bug(
         "the units of the metadata are credited",
         "test_settlement.py::test_units_are_what_our_record_says",
-        ("payments/settlement.py", '("plan", "quota", "amount_minor", "currency")', '("plan", "amount_minor", "currency")'),
+        (
+            "payments/settlement.py",
+            '("plan", "quota", "amount_minor", "currency")',
+            '("plan", "amount_minor", "currency")',
+        ),
     ),
     bug(
         "an account without a quota row is credited nothing, silently",
@@ -138,7 +154,11 @@ SETTLING: Final = (
     bug(
         "what was written off is given out again when the refund fails",
         "test_settlement.py::test_written_off_units_come_back_first_when_the_refund_fails",
-        ("payments/settlement.py", "back = min(change.payment.units_written_off, change.units)", "back = min(0, change.units)"),
+        (
+            "payments/settlement.py",
+            "back = min(change.payment.units_written_off, change.units)",
+            "back = min(0, change.units)",
+        ),
     ),
     bug(
         "units that a hold still promises are written off as if they were used",
@@ -163,22 +183,38 @@ SETTLING: Final = (
     bug(
         "a purchase does not look for the facts that wait for it",
         "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
-        ("payments/settlement.py", 'must = (nobody_waits, absent("aside"))', 'must = (absent("aside"),)'),
+        (
+            "payments/settlement.py",
+            'must = (nobody_waits, absent("aside"))',
+            'must = (absent("aside"),)',
+        ),
     ),
     bug(
         "facts that waited for a purchase go on waiting",
         "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
-        ("payments/settlement.py", "for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:", "for fact_id in ():"),
+        (
+            "payments/settlement.py",
+            "for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:",
+            "for fact_id in ():",
+        ),
     ),
     bug(
         "however many facts wait for a purchase, all are settled with it",
         "test_settlement.py::test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds",
-        ("payments/settlement.py", "sorted(view.waiting)[:WAITING_AT_ONCE_MAX]", "sorted(view.waiting)"),
+        (
+            "payments/settlement.py",
+            "sorted(view.waiting)[:WAITING_AT_ONCE_MAX]",
+            "sorted(view.waiting)",
+        ),
     ),
     bug(
         "an unknown outcome of what waited is told of the purchase",
         "test_settlement.py::test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase",
-        ("payments/settlement.py", "with suppress(OutcomeUnknownError):", "with suppress(ZeroDivisionError):"),
+        (
+            "payments/settlement.py",
+            "with suppress(RetryableError):",
+            "with suppress(ZeroDivisionError):",
+        ),
     ),
     bug(
         "nobody is told that a parked fact waits for a person by now",

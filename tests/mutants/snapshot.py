@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-COPIED: Final = ("client", "functions", "tests", "infra", "template.yaml", "pyproject.toml", "docs", "README.md", "Makefile")
+COPIED: Final = (
+    "client",
+    "functions",
+    "tests",
+    "infra",
+    "template.yaml",
+    "pyproject.toml",
+    "docs",
+    "README.md",
+    "Makefile",
+)
 LINKED: Final = (".venv",)
 """Not .local: a test under a mutant must not write its figures over the true ones."""
 
@@ -15,7 +25,11 @@ def snapshot(folder: Path) -> Path:
     folder.mkdir()
     for name in COPIED:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+            shutil.copytree(
+                ROOT / name,
+                folder / name,
+                ignore=shutil.ignore_patterns("__pycache__", "node_modules"),
+            )
         else:
             shutil.copy(ROOT / name, folder / name)
     for name in LINKED:

@@ -8,7 +8,11 @@ SPENDING: Final = (
     bug(
         "a debit is taken without looking at what remains",
         "test_spending.py::test_more_than_remains_is_not_taken",
-        ("quota/spending.py", 'must=(Must("remaining", ">=", units), absent_or(', "must=(absent_or("),
+        (
+            "quota/spending.py",
+            'must=(Must("remaining", ">=", units), absent_or(',
+            "must=(absent_or(",
+        ),
     ),
     bug(
         "a keyed debit does not keep its answer",
@@ -22,7 +26,11 @@ SPENDING: Final = (
     bug(
         "a keyed debit keeps its answer in a second transaction and overwrites the first",
         "test_spending.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
-        ("quota/debits.py", 'kept = creates("quotas", (row, "debit"), {', 'kept = Write("quotas", (row, "debit"), set={'),
+        (
+            "quota/debits.py",
+            'kept = creates("quotas", (row, "debit"), {',
+            'kept = Write("quotas", (row, "debit"), set={',
+        ),
     ),
     bug(
         "a key with another body replays the first answer",
@@ -42,7 +50,11 @@ SPENDING: Final = (
     bug(
         "more is captured than was held",
         "test_spending.py::test_no_more_is_captured_than_was_held",
-        ("quota/holds.py", 'if units > row["units"]:', 'if units > row["units"] + balance.remaining:'),
+        (
+            "quota/holds.py",
+            'if units > row["units"]:',
+            'if units > row["units"] + balance.remaining:',
+        ),
     ),
     bug(
         "what was not captured does not come back",
@@ -52,7 +64,11 @@ SPENDING: Final = (
     bug(
         "a hold is released without looking whether it is still open",
         "test_spending.py::test_two_releases_at_the_same_time_give_back_once",
-        ("quota/hold_expiry.py", 'delete=True, must=(exists("user_id"), equals("units", row["units"])))', "delete=True)"),
+        (
+            "quota/hold_expiry.py",
+            'delete=True, must=(exists("user_id"), equals("units", row["units"])))',
+            "delete=True)",
+        ),
         (
             "quota/hold_expiry.py",
             'creates("quotas", (user_id, item.replace("hold#", "closed#", 1)), closed)',
@@ -62,7 +78,11 @@ SPENDING: Final = (
     bug(
         "a capture after the release is answered as done",
         "test_spending.py::test_a_released_hold_is_not_captured",
-        ("quota/holds.py", 'if closed["state"] != state or closed["captured"] != units:', 'if closed["state"] == "expired":'),
+        (
+            "quota/holds.py",
+            'if closed["state"] != state or closed["captured"] != units:',
+            'if closed["state"] == "expired":',
+        ),
     ),
     bug(
         "a hold is captured after its time",
@@ -87,7 +107,11 @@ SPENDING: Final = (
     bug(
         "the next hold's time is forgotten when one is given back",
         "test_spending.py::test_what_expires_later_is_given_back_later",
-        ("quota/hold_expiry.py", 'next_due = rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0', "next_due = 0"),
+        (
+            "quota/hold_expiry.py",
+            'next_due = rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0',
+            "next_due = 0",
+        ),
     ),
     bug(
         "a day's use is itemised without its entry",
@@ -97,7 +121,11 @@ SPENDING: Final = (
     bug(
         "a revoked key goes on working",
         "test_keys.py::test_a_revoked_key_works_nowhere",
-        ("quota/api_keys.py", """        Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),\n""", ""),
+        (
+            "quota/api_keys.py",
+            """        Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),\n""",
+            "",
+        ),
     ),
     bug(
         "anybody can revoke a key",
@@ -136,7 +164,11 @@ SPENDING: Final = (
     bug(
         "a hold is given back and its units taken, and what was given back is forgotten",
         "test_expiry.py::test_the_answer_counts_what_came_back",
-        ("quota/spending.py", '"remaining": after.remaining - seen.remaining - units', '"remaining": -units'),
+        (
+            "quota/spending.py",
+            '"remaining": after.remaining - seen.remaining - units',
+            '"remaining": -units',
+        ),
     ),
     bug(
         "two hands give back the same hold",
@@ -147,7 +179,11 @@ SPENDING: Final = (
             "must=movement.must",
         ),
         ("quota/spending.py", 'equals("remaining", seen.remaining), today', "today"),
-        ("quota/hold_expiry.py", 'delete=True, must=(exists("user_id"), equals("units", row["units"])))', "delete=True)"),
+        (
+            "quota/hold_expiry.py",
+            'delete=True, must=(exists("user_id"), equals("units", row["units"])))',
+            "delete=True)",
+        ),
         (
             "quota/hold_expiry.py",
             'creates("quotas", (user_id, item.replace("hold#", "closed#", 1)), closed)',
@@ -157,17 +193,25 @@ SPENDING: Final = (
     bug(
         "each part that is given back is followed by a pause",
         "test_expiry.py::test_fifteen_hundred_expired_holds_are_given_back_without_a_pause",
-        ("quota/spending.py", "patience.attempts(pauses=False)", "patience.attempts()"),
+        ("quota/spending.py", "deadline.attempts(pauses=False)", "deadline.attempts()"),
     ),
     bug(
         "a debit gives back for as long as there is something to give back",
         "test_expiry.py::test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so",
-        ("quota/spending.py", "for _ in books.store.patience.attempts(pauses=False):", "while True:"),
+        (
+            "quota/spending.py",
+            "for _ in books.store.deadline.attempts(pauses=False):",
+            "while True:",
+        ),
     ),
     bug(
         "a hold that is placed as another expires is not noted",
         "test_expiry.py::test_a_hold_that_is_placed_as_another_expires_is_given_back_in_its_turn",
-        ("quota/holds.py", 'set={**account.set, **({"holds_due": due} if sooner else {})}', "set=account.set"),
+        (
+            "quota/holds.py",
+            'set={**account.set, **({"holds_due": due} if sooner else {})}',
+            "set=account.set",
+        ),
         ("quota/holds.py", "        remove=(),\n", ""),
     ),
     bug(
@@ -178,17 +222,29 @@ SPENDING: Final = (
     bug(
         "a capture that met a conflict is tried again without a look at the clock",
         "test_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
-        ("quota/holds.py", "books.store.commit_once(*writes, clears_up=False)", "books.store.commit(*writes)"),
+        (
+            "quota/holds.py",
+            "books.store.commit_once(*writes, clears_up=False)",
+            "books.store.commit(*writes)",
+        ),
     ),
     bug(
         "a capture whose answer was lost is tried again without a look at the clock",
         "test_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
-        ("quota/holds.py", "books.store.commit_once(*writes, clears_up=False)", "books.store.commit_once(*writes, clears_up=True)"),
+        (
+            "quota/holds.py",
+            "books.store.commit_once(*writes, clears_up=False)",
+            "books.store.commit_once(*writes, clears_up=True)",
+        ),
     ),
     bug(
         "a capture that may have been done is called busy",
         "test_expiry.py::test_a_capture_of_which_nobody_knows_is_never_called_busy",
-        ("quota/holds.py", "unclear = unclear or not isinstance(error, BusyError)", "unclear = False"),
+        (
+            "quota/holds.py",
+            "unclear = unclear or not isinstance(error, NotDoneError)",
+            "unclear = False",
+        ),
     ),
     bug(
         "a read takes rows and balance of two moments for one",
@@ -203,7 +259,11 @@ SPENDING: Final = (
     bug(
         "an entry is not noted as the last one",
         "test_ledger_pages.py::test_an_entry_that_comes_late_counts_in_every_balance_after_it",
-        ("payments/settlement.py", 'set={"updated_at": now, "booked_at": now}', 'set={"updated_at": now}'),
+        (
+            "payments/settlement.py",
+            'set={"updated_at": now, "booked_at": now}',
+            'set={"updated_at": now}',
+        ),
     ),
     bug(
         "a call of the seller's API may add units",

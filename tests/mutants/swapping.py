@@ -68,7 +68,9 @@ class _Noting(ast.NodeTransformer):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
             if isinstance(block, list):
-                setattr(node, name, [part for statement in block for part in self._noted(statement)])
+                setattr(
+                    node, name, [part for statement in block for part in self._noted(statement)]
+                )
         for handler in getattr(node, "handlers", []):
             self._note(handler)
 
@@ -85,7 +87,9 @@ class _Noting(ast.NodeTransformer):
 class Finder(importlib.abc.MetaPathFinder):
     """Loads the modules of ``files`` with notes, or from the text in ``texts`` where there is one."""
 
-    def __init__(self, root: Path, files: Sequence[str], texts: dict[str, str], *, notes: bool) -> None:
+    def __init__(
+        self, root: Path, files: Sequence[str], texts: dict[str, str], *, notes: bool
+    ) -> None:
         """``files`` are relative to ``root``."""
         self.lines = Lines()
         self.texts, self.notes = texts, notes
@@ -116,14 +120,20 @@ class Finder(importlib.abc.MetaPathFinder):
         for one in gc.get_objects():
             if isinstance(one, FunctionType) and one.__code__.co_filename in self._files:
                 found[self._files[one.__code__.co_filename]].append(one)
-            elif isinstance(one, _lru_cache_wrapper) and one.__wrapped__.__code__.co_filename in self._files:
+            elif (
+                isinstance(one, _lru_cache_wrapper)
+                and one.__wrapped__.__code__.co_filename in self._files
+            ):
                 self.caches.append(one)
         return found
 
     def exchange(self, file: str, functions: Sequence[FunctionType]) -> None:
         """Give the live functions the code that the file has now."""
         path = next(path for path, name in self._files.items() if name == file)
-        codes = {(code.co_qualname, code.co_firstlineno): code for code in _all_codes(self.code(path, file))}
+        codes = {
+            (code.co_qualname, code.co_firstlineno): code
+            for code in _all_codes(self.code(path, file))
+        }
         for function in functions:
             old = function.__code__
             new = codes.get((old.co_qualname, old.co_firstlineno))

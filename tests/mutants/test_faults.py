@@ -64,4 +64,6 @@ def test_a_fault_leaves_every_later_line_where_it_was() -> None:
 def test_every_fault_that_is_named_as_equivalent_can_still_be_made(file: str) -> None:
     """A name that fits nothing says nothing."""
     named = {key for key in load() if key[0] == file}
-    assert named <= {fault.key for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))}
+    assert named <= {
+        fault.key for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))
+    }

@@ -12,7 +12,14 @@ from typer.testing import CliRunner
 from infra.cli.app import app
 
 Topup = Callable[..., tuple[int, Any]]
-TAKEN_FROM_THE_SHELL = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "TOPUP_STACK")
+TAKEN_FROM_THE_SHELL = (
+    "AWS_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION",
+    "TOPUP_STACK",
+)
 
 
 @pytest.fixture

@@ -39,18 +39,28 @@ def _event(stand: Stand, bought: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refund(stand: Stand, bought: dict[str, Any], amount: int) -> str:
-    session = stand.stripe.v1.checkout.sessions.retrieve(bought["session_id"], {"expand": ["payment_intent"]})
+    session = stand.stripe.v1.checkout.sessions.retrieve(
+        bought["session_id"], {"expand": ["payment_intent"]}
+    )
     intent: Any = session.payment_intent
     stand.stripe.v1.refunds.create({"payment_intent": intent.id, "amount": amount})
     stand.control("idle")
     return str(intent.id)
 
 
-def test_account_shows_quota_holds_payments_and_ledger(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_account_shows_quota_holds_payments_and_ledger(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """One customer on one screen."""
     bought = stand.purchase(buyer)
     for path, extra in (("debits", {}), ("holds", {"expires_in_seconds": 600})):
-        stand.call("POST", f"/quota/{path}", sub="backend", scope="quota.write", body={"user_id": buyer, "units": 7, **extra})
+        stand.call(
+            "POST",
+            f"/quota/{path}",
+            sub="backend",
+            scope="quota.write",
+            body={"user_id": buyer, "units": 7, **extra},
+        )
     code, found = topup("account", buyer)
     assert code == 0
     assert found["quota"]["remaining"] == 86
@@ -63,7 +73,10 @@ def test_payments_are_listed_by_user_and_status(topup: Topup, stand: Stand, buye
     """Newest first, among everybody's too."""
     first, second = stand.purchase(buyer), stand.buy(buyer)
     _, mine = topup("payments", "--user", buyer)
-    assert [row["payment_id"] for row in mine["payments"]] == [second["payment_id"], first["payment_id"]]
+    assert [row["payment_id"] for row in mine["payments"]] == [
+        second["payment_id"],
+        first["payment_id"],
+    ]
     _, paid = topup("payments", "--user", buyer, "--status", "completed")
     assert [row["payment_id"] for row in paid["payments"]] == [first["payment_id"]]
     _, newest = topup("payments", "--limit", 1)
@@ -75,7 +88,9 @@ def test_a_payment_is_found_by_any_of_its_names(topup: Topup, stand: Stand, buye
     """Payment, session and payment intent; with the whole history and Stripe's word."""
     bought = stand.purchase(buyer)
     intent = _refund(stand, bought, 500)
-    stand.until(lambda: stand.payment(buyer, bought["payment_id"])["status"] == "partially_refunded")
+    stand.until(
+        lambda: stand.payment(buyer, bought["payment_id"])["status"] == "partially_refunded"
+    )
     stand.control("idle")
     for name in (bought["payment_id"], bought["session_id"], intent):
         code, found = topup("payment", name)
@@ -90,7 +105,10 @@ def test_a_payment_is_found_by_any_of_its_names(topup: Topup, stand: Stand, buye
     assert found["stripe"]["differences"] == []
 
 
-@pytest.mark.parametrize(("name", "code"), [("pay_nothing", 1), ("cs_test_nothing", 1), ("pi_nothing", 1), ("nonsense", 2)])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("pay_nothing", 1), ("cs_test_nothing", 1), ("pi_nothing", 1), ("nonsense", 2)],
+)
 def test_a_payment_that_is_not_there_is_said_so(topup: Topup, name: str, code: int) -> None:
     """Exit 1 for one that does not exist, 2 for what is no id."""
     got, answer = topup("payment", name)
@@ -98,23 +116,32 @@ def test_a_payment_that_is_not_there_is_said_so(topup: Topup, name: str, code: i
     assert answer["error"]
 
 
-def test_a_lost_purchase_differs_until_it_is_replayed(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_a_lost_purchase_differs_until_it_is_replayed(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """The command payment says so with exit 1; replay settles it by its event, once."""
     bought = _lost(stand, buyer)
     event = _event(stand, bought)
     code, found = topup("payment", bought["payment_id"], "--user", buyer)
     assert code == 1
-    assert found["stripe"]["differences"] == ["pending here, completed at Stripe: +100 units to settle"]
+    assert found["stripe"]["differences"] == [
+        "pending here, completed at Stripe: +100 units to settle"
+    ]
     _, dry = topup("replay", event["id"], "--dry-run")
     assert dry["events"][0]["status"] == "would_be_settled"
     assert stand.quota(buyer)["remaining"] == 0, "a dry run changes nothing"
-    assert [topup("replay", event["id"], "--yes")[1]["events"][0]["status"] for _ in range(2)] == ["settled", "duplicate"]
+    assert [topup("replay", event["id"], "--yes")[1]["events"][0]["status"] for _ in range(2)] == [
+        "settled",
+        "duplicate",
+    ]
     assert stand.quota(buyer)["remaining"] == 100
     assert topup("payment", bought["payment_id"], "--user", buyer)[0] == 0
 
 
 @pytest.mark.parametrize("shape", ["one", "list", "lines"])
-def test_events_are_replayed_from_a_file(topup: Topup, stand: Stand, buyer: str, tmp_path: Path, shape: str) -> None:
+def test_events_are_replayed_from_a_file(
+    topup: Topup, stand: Stand, buyer: str, tmp_path: Path, shape: str
+) -> None:
     """One event, a list, or one a line; what is not ours is passed over."""
     event = _event(stand, _lost(stand, buyer))
     foreign = {**event, "id": "evt_foreign", "type": "customer.created"}
@@ -132,8 +159,12 @@ def test_events_are_replayed_from_a_file(topup: Topup, stand: Stand, buyer: str,
     assert stand.quota(buyer)["remaining"] == 100
 
 
-@pytest.mark.parametrize("text", ["not json", "[1]", '{"object":"charge"}', '{"object":"event"}\nbroken'])
-def test_a_file_without_events_is_refused_as_a_whole(topup: Topup, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["not json", "[1]", '{"object":"charge"}', '{"object":"event"}\nbroken']
+)
+def test_a_file_without_events_is_refused_as_a_whole(
+    topup: Topup, tmp_path: Path, text: str
+) -> None:
     """Nothing is settled before all of it has been read."""
     file = tmp_path / "events.json"
     file.write_text(text)
@@ -157,12 +188,16 @@ def test_a_file_without_events_is_refused_as_a_whole(topup: Topup, tmp_path: Pat
     ],
     ids=" ".join,
 )
-def test_what_cannot_be_meant_is_a_usage_error_and_no_traceback(topup: Topup, words: tuple[str, ...]) -> None:
+def test_what_cannot_be_meant_is_a_usage_error_and_no_traceback(
+    topup: Topup, words: tuple[str, ...]
+) -> None:
     """Exit 2: nothing was asked, nothing was changed, and no other stack was taken for the one that was named."""
     assert topup(*words)[0] == 2
 
 
-def test_a_payment_is_shown_though_stripe_does_not_answer(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_a_payment_is_shown_though_stripe_does_not_answer(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """What the books know is what the operator has then; exit 3."""
     bought = stand.purchase(buyer)
     for route in ("GET /v1/checkout/sessions/{id}", "GET /v1/checkout/sessions"):
@@ -177,7 +212,9 @@ def test_a_payment_is_shown_though_stripe_does_not_answer(topup: Topup, stand: S
     assert found["stripe"]["trouble"]
 
 
-def test_a_payment_that_waits_with_its_refund_is_found_by_stripes_names(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_a_payment_that_waits_with_its_refund_is_found_by_stripes_names(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """Every webhook of the payment was lost; its refund came, and is parked: that is what the command is for."""
     bought = _lost(stand, buyer)
     intent = _refund(stand, bought, 999)
@@ -196,10 +233,14 @@ def test_replay_wants_one_source(topup: Topup) -> None:
 
 
 def _differing(report: dict[str, Any], bought: dict[str, Any]) -> list[bool]:
-    return [row["repaired"] for row in report["differences"] if row["stripe_id"] == bought["session_id"]]
+    return [
+        row["repaired"] for row in report["differences"] if row["stripe_id"] == bought["session_id"]
+    ]
 
 
-def test_reconcile_looks_first_and_repairs_when_told(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_reconcile_looks_first_and_repairs_when_told(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """Without --repair it only looks, and exits 1 while there is a difference."""
     bought = _lost(stand, buyer)
     code, report = topup("reconcile", "--since", "1h")
@@ -239,7 +280,10 @@ def _asked_for(report: Any) -> str:
 
 def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: Stand) -> None:
     """Exit 3, as for all that AWS or Stripe do not let us know."""
-    routes = [f"GET /v1/{name}" for name in ("checkout/sessions", "checkout/sessions/{id}", "refunds", "disputes")]
+    routes = [
+        f"GET /v1/{name}"
+        for name in ("checkout/sessions", "checkout/sessions/{id}", "refunds", "disputes")
+    ]
     for route in routes:
         stand.control("faults", route=route, status=500, times=500)
     try:
@@ -262,14 +306,21 @@ def test_what_changes_anything_asks_first(topup: Topup, stand: Stand, buyer: str
     assert topup("grant", buyer, 5, "--reason", "why")[0] == 2
     assert topup("replay", _event(stand, bought)["id"])[0] == 2
     assert topup("reconcile", "--repair")[0] == 2
-    assert topup("grant", buyer, 5, "--reason", "why", "--dry-run")[1]["status"] == "would_be_granted"
+    assert (
+        topup("grant", buyer, 5, "--reason", "why", "--dry-run")[1]["status"] == "would_be_granted"
+    )
     assert stand.quota(buyer)["total"] == 0
     topup("reconcile", "--since", "1h", "--repair", "--yes")
 
 
-def test_a_grant_is_booked_once_and_seen_by_the_customer(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_a_grant_is_booked_once_and_seen_by_the_customer(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """On the stand's own tables; taking back goes no lower than zero."""
-    assert [topup("grant", buyer, 50, "--reason", "sorry", "--id", buyer, "--yes")[1]["status"] for _ in range(2)] == ["granted", "already"]
+    assert [
+        topup("grant", buyer, 50, "--reason", "sorry", "--id", buyer, "--yes")[1]["status"]
+        for _ in range(2)
+    ] == ["granted", "already"]
     assert stand.quota(buyer)["remaining"] == 50
     assert topup("grant", buyer, "--reason", "too much", "--yes", "--", -51)[0] == 1
     assert topup("grant", buyer, -50, "--reason", "too much", "--yes")[0] == 0
@@ -278,7 +329,9 @@ def test_a_grant_is_booked_once_and_seen_by_the_customer(topup: Topup, stand: St
     assert [row["units"] for row in entries] == [-50, 50]
 
 
-def test_a_parked_fact_is_listed_retried_and_dropped(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_a_parked_fact_is_listed_retried_and_dropped(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """A session whose amount is not the plan's waits for a person: parked alone exits 1."""
     bought = stand.buy(buyer)
     stand.control("deliveries", drop=1)
@@ -294,22 +347,43 @@ def test_a_parked_fact_is_listed_retried_and_dropped(topup: Topup, stand: Stand,
     code, tried = topup("parked", "retry", event["id"], "--yes")
     assert (code, tried["status"]) == (1, "parked")
     assert "amount" in tried["why"]
-    assert topup("payment", bought["payment_id"], "--user", buyer)[1]["parked"][0]["fact_id"] == event["id"]
-    assert topup("parked", "drop", event["id"], "--reason", "refunded by hand", "--dry-run")[1]["status"] == "would_be_dropped"
+    assert (
+        topup("payment", bought["payment_id"], "--user", buyer)[1]["parked"][0]["fact_id"]
+        == event["id"]
+    )
+    assert (
+        topup("parked", "drop", event["id"], "--reason", "refunded by hand", "--dry-run")[1][
+            "status"
+        ]
+        == "would_be_dropped"
+    )
     assert topup("parked", "drop", event["id"], "--reason", " ", "--yes")[0] == 2
-    assert topup("parked", "drop", event["id"], "--reason", "refunded by hand", "--yes")[1]["status"] == "dropped"
+    assert (
+        topup("parked", "drop", event["id"], "--reason", "refunded by hand", "--yes")[1]["status"]
+        == "dropped"
+    )
     assert topup("parked", "retry", event["id"], "--yes")[0] == 1
     code, dropped = topup("parked", "list", "--dropped")
-    assert (code, [row["reason"] for row in dropped["dropped"] if row["fact_id"] == event["id"]]) == (0, ["refunded by hand"])
-    assert topup("payment", bought["payment_id"], "--user", buyer)[1]["dropped"][0]["reason"] == "refunded by hand"
+    assert (
+        code,
+        [row["reason"] for row in dropped["dropped"] if row["fact_id"] == event["id"]],
+    ) == (0, ["refunded by hand"])
+    assert (
+        topup("payment", bought["payment_id"], "--user", buyer)[1]["dropped"][0]["reason"]
+        == "refunded by hand"
+    )
     topup("reconcile", "--since", "1h", "--repair", "--yes")
 
 
-def test_a_parked_fact_settles_when_what_it_waited_for_has_come(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_a_parked_fact_settles_when_what_it_waited_for_has_come(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """A refund ahead of its payment: retry asks Stripe for the session and settles both."""
     bought = _lost(stand, buyer)
     _refund(stand, bought, 999)
-    (refund,) = stand.events("charge.refunded", _event(stand, bought)["data"]["object"]["payment_intent"])
+    (refund,) = stand.events(
+        "charge.refunded", _event(stand, bought)["data"]["object"]["payment_intent"]
+    )
     if stand.payment(buyer, bought["payment_id"])["status"] == "pending":
         code, answer = topup("parked", "retry", refund["id"], "--yes")
         assert (code, answer["status"]) == (0, "settled")
@@ -317,7 +391,9 @@ def test_a_parked_fact_settles_when_what_it_waited_for_has_come(topup: Topup, st
     assert stand.quota(buyer)["remaining"] == 0
 
 
-def test_the_ledger_balances_and_a_planted_difference_is_found(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_the_ledger_balances_and_a_planted_difference_is_found(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """Exit 1 names the account; nothing is mended."""
     stand.purchase(buyer)
     code, answer = topup("ledger", "verify", "--segments", 2)
@@ -325,7 +401,10 @@ def test_the_ledger_balances_and_a_planted_difference_is_found(topup: Topup, sta
     table, key = stand.resources()["QuotasTable"], {"user_id": {"S": buyer}, "item": {"S": "quota"}}
 
     def plant(units: int) -> None:
-        asked = {"UpdateExpression": "ADD remaining :u", "ExpressionAttributeValues": {":u": {"N": str(units)}}}
+        asked = {
+            "UpdateExpression": "ADD remaining :u",
+            "ExpressionAttributeValues": {":u": {"N": str(units)}},
+        }
         stand.boto("dynamodb").update_item(TableName=table, Key=key, **asked)
 
     plant(1)
@@ -334,44 +413,65 @@ def test_the_ledger_balances_and_a_planted_difference_is_found(topup: Topup, sta
     finally:
         plant(-1)
     assert code == 1
-    assert [(row["user_id"], row["expected"], row["found"]) for row in answer["differences"]] == [(buyer, 100, 101)]
+    assert [(row["user_id"], row["expected"], row["found"]) for row in answer["differences"]] == [
+        (buyer, 100, 101)
+    ]
 
 
-def test_what_a_restore_took_apart_is_mended_from_stripe(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_what_a_restore_took_apart_is_mended_from_stripe(
+    topup: Topup, stand: Stand, buyer: str
+) -> None:
     """The payment is back before it was paid, the credit of another is gone from the ledger: all three tables agree again."""
     first, second = stand.purchase(buyer), stand.purchase(buyer)
     tables, dynamodb = stand.resources(), stand.boto("dynamodb")
     unpaid = {"owner": {"S": f"user#{buyer}"}, "id": {"S": first["payment_id"]}}
-    asked = {"UpdateExpression": "SET phase = :p, #s = :s", "ExpressionAttributeNames": {"#s": "status"}}
+    asked = {
+        "UpdateExpression": "SET phase = :p, #s = :s",
+        "ExpressionAttributeNames": {"#s": "status"},
+    }
     dynamodb.update_item(
-        TableName=tables["PaymentsTable"], Key=unpaid, ExpressionAttributeValues={":p": {"N": "0"}, ":s": {"S": "pending"}}, **asked
+        TableName=tables["PaymentsTable"],
+        Key=unpaid,
+        ExpressionAttributeValues={":p": {"N": "0"}, ":s": {"S": "pending"}},
+        **asked,
     )
     lost = {"user_id": {"S": buyer}, "entry_id": {"S": f"funded:{second['session_id']}"}}
-    assert "Attributes" in dynamodb.delete_item(TableName=tables["LedgerTable"], Key=lost, ReturnValues="ALL_OLD")
+    assert "Attributes" in dynamodb.delete_item(
+        TableName=tables["LedgerTable"], Key=lost, ReturnValues="ALL_OLD"
+    )
     code, answer = topup("ledger", "verify", "--repair", "--dry-run")
     assert (code, {row["user_id"] for row in answer["differences"]}) == (1, {buyer})
     assert topup("ledger", "verify")[0] == 1
     code, answer = topup("ledger", "verify", "--repair", "--yes")
     assert code == 0
-    assert any(act["act"].startswith(first["session_id"]) and act["act"].endswith(", settled") for act in answer["acts"])
+    assert any(
+        act["act"].startswith(first["session_id"]) and act["act"].endswith(", settled")
+        for act in answer["acts"]
+    )
     assert topup("ledger", "verify")[0] == 0
     payments = stand.call("GET", "/payments", sub=buyer).json()["payments"]
     assert [payment["status"] for payment in payments] == ["completed", "completed"]
     assert stand.quota(buyer)["remaining"] == 200
 
 
-def test_the_ledger_is_exported_whole(stand: Stand, topup: Topup, buyer: str, tmp_path: Path) -> None:
+def test_the_ledger_is_exported_whole(
+    stand: Stand, topup: Topup, buyer: str, tmp_path: Path
+) -> None:
     """As CSV and as JSON lines, to stdout or a file, the same entries."""
     bought = stand.purchase(buyer)
     printed = CliRunner().invoke(app, ["ledger", "export"])
     marked = list(csv.DictReader(io.StringIO(printed.stdout)))
     rows = [{name: cell.removeprefix("'") for name, cell in row.items()} for row in marked]
     mine = [row for row in rows if row["user_id"] == buyer]
-    assert [(row["type"], row["units"], row["reference_id"]) for row in mine] == [("funded", "100", bought["session_id"])]
+    assert [(row["type"], row["units"], row["reference_id"]) for row in mine] == [
+        ("funded", "100", bought["session_id"])
+    ]
     file = tmp_path / "ledger.jsonl"
     assert topup("ledger", "export", "--format", "jsonl", "--output", file)[0] == 0
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert {(row["user_id"], row["entry_id"]) for row in lines} == {(row["user_id"], row["entry_id"]) for row in rows}
+    assert {(row["user_id"], row["entry_id"]) for row in lines} == {
+        (row["user_id"], row["entry_id"]) for row in rows
+    }
     assert topup("ledger", "export", "--format", "xml")[0] == 2
 
 
@@ -382,7 +482,16 @@ def test_an_exported_customer_is_no_formula(topup: Topup, tmp_path: Path) -> Non
     assert topup("grant", name, -3, "--reason", "-3", "--yes")[0] == 0
     file = tmp_path / "ledger.csv"
     for form in ("csv", "jsonl"):
-        words = ["ledger", "export", "--user", name, "--format", form, "--output", str(file.with_suffix(f".{form}"))]
+        words = [
+            "ledger",
+            "export",
+            "--user",
+            name,
+            "--format",
+            form,
+            "--output",
+            str(file.with_suffix(f".{form}")),
+        ]
         assert CliRunner().invoke(app, words).exit_code == 0
     rows = list(csv.DictReader(io.StringIO(file.read_text())))
     assert {(row["user_id"], row["units"], row["note"]) for row in rows} == {
@@ -390,13 +499,22 @@ def test_an_exported_customer_is_no_formula(topup: Topup, tmp_path: Path) -> Non
         (f"'{name}", "-3", "'-3"),
     }
     lines = [json.loads(line) for line in file.with_suffix(".jsonl").read_text().splitlines()]
-    assert {(row["user_id"], row["units"], row["note"]) for row in lines} == {(name, 5, "@SUM(A1)"), (name, -3, "-3")}
+    assert {(row["user_id"], row["units"], row["note"]) for row in lines} == {
+        (name, 5, "@SUM(A1)"),
+        (name, -3, "-3"),
+    }
 
 
 def test_watch_counts_what_the_functions_said(topup: Topup, stand: Stand, buyer: str) -> None:
     """Settled facts and refused debits of the last minutes."""
     stand.purchase(buyer)
-    stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": buyer, "units": 101})
+    stand.call(
+        "POST",
+        "/quota/debits",
+        sub="backend",
+        scope="quota.write",
+        body={"user_id": buyer, "units": 101},
+    )
     code, answer = topup("watch", "--once", "--minutes", 5)
     assert code == 0
     assert len(answer["minutes"]) == 5
@@ -404,7 +522,9 @@ def test_watch_counts_what_the_functions_said(topup: Topup, stand: Stand, buyer:
     assert sum(row["refused_debits"] for row in answer["minutes"]) >= 1
 
 
-def test_watch_reads_the_one_group_that_all_functions_write_into_in_aws(topup: Topup, stand: Stand) -> None:
+def test_watch_reads_the_one_group_that_all_functions_write_into_in_aws(
+    topup: Topup, stand: Stand
+) -> None:
     """Here the webhook alone, for a moment."""
     lambdas, name = stand.boto("lambda"), stand.resources()["WebhookFunction"]
     group = f"topup-{uuid.uuid4().hex[:8]}"
@@ -413,7 +533,9 @@ def test_watch_reads_the_one_group_that_all_functions_write_into_in_aws(topup: T
         assert stand.deliver({"id": "evt_forged"}, "whsec_" + "forged").status_code == 400
         _, answer = topup("watch", "--once", "--minutes", 5)
     finally:
-        lambdas.update_function_configuration(FunctionName=name, LoggingConfig={"LogGroup": f"/aws/lambda/{name}"})
+        lambdas.update_function_configuration(
+            FunctionName=name, LoggingConfig={"LogGroup": f"/aws/lambda/{name}"}
+        )
     assert sum(row["refused_signatures"] for row in answer["minutes"]) == 1
 
 
@@ -438,18 +560,28 @@ def test_without_a_stand_or_a_stack_the_command_says_what_to_do() -> None:
 @pytest.mark.usefixtures("topup")
 def test_aws_that_does_not_answer_is_exit_3(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another stack than the stand's is looked for in AWS."""
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}.items():
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    }.items():
         monkeypatch.setenv(name, value)
-    done = CliRunner().invoke(app, ["account", "alice", "--stack", "elsewhere", "--region", "eu-west-1", "--json"])
+    done = CliRunner().invoke(
+        app, ["account", "alice", "--stack", "elsewhere", "--region", "eu-west-1", "--json"]
+    )
     assert done.exit_code == 3
     assert json.loads(done.stdout)["mend"]
 
 
 @pytest.mark.usefixtures("shell")
-def test_a_stack_is_found_by_its_name_and_a_profile(stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_stack_is_found_by_its_name_and_a_profile(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """As in AWS: no stand.json, keys of another account in the shell, everything from the profile."""
     config, credentials = tmp_path / "config", tmp_path / "credentials"
-    config.write_text(f"[profile seller]\nregion = us-east-1\nendpoint_url = {stand.facts['aws_endpoint_url']}\n")
+    config.write_text(
+        f"[profile seller]\nregion = us-east-1\nendpoint_url = {stand.facts['aws_endpoint_url']}\n"
+    )
     credentials.write_text("[seller]\naws_access_key_id = test\naws_secret_access_key = test\n")
     for name, value in {
         "AWS_CONFIG_FILE": str(config),
@@ -459,5 +591,7 @@ def test_a_stack_is_found_by_its_name_and_a_profile(stand: Stand, monkeypatch: p
     }.items():
         monkeypatch.setenv(name, value)
     words = ["--stack", stand.facts["stack_name"], "--profile", "seller", "--json"]
-    done = CliRunner().invoke(app, ["grant", f"aws-{uuid.uuid4().hex[:8]}", "5", "--reason", "why", "--yes", *words])
+    done = CliRunner().invoke(
+        app, ["grant", f"aws-{uuid.uuid4().hex[:8]}", "5", "--reason", "why", "--yes", *words]
+    )
     assert (done.exit_code, json.loads(done.stdout).get("remaining")) == (0, 5), done.stdout

@@ -28,7 +28,14 @@ KEPT = Kept().with_first("we_1", SECRET)
 
 def _row(**members: Any) -> dict[str, Any]:
     """An endpoint at Stripe that fits."""
-    return {"id": "we_1", "status": "enabled", "created": 1, "api_version": API_VERSION, **WANTED.of_kept(OWN), **members}
+    return {
+        "id": "we_1",
+        "status": "enabled",
+        "created": 1,
+        "api_version": API_VERSION,
+        **WANTED.of_kept(OWN),
+        **members,
+    }
 
 
 def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
@@ -55,7 +62,13 @@ def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
 def test_what_stripe_can_change_is_changed(members: dict[str, Any], changed: str) -> None:
     """And nothing else."""
     found = plan([_row(**members)], {OWN}, WANTED, KEPT)
-    assert (set(found.change), found.kept_id, found.make, found.replaced, found.refused) == ({changed}, "we_1", False, (), ())
+    assert (set(found.change), found.kept_id, found.make, found.replaced, found.refused) == (
+        {changed},
+        "we_1",
+        False,
+        (),
+        (),
+    )
 
 
 @pytest.mark.parametrize("version", ["2023-10-16", None])
@@ -66,7 +79,10 @@ def test_an_endpoint_of_another_version_is_replaced(version: str | None) -> None
 
 
 def test_an_endpoint_of_an_unknown_secret_is_replaced_and_put_away_at_once() -> None:
-    """All that it delivers is refused. One whose secret a person may have put there stays until it has delivered."""
+    """All that it delivers is refused.
+
+    One whose secret a person may have put there stays until it has delivered.
+    """
     by_hand = _row(id="we_made_by_hand")
     assert plan([by_hand], {OWN}, WANTED, KEPT).refused == ("we_made_by_hand",)
     with_one_more = Kept((*KEPT.secrets, f"{SECRET}by_hand"), KEPT.endpoints)
@@ -87,24 +103,41 @@ def test_an_endpoint_on_another_domain_is_found_by_its_mark() -> None:
     assert plan([away], {OWN}, replace(WANTED, url=OWN), KEPT).change["url"] == OWN
 
 
-API, URL = "https://a1.execute-api.eu-west-1.amazonaws.com/api/v1/payments/webhook", "https://u1.lambda-url.eu-west-1.on.aws/"
+API, URL = (
+    "https://a1.execute-api.eu-west-1.amazonaws.com/api/v1/payments/webhook",
+    "https://u1.lambda-url.eu-west-1.on.aws/",
+)
 BOTH = Wanted("topup-dev", URL, other_urls=(API,))
 ALONE = Wanted("topup-dev", API)
 
 
 @pytest.mark.parametrize(
     ("wanted", "present"),
-    [(BOTH, API), (ALONE, URL), (BOTH, "https://u0.lambda-url.eu-west-1.on.aws/"), (BOTH, "https://u0.lambda-url.eu-west-1.on.aws")],
+    [
+        (BOTH, API),
+        (ALONE, URL),
+        (BOTH, "https://u0.lambda-url.eu-west-1.on.aws/"),
+        (BOTH, "https://u0.lambda-url.eu-west-1.on.aws"),
+    ],
 )
-def test_an_endpoint_at_another_address_of_aws_is_moved_to_the_stacks_own(wanted: Wanted, present: str) -> None:
-    """The stack got a Function URL, has none any more, or another one since it publishes versions. The endpoint and its secret stay."""
-    found = plan([_row(**{**wanted.of_kept(present), "metadata": {MARK: API}})], {API}, wanted, KEPT)
+def test_an_endpoint_at_another_address_of_aws_is_moved_to_the_stacks_own(
+    wanted: Wanted, present: str
+) -> None:
+    """The stack got a Function URL, has none any more, or another one since it publishes versions.
+
+    The endpoint and its secret stay.
+    """
+    found = plan(
+        [_row(**{**wanted.of_kept(present), "metadata": {MARK: API}})], {API}, wanted, KEPT
+    )
     assert (found.make, found.kept_id, found.replaced, found.refused) == (False, "we_1", (), ())
     assert found.change["url"] == wanted.own_url
     assert plan([_row(**wanted.of_kept(wanted.own_url))], {API}, wanted, KEPT).is_empty
 
 
-def test_an_endpoint_on_a_domain_of_ones_own_stays_there_when_the_stack_gets_another_address() -> None:
+def test_an_endpoint_on_a_domain_of_ones_own_stays_there_when_the_stack_gets_another_address() -> (
+    None
+):
     """It is marked with the API's address, which stays."""
     away = _row(**ALONE.of_kept("https://shop.example.test/api/v1/payments/webhook"))
     assert plan([away], {API}, BOTH, KEPT).is_empty
@@ -127,7 +160,9 @@ def test_what_webhook_url_has_chosen_stays_chosen() -> None:
         ({}, ("", ())),
     ],
 )
-def test_stripe_gets_the_function_url_where_the_stack_has_one(outputs: dict[str, str], expected: tuple[str, tuple[str, ...]]) -> None:
+def test_stripe_gets_the_function_url_where_the_stack_has_one(
+    outputs: dict[str, str], expected: tuple[str, tuple[str, ...]]
+) -> None:
     """Else the API's address; the other one is looked at too."""
     assert addresses(outputs, "") == expected
     assert addresses(outputs, "http://localhost:8080/hook") == ("http://localhost:8080/hook", ())
@@ -144,13 +179,19 @@ def test_another_deployment_with_the_same_name_and_address_is_left_alone() -> No
     """Two developers' stands on one test key: each answers at localhost, and each has a tunnel of its own."""
     theirs = replace(WANTED, deployment="dep_theirs")
     ours = replace(WANTED, deployment="dep_ours", url="https://my-tunnel.example.test/")
-    for row in (_row(id="we_9", **theirs.of_kept("https://their-tunnel.example.test/")), _row(id="we_9", url="https://old.example.test/")):
+    for row in (
+        _row(id="we_9", **theirs.of_kept("https://their-tunnel.example.test/")),
+        _row(id="we_9", url="https://old.example.test/"),
+    ):
         found = plan([row], {OWN}, ours, KEPT)
         assert (found.make, found.kept_id, found.replaced, found.refused) == (True, "", (), ())
 
 
 def test_a_stack_that_was_taken_back_finds_its_endpoint_and_leads_it_to_the_new_address() -> None:
-    """Its API has another address than before. Where the secret is kept, so is the endpoint; where it is not, a new one is made."""
+    """Its API has another address than before.
+
+    Where the secret is kept, so is the endpoint; where it is not, a new one is made.
+    """
     before = replace(WANTED, deployment="dep_ours")
     now = replace(before, own_url="https://new.example.test/api/v1/payments/webhook")
     row = _row(**before.of_kept(OWN))
@@ -227,7 +268,9 @@ def test_a_person_is_asked_only_where_no_key_is_there(here: Place) -> None:
         return f" {_key('test')}\n"
 
     assert chosen_key("sk_test_stored", "", here, ask, new_key=False) == "sk_test_stored"
-    assert chosen_key("sk_test_stored", "sk_test_given", here, ask, new_key=False) == "sk_test_given"
+    assert (
+        chosen_key("sk_test_stored", "sk_test_given", here, ask, new_key=False) == "sk_test_given"
+    )
     assert not asked
     assert chosen_key("sk_test_stored", "", here, ask, new_key=True) == _key("test")
     assert chosen_key("as CloudFormation made it", "", here, ask, new_key=False) == _key("test")
@@ -237,7 +280,10 @@ def test_a_person_is_asked_only_where_no_key_is_there(here: Place) -> None:
 @contextlib.contextmanager
 def _as_it_was(stand: Stand) -> Iterator[None]:
     """Both secrets are put back, and Stripe's endpoints deleted."""
-    manager, names = stand.boto("secretsmanager"), [stand.resources()[name] for name in ("StripeKeySecret", "WebhookSecretsSecret")]
+    manager, names = (
+        stand.boto("secretsmanager"),
+        [stand.resources()[name] for name in ("StripeKeySecret", "WebhookSecretsSecret")],
+    )
     before = {name: manager.get_secret_value(SecretId=name)["SecretString"] for name in names}
     try:
         yield
@@ -254,7 +300,9 @@ def _endpoints(stand: Stand) -> list[dict[str, Any]]:
 
 def _signing(stand: Stand) -> tuple[str, ...]:
     name = stand.resources()["WebhookSecretsSecret"]
-    return usable_secrets(stand.boto("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+    return usable_secrets(
+        stand.boto("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+    )
 
 
 def test_a_stack_is_connected_once_and_what_stripe_then_signs_is_settled(
@@ -267,12 +315,23 @@ def test_a_stack_is_connected_once_and_what_stripe_then_signs_is_settled(
         )
         monkeypatch.setenv("STRIPE_API_KEY", stand.facts["stripe_secret_key"])
         code, planned = topup("connect", "--dry-run")
-        assert (code, planned["status"], len(planned["steps"]), _endpoints(stand)) == (0, "would_change", 2, [])
+        assert (code, planned["status"], len(planned["steps"]), _endpoints(stand)) == (
+            0,
+            "would_change",
+            2,
+            [],
+        )
         old = _signing(stand)
         _, answer = topup("connect", "--yes")
         assert answer["status"] == "connected"
-        accepted = [row["what"] for row in answer["findings"] if row["check"] == "webhook" and row["level"] == "ok"]
-        assert [text[:13] for text in accepted] == ["secret 1 of 2", "secret 2 of 2"], "the doctor had both tried"
+        accepted = [
+            row["what"]
+            for row in answer["findings"]
+            if row["check"] == "webhook" and row["level"] == "ok"
+        ]
+        assert [text[:13] for text in accepted] == ["secret 1 of 2", "secret 2 of 2"], (
+            "the doctor had both tried"
+        )
         (made,) = _endpoints(stand)
         assert (made["api_version"], set(made["enabled_events"]), made["metadata"][MARK]) == (
             API_VERSION,
@@ -282,13 +341,24 @@ def test_a_stack_is_connected_once_and_what_stripe_then_signs_is_settled(
         assert _signing(stand)[1:] == old
         stand.purchase("ops-connected")
         _, again = topup("connect", "--yes")
-        assert (again["status"], again["steps"], _endpoints(stand), len(_signing(stand))) == ("unchanged", [], [made], 2)
+        assert (again["status"], again["steps"], _endpoints(stand), len(_signing(stand))) == (
+            "unchanged",
+            [],
+            [made],
+            2,
+        )
 
 
-def test_an_endpoint_of_an_older_version_is_replaced_and_the_doctor_is_content(topup: Topup, stand: Stand) -> None:
+def test_an_endpoint_of_an_older_version_is_replaced_and_the_doctor_is_content(
+    topup: Topup, stand: Stand
+) -> None:
     """It is disabled, or, where other tests have left something undelivered, stays on for it: tests/ops/test_endpoints.py has both."""
     with _as_it_was(stand):
-        asked: Any = {"url": stand.facts["webhook_url"], "enabled_events": ["*"], "api_version": "2023-10-16"}
+        asked: Any = {
+            "url": stand.facts["webhook_url"],
+            "enabled_events": ["*"],
+            "api_version": "2023-10-16",
+        }
         stand.control("deliveries", pause=True)
         old = stand.stripe.v1.webhook_endpoints.create(asked)
         _, answer = topup("connect", "--yes")
@@ -297,8 +367,14 @@ def test_an_endpoint_of_an_older_version_is_replaced_and_the_doctor_is_content(t
         statuses = {row["id"]: row["status"] for row in _endpoints(stand)}
         assert statuses.pop(old.id) == ("enabled" if answer["waiting"] else "disabled")
         assert list(statuses.values()) == ["enabled"]
-        assert not [row for row in answer["findings"] if row["check"].startswith("endpoint") and row["level"] == "wrong"]
-        assert topup("connect", "--dry-run")[1]["steps"] == [step for step in answer["steps"] if answer["waiting"] and "disable" in step]
+        assert not [
+            row
+            for row in answer["findings"]
+            if row["check"].startswith("endpoint") and row["level"] == "wrong"
+        ]
+        assert topup("connect", "--dry-run")[1]["steps"] == [
+            step for step in answer["steps"] if answer["waiting"] and "disable" in step
+        ]
 
 
 def test_an_endpoint_is_not_moved_to_where_nothing_answers(topup: Topup, stand: Stand) -> None:
@@ -308,7 +384,11 @@ def test_an_endpoint_is_not_moved_to_where_nothing_answers(topup: Topup, stand: 
         before = _endpoints(stand)
         away = f"http://127.0.0.1:{free_port()}/api/v1/payments/webhook"
         code, answer = topup("connect", "--yes", "--webhook-url", away)
-        assert (code, "was not moved" in answer["error"], "cannot be reached" in answer["error"]) == (1, True, True)
+        assert (
+            code,
+            "was not moved" in answer["error"],
+            "cannot be reached" in answer["error"],
+        ) == (1, True, True)
         assert _endpoints(stand) == before
 
 
@@ -325,7 +405,9 @@ def test_an_endpoint_is_moved_to_where_the_webhook_answers(topup: Topup, stand: 
         stand.purchase("ops-moved")
 
 
-def test_a_key_that_stripe_does_not_know_is_not_stored(topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_stripe_does_not_know_is_not_stored(
+    topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is tried first."""
     with _as_it_was(stand):
         monkeypatch.setenv("STRIPE_API_KEY", "sk_test_unknown")
@@ -340,5 +422,9 @@ def test_no_secret_is_ever_printed(topup: Topup, stand: Stand) -> None:
     with _as_it_was(stand):
         _, answer = topup("connect", "--yes")
         text = json.dumps(answer)
-        assert not [secret for secret in (*_signing(stand), stand.facts["stripe_secret_key"]) if secret in text]
+        assert not [
+            secret
+            for secret in (*_signing(stand), stand.facts["stripe_secret_key"])
+            if secret in text
+        ]
     assert "STRIPE_API_KEY" not in os.environ

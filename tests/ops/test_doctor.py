@@ -37,11 +37,15 @@ def patient(topup: Topup) -> Patient:
     """The stand, healthy, as the doctor sees it."""
     del topup
     found = target.find("", "", "")
-    return Patient(found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base))
+    return Patient(
+        found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base)
+    )
 
 
 def _wrong(patient: Patient, check: str) -> list[Finding]:
-    return [finding for finding in examine(patient, check, CHECKS[check]) if finding.level == "wrong"]
+    return [
+        finding for finding in examine(patient, check, CHECKS[check]) if finding.level == "wrong"
+    ]
 
 
 def _only(patient: Patient, check: str) -> Finding:
@@ -58,7 +62,9 @@ def _only(patient: Patient, check: str) -> Finding:
         ("POST /v1/checkout/sessions", "write access to checkout sessions"),
     ],
 )
-def test_a_key_without_a_right_is_found_before_a_buyer_meets_it(patient: Patient, stand: Stand, route: str, lacks: str) -> None:
+def test_a_key_without_a_right_is_found_before_a_buyer_meets_it(
+    patient: Patient, stand: Stand, route: str, lacks: str
+) -> None:
     """A restricted key; nothing is made at Stripe by asking."""
     before = stand.stripe.v1.checkout.sessions.list({"limit": 1}).data
     stand.control("faults", route=route, status=403, times=1)
@@ -70,7 +76,9 @@ def test_a_key_without_a_right_is_found_before_a_buyer_meets_it(patient: Patient
     assert stand.stripe.v1.checkout.sessions.list({"limit": 1}).data == before
 
 
-def test_a_price_that_stripe_does_not_charge_is_found(patient: Patient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_price_that_stripe_does_not_charge_is_found(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """In the catalogue that would be deployed next."""
     assert not _wrong(patient, "prices")
     catalogue = tmp_path / "plans.json"
@@ -84,15 +92,24 @@ def test_a_price_that_stripe_does_not_charge_is_found(patient: Patient, monkeypa
 
 
 def _set(patient: Patient, **settings: object) -> Patient:
-    return replace(patient, place=replace(patient.place, settings=replace(patient.place.settings, **settings)))  # type: ignore[arg-type]
+    return replace(
+        patient, place=replace(patient.place, settings=replace(patient.place.settings, **settings))
+    )  # type: ignore[arg-type]
 
 
 def _with(patient: Patient, name: str, physical_id: str, kind: str) -> Patient:
-    return replace(patient, place=replace(patient.place, resources={**patient.place.resources, name: Resource(physical_id, kind)}))
+    return replace(
+        patient,
+        place=replace(
+            patient.place, resources={**patient.place.resources, name: Resource(physical_id, kind)}
+        ),
+    )
 
 
 def _alone(patient: Patient, name: str, physical_id: str, kind: str) -> Patient:
-    return replace(patient, place=replace(patient.place, resources={name: Resource(physical_id, kind)}))
+    return replace(
+        patient, place=replace(patient.place, resources={name: Resource(physical_id, kind)})
+    )
 
 
 def _later(patient: Patient, **duration: int) -> Patient:
@@ -118,7 +135,12 @@ def _planted(stand: Stand, logical_id: str, value: str) -> Iterator[None]:
 def _endpoint(stand: Stand, **members: Any) -> Iterator[str]:
     """An endpoint at Stripe that leads here, paused so that nothing is delivered to it."""
     stand.control("deliveries", pause=True)
-    asked: Any = {"url": stand.facts["webhook_url"], "enabled_events": list(SUBSCRIBED), "api_version": API_VERSION, **members}
+    asked: Any = {
+        "url": stand.facts["webhook_url"],
+        "enabled_events": list(SUBSCRIBED),
+        "api_version": API_VERSION,
+        **members,
+    }
     made = stand.stripe.v1.webhook_endpoints.create(asked)
     try:
         yield made.id
@@ -128,11 +150,16 @@ def _endpoint(stand: Stand, **members: Any) -> Iterator[str]:
 
 
 def test_a_healthy_stand_has_nothing_to_mend(topup: Topup, stand: Stand) -> None:
-    """What only AWS has is a note. Facts that other tests left parked or undelivered on this stand are theirs."""
+    """What only AWS has is a note.
+
+    Facts that other tests left parked or undelivered on this stand are theirs.
+    """
     stand.invoke("ReconcileFunction", {})
     _, answer = topup("doctor")
     wrong = [finding for finding in answer["findings"] if finding["level"] in ("wrong", "unknown")]
-    assert {finding["check"] for finding in wrong} <= {"parked", "deliveries", "dead letters"}, wrong
+    assert {finding["check"] for finding in wrong} <= {"parked", "deliveries", "dead letters"}, (
+        wrong
+    )
     assert {finding["check"] for finding in answer["findings"] if finding["level"] == "ok"} >= {
         "stripe key",
         "webhook",
@@ -165,7 +192,9 @@ def test_a_live_key_in_a_test_stack_is_found(patient: Patient, stand: Stand) -> 
 
 def test_a_production_stage_in_test_mode_is_found(patient: Patient) -> None:
     """Anybody could buy with a test card."""
-    assert "Stage prod with StripeMode test" in _only(_set(patient, stage="prod"), "stripe key").what
+    assert (
+        "Stage prod with StripeMode test" in _only(_set(patient, stage="prod"), "stripe key").what
+    )
 
 
 def test_a_key_that_stripe_refuses_is_found(patient: Patient, stand: Stand) -> None:
@@ -185,12 +214,18 @@ def test_a_webhook_that_refuses_our_secret_is_found(patient: Patient) -> None:
     name = patient.place.client("secretsmanager").create_secret(
         Name=f"other-{free_port()}", SecretString=json.dumps({"secrets": ["whsec_" + "other"]})
     )["Name"]
-    assert "refuses what is signed" in _only(_set(patient, webhook_secrets_secret=name), "webhook").what
+    assert (
+        "refuses what is signed"
+        in _only(_set(patient, webhook_secrets_secret=name), "webhook").what
+    )
 
 
 def test_a_webhook_that_cannot_be_reached_is_found(patient: Patient) -> None:
     """No such host, no listener, no certificate."""
-    away = replace(patient, place=replace(patient.place, webhook_url=f"http://127.0.0.1:{free_port()}{API_PATH}"))
+    away = replace(
+        patient,
+        place=replace(patient.place, webhook_url=f"http://127.0.0.1:{free_port()}{API_PATH}"),
+    )
     assert "cannot be reached" in _only(away, "webhook").what
 
 
@@ -200,22 +235,37 @@ def test_the_stacks_other_address_is_tried_too(patient: Patient) -> None:
     both = replace(patient, place=replace(patient.place, other_urls=(away,)))
     assert f"{away} cannot be reached" in _only(both, "webhook").what
     same = replace(patient, place=replace(patient.place, other_urls=(patient.place.webhook_url,)))
-    accepted = [finding for finding in examine(same, "webhook", CHECKS["webhook"]) if finding.level == "ok"]
+    accepted = [
+        finding for finding in examine(same, "webhook", CHECKS["webhook"]) if finding.level == "ok"
+    ]
     assert len(accepted) == len(examine(patient, "webhook", CHECKS["webhook"])) + 1
 
 
 def test_an_address_that_was_named_is_tried_beside_the_stacks_own(patient: Patient) -> None:
     """`--webhook-url` adds one, and takes none away."""
     named = patient.place.at("https://shop.example.test/hook")
-    assert (named.webhook_url, named.other_urls) == ("https://shop.example.test/hook", (patient.place.webhook_url,))
-    assert named.at(f"{patient.place.webhook_url}/").other_urls == ("https://shop.example.test/hook",)
+    assert (named.webhook_url, named.other_urls) == (
+        "https://shop.example.test/hook",
+        (patient.place.webhook_url,),
+    )
+    assert named.at(f"{patient.place.webhook_url}/").other_urls == (
+        "https://shop.example.test/hook",
+    )
     assert patient.place.at("") is patient.place
 
 
-@pytest.mark.parametrize(("livemode", "reserved", "level"), [(True, 0, "note"), (True, 5, "ok"), (False, 0, "ok"), (False, 5, "ok")])
-def test_a_live_stack_without_a_reserve_for_the_webhook_is_noted(patient: Patient, *, livemode: bool, reserved: int, level: str) -> None:
+@pytest.mark.parametrize(
+    ("livemode", "reserved", "level"),
+    [(True, 0, "note"), (True, 5, "ok"), (False, 0, "ok"), (False, 5, "ok")],
+)
+def test_a_live_stack_without_a_reserve_for_the_webhook_is_noted(
+    patient: Patient, *, livemode: bool, reserved: int, level: str
+) -> None:
     """A note, for a new account cannot have one."""
-    name, functions = patient.place.resources["WebhookFunction"].physical_id, patient.place.client("lambda")
+    name, functions = (
+        patient.place.resources["WebhookFunction"].physical_id,
+        patient.place.client("lambda"),
+    )
     if reserved:
         functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
     try:
@@ -253,7 +303,12 @@ def test_a_webhook_behind_a_redirect_is_found(patient: Patient) -> None:
 def test_a_webhook_address_that_is_another_page_is_found(patient: Patient) -> None:
     """404, or a page that answers 200 to everything."""
     elsewhere = patient.place.webhook_url.removesuffix("/webhook")
-    assert "answers 4" in _only(replace(patient, place=replace(patient.place, webhook_url=elsewhere)), "webhook").what
+    assert (
+        "answers 4"
+        in _only(
+            replace(patient, place=replace(patient.place, webhook_url=elsewhere)), "webhook"
+        ).what
+    )
 
 
 def test_no_endpoint_at_stripe_is_found(patient: Patient) -> None:
@@ -266,12 +321,19 @@ def test_no_endpoint_at_stripe_is_found(patient: Patient) -> None:
 def test_where_events_come_by_eventbridge_an_endpoint_is_not_missed(patient: Patient) -> None:
     """One there is as good beside it; none is no fault."""
     patient = _set(patient, stage="dev")
-    bridged = replace(patient, place=replace(patient.place, outputs={**patient.place.outputs, "StripeEventBus": BUS}))
+    bridged = replace(
+        patient,
+        place=replace(patient.place, outputs={**patient.place.outputs, "StripeEventBus": BUS}),
+    )
     assert not _wrong(bridged, "endpoint")
-    assert [BUS in finding.what for finding in examine(bridged, "endpoint", CHECKS["endpoint"])] == [True]
+    assert [
+        BUS in finding.what for finding in examine(bridged, "endpoint", CHECKS["endpoint"])
+    ] == [True]
 
 
-def test_an_endpoint_on_another_domain_is_named_not_taken_for_ours(patient: Patient, stand: Stand) -> None:
+def test_an_endpoint_on_another_domain_is_named_not_taken_for_ours(
+    patient: Patient, stand: Stand
+) -> None:
     """It may be another stack's; the operator knows."""
     url = f"http://127.0.0.1:{free_port()}{API_PATH}"
     with _endpoint(stand, url=url):
@@ -294,7 +356,9 @@ def test_the_address_that_stripe_has_is_tried_too(patient: Patient, stand: Stand
         ({"api_version": "2023-10-16"}, "2023-10-16"),
     ],
 )
-def test_an_endpoint_that_does_not_fit_is_found(patient: Patient, stand: Stand, members: dict[str, Any], told: str) -> None:
+def test_an_endpoint_that_does_not_fit_is_found(
+    patient: Patient, stand: Stand, members: dict[str, Any], told: str
+) -> None:
     """Missing event types; another version of the API."""
     with _endpoint(stand, **members):
         assert told in _only(patient, "endpoint").what
@@ -314,10 +378,15 @@ def test_an_endpoint_that_fits_is_fine(patient: Patient, stand: Stand) -> None:
             assert not _wrong(patient, "endpoint")
 
 
-def test_an_endpoint_whose_signing_secret_the_stack_does_not_have_is_found(patient: Patient, stand: Stand) -> None:
+def test_an_endpoint_whose_signing_secret_the_stack_does_not_have_is_found(
+    patient: Patient, stand: Stand
+) -> None:
     """Made by hand at the right address, it looks right; every delivery of it would be refused."""
     secrets, name = stand.boto("secretsmanager"), stand.resources()["WebhookSecretsSecret"]
-    before, known = secrets.get_secret_value(SecretId=name)["SecretString"], stand.facts["webhook_secret"]
+    before, known = (
+        secrets.get_secret_value(SecretId=name)["SecretString"],
+        stand.facts["webhook_secret"],
+    )
     document = {"secrets": [known], "endpoints": {"we_another": fingerprint(known)}}
     secrets.put_secret_value(SecretId=name, SecretString=json.dumps(document))
     try:
@@ -334,14 +403,18 @@ def test_deliveries_that_stripe_could_not_make_are_found(patient: Patient, stand
     stand.pay(bought["session_id"])
     stand.control("deliveries", drop=0)
     assert "not delivered" in _only(_later(patient, hours=1), "deliveries").what
-    assert not _wrong(_later(_made(patient, seconds=-5), hours=1), "deliveries"), "a stack that was made since cannot have missed it"
+    assert not _wrong(_later(_made(patient, seconds=-5), hours=1), "deliveries"), (
+        "a stack that was made since cannot have missed it"
+    )
     stand.call("POST", f"/payments/{bought['payment_id']}/confirm", sub="ops-undelivered")
 
 
 def test_a_clock_that_is_wrong_is_found(patient: Patient) -> None:
     """Against Stripe's Date header."""
     account = patient.account
-    skewed = AccountAtStripe(account.read_key, account.api_base, lambda: utc_now().timestamp() - 400)
+    skewed = AccountAtStripe(
+        account.read_key, account.api_base, lambda: utc_now().timestamp() - 400
+    )
     assert "behind Stripe's" in _only(replace(patient, account=skewed), "clock").what
     assert not _wrong(patient, "clock")
 
@@ -377,10 +450,18 @@ def _made(patient: Patient, **ago: int) -> Patient:
     return replace(patient, place=replace(patient.place, made_epoch=made))
 
 
-def test_books_that_were_never_compared_are_found_once_there_was_time_for_it(patient: Patient) -> None:
+def test_books_that_were_never_compared_are_found_once_there_was_time_for_it(
+    patient: Patient,
+) -> None:
     """Right after the first deployment it is a note: the schedule begins within the hour."""
-    never = _set(replace(patient, books=replace(builders.books_on(MemoryStore()), clock=utc_now)), stage="prod")
-    assert [finding.level for finding in examine(_made(never, minutes=1), "books", CHECKS["reconciliation"])] == ["note"]
+    never = _set(
+        replace(patient, books=replace(builders.books_on(MemoryStore()), clock=utc_now)),
+        stage="prod",
+    )
+    assert [
+        finding.level
+        for finding in examine(_made(never, minutes=1), "books", CHECKS["reconciliation"])
+    ] == ["note"]
     assert "never compared" in _only(_made(never, hours=4), "reconciliation").what
 
 
@@ -400,12 +481,18 @@ def test_tables_that_cannot_be_restored_are_found(patient: Patient) -> None:
 def test_a_table_that_goes_with_the_stack_is_found(patient: Patient) -> None:
     """One without a DeletionPolicy."""
     name = patient.place.resources["PaymentsTable"].physical_id
-    assert "deleting the stack" in _only(_with(patient, "OtherTable", name, "AWS::DynamoDB::Table"), "tables").what
+    assert (
+        "deleting the stack"
+        in _only(_with(patient, "OtherTable", name, "AWS::DynamoDB::Table"), "tables").what
+    )
 
 
 def test_rows_that_expire_in_a_table_that_must_keep_them_are_found(patient: Patient) -> None:
     """A guard that is gone is a second credit; and a table whose rows never go, grows."""
-    names = {name: patient.place.resources[name].physical_id for name in ("QuotasTable", "WebhookEventsTable")}
+    names = {
+        name: patient.place.resources[name].physical_id
+        for name in ("QuotasTable", "WebhookEventsTable")
+    }
     swapped = _with(patient, "WebhookEventsTable", names["QuotasTable"], "AWS::DynamoDB::Table")
     assert "must stay for ever" in _only(swapped, "tables").what
     swapped = _with(patient, "QuotasTable", names["WebhookEventsTable"], "AWS::DynamoDB::Table")
@@ -417,15 +504,24 @@ def test_dead_letters_are_found(patient: Patient) -> None:
     sqs = patient.place.client("sqs")
     url = sqs.create_queue(QueueName=f"dead-{free_port()}")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
-    assert "1 facts" in _only(_with(patient, "ParkedDeadLetterQueue", url, "AWS::SQS::Queue"), "dead letters").what
+    assert (
+        "1 facts"
+        in _only(
+            _with(patient, "ParkedDeadLetterQueue", url, "AWS::SQS::Queue"), "dead letters"
+        ).what
+    )
     assert not _wrong(patient, "dead letters")
 
 
 def test_a_schedule_that_is_off_is_found(patient: Patient) -> None:
     """Recovery or reconciliation would never run."""
     name = f"off-{free_port()}"
-    patient.place.client("events").put_rule(Name=name, ScheduleExpression="rate(1 hour)", State="DISABLED")
-    assert "DISABLED" in _only(_with(patient, "OffRule", name, "AWS::Events::Rule"), "schedules").what
+    patient.place.client("events").put_rule(
+        Name=name, ScheduleExpression="rate(1 hour)", State="DISABLED"
+    )
+    assert (
+        "DISABLED" in _only(_with(patient, "OffRule", name, "AWS::Events::Rule"), "schedules").what
+    )
     assert "none" in _only(_alone(patient, "Nothing", "", "AWS::SQS::Queue"), "schedules").what
 
 
@@ -435,7 +531,9 @@ def test_a_rule_on_stripes_bus_that_is_off_is_found(patient: Patient, physical_i
     events, name = patient.place.client("events"), f"off-{free_port()}"
     with contextlib.suppress(events.exceptions.ResourceAlreadyExistsException):
         events.create_event_bus(Name=BUS, EventSourceName=BUS)
-    events.put_rule(Name=name, EventBusName=BUS, EventPattern='{"source": ["any"]}', State="DISABLED")
+    events.put_rule(
+        Name=name, EventBusName=BUS, EventPattern='{"source": ["any"]}', State="DISABLED"
+    )
     bridged = replace(patient, place=replace(patient.place, outputs={"StripeEventBus": BUS}))
     found = _with(bridged, "StripeEventsRule", physical_id.format(name), "AWS::Events::Rule")
     assert "StripeEventsRule is DISABLED" in _only(found, "schedules").what
@@ -459,7 +557,12 @@ def _alarm(patient: Patient, *actions: str) -> Patient:
 
 def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
     """A note on a stand."""
-    assert "has none" in _only(_set(_alone(patient, "Nothing", "", "AWS::SQS::Queue"), stage="prod"), "alarms").what
+    assert (
+        "has none"
+        in _only(
+            _set(_alone(patient, "Nothing", "", "AWS::SQS::Queue"), stage="prod"), "alarms"
+        ).what
+    )
 
 
 def test_alarms_without_a_receiver_are_found(patient: Patient) -> None:
@@ -482,19 +585,27 @@ def test_an_alarm_that_rings_is_found(patient: Patient) -> None:
     """With its reason."""
     ringing = _alarm(patient, "arn:aws:lambda:us-east-1:000000000000:function:pager")
     name = ringing.place.resources["PlantedAlarm"].physical_id
-    patient.place.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="planted")
+    patient.place.client("cloudwatch").set_alarm_state(
+        AlarmName=name, StateValue="ALARM", StateReason="planted"
+    )
     assert "planted" in _only(ringing, "alarms").what
 
 
-def test_what_cannot_be_looked_at_is_unknown_and_the_rest_goes_on(topup: Topup, stand: Stand) -> None:
+def test_what_cannot_be_looked_at_is_unknown_and_the_rest_goes_on(
+    topup: Topup, stand: Stand
+) -> None:
     """One question without an answer is one finding."""
     stand.control("faults", route="GET /v1/events", status=500, times=1)
     _, answer = topup("doctor")
-    assert [finding["check"] for finding in answer["findings"] if finding["level"] == "unknown"] == ["deliveries"]
+    assert [
+        finding["check"] for finding in answer["findings"] if finding["level"] == "unknown"
+    ] == ["deliveries"]
     assert answer["findings"][-1]["check"].startswith("alarm")
 
 
-@pytest.mark.parametrize(("levels", "code"), [("ok note", 0), ("ok wrong", 1), ("wrong unknown", 1), ("ok unknown", 3)])
+@pytest.mark.parametrize(
+    ("levels", "code"), [("ok note", 0), ("ok wrong", 1), ("wrong unknown", 1), ("ok unknown", 3)]
+)
 def test_exit_codes_say_fine_wrong_or_not_known(levels: str, code: int) -> None:
     """Scripts need no parsing."""
     assert exit_code([Finding("check", level, "") for level in levels.split()]) == code  # type: ignore[arg-type]

@@ -1,4 +1,7 @@
-"""Endpoints are replaced while events come: none is refused, none is lost. Against the simulator alone, with a webhook that verifies."""
+"""Endpoints are replaced while events come: none is refused, none is lost.
+
+Against the simulator alone, with a webhook that verifies.
+"""
 
 import json
 import ssl
@@ -67,7 +70,10 @@ class Shop:
 
     def planned(self, *, roll: bool = False) -> Plan:
         """What is to be done now."""
-        rows = [row.to_dict() for row in self.stripe.client.v1.webhook_endpoints.list({"limit": 100}).data]
+        rows = [
+            row.to_dict()
+            for row in self.stripe.client.v1.webhook_endpoints.list({"limit": 100}).data
+        ]
         return plan(rows, {self.webhook.url.rstrip("/")}, self.wanted, self.kept, roll=roll)
 
     def connect(self, *, roll: bool = False) -> tuple[str, ...]:
@@ -87,7 +93,9 @@ class Shop:
     @property
     def endpoints(self) -> Endpoints:
         """What is tried here."""
-        return Endpoints(self.stripe.client, AccountAtStripe(lambda: KEY, self.stripe.url), self.keep)
+        return Endpoints(
+            self.stripe.client, AccountAtStripe(lambda: KEY, self.stripe.url), self.keep
+        )
 
     def keep(self, document: str) -> None:
         """As Secrets Manager would."""
@@ -95,7 +103,10 @@ class Shop:
 
     def statuses(self) -> list[str]:
         """Of all endpoints, oldest first."""
-        return [row.status for row in reversed(self.stripe.client.v1.webhook_endpoints.list({"limit": 100}).data)]
+        return [
+            row.status
+            for row in reversed(self.stripe.client.v1.webhook_endpoints.list({"limit": 100}).data)
+        ]
 
     def sell(self) -> str:
         """One purchase: the session's id."""
@@ -103,7 +114,11 @@ class Shop:
 
     def sold(self) -> set[str]:
         """The sessions that the webhook has heard of."""
-        return {row["data"]["object"]["id"] for row in self.webhook.events if row["type"] == "checkout.session.completed"}
+        return {
+            row["data"]["object"]["id"]
+            for row in self.webhook.events
+            if row["type"] == "checkout.session.completed"
+        }
 
 
 @pytest.fixture
@@ -122,7 +137,9 @@ def shop() -> Iterator[Shop]:
         yield found
 
 
-def test_the_certificate_authorities_are_read_once_for_all_questions(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_certificate_authorities_are_read_once_for_all_questions(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To read them takes longer than Stripe's answer."""
     account = AccountAtStripe(lambda: KEY, shop.stripe.url)
     first = account.endpoints()
@@ -147,7 +164,9 @@ def test_rolling_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
     buyer = threading.Thread(target=buy)
     buyer.start()
     for _ in range(3):
-        Endpoints(shop.stripe.client, shop.endpoints.account, slowly).carry_out(shop.planned(roll=True), shop.wanted, shop.kept)
+        Endpoints(shop.stripe.client, shop.endpoints.account, slowly).carry_out(
+            shop.planned(roll=True), shop.wanted, shop.kept
+        )
     over.set()
     buyer.join()
     shop.stripe.idle()
@@ -158,7 +177,10 @@ def test_rolling_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
 
 
 def test_moving_an_endpoint_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
-    """Somebody buys all the time, while it goes to the webhook's other address and back. One endpoint, one secret."""
+    """Somebody buys all the time, while it goes to the webhook's other address and back.
+
+    One endpoint, one secret.
+    """
     bought, over = [shop.sell()], threading.Event()
 
     def buy() -> None:
@@ -171,7 +193,10 @@ def test_moving_an_endpoint_under_traffic_refuses_and_loses_nothing(shop: Shop) 
     buyer = threading.Thread(target=buy)
     buyer.start()
     for url in (there, shop.webhook.url, there):
-        rows = [row.to_dict() for row in shop.stripe.client.v1.webhook_endpoints.list({"limit": 100}).data]
+        rows = [
+            row.to_dict()
+            for row in shop.stripe.client.v1.webhook_endpoints.list({"limit": 100}).data
+        ]
         wanted = Wanted("topup-test", shop.webhook.url, url)
         todo = plan(rows, {shop.webhook.url.rstrip("/"), there.rstrip("/")}, wanted, shop.kept)
         assert set(todo.change) <= {"url", "metadata"}
@@ -187,7 +212,9 @@ def test_moving_an_endpoint_under_traffic_refuses_and_loses_nothing(shop: Shop) 
     assert {host.split(":")[0] for host in shop.webhook.hosts} == {"127.0.0.1", "localhost"}
 
 
-def test_the_old_endpoint_stays_on_until_it_has_delivered_what_only_it_was_given(shop: Shop) -> None:
+def test_the_old_endpoint_stays_on_until_it_has_delivered_what_only_it_was_given(
+    shop: Shop,
+) -> None:
     """Stripe gives a retry up that falls due while the endpoint is disabled: nobody would hear of that purchase."""
     shop.webhook.down = True
     session = shop.sell()
@@ -218,7 +245,10 @@ def test_what_the_new_endpoint_was_given_too_keeps_the_old_one_no_longer(shop: S
     shop.sell()
     shop.stripe.idle()
     assert shop.connect() == ()
-    assert dict(zip([old, "new"], shop.statuses(), strict=True)) == {old: "disabled", "new": "enabled"}
+    assert dict(zip([old, "new"], shop.statuses(), strict=True)) == {
+        old: "disabled",
+        "new": "enabled",
+    }
 
 
 def test_what_stripe_has_given_up_keeps_nothing(shop: Shop) -> None:
@@ -229,8 +259,15 @@ def test_what_stripe_has_given_up_keeps_nothing(shop: Shop) -> None:
     (old,) = shop.connect(roll=True)
     # The simulator's Date header cannot be moved: what it would show is told here.
     later = AccountAtStripe(lambda: KEY, shop.stripe.url, _skew_seconds=-RETRIED_SECONDS - HOUR)
-    assert Endpoints(shop.stripe.client, shop.endpoints.account, shop.keep).carry_out(shop.planned(), shop.wanted, shop.kept) == (old,)
-    assert Endpoints(shop.stripe.client, later, shop.keep).carry_out(shop.planned(), shop.wanted, shop.kept) == ()
+    assert Endpoints(shop.stripe.client, shop.endpoints.account, shop.keep).carry_out(
+        shop.planned(), shop.wanted, shop.kept
+    ) == (old,)
+    assert (
+        Endpoints(shop.stripe.client, later, shop.keep).carry_out(
+            shop.planned(), shop.wanted, shop.kept
+        )
+        == ()
+    )
 
 
 def test_where_nothing_waits_a_roll_is_done_in_one_go(shop: Shop) -> None:
@@ -253,7 +290,9 @@ def _dies(document: str) -> None:
 def test_a_run_that_dies_before_the_secret_is_kept_has_refused_nothing(shop: Shop) -> None:
     """What it leaves gets nothing, and the next run puts it away."""
     with pytest.raises(_DiedError):
-        Endpoints(shop.stripe.client, shop.endpoints.account, _dies).carry_out(shop.planned(roll=True), shop.wanted, shop.kept)
+        Endpoints(shop.stripe.client, shop.endpoints.account, _dies).carry_out(
+            shop.planned(roll=True), shop.wanted, shop.kept
+        )
     (left, _) = shop.stripe.client.v1.webhook_endpoints.list().data
     assert left.enabled_events == [QUIET]
     session = shop.sell()
@@ -270,7 +309,12 @@ def test_a_run_that_dies_before_the_new_one_is_opened_is_finished_by_the_next(sh
     made = client.v1.webhook_endpoints.create(shop.wanted.of_new())  # type: ignore[arg-type] # the SDK wants its TypedDict
     shop.keep(shop.kept.with_first(made.id, str(made.secret)).text())
     again = shop.planned()
-    assert (again.make, set(again.change), again.kept_id, again.replaced) == (False, {"enabled_events"}, made.id, todo.replaced)
+    assert (again.make, set(again.change), again.kept_id, again.replaced) == (
+        False,
+        {"enabled_events"},
+        made.id,
+        todo.replaced,
+    )
     assert shop.connect() == ()
     opened = client.v1.webhook_endpoints.retrieve(made.id)
     assert set(opened.enabled_events) == set(SUBSCRIBED)

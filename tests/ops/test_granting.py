@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
@@ -81,7 +81,10 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(books: Books) -> None:
     before = copy.deepcopy(books.store.tables)  # type: ignore[attr-defined]
     words = ("alice", 100, "--reason", "sorry", "--id", "T-1")
     told = {"grant_id": "T-1", "user_id": "alice", "units": 100, "remaining_before": 0, "debt": 0}
-    assert _grant(*words, "--dry-run") == (0, {**told, "status": "would_be_granted", "remaining": 30})
+    assert _grant(*words, "--dry-run") == (
+        0,
+        {**told, "status": "would_be_granted", "remaining": 30},
+    )
     assert books.store.tables == before  # type: ignore[attr-defined]
     _grant(*words, "--yes")
     assert _grant(*words, "--dry-run")[1]["status"] == "already"
@@ -117,7 +120,9 @@ def test_what_cannot_be_granted_is_not(books: Books, words: tuple[object, ...], 
 def test_a_grant_of_which_nobody_knows_is_not_told_as_done(books: Books) -> None:
     """It can be run again under its id."""
     books.store.loses = True  # type: ignore[attr-defined]
-    done = CliRunner().invoke(app, ["grant", "alice", "5", "--reason", "why", "--id", "T-9", "--yes"])
+    done = CliRunner().invoke(
+        app, ["grant", "alice", "5", "--reason", "why", "--id", "T-9", "--yes"]
+    )
     assert done.exit_code == UNREACHABLE
     assert "--id T-9" in done.stderr
 
@@ -131,7 +136,9 @@ def test_units_of_a_hold_that_has_expired_can_be_taken_back(books: Books) -> Non
 
 
 @pytest.mark.parametrize(("units", "grant_id"), [(10**9, "T-1"), (-5, "T-1"), (1, "T" * 100)])
-def test_the_largest_and_the_longest_that_is_allowed_is_booked(books: Books, units: int, grant_id: str) -> None:
+def test_the_largest_and_the_longest_that_is_allowed_is_booked(
+    books: Books, units: int, grant_id: str
+) -> None:
     """The bounds are the last that are taken."""
     _grant("bob", 5, "--reason", "x" * 500, "--yes")
     code, told = _grant("bob", "--reason", "why", "--id", grant_id, "--yes", "--", units)
@@ -148,12 +155,14 @@ def test_a_name_of_the_greatest_length_is_a_users(books: Books) -> None:
 def test_a_grant_works_however_long_the_operator_has_thought(books: Books) -> None:
     """The time for it begins with the answer, not with the question."""
     now = [0.0]
-    books.store.patience = Patience(clock=lambda: now[0], sleep=lambda _: None)
+    books.store.deadline = Deadline(clock=lambda: now[0], sleep=lambda _: None)
     now[0] = 1000.0
     assert _grant("bob", 5, "--reason", "why", "--yes")[0] == 0
 
 
-@pytest.mark.parametrize(("units", "told"), [(5, "grant 5 units to bob"), (-5, "take 5 units from bob")])
+@pytest.mark.parametrize(
+    ("units", "told"), [(5, "grant 5 units to bob"), (-5, "take 5 units from bob")]
+)
 @pytest.mark.usefixtures("books")
 def test_people_are_told_in_words_what_was_done(units: int, told: str) -> None:
     """Giving and taking are two words."""

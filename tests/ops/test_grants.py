@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 from billing.books import Books
-from billing.errors import RefusedError
+from billing.errors import ConditionFailedError
 from billing.payments import settlement
 from billing.quota import debits, history, holds
 from billing.quota.spending import Meter
@@ -46,7 +46,9 @@ def test_the_same_id_is_granted_once(books: Books) -> None:
     assert debits.read(books, "alice").remaining == 50
 
 
-@pytest.mark.parametrize("other", [Grant("T-1", "alice", 51, "why"), Grant("T-1", "alice", 50, "another why")])
+@pytest.mark.parametrize(
+    "other", [Grant("T-1", "alice", 51, "why"), Grant("T-1", "alice", 50, "another why")]
+)
 def test_another_grant_under_a_used_id_is_refused(books: Books, other: Grant) -> None:
     """A typo must not look like success."""
     book(books, Grant("T-1", "alice", 50, "why"))
@@ -114,7 +116,9 @@ class _Contested(MemoryStore):
         self.left = 1
 
     def commit(self, *writes: Write) -> None:
-        if self.left and any(write.table == "ledger" and write.key[1] == "grant:T-2" for write in writes):
+        if self.left and any(
+            write.table == "ledger" and write.key[1] == "grant:T-2" for write in writes
+        ):
             self.left -= 1
             self.tables["quotas"]["alice", "quota"]["remaining"] -= 10
             self.tables["quotas"]["alice", "quota"]["used"] = 10
@@ -144,7 +148,7 @@ def test_many_at_once_under_one_id_grant_once(books: Books) -> None:
     def operate() -> None:
         try:
             answers.append(book(books, Grant("T-1", "alice", 50, "why"))["status"])
-        except RefusedError as error:
+        except ConditionFailedError as error:
             answers.append(repr(error))
 
     threads = [threading.Thread(target=operate) for _ in range(8)]

@@ -17,9 +17,14 @@ def test_a_retry_says_whether_a_fact_was_settled_or_went_with_its_purchase() -> 
         stripe.sell(payment, epoch(clock()), **wrong)
         settlement.apply(books, fact(builders.refunded(payment, 500)))
     settlement.apply(books, fact(builders.completed(odd, amount_subtotal=1)))
-    first, second, session = sorted(parking.all_parked(books), key=lambda record: record.kind == "mismatch")
+    first, second, session = sorted(
+        parking.all_parked(books), key=lambda record: record.kind == "mismatch"
+    )
     assert retried(books, stripe, second)["status"] == "parked"  # type: ignore[arg-type]
     parking.drop(books, session, "refunded by hand")
     left = parking.find(books, second.name)
     assert left is not None
-    assert [retried(books, stripe, record)["status"] for record in (first, left)] == ["settled", "dropped"]  # type: ignore[arg-type]
+    assert [retried(books, stripe, record)["status"] for record in (first, left)] == [
+        "settled",
+        "dropped",
+    ]  # type: ignore[arg-type]

@@ -30,12 +30,23 @@ def test_ids_are_whole_on_a_narrow_terminal(made: Callable[[], RenderableType]) 
 def test_the_minutes_fit_eighty_columns() -> None:
     """No heading is folded."""
     file = io.StringIO()
-    Console(file=file, width=80).print(table("Minutes", ("minute", *SHOWN.values()), [["12:34", *([12345] * len(SHOWN))]], tight=True))
+    Console(file=file, width=80).print(
+        table(
+            "Minutes", ("minute", *SHOWN.values()), [["12:34", *([12345] * len(SHOWN))]], tight=True
+        )
+    )
     assert file.getvalue().splitlines()[1].split() == ["minute", *SHOWN.values()]
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"), [("plain", "plain"), ("\x1b[31m", "\\x1b[31m"), ("\u202egnp", "\\u202egnp"), (None, ""), ("日本", "日本")]
+    ("given", "shown"),
+    [
+        ("plain", "plain"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\u202egnp", "\\u202egnp"),
+        (None, ""),
+        ("日本", "日本"),
+    ],
 )
 def test_control_characters_are_spelled_out(given: object, shown: str) -> None:
     """Also those that turn text around."""
@@ -55,11 +66,16 @@ def test_lines_that_are_no_metrics_count_nothing(line: str) -> None:
 
 def test_metrics_are_summed_over_their_values() -> None:
     """One line may hold several."""
-    assert figures('{"_aws": {}, "settled": [1.0, 1.0], "parked": 3, "other": [9]}') == {"settled": 2, "parked": 3}
+    assert figures('{"_aws": {}, "settled": [1.0, 1.0], "parked": 3, "other": [9]}') == {
+        "settled": 2,
+        "parked": 3,
+    }
     assert answer({})["minutes"] == []
 
 
-@pytest.mark.parametrize("value", ["\x1b[31m", "\x9b31m", "\u202egnp", "\U000e0041", "日本", "plain"])
+@pytest.mark.parametrize(
+    "value", ["\x1b[31m", "\x9b31m", "\u202egnp", "\U000e0041", "日本", "plain"]
+)
 def test_a_json_line_is_the_same_document_and_nothing_that_a_terminal_obeys(value: str) -> None:
     """C1 control characters and those that turn text around are no control characters to JSON."""
     line = json_line({"user_id": value})
@@ -77,7 +93,9 @@ def test_a_customer_under_a_progress_bar_stays_text(monkeypatch: pytest.MonkeyPa
     assert "[red]alice\\x1b]0;title\\x07" in file.getvalue()
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+@pytest.mark.parametrize(
+    "begin", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
+)
 def test_a_cell_that_a_spreadsheet_would_run_is_marked(begin: str) -> None:
     """https://owasp.org/www-community/attacks/CSV_Injection."""
     assert neutral(f"{begin}1+1") == f"'{begin}1+1"

@@ -8,7 +8,14 @@ from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds
 from billing.quota.spending import Meter
-from billing.reconciliation.audit import TABLES, Difference, Tallies, Tally, disagreeing_payments, settled_tally
+from billing.reconciliation.audit import (
+    TABLES,
+    Difference,
+    Tallies,
+    Tally,
+    disagreeing_payments,
+    settled_tally,
+)
 from billing.storage.dynamodb import PAGE_MAX
 from support import builders
 from support.fakes.memory_store import MemoryStore
@@ -113,7 +120,9 @@ def test_a_write_off_balances_and_is_missed_when_its_entry_is_lost() -> None:
     debits.debit(Meter(books, ""), "carol", 60)
     settlement.apply(books, builders.fact(builders.refunded(paid, 999)))
     assert _rules(books) == set()
-    del _rows(books)["ledger"][next(key for key in _rows(books)["ledger"] if key[1].startswith("adjusted:"))]
+    del _rows(books)["ledger"][
+        next(key for key in _rows(books)["ledger"] if key[1].startswith("adjusted:"))
+    ]
     assert ("carol", "payments") in _rules(books)
 
 
@@ -154,7 +163,9 @@ def test_an_account_that_never_holds_still_is_named_not_judged(books: Books) -> 
         assert judged(moving, tallies, _nobody_watches) == ([], ["bob"])
 
 
-def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What a reader has counted goes to a file when it is much."""
     monkeypatch.setattr("infra.cli.commands.ledger.ACCOUNTS_IN_MEMORY_MAX", 100)
     books = builders.books_on(MemoryStore())
@@ -196,7 +207,12 @@ def test_tallies_add_up_in_any_order_and_any_split() -> None:
 
 def test_a_difference_tells_account_rule_and_figures() -> None:
     """What --json shows."""
-    assert Difference("bob", "a rule", 1, 2).as_answer() == {"user_id": "bob", "rule": "a rule", "expected": 1, "found": 2}
+    assert Difference("bob", "a rule", 1, 2).as_answer() == {
+        "user_id": "bob",
+        "rule": "a rule",
+        "expected": 1,
+        "found": 2,
+    }
 
 
 def test_rows_that_move_no_units_are_passed_over() -> None:
@@ -205,5 +221,7 @@ def test_rows_that_move_no_units_are_passed_over() -> None:
     tallies.add("quotas", {"user_id": "debit#x", "item": "debit", "answer": {}})
     tallies.add("quotas", {"user_id": "bob", "item": "closed#1", "units": 5})
     tallies.add("payments", {"owner": "user#bob", "id": "cs_1", "payment_id": "pay_1"})
-    tallies.add("payments", {"owner": "user#bob", "id": "pay_1", "user_id": "bob", "phase": 0, "quota": 100})
+    tallies.add(
+        "payments", {"owner": "user#bob", "id": "pay_1", "user_id": "bob", "phase": 0, "quota": 100}
+    )
     assert not tallies

@@ -38,18 +38,24 @@ class PerThread(dict[str, Balance]):
 
 
 def at_once(store: Store, acts: Sequence[Callable[[], Any]], threads: int = 64) -> list[Any]:
-    """Run every act, ``threads`` at a time, the first of them together. Returns what they returned, in their order."""
+    """Run every act, ``threads`` at a time, the first of them together.
+
+    Returns what they returned, in their order.
+    """
     start = threading.Barrier(min(threads, len(acts)))
 
     def run(number: int, act: Callable[[], Any]) -> Any:
         if number < start.parties:
             start.wait()
-        store.patience.begin()
+        store.deadline.begin()
         return act()
 
     with MonkeyPatch.context() as patch, ThreadPoolExecutor(threads) as pool:
         patch.setattr(spending, "_seen", PerThread())
-        return [future.result() for future in [pool.submit(run, number, act) for number, act in enumerate(acts)]]
+        return [
+            future.result()
+            for future in [pool.submit(run, number, act) for number, act in enumerate(acts)]
+        ]
 
 
 def check_laws(store: Store) -> dynamo.Contents:

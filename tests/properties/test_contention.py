@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from billing import deadline
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, RetryableError
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
@@ -26,14 +26,17 @@ class Crowd:
     """Clients that spend from one account, each the next unit as soon as it has the last, while purchases settle on it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One purchase has settled, and the day has begun. Chance is always the same: the figures are."""
+        """One purchase has settled, and the day has begun.
+
+        Chance is always the same: the figures are.
+        """
         monkeypatch.setattr(deadline, "JITTER", random.Random(20261124))
         monkeypatch.setattr(spending, "_seen", PerProcess())
         self.store = ContendedStore()
         self.books: Books = builders.books_on(self.store)
         self.meter = Meter(self.books, "")
         self.said: Counter[str] = Counter()
-        self.store.patience.begin()
+        self.store.deadline.begin()
         first, *self.late = [pending(self.books, plan="pro") for _ in range(1 + PURCHASES)]
         settlement.apply(self.books, fact(builders.completed(first)))
         debits.debit(self.meter, "alice", 1)
@@ -56,23 +59,28 @@ class Crowd:
         """Two requests, each with its own time."""
         del number, turn
         held = holds.place(self.meter, "alice", 1, 600)["hold_id"]
-        self.store.patience.begin()
+        self.store.deadline.begin()
         holds.capture(self.meter, held, 1)
 
     def spend(self, kind: str) -> None:
         """All at once, until all have done all."""
         way: Callable[[int, int], None] = getattr(self, kind)
-        self.store.time.run([*(self._client(way, number) for number in range(CLIENTS)), *map(self._settling, self.late)])
+        self.store.time.run(
+            [
+                *(self._client(way, number) for number in range(CLIENTS)),
+                *map(self._settling, self.late),
+            ]
+        )
 
     def _client(self, way: Callable[[int, int], None], number: int) -> Callable[[], None]:
         def client() -> None:
             for turn in range(EACH):
-                self.store.patience.begin()
+                self.store.deadline.begin()
                 try:
                     way(number, turn)
                 except BillingError as refused:
                     self.said[refused.code] += 1
-                except OutcomeUnknownError as trouble:
+                except RetryableError as trouble:
                     self.said[type(trouble).__name__] += 1
                 else:
                     self.said["done"] += 1
@@ -81,7 +89,7 @@ class Crowd:
 
     def _settling(self, payment: Any) -> Callable[[], None]:
         def settle() -> None:
-            self.store.patience.begin()
+            self.store.deadline.begin()
             self.said[settlement.apply(self.books, fact(builders.completed(payment))).status] += 1
 
         return settle
@@ -101,11 +109,13 @@ def test_sixty_four_who_spend_from_one_account_are_all_served_while_purchases_se
 
 
 @pytest.mark.parametrize("kind", ["plain", "keyed"])
-def test_a_crowd_that_finds_two_hundred_holds_expired_is_served_as_well(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crowd_that_finds_two_hundred_holds_expired_is_served_as_well(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of them see it at the same moment: the holds come back once, whoever is first."""
     crowd = Crowd(monkeypatch)
     for _ in range(200):
-        crowd.store.patience.begin()
+        crowd.store.deadline.begin()
         holds.place(crowd.meter, "alice", 1, 60)
     crowd.books.clock.advance(seconds=61)  # type: ignore[attr-defined]
     crowd.spend(kind)
@@ -129,15 +139,15 @@ def test_a_debit_beside_nobody_insists_on_what_remains(monkeypatch: pytest.Monke
     answers = []
 
     def ours() -> None:
-        crowd.store.patience.begin()
+        crowd.store.deadline.begin()
         answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "one")["remaining"])
         crowd.store.time.sleep(60)
-        crowd.store.patience.begin()
+        crowd.store.deadline.begin()
         answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "two")["remaining"])
 
     def theirs() -> None:
         crowd.store.time.sleep(30)
-        crowd.store.patience.begin()
+        crowd.store.deadline.begin()
         debits.debit(crowd.meter, "alice", 5)
 
     crowd.store.time.run([ours, theirs])

@@ -28,12 +28,16 @@ class Shop:
             holds.place(self.meter, "alice", 1, 60)
         self.long = holds.place(self.meter, "alice", 100, 600)["hold_id"]
         self.clock.advance(seconds=61)
-        self.store.patience.begin()
+        self.store.deadline.begin()
 
 
-@pytest.mark.parametrize(("database", "is_cold"), [("ministack", True), ("dynoxide", False)], indirect=["database"])
+@pytest.mark.parametrize(
+    ("database", "is_cold"), [("ministack", True), ("dynoxide", False)], indirect=["database"]
+)
 @pytest.mark.parametrize("way", ["plain debit", "keyed debit", "hold"])
-def test_what_has_expired_is_given_back_and_spent_at_once(database: Dynamo, way: str, is_cold: bool) -> None:  # noqa: FBT001 - a parameter
+def test_what_has_expired_is_given_back_and_spent_at_once(
+    database: Dynamo, way: str, is_cold: bool
+) -> None:
     """Each way on both databases, as in memory: the writes are DynamoDB's to judge."""
     shop = Shop(database)
     ways: dict[str, Callable[[], dict[str, Any]]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing.clock import epoch
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, OutcomeUnknownError, RetryableError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
@@ -51,7 +51,13 @@ SOME = (
     "closes_a_hold",
 )
 FIGURES = ROOT / ".local" / "figures" / "machine.json"
-_figures = {"histories": 0, "steps": 0, "deliveries": 0, "outcomes lost or crashed": 0, "purchases": 0}
+_figures = {
+    "histories": 0,
+    "steps": 0,
+    "deliveries": 0,
+    "outcomes lost or crashed": 0,
+    "purchases": 0,
+}
 
 
 class FaultyStore(MemoryStore):
@@ -106,9 +112,19 @@ class Bought:
     def at(self, stripe: Stripe) -> None:
         """What Stripe's API shows of it now."""
         if self.state in ("paid", "delayed", "failed", "expired"):
-            words = {"delayed": {"payment_status": "unpaid"}, "expired": {"payment_status": "unpaid", "status": "expired"}}
-            failed = {"payment_status": "unpaid", "payment_intent": {"id": builders.intent_of(self.payment), "status": "canceled"}}
-            stripe.sell(self.payment, epoch(builders.START), **(failed if self.state == "failed" else words.get(self.state, {})))
+            words = {
+                "delayed": {"payment_status": "unpaid"},
+                "expired": {"payment_status": "unpaid", "status": "expired"},
+            }
+            failed = {
+                "payment_status": "unpaid",
+                "payment_intent": {"id": builders.intent_of(self.payment), "status": "canceled"},
+            }
+            stripe.sell(
+                self.payment,
+                epoch(builders.START),
+                **(failed if self.state == "failed" else words.get(self.state, {})),
+            )
         for name, refund in self.refunds.items():
             stripe.refund(self.payment, name, refund.amount, refund.status)
         for event in self.told:
@@ -159,14 +175,28 @@ class Shop:
     def has(self, plan: str) -> None:
         """A checkout, not paid yet."""
         number = len(self.bought) + 1
-        self.bought.append(Bought(pending(self.books, plan=plan, payment_id=f"pay_{number}", session_id=f"cs_{number}")))
+        self.bought.append(
+            Bought(
+                pending(
+                    self.books, plan=plan, payment_id=f"pay_{number}", session_id=f"cs_{number}"
+                )
+            )
+        )
         _figures["purchases"] += 1
 
     def pays(self, draw: Draw) -> None:
         """Or does not."""
-        one, how = draw.one_of(self.bought), draw.one_of(("paid", "paid", "paid", "delayed", "declined", "expired"))
+        one, how = (
+            draw.one_of(self.bought),
+            draw.one_of(("paid", "paid", "paid", "delayed", "declined", "expired")),
+        )
         if one.state == "open":
-            one.state = {"paid": "paid", "delayed": "delayed", "declined": "open", "expired": "expired"}[how]
+            one.state = {
+                "paid": "paid",
+                "delayed": "delayed",
+                "declined": "open",
+                "expired": "expired",
+            }[how]
             events = {
                 "paid": builders.completed,
                 "delayed": builders.completed_unpaid,
@@ -176,7 +206,11 @@ class Shop:
             one.tell(events[how](one.payment))
         elif one.state == "delayed":
             one.state = "paid" if how == "paid" else "failed"
-            one.tell(builders.async_succeeded(one.payment) if how == "paid" else builders.async_failed(one.payment))
+            one.tell(
+                builders.async_succeeded(one.payment)
+                if how == "paid"
+                else builders.async_failed(one.payment)
+            )
 
     def is_refunded(self, draw: Draw) -> None:
         """In part or whole, and again after one that failed."""
@@ -190,29 +224,59 @@ class Shop:
 
     def a_refund_goes_on(self, draw: Draw) -> None:
         """It waits for the bank, arrives, fails, or is canceled."""
-        open_ones = [(one, name, refund) for one in self.bought for name, refund in one.refunds.items() if refund.stands]
+        open_ones = [
+            (one, name, refund)
+            for one in self.bought
+            for name, refund in one.refunds.items()
+            if refund.stands
+        ]
         one, name, refund = draw.one_of(open_ones)
         refund.status = draw.one_of(REFUNDS_GO_ON[refund.status])
         one.tell(*builders.refund_changed(one.payment, name, refund.amount, refund.status))
 
     def is_disputed(self, draw: Draw) -> None:
         """Opened, or the one that is open ends."""
-        one, money, ends = draw.one_of(self.bought), draw.upto(999, 1), draw.one_of(("won", "lost", "warning_closed"))
+        one, money, ends = (
+            draw.one_of(self.bought),
+            draw.upto(999, 1),
+            draw.one_of(("won", "lost", "warning_closed")),
+        )
         name = f"du_{one.payment.payment_id}"
         if one.state == "paid" and not one.dispute:
             one.dispute = "inquiry" if ends == "warning_closed" else str(money)
             if one.dispute == "inquiry":
-                one.tell(builders.dispute(one.payment, "created", "warning_needs_response", dispute_id=name))
+                one.tell(
+                    builders.dispute(
+                        one.payment, "created", "warning_needs_response", dispute_id=name
+                    )
+                )
             else:
-                one.tell(builders.dispute(one.payment, "created", "needs_response", dispute_id=name, amount=money))
-                one.tell(builders.dispute(one.payment, "funds_withdrawn", "needs_response", -money, dispute_id=name, amount=money))
+                one.tell(
+                    builders.dispute(
+                        one.payment, "created", "needs_response", dispute_id=name, amount=money
+                    )
+                )
+                one.tell(
+                    builders.dispute(
+                        one.payment,
+                        "funds_withdrawn",
+                        "needs_response",
+                        -money,
+                        dispute_id=name,
+                        amount=money,
+                    )
+                )
         elif one.dispute == "inquiry":
             one.dispute = "ended"
             one.tell(builders.dispute(one.payment, "closed", "warning_closed", dispute_id=name))
         elif one.dispute.isdigit():
             money, one.dispute = int(one.dispute), f"-{one.dispute}" if ends == "lost" else "ended"
             if ends == "lost":
-                one.tell(builders.dispute(one.payment, "closed", "lost", -money, dispute_id=name, amount=money))
+                one.tell(
+                    builders.dispute(
+                        one.payment, "closed", "lost", -money, dispute_id=name, amount=money
+                    )
+                )
             else:
                 self.wins(one, name, money)
         elif one.dispute.startswith("-") and ends == "won":
@@ -222,19 +286,41 @@ class Shop:
     @staticmethod
     def wins(one: Bought, name: str, money: int) -> None:
         """The money comes back, before the word does."""
-        one.tell(builders.dispute(one.payment, "funds_reinstated", "under_review", -money, money, dispute_id=name, amount=money))
-        one.tell(builders.dispute(one.payment, "closed", "won", -money, money, dispute_id=name, amount=money))
+        one.tell(
+            builders.dispute(
+                one.payment,
+                "funds_reinstated",
+                "under_review",
+                -money,
+                money,
+                dispute_id=name,
+                amount=money,
+            )
+        )
+        one.tell(
+            builders.dispute(
+                one.payment, "closed", "won", -money, money, dispute_id=name, amount=money
+            )
+        )
 
     def is_told(self, draw: Draw) -> None:
         """Any event, old or new, once more; the outcome may get lost."""
-        one, event = draw.one_of([(one, event) for one in range(len(self.bought)) for event in range(len(self.bought[one].told))])
+        one, event = draw.one_of(
+            [
+                (one, event)
+                for one in range(len(self.bought))
+                for event in range(len(self.bought[one].told))
+            ]
+        )
         self.store.strikes_in, self.store.is_after = draw.upto(3), draw.one_of(YES_NO)
         self.settle(self.bought[one].told[event])
 
     def are_told(self, draw: Draw) -> None:
         """Many events in any order, some lost, some twice."""
         events = [event for one in self.bought for event in one.told]
-        for event in draw.sample(events * 2, len(events) + draw.upto(2) if len(events) > 3 else len(events)):
+        for event in draw.sample(
+            events * 2, len(events) + draw.upto(2) if len(events) > 3 else len(events)
+        ):
             self.settle(event)
 
     def settle(self, event: dict[str, Any]) -> None:
@@ -242,7 +328,7 @@ class Shop:
         _figures["deliveries"] += 1
         try:
             settlement.apply(self.books, fact(event))
-        except OutcomeUnknownError:
+        except RetryableError:
             return  # answered 5xx: Stripe delivers again
         finally:
             self.store.strikes_in = -1
@@ -251,9 +337,13 @@ class Shop:
         """With all that Stripe's API shows, whatever webhooks were lost; a run ends anywhere, also by a crash, or goes on behind it."""
         pages, rows = draw.upto(12, 1), draw.upto(12, 1)
         self.store.strikes_in, self.store.is_after = draw.upto(12), draw.one_of(YES_NO)
-        with suppress(OutcomeUnknownError):
+        with suppress(RetryableError):
             report = self.reconciles(pages, rows, is_killed=draw.one_of(YES_NO))
-            assert all("OutcomeUnknownError" in row.detail for row in report.differences if row.kind == "failed")
+            assert all(
+                "OutcomeUnknownError" in row.detail
+                for row in report.differences
+                if row.kind == "failed"
+            )
         self.store.strikes_in = -1
 
     def reconciles(self, pages: int, rows: int, *, is_killed: bool = True) -> Report:
@@ -301,13 +391,21 @@ class Shop:
     def holds_back(self, draw: Draw) -> None:
         """For a minute."""
         units = draw.upto(120, 1)
-        self.refusable(lambda: self.holds.append(holds.place(self.meter, "alice", units, 60)["hold_id"]))
+        self.refusable(
+            lambda: self.holds.append(holds.place(self.meter, "alice", units, 60)["hold_id"])
+        )
 
     def closes_a_hold(self, draw: Draw) -> None:
         """An open one, or one that was closed before."""
         hold, units, is_release = draw.one_of(self.holds), draw.upto(130, 1), draw.one_of(YES_NO)
         used = self.balance().used
-        self.refusable(lambda: holds.release(self.meter, hold) if is_release else holds.capture(self.meter, hold, units))
+        self.refusable(
+            lambda: (
+                holds.release(self.meter, hold)
+                if is_release
+                else holds.capture(self.meter, hold, units)
+            )
+        )
         self.captured += self.balance().used - used
 
     def waits(self, draw: Draw) -> None:
@@ -320,7 +418,12 @@ class Shop:
         try:
             act()
         except BillingError as refused:
-            if refused.code not in ("quota_exhausted", "hold_closed", "exceeds_hold", "idempotency_conflict"):
+            if refused.code not in (
+                "quota_exhausted",
+                "hold_closed",
+                "exceeds_hold",
+                "idempotency_conflict",
+            ):
                 raise
 
     def check(self) -> None:
@@ -329,7 +432,9 @@ class Shop:
         laws.check(self.store)
         laws.check_what_was_given_up(self.store)
         balance = self.balance()
-        assert self.books.policy == "debt" or balance.debt <= balance.held + self.captured, "used units became debt"
+        assert self.books.policy == "debt" or balance.debt <= balance.held + self.captured, (
+            "used units became debt"
+        )
 
     def balance(self) -> Balance:
         """As it is written."""
@@ -363,8 +468,12 @@ class Shop:
         laws.check(self.store)
         expected = given_up = 0
         for one in self.bought:
-            status, credited, taken = model.purchase(one.told, one.payment.quota, one.payment.amount_minor)
-            stored = Payment.from_item(self.store.get("payments", (user_key("alice"), one.payment.payment_id)))  # type: ignore[arg-type]
+            status, credited, taken = model.purchase(
+                one.told, one.payment.quota, one.payment.amount_minor
+            )
+            stored = Payment.from_item(
+                self.store.get("payments", (user_key("alice"), one.payment.payment_id))
+            )  # type: ignore[arg-type]
             assert stored.units_clawed_back == taken, one.told
             assert stored.status == status or (one.state == "open" and not declines), one.told
             expected, given_up = expected + credited - taken, given_up + stored.units_written_off

@@ -20,7 +20,7 @@ DATABASES = pytest.mark.parametrize("database", ["dynoxide", "ministack"], indir
 
 
 def _books(database: Dynamo) -> Books:
-    return replace(builders.books_on(database.store(patience=CountedPatience())), clock=utc_now)
+    return replace(builders.books_on(database.store(deadline=CountedPatience())), clock=utc_now)
 
 
 def _create(books: Books) -> Callable[[], str]:
@@ -46,7 +46,7 @@ def _revoke(books: Books, key_id: str) -> Callable[[], str]:
 
 
 def _live(books: Books) -> list[str]:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return [key["key_id"] for key in api_keys.list_all(books, "alice")]
 
 
@@ -78,11 +78,18 @@ def test_places_that_are_freed_meanwhile_are_neither_lost_nor_given_twice(databa
     for number in range(20):
         _key_of_old(books, number)
     revoking = [_revoke(books, f"key_{number:024x}") for number in range(20) for _ in range(2)]
-    answers = at_once(books.store, [act for pair in zip(revoking, [_create(books) for _ in range(40)], strict=True) for act in pair])
+    answers = at_once(
+        books.store,
+        [
+            act
+            for pair in zip(revoking, [_create(books) for _ in range(40)], strict=True)
+            for act in pair
+        ],
+    )
     told = Counter(answers)
     assert (told["revoked"], told["not_found"]) == (20, 20)
     assert len(_live(books)) <= 32
-    books.store.patience.begin()
+    books.store.deadline.begin()
     more = [_create(books)() for _ in range(40)]
     assert len(_live(books)) == 32
     assert "too_many_keys" in more
@@ -91,8 +98,12 @@ def test_places_that_are_freed_meanwhile_are_neither_lost_nor_given_twice(databa
 def _key_of_old(books: Books, number: int) -> None:
     """As it was made before: two rows, nothing counted."""
     name = f"{number:024x}"
-    books.store.patience.begin()
+    books.store.deadline.begin()
     books.store.commit(
-        creates("keys", (user_key("alice"), f"key_{name}"), {"name": "old", "created_at": "2026-01-01T00:00:00Z"}),
+        creates(
+            "keys",
+            (user_key("alice"), f"key_{name}"),
+            {"name": "old", "created_at": "2026-01-01T00:00:00Z"},
+        ),
         Write("keys", (f"key#{name}", "key"), set={"hash": api_keys.NOBODY, "user_id": "alice"}),
     )

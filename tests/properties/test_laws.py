@@ -21,7 +21,11 @@ from support.dynamo import Dynamo
 
 PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
     "paid at once": (builders.completed,),
-    "paid with a coupon": (lambda payment: builders.completed(payment, payment_status="no_payment_required", amount_total=0),),
+    "paid with a coupon": (
+        lambda payment: builders.completed(
+            payment, payment_status="no_payment_required", amount_total=0
+        ),
+    ),
     "paid after a while": (builders.completed_unpaid, builders.async_succeeded),
     "paid after a decline": (builders.declined, builders.completed),
     "told as expired, then paid": (builders.expired, builders.completed),
@@ -30,7 +34,10 @@ PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
 }
 NOT_PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
     "declined": (builders.declined,),
-    "declined twice": (builders.declined, lambda payment: builders.declined(payment, "insufficient_funds")),
+    "declined twice": (
+        builders.declined,
+        lambda payment: builders.declined(payment, "insufficient_funds"),
+    ),
     "expired": (builders.expired,),
     "declined, then expired": (builders.declined, builders.expired),
     "under way": (builders.completed_unpaid,),
@@ -51,20 +58,22 @@ def _account(store: Store, before: list[str]) -> tuple[Books, str]:
     """An account that has bought and used some, and whose books are in order."""
     books, user_id = builders.books_on(store), f"user{next(_accounts)}"
     for plan in before:
-        store.patience.begin()
+        store.deadline.begin()
         settlement.apply(books, fact(builders.completed(_pending(books, user_id, plan))))
         debits.debit(Meter(books, ""), user_id, catalogue()[plan].quota // 3)
     return books, user_id
 
 
 def _pending(books: Books, user_id: str, plan: str) -> Payment:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return pending(books, user_id, plan)
 
 
-def _tell(books: Books, payment: Payment, story: tuple[Callable[[Payment], dict[str, Any]], ...]) -> None:
+def _tell(
+    books: Books, payment: Payment, story: tuple[Callable[[Payment], dict[str, Any]], ...]
+) -> None:
     for make in story:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         settlement.apply(books, fact(make(payment)))
 
 
@@ -76,7 +85,9 @@ def _status(books: Books, payment: Payment) -> str:
 
 @settings(max_examples=50)
 @given(_plans, st.sampled_from(sorted(PAID)), st.lists(_plans, max_size=2))
-def test_after_a_paid_purchase_quota_grows_by_exactly_what_the_plan_says(store: Store, plan: str, story: str, before: list[str]) -> None:
+def test_after_a_paid_purchase_quota_grows_by_exactly_what_the_plan_says(
+    store: Store, plan: str, story: str, before: list[str]
+) -> None:
     """However Stripe tells it."""
     books, user_id = _account(store, before)
     payment = _pending(books, user_id, plan)
@@ -90,7 +101,9 @@ def test_after_a_paid_purchase_quota_grows_by_exactly_what_the_plan_says(store: 
 
 @settings(max_examples=50)
 @given(_plans, st.sampled_from(sorted(NOT_PAID)), st.lists(_plans, max_size=2))
-def test_after_a_failed_purchase_quota_is_what_it_was(store: Store, plan: str, story: str, before: list[str]) -> None:
+def test_after_a_failed_purchase_quota_is_what_it_was(
+    store: Store, plan: str, story: str, before: list[str]
+) -> None:
     """To the last member, its time of change included."""
     books, user_id = _account(store, before)
     payment = _pending(books, user_id, plan)
@@ -101,7 +114,12 @@ def test_after_a_failed_purchase_quota_is_what_it_was(store: Store, plan: str, s
 
 
 @settings(max_examples=10)
-@given(st.lists(_plans, min_size=2, max_size=24), st.lists(_plans, max_size=1), st.integers(1, 3), st.randoms(use_true_random=False))
+@given(
+    st.lists(_plans, min_size=2, max_size=24),
+    st.lists(_plans, max_size=1),
+    st.integers(1, 3),
+    st.randoms(use_true_random=False),
+)
 def test_purchases_at_the_same_time_add_up_exactly(
     store: Store, plans: list[str], before: list[str], copies: int, order: random.Random
 ) -> None:
@@ -112,9 +130,16 @@ def test_purchases_at_the_same_time_add_up_exactly(
     deliveries = [builders.completed(payment) for payment in payments] * copies
     deliveries += [builders.expired(_pending(books, user_id, "starter")) for _ in range(4)]
     order.shuffle(deliveries)
-    statuses = [done.status for done in at_once(store, [_applying(books, delivery) for delivery in deliveries])]
+    statuses = [
+        done.status
+        for done in at_once(store, [_applying(books, delivery) for delivery in deliveries])
+    ]
     now = debits.read(books, user_id)
-    assert now.total - was.total == sum(payment.quota for payment in payments) == now.remaining - was.remaining
+    assert (
+        now.total - was.total
+        == sum(payment.quota for payment in payments)
+        == now.remaining - was.remaining
+    )
     assert statuses.count("settled") == len(payments)
     assert statuses.count("duplicate") == len(payments) * (copies - 1)
     check_laws(store)

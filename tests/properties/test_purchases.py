@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, RetryableError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
@@ -29,8 +29,14 @@ ORDERS_MAX = 720
 THREADS = 16
 
 
-@given(plan=st.sampled_from(PLANS), kind=st.sampled_from(["completed", "async_succeeded"]), times=st.integers(1, 4))
-def test_after_a_paid_purchase_quota_grows_by_exactly_the_plans_units(plan: str, kind: str, times: int) -> None:
+@given(
+    plan=st.sampled_from(PLANS),
+    kind=st.sampled_from(["completed", "async_succeeded"]),
+    times=st.integers(1, 4),
+)
+def test_after_a_paid_purchase_quota_grows_by_exactly_the_plans_units(
+    plan: str, kind: str, times: int
+) -> None:
     """However often it is told, under as many event ids."""
     books = builders.books_on(MemoryStore())
     payment = pending(books, plan=plan)
@@ -40,7 +46,10 @@ def test_after_a_paid_purchase_quota_grows_by_exactly_the_plans_units(plan: str,
 
 
 @given(
-    plan=st.sampled_from(PLANS), kinds=st.lists(st.sampled_from(["declined", "expired", "async_failed", "completed_unpaid"]), max_size=5)
+    plan=st.sampled_from(PLANS),
+    kinds=st.lists(
+        st.sampled_from(["declined", "expired", "async_failed", "completed_unpaid"]), max_size=5
+    ),
 )
 def test_after_a_failed_purchase_quota_does_not_change(plan: str, kinds: list[str]) -> None:
     """Nor is there an entry."""
@@ -53,16 +62,22 @@ def test_after_a_failed_purchase_quota_does_not_change(plan: str, kinds: list[st
     assert not store.tables["ledger"]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(plans=st.lists(st.sampled_from(PLANS), min_size=2, max_size=6), copies=st.integers(1, 3))
-def test_concurrent_purchases_add_up_exactly(database: Dynamo, plans: list[str], copies: int) -> None:
+def test_concurrent_purchases_add_up_exactly(
+    database: Dynamo, plans: list[str], copies: int
+) -> None:
     """Real threads, each event delivered several times at once, on one account."""
     store = database.store()
     books = builders.books_on(store)
     payments = [pending(books, plan=plan) for plan in plans]
     facts = [fact(builders.completed(payment)) for payment in payments for _ in range(copies)]
-    _at_once([lambda one=one: _until_known(books, lambda: settlement.apply(books, one)) for one in facts])  # type: ignore[misc]
-    store.patience.begin()
+    _at_once(
+        [lambda one=one: _until_known(books, lambda: settlement.apply(books, one)) for one in facts]
+    )  # type: ignore[misc]
+    store.deadline.begin()
     assert debits.read(books, "alice").remaining == sum(catalogue()[plan].quota for plan in plans)
     laws.check(dynamo.contents(store))
 
@@ -73,7 +88,7 @@ def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: D
     books = builders.books_on(store)
     meter = Meter(books, "")
     payments = [pending(books, plan="pro") for _ in range(8)]
-    store.patience.begin()
+    store.deadline.begin()
     settlement.apply(books, fact(builders.completed(payments[0])))
     spending._seen.clear()
     seen: list[int] = []
@@ -82,7 +97,9 @@ def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: D
         _refusable(lambda: debits.debit(meter, "alice", 30))
 
     def keyed(number: int) -> Callable[[], None]:
-        return lambda: _refusable(lambda: debits.debit_once(meter, "alice", 20, "backend", f"key{number % 16}"))
+        return lambda: _refusable(
+            lambda: debits.debit_once(meter, "alice", 20, "backend", f"key{number % 16}")
+        )
 
     def look() -> None:
         seen.append(debits.read(books, "alice").remaining)
@@ -90,12 +107,14 @@ def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: D
     def told(event: dict[str, Any]) -> Callable[[], None]:
         return lambda: _until_known(books, lambda: settlement.apply(books, fact(event)))
 
-    acts: list[Callable[[], None]] = [plain] * 64 + [keyed(number) for number in range(48)] + [look] * 16
+    acts: list[Callable[[], None]] = (
+        [plain] * 64 + [keyed(number) for number in range(48)] + [look] * 16
+    )
     acts += [told(builders.completed(payment)) for payment in payments for _ in range(2)]
     acts += [told(builders.refunded(payment, 4999)) for payment in payments[:3]]
     random.Random(7).shuffle(acts)
     _at_once([_begun(store, act) for act in acts], threads=64)
-    store.patience.begin()
+    store.deadline.begin()
     for record in list(parking.all_parked(books)):
         settlement.retry(books, record)
     assert all(remaining >= 0 for remaining in seen)
@@ -107,7 +126,7 @@ def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: D
 
 def _begun(store: Any, act: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
-        store.patience.begin()
+        store.deadline.begin()
         act()
 
     return run
@@ -124,10 +143,10 @@ def _refusable(act: Callable[[], object]) -> None:
 def _until_known(books: Books, act: Callable[[], object]) -> None:
     """As Stripe: again, until it is acknowledged."""
     for _ in range(20):
-        books.store.patience.begin()
+        books.store.deadline.begin()
         try:
             act()
-        except OutcomeUnknownError:
+        except RetryableError:
             continue
         return
     raise AssertionError("never acknowledged")
@@ -197,17 +216,26 @@ def test_all_orders_of_a_purchases_events_end_in_one_state(name: str, policy: st
     held=st.lists(st.tuples(st.integers(1, 50), st.integers(-1, 50)), max_size=3),
     figures=st.lists(st.integers(1, 999), min_size=1, max_size=4),
 )
-def test_parts_of_a_refund_end_where_a_whole_one_does(policy: str, used: int, held: list[tuple[int, int]], figures: list[int]) -> None:
+def test_parts_of_a_refund_end_where_a_whole_one_does(
+    policy: str, used: int, held: list[tuple[int, int]], figures: list[int]
+) -> None:
     """With units used before it, and holds that are captured, released or left to expire (-1) after it."""
-    ends = [_after_refunds(policy, used, held, parts) for parts in (sorted(figures), [max(figures)])]
+    ends = [
+        _after_refunds(policy, used, held, parts) for parts in (sorted(figures), [max(figures)])
+    ]
     assert ends[0] == ends[1]
     balance, given_up = ends[0]
     taken = 100 * max(figures) // 999
     assert given_up == (model.written_off(100, taken, used) if policy == "write_off" else 0)
-    assert (balance.held, balance.remaining - balance.debt) == (0, 100 - taken - balance.used + given_up)
+    assert (balance.held, balance.remaining - balance.debt) == (
+        0,
+        100 - taken - balance.used + given_up,
+    )
 
 
-def _after_refunds(policy: str, used: int, held: list[tuple[int, int]], figures: list[int]) -> tuple[Balance, int]:
+def _after_refunds(
+    policy: str, used: int, held: list[tuple[int, int]], figures: list[int]
+) -> tuple[Balance, int]:
     spending._seen.clear()
     store, clock = MemoryStore(), builders.Clock()
     books = builders.books_on(store, policy, clock)
@@ -218,7 +246,11 @@ def _after_refunds(policy: str, used: int, held: list[tuple[int, int]], figures:
         debits.debit(meter, "alice", used)
     placed = []
     for units, captured in held:
-        _refusable(lambda units=units, captured=captured: placed.append((holds.place(meter, "alice", units, 60), min(units, captured))))  # type: ignore[misc]
+        _refusable(
+            lambda units=units, captured=captured: placed.append(
+                (holds.place(meter, "alice", units, 60), min(units, captured))
+            )
+        )  # type: ignore[misc]
     for figure in figures:
         settlement.apply(books, fact(builders.refunded(payment, figure)))
         laws.check_what_was_given_up(store)
@@ -228,7 +260,9 @@ def _after_refunds(policy: str, used: int, held: list[tuple[int, int]], figures:
     clock.advance(seconds=61)
     laws.check(store)
     stored = Payment.from_item(store.get("payments", (user_key("alice"), "pay_1")) or {})
-    return replace(debits.read(books, "alice"), updated_at="", booked_at="", holds_due=0), stored.units_written_off
+    return replace(
+        debits.read(books, "alice"), updated_at="", booked_at="", holds_due=0
+    ), stored.units_written_off
 
 
 def _bare() -> Payment:

@@ -25,7 +25,19 @@ from support.fakes.stripe_twin import Stripe
 
 from infra.cli.commands.ledger import examine
 
-ACTS = ("paid", "refund", "refund", "fails", "dispute", "won", "lost", "spend", "hold", "wait", "buy")
+ACTS = (
+    "paid",
+    "refund",
+    "refund",
+    "fails",
+    "dispute",
+    "won",
+    "lost",
+    "spend",
+    "hold",
+    "wait",
+    "buy",
+)
 TABLES = ("payments", "ledger", "quotas", "events")
 
 
@@ -65,7 +77,9 @@ class Shop:
 
     def _buys(self) -> None:
         number = len(self.payments) + 1
-        self.payments.append(pending(self.books, payment_id=f"pay_{number}", session_id=f"cs_{number}"))
+        self.payments.append(
+            pending(self.books, payment_id=f"pay_{number}", session_id=f"cs_{number}")
+        )
         self.told[f"pay_{number}"] = []
 
     def _spends(self, act: str, units: int) -> None:
@@ -83,7 +97,11 @@ class Shop:
         is_paid = bool(self.told[payment.payment_id])
         standing = self._standing(payment)
         refunded = sum(row["amount"] for row in standing)
-        disputed = [event["data"]["object"]["status"] for event in self.told[payment.payment_id] if "dispute" in event["type"]]
+        disputed = [
+            event["data"]["object"]["status"]
+            for event in self.told[payment.payment_id]
+            if "dispute" in event["type"]
+        ]
         if act == "paid" and not is_paid:
             self.stripe.sell(payment, epoch(builders.START))
             yield builders.completed(payment)
@@ -108,7 +126,9 @@ class Shop:
         return [row for row in rows if row["status"] in model.STANDING]
 
     def _dispute(self, payment: Payment, kind: str, status: str, *amounts: int) -> dict[str, Any]:
-        event = builders.dispute(payment, kind, status, *amounts, dispute_id=f"du_{payment.payment_id}")
+        event = builders.dispute(
+            payment, kind, status, *amounts, dispute_id=f"du_{payment.payment_id}"
+        )
         self.stripe.dispute(event)
         return event
 
@@ -149,12 +169,20 @@ def _is_right(shop: Shop) -> None:
     """Every payment as the independent model says, and the balance what was credited and not taken back."""
     laws.check(shop.store)
     expected = given_up = 0
-    for payment in filter(lambda payment: shop.told[payment.payment_id], shop.payments):  # the others may be forgotten
-        status, credited, taken = model.purchase(shop.told[payment.payment_id], payment.quota, payment.amount_minor)
-        stored = Payment.from_item(shop.store.get("payments", (user_key("alice"), payment.payment_id)) or {})
+    for payment in filter(
+        lambda payment: shop.told[payment.payment_id], shop.payments
+    ):  # the others may be forgotten
+        status, credited, taken = model.purchase(
+            shop.told[payment.payment_id], payment.quota, payment.amount_minor
+        )
+        stored = Payment.from_item(
+            shop.store.get("payments", (user_key("alice"), payment.payment_id)) or {}
+        )
         assert (stored.status, stored.units_clawed_back) == (status, taken)
         expected, given_up = expected + credited - taken, given_up + stored.units_written_off
-    assert Balance.from_item(shop.store.get("quotas", ("alice", "quota"))).total == expected + given_up
+    assert (
+        Balance.from_item(shop.store.get("quotas", ("alice", "quota"))).total == expected + given_up
+    )
     assert not list(parking.all_parked(shop.books))
 
 
@@ -170,10 +198,38 @@ histories = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(1, 400)), min_
     is_told_first=st.booleans(),
     whole=st.sampled_from([1, 1, 2, 3]),
 )
-@example(policy="debt", history=[("buy", 1), ("paid", 1)], restored={"payments"}, back=1, is_told_first=True, whole=1)
-@example(policy="debt", history=[("buy", 1), ("paid", 1)], restored={"ledger"}, back=1, is_told_first=True, whole=1)
-@example(policy="debt", history=[("buy", 1), ("paid", 1)], restored={"quotas"}, back=1, is_told_first=True, whole=1)
-@example(policy="debt", history=[("buy", 1), ("paid", 1)], restored={"payments", "ledger"}, back=1, is_told_first=True, whole=1)
+@example(
+    policy="debt",
+    history=[("buy", 1), ("paid", 1)],
+    restored={"payments"},
+    back=1,
+    is_told_first=True,
+    whole=1,
+)
+@example(
+    policy="debt",
+    history=[("buy", 1), ("paid", 1)],
+    restored={"ledger"},
+    back=1,
+    is_told_first=True,
+    whole=1,
+)
+@example(
+    policy="debt",
+    history=[("buy", 1), ("paid", 1)],
+    restored={"quotas"},
+    back=1,
+    is_told_first=True,
+    whole=1,
+)
+@example(
+    policy="debt",
+    history=[("buy", 1), ("paid", 1)],
+    restored={"payments", "ledger"},
+    back=1,
+    is_told_first=True,
+    whole=1,
+)
 @example(
     policy="debt",
     history=[("buy", 1), ("paid", 1), ("spend", 9), ("wait", 1), ("spend", 9), ("wait", 1)],
@@ -203,7 +259,9 @@ def test_whatever_tables_were_put_back_stripe_mends_the_books(
     if is_told_first:
         shop.delivered_again()
     shop.clock.advance(hours=30)
-    with suppress(BillingError):  # while nobody has looked yet: refused at most for units, never stuck
+    with suppress(
+        BillingError
+    ):  # while nobody has looked yet: refused at most for units, never stuck
         debits.debit(Meter(shop.books, ""), "alice", 1)
     shop.mended()
     shop.delivered_again()

@@ -30,10 +30,21 @@ FOUND: Final = (
 """Planted, and seen by a soak within its first histories."""
 
 
-def _soaking(folder: Path, *options: str, functions: Path = ROOT / "functions") -> subprocess.Popen[str]:
+def _soaking(
+    folder: Path, *options: str, functions: Path = ROOT / "functions"
+) -> subprocess.Popen[str]:
     path = f"{functions}:{ROOT / 'tests'}:{ROOT}"
     return subprocess.Popen(
-        [sys.executable, "-m", "soak", "--seed", "7", "--state", str(folder / "state.json"), *options],
+        [
+            sys.executable,
+            "-m",
+            "soak",
+            "--seed",
+            "7",
+            "--state",
+            str(folder / "state.json"),
+            *options,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},
         stdout=subprocess.PIPE,
@@ -50,13 +61,20 @@ def test_histories_with_every_fault_at_every_call_end_as_the_model_says() -> Non
         assert not isinstance(found, Wrong), str(found)
         counts += found
     assert counts["right"] == counts["histories"] == BATCHES * BATCH
-    assert [f"{kind} at call {call}" for kind in FAULTS for call in range(1, CALLS_TOLD + 1) if not counts[f"{kind} at call {call}"]] == []
+    assert [
+        f"{kind} at call {call}"
+        for kind in FAULTS
+        for call in range(1, CALLS_TOLD + 1)
+        if not counts[f"{kind} at call {call}"]
+    ] == []
     assert faults_in(counts).keys() == {*FAULTS, *ON_THE_WIRE}
     assert all(faults_in(counts).values())
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_a_soak_finds_what_is_planted_and_says_how_to_see_it_again(tmp_path: Path, name: str) -> None:
+def test_a_soak_finds_what_is_planted_and_says_how_to_see_it_again(
+    tmp_path: Path, name: str
+) -> None:
     """The line that it prints plays just that history, which goes wrong again, and is whole without the bug."""
     (bug,) = [bug for bug in PLANTED if bug.name == name]
     shutil.copytree(ROOT / "functions", tmp_path / "functions")
@@ -66,7 +84,10 @@ def test_a_soak_finds_what_is_planted_and_says_how_to_see_it_again(tmp_path: Pat
     assert run.returncode == 1, told
     again = re.search(r"make soak SEED=7 HISTORY=(\d+)$", told)
     assert again, told
-    ends = [_soaking(tmp_path, "--history", again[1], functions=place) for place in (tmp_path / "functions", ROOT / "functions")]
+    ends = [
+        _soaking(tmp_path, "--history", again[1], functions=place)
+        for place in (tmp_path / "functions", ROOT / "functions")
+    ]
     assert [end.wait() for end in ends] == [1, 0], [end.communicate() for end in ends]
 
 
@@ -89,13 +110,18 @@ def test_a_soak_that_is_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path: P
     assert not state.exists()
     whole = _soaking(tmp_path, "--deliveries", asked).communicate()
     assert "from history 0" in whole[1]
-    figures = [[line for line in said.splitlines() if not line.startswith("seconds")] for said in (resumed[0], whole[0])]
+    figures = [
+        [line for line in said.splitlines() if not line.startswith("seconds")]
+        for said in (resumed[0], whole[0])
+    ]
     assert figures[0] == figures[1]
     assert f"deliveries: {kept.deliveries}" not in figures[0]
 
 
 @pytest.mark.parametrize("changed", [{"code": "of another state"}, {"seed": "8"}])
-def test_a_run_of_other_code_or_another_seed_is_not_gone_on_with(tmp_path: Path, changed: dict[str, str]) -> None:
+def test_a_run_of_other_code_or_another_seed_is_not_gone_on_with(
+    tmp_path: Path, changed: dict[str, str]
+) -> None:
     """Its figures are of that alone."""
     state = tmp_path / "state.json"
     Progress("7", BATCH).save(state)

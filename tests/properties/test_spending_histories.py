@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, OutcomeUnknownError, RetryableError
 from billing.payments import settlement
 from billing.quota import debits as quota
 from billing.quota import history, hold_expiry, holds, spending
@@ -38,7 +38,10 @@ class RoughStore(ScheduledStore):
 
 
 class Hold:
-    """One hold as its caller knows it. ``end``: how it was asked to end, and with how many units; ``answered`` if that was confirmed."""
+    """One hold as its caller knows it.
+
+    ``end``: how it was asked to end, and with how many units; ``answered`` if that was confirmed.
+    """
 
     def __init__(self, hold_id: str, units: int, expires_at: float) -> None:
         """Open."""
@@ -68,16 +71,26 @@ class Spending:
 
     def acts(self) -> Iterator[Act]:
         """Whatever can happen now."""
-        yield from (self.debits, self.debits_under_a_key, self.holds_back, self.is_swept, self.is_read, self.waits)
+        yield from (
+            self.debits,
+            self.debits_under_a_key,
+            self.holds_back,
+            self.is_swept,
+            self.is_read,
+            self.waits,
+        )
         if self.bought < PURCHASES_MAX:
             yield self.buys
         if self.holds:
             yield self.closes_a_hold
 
     def asks(self, faults: list[str], act: Callable[[], Any]) -> Any:
-        """The answer; None for a refusal. Raise OutcomeUnknownError when nobody knows, also when the process is gone."""
+        """The answer; None for a refusal.
+
+        Raise OutcomeUnknownError when nobody knows, also when the process is gone.
+        """
         self.store.faults = list(faults)
-        self.store.patience.begin()
+        self.store.deadline.begin()
         try:
             return act()
         except BillingError as refused:
@@ -97,10 +110,12 @@ class Spending:
     def has(self, faults: list[str]) -> None:
         """A hundred units more."""
         self.bought += 1
-        event = builders.completed(pending(self.books, payment_id=f"pay_{self.bought}", session_id=f"cs_{self.bought}"))
+        event = builders.completed(
+            pending(self.books, payment_id=f"pay_{self.bought}", session_id=f"cs_{self.bought}")
+        )
         try:
             self.asks(faults, lambda: settlement.apply(self.books, fact(event)))
-        except OutcomeUnknownError:
+        except RetryableError:
             settlement.apply(self.books, fact(event))
 
     def debits(self, draw: Draw) -> None:
@@ -109,7 +124,7 @@ class Spending:
         try:
             if self.asks(faults(draw), lambda: quota.debit(self.meter, "alice", units)):
                 self.taken += units
-        except OutcomeUnknownError:
+        except RetryableError:
             self.unsure += units
 
     def debits_under_a_key(self, draw: Draw) -> None:
@@ -120,8 +135,11 @@ class Spending:
         """Each is taken once."""
         known = self.keys.setdefault(f"k{number}", set())
         try:
-            answer = self.asks(faults, lambda: quota.debit_once(self.meter, "alice", 7 * number, "backend", f"k{number}"))
-        except OutcomeUnknownError:
+            answer = self.asks(
+                faults,
+                lambda: quota.debit_once(self.meter, "alice", 7 * number, "backend", f"k{number}"),
+            )
+        except RetryableError:
             return
         if answer:
             known.add(answer["debit_id"])
@@ -129,10 +147,16 @@ class Spending:
 
     def holds_back(self, draw: Draw) -> None:
         """A hold that nobody knows of is found by nobody, and expires."""
-        now, units, seconds = self.clock.now.timestamp(), draw.upto(UNITS_MAX, 1), draw.one_of((1, 60, 600))
+        now, units, seconds = (
+            self.clock.now.timestamp(),
+            draw.upto(UNITS_MAX, 1),
+            draw.one_of((1, 60, 600)),
+        )
         try:
-            answer = self.asks(faults(draw), lambda: holds.place(self.meter, "alice", units, seconds))
-        except OutcomeUnknownError:
+            answer = self.asks(
+                faults(draw), lambda: holds.place(self.meter, "alice", units, seconds)
+            )
+        except RetryableError:
             return
         if answer:
             self.holds.append(Hold(answer["hold_id"], units, now + seconds))
@@ -140,18 +164,27 @@ class Spending:
     def closes_a_hold(self, draw: Draw) -> None:
         """In time or late, once or again, one way or another."""
         hold, is_release = draw.one_of(self.holds), draw.one_of((False, True))
-        self._close(hold, ("released", 0) if is_release else ("captured", min(draw.upto(UNITS_MAX, 1), hold.units)), faults(draw))
+        self._close(
+            hold,
+            ("released", 0)
+            if is_release
+            else ("captured", min(draw.upto(UNITS_MAX, 1), hold.units)),
+            faults(draw),
+        )
 
     def _close(self, hold: Hold, end: tuple[str, int], faults: list[str]) -> None:
         now = self.clock.now.timestamp()
-        in_time, too_late = now < hold.expires_at, now >= hold.expires_at + 1  # its time is rounded up
+        in_time, too_late = (
+            now < hold.expires_at,
+            now >= hold.expires_at + 1,
+        )  # its time is rounded up
         act = holds.release if end[0] == "released" else holds.capture
         rest = () if end[0] == "released" else (end[1],)
         is_first = not hold.asked
         hold.asked.add(end)
         try:
             answer = self.asks(faults, lambda: act(self.meter, hold.hold_id, *rest))
-        except OutcomeUnknownError:
+        except RetryableError:
             return
         if answer:
             assert hold.answered in (None, end), "one hold ended in two ways"
@@ -164,7 +197,7 @@ class Spending:
         """The schedule's work may fail."""
         try:
             self.sweeps(faults(draw))
-        except OutcomeUnknownError:
+        except RetryableError:
             return
 
     def sweeps(self, faults: list[str]) -> None:
@@ -176,12 +209,17 @@ class Spending:
         limit = draw.upto(3, 1)
         try:
             balance = self.asks(faults(draw), lambda: quota.read(self.books, "alice"))
-            rows = self.asks(faults(draw), lambda: history.entries(self.books, "alice", limit, ""))["entries"]
-        except OutcomeUnknownError:
+            rows = self.asks(faults(draw), lambda: history.entries(self.books, "alice", limit, ""))[
+                "entries"
+            ]
+        except RetryableError:
             return
         assert min(balance.remaining, balance.held, balance.used, balance.debt) >= 0
         assert rows[0]["balance_after"] == balance.ledger_units
-        assert all(one["balance_after"] - one["units"] == other["balance_after"] for one, other in pairwise(rows))
+        assert all(
+            one["balance_after"] - one["units"] == other["balance_after"]
+            for one, other in pairwise(rows)
+        )
 
     def waits(self, draw: Draw) -> None:
         """Holds expire, days end."""
@@ -207,13 +245,17 @@ class Spending:
         laws.check(self.store.memory)
         balance = self.stored()
         captured = sum(hold.answered[1] for hold in self.holds if hold.answered)
-        least = self.taken + captured + sum(7 * int(key[1:]) for key, ids in self.keys.items() if ids)
+        least = (
+            self.taken + captured + sum(7 * int(key[1:]) for key, ids in self.keys.items() if ids)
+        )
         assert least <= balance.used <= least + self.unsure
         assert (balance.held, balance.total) == (0, 100 * self.bought)
 
 
 @many(RUNS)
 @given(steps(STEPS), without(*SOME))
-def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_told(numbers: bytes, barred: frozenset[str]) -> None:
+def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_told(
+    numbers: bytes, barred: frozenset[str]
+) -> None:
     """The seed of a failing one is printed by hypothesis, and what happened in it."""
     live(Spending(), numbers, barred)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.clock import utc_now
-from billing.errors import BillingError, BusyError, OutcomeUnknownError
+from billing.errors import BillingError, NotDoneError, RetryableError
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds
@@ -28,16 +28,28 @@ NOT_DONE: Final = ("never sent", "throttled", "conflict")
 WIRES: Final = {
     "a smooth wire": (),
     "conflicts and throttles": NOT_DONE,
-    "lost answers as well": (*NOT_DONE, "cut before it was carried", "answer lost", "carried, and answered 500"),
+    "lost answers as well": (
+        *NOT_DONE,
+        "cut before it was carried",
+        "answer lost",
+        "carried, and answered 500",
+    ),
 }
 """What one request in six meets."""
-ROUNDS: Final = [("dynoxide", "a smooth wire"), ("dynoxide", "conflicts and throttles"), ("ministack", "lost answers as well")]
+ROUNDS: Final = [
+    ("dynoxide", "a smooth wire"),
+    ("dynoxide", "conflicts and throttles"),
+    ("ministack", "lost answers as well"),
+]
 """Each wire once, each database at least once: the faults are the wire's, whatever is behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What an act took for good, and under which key; ``refusal`` when it took nothing. ``unsure``: perhaps so much, once."""
+    """What an act took for good, and under which key; ``refusal`` when it took nothing.
+
+    ``unsure``: perhaps so much, once.
+    """
 
     user_id: str = ""
     units: int = 0
@@ -52,7 +64,7 @@ class Crowd:
 
     def __init__(self, database: Dynamo, seed: int) -> None:
         """Every customer has bought once; further purchases and refunds come while they spend."""
-        store = database.store(patience=CountedPatience())
+        store = database.store(deadline=CountedPatience())
         self.books = replace(builders.books_on(store), clock=utc_now)
         self.meter, self.random = Meter(self.books, "https://shop.example.com"), random.Random(seed)
         self.told: list[tuple[Payment, dict[str, Any]]] = []
@@ -94,9 +106,9 @@ class Crowd:
         def act() -> Used:
             try:
                 answer = debits.debit(self.meter, user_id, units)
-            except BusyError:
+            except NotDoneError:
                 raise
-            except OutcomeUnknownError:
+            except RetryableError:
                 return Used(user_id, refusal="unknown", unsure=units)
             assert answer["remaining"] >= 0
             return Used(user_id, units)
@@ -115,11 +127,16 @@ class Crowd:
         return _refusable(act)
 
     def _holds(self, user_id: str, units: int) -> Callable[[], Used]:
-        end, kept = self.random.choice(("capture", "release", "expire", "forgotten")), self.random.randint(0, units)
+        end, kept = (
+            self.random.choice(("capture", "release", "expire", "forgotten")),
+            self.random.randint(0, units),
+        )
 
         def act() -> Used:
-            hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)["hold_id"]
-            self.books.store.patience.begin()  # another request
+            hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)[
+                "hold_id"
+            ]
+            self.books.store.deadline.begin()  # another request
             if end == "capture":
                 return Used(user_id, holds.capture(self.meter, hold_id, kept)["units"])
             if end == "release":
@@ -155,13 +172,15 @@ def _refusable(act: Callable[[], Used]) -> Callable[[], Used]:
 def _expired_are_back(books: Books) -> None:
     """As the schedule does, for the holds that nobody closed and no read has found expired; then nothing is held."""
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
-    books.store.patience.begin()
+    books.store.deadline.begin()
     assert retry_parked.sweep_holds(later) > 0
     assert retry_parked.sweep_holds(later) == 0
 
 
 @pytest.mark.parametrize(("database", "name"), ROUNDS, indirect=["database"])
-def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(database: Dynamo, name: str) -> None:
+def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(
+    database: Dynamo, name: str
+) -> None:
     """Within the product's own 8 seconds nobody is refused but for units, and what was taken is what was answered.
 
     Nothing is answered 5xx but a plain debit whose answer was lost: nobody may take it twice.
@@ -173,7 +192,7 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
     wire.is_rough = bool(WIRES[name])
     answers: list[Used] = at_once(store, crowd.acts)
     wire.is_rough = False
-    store.patience.begin()
+    store.deadline.begin()
     assert all(met[fault] > ACTS // 40 for fault in WIRES[name]), met
     check_laws(store)
     for record in list(parking.all_parked(crowd.books)):
@@ -195,17 +214,21 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(data
     for payment in {payment.payment_id: payment for payment, _ in crowd.told}.values():
         events = [event for about, event in crowd.told if about.payment_id == payment.payment_id]
         status, credited, clawed_back = model.purchase(events, payment.quota, payment.amount_minor)
-        stored = Payment.from_item(found.tables["payments"][user_key(payment.user_id), payment.payment_id])
+        stored = Payment.from_item(
+            found.tables["payments"][user_key(payment.user_id), payment.payment_id]
+        )
         assert (stored.status, stored.units_clawed_back) == (status, clawed_back)
         bought[payment.user_id] += credited - clawed_back
     for user_id in USERS:
-        store.patience.begin()
+        store.deadline.begin()
         balance = debits.read(crowd.books, user_id)
         assert taken[user_id] <= balance.used <= taken[user_id] + unsure[user_id]
         assert (balance.total, balance.held) == (bought[user_id], 0)
         assert balance.remaining - balance.debt == bought[user_id] - balance.used
     refused = Counter(used.refusal for used in answers)
-    assert min(refused[""], refused["quota_exhausted"]) > ACTS // 10, f"the crowd must meet empty accounts, and others: {refused}"
+    assert min(refused[""], refused["quota_exhausted"]) > ACTS // 10, (
+        f"the crowd must meet empty accounts, and others: {refused}"
+    )
 
 
 @pytest.fixture(autouse=True)

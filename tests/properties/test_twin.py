@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from billing.errors import Item, RefusedError
+from billing.errors import ConditionFailedError, Item
 from billing.storage.dynamodb import Page, Store
 from billing.storage.writes import KEY_NAMES, Must, Table, Write
 from hypothesis import given, settings
@@ -22,7 +22,12 @@ _words = st.sampled_from(["", "a", "b", "ä", "2026-01-02"])
 _sets = st.frozensets(st.sampled_from(["p", "q", "r"]), min_size=1)
 _plain = st.none() | st.booleans() | _integers | _words
 _deep = st.recursive(
-    _plain, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["k", "l"]), inner, max_size=2), max_leaves=4
+    _plain,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["k", "l"]), inner, max_size=2)
+    ),
+    max_leaves=4,
 )
 # One attribute, one type, as the product has it: DynamoDB refuses to add to a text.
 _settable = {
@@ -30,7 +35,8 @@ _settable = {
     "text": _words,
     "set": _sets,
     "flag": st.booleans(),
-    "deep": st.lists(_deep, max_size=2) | st.dictionaries(st.sampled_from(["k", "l"]), _deep, max_size=2),
+    "deep": st.lists(_deep, max_size=2)
+    | st.dictionaries(st.sampled_from(["k", "l"]), _deep, max_size=2),
     "booked_at": st.sampled_from(["1", "2", "3"]),
     "expires_at": st.integers(1, 5),
     "completed_at": st.sampled_from(["1", "2", "3"]),
@@ -42,9 +48,19 @@ def _musts(table: Table) -> st.SearchStrategy[Must]:
     """Clauses on attributes that are there or not, of the same type or another."""
     name = st.sampled_from([*_settable, "fresh", KEY_NAMES[table][0]])
     presence = st.builds(Must, name, st.sampled_from(["exists", "absent"]), st.none())
-    same = st.builds(Must, name, st.just("=="), _integers | _words | _sets | st.booleans(), st.booleans())
-    ordered = st.builds(Must, name, st.sampled_from([">=", "<=", "<", ">"]), _integers | _words, st.booleans())
-    likely = st.builds(Must, st.just("number"), st.sampled_from([">=", "<=", "<", ">", "=="]), st.integers(-3, 3), st.booleans())
+    same = st.builds(
+        Must, name, st.just("=="), _integers | _words | _sets | st.booleans(), st.booleans()
+    )
+    ordered = st.builds(
+        Must, name, st.sampled_from([">=", "<=", "<", ">"]), _integers | _words, st.booleans()
+    )
+    likely = st.builds(
+        Must,
+        st.just("number"),
+        st.sampled_from([">=", "<=", "<", ">", "=="]),
+        st.integers(-3, 3),
+        st.booleans(),
+    )
     return presence | same | ordered | likely
 
 
@@ -53,30 +69,50 @@ def _writes(draw: st.DrawFn, place: tuple[Table, str, str], *, changes: bool = F
     """One write at a place; ``changes``: one that UpdateItem can make."""
     table, owner, name = place
     musts = tuple(draw(st.lists(_musts(table), max_size=2)))
-    kind = "change" if changes else draw(st.sampled_from(["change", "change", "change", "delete", "check"]))
+    kind = (
+        "change"
+        if changes
+        else draw(st.sampled_from(["change", "change", "change", "delete", "check"]))
+    )
     if kind == "delete":
         return Write(table, (owner, name), must=musts, delete=True)
     if kind == "check":
         return Write(table, (owner, name), must=(draw(_musts(table)), *musts))
-    names = draw(st.lists(st.sampled_from([*_settable, "fresh"]), min_size=1, max_size=4, unique=True))
+    names = draw(
+        st.lists(st.sampled_from([*_settable, "fresh"]), min_size=1, max_size=4, unique=True)
+    )
     verbs = {name: draw(st.sampled_from(["set", "add", "remove"])) for name in names}
     added: dict[str, Any] = {
-        name: draw(_addable[name]) for name, verb in verbs.items() if name == "fresh" or (verb == "add" and name in _addable)
+        name: draw(_addable[name])
+        for name, verb in verbs.items()
+        if name == "fresh" or (verb == "add" and name in _addable)
     }
     removed = tuple(name for name, verb in verbs.items() if verb == "remove" and name not in added)
-    values = {name: draw(_settable[name]) for name in names if name not in added and name not in removed}
+    values = {
+        name: draw(_settable[name]) for name in names if name not in added and name not in removed
+    }
     if "expires_at" in values:
         values["open"] = "open"  # what makes a row a hold stands there together
     if "completed_at" in values:
         values["unseen"] = "unseen"  # and what makes a payment a paid one
-    marks = [mark for mark, key in (("open", "expires_at"), ("unseen", "completed_at")) if key in removed]
+    marks = [
+        mark for mark, key in (("open", "expires_at"), ("unseen", "completed_at")) if key in removed
+    ]
     return Write(table, (owner, name), set=values, add=added, remove=(*removed, *marks), must=musts)
 
 
 def _placed(write: Write, run: str) -> Write:
     """The same among the owners of this run."""
     owner, name = write.key
-    return Write(write.table, (run + owner, name), set=write.set, add=write.add, remove=write.remove, must=write.must, delete=write.delete)
+    return Write(
+        write.table,
+        (run + owner, name),
+        set=write.set,
+        add=write.add,
+        remove=write.remove,
+        must=write.must,
+        delete=write.delete,
+    )
 
 
 _places = st.tuples(st.sampled_from(TABLES), st.sampled_from(OWNERS), st.sampled_from(NAMES))
@@ -130,7 +166,9 @@ class Query:
         pages: list[list[Item]] = []
         after = None
         while True:
-            page: Page = store.query(self.table, run + self.owner, limit=self.limit, after=after, **self.how)
+            page: Page = store.query(
+                self.table, run + self.owner, limit=self.limit, after=after, **self.how
+            )
             pages += [list(page.items)] if page.items else []
             if (after := page.after) is None:
                 return pages
@@ -144,7 +182,9 @@ def _keys(read: Callable[[Item | None], Page], run: str, *names: str) -> object:
         page = read(after)
         found += page.items
         if (after := page.after) is None:
-            return sorted(tuple(row[name] for name in names) for row in found if row[names[0]].startswith(run))
+            return sorted(
+                tuple(row[name] for name in names) for row in found if row[names[0]].startswith(run)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +206,9 @@ class Unseen:
 
     def __call__(self, store: Any, run: str) -> object:
         """Their keys."""
-        return _keys(lambda after: store.unseen(self.since, after), run, "owner", "id", "completed_at")
+        return _keys(
+            lambda after: store.unseen(self.since, after), run, "owner", "id", "completed_at"
+        )
 
 
 @st.composite
@@ -193,7 +235,7 @@ _acts = st.one_of(_commits(), _updates, _commits(), _updates, _places.map(Get), 
 def _said(act: Act, store: Any, run: str) -> object:
     try:
         return act(store, run)
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         return ("refused", dict(refused.old))
 
 
@@ -209,24 +251,30 @@ def test_the_twin_in_memory_answers_as_dynamodb_does(real: Store, acts: list[Act
     """The same answers, the same refusals of the same writes, the same old items, the same end."""
     twin, run = MemoryStore(), f"{next(_runs)}-"
     for act in acts:
-        real.patience.begin()
+        real.deadline.begin()
         assert _said(act, twin, run) == _said(act, real, run)
     for table in TABLES:
         for owner in OWNERS:
-            real.patience.begin()
+            real.deadline.begin()
             assert list(twin.pages(table, run + owner)) == list(real.pages(table, run + owner))
 
 
 def test_a_scan_in_segments_shows_every_item_once(real: Store) -> None:
     """However many readers share the work, here and there."""
     twin = MemoryStore()
-    writes = [Write("keys", (f"scanned{number}", "k"), set={"number": number}) for number in range(250)]
+    writes = [
+        Write("keys", (f"scanned{number}", "k"), set={"number": number}) for number in range(250)
+    ]
     for store in (twin, real):
-        real.patience.begin()
+        real.deadline.begin()
         for number in range(0, 250, 50):
             store.commit(*writes[number : number + 50])
         for segments in (1, 3):
-            found = [item["number"] for segment in range(segments) for item in _segment(store, segment, segments)]
+            found = [
+                item["number"]
+                for segment in range(segments)
+                for item in _segment(store, segment, segments)
+            ]
             assert sorted(found) == list(range(250))
 
 

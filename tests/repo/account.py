@@ -1,4 +1,7 @@
-"""An AWS account that answers as it is told to. Every request and every answer is checked against botocore's service model."""
+"""An AWS account that answers as it is told to.
+
+Every request and every answer is checked against botocore's service model.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -21,7 +24,11 @@ Answer = Mapping[str, Any] | str
 class Account:
     """``answers`` by operation: one answer for every call, or a function of the call's parameters."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: Answer | Callable[[dict[str, Any]], Answer]) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        **answers: Answer | Callable[[dict[str, Any]], Answer],
+    ) -> None:
         """Every client of every stage leads here from now on."""
         self.answers = {
             "GetCallerIdentity": {"Account": ID, "Arn": f"arn:aws:iam::{ID}:user/seller"},
@@ -30,7 +37,9 @@ class Account:
             **answers,
         }
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        monkeypatch.setattr(Stage, "client", lambda stage, service, *_: self.client(service, stage.region))
+        monkeypatch.setattr(
+            Stage, "client", lambda stage, service, *_: self.client(service, stage.region)
+        )
 
     def client(self, service: str, region: str = REGION) -> Any:
         """As boto3 makes it, but for the wire."""
@@ -51,7 +60,9 @@ class Account:
         told: Any = self.answers[model.name]
         value = told(self.calls[-1][1]) if callable(told) else told
         if isinstance(value, str):
-            return AWSResponse("", 400, {}, None), {"Error": {"Code": "ValidationError", "Message": value}}
+            return AWSResponse("", 400, {}, None), {
+                "Error": {"Code": "ValidationError", "Message": value}
+            }
         if model.output_shape:
             report = ParamValidator().validate(value, model.output_shape)
             assert not report.has_errors(), report.generate_report()
@@ -61,13 +72,23 @@ class Account:
 def described(status: str, stack: str = "topup-prod", **parameters: str) -> dict[str, Any]:
     """The answer of DescribeStacks."""
     rows = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
-    row = {"StackName": stack, "StackId": f"{ARN}/{stack}/1", "CreationTime": "2026-11-01T00:00:00Z", "StackStatus": status}
+    row = {
+        "StackName": stack,
+        "StackId": f"{ARN}/{stack}/1",
+        "CreationTime": "2026-11-01T00:00:00Z",
+        "StackStatus": status,
+    }
     return {"Stacks": [{**row, "Parameters": rows}]}
 
 
 def resource(name: str, kind: str, status: str = "CREATE_COMPLETE", **more: str) -> dict[str, Any]:
     """A row of ListStackResources."""
-    row = {"LogicalResourceId": name, "PhysicalResourceId": f"physical-{name}", "ResourceType": kind, "ResourceStatus": status}
+    row = {
+        "LogicalResourceId": name,
+        "PhysicalResourceId": f"physical-{name}",
+        "ResourceType": kind,
+        "ResourceStatus": status,
+    }
     return {**row, "LastUpdatedTimestamp": "2026-11-01T00:00:00Z", **more}
 
 

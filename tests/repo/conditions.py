@@ -26,7 +26,11 @@ class Conditions:
     def resources(self, values: Mapping[str, str]) -> set[str]:
         """The logical ids of what is made."""
         rows = self.template["Resources"].items()
-        return {name for name, row in rows if "Condition" not in row or self.holds(row["Condition"], values)}
+        return {
+            name
+            for name, row in rows
+            if "Condition" not in row or self.holds(row["Condition"], values)
+        }
 
     def settled(self, node: Any, values: Mapping[str, str]) -> Any:
         """``node`` with the right branch of every ``Fn::If`` in it."""
@@ -44,21 +48,35 @@ class Conditions:
 
     def imply(self, guards: Guards, condition: str) -> bool:
         """Whether the condition holds for all values for which the guards do."""
-        names = sorted({name for guard, _ in (*guards, (condition, True)) for name in self._parameters({"Condition": guard})})
+        names = sorted(
+            {
+                name
+                for guard, _ in (*guards, (condition, True))
+                for name in self._parameters({"Condition": guard})
+            }
+        )
         for chosen in itertools.product(*(self._values(name) for name in names)):
             values = dict(zip(names, chosen, strict=True))
-            if all(self.holds(guard, values) is wanted for guard, wanted in guards) and not self.holds(condition, values):
+            if all(
+                self.holds(guard, values) is wanted for guard, wanted in guards
+            ) and not self.holds(condition, values):
                 return False
         return True
 
     def dangling(self) -> list[str]:
         """Every reference to a resource that may not be there when it is looked at."""
-        needed = {name: row["Condition"] for name, row in self.template["Resources"].items() if "Condition" in row}
+        needed = {
+            name: row["Condition"]
+            for name, row in self.template["Resources"].items()
+            if "Condition" in row
+        }
         return [
             f"{place} refers to {name}, which is there under {needed[name]} only"
             for section in ("Resources", "Outputs")
             for place, row in self.template[section].items()
-            for name, guards in _references(row, ((row["Condition"], True),) if "Condition" in row else ())
+            for name, guards in _references(
+                row, ((row["Condition"], True),) if "Condition" in row else ()
+            )
             if name in needed and not self.imply(guards, needed[name])
         ]
 
@@ -69,7 +87,9 @@ class Conditions:
         if function == "Fn::Not":
             return not self._holds(argument[0], values)
         if function in ("Fn::And", "Fn::Or"):
-            return (all if function == "Fn::And" else any)(self._holds(part, values) for part in argument)
+            return (all if function == "Fn::And" else any)(
+                self._holds(part, values) for part in argument
+            )
         assert function == "Fn::Equals", f"{function} is not known here"
         left, right = (self._value(part, values) for part in argument)
         return left == right
@@ -91,7 +111,12 @@ class Conditions:
     def _values(self, parameter: str) -> Sequence[str]:
         """Those that a condition could tell apart."""
         row = self.template["Parameters"].get(parameter, PSEUDO)
-        compared = {str(part) for pair in _equalities(self.template["Conditions"]) if {"Ref": parameter} in pair for part in pair}
+        compared = {
+            str(part)
+            for pair in _equalities(self.template["Conditions"])
+            if {"Ref": parameter} in pair
+            for part in pair
+        }
         return [str(value) for value in row.get("AllowedValues", (*compared, OTHER))]
 
 
@@ -122,5 +147,7 @@ def _references(node: Any, guards: Guards) -> Iterator[tuple[str, Guards]]:
             yield (argument if isinstance(argument, str) else argument[0]).split(".")[0], guards
         elif function == "Fn::Sub":
             text = argument if isinstance(argument, str) else argument[0]
-            yield from ((name.split(".")[0], guards) for name in re.findall(r"\$\{(?!!)([^}]+)\}", text))
+            yield from (
+                (name.split(".")[0], guards) for name in re.findall(r"\$\{(?!!)([^}]+)\}", text)
+            )
         yield from _references(argument, guards)

@@ -1,4 +1,7 @@
-"""What the repository declares and its pages must name: parameters, variables, alarms, targets. Read from the files themselves."""
+"""What the repository declares and its pages must name: parameters, variables, alarms, targets.
+
+Read from the files themselves.
+"""
 
 import copy
 import re
@@ -49,19 +52,28 @@ def parameters() -> dict[str, dict[str, Any]]:
 def variables() -> dict[str, str]:
     """The functions' environment: name, and where its value comes from."""
     rows = template()["Globals"]["Function"]["Environment"]["Variables"]
-    return {name: f"`{value}`" if isinstance(value, str) else f"from `{next(iter(value.values()))}`" for name, value in rows.items()}
+    return {
+        name: f"`{value}`" if isinstance(value, str) else f"from `{next(iter(value.values()))}`"
+        for name, value in rows.items()
+    }
 
 
 def functions() -> dict[str, dict[str, Any]]:
     """Properties by logical id."""
     rows = template()["Resources"].items()
-    return {name: row["Properties"] for name, row in rows if row["Type"] == "AWS::Serverless::Function"}
+    return {
+        name: row["Properties"] for name, row in rows if row["Type"] == "AWS::Serverless::Function"
+    }
 
 
 def alarms() -> dict[str, dict[str, Any]]:
     """Properties by name without ``Alarm``."""
     rows = template()["Resources"].items()
-    return {name.removesuffix("Alarm"): row["Properties"] for name, row in rows if row["Type"] == "AWS::CloudWatch::Alarm"}
+    return {
+        name.removesuffix("Alarm"): row["Properties"]
+        for name, row in rows
+        if row["Type"] == "AWS::CloudWatch::Alarm"
+    }
 
 
 def make_targets() -> dict[str, str]:
@@ -71,7 +83,10 @@ def make_targets() -> dict[str, str]:
 
 def stand_variables() -> dict[str, str]:
     """What chooses the stand's ports and folders, and what tests and examples read."""
-    ports = {variable: f"the port of: {what}; {port} by default" for what, (variable, port) in PORT_VARIABLES.items()}
+    ports = {
+        variable: f"the port of: {what}; {port} by default"
+        for what, (variable, port) in PORT_VARIABLES.items()
+    }
     return {
         **ports,
         "TOPUP_STATE_DIR": "where a stand keeps its data; `.local` by default",

@@ -18,12 +18,25 @@ READINGS: Final = frozenset(
 )
 """Functions of C that read a clock or chance, or connect."""
 KEPT: Final = frozenset(
-    {"botocore.session.Session", "botocore.client.BaseClient", "boto3.session.Session", "pynamodb.connection.base.Connection"}
-    | {"stripe._stripe_client.StripeClient", "aws_lambda_powertools.utilities.parameters.base.BaseProvider"}
-    | {"socket.socket", "ssl.SSLContext", "urllib3.connectionpool.ConnectionPool", "botocore.credentials.Credentials"}
+    {
+        "botocore.session.Session",
+        "botocore.client.BaseClient",
+        "boto3.session.Session",
+        "pynamodb.connection.base.Connection",
+    }
+    | {
+        "stripe._stripe_client.StripeClient",
+        "aws_lambda_powertools.utilities.parameters.base.BaseProvider",
+    }
+    | {
+        "socket.socket",
+        "ssl.SSLContext",
+        "urllib3.connectionpool.ConnectionPool",
+        "botocore.credentials.Credentials",
+    }
     | {
         "billing.settings.Settings",
-        "billing.deadline.Patience",
+        "billing.deadline.Deadline",
         "billing.storage.dynamodb.Store",
         "billing.stripe_api.client.Gateway",
         "billing.books.Books",
@@ -47,26 +60,43 @@ class Watch:
         place: FrameType | None = frame
         while place is not None and not place.f_code.co_filename.startswith("<frozen importlib"):
             if place.f_code.co_filename.startswith(self.folder):
-                self.found.add(f"{argument.__qualname__} is called by {place.f_code.co_filename.rpartition('/')[2]}")
+                self.found.add(
+                    f"{argument.__qualname__} is called by {place.f_code.co_filename.rpartition('/')[2]}"
+                )
                 return
             place = place.f_back
 
 
 def _is_ours(file: str, folder: str) -> bool:
-    """A handler or a part of the package billing. In an artifact libraries stand beside them: what those remember is the same anywhere."""
+    """A handler or a part of the package billing.
+
+    In an artifact libraries stand beside them: what those remember is the same anywhere.
+    """
     return Path(file).parent in (Path(folder), Path(folder) / "billing")
 
 
 def _cached(folder: str) -> set[str]:
     """Functions of ours that remember something already."""
-    ours = [module for module in list(sys.modules.values()) if _is_ours(getattr(module, "__file__", None) or "", folder)]
-    found = ((name, value) for module in ours for name, value in vars(module).items() if hasattr(value, "cache_info"))
+    ours = [
+        module
+        for module in list(sys.modules.values())
+        if _is_ours(getattr(module, "__file__", None) or "", folder)
+    ]
+    found = (
+        (name, value)
+        for module in ours
+        for name, value in vars(module).items()
+        if hasattr(value, "cache_info")
+    )
     return {f"{name} remembers an answer" for name, value in found if value.cache_info().currsize}
 
 
 def _kept() -> set[str]:
     """Objects that live and should not."""
-    names = ({f"{kind.__module__}.{kind.__qualname__}" for kind in type(thing).__mro__} & KEPT for thing in gc.get_objects())
+    names = (
+        {f"{kind.__module__}.{kind.__qualname__}" for kind in type(thing).__mro__} & KEPT
+        for thing in gc.get_objects()
+    )
     return {f"there is a {name}" for several in names for name in several}
 
 

@@ -10,7 +10,15 @@ from repo.transformed import made
 BYTES_MAX: Final = 3 * 1024
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 KNOWN: Final = {
-    *("requestId", "routeKey", "status", "responseLatency", "error.responseType", "error.message", "authorizer.error"),
+    *(
+        "requestId",
+        "routeKey",
+        "status",
+        "responseLatency",
+        "error.responseType",
+        "error.message",
+        "authorizer.error",
+    ),
     *("integration.error", "integration.status", "integrationErrorMessage"),
 }
 """Of those that an HTTP API knows; it refuses a REST API's.
@@ -21,7 +29,9 @@ VARIABLE: Final = re.compile(r"\$context\.([A-Za-z.]+)")
 
 
 def _format() -> str:
-    settings = made("AWS::ApiGatewayV2::Stage")["HttpApiApiGatewayDefaultStage"]["AccessLogSettings"]
+    settings = made("AWS::ApiGatewayV2::Stage")["HttpApiApiGatewayDefaultStage"][
+        "AccessLogSettings"
+    ]
     return str(settings["Format"])
 
 
@@ -34,7 +44,12 @@ def test_it_names_what_an_http_api_knows_in_one_line() -> None:
 
 def test_it_says_why_a_token_was_refused_and_what_became_of_the_function() -> None:
     """The authorizer's word, API Gateway's own, and the integration's."""
-    assert set(VARIABLE.findall(_format())) >= {"authorizer.error", "error.message", "error.responseType", "integration.error"}
+    assert set(VARIABLE.findall(_format())) >= {
+        "authorizer.error",
+        "error.message",
+        "error.responseType",
+        "integration.error",
+    }
 
 
 @pytest.mark.parametrize("value", ["-", "200", 'no "kid" here', "back\\slash", "Ungültig\n"])

@@ -12,7 +12,11 @@ from botocore import xform_name
 
 from infra.local.paths import ROOT
 
-SOURCES: Final = sorted(path for name in ("build", "cli", "deploy", "local") for path in (ROOT / "infra" / name).rglob("*.py"))
+SOURCES: Final = sorted(
+    path
+    for name in ("build", "cli", "deploy", "local")
+    for path in (ROOT / "infra" / name).rglob("*.py")
+)
 SERVICES: Final = (
     "apigatewayv2",
     "cloudformation",
@@ -56,7 +60,9 @@ def _clients() -> dict[str, Any]:
 
 
 CLIENTS: Final = _clients()
-OPERATIONS: Final = {method: name for name, client in CLIENTS.items() for method in client.meta.method_to_api_mapping}
+OPERATIONS: Final = {
+    method: name for name, client in CLIENTS.items() for method in client.meta.method_to_api_mapping
+}
 
 
 def _nodes(path: Path) -> Iterator[ast.Call]:
@@ -73,7 +79,9 @@ def _calls() -> Iterator[Call]:
             if method in OPERATIONS and receiver.split(".")[-1] != OURS.get(method):
                 names = frozenset(word.arg for word in node.keywords if word.arg)
                 is_open = any(word.arg is None for word in node.keywords)
-                yield Call(f"{path.relative_to(ROOT)}:{node.lineno}", receiver, method, names, is_open)
+                yield Call(
+                    f"{path.relative_to(ROOT)}:{node.lineno}", receiver, method, names, is_open
+                )
 
 
 CALLS: Final = list(_calls())
@@ -88,7 +96,10 @@ PAGED: Final = [
 def _models(method: str) -> list[Any]:
     """Of every service that has a method of this name."""
     found = [client for client in CLIENTS.values() if method in client.meta.method_to_api_mapping]
-    return [client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]) for client in found]
+    return [
+        client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
+        for client in found
+    ]
 
 
 def _is_paged(method: str) -> bool:
@@ -112,7 +123,9 @@ def test_the_calls_are_found() -> None:
 def test_every_call_has_the_parameters_that_the_service_knows_and_needs(call: Call) -> None:
     """By the model that boto3 itself validates with; what stands in a mapping (**) is validated when it runs."""
     shapes = [model.input_shape for model in _models(call.method)]
-    assert any(_fits(shape, call) for shape in shapes), f"{call.method} takes {[sorted(shape.members) for shape in shapes if shape]}"
+    assert any(_fits(shape, call) for shape in shapes), (
+        f"{call.method} takes {[sorted(shape.members) for shape in shapes if shape]}"
+    )
 
 
 def _fits(shape: Any, call: Call) -> bool:
@@ -124,7 +137,9 @@ def _fits(shape: Any, call: Call) -> bool:
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_what_comes_in_pages_is_read_to_the_end(call: Call) -> None:
     """No list stops where its first page does, unless a reason says why one is enough."""
-    assert call.method not in CAPPED, "it stops at 100 without a word: list_stack_resources, in pages"
+    assert call.method not in CAPPED, (
+        "it stops at 100 without a word: list_stack_resources, in pages"
+    )
     assert not _is_paged(call.method) or call.method in ONE_PAGE
 
 
@@ -142,8 +157,16 @@ def test_every_paginator_exists(node: ast.Call) -> None:
 
 
 def test_nothing_waits_without_a_bound() -> None:
-    """A waiter of botocore's own choosing waits an hour in silence, or two minutes and gives up. Only waiting.py uses them."""
-    waiters = [f"{path.name}:{node.lineno}" for path in SOURCES for node in _nodes(path) if node.func.attr == "get_waiter"]  # type: ignore[attr-defined]
+    """A waiter of botocore's own choosing waits an hour in silence, or two minutes and gives up.
+
+    Only waiting.py uses them.
+    """
+    waiters = [
+        f"{path.name}:{node.lineno}"
+        for path in SOURCES
+        for node in _nodes(path)
+        if node.func.attr == "get_waiter"
+    ]  # type: ignore[attr-defined]
     assert [place.split(":")[0] for place in waiters] == ["waiting.py"]
     assert "WaiterConfig" in (ROOT / "infra" / "deploy" / "waiting.py").read_text()
 

@@ -25,7 +25,11 @@ BENCH = Path(__file__).parents[2] / "bench"
 
 def test_every_module_that_measures_has_its_section() -> None:
     """None is forgotten on the way to the page."""
-    measuring = {path.stem for path in BENCH.glob("*.py") if any(_is_rows(node) for node in ast.parse(path.read_text()).body)}
+    measuring = {
+        path.stem
+        for path in BENCH.glob("*.py")
+        if any(_is_rows(node) for node in ast.parse(path.read_text()).body)
+    }
     assert measuring == set(AREAS) == set(SECTIONS)
     for title, _ in SECTIONS.values():
         assert f"## {title}\n" in PAGE.read_text()
@@ -48,7 +52,10 @@ def _is_rows(node: ast.stmt) -> bool:
         r"peer: look, mark, update, update \| ",
         r"peer: powertools' idempotency around one transaction \| ",
         r"plain debit.*\| at most 1.3 x \|",
-        *(rf"\| {handler}[^|]*, to its floor \| .* \| at most 1.1 x \|" for handler in sorted(Template("any", "any").handlers())),
+        *(
+            rf"\| {handler}[^|]*, to its floor \| .* \| at most 1.1 x \|"
+            for handler in sorted(Template("any", "any").handlers())
+        ),
         r"artifact, zipped \| .* \| at most 8 MB \|",
         r"settle a payment, to one round trip.*\| at most 1.2 x \|",
         *(rf"{what}: 1,000,000 to 10, time.*\| at most 1.1 x \|" for what in OPERATIONS),
@@ -111,18 +118,31 @@ def test_figures_of_several_runs_say_so(written: Path) -> None:
 
 def test_a_miss_among_the_work_is_called_one() -> None:
     """Where several figures stand in one line, too."""
-    (table,) = tables("work", [Row("work", "debit: DynamoDB calls", 4, "calls", 2), Row("work", "debit: Stripe calls", 0, "calls", 0)])
-    assert table.lines == [("debit", "4 (at most 2 calls) **missed**", "0 (at most 0 calls)", "", "", "", "")]
+    (table,) = tables(
+        "work",
+        [
+            Row("work", "debit: DynamoDB calls", 4, "calls", 2),
+            Row("work", "debit: Stripe calls", 0, "calls", 0),
+        ],
+    )
+    assert table.lines == [
+        ("debit", "4 (at most 2 calls) **missed**", "0 (at most 0 calls)", "", "", "", "")
+    ]
 
 
-def test_what_was_not_measured_again_keeps_its_figures_and_its_date(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_was_not_measured_again_keeps_its_figures_and_its_date(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """``make bench ONLY=cpu``; and the plot is drawn anew."""
     monkeypatch.setattr(command, "FIGURES", tmp_path / "bench.json")
     monkeypatch.setattr(command, "PLOT", tmp_path / "bench.svg")
     command._keep({"cold": [Row("cold", "b", 1.5, "x")], "cpu": [Row("cpu", "a", 1, "x")]}, "then")
     command._keep({"cpu": [Row("cpu", "a", 2.5, "x")]}, "now")
     areas = json.loads((tmp_path / "bench.json").read_text())["areas"]
-    assert {name: (area["at"], area["rows"][0]["value"]) for name, area in areas.items()} == {"cpu": ("now", 2.5), "cold": ("then", 1.5)}
+    assert {name: (area["at"], area["rows"][0]["value"]) for name, area in areas.items()} == {
+        "cpu": ("now", 2.5),
+        "cold": ("then", 1.5),
+    }
     assert ">2.5</text>" in (tmp_path / "bench.svg").read_text()
 
 
@@ -131,17 +151,29 @@ SCALE = (ROOT / "docs" / "scale.md").read_text()
 
 def test_the_throttles_that_scale_md_names_are_the_templates() -> None:
     """Rate and burst of each route, as the template sets them, and no route that it does not name."""
-    named = re.findall(r"^\| (?:`([A-Z]+ /[^`]*)`|every other route[^|]*)((?: \| [\d ]+){4}) \|$", SCALE, re.MULTILINE)
-    shown = {route: [int(cell.replace(" ", "")) for cell in cells.split("|")[1:]] for route, cells in named}
+    named = re.findall(
+        r"^\| (?:`([A-Z]+ /[^`]*)`|every other route[^|]*)((?: \| [\d ]+){4}) \|$",
+        SCALE,
+        re.MULTILINE,
+    )
+    shown = {
+        route: [int(cell.replace(" ", "")) for cell in cells.split("|")[1:]]
+        for route, cells in named
+    }
     usual, small = _throttles("us-east-1"), _throttles("eu-south-1")
     assert shown == {route: [*usual[route], *small[route]] for route in usual}
 
 
 def _throttles(region: str) -> dict[str, tuple[int, int]]:
     whole = Conditions(transformed())
-    stage = whole.settled(made("AWS::ApiGatewayV2::Stage")["HttpApiApiGatewayDefaultStage"], {"AWS::Region": region})
+    stage = whole.settled(
+        made("AWS::ApiGatewayV2::Stage")["HttpApiApiGatewayDefaultStage"], {"AWS::Region": region}
+    )
     rows = {**stage["RouteSettings"], "": stage["DefaultRouteSettings"]}
-    return {route: (row["ThrottlingRateLimit"], row["ThrottlingBurstLimit"]) for route, row in rows.items()}
+    return {
+        route: (row["ThrottlingRateLimit"], row["ThrottlingBurstLimit"])
+        for route, row in rows.items()
+    }
 
 
 def test_the_capacity_that_scale_md_reckons_with_is_what_was_counted() -> None:
@@ -149,10 +181,14 @@ def test_the_capacity_that_scale_md_reckons_with_is_what_was_counted() -> None:
     counted = {
         name: (float(total), float(busiest))
         for name, total, busiest in re.findall(
-            r"^\| ([^|]+) \| [^|]+ \| [^|]+ \| (\d+) \| (\d+) \| \d+ \| [\d,]+ \|$", PAGE.read_text(), re.MULTILINE
+            r"^\| ([^|]+) \| [^|]+ \| [^|]+ \| (\d+) \| (\d+) \| \d+ \| [\d,]+ \|$",
+            PAGE.read_text(),
+            re.MULTILINE,
         )
     }
-    reckoned = re.findall(r"^\| ([^|]+) \| (\d+) \| (\d+) \([a-z ]+\) \| [\d ]+ \| [\d ]+ \|$", SCALE, re.MULTILINE)
+    reckoned = re.findall(
+        r"^\| ([^|]+) \| (\d+) \| (\d+) \([a-z ]+\) \| [\d ]+ \| [\d ]+ \|$", SCALE, re.MULTILINE
+    )
     assert len(reckoned) >= 6
     for name, total, busiest in reckoned:
         assert counted[name] == (float(total), float(busiest)), name

@@ -35,7 +35,9 @@ def _climb(node: ast.AST) -> tuple[int, str]:
             up, start = _climb(left)
             text = right.value if isinstance(right, ast.Constant) else ""
             return up + str(text).split("/").count(".."), start
-        case ast.Call(ast.Attribute(inner, "resolve" | "absolute"), []) | ast.Call(ast.Name("Path"), [inner]):
+        case ast.Call(ast.Attribute(inner, "resolve" | "absolute"), []) | ast.Call(
+            ast.Name("Path"), [inner]
+        ):
             return _climb(inner)
         case ast.Name(name):
             return 0, name
@@ -44,7 +46,11 @@ def _climb(node: ast.AST) -> tuple[int, str]:
 
 def _skips(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in SKIPS and ast.unparse(node.value) in ("pytest", "pytest.mark"):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in SKIPS
+            and ast.unparse(node.value) in ("pytest", "pytest.mark")
+        ):
             yield ast.unparse(node)
 
 
@@ -64,7 +70,10 @@ def test_nothing_is_read_beside_the_checkout() -> None:
 def test_a_test_is_skipped_only_by_the_function_that_fails_in_continuous_integration() -> None:
     """For a tool that can be installed, never for a file."""
     found = {str(path): list(_skips(tree)) for path, tree in _sources() if path.parts[0] == "tests"}
-    assert {path for path, skips in found.items() if skips} == {"tests/support/programs.py", "tests/repo/test_ci.py"}
+    assert {path for path, skips in found.items() if skips} == {
+        "tests/support/programs.py",
+        "tests/repo/test_ci.py",
+    }
 
 
 @pytest.mark.parametrize(
@@ -85,7 +94,13 @@ def test_a_path_that_leaves_the_checkout_is_found(planted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fine", ["Path(__file__).parents[2]", "Path(__file__).resolve().parent.parent.parent", "ROOT / 'a..b'", "tmp_path.parent"]
+    "fine",
+    [
+        "Path(__file__).parents[2]",
+        "Path(__file__).resolve().parent.parent.parent",
+        "ROOT / 'a..b'",
+        "tmp_path.parent",
+    ],
 )
 def test_a_path_within_the_checkout_is_not(fine: str) -> None:
     """The root itself is within."""

@@ -38,7 +38,10 @@ def test_a_bare_machine_gets_its_tools_and_then_the_two_commands_run(machine: Pa
     """The README's own, and no other; both know that nothing may be skipped."""
     _program(machine, "apt-get", f'echo "apt-get $*" >> {machine}/log')
     install = "apt-get install -y -qq --no-install-recommends chromium-headless-shell fonts-wqy-microhei npm"
-    assert _run(machine) == (0, ["apt-get update -qq", install, "make check CI=true", "make test CI=true"])
+    assert _run(machine) == (
+        0,
+        ["apt-get update -qq", install, "make check CI=true", "make test CI=true"],
+    )
 
 
 def test_a_machine_that_has_everything_installs_nothing(machine: Path) -> None:
@@ -51,7 +54,10 @@ def test_a_machine_that_has_everything_installs_nothing(machine: Path) -> None:
 
 @pytest.mark.parametrize("failing", ["update", "install", ""])
 def test_what_cannot_be_installed_stops_it(machine: Path, failing: str) -> None:
-    """Rather than tests that are not run. On a machine without apt-get it is for its owner to install."""
+    """Rather than tests that are not run.
+
+    On a machine without apt-get it is for its owner to install.
+    """
     if failing:
         _program(machine, "apt-get", f'test "$1" != {failing}')
     status, log = _run(machine)
@@ -59,8 +65,12 @@ def test_what_cannot_be_installed_stops_it(machine: Path, failing: str) -> None:
     assert log == []
 
 
-@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
-def test_a_missing_tool_is_a_skip_here_and_a_failure_there(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]) -> None:
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
+)
+def test_a_missing_tool_is_a_skip_here_and_a_failure_there(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
+) -> None:
     """Both say what is missing."""
     monkeypatch.setitem(os.environ, "CI", ci)
     with pytest.raises(outcome, match="no browser"):

@@ -10,7 +10,10 @@ from repo.conditions import Conditions
 from repo.declared import TEMPLATE
 from repo.transformed import transformed
 
-DOMAIN: Final = {"DomainName": "topup.example.com", "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
+DOMAIN: Final = {
+    "DomainName": "topup.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1",
+}
 ZONE: Final = {"HostedZoneId": "Z1"}
 FIREWALL: Final = {"WebAclArn": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/a/1"}
 OWN: Final = "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
@@ -24,7 +27,9 @@ def whole() -> Conditions:
 
 
 def _site(whole: Conditions, values: dict[str, str]) -> Any:
-    variables = whole.template["Resources"]["CreateCheckoutFunction"]["Properties"]["Environment"]["Variables"]
+    variables = whole.template["Resources"]["CreateCheckoutFunction"]["Properties"]["Environment"][
+        "Variables"
+    ]
     return whole.chosen(variables["SITE_URL"], values)
 
 
@@ -32,12 +37,32 @@ def _site(whole: Conditions, values: dict[str, str]) -> Any:
     ("values", "made", "api_url", "site_url"),
     [
         ({}, set(), OWN, ""),
-        (DOMAIN, {"ApiDomain", "ApiDomainMapping"}, "https://${DomainName}", "https://${DomainName}"),
-        (DOMAIN | ZONE, {"ApiDomain", "ApiDomainMapping", "DomainRecord"}, "https://${DomainName}", "https://${DomainName}"),
+        (
+            DOMAIN,
+            {"ApiDomain", "ApiDomainMapping"},
+            "https://${DomainName}",
+            "https://${DomainName}",
+        ),
+        (
+            DOMAIN | ZONE,
+            {"ApiDomain", "ApiDomainMapping", "DomainRecord"},
+            "https://${DomainName}",
+            "https://${DomainName}",
+        ),
         (FIREWALL, {"Distribution"}, "https://${Distribution.DomainName}", ""),
         (FIREWALL | DOMAIN, {"Distribution"}, "https://${DomainName}", "https://${DomainName}"),
-        (FIREWALL | DOMAIN | ZONE, {"Distribution", "DomainRecord"}, "https://${DomainName}", "https://${DomainName}"),
-        (DOMAIN | {"SiteUrl": "https://shop.example.com"}, {"ApiDomain", "ApiDomainMapping"}, "https://${DomainName}", None),
+        (
+            FIREWALL | DOMAIN | ZONE,
+            {"Distribution", "DomainRecord"},
+            "https://${DomainName}",
+            "https://${DomainName}",
+        ),
+        (
+            DOMAIN | {"SiteUrl": "https://shop.example.com"},
+            {"ApiDomain", "ApiDomainMapping"},
+            "https://${DomainName}",
+            None,
+        ),
         ({"DomainName": "topup.example.com"} | ZONE, set(), OWN, ""),
         (ZONE, set(), OWN, ""),
     ],
@@ -47,13 +72,21 @@ def test_a_domain_and_a_firewall_come_together_or_alone(
 ) -> None:
     """What is made, what the output says, and where customers come back to (None: to SiteUrl)."""
     assert whole.resources(values) & EDGE == made
-    assert whole.chosen(whole.template["Outputs"]["ApiUrl"]["Value"], values) == {"Fn::Sub": api_url}
-    assert _site(whole, values) == ({"Ref": "SiteUrl"} if site_url is None else {"Fn::Sub": site_url} if site_url else "")
+    assert whole.chosen(whole.template["Outputs"]["ApiUrl"]["Value"], values) == {
+        "Fn::Sub": api_url
+    }
+    assert _site(whole, values) == (
+        {"Ref": "SiteUrl"} if site_url is None else {"Fn::Sub": site_url} if site_url else ""
+    )
 
 
-def test_where_stripe_delivers_is_the_apis_own_address_whatever_stands_before_it(whole: Conditions) -> None:
+def test_where_stripe_delivers_is_the_apis_own_address_whatever_stands_before_it(
+    whole: Conditions,
+) -> None:
     """A domain that expires, or a firewall with an opinion about large bodies, must not lose deliveries."""
-    assert whole.template["Outputs"]["WebhookUrl"]["Value"] == {"Fn::Sub": f"{OWN}/api/v1/payments/webhook"}
+    assert whole.template["Outputs"]["WebhookUrl"]["Value"] == {
+        "Fn::Sub": f"{OWN}/api/v1/payments/webhook"
+    }
 
 
 @pytest.mark.parametrize("values", [{}, DOMAIN, DOMAIN | ZONE, FIREWALL | DOMAIN | ZONE])
@@ -79,11 +112,21 @@ def test_nothing_refers_to_what_its_condition_excludes(whole: Conditions) -> Non
         ("Resources.ApiDomainMapping.Condition", "HasDomain", "ApiDomain"),
         ("Resources.DomainRecord.Condition", "HasFirewall", None),
         ("Resources.ApiDomain.Condition", "HasZone", "ApiDomain"),
-        ("Resources.AccessLogs.Metadata", {"Of": [{"Fn::GetAtt": ["UserPool", "Arn"]}]}, "UserPool"),
-        ("Resources.AccessLogs.Metadata", {"Fn::If": ["IsAws", "", {"Ref": "Distribution"}]}, "Distribution"),
+        (
+            "Resources.AccessLogs.Metadata",
+            {"Of": [{"Fn::GetAtt": ["UserPool", "Arn"]}]},
+            "UserPool",
+        ),
+        (
+            "Resources.AccessLogs.Metadata",
+            {"Fn::If": ["IsAws", "", {"Ref": "Distribution"}]},
+            "Distribution",
+        ),
     ],
 )
-def test_a_reference_without_its_guard_is_found(whole: Conditions, place: str, broken: Any, missed: str | None) -> None:
+def test_a_reference_without_its_guard_is_found(
+    whole: Conditions, place: str, broken: Any, missed: str | None
+) -> None:
     """The check above can see: planted ones, in every form; and a record under the firewall's condition lacks nothing."""
     planted = copy.deepcopy(dict(whole.template))
     section, name, member = place.split(".")
@@ -96,16 +139,22 @@ def test_a_reference_without_its_guard_is_found(whole: Conditions, place: str, b
 def test_nothing_is_reserved_where_nothing_can_be(whole: Conditions) -> None:
     """0 leaves the property out: a reserve of 0 would switch the webhook off."""
     for value, is_reserved in (("20", True), ("1", True), ("0", False)):
-        reserve = whole.template["Resources"]["WebhookFunction"]["Properties"]["ReservedConcurrentExecutions"]
+        reserve = whole.template["Resources"]["WebhookFunction"]["Properties"][
+            "ReservedConcurrentExecutions"
+        ]
         chosen = whole.chosen(reserve, {"WebhookConcurrency": value})
         assert chosen == {"Ref": "WebhookConcurrency" if is_reserved else "AWS::NoValue"}
 
 
 @pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13", "python3.14"])
-def test_snapshots_are_taken_where_the_runtime_has_them_and_somebody_asked(whole: Conditions, runtime: str) -> None:
+def test_snapshots_are_taken_where_the_runtime_has_them_and_somebody_asked(
+    whole: Conditions, runtime: str
+) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html: Python 3.12 or newer."""
     for asked, stage in itertools.product(("None", "PublishedVersions"), ("dev", "prod")):
-        taken = whole.holds("TakesSnapshots", {"Runtime": runtime, "SnapStart": asked, "Stage": stage})
+        taken = whole.holds(
+            "TakesSnapshots", {"Runtime": runtime, "SnapStart": asked, "Stage": stage}
+        )
         assert taken is (asked != "None" and runtime != "python3.11")
 
 
@@ -138,7 +187,11 @@ def test_snapshots_are_taken_where_the_runtime_has_them_and_somebody_asked(whole
         ("SesIdentityArn", "example.com", False),
         ("SesFrom", "Topup <no-reply@example.com>", True),
         ("SesFrom", "example.com", False),
-        ("KmsKeyArn", "arn:aws-cn:kms:cn-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", True),
+        (
+            "KmsKeyArn",
+            "arn:aws-cn:kms:cn-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            True,
+        ),
         ("KmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:alias/books", False),
     ],
 )

@@ -51,7 +51,9 @@ class Recorder(BaseHTTPRequestHandler):
         if action == "GetCallerIdentity":
             self._say(200, IDENTITY.format(ACCOUNTS[key]))
         elif action == "DescribeStacks":
-            self._say(400, REFUSED.format("ValidationError", "Stack with id topup-prod does not exist"))
+            self._say(
+                400, REFUSED.format("ValidationError", "Stack with id topup-prod does not exist")
+            )
         else:
             self._say(403, REFUSED.format("AccessDenied", "not here"))
 
@@ -70,19 +72,32 @@ class Recorder(BaseHTTPRequestHandler):
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[tuple[str, str]]]:
     """Access keys and actions, in order. The shell has keys, two profiles, and an AWS that records."""
     (tmp_path / "config").write_text(CONFIG)
-    (tmp_path / PARSED).write_text(json.dumps({"Parameters": {"Runtime": {"AllowedValues": []}}, "Resources": {}}))
+    (tmp_path / PARSED).write_text(
+        json.dumps({"Parameters": {"Runtime": {"AllowedValues": []}}, "Resources": {}})
+    )
     for name in CREDENTIALS:
         monkeypatch.delenv(name, raising=False)
-    shell = {"AWS_ACCESS_KEY_ID": "SHELL", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": str(tmp_path / "config")}
+    shell = {
+        "AWS_ACCESS_KEY_ID": "SHELL",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+    }
     shell |= {
         "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
         "TOPUP_TOOLS_DIR": str(ROOT / ".local" / "venvs"),
         "TOPUP_STATE_DIR": str(tmp_path),
     }
-    handler: Any = type("Noting", (Recorder,), {"asked": [], **{f"do_{method}": Recorder.answer for method in ("GET", "PUT", "POST")}})
+    handler: Any = type(
+        "Noting",
+        (Recorder,),
+        {"asked": [], **{f"do_{method}": Recorder.answer for method in ("GET", "PUT", "POST")}},
+    )
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
-        for name, value in {**shell, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}.items():
+        for name, value in {
+            **shell,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+        }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(commands, "BUILD", tmp_path)
         yield handler.asked
@@ -96,10 +111,22 @@ def _stage(tmp_path: Path, profile: str) -> Stage:
 
 
 @pytest.mark.parametrize(
-    ("profile", "variable", "key"), [("seller", "", "SELLER"), ("seller", "other", "SELLER"), ("", "", "SHELL"), ("", "other", "SHELL")]
+    ("profile", "variable", "key"),
+    [
+        ("seller", "", "SELLER"),
+        ("seller", "other", "SELLER"),
+        ("", "", "SHELL"),
+        ("", "other", "SHELL"),
+    ],
 )
 def test_who_is_asked_is_who_is_deployed_to(
-    *, asked: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str, variable: str, key: str
+    *,
+    asked: list[tuple[str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    profile: str,
+    variable: str,
+    key: str,
 ) -> None:
     """SAM itself, with a profile in the stage's file, AWS_PROFILE and keys in the shell.
 
@@ -116,10 +143,21 @@ def test_who_is_asked_is_who_is_deployed_to(
 
 
 @pytest.mark.parametrize(("profile", "key"), [("seller", "SELLER"), ("", "SHELL")])
-def test_topup_connect_is_given_the_same_account(asked: list[tuple[str, str]], tmp_path: Path, profile: str, key: str) -> None:
+def test_topup_connect_is_given_the_same_account(
+    asked: list[tuple[str, str]], tmp_path: Path, profile: str, key: str
+) -> None:
     """As `make deploy` calls it."""
     stage = _stage(tmp_path, profile)
-    command = [sys.executable, "-m", "infra.cli", "connect", "--yes", "--stack", stage.stack, *stage.where()]
+    command = [
+        sys.executable,
+        "-m",
+        "infra.cli",
+        "connect",
+        "--yes",
+        "--stack",
+        stage.stack,
+        *stage.where(),
+    ]
     environment = {**stage.environment(), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert [found for found, _ in asked] == [key]
@@ -137,5 +175,8 @@ def test_uninstalling_asks_with_the_same_credentials(
 def test_a_web_identity_in_the_shell_does_not_win_over_the_profile(tmp_path: Path) -> None:
     """A continuous deployment has one, and a child process would prefer it to AWS_PROFILE."""
     given = dict.fromkeys(CREDENTIALS, "of the shell")
-    assert _stage(tmp_path, "seller").environment({**given, "HOME": "/home"}) == {"HOME": "/home", "AWS_PROFILE": "seller"}
+    assert _stage(tmp_path, "seller").environment({**given, "HOME": "/home"}) == {
+        "HOME": "/home",
+        "AWS_PROFILE": "seller",
+    }
     assert _stage(tmp_path, "").environment(given) == given

@@ -15,7 +15,7 @@ from repo.transformed import transformed
 from infra.build.artifact import ARCHIVE, BUILD, PARSED, build
 from infra.deploy import commands, concurrency, snapstart
 from infra.deploy.stage import Stage
-from infra.local.paths import Places
+from infra.local.paths import Paths
 
 SNAPSHOTS: Final = {"Stage": "prod", "SnapStart": "PublishedVersions"}
 
@@ -23,14 +23,16 @@ SNAPSHOTS: Final = {"Stage": "prod", "SnapStart": "PublishedVersions"}
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     """As the build leaves it, as far as it is looked at."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     (tmp_path / PARSED).write_bytes((BUILD / PARSED).read_bytes())
     (tmp_path / ARCHIVE).write_bytes(b"code")
     return tmp_path
 
 
 def _made(built: Path, told: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    resources: dict[str, dict[str, Any]] = transformed(snapstart.template_for(built, told).read_text(), **told)["Resources"]
+    resources: dict[str, dict[str, Any]] = transformed(
+        snapstart.template_for(built, told).read_text(), **told
+    )["Resources"]
     return resources
 
 
@@ -39,7 +41,9 @@ def _of_type(made: Mapping[str, dict[str, Any]], kind: str) -> list[dict[str, An
 
 
 @pytest.mark.parametrize("told", [{}, {"SnapStart": "None"}])
-def test_without_snapshots_there_is_no_version_and_no_alias(built: Path, told: dict[str, str]) -> None:
+def test_without_snapshots_there_is_no_version_and_no_alias(
+    built: Path, told: dict[str, str]
+) -> None:
     """What is deployed is what was built."""
     assert snapstart.template_for(built, told) == built / PARSED
     made = _made(built, told)
@@ -52,15 +56,31 @@ def test_with_snapshots_every_way_to_a_function_leads_to_its_alias(built: Path) 
     made = _made(built, SNAPSHOTS)
     aliases = {f"{name}Alias{snapstart.ALIAS}" for name in functions()}
     assert {name for name, row in made.items() if row["Type"] == "AWS::Lambda::Alias"} == aliases
-    operations = [operation for path in made["HttpApi"]["Properties"]["Body"]["paths"].values() for operation in path.values()]
-    uris = [operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"] for operation in operations]
+    operations = [
+        operation
+        for path in made["HttpApi"]["Properties"]["Body"]["paths"].values()
+        for operation in path.values()
+    ]
+    uris = [
+        operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"] for operation in operations
+    ]
     named = [
         *(re.findall(r"functions/\$\{(\w+)\}/invocations", uri) for uri in uris),
         *([row["FunctionName"]["Ref"]] for row in _of_type(made, "AWS::Lambda::Permission")),
-        *([row["FunctionName"]["Ref"]] for row in _of_type(made, "AWS::Lambda::EventSourceMapping")),
+        *(
+            [row["FunctionName"]["Ref"]]
+            for row in _of_type(made, "AWS::Lambda::EventSourceMapping")
+        ),
         *([row["TargetFunctionArn"]["Ref"]] for row in _of_type(made, "AWS::Lambda::Url")),
-        *([row["IntegrationUri"]["Ref"]] for row in _of_type(made, "AWS::ApiGatewayV2::Integration")),
-        *([target["Arn"]["Ref"] for target in row["Targets"]] for row in _of_type(made, "AWS::Events::Rule") if "EventBusName" not in row),
+        *(
+            [row["IntegrationUri"]["Ref"]]
+            for row in _of_type(made, "AWS::ApiGatewayV2::Integration")
+        ),
+        *(
+            [target["Arn"]["Ref"] for target in row["Targets"]]
+            for row in _of_type(made, "AWS::Events::Rule")
+            if "EventBusName" not in row
+        ),
     ]
     assert len(named) > 40
     assert all(several and set(several) <= aliases for several in named)
@@ -68,16 +88,24 @@ def test_with_snapshots_every_way_to_a_function_leads_to_its_alias(built: Path) 
 
 def test_old_versions_go_because_their_snapshots_cost(built: Path) -> None:
     """SAM would keep them for good."""
-    rows = [row for row in _made(built, SNAPSHOTS).values() if row["Type"] == "AWS::Lambda::Version"]
+    rows = [
+        row for row in _made(built, SNAPSHOTS).values() if row["Type"] == "AWS::Lambda::Version"
+    ]
     assert len(rows) == len(functions())
     assert {row["DeletionPolicy"] for row in rows} == {"Delete"}
 
 
-def test_a_version_is_published_when_code_template_or_a_parameter_changes_and_not_otherwise(built: Path) -> None:
+def test_a_version_is_published_when_code_template_or_a_parameter_changes_and_not_otherwise(
+    built: Path,
+) -> None:
     """SAM alone overlooks the parameter: its new value would stand in the unpublished function, which nobody calls."""
 
     def versions(told: Mapping[str, str]) -> set[str]:
-        return {name for name, row in _made(built, told).items() if row["Type"] == "AWS::Lambda::Version"}
+        return {
+            name
+            for name, row in _made(built, told).items()
+            if row["Type"] == "AWS::Lambda::Version"
+        }
 
     first = versions(SNAPSHOTS)
     assert versions(dict(reversed(SNAPSHOTS.items()))) == first
@@ -85,12 +113,19 @@ def test_a_version_is_published_when_code_template_or_a_parameter_changes_and_no
     (built / ARCHIVE).write_bytes(b"other code")
     second = versions(SNAPSHOTS)
     assert not second & first
-    (built / PARSED).write_text((built / PARSED).read_text().replace('"MemorySize": 256', '"MemorySize": 512'))
+    (built / PARSED).write_text(
+        (built / PARSED).read_text().replace('"MemorySize": 256', '"MemorySize": 512')
+    )
     assert not versions(SNAPSHOTS) & (first | second)
 
 
-@pytest.mark.parametrize(("unreserved", "reserved"), [(10, 0), (50, 0), (100, 0), (101, 1), (119, 19), (120, 20), (1000, 20), (0, 0)])
-def test_what_is_proposed_leaves_a_hundred_executions_to_the_others(unreserved: int, reserved: int) -> None:
+@pytest.mark.parametrize(
+    ("unreserved", "reserved"),
+    [(10, 0), (50, 0), (100, 0), (101, 1), (119, 19), (120, 20), (1000, 20), (0, 0)],
+)
+def test_what_is_proposed_leaves_a_hundred_executions_to_the_others(
+    unreserved: int, reserved: int
+) -> None:
     """Lambda refuses the deployment otherwise; and a word about why it is less."""
     proposed, sentence = concurrency.proposal(unreserved)
     assert proposed == reserved
@@ -107,7 +142,9 @@ def test_a_plain_deployment_reserves_nothing() -> None:
 
 
 def _lambda(prepare: Callable[[Stubber], None]) -> Callable[[], Any]:
-    door = boto3.client("lambda", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+    door = boto3.client(
+        "lambda", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
     stub = Stubber(door)
     prepare(stub)
     stub.activate()
@@ -117,7 +154,9 @@ def _lambda(prepare: Callable[[Stubber], None]) -> Callable[[], Any]:
 def test_lambda_is_asked_what_the_account_has() -> None:
     """And the other parameters stay."""
     limit = {"AccountLimit": {"UnreservedConcurrentExecutions": 10}}
-    told, sentence = concurrency.proposed({"Stage": "prod"}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)))
+    told, sentence = concurrency.proposed(
+        {"Stage": "prod"}, _lambda(lambda stub: stub.add_response("get_account_settings", limit))
+    )
     assert told == {"Stage": "prod", "WebhookConcurrency": "0"}
     assert "this account has 10" in sentence
 
@@ -128,11 +167,18 @@ def test_what_was_told_before_stands_and_lambda_is_not_asked() -> None:
     assert told == {"WebhookConcurrency": "7"}
 
 
-@pytest.mark.parametrize(("unreserved", "own", "reserved"), [(80, 20, "0"), (100, 20, "20"), (980, 20, "20"), (110, 5, "15")])
-def test_what_the_stack_has_reserved_itself_is_there_for_it_again(unreserved: int, own: int, reserved: str) -> None:
+@pytest.mark.parametrize(
+    ("unreserved", "own", "reserved"),
+    [(80, 20, "0"), (100, 20, "20"), (980, 20, "20"), (110, 5, "15")],
+)
+def test_what_the_stack_has_reserved_itself_is_there_for_it_again(
+    unreserved: int, own: int, reserved: str
+) -> None:
     """Lambda does not count it among the unreserved; a second machine would propose less each time."""
     limit = {"AccountLimit": {"UnreservedConcurrentExecutions": unreserved}}
-    told, _ = concurrency.proposed({}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)), own)
+    told, _ = concurrency.proposed(
+        {}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)), own
+    )
     assert told == {"WebhookConcurrency": reserved}
 
 
@@ -144,15 +190,21 @@ def test_where_lambda_says_nothing_nothing_is_proposed(monkeypatch: pytest.Monke
     """No region yet, or no right to ask: the operator decides, and is told what must hold."""
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    denied = _lambda(lambda stub: stub.add_client_error("get_account_settings", "AccessDeniedException"))
+    denied = _lambda(
+        lambda stub: stub.add_client_error("get_account_settings", "AccessDeniedException")
+    )
     for connect in (_unknown_region, denied):
         told, sentence = concurrency.proposed({"Stage": "prod"}, connect)
         assert told == {"Stage": "prod"}
         assert "leaves 100" in sentence
 
 
-@pytest.mark.parametrize(("wanted", "template"), [("None", PARSED), ("PublishedVersions", "published.json")])
-def test_what_was_answered_decides_about_versions(built: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, template: str) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "template"), [("None", PARSED), ("PublishedVersions", "published.json")]
+)
+def test_what_was_answered_decides_about_versions(
+    built: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, template: str
+) -> None:
     """`sam deploy` gets the template that publishes, or the one that does not."""
     deployed: list[str] = []
 

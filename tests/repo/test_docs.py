@@ -15,7 +15,9 @@ from infra.cli.app import app
 from infra.local.paths import ROOT
 
 GUIDE = (ROOT / "docs" / "operations.md").read_text()
-PAGES = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
+PAGES = "\n".join(
+    path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+)
 
 
 def _commands() -> dict[str, list[str]]:
@@ -27,7 +29,12 @@ def _commands() -> dict[str, list[str]]:
         children = getattr(command, "commands", {})
         todo += [((*path, name), child) for name, child in children.items()]
         if path and (not children or getattr(command, "invoke_without_command", False)):
-            found[" ".join(path)] = [flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")]
+            found[" ".join(path)] = [
+                flag
+                for parameter in command.params
+                for flag in parameter.opts
+                if flag.startswith("--")
+            ]
     return found
 
 
@@ -38,7 +45,11 @@ def test_every_command_and_its_flags_are_in_the_guide(command: str, flags: list[
     assert f"$ topup {command}" in told
     options = told.rpartition("\nOptions:\n")[2].partition("```")[0]
     shown = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", options, re.MULTILINE)) - {"--help"}
-    assert shown == set(flags) if f"$ topup {command} --help" in told else set(flags) <= set(re.findall(r"--[a-z-]+", told))
+    assert (
+        shown == set(flags)
+        if f"$ topup {command} --help" in told
+        else set(flags) <= set(re.findall(r"--[a-z-]+", told))
+    )
 
 
 def test_the_guide_has_no_command_that_is_gone() -> None:
@@ -59,14 +70,33 @@ def test_the_guide_has_no_command_that_is_gone() -> None:
 )
 def test_every_name_is_in_the_pages(what: str, names: list[str]) -> None:
     """A name that no page explains is a riddle at three in the morning."""
-    missing = [name for name in names if not re.search(rf"`{re.escape(name)}\b|### {re.escape(name)}\b", PAGES)]
+    missing = [
+        name
+        for name in names
+        if not re.search(rf"`{re.escape(name)}\b|### {re.escape(name)}\b", PAGES)
+    ]
     assert not missing, f"{what} that no page names: {missing}"
 
 
 def test_every_variable_of_ours_that_is_read_anywhere_is_declared() -> None:
-    """A list that is kept by hand forgets the newest one. These are the names that begin with ours; the pages are held against the list."""
-    sources = [ROOT / "Makefile", *(path for folder in ("client", "functions", "infra", "tests") for path in (ROOT / folder).rglob("*.py"))]
-    read = {name for path in sources if path.name != "declared.py" for name in re.findall(r"\bTOPUP_[A-Z_]+\b", path.read_text())}
+    """A list that is kept by hand forgets the newest one.
+
+    These are the names that begin with ours; the pages are held against the list.
+    """
+    sources = [
+        ROOT / "Makefile",
+        *(
+            path
+            for folder in ("client", "functions", "infra", "tests")
+            for path in (ROOT / folder).rglob("*.py")
+        ),
+    ]
+    read = {
+        name
+        for path in sources
+        if path.name != "declared.py"
+        for name in re.findall(r"\bTOPUP_[A-Z_]+\b", path.read_text())
+    }
     assert read == {name for name in stand_variables() if name.startswith("TOPUP_")}
 
 
@@ -79,7 +109,10 @@ def test_the_guide_names_nothing_that_is_gone() -> None:
         "Environment variables of the functions": set(variables()),
         "The stand": {*stand_variables(), *(f"make {name}" for name in make_targets())},
     }
-    assert {heading: set(re.findall(r"^\| `([^`]+)` \|", _section(guide, heading), re.MULTILINE)) for heading in declared} == declared
+    assert {
+        heading: set(re.findall(r"^\| `([^`]+)` \|", _section(guide, heading), re.MULTILINE))
+        for heading in declared
+    } == declared
     assert set(re.findall(r"^### (\w+)Alarm$", guide, re.MULTILINE)) == set(alarms())
 
 
@@ -87,7 +120,9 @@ def _section(text: str, heading: str) -> str:
     return text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
 
 
-@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda page: page.name
+)
 def test_every_link_to_a_file_leads_to_it(page: Path) -> None:
     """Relative ones; the others are the web's."""
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):

@@ -15,15 +15,26 @@ STRIPE_A_SECOND: Final = 25
 STRIPE_LIVE_A_SECOND: Final = 100
 USUAL: Final = (10_000, 5_000)
 SMALL: Final = (2_500, 1_250)
-"""Of an account, in all: requests a second, and at once. https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html."""
+"""Of an account, in all: requests a second, and at once.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html."""
 WITH_SMALL: Final = (
-    *("af-south-1", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-7", "ca-west-1"),
+    *(
+        "af-south-1",
+        "ap-south-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-7",
+        "ca-west-1",
+    ),
     *("eu-central-2", "eu-south-1", "eu-south-2", "il-central-1", "me-central-1", "mx-central-1"),
 )
-"""Cape Town, Hyderabad, Jakarta, Melbourne, Malaysia, Thailand, Calgary, Zurich, Milan, Spain, Tel Aviv, UAE, Mexico: the same page."""
+"""Cape Town, Hyderabad, Jakarta, Melbourne, Malaysia, Thailand, Calgary, Zurich, Milan, Spain, Tel
+Aviv, UAE, Mexico: the same page."""
 REGIONS: Final = tuple(boto3.Session().get_available_regions("apigatewayv2"))
 ROOM_FOR: Final = 12
-"""Routes that a release may add, with the throttle of every other route, before somebody has to reckon again."""
+"""Routes that a release may add, with the throttle of every other route, before somebody has to
+reckon again."""
 BACKLOG: Final = 500
 """Events that may come at once when Stripe, or we, come back after an outage."""
 WEBHOOK: Final = "POST /api/v1/payments/webhook"
@@ -43,14 +54,19 @@ def _routes() -> dict[str, str]:
 def _stage(region: str, logical_id: str = "HttpApiApiGatewayDefaultStage") -> dict[str, Any]:
     """A stage's settings as CloudFormation makes them in that region."""
     whole = Conditions(transformed())
-    found: dict[str, Any] = whole.settled(whole.template["Resources"][logical_id]["Properties"], {"AWS::Region": region})
+    found: dict[str, Any] = whole.settled(
+        whole.template["Resources"][logical_id]["Properties"], {"AWS::Region": region}
+    )
     return found
 
 
 def _limits(region: str = "us-east-1") -> dict[str, tuple[int, int]]:
     """What each route takes a second, and at once."""
     stage = _stage(region)
-    rows = {route: stage["RouteSettings"].get(route, stage["DefaultRouteSettings"]) for route in _routes()}
+    rows = {
+        route: stage["RouteSettings"].get(route, stage["DefaultRouteSettings"])
+        for route in _routes()
+    }
     return {route: _limit(row) for route, row in rows.items()}
 
 
@@ -66,11 +82,17 @@ def test_every_route_is_throttled_and_every_throttle_has_its_route() -> None:
 
 def test_no_route_asks_stripe_for_more_than_stripe_answers() -> None:
     """Every route whose function holds Stripe's key; what comes too fast is refused here, before a payment is recorded."""
-    asking = [route for route, name in _routes().items() if "StripeKeySecret" in json.dumps(template()["Resources"][f"{name}Role"])]
+    asking = [
+        route
+        for route, name in _routes().items()
+        if "StripeKeySecret" in json.dumps(template()["Resources"][f"{name}Role"])
+    ]
     assert "POST /api/v1/payments/checkout" in asking
     for route in asking:
         assert max(_limits()[route]) <= STRIPE_A_SECOND, route
-    assert sum(_limits()[route][0] for route in asking) < STRIPE_LIVE_A_SECOND, "reconciliation asks too"
+    assert sum(_limits()[route][0] for route in asking) < STRIPE_LIVE_A_SECOND, (
+        "reconciliation asks too"
+    )
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -102,7 +124,9 @@ def test_all_routes_together_leave_each_its_own(region: str) -> None:
 
 
 def _cors(**parameters: str) -> tuple[str, dict[str, Any], Any]:
-    made = transformed(TEMPLATE.read_text(), **parameters)["Resources"]["HttpApi"]["Properties"]["Body"]["x-amazon-apigateway-cors"]
+    made = transformed(TEMPLATE.read_text(), **parameters)["Resources"]["HttpApi"]["Properties"][
+        "Body"
+    ]["x-amazon-apigateway-cors"]
     condition, opened, closed = made["Fn::If"]
     return condition, opened, closed
 
@@ -111,7 +135,9 @@ def test_no_other_page_may_call_the_api_unless_it_is_named() -> None:
     """As the OpenAPI document says it that API Gateway imports; with no value there, there is no CORS at all."""
     condition, _, closed = _cors()
     assert (condition, closed) == ("OpensCors", {"Ref": "AWS::NoValue"})
-    assert template()["Conditions"]["OpensCors"] == {"Not": [{"Equals": [{"Ref": "CorsOrigins"}, ""]}]}
+    assert template()["Conditions"]["OpensCors"] == {
+        "Not": [{"Equals": [{"Ref": "CorsOrigins"}, ""]}]
+    }
     assert template()["Parameters"]["CorsOrigins"]["Default"] == ""
 
 
@@ -128,19 +154,29 @@ def test_the_firewall_passes_the_whole_api_and_keeps_nothing() -> None:
     """Every method, every header but Host, nothing from a cache, and TLS on both sides."""
     config = template()["Resources"]["Distribution"]["Properties"]["DistributionConfig"]
     behaviour = config["DefaultCacheBehavior"]
-    assert set(behaviour["AllowedMethods"]) >= {route.split(" ")[0] for route in _routes()} | {"OPTIONS"}
+    assert set(behaviour["AllowedMethods"]) >= {route.split(" ")[0] for route in _routes()} | {
+        "OPTIONS"
+    }
     assert behaviour["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
     assert behaviour["OriginRequestPolicyId"] == "b689b0a8-53d0-40ab-baf2-68738e2966ac"
-    assert behaviour["ViewerProtocolPolicy"] == "redirect-to-https", "who types the domain alone gets the page"
+    assert behaviour["ViewerProtocolPolicy"] == "redirect-to-https", (
+        "who types the domain alone gets the page"
+    )
     assert config["IPV6Enabled"] is True
-    assert [origin["CustomOriginConfig"]["OriginProtocolPolicy"] for origin in config["Origins"]] == ["https-only"]
+    assert [
+        origin["CustomOriginConfig"]["OriginProtocolPolicy"] for origin in config["Origins"]
+    ] == ["https-only"]
     assert config["WebACLId"] == {"Ref": "WebAclArn"}
 
 
 def test_a_domain_before_cloudfront_has_both_kinds_of_address() -> None:
     """The distribution speaks IPv6: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-to-cloudfront-distribution.html."""
     resources = template()["Resources"]
-    made = {row["Properties"]["Type"]: row for row in resources.values() if row["Type"] == "AWS::Route53::RecordSet"}
+    made = {
+        row["Properties"]["Type"]: row
+        for row in resources.values()
+        if row["Type"] == "AWS::Route53::RecordSet"
+    }
     assert set(made) == {"A", "AAAA"}
     assert made["AAAA"]["Condition"] == "DistributionHasZone"
     target = {"DNSName": {"GetAtt": "Distribution.DomainName"}, "HostedZoneId": "Z2FDTNDATAQYW2"}

@@ -8,8 +8,14 @@ from repo.declared import parameters
 from repo.transformed import transformed
 
 PUBLIC: Final[dict[str, dict[str, Any]]] = {
-    "WebhookFunctionUrlPublicPermissions": {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
-    "WebhookFunctionURLInvokeAllowPublicAccess": {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+    "WebhookFunctionUrlPublicPermissions": {
+        "Action": "lambda:InvokeFunctionUrl",
+        "FunctionUrlAuthType": "NONE",
+    },
+    "WebhookFunctionURLInvokeAllowPublicAccess": {
+        "Action": "lambda:InvokeFunction",
+        "InvokedViaFunctionUrl": True,
+    },
 }
 """Both, since October 2025: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html."""
 
@@ -18,11 +24,23 @@ def test_the_function_url_is_there_unless_the_region_has_none() -> None:
     """By a parameter, with its output, and with both permissions, or it answers 403 to Stripe."""
     resources, outputs = transformed()["Resources"], transformed()["Outputs"]
     assert parameters()["FunctionUrl"]["Default"] == "true"
-    for row in (resources["WebhookFunctionUrl"], outputs["WebhookFunctionUrl"], *(resources[name] for name in PUBLIC)):
+    for row in (
+        resources["WebhookFunctionUrl"],
+        outputs["WebhookFunctionUrl"],
+        *(resources[name] for name in PUBLIC),
+    ):
         assert row["Condition"] == "HasFunctionUrl"
     for name, members in PUBLIC.items():
-        assert resources[name]["Properties"] == {"FunctionName": {"Ref": "WebhookFunction"}, "Principal": "*", **members}
-    assert not [name for name, row in resources.items() if "Url" in row["Type"] and name != "WebhookFunctionUrl"]
+        assert resources[name]["Properties"] == {
+            "FunctionName": {"Ref": "WebhookFunction"},
+            "Principal": "*",
+            **members,
+        }
+    assert not [
+        name
+        for name, row in resources.items()
+        if "Url" in row["Type"] and name != "WebhookFunctionUrl"
+    ]
 
 
 def test_nothing_of_it_is_made_without_it() -> None:
@@ -40,7 +58,10 @@ def test_an_update_leaves_the_function_url_where_it_is() -> None:
     """
     first = _of_version_1()
     for name in ("WebhookFunctionUrl", *PUBLIC):
-        assert transformed()["Resources"][name]["Properties"] == transformed(first)["Resources"][name]["Properties"]
+        assert (
+            transformed()["Resources"][name]["Properties"]
+            == transformed(first)["Resources"][name]["Properties"]
+        )
 
 
 def _of_version_1() -> str:
@@ -52,7 +73,11 @@ def _of_version_1() -> str:
             "Resources": {
                 "WebhookFunction": {
                     "Type": "AWS::Serverless::Function",
-                    "Properties": {"Handler": "webhook.handler", "CodeUri": "s3://bucket/key", "FunctionUrlConfig": {"AuthType": "NONE"}},
+                    "Properties": {
+                        "Handler": "webhook.handler",
+                        "CodeUri": "s3://bucket/key",
+                        "FunctionUrlConfig": {"AuthType": "NONE"},
+                    },
                 }
             },
         }

@@ -15,10 +15,18 @@ from infra.deploy import kept, uninstall
 from infra.deploy.kept import Kept
 from infra.deploy.stage import Stage
 
-RETAINED: Final = {name for name, row in transformed()["Resources"].items() if row.get("DeletionPolicy", "").startswith("Retain")}
+RETAINED: Final = {
+    name
+    for name, row in transformed()["Resources"].items()
+    if row.get("DeletionPolicy", "").startswith("Retain")
+}
 ROWS: Final = [resource(name, row["Type"]) for name, row in transformed()["Resources"].items()]
 OTHER: Final = "210987654321"
-CHANGE_SETS: Final[dict[str, Any]] = {"CreateChangeSet": {}, "DescribeChangeSet": {"Status": "CREATE_COMPLETE"}, "ExecuteChangeSet": {}}
+CHANGE_SETS: Final[dict[str, Any]] = {
+    "CreateChangeSet": {},
+    "DescribeChangeSet": {"Status": "CREATE_COMPLETE"},
+    "ExecuteChangeSet": {},
+}
 
 
 @pytest.fixture
@@ -30,7 +38,9 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         found.append(command[1])
         return 1
 
-    (tmp_path / PARSED).write_text(json.dumps({"Parameters": {"Runtime": {"AllowedValues": []}}, "Resources": {}}))
+    (tmp_path / PARSED).write_text(
+        json.dumps({"Parameters": {"Runtime": {"AllowedValues": []}}, "Resources": {}})
+    )
     (tmp_path / ".topup").mkdir()
     monkeypatch.setattr(stages, "BUILD", tmp_path)
     monkeypatch.setattr(subprocess, "call", call)
@@ -38,13 +48,24 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def _stage(tmp_path: Path) -> Stage:
-    return Stage("prod", "topup-prod", REGION, parameters={"Stage": "dev"}, folder=tmp_path / ".topup")
+    return Stage(
+        "prod", "topup-prod", REGION, parameters={"Stage": "dev"}, folder=tmp_path / ".topup"
+    )
 
 
-def _standing(monkeypatch: pytest.MonkeyPatch, *pages: list[dict[str, Any]], body: dict[str, Any] | None = None, **more: Any) -> Account:
+def _standing(
+    monkeypatch: pytest.MonkeyPatch,
+    *pages: list[dict[str, Any]],
+    body: dict[str, Any] | None = None,
+    **more: Any,
+) -> Account:
     def one(params: dict[str, Any]) -> Any:
         rows = [row for row in ROWS if row["LogicalResourceId"] == params["LogicalResourceId"]]
-        return {"StackResourceDetail": rows[0]} if rows else f"Resource {params['LogicalResourceId']} does not exist for stack topup-prod"
+        return (
+            {"StackResourceDetail": rows[0]}
+            if rows
+            else f"Resource {params['LogicalResourceId']} does not exist for stack topup-prod"
+        )
 
     answers: dict[str, Any] = {
         "DescribeStacks": described("UPDATE_COMPLETE"),
@@ -61,13 +82,17 @@ def _named(tmp_path: Path) -> set[str]:
     return {row["LogicalResourceId"] for row in json.loads(file.read_text())["resources"]}
 
 
-def test_a_stack_of_more_than_a_hundred_resources_forgets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str]) -> None:
+def test_a_stack_of_more_than_a_hundred_resources_forgets_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str]
+) -> None:
     """The list comes in pages, and what is kept may be on the last one."""
     others = [resource(f"Version{number}", "AWS::Lambda::Version") for number in range(60)]
     rows = [*others, *(row for row in ROWS if row["LogicalResourceId"] not in RETAINED)]
     last = [row for row in ROWS if row["LogicalResourceId"] in RETAINED]
     assert len(rows) > 100
-    account = _standing(monkeypatch, rows[:100], rows[100:], last, DescribeStackResources={"StackResources": []})
+    account = _standing(
+        monkeypatch, rows[:100], rows[100:], last, DescribeStackResources={"StackResources": []}
+    )
     stages.uninstall(_stage(tmp_path), {}, yes=True)
     assert (_named(tmp_path), ran) == (RETAINED, ["delete"])
     assert not account.called("DescribeStackResources"), "it stops at 100"
@@ -75,7 +100,11 @@ def test_a_stack_of_more_than_a_hundred_resources_forgets_none(monkeypatch: pyte
 
 @pytest.mark.parametrize("missing", sorted(RETAINED))
 def test_a_list_that_is_not_whole_deletes_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str], capsys: pytest.CaptureFixture[str], missing: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    ran: list[str],
+    capsys: pytest.CaptureFixture[str],
+    missing: str,
 ) -> None:
     """The template keeps it, AWS has it, and the list does not name it."""
     _standing(monkeypatch, [row for row in ROWS if row["LogicalResourceId"] != missing])
@@ -84,17 +113,27 @@ def test_a_list_that_is_not_whole_deletes_nothing(
     assert (ran, list((tmp_path / ".topup").iterdir())) == ([], [])
 
 
-def test_a_pool_that_was_never_made_is_not_missed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str]) -> None:
+def test_a_pool_that_was_never_made_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str]
+) -> None:
     """With an issuer of one's own the template's condition leaves it out."""
     rows = [row for row in ROWS if row["LogicalResourceId"] != "UserPool"]
-    _standing(monkeypatch, rows, DescribeStackResource="Resource UserPool does not exist for stack topup-prod")
+    _standing(
+        monkeypatch,
+        rows,
+        DescribeStackResource="Resource UserPool does not exist for stack topup-prod",
+    )
     stages.uninstall(_stage(tmp_path), {}, yes=True)
     assert (_named(tmp_path), ran) == (RETAINED - {"UserPool"}, ["delete"])
 
 
 @pytest.mark.parametrize("policy", ["Delete", None])
 def test_a_table_that_the_deployed_template_does_not_keep_stops_everything(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str], capsys: pytest.CaptureFixture[str], policy: str | None
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    ran: list[str],
+    capsys: pytest.CaptureFixture[str],
+    policy: str | None,
 ) -> None:
     """It would be written down as kept, and be gone."""
     body = json.loads(json.dumps(transformed()))
@@ -106,7 +145,10 @@ def test_a_table_that_the_deployed_template_does_not_keep_stops_everything(
 
 
 def test_something_kept_that_nobody_could_take_back_stops_everything(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str], capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    ran: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A release that keeps more than this one knows."""
     body = json.loads(json.dumps(transformed()))
@@ -119,20 +161,38 @@ def test_something_kept_that_nobody_could_take_back_stops_everything(
 
 def _left(tmp_path: Path, account: str = ID, region: str = REGION, stack_id: str = "1") -> Path:
     (tmp_path / ".topup").mkdir(exist_ok=True)
-    rows = [{"ResourceType": "AWS::DynamoDB::Table", "LogicalResourceId": "T", "ResourceIdentifier": {"TableName": f"table-{stack_id}"}}]
-    return Kept("topup-prod", rows, {"Resources": {}}, account, region, stack_id, "2026-11-01T00:00:00+00:00").write(tmp_path / ".topup")
+    rows = [
+        {
+            "ResourceType": "AWS::DynamoDB::Table",
+            "LogicalResourceId": "T",
+            "ResourceIdentifier": {"TableName": f"table-{stack_id}"},
+        }
+    ]
+    return Kept(
+        "topup-prod",
+        rows,
+        {"Resources": {}},
+        account,
+        region,
+        stack_id,
+        "2026-11-01T00:00:00+00:00",
+    ).write(tmp_path / ".topup")
 
 
 def _empty(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Account:
     account = Account(
         monkeypatch,
-        DescribeStacks=lambda _: described("IMPORT_COMPLETE") if account.called("ExecuteChangeSet") else ABSENT,
+        DescribeStacks=lambda _: (
+            described("IMPORT_COMPLETE") if account.called("ExecuteChangeSet") else ABSENT
+        ),
         **{**CHANGE_SETS, **more},
     )
     return account
 
 
-def test_what_was_kept_is_taken_back_and_the_file_goes_only_then(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str]) -> None:
+def test_what_was_kept_is_taken_back_and_the_file_goes_only_then(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str]
+) -> None:
     """An import that AWS refuses leaves the file, for another try."""
     file = _left(tmp_path)
     _empty(monkeypatch, CreateChangeSet="not today")
@@ -146,12 +206,21 @@ def test_what_was_kept_is_taken_back_and_the_file_goes_only_then(monkeypatch: py
 def test_the_kept_file_says_where_and_when(tmp_path: Path) -> None:
     """For whoever finds it later."""
     document = json.loads(_left(tmp_path).read_text())
-    assert (document["account"], document["region"], document["stack_id"], document["kept_at"][:4]) == (ID, REGION, "1", "2026")
+    assert (
+        document["account"],
+        document["region"],
+        document["stack_id"],
+        document["kept_at"][:4],
+    ) == (ID, REGION, "1", "2026")
 
 
 def test_two_accounts_and_two_regions_have_a_file_each(tmp_path: Path) -> None:
     """Though the stage has one name."""
-    files = {_left(tmp_path), _left(tmp_path, account=OTHER), _left(tmp_path, region="eu-central-1")}
+    files = {
+        _left(tmp_path),
+        _left(tmp_path, account=OTHER),
+        _left(tmp_path, region="eu-central-1"),
+    }
     assert len(files) == 3
     assert kept.elsewhere(tmp_path / ".topup", "topup-prod", ID, REGION) == [
         f"account {ID}, region eu-central-1",
@@ -167,14 +236,19 @@ def test_the_file_of_an_earlier_stack_is_set_aside_not_overwritten(tmp_path: Pat
     _left(tmp_path, stack_id="2")
     _left(tmp_path, stack_id="3")
     texts = [path.read_text() for path in (tmp_path / ".topup").iterdir()]
-    assert sorted(table for table in ("table-1", "table-2", "table-3") for text in texts if table in text) == [
+    assert sorted(
+        table for table in ("table-1", "table-2", "table-3") for text in texts if table in text
+    ) == [
         "table-1",
         "table-2",
         "table-3",
     ]
 
 
-@pytest.mark.parametrize("name", [kept.NAME.format(stack="topup-prod", account=ID, region=REGION), "kept-topup-prod.json"])
+@pytest.mark.parametrize(
+    "name",
+    [kept.NAME.format(stack="topup-prod", account=ID, region=REGION), "kept-topup-prod.json"],
+)
 @pytest.mark.parametrize("place", [(OTHER, REGION), (ID, "eu-central-1")])
 def test_a_file_of_another_account_or_region_is_refused_with_both_named(
     *,
@@ -196,7 +270,13 @@ def test_a_file_of_another_account_or_region_is_refused_with_both_named(
 
 @pytest.mark.parametrize(("word", "commands"), [("y", ["deploy"]), ("", [])])
 def test_books_that_were_left_elsewhere_are_named_before_empty_tables_are_made(
-    *, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str], capsys: pytest.CaptureFixture[str], word: str, commands: list[str]
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    ran: list[str],
+    capsys: pytest.CaptureFixture[str],
+    word: str,
+    commands: list[str],
 ) -> None:
     """A region mistyped, or the other account's keys in the shell."""
     _left(tmp_path, OTHER)
@@ -213,7 +293,9 @@ def test_books_that_were_left_elsewhere_are_named_before_empty_tables_are_made(
     assert (OTHER in capsys.readouterr().err) is (not commands)
 
 
-def test_a_file_of_the_old_form_is_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str]) -> None:
+def test_a_file_of_the_old_form_is_understood(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[str]
+) -> None:
     """It says neither account nor region."""
     document = json.loads(_left(tmp_path).read_text())
     next((tmp_path / ".topup").iterdir()).unlink()

@@ -15,9 +15,18 @@ FUNCTIONS: Final = ROOT / "functions"
 PACKAGES: Final = ("storage", "stripe_api", "quota", "payments", "reconciliation", "wiring", "api")
 """From the inside out: each may import those before it. A module beside them is shared by all."""
 OUTSIDE: Final = {
-    "stripe": {"billing.stripe_api.client", "billing.stripe_api.signatures", "billing.stripe_api.refusals"},
+    "stripe": {
+        "billing.stripe_api.client",
+        "billing.stripe_api.signatures",
+        "billing.stripe_api.refusals",
+    },
     "pynamodb": {"billing.storage.expressions"},
-    "botocore": {"billing.storage.dynamodb", "billing.storage.aws_faults", "billing.payments.fact_queue", "billing.wiring.secrets"},
+    "botocore": {
+        "billing.storage.dynamodb",
+        "billing.storage.aws_faults",
+        "billing.payments.fact_queue",
+        "billing.wiring.secrets",
+    },
     "aws_lambda_powertools": {"billing.telemetry", "billing.tracing"},
 }
 """The modules that may import what is not ours."""
@@ -25,8 +34,13 @@ OUTSIDE: Final = {
 
 def _modules(folder: Path) -> dict[str, Path]:
     """Every module below a folder by its dotted name."""
-    paths = [path for path in folder.rglob("*.py") if "artifact" not in path.relative_to(folder).parts]
-    return {".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    paths = [
+        path for path in folder.rglob("*.py") if "artifact" not in path.relative_to(folder).parts
+    ]
+    return {
+        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in paths
+    }
 
 
 MODULES: Final = _modules(FUNCTIONS)
@@ -37,7 +51,9 @@ HANDLERS: Final = set(MODULES) - set(BILLING)
 def _imports(path: Path, known: set[str]) -> Iterator[str]:
     """The modules that a file imports when it runs; what only the type checker reads is left out."""
     tree = ast.parse(path.read_text())
-    unread = {id(inner) for node in ast.walk(tree) if _is_for_types(node) for inner in ast.walk(node)}
+    unread = {
+        id(inner) for node in ast.walk(tree) if _is_for_types(node) for inner in ast.walk(node)
+    }
     for node in ast.walk(tree):
         if id(node) in unread:
             continue
@@ -49,7 +65,11 @@ def _imports(path: Path, known: set[str]) -> Iterator[str]:
 
 
 def _is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def _level(name: str) -> int:
@@ -73,9 +93,15 @@ def test_imports_between_packages_point_inwards() -> None:
 def test_no_import_goes_in_a_circle(folder: str) -> None:
     """TopologicalSorter raises CycleError."""
     root = ROOT if folder == "infra" else ROOT / folder
-    modules = {f"infra.{name}" if folder == "infra" else name: path for name, path in _modules(ROOT / folder).items()}
+    modules = {
+        f"infra.{name}" if folder == "infra" else name: path
+        for name, path in _modules(ROOT / folder).items()
+    }
     assert root.is_dir()
-    graph = {name: set(_imports(path, set(modules))) & set(modules) - {name} for name, path in modules.items()}
+    graph = {
+        name: set(_imports(path, set(modules))) & set(modules) - {name}
+        for name, path in modules.items()
+    }
     assert list(TopologicalSorter(graph).static_order())
 
 
@@ -83,7 +109,10 @@ def test_only_adapters_import_what_is_not_ours() -> None:
     """Each library has its modules; everything else knows the standard library and us."""
     found: dict[str, set[str]] = {}
     for name, path in BILLING.items():
-        for package in {imported.split(".")[0] for imported in _imports(path, set(BILLING))} - {"billing", *sys.stdlib_module_names}:
+        for package in {imported.split(".")[0] for imported in _imports(path, set(BILLING))} - {
+            "billing",
+            *sys.stdlib_module_names,
+        }:
             found.setdefault(package, set()).add(name)
     assert found == OUTSIDE
 

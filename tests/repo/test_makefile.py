@@ -7,7 +7,8 @@ from infra.local.paths import ROOT
 
 TEXT: Final = (ROOT / "Makefile").read_text()
 NEWER: Final = re.compile(
-    r"\$\((file|guile|intcmp|let)\b|\.ONESHELL|\.SHELLSTATUS|--(output-sync|shuffle|jobserver-style)|^[\w.]+ *(::=|:::=|!=)", re.MULTILINE
+    r"\$\((file|guile|intcmp|let)\b|\.ONESHELL|\.SHELLSTATUS|--(output-sync|shuffle|jobserver-style)|^[\w.]+ *(::=|:::=|!=)",
+    re.MULTILINE,
 )
 """What came after 3.81: https://git.savannah.gnu.org/cgit/make.git/tree/NEWS."""
 BASHISMS: Final = re.compile(r"\[\[|<\(|&>|\bsource |\$\$\{\w+[/^,]|\$\$'")

@@ -52,29 +52,53 @@ def _lines(file: str) -> list[str]:
 @pytest.mark.parametrize("file", FILES)
 def test_no_makefile_uses_what_make_381_lacks(file: str) -> None:
     """That is the newest make under the GPL 2, and so the one on every Mac."""
-    found = [(why, line) for line in _lines(file) for newer, why in NEWER.items() if re.search(newer, line)]
+    found = [
+        (why, line)
+        for line in _lines(file)
+        for newer, why in NEWER.items()
+        if re.search(newer, line)
+    ]
     assert found == [], NEWS
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_no_recipe_needs_bash_or_gnu_tools(file: str) -> None:
     """Alpine has no bash, and macOS has BSD's tools."""
-    found = [(why, line) for line in _lines(file) for odd, why in NOT_POSIX.items() if re.search(odd, line.strip())]
+    found = [
+        (why, line)
+        for line in _lines(file)
+        for odd, why in NOT_POSIX.items()
+        if re.search(odd, line.strip())
+    ]
     assert found == []
 
 
-@pytest.mark.parametrize("target", re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+@pytest.mark.parametrize(
+    "target", re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+)
 def test_every_recipe_is_a_shell_program(target: str) -> None:
     """As the shell of this machine parses it; on Debian that is dash."""
-    program = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    program = subprocess.run(
+        ["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     commands = "\n".join(line for line in program.splitlines() if not line.startswith("make["))
-    done = subprocess.run(["/bin/sh", "-n"], input=commands, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-n"], input=commands, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
     "line",
-    ["check: ; $(MAKE) --output-sync=target", ".ONESHELL:", "a b &: c", "x != date", "$(file >x)", "define A =", "x ::= 1"],
+    [
+        "check: ; $(MAKE) --output-sync=target",
+        ".ONESHELL:",
+        "a b &: c",
+        "x != date",
+        "$(file >x)",
+        "define A =",
+        "x ::= 1",
+    ],
 )
 def test_a_newer_feature_is_seen(line: str) -> None:
     """The check itself."""

@@ -11,24 +11,34 @@ from functional.template import read as whole
 from repo.declared import alarms
 
 FREE_METRICS: Final = 50
-"""A dashboard with more is not one of an account's three free ones: https://aws.amazon.com/cloudwatch/pricing/"""
+"""A dashboard with more is not one of an account's three free ones:
+https://aws.amazon.com/cloudwatch/pricing/"""
 COLUMNS: Final = 24
 KNOWN: Final = {
     "Topup": ("service", set(METRICS)),
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
     "AWS/Lambda": ("FunctionName", {"Invocations", "Errors", "Throttles", "Duration"}),
-    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html (a REST API's are called otherwise)
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html (a REST
+    # API's are called otherwise)
     "AWS/ApiGateway": ("ApiId", {"Count", "4xx", "5xx", "Latency"}),
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-    "AWS/SQS": ("QueueName", {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}),
+    "AWS/SQS": (
+        "QueueName",
+        {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"},
+    ),
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
-    "AWS/DynamoDB": ("TableName", {"WriteThrottleEvents", "TransactionConflict", "ConsumedWriteCapacityUnits"}),
+    "AWS/DynamoDB": (
+        "TableName",
+        {"WriteThrottleEvents", "TransactionConflict", "ConsumedWriteCapacityUnits"},
+    ),
 }
 """By namespace: the dimension that we look them up by, and the names."""
 
 
 def _dashboard() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_resources()["OperatorDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    found: dict[str, Any] = json.loads(
+        _resources()["OperatorDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    )
     return found
 
 
@@ -70,11 +80,23 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 def test_our_metrics_are_those_of_this_stack() -> None:
     """The dimension that the functions are told to write (tests/functional/test_lines.py looks at what they write)."""
-    values = [metric[3] for widget in _widgets("metric") for metric in widget["metrics"] if metric[0] == "Topup"]
-    values += [row["Dimensions"][0]["Value"]["Ref"] for row in alarms().values() if row["Namespace"] == "Topup"]
+    values = [
+        metric[3]
+        for widget in _widgets("metric")
+        for metric in widget["metrics"]
+        if metric[0] == "Topup"
+    ]
+    values += [
+        row["Dimensions"][0]["Value"]["Ref"]
+        for row in alarms().values()
+        if row["Namespace"] == "Topup"
+    ]
     assert set(values) == {"${AWS::StackName}", "AWS::StackName"}
     told = whole()["Globals"]["Function"]["Environment"]["Variables"]
-    assert (told["POWERTOOLS_SERVICE_NAME"], told["POWERTOOLS_METRICS_NAMESPACE"]) == ({"Ref": "AWS::StackName"}, "Topup")
+    assert (told["POWERTOOLS_SERVICE_NAME"], told["POWERTOOLS_METRICS_NAMESPACE"]) == (
+        {"Ref": "AWS::StackName"},
+        "Topup",
+    )
 
 
 def test_every_alarm_is_at_the_top_of_the_dashboard() -> None:
@@ -98,9 +120,17 @@ def test_the_dashboard_stays_one_of_the_free_ones() -> None:
 def test_the_dashboard_has_no_hole_and_no_overlap() -> None:
     """On the grid of 24 columns."""
     cells = [
-        {(column, line) for column in range(row["x"], row["x"] + row["width"]) for line in range(row["y"], row["y"] + row["height"])}
+        {
+            (column, line)
+            for column in range(row["x"], row["x"] + row["width"])
+            for line in range(row["y"], row["y"] + row["height"])
+        }
         for row in _dashboard()["widgets"]
     ]
     assert all(not one & other for one, other in combinations(cells, 2))
     taken = set[tuple[int, int]]().union(*cells)
-    assert taken == {(column, line) for column in range(COLUMNS) for line in range(max(line for _, line in taken) + 1)}
+    assert taken == {
+        (column, line)
+        for column in range(COLUMNS)
+        for line in range(max(line for _, line in taken) + 1)
+    }

@@ -14,7 +14,7 @@ from repo.declared import functions, parameters
 
 from infra.build import artifact
 from infra.build.artifact import BUILD, FIRST, RUNTIME, build
-from infra.local.paths import ROOT, Places
+from infra.local.paths import ROOT, Paths
 
 PASSED_ON: Final = ("PATH", "PIP_CERT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "https_proxy")
 """What a machine needs to reach a package index. No HOME, no settings of the tests."""
@@ -50,7 +50,7 @@ def _clone(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def ours() -> Path:
     """What `make build` makes."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     return BUILD / FIRST
 
 
@@ -60,10 +60,12 @@ def plain(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone, home = tmp_path_factory.mktemp("a clone"), tmp_path_factory.mktemp("home")
     _clone(clone)
     shutil.copytree(ours.parent, clone / ".aws-sam" / "build", copy_function=os.link)
-    sam = Places.from_environment().tools / "sam" / "bin" / "sam"
+    sam = Paths.from_environment().tools / "sam" / "bin" / "sam"
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment = {**kept, "HOME": str(home), "SAM_CLI_TELEMETRY": "0"}
-    done = subprocess.run([sam, "build"], cwd=clone, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sam, "build"], cwd=clone, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return clone / ".aws-sam" / "build"
 
@@ -76,15 +78,22 @@ def _files(folder: Path) -> dict[str, bytes]:
 def _clean(folder: Path, program: str, environment: Mapping[str, str] | None = None) -> str:
     """Run a program in an interpreter that has no packages of this machine.
 
-    All folders are called the same, so that what one of them compiled serves for the next: they are links to the same files.
+    All folders are called the same, so that what one of them compiled serves for the next: they are
+    links to the same files.
     """
     called = folder.parent / "called"
     called.unlink(missing_ok=True)
     called.symlink_to(folder)
     cache = f"pycache_prefix={folder.parent / 'compiled'}"
     command = [sys.executable, "-I", "-S", "-X", cache, "-c", program.format(folder=str(called))]
-    usual = {"AWS_DEFAULT_REGION": "us-east-1", "LAMBDA_TASK_ROOT": str(called), **(environment or {})}
-    done = subprocess.run(command, cwd=folder, env=usual, capture_output=True, text=True, check=False)
+    usual = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "LAMBDA_TASK_ROOT": str(called),
+        **(environment or {}),
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=usual, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -99,14 +108,20 @@ def test_a_handler_imports_from_the_artifact_of_its_function(plain: Path, name: 
 def test_the_page_is_served_from_the_artifact_with_all_its_files(plain: Path) -> None:
     """It is in git, where every build finds it."""
     folder = plain / "ServeSiteFunction"
-    environment = {"JWT_ISSUER": "http://127.0.0.1:9/pool", "JWT_CLIENT_ID": "a-client", "POWERTOOLS_LOG_LEVEL": "CRITICAL"}
+    environment = {
+        "JWT_ISSUER": "http://127.0.0.1:9/pool",
+        "JWT_CLIENT_ID": "a-client",
+        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+    }
     lines = _clean(folder, ASKS, environment).splitlines()
     answers: list[Any] = [json.loads(line) for line in lines]
     assert len(answers) > 1
     assert [answer for answer in answers if answer[1] != 200 or answer[2] < 1000] == []
 
 
-def test_every_artifact_has_the_files_that_make_build_ships_byte_for_byte(plain: Path, ours: Path) -> None:
+def test_every_artifact_has_the_files_that_make_build_ships_byte_for_byte(
+    plain: Path, ours: Path
+) -> None:
     """Bytecode aside, which depends on the Python that builds."""
     expected = _files(ours)
     assert len(expected) > 500
@@ -114,27 +129,36 @@ def test_every_artifact_has_the_files_that_make_build_ships_byte_for_byte(plain:
         assert _files(plain / name) == expected, name
 
 
-def test_bytecode_is_that_of_the_runtime_which_is_deployed_or_there_is_none(plain: Path, ours: Path) -> None:
+def test_bytecode_is_that_of_the_runtime_which_is_deployed_or_there_is_none(
+    plain: Path, ours: Path
+) -> None:
     """Lambda ignores any other, and it would only make the artifact larger."""
     tags = {path.suffixes[0].removeprefix(".") for path in plain.glob(f"*/**/{BYTECODE}/*.pyc")}
     usual = str(parameters()["Runtime"]["Default"])
     assert tags <= {usual.replace("python", "cpython-").replace(".", "")}
     template = json.loads((BUILD / "template.yaml").read_text())
     assert template["Parameters"]["Runtime"]["Default"] == RUNTIME
-    assert {path.suffixes[0] for path in ours.rglob("*.pyc")} == {f".{sys.implementation.cache_tag}"}
+    assert {path.suffixes[0] for path in ours.rglob("*.pyc")} == {
+        f".{sys.implementation.cache_tag}"
+    }
 
 
 def test_the_builder_prefers_the_runtime_that_is_deployed() -> None:
     """One version in two files: `make` cannot read the template."""
-    assert f"RUNTIME := {parameters()['Runtime']['Default']}\n" in (ROOT / "functions" / "Makefile").read_text()
+    assert (
+        f"RUNTIME := {parameters()['Runtime']['Default']}\n"
+        in (ROOT / "functions" / "Makefile").read_text()
+    )
 
 
-def test_what_sam_build_overwrote_is_built_again(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_sam_build_overwrote_is_built_again(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`make build`, `sam build`, `make deploy`, in this order: the last one finds SAM's files where ours stood."""
     shutil.copytree(plain, tmp_path / "build", copy_function=os.link)
     monkeypatch.setattr(artifact, "BUILD", tmp_path / "build")
-    assert build(Places.from_environment())
+    assert build(Paths.from_environment())
     template = json.loads((artifact.BUILD / "template.yaml").read_text())
     codes = [template["Resources"][name]["Properties"]["CodeUri"] for name in functions()]
     assert all((artifact.BUILD / code).is_file() for code in codes)
-    assert not build(Places.from_environment())
+    assert not build(Paths.from_environment())

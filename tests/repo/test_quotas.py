@@ -10,7 +10,7 @@ from repo.transformed import UNKNOWN, longest, made, transformed
 
 from infra.build.artifact import BUILD, build
 from infra.deploy import snapstart
-from infra.local.paths import Places
+from infra.local.paths import Paths
 
 PUBLISHED: Final = {"SnapStart": "PublishedVersions"}
 
@@ -18,12 +18,17 @@ PUBLISHED: Final = {"SnapStart": "PublishedVersions"}
 @pytest.fixture(scope="module")
 def published() -> dict[str, Any]:
     """The largest template that is ever deployed: with a version and an alias of every function."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     return transformed(snapstart.template_for(BUILD, PUBLISHED).read_text(), **PUBLISHED)
 
 
-@pytest.mark.parametrize(("section", "quota"), {"Resources": 500, "Outputs": 200, "Parameters": 200, "Mappings": 200}.items())
-def test_a_section_of_the_template_has_room(published: dict[str, Any], section: str, quota: int) -> None:
+@pytest.mark.parametrize(
+    ("section", "quota"),
+    {"Resources": 500, "Outputs": 200, "Parameters": 200, "Mappings": 200}.items(),
+)
+def test_a_section_of_the_template_has_room(
+    published: dict[str, Any], section: str, quota: int
+) -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
     assert len(published.get(section, {})) <= quota
 
@@ -34,7 +39,13 @@ def test_the_template_has_room(published: dict[str, Any]) -> None:
     assert len(template()["Description"].encode()) <= 1024
     assert max(len(name) for name in published["Resources"]) <= 255
     assert max(len(row.get("Description", "")) for row in published["Parameters"].values()) <= 4000
-    assert max(len(json.dumps(row.get("Default", "")).encode()) for row in published["Parameters"].values()) <= 4096
+    assert (
+        max(
+            len(json.dumps(row.get("Default", "")).encode())
+            for row in published["Parameters"].values()
+        )
+        <= 4096
+    )
 
 
 def test_every_output_can_be_shown() -> None:
@@ -68,9 +79,20 @@ def test_a_role_fits(name: str) -> None:
     """
     role = made()[name]
     named = len(re.findall('"Fn::GetAtt"|"Ref"', json.dumps(role))) * 2 * len(UNKNOWN)
-    assert sum(len(json.dumps(row["PolicyDocument"], separators=(",", ":"))) for row in role.get("Policies", [])) + named <= 10_240
+    assert (
+        sum(
+            len(json.dumps(row["PolicyDocument"], separators=(",", ":")))
+            for row in role.get("Policies", [])
+        )
+        + named
+        <= 10_240
+    )
     assert len(json.dumps(role["AssumeRolePolicyDocument"], separators=(",", ":"))) <= 2048
-    attached = [row for row in made("AWS::IAM::ManagedPolicy").values() if {"Ref": name} in row.get("Roles", [])]
+    attached = [
+        row
+        for row in made("AWS::IAM::ManagedPolicy").values()
+        if {"Ref": name} in row.get("Roles", [])
+    ]
     assert len(role["ManagedPolicyArns"]) + len(attached) <= 10
 
 
@@ -78,5 +100,7 @@ def test_a_role_fits(name: str) -> None:
 def test_a_managed_policy_fits(name: str) -> None:
     """6 144 characters; a thousand for its description. The same page."""
     policy = made()[name]
-    assert len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) + 10 * len(UNKNOWN) <= 6144
+    assert (
+        len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) + 10 * len(UNKNOWN) <= 6144
+    )
     assert len(longest(policy["Description"])) <= 1000

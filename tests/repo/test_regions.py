@@ -25,8 +25,14 @@ EVERY: Final = sorted(
         for name in boto3.Session().get_available_regions("lambda", partition)
     }
 )
-ELSEWHERE: Final = [name for name in EVERY if name not in boto3.Session().get_available_regions("lambda")]
-ORIGINS: Final = ("https://shop.example.com", "https://shop.example.com:8443", "https://xn--bcher-kva.example")
+ELSEWHERE: Final = [
+    name for name in EVERY if name not in boto3.Session().get_available_regions("lambda")
+]
+ORIGINS: Final = (
+    "https://shop.example.com",
+    "https://shop.example.com:8443",
+    "https://xn--bcher-kva.example",
+)
 NO_ORIGINS: Final = (
     "https://shop.example.com/",
     "https://shop.example.com/buy",
@@ -52,10 +58,14 @@ def _typing(*words: str) -> Callable[[str], str]:
 @pytest.mark.parametrize("name", EVERY)
 def test_every_region_that_aws_has_may_be_typed(name: str, tmp_path: Path) -> None:
     """In all partitions, and no question follows."""
-    assert questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", _typing(name)).region == name
+    assert (
+        questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", _typing(name)).region == name
+    )
 
 
-@pytest.mark.parametrize("name", ["eusc-de-east-1", "us-gov-west-1", "us-isob-east-1", "cn-north-1"])
+@pytest.mark.parametrize(
+    "name", ["eusc-de-east-1", "us-gov-west-1", "us-isob-east-1", "cn-north-1"]
+)
 def test_regions_of_other_partitions_are_among_them(name: str) -> None:
     """Their names have more parts, or a longer first one."""
     assert name in EVERY
@@ -65,9 +75,14 @@ def test_regions_of_other_partitions_are_among_them(name: str) -> None:
 def test_a_region_that_the_sdk_does_not_know_is_asked_about_twice(tmp_path: Path) -> None:
     """It may be mistyped, or newer than the SDK."""
     typed = _typing("eu-middle-1", "", "eu-middle-1", "y")
-    assert questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", typed).region == "eu-middle-1"
+    assert (
+        questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", typed).region
+        == "eu-middle-1"
+    )
     typed = _typing("eu-west-11", "n", "eu-west-1")
-    assert questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", typed).region == "eu-west-1"
+    assert (
+        questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", typed).region == "eu-west-1"
+    )
 
 
 def test_a_region_without_function_urls_is_one_that_lambda_is_in() -> None:
@@ -77,8 +92,13 @@ def test_a_region_without_function_urls_is_one_that_lambda_is_in() -> None:
     assert {name for name in EVERY if has_function_urls(name) is None} == set(ELSEWHERE)
 
 
-def _overrides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, region: str, *, ask: bool, **told: str) -> tuple[dict[str, str], list[str]]:
-    """The parameters that `sam deploy` is given in a region, and the questions that were asked. Enter is every answer."""
+def _overrides(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, region: str, *, ask: bool, **told: str
+) -> tuple[dict[str, str], list[str]]:
+    """The parameters that `sam deploy` is given in a region, and the questions that were asked.
+
+    Enter is every answer.
+    """
     commands: list[list[str]] = []
     asked: list[str] = []
 
@@ -90,13 +110,20 @@ def _overrides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, region: str, *, 
         commands.append(command)
         return 1
 
-    template = {"Parameters": {"Runtime": {"AllowedValues": [RUNTIME, "python3.12"]}}, "Resources": {}}
+    template = {
+        "Parameters": {"Runtime": {"AllowedValues": [RUNTIME, "python3.12"]}},
+        "Resources": {},
+    }
     (tmp_path / PARSED).write_text(json.dumps(template))
     monkeypatch.setattr(stages, "BUILD", tmp_path)
     monkeypatch.setattr(subprocess, "call", call)
     unreserved = {"AccountLimit": {"UnreservedConcurrentExecutions": 1000}}
     Account(monkeypatch, DescribeStacks=ABSENT, GetAccountSettings=unreserved)
-    stages.deploy(Stage("qa", "topup-qa", region, parameters={"Stage": "dev", **told}, folder=tmp_path), ask=ask, answers=answers)
+    stages.deploy(
+        Stage("qa", "topup-qa", region, parameters={"Stage": "dev", **told}, folder=tmp_path),
+        ask=ask,
+        answers=answers,
+    )
     (command,) = commands
     words = command[command.index("--parameter-overrides") + 1 :]
     return dict(word.split("=", 1) for word in words), asked
@@ -118,12 +145,19 @@ def test_elsewhere_the_template_decides_or_what_was_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: dict[str, str], expected: str | None
 ) -> None:
     """Whoever wants API Gateway alone writes it into the stage's file."""
-    assert _overrides(monkeypatch, tmp_path, "eu-west-1", ask=False, **told)[0].get("FunctionUrl") == expected
+    assert (
+        _overrides(monkeypatch, tmp_path, "eu-west-1", ask=False, **told)[0].get("FunctionUrl")
+        == expected
+    )
 
 
 @pytest.mark.parametrize("ask", [True, False])
 def test_where_it_is_not_known_it_is_asked_or_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, ask: bool
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    ask: bool,
 ) -> None:
     """A deployment without one works everywhere."""
     told, asked = _overrides(monkeypatch, tmp_path, "eusc-de-east-1", ask=ask)
@@ -132,20 +166,33 @@ def test_where_it_is_not_known_it_is_asked_or_said(
     assert "FunctionUrl=false in eusc-de-east-1" in capsys.readouterr().out
 
 
-def test_the_builders_python_is_deployed_unless_another_was_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_builders_python_is_deployed_unless_another_was_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Bytecode of another Python is ignored, and compiling at a cold start costs most of a second."""
     assert _overrides(monkeypatch, tmp_path, "eu-west-1", ask=True)[0]["Runtime"] == RUNTIME
-    assert "Runtime" not in Stage.read("qa", folder=tmp_path).parameters, "the next builder may have another"
-    assert _overrides(monkeypatch, tmp_path, "eu-west-1", ask=False, Runtime="python3.12")[0]["Runtime"] == "python3.12"
+    assert "Runtime" not in Stage.read("qa", folder=tmp_path).parameters, (
+        "the next builder may have another"
+    )
+    assert (
+        _overrides(monkeypatch, tmp_path, "eu-west-1", ask=False, Runtime="python3.12")[0][
+            "Runtime"
+        ]
+        == "python3.12"
+    )
 
 
-@pytest.mark.parametrize(("allowed", "told"), [(["python3.0"], {}), ([RUNTIME], {"SnapStart": "PublishedVersions"})])
+@pytest.mark.parametrize(
+    ("allowed", "told"), [(["python3.0"], {}), ([RUNTIME], {"SnapStart": "PublishedVersions"})]
+)
 def test_a_python_that_cannot_be_deployed_is_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, allowed: list[str], told: dict[str, str]
 ) -> None:
     """Lambda does not have it, or has no snapshots of it: the template's own is taken, and the reason said."""
     monkeypatch.setattr(choices, "NO_SNAPSHOTS", (RUNTIME,))
-    (tmp_path / PARSED).write_text(json.dumps({"Parameters": {"Runtime": {"AllowedValues": allowed}}}))
+    (tmp_path / PARSED).write_text(
+        json.dumps({"Parameters": {"Runtime": {"AllowedValues": allowed}}})
+    )
     found, sentence = choices.runtime(told, tmp_path)
     assert found == {}
     assert RUNTIME in sentence
@@ -155,7 +202,9 @@ def test_a_python_that_cannot_be_deployed_is_not(
 def test_an_address_of_the_page_is_an_origin_and_nothing_else(word: str, tmp_path: Path) -> None:
     """A slash or a path would be put into Stripe's return address and Cognito's callback as it is."""
     typed = _typing("", word, "") if word in ORIGINS else _typing("", word, "", "")
-    told = questions.parameters(Stage("qa", "topup-qa", "eu-west-1", folder=tmp_path), {}, typed).parameters
+    told = questions.parameters(
+        Stage("qa", "topup-qa", "eu-west-1", folder=tmp_path), {}, typed
+    ).parameters
     assert told.get("SiteUrl", "") == (word if word in ORIGINS else "")
 
 

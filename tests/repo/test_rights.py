@@ -1,6 +1,7 @@
 """What each function may do, in the template as CloudFormation gets it: after SAM's transform, which adds roles and policies of its own."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,10 +31,20 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     },
     "ListPaymentsFunction": {"PaymentsTable": "GetItem Query"},
     "ReadQuotaFunction": {"QuotasTable": "GetItem Query", "LedgerTable/index/by_time": "Query"},
-    "DebitQuotaFunction": {"QuotasTable": "DeleteItem GetItem Query UpdateItem", "LedgerTable": "UpdateItem"},
-    "HoldQuotaFunction": {"QuotasTable": "DeleteItem GetItem Query UpdateItem", "LedgerTable": "UpdateItem"},
+    "DebitQuotaFunction": {
+        "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+        "LedgerTable": "UpdateItem",
+    },
+    "HoldQuotaFunction": {
+        "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+        "LedgerTable": "UpdateItem",
+    },
     "KeysFunction": {"KeysTable": "DeleteItem Query UpdateItem"},
-    "AuthorizeFunction": {"KeysTable": "GetItem", "QuotasTable": "DeleteItem GetItem Query UpdateItem", "LedgerTable": "UpdateItem"},
+    "AuthorizeFunction": {
+        "KeysTable": "GetItem",
+        "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+        "LedgerTable": "UpdateItem",
+    },
     "ReconcileFunction": {
         "PaymentsTable": READS_AND_WRITES,
         "PaymentsTable/index/unseen": "Query",
@@ -43,7 +54,9 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     },
     "RecoverFunction": {
         **dict.fromkeys(("PaymentsTable", "LedgerTable"), READS_AND_WRITES),
-        **dict.fromkeys(("QuotasTable", "WebhookEventsTable"), "DeleteItem GetItem Query UpdateItem"),
+        **dict.fromkeys(
+            ("QuotasTable", "WebhookEventsTable"), "DeleteItem GetItem Query UpdateItem"
+        ),
         "QuotasTable/index/open_holds": "Query",
         "ParkedQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",
         "StripeKeySecret": "GetSecretValue",
@@ -54,8 +67,12 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
 }
 """Everything, but for what all of them may: write their log lines and traces."""
 FUNCTIONS: Final = tuple(functions())
-RUNNING: Final = {"FunctionLogs": "CreateLogStream PutLogEvents", "*": "PutTelemetryRecords PutTraceSegments"}
-"""X-Ray's two have no narrower resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html."""
+RUNNING: Final = {
+    "FunctionLogs": "CreateLogStream PutLogEvents",
+    "*": "PutTelemetryRecords PutTraceSegments",
+}
+"""X-Ray's two have no narrower resource:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html."""
 
 
 def _role(function: str) -> dict[str, Any]:
@@ -67,19 +84,30 @@ def _role(function: str) -> dict[str, Any]:
 
 
 def _documents(function: str) -> list[dict[str, Any]]:
-    """Its policies, its own and those that it shares. One of AWS's own, by its ARN, has no resource here and is a failure."""
+    """Its policies, its own and those that it shares.
+
+    One of AWS's own, by its ARN, has no resource here and is a failure.
+    """
     role, resources = _role(function), transformed()["Resources"]
-    shared = [resources[arn["Ref"]]["Properties"]["PolicyDocument"] for arn in role.get("ManagedPolicyArns", []) if isinstance(arn, dict)]
+    shared = [
+        resources[arn["Ref"]]["Properties"]["PolicyDocument"]
+        for arn in role.get("ManagedPolicyArns", [])
+        if isinstance(arn, dict)
+    ]
     return [*shared, *(row["PolicyDocument"] for row in role.get("Policies", []))]
 
 
 def _grants(function: str) -> dict[str, str]:
     """Actions by resource, each without its service."""
     found: dict[str, set[str]] = {}
-    for statement in (statement for document in _documents(function) for statement in document["Statement"]):
+    for statement in (
+        statement for document in _documents(function) for statement in document["Statement"]
+    ):
         assert statement["Effect"] == "Allow"
         for resource in _several(statement["Resource"]):
-            found.setdefault(_named(resource), set()).update(action.partition(":")[2] for action in _several(statement["Action"]))
+            found.setdefault(_named(resource), set()).update(
+                action.partition(":")[2] for action in _several(statement["Action"])
+            )
     return {resource: " ".join(sorted(actions)) for resource, actions in found.items()}
 
 
@@ -96,22 +124,37 @@ def _named(resource: Any) -> str:
         assert attribute in ("Arn", "Id"), resource
         return str(name)
     assert list(resource) == ["Fn::Sub"], resource
-    return str(resource["Fn::Sub"]).replace("${", "").replace(".Arn}", "")
+    named = re.fullmatch(
+        r"\$\{(\w+Table)\.Arn\}\$\{TableSuffix\}(/index/\w+)?", resource["Fn::Sub"]
+    )
+    assert named, f"{resource} would be no right on a restored table"
+    return named[1] + (named[2] or "")
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
     """And the same trust: Lambda, nobody else."""
     resources = transformed()["Resources"]
-    assert len({resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS}) == len(FUNCTIONS)
+    assert len(
+        {resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS}
+    ) == len(FUNCTIONS)
     for name in FUNCTIONS:
         (statement,) = _role(name)["AssumeRolePolicyDocument"]["Statement"]
-        assert statement == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        assert statement == {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_no_function_has_a_policy_of_awss_own(name: str) -> None:
-    """They name no resource: SAM gives a function with a queue the right to empty every queue of the account."""
-    assert [arn for arn in _role(name).get("ManagedPolicyArns", []) if not isinstance(arn, dict)] == []
+    """They name no resource:
+
+    SAM gives a function with a queue the right to empty every queue of the account.
+    """
+    assert [
+        arn for arn in _role(name).get("ManagedPolicyArns", []) if not isinstance(arn, dict)
+    ] == []
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -124,20 +167,49 @@ def test_no_grant_has_a_star() -> None:
     """On either side, but for what X-Ray knows no resource for."""
     for name in FUNCTIONS:
         text = json.dumps(_documents(name))
-        assert text.count("*") == text.count('"xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"') == 1, name
+        assert (
+            text.count("*")
+            == text.count('"xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"')
+            == 1
+        ), name
 
 
 def test_no_right_is_given_that_the_code_never_uses() -> None:
     """The store writes by updates only: an item that is put would forget what others have added to it."""
     source = Path(dynamodb.__file__).read_text()
-    used = {word for word in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem") if f'"{word}"' in source}
+    used = {
+        word
+        for word in (
+            "GetItem",
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "Query",
+            "Scan",
+            "BatchGetItem",
+        )
+        if f'"{word}"' in source
+    }
     assert '{"Delete": body}' in source
-    granted = {action for name in FUNCTIONS for table, actions in _grants(name).items() if "Table" in table for action in actions.split()}
+    granted = {
+        action
+        for name in FUNCTIONS
+        for table, actions in _grants(name).items()
+        if "Table" in table
+        for action in actions.split()
+    }
     assert granted == (used | {"DeleteItem"}) - {"Scan"}
 
 
 @pytest.mark.parametrize(
-    "name", ["ListPaymentsFunction", "ReadQuotaFunction", "ListPlansFunction", "DescribeApiFunction", "ServeSiteFunction"]
+    "name",
+    [
+        "ListPaymentsFunction",
+        "ReadQuotaFunction",
+        "ListPlansFunction",
+        "DescribeApiFunction",
+        "ServeSiteFunction",
+    ],
 )
 def test_a_reading_function_cannot_write(name: str) -> None:
     """Nor read a secret."""
@@ -146,8 +218,13 @@ def test_a_reading_function_cannot_write(name: str) -> None:
 
 
 def test_no_function_scans() -> None:
-    """A scan reads everybody, and takes longer with every payment that was ever made. Operators do, with rights of their own."""
-    assert not [name for name in FUNCTIONS for actions in _grants(name).values() if "Scan" in actions]
+    """A scan reads everybody, and takes longer with every payment that was ever made.
+
+    Operators do, with rights of their own.
+    """
+    assert not [
+        name for name in FUNCTIONS for actions in _grants(name).values() if "Scan" in actions
+    ]
 
 
 def test_the_webhook_cannot_read_keys_or_stripes_key() -> None:
@@ -159,4 +236,7 @@ def test_nobody_may_delete_payments_or_ledger_entries() -> None:
     """Append-only means that no role can do otherwise."""
     for name in FUNCTIONS:
         for resource, actions in _grants(name).items():
-            assert "DeleteItem" not in actions or resource.partition("/")[0] not in ("PaymentsTable", "LedgerTable"), name
+            assert "DeleteItem" not in actions or resource.partition("/")[0] not in (
+                "PaymentsTable",
+                "LedgerTable",
+            ), name

@@ -26,7 +26,12 @@ def test_the_api_has_room() -> None:
     assert len(authorizers) <= 10
     for row in authorizers.values():
         assert len(row["x-amazon-apigateway-authorizer"]["jwtConfiguration"]["audience"]) <= 50
-    scopes = [scope for operation in operations for guard in operation.get("security", []) for scope in guard.values()]
+    scopes = [
+        scope
+        for operation in operations
+        for guard in operation.get("security", [])
+        for scope in guard.values()
+    ]
     assert max(len(names) for names in scopes) <= 10
     for operation in operations:
         assert operation["x-amazon-apigateway-integration"].get("timeoutInMillis", 30_000) <= 30_000
@@ -101,10 +106,15 @@ def test_a_rule_is_within_bounds() -> None:
 
 
 NAMES: Final = {
-    "SignInApi.Name": 128,  # https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis.html
-    "UserPool.UserPoolName": 128,  # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPool.html
-    "Distribution.DistributionConfig.Comment": 128,  # https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_DistributionConfig.html
-    "OperatorDashboard.DashboardName": 255,  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+    # https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis.html
+    "SignInApi.Name": 128,
+    # https://docs.aws.amazon.com/cognito-user-identity-
+    # pools/latest/APIReference/API_CreateUserPool.html
+    "UserPool.UserPoolName": 128,
+    # https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_DistributionConfig.html
+    "Distribution.DistributionConfig.Comment": 128,
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+    "OperatorDashboard.DashboardName": 255,
 }
 """What is called by the stack's own name, and how long it may be."""
 

@@ -18,7 +18,14 @@ PROBE = Path(__file__).with_name("probe.py")
 def _found(folder: Path, *modules: str) -> list[str]:
     """What the probe finds. No setting is there to be read."""
     command = [sys.executable, "-B", str(PROBE), str(folder), *modules]
-    done = subprocess.run(command, cwd=folder, env={"AWS_DEFAULT_REGION": "us-east-1"}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={"AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found: list[str] = json.loads(done.stdout)
     return found
@@ -36,13 +43,22 @@ def test_importing_every_handler_makes_nothing_that_a_snapshot_must_not_hold() -
     [
         ("import time; STARTED = time.time()", "time is called by planted.py"),
         ("import time; DEADLINE = time.monotonic() + 8", "monotonic is called by planted.py"),
-        ("from datetime import UTC, datetime; STARTED = datetime.now(UTC)", "datetime.now is called by planted.py"),
+        (
+            "from datetime import UTC, datetime; STARTED = datetime.now(UTC)",
+            "datetime.now is called by planted.py",
+        ),
         ("import random; NUMBER = random.uniform(0, 1)", "Random.random is called by planted.py"),
         ("import uuid; CONTAINER = uuid.uuid4()", "urandom is called by planted.py"),
         ("import boto3; DOOR = boto3.client('sqs')", "there is a botocore.client.BaseClient"),
         ("import ssl; TLS = ssl.create_default_context()", "there is a ssl.SSLContext"),
-        ("from billing.deadline import Patience; PATIENCE = Patience()", "there is a billing.deadline.Patience"),
-        ("from billing.payments.plans import catalogue; PLANS = catalogue()", "catalogue remembers an answer"),
+        (
+            "from billing.deadline import Deadline; PATIENCE = Deadline()",
+            "there is a billing.deadline.Deadline",
+        ),
+        (
+            "from billing.payments.plans import catalogue; PLANS = catalogue()",
+            "catalogue remembers an answer",
+        ),
         (
             "from billing.wiring import secrets; SECRETS = secrets._provider()",
             "there is a botocore.client.BaseClient",

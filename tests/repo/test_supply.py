@@ -10,11 +10,13 @@ from botocore.regions import EndpointResolver
 
 from infra.build import sbom
 from infra.build.artifact import ARCHIVE, BUILD, FIRST, build
-from infra.local.paths import ROOT, Places
+from infra.local.paths import ROOT, Paths
 
 LOCK = (ROOT / "functions" / "requirements.txt").read_text()
 LOCKED = dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\$", LOCK, re.MULTILINE))
-PINNED = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+PINNED = dict(
+    re.findall(r"^([a-z0-9-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+)
 
 
 def test_every_package_that_is_installed_for_lambda_is_known_by_hash() -> None:
@@ -35,7 +37,7 @@ def test_the_lock_is_that_of_the_requirements() -> None:
 @pytest.fixture(scope="module")
 def folder() -> Path:
     """The built artifact."""
-    build(Places.from_environment())
+    build(Paths.from_environment())
     return BUILD / FIRST
 
 
@@ -43,17 +45,28 @@ def test_the_artifact_holds_exactly_what_is_locked(folder: Path) -> None:
     """And the bill of materials says so."""
     components = sbom.bill(folder, BUILD / ARCHIVE)["components"]
     assert {row["name"].lower().replace("_", "-"): row["version"] for row in components} == LOCKED
-    assert all(row["licenses"] for row in components), [row["name"] for row in components if not row["licenses"]]
+    assert all(row["licenses"] for row in components), [
+        row["name"] for row in components if not row["licenses"]
+    ]
 
 
 def test_the_addresses_of_services_in_use_are_botocores_own(folder: Path) -> None:
     """In every region; those of other services are left out, because every session reads them all."""
-    whole, kept = (Path(place) / "data" / "endpoints.json" for place in (Path(botocore.__file__).parent, folder / "botocore"))
+    whole, kept = (
+        Path(place) / "data" / "endpoints.json"
+        for place in (Path(botocore.__file__).parent, folder / "botocore")
+    )
     before, after = (EndpointResolver(json.loads(file.read_text())) for file in (whole, kept))
-    regions = [(name, region) for name in before.get_available_partitions() for region in before.get_available_endpoints("sqs", name)]
+    regions = [
+        (name, region)
+        for name in before.get_available_partitions()
+        for region in before.get_available_endpoints("sqs", name)
+    ]
     assert len(regions) > 20
     for service, (partition, region) in product(SERVICES_KEPT, regions):
-        assert after.construct_endpoint(service, region, partition) == before.construct_endpoint(service, region, partition)
+        assert after.construct_endpoint(service, region, partition) == before.construct_endpoint(
+            service, region, partition
+        )
     assert kept.stat().st_size < whole.stat().st_size / 20
 
 
@@ -67,6 +80,15 @@ def test_the_bill_is_the_same_for_the_same_build(folder: Path, tmp_path: Path) -
 
 def test_every_action_of_a_workflow_is_pinned_by_commit() -> None:
     """A tag may be moved to another commit. The tag stands beside it, for people."""
-    used = [line for path in (ROOT / ".github" / "workflows").glob("*.yml") for line in path.read_text().splitlines() if "uses:" in line]
+    used = [
+        line
+        for path in (ROOT / ".github" / "workflows").glob("*.yml")
+        for line in path.read_text().splitlines()
+        if "uses:" in line
+    ]
     assert used
-    assert not [line for line in used if not re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line)]
+    assert not [
+        line
+        for line in used
+        if not re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line)
+    ]

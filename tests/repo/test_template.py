@@ -21,10 +21,25 @@ from repo.declared import functions, parameters, template
 from repo.transformed import transformed
 
 GATEWAY_SECONDS = 30
-"""API Gateway's own limit: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
+"""API Gateway's own limit:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 CONTRACT_FUNCTIONS = {
-    *("CreateCheckoutFunction", "WebhookFunction", "ReadQuotaFunction", "DebitQuotaFunction", "HoldQuotaFunction", "ListPaymentsFunction"),
-    *("ConfirmPaymentFunction", "ListPlansFunction", "ReconcileFunction", "RecoverFunction", "AuthorizeFunction", "KeysFunction"),
+    *(
+        "CreateCheckoutFunction",
+        "WebhookFunction",
+        "ReadQuotaFunction",
+        "DebitQuotaFunction",
+        "HoldQuotaFunction",
+        "ListPaymentsFunction",
+    ),
+    *(
+        "ConfirmPaymentFunction",
+        "ListPlansFunction",
+        "ReconcileFunction",
+        "RecoverFunction",
+        "AuthorizeFunction",
+        "KeysFunction",
+    ),
 }
 NAMES_WITHIN: Final = frozenset({"MetricName", "StageName", "UserPoolScopes.Name"})
 """What is named within a namespace, an API or a pool of its own."""
@@ -35,9 +50,14 @@ def _timeout(properties: dict[str, Any]) -> int:
     return int(properties.get("Timeout", template()["Globals"]["Function"]["Timeout"]))
 
 
-def test_a_request_ends_before_its_function_is_killed_and_that_before_the_gateway_gives_up() -> None:
+def test_a_request_ends_before_its_function_is_killed_and_that_before_the_gateway_gives_up() -> (
+    None
+):
     """The last call may begin when the budget ends; then one call's own limits follow."""
-    longest_call = max(gateway.CONNECT_SECONDS + gateway.READ_SECONDS, dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS)
+    longest_call = max(
+        gateway.CONNECT_SECONDS + gateway.READ_SECONDS,
+        dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS,
+    )
     for name, properties in functions().items():
         assert deadline.BUDGET_SECONDS + longest_call < _timeout(properties), name
         if any(event["Type"] == "HttpApi" for event in properties.get("Events", {}).values()):
@@ -54,15 +74,20 @@ def test_a_delivery_is_kept_in_the_queue_before_its_function_is_killed_whatever_
     """DynamoDB until the budget ends, or the secret, which is read twice when a signature does not fit; the queue comes after either."""
     settling = deadline.BUDGET_SECONDS + dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
     reading = 2 * _longest(secrets.CLIENT)
-    assert max(settling, reading) + _longest(fact_queue.CLIENT) < _timeout(functions()["WebhookFunction"])
+    assert max(settling, reading) + _longest(fact_queue.CLIENT) < _timeout(
+        functions()["WebhookFunction"]
+    )
 
 
 def test_recovery_stops_in_time_whatever_it_is_at() -> None:
-    """One fact has its patience and one last call, to whichever is slower; one account of the sweep is DynamoDB's alone.
+    """One fact has its deadline and one last call, to whichever is slower; one account of the sweep is DynamoDB's alone.
 
     The rest of the sum: holds leave the facts time for more than one try, and are swept at all.
     """
-    to_stripe, to_dynamodb = gateway.CONNECT_SECONDS + gateway.READ_SECONDS, dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
+    to_stripe, to_dynamodb = (
+        gateway.CONNECT_SECONDS + gateway.READ_SECONDS,
+        dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS,
+    )
     one_fact = deadline.BUDGET_SECONDS + max(to_stripe, to_dynamodb)
     one_account = deadline.BUDGET_SECONDS + to_dynamodb
     assert one_fact < recover.STOP_MS / 1000
@@ -98,7 +123,8 @@ def test_books_are_encrypted_restorable_and_kept(name: str) -> None:
     assert table["UpdateReplacePolicy"] == "Retain"
     assert table["DeletionPolicy"] in ("Retain", "RetainExceptOnCreate")
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
-    # Encrypted anyhow; true alone is AWS's key in the account, which is charged for by the call, and nobody has asked for it:
+    # Encrypted anyhow; true alone is AWS's key in the account, which is charged for by the call,
+    # and nobody has asked for it:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html
     named = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}}
     assert properties["SSESpecification"] == {"If": ["HasKmsKey", named, {"SSEEnabled": False}]}
@@ -109,8 +135,14 @@ def test_books_are_encrypted_restorable_and_kept(name: str) -> None:
 def test_events_by_eventbridge_are_off_by_default() -> None:
     """Without a bus there is no rule, and nobody but the functions' own roles may write to the queue."""
     assert parameters()["StripeEventBus"]["Default"] == ""
-    assert template()["Conditions"]["HasStripeEventBus"] == {"Not": [{"Equals": [{"Ref": "StripeEventBus"}, ""]}]}
-    made = {name: row for name, row in template()["Resources"].items() if row["Type"] in ("AWS::Events::Rule", "AWS::SQS::QueuePolicy")}
+    assert template()["Conditions"]["HasStripeEventBus"] == {
+        "Not": [{"Equals": [{"Ref": "StripeEventBus"}, ""]}]
+    }
+    made = {
+        name: row
+        for name, row in template()["Resources"].items()
+        if row["Type"] in ("AWS::Events::Rule", "AWS::SQS::QueuePolicy")
+    }
     assert {name: row.get("Condition") for name, row in made.items()} == {
         "StripeEventsRule": "HasStripeEventBus",
         "ParkedQueuePolicy": "HasStripeEventBus",
@@ -121,7 +153,10 @@ def test_the_rule_passes_on_every_event_that_we_act_on_and_nothing_else() -> Non
     """From Stripe's own bus, of Stripe's own source, to the queue where facts are safe."""
     rule = template()["Resources"]["StripeEventsRule"]["Properties"]
     assert rule["EventBusName"] == {"Ref": "StripeEventBus"}
-    assert rule["EventPattern"] == {"source": [{"prefix": fact_queue.STRIPES_SOURCE}], "detail-type": list(SUBSCRIBED)}
+    assert rule["EventPattern"] == {
+        "source": [{"prefix": fact_queue.STRIPES_SOURCE}],
+        "detail-type": list(SUBSCRIBED),
+    }
     assert [target["Arn"] for target in rule["Targets"]] == [{"GetAtt": "ParkedQueue.Arn"}]
 
 
@@ -159,12 +194,17 @@ def test_no_bus_but_stripes_can_be_named(bus: str, *, is_stripes: bool) -> None:
 def test_users_are_kept_as_their_balances_are() -> None:
     """A balance belongs to a `sub`; a pool that is made anew gives every customer another one."""
     pool = template()["Resources"]["UserPool"]
-    assert (pool["DeletionPolicy"], pool["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert (pool["DeletionPolicy"], pool["UpdateReplacePolicy"]) == (
+        "RetainExceptOnCreate",
+        "Retain",
+    )
     assert pool["Properties"]["DeletionProtection"] == {"If": ["IsProd", "ACTIVE", "INACTIVE"]}
 
 
 def _authorizer() -> dict[str, Any]:
-    found: dict[str, Any] = template()["Resources"]["HttpApi"]["Properties"]["Auth"]["Authorizers"]["Jwt"]["JwtConfiguration"]
+    found: dict[str, Any] = template()["Resources"]["HttpApi"]["Properties"]["Auth"]["Authorizers"][
+        "Jwt"
+    ]["JwtConfiguration"]
     return found
 
 
@@ -173,8 +213,14 @@ def test_with_the_pool_a_backend_gets_tokens_that_the_service_routes_take() -> N
     client = template()["Resources"]["ServiceClient"]["Properties"]
     assert (client["AllowedOAuthFlows"], client["GenerateSecret"]) == (["client_credentials"], True)
     server = template()["Resources"]["UserPoolScopes"]["Properties"]
-    assert client["AllowedOAuthScopes"] == [f"{server['Identifier']}/{row['ScopeName']}" for row in server["Scopes"]]
-    guards = [event["Properties"].get("Auth", {}) for row in functions().values() for event in row.get("Events", {}).values()]
+    assert client["AllowedOAuthScopes"] == [
+        f"{server['Identifier']}/{row['ScopeName']}" for row in server["Scopes"]
+    ]
+    guards = [
+        event["Properties"].get("Auth", {})
+        for row in functions().values()
+        for event in row.get("Events", {}).values()
+    ]
     scopes = [guard["AuthorizationScopes"] for guard in guards if "AuthorizationScopes" in guard]
     assert len(scopes) == 4
     assert all(client["AllowedOAuthScopes"][0] in scope for scope in scopes)
@@ -185,8 +231,14 @@ def test_reconciliation_looks_at_no_row_that_it_cannot_finish() -> None:
     """A row's calls, and after them the cursor's write."""
     row = deadline.BUDGET_SECONDS + gateway.CONNECT_SECONDS + gateway.READ_SECONDS
     cursor = deadline.BUDGET_SECONDS + dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
-    assert (row + cursor) * 1000 < reconcile.STOP_MS < _timeout(functions()["ReconcileFunction"]) * 1000 / 2
-    assert run.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, "all of which may be in vain"
+    assert (
+        (row + cursor) * 1000
+        < reconcile.STOP_MS
+        < _timeout(functions()["ReconcileFunction"]) * 1000 / 2
+    )
+    assert run.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, (
+        "all of which may be in vain"
+    )
 
 
 def test_the_authorizer_takes_the_tokens_of_both_clients() -> None:
@@ -212,14 +264,21 @@ def test_a_sign_in_address_is_valid_for_every_name_of_a_stack() -> None:
 
 
 def test_two_stages_in_one_account_have_no_name_in_common() -> None:
-    """After SAM's transform. Every resource is named by CloudFormation, by the stack's own name or id, or by a parameter."""
+    """After SAM's transform.
+
+    Every resource is named by CloudFormation, by the stack's own name or id, or by a parameter.
+    """
     named = {
         f"{logical}.{name}": value
         for logical, row in transformed()["Resources"].items()
         for name, value in row.get("Properties", {}).items()
         if re.search(r"(Name|Domain)$", name) and not {name, f"{logical}.{name}"} & NAMES_WITHIN
     }
-    fixed = {name: value for name, value in named.items() if isinstance(value, str) or not {"Ref", "Fn::GetAtt"} & set(value)}
+    fixed = {
+        name: value
+        for name, value in named.items()
+        if isinstance(value, str) or not {"Ref", "Fn::GetAtt"} & set(value)
+    }
     assert {name for name, value in fixed.items() if "AWS::Stack" not in json.dumps(value)} == set()
     assert "UserPoolDomain.Domain" in fixed, "what this looks for is there"
     assert not [name for name, row in transformed()["Outputs"].items() if "Export" in row]
@@ -230,7 +289,11 @@ def test_function_logs_expire() -> None:
     for name in functions():
         told = transformed()["Resources"][name]["Properties"]["LoggingConfig"]["Fn::If"]
         assert told[:2] == ["IsAws", {"LogGroup": {"Ref": "FunctionLogs"}}]
-    groups = {name: row["Properties"] for name, row in template()["Resources"].items() if row["Type"] == "AWS::Logs::LogGroup"}
+    groups = {
+        name: row["Properties"]
+        for name, row in template()["Resources"].items()
+        if row["Type"] == "AWS::Logs::LogGroup"
+    }
     assert set(groups) == {"AccessLogs", "FunctionLogs"}
     assert all(row["RetentionInDays"] == {"Ref": "LogRetentionDays"} for row in groups.values())
 
@@ -241,7 +304,8 @@ def test_no_parameter_takes_a_secret() -> None:
 
 
 RECEIVES_MAX: Final = 1000
-"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html (maxReceiveCount)"""
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+(maxReceiveCount)"""
 DAY_SECONDS: Final = 24 * 3600
 
 
@@ -250,9 +314,16 @@ def test_what_is_parked_survives_an_outage_of_a_day_and_is_kept_for_a_week_after
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
     """
-    queue, dead = (template()["Resources"][name]["Properties"] for name in ("ParkedQueue", "ParkedDeadLetterQueue"))
+    queue, dead = (
+        template()["Resources"][name]["Properties"]
+        for name in ("ParkedQueue", "ParkedDeadLetterQueue")
+    )
     receives = queue["RedrivePolicy"]["maxReceiveCount"]
-    assert DAY_SECONDS <= receives * queue["VisibilityTimeout"] <= dead["MessageRetentionPeriod"] - 7 * DAY_SECONDS
+    assert (
+        DAY_SECONDS
+        <= receives * queue["VisibilityTimeout"]
+        <= dead["MessageRetentionPeriod"] - 7 * DAY_SECONDS
+    )
     assert receives <= RECEIVES_MAX
     assert dead["MessageRetentionPeriod"] >= queue["MessageRetentionPeriod"]
 
@@ -263,9 +334,17 @@ def test_no_scheduled_run_is_tried_again_by_lambda() -> None:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     rows = transformed()["Resources"].values()
-    found = {row["Properties"]["FunctionName"]["Ref"]: row["Properties"] for row in rows if row["Type"] == "AWS::Lambda::EventInvokeConfig"}
+    found = {
+        row["Properties"]["FunctionName"]["Ref"]: row["Properties"]
+        for row in rows
+        if row["Type"] == "AWS::Lambda::EventInvokeConfig"
+    }
     pauses = {"ReconcileFunction": 3600, "RecoverFunction": 60}
-    scheduled = {name for name, row in functions().items() if any(event["Type"] == "Schedule" for event in row.get("Events", {}).values())}
+    scheduled = {
+        name
+        for name, row in functions().items()
+        if any(event["Type"] == "Schedule" for event in row.get("Events", {}).values())
+    }
     assert scheduled == set(pauses)
     for name, pause_seconds in pauses.items():
         assert found[name]["MaximumRetryAttempts"] == 0
@@ -280,10 +359,16 @@ def test_no_partition_is_written_down() -> None:
 def test_whoever_uses_a_table_may_use_its_key() -> None:
     """Where a key is named: every role with a grant on a table, and no other."""
     resources = template()["Resources"]
-    roles = [name for name, row in resources.items() if row["Type"] == "AWS::IAM::Role" and "dynamodb:" in json.dumps(row)]
+    roles = [
+        name
+        for name, row in resources.items()
+        if row["Type"] == "AWS::IAM::Role" and "dynamodb:" in json.dumps(row)
+    ]
     policy = resources["TablesKeyPolicy"]
     assert policy["Condition"] == "HasKmsKey"
     assert [role["Ref"] for role in policy["Properties"]["Roles"]] == roles
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Resource"] == {"Ref": "KmsKeyArn"}
-    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": {"Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}}}
+    assert statement["Condition"] == {
+        "StringEquals": {"kms:ViaService": {"Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}}
+    }

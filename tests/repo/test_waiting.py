@@ -23,10 +23,16 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Stubber:
 
 
 def _in(status: str) -> dict[str, Any]:
-    return {"Stacks": [{"StackName": "s", "CreationTime": "2026-11-01T00:00:00Z", "StackStatus": status}]}
+    return {
+        "Stacks": [
+            {"StackName": "s", "CreationTime": "2026-11-01T00:00:00Z", "StackStatus": status}
+        ]
+    }
 
 
-def test_a_long_wait_says_every_minute_what_it_waits_for(stub: Stubber, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_wait_says_every_minute_what_it_waits_for(
+    stub: Stubber, capsys: pytest.CaptureFixture[str]
+) -> None:
     """And ends when AWS is done."""
     for status in ["DELETE_IN_PROGRESS"] * 4 + ["DELETE_COMPLETE"]:
         stub.add_response("describe_stacks", _in(status))
@@ -42,7 +48,9 @@ def test_a_failure_ends_the_wait_at_once(stub: Stubber, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == ""
 
 
-def test_nothing_is_waited_for_longer_than_an_hour(stub: Stubber, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_waited_for_longer_than_an_hour(
+    stub: Stubber, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Then the operator is told; AWS goes on."""
     for _ in range(waiting.MINUTES_MAX * 2):
         stub.add_response("describe_stacks", _in("DELETE_IN_PROGRESS"))

@@ -14,7 +14,8 @@ from infra.local.paths import ROOT
 LONGEST_STACK_NAME: Final = "s" * 128
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html."""
 UNKNOWN: Final = "x" * 64
-"""What stands for the value of a reference: no id or ARN of the template's is shorter than what AWS gives."""
+"""What stands for the value of a reference: no id or ARN of the template's is shorter than what AWS
+gives."""
 PROGRAM: Final = """
 import json, sys, yaml
 yaml.SafeLoader = yaml.CSafeLoader
@@ -29,18 +30,24 @@ for line in sys.stdin:
             made["CodeUri"] = "s3://bucket/key"
     print(json.dumps(Translator({}, Parser()).translate(template, parameters)), flush=True)
 """
-"""A template and parameters a line, and for each what SAM makes of it: to start it takes longer than to answer."""
+"""A template and parameters a line, and for each what SAM makes of it: to start it takes longer
+than to answer."""
 
 
 def transformed(text: str = "", **parameters: str) -> dict[str, Any]:
-    """``text``: a SAM template as YAML or JSON, template.yaml by default. ``parameters`` override its defaults. Not to be changed."""
+    """``text``: a SAM template as YAML or JSON, template.yaml by default.
+
+    ``parameters`` override its defaults. Not to be changed.
+    """
     return _transformed(text or TEMPLATE.read_text(), tuple(sorted(parameters.items())))
 
 
 def made(kind: str = "") -> dict[str, dict[str, Any]]:
     """The properties of template.yaml's resources by logical id: of one type, or of all."""
     rows = transformed()["Resources"].items()
-    return {name: row.get("Properties", {}) for name, row in rows if not kind or row["Type"] == kind}
+    return {
+        name: row.get("Properties", {}) for name, row in rows if not kind or row["Type"] == kind
+    }
 
 
 def longest(value: Any) -> str:
@@ -71,6 +78,12 @@ def _translator() -> "subprocess.Popen[str]":
     """One for a process. A template that SAM refuses ends it, with what SAM says of it on stderr."""
     python = str(ROOT / ".local" / "venvs" / "sam" / "bin" / "python")
     environment = {"AWS_DEFAULT_REGION": "us-east-1"}
-    child = subprocess.Popen([python, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    child = subprocess.Popen(
+        [python, "-c", PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
     atexit.register(child.communicate)
     return child

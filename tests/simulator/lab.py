@@ -26,7 +26,10 @@ from infra.stripe_simulator.deliveries.sender import tls
 KEY: Final = "sk_test_of_a_simulator"
 SECRET: Final = "whsec_of_a_simulator"
 QUICK: Final = Timing(pauses_seconds=(0.02, 0.04, 0.08, 0.1), answer_seconds_max=0.5)
-ITEM: Final = {"price_data": {"currency": "usd", "unit_amount": 999, "product_data": {"name": "Starter"}}, "quantity": 1}
+ITEM: Final = {
+    "price_data": {"currency": "usd", "unit_amount": 999, "product_data": {"name": "Starter"}},
+    "quantity": 1,
+}
 PARAMS: Final[Any] = {
     "mode": "payment",
     "success_url": "http://127.0.0.1:9/back?session={CHECKOUT_SESSION_ID}",
@@ -67,16 +70,26 @@ class _Server(uvicorn.Server):
 
 
 stopping: Final[list[threading.Thread]] = []
-"""uvicorn takes a tenth of a second to stop: the next test need not wait for it, the end of them all does."""
+"""uvicorn takes a tenth of a second to stop: the next test need not wait for it, the end of them
+all does."""
 
 
 @contextmanager
 def served(make: Callable[[str], ASGIApp], *, wait: bool = False) -> Iterator[str]:
-    """Serve what ``make(base_url)`` makes, in a thread, on a free port. Yields the URL. ``wait``: until it has stopped."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # of protocol 0 asyncio would leave Nagle's delay on
+    """Serve what ``make(base_url)`` makes, in a thread, on a free port.
+
+    Yields the URL. ``wait``: until it has stopped.
+    """
+    listener = socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # of protocol 0 asyncio would leave Nagle's delay on
     listener.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = _Server(uvicorn.Config(make(url), log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    server = _Server(
+        uvicorn.Config(
+            make(url), log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        )
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     assert server.up.wait(10), "the server did not start"
@@ -91,7 +104,10 @@ def served(make: Callable[[str], ASGIApp], *, wait: bool = False) -> Iterator[st
 
 @dataclass
 class Receiver:
-    """An endpoint. It answers with ``statuses`` one after the other, then with 200, and remembers what came."""
+    """An endpoint.
+
+    It answers with ``statuses`` one after the other, then with 200, and remembers what came.
+    """
 
     url: str = ""
     statuses: list[int] = field(default_factory=list)
@@ -104,7 +120,9 @@ class Receiver:
         self.got.append((body, request.headers["stripe-signature"]))
         self.hosts.append(request.headers["host"])
         status = self.statuses.pop(0) if self.statuses else 200
-        return Response(status_code=status, headers={"location": self.url} if 300 <= status < 400 else None)
+        return Response(
+            status_code=status, headers={"location": self.url} if 300 <= status < 400 else None
+        )
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -135,15 +153,27 @@ class Lab:
     client: stripe.StripeClient
     http: httpx.Client
 
-    def call(self, method: str, path: str, form: dict[str, str] | str | None = None, **headers: str) -> httpx.Response:
+    def call(
+        self, method: str, path: str, form: dict[str, str] | str | None = None, **headers: str
+    ) -> httpx.Response:
         """One call of the API, as it goes over the wire. Underscores in header names become dashes."""
-        sent = {"authorization": f"Bearer {KEY}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {
+            "authorization": f"Bearer {KEY}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         if isinstance(form, str):
             sent.setdefault("content-type", "application/x-www-form-urlencoded")
             return self.http.request(method, f"{self.url}{path}", headers=sent, content=form)
         return self.http.request(method, f"{self.url}{path}", headers=sent, data=form)
 
-    def error(self, method: str, path: str, form: dict[str, str] | str | None = None, status: int = 400, **headers: str) -> dict[str, Any]:
+    def error(
+        self,
+        method: str,
+        path: str,
+        form: dict[str, str] | str | None = None,
+        status: int = 400,
+        **headers: str,
+    ) -> dict[str, Any]:
         """A call that is refused: Stripe's error object."""
         answer = self.call(method, path, form, **headers)
         assert answer.status_code == status, answer.text
@@ -170,7 +200,9 @@ class Lab:
 
     def session(self, name: str) -> Any:
         """With its payment intent and charge."""
-        return self.client.v1.checkout.sessions.retrieve(name, {"expand": ["payment_intent.latest_charge"]})
+        return self.client.v1.checkout.sessions.retrieve(
+            name, {"expand": ["payment_intent.latest_charge"]}
+        )
 
     def idle(self) -> None:
         """Until every webhook has been delivered or waits for its next try."""
@@ -183,7 +215,9 @@ class Lab:
         return self._attempts()
 
     def _attempts(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.http.get(f"{self.url}/_control/deliveries").json()["attempts"]
+        found: list[dict[str, Any]] = self.http.get(f"{self.url}/_control/deliveries").json()[
+            "attempts"
+        ]
         return found
 
     @staticmethod
@@ -206,11 +240,16 @@ class Lab:
 
 
 @contextmanager
-def lab(receiver: Receiver, state: Path | str = ":memory:", host: str = "", timing: Timing = QUICK) -> Iterator[Lab]:
+def lab(
+    receiver: Receiver, state: Path | str = ":memory:", host: str = "", timing: Timing = QUICK
+) -> Iterator[Lab]:
     """A simulator that delivers to this receiver. One with a file has closed it afterwards."""
     target = WebhookTarget(receiver.url, SECRET, host)
     with (
-        served(lambda url: create_app(Settings(url, KEY, (target,), state, timing=timing)), wait=state != ":memory:") as url,
+        served(
+            lambda url: create_app(Settings(url, KEY, (target,), state, timing=timing)),
+            wait=state != ":memory:",
+        ) as url,
         httpx.Client(timeout=10, verify=tls(), trust_env=False) as http,
     ):
         client = stripe.StripeClient(KEY, base_addresses={"api": url}, max_network_retries=0)

@@ -25,15 +25,27 @@ def _free_port() -> int:
 def test_the_command_serves_and_a_stop_keeps_the_data(tmp_path: Path) -> None:
     """It says where it is and which key it takes; SIGINT ends it kindly."""
     port = _free_port()
-    arguments = [*COMMAND, "--port", str(port), "--state", str(tmp_path / "s.sqlite"), "--secret-key", KEY]
+    arguments = [
+        *COMMAND,
+        "--port",
+        str(port),
+        "--state",
+        str(tmp_path / "s.sqlite"),
+        "--secret-key",
+        KEY,
+    ]
     found = []
     for _ in range(2):
-        with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
             assert process.stdout
             told = [process.stdout.readline() for _ in range(3)]
             assert told[0] == f"Stripe, simulated, at http://127.0.0.1:{port}\n"
             assert KEY in told[1]
-            with httpx.Client(auth=(KEY, ""), transport=httpx.HTTPTransport(retries=8), trust_env=False) as http:
+            with httpx.Client(
+                auth=(KEY, ""), transport=httpx.HTTPTransport(retries=8), trust_env=False
+            ) as http:
                 url = f"http://127.0.0.1:{port}/v1/checkout/sessions"
                 found.append([row["id"] for row in http.get(url).json()["data"]])
                 found[-1].append(http.post(url, data=FORM).json()["id"])
@@ -52,7 +64,9 @@ def test_the_command_serves_and_a_stop_keeps_the_data(tmp_path: Path) -> None:
     ],
     ids=["help", "no address", "no secret"],
 )
-def test_the_command_teaches(arguments: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_teaches(
+    arguments: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """--help with examples that can be copied; a wrong argument with what is right."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)

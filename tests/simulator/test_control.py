@@ -16,7 +16,11 @@ CREATE = f"POST {SESSIONS}"
     [
         ("sessions/{session}/pay", {}, "method must be one of card, declined, delayed"),
         ("sessions/{session}/pay", {"method": "cash"}, "method must be one of"),
-        ("sessions/{session}/settle", {"outcome": True}, "outcome must be one of succeeded, failed"),
+        (
+            "sessions/{session}/settle",
+            {"outcome": True},
+            "outcome must be one of succeeded, failed",
+        ),
         ("sessions/{session}/expire", {"now": True}, "now is not known"),
         ("deliveries", {"drop": 2}, "drop"),
         ("deliveries", {"drop": True}, "drop"),
@@ -55,12 +59,22 @@ def test_what_the_control_does_not_know_is_refused_with_what_it_expected(
 ) -> None:
     """400; nothing has changed."""
     before = furnished_lab.types()
-    session, charge = (furnished_lab.call("GET", listed).json()["data"][0]["id"] for listed in (SESSIONS, "/v1/charges"))
-    assert told in furnished_lab.control(path.format(session=session, charge=charge), 400, **body)["error"]
+    session, charge = (
+        furnished_lab.call("GET", listed).json()["data"][0]["id"]
+        for listed in (SESSIONS, "/v1/charges")
+    )
+    assert (
+        told
+        in furnished_lab.control(path.format(session=session, charge=charge), 400, **body)["error"]
+    )
     assert furnished_lab.types() == before
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"null", b'"pay"', b"\xff", b"[" * 100_000], ids=lambda content: repr(content[:6]))
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"[]", b"null", b'"pay"', b"\xff", b"[" * 100_000],
+    ids=lambda content: repr(content[:6]),
+)
 def test_the_control_takes_json_objects(barren_lab: Lab, content: bytes) -> None:
     """Nothing else."""
     answer = barren_lab.http.post(f"{barren_lab.url}/_control/deliveries", content=content)
@@ -91,8 +105,18 @@ def test_what_is_not_there_is_a_404(barren_lab: Lab, path: str, body: dict[str, 
 def test_a_partly_wrong_change_of_deliveries_changes_nothing(stripe_lab: Lab) -> None:
     """Settings that are not named stay as they are."""
     stripe_lab.control("deliveries", 400, drop=1, duplicate=7)
-    assert stripe_lab.control("deliveries", pause=True) == {"drop": 0, "duplicate": 0, "reorder": False, "pause": True}
-    assert stripe_lab.control("deliveries", duplicate=0.5) == {"drop": 0, "duplicate": 0.5, "reorder": False, "pause": True}
+    assert stripe_lab.control("deliveries", pause=True) == {
+        "drop": 0,
+        "duplicate": 0,
+        "reorder": False,
+        "pause": True,
+    }
+    assert stripe_lab.control("deliveries", duplicate=0.5) == {
+        "drop": 0,
+        "duplicate": 0.5,
+        "reorder": False,
+        "pause": True,
+    }
 
 
 def test_a_fault_strikes_as_often_as_asked_and_only_its_route(stripe_lab: Lab) -> None:
@@ -100,7 +124,11 @@ def test_a_fault_strikes_as_often_as_asked_and_only_its_route(stripe_lab: Lab) -
     session = stripe_lab.create()
     stripe_lab.control("faults", route="GET /v1/checkout/sessions/{id}", status=503, times=2)
     assert stripe_lab.call("GET", SESSIONS).status_code == 200
-    assert [stripe_lab.call("GET", f"{SESSIONS}/{session.id}").status_code for _ in range(3)] == [503, 503, 200]
+    assert [stripe_lab.call("GET", f"{SESSIONS}/{session.id}").status_code for _ in range(3)] == [
+        503,
+        503,
+        200,
+    ]
     stripe_lab.control("faults", route=f"GET {SESSIONS}/{session.id}", status=503)
     stripe_lab.control("faults", route=f"GET {SESSIONS}/{session.id}", status=503, times=0)
     assert stripe_lab.call("GET", f"{SESSIONS}/{session.id}").status_code == 200
@@ -116,7 +144,9 @@ def test_a_fault_strikes_as_often_as_asked_and_only_its_route(stripe_lab: Lab) -
         (400, stripe.InvalidRequestError),
     ],
 )
-def test_a_fault_is_the_error_that_the_client_knows(stripe_lab: Lab, status: int, raised: type[stripe.StripeError]) -> None:
+def test_a_fault_is_the_error_that_the_client_knows(
+    stripe_lab: Lab, status: int, raised: type[stripe.StripeError]
+) -> None:
     """And nothing was done."""
     stripe_lab.control("faults", route=CREATE, status=status)
     with pytest.raises(raised) as caught:
@@ -153,7 +183,10 @@ def test_while_a_key_is_being_rolled_two_count_and_afterwards_the_new_one(stripe
 
     def statuses() -> list[int]:
         keys = (KEY, "sk_test_new", "sk_test_of_nobody")
-        return [stripe_lab.call("GET", SESSIONS, authorization=f"Bearer {key}").status_code for key in keys]
+        return [
+            stripe_lab.call("GET", SESSIONS, authorization=f"Bearer {key}").status_code
+            for key in keys
+        ]
 
     assert statuses() == [200, 401, 401]
     stripe_lab.control("keys", accept=[KEY, "sk_test_new"])

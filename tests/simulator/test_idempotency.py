@@ -22,7 +22,11 @@ def test_the_same_key_and_parameters_replay_the_first_answer(stripe_lab: Lab) ->
     assert again.json() == first.json()
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
-    assert again.headers["original-request"] == first.headers["request-id"] != again.headers["request-id"]
+    assert (
+        again.headers["original-request"]
+        == first.headers["request-id"]
+        != again.headers["request-id"]
+    )
     assert again.headers["idempotency-key"] == "k"
     assert _sessions(stripe_lab) == 1
 
@@ -32,8 +36,12 @@ def test_the_same_key_with_other_parameters_is_an_error(stripe_lab: Lab) -> None
     first = stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k")
     error = stripe_lab.error("POST", SESSIONS, {**FORM, "locale": "de"}, idempotency_key="k")
     assert error["type"] == "idempotency_error"
-    assert "Keys for idempotent requests can only be used with the same parameters" in error["message"]
-    elsewhere = stripe_lab.error("POST", f"{SESSIONS}/{first.json()['id']}/expire", {}, idempotency_key="k")
+    assert (
+        "Keys for idempotent requests can only be used with the same parameters" in error["message"]
+    )
+    elsewhere = stripe_lab.error(
+        "POST", f"{SESSIONS}/{first.json()['id']}/expire", {}, idempotency_key="k"
+    )
     assert elsewhere["type"] == "idempotency_error"
     with pytest.raises(stripe.IdempotencyError):
         stripe_lab.client.v1.checkout.sessions.create(PARAMS, {"idempotency_key": "k"})
@@ -91,7 +99,9 @@ def test_two_requests_at_once_under_one_key_make_one_session(stripe_lab: Lab) ->
         return stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k")
 
     with ThreadPoolExecutor(2) as pool:
-        answers = sorted(pool.map(lambda _: create(), range(2)), key=lambda answer: answer.status_code)
+        answers = sorted(
+            pool.map(lambda _: create(), range(2)), key=lambda answer: answer.status_code
+        )
     assert [answer.status_code for answer in answers] == [200, 409]
     error = answers[1].json()["error"]
     assert (error["type"], error["code"]) == ("idempotency_error", "idempotency_key_in_use")
@@ -100,7 +110,10 @@ def test_two_requests_at_once_under_one_key_make_one_session(stripe_lab: Lab) ->
 
 
 def test_a_lost_answer_is_replayed_to_who_asks_again(stripe_lab: Lab) -> None:
-    """The session was made; the connection broke. The same key finds it, another would make a second one."""
+    """The session was made; the connection broke.
+
+    The same key finds it, another would make a second one.
+    """
     stripe_lab.control("faults", route=f"POST {SESSIONS}", timeout=0.1)
     with pytest.raises(stripe.APIConnectionError):
         stripe_lab.client.v1.checkout.sessions.create(PARAMS, {"idempotency_key": "k"})
@@ -134,7 +147,10 @@ def test_a_key_is_forgotten_after_a_day(stripe_lab: Lab) -> None:
 def test_a_key_of_more_than_255_characters_is_refused(stripe_lab: Lab) -> None:
     """255 are taken."""
     assert stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k" * 255).status_code == 200
-    assert stripe_lab.error("POST", SESSIONS, FORM, idempotency_key="k" * 256)["type"] == "idempotency_error"
+    assert (
+        stripe_lab.error("POST", SESSIONS, FORM, idempotency_key="k" * 256)["type"]
+        == "idempotency_error"
+    )
 
 
 def test_a_key_with_a_get_means_nothing(stripe_lab: Lab) -> None:

@@ -21,14 +21,22 @@ def test_the_client_pages_through_more_than_a_hundred(stripe_lab: Lab) -> None:
     listed = stripe_lab.client.v1.checkout.sessions.list
     assert [session.id for session in listed({"limit": 10}).auto_paging_iter()] == newest
     assert [session.id for session in listed({"limit": 100}).auto_paging_iter()] == newest
-    assert [session.id for session in listed({"limit": 50, "ending_before": newest[104]}).auto_paging_iter()] == made[1:]
+    assert [
+        session.id
+        for session in listed({"limit": 50, "ending_before": newest[104]}).auto_paging_iter()
+    ] == made[1:]
 
 
 def test_a_page_says_whether_there_is_more(stripe_lab: Lab) -> None:
     """Ten by default; before and after a cursor; at the end."""
     newest = list(reversed([stripe_lab.create().id for _ in range(12)]))
     first = stripe_lab.call("GET", SESSIONS).json()
-    assert ([row["id"] for row in first["data"]], first["has_more"], first["url"], first["object"]) == (newest[:10], True, SESSIONS, "list")
+    assert (
+        [row["id"] for row in first["data"]],
+        first["has_more"],
+        first["url"],
+        first["object"],
+    ) == (newest[:10], True, SESSIONS, "list")
     rest = stripe_lab.call("GET", f"{SESSIONS}?starting_after={newest[9]}").json()
     assert ([row["id"] for row in rest["data"]], rest["has_more"]) == (newest[10:], False)
     exact = stripe_lab.call("GET", f"{SESSIONS}?limit=12").json()
@@ -70,11 +78,21 @@ def test_lists_are_filtered_by_what_they_refer_to(stripe_lab: Lab) -> None:
     assert _ids(stripe_lab, f"{SESSIONS}?payment_intent={intent}") == [one.id]
     assert _ids(stripe_lab, f"{SESSIONS}?status=complete") == [other.id, one.id]
     assert len(_ids(stripe_lab, f"{SESSIONS}?status=open")) == 1
-    assert _ids(stripe_lab, f"{SESSIONS}?customer_details[email]=buyer@example.com&limit=1") == [other.id]
+    assert _ids(stripe_lab, f"{SESSIONS}?customer_details[email]=buyer@example.com&limit=1") == [
+        other.id
+    ]
     assert _ids(stripe_lab, f"{SESSIONS}?customer=cus_1") == []
     assert _ids(stripe_lab, f"/v1/charges?payment_intent={intent}") == [charge]
-    assert _ids(stripe_lab, f"/v1/refunds?payment_intent={intent}") == _ids(stripe_lab, f"/v1/refunds?charge={charge}") == [refund]
-    assert _ids(stripe_lab, f"/v1/disputes?payment_intent={intent}") == _ids(stripe_lab, f"/v1/disputes?charge={charge}") == [dispute]
+    assert (
+        _ids(stripe_lab, f"/v1/refunds?payment_intent={intent}")
+        == _ids(stripe_lab, f"/v1/refunds?charge={charge}")
+        == [refund]
+    )
+    assert (
+        _ids(stripe_lab, f"/v1/disputes?payment_intent={intent}")
+        == _ids(stripe_lab, f"/v1/disputes?charge={charge}")
+        == [dispute]
+    )
     assert len(_ids(stripe_lab, "/v1/payment_intents")) == 2
     rows = stripe_lab.call("GET", f"/v1/balance_transactions?source={charge}").json()["data"]
     assert [(row["amount"], row["reporting_category"]) for row in rows] == [(999, "charge")]
@@ -93,7 +111,10 @@ def test_events_are_filtered_by_type_and_by_delivery(stripe_lab: Lab) -> None:
         return [row["type"] for row in stripe_lab.call("GET", f"/v1/events?{query}").json()["data"]]
 
     assert types("type=charge.succeeded") == ["charge.succeeded"]
-    assert types("types[]=charge.succeeded&types[]=payment_intent.created") == ["charge.succeeded", "payment_intent.created"]
+    assert types("types[]=charge.succeeded&types[]=payment_intent.created") == [
+        "charge.succeeded",
+        "payment_intent.created",
+    ]
     assert types("type=payment_intent.*") == ["payment_intent.succeeded", "payment_intent.created"]
     assert types("delivery_success=false") == ["checkout.session.expired"]
     assert len(types("delivery_success=true")) == 4
@@ -113,9 +134,19 @@ def test_events_are_listed_for_thirty_days(stripe_lab: Lab) -> None:
     ("path", "wish", "place", "kind"),
     [
         (SESSIONS + "/{session}", "payment_intent", ("payment_intent",), "payment_intent"),
-        (SESSIONS + "/{session}", "payment_intent.latest_charge", ("payment_intent", "latest_charge"), "charge"),
+        (
+            SESSIONS + "/{session}",
+            "payment_intent.latest_charge",
+            ("payment_intent", "latest_charge"),
+            "charge",
+        ),
         (SESSIONS + "/{session}", "line_items", ("line_items",), "list"),
-        (SESSIONS, "data.payment_intent.latest_charge", ("data", 0, "payment_intent", "latest_charge"), "charge"),
+        (
+            SESSIONS,
+            "data.payment_intent.latest_charge",
+            ("data", 0, "payment_intent", "latest_charge"),
+            "charge",
+        ),
         (SESSIONS, "data.line_items", ("data", 0, "line_items"), "list"),
         (
             "/v1/payment_intents/{intent}",
@@ -126,12 +157,29 @@ def test_events_are_listed_for_thirty_days(stripe_lab: Lab) -> None:
         ("/v1/charges/{charge}", "payment_intent", ("payment_intent",), "payment_intent"),
         ("/v1/charges/{charge}", "refunds", ("refunds",), "list"),
         ("/v1/refunds/{refund}", "charge", ("charge",), "charge"),
-        ("/v1/refunds/{refund}", "balance_transaction", ("balance_transaction",), "balance_transaction"),
-        ("/v1/disputes/{dispute}", "charge.payment_intent", ("charge", "payment_intent"), "payment_intent"),
-        ("/v1/disputes/{dispute}", "balance_transactions", ("balance_transactions", 0), "balance_transaction"),
+        (
+            "/v1/refunds/{refund}",
+            "balance_transaction",
+            ("balance_transaction",),
+            "balance_transaction",
+        ),
+        (
+            "/v1/disputes/{dispute}",
+            "charge.payment_intent",
+            ("charge", "payment_intent"),
+            "payment_intent",
+        ),
+        (
+            "/v1/disputes/{dispute}",
+            "balance_transactions",
+            ("balance_transactions", 0),
+            "balance_transaction",
+        ),
     ],
 )
-def test_objects_are_put_where_their_ids_stand(furnished_lab: Lab, path: str, wish: str, place: tuple[str | int, ...], kind: str) -> None:
+def test_objects_are_put_where_their_ids_stand(
+    furnished_lab: Lab, path: str, wish: str, place: tuple[str | int, ...], kind: str
+) -> None:
     """expand[], in single objects and below data."""
     places = {
         "session": SESSIONS,
@@ -149,11 +197,19 @@ def test_objects_are_put_where_their_ids_stand(furnished_lab: Lab, path: str, wi
 
 def test_line_items_are_a_list_of_their_own(stripe_lab: Lab) -> None:
     """With their prices, in their order, in pages."""
-    item = {"quantity": 2, "price_data": {"currency": "usd", "unit_amount": 100, "product_data": {"name": "Small"}}}
+    item = {
+        "quantity": 2,
+        "price_data": {"currency": "usd", "unit_amount": 100, "product_data": {"name": "Small"}},
+    }
     session = stripe_lab.create(line_items=[item, {**item, "quantity": 1}])
     assert (session.amount_total, session.amount_subtotal) == (300, 300)
     first = stripe_lab.client.v1.checkout.sessions.line_items.list(session.id, {"limit": 1})
-    assert (first.has_more, first.data[0].quantity, first.data[0].amount_total, first.data[0].description) == (True, 2, 200, "Small")
+    assert (
+        first.has_more,
+        first.data[0].quantity,
+        first.data[0].amount_total,
+        first.data[0].description,
+    ) == (True, 2, 200, "Small")
     assert first.data[0].price is not None
     assert first.data[0].price.unit_amount == 100
     assert [row.quantity for row in first.auto_paging_iter()] == [2, 1]

@@ -11,14 +11,42 @@ from support.typed import faults, lacking, members
 TYPES = {**PARTS, "webhook_endpoint": stripe.WebhookEndpoint, "item": stripe.LineItem}
 LEFT_OUT = {
     "checkout.session": {
-        *("branding_settings", "line_items", "name_collection", "optional_items", "presentment_details", "redirect_on_completion"),
+        *(
+            "branding_settings",
+            "line_items",
+            "name_collection",
+            "optional_items",
+            "presentment_details",
+            "redirect_on_completion",
+        ),
         *("return_url", "tax_id_collection"),
     },
-    "payment_intent": {"allowed_payment_method_types", "hooks", "payment_details", "payment_record", "presentment_details"},
-    # The list of refunds is not embedded since 2022-11-15: https://docs.stripe.com/upgrades#2022-11-15
-    "charge": {"authorization_code", "level3", "presentment_details", "radar_options", "refunds", "transfer"},
+    "payment_intent": {
+        "allowed_payment_method_types",
+        "hooks",
+        "payment_details",
+        "payment_record",
+        "presentment_details",
+    },
+    # The list of refunds is not embedded since 2022-11-15:
+    # https://docs.stripe.com/upgrades#2022-11-15
+    "charge": {
+        "authorization_code",
+        "level3",
+        "presentment_details",
+        "radar_options",
+        "refunds",
+        "transfer",
+    },
     "refund": {
-        *("description", "failure_balance_transaction", "failure_reason", "instructions_email", "next_action", "pending_reason"),
+        *(
+            "description",
+            "failure_balance_transaction",
+            "failure_reason",
+            "instructions_email",
+            "next_action",
+            "pending_reason",
+        ),
         "presentment_details",
     },
     "dispute": {"intended_submission_method", "network_reason_code"},
@@ -81,23 +109,39 @@ def test_events_are_written_in_the_version_of_the_pinned_library(stripe_lab: Lab
     session = stripe_lab.pay()
     event = stripe_lab.event("checkout.session.completed")
     assert event["api_version"] == stripe.api_version
-    assert event["data"]["object"] == stripe_lab.call("GET", f"/v1/checkout/sessions/{session.id}").json()
+    assert (
+        event["data"]["object"]
+        == stripe_lab.call("GET", f"/v1/checkout/sessions/{session.id}").json()
+    )
     created = stripe_lab.event("payment_intent.created")
     assert created["data"]["object"]["status"] == "requires_payment_method"
 
 
 def test_metadata_reaches_the_charge_only_by_way_of_the_intent(stripe_lab: Lab) -> None:
     """That of the session stays on the session: https://docs.stripe.com/metadata."""
-    session = stripe_lab.pay(metadata={"where": "session"}, payment_intent_data={"metadata": {"where": "intent"}})
+    session = stripe_lab.pay(
+        metadata={"where": "session"}, payment_intent_data={"metadata": {"where": "intent"}}
+    )
     assert dict(session.metadata.to_dict()) == {"where": "session"}
-    assert session.payment_intent.metadata.to_dict() == session.payment_intent.latest_charge.metadata.to_dict() == {"where": "intent"}
+    assert (
+        session.payment_intent.metadata.to_dict()
+        == session.payment_intent.latest_charge.metadata.to_dict()
+        == {"where": "intent"}
+    )
     bare = stripe_lab.pay(payment_intent_data={})
-    assert bare.payment_intent.metadata.to_dict() == bare.payment_intent.latest_charge.metadata.to_dict() == {}
+    assert (
+        bare.payment_intent.metadata.to_dict()
+        == bare.payment_intent.latest_charge.metadata.to_dict()
+        == {}
+    )
 
 
 def test_an_event_names_the_request_that_caused_it(stripe_lab: Lab) -> None:
     """What buyers and banks do has none."""
     charge = stripe_lab.pay().payment_intent.latest_charge.id
     answer = stripe_lab.call("POST", "/v1/refunds", {"charge": charge}, idempotency_key="k")
-    assert stripe_lab.event("refund.created")["request"] == {"id": answer.headers["request-id"], "idempotency_key": "k"}
+    assert stripe_lab.event("refund.created")["request"] == {
+        "id": answer.headers["request-id"],
+        "idempotency_key": "k",
+    }
     assert stripe_lab.event("charge.succeeded")["request"] == {"id": None, "idempotency_key": None}

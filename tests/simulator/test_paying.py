@@ -5,15 +5,30 @@ from urllib.parse import urlsplit
 import pytest
 from simulator.lab import ITEM, Lab
 
-CARD = ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "checkout.session.completed"]
+CARD = [
+    "payment_intent.created",
+    "charge.succeeded",
+    "payment_intent.succeeded",
+    "checkout.session.completed",
+]
 DECLINED = ["payment_intent.created", "charge.failed", "payment_intent.payment_failed"]
-DELAYED = ["payment_intent.created", "charge.pending", "payment_intent.processing", "checkout.session.completed"]
+DELAYED = [
+    "payment_intent.created",
+    "charge.pending",
+    "payment_intent.processing",
+    "checkout.session.completed",
+]
 
 
 def test_a_new_session_waits_for_its_buyer(stripe_lab: Lab) -> None:
     """Open, unpaid, without a payment intent; nothing has happened yet."""
     session = stripe_lab.create()
-    assert (session.status, session.payment_status, session.payment_intent, session.mode) == ("open", "unpaid", None, "payment")
+    assert (session.status, session.payment_status, session.payment_intent, session.mode) == (
+        "open",
+        "unpaid",
+        None,
+        "payment",
+    )
     assert (session.amount_total, session.amount_subtotal, session.currency) == (999, 999, "usd")
     assert session.url == f"{stripe_lab.url}/c/pay/{session.id}"
     assert session.expires_at - session.created == 24 * 3600
@@ -27,7 +42,13 @@ def test_a_card_pays_at_once(stripe_lab: Lab) -> None:
     assert session.customer_details.email == "buyer@example.com"
     intent, charge = session.payment_intent, session.payment_intent.latest_charge
     assert (intent.status, intent.amount_received) == ("succeeded", 999)
-    assert (charge.status, charge.paid, charge.captured, charge.amount, charge.payment_intent) == ("succeeded", True, True, 999, intent.id)
+    assert (charge.status, charge.paid, charge.captured, charge.amount, charge.payment_intent) == (
+        "succeeded",
+        True,
+        True,
+        999,
+        intent.id,
+    )
     assert charge.receipt_url == f"{stripe_lab.url}/receipts/{charge.id}"
     assert stripe_lab.types() == CARD
 
@@ -37,31 +58,57 @@ def test_a_declined_card_leaves_the_session_open(stripe_lab: Lab) -> None:
     session = stripe_lab.pay("declined")
     assert (session.status, session.payment_status) == ("open", "unpaid")
     intent = session.payment_intent
-    assert (intent.status, intent.last_payment_error.code, intent.last_payment_error.decline_code, intent.last_payment_error.type) == (
+    assert (
+        intent.status,
+        intent.last_payment_error.code,
+        intent.last_payment_error.decline_code,
+        intent.last_payment_error.type,
+    ) == (
         "requires_payment_method",
         "card_declined",
         "generic_decline",
         "card_error",
     )
-    assert (intent.latest_charge.status, intent.latest_charge.paid, intent.latest_charge.failure_code) == ("failed", False, "card_declined")
+    assert (
+        intent.latest_charge.status,
+        intent.latest_charge.paid,
+        intent.latest_charge.failure_code,
+    ) == ("failed", False, "card_declined")
     assert stripe_lab.types() == DECLINED
     stripe_lab.control(f"sessions/{session.id}/pay", method="card")
     again = stripe_lab.session(session.id)
-    assert (again.payment_status, again.payment_intent.id, again.payment_intent.last_payment_error) == ("paid", intent.id, None)
+    assert (
+        again.payment_status,
+        again.payment_intent.id,
+        again.payment_intent.last_payment_error,
+    ) == ("paid", intent.id, None)
     assert stripe_lab.types() == [*DECLINED, *CARD[1:]]
 
 
 def test_a_bank_debit_completes_the_session_unpaid_and_succeeds_later(stripe_lab: Lab) -> None:
     """async_payment_succeeded says that the money is there."""
     session = stripe_lab.pay("delayed")
-    assert (session.status, session.payment_status, session.payment_intent.status) == ("complete", "unpaid", "processing")
+    assert (session.status, session.payment_status, session.payment_intent.status) == (
+        "complete",
+        "unpaid",
+        "processing",
+    )
     assert session.payment_intent.latest_charge.status == "pending"
     assert stripe_lab.types() == DELAYED
     stripe_lab.control(f"sessions/{session.id}/settle", outcome="succeeded")
     paid = stripe_lab.session(session.id)
-    assert (paid.payment_status, paid.payment_intent.status, paid.payment_intent.latest_charge.status) == ("paid", "succeeded", "succeeded")
+    assert (
+        paid.payment_status,
+        paid.payment_intent.status,
+        paid.payment_intent.latest_charge.status,
+    ) == ("paid", "succeeded", "succeeded")
     assert paid.payment_intent.latest_charge.id == session.payment_intent.latest_charge.id
-    assert stripe_lab.types() == [*DELAYED, "charge.succeeded", "payment_intent.succeeded", "checkout.session.async_payment_succeeded"]
+    assert stripe_lab.types() == [
+        *DELAYED,
+        "charge.succeeded",
+        "payment_intent.succeeded",
+        "checkout.session.async_payment_succeeded",
+    ]
 
 
 def test_a_bank_debit_may_fail_later(stripe_lab: Lab) -> None:
@@ -69,17 +116,34 @@ def test_a_bank_debit_may_fail_later(stripe_lab: Lab) -> None:
     session = stripe_lab.pay("delayed")
     stripe_lab.control(f"sessions/{session.id}/settle", outcome="failed")
     failed = stripe_lab.session(session.id)
-    assert (failed.status, failed.payment_status, failed.payment_intent.status) == ("complete", "unpaid", "requires_payment_method")
-    assert (failed.payment_intent.latest_charge.status, failed.payment_intent.latest_charge.paid) == ("failed", False)
+    assert (failed.status, failed.payment_status, failed.payment_intent.status) == (
+        "complete",
+        "unpaid",
+        "requires_payment_method",
+    )
+    assert (
+        failed.payment_intent.latest_charge.status,
+        failed.payment_intent.latest_charge.paid,
+    ) == ("failed", False)
     assert failed.payment_intent.last_payment_error.message
-    assert stripe_lab.types() == [*DELAYED, "charge.failed", "payment_intent.payment_failed", "checkout.session.async_payment_failed"]
+    assert stripe_lab.types() == [
+        *DELAYED,
+        "charge.failed",
+        "payment_intent.payment_failed",
+        "checkout.session.async_payment_failed",
+    ]
 
 
 def test_an_order_of_nothing_needs_no_payment(stripe_lab: Lab) -> None:
     """No intent, no charge: https://docs.stripe.com/payments/checkout/no-cost-orders."""
     free = {**ITEM, "price_data": {**ITEM["price_data"], "unit_amount": 0}}  # type: ignore[dict-item]
     session = stripe_lab.pay(line_items=[free])
-    assert (session.status, session.payment_status, session.payment_intent, session.amount_total) == (
+    assert (
+        session.status,
+        session.payment_status,
+        session.payment_intent,
+        session.amount_total,
+    ) == (
         "complete",
         "no_payment_required",
         None,
@@ -95,9 +159,15 @@ def test_a_session_can_be_expired_once(stripe_lab: Lab) -> None:
     assert (expired.status, expired.url, expired.payment_status) == ("expired", None, "unpaid")
     assert stripe_lab.types() == ["checkout.session.expired"]
     for name in (session.id, stripe_lab.pay().id):
-        assert "can be expired" in stripe_lab.error("POST", f"/v1/checkout/sessions/{name}/expire")["message"]
+        assert (
+            "can be expired"
+            in stripe_lab.error("POST", f"/v1/checkout/sessions/{name}/expire")["message"]
+        )
         stripe_lab.control(f"sessions/{name}/expire", 409)
-        assert "only an open one" in stripe_lab.control(f"sessions/{name}/pay", 409, method="card")["error"]
+        assert (
+            "only an open one"
+            in stripe_lab.control(f"sessions/{name}/pay", 409, method="card")["error"]
+        )
 
 
 def test_a_session_expires_by_itself_when_its_time_is_over(stripe_lab: Lab) -> None:
@@ -118,12 +188,21 @@ def test_what_cannot_happen_is_a_conflict_and_changes_nothing(stripe_lab: Lab) -
     before = stripe_lab.types()
     stripe_lab.control(f"sessions/{paid.id}/pay", 409, method="card")
     for session in (paid, fresh, delayed):
-        assert "no delayed payment" in stripe_lab.control(f"sessions/{session.id}/settle", 409, outcome="succeeded")["error"]
+        assert (
+            "no delayed payment"
+            in stripe_lab.control(f"sessions/{session.id}/settle", 409, outcome="succeeded")[
+                "error"
+            ]
+        )
     assert stripe_lab.types() == before
 
 
-@pytest.mark.parametrize(("way", "status", "outcome"), [("card", "complete", "paid"), ("delayed", "complete", "unpaid")])
-def test_the_hosted_page_takes_the_buyer_back(stripe_lab: Lab, way: str, status: str, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "status", "outcome"), [("card", "complete", "paid"), ("delayed", "complete", "unpaid")]
+)
+def test_the_hosted_page_takes_the_buyer_back(
+    stripe_lab: Lab, way: str, status: str, outcome: str
+) -> None:
     """A plain form; {CHECKOUT_SESSION_ID} is replaced; afterwards the page says that it is done."""
     session = stripe_lab.create()
     page = stripe_lab.http.get(session.url)
@@ -133,7 +212,10 @@ def test_the_hosted_page_takes_the_buyer_back(stripe_lab: Lab, way: str, status:
     assert "Starter" in page.text
     assert "USD 9.99" in page.text
     answer = stripe_lab.http.post(session.url, data={"method": way})
-    assert (answer.status_code, answer.headers["location"]) == (303, f"http://127.0.0.1:9/back?session={session.id}")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        f"http://127.0.0.1:9/back?session={session.id}",
+    )
     found = stripe_lab.session(session.id)
     assert (found.status, found.payment_status) == (status, outcome)
     again = stripe_lab.http.post(session.url, data={"method": way})
@@ -157,7 +239,14 @@ def test_the_hosted_page_lets_a_declined_buyer_try_again_or_leave(stripe_lab: La
 
 def test_the_hosted_page_shows_names_as_text_and_several_items_in_lines(stripe_lab: Lab) -> None:
     """Whatever a product is called."""
-    sly = {"quantity": 3, "price_data": {"currency": "jpy", "unit_amount": 500, "product_data": {"name": "<b>Quota</b> & 'more'"}}}
+    sly = {
+        "quantity": 3,
+        "price_data": {
+            "currency": "jpy",
+            "unit_amount": 500,
+            "product_data": {"name": "<b>Quota</b> & 'more'"},
+        },
+    }
     page = stripe_lab.http.get(stripe_lab.create(line_items=[sly]).url).text
     assert "<b>" not in page
     assert "&lt;b&gt;Quota&lt;/b&gt; &amp;" in page
@@ -175,7 +264,10 @@ def test_the_hosted_page_says_when_it_is_too_late(stripe_lab: Lab) -> None:
     assert stripe_lab.http.post(session.url, data={"method": "card"}).status_code == 409
     for path in ("/c/pay/cs_test_none", "/receipts/ch_none"):
         assert stripe_lab.http.get(stripe_lab.url + path).status_code == 404
-    assert stripe_lab.http.post(f"{stripe_lab.create().url}", data={"method": "gold"}).status_code == 404
+    assert (
+        stripe_lab.http.post(f"{stripe_lab.create().url}", data={"method": "gold"}).status_code
+        == 404
+    )
 
 
 def test_a_receipt_shows_what_was_paid_and_given_back(stripe_lab: Lab) -> None:

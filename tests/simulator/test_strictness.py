@@ -25,10 +25,18 @@ REFUSED: list[tuple[dict[str, str | None], str | None, str]] = [
     ({"line_items[0][quantity]": "one"}, "parameter_invalid_integer", "line_items[0][quantity]"),
     ({f"{PRICE}[unit_amount]": "-1"}, "parameter_invalid_integer", f"{PRICE}[unit_amount]"),
     ({f"{PRICE}[unit_amount]": " 999"}, "parameter_invalid_integer", f"{PRICE}[unit_amount]"),
-    ({f"{PRICE}[unit_amount]": "1" + "0" * 30}, "parameter_invalid_integer", f"{PRICE}[unit_amount]"),
+    (
+        {f"{PRICE}[unit_amount]": "1" + "0" * 30},
+        "parameter_invalid_integer",
+        f"{PRICE}[unit_amount]",
+    ),
     ({f"{PRICE}[unit_amount]": "49"}, "amount_too_small", "line_items"),
     ({f"{PRICE}[unit_amount]": "100000000"}, "amount_too_large", "line_items"),
-    ({f"{PRICE}[currency]": "jpy", f"{PRICE}[unit_amount]": "49"}, "amount_too_small", "line_items"),
+    (
+        {f"{PRICE}[currency]": "jpy", f"{PRICE}[unit_amount]": "49"},
+        "amount_too_small",
+        "line_items",
+    ),
     ({f"{PRICE}[currency]": "xxx"}, None, f"{PRICE}[currency]"),
     ({f"{PRICE}[recurring][interval]": "month"}, None, f"{PRICE}[recurring]"),
     ({"line_items[0][price]": "price_1"}, "resource_missing", "line_items[0][price]"),
@@ -61,7 +69,11 @@ def test_a_session_that_stripe_would_refuse_is_refused(
     answer = barren_lab.call("POST", "/v1/checkout/sessions", form)
     assert answer.status_code == (404 if code == "resource_missing" else 400), answer.text
     error = answer.json()["error"]
-    assert (error["type"], error.get("code"), error["param"]) == ("invalid_request_error", code, param)
+    assert (error["type"], error.get("code"), error["param"]) == (
+        "invalid_request_error",
+        code,
+        param,
+    )
     assert error["message"]
     assert error["request_log_url"].endswith(answer.headers["request-id"])
     assert ("doc_url" in error) == (code is not None)
@@ -73,7 +85,9 @@ def test_an_act_whose_answer_cannot_be_expanded_is_not_done(stripe_lab: Lab) -> 
     charge = stripe_lab.pay().payment_intent.latest_charge.id
     before = stripe_lab.types()
     for path, form in (("/v1/checkout/sessions", FORM), ("/v1/refunds", {"charge": charge})):
-        assert stripe_lab.error("POST", path, {**form, "expand[0]": "nonsense"})["param"] == "expand"
+        assert (
+            stripe_lab.error("POST", path, {**form, "expand[0]": "nonsense"})["param"] == "expand"
+        )
     assert stripe_lab.types() == before
     assert len(stripe_lab.call("GET", "/v1/checkout/sessions").json()["data"]) == 1
     assert stripe_lab.client.v1.charges.retrieve(charge).amount_refunded == 0
@@ -94,15 +108,25 @@ def test_the_least_and_the_fullest_session_are_taken(stripe_lab: Lab) -> None:
     }
     session = stripe_lab.create(**asked)
     assert session.allow_promotion_codes is True
-    assert (session.automatic_tax.enabled, session.invoice_creation.enabled, session.adaptive_pricing.enabled) == (True, True, False)
-    assert (session.client_reference_id, session.customer_email, session.locale) == ("pay_1", "alice@example.com", "de")
+    assert (
+        session.automatic_tax.enabled,
+        session.invoice_creation.enabled,
+        session.adaptive_pricing.enabled,
+    ) == (True, True, False)
+    assert (session.client_reference_id, session.customer_email, session.locale) == (
+        "pay_1",
+        "alice@example.com",
+        "de",
+    )
     assert session.expires_at == asked["expires_at"]
 
 
 @pytest.mark.parametrize("seconds", [1700, 86500])
 def test_a_session_expires_after_half_an_hour_to_a_day(barren_lab: Lab, seconds: int) -> None:
     """Sooner and later are refused."""
-    error = barren_lab.error("POST", "/v1/checkout/sessions", {**FORM, "expires_at": str(int(time.time()) + seconds)})
+    error = barren_lab.error(
+        "POST", "/v1/checkout/sessions", {**FORM, "expires_at": str(int(time.time()) + seconds)}
+    )
     assert error["param"] == "expires_at"
 
 
@@ -123,14 +147,22 @@ def test_a_form_that_fits_no_tree_is_refused(barren_lab: Lab, body: str, param: 
 
 def test_arrays_may_be_numbered_or_not(stripe_lab: Lab) -> None:
     """Numbered ones keep their order by number, up to beyond ten."""
-    types = ["charge.refunded", "refund.failed", *[f"charge.dispute.{end}" for end in ("created", "closed", "updated")]]
+    types = [
+        "charge.refunded",
+        "refund.failed",
+        *[f"charge.dispute.{end}" for end in ("created", "closed", "updated")],
+    ]
     unnumbered = [f"enabled_events[]={kind}" for kind in types]
     numbered = [f"enabled_events[{number * 3}]={kind}" for number, kind in enumerate(types)]
     for fields in (unnumbered, numbered, reversed(numbered)):
-        made = stripe_lab.call("POST", "/v1/webhook_endpoints", "&".join(["url=http://127.0.0.1:9/", *fields])).json()
+        made = stripe_lab.call(
+            "POST", "/v1/webhook_endpoints", "&".join(["url=http://127.0.0.1:9/", *fields])
+        ).json()
         assert made["enabled_events"] == types
     names = {f"metadata[{number}]": "v" for number in range(12)}
-    assert list(stripe_lab.call("POST", "/v1/checkout/sessions", {**FORM, **names}).json()["metadata"]) == [str(n) for n in range(12)]
+    assert list(
+        stripe_lab.call("POST", "/v1/checkout/sessions", {**FORM, **names}).json()["metadata"]
+    ) == [str(n) for n in range(12)]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +183,9 @@ def test_arrays_may_be_numbered_or_not(stripe_lab: Lab) -> None:
         ("/v1/charges?expand[]=data.a.b.c.d", "expand"),
     ],
 )
-def test_a_list_that_stripe_would_refuse_is_refused(furnished_lab: Lab, path: str, param: str) -> None:
+def test_a_list_that_stripe_would_refuse_is_refused(
+    furnished_lab: Lab, path: str, param: str
+) -> None:
     """Limits, filters, cursors and expansions."""
     assert furnished_lab.error("GET", path)["param"] == param
 
@@ -182,7 +216,11 @@ def test_what_is_not_there_is_a_resource_missing(barren_lab: Lab, method: str, p
 
 def test_an_unknown_address_is_not_a_missing_object(barren_lab: Lab) -> None:
     """Stripe tells them apart, and so must its users."""
-    for method, path in (("GET", "/v1/cats"), ("DELETE", "/v1/charges/ch_1"), ("POST", "/v1/payment_intents")):
+    for method, path in (
+        ("GET", "/v1/cats"),
+        ("DELETE", "/v1/charges/ch_1"),
+        ("POST", "/v1/payment_intents"),
+    ):
         error = barren_lab.error(method, path, status=404)
         assert "code" not in error
         assert error["message"].startswith(f"Unrecognized request URL ({method}: {path})")
@@ -191,8 +229,17 @@ def test_an_unknown_address_is_not_a_missing_object(barren_lab: Lab) -> None:
 def test_only_the_secret_key_opens(barren_lab: Lab) -> None:
     """Bearer or Basic; a wrong key is not repeated in the answer."""
     wrong = "sk_test_of_somebody_else"
-    for header in ("", "Bearer", f"Bearer {wrong}", f"Token {KEY}", "Basic !!!", f"Basic {base64.b64encode(wrong.encode()).decode()}"):
-        answer = barren_lab.http.get(f"{barren_lab.url}/v1/charges", headers={"authorization": header})
+    for header in (
+        "",
+        "Bearer",
+        f"Bearer {wrong}",
+        f"Token {KEY}",
+        "Basic !!!",
+        f"Basic {base64.b64encode(wrong.encode()).decode()}",
+    ):
+        answer = barren_lab.http.get(
+            f"{barren_lab.url}/v1/charges", headers={"authorization": header}
+        )
         assert answer.status_code == 401, header
         assert answer.json()["error"]["type"] == "invalid_request_error"
         assert wrong not in answer.text

@@ -11,7 +11,12 @@ from simulator.lab import KEY, QUICK, SECRET, Lab, Receiver, lab, receiving
 from infra.stripe_simulator.api.app import Timing
 from infra.stripe_simulator.deliveries.sender import IN_FLIGHT_MAX
 
-CARD = ["charge.succeeded", "checkout.session.completed", "payment_intent.created", "payment_intent.succeeded"]
+CARD = [
+    "charge.succeeded",
+    "checkout.session.completed",
+    "payment_intent.created",
+    "payment_intent.succeeded",
+]
 
 
 def test_every_event_arrives_signed(stripe_lab: Lab) -> None:
@@ -112,7 +117,9 @@ def test_reordered_events_arrive_shuffled_and_complete(stripe_lab: Lab) -> None:
     assert any(index >= place + IN_FLIGHT_MAX for place, index in enumerate(arrived))
 
 
-def test_while_reordering_an_event_is_held_back_so_that_later_ones_pass_it(receiver: Receiver) -> None:
+def test_while_reordering_an_event_is_held_back_so_that_later_ones_pass_it(
+    receiver: Receiver,
+) -> None:
     """By a clock that stands still: the first stays, the second goes."""
     moment = time.time()
     with lab(receiver, timing=Timing(clock=lambda: moment)) as found:
@@ -135,13 +142,17 @@ def test_an_event_can_be_sent_again_and_can_have_a_twin(stripe_lab: Lab) -> None
     stripe_lab.control(f"events/{event['id']}/resend")
     twin = stripe_lab.control(f"events/{event['id']}/twin")
     stripe_lab.idle()
-    assert sorted(row["id"] for row in stripe_lab.receiver.events) == sorted([event["id"], event["id"], twin["id"]])
+    assert sorted(row["id"] for row in stripe_lab.receiver.events) == sorted(
+        [event["id"], event["id"], twin["id"]]
+    )
     assert twin["id"] != event["id"]
     assert (twin["type"], twin["data"]) == (event["type"], event["data"])
     assert [row.pending_webhooks for row in stripe_lab.client.v1.events.list().data] == [0, 0]
 
 
-def test_an_endpoint_made_by_the_api_gets_what_it_asked_for_under_its_own_secret(stripe_lab: Lab) -> None:
+def test_an_endpoint_made_by_the_api_gets_what_it_asked_for_under_its_own_secret(
+    stripe_lab: Lab,
+) -> None:
     """Until it is disabled or deleted. The secret is shown once."""
     with receiving() as other:
         made = stripe_lab.client.v1.webhook_endpoints.create(
@@ -155,12 +166,17 @@ def test_an_endpoint_made_by_the_api_gets_what_it_asked_for_under_its_own_secret
         assert other.types == ["charge.succeeded"]
         assert stripe.Webhook.construct_event(*other.got[0], made.secret).type == "charge.succeeded"
         assert sorted(stripe_lab.receiver.types) == CARD
-        changed = stripe_lab.client.v1.webhook_endpoints.update(made.id, {"enabled_events": ["*"], "metadata": {"b": "2"}})
+        changed = stripe_lab.client.v1.webhook_endpoints.update(
+            made.id, {"enabled_events": ["*"], "metadata": {"b": "2"}}
+        )
         assert changed.metadata.to_dict() == {"a": "1", "b": "2"}
         stripe_lab.client.v1.checkout.sessions.expire(stripe_lab.create().id)
         stripe_lab.idle()
         assert other.types[-1] == "checkout.session.expired"
-        assert stripe_lab.client.v1.webhook_endpoints.update(made.id, {"disabled": True}).status == "disabled"
+        assert (
+            stripe_lab.client.v1.webhook_endpoints.update(made.id, {"disabled": True}).status
+            == "disabled"
+        )
         stripe_lab.pay()
         stripe_lab.idle()
         assert len(other.got) == 2
@@ -169,9 +185,13 @@ def test_an_endpoint_made_by_the_api_gets_what_it_asked_for_under_its_own_secret
 
 
 @pytest.mark.parametrize(("disabled_seconds", "arrived"), [(3601, 1), (1, 2)])
-def test_a_retry_that_falls_due_while_the_endpoint_is_disabled_is_the_last(receiver: Receiver, disabled_seconds: int, arrived: int) -> None:
+def test_a_retry_that_falls_due_while_the_endpoint_is_disabled_is_the_last(
+    receiver: Receiver, disabled_seconds: int, arrived: int
+) -> None:
     """Enabling it again brings nothing back; before the retry was due, it does."""
-    with lab(Receiver(url="http://127.0.0.1:9/"), timing=Timing(QUICK.clock, pauses_seconds=(3600,))) as found:
+    with lab(
+        Receiver(url="http://127.0.0.1:9/"), timing=Timing(QUICK.clock, pauses_seconds=(3600,))
+    ) as found:
         hooks = found.client.v1.webhook_endpoints
         made = hooks.create({"url": receiver.url, "enabled_events": ["checkout.session.expired"]})
         receiver.statuses = [503]
@@ -191,12 +211,17 @@ def test_a_retry_that_falls_due_while_the_endpoint_is_disabled_is_the_last(recei
     ("form", "param"),
     [
         ({"url": "nowhere", "enabled_events[]": "*"}, "url"),
-        ({"url": "http://127.0.0.1:9/", "enabled_events[]": "charge.exploded"}, "enabled_events[0]"),
+        (
+            {"url": "http://127.0.0.1:9/", "enabled_events[]": "charge.exploded"},
+            "enabled_events[0]",
+        ),
         ({"enabled_events[]": "*"}, "url"),
         ({"url": "http://127.0.0.1:9/"}, "enabled_events"),
     ],
 )
-def test_an_endpoint_that_stripe_would_refuse_is_refused(stripe_lab: Lab, form: dict[str, str], param: str) -> None:
+def test_an_endpoint_that_stripe_would_refuse_is_refused(
+    stripe_lab: Lab, form: dict[str, str], param: str
+) -> None:
     """No URL, unknown events."""
     assert stripe_lab.error("POST", "/v1/webhook_endpoints", form)["param"] == param
 
@@ -209,13 +234,20 @@ def test_a_host_header_can_be_given_to_an_endpoint(receiver: Receiver) -> None:
         assert receiver.hosts == ["abc.lambda-url.test"]
 
 
-def test_a_stop_keeps_objects_keys_and_what_was_still_to_be_delivered(receiver: Receiver, tmp_path: Path) -> None:
+def test_a_stop_keeps_objects_keys_and_what_was_still_to_be_delivered(
+    receiver: Receiver, tmp_path: Path
+) -> None:
     """The next start goes on."""
     with lab(receiver, tmp_path / "state.sqlite") as before:
         before.control("deliveries", pause=True)
         before.control("clock", advance_seconds=100)
         session = before.pay()
-        kept = before.call("POST", "/v1/refunds", {"charge": session.payment_intent.latest_charge.id}, idempotency_key="k").json()
+        kept = before.call(
+            "POST",
+            "/v1/refunds",
+            {"charge": session.payment_intent.latest_charge.id},
+            idempotency_key="k",
+        ).json()
         types = before.types()
         assert receiver.got == []
     assert [file.name for file in tmp_path.iterdir()] == ["state.sqlite"], "the file was not closed"
@@ -224,7 +256,12 @@ def test_a_stop_keeps_objects_keys_and_what_was_still_to_be_delivered(receiver: 
         assert sorted(receiver.types) == sorted(types)
         assert after.types() == types
         assert after.session(session.id).payment_status == "paid"
-        again = after.call("POST", "/v1/refunds", {"charge": session.payment_intent.latest_charge.id}, idempotency_key="k")
+        again = after.call(
+            "POST",
+            "/v1/refunds",
+            {"charge": session.payment_intent.latest_charge.id},
+            idempotency_key="k",
+        )
         assert (again.json(), again.headers["idempotent-replayed"]) == (kept, "true")
 
 
@@ -235,7 +272,9 @@ def test_a_burst_after_a_pause_arrives_whole(stripe_lab: Lab) -> None:
         stripe_lab.pay()
     stripe_lab.control("deliveries", pause=False)
     stripe_lab.idle()
-    assert sorted(json.loads(body)["type"] for body, _ in stripe_lab.receiver.got) == sorted(CARD * 20)
+    assert sorted(json.loads(body)["type"] for body, _ in stripe_lab.receiver.got) == sorted(
+        CARD * 20
+    )
 
 
 def test_waiting_retries_fall_due_when_the_clock_is_advanced(receiver: Receiver) -> None:
@@ -250,5 +289,8 @@ def test_waiting_retries_fall_due_when_the_clock_is_advanced(receiver: Receiver)
         assert len(receiver.got) == 2
         assert found.event("checkout.session.expired")["pending_webhooks"] == 0
         body, signature = receiver.got[1]
-        assert stripe.Webhook.construct_event(body, signature, SECRET).type == "checkout.session.expired"
+        assert (
+            stripe.Webhook.construct_event(body, signature, SECRET).type
+            == "checkout.session.expired"
+        )
         assert KEY not in body.decode()

@@ -15,8 +15,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--deliveries", type=int, default=WHOLE)
     parser.add_argument("--seed", default="", help="of an earlier run; a new one without it")
-    parser.add_argument("--history", type=int, help="play just this one, and tell what happens in it")
-    parser.add_argument("--state", type=Path, default=STATE, help="what Ctrl-C leaves to go on from")
+    parser.add_argument(
+        "--history", type=int, help="play just this one, and tell what happens in it"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=STATE, help="what Ctrl-C leaves to go on from"
+    )
     asked = parser.parse_args()
     if asked.history is not None:
         return _one(History(asked.seed, asked.history))
@@ -28,7 +32,9 @@ def _one(history: History) -> int:
     if isinstance(found, Wrong):
         sys.stdout.write(f"{found}\n")
         return 1
-    sys.stdout.write(f"history {history.number} of seed {history.seed} keeps the laws: {shown(found['deliveries'])} deliveries\n")
+    sys.stdout.write(
+        f"history {history.number} of seed {history.seed} keeps the laws: {shown(found['deliveries'])} deliveries\n"
+    )
     return 0
 
 

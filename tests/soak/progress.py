@@ -16,8 +16,17 @@ from soak.world import faults_in
 from infra.local.paths import ROOT
 
 STATE: Final = ROOT / ".local" / "soak.json"
-CODE: Final = ("functions/**/*.py", "functions/**/*.json", "tests/*.py", "tests/soak/*.py", "tests/properties/test_histories.py")
-"""What a history depends on. If any of it changes, the run begins anew: its figures are of one state of the code."""
+CODE: Final = (
+    "functions/**/*.py",
+    "functions/**/*.json",
+    "tests/*.py",
+    "tests/soak/*.py",
+    "tests/properties/test_histories.py",
+)
+"""What a history depends on.
+
+If any of it changes, the run begins anew: its figures are of one state of the code.
+"""
 BAR: Final = 24
 QUIET_SECONDS: Final = 30
 """How often a line is printed where there is no terminal."""
@@ -60,7 +69,9 @@ class Progress:
         bar = "#" * int(share * BAR)
         rate = self.deliveries / max(self.seconds, 0.001)
         left = max(0, asked - self.deliveries) / max(rate, 0.001)
-        faults = ", ".join(f"{kind} {shown(count)}" for kind, count in faults_in(self.counts).items())
+        faults = ", ".join(
+            f"{kind} {shown(count)}" for kind, count in faults_in(self.counts).items()
+        )
         return (
             f"[{bar:.<{BAR}}] {shown(self.deliveries)} of {shown(asked)} deliveries, {shown(round(rate))}/s, "
             f"{_clock(left)} left after {_clock(seconds)}; {shown(self.counts['histories'])} histories; {faults}"

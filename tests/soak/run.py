@@ -37,9 +37,7 @@ class Wrong:
         """What happened in it, and how to see it again."""
         told = "\n".join(f"  {act}" for act in self.acts)
         again = f"make soak SEED={self.history.seed} HISTORY={self.history.number}"
-        return (
-            f"history {self.history.number} of seed {self.history.seed} went wrong:\n{told}\n{self.why}\nPlay just this one again: {again}"
-        )
+        return f"history {self.history.number} of seed {self.history.seed} went wrong:\n{told}\n{self.why}\nPlay just this one again: {again}"
 
 
 def tried(history: History) -> Counter[str] | Wrong:
@@ -63,7 +61,10 @@ def batch(seed: str, first: int) -> Counter[str] | Wrong:
 
 
 def soak(progress: Progress, asked: int, state: Path, cores: int = 0) -> Wrong | None:
-    """Go on from ``progress`` until so many deliveries are made. Ctrl-C leaves ``state`` to go on from."""
+    """Go on from ``progress`` until so many deliveries are made.
+
+    Ctrl-C leaves ``state`` to go on from.
+    """
     display = Display()
     begun, before = time.monotonic(), progress.seconds
     with ProcessPoolExecutor(cores or os.cpu_count(), get_context("fork"), _ignore_ctrl_c) as pool:
@@ -85,7 +86,9 @@ def soak(progress: Progress, asked: int, state: Path, cores: int = 0) -> Wrong |
     return None
 
 
-def _in_order(pool: ProcessPoolExecutor, progress: Progress, cores: int) -> Iterator[Counter[str] | Wrong]:
+def _in_order(
+    pool: ProcessPoolExecutor, progress: Progress, cores: int
+) -> Iterator[Counter[str] | Wrong]:
     """Batches one after the other, some of them ahead of time."""
     waiting = deque[Future[Counter[str] | Wrong]]()
     number = progress.begun

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
 
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import Item
 from billing.storage.dynamodb import Page
 from billing.storage.writes import Table, Write
@@ -16,7 +16,8 @@ from support.schedules import FAULTS, ScheduledStore, Twin
 RATES: Final = (0.02, 0.1, 0.3)
 """How many of a history's calls meet a fault."""
 OVERTAKEN_LESS: Final = 3
-"""Another handler comes in between so much less often: each is as much work as the one it overtakes."""
+"""Another handler comes in between so much less often: each is as much work as the one it
+overtakes."""
 CALLS_TOLD: Final = 4
 """Calls of one handler are told apart up to this one; later ones are counted with it."""
 
@@ -34,13 +35,14 @@ class SoakStore(ScheduledStore):
     chance: Random | None = None
     rate = 0.0
     meanwhile: Callable[[], object] | None = None
-    """What may come between two calls of a handler: another one, from its first call to its last."""
+    """What may come between two calls of a handler: another one, from its first call to its last.
+    """
 
     def __init__(self) -> None:
         """Empty."""
         super().__init__()
         self.memory = _Memory()
-        self.patience = Patience(clock=lambda: 0.0, sleep=lambda _: None)
+        self.deadline = Deadline(clock=lambda: 0.0, sleep=lambda _: None)
         self.struck = Counter[str]()
         self.calls = 0
 

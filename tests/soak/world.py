@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 from unittest.mock import patch
 
-from billing.errors import BillingError, OutcomeUnknownError
+from billing.errors import BillingError, RetryableError
 from billing.quota import debits, holds
 from billing.quota.balance import Balance
 from properties.test_histories import YES_NO, Shop
@@ -25,7 +25,10 @@ ON_THE_WIRE: Final = ("overtaken", "duplicate", "reordered", "dropped until the 
 
 def faults_in(counts: Counter[str]) -> dict[str, int]:
     """By kind."""
-    kinds = {kind: sum(count for name, count in counts.items() if name.startswith(f"{kind} at ")) for kind in FAULTS}
+    kinds = {
+        kind: sum(count for name, count in counts.items() if name.startswith(f"{kind} at "))
+        for kind in FAULTS
+    }
     return {**kinds, **{name: counts[name] for name in ON_THE_WIRE}}
 
 
@@ -56,7 +59,7 @@ class Soaked(Shop):
                 act()
             except BillingError:
                 return "refused"
-            except (OutcomeUnknownError, Crash):
+            except (RetryableError, Crash):
                 return "unknown"
         return "done"
 
@@ -109,12 +112,18 @@ class Soaked(Shop):
         name, used = f"{key}{units}", self.balance().used
 
         def debit() -> object:
-            return debits.debit_once(self.meter, "alice", units, "backend", name) if key else debits.debit(self.meter, "alice", units)
+            return (
+                debits.debit_once(self.meter, "alice", units, "backend", name)
+                if key
+                else debits.debit(self.meter, "alice", units)
+            )
 
         ended = self.play(debit)
         taken = self.balance().used - used
         can = {"done": {units}, "refused": {0}}.get(ended, {0, units})
-        assert taken in ({0} if name in self.taken else can), f"a debit of {units} ({ended}) took {taken}"
+        assert taken in ({0} if name in self.taken else can), (
+            f"a debit of {units} ({ended}) took {taken}"
+        )
         if key and taken:
             self.taken.add(name)
 
@@ -127,7 +136,13 @@ class Soaked(Shop):
         """Any, as often as one likes."""
         hold, units, is_release = draw.one_of(self.holds), draw.upto(130, 1), draw.one_of(YES_NO)
         used = self.balance().used
-        self.play(lambda: holds.release(self.meter, hold) if is_release else holds.capture(self.meter, hold, units))
+        self.play(
+            lambda: (
+                holds.release(self.meter, hold)
+                if is_release
+                else holds.capture(self.meter, hold, units)
+            )
+        )
         taken = self.balance().used - used
         assert taken in (0, 0 if is_release else units), f"a capture of {units} took {taken}"
         self.captured += taken
@@ -156,7 +171,11 @@ class History:
                 self._step(shop, note)
             note("the end: all is delivered, retried, and reconciled")
             shop.end()
-        return shop.figures + shop.store.struck + Counter(histories=1, purchases=len(shop.bought), steps=STEPS)
+        return (
+            shop.figures
+            + shop.store.struck
+            + Counter(histories=1, purchases=len(shop.bought), steps=STEPS)
+        )
 
     @staticmethod
     def _step(shop: Soaked, note: Callable[[str], object]) -> None:

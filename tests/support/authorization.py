@@ -8,8 +8,13 @@ import hashlib
 
 
 def request(client_id: str, back: str, verifier: str, state: str, **more: str) -> dict[str, str]:
-    """The query of the authorization endpoint. ``back``: where the issuer sends the customer with a code."""
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    """The query of the authorization endpoint.
+
+    ``back``: where the issuer sends the customer with a code.
+    """
+    challenge = (
+        base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    )
     return {
         "response_type": "code",
         "client_id": client_id,

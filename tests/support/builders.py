@@ -1,4 +1,7 @@
-"""Builders of what Stripe sends: small, whole, with our metadata unless told otherwise. Times and ids are made up."""
+"""Builders of what Stripe sends: small, whole, with our metadata unless told otherwise.
+
+Times and ids are made up.
+"""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -69,20 +72,32 @@ class Clock:
         self.now += timedelta(**duration)
 
 
-def books_on(store: Any, policy: str = "debt", clock: Clock | None = None, deployment: Any = OURS.deployment) -> Books:
+def books_on(
+    store: Any, policy: str = "debt", clock: Clock | None = None, deployment: Any = OURS.deployment
+) -> Books:
     """Books of the test stack on any store."""
     ours = Ours(livemode=False, deployment=deployment)
     return Books(store, clock or Clock(), ours, policy, NoOutbox())  # type: ignore[arg-type]
 
 
-def pending(books: Books, user_id: str = "alice", plan: str = "starter", payment_id: str = "", session_id: str = "") -> Payment:
+def pending(
+    books: Books,
+    user_id: str = "alice",
+    plan: str = "starter",
+    payment_id: str = "",
+    session_id: str = "",
+) -> Payment:
     """A payment recorded as checkout does, with its session attached."""
     number = next(_numbers)
-    payment = Payment.of(catalogue()[plan], payment_id or f"pay_{number:08d}", user_id, stamp(START))
+    payment = Payment.of(
+        catalogue()[plan], payment_id or f"pay_{number:08d}", user_id, stamp(START)
+    )
     item = {**payment.to_item(), "session_id": session_id or f"cs_test_{number}"}
     books.store.commit(
         creates("payments", (user_key(user_id), payment.payment_id), item),
-        creates("payments", (user_key(user_id), item["session_id"]), {"payment_id": payment.payment_id}),
+        creates(
+            "payments", (user_key(user_id), item["session_id"]), {"payment_id": payment.payment_id}
+        ),
     )
     return Payment.from_item(item)
 
@@ -166,7 +181,10 @@ def async_failed(payment: Payment) -> dict[str, Any]:
 
 def expired(payment: Payment) -> dict[str, Any]:
     """checkout.session.expired."""
-    return event("checkout.session.expired", session(payment, payment_status="unpaid", status="expired", payment_intent=None))
+    return event(
+        "checkout.session.expired",
+        session(payment, payment_status="unpaid", status="expired", payment_intent=None),
+    )
 
 
 def declined(
@@ -261,10 +279,23 @@ def balance(user_id: str, units: int) -> Write:
     return creates("quotas", (user_id, "quota"), {"total": units, "used": 0})
 
 
-def dispute(payment: Payment, kind: str, status: str, *amounts: int, dispute_id: str = "du_1", amount: int = 0) -> dict[str, Any]:
+def dispute(
+    payment: Payment,
+    kind: str,
+    status: str,
+    *amounts: int,
+    dispute_id: str = "du_1",
+    amount: int = 0,
+) -> dict[str, Any]:
     """charge.dispute.<kind>; ``amounts`` are its balance transactions so far, negative when money went out."""
     transactions = [
-        {"id": f"txn_{dispute_id}_{number}", "amount": value, "currency": payment.currency, "fee": 1500, "net": value - 1500}
+        {
+            "id": f"txn_{dispute_id}_{number}",
+            "amount": value,
+            "currency": payment.currency,
+            "fee": 1500,
+            "net": value - 1500,
+        }
         for number, value in enumerate(amounts)
     ]
     subject = {

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from billing.deadline import Patience
-from billing.errors import RefusedError
+from billing.deadline import Deadline
+from billing.errors import ConditionFailedError
 from billing.quota.balance import Balance
 from billing.storage.writes import Write
 from botocore.exceptions import ClientError
@@ -67,13 +67,17 @@ class _Client:
             store.time.sleep(CALL_SECONDS)
             if operation == "UpdateItem":
                 raise _error("TransactionConflictException", operation)
-            raise _error("TransactionCanceledException", operation, CancellationReasons=[{"Code": "TransactionConflict"}])
+            raise _error(
+                "TransactionCanceledException",
+                operation,
+                CancellationReasons=[{"Code": "TransactionConflict"}],
+            )
         locked = places if operation == "TransactWriteItems" else frozenset()
         store.under_way |= locked
         store.time.sleep(CALL_SECONDS)
         try:
             return {"answer": request["act"]()}
-        except RefusedError:
+        except ConditionFailedError:
             store.calls["refusals"] += 1
             raise
         finally:
@@ -81,7 +85,11 @@ class _Client:
 
 
 def _error(code: str, operation: str, **members: object) -> ClientError:
-    answer = {"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": 400}, **members}
+    answer = {
+        "Error": {"Code": code, "Message": "injected"},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+        **members,
+    }
     return ClientError(answer, operation)
 
 
@@ -92,7 +100,7 @@ class ContendedStore(ScheduledStore):
         """Empty."""
         self.memory = Twin()
         self.time = VirtualTime()
-        self.patience = _Own(self.time)
+        self.deadline = _Own(self.time)
         self.under_way: frozenset[Any] = frozenset()
         self.calls: Counter[str] = Counter()
         self._client = _Client(self)
@@ -100,21 +108,30 @@ class ContendedStore(ScheduledStore):
     def commit(self, *writes: Write) -> None:
         """See Store."""
         places = frozenset((write.table, write.key) for write in writes)
-        self._ask("TransactWriteItems", {"act": lambda: self.memory.commit(*writes), "places": places}, repeatable=True)
+        self._ask(
+            "TransactWriteItems",
+            {"act": lambda: self.memory.commit(*writes), "places": places},
+            repeatable=True,
+        )
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
         """See Store."""
         places = frozenset((write.table, write.key) for write in writes)
         request = {"act": lambda: self.memory.commit(*writes), "places": places}
-        self._ask("TransactWriteItems", request, repeatable=True, is_patient=False, clears_up=clears_up)
+        self._ask(
+            "TransactWriteItems", request, repeatable=True, is_patient=False, clears_up=clears_up
+        )
 
     def update(self, write: Write) -> Any:
         """See Store."""
-        request = {"act": lambda: self.memory.update(write), "places": frozenset({(write.table, write.key)})}
+        request = {
+            "act": lambda: self.memory.update(write),
+            "places": frozenset({(write.table, write.key)}),
+        }
         return self._ask("UpdateItem", request, repeatable=False)["answer"]
 
 
-class _Own(Patience):
+class _Own(Deadline):
     """A deadline for each of those who ask: in Lambda a process serves one request at a time."""
 
     def __init__(self, time: VirtualTime) -> None:

@@ -17,7 +17,7 @@ from typing import Final, get_args
 
 import boto3
 import pytest
-from billing.deadline import BUDGET_SECONDS, Patience
+from billing.deadline import BUDGET_SECONDS, Deadline
 from billing.errors import Item
 from billing.settings import TABLE_VARIABLES
 from billing.storage.dynamodb import Store
@@ -26,7 +26,7 @@ from functional.template import Template
 from support.programs import lacking
 
 from infra.local import ministack as embedded
-from infra.local.paths import REGION, ROOT, Places, free_port
+from infra.local.paths import REGION, ROOT, Paths, free_port
 
 TOOLS: Final = ROOT / ".local" / "venvs"
 DYNOXIDES: Final = ROOT / ".local" / "npm" / "node_modules" / "@dynoxide"
@@ -40,8 +40,8 @@ TRY_SECONDS: Final = 0.01
 _numbers = itertools.count(1)
 
 
-class ThreadPatience(Patience):
-    """The product's patience with a deadline for each thread: in Lambda a process serves one request at a time."""
+class ThreadPatience(Deadline):
+    """The product's deadline with a deadline for each thread: in Lambda a process serves one request at a time."""
 
     def __init__(self, budget_seconds: int) -> None:
         """Begin in the thread that makes it; every other thread begins by itself."""
@@ -79,7 +79,9 @@ class CountedPatience(ThreadPatience):
 
     def _pause(self, seconds: float) -> None:
         self._own.passed = self._passed() + seconds
-        time.sleep(seconds)  # the pause is what is under test, too: without it they would all meet again at once
+        time.sleep(
+            seconds
+        )  # the pause is what is under test, too: without it they would all meet again at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,18 @@ class Dynamo:
         self.url = f"http://127.0.0.1:{port}"
 
     def new_tables(self) -> dict[str, str]:
-        """Make the template's tables anew. Returns the product's name for each, and what it is called here."""
+        """Make the template's tables anew.
+
+        Returns the product's name for each, and what it is called here.
+        """
         template = Template("topup-test", REGION)
-        client = boto3.client("dynamodb", endpoint_url=self.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
         number = next(_numbers)
         for definition in template.tables():
             physical = f"{definition['TableName']}-{number}"
@@ -109,16 +120,30 @@ class Dynamo:
         names = template.environment()
         return {table: names[variable] for table, variable in TABLE_VARIABLES.items()}
 
-    def store(self, tables: Mapping[str, str] | None = None, patience: Patience | None = None) -> Store:
-        """The product's store, on fresh tables and with a minute's patience unless told otherwise. Threads may share it."""
+    def store(
+        self, tables: Mapping[str, str] | None = None, deadline: Deadline | None = None
+    ) -> Store:
+        """The product's store, on fresh tables and with a minute's deadline unless told otherwise.
+
+        Threads may share it.
+        """
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("AWS_")]:
                 patch.delenv(name)
             for name, value in CREDENTIALS.items():
                 patch.setenv(name, value)
-            patch.setattr("billing.storage.dynamodb.READ_SECONDS", SLOW_SECONDS_MAX)  # lost answers are injected, never awaited
-            store = Store(tables or self.new_tables(), patience or ThreadPatience(SLOW_SECONDS_MAX), REGION, self.url)
-            assert store._client is not None, "made here, where the credentials are, and in one thread"
+            patch.setattr(
+                "billing.storage.dynamodb.READ_SECONDS", SLOW_SECONDS_MAX
+            )  # lost answers are injected, never awaited
+            store = Store(
+                tables or self.new_tables(),
+                deadline or ThreadPatience(SLOW_SECONDS_MAX),
+                REGION,
+                self.url,
+            )
+            assert store._client is not None, (
+                "made here, where the credentials are, and in one thread"
+            )
         return store
 
 
@@ -127,7 +152,7 @@ def contents(store: Store) -> Contents:
     tables: dict[str, dict[tuple[str, str], Item]] = {}
     for table in TABLES:
         owner, name = KEY_NAMES[table]
-        store.patience.begin()
+        store.deadline.begin()
         tables[table] = {(item[owner], item[name]): item for item in _all(store, table)}
     return Contents(tables)
 
@@ -143,12 +168,15 @@ def _all(store: Store, table: Table) -> Iterator[Item]:
 
 @contextmanager
 def ministack() -> Iterator[Dynamo]:
-    """The embedded AWS, on a port of its own; stopped at the end. Skips where ``make setup`` has not put it."""
+    """The embedded AWS, on a port of its own; stopped at the end.
+
+    Skips where ``make setup`` has not put it.
+    """
     if not (TOOLS / "ministack" / "bin" / "ministack").exists():
         lacking("the embedded AWS is not installed: run `make setup`")
     with tempfile.TemporaryDirectory(prefix="topup-aws-") as folder:
         port = free_port()
-        child = embedded.start(Places(Path(folder), TOOLS, 0, 0, 0, port))
+        child = embedded.start(Paths(Path(folder), TOOLS, 0, 0, 0, port))
         try:
             yield Dynamo("ministack", port)
         finally:
@@ -170,11 +198,17 @@ class Dynoxide(Dynamo):
     def start(self) -> None:
         """Return when it answers."""
         with self._log.open("ab") as log:
-            self._child = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+            self._child = subprocess.Popen(
+                self._command, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + START_SECONDS_MAX
         while self._child.poll() is None and time.monotonic() < deadline:
             if (
-                subprocess.run([self._command[0], "healthcheck", "--port", str(self._port)], capture_output=True, check=False).returncode
+                subprocess.run(
+                    [self._command[0], "healthcheck", "--port", str(self._port)],
+                    capture_output=True,
+                    check=False,
+                ).returncode
                 == 0
             ):
                 return

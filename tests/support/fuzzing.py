@@ -1,4 +1,7 @@
-"""Fuzzes a stand by the API's own description: ``make fuzz`` for minutes, tests/e2e/test_openapi_fuzz.py for seconds."""
+"""Fuzzes a stand by the API's own description:
+
+``make fuzz`` for minutes, tests/e2e/test_openapi_fuzz.py for seconds.
+"""
 
 import subprocess
 import sys
@@ -28,12 +31,30 @@ def fuzz(stand: Stand, *options: str) -> subprocess.CompletedProcess[str]:
         session=bought["session_id"],
         hold=held["hold_id"],
     )
-    # From a file: of a description that it has fetched it leaves out the operation that answers with it.
-    command = [str(PROGRAM), "run", "openapi.json", "--url", f"{stand.api_url}{API}", "--no-color", *options]
-    with tempfile.TemporaryDirectory(prefix="topup-fuzz-") as folder:  # it leaves its findings where it stands
+    # From a file: of a description that it has fetched it leaves out the operation that answers
+    # with it.
+    command = [
+        str(PROGRAM),
+        "run",
+        "openapi.json",
+        "--url",
+        f"{stand.api_url}{API}",
+        "--no-color",
+        *options,
+    ]
+    with tempfile.TemporaryDirectory(
+        prefix="topup-fuzz-"
+    ) as folder:  # it leaves its findings where it stands
         Path(folder, "schemathesis.toml").write_text(settings)
         Path(folder, "openapi.json").write_text(stand.call("GET", "/openapi.json").text)
-        return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return subprocess.run(
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
 
 
 def main(seconds: str) -> int:

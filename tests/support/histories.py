@@ -1,7 +1,7 @@
 """Random histories: acts one after the other, each with all that it needs drawn from one number.
 
-hypothesis draws all numbers of a history at once, and shrinks those of a failing one. As rules of a state machine of its own, with
-each argument drawn alone, its work was more than half of all.
+hypothesis draws all numbers of a history at once, and shrinks those of a failing one. As rules of a
+state machine of its own, with each argument drawn alone, its work was more than half of all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 _T = TypeVar("_T")
 BYTES: Final = 3
-"""Of one step's number. As bytes, because hypothesis draws those evenly, and of numbers mostly small ones."""
+"""Of one step's number.
+
+As bytes, because hypothesis draws those evenly, and of numbers mostly small ones.
+"""
 
 
 class Draw(Random):
@@ -52,7 +55,11 @@ class World(Protocol):
 
 
 def live(world: World, steps: bytes, without: frozenset[str]) -> None:
-    """One history. 0 is a step in which nothing happens. ``without``: acts of which this history has none, so that others come in a row."""
+    """One history.
+
+    0 is a step in which nothing happens. ``without``: acts of which this history has none, so that
+    others come in a row.
+    """
     for place in range(0, len(steps), BYTES):
         if number := int.from_bytes(steps[place : place + BYTES]):
             draw = Draw(number)
@@ -77,4 +84,10 @@ def without(*names: str) -> st.SearchStrategy[frozenset[str]]:
 
 def many(runs: int) -> settings:
     """So many histories; the seed of a failing one is printed."""
-    return settings(max_examples=runs, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, database=None)
+    return settings(
+        max_examples=runs,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+        database=None,
+    )

@@ -8,7 +8,10 @@ from billing.quota.balance import Balance
 
 
 def check(store: Any) -> None:
-    """Raise AssertionError naming the law and the account that breaks it. ``store`` is a MemoryStore."""
+    """Raise AssertionError naming the law and the account that breaks it.
+
+    ``store`` is a MemoryStore.
+    """
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in store.tables["ledger"].values():
         entries[entry["user_id"]].append(entry)
@@ -18,7 +21,9 @@ def check(store: Any) -> None:
             held[item["user_id"]] += item["units"]
     for (user_id, name), item in store.tables["quotas"].items():
         if name == "quota":
-            _account(user_id, Balance.from_item(item), entries.pop(user_id, []), held.pop(user_id, 0))
+            _account(
+                user_id, Balance.from_item(item), entries.pop(user_id, []), held.pop(user_id, 0)
+            )
     assert not entries, f"ledger entries of accounts without a balance: {sorted(entries)}"
     assert not held, f"holds of accounts without a balance: {sorted(held)}"
     _payments(store)
@@ -28,7 +33,9 @@ def check_what_was_given_up(store: Any) -> None:
     """Only used units are written off. No law after a restore, which may forget what was used."""
     given_up: dict[str, int] = defaultdict(int)
     for entry in store.tables["ledger"].values():
-        given_up[entry["user_id"]] += entry["units"] if entry["entry_id"].startswith("adjusted:") else 0
+        given_up[entry["user_id"]] += (
+            entry["units"] if entry["entry_id"].startswith("adjusted:") else 0
+        )
     for user_id, units in given_up.items():
         used = Balance.from_item(store.tables["quotas"].get((user_id, "quota"))).used
         assert 0 <= units <= used, f"{units} units of {user_id} are written off, {used} were used"
@@ -66,6 +73,10 @@ def _payments(store: Any) -> None:
         assert funded.get(payment.session_id, 0) == credited, (
             f"{payment.payment_id} is {payment.status}, credited {funded.get(payment.session_id, 0)}"
         )
-        assert taken.get(payment.session_id, 0) == payment.units_clawed_back, f"{payment.payment_id}: clawed back differs from the ledger"
+        assert taken.get(payment.session_id, 0) == payment.units_clawed_back, (
+            f"{payment.payment_id}: clawed back differs from the ledger"
+        )
         assert 0 <= payment.units_clawed_back <= payment.quota
-        assert item["status"] == payment.status, f"{payment.payment_id}: stored status {item['status']}, now {payment.status}"
+        assert item["status"] == payment.status, (
+            f"{payment.payment_id}: stored status {item['status']}, now {payment.status}"
+        )

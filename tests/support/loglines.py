@@ -14,7 +14,9 @@ from support.stand import Stand
 WINDOW_MS: Final = 60_000
 EVENTS_MAX: Final = 10_000
 """FilterLogEvents gives no more at once, and the embedded AWS gives no token to go on with."""
-PLATFORM: Final = re.compile(r"(INIT_START|START|END|REPORT|XRAY)\b.*(RequestId|Runtime Version|TraceId): ")
+PLATFORM: Final = re.compile(
+    r"(INIT_START|START|END|REPORT|XRAY)\b.*(RequestId|Runtime Version|TraceId): "
+)
 """https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html"""
 DURATION: Final = re.compile(r"^REPORT .*?\tDuration: ([\d.]+) ms", re.MULTILINE)
 NEVER: Final = {
@@ -53,7 +55,10 @@ class Invocation:
 
 
 def invocations(stand: Stand) -> Iterator[Invocation]:
-    """Of all functions, since the stand was started. A stream is one invocation: so the embedded AWS does it."""
+    """Of all functions, since the stand was started.
+
+    A stream is one invocation: so the embedded AWS does it.
+    """
     logs = stand.boto("logs")
     begun = int((stand.state / "stand.json").stat().st_mtime * 1000) - 10 * WINDOW_MS
     for function, name in stand.resources().items():
@@ -68,14 +73,18 @@ def _invocation(function: str, events: Sequence[Mapping[str, Any]]) -> Invocatio
     lines = [event["message"] for event in events]
     duration = DURATION.search("\n".join(lines))
     own = tuple(line for line in lines if not PLATFORM.match(line))
-    return Invocation(function, own, events[-1]["timestamp"] / 1000, float(duration[1]) if duration else 0.0)
+    return Invocation(
+        function, own, events[-1]["timestamp"] / 1000, float(duration[1]) if duration else 0.0
+    )
 
 
 def _events(logs: Any, group: str, start_ms: int) -> Iterator[dict[str, Any]]:
     """Window by window."""
     for begin in range(start_ms, int(time.time() * 1000) + 1, WINDOW_MS):
         try:
-            found = logs.filter_log_events(logGroupName=group, startTime=begin, endTime=begin + WINDOW_MS - 1)["events"]
+            found = logs.filter_log_events(
+                logGroupName=group, startTime=begin, endTime=begin + WINDOW_MS - 1
+            )["events"]
         except ClientError as error:
             if error.response["Error"]["Code"] == "ResourceNotFoundException":
                 return  # a function that was never called has no log
@@ -87,12 +96,18 @@ def _events(logs: Any, group: str, start_ms: int) -> Iterator[dict[str, Any]]:
 def leaks(text: str, known: Iterable[str] = ()) -> list[str]:
     """What of NEVER is in a text, and which of the ``known`` secrets; in base64 too, as within ids."""
     whole = "\n".join([text, *_decoded(text)])
-    return [what for what, form in NEVER.items() if form.search(whole)] + [f"known: {secret}" for secret in known if secret in whole]
+    return [what for what, form in NEVER.items() if form.search(whole)] + [
+        f"known: {secret}" for secret in known if secret in whole
+    ]
 
 
 def _decoded(text: str) -> Iterator[str]:
     """Printable text that stands there in base64, wherever in a word it begins."""
     for word in BASE64.findall(text):
         for begin in range(4):
-            part = word[begin:-1] if (len(word) - begin) % 4 == 1 else word[begin:]  # one letter over is no byte
-            yield from PRINTABLE.findall(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode("latin-1"))
+            part = (
+                word[begin:-1] if (len(word) - begin) % 4 == 1 else word[begin:]
+            )  # one letter over is no byte
+            yield from PRINTABLE.findall(
+                base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode("latin-1")
+            )

@@ -11,11 +11,20 @@ from support import builders
 from support.typed import Kind, whole
 
 CREATED: Final = 1767323045
-ADDRESS: Final = {"city": None, "country": "DE", "line1": None, "line2": None, "postal_code": "10115", "state": None}
+ADDRESS: Final = {
+    "city": None,
+    "country": "DE",
+    "line1": None,
+    "line2": None,
+    "postal_code": "10115",
+    "state": None,
+}
 LIABILITY: Final = {"type": "self"}
 NO_TAX: Final = {"enabled": False, "liability": None, "provider": None, "status": None}
 TAXED: Final = {"enabled": True, "liability": LIABILITY, "provider": "stripe", "status": "complete"}
-NO_TEXT: Final = dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance"))
+NO_TEXT: Final = dict.fromkeys(
+    ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+)
 PARTS: Final[dict[str, Kind]] = {
     "checkout.session": stripe.checkout.Session,
     "payment_intent": stripe.PaymentIntent,
@@ -34,7 +43,15 @@ def event(kind: str, subject: dict[str, Any], **members: Any) -> dict[str, Any]:
     """Return an event about an object."""
     request = {"id": "req_made_up", "idempotency_key": None}
     small = builders.event(kind, subject)
-    return whole(stripe.Event, **{**small, "data": {"object": subject, "previous_attributes": None}, "request": request, **members})
+    return whole(
+        stripe.Event,
+        **{
+            **small,
+            "data": {"object": subject, "previous_attributes": None},
+            "request": request,
+            **members,
+        },
+    )
 
 
 def session(payment: Payment, **members: Any) -> dict[str, Any]:
@@ -95,7 +112,16 @@ def intent(payment: Payment, **members: Any) -> dict[str, Any]:
 def declined(payment: Payment, **members: Any) -> dict[str, Any]:
     """Return the payment intent after a declined try."""
     error = {
-        **dict.fromkeys(("param", "payment_intent", "payment_method", "setup_intent", "source", "request_log_url")),
+        **dict.fromkeys(
+            (
+                "param",
+                "payment_intent",
+                "payment_method",
+                "setup_intent",
+                "source",
+                "request_log_url",
+            )
+        ),
         "advice_code": "try_again_later",
         "charge": builders.charge_of(payment),
         "code": "card_declined",
@@ -104,7 +130,11 @@ def declined(payment: Payment, **members: Any) -> dict[str, Any]:
         "message": "Your card has insufficient funds.",
         "type": "card_error",
     }
-    waiting = {"status": "requires_payment_method", "amount_received": 0, "last_payment_error": error}
+    waiting = {
+        "status": "requires_payment_method",
+        "amount_received": 0,
+        "last_payment_error": error,
+    }
     return intent(payment, **{**waiting, **members})
 
 
@@ -115,7 +145,10 @@ def charge(payment: Payment, refunded: int, **members: Any) -> dict[str, Any]:
         "amount": payment.amount_minor,
         "amount_captured": payment.amount_minor,
         "amount_refunded": refunded,
-        "billing_details": {"address": ADDRESS, **dict.fromkeys(("email", "name", "phone", "tax_id"))},
+        "billing_details": {
+            "address": ADDRESS,
+            **dict.fromkeys(("email", "name", "phone", "tax_id")),
+        },
         "captured": True,
         "created": CREATED,
         "currency": payment.currency,
@@ -130,7 +163,9 @@ def charge(payment: Payment, refunded: int, **members: Any) -> dict[str, Any]:
     return whole(stripe.Charge, **{**made, **members})
 
 
-def refund(payment: Payment, refund_id: str, amount: int, status: str, **members: Any) -> dict[str, Any]:
+def refund(
+    payment: Payment, refund_id: str, amount: int, status: str, **members: Any
+) -> dict[str, Any]:
     """Return a refund of this payment."""
     made = {
         "id": refund_id,
@@ -151,7 +186,10 @@ def old_refunds(payment: Payment, *amounts: int) -> dict[str, Any]:
 
     https://docs.stripe.com/changelog/2022-11-15/deprecates-charges-auto-expand
     """
-    rows = [refund(payment, f"re_{number}", amount, "succeeded") for number, amount in enumerate(amounts)]
+    rows = [
+        refund(payment, f"re_{number}", amount, "succeeded")
+        for number, amount in enumerate(amounts)
+    ]
     url = f"/v1/charges/{builders.charge_of(payment)}/refunds"
     return {"object": "list", "data": rows, "has_more": False, "url": url}
 
@@ -175,10 +213,21 @@ def transaction(number: int, amount: int, currency: str, fee: int = 1500) -> dic
     return whole(stripe.BalanceTransaction, **made)
 
 
-def dispute(payment: Payment, status: str, *amounts: int, currency: str = "", **members: Any) -> dict[str, Any]:
+def dispute(
+    payment: Payment, status: str, *amounts: int, currency: str = "", **members: Any
+) -> dict[str, Any]:
     """Return a dispute of this payment with these balance transactions, in the currency of the seller's account."""
-    rows = [transaction(number, amount, currency or payment.currency) for number, amount in enumerate(amounts)]
-    open_until = {"due_by": None, "has_evidence": False, "past_due": False, "submission_count": 0, "submission_method": "not_submitted"}
+    rows = [
+        transaction(number, amount, currency or payment.currency)
+        for number, amount in enumerate(amounts)
+    ]
+    open_until = {
+        "due_by": None,
+        "has_evidence": False,
+        "past_due": False,
+        "submission_count": 0,
+        "submission_method": "not_submitted",
+    }
     made = {
         "id": "du_1",
         "amount": payment.amount_minor,
@@ -187,7 +236,8 @@ def dispute(payment: Payment, status: str, *amounts: int, currency: str = "", **
         "created": CREATED,
         "currency": payment.currency,
         "enhanced_eligibility_types": [],
-        "evidence": dict.fromkeys(stripe.Dispute.Evidence.__annotations__) | {"enhanced_evidence": {}},
+        "evidence": dict.fromkeys(stripe.Dispute.Evidence.__annotations__)
+        | {"enhanced_evidence": {}},
         "evidence_details": {**open_until, "enhanced_eligibility": {}},
         "is_charge_refundable": False,
         "livemode": False,
@@ -201,13 +251,25 @@ def dispute(payment: Payment, status: str, *amounts: int, currency: str = "", **
 
 def customer(**members: Any) -> dict[str, Any]:
     """Return a customer of the seller's."""
-    made = {"id": "cus_1", "created": CREATED, "livemode": False, "metadata": {}, "email": "buyer@example.com"}
+    made = {
+        "id": "cus_1",
+        "created": CREATED,
+        "livemode": False,
+        "metadata": {},
+        "email": "buyer@example.com",
+    }
     return whole(stripe.Customer, **{**made, **members})
 
 
 def warning(payment: Payment) -> dict[str, Any]:
     """Return an issuer's early fraud warning about this payment's charge."""
-    made = {"id": "issfr_1", "actionable": True, "created": CREATED, "fraud_type": "made_with_stolen_card", "livemode": False}
+    made = {
+        "id": "issfr_1",
+        "actionable": True,
+        "created": CREATED,
+        "fraud_type": "made_with_stolen_card",
+        "livemode": False,
+    }
     found = {"charge": builders.charge_of(payment), "payment_intent": builders.intent_of(payment)}
     return whole(stripe.radar.EarlyFraudWarning, **made, **found)
 
@@ -218,5 +280,11 @@ def thin(kind: str = "v2.core.account.updated") -> dict[str, Any]:
     https://docs.stripe.com/event-destinations#benefits-of-thin-events
     """
     related = {"id": "acct_1", "type": "v2.core.account", "url": "/v2/core/accounts/acct_1"}
-    made = {"id": "evt_test_1", "object": "v2.core.event", "type": kind, "livemode": False, "created": "2026-01-02T03:04:05.000Z"}
+    made = {
+        "id": "evt_test_1",
+        "object": "v2.core.event",
+        "type": kind,
+        "livemode": False,
+        "created": "2026-01-02T03:04:05.000Z",
+    }
     return {**made, "context": None, "reason": None, "related_object": related}

@@ -1,7 +1,10 @@
-"""Runs handlers in every order of their outside calls, with a fault at every one of them. Deterministic: no threads, no time.
+"""Runs handlers in every order of their outside calls, with a fault at every one of them.
 
-The handlers are the product's own code on the product's own retry loop (billing.storage.dynamodb.Store); below that, DynamoDB is the
-twin in memory, called one request at a time, and each request is a point where another handler may go first.
+Deterministic: no threads, no time.
+
+The handlers are the product's own code on the product's own retry loop
+(billing.storage.dynamodb.Store); below that, DynamoDB is the twin in memory, called one request at
+a time, and each request is a point where another handler may go first.
 """
 
 import itertools
@@ -11,8 +14,8 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from billing.books import Books
-from billing.deadline import Patience
-from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing.deadline import Deadline
+from billing.errors import ConditionFailedError, Item, RetryableError
 from billing.quota import spending
 from billing.storage.dynamodb import Page, Store
 from billing.storage.writes import Table, Write
@@ -121,7 +124,7 @@ class _Client:
         fault = self._store.meet_fault()
         try:
             return self._carry_out(operation, request, fault)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             self._store.remember(refused.old)
             raise
 
@@ -135,8 +138,13 @@ class _Client:
             if operation != "TransactWriteItems":
                 raise ClientError(_error("TransactionConflictException"), operation)
             reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
-            raise ClientError({**_error("TransactionCanceledException"), "CancellationReasons": reasons}, operation)
-        if operation != "TransactWriteItems" or "answer" not in request:  # a transaction has a token, and twice is carried out once
+            raise ClientError(
+                {**_error("TransactionCanceledException"), "CancellationReasons": reasons},
+                operation,
+            )
+        if (
+            operation != "TransactWriteItems" or "answer" not in request
+        ):  # a transaction has a token, and twice is carried out once
             request["answer"] = request["act"]()
         self._store.remember(request["answer"])
         if fault == "crash_after":
@@ -147,17 +155,23 @@ class _Client:
 
 
 def _error(code: str) -> dict[str, Any]:
-    return {"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return {
+        "Error": {"Code": code, "Message": "injected"},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
 
 
 class ScheduledStore(Store):
     """The product's store with its own retry loop, on the twin; control returns to the schedule before every request."""
 
     def __init__(self, kept: list[_Before] | None = None) -> None:
-        """On an empty twin, outside any schedule. ``kept`` is for ``before``, and the same for all stores of an exploration."""
+        """On an empty twin, outside any schedule.
+
+        ``kept`` is for ``before``, and the same for all stores of an exploration.
+        """
         self.memory = Twin()
         self._kept = [] if kept is None else kept
-        self.patience = Patience(sleep=lambda _: None)
+        self.deadline = Deadline(sleep=lambda _: None)
         self.plan: Plan | None = None
         self._workers: list[greenlet] = []
         self._told: dict[greenlet, int] = {}
@@ -168,10 +182,14 @@ class ScheduledStore(Store):
         """What goes before is the same in every order: the first carries it out, the others find it. Returns what the first was told."""
         if not self._kept:
             told = act()
-            self._kept.append(_Before(told, self.memory.twin(), self.memory.sum, dict(spending._seen)))
+            self._kept.append(
+                _Before(told, self.memory.twin(), self.memory.sum, dict(spending._seen))
+            )
         kept = self._kept[0]
         self.memory = kept.memory.twin()
-        assert self.memory.sum == kept.sum, "an earlier order has changed what this one is to begin with"
+        assert self.memory.sum == kept.sum, (
+            "an earlier order has changed what this one is to begin with"
+        )
         spending._seen.update(kept.seen)
         _number_from(101)
         found: _T = kept.told
@@ -187,7 +205,10 @@ class ScheduledStore(Store):
         return (
             self.memory.sum,
             repr(spending._seen),
-            *((worker.dead, self._asked.get(worker), self._told.get(worker)) for worker in self._workers),
+            *(
+                (worker.dead, self._asked.get(worker), self._told.get(worker))
+                for worker in self._workers
+            ),
         )
 
     def meet_fault(self) -> str:
@@ -199,7 +220,9 @@ class ScheduledStore(Store):
         me.parent.switch()
         return plan.fault()
 
-    def _do(self, operation: str, act: Callable[[], Any], *, repeatable: bool = True, **how: bool) -> Any:
+    def _do(
+        self, operation: str, act: Callable[[], Any], *, repeatable: bool = True, **how: bool
+    ) -> Any:
         return self._ask(operation, {"act": act}, repeatable=repeatable, **how)["answer"]
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
@@ -213,7 +236,12 @@ class ScheduledStore(Store):
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
         """See Store."""
-        self._do("TransactWriteItems", lambda: self.memory.commit(*writes), is_patient=False, clears_up=clears_up)
+        self._do(
+            "TransactWriteItems",
+            lambda: self.memory.commit(*writes),
+            is_patient=False,
+            clears_up=clears_up,
+        )
 
     def update(self, write: Write) -> Item:
         """See Store."""
@@ -225,7 +253,9 @@ class ScheduledStore(Store):
         found: Page = self._do("Query", lambda: self.memory.query(table, owner, **how))
         return found
 
-    def scan(self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None) -> Page:
+    def scan(
+        self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None
+    ) -> Page:
         """See Store."""
         found: Page = self._do("Scan", lambda: self.memory.scan(table, segment, segments, after))
         return found
@@ -234,7 +264,9 @@ class ScheduledStore(Store):
         """Run them by the plan. Returns how each ended: ``done``, ``crashed`` or ``unknown``."""
         self.plan, self._told, self._asked = plan, {}, {}
         ends = [""] * len(handlers)
-        self._workers = [greenlet(self._worker(handler, ends, number)) for number, handler in enumerate(handlers)]
+        self._workers = [
+            greenlet(self._worker(handler, ends, number)) for number, handler in enumerate(handlers)
+        ]
         while alive := [worker for worker in self._workers if not worker.dead]:
             if not plan.is_replayed and self._has_been_here(plan, alive):
                 plan.is_cut = True
@@ -262,7 +294,7 @@ class ScheduledStore(Store):
                 ends[number] = "done"
             except Crash:
                 ends[number] = "crashed"
-            except OutcomeUnknownError:
+            except RetryableError:
                 ends[number] = "unknown"
 
         return work
@@ -281,7 +313,10 @@ def _number_from(first: int) -> None:
 
 
 def plans(faults: Sequence[str]) -> Iterator[Plan]:
-    """Every order there is, one after the other. Send nothing; run each plan before asking for the next."""
+    """Every order there is, one after the other.
+
+    Send nothing; run each plan before asking for the next.
+    """
     choices: list[int] = []
     seen: set[tuple[Any, ...]] = set()
     while True:
@@ -299,12 +334,19 @@ def explore(
     build: Callable[[ScheduledStore], Handlers],
     faults: Sequence[str] = FAULTS,
 ) -> dict[str, int]:
-    """All orders, without a fault and with each fault at each call. Returns how many of each were run.
+    """All orders, without a fault and with each fault at each call.
+
+    Returns how many of each were run.
 
     ``build`` prepares a store and returns the handlers, and a check that is told how they ended.
     """
     kept: list[_Before] = []
-    figures = {"schedules": 0, "no fault": 0, **dict.fromkeys(faults, 0), "joined an earlier one": 0}
+    figures = {
+        "schedules": 0,
+        "no fault": 0,
+        **dict.fromkeys(faults, 0),
+        "joined an earlier one": 0,
+    }
     for plan in plans(faults):
         store = ScheduledStore(kept)
         handlers, check = build(store)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import recover
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import BillingError, Item, OutcomeUnknownError
 from billing.facts import to_item
 from billing.payments import parking, settlement
@@ -27,11 +27,11 @@ STRIPES_SOURCE = "aws.partner/stripe.com/ed_test_made_up"
 
 
 class Slow(MemoryStore):
-    """A store whose every call takes ``seconds``, begins only while there is patience, and may fail for one fact or user."""
+    """A store whose every call takes ``seconds``, begins only while there is deadline, and may fail for one fact or user."""
 
     def __init__(self) -> None:
         """Quick, at first."""
-        super().__init__(Patience(clock=lambda: self.now, sleep=lambda _: None))
+        super().__init__(Deadline(clock=lambda: self.now, sleep=lambda _: None))
         self.seconds = 0.0
         self.fault_of: dict[str, BaseException] = {}
 
@@ -64,7 +64,7 @@ class Slow(MemoryStore):
         return super().unseen(since, after)
 
     def _pass(self, *asked: object) -> None:
-        if next(self.patience.attempts(), None) is None:
+        if next(self.deadline.attempts(), None) is None:
             raise OutcomeUnknownError("no time is left")
         self.now += self.seconds
         for name, fault in self.fault_of.items():
@@ -73,10 +73,10 @@ class Slow(MemoryStore):
 
 
 class SlowStripe(Stripe):
-    """Stripe, giving no answer for some payment intents for as long as the caller's patience lasts."""
+    """Stripe, giving no answer for some payment intents for as long as the caller's deadline lasts."""
 
     def __init__(self, store: Slow) -> None:
-        """Shares the store's patience, as the gateway does."""
+        """Shares the store's deadline, as the gateway does."""
         super().__init__()
         self.store = store
         self.hangs_for: set[str] = set()
@@ -90,7 +90,7 @@ class SlowStripe(Stripe):
             raise SystemExit
         if payment_intent not in self.hangs_for:
             return super().payment_intent(payment_intent)
-        for _ in self.store.patience.attempts():
+        for _ in self.store.deadline.attempts():
             self.store.now += STRIPE_SECONDS_MAX
         raise BillingError("stripe_unavailable", "no answer")
 
@@ -123,9 +123,17 @@ class Recovery:
         """Instead of those that the environment names."""
         self.stripe = SlowStripe(self.store)
         self.books = builders.books_on(self.store, clock=self.clock)
-        for name, found in (("books", self.books), ("patience", self.store.patience), ("gateway", self.stripe)):
+        for name, found in (
+            ("books", self.books),
+            ("deadline", self.store.deadline),
+            ("gateway", self.stripe),
+        ):
             self.patch.setattr(recover, name, lambda found=found: found)
-        self.patch.setattr(metrics, "add_metric", lambda name, value, **_: self.counted.setdefault(name, []).append(value))
+        self.patch.setattr(
+            metrics,
+            "add_metric",
+            lambda name, value, **_: self.counted.setdefault(name, []).append(value),
+        )
 
     def run(self) -> dict[str, Any]:
         """As the schedule calls it."""
@@ -134,7 +142,9 @@ class Recovery:
     def answer(self, *bodies: str) -> list[str]:
         """As SQS hands over messages. Returns the numbers of those that come again."""
         records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
-        return [row["itemIdentifier"] for row in self._invoke({"Records": records})["batchItemFailures"]]
+        return [
+            row["itemIdentifier"] for row in self._invoke({"Records": records})["batchItemFailures"]
+        ]
 
     def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         context = Context(self.store)
@@ -144,7 +154,7 @@ class Recovery:
 
     def settle(self, event: dict[str, Any]) -> str:
         """As the webhook does."""
-        self.store.patience.begin()
+        self.store.deadline.begin()
         return settlement.apply(self.books, fact(event)).status
 
     def park_refunds(self, count: int) -> None:
@@ -158,12 +168,12 @@ class Recovery:
 
     def parked(self) -> list[parking.Parked]:
         """Those due for longest first."""
-        self.store.patience.begin()
+        self.store.deadline.begin()
         return sorted(parking.all_parked(self.books), key=lambda record: record.next_try)
 
     def units(self, user_id: str = "alice") -> int:
         """What remains; the laws are held on the way."""
-        self.store.patience.begin()
+        self.store.deadline.begin()
         laws.check(self.store)
         return debits.read(self.books, user_id).remaining
 

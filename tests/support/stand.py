@@ -1,4 +1,7 @@
-"""A stand of the tests' own: free ports, its own data, one for the whole run. It runs beside one that is up."""
+"""A stand of the tests' own: free ports, its own data, one for the whole run.
+
+It runs beside one that is up.
+"""
 
 import json
 import os
@@ -18,7 +21,7 @@ import stripe
 from support import described
 
 from infra.local.issuer import Keys
-from infra.local.paths import PORT_VARIABLES, ROOT, Places, free_port
+from infra.local.paths import PORT_VARIABLES, ROOT, Paths, free_port
 
 API: Final = "/api/v1"
 MEMORY_BYTES: Final = 6 * 1024**3
@@ -38,24 +41,43 @@ class Stand:
         self._clients: dict[str, Any] = {}
         self._resources: dict[str, str] = {}
         self.http = httpx.Client(timeout=40, trust_env=False)
-        self.stripe = stripe.StripeClient(self.facts["stripe_secret_key"], base_addresses={"api": self.facts["stripe_api_base"]})
+        self.stripe = stripe.StripeClient(
+            self.facts["stripe_secret_key"], base_addresses={"api": self.facts["stripe_api_base"]}
+        )
 
-    def places(self) -> Places:
+    def places(self) -> Paths:
         """Its folder and ports."""
         names = ("api_url", "stripe_api_base", "issuer_url", "aws_endpoint_url")
-        return Places(self.state, ROOT / ".local" / "venvs", *(urlparse(self.facts[name]).port or 0 for name in names))
+        return Paths(
+            self.state,
+            ROOT / ".local" / "venvs",
+            *(urlparse(self.facts[name]).port or 0 for name in names),
+        )
 
-    def token(self, sub: str, scope: str = "", ttl: int = 3600, audience: str = "topup", **more: str) -> str:
+    def token(
+        self, sub: str, scope: str = "", ttl: int = 3600, audience: str = "topup", **more: str
+    ) -> str:
         """A token of the stand's issuer, with ``more`` claims."""
         return self._keys.token(sub, scope, ttl, audience, **more)
 
-    def call(self, method: str, path: str, *, sub: str = "", scope: str = "", body: object = None, **headers: str) -> httpx.Response:
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        sub: str = "",
+        scope: str = "",
+        body: object = None,
+        **headers: str,
+    ) -> httpx.Response:
         """One call of the API. Underscores in header names become dashes."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if sub:
             sent["authorization"] = f"Bearer {self.token(sub, scope)}"
         content = None if body is None else json.dumps(body)
-        answer = self.http.request(method, f"{self.api_url}{API}{path}", headers=sent, content=content)
+        answer = self.http.request(
+            method, f"{self.api_url}{API}{path}", headers=sent, content=content
+        )
         described.check(method, path, answer.status_code, answer.headers, answer.text)
         return answer
 
@@ -100,16 +122,26 @@ class Stand:
         found: dict[str, Any] = answer.json()
         return found
 
-    def deliver(self, event: dict[str, Any], *secrets: str, url: str = "", host: str = "") -> httpx.Response:
+    def deliver(
+        self, event: dict[str, Any], *secrets: str, url: str = "", host: str = ""
+    ) -> httpx.Response:
         """Sign an event and send it as Stripe would: with the stand's secret, or these, as while one is being rolled."""
         text = json.dumps(event)
         signature = signed(text, *(secrets or (self.facts["webhook_secret"],)))
-        headers = {"stripe-signature": signature, "content-type": "application/json", **({"host": host} if host else {})}
-        return self.http.post(url or self.facts["webhook_url"], content=text.encode(), headers=headers)
+        headers = {
+            "stripe-signature": signature,
+            "content-type": "application/json",
+            **({"host": host} if host else {}),
+        }
+        return self.http.post(
+            url or self.facts["webhook_url"], content=text.encode(), headers=headers
+        )
 
     def deliver_to_function_url(self, event: dict[str, Any]) -> httpx.Response:
         """The same through the Lambda Function URL."""
-        return self.deliver(event, url=self.facts["webhook_function_url"], host=self.facts["webhook_function_host"])
+        return self.deliver(
+            event, url=self.facts["webhook_function_url"], host=self.facts["webhook_function_host"]
+        )
 
     def events(self, kind: str, about: str = "") -> list[dict[str, Any]]:
         """Stripe's events of a type, newest first, about an object if one is named."""
@@ -127,13 +159,17 @@ class Stand:
     def resources(self, *, anew: bool = False) -> dict[str, str]:
         """Physical names by logical id. ``anew``: an update may have added or removed some."""
         if anew or not self._resources:
-            rows = self.boto("cloudformation").describe_stack_resources(StackName=self.facts["stack_name"])["StackResources"]
+            rows = self.boto("cloudformation").describe_stack_resources(
+                StackName=self.facts["stack_name"]
+            )["StackResources"]
             self._resources = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
         return self._resources
 
     def invoke(self, logical_id: str, payload: object) -> Any:
         """Call a function directly. Returns what it answers."""
-        answer = self.boto("lambda").invoke(FunctionName=self.resources()[logical_id], Payload=json.dumps(payload))
+        answer = self.boto("lambda").invoke(
+            FunctionName=self.resources()[logical_id], Payload=json.dumps(payload)
+        )
         return json.loads(answer["Payload"].read())
 
     @staticmethod
@@ -149,14 +185,17 @@ class Stand:
 def signed(text: str, *secrets: str) -> str:
     """Stripe's header of a delivery now, one signature for each secret (https://docs.stripe.com/webhooks#roll-endpoint-secrets)."""
     now = int(time.time())
-    made = [stripe.WebhookSignature.generate_signature_header(text, secret, now) for secret in secrets]
+    made = [
+        stripe.WebhookSignature.generate_signature_header(text, secret, now) for secret in secrets
+    ]
     return ",".join([f"t={now}", *(header.split(",")[1] for header in made)])
 
 
 def _memory() -> str | None:
     """A file system in memory where there is room for several stands, else what is usual.
 
-    A function's code is unpacked for each of its processes: on disk that takes a third of a stand's time.
+    A function's code is unpacked for each of its processes: on disk that takes a third of a stand's
+    time.
     """
     place = Path("/dev/shm")
     return str(place) if place.is_dir() and shutil.disk_usage(place).free > MEMORY_BYTES else None
@@ -168,7 +207,11 @@ def running() -> Iterator[Stand]:
     with tempfile.TemporaryDirectory(prefix="topup-stand-", dir=_memory()) as folder:
         state = Path(folder)
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STRIPE_"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("AWS_", "STRIPE_"))
+            },
             "TOPUP_STATE_DIR": folder,
             "TOPUP_IDLE_SECONDS": "300",  # to start a function again takes a second of a processor
             "TOPUP_PERSIST": "0",  # nobody comes back to it
@@ -176,11 +219,15 @@ def running() -> Iterator[Stand]:
             **{variable: str(free_port()) for variable, _ in PORT_VARIABLES.values()},
         }
         command = [sys.executable, "-m", "infra.local"]
-        up = subprocess.run([*command, "up"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        up = subprocess.run(
+            [*command, "up"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
         assert up.returncode == 0, f"the stand did not start:\n{up.stdout}\n{up.stderr}"
         stand = Stand(state)
         try:
             yield stand
         finally:
             stand.http.close()
-            subprocess.run([*command, "down"], cwd=ROOT, env=environment, capture_output=True, check=False)
+            subprocess.run(
+                [*command, "down"], cwd=ROOT, env=environment, capture_output=True, check=False
+            )

@@ -16,7 +16,11 @@ Kind = type[StripeObject]
 
 def members(kind: Kind) -> dict[str, Any]:
     """Return the members that an object of this class may have, with their annotations."""
-    return {name: annotation for name, annotation in kind.__annotations__.items() if not (name.startswith("_") or name == "OBJECT_NAME")}
+    return {
+        name: annotation
+        for name, annotation in kind.__annotations__.items()
+        if not (name.startswith("_") or name == "OBJECT_NAME")
+    }
 
 
 def is_nullable(annotation: Any) -> bool:
@@ -25,7 +29,10 @@ def is_nullable(annotation: Any) -> bool:
 
 
 def whole(kind: Kind, **given: Any) -> dict[str, Any]:
-    """Return an object with every member that Stripe may send. Those that are not given, and may be, are null."""
+    """Return an object with every member that Stripe may send.
+
+    Those that are not given, and may be, are null.
+    """
     nulls = {name: None for name, annotation in members(kind).items() if is_nullable(annotation)}
     name = getattr(kind, "OBJECT_NAME", "")
     return {**({"object": name} if name else {}), **nulls, **given}
@@ -44,7 +51,14 @@ def lacking(kind: Kind, value: dict[str, Any], place: str = "") -> Iterator[str]
 def _part(annotation: Any) -> Kind | None:
     """Return the class that is written inside another one: a part that is no object of its own."""
     options = get_args(annotation) or (annotation,)
-    return next((one for one in options if isinstance(one, type) and issubclass(one, StripeObject) and "." in one.__qualname__), None)
+    return next(
+        (
+            one
+            for one in options
+            if isinstance(one, type) and issubclass(one, StripeObject) and "." in one.__qualname__
+        ),
+        None,
+    )
 
 
 def faults(kind: Kind, value: dict[str, Any], place: str = "") -> Iterator[str]:
@@ -67,10 +81,16 @@ def _wrong(annotation: Any, value: Any, place: str) -> Iterator[str]:
 
 def _wrong_in_union(options: tuple[Any, ...], value: Any, place: str) -> Iterator[str]:
     """Of known words and any text, the known words count: a made-up status would prove nothing."""
-    closed = [option for option in options if not (option is str and any(get_origin(one) is Literal for one in options))]
+    closed = [
+        option
+        for option in options
+        if not (option is str and any(get_origin(one) is Literal for one in options))
+    ]
     tried = [list(_wrong(option, value, place)) for option in closed]
     if all(tried):
-        yield min(tried, key=lambda one: one[0].startswith(f"{place} "))[0]  # the one that came deepest
+        yield min(tried, key=lambda one: one[0].startswith(f"{place} "))[
+            0
+        ]  # the one that came deepest
 
 
 def _check(annotation: Any, value: Any, place: str) -> Iterator[str] | None:
@@ -84,27 +104,46 @@ def _check(annotation: Any, value: Any, place: str) -> Iterator[str] | None:
         return None if value in parts else iter([f"{place} is {value!r}, not one of {parts}"])
     if origin is list:
         if isinstance(value, list):
-            return (fault for number, one in enumerate(value) for fault in _wrong(parts[0], one, f"{place}.{number}"))
+            return (
+                fault
+                for number, one in enumerate(value)
+                for fault in _wrong(parts[0], one, f"{place}.{number}")
+            )
         return iter([f"{place} is no list"])
     return _check_class(origin or annotation, parts, value, place)
 
 
-def _check_class(kind: type, parts: tuple[Any, ...], value: Any, place: str) -> Iterator[str] | None:
+def _check_class(
+    kind: type, parts: tuple[Any, ...], value: Any, place: str
+) -> Iterator[str] | None:
     if kind is Decimal:
         kind = str  # in JSON: https://docs.stripe.com/currencies
     if not issubclass(kind, StripeObject):
-        return None if type(value) is kind else iter([f"{place} is {value!r}, not of {kind.__name__}"])
+        return (
+            None if type(value) is kind else iter([f"{place} is {value!r}, not of {kind.__name__}"])
+        )
     if not isinstance(value, dict):
         return iter([f"{place} is {value!r}, not an object"])
     if kind is stripe.ListObject:
-        return (fault for number, one in enumerate(value["data"]) for fault in _wrong(parts[0], one, f"{place}.data.{number}"))
+        return (
+            fault
+            for number, one in enumerate(value["data"])
+            for fault in _wrong(parts[0], one, f"{place}.data.{number}")
+        )
     if kind.__name__ == "UntypedStripeObject":
-        return (fault for name, one in value.items() for fault in _wrong(parts[0], one, f"{place}.{name}"))
+        return (
+            fault
+            for name, one in value.items()
+            for fault in _wrong(parts[0], one, f"{place}.{name}")
+        )
     return faults(kind, value, place)
 
 
 def _check_expanded(name: str, value: Any, place: str) -> Iterator[str] | None:
-    """An object where an id could be. The package imports some classes as ``CardResource`` and the like."""
+    """An object where an id could be.
+
+    The package imports some classes as ``CardResource`` and the like.
+    """
     if not isinstance(value, dict):
         return iter([f"{place} is {value!r}, not an object"])
     return faults(getattr(stripe, name.removesuffix("Resource")), value, place)

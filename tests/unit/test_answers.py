@@ -7,7 +7,7 @@ import pytest
 import recover
 import webhook
 from billing.books import Books
-from billing.errors import BusyError, OutcomeUnknownError
+from billing.errors import NotDoneError, OutcomeUnknownError
 from billing.facts import Fact, to_item
 from billing.quota import debits
 from billing.storage.writes import Write
@@ -70,17 +70,24 @@ def _fail(books: Books, *, failing: bool) -> None:
 def _deliver(event: dict[str, Any]) -> tuple[int, str]:
     body = json.dumps(event)
     header = WebhookSignature.generate_signature_header(body, SECRET, int(time.time()))
-    said = webhook.handler({"version": "2.0", "headers": {"stripe-signature": header}, "body": body}, None)
+    said = webhook.handler(
+        {"version": "2.0", "headers": {"stripe-signature": header}, "body": body}, None
+    )
     answer = json.loads(said["body"])
     return said["statusCode"], answer.get("status") if said["statusCode"] == 200 else answer["code"]
 
 
-@pytest.mark.parametrize(("trouble", "code"), [(OutcomeUnknownError, "outcome_unknown"), (BusyError, "busy")])
+@pytest.mark.parametrize(
+    ("trouble", "code"), [(OutcomeUnknownError, "outcome_unknown"), (NotDoneError, "busy")]
+)
 @pytest.mark.parametrize("queue", ["works", "is gone too"])
 def test_a_delivery_whose_outcome_is_unknown_is_asked_for_again(
     books: Books, outbox: Kept, queue: str, trouble: type[Exception], code: str
 ) -> None:
-    """5xx, never 200; and it is kept where recovery finds it, should Stripe not come again. One that was not done is as well."""
+    """5xx, never 200; and it is kept where recovery finds it, should Stripe not come again.
+
+    One that was not done is as well.
+    """
     event = builders.completed(pending(books))
     outbox.is_failing = queue == "is gone too"
     books.store.trouble = trouble  # type: ignore[attr-defined]
@@ -95,11 +102,16 @@ def test_a_delivery_whose_outcome_is_unknown_is_asked_for_again(
 def test_a_message_stays_in_the_queue_until_its_fact_is_settled(books: Books) -> None:
     """One by one: what cannot be read stays as well, and keeps no other from being settled."""
     facts = [fact(builders.completed(pending(books))) for _ in range(2)]
-    records = [{"messageId": str(number), "body": json.dumps(to_item(found))} for number, found in enumerate(facts)]
+    records = [
+        {"messageId": str(number), "body": json.dumps(to_item(found))}
+        for number, found in enumerate(facts)
+    ]
     unreadable = {"messageId": "odd", "body": "{"}
     _fail(books, failing=True)
     failed = recover.handler({"Records": records}, None)["batchItemFailures"]
     assert [failure["itemIdentifier"] for failure in failed] == ["0", "1"]
     _fail(books, failing=False)
-    assert recover.handler({"Records": [unreadable, *records]}, None) == {"batchItemFailures": [{"itemIdentifier": "odd"}]}
+    assert recover.handler({"Records": [unreadable, *records]}, None) == {
+        "batchItemFailures": [{"itemIdentifier": "odd"}]
+    }
     assert debits.read(books, "alice").remaining == 200

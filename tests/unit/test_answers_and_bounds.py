@@ -60,17 +60,31 @@ def test_a_paid_payment_is_shown_whole(books: Books) -> None:
     """Also when it was paid, and no more given back than was paid."""
     payment = pending(books)
     before = queries.find(books, "alice", payment.payment_id).as_answer()
-    assert (before["status"], before["completed_at"], before["failure_code"]) == ("pending", None, None)
+    assert (before["status"], before["completed_at"], before["failure_code"]) == (
+        "pending",
+        None,
+        None,
+    )
     settlement.apply(books, fact(builders.completed(payment, amount_total=500)))
     paid = queries.find(books, "alice", payment.session_id).as_answer()
     assert (paid["status"], paid["completed_at"][:19]) == ("completed", "2026-01-02T03:04:05")
-    assert (paid["session_id"], paid["amount_minor"], paid["units_clawed_back"]) == (payment.session_id, 999, 0)
+    assert (paid["session_id"], paid["amount_minor"], paid["units_clawed_back"]) == (
+        payment.session_id,
+        999,
+        0,
+    )
     settlement.apply(books, fact(builders.refunded(payment, 999)))
     after = queries.find(books, "alice", payment.payment_id).as_answer()
-    assert (after["status"], after["refunded_minor"], after["units_clawed_back"]) == ("refunded", 500, 100)
+    assert (after["status"], after["refunded_minor"], after["units_clawed_back"]) == (
+        "refunded",
+        500,
+        100,
+    )
 
 
-def test_a_purchase_for_which_a_fact_waits_that_is_gone_is_settled(books: Books, store: Rough) -> None:
+def test_a_purchase_for_which_a_fact_waits_that_is_gone_is_settled(
+    books: Books, store: Rough
+) -> None:
     """The record was resolved in the moment before; its word in the reference row was not."""
     payment = pending(books)
     settlement.apply(books, fact(builders.refunded(payment, 500)))
@@ -86,7 +100,9 @@ def test_two_disputes_of_one_payment_both_count(books: Books, store: Rough) -> N
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
     for name, amount in (("du_1", 500), ("du_2", 499)):
-        event = builders.dispute(payment, "funds_withdrawn", "needs_response", -amount, dispute_id=name, amount=amount)
+        event = builders.dispute(
+            payment, "funds_withdrawn", "needs_response", -amount, dispute_id=name, amount=amount
+        )
         settlement.apply(books, fact(event))
     assert debits.read(books, "alice").remaining == 0
     won = builders.dispute(payment, "closed", "won", -499, 499, dispute_id="du_2", amount=499)
@@ -128,7 +144,9 @@ def test_a_purchase_whose_record_may_not_be_written_is_not_sold(books: Books, st
 
 
 @pytest.mark.parametrize("count", [99, 100, 101, 250])
-def test_however_many_holds_have_expired_all_count_as_given_back(books: Books, store: Rough, clock: Clock, count: int) -> None:
+def test_however_many_holds_have_expired_all_count_as_given_back(
+    books: Books, store: Rough, clock: Clock, count: int
+) -> None:
     """A page of them, a whole one, and several."""
     for _ in range(3):
         settlement.apply(books, fact(builders.completed(pending(books))))
@@ -190,8 +208,13 @@ def test_each_rule_is_broken_by_its_own_figures(figures: dict[str, int], rules: 
     assert all(any(rule.startswith(start) for start in rules) for rule in found)
 
 
-@pytest.mark.parametrize(("balance", "is_right"), [(2**53 - 1, True), (-(2**53) + 1, True), (2**53, False), (True, False), ("5", False)])
-def test_a_cursors_sum_is_a_number_that_every_reader_carries(books: Books, balance: object, *, is_right: bool) -> None:
+@pytest.mark.parametrize(
+    ("balance", "is_right"),
+    [(2**53 - 1, True), (-(2**53) + 1, True), (2**53, False), (True, False), ("5", False)],
+)
+def test_a_cursors_sum_is_a_number_that_every_reader_carries(
+    books: Books, balance: object, *, is_right: bool
+) -> None:
     """Anything else is no cursor of ours."""
     place = {"entry_id": "e", "booked_at": "b", "last": "l", "balance": balance}
     if is_right:
@@ -201,7 +224,9 @@ def test_a_cursors_sum_is_a_number_that_every_reader_carries(books: Books, balan
         history.entries(books, "alice", 1, cursors.sealed(place))
 
 
-def test_of_a_converted_dispute_what_is_back_counts_by_its_share(books: Books, store: Rough) -> None:
+def test_of_a_converted_dispute_what_is_back_counts_by_its_share(
+    books: Books, store: Rough
+) -> None:
     """The account is settled in another currency: a third is back while the dispute goes on, and all of it once it is won."""
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
@@ -227,7 +252,11 @@ def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
     job = Run(books, stripe, repair=False, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
     report = run.run(job, epoch(START) - 3600)
     (told,) = report.differences
-    assert (str(told.kind), told.stripe_id, told.payment_id) == ("missing_there", payment.session_id, payment.payment_id)
+    assert (str(told.kind), told.stripe_id, told.payment_id) == (
+        "missing_there",
+        payment.session_id,
+        payment.payment_id,
+    )
     assert "unpaid at Stripe" in told.detail
     assert debits.read(books, "alice").remaining == 100
 
@@ -252,7 +281,11 @@ def test_a_reversal_that_is_told_twice_is_a_duplicate(books: Books, make: str) -
 def test_units_that_are_owed_and_there_are_told_as_far_as_both_go() -> None:
     """What would be left if one had paid the other."""
     (found,) = [
-        one for one in Tally(balance_count=1, remaining=5, debt=9, total=-4, booked=-4).differences("alice") if "no debt" in one.rule
+        one
+        for one in Tally(balance_count=1, remaining=5, debt=9, total=-4, booked=-4).differences(
+            "alice"
+        )
+        if "no debt" in one.rule
     ]
     assert (found.expected, found.found) == (0, 5)
 
@@ -265,7 +298,9 @@ def test_the_expiry_of_a_session_that_is_not_the_payments_is_only_noted(books: B
     assert queries.find(books, "alice", payment.payment_id).status == "pending"
 
 
-def test_a_converted_dispute_that_is_won_gives_back_with_the_money(books: Books, store: Rough) -> None:
+def test_a_converted_dispute_that_is_won_gives_back_with_the_money(
+    books: Books, store: Rough
+) -> None:
     """Not before: Stripe tells of the verdict first, and of the money later."""
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
@@ -289,7 +324,10 @@ def test_an_account_of_which_nothing_is_known_balances(store: Rough) -> None:
     assert list(tally.differences("nobody")) == []
 
 
-@pytest.mark.parametrize("stored", ["[]", "5", "null", '"whsec_1"', "{}", '{"secrets": 5}', '{"secrets": [""]}', "no JSON"])
+@pytest.mark.parametrize(
+    "stored",
+    ["[]", "5", "null", '"whsec_1"', "{}", '{"secrets": 5}', '{"secrets": [""]}', "no JSON"],
+)
 def test_a_stored_secret_of_another_form_is_of_no_use(stored: str) -> None:
     """And says so, whatever its form."""
     with pytest.raises(ValueError, match="the webhook secret"):

@@ -15,7 +15,9 @@ APP = (
 
 def test_modules_come_after_what_they_import_each_in_its_own_scope() -> None:
     """The same name in two of them is two things."""
-    script = bundle({"app.js": APP, "tools.js": TOOLS, "words.js": WORDS, "unused.js": "odd"}, "app.js")
+    script = bundle(
+        {"app.js": APP, "tools.js": TOOLS, "words.js": WORDS, "unused.js": "odd"}, "app.js"
+    )
     assert script.index("const $words") < script.index("const $app")
     assert script.index("const $tools") < script.index("const $app")
     assert "return { twice, none };" in script
@@ -52,6 +54,9 @@ def test_a_module_that_is_not_there_is_refused() -> None:
 
 def test_modules_that_import_each_other_are_refused() -> None:
     """Neither could come first."""
-    a, b = ('import { x } from "/site/b.js";\nexport const y = 1;\n', 'import { y } from "/site/a.js";\nexport const x = 1;\n')
+    a, b = (
+        'import { x } from "/site/b.js";\nexport const y = 1;\n',
+        'import { y } from "/site/a.js";\nexport const x = 1;\n',
+    )
     with pytest.raises(CycleError):
         bundle({"a.js": a, "b.js": b}, "a.js")

@@ -12,7 +12,7 @@ from billing.payments.plans import catalogue
 from billing.quota import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write
-from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from support import builders
 from support.builders import fact
 from support.fakes.memory_store import MemoryStore
@@ -48,17 +48,22 @@ class Stripe:
         """See the gateway."""
         self.params.append(params)
         owner = user_key(params["metadata"]["user_id"])
-        self.recorded_before.append(self.store.get("payments", (owner, params["metadata"]["payment_id"])) is not None)
+        self.recorded_before.append(
+            self.store.get("payments", (owner, params["metadata"]["payment_id"])) is not None
+        )
         if self.turns_away_next:  # before anything is looked at, and not kept
             self.turns_away_next -= 1
-            raise AnsweredWithFaultError("503")
+            raise StripeServerError("503")
         if self.fails_next:
             self.fails_next -= 1
             self.faults.add(idempotency_key)
         if idempotency_key in self.faults:
-            raise AnsweredWithFaultError("500")
+            raise StripeServerError("500")
         number = len(self.made) + 1
-        made = self.made.setdefault(idempotency_key, {"id": f"cs_{number}", "url": f"https://pay/{number}", "expires_at": 1767409445})
+        made = self.made.setdefault(
+            idempotency_key,
+            {"id": f"cs_{number}", "url": f"https://pay/{number}", "expires_at": 1767409445},
+        )
         if self.loses_next:
             self.loses_next -= 1
             raise BillingError("stripe_unavailable", "the answer was lost")
@@ -123,7 +128,9 @@ def test_a_payment_is_recorded_before_stripe_is_asked(books: Books, stripe: Stri
     assert stripe.recorded_before == [True]
 
 
-def test_the_session_and_its_payment_intent_carry_our_metadata(books: Books, stripe: Stripe) -> None:
+def test_the_session_and_its_payment_intent_carry_our_metadata(
+    books: Books, stripe: Stripe
+) -> None:
     """Stripe does not copy it; declines are told by the payment intent."""
     answer = _buy(books, stripe)
     (params,) = stripe.params
@@ -196,8 +203,12 @@ def test_two_requests_under_one_key_hear_one_session(books: Books, stripe: Strip
     assert debits.read(books, "alice").remaining == 100
 
 
-@pytest.mark.parametrize("why", [BillingError("stripe_unavailable", ""), AnsweredWithFaultError(), NotAtStripeError()])
-def test_a_session_that_cannot_be_closed_changes_no_answer(books: Books, stripe: Stripe, why: Exception) -> None:
+@pytest.mark.parametrize(
+    "why", [BillingError("stripe_unavailable", ""), StripeServerError(), StripeNotFoundError()]
+)
+def test_a_session_that_cannot_be_closed_changes_no_answer(
+    books: Books, stripe: Stripe, why: Exception
+) -> None:
     """Nobody was told its address: it ends by itself."""
     stripe.closes_not = why
     late, first = _overtaken(books, stripe)
@@ -214,7 +225,9 @@ def test_the_expiry_of_a_closed_session_is_not_the_payments(books: Books, stripe
     assert (payment.session_id, payment.status) == (first["session_id"], "pending")
 
 
-def test_a_closed_session_that_was_paid_all_the_same_is_not_lost(books: Books, stripe: Stripe) -> None:
+def test_a_closed_session_that_was_paid_all_the_same_is_not_lost(
+    books: Books, stripe: Stripe
+) -> None:
     """It waits while the other might be paid as well, and is credited when that one has expired."""
     _overtaken(books, stripe)
     (payment,) = _payments(books)
@@ -225,7 +238,9 @@ def test_a_closed_session_that_was_paid_all_the_same_is_not_lost(books: Books, s
     assert debits.read(books, "alice").remaining == 100
 
 
-def test_a_session_beside_one_that_was_never_told_is_not_told_either(books: Books, stripe: Stripe) -> None:
+def test_a_session_beside_one_that_was_never_told_is_not_told_either(
+    books: Books, stripe: Stripe
+) -> None:
     """What an event noted has no address: the caller asks again, and gets a purchase that can be paid."""
 
     def event() -> None:
@@ -240,18 +255,26 @@ def test_a_session_beside_one_that_was_never_told_is_not_told_either(books: Book
     assert (again["session_id"], again["url"]) == ("cs_2", "https://pay/2")
 
 
-def test_a_session_that_expired_unheard_gives_way_to_a_new_purchase(books: Books, stripe: Stripe) -> None:
+def test_a_session_that_expired_unheard_gives_way_to_a_new_purchase(
+    books: Books, stripe: Stripe
+) -> None:
     """The expiry names the session and no address: no empty one is answered, and no dead one."""
     before = _unheard(books, stripe)
     settlement.apply(books, fact(builders.expired(before)))
     again = _buy(books, stripe, "k")
     assert again == _buy(books, stripe, "k")
-    assert (again["session_id"], again["url"], again["expires_at"]) == ("cs_2", "https://pay/2", "2026-01-03T03:04:05.000000Z")
+    assert (again["session_id"], again["url"], again["expires_at"]) == (
+        "cs_2",
+        "https://pay/2",
+        "2026-01-03T03:04:05.000000Z",
+    )
     assert again["payment_id"] != before.payment_id
     assert sorted(payment.status for payment in _payments(books)) == ["expired", "pending"]
 
 
-def test_stripe_is_asked_under_one_key_for_no_longer_than_it_remembers_it(books: Books, stripe: Stripe, clock: builders.Clock) -> None:
+def test_stripe_is_asked_under_one_key_for_no_longer_than_it_remembers_it(
+    books: Books, stripe: Stripe, clock: builders.Clock
+) -> None:
     """Later it would make a second session for one payment: a new payment takes its place."""
     before = _unheard(books, stripe)
     clock.advance(hours=22, minutes=59)
@@ -265,7 +288,9 @@ def test_stripe_is_asked_under_one_key_for_no_longer_than_it_remembers_it(books:
     assert list(stripe.made) == [f"{before.payment_id}-0", f"{again['payment_id']}-0"]
 
 
-def test_two_who_ask_too_late_at_once_get_one_new_payment(books: Books, stripe: Stripe, clock: builders.Clock) -> None:
+def test_two_who_ask_too_late_at_once_get_one_new_payment(
+    books: Books, stripe: Stripe, clock: builders.Clock
+) -> None:
     """Whoever is first puts it in the old one's place; the other one finds it there."""
     _unheard(books, stripe)
     clock.advance(hours=23)
@@ -275,7 +300,9 @@ def test_two_who_ask_too_late_at_once_get_one_new_payment(books: Books, stripe: 
     assert len(_payments(books)) == 2
 
 
-def test_an_answer_that_was_given_is_replayed_whatever_became_of_it(books: Books, stripe: Stripe, clock: builders.Clock) -> None:
+def test_an_answer_that_was_given_is_replayed_whatever_became_of_it(
+    books: Books, stripe: Stripe, clock: builders.Clock
+) -> None:
     """Expired, paid, or long ago: the first answer, and Stripe is not asked."""
     first, second = _buy(books, stripe, "k"), _buy(books, stripe, "l")
     for payment in _payments(books):
@@ -286,10 +313,16 @@ def test_an_answer_that_was_given_is_replayed_whatever_became_of_it(books: Books
     assert len(stripe.params) == 2
 
 
-@pytest.mark.parametrize("make", [builders.completed, builders.completed_unpaid, builders.async_failed])
+@pytest.mark.parametrize(
+    "make", [builders.completed, builders.completed_unpaid, builders.async_failed]
+)
 @pytest.mark.parametrize("hours", [0, 30])
 def test_what_was_paid_unheard_is_not_sold_again_under_its_key(
-    books: Books, stripe: Stripe, clock: builders.Clock, make: Callable[[Payment], dict[str, Any]], hours: int
+    books: Books,
+    stripe: Stripe,
+    clock: builders.Clock,
+    make: Callable[[Payment], dict[str, Any]],
+    hours: int,
 ) -> None:
     """As after a restore: there is no address to answer with, and a second purchase was not asked for."""
     before = _unheard(books, stripe)
@@ -300,12 +333,19 @@ def test_what_was_paid_unheard_is_not_sold_again_under_its_key(
     assert len(stripe.made) == len(_payments(books)) == 1
 
 
-def test_a_repeat_pays_the_price_that_the_payment_was_recorded_at(books: Books, stripe: Stripe) -> None:
+def test_a_repeat_pays_the_price_that_the_payment_was_recorded_at(
+    books: Books, stripe: Stripe
+) -> None:
     """A catalogue that has changed in between changes neither the price nor the units; settlement would park it."""
     before = _unheard(books, stripe)
     dearer = replace(catalogue()["starter"], amount_minor=1999, currency="eur", quota=50)
     answer = checkout.create(books, stripe, SHOP, "alice", dearer, key="k")  # type: ignore[arg-type]
-    assert (answer["payment_id"], answer["amount_minor"], answer["currency"], answer["quota"]) == (before.payment_id, 999, "usd", 100)
+    assert (answer["payment_id"], answer["amount_minor"], answer["currency"], answer["quota"]) == (
+        before.payment_id,
+        999,
+        "usd",
+        100,
+    )
     price = stripe.params[-1]["line_items"][0]["price_data"]
     assert (price["unit_amount"], price["currency"]) == (999, "usd")
     assert stripe.params[-1]["metadata"]["quota"] == "100"
@@ -320,8 +360,13 @@ def test_stripe_converts_no_price(books: Books, stripe: Stripe) -> None:
     assert stripe.params[0]["adaptive_pricing"] == {"enabled": False}
 
 
-def test_a_checkout_costs_two_calls_to_the_database_and_one_to_stripe(books: Books, stripe: Stripe) -> None:
-    """The payment before, the session after; the third is this test's own look. A replay: the refused row, and the payment."""
+def test_a_checkout_costs_two_calls_to_the_database_and_one_to_stripe(
+    books: Books, stripe: Stripe
+) -> None:
+    """The payment before, the session after; the third is this test's own look.
+
+    A replay: the refused row, and the payment.
+    """
     _buy(books, stripe, "k")
     assert (books.store.calls, len(stripe.params)) == (3, 1)  # type: ignore[attr-defined]
     _buy(books, stripe, "k")

@@ -2,7 +2,7 @@
 
 import pytest
 from billing.books import Books
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import BillingError
 from billing.payments import queries, settlement
 from billing.quota import debits, history, hold_expiry, holds, spending
@@ -38,7 +38,11 @@ def meter(clock: Clock) -> Meter:
 
 def _consumed(books: Books) -> dict[str, int]:
     laws.check(books.store)
-    return {row["reference_id"]: row["units"] for row in books.store.pages("ledger", "alice") if row["type"] == "consumed"}
+    return {
+        row["reference_id"]: row["units"]
+        for row in books.store.pages("ledger", "alice")
+        if row["type"] == "consumed"
+    }
 
 
 def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock) -> None:
@@ -61,7 +65,9 @@ def test_a_release_after_midnight_begins_no_day(meter: Meter, clock: Clock) -> N
     assert debits.read(meter.books, "alice").remaining == 90
 
 
-def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(meter: Meter, clock: Clock) -> None:
+def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(
+    meter: Meter, clock: Clock
+) -> None:
     """The page that was read before carries a sum that is old by then: the entry comes before the place where it ends."""
     for _ in range(3):
         clock.advance(days=3)
@@ -75,7 +81,9 @@ def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(meter: 
 
 
 @pytest.mark.parametrize(("hours", "end"), [(0, MORNING + 3600), (2, MORNING + 7200)])
-def test_a_closed_hold_is_told_for_thirty_days_after_its_end(meter: Meter, clock: Clock, hours: int, end: int) -> None:
+def test_a_closed_hold_is_told_for_thirty_days_after_its_end(
+    meter: Meter, clock: Clock, hours: int, end: int
+) -> None:
     """After its expiry if it was captured early, after it was given back if that was late: a repeat of either is answered as long."""
     placed = holds.place(meter, "alice", 20, 3600)["hold_id"]
     clock.advance(hours=hours)
@@ -91,7 +99,11 @@ def test_a_closed_hold_is_told_for_thirty_days_after_its_end(meter: Meter, clock
 def test_a_keyed_debit_is_replayed_for_thirty_days(meter: Meter) -> None:
     """Its row says when DynamoDB may forget it."""
     debits.debit_once(meter, "alice", 1, "backend", "k")
-    (kept,) = (row for (name, _), row in meter.books.store.tables["quotas"].items() if name.startswith("debit#"))  # type: ignore[attr-defined]
+    (kept,) = (
+        row
+        for (name, _), row in meter.books.store.tables["quotas"].items()
+        if name.startswith("debit#")
+    )  # type: ignore[attr-defined]
     assert kept["ttl"] == MORNING + 30 * 24 * 3600
 
 
@@ -113,7 +125,9 @@ def test_a_customer_who_has_used_everything_is_told_where_to_buy(meter: Meter) -
     assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}
 
 
-def test_the_first_page_says_what_of_the_last_day_is_no_entry_yet(meter: Meter, clock: Clock) -> None:
+def test_the_first_page_says_what_of_the_last_day_is_no_entry_yet(
+    meter: Meter, clock: Clock
+) -> None:
     """And no other page does, nor one of an account that has used nothing since."""
     settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
     first = history.entries(meter.books, "alice", 1, "")
@@ -123,7 +137,10 @@ def test_the_first_page_says_what_of_the_last_day_is_no_entry_yet(meter: Meter, 
     assert "not_itemised" not in history.entries(meter.books, "bob", 1, "")
     clock.advance(days=1)
     debits.debit(meter, "alice", 3)
-    assert history.entries(meter.books, "alice", 1, "")["not_itemised"] == {"day": "2026-01-03", "units": 3}
+    assert history.entries(meter.books, "alice", 1, "")["not_itemised"] == {
+        "day": "2026-01-03",
+        "units": 3,
+    }
 
 
 @pytest.mark.parametrize("by", ["debit", "keyed", "hold", "capture", "release"])
@@ -177,7 +194,9 @@ def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, cloc
     assert debits.read(meter.books, "alice").held == 2
 
 
-def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(meter: Meter, clock: Clock) -> None:
+def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(
+    meter: Meter, clock: Clock
+) -> None:
     """The page that was read before carries a sum that is old by then."""
     for _ in range(3):
         clock.advance(days=3)
@@ -193,21 +212,25 @@ def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(meter: Met
 def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
     """Each part of them is progress."""
     pauses: list[float] = []
-    books = builders.books_on(MemoryStore(Patience(sleep=pauses.append)), clock=clock)
+    books = builders.books_on(MemoryStore(Deadline(sleep=pauses.append)), clock=clock)
     for _ in range(2):
         settlement.apply(books, fact(builders.completed(pending(books))))
     for _ in range(150):
         holds.place(Meter(books, ""), "alice", 1, 60)
     clock.advance(seconds=61)
     pauses.clear()
-    hold_expiry.give_back_expired(books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota"))))
+    hold_expiry.give_back_expired(
+        books, "alice", Balance.from_item(books.store.get("quotas", ("alice", "quota")))
+    )
     assert pauses == []
     row = books.store.get("quotas", ("alice", "quota")) or {}
     assert (row["held"], row["remaining"]) == (0, 200)
 
 
 @pytest.mark.parametrize("by", ["debit", "keyed", "hold"])
-def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(meter: Meter, clock: Clock, by: str) -> None:
+def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(
+    meter: Meter, clock: Clock, by: str
+) -> None:
     """A refund left debt while a hold was open: when it expires, the customer has what is left of it, and owes nothing more."""
     holds.place(meter, "alice", 60, 60)
     (payment,) = [key for key in meter.books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]

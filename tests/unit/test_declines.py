@@ -25,7 +25,7 @@ def books() -> Books:
 
 
 def _settle(books: Books, event: Event) -> str:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return settlement.apply(books, fact(event)).status
 
 
@@ -37,7 +37,9 @@ def _told(books: Books, payment: Payment) -> tuple[str, str | None]:
 def test_the_reason_of_the_latest_decline_is_shown(books: Books) -> None:
     """A minute later the buyer tries a card that has expired: that is what the buyer must hear."""
     payment = pending(books)
-    assert _settle(books, builders.declined(payment, "processing_error", created=NOON)) == "recorded"
+    assert (
+        _settle(books, builders.declined(payment, "processing_error", created=NOON)) == "recorded"
+    )
     later = builders.declined(payment, "expired_card", created=NOON + 60)
     assert _settle(books, later) == "recorded"
     assert _told(books, payment) == ("failed", "expired_card")
@@ -87,7 +89,9 @@ def test_declines_in_any_order_end_with_the_latest_reason() -> None:
         ("incorrect_cvc", "do_not_honor", "incorrect_cvc"),
     ],
 )
-def test_the_issuers_reason_is_told_where_the_code_says_only_declined(code: str, decline_code: str | None, told: str) -> None:
+def test_the_issuers_reason_is_told_where_the_code_says_only_declined(
+    code: str, decline_code: str | None, told: str
+) -> None:
     """``decline_code`` where ``code`` is ``card_declined``."""
     event = builders.declined(pending(builders.books_on(MemoryStore())), code, decline_code)
     assert getattr(parse(event, builders.OURS), "failure_code", "") == told
@@ -97,7 +101,9 @@ def test_the_issuers_reason_is_told_where_the_code_says_only_declined(code: str,
     ("make", "status"),
     [(builders.completed_unpaid, "processing"), (builders.expired, "expired")],
 )
-def test_a_decline_after_the_checkout_has_ended_notes_the_reason_only(books: Books, make: Any, status: str) -> None:
+def test_a_decline_after_the_checkout_has_ended_notes_the_reason_only(
+    books: Books, make: Any, status: str
+) -> None:
     """The status stays, whichever comes first."""
     for is_first in (True, False):
         payment = pending(books)

@@ -74,7 +74,9 @@ def test_concurrent_first_use_by_two_containers_ends_with_one_id() -> None:
 
 
 @pytest.mark.parametrize("lost", deployment.TABLES)
-def test_a_restore_of_one_table_to_before_the_id_loses_nothing(store: MemoryStore, lost: Table) -> None:
+def test_a_restore_of_one_table_to_before_the_id_loses_nothing(
+    store: MemoryStore, lost: Table
+) -> None:
     """The other table still has it, whichever is asked first."""
     made = _container(store).id()
     del store.tables[lost][deployment.KEY]
@@ -88,7 +90,10 @@ def test_the_hourly_run_writes_a_lost_copy_back(store: MemoryStore, lost: Table)
     made = _container(store).id()
     del store.tables[lost][deployment.KEY]
     _container(store).keep()
-    assert [store.tables[table][deployment.KEY]["deployment"] for table in deployment.TABLES] == [made, made]
+    assert [store.tables[table][deployment.KEY]["deployment"] for table in deployment.TABLES] == [
+        made,
+        made,
+    ]
 
 
 def test_looking_writes_nothing(store: MemoryStore) -> None:
@@ -114,18 +119,26 @@ def test_tables_of_two_deployments_make_no_session(store: MemoryStore) -> None:
     _container(store).id()
     store.tables["events"][deployment.KEY]["deployment"] = "dep_elsewhere"
     del store.tables["payments"][deployment.KEY]
-    store.tables["payments"][deployment.KEY] = {"owner": "deployment", "id": "id", "deployment": "dep_here"}
+    store.tables["payments"][deployment.KEY] = {
+        "owner": "deployment",
+        "id": "id",
+        "deployment": "dep_here",
+    }
     with pytest.raises(OutcomeUnknownError, match="two deployments"):
         _container(store)._stored("dep_new")
 
 
-def test_an_ordinary_settlement_reads_no_id_but_the_first_of_a_container(store: MemoryStore) -> None:
+def test_an_ordinary_settlement_reads_no_id_but_the_first_of_a_container(
+    store: MemoryStore,
+) -> None:
     """One read a container; then one transaction a purchase, as before."""
     name = _container(store).id()
     books, calls = _books(store), list[int]()
     for _ in range(3):
         payment = pending(books)
-        event = builders.completed(payment, metadata={**builders.metadata(payment), "deployment": name})
+        event = builders.completed(
+            payment, metadata={**builders.metadata(payment), "deployment": name}
+        )
         before = store.calls
         found = parse(event, books.ours)
         assert not isinstance(found, Ignored), found

@@ -1,4 +1,7 @@
-"""Two deployments on one Stripe account, with one stack name between them. Every purchase here is the other one's."""
+"""Two deployments on one Stripe account, with one stack name between them.
+
+Every purchase here is the other one's.
+"""
 
 import copy
 from collections.abc import Callable
@@ -13,7 +16,7 @@ from billing.quota import debits
 from billing.reconciliation import repair, retry_parked, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.stripe_api.client import NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError
 from billing.stripe_api.events import Ignored, parse
 from support import builders, laws
 from support.builders import Clock, pending
@@ -38,21 +41,30 @@ WITHOUT: Final[dict[str, Make]] = {
 
 
 class Neighbours:
-    """``theirs`` sold; ``ours`` sold nothing, and hears of everything. ``old``: metadata from before deployments had ids."""
+    """``theirs`` sold; ``ours`` sold nothing, and hears of everything.
+
+    ``old``: metadata from before deployments had ids.
+    """
 
     def __init__(self) -> None:
         """One Stripe account."""
         self.clock = Clock()
         self.stripe = Stripe()
         self.store = MemoryStore()
-        self.ours = builders.books_on(self.store, clock=self.clock, deployment=builders.Fixed("dep_ours"))
+        self.ours = builders.books_on(
+            self.store, clock=self.clock, deployment=builders.Fixed("dep_ours")
+        )
         self.theirs = builders.books_on(MemoryStore(), clock=self.clock)
         self.payment = pending(self.theirs)
 
     def hear(self, event: dict[str, Any]) -> str:
         """As the webhook does. Returns the status, or the reason for which it is ignored at once."""
         found = parse(event, self.ours.ours)
-        return found.reason if isinstance(found, Ignored) else settlement.apply(self.ours, found).status
+        return (
+            found.reason
+            if isinstance(found, Ignored)
+            else settlement.apply(self.ours, found).status
+        )
 
     def sell(self, **members: Any) -> None:
         """Theirs is paid, and everybody with the key sees it."""
@@ -76,7 +88,9 @@ class Neighbours:
     def moved(self) -> dict[str, Any]:
         """Everything but the notes that reconciliation makes of itself."""
         tables = copy.deepcopy(self.store.tables)
-        tables["events"] = {key: row for key, row in tables["events"].items() if key[0] != "reconcile"}
+        tables["events"] = {
+            key: row for key, row in tables["events"].items() if key[0] != "reconcile"
+        }
         return {name: rows for name, rows in tables.items() if rows}
 
 
@@ -94,24 +108,32 @@ def shops() -> Neighbours:
 
 
 @pytest.mark.parametrize("make", WITH_METADATA.values(), ids=WITH_METADATA)
-def test_what_bears_the_metadata_of_another_deployment_is_ignored_at_once(shops: Neighbours, make: Make) -> None:
+def test_what_bears_the_metadata_of_another_deployment_is_ignored_at_once(
+    shops: Neighbours, make: Make
+) -> None:
     """And counted under its own word."""
     assert shops.hear(make(shops.payment)) == "other_deployment"
     assert shops.moved() == {}
 
 
 @pytest.mark.parametrize("make", WITHOUT.values(), ids=WITHOUT)
-def test_what_bears_no_metadata_waits_until_stripe_was_asked_for_two_minutes_at_most(shops: Neighbours, make: Make) -> None:
+def test_what_bears_no_metadata_waits_until_stripe_was_asked_for_two_minutes_at_most(
+    shops: Neighbours, make: Make
+) -> None:
     """Its payment intent tells whose it is, however long lists lag."""
     shops.sell()
     shops.stripe.lists_lag = True
     assert shops.hear(make(shops.payment)) == "parked"
     assert shops.recover().waiting == 0
     assert shops.parked() == []
-    assert set(shops.moved()) <= {"payments"}  # word in the row that a credit would look at; no payment
+    assert set(shops.moved()) <= {
+        "payments"
+    }  # word in the row that a credit would look at; no payment
 
 
-def test_reconciliation_neither_credits_nor_rebuilds_nor_reverses_what_another_deployment_sold(shops: Neighbours) -> None:
+def test_reconciliation_neither_credits_nor_rebuilds_nor_reverses_what_another_deployment_sold(
+    shops: Neighbours,
+) -> None:
     """Paid, partly refunded and disputed there."""
     shops.sell()
     shops.stripe.refund(shops.payment, "re_1", 100)
@@ -132,7 +154,13 @@ def test_confirm_knows_nothing_of_what_another_deployment_sold(shops: Neighbours
 def test_mending_an_account_takes_nothing_from_another_deployment(shops: Neighbours) -> None:
     """The same user has an account here, whose ledger names a session of theirs by whatever mishap."""
     own = pending(shops.ours, payment_id="pay_own", session_id="cs_own")
-    settlement.apply(shops.ours, _told(shops, builders.completed(own, metadata={**builders.metadata(own), "deployment": "dep_ours"})))
+    settlement.apply(
+        shops.ours,
+        _told(
+            shops,
+            builders.completed(own, metadata={**builders.metadata(own), "deployment": "dep_ours"}),
+        ),
+    )
     row = next(iter(shops.store.tables["ledger"].values()))
     shops.store.tables["ledger"]["alice", f"funded:{shops.payment.session_id}"] = {
         **row,
@@ -153,13 +181,17 @@ def _told(shops: Neighbours, event: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("make", WITH_METADATA.values(), ids=WITH_METADATA)
-def test_a_session_from_before_ids_is_ours_by_its_record_alone(shops: Neighbours, make: Make) -> None:
+def test_a_session_from_before_ids_is_ours_by_its_record_alone(
+    shops: Neighbours, make: Make
+) -> None:
     """Without one nothing is kept, whatever the stack is called."""
     assert shops.hear(_old(make(shops.payment))) == "ignored"
     assert shops.moved() == {}
 
 
-def test_a_paid_session_from_before_ids_without_a_record_is_never_rebuilt(shops: Neighbours) -> None:
+def test_a_paid_session_from_before_ids_without_a_record_is_never_rebuilt(
+    shops: Neighbours,
+) -> None:
     """Its refund is let go as soon as Stripe was asked."""
     shops.sell(metadata=builders.old_metadata(shops.payment))
     shops.stripe.refund(shops.payment, "re_1", 100)
@@ -171,7 +203,9 @@ def test_a_paid_session_from_before_ids_without_a_record_is_never_rebuilt(shops:
     assert debits.read(shops.ours, "alice").total == 0
 
 
-def test_what_an_older_version_parked_of_a_neighbours_session_goes_at_the_next_retry(shops: Neighbours) -> None:
+def test_what_an_older_version_parked_of_a_neighbours_session_goes_at_the_next_retry(
+    shops: Neighbours,
+) -> None:
     """It had taken the stack's name for proof."""
     told = _told(shops, _old(builders.completed(shops.payment)))
     parking.park(shops.ours, told, Park("unknown_payment", "not in our records"))
@@ -189,12 +223,17 @@ def test_a_session_from_before_ids_with_a_record_is_settled_as_always(door: str)
     if door == "webhook":
         assert shops.hear(_old(builders.completed(shops.payment))) == "settled"
     elif door == "confirm":
-        assert confirmation.confirm(shops.ours, shops.stripe, "alice", shops.payment.payment_id).status == "completed"  # type: ignore[arg-type]
+        assert (
+            confirmation.confirm(shops.ours, shops.stripe, "alice", shops.payment.payment_id).status
+            == "completed"
+        )  # type: ignore[arg-type]
     elif door == "reconciliation":
         assert shops.reconcile().repaired == 1
     if door != "recovery":
         assert debits.read(shops.ours, "alice").remaining == 100
-    assert shops.hear(_old(builders.refunded(shops.payment, 500))) == ("parked" if door == "recovery" else "settled")
+    assert shops.hear(_old(builders.refunded(shops.payment, 500))) == (
+        "parked" if door == "recovery" else "settled"
+    )
     shops.recover()
     assert (debits.read(shops.ours, "alice").remaining, shops.parked()) == (50, [])
     laws.check(shops.store)
@@ -203,7 +242,9 @@ def test_a_session_from_before_ids_with_a_record_is_settled_as_always(door: str)
 def test_a_refund_of_ours_is_not_let_go_while_stripes_list_only_lags(shops: Neighbours) -> None:
     """The record is lost as well, so that only the list leads to its session: it waits for as long as that takes."""
     ours = pending(builders.books_on(MemoryStore()), payment_id="pay_lost")
-    shops.stripe.sell(ours, epoch(shops.clock()), metadata={**builders.metadata(ours), "deployment": "dep_ours"})
+    shops.stripe.sell(
+        ours, epoch(shops.clock()), metadata={**builders.metadata(ours), "deployment": "dep_ours"}
+    )
     shops.stripe.lists_lag = True
     assert shops.hear(builders.refund(ours, "re_1", 500)) == "parked"
     for _ in range(10):
@@ -212,40 +253,55 @@ def test_a_refund_of_ours_is_not_let_go_while_stripes_list_only_lags(shops: Neig
     assert len(shops.parked()) == 1
 
 
-def test_a_refund_of_ours_finds_its_session_by_our_record_while_lists_lag(shops: Neighbours) -> None:
+def test_a_refund_of_ours_finds_its_session_by_our_record_while_lists_lag(
+    shops: Neighbours,
+) -> None:
     """Stripe answers for one id at once."""
     shops.payment = pending(shops.ours)
     shops.sell(metadata={**builders.metadata(shops.payment), "deployment": "dep_ours"})
     shops.stripe.lists_lag = True
     shops.stripe.refund(shops.payment, "re_1", 500)
-    assert shops.hear(builders.dispute(shops.payment, "created", "needs_response", -500)) == "parked"
+    assert (
+        shops.hear(builders.dispute(shops.payment, "created", "needs_response", -500)) == "parked"
+    )
     assert shops.recover().settled == 1
     assert debits.read(shops.ours, "alice").remaining == 50
 
 
 def test_a_charge_without_metadata_of_ours_is_ours_by_our_record(shops: Neighbours) -> None:
-    """A seller may have edited it at Stripe. Another product's, of which we have no record, is ignored at once."""
+    """A seller may have edited it at Stripe.
+
+    Another product's, of which we have no record, is ignored at once.
+    """
     shops.payment = pending(shops.ours)
     bare = builders.refunded(shops.payment, 500)
     bare["data"]["object"]["metadata"] = {}
     assert shops.hear(bare) == "ignored"
     assert shops.parked() == []
-    shops.hear(builders.completed(shops.payment, metadata={**builders.metadata(shops.payment), "deployment": "dep_ours"}))
+    shops.hear(
+        builders.completed(
+            shops.payment, metadata={**builders.metadata(shops.payment), "deployment": "dep_ours"}
+        )
+    )
     assert shops.hear(bare) == "settled"
     assert debits.read(shops.ours, "alice").remaining == 50
 
 
-def test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run(shops: Neighbours, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run(
+    shops: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It stays for an operator; the ones behind it have their turn."""
 
     def unknown(charge: str) -> dict[str, Any]:
-        raise NotAtStripeError(charge)
+        raise StripeNotFoundError(charge)
 
     monkeypatch.setattr(shops.stripe, "charge", unknown)
     nameless = builders.refund(shops.payment, "re_1", 500)
     nameless["data"]["object"]["payment_intent"] = None
     shops.sell()
-    assert [shops.hear(event) for event in (nameless, builders.refund(shops.payment, "re_2", 500))] == ["parked", "parked"]
+    assert [
+        shops.hear(event) for event in (nameless, builders.refund(shops.payment, "re_2", 500))
+    ] == ["parked", "parked"]
     assert shops.recover().waiting == 1
     assert shops.parked() == [nameless["id"]]
 
@@ -259,7 +315,10 @@ def test_books_that_share_an_account_stay_apart_to_the_end(shops: Neighbours) ->
         settlement.apply(shops.theirs, builders.fact(event))
     shops.recover()
     shops.reconcile()
-    assert (debits.read(shops.theirs, "alice").total, debits.read(shops.ours, "alice").total) == (0, 0)
+    assert (debits.read(shops.theirs, "alice").total, debits.read(shops.ours, "alice").total) == (
+        0,
+        0,
+    )
     assert shops.theirs.store.get("ledger", ("alice", f"funded:{shops.payment.session_id}"))
     assert shops.ours.store.get("ledger", ("alice", f"funded:{shops.payment.session_id}")) is None
     laws.check(shops.theirs.store)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import OutcomeUnknownError
+from billing.errors import OutcomeUnknownError, RetryableError
 from billing.facts import RefundsFact
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
@@ -67,7 +67,9 @@ class Shop:
 
     def drop(self) -> None:
         """As a person does with what cannot be settled, after a refund at Stripe."""
-        (record,) = (record for record in parking.all_parked(self.books) if record.kind == self.kind)
+        (record,) = (
+            record for record in parking.all_parked(self.books) if record.kind == self.kind
+        )
         parking.drop(self.books, record, "refunded by hand")
 
     def recover(self) -> retry_parked.Recovered:
@@ -105,9 +107,13 @@ def _disputed(payment: Payment) -> dict[str, Any]:
     return builders.dispute(payment, "funds_withdrawn", "needs_response", -500, amount=500)
 
 
-@pytest.mark.parametrize("make", [_half, _disputed, lambda payment: builders.refund(payment, "re_1", 500)])
+@pytest.mark.parametrize(
+    "make", [_half, _disputed, lambda payment: builders.refund(payment, "re_1", 500)]
+)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_refund_of_a_dropped_purchase_goes_with_it(kind: str, make: Callable[[Payment], dict[str, Any]]) -> None:
+def test_a_refund_of_a_dropped_purchase_goes_with_it(
+    kind: str, make: Callable[[Payment], dict[str, Any]]
+) -> None:
     """Told before the drop or after it: nobody has to drop it too, it is not asked for again, and the reason is kept."""
     shop = Shop(kind)
     before = shop.units()
@@ -140,7 +146,10 @@ def test_a_refund_waits_while_nobody_has_decided(kind: str) -> None:
 def test_what_went_with_a_purchase_counts_when_that_is_credited_after_all(kind: str) -> None:
     """By reconciliation, which asks Stripe: more of them than are settled with a purchase at once, and no longer among the dropped."""
     shop = Shop(kind)
-    events = [builders.refunded(shop.session, 10 * number + 10) for number in range(settlement.WAITING_AT_ONCE_MAX + 5)]
+    events = [
+        builders.refunded(shop.session, 10 * number + 10)
+        for number in range(settlement.WAITING_AT_ONCE_MAX + 5)
+    ]
     for event in events:
         shop.tell(event)
     shop.drop()
@@ -176,7 +185,7 @@ def test_wherever_a_late_credit_dies_no_refund_is_lost(transaction: int) -> None
     shop.recover()
     told = builders.completed(shop.session)
     shop.store.strikes_in = transaction
-    with suppress(OutcomeUnknownError):
+    with suppress(RetryableError):
         shop.tell(told)
     shop.store.strikes_in = -1
     if _is_credited(shop):
@@ -204,15 +213,20 @@ def test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund() -> None:
     shop.tell(event)
     shop.drop()
     (record,) = parking.all_parked(shop.books)
-    shop.store.strikes_in = 2  # the first is refused, for somebody waits; the second is the purchase, the third the refund
+    # the first is refused, for somebody waits; the second is the purchase, the third the refund
+    shop.store.strikes_in = 2
     assert shop.tell(builders.completed(shop.session)) == "settled"
     assert shop.units() == 100
-    assert not parking.drop_with_purchase(shop.books, record, shop.session.session_id, builders.intent_of(shop.session))
+    assert not parking.drop_with_purchase(
+        shop.books, record, shop.session.session_id, builders.intent_of(shop.session)
+    )
     shop.recover()
     assert (shop.units(), shop.dropped().keys() & {event["id"]}) == (50, set())
 
 
-def test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It was brought back for the credit; recovery, to which the session is dropped still, is quicker than that."""
     shop = Shop("mismatch")
     event = _half(shop.session)
@@ -220,10 +234,21 @@ def test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more(mon
     shop.drop()
     shop.recover()
     went: list[bool] = []
-    monkeypatch.setattr(shop.store, "first", lambda: went.append(shop.recover().settled == 1 and event["id"] in shop.dropped()))
-    shop.store.strikes_in = 2  # the first is refused, the second brings it back, the third is the purchase
+    monkeypatch.setattr(
+        shop.store,
+        "first",
+        lambda: went.append(shop.recover().settled == 1 and event["id"] in shop.dropped()),
+    )
+    shop.store.strikes_in = (
+        2  # the first is refused, the second brings it back, the third is the purchase
+    )
     assert shop.tell(builders.completed(shop.session)) == "settled"
-    assert (went, shop.units(), shop.waiting(), event["id"] in shop.dropped()) == ([True], 50, [], False)
+    assert (went, shop.units(), shop.waiting(), event["id"] in shop.dropped()) == (
+        [True],
+        50,
+        [],
+        False,
+    )
 
 
 def test_a_restore_that_forgot_what_was_dropped_keeps_no_purchase_from_being_credited() -> None:
@@ -239,7 +264,9 @@ def test_a_restore_that_forgot_what_was_dropped_keeps_no_purchase_from_being_cre
     assert (shop.units(), shop.waiting()) == (50, [])
 
 
-def test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Parked before such events were ignored: no intent and no charge lead to nobody."""
     shop, asked = Shop("mismatch"), list[str]()
 
@@ -258,7 +285,11 @@ def test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked(monkey
 
 
 def _is_credited(shop: Shop) -> bool:
-    row = shop.store.tables["payments"].get((reference_key(builders.intent_of(shop.session)), REFERENCE), {})
-    paid = Payment.from_item(shop.store.tables["payments"][user_key("alice"), shop.payment.payment_id]).status not in ("pending", "failed")
+    row = shop.store.tables["payments"].get(
+        (reference_key(builders.intent_of(shop.session)), REFERENCE), {}
+    )
+    paid = Payment.from_item(
+        shop.store.tables["payments"][user_key("alice"), shop.payment.payment_id]
+    ).status not in ("pending", "failed")
     assert paid == ("payment_id" in row)
     return paid

@@ -23,7 +23,9 @@ def test_an_event_that_eventbridge_brings_is_settled_once(recovery: Recovery) ->
     assert recovery.settle(event) == "duplicate"
     assert recovery.units() == 100
     assert recovery.counted.keys() == {"settled", "duplicate", "settle_latency_seconds"}
-    assert (recovery.counted["settled"], recovery.counted["duplicate"]) == ([1], [1, 1]), "what the webhook kept, it has counted"
+    assert (recovery.counted["settled"], recovery.counted["duplicate"]) == ([1], [1, 1]), (
+        "what the webhook kept, it has counted"
+    )
 
 
 def test_an_event_stays_in_the_queue_while_its_outcome_is_unknown(recovery: Recovery) -> None:
@@ -36,7 +38,9 @@ def test_an_event_stays_in_the_queue_while_its_outcome_is_unknown(recovery: Reco
     assert recovery.units() == 100
 
 
-def test_an_event_ahead_of_its_payment_is_parked_before_its_message_goes(recovery: Recovery) -> None:
+def test_an_event_ahead_of_its_payment_is_parked_before_its_message_goes(
+    recovery: Recovery,
+) -> None:
     """Where the schedule and `topup parked` find it; until that is written the message stays."""
     payment = pending(recovery.books)
     ahead = builders.refunded(payment, 500)
@@ -94,7 +98,10 @@ def test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue(
     recovery: Recovery, change: Callable[[dict[str, Any]], str]
 ) -> None:
     """It goes to the dead-letter queue, where a person sees it; the message beside it is settled."""
-    odd, good = builders.completed(pending(recovery.books)), builders.completed(pending(recovery.books))
+    odd, good = (
+        builders.completed(pending(recovery.books)),
+        builders.completed(pending(recovery.books)),
+    )
     assert recovery.answer(change(odd), bridged(good)) == ["0"]
     assert recovery.units() == 100
 
@@ -103,7 +110,9 @@ def test_a_message_with_a_fault_of_ours_sends_no_other_back(recovery: Recovery) 
     """It alone stays in the queue, and the alarm on our own faults rings."""
     bad, good = pending(recovery.books), pending(recovery.books)
     recovery.store.fault_of = {bad.payment_id: KeyError("a fault of ours")}
-    assert recovery.answer(bridged(builders.completed(bad)), bridged(builders.completed(good))) == ["0"]
+    assert recovery.answer(bridged(builders.completed(bad)), bridged(builders.completed(good))) == [
+        "0"
+    ]
     assert recovery.counted["internal_errors"] == [1]
     recovery.store.fault_of = {}
     assert recovery.units() == 100

@@ -28,7 +28,9 @@ def test_a_session_of_the_other_mode_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_an_event_of_a_connected_account_is_ignored(make: Callable[[Payment], dict[str, Any]]) -> None:
+def test_an_event_of_a_connected_account_is_ignored(
+    make: Callable[[Payment], dict[str, Any]],
+) -> None:
     """Its money is not ours."""
     assert parse({**make(PAYMENT), "account": "acct_other"}, OURS) == Ignored("other_account")
 
@@ -53,25 +55,52 @@ def test_a_session_that_is_no_single_payment_is_ignored(mode: str) -> None:
         ({}, "paid"),
         ({"payment_status": "no_payment_required"}, "paid"),
         ({"payment_status": "unpaid"}, "unpaid"),
-        ({"payment_status": "unpaid", "payment_intent": {"id": "pi_1", "status": "requires_payment_method"}}, "async_failed"),
-        ({"payment_status": "unpaid", "payment_intent": {"id": "pi_1", "status": "processing"}}, "unpaid"),
+        (
+            {
+                "payment_status": "unpaid",
+                "payment_intent": {"id": "pi_1", "status": "requires_payment_method"},
+            },
+            "async_failed",
+        ),
+        (
+            {"payment_status": "unpaid", "payment_intent": {"id": "pi_1", "status": "processing"}},
+            "unpaid",
+        ),
         ({"payment_status": "unpaid", "status": "expired", "payment_intent": None}, "expired"),
     ],
 )
-def test_a_session_from_the_api_says_what_its_events_would(members: dict[str, Any], kind: str) -> None:
+def test_a_session_from_the_api_says_what_its_events_would(
+    members: dict[str, Any], kind: str
+) -> None:
     """Confirm, recovery and reconciliation settle by the same facts."""
     found = objects.session(builders.session(PAYMENT, **members), "confirm", OURS)
     assert isinstance(found, SessionFact)
     assert found.kind == kind
 
 
-ODD = {"half of a character": "cs_\ud800", "more than a key holds": "cs_" + "x" * 3_000, "not ASCII": "cs_\u00e9"}
+ODD = {
+    "half of a character": "cs_\ud800",
+    "more than a key holds": "cs_" + "x" * 3_000,
+    "not ASCII": "cs_\u00e9",
+}
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-@pytest.mark.parametrize("place", [("id",), ("data", "object", "id"), ("data", "object", "payment_intent"), ("data", "object", "currency")])
-@pytest.mark.parametrize("make", [builders.completed, lambda payment: builders.refunded(payment, 5)])
-def test_an_id_that_no_table_could_hold_is_unreadable(make: Callable[[Payment], dict[str, Any]], place: tuple[str, ...], odd: str) -> None:
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("id",),
+        ("data", "object", "id"),
+        ("data", "object", "payment_intent"),
+        ("data", "object", "currency"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make", [builders.completed, lambda payment: builders.refunded(payment, 5)]
+)
+def test_an_id_that_no_table_could_hold_is_unreadable(
+    make: Callable[[Payment], dict[str, Any]], place: tuple[str, ...], odd: str
+) -> None:
     """Answered 200 and counted: no repetition would make it readable."""
     event = make(PAYMENT)
     inner = event
@@ -85,8 +114,16 @@ def test_an_id_that_no_table_could_hold_is_unreadable(make: Callable[[Payment], 
 @pytest.mark.parametrize("odd", ["\ud800", "x" * 256])
 def test_metadata_that_we_cannot_have_written_is_not_ours(claim: str, odd: str) -> None:
     """A user's id may be of any script, and no longer than a token's."""
-    assert parse(builders.completed(PAYMENT, metadata={**metadata(PAYMENT), claim: odd}), OURS) == Ignored("not_ours")
-    assert isinstance(parse(builders.completed(PAYMENT, metadata={**metadata(PAYMENT), "user_id": "\u738b" * 255}), OURS), SessionFact)
+    assert parse(
+        builders.completed(PAYMENT, metadata={**metadata(PAYMENT), claim: odd}), OURS
+    ) == Ignored("not_ours")
+    assert isinstance(
+        parse(
+            builders.completed(PAYMENT, metadata={**metadata(PAYMENT), "user_id": "\u738b" * 255}),
+            OURS,
+        ),
+        SessionFact,
+    )
 
 
 def test_a_decline_whose_code_is_odd_is_a_decline_all_the_same() -> None:
@@ -98,7 +135,9 @@ def test_a_decline_whose_code_is_odd_is_a_decline_all_the_same() -> None:
 
 @pytest.mark.parametrize("make", [builders.completed, builders.async_succeeded])
 @pytest.mark.parametrize("status", ["settling", "PAID", "", None, True])
-def test_a_payment_status_that_we_do_not_know_is_not_taken_for_paid(make: Callable[[Payment], dict[str, Any]], status: object) -> None:
+def test_a_payment_status_that_we_do_not_know_is_not_taken_for_paid(
+    make: Callable[[Payment], dict[str, Any]], status: object
+) -> None:
     """A newer shape that we cannot read: ignored and counted, not credited."""
     event = make(PAYMENT)
     event["data"]["object"]["payment_status"] = status
@@ -151,7 +190,9 @@ REVERSALS: list[Callable[[Payment], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("make", REVERSALS)
 @pytest.mark.parametrize("empty", [None, "", {}])
-def test_a_reversal_that_names_neither_intent_nor_charge_is_nobodys(make: Callable[[Payment], dict[str, Any]], empty: object) -> None:
+def test_a_reversal_that_names_neither_intent_nor_charge_is_nobodys(
+    make: Callable[[Payment], dict[str, Any]], empty: object
+) -> None:
     """Stripe's object may have neither: nothing of ours can be found by it, now or later, and nobody has to look at it."""
     event = make(PAYMENT)
     event["data"]["object"] |= {"payment_intent": empty, "charge": empty}
@@ -160,7 +201,9 @@ def test_a_reversal_that_names_neither_intent_nor_charge_is_nobodys(make: Callab
 
 @pytest.mark.parametrize("make", REVERSALS)
 @pytest.mark.parametrize("missing", ["payment_intent", "charge"])
-def test_a_reversal_that_names_one_of_them_is_found_by_that(make: Callable[[Payment], dict[str, Any]], missing: str) -> None:
+def test_a_reversal_that_names_one_of_them_is_found_by_that(
+    make: Callable[[Payment], dict[str, Any]], missing: str
+) -> None:
     """Stripe is asked for the rest."""
     event = make(PAYMENT)
     event["data"]["object"][missing] = None

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.deadline import Patience
-from billing.errors import BillingError, BusyError, Item, OutcomeUnknownError
+from billing.deadline import Deadline
+from billing.errors import BillingError, Item, NotDoneError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance
@@ -24,7 +24,7 @@ class Watched(MemoryStore):
     def __init__(self) -> None:
         """Quiet."""
         self.pauses: list[float] = []
-        super().__init__(Patience(sleep=self.pauses.append))
+        super().__init__(Deadline(sleep=self.pauses.append))
         self.before_commit: list[Callable[[], object]] = []
         self.after_get: list[Callable[[], object]] = []
 
@@ -88,7 +88,9 @@ def shop() -> Shop:
 def _ways(shop: Shop) -> dict[str, Callable[[int], dict[str, Any]]]:
     return {
         "plain debit": lambda units: debits.debit(shop.meter, "alice", units),
-        "keyed debit": lambda units: debits.debit_once(shop.meter, "alice", units, "backend", f"{shop.store.calls}"),
+        "keyed debit": lambda units: debits.debit_once(
+            shop.meter, "alice", units, "backend", f"{shop.store.calls}"
+        ),
         "hold": lambda units: holds.place(shop.meter, "alice", units, 600),
     }
 
@@ -109,7 +111,9 @@ def test_spending_after_an_expiry_takes_a_query_and_one_transaction(shop: Shop, 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_spending_after_an_expiry_takes_one_call_more_in_another_container(shop: Shop, way: str) -> None:
+def test_spending_after_an_expiry_takes_one_call_more_in_another_container(
+    shop: Shop, way: str
+) -> None:
     """A plain debit is refused first, the others read the balance first."""
     shop.hold(40)
     spending._seen.clear()
@@ -132,13 +136,17 @@ def test_the_answer_counts_what_came_back(shop: Shop, way: str, is_cold: bool) -
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold(shop: Shop, way: str) -> None:
+def test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold(
+    shop: Shop, way: str
+) -> None:
     """Between the look at the account and the write that gives back and takes."""
     refunded = pending(shop.books)
     settlement.apply(shop.books, fact(builders.completed(refunded)))
     shop.hold(40)
     shop.clock.advance(seconds=61)
-    shop.store.before_commit.append(lambda: settlement.apply(shop.books, fact(builders.refunded(refunded, 999))))
+    shop.store.before_commit.append(
+        lambda: settlement.apply(shop.books, fact(builders.refunded(refunded, 999)))
+    )
     with pytest.raises(BillingError, match="quota_exhausted"):
         _ways(shop)[way](150)
     assert shop.three() == (1, 0, 99)
@@ -149,7 +157,9 @@ def test_two_hands_give_back_once(shop: Shop) -> None:
     shop.hold(40)
     shop.clock.advance(seconds=61)
     stored = Balance.from_item(shop.store.tables["quotas"]["alice", "quota"])
-    shop.store.before_commit.append(lambda: hold_expiry.give_back_expired(shop.books, "alice", stored))
+    shop.store.before_commit.append(
+        lambda: hold_expiry.give_back_expired(shop.books, "alice", stored)
+    )
     debits.debit(shop.meter, "alice", 90)
     assert shop.three() == (91, 0, 9)
 
@@ -182,7 +192,9 @@ def test_a_memory_that_is_out_of_date_decides_nothing(shop: Shop, way: str) -> N
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("is_cold", [True, False])
-def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(shop: Shop, way: str, is_cold: bool) -> None:  # noqa: FBT001 - a parameter
+def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(
+    shop: Shop, way: str, is_cold: bool
+) -> None:
     """Each part that is given back is progress: the debit that follows is done within the same request."""
     shop.store.tables["quotas"]["alice", "quota"].update(total=1500, used=0, remaining=1500)
     spending._seen.clear()
@@ -196,7 +208,9 @@ def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(shop: Shop
     assert len(shop.store.pauses) <= 1, "one after the refused write, none between the parts"
     row = shop.store.tables["quotas"]["alice", "quota"]
     assert (row["remaining"], row.get("used", 0) + row["held"]) == (0, 1500)
-    assert len([name for _, name in shop.store.tables["quotas"] if name.startswith("closed#")]) == 1500
+    assert (
+        len([name for _, name in shop.store.tables["quotas"] if name.startswith("closed#")]) == 1500
+    )
 
 
 def test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so(shop: Shop) -> None:
@@ -207,17 +221,17 @@ def test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so(shop: Shop) -
         shop.hold(1)
     shop.clock.advance(seconds=61)
     passed = iter(range(10**6))
-    shop.store.patience = Patience(clock=lambda: next(passed) * 0.5, sleep=lambda _: None)
-    with pytest.raises(BusyError, match="nothing was taken"):
+    shop.store.deadline = Deadline(clock=lambda: next(passed) * 0.5, sleep=lambda _: None)
+    with pytest.raises(NotDoneError, match="nothing was taken"):
         debits.debit(shop.meter, "alice", 1)
     row = shop.store.tables["quotas"]["alice", "quota"]
     assert 0 < row["held"] < 1500
     assert row.get("used", 0) == 0
     for _ in range(10):
-        shop.store.patience.begin()
+        shop.store.deadline.begin()
         try:
             debits.debit(shop.meter, "alice", 1500)
-        except BusyError:
+        except NotDoneError:
             continue
         break
     assert row["used"] == 1500
@@ -303,12 +317,21 @@ def _unlucky(trouble: type[Exception], *, is_carried_out: bool = False) -> tuple
     return shop, held
 
 
-@pytest.mark.parametrize("trouble", [BusyError, OutcomeUnknownError])
+@pytest.mark.parametrize("trouble", [NotDoneError, OutcomeUnknownError])
 @pytest.mark.parametrize(
-    "act", [lambda shop, held: holds.capture(shop.meter, held, 25), lambda shop, held: holds.release(shop.meter, held)]
+    "act",
+    [
+        lambda shop, held: holds.capture(shop.meter, held, 25),
+        lambda shop, held: holds.release(shop.meter, held),
+    ],
 )
-def test_a_hold_is_not_closed_by_a_second_try_after_its_time(act: Callable[[Shop, str], object], trouble: type[Exception]) -> None:
-    """The first try met a conflict, or its answer was lost; then the time was up. The clock is looked at before each try."""
+def test_a_hold_is_not_closed_by_a_second_try_after_its_time(
+    act: Callable[[Shop, str], object], trouble: type[Exception]
+) -> None:
+    """The first try met a conflict, or its answer was lost; then the time was up.
+
+    The clock is looked at before each try.
+    """
     shop, held = _unlucky(trouble)
     with pytest.raises(BillingError, match="hold_closed"):
         act(shop, held)
@@ -327,12 +350,12 @@ def test_a_capture_of_which_nobody_knows_is_never_called_busy() -> None:
     shop, held = _unlucky(OutcomeUnknownError)
 
     def stop() -> None:
-        shop.store.patience._deadline = float("-inf")
+        shop.store.deadline._deadline = float("-inf")
 
     shop.store.passes = stop  # type: ignore[attr-defined]
     with pytest.raises(OutcomeUnknownError) as unknown:
         holds.capture(shop.meter, held, 25)
-    assert not isinstance(unknown.value, BusyError)
+    assert not isinstance(unknown.value, NotDoneError)
 
 
 def test_a_read_beside_a_give_back_shows_no_held_units(shop: Shop) -> None:
@@ -355,13 +378,22 @@ def test_a_read_after_an_expiry_is_one_call_more(shop: Shop, more: int) -> None:
         shop.hold(1, seconds=600)
     shop.clock.advance(seconds=61)
     assert shop.calls(lambda: debits.read(shop.books, "alice")) == (2 if more < 100 else 3)
-    assert (debits.read(shop.books, "alice").held, debits.read(shop.books, "alice").remaining) == (more, 399 - more)
+    assert (debits.read(shop.books, "alice").held, debits.read(shop.books, "alice").remaining) == (
+        more,
+        399 - more,
+    )
 
 
 def test_a_read_never_shows_more_than_there_is(shop: Shop) -> None:
     """Rows that an index still shows though they were given back would be counted twice."""
     shop.hold(40)
-    row = dict(next(item for (_, name), item in shop.store.tables["quotas"].items() if name.startswith("hold#")))
+    row = dict(
+        next(
+            item
+            for (_, name), item in shop.store.tables["quotas"].items()
+            if name.startswith("hold#")
+        )
+    )
     shop.clock.advance(seconds=61)
     stale, query = [row], shop.store.query
 
@@ -369,7 +401,9 @@ def test_a_read_never_shows_more_than_there_is(shop: Shop) -> None:
         page = query(*place, **how)
         return Page([stale.pop(), *page.items], page.after) if stale else page
 
-    hold_expiry.give_back_expired(shop.books, "alice", Balance.from_item(shop.store.tables["quotas"]["alice", "quota"]))
+    hold_expiry.give_back_expired(
+        shop.books, "alice", Balance.from_item(shop.store.tables["quotas"]["alice", "quota"])
+    )
     shop.store.tables["quotas"]["alice", "quota"]["holds_due"] = row["expires_at"]
     shop.store.query = showing  # type: ignore[method-assign]
     balance = debits.read(shop.books, "alice")

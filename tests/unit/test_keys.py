@@ -49,8 +49,12 @@ def test_the_secret_is_nowhere_in_the_table(books: Books) -> None:
     assert made["key"].rsplit("_", 1)[1] not in str(books.store.tables)  # type: ignore[attr-defined]
 
 
-def test_a_secrets_hash_is_compared_in_constant_time(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the function that is made for it, whether there is such a key or not: ``==`` would tell by its time how much of it is right.
+def test_a_secrets_hash_is_compared_in_constant_time(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the function that is made for it, whether there is such a key or not:
+
+    ``==`` would tell by its time how much of it is right.
 
     https://docs.python.org/3/library/hmac.html#hmac.compare_digest
     """
@@ -63,10 +67,15 @@ def test_a_secrets_hash_is_compared_in_constant_time(books: Books, monkeypatch: 
 
     monkeypatch.setattr(api_keys, "hmac", SimpleNamespace(compare_digest=compare_digest))
     assert api_keys.holder(books, "dev", made["key"])
-    assert api_keys.holder(books, "dev", made["key"][:-1] + ("B" if made["key"][-1] == "A" else "A")) is None
+    assert (
+        api_keys.holder(books, "dev", made["key"][:-1] + ("B" if made["key"][-1] == "A" else "A"))
+        is None
+    )
     assert api_keys.holder(books, "dev", f"tk_dev_{'0' * 24}_{'A' * 43}") is None
     assert [one == other for one, other in compared] == [True, False, False]
-    assert {len(text) for pair in compared for text in pair} == {64}, "hashes, and one in place of that of a key which is not there"
+    assert {len(text) for pair in compared for text in pair} == {64}, (
+        "hashes, and one in place of that of a key which is not there"
+    )
 
 
 class BusyStore(MemoryStore):
@@ -123,4 +132,8 @@ def test_a_count_that_is_made_late_does_not_forget_a_concurrent_key() -> None:
 
     store.pages = pages_then_another  # type: ignore[assignment,method-assign]
     api_keys.create(books, "alice", "dev", "laptop")
-    assert store.tables["keys"]["user#alice", api_keys.COUNT]["live"] == len(api_keys.list_all(books, "alice")) == 3
+    assert (
+        store.tables["keys"]["user#alice", api_keys.COUNT]["live"]
+        == len(api_keys.list_all(books, "alice"))
+        == 3
+    )

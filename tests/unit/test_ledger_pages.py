@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.deadline import Patience
-from billing.errors import BillingError, BusyError
+from billing.deadline import Deadline
+from billing.errors import BillingError, NotDoneError
 from billing.payments import settlement
 from billing.quota import debits, history
 from billing.quota.spending import Meter
@@ -45,10 +45,15 @@ def _buys(books: Books, hour: int, plan: str = "starter") -> None:
     """Settled by a function whose clock says that it is so many hours after START: clocks differ, and commits are late."""
     clock = Clock()
     clock.advance(hours=hour)
-    settlement.apply(builders.books_on(books.store, clock=clock), fact(builders.completed(pending(books, plan=plan))))
+    settlement.apply(
+        builders.books_on(books.store, clock=clock),
+        fact(builders.completed(pending(books, plan=plan))),
+    )
 
 
-def _listed(books: Books, limit: int, between: Callable[[], object] = lambda: None) -> list[dict[str, Any]]:
+def _listed(
+    books: Books, limit: int, between: Callable[[], object] = lambda: None
+) -> list[dict[str, Any]]:
     """All pages; ``between`` happens after each."""
     rows: list[dict[str, Any]] = []
     cursor = ""
@@ -63,7 +68,9 @@ def _listed(books: Books, limit: int, between: Callable[[], object] = lambda: No
 def _adds_up(rows: list[dict[str, Any]]) -> bool:
     """Each balance is that of the entry before it and its own units; the oldest begins at zero."""
     older = [0, *(row["balance_after"] for row in reversed(rows))]
-    return [row["units"] + before for row, before in zip(reversed(rows), older, strict=False)] == older[1:]
+    return [
+        row["units"] + before for row, before in zip(reversed(rows), older, strict=False)
+    ] == older[1:]
 
 
 def test_an_entry_that_comes_late_counts_in_every_balance_after_it(books: Books) -> None:
@@ -75,7 +82,11 @@ def test_an_entry_that_comes_late_counts_in_every_balance_after_it(books: Books)
     _buys(books, 2, "pro")
     second = history.entries(books, "alice", 10, first["next_cursor"])["entries"]
     assert [(row["units"], row["balance_after"]) for row in second] == [(1000, 1100), (100, 100)]
-    assert [row["balance_after"] for row in history.entries(books, "alice", 10, "")["entries"]] == [1200, 1100, 100]
+    assert [row["balance_after"] for row in history.entries(books, "alice", 10, "")["entries"]] == [
+        1200,
+        1100,
+        100,
+    ]
 
 
 def test_an_entry_and_its_reversal_between_two_pages_are_noticed(books: Books) -> None:
@@ -93,17 +104,25 @@ def test_an_entry_and_its_reversal_between_two_pages_are_noticed(books: Books) -
 
 
 @pytest.mark.parametrize("is_first_page", [True, False])
-def test_an_entry_that_comes_while_a_page_is_read_is_noticed(books: Books, is_first_page: bool) -> None:  # noqa: FBT001 - a parameter
+def test_an_entry_that_comes_while_a_page_is_read_is_noticed(
+    books: Books, is_first_page: bool
+) -> None:
     """The page and the sum are of one moment."""
     _buys(books, 1)
     _buys(books, 3)
     cursor = "" if is_first_page else history.entries(books, "alice", 1, "")["next_cursor"]
     books.store.then = lambda: _buys(books, 2)  # type: ignore[attr-defined]
     rows = history.entries(books, "alice", 10, cursor)["entries"]
-    assert [row["balance_after"] for row in rows] == ([300, 200, 100] if is_first_page else [200, 100])
+    assert [row["balance_after"] for row in rows] == (
+        [300, 200, 100] if is_first_page else [200, 100]
+    )
 
 
-@given(st.lists(st.integers(1, HOURS), min_size=2, max_size=8, unique=True), st.integers(1, 3), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.integers(1, HOURS), min_size=2, max_size=8, unique=True),
+    st.integers(1, 3),
+    st.randoms(use_true_random=False),
+)
 def test_the_last_pages_always_add_up(hours: list[int], limit: int, chance: Any) -> None:
     """Whatever is booked between pages, wherever: from then on each balance follows from the one before, down to zero."""
     books = builders.books_on(Meddled())
@@ -172,7 +191,10 @@ def test_a_days_use_that_becomes_an_entry_between_two_pages_is_noticed(books: Bo
     clock.advance(hours=26)
     debits.debit(meter, "alice", 5)
     second = history.entries(books, "alice", 10, first["next_cursor"])["entries"]
-    assert [(row["type"], row["units"], row["balance_after"]) for row in second] == [("consumed", -30, 70), ("funded", 100, 100)]
+    assert [(row["type"], row["units"], row["balance_after"]) for row in second] == [
+        ("consumed", -30, 70),
+        ("funded", 100, 100),
+    ]
 
 
 def test_a_page_costs_three_calls_and_a_further_one_two(books: Books) -> None:
@@ -194,14 +216,14 @@ def test_a_ledger_that_never_holds_still_is_busy(books: Books) -> None:
     hours = itertools.count(2)
     store: Any = books.store
     passed = itertools.count()
-    store.patience = Patience(clock=lambda: next(passed) * 0.1, sleep=lambda _: None)
+    store.deadline = Deadline(clock=lambda: next(passed) * 0.1, sleep=lambda _: None)
 
     def again() -> None:
         _buys(books, next(hours))
         store.then = again
 
     store.then = again
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         history.entries(books, "alice", 10, "")
 
 
@@ -210,7 +232,15 @@ RIGHT = {"entry_id": "x", "booked_at": "2026", "balance": 1, "last": "never"}
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"last": ""}, {"last": 7}, {"balance": True}, {"balance": 2**53}, {"balance": "1"}, {"entry_id": "\ud800"}, {"booked_at": "y" * 1025}],
+    [
+        {"last": ""},
+        {"last": 7},
+        {"balance": True},
+        {"balance": 2**53},
+        {"balance": "1"},
+        {"entry_id": "\ud800"},
+        {"booked_at": "y" * 1025},
+    ],
     ids=repr,
 )
 def test_a_place_that_we_did_not_make_is_refused(books: Books, wrong: dict[str, Any]) -> None:
@@ -219,7 +249,10 @@ def test_a_place_that_we_did_not_make_is_refused(books: Books, wrong: dict[str, 
     def cursor(place: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
-    assert history.entries(books, "alice", 10, cursor(RIGHT)) == {"entries": [], "next_cursor": None}
+    assert history.entries(books, "alice", 10, cursor(RIGHT)) == {
+        "entries": [],
+        "next_cursor": None,
+    }
     short = {name: value for name, value in RIGHT.items() if name not in wrong}
     for place in (RIGHT | wrong, short):
         with pytest.raises(BillingError, match="invalid_request"):

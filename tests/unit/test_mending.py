@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.deadline import Patience
-from billing.errors import BusyError, Item, OutcomeUnknownError
+from billing.deadline import Deadline
+from billing.errors import Item, NotDoneError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
@@ -100,10 +100,16 @@ def _mended(books: Books, stripe: Stripe) -> tuple[str, ...]:
 
 
 def _entries(store: Meddled) -> dict[str, int]:
-    return {name: row["units"] for (_, name), row in store.tables["ledger"].items() if row["type"] != "consumed"}
+    return {
+        name: row["units"]
+        for (_, name), row in store.tables["ledger"].items()
+        if row["type"] != "consumed"
+    }
 
 
-def test_an_account_that_is_right_is_left_alone(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+def test_an_account_that_is_right_is_left_alone(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment
+) -> None:
     """Nothing is written, not even a time."""
     before = copy.deepcopy(store.tables)
     assert mending.mend(_job(books, stripe), payment.user_id).acts == ()
@@ -111,7 +117,9 @@ def test_an_account_that_is_right_is_left_alone(books: Books, store: Meddled, st
 
 
 @pytest.mark.parametrize("lost", ["funded", "reversal", "adjusted", ""])
-def test_lost_entries_are_written_again(books: Books, store: Meddled, stripe: Stripe, payment: Payment, lost: str) -> None:
+def test_lost_entries_are_written_again(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment, lost: str
+) -> None:
     """Each by its cause or a free one, with its units, and a note that says why; the balance is as it was."""
     balance, units = dict(store.tables["quotas"][QUOTA]), sum(_entries(store).values())
     gone = {key: row for key, row in store.tables["ledger"].items() if key[1].startswith(lost)}
@@ -120,22 +128,34 @@ def test_lost_entries_are_written_again(books: Books, store: Meddled, stripe: St
     acts = _mended(books, stripe)
     assert sum(_entries(store).values()) == units
     assert sum("written into the ledger again" in act for act in acts) == len(gone)
-    written = [row for row in store.tables["ledger"].values() if row.get("note") == "written again after a restore"]
+    written = [
+        row
+        for row in store.tables["ledger"].values()
+        if row.get("note") == "written again after a restore"
+    ]
     assert sorted(row["units"] for row in written) == sorted(row["units"] for row in gone.values())
-    assert {(row["reference_type"], row["reference_id"]) for row in written} <= {("payment", payment.session_id)}
+    assert {(row["reference_type"], row["reference_id"]) for row in written} <= {
+        ("payment", payment.session_id)
+    }
     now = store.tables["quotas"][QUOTA]
     assert all(now[name] == balance.get(name, 0) for name in ("total", "used", "held", "remaining"))
 
 
 @pytest.mark.parametrize("part", ["ledger", "quotas"])
-def test_a_dry_run_says_the_same_and_writes_nothing(books: Books, store: Meddled, stripe: Stripe, payment: Payment, part: str) -> None:
+def test_a_dry_run_says_the_same_and_writes_nothing(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment, part: str
+) -> None:
     """An operator looks first."""
     if part == "ledger":
         store.tables["ledger"].clear()
     else:
         store.tables["quotas"][QUOTA]["total"] += 7
     before = copy.deepcopy(store.tables)
-    told = [act for act in mending.mend(_job(books, stripe, repair=False), payment.user_id).acts if part == "quotas" or "ledger" in act]
+    told = [
+        act
+        for act in mending.mend(_job(books, stripe, repair=False), payment.user_id).acts
+        if part == "quotas" or "ledger" in act
+    ]
     assert store.tables == before
     assert told
     assert list(_mended(books, stripe)) == told
@@ -143,7 +163,15 @@ def test_a_dry_run_says_the_same_and_writes_nothing(books: Books, store: Meddled
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [("total", 1), ("held", 99), ("remaining", 77), ("debt", 3), ("itemised", 9), ("holds_due", 0), ("holds_due", 2**40)],
+    [
+        ("total", 1),
+        ("held", 99),
+        ("remaining", 77),
+        ("debt", 3),
+        ("itemised", 9),
+        ("holds_due", 0),
+        ("holds_due", 2**40),
+    ],
 )
 def test_a_figure_that_is_wrong_is_recomputed(  # noqa: PLR0917 - fixtures and parameters
     books: Books, store: Meddled, stripe: Stripe, payment: Payment, name: str, wrong: int
@@ -154,14 +182,27 @@ def test_a_figure_that_is_wrong_is_recomputed(  # noqa: PLR0917 - fixtures and p
     store.tables["quotas"][QUOTA][name] = wrong
     acts = _mended(books, stripe)
     after = Balance.from_item(store.tables["quotas"][QUOTA])
-    figures = ("total", "used", "held", "remaining", "debt", "itemised", "holds_due", "holds_placed")
-    assert {one: getattr(after, one) for one in figures} == {one: getattr(before, one) for one in figures}
+    figures = (
+        "total",
+        "used",
+        "held",
+        "remaining",
+        "debt",
+        "itemised",
+        "holds_due",
+        "holds_placed",
+    )
+    assert {one: getattr(after, one) for one in figures} == {
+        one: getattr(before, one) for one in figures
+    }
     assert f"balance: {name} was {wrong}, is {getattr(before, name)}" in acts
     assert after.updated_at > before.updated_at
     assert after.booked_at > before.booked_at
 
 
-def test_a_balance_that_is_gone_is_made_anew(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+def test_a_balance_that_is_gone_is_made_anew(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment
+) -> None:
     """Whole days' use is in the ledger; what of the last day is not stays with the customer."""
     del payment
     total = store.tables["quotas"].pop(QUOTA)["total"]
@@ -171,7 +212,9 @@ def test_a_balance_that_is_gone_is_made_anew(books: Books, store: Meddled, strip
     assert after.remaining - after.debt == total - 15
 
 
-def test_use_that_only_the_ledger_knows_is_used(books: Books, store: Meddled, stripe: Stripe, payment: Payment, clock: Clock) -> None:
+def test_use_that_only_the_ledger_knows_is_used(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment, clock: Clock
+) -> None:
     """The balance was put back to before it was itemised."""
     del payment
     before = copy.deepcopy(store.tables["quotas"][QUOTA])
@@ -204,7 +247,9 @@ def test_whoever_spends_meanwhile_is_not_written_over(
     assert Balance.from_item(store.tables["quotas"][QUOTA]).used == 63
 
 
-def test_an_account_that_never_holds_still_is_an_unknown_outcome(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+def test_an_account_that_never_holds_still_is_an_unknown_outcome(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment
+) -> None:
     """Nothing is said to be done that is not."""
     store.tables["quotas"][QUOTA]["total"] += 7
 
@@ -216,10 +261,17 @@ def test_an_account_that_never_holds_still_is_an_unknown_outcome(books: Books, s
         mending.mend(_job(books, stripe), payment.user_id)
 
 
-def test_a_payment_that_stripe_does_not_know_is_named_and_left(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+def test_a_payment_that_stripe_does_not_know_is_named_and_left(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment
+) -> None:
     """A stranger's entry in the ledger: nobody can say what it was."""
     del payment
-    row: dict[str, Any] = {"type": "funded", "units": 9, "reference_type": "payment", "reference_id": "cs_stranger"}
+    row: dict[str, Any] = {
+        "type": "funded",
+        "units": 9,
+        "reference_type": "payment",
+        "reference_id": "cs_stranger",
+    }
     store.tables["ledger"]["alice", "funded:cs_stranger"] = {
         "user_id": "alice", "entry_id": "funded:cs_stranger", "booked_at": "2026", **row,
     }  # fmt: skip
@@ -239,11 +291,21 @@ def test_a_lost_way_from_a_payment_intent_is_written_again(
     assert (store.tables["payments"].get(lost) == row) is repair
 
 
-def test_a_payment_that_led_nowhere_needs_no_way(books: Books, store: Meddled, stripe: Stripe) -> None:
+def test_a_payment_that_led_nowhere_needs_no_way(
+    books: Books, store: Meddled, stripe: Stripe
+) -> None:
     """Nothing was to pay: there is no payment intent."""
     free = pending(books)
-    stripe.sell(free, epoch(START), amount_total=0, payment_intent=None, payment_status="no_payment_required")
-    event = builders.completed(free, payment_status="no_payment_required", amount_total=0, payment_intent=None)
+    stripe.sell(
+        free,
+        epoch(START),
+        amount_total=0,
+        payment_intent=None,
+        payment_status="no_payment_required",
+    )
+    event = builders.completed(
+        free, payment_status="no_payment_required", amount_total=0, payment_intent=None
+    )
     settlement.apply(books, fact(event))
     pending(books)
     before = copy.deepcopy(store.tables)
@@ -251,7 +313,9 @@ def test_a_payment_that_led_nowhere_needs_no_way(books: Books, store: Meddled, s
     assert store.tables == before
 
 
-def test_a_payment_that_was_mended_is_another_version(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+def test_a_payment_that_was_mended_is_another_version(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment
+) -> None:
     """Once for what Stripe says of it and once for its entries: whoever read it before and is about to write is refused."""
     key = (user_key("alice"), payment.payment_id)
     before = store.tables["payments"][key]["version"]
@@ -260,7 +324,9 @@ def test_a_payment_that_was_mended_is_another_version(books: Books, store: Meddl
     assert store.tables["payments"][key]["version"] == before + 2
 
 
-def test_a_grant_under_a_sessions_name_is_no_part_of_its_purchase(books: Books, store: Meddled, stripe: Stripe, payment: Payment) -> None:
+def test_a_grant_under_a_sessions_name_is_no_part_of_its_purchase(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment
+) -> None:
     """An operator may give a grant any id."""
     book(books, Grant(payment.session_id, "alice", 7, "sorry"))
     before = copy.deepcopy(store.tables)
@@ -268,7 +334,9 @@ def test_a_grant_under_a_sessions_name_is_no_part_of_its_purchase(books: Books, 
     assert store.tables == before
 
 
-def test_an_account_of_nothing_has_a_balance_again(books: Books, store: Meddled, stripe: Stripe) -> None:
+def test_an_account_of_nothing_has_a_balance_again(
+    books: Books, store: Meddled, stripe: Stripe
+) -> None:
     """All was given back, nothing was used: its row is missing all the same."""
     paid = pending(books)
     stripe.sell(paid, epoch(START))
@@ -287,11 +355,11 @@ class Slow(Meddled):
         """Nothing has been asked."""
         super().__init__()
         self.now, self.seconds = 0.0, 0.0
-        self.patience = Patience(clock=lambda: self.now, sleep=lambda _: None)
+        self.deadline = Deadline(clock=lambda: self.now, sleep=lambda _: None)
 
     def _begin(self) -> None:
-        if next(self.patience.attempts(), None) is None:
-            raise BusyError("there was no time for it")
+        if next(self.deadline.attempts(), None) is None:
+            raise NotDoneError("there was no time for it")
         self.now += self.seconds
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
@@ -312,7 +380,9 @@ class Slow(Meddled):
 
 @pytest.mark.parametrize("store", [Slow()])
 @pytest.mark.parametrize("books", ["debt"], indirect=True)
-def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(books: Books, store: Slow, stripe: Stripe) -> None:
+def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(
+    books: Books, store: Slow, stripe: Stripe
+) -> None:
     """The time is each payment's own, not the account's."""
     for number in range(8):
         paid = pending(books)
@@ -323,7 +393,7 @@ def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(books:
         else:
             del store.tables["payments"][f"ref#{builders.intent_of(paid)}", "reference"]
     store.seconds = 1.1
-    store.patience.begin()
+    store.deadline.begin()
     assert len(mending.mend(_job(books, stripe), "alice").acts) == 8
     store.seconds = 0
     laws.check(store)
@@ -331,7 +401,9 @@ def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(books:
 
 @pytest.mark.parametrize("store", [Slow()])
 @pytest.mark.parametrize("books", ["debt"], indirect=True)
-def test_recovery_has_time_of_its_own_whatever_was_before(books: Books, store: Slow, stripe: Stripe) -> None:
+def test_recovery_has_time_of_its_own_whatever_was_before(
+    books: Books, store: Slow, stripe: Stripe
+) -> None:
     """A sweep of holds may have taken minutes."""
     settlement.apply(books, fact(builders.refunded(pending(books), 500)))
     store.now += 1000
@@ -340,7 +412,9 @@ def test_recovery_has_time_of_its_own_whatever_was_before(books: Books, store: S
 
 @pytest.mark.parametrize("store", [Slow()])
 @pytest.mark.parametrize("books", ["debt"], indirect=True)
-def test_each_page_of_a_reconciliation_has_time_of_its_own(books: Books, store: Slow, stripe: Stripe) -> None:
+def test_each_page_of_a_reconciliation_has_time_of_its_own(
+    books: Books, store: Slow, stripe: Stripe
+) -> None:
     """Stripe's lists may take long."""
     for _ in range(4):
         stripe.sell(pending(books), epoch(START))
@@ -356,7 +430,9 @@ def test_each_page_of_a_reconciliation_has_time_of_its_own(books: Books, store: 
     assert (report.failed, report.unlisted, report.repaired) == (0, [], 4)
 
 
-def test_one_lost_unit_is_taken_back_and_not_given(books: Books, store: Meddled, stripe: Stripe) -> None:
+def test_one_lost_unit_is_taken_back_and_not_given(
+    books: Books, store: Meddled, stripe: Stripe
+) -> None:
     """The smallest entry has its type too."""
     paid = pending(books)
     stripe.sell(paid, epoch(START))

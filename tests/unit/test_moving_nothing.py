@@ -6,14 +6,13 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import RefusedError
+from billing.errors import AwsRefusedError, ConditionFailedError
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.repair import mend
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.storage.dynamodb import StoreFaultError
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Write
 from support import builders
@@ -36,7 +35,10 @@ MAKERS: Final[dict[str, Make]] = {
 LISTED: Final[dict[str, dict[str, Any]]] = {
     "expired": {"payment_status": "unpaid", "status": "expired", "payment_intent": None},
     "unpaid": {"payment_status": "unpaid"},
-    "failed later": {"payment_status": "unpaid", "payment_intent": {"id": "pi_1", "status": "requires_payment_method"}},
+    "failed later": {
+        "payment_status": "unpaid",
+        "payment_intent": {"id": "pi_1", "status": "requires_payment_method"},
+    },
 }
 """As Stripe's API shows such sessions."""
 each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -59,7 +61,9 @@ class Shop:
 
     def park(self, make: Make) -> parking.Parked:
         """As an older version did."""
-        parking.park(self.books, fact(make(self.payment)), Park("unknown_payment", "not in our records"))
+        parking.park(
+            self.books, fact(make(self.payment)), Park("unknown_payment", "not in our records")
+        )
         (record,) = parking.all_parked(self.books)
         return record
 
@@ -93,7 +97,9 @@ def test_the_webhook_ignores_it(shop: Shop, make: Make) -> None:
 
 
 @each
-def test_what_eventbridge_brings_is_ignored_and_counted(monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
+def test_what_eventbridge_brings_is_ignored_and_counted(
+    monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
     """And its message goes."""
     at_work = Recovery(monkeypatch)
     payment = pending(at_work.books)
@@ -126,7 +132,9 @@ def test_parked_retry_lets_it_go_and_says_so(shop: Shop, make: Make) -> None:
 
 
 @each_listed
-def test_reconciliation_calls_it_no_difference_and_lets_go_what_was_parked(shop: Shop, kind: str) -> None:
+def test_reconciliation_calls_it_no_difference_and_lets_go_what_was_parked(
+    shop: Shop, kind: str
+) -> None:
     """``topup reconcile --repair``; a dry run leaves it, and calls it none either."""
     shop.park(MAKERS[kind])
     shop.stripe.sell(shop.payment, epoch(shop.clock()), **LISTED[kind])
@@ -139,8 +147,18 @@ def test_reconciliation_calls_it_no_difference_and_lets_go_what_was_parked(shop:
 def test_mending_an_account_leaves_nothing_of_it(shop: Shop, kind: str) -> None:
     """``topup ledger verify --repair``, where the ledger is what names the session."""
     shop.park(MAKERS[kind])
-    entry = {"type": "clawed_back", "units": -1, "reference_type": "payment", "reference_id": shop.payment.session_id, "booked_at": "x"}
-    shop.store.tables["ledger"]["alice", "reversal:1"] = {"user_id": "alice", "entry_id": "reversal:1", **entry}
+    entry = {
+        "type": "clawed_back",
+        "units": -1,
+        "reference_type": "payment",
+        "reference_id": shop.payment.session_id,
+        "booked_at": "x",
+    }
+    shop.store.tables["ledger"]["alice", "reversal:1"] = {
+        "user_id": "alice",
+        "entry_id": "reversal:1",
+        **entry,
+    }
     shop.stripe.sell(shop.payment, epoch(shop.clock()), **LISTED[kind])
     mend(Run(shop.books, shop.stripe, repair=True, resumes=False), "alice")  # type: ignore[arg-type]
     assert shop.parked() == []
@@ -162,14 +180,18 @@ def test_a_decline_of_an_unknown_payment_leaves_the_buyer_to_pay_later(shop: Sho
     assert settlement.apply(shop.books, fact(builders.completed(shop.payment))).status == "parked"
 
 
-def test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the_end(shop: Shop) -> None:
+def test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the_end(
+    shop: Shop,
+) -> None:
     """The way from its payment intent was kept: the refund waits for reconciliation, is not let go, and is applied once."""
     shop.payment = pending(shop.books)
     before = dict(shop.store.tables["payments"][user_key("alice"), shop.payment.payment_id])
     settlement.apply(shop.books, fact(builders.completed(shop.payment)))
     shop.store.tables["payments"][user_key("alice"), shop.payment.payment_id] = before
     shop.stripe.sell(shop.payment, epoch(shop.clock()))
-    assert settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "parked"
+    assert (
+        settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "parked"
+    )
     shop.recover()
     assert [record.kind for record in shop.parked()] == ["unknown_payment"]
     shop.reconcile()
@@ -187,7 +209,9 @@ def test_a_lost_way_from_a_payment_intent_is_written_again(shop: Shop) -> None:
     shop.stripe.sell(shop.payment, epoch(shop.clock()))
     job = Run(shop.books, shop.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
     assert mend(job, "alice").acts == (f"{intent_of(shop.payment)}: leads to its payment again",)
-    assert settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "settled"
+    assert (
+        settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "settled"
+    )
     assert mend(job, "alice").acts == ()
 
 
@@ -200,7 +224,7 @@ class Moved(MemoryStore):
         """After it was refused once."""
         try:
             super().commit(*writes)
-        except RefusedError:
+        except ConditionFailedError:
             then, self.then = self.then, None
             if then:
                 then()
@@ -212,7 +236,10 @@ def _resolved_meanwhile(books: Books, record: parking.Parked) -> None:
 
 
 def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() -> None:
-    """A row without its fact would end every later run. It is told of another reason just as it is settled, and as it is tried."""
+    """A row without its fact would end every later run.
+
+    It is told of another reason just as it is settled, and as it is tried.
+    """
     store = Moved()
     books = builders.books_on(store)
     told = fact(builders.completed(pending(books)))
@@ -226,12 +253,16 @@ def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() 
     assert retry_parked.run(books, Stripe()) == retry_parked.Recovered(0, 0, 0, 0)  # type: ignore[arg-type]
 
 
-def test_one_fault_of_the_store_does_not_end_a_recovery_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_fault_of_the_store_does_not_end_a_recovery_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of the first fact alone: the second has its turn."""
     at_work = Recovery(monkeypatch)
     at_work.park_refunds(2)
     first, _ = at_work.parked()
-    at_work.store.fault_of = {str(getattr(first.fact, "payment_intent", "")): StoreFaultError("injected")}
+    at_work.store.fault_of = {
+        str(getattr(first.fact, "payment_intent", "")): AwsRefusedError("injected")
+    }
     assert (at_work.run()["settled"], at_work.run()["settled"]) == (1, 0)
     at_work.store.fault_of = {}
     assert [record.name for record in at_work.parked()] == [first.name]

@@ -8,10 +8,18 @@ from billing.errors import BillingError
 from billing.money import CURRENCIES, ZERO_DECIMAL, decimal_string
 from billing.payments import plans
 
-GOOD: Final[dict[str, Any]] = {"id": "a", "name": "A", "description": "Some.", "amount_minor": 999, "currency": "usd", "quota": 100}
+GOOD: Final[dict[str, Any]] = {
+    "id": "a",
+    "name": "A",
+    "description": "Some.",
+    "amount_minor": 999,
+    "currency": "usd",
+    "quota": 100,
+}
 THREE_DECIMAL: Final = ("bhd", "jod", "kwd", "omr", "tnd")
 SPECIAL: Final = ("huf", "isk", "twd", "ugx")
-"""They look as if they had two decimals, or none, and are charged otherwise: https://docs.stripe.com/currencies#special-cases."""
+"""They look as if they had two decimals, or none, and are charged otherwise:
+https://docs.stripe.com/currencies#special-cases."""
 
 
 def _load(*rows: Any) -> Any:
@@ -36,10 +44,14 @@ def test_an_amount_is_printed_exactly(amount_minor: int, currency: str, text: st
     assert decimal_string(amount_minor, currency) == text
 
 
-@pytest.mark.parametrize("currency", [*THREE_DECIMAL, *SPECIAL, "USD", "xxx", "", None, 1, ["usd"], {}])
+@pytest.mark.parametrize(
+    "currency", [*THREE_DECIMAL, *SPECIAL, "USD", "xxx", "", None, 1, ["usd"], {}]
+)
 def test_a_currency_that_cannot_be_printed_exactly_is_refused(currency: Any) -> None:
     """With three decimals, printed with two, 1.234 would be told as 12.34."""
-    with pytest.raises(ValueError, match=r"plan 1: currency must be one that Topup can print exactly"):
+    with pytest.raises(
+        ValueError, match=r"plan 1: currency must be one that Topup can print exactly"
+    ):
         _load({**GOOD, "currency": currency})
 
 
@@ -56,11 +68,19 @@ def test_every_other_currency_is_sold_with_its_own_decimals(currency: str) -> No
         *(("id", value, "id must be") for value in ("", "A", "a b", "a" * 41, "ä", "a\n", 1, None)),
         *(("name", value, "name must be") for value in ("", "x" * 201, 1, None)),
         *(("description", value, "description must be") for value in ("", "x" * 501, 1, None)),
-        *(("amount_minor", value, "amount_minor must be") for value in (0, -1, 100_000_000, 9.99, 9.0, "999", True, None)),
-        *(("quota", value, "quota must be") for value in (0, -1, 10**9 + 1, 1.5, 1.0, "100", True, None)),
+        *(
+            ("amount_minor", value, "amount_minor must be")
+            for value in (0, -1, 100_000_000, 9.99, 9.0, "999", True, None)
+        ),
+        *(
+            ("quota", value, "quota must be")
+            for value in (0, -1, 10**9 + 1, 1.5, 1.0, "100", True, None)
+        ),
     ],
 )
-def test_a_plan_that_breaks_a_rule_is_refused_by_that_rule(name: str, value: Any, rule: str) -> None:
+def test_a_plan_that_breaks_a_rule_is_refused_by_that_rule(
+    name: str, value: Any, rule: str
+) -> None:
     """A wrong price is found when the catalogue is loaded, not by a buyer."""
     with pytest.raises(ValueError, match=f"^plans.json: plan 2: {rule}[^;]*$"):
         _load(GOOD, {**GOOD, "id": "b", name: value})
@@ -97,7 +117,9 @@ def test_the_last_allowed_value_is_allowed(name: str, value: Any) -> None:
         ("cny", 1, 99_999_999),
     ],
 )
-def test_a_price_that_stripe_would_never_charge_is_refused_when_the_catalogue_is_loaded(currency: str, least: int, greatest: int) -> None:
+def test_a_price_that_stripe_would_never_charge_is_refused_when_the_catalogue_is_loaded(
+    currency: str, least: int, greatest: int
+) -> None:
     """Otherwise it loads, and every checkout fails. Stripe publishes no least amount for CNY."""
     for amount_minor in (least, greatest):
         (plan,) = _load({**GOOD, "currency": currency, "amount_minor": amount_minor}).values()
@@ -110,7 +132,9 @@ def test_a_price_that_stripe_would_never_charge_is_refused_when_the_catalogue_is
 
 def test_the_catalogue_starts_with_three_packs() -> None:
     """Their names, and how many calls each description begins with."""
-    shown = [(plan.id, plan.name, plan.amount_minor, plan.quota) for plan in plans.catalogue().values()]
+    shown = [
+        (plan.id, plan.name, plan.amount_minor, plan.quota) for plan in plans.catalogue().values()
+    ]
     assert shown == [
         ("starter", "Starter Pack", 999, 100),
         ("pro", "Pro Pack", 4999, 1000),
@@ -122,14 +146,28 @@ def test_the_catalogue_starts_with_three_packs() -> None:
 
 def test_all_faults_are_told_at_once() -> None:
     """Whoever mends the file mends it once."""
-    with pytest.raises(ValueError, match=r"plan 1: name must be .*; plan 1: quota must be .*; plan 2: id must be"):
+    with pytest.raises(
+        ValueError, match=r"plan 1: name must be .*; plan 1: quota must be .*; plan 2: id must be"
+    ):
         _load({**GOOD, "name": "", "quota": 0}, {**GOOD, "id": "B"})
 
 
-@pytest.mark.parametrize("row", [{name: value for name, value in GOOD.items() if name != "quota"}, {**GOOD, "price": 9.99}, [], "a", None])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {name: value for name, value in GOOD.items() if name != "quota"},
+        {**GOOD, "price": 9.99},
+        [],
+        "a",
+        None,
+    ],
+)
 def test_a_plan_has_these_members_and_no_others(row: Any) -> None:
     """A misspelled member is no default."""
-    with pytest.raises(ValueError, match="plan 1 must have exactly: amount_minor, currency, description, id, name, quota"):
+    with pytest.raises(
+        ValueError,
+        match="plan 1 must have exactly: amount_minor, currency, description, id, name, quota",
+    ):
         _load(row)
 
 
@@ -156,5 +194,7 @@ def test_two_plans_do_not_share_an_id() -> None:
 @pytest.mark.parametrize("name", ["gold", "", "STARTER", None, 1, ["starter"], {"id": "starter"}])
 def test_an_unknown_plan_is_refused_and_the_known_ones_are_named(name: Any) -> None:
     """Whatever the caller sent."""
-    with pytest.raises(BillingError, match="invalid_plan: plan must be one of: starter, pro, enterprise"):
+    with pytest.raises(
+        BillingError, match="invalid_plan: plan must be one of: starter, pro, enterprise"
+    ):
         plans.find(name)

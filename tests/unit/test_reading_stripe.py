@@ -9,7 +9,7 @@ import stripe as official
 from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.deployment import StoredDeployment
-from billing.errors import OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.facts import SessionFact
 from billing.payments import confirmation, parking, queries, settlement
 from billing.payments.payment import Payment
@@ -20,7 +20,7 @@ from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects, refusals
-from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.client import StripeServerError
 from billing.stripe_api.events import Ignored, parse
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
@@ -36,7 +36,7 @@ class Rough(MemoryStore):
     def commit(self, *writes: Write) -> None:
         """See the store."""
         if self.faulty and any(write.key == ("parked", self.faulty) for write in writes):
-            raise ServiceFaultError("no grant for this")
+            raise AwsRefusedError("no grant for this")
         super().commit(*writes)
 
 
@@ -45,7 +45,7 @@ class Away(Stripe):
 
     def session(self, session_id: str) -> dict[str, Any]:
         """See the gateway."""
-        raise AnsweredWithFaultError(session_id)
+        raise StripeServerError(session_id)
 
 
 class WithoutIntents(Stripe):
@@ -91,7 +91,9 @@ def test_what_is_paid_is_confirmed_without_stripe(books: Books) -> None:
     assert confirmation.confirm(books, Away(), "alice", payment.payment_id).status == "completed"  # type: ignore[arg-type]
 
 
-def test_a_dispute_of_a_charge_without_a_payment_intent_is_nobodys(books: Books, clock: Clock) -> None:
+def test_a_dispute_of_a_charge_without_a_payment_intent_is_nobodys(
+    books: Books, clock: Clock
+) -> None:
     """Checkout makes none: it is let go, and Stripe is not asked for an intent of no name."""
     event = builders.dispute(pending(books), "created", "needs_response")
     event["data"]["object"]["payment_intent"] = None
@@ -111,13 +113,17 @@ def test_metadata_whose_units_are_no_whole_number_is_not_ours(books: Books, quot
 
 @pytest.mark.parametrize("member", ["amount_total", "amount_subtotal"])
 @pytest.mark.parametrize("value", [True, "999", 9.99, None])
-def test_an_amount_that_is_no_whole_number_is_unreadable(books: Books, member: str, value: Any) -> None:
+def test_an_amount_that_is_no_whole_number_is_unreadable(
+    books: Books, member: str, value: Any
+) -> None:
     """Never taken for a price."""
     event = builders.completed(pending(books), **{member: value})
     assert isinstance(parse(event, books.ours), Ignored)
 
 
-@pytest.mark.parametrize(("found", "intent"), [(None, ""), ("pi_1", "pi_1"), ({"id": "pi_1"}, "pi_1"), ({}, "")])
+@pytest.mark.parametrize(
+    ("found", "intent"), [(None, ""), ("pi_1", "pi_1"), ({"id": "pi_1"}, "pi_1"), ({}, "")]
+)
 def test_a_payment_intent_is_named_expanded_or_not(found: Any, intent: str) -> None:
     """And not at all where nothing was to pay."""
     assert objects.intent_of({"payment_intent": found}) == intent
@@ -140,10 +146,17 @@ def test_members_of_an_error_that_are_no_text_are_left_out_of_the_log() -> None:
     """Stripe documents texts: what is none says nothing."""
     said = {"error": {"type": "card_error", "code": 7, "param": "", "message": None}}
     told = refusals.for_the_log(_refusal(400, said))
-    assert (told["type"], told["code"], told["param"], told["message"]) == ("card_error", None, None, None)
+    assert (told["type"], told["code"], told["param"], told["message"]) == (
+        "card_error",
+        None,
+        None,
+        None,
+    )
 
 
-def test_a_fault_in_one_parked_fact_keeps_no_other_from_being_settled(books: Books, clock: Clock) -> None:
+def test_a_fault_in_one_parked_fact_keeps_no_other_from_being_settled(
+    books: Books, clock: Clock
+) -> None:
     """It is told, and stays for later."""
     stripe, payments = Stripe(), [pending(books), pending(books)]
     events = [builders.refunded(payment, 500) for payment in payments]
@@ -172,7 +185,7 @@ def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: B
     _settle(books, builders.completed(payment))
     del books.store.tables["ledger"]["alice", f"funded:{payment.session_id}"]  # type: ignore[attr-defined]
     job = Run(books, Away(), repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    with pytest.raises(AnsweredWithFaultError):
+    with pytest.raises(StripeServerError):
         repair.mend(job, "alice")
 
 
@@ -191,7 +204,16 @@ def test_a_hold_that_came_and_went_between_two_readings_is_noticed() -> None:
     """All sums are as they were, but the account did not hold still."""
     tallies = [Tallies(), Tallies()]
     for number, tally in enumerate(tallies):
-        tally.add("quotas", {"user_id": "alice", "item": "quota", "total": 5, "remaining": 5, "holds_placed": number})
+        tally.add(
+            "quotas",
+            {
+                "user_id": "alice",
+                "item": "quota",
+                "total": 5,
+                "remaining": 5,
+                "holds_placed": number,
+            },
+        )
     one, other = (tally["alice"] for tally in tallies)
     assert one.steady() != other.steady()
 
@@ -213,17 +235,34 @@ def test_what_was_dropped_is_shown_whole(books: Books) -> None:
     (record,) = parking.all_parked(books)
     parking.drop(books, record, "paid back by hand")
     (shown,) = parking.all_dropped(books)
-    assert (shown["fact_id"], shown["type"], shown["kind"]) == (event["id"], event["type"], "mismatch")
-    assert (shown["reason"], shown["why"], shown["parked_at"]) == ("paid back by hand", record.why, record.parked_at)
+    assert (shown["fact_id"], shown["type"], shown["kind"]) == (
+        event["id"],
+        event["type"],
+        "mismatch",
+    )
+    assert (shown["reason"], shown["why"], shown["parked_at"]) == (
+        "paid back by hand",
+        record.why,
+        record.parked_at,
+    )
     assert shown["dropped_at"] > shown["parked_at"]
-    assert (shown["fact"]["fact_id"], shown["fact"]["session_id"]) == (event["id"], payment.session_id)
+    assert (shown["fact"]["fact_id"], shown["fact"]["session_id"]) == (
+        event["id"],
+        payment.session_id,
+    )
 
 
 def test_refunds_are_in_the_currency_that_stripe_gives_them(books: Books) -> None:
     """Another one than the payment's is nobody's to count: it waits for a person."""
     payment = pending(books)
     _settle(books, builders.completed(payment))
-    row = {"id": "re_1", "amount": 500, "status": "succeeded", "currency": "eur", "created": 1767323046}
+    row = {
+        "id": "re_1",
+        "amount": 500,
+        "status": "succeeded",
+        "currency": "eur",
+        "created": 1767323046,
+    }
     seen = objects.refunds(builders.intent_of(payment), "usd", [row], "reconcile")
     assert seen.currency == "eur"
     assert objects.refunds(builders.intent_of(payment), "usd", [], "reconcile").currency == "usd"
@@ -231,8 +270,16 @@ def test_refunds_are_in_the_currency_that_stripe_gives_them(books: Books) -> Non
     assert [record.kind for record in parking.all_parked(books)] == ["mismatch"]
 
 
-@pytest.mark.parametrize("make", [lambda payment: builders.refunded(payment, 500), lambda payment: builders.refund(payment, "re_1", 500)])
-def test_a_refund_without_a_payment_intent_is_not_ours(books: Books, make: Callable[[Payment], dict[str, Any]]) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda payment: builders.refunded(payment, 500),
+        lambda payment: builders.refund(payment, "re_1", 500),
+    ],
+)
+def test_a_refund_without_a_payment_intent_is_not_ours(
+    books: Books, make: Callable[[Payment], dict[str, Any]]
+) -> None:
     """Checkout always has one; a charge of another product may not."""
     event = make(pending(books))
     event["data"]["object"] |= {"payment_intent": None, "charge": None}
@@ -268,7 +315,9 @@ def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
 
 @pytest.mark.parametrize("member", ["payment_id", "user_id", "plan", "quota"])
 @pytest.mark.parametrize("value", ["", None, 5, "\ud800", "x" * 501])
-def test_metadata_without_one_of_our_members_is_not_ours(books: Books, member: str, value: Any) -> None:
+def test_metadata_without_one_of_our_members_is_not_ours(
+    books: Books, member: str, value: Any
+) -> None:
     """Or with one that is no text, or longer than Stripe keeps: https://docs.stripe.com/metadata#data."""
     payment = pending(books)
     event = builders.completed(payment, metadata={**builders.metadata(payment), member: value})
@@ -288,7 +337,9 @@ def test_a_fact_is_tried_again_every_six_hours_in_the_end(books: Books, clock: C
     assert pauses == [60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, *[21600] * 5]
 
 
-def test_a_run_reads_a_bounded_number_of_facts(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_reads_a_bounded_number_of_facts(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many wait."""
     monkeypatch.setattr(retry_parked, "READ_A_RUN_MAX", 2)
     for _ in range(4):
@@ -347,7 +398,15 @@ def test_what_cannot_be_told_ours_or_foreign_is_asked_for_again(books: Books) ->
 
 
 @pytest.mark.parametrize(
-    "members", [{"object": "v2.core.event"}, {"object": None}, {"type": None}, {"type": 5}, {"data": None}, {"data": {}}]
+    "members",
+    [
+        {"object": "v2.core.event"},
+        {"object": None},
+        {"type": None},
+        {"type": 5},
+        {"data": None},
+        {"data": {}},
+    ],
 )
 def test_what_is_no_event_about_an_object_is_ignored(books: Books, members: dict[str, Any]) -> None:
     """Thin events carry no object: https://docs.stripe.com/event-destinations#thin-events."""
@@ -355,7 +414,18 @@ def test_what_is_no_event_about_an_object_is_ignored(books: Books, members: dict
     assert isinstance(parse(event, books.ours), Ignored)
 
 
-@pytest.mark.parametrize("rows", [[5], ["txn_1"], [None], "txn_1", {"id": "txn_1"}, [{"id": "txn_1"}], [{"id": "txn_1", "amount": "-999"}]])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [5],
+        ["txn_1"],
+        [None],
+        "txn_1",
+        {"id": "txn_1"},
+        [{"id": "txn_1"}],
+        [{"id": "txn_1", "amount": "-999"}],
+    ],
+)
 def test_a_dispute_whose_transactions_cannot_be_read_is_ignored(books: Books, rows: Any) -> None:
     """What they moved is not known, and an endless redelivery would not tell."""
     event = builders.dispute(pending(books), "funds_withdrawn", "needs_response", -999)

@@ -5,15 +5,14 @@ from typing import Any, Final
 import pytest
 import reconcile
 from billing.clock import epoch
-from billing.errors import BillingError, Item, OutcomeUnknownError, SettingsError
+from billing.errors import AwsRefusedError, BillingError, Item, OutcomeUnknownError, SettingsError
 from billing.payments.payment import Payment
 from billing.quota import debits
 from billing.reconciliation.report import SHOWN_MAX
 from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST
-from billing.storage.dynamodb import StoreFaultError
-from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.telemetry import metrics
-from reconcile import NotComparedError
+from reconcile import IncompleteReconciliationError
 from repo.declared import functions
 from support import builders, laws
 from support.builders import Clock, pending
@@ -22,12 +21,17 @@ from support.slow import Context, Slow
 
 TIMEOUT_SECONDS: Final = int(functions()["ReconcileFunction"]["Timeout"])
 UNKNOWN: Final = OutcomeUnknownError("injected")
-REFUSED: Final = BillingError("stripe_unavailable", "Stripe refused the request (more_permissions_required)")
+REFUSED: Final = BillingError(
+    "stripe_unavailable", "Stripe refused the request (more_permissions_required)"
+)
 
 
 @dataclass
 class Reconciliation:
-    """The handler on a store and a Stripe of the test's. ``counted``: every figure that left, by name."""
+    """The handler on a store and a Stripe of the test's.
+
+    ``counted``: every figure that left, by name.
+    """
 
     patch: pytest.MonkeyPatch
     store: Slow = field(default_factory=Slow)
@@ -39,9 +43,17 @@ class Reconciliation:
         """Instead of those that the environment names."""
         self.stripe.rows_a_page = 100
         self.books = builders.books_on(self.store, clock=self.clock)
-        for name, found in (("books", self.books), ("patience", self.store.patience), ("gateway", self.stripe)):
+        for name, found in (
+            ("books", self.books),
+            ("deadline", self.store.deadline),
+            ("gateway", self.stripe),
+        ):
             self.patch.setattr(reconcile, name, lambda found=found: found)
-        self.patch.setattr(metrics, "add_metric", lambda name, value, **_: self.counted.setdefault(name, []).append(value))
+        self.patch.setattr(
+            metrics,
+            "add_metric",
+            lambda name, value, **_: self.counted.setdefault(name, []).append(value),
+        )
 
     def run(self) -> dict[str, Any]:
         """As the schedule calls it; Lambda lets it live to its timeout."""
@@ -51,15 +63,15 @@ class Reconciliation:
         finally:
             context.get_remaining_time_in_millis()
 
-    def fail(self) -> NotComparedError:
+    def fail(self) -> IncompleteReconciliationError:
         """The same, where it must end so that ReconcileErrorsAlarm rings."""
-        with pytest.raises(NotComparedError) as ended:
+        with pytest.raises(IncompleteReconciliationError) as ended:
             self.run()
         return ended.value
 
     def sell(self, *users: str) -> list[Payment]:
         """Paid, and every webhook of it lost; the last is the first that Stripe lists."""
-        self.store.patience.begin()
+        self.store.deadline.begin()
         sold = [pending(self.books, user_id) for user_id in users]
         for payment in sold:
             self.stripe.sell(payment, epoch(self.clock()))
@@ -87,7 +99,7 @@ class Reconciliation:
 
     def units(self, *users: str) -> list[int]:
         """What remains, each."""
-        self.store.patience.begin()
+        self.store.deadline.begin()
         laws.check(self.store)
         return [debits.read(self.books, user_id).remaining for user_id in users]
 
@@ -98,7 +110,9 @@ def reconciliation(monkeypatch: pytest.MonkeyPatch) -> Reconciliation:
     return Reconciliation(monkeypatch)
 
 
-@pytest.mark.parametrize("fault", [UNKNOWN, StoreFaultError("injected"), KeyError("a fault of ours")], ids=repr)
+@pytest.mark.parametrize(
+    "fault", [UNKNOWN, AwsRefusedError("injected"), KeyError("a fault of ours")], ids=repr
+)
 def test_a_row_that_fails_keeps_no_other_from_being_credited(
     reconciliation: Reconciliation, fault: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -109,7 +123,9 @@ def test_a_row_that_fails_keeps_no_other_from_being_credited(
         ended = reconciliation.fail()
     assert str(ended).startswith("1 not compared: ")
     assert hot.session_id in str(ended)
-    assert [vars(record)["what"] for record in caplog.records if record.exc_info] == [hot.session_id]
+    assert [vars(record)["what"] for record in caplog.records if record.exc_info] == [
+        hot.session_id
+    ]
     assert reconciliation.counted["reconcile_differences"] == [2], "what failed is no difference"
     reconciliation.store.fault_of = {}
     assert reconciliation.run()["counts"] == {"missing_here": 1}
@@ -128,13 +144,22 @@ def test_a_row_that_fails_for_ever_starves_nobody(reconciliation: Reconciliation
 
 
 @pytest.mark.parametrize("name", ["sessions", "refunds", "disputes"])
-@pytest.mark.parametrize("error", [REFUSED, AnsweredWithFaultError("500"), NotAtStripeError("no such object")], ids=repr)
-def test_a_list_that_stripe_refuses_keeps_no_other_from_being_read(reconciliation: Reconciliation, name: str, error: Exception) -> None:
-    """A restricted key without one right, say. All others are read in each run, and that one as soon as it can be."""
+@pytest.mark.parametrize(
+    "error", [REFUSED, StripeServerError("500"), StripeNotFoundError("no such object")], ids=repr
+)
+def test_a_list_that_stripe_refuses_keeps_no_other_from_being_read(
+    reconciliation: Reconciliation, name: str, error: Exception
+) -> None:
+    """A restricted key without one right, say.
+
+    All others are read in each run, and that one as soon as it can be.
+    """
     refunded, disputed = reconciliation.sell("refunded", "disputed")
     reconciliation.run()
     reconciliation.stripe.refund(refunded, "re_1", 999)
-    reconciliation.stripe.dispute(builders.dispute(disputed, "funds_withdrawn", "needs_response", -999))
+    reconciliation.stripe.dispute(
+        builders.dispute(disputed, "funds_withdrawn", "needs_response", -999)
+    )
     del reconciliation.store.tables["events"][LAST]
     reconciliation.sell("late")
     reconciliation.refuse(name, error)
@@ -144,7 +169,9 @@ def test_a_list_that_stripe_refuses_keeps_no_other_from_being_read(reconciliatio
     assert reconciliation.kept(LAST) is None, "a run without that list has not come to its end"
     missed = {"sessions": "late", "refunds": "refunded", "disputes": "disputed"}[name]
     after = {"late": 100, "refunded": 0, "disputed": 0}
-    assert reconciliation.units(*after) == [100 - units if user_id == missed else units for user_id, units in after.items()]
+    assert reconciliation.units(*after) == [
+        100 - units if user_id == missed else units for user_id, units in after.items()
+    ]
     reconciliation.accept(name)
     assert reconciliation.run()["finished"]
     assert reconciliation.units(*after) == [100, 0, 0]
@@ -153,12 +180,14 @@ def test_a_list_that_stripe_refuses_keeps_no_other_from_being_read(reconciliatio
 def test_a_list_of_ours_that_dynamodb_refuses_is_told(reconciliation: Reconciliation) -> None:
     """A missing grant on the index: everything that Stripe lists is settled all the same."""
     reconciliation.sell("bob")
-    reconciliation.store.fault_of = {"unseen": StoreFaultError("injected")}
+    reconciliation.store.fault_of = {"unseen": AwsRefusedError("injected")}
     assert "the list 'ours' was not compared" in str(reconciliation.fail())
     assert reconciliation.units("bob") == [100]
 
 
-def test_a_list_of_which_one_page_fails_is_begun_anew_by_the_next_run(reconciliation: Reconciliation) -> None:
+def test_a_list_of_which_one_page_fails_is_begun_anew_by_the_next_run(
+    reconciliation: Reconciliation,
+) -> None:
     """Its place may be what Stripe refuses: one that was kept would be refused by every later run too."""
     reconciliation.stripe.rows_a_page = 1
     payments = reconciliation.sell("bob", "carol", "dave")
@@ -180,7 +209,9 @@ def test_what_failed_is_named_however_much_differs(reconciliation: Reconciliatio
     assert "the list 'disputes' was not compared" in str(reconciliation.fail())
 
 
-def test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them(reconciliation: Reconciliation) -> None:
+def test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them(
+    reconciliation: Reconciliation,
+) -> None:
     """Nobody waits for thousands of rows while DynamoDB is down; and one customer's many purchases are passed in the end."""
     reconciliation.sell("carol", *["hot"] * (2 * FAILED_IN_A_ROW_MAX + 1))
     reconciliation.store.fault_of = {"hot": UNKNOWN}
@@ -191,7 +222,9 @@ def test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them(rec
     assert reconciliation.units("carol") == [100]
 
 
-def test_failures_with_others_between_them_do_not_end_the_run(reconciliation: Reconciliation) -> None:
+def test_failures_with_others_between_them_do_not_end_the_run(
+    reconciliation: Reconciliation,
+) -> None:
     """They are of some accounts, and not of DynamoDB."""
     reconciliation.sell("carol", *["hot", "bob"] * FAILED_IN_A_ROW_MAX, "hot")
     reconciliation.store.fault_of = {"hot": UNKNOWN}

@@ -72,7 +72,9 @@ def _status(books: Books, payment: Payment) -> str:
 
 
 @pytest.mark.parametrize("age", [0, 30, 3600, 20 * 24 * 3600])
-def test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young(books: Books, stripe: Stripe, age: int) -> None:
+def test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young(
+    books: Books, stripe: Stripe, age: int
+) -> None:
     """And never twice, whoever else settles it afterwards."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()) - age)
@@ -92,7 +94,9 @@ def test_a_dry_run_touches_nothing(books: Books, store: MemoryStore, stripe: Str
     assert store.tables["ledger"] == {}
 
 
-def test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled(books: Books, stripe: Stripe) -> None:
+def test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled(
+    books: Books, stripe: Stripe
+) -> None:
     """One page a run: five sessions, in some ten runs."""
     for _ in range(5):
         stripe.sell(pending(books), epoch(books.clock()))
@@ -101,7 +105,9 @@ def test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled(books: Book
     assert sum(run.repaired for run in runs) == 5
 
 
-def test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page(books: Books, stripe: Stripe) -> None:
+def test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page(
+    books: Books, stripe: Stripe
+) -> None:
     """Lambda gives no warning: what was looked at before is not looked at again."""
     for _ in range(3):
         stripe.sell(pending(books), epoch(books.clock()))
@@ -122,7 +128,9 @@ def test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page(books: Books,
     assert _units(books) == 300
 
 
-def test_a_run_that_ends_within_a_page_is_gone_on_with_at_the_next_row(books: Books, stripe: Stripe) -> None:
+def test_a_run_that_ends_within_a_page_is_gone_on_with_at_the_next_row(
+    books: Books, stripe: Stripe
+) -> None:
     """A page of a hundred rows may take longer than a function has left."""
     stripe.rows_a_page = 4
     for _ in range(6):
@@ -149,7 +157,9 @@ def test_our_own_records_are_asked_for_once(books: Books, stripe: Stripe) -> Non
 
 
 @pytest.mark.parametrize("pages", [1, 1000])
-def test_all_our_own_records_are_asked_for_page_after_page(books: Books, stripe: Stripe, pages: int) -> None:
+def test_all_our_own_records_are_asked_for_page_after_page(
+    books: Books, stripe: Stripe, pages: int
+) -> None:
     """More of them than the index shows at once; in one run, or in as many as it takes."""
     old = [pending(books) for _ in range(5)]
     for payment in old:
@@ -160,8 +170,13 @@ def test_all_our_own_records_are_asked_for_page_after_page(books: Books, stripe:
     assert sorted(stripe.asked_for) == sorted(payment.session_id for payment in old)
 
 
-def test_the_index_of_what_was_not_seen_is_believed_in_nothing(books: Books, store: MemoryStore, stripe: Stripe) -> None:
-    """It lags: it shows what has been seen since, and what is there no more. The record itself says what is to be asked for."""
+def test_the_index_of_what_was_not_seen_is_believed_in_nothing(
+    books: Books, store: MemoryStore, stripe: Stripe
+) -> None:
+    """It lags: it shows what has been seen since, and what is there no more.
+
+    The record itself says what is to be asked for.
+    """
     seen, gone = pending(books), pending(books)
     for payment in (seen, gone):
         stripe.sell(payment, epoch(books.clock()))
@@ -180,7 +195,10 @@ def test_the_index_of_what_was_not_seen_is_believed_in_nothing(books: Books, sto
 def test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again(
     books: Books, store: MemoryStore, stripe: Stripe, kind: str
 ) -> None:
-    """A restore lost that one row; the intent's own metadata says whose it is. A stranger's stays a stranger's."""
+    """A restore lost that one row; the intent's own metadata says whose it is.
+
+    A stranger's stays a stranger's.
+    """
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
     settlement.apply(books, fact(builders.completed(payment)))
@@ -195,13 +213,19 @@ def test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again(
     assert _reconcile(books, stripe).counts == {}
 
 
-def test_a_refund_after_one_that_failed_is_taken_back_by_reconciliation(books: Books, stripe: Stripe) -> None:
+def test_a_refund_after_one_that_failed_is_taken_back_by_reconciliation(
+    books: Books, stripe: Stripe
+) -> None:
     """Its event alone cannot tell: the highest figure less what failed is nothing, which is what the contract says to take."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
     stripe.refund(payment, "re_1", 999, status="failed")
     stripe.refund(payment, "re_2", 999)
-    told = [builders.completed(payment), builders.refunded(payment, 999), builders.refund(payment, "re_1", 999)]
+    told = [
+        builders.completed(payment),
+        builders.refunded(payment, 999),
+        builders.refund(payment, "re_1", 999),
+    ]
     for event in (*told, builders.refunded(payment, 999)):
         settlement.apply(books, fact(event))
     assert _units(books) == 100
@@ -220,7 +244,9 @@ def test_what_a_person_has_dropped_is_no_difference_any_more(books: Books, strip
     assert (report.counts, report.dropped) == ({}, 1)
 
 
-def test_recovery_makes_a_lost_way_from_a_payment_intent_again(books: Books, store: MemoryStore, stripe: Stripe, clock: Clock) -> None:
+def test_recovery_makes_a_lost_way_from_a_payment_intent_again(
+    books: Books, store: MemoryStore, stripe: Stripe, clock: Clock
+) -> None:
     """A refund is parked as if it were early; its payment is there all the time."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
@@ -232,7 +258,9 @@ def test_recovery_makes_a_lost_way_from_a_payment_intent_again(books: Books, sto
     assert _units(books) == 0
 
 
-def test_what_agreed_before_costs_no_write(books: Books, store: MemoryStore, stripe: Stripe) -> None:
+def test_what_agreed_before_costs_no_write(
+    books: Books, store: MemoryStore, stripe: Stripe
+) -> None:
     """A purchase is looked at each hour for a month: each look is one read."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
@@ -250,7 +278,9 @@ def test_what_agreed_before_costs_no_write(books: Books, store: MemoryStore, str
     assert set(written) == {"events"}, "the cursor and the last run's time"
 
 
-def test_what_became_of_an_old_refund_or_dispute_is_looked_at_for_longer(books: Books, stripe: Stripe) -> None:
+def test_what_became_of_an_old_refund_or_dispute_is_looked_at_for_longer(
+    books: Books, stripe: Stripe
+) -> None:
     """A dispute is decided after months; a refund fails after weeks."""
     payments = [pending(books), pending(books)]
     for payment in payments:
@@ -264,7 +294,9 @@ def test_what_became_of_an_old_refund_or_dispute_is_looked_at_for_longer(books: 
     assert _units(books) == 50
 
 
-def test_a_second_refund_of_a_payment_is_found_beside_the_known_one(books: Books, stripe: Stripe) -> None:
+def test_a_second_refund_of_a_payment_is_found_beside_the_known_one(
+    books: Books, stripe: Stripe
+) -> None:
     """Stripe is asked for a payment's refunds when one is new, and not each hour again."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
@@ -301,7 +333,9 @@ def test_a_dispute_whose_webhooks_were_lost_is_taken_back(books: Books, stripe: 
     """By the money that is out."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
-    stripe.disputed.append(builders.dispute(payment, "created", "needs_response", -999)["data"]["object"])
+    stripe.disputed.append(
+        builders.dispute(payment, "created", "needs_response", -999)["data"]["object"]
+    )
     _reconcile(books, stripe)
     assert (_units(books), _status(books, payment)) == (0, "disputed")
 
@@ -314,7 +348,9 @@ def test_what_is_credited_here_and_unknown_at_stripe_is_told(books: Books, strip
     assert _units(books) == 100
 
 
-def test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once(books: Books, store: MemoryStore, stripe: Stripe) -> None:
+def test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once(
+    books: Books, store: MemoryStore, stripe: Stripe
+) -> None:
     """At the catalogue's price only."""
     payment, odd = pending(books), pending(books)
     for lost in (payment, odd):
@@ -337,7 +373,9 @@ def test_recovery_finds_the_session_that_a_refund_belongs_to(books: Books, strip
     assert not list(parking.all_parked(books))
 
 
-def test_a_parked_fact_outlives_trouble_at_stripe(books: Books, stripe: Stripe, clock: Clock) -> None:
+def test_a_parked_fact_outlives_trouble_at_stripe(
+    books: Books, stripe: Stripe, clock: Clock
+) -> None:
     """It is tried again later."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
@@ -370,7 +408,9 @@ def test_what_waits_for_a_person_is_not_tried(books: Books, stripe: Stripe, cloc
     assert len(list(parking.all_parked(books))) == 1
 
 
-def test_one_parked_fact_that_cannot_be_settled_does_not_stop_the_others(books: Books, stripe: Stripe, clock: Clock) -> None:
+def test_one_parked_fact_that_cannot_be_settled_does_not_stop_the_others(
+    books: Books, stripe: Stripe, clock: Clock
+) -> None:
     """The first's payment is not paid yet, the second's is."""
     first, second = pending(books), pending(books)
     for payment in (first, second):
@@ -396,7 +436,9 @@ def test_a_sweep_gives_back_what_nobody_asked_for_since(books: Books, clock: Clo
     laws.check(books.store)
 
 
-def test_confirm_credits_what_stripe_says_is_paid_and_nothing_else(books: Books, stripe: Stripe) -> None:
+def test_confirm_credits_what_stripe_says_is_paid_and_nothing_else(
+    books: Books, stripe: Stripe
+) -> None:
     """By the webhook's own path, so that the webhook later is a duplicate."""
     paid, unpaid = pending(books), pending(books)
     stripe.sell(paid, epoch(books.clock()))
@@ -419,7 +461,9 @@ def test_refunds_as_the_api_lists_them_and_as_events_tell_them_count_once(books:
     assert _units(books) == 50
 
 
-def test_a_retry_that_ends_unknown_keeps_the_record(books: Books, stripe: Stripe, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retry_that_ends_unknown_keeps_the_record(
+    books: Books, stripe: Stripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Unknown is not failed, and not settled."""
     payment = pending(books)
     settlement.apply(books, fact(builders.refunded(payment, 500)))

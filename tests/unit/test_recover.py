@@ -37,7 +37,9 @@ def _held(recovery: Recovery, user_id: str) -> int:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 6])
-def test_a_batch_ends_in_time_and_what_is_left_comes_again(recovery: Recovery, seconds: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_batch_ends_in_time_and_what_is_left_comes_again(
+    recovery: Recovery, seconds: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """However slow DynamoDB is: the function is never killed, and after enough deliveries everything is settled, once."""
     bodies = [kept(builders.completed(pending(recovery.books))) for _ in range(BATCH)]
     recovery.store.seconds = seconds
@@ -55,7 +57,10 @@ def test_a_batch_of_lost_causes_ends_in_time(recovery: Recovery) -> None:
     recovery.store.fault_of = {"pay_": OutcomeUnknownError("injected")}
     recovery.store.seconds = 11
     elsewhere = builders.books_on(MemoryStore())
-    assert len(recovery.answer(*(kept(builders.completed(pending(elsewhere))) for _ in range(BATCH)))) == BATCH
+    assert (
+        len(recovery.answer(*(kept(builders.completed(pending(elsewhere))) for _ in range(BATCH))))
+        == BATCH
+    )
 
 
 @pytest.mark.parametrize("slow", ["Stripe", "DynamoDB"])
@@ -97,7 +102,7 @@ def test_those_due_for_longest_are_tried_first(recovery: Recovery) -> None:
 
 
 def test_poisonous_facts_in_front_starve_nobody(recovery: Recovery) -> None:
-    """They come first in every order, and each takes the whole patience of its try: the others have their turn all the same."""
+    """They come first in every order, and each takes the whole deadline of its try: the others have their turn all the same."""
     recovery.park_refunds(20)
     poison = _intents(recovery)[:10]
     recovery.stripe.hangs_for = set(poison)
@@ -108,7 +113,9 @@ def test_poisonous_facts_in_front_starve_nobody(recovery: Recovery) -> None:
     assert recovery.units() == 10 * 50
 
 
-def test_a_fact_that_the_function_dies_of_is_behind_the_others_next_time(recovery: Recovery) -> None:
+def test_a_fact_that_the_function_dies_of_is_behind_the_others_next_time(
+    recovery: Recovery,
+) -> None:
     """Out of memory, say: nothing that should come after it is ever carried out."""
     recovery.park_refunds(3)
     (deadly, *_) = recovery.parked()
@@ -119,7 +126,9 @@ def test_a_fact_that_the_function_dies_of_is_behind_the_others_next_time(recover
     assert [record.fact for record in recovery.parked()] == [deadly.fact]
 
 
-def test_a_fact_that_a_person_has_just_dropped_is_not_tried(recovery: Recovery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fact_that_a_person_has_just_dropped_is_not_tried(
+    recovery: Recovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The run had read it a moment before: the person's word counts."""
     recovery.park_refunds(1)
     read = recovery.parked()
@@ -129,7 +138,9 @@ def test_a_fact_that_a_person_has_just_dropped_is_not_tried(recovery: Recovery, 
     assert recovery.units() == 0
 
 
-def test_facts_that_fail_for_the_whole_run_keep_no_hold_from_being_swept(recovery: Recovery) -> None:
+def test_facts_that_fail_for_the_whole_run_keep_no_hold_from_being_swept(
+    recovery: Recovery,
+) -> None:
     """Holds come first."""
     _hold(recovery, "bob")
     recovery.park_refunds(30)
@@ -138,7 +149,9 @@ def test_facts_that_fail_for_the_whole_run_keep_no_hold_from_being_swept(recover
     assert _held(recovery, "bob") == 0
 
 
-def test_an_account_that_gives_no_answer_keeps_no_other_from_being_swept(recovery: Recovery) -> None:
+def test_an_account_that_gives_no_answer_keeps_no_other_from_being_swept(
+    recovery: Recovery,
+) -> None:
     """It has its turn next minute."""
     _hold(recovery, "bob", "carol")
     recovery.clock.advance(seconds=61)

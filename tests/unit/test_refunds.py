@@ -67,7 +67,7 @@ def _bought(policy: str = "debt") -> tuple[Books, Charge]:
 def _settle(books: Books, *events: Event) -> None:
     """As the webhook does, and recovery after it."""
     for event in events:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         if not isinstance(found := parse(event, builders.OURS), Ignored):
             settlement.apply(books, found)
     for record in list(parking.all_parked(books)):
@@ -221,7 +221,9 @@ def test_units_given_up_for_a_refund_that_fails_are_given_up_for_the_next() -> N
 @pytest.mark.parametrize("policy", ["debt", "write_off"])
 @pytest.mark.parametrize("used", [0, 60])
 @pytest.mark.parametrize("restored", ["payments", "ledger", "quotas", "payments ledger"])
-def test_after_a_repair_two_further_refunds_are_taken_back_exactly(restored: str, used: int, policy: str) -> None:
+def test_after_a_repair_two_further_refunds_are_taken_back_exactly(
+    restored: str, used: int, policy: str
+) -> None:
     """Tables were put back to before the first refunds, of which one had failed.
 
     Where ledger and payments were put back together, only Stripe knows of the refunds.

@@ -7,19 +7,31 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import pytest
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.errors import BillingError, StripeRefusedError
-from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 from simulator.lab import PARAMS
 
 Answering = Callable[[int, bytes], Gateway]
 USER: Final = "alice@example.com"
 REFUSED: Final = {
-    "a parameter": (400, {"type": "invalid_request_error", "code": "parameter_missing", "param": "mode"}),
-    "an amount": (400, {"type": "invalid_request_error", "code": "amount_too_small", "param": "line_items"}),
+    "a parameter": (
+        400,
+        {"type": "invalid_request_error", "code": "parameter_missing", "param": "mode"},
+    ),
+    "an amount": (
+        400,
+        {"type": "invalid_request_error", "code": "amount_too_small", "param": "line_items"},
+    ),
     "a key that expired": (401, {"type": "invalid_request_error", "code": "api_key_expired"}),
-    "a request that failed": (402, {"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor"}),
-    "a key without the right": (403, {"type": "invalid_request_error", "code": "more_permissions_required"}),
+    "a request that failed": (
+        402,
+        {"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor"},
+    ),
+    "a key without the right": (
+        403,
+        {"type": "invalid_request_error", "code": "more_permissions_required"},
+    ),
     "a route that is not there": (404, {"type": "invalid_request_error"}),
 }
 PASSING: Final = {
@@ -30,7 +42,7 @@ PASSING: Final = {
 }
 
 
-class Quick(Patience):
+class Quick(Deadline):
     """Three tries, no pause."""
 
     def attempts(self, *, pauses: bool = True) -> Iterator[int]:
@@ -81,14 +93,22 @@ def _buy(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said(answering: Answering, name: str) -> None:
+def test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said(
+    answering: Answering, name: str
+) -> None:
     """Also where stripe-python leaves the code empty, as for 401 and 403: the body has it."""
     status, error = REFUSED[name]
     with pytest.raises(StripeRefusedError) as refused:
         _buy(answering(status, _body(error)))
     assert (refused.value.code, refused.value.status) == ("stripe_refused", 502)
     empty = dict.fromkeys(("type", "code", "decline_code", "param"))
-    assert refused.value.refusal == {**empty, **error, "message": "No.", "request_id": "req_1", "http_status": status}
+    assert refused.value.refusal == {
+        **empty,
+        **error,
+        "message": "No.",
+        "request_id": "req_1",
+        "http_status": status,
+    }
 
 
 @pytest.mark.parametrize("name", PASSING)
@@ -103,12 +123,14 @@ def test_what_passes_is_no_refusal(answering: Answering, name: str) -> None:
 @pytest.mark.parametrize("status", [424, 500, 502, 503, 504])
 def test_a_fault_behind_stripe_uses_up_the_key(answering: Answering, status: int) -> None:
     """Execution had begun: that answer may be stored, and would be replayed."""
-    with pytest.raises(AnsweredWithFaultError):
+    with pytest.raises(StripeServerError):
         _buy(answering(status, _body({"type": "api_error"})))
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 413])
-def test_an_answer_that_is_not_stripes_refuses_nothing_for_good(answering: Answering, status: int) -> None:
+def test_an_answer_that_is_not_stripes_refuses_nothing_for_good(
+    answering: Answering, status: int
+) -> None:
     """A proxy between us and Stripe answers with a page of its own."""
     with pytest.raises(BillingError) as trouble:
         _buy(answering(status, b"<html>Sorry</html>"))
@@ -119,14 +141,27 @@ def test_a_proxys_404_does_not_say_that_stripe_has_no_such_session(answering: An
     """Only Stripe's own ``resource_missing`` does."""
     with pytest.raises(BillingError):
         answering(404, b"<html>Not found</html>").session("cs_1")
-    with pytest.raises(NotAtStripeError):
-        answering(404, _body({"type": "invalid_request_error", "code": "resource_missing"})).session("cs_1")
+    with pytest.raises(StripeNotFoundError):
+        answering(
+            404, _body({"type": "invalid_request_error", "code": "resource_missing"})
+        ).session("cs_1")
 
 
 def test_a_checkout_that_names_something_missing_is_refused(answering: Answering) -> None:
     """A create has no id of ours that could be wrong: a tax code or an account is."""
     with pytest.raises(StripeRefusedError) as refused:
-        _buy(answering(404, _body({"type": "invalid_request_error", "code": "resource_missing", "param": "tax_code"})))
+        _buy(
+            answering(
+                404,
+                _body(
+                    {
+                        "type": "invalid_request_error",
+                        "code": "resource_missing",
+                        "param": "tax_code",
+                    }
+                ),
+            )
+        )
     assert refused.value.refusal["param"] == "tax_code"
 
 
@@ -140,7 +175,9 @@ def test_a_checkout_that_names_something_missing_is_refused(answering: Answering
         ("x" * 501, "x" * 500),
     ],
 )
-def test_the_log_has_no_personal_data_and_no_key(answering: Answering, message: str, shown: str) -> None:
+def test_the_log_has_no_personal_data_and_no_key(
+    answering: Answering, message: str, shown: str
+) -> None:
     """Stripe repeats some of what it was sent."""
     with pytest.raises(StripeRefusedError) as refused:
         _buy(answering(400, _body({"type": "invalid_request_error", "message": message})))

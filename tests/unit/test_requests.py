@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from billing.deadline import Patience
-from billing.errors import ServiceFaultError
+from billing.deadline import Deadline
+from billing.errors import AwsRefusedError
 from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES, Must, Write, equals
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -33,7 +33,7 @@ def line() -> Line:
 @pytest.fixture
 def store(line: Line) -> Store:
     """Over it."""
-    made = Store(TABLES, Patience(sleep=lambda _: None), "us-east-1")
+    made = Store(TABLES, Deadline(sleep=lambda _: None), "us-east-1")
     made._client = line
     return made
 
@@ -42,7 +42,9 @@ def test_a_read_names_the_whole_key_and_wants_what_is_written(store: Store, line
     """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html."""
     assert store.get("quotas", ("alice", "quota")) is None
     key = {"user_id": {"S": "alice"}, "item": {"S": "quota"}}
-    assert line.asked == [("GetItem", {"TableName": "quotas-table", "Key": key, "ConsistentRead": True})]
+    assert line.asked == [
+        ("GetItem", {"TableName": "quotas-table", "Key": key, "ConsistentRead": True})
+    ]
 
 
 QUERY = {
@@ -75,17 +77,24 @@ BETWEEN = {
         ({"limit": 7, "newest_first": True}, {"Limit": 7, "ScanIndexForward": False}),
         ({"limit": 1000}, {}),
         ({"index": "by_time"}, {"IndexName": "by_time"}),
-        ({"after": {"user_id": "alice", "n": 5}}, {"ExclusiveStartKey": {"user_id": {"S": "alice"}, "n": {"N": "5"}}}),
+        (
+            {"after": {"user_id": "alice", "n": 5}},
+            {"ExclusiveStartKey": {"user_id": {"S": "alice"}, "n": {"N": "5"}}},
+        ),
     ],
     ids=str,
 )
-def test_a_query_asks_for_one_owners_rows(store: Store, line: Line, asked: dict[str, Any], differs: dict[str, Any]) -> None:
+def test_a_query_asks_for_one_owners_rows(
+    store: Store, line: Line, asked: dict[str, Any], differs: dict[str, Any]
+) -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html."""
     store.query("ledger", "alice", **asked)
     assert line.asked == [("Query", {**QUERY, **differs})]
 
 
-def test_an_index_over_all_owners_is_asked_for_those_that_carry_its_mark(store: Store, line: Line) -> None:
+def test_an_index_over_all_owners_is_asked_for_those_that_carry_its_mark(
+    store: Store, line: Line
+) -> None:
     """Never consistently: such an index cannot be."""
     store.due(1_000)
     store.unseen("2026-01-01")
@@ -112,13 +121,24 @@ def test_a_scan_reads_one_segment(store: Store, line: Line) -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html."""
     store.scan("ledger", 2, 3, after={"user_id": "alice"})
     store.scan("ledger")
-    whole = {"TableName": "ledger-table", "Segment": 0, "TotalSegments": 1, "Limit": 100, "ConsistentRead": True}
+    whole = {
+        "TableName": "ledger-table",
+        "Segment": 0,
+        "TotalSegments": 1,
+        "Limit": 100,
+        "ConsistentRead": True,
+    }
     part = {"Segment": 2, "TotalSegments": 3, "ExclusiveStartKey": {"user_id": {"S": "alice"}}}
     assert line.asked == [("Scan", {**whole, **part}), ("Scan", whole)]
 
 
 WRITE = Write(
-    "quotas", ("alice", "quota"), set={"at": "now"}, add={"used": 5}, remove=("old",), must=(equals("held", 1), Must("left", ">=", 2))
+    "quotas",
+    ("alice", "quota"),
+    set={"at": "now"},
+    add={"used": 5},
+    remove=("old",),
+    must=(equals("held", 1), Must("left", ">=", 2)),
 )
 SPELLED = {
     "TableName": "quotas-table",
@@ -127,7 +147,12 @@ SPELLED = {
     "ConditionExpression": "(#0 = :0 AND #1 >= :1)",
     "UpdateExpression": "SET #2 = :2 REMOVE #3 ADD #4 :3",
     "ExpressionAttributeNames": {"#0": "held", "#1": "left", "#2": "at", "#3": "old", "#4": "used"},
-    "ExpressionAttributeValues": {":0": {"N": "1"}, ":1": {"N": "2"}, ":2": {"S": "now"}, ":3": {"N": "5"}},
+    "ExpressionAttributeValues": {
+        ":0": {"N": "1"},
+        ":1": {"N": "2"},
+        ":2": {"S": "now"},
+        ":3": {"N": "5"},
+    },
 }
 
 
@@ -140,7 +165,11 @@ def test_a_write_says_what_it_must_meet_and_what_it_changes(store: Store, line: 
         store.commit(WRITE, check, delete)
     (_, alone), (_, first), (_, second) = line.asked
     assert alone == {**SPELLED, "ReturnValues": "ALL_NEW"}
-    assert [next(iter(action)) for action in first["TransactItems"]] == ["Update", "ConditionCheck", "Delete"]
+    assert [next(iter(action)) for action in first["TransactItems"]] == [
+        "Update",
+        "ConditionCheck",
+        "Delete",
+    ]
     assert first["TransactItems"][0]["Update"] == SPELLED
     assert first["TransactItems"][1]["ConditionCheck"] == {
         "TableName": "events-table",
@@ -182,5 +211,5 @@ def test_a_transaction_that_can_never_succeed_is_a_fault(store: Store, line: Lin
         raise ClientError(told, operation)
 
     line._make_api_call = answer  # type: ignore[method-assign, assignment]
-    with pytest.raises(ServiceFaultError, match="ValidationError"):
+    with pytest.raises(AwsRefusedError, match="ValidationError"):
         store.commit(WRITE)

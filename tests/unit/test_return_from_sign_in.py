@@ -10,7 +10,10 @@ PAGE = "https://abc123.execute-api.eu-west-1.amazonaws.com"
 
 
 def _location(query: str) -> str:
-    event = {"queryStringParameters": dict(parse_qsl(query)), "requestContext": {"requestId": "req-1"}}
+    event = {
+        "queryStringParameters": dict(parse_qsl(query)),
+        "requestContext": {"requestId": "req-1"},
+    }
     answer = return_from_sign_in.handler(event, None)
     assert answer["headers"]["x-request-id"] == "req-1"
     assert answer["statusCode"] == 302
@@ -30,14 +33,23 @@ def page(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         {"code": "4f1c-a+b/c=", "state": "s&t=a#te"},
         {"error": "login_required", "state": "x"},
-        {"error": "invalid_request", "error_description": 'Ungültig "scope"', "state": "x", "iss": "https://a.example/pool"},
+        {
+            "error": "invalid_request",
+            "error_description": 'Ungültig "scope"',
+            "state": "x",
+            "iss": "https://a.example/pool",
+        },
     ],
 )
-def test_what_the_issuer_answers_reaches_the_page_letter_by_letter(answered: dict[str, str]) -> None:
+def test_what_the_issuer_answers_reaches_the_page_letter_by_letter(
+    answered: dict[str, str],
+) -> None:
     """Whatever is in it."""
     address = urlsplit(_location(urlencode(answered)))
     assert f"{address.scheme}://{address.netloc}{address.path}" == f"{PAGE}/"
-    assert parse_qs(address.query, strict_parsing=True) == {name: [value] for name, value in answered.items()}
+    assert parse_qs(address.query, strict_parsing=True) == {
+        name: [value] for name, value in answered.items()
+    }
 
 
 def test_after_signing_out_the_page_is_shown_as_it_is() -> None:

@@ -33,7 +33,9 @@ def test_refunds_are_cumulative_in_whichever_order_they_come(figures: tuple[int,
     assert _taken(*(builders.refunded(PAYMENT, figure) for figure in figures)) == 70
 
 
-@pytest.mark.parametrize(("refunded", "units"), [(0, 0), (5, 0), (9, 0), (10, 1), (998, 99), (999, 100)])
+@pytest.mark.parametrize(
+    ("refunded", "units"), [(0, 0), (5, 0), (9, 0), (10, 1), (998, 99), (999, 100)]
+)
 def test_a_part_of_a_unit_stays_with_the_customer(refunded: int, units: int) -> None:
     """Whole numbers, rounded down, until the last cent is out."""
     assert _taken(builders.refunded(PAYMENT, refunded)) == units
@@ -41,7 +43,13 @@ def test_a_part_of_a_unit_stays_with_the_customer(refunded: int, units: int) -> 
 
 def test_refund_and_dispute_together_take_no_more_than_was_credited() -> None:
     """All of it twice is still all of it."""
-    assert _taken(builders.refunded(PAYMENT, 999), builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -999)) == 100
+    assert (
+        _taken(
+            builders.refunded(PAYMENT, 999),
+            builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -999),
+        )
+        == 100
+    )
 
 
 def test_a_refund_that_failed_is_as_if_it_had_not_been() -> None:
@@ -86,14 +94,22 @@ def test_a_lost_dispute_stays_lost() -> None:
 
 
 @pytest.mark.parametrize("first", ["lost", "won"])
-def test_a_dispute_that_was_lost_and_won_on_appeal_is_won_in_whichever_order_it_is_told(first: str) -> None:
+def test_a_dispute_that_was_lost_and_won_on_appeal_is_won_in_whichever_order_it_is_told(
+    first: str,
+) -> None:
     """The last word is the stronger one, and the money is back."""
     lost = builders.dispute(PAYMENT, "closed", "lost", -999)
     won = builders.dispute(PAYMENT, "closed", "won", -999, 999)
-    bare = [builders.dispute(PAYMENT, "closed", word) for word in ("lost", "won")]  # no money was ever seen to move
+    bare = [
+        builders.dispute(PAYMENT, "closed", word) for word in ("lost", "won")
+    ]  # no money was ever seen to move
     for events in ([lost, won], bare):
         known = _known(*(events if first == "lost" else reversed(events)))
-        assert (known.is_disputed, known.returned_minor, known.units_to_take_back(100, 999)) == (False, 0, 0)
+        assert (known.is_disputed, known.returned_minor, known.units_to_take_back(100, 999)) == (
+            False,
+            0,
+            0,
+        )
 
 
 def test_a_lost_dispute_whose_money_all_came_back_gave_the_customer_nothing() -> None:
@@ -139,14 +155,19 @@ def test_the_disputed_amount_is_the_one_told_with_the_money() -> None:
     https://docs.stripe.com/api/disputes/object#dispute_object-amount
     """
     asked = builders.dispute(PAYMENT, "created", "warning_needs_response")
-    out = _in_euros(builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -450, amount=500))
+    out = _in_euros(
+        builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -450, amount=500)
+    )
     for order in itertools.permutations((asked, out, asked)):
         assert _taken(*order) == 50
 
 
 def test_what_a_newer_version_wrote_is_read_after_going_back() -> None:
     """Reversals, disputes and parked facts: members that we do not know are left alone."""
-    known = _known(builders.refunded(PAYMENT, 5), builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -9))
+    known = _known(
+        builders.refunded(PAYMENT, 5),
+        builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -9),
+    )
     item = known.to_item()
     item["disputes"]["du_1"]["tomorrow"] = item["tomorrow"] = "?"
     assert Reversals.from_item(item) == known

@@ -25,11 +25,17 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def get_secret_value(SecretId: str) -> dict[str, Any]:  # noqa: N803 - AWS's spelling
         asked.append(SecretId)
-        return {"SecretString": f"{SecretId}-{len(asked)}"} if SecretId != "binary" else {"SecretBinary": b"?"}
+        return (
+            {"SecretString": f"{SecretId}-{len(asked)}"}
+            if SecretId != "binary"
+            else {"SecretBinary": b"?"}
+        )
 
     monkeypatch.setattr(
         "botocore.session.get_session",
-        lambda: SimpleNamespace(create_client=lambda *_, **__: SimpleNamespace(get_secret_value=get_secret_value)),
+        lambda: SimpleNamespace(
+            create_client=lambda *_, **__: SimpleNamespace(get_secret_value=get_secret_value)
+        ),
     )
     return asked
 
@@ -42,10 +48,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_secret_is_read_once_and_anew_when_it_has_grown_old(asked: list[str], clock: Clock) -> None:
+def test_a_secret_is_read_once_and_anew_when_it_has_grown_old(
+    asked: list[str], clock: Clock
+) -> None:
     """To the second."""
     reader = Reader()
-    assert reader.get("a", max_age=300, force_fetch=False) == reader.get("a", max_age=300, force_fetch=False) == "a-1"
+    assert (
+        reader.get("a", max_age=300, force_fetch=False)
+        == reader.get("a", max_age=300, force_fetch=False)
+        == "a-1"
+    )
     clock.seconds += 299
     assert reader.get("a", max_age=300, force_fetch=False) == "a-1"
     clock.seconds += 1
@@ -53,7 +65,9 @@ def test_a_secret_is_read_once_and_anew_when_it_has_grown_old(asked: list[str], 
     assert asked == ["a", "a"]
 
 
-def test_a_secret_is_read_anew_when_it_must_be_and_then_remembered(asked: list[str], clock: Clock) -> None:
+def test_a_secret_is_read_anew_when_it_must_be_and_then_remembered(
+    asked: list[str], clock: Clock
+) -> None:
     """After a roll; each secret for itself."""
     del clock
     reader = Reader()

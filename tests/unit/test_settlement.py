@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, OutcomeUnknownError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError, RetryableError
 from billing.facts import Fact, SessionFact
 from billing.payments import parking, queries, settlement
 from billing.payments.payment import Park, Payment
@@ -39,7 +39,7 @@ class Meddled(MemoryStore):
         if self.fails_at == -1:
             raise OutcomeUnknownError("injected")
         if self.is_refusing:
-            raise RefusedError({1: None})
+            raise ConditionFailedError({1: None})
         super().commit(*writes)
 
 
@@ -68,7 +68,7 @@ def books(store: Meddled) -> Books:
 
 
 def _settle(books: Books, event: dict[str, Any]) -> str:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     return settlement.apply(books, fact(event)).status
 
 
@@ -110,18 +110,25 @@ def test_one_session_under_two_event_ids_is_credited_once(books: Books) -> None:
     assert _balance(books) == (100, 0, 0)
 
 
-def test_a_session_is_credited_once_though_its_payment_was_restored_to_before(books: Books, store: Meddled) -> None:
+def test_a_session_is_credited_once_though_its_payment_was_restored_to_before(
+    books: Books, store: Meddled
+) -> None:
     """Law 1, for ever: the ledger knows the cause, whatever became of the payments table; the payment learns of it again."""
     payment = pending(books)
     before = deepcopy(store.tables["payments"])
     _settle(books, builders.completed(payment))
     store.tables["payments"] = before
     assert _settle(books, builders.completed(payment)) == "recorded"
-    assert (_now(books, payment).status, debits.read(books, "alice").remaining) == ("completed", 100)
+    assert (_now(books, payment).status, debits.read(books, "alice").remaining) == (
+        "completed",
+        100,
+    )
     laws.check(store)
 
 
-def test_a_refund_takes_back_once_though_its_payment_was_restored_to_before(books: Books, store: Meddled) -> None:
+def test_a_refund_takes_back_once_though_its_payment_was_restored_to_before(
+    books: Books, store: Meddled
+) -> None:
     """The second part refunded is taken back although the restore forgot the first, and the first is not taken back again."""
     payment = pending(books)
     _settle(books, builders.completed(payment))
@@ -129,21 +136,30 @@ def test_a_refund_takes_back_once_though_its_payment_was_restored_to_before(book
     _settle(books, builders.refunded(payment, 333))
     store.tables["payments"] = before
     assert _settle(books, builders.refunded(payment, 666)) == "settled"
-    assert (_now(books, payment).units_clawed_back, debits.read(books, "alice").remaining) == (66, 34)
+    assert (_now(books, payment).units_clawed_back, debits.read(books, "alice").remaining) == (
+        66,
+        34,
+    )
     laws.check(store)
 
 
 @pytest.mark.parametrize("transaction", [0, 1, 2])
-def test_wherever_settling_dies_all_of_it_stands_or_none(books: Books, store: Meddled, transaction: int) -> None:
+def test_wherever_settling_dies_all_of_it_stands_or_none(
+    books: Books, store: Meddled, transaction: int
+) -> None:
     """Laws 3 and 7: no mark without the effect, no effect without the mark; asked again, it is credited."""
     payment = pending(books)
     event = builders.completed(payment, "evt_1")
     store.fails_at = transaction
-    with suppress(OutcomeUnknownError):
+    with suppress(RetryableError):
         _settle(books, event)
     store.fails_at = -1
     is_marked = _marks(store, payment) == ["evt_1"]
-    assert is_marked == (_now(books, payment).status == "completed") == (debits.read(books, "alice").remaining == 100)
+    assert (
+        is_marked
+        == (_now(books, payment).status == "completed")
+        == (debits.read(books, "alice").remaining == 100)
+    )
     laws.check(store)
     _settle(books, event)
     assert _balance(books) == (100, 0, 0)
@@ -191,13 +207,17 @@ def test_a_session_that_is_not_paid_yet_credits_nothing(books: Books) -> None:
 def test_a_session_that_needs_no_money_is_credited(books: Books) -> None:
     """A full discount: ``no_payment_required``."""
     payment = pending(books)
-    event = builders.completed(payment, payment_status="no_payment_required", amount_total=0, payment_intent=None)
+    event = builders.completed(
+        payment, payment_status="no_payment_required", amount_total=0, payment_intent=None
+    )
     assert _settle(books, event) == "settled"
     assert _balance(books) == (100, 0, 0)
 
 
 @pytest.mark.parametrize("wrong", [{"amount_subtotal": 1, "amount_total": 1}, {"currency": "eur"}])
-def test_a_session_at_another_price_is_parked_for_a_person(books: Books, wrong: dict[str, Any]) -> None:
+def test_a_session_at_another_price_is_parked_for_a_person(
+    books: Books, wrong: dict[str, Any]
+) -> None:
     """Not credited."""
     payment = pending(books)
     assert _settle(books, builders.completed(payment, **wrong)) == "parked"
@@ -222,8 +242,12 @@ def test_a_discounted_purchase_is_judged_by_the_price_before_the_discount(books:
     assert (_now(books, payment).status, _balance(books)) == ("refunded", (0, 0, 0))
 
 
-@pytest.mark.parametrize("late", [builders.expired, builders.declined, builders.async_failed, builders.completed_unpaid])
-def test_what_comes_late_undoes_no_purchase(books: Books, late: Callable[[Payment], dict[str, Any]]) -> None:
+@pytest.mark.parametrize(
+    "late", [builders.expired, builders.declined, builders.async_failed, builders.completed_unpaid]
+)
+def test_what_comes_late_undoes_no_purchase(
+    books: Books, late: Callable[[Payment], dict[str, Any]]
+) -> None:
     """Completed stays completed."""
     payment = pending(books)
     _settle(books, builders.completed(payment))
@@ -252,7 +276,9 @@ def test_a_second_session_paid_for_one_payment_waits_for_a_person(books: Books) 
 def test_several_events_about_one_session_are_one_record_and_one_decision(books: Books) -> None:
     """Dropped once, it stays dropped: by a second event's id, by a redelivery, and by what Stripe's API says."""
     payment = pending(books)
-    first, second = (builders.completed(payment, name, currency="eur") for name in ("evt_a", "evt_b"))
+    first, second = (
+        builders.completed(payment, name, currency="eur") for name in ("evt_a", "evt_b")
+    )
     seen = objects.session(first["data"]["object"], "reconcile", builders.OURS)
     assert isinstance(seen, SessionFact)
     assert [_settle(books, event) for event in (first, second)] == ["parked", "parked"]
@@ -265,15 +291,25 @@ def test_several_events_about_one_session_are_one_record_and_one_decision(books:
 
 
 def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books) -> None:
-    """M6: Stripe copies our metadata when a buyer recovers an expired session. Both ids lead to the payment."""
+    """M6:
+
+    Stripe copies our metadata when a buyer recovers an expired session. Both ids lead to the
+    payment.
+    """
     payment = pending(books)
     copy = replace(payment, session_id="cs_test_copy")
     _settle(books, builders.expired(payment))
-    assert [_settle(books, builders.completed(copy, name)) for name in ("", "", "evt_again")] == ["settled", "duplicate", "duplicate"]
+    assert [_settle(books, builders.completed(copy, name)) for name in ("", "", "evt_again")] == [
+        "settled",
+        "duplicate",
+        "duplicate",
+    ]
     assert _balance(books) == (100, 0, 0)
     for name in (payment.session_id, copy.session_id):
         assert queries.find(books, "alice", name).status == "completed"
-    assert _settle(books, builders.completed(payment)) == "parked"  # should the first be paid all the same, money came twice
+    assert (
+        _settle(books, builders.completed(payment)) == "parked"
+    )  # should the first be paid all the same, money came twice
     assert _balance(books) == (100, 0, 0)
     _settle(books, builders.refunded(payment, 999))
     assert _balance(books) == (0, 0, 0)
@@ -282,7 +318,9 @@ def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books
 def test_a_copy_that_is_told_before_the_expiry_waits_for_it(books: Books) -> None:
     """Until then the first session might be paid as well."""
     payment = pending(books)
-    assert _settle(books, builders.completed(replace(payment, session_id="cs_test_copy"))) == "parked"
+    assert (
+        _settle(books, builders.completed(replace(payment, session_id="cs_test_copy"))) == "parked"
+    )
     (record,) = parking.all_parked(books)
     assert record.next_try > 0
     assert settlement.retry(books, record).status == "parked"
@@ -327,7 +365,9 @@ def test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes(books
     assert not list(parking.all_parked(books))
 
 
-def test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds(books: Books, store: Meddled) -> None:
+def test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds(
+    books: Books, store: Meddled
+) -> None:
     """Fifty refunds came first: some are settled with it, the rest is recovery's, and the buyer's event does not run out of time."""
     payment = pending(books)
     for number in range(50):
@@ -341,11 +381,14 @@ def test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds(books: Bo
     assert _balance(books) == (50, 0, 0)
 
 
-def test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase(books: Books, store: Meddled) -> None:
+def test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase(
+    books: Books, store: Meddled
+) -> None:
     """Its own transaction is written: Stripe is told so, and recovery goes on from there."""
     payment = pending(books)
     _settle(books, builders.refunded(payment, 500))
-    store.fails_at = 2  # the first is refused, for somebody waits; the second is the purchase, the third the refund
+    # the first is refused, for somebody waits; the second is the purchase, the third the refund
+    store.fails_at = 2
     assert _settle(books, builders.completed(payment)) == "settled"
     assert _balance(books) == (100, 0, 0)
     for record in list(parking.all_parked(books)):
@@ -375,7 +418,9 @@ def test_a_fact_is_in_the_queue_before_anything_else_can_fail(books: Books, stor
 
 
 @pytest.mark.parametrize("transaction", [0, 1, 2])
-def test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end(books: Books, store: Meddled, transaction: int) -> None:
+def test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end(
+    books: Books, store: Meddled, transaction: int
+) -> None:
     """The record goes last."""
     payment = pending(books)
     ahead = fact(builders.refunded(payment, 500))
@@ -386,7 +431,7 @@ def test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end(books: Book
     assert record is not None
     try:
         settlement.retry(books, record)
-    except OutcomeUnknownError:
+    except RetryableError:
         assert parking.find(books, ahead.fact_id), "the fact is forgotten"
     store.fails_at = -1
     for kept in list(parking.all_parked(books)):
@@ -421,13 +466,20 @@ def test_a_hold_is_not_touched_by_a_refund(policy: str) -> None:
 
 @pytest.mark.parametrize(
     ("end", "before", "after"),
-    [("released", (0, 0, 60), (0, 0, 60)), ("captured", (0, 0, 80), (0, 20, 80)), ("expired", (0, 0, 60), (0, 0, 60))],
+    [
+        ("released", (0, 0, 60), (0, 0, 60)),
+        ("captured", (0, 0, 80), (0, 20, 80)),
+        ("expired", (0, 0, 60), (0, 0, 60)),
+    ],
 )
 @pytest.mark.parametrize("is_first", [True, False])
 def test_only_what_was_used_before_the_refund_is_written_off(
     *, end: str, before: tuple[int, int, int], after: tuple[int, int, int], is_first: bool
 ) -> None:
-    """Sixty were used and forty are held. What a hold captures (20) ``before`` the refund is given up with them, ``after`` it is owed."""
+    """Sixty were used and forty are held.
+
+    What a hold captures (20) ``before`` the refund is given up with them, ``after`` it is owed.
+    """
     clock = builders.Clock()
     books = builders.books_on(Meddled(), "write_off", clock)
     payment, meter = pending(books), Meter(books, "")
@@ -439,7 +491,10 @@ def test_only_what_was_used_before_the_refund_is_written_off(
         "captured": lambda: holds.capture(meter, hold, 20),
         "expired": lambda: clock.advance(seconds=61),
     }
-    steps: list[Callable[[], object]] = [acts[end], lambda: _settle(books, builders.refunded(payment, 999))]
+    steps: list[Callable[[], object]] = [
+        acts[end],
+        lambda: _settle(books, builders.refunded(payment, 999)),
+    ]
     for step in steps if is_first else reversed(steps):
         step()
     assert _balance(books) == (before if is_first else after)
@@ -474,8 +529,12 @@ def test_an_expired_hold_that_nobody_has_looked_at_keeps_no_refunded_units() -> 
         _use(books, 1)
 
 
-@pytest.mark.parametrize(("meanwhile", "written_off"), [("captured", 200), ("debited", 120), ("paid", 0)])
-def test_a_refund_knows_the_account_as_it_is_when_it_is_written_off(meanwhile: str, written_off: int) -> None:
+@pytest.mark.parametrize(
+    ("meanwhile", "written_off"), [("captured", 200), ("debited", 120), ("paid", 0)]
+)
+def test_a_refund_knows_the_account_as_it_is_when_it_is_written_off(
+    meanwhile: str, written_off: int
+) -> None:
     """Held units are used, remaining ones are used, or the debt is paid, between the refund's look at the account and its transaction."""
     store = Meddled()
     books = builders.books_on(store, "write_off")
@@ -495,4 +554,6 @@ def test_a_refund_knows_the_account_as_it_is_when_it_is_written_off(meanwhile: s
     for payment in (second, first):
         _settle(books, builders.refunded(payment, 999))
         _balance(books)
-    assert _now(books, first).units_written_off + _now(books, second).units_written_off == written_off
+    assert (
+        _now(books, first).units_written_off + _now(books, second).units_written_off == written_off
+    )

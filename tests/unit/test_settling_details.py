@@ -16,7 +16,7 @@ from billing.payments.plans import catalogue
 from billing.quota import debits, history, holds, spending
 from billing.quota.spending import Meter
 from billing.storage.keys import user_key
-from billing.stripe_api.client import AnsweredWithFaultError
+from billing.stripe_api.client import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -70,7 +70,9 @@ def test_an_events_mark_says_what_it_was_and_did(books: Books) -> None:
     assert mark == {"subject": payment.payment_id, "fact_id": "evt_1", **told}
 
 
-@pytest.mark.parametrize("user_id", ["alice", "?", ">>>", "~~~~", "ÿ", "日本", "a.b", "a\nb", "😀" * 255])
+@pytest.mark.parametrize(
+    "user_id", ["alice", "?", ">>>", "~~~~", "ÿ", "日本", "a.b", "a\nb", "😀" * 255]
+)
 def test_a_hold_of_any_user_is_found_by_its_id(books: Books, user_id: str) -> None:
     """Whatever letters its name has."""
     books.store.commit(builders.balance(user_id, 0))
@@ -105,7 +107,9 @@ def test_a_place_between_two_entries_leads_on_from_there(books: Books, clock: Cl
     place = cursors.opened(first["next_cursor"], members) | {"entry_id": "gone", "last": "long ago"}
     newest = first["entries"][0]["booked_at"]
     between = cursors.sealed(place | {"booked_at": newest[:-7] + "000001Z"})
-    assert [row["balance_after"] for row in history.entries(books, "alice", 10, between)["entries"]] == [200, 100]
+    assert [
+        row["balance_after"] for row in history.entries(books, "alice", 10, between)["entries"]
+    ] == [200, 100]
 
 
 def test_a_session_that_is_no_longer_ours_at_stripe_confirms_nothing(books: Books) -> None:
@@ -132,12 +136,14 @@ class Twice:
         if len(self.keys) == 1:
             self.other = self.buy()
         if idempotency_key.endswith("-0"):
-            raise AnsweredWithFaultError("500")
+            raise StripeServerError("500")
         return {"id": f"cs_{idempotency_key}", "url": "https://pay/1", "expires_at": 1767409445}
 
     def buy(self) -> dict[str, Any]:
         """One request."""
-        return checkout.create(self.books, self, self.shop, "alice", catalogue()["starter"], key="k")  # type: ignore[arg-type]
+        return checkout.create(
+            self.books, self, self.shop, "alice", catalogue()["starter"], key="k"
+        )  # type: ignore[arg-type]
 
 
 def test_two_who_meet_one_fault_of_stripes_go_on_under_one_key(books: Books) -> None:
@@ -162,7 +168,24 @@ def test_what_was_written_off_before_a_restore_is_known_again(books: Books) -> N
 
 
 @pytest.mark.parametrize(
-    "currency", ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+    "currency",
+    [
+        "bif",
+        "clp",
+        "djf",
+        "gnf",
+        "jpy",
+        "kmf",
+        "krw",
+        "mga",
+        "pyg",
+        "rwf",
+        "vnd",
+        "vuv",
+        "xaf",
+        "xof",
+        "xpf",
+    ],
 )
 def test_an_amount_of_a_currency_without_decimals_is_whole(currency: str) -> None:
     """https://docs.stripe.com/currencies#zero-decimal."""

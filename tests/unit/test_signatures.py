@@ -11,8 +11,13 @@ BODY = json.dumps({"id": "evt_1", "object": "event"}).encode()
 OLD, NEW = "whsec_the_old_one", "whsec_the_new_one"
 
 
-def _deliver(*, signed_with: str, age: int = 0, stored: Sequence[str] = (OLD,), fresh: Sequence[str] = (OLD,)) -> str:
-    """``ok``, or the code of the refusal. The SDK looks at the true clock, so the signature is made for it."""
+def _deliver(
+    *, signed_with: str, age: int = 0, stored: Sequence[str] = (OLD,), fresh: Sequence[str] = (OLD,)
+) -> str:
+    """``ok``, or the code of the refusal.
+
+    The SDK looks at the true clock, so the signature is made for it.
+    """
     now = int(time.time())
     header = WebhookSignature.generate_signature_header(BODY.decode(), signed_with, now - age)
     try:
@@ -22,7 +27,10 @@ def _deliver(*, signed_with: str, age: int = 0, stored: Sequence[str] = (OLD,), 
     return "ok"
 
 
-@pytest.mark.parametrize(("age", "said"), [(0, "ok"), (280, "ok"), (320, "invalid_signature"), (-280, "ok"), (-320, "invalid_signature")])
+@pytest.mark.parametrize(
+    ("age", "said"),
+    [(0, "ok"), (280, "ok"), (320, "invalid_signature"), (-280, "ok"), (-320, "invalid_signature")],
+)
 def test_a_timestamp_counts_for_five_minutes_both_ways(age: int, said: str) -> None:
     """A captured delivery is of no use later."""
     assert _deliver(signed_with=OLD, age=age) == said
@@ -41,7 +49,10 @@ def test_a_secret_that_was_rolled_just_now_is_read_anew() -> None:
 
 def test_anybody_elses_signature_is_refused() -> None:
     """Whatever is stored."""
-    assert _deliver(signed_with="whsec_of_somebody_else", stored=(OLD, NEW), fresh=(OLD, NEW)) == "invalid_signature"
+    assert (
+        _deliver(signed_with="whsec_of_somebody_else", stored=(OLD, NEW), fresh=(OLD, NEW))
+        == "invalid_signature"
+    )
 
 
 @pytest.mark.parametrize(

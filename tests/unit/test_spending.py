@@ -67,7 +67,9 @@ def test_more_than_remains_is_not_taken(books: Books, meter: Meter) -> None:
     """By a plain debit, by a keyed one, by a hold; what is held does not remain."""
     holds.place(meter, "alice", 40, 60)
     assert _refused(lambda: debits.debit(meter, "alice", 61)) == "quota_exhausted"
-    assert _refused(lambda: debits.debit_once(meter, "alice", 61, "backend", "k")) == "quota_exhausted"
+    assert (
+        _refused(lambda: debits.debit_once(meter, "alice", 61, "backend", "k")) == "quota_exhausted"
+    )
     assert _refused(lambda: holds.place(meter, "alice", 61, 60)) == "quota_exhausted"
     assert _three(books) == (0, 40, 60)
 
@@ -81,11 +83,16 @@ def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Me
 
 
 @pytest.mark.parametrize(("user_id", "units"), [("alice", 31), ("bob", 30)])
-def test_a_key_with_another_body_is_a_conflict(books: Books, meter: Meter, user_id: str, units: int) -> None:
+def test_a_key_with_another_body_is_a_conflict(
+    books: Books, meter: Meter, user_id: str, units: int
+) -> None:
     """And takes nothing."""
     settlement.apply(books, fact(builders.completed(pending(books, "bob"))))
     debits.debit_once(meter, "alice", 30, "backend", "k")
-    assert _refused(lambda: debits.debit_once(meter, user_id, units, "backend", "k")) == "idempotency_conflict"
+    assert (
+        _refused(lambda: debits.debit_once(meter, user_id, units, "backend", "k"))
+        == "idempotency_conflict"
+    )
     assert _three(books) == (30, 0, 70)
     assert debits.read(books, "bob").used == 0
 
@@ -135,7 +142,9 @@ def test_a_hold_past_its_time_is_not_captured(books: Books, meter: Meter, clock:
     assert _three(books) == (0, 0, 100)
 
 
-def test_a_hold_past_its_time_counts_as_given_back_at_the_next_read(books: Books, meter: Meter, clock: Clock) -> None:
+def test_a_hold_past_its_time_counts_as_given_back_at_the_next_read(
+    books: Books, meter: Meter, clock: Clock
+) -> None:
     """Also the one that was placed last and is due first."""
     holds.place(meter, "alice", 40, 600)
     holds.place(meter, "alice", 20, 60)
@@ -148,7 +157,9 @@ def test_a_hold_past_its_time_counts_as_given_back_at_the_next_read(books: Books
 
 
 @pytest.mark.parametrize("by", ["plain debit", "keyed debit", "hold"])
-def test_a_hold_past_its_time_can_be_spent_at_once(books: Books, meter: Meter, clock: Clock, by: str) -> None:
+def test_a_hold_past_its_time_can_be_spent_at_once(
+    books: Books, meter: Meter, clock: Clock, by: str
+) -> None:
     """Whether or not a sweep has passed."""
     holds.place(meter, "alice", 40, 600)
     holds.place(meter, "alice", 20, 60)
@@ -197,5 +208,7 @@ def test_a_days_use_becomes_one_entry(books: Books, meter: Meter, clock: Clock) 
     clock.advance(days=1)
     debits.debit(meter, "alice", 5)
     assert _three(books) == (35, 0, 65)
-    entries = [row["units"] for row in books.store.pages("ledger", "alice") if row["type"] == "consumed"]
+    entries = [
+        row["units"] for row in books.store.pages("ledger", "alice") if row["type"] == "consumed"
+    ]
     assert entries == [-30]

@@ -19,9 +19,20 @@ print(json.dumps(sorted(found.meta.service_model.service_name for found in gc.ge
 
 def _clients(module: str, way: str) -> list[str]:
     """What a handler's import has made."""
-    environment = {**Template(STACK, REGION).environment(), **CREDENTIALS, "AWS_LAMBDA_INITIALIZATION_TYPE": way}
+    environment = {
+        **Template(STACK, REGION).environment(),
+        **CREDENTIALS,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": way,
+    }
     command = [sys.executable, "-c", PROGRAM.format(module=module)]
-    done = subprocess.run(command, cwd=ROOT / "functions", env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT / "functions",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found: list[str] = json.loads(done.stdout)
     return found
@@ -29,10 +40,17 @@ def _clients(module: str, way: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("module", "made"),
-    [("read_quota", ["dynamodb"]), ("authorize", ["dynamodb"]), ("webhook", ["dynamodb", "secretsmanager"]), ("public.list_plans", [])],
+    [
+        ("read_quota", ["dynamodb"]),
+        ("authorize", ["dynamodb"]),
+        ("webhook", ["dynamodb", "secretsmanager"]),
+        ("public.list_plans", []),
+    ],
 )
 @pytest.mark.parametrize("way", ["on-demand", "provisioned-concurrency"])
-def test_clients_are_made_while_lambda_starts_a_container(module: str, made: list[str], way: str) -> None:
+def test_clients_are_made_while_lambda_starts_a_container(
+    module: str, made: list[str], way: str
+) -> None:
     """With the whole processor that Lambda gives then, and not within the first request."""
     assert _clients(module, way) == made
 

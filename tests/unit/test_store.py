@@ -7,9 +7,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from billing.deadline import Patience
-from billing.errors import BusyError, OutcomeUnknownError, RefusedError
-from billing.storage.dynamodb import Store, StoreFaultError
+from billing.deadline import Deadline
+from billing.errors import AwsRefusedError, ConditionFailedError, NotDoneError, OutcomeUnknownError
+from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES, Must, Write
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
@@ -38,7 +38,9 @@ class Line:
 
 
 class Lagging:
-    """Stands there too: answers from a replica that lags, unless it is asked for what is written. An index over all owners cannot be.
+    """Stands there too: answers from a replica that lags, unless it is asked for what is written.
+
+    An index over all owners cannot be.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
     """
@@ -52,21 +54,33 @@ class Lagging:
 
 
 def _store(*answers: Any) -> tuple[Store, Line]:
-    store, line = Store(dict.fromkeys(KEY_NAMES, "T"), Patience(sleep=lambda _: None), "us-east-1"), Line(answers)
+    store, line = (
+        Store(dict.fromkeys(KEY_NAMES, "T"), Deadline(sleep=lambda _: None), "us-east-1"),
+        Line(answers),
+    )
     store._client = line
     return store, line
 
 
 def _error(code: str, status: int = 400, reasons: Sequence[str] = ()) -> ClientError:
-    answer = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError({**answer, "CancellationReasons": [{"Code": reason} for reason in reasons]}, "any")
+    answer = {
+        "Error": {"Code": code, "Message": ""},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(
+        {**answer, "CancellationReasons": [{"Code": reason} for reason in reasons]}, "any"
+    )
 
 
 def _cancelled(*reasons: str) -> ClientError:
     return _error("TransactionCanceledException", reasons=reasons)
 
 
-@pytest.mark.parametrize("answer", [LOST, _error("InternalServerError", 500), _error("ServiceUnavailable", 503)], ids=repr)
+@pytest.mark.parametrize(
+    "answer",
+    [LOST, _error("InternalServerError", 500), _error("ServiceUnavailable", 503)],
+    ids=repr,
+)
 def test_a_plain_debit_is_not_repeated_when_its_answer_is_lost(answer: Exception) -> None:
     """It may have been taken: nobody knows, and nobody takes it twice."""
     store, line = _store(answer, DONE)
@@ -75,7 +89,11 @@ def test_a_plain_debit_is_not_repeated_when_its_answer_is_lost(answer: Exception
     assert len(line.asked) == 1
 
 
-@pytest.mark.parametrize("answer", [NOT_SENT, _error("ThrottlingException"), _error("TransactionConflictException")], ids=repr)
+@pytest.mark.parametrize(
+    "answer",
+    [NOT_SENT, _error("ThrottlingException"), _error("TransactionConflictException")],
+    ids=repr,
+)
 def test_a_plain_debit_that_was_not_carried_out_is_asked_for_again(answer: Exception) -> None:
     """These answers say so."""
     store, line = _store(answer, DONE)
@@ -84,7 +102,9 @@ def test_a_plain_debit_that_was_not_carried_out_is_asked_for_again(answer: Excep
 
 
 @pytest.mark.parametrize(
-    "answer", [LOST, NOT_SENT, _cancelled("None", "TransactionConflict"), _error("InternalServerError", 500)], ids=repr
+    "answer",
+    [LOST, NOT_SENT, _cancelled("None", "TransactionConflict"), _error("InternalServerError", 500)],
+    ids=repr,
 )
 def test_a_transaction_is_repeated_under_one_token(answer: Exception) -> None:
     """DynamoDB carries the same token out once; another transaction has another."""
@@ -111,36 +131,55 @@ def test_trouble_without_end_is_an_unknown_outcome(answers: Sequence[Exception])
     store, _ = _store(*answers)
     with pytest.raises(OutcomeUnknownError) as unknown:
         store.commit(WRITE, WRITE)
-    assert not isinstance(unknown.value, BusyError)
+    assert not isinstance(unknown.value, NotDoneError)
 
 
 def test_what_was_written_is_read_though_replicas_lag() -> None:
-    """A decision on what stood there a moment ago would be wrong. What an index shows over all owners is old at times: a hint alone."""
+    """A decision on what stood there a moment ago would be wrong.
+
+    What an index shows over all owners is old at times: a hint alone.
+    """
     store, _ = _store(DONE)
     store._client = Lagging()
-    read = [store.get("quotas", ("alice", "quota")), *store.query("quotas", "alice").items, *store.scan("quotas").items]
+    read = [
+        store.get("quotas", ("alice", "quota")),
+        *store.query("quotas", "alice").items,
+        *store.scan("quotas").items,
+    ]
     assert [*read, *store.query("ledger", "alice", index="by_time").items] == [{"remaining": 2}] * 4
     assert [*store.due(1).items, *store.unseen("").items] == [{"remaining": 1}] * 2
 
 
-NOTHING_DONE = [NOT_SENT, _error("ThrottlingException"), _error("ProvisionedThroughputExceededException")]
+NOTHING_DONE = [
+    NOT_SENT,
+    _error("ThrottlingException"),
+    _error("ProvisionedThroughputExceededException"),
+]
 
 
 @pytest.mark.parametrize(
-    "answer", [*NOTHING_DONE, _cancelled("TransactionConflict", "None"), _cancelled("None", "ThrottlingError")], ids=repr
+    "answer",
+    [
+        *NOTHING_DONE,
+        _cancelled("TransactionConflict", "None"),
+        _cancelled("None", "ThrottlingError"),
+    ],
+    ids=repr,
 )
 def test_a_transaction_of_which_nothing_was_done_in_time_is_busy(answer: Exception) -> None:
     """Every answer said so: a caller without a key may ask again."""
     store, _ = _store(answer)
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         store.commit(WRITE, WRITE)
 
 
-@pytest.mark.parametrize("answer", [*NOTHING_DONE, _error("TransactionConflictException")], ids=repr)
+@pytest.mark.parametrize(
+    "answer", [*NOTHING_DONE, _error("TransactionConflictException")], ids=repr
+)
 def test_a_plain_debit_of_which_nothing_was_done_in_time_is_busy(answer: Exception) -> None:
     """The same."""
     store, _ = _store(answer)
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         store.update(WRITE)
 
 
@@ -148,31 +187,35 @@ def test_a_plain_debit_of_which_nothing_was_done_in_time_is_busy(answer: Excepti
 def test_a_read_that_gets_no_answer_is_busy(answer: Exception) -> None:
     """Whatever became of it, nothing was done."""
     store, _ = _store(answer)
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         store.get("quotas", ("alice", "quota"))
 
 
 def test_a_request_that_comes_too_late_is_busy() -> None:
     """Nothing is sent after the deadline."""
     store, line = _store({})
-    store.patience._deadline = float("-inf")
-    with pytest.raises(BusyError):
+    store.deadline._deadline = float("-inf")
+    with pytest.raises(NotDoneError):
         store.commit(WRITE)
     assert line.asked == []
 
 
 @pytest.mark.parametrize("clears_up", [True, False])
-@pytest.mark.parametrize("answer", [*NOTHING_DONE, _cancelled("TransactionConflict", "None")], ids=repr)
+@pytest.mark.parametrize(
+    "answer", [*NOTHING_DONE, _cancelled("TransactionConflict", "None")], ids=repr
+)
 def test_who_looks_again_hears_of_a_conflict_at_once(answer: Exception, clears_up: bool) -> None:  # noqa: FBT001 - a parameter
     """One request."""
     store, line = _store(answer, {})
-    with pytest.raises(BusyError):
+    with pytest.raises(NotDoneError):
         store.commit_once(WRITE, WRITE, clears_up=clears_up)
     assert len(line.asked) == 1
 
 
 @pytest.mark.parametrize("answer", [LOST, _error("InternalServerError", 500)], ids=repr)
-def test_a_lost_answer_is_cleared_up_under_the_same_token_or_told_at_once(answer: Exception) -> None:
+def test_a_lost_answer_is_cleared_up_under_the_same_token_or_told_at_once(
+    answer: Exception,
+) -> None:
     """As the caller wants it; a conflict on the way does not end it."""
     store, line = _store(answer, _cancelled("TransactionConflict", "None"), {})
     store.commit_once(WRITE, WRITE, clears_up=True)
@@ -181,14 +224,14 @@ def test_a_lost_answer_is_cleared_up_under_the_same_token_or_told_at_once(answer
     store, line = _store(answer, {})
     with pytest.raises(OutcomeUnknownError) as unknown:
         store.commit_once(WRITE, WRITE, clears_up=False)
-    assert not isinstance(unknown.value, BusyError)
+    assert not isinstance(unknown.value, NotDoneError)
     assert len(line.asked) == 1
 
 
 def test_a_failed_condition_beside_a_conflict_is_a_refusal() -> None:
     """Every reason counts; the old item is handed back."""
     store, line = _store(_cancelled("TransactionConflict", "ConditionalCheckFailed"), {})
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ConditionFailedError) as refused:
         store.commit(WRITE, WRITE)
     assert refused.value.old == {1: None}
     assert len(line.asked) == 1
@@ -197,7 +240,7 @@ def test_a_failed_condition_beside_a_conflict_is_a_refusal() -> None:
 def test_a_request_that_dynamodb_refuses_as_such_is_a_fault_of_ours() -> None:
     """Asking again does not help."""
     store, line = _store(_error("ValidationException"), {})
-    with pytest.raises(StoreFaultError):
+    with pytest.raises(AwsRefusedError):
         store.commit(WRITE)
     assert len(line.asked) == 1
 
@@ -221,7 +264,12 @@ def test_nothing_below_us_repeats_a_plain_debit(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, "test")
     with HTTPServer(("127.0.0.1", 0), Dynamo) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        store = Store(dict.fromkeys(KEY_NAMES, "T"), Patience(), "us-east-1", f"http://127.0.0.1:{server.server_port}")
+        store = Store(
+            dict.fromkeys(KEY_NAMES, "T"),
+            Deadline(),
+            "us-east-1",
+            f"http://127.0.0.1:{server.server_port}",
+        )
         with pytest.raises(OutcomeUnknownError):
             store.update(WRITE)
         server.shutdown()
@@ -232,7 +280,7 @@ def test_our_requests_carry_a_name_of_their_own(monkeypatch: pytest.MonkeyPatch)
     """And not botocore's, which is put together anew, twice for every request."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    store = Store(dict.fromkeys(KEY_NAMES, "T"), Patience(), "us-east-1")
+    store = Store(dict.fromkeys(KEY_NAMES, "T"), Deadline(), "us-east-1")
 
     class _SentError(Exception):
         pass
@@ -245,7 +293,9 @@ def test_our_requests_carry_a_name_of_their_own(monkeypatch: pytest.MonkeyPatch)
         store.get("quotas", ("alice", "quota"))
 
 
-def test_credentials_that_were_missing_for_a_moment_are_looked_for_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_credentials_that_were_missing_for_a_moment_are_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A client that was made without any would be without them for as long as the container lives."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -253,23 +303,34 @@ def test_credentials_that_were_missing_for_a_moment_are_looked_for_again(monkeyp
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     clock = iter(range(0, 1000, 5))
-    patience = Patience(clock=lambda: next(clock), sleep=lambda _: None)
-    store = Store(dict.fromkeys(KEY_NAMES, "T"), patience, "us-east-1", "http://127.0.0.1:9")
-    with pytest.raises(BusyError, match="NoCredentialsError"):
+    deadline = Deadline(clock=lambda: next(clock), sleep=lambda _: None)
+    store = Store(dict.fromkeys(KEY_NAMES, "T"), deadline, "us-east-1", "http://127.0.0.1:9")
+    with pytest.raises(NotDoneError, match="NoCredentialsError"):
         store.update(WRITE)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    patience.begin()
-    with pytest.raises(OutcomeUnknownError, match="not carried out in time"):  # it is sent now: nobody listens there
+    deadline.begin()
+    with pytest.raises(
+        OutcomeUnknownError, match="not carried out in time"
+    ):  # it is sent now: nobody listens there
         store.update(WRITE)
 
 
-@pytest.mark.parametrize("value", [0.5, 1.0, float("nan"), Decimal("0.5"), {"fx_rate": 0.5}, [1, 0.5]], ids=repr)
+@pytest.mark.parametrize(
+    "value", [0.5, 1.0, float("nan"), Decimal("0.5"), {"fx_rate": 0.5}, [1, 0.5]], ids=repr
+)
 @pytest.mark.parametrize("part", ["set", "add", "must"])
 def test_no_float_is_sent_to_dynamodb(part: str, value: Any) -> None:
-    """Money and units are whole: what is not has come in from outside, and stops here. Stripe's SDK reads rates as decimals."""
+    """Money and units are whole: what is not has come in from outside, and stops here.
+
+    Stripe's SDK reads rates as decimals.
+    """
     store, line = _store({})
-    given: dict[str, Any] = {"set": {"rate": value}, "add": {"rate": value}, "must": (Must("rate", "==", value),)}
+    given: dict[str, Any] = {
+        "set": {"rate": value},
+        "add": {"rate": value},
+        "must": (Must("rate", "==", value),),
+    }
     write = Write("quotas", ("alice", "quota"), **{"set": {"name": "x"}, part: given[part]})
     with pytest.raises(TypeError, match="is not stored"):
         store.commit(write)

@@ -21,7 +21,10 @@ from support.schedules import Still
 
 @dataclass
 class Account:
-    """Alice's: 100 units, 10 of them in a hold of a minute. The clock stands still between two acts."""
+    """Alice's:
+
+    100 units, 10 of them in a hold of a minute. The clock stands still between two acts.
+    """
 
     clock: Still = field(default_factory=Still)
 
@@ -44,7 +47,11 @@ class Account:
 
     def sweeps(self) -> None:
         """What has expired is given back."""
-        hold_expiry.give_back_expired(self.books, "alice", Balance.from_item(self.books.store.get("quotas", ("alice", "quota"))))
+        hold_expiry.give_back_expired(
+            self.books,
+            "alice",
+            Balance.from_item(self.books.store.get("quotas", ("alice", "quota"))),
+        )
 
     def loses_what_it_used(self) -> None:
         """A debit, and a refund that writes it off a second later."""
@@ -66,10 +73,18 @@ class Account:
 CHANGES: Final[dict[str, tuple[int, Callable[[Account], object]]]] = {
     "a purchase": (7, Account.buys),
     "a refund": (7, lambda one: one.tells(builders.refunded(one.payment, 500))),
-    "a dispute": (7, lambda one: one.tells(builders.dispute(one.payment, "funds_withdrawn", "needs_response", -500))),
+    "a dispute": (
+        7,
+        lambda one: one.tells(
+            builders.dispute(one.payment, "funds_withdrawn", "needs_response", -500)
+        ),
+    ),
     "a refund of units that were used": (7, Account.loses_what_it_used),
     "a debit": (7, lambda one: debits.debit(one.meter, "alice", 1)),
-    "a debit under a key": (7, lambda one: debits.debit_once(one.meter, "alice", 1, "backend", "k")),
+    "a debit under a key": (
+        7,
+        lambda one: debits.debit_once(one.meter, "alice", 1, "backend", "k"),
+    ),
     "a hold": (7, lambda one: holds.place(one.meter, "alice", 1, 60)),
     "a capture": (7, lambda one: holds.capture(one.meter, one.hold, 4)),
     "a release": (7, lambda one: holds.release(one.meter, one.hold)),
@@ -80,7 +95,9 @@ CHANGES: Final[dict[str, tuple[int, Callable[[Account], object]]]] = {
 }
 NO_CHANGES: Final[dict[str, Callable[[Account], object]]] = {
     "a purchase that is told again": lambda one: one.tells(builders.completed(one.payment)),
-    "an inquiry": lambda one: one.tells(builders.dispute(one.payment, "created", "warning_needs_response")),
+    "an inquiry": lambda one: one.tells(
+        builders.dispute(one.payment, "created", "warning_needs_response")
+    ),
     "an expiry of another purchase": lambda one: one.tells(builders.expired(pending(one.books))),
     "a debit of more than there is": Account.asks_too_much,
     "a capture that is told again": lambda one: holds.capture(one.meter, one.hold, 4),
@@ -89,7 +106,9 @@ NO_CHANGES: Final[dict[str, Callable[[Account], object]]] = {
 
 
 @pytest.mark.parametrize(("seconds", "act"), CHANGES.values(), ids=CHANGES)
-def test_every_change_of_a_quota_is_its_latest(seconds: int, act: Callable[[Account], object]) -> None:
+def test_every_change_of_a_quota_is_its_latest(
+    seconds: int, act: Callable[[Account], object]
+) -> None:
     """To the microsecond of the function's clock."""
     account = Account()
     before = account.updated_at

@@ -16,7 +16,9 @@ def test_a_flood_is_allowed_one_re_read_in_ten_seconds() -> None:
     """A roll in the midst of it is seen after ten seconds: asking in vain costs nothing."""
     allowance = Allowance(20, 10)
     _taken(allowance, at=0)
-    assert [_taken(allowance, at=second) for second in range(1, 41)] == [int(second % 10 == 0) for second in range(1, 41)]
+    assert [_taken(allowance, at=second) for second in range(1, 41)] == [
+        int(second % 10 == 0) for second in range(1, 41)
+    ]
 
 
 def test_a_quiet_time_gives_them_back_and_no_more_than_there_were() -> None:

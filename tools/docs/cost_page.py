@@ -39,7 +39,10 @@ INTRO: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Us-east-1, without the free tier: dollars per unit. ``page`` is AWS's own; ``seen`` is where the figure was read."""
+    """Us-east-1, without the free tier: dollars per unit.
+
+    ``page`` is AWS's own; ``seen`` is where the figure was read.
+    """
 
     what: str
     dollars: float
@@ -149,16 +152,21 @@ PRICES: Final = {
     ),
 }
 POLLS_A_MINUTE: Final = 5 * 60 / 20
-"""Lambda asks an idle queue by five connections that wait for 20 seconds each, an assumption from many people's bills.
+"""Lambda asks an idle queue by five connections that wait for 20 seconds each, an assumption from
+many people's bills.
 
-https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html says that it begins with five batches at a time.
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html says that it begins with five
+batches at a time.
 """
 COLD_OF_A_MILLION: Final = 10_000
-"""AWS: under one in a hundred. https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/"""
+"""AWS: under one in a hundred.
+https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/"""
 ASSUMED_INIT_MS: Final = 800
-"""Billed since August 2025 (the same page). A guess; the log's Init Duration says what yours takes."""
+"""Billed since August 2025 (the same page). A guess; the log's Init Duration says what yours takes.
+"""
 TRACED: Final = 0.05
-"""Of requests, besides one a second: https://docs.aws.amazon.com/xray/latest/devguide/xray-console-sampling.html."""
+"""Of requests, besides one a second:
+https://docs.aws.amazon.com/xray/latest/devguide/xray-console-sampling.html."""
 ASSUMED_MS: Final = {
     "create_checkout": 600,
     "webhook": 80,
@@ -168,7 +176,8 @@ ASSUMED_MS: Final = {
     "recover": 60,
     "reconcile": 1000,
 }
-"""Billed milliseconds of a warm function, a guess for each: those that wait for Stripe's API are long. No account was there to measure one."""
+"""Billed milliseconds of a warm function, a guess for each: those that wait for Stripe's API are
+long. No account was there to measure one."""
 ASSUMED_LOG_BYTES: Final = 1200
 """One structured line of ours and Lambda's own three lines, a guess."""
 PINNED: Final = "https://github.com/{}/blob/{}/{}"
@@ -179,28 +188,40 @@ ALTERNATIVES: Final = (
         "PostgreSQL, Redis, API, front, worker, clock, PDF",
         "7",
         "docker-compose.yml",
-        PINNED.format("getlago/lago", "00cec0a36b88a78ee2273ee6a7831af31a680412", "docker-compose.yml"),
+        PINNED.format(
+            "getlago/lago", "00cec0a36b88a78ee2273ee6a7831af31a680412", "docker-compose.yml"
+        ),
     ),
     (
         "OpenMeter",
         "Kafka, ClickHouse, PostgreSQL; and OpenMeter itself, which is not in that file",
         "3, and itself",
         "docker-compose.yaml",
-        PINNED.format("openmeterio/openmeter", "0a575b2dad63339f85b23d17a8542c5b93f61f1e", "docker-compose.yaml"),
+        PINNED.format(
+            "openmeterio/openmeter",
+            "0a575b2dad63339f85b23d17a8542c5b93f61f1e",
+            "docker-compose.yaml",
+        ),
     ),
     (
         "Flexprice",
         "PostgreSQL, Kafka, ClickHouse, Temporal; and Flexprice itself, which is not in that file",
         "4, and itself",
         "docker-compose.yml",
-        PINNED.format("flexprice/flexprice", "038517866ccdf5e6d8d08700b7b746eadbe34f65", "docker-compose.yml"),
+        PINNED.format(
+            "flexprice/flexprice", "038517866ccdf5e6d8d08700b7b746eadbe34f65", "docker-compose.yml"
+        ),
     ),
     (
         "Kill Bill",
         "Kill Bill, Kaui, MariaDB",
         "3",
         "docker/compose/docker-compose.kb.yml",
-        PINNED.format("killbill/killbill-cloud", "145d816ab82f6875b42547d2f60914b1cecde5d1", "docker/compose/docker-compose.kb.yml"),
+        PINNED.format(
+            "killbill/killbill-cloud",
+            "145d816ab82f6875b42547d2f60914b1cecde5d1",
+            "docker/compose/docker-compose.kb.yml",
+        ),
     ),
 )
 
@@ -217,13 +238,16 @@ class Used:
 
     def plus(self, other: "Used", times: float = 1) -> "Used":
         """Both; the other ``times`` over."""
-        return Used(*(getattr(self, name) + times * getattr(other, name) for name in self.__slots__))
+        return Used(
+            *(getattr(self, name) + times * getattr(other, name) for name in self.__slots__)
+        )
 
     def dollars(self) -> dict[str, float]:
         """By service, for one."""
         return {
             "DynamoDB": self.reads * PRICES["read"].dollars + self.writes * PRICES["write"].dollars,
-            "Lambda": self.invocations * PRICES["invoke"].dollars + self.gb_seconds * PRICES["gbs"].dollars,
+            "Lambda": self.invocations * PRICES["invoke"].dollars
+            + self.gb_seconds * PRICES["gbs"].dollars,
             "API Gateway": self.api * PRICES["api"].dollars,
             "logs": self.invocations * ASSUMED_LOG_BYTES / 1e9 * PRICES["log"].dollars,
         }
@@ -251,7 +275,11 @@ class Counter:
 
     def of(self, handler: str, act: Callable[[], Any], *, gateway: bool = True) -> tuple[Used, Any]:
         """One invocation of ``handler``, and its answer. Refused calls have no place in this page."""
-        self.used = Used(api=int(gateway), invocations=1, gb_seconds=_memory_gb(handler) * ASSUMED_MS[handler] / 1000)
+        self.used = Used(
+            api=int(gateway),
+            invocations=1,
+            gb_seconds=_memory_gb(handler) * ASSUMED_MS[handler] / 1000,
+        )
         said = act()
         assert not isinstance(said, functional.Said) or said.status in (200, 201), said.raw
         return self.used, said
@@ -259,7 +287,11 @@ class Counter:
 
 def _memory_gb(handler: str) -> float:
     whole = template()
-    rows = (row["Properties"] for row in whole["Resources"].values() if row["Type"] == "AWS::Serverless::Function")
+    rows = (
+        row["Properties"]
+        for row in whole["Resources"].values()
+        if row["Type"] == "AWS::Serverless::Function"
+    )
     found = next(row for row in rows if row["Handler"] == f"{handler}.handler")
     return float(found.get("MemorySize", whole["Globals"]["Function"]["MemorySize"])) / 1024
 
@@ -267,7 +299,11 @@ def _memory_gb(handler: str) -> float:
 @contextmanager
 def _stack() -> Iterator[tuple[functional.Lab, Stripe, Counter]]:
     """The handlers over dynoxide for the tables, moto for the rest, the simulator for Stripe."""
-    with pytest.MonkeyPatch.context() as patch, dynoxide() as tables, simulated(Receiver(url="http://127.0.0.1:9/")) as stripe:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dynoxide() as tables,
+        simulated(Receiver(url="http://127.0.0.1:9/")) as stripe,
+    ):
         stripe.control("deliveries", drop=1)
         for name, value in functional.CREDENTIALS.items():
             patch.setenv(name, value)
@@ -296,15 +332,28 @@ def measured() -> dict[str, Used]:
         _debit(lab, counter)
         bought = _purchase(lab, stripe, counter)
         held, said = counter.of(
-            "hold_quota", lambda: _post(lab, "/quota/holds", {"user_id": "alice", "units": 50, "expires_in_seconds": 60})
+            "hold_quota",
+            lambda: _post(
+                lab, "/quota/holds", {"user_id": "alice", "units": 50, "expires_in_seconds": 60}
+            ),
         )
         path = f"/quota/holds/{said.json['hold_id']}/capture"
         captured, _ = counter.of("hold_quota", lambda: _post(lab, path, {"units": 50}))
-        return {**idle, **bought, "debit": _debit(lab, counter), "keyed": _debit(lab, counter, "k-1"), "hold": held, "capture": captured}
+        return {
+            **idle,
+            **bought,
+            "debit": _debit(lab, counter),
+            "keyed": _debit(lab, counter, "k-1"),
+            "hold": held,
+            "capture": captured,
+        }
 
 
 def _purchase(lab: functional.Lab, stripe: Stripe, counter: Counter) -> dict[str, Used]:
-    asked, said = counter.of("create_checkout", lambda: lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}))
+    asked, said = counter.of(
+        "create_checkout",
+        lambda: lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}),
+    )
     stripe.control(f"sessions/{said.json['session_id']}/pay", method="card")
     event = stripe.event("checkout.session.completed")
     settled, _ = counter.of("webhook", lambda: lab.webhook(json.dumps(event)))
@@ -314,12 +363,16 @@ def _purchase(lab: functional.Lab, stripe: Stripe, counter: Counter) -> dict[str
 
 
 def _debit(lab: functional.Lab, counter: Counter, key: str = "") -> Used:
-    return counter.of("debit_quota", lambda: _post(lab, "/quota/debits", {"user_id": "alice", "units": 1}, key))[0]
+    return counter.of(
+        "debit_quota", lambda: _post(lab, "/quota/debits", {"user_id": "alice", "units": 1}, key)
+    )[0]
 
 
 def _post(lab: functional.Lab, path: str, body: dict[str, Any], key: str = "") -> functional.Said:
     if key:
-        return lab.call("POST", path, sub="backend", scope="quota.write", body=body, idempotency_key=key)
+        return lab.call(
+            "POST", path, sub="backend", scope="quota.write", body=body, idempotency_key=key
+        )
     return lab.call("POST", path, sub="backend", scope="quota.write", body=body)
 
 
@@ -342,12 +395,20 @@ def _page(used: dict[str, Used]) -> str:
             "## Measured: capacity of one call\n\nBy `ReturnConsumedCapacity`, on dynoxide, of an account that has bought and spent before. "
             "Transactions count twice; a write to "
             "an index counts once more, which in a transaction may be twice at AWS: nobody has looked there.\n\n| call | read units | write units |\n|---|---|---|\n"
-            + "\n".join(f"| {name} | {row.reads:g} | {row.writes:g} |" for name, row in used.items()),
+            + "\n".join(
+                f"| {name} | {row.reads:g} | {row.writes:g} |" for name, row in used.items()
+            ),
             "## Assumed: billed duration\n\n**Not measured**: there was no AWS account. A warm function each, as a guess to be replaced by your own "
             f"figures; every invocation logs {ASSUMED_LOG_BYTES} bytes, a guess too.\n\n| handler | ms | memory, MB |\n|---|---|---|\n"
-            + "\n".join(f"| `{name}` | {ms} | {_memory_gb(name) * 1024:g} |" for name, ms in ASSUMED_MS.items()),
+            + "\n".join(
+                f"| `{name}` | {ms} | {_memory_gb(name) * 1024:g} |"
+                for name, ms in ASSUMED_MS.items()
+            ),
             "## Prices\n\nThe table in `tools/docs/cost_page.py`; check it against the pages before you rely on it.\n\n| what (AWS's own page) | dollars | per | where the figure was read |\n|---|---|---|---|\n"
-            + "\n".join(f"| [{row.what}]({row.page}) | {_dollars(row)} | {row.seen} |" for row in PRICES.values()),
+            + "\n".join(
+                f"| [{row.what}]({row.page}) | {_dollars(row)} | {row.seen} |"
+                for row in PRICES.values()
+            ),
             "## Beside what the alternatives need running\n\nThey do more: subscriptions, invoices, usage analytics. For prepaid quota alone, this is what "
             "runs all month before the first sale, by their own compose files (one published version each, the linked one, not the newest; later ones may need more or less).\n\n"
             "| | services that always run | how many | by |\n|---|---|---|---|\n"
@@ -371,15 +432,24 @@ def seen_again() -> str:
 
 
 def _dollars(row: Price) -> str:
-    return f"{row.dollars * MILLION:g} | million {row.per}s" if row.dollars * MILLION < 2 else f"{row.dollars:.10g} | {row.per}"
+    return (
+        f"{row.dollars * MILLION:g} | million {row.per}s"
+        if row.dollars * MILLION < 2
+        else f"{row.dollars:.10g} | {row.per}"
+    )
 
 
 def _dollar_table(rows: dict[str, Used]) -> str:
     names = list(Used().dollars())
-    lines = [f"| a million of | {' | '.join(names)} | together |", f"|---{'|---' * (len(names) + 1)}|"]
+    lines = [
+        f"| a million of | {' | '.join(names)} | together |",
+        f"|---{'|---' * (len(names) + 1)}|",
+    ]
     for what, used in rows.items():
         parts = [value * MILLION for value in used.dollars().values()]
-        lines.append(f"| {what} | {' | '.join(f'${part:,.2f}' for part in parts)} | **${sum(parts):,.2f}** |")
+        lines.append(
+            f"| {what} | {' | '.join(f'${part:,.2f}' for part in parts)} | **${sum(parts):,.2f}** |"
+        )
     return "\n".join(lines)
 
 
@@ -406,8 +476,12 @@ def _idle(used: dict[str, Used]) -> str:
     rows[f"{len(alarms())} alarms"] = len(alarms()) * PRICES["alarm"].dollars
     rows["2 custom metrics that the schedules count"] = 2 * PRICES["metric"].dollars
     rows["2 secrets"] = 2 * PRICES["secret"].dollars
-    rows["Lambda's looks into the empty queue (assumed)"] = MONTH_HOURS * 60 * POLLS_A_MINUTE * PRICES["sqs"].dollars
-    rows["traces of the schedules, each sampled (assumed)"] = MONTH_HOURS * 61 * PRICES["xray"].dollars
+    rows["Lambda's looks into the empty queue (assumed)"] = (
+        MONTH_HOURS * 60 * POLLS_A_MINUTE * PRICES["sqs"].dollars
+    )
+    rows["traces of the schedules, each sampled (assumed)"] = (
+        MONTH_HOURS * 61 * PRICES["xray"].dollars
+    )
     rows["together"] = sum(rows.values())
     lines = "\n".join(f"| {what} | ${dollars:,.2f} |" for what, dollars in rows.items())
     return (

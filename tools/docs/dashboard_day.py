@@ -15,13 +15,22 @@ class Day:
         """Every customer begins with a purchase and a key."""
         self._stand = stand
         self._bought = [stand.purchase(name) for name in CUSTOMERS]
-        self._keys = [stand.call("POST", "/keys", sub=name, body={"name": "shop"}).json()["key"] for name in CUSTOMERS]
+        self._keys = [
+            stand.call("POST", "/keys", sub=name, body={"name": "shop"}).json()["key"]
+            for name in CUSTOMERS
+        ]
 
     def spend(self) -> None:
         """From opening to closing."""
         for number in range(ROUNDS):
             self._usual(number)
-            for hour, act in ((8, self._mismatch), (16, self._late), (22, self._on_time), (27, self._lost), (36, self._reconcile)):
+            for hour, act in (
+                (8, self._mismatch),
+                (16, self._late),
+                (22, self._on_time),
+                (27, self._lost),
+                (36, self._reconcile),
+            ):
                 if number == hour:
                     act()
             if number in range(44, 48):
@@ -32,7 +41,9 @@ class Day:
     def _usual(self, number: int) -> None:
         customer = CUSTOMERS[number % len(CUSTOMERS)]
         session_id = self._stand.buy(customer)["session_id"]
-        self._stand.control(f"sessions/{session_id}/pay", method="declined" if number % 9 == 4 else "card")
+        self._stand.control(
+            f"sessions/{session_id}/pay", method="declined" if number % 9 == 4 else "card"
+        )
         for call in range(1 + number % 4):
             self._debit(customer, 1 + call)
             self._authorize(call)
@@ -48,16 +59,33 @@ class Day:
             self._stand.invoke("RecoverFunction", {})
 
     def _debit(self, customer: str, units: int) -> None:
-        self._stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": customer, "units": units})
+        self._stand.call(
+            "POST",
+            "/quota/debits",
+            sub="backend",
+            scope="quota.write",
+            body={"user_id": customer, "units": units},
+        )
 
     def _authorize(self, number: int) -> None:
-        self._stand.invoke("AuthorizeFunction", {"type": "REQUEST", "headers": {"x-api-key": self._keys[number % len(self._keys)]}})
+        self._stand.invoke(
+            "AuthorizeFunction",
+            {"type": "REQUEST", "headers": {"x-api-key": self._keys[number % len(self._keys)]}},
+        )
 
     def _hold(self, customer: str) -> None:
         body = {"user_id": customer, "units": 5, "expires_in_seconds": 60}
-        hold = self._stand.call("POST", "/quota/holds", sub="backend", scope="quota.write", body=body).json()
+        hold = self._stand.call(
+            "POST", "/quota/holds", sub="backend", scope="quota.write", body=body
+        ).json()
         if "hold_id" in hold:
-            self._stand.call("POST", f"/quota/holds/{hold['hold_id']}/capture", sub="backend", scope="quota.write", body={"units": 5})
+            self._stand.call(
+                "POST",
+                f"/quota/holds/{hold['hold_id']}/capture",
+                sub="backend",
+                scope="quota.write",
+                body={"units": 5},
+            )
 
     def _event(self) -> dict[str, Any]:
         return self._stand.events("checkout.session.completed", self._bought[0]["session_id"])[0]
@@ -68,13 +96,20 @@ class Day:
 
     def _refund(self, number: int) -> None:
         """A third of somebody's first purchase."""
-        session = self._stand.stripe.v1.checkout.sessions.retrieve(self._bought[number % len(CUSTOMERS)]["session_id"])
-        self._stand.stripe.v1.refunds.create({"payment_intent": str(session.payment_intent), "amount": 333})
+        session = self._stand.stripe.v1.checkout.sessions.retrieve(
+            self._bought[number % len(CUSTOMERS)]["session_id"]
+        )
+        self._stand.stripe.v1.refunds.create(
+            {"payment_intent": str(session.payment_intent), "amount": 333}
+        )
 
     def _mismatch(self) -> None:
         """Money twice for one payment: parked until a person decides."""
         event = self._event()
-        event["id"], event["data"]["object"]["id"] = "evt_made_up_for_the_picture", "cs_test_made_up_for_the_picture"
+        event["id"], event["data"]["object"]["id"] = (
+            "evt_made_up_for_the_picture",
+            "cs_test_made_up_for_the_picture",
+        )
         self._stand.deliver(event)
 
     def _late(self) -> None:

@@ -47,7 +47,9 @@ class Run:
         """With every line that the functions have logged."""
         calls = list(invocations(stand))
         names = {physical: logical for logical, physical in stand.resources().items()}
-        return cls(stand, begun, ended, calls, [line for call in calls for line in call.objects()], names)
+        return cls(
+            stand, begun, ended, calls, [line for call in calls for line in call.objects()], names
+        )
 
     @property
     def step(self) -> float:
@@ -57,7 +59,9 @@ class Run:
     def dashboard(self) -> dict[str, Any]:
         """As it was deployed, with this stack's names in it."""
         name = f"{self.stand.facts['stack_name']}-{self.stand.facts['aws_region']}"
-        found: dict[str, Any] = json.loads(self.stand.boto("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
+        found: dict[str, Any] = json.loads(
+            self.stand.boto("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
+        )
         return found
 
     def curves(self, widget: Mapping[str, Any]) -> list[Curve]:
@@ -65,7 +69,13 @@ class Run:
         found = []
         for namespace, metric, dimension, value, shown in widget["metrics"]:
             points = self._points(namespace, metric, {"Name": dimension, "Value": value})
-            found.append(Curve(shown["label"], shown["color"], tuple(self._steps(points, shown.get("stat", widget["stat"])))))
+            found.append(
+                Curve(
+                    shown["label"],
+                    shown["color"],
+                    tuple(self._steps(points, shown.get("stat", widget["stat"]))),
+                )
+            )
         return found
 
     def _points(self, namespace: str, metric: str, dimension: Mapping[str, str]) -> list[Point]:
@@ -74,7 +84,12 @@ class Run:
         if namespace == "AWS/ApiGateway":
             return [point for line in self.lines for point in _answered(line, metric)]
         function = self.names[dimension["Value"]] if namespace == "AWS/Lambda" else ""
-        return [point for call in self.calls if call.function == function for point in _called(call, metric)]
+        return [
+            point
+            for call in self.calls
+            if call.function == function
+            for point in _called(call, metric)
+        ]
 
     def _steps(self, points: Sequence[Point], stat: str) -> Iterator[float | None]:
         for number in range(STEPS):
@@ -84,7 +99,10 @@ class Run:
 
 
 def aggregate(values: Sequence[float], stat: str) -> float | None:
-    """Of one step, ``values`` in order. None without any: a sum of nothing is no point on CloudWatch's graphs either."""
+    """Of one step, ``values`` in order.
+
+    None without any: a sum of nothing is no point on CloudWatch's graphs either.
+    """
     if not values:
         return None
     if stat.startswith("p"):
@@ -108,4 +126,7 @@ def _called(call: Invocation, metric: str) -> Iterator[Point]:
 def _answered(line: Mapping[str, Any], metric: str) -> Iterator[Point]:
     """API Gateway counts what it answers; the stand's has no metrics, but each request has its line."""
     if line.get("message") == "request" and "status" in line and metric in ("Count", "4xx", "5xx"):
-        yield datetime.fromisoformat(line["timestamp"]).timestamp(), float(metric in ("Count", f"{line['status'] // 100}xx"))
+        yield (
+            datetime.fromisoformat(line["timestamp"]).timestamp(),
+            float(metric in ("Count", f"{line['status'] // 100}xx")),
+        )

@@ -26,7 +26,10 @@ text { fill: var(--ink) } .faint { fill: var(--faint) } .title { font-weight: 60
 
 
 def svg(dashboard: Mapping[str, Any], curves: Sequence[Sequence[Curve]]) -> str:
-    """``curves``: of each metric widget, in the dashboard's order. By hand: a plotting library would be the largest dependency."""
+    """``curves``: of each metric widget, in the dashboard's order.
+
+    By hand: a plotting library would be the largest dependency.
+    """
     rest = iter(curves)
     widgets = dashboard["widgets"]
     width, height = 24 * CELL[0], max(row["y"] + row["height"] for row in widgets) * CELL[1]
@@ -36,7 +39,12 @@ def svg(dashboard: Mapping[str, Any], curves: Sequence[Sequence[Curve]]) -> str:
         '<rect width="100%" height="100%" class="paper"/>',
     ]
     for row in widgets:
-        box = (row["x"] * CELL[0] + EDGE, row["y"] * CELL[1] + EDGE, row["width"] * CELL[0] - 2 * EDGE, row["height"] * CELL[1] - 2 * EDGE)
+        box = (
+            row["x"] * CELL[0] + EDGE,
+            row["y"] * CELL[1] + EDGE,
+            row["width"] * CELL[0] - 2 * EDGE,
+            row["height"] * CELL[1] - 2 * EDGE,
+        )
         if row["type"] == "text":
             lines += _text(box, row["properties"]["markdown"])
         elif row["type"] == "alarm":
@@ -68,17 +76,26 @@ def _alarms(box: Box, shown: Mapping[str, Any]) -> Iterator[str]:
     columns = 5
     for number, arn in enumerate(shown["alarms"]):
         name = arn.rpartition(":")[2].rpartition("Alarm")[0].rpartition("-")[2]
-        x, y = box[0] + 10 + number % columns * (box[2] - 20) // columns, box[1] + 28 + number // columns * 18
+        x, y = (
+            box[0] + 10 + number % columns * (box[2] - 20) // columns,
+            box[1] + 28 + number // columns * 18,
+        )
         yield f'<circle cx="{x + 5}" cy="{y + 6}" r="4" fill="none" class="axis"/><text x="{x + 15}" y="{y + 10}">{name}</text>'
 
 
 def _graph(box: Box, shown: Mapping[str, Any], curves: Sequence[Curve]) -> Iterator[str]:
     x, y, width, height = box
-    rings = "".join(f", rings above {line['value']:,}" for line in shown.get("annotations", {}).get("horizontal", []))
+    rings = "".join(
+        f", rings above {line['value']:,}"
+        for line in shown.get("annotations", {}).get("horizontal", [])
+    )
     yield from _card(box, shown["title"], shown["yAxis"]["left"].get("label", "") + rings)
     rows = (len(curves) + 1) // 2
     left, top, right, bottom = x + 44, y + 34, x + width - 14, y + height - 12 - rows * LEGEND
-    largest = max([value for curve in curves for value in curve.values if value is not None], default=0) or 1
+    largest = (
+        max([value for curve in curves for value in curve.values if value is not None], default=0)
+        or 1
+    )
     for share, value in ((0, 0), (1, largest)):
         line = bottom - share * (bottom - top)
         yield f'<path d="M{left} {line} H{right}" class="axis"/>'
@@ -88,7 +105,9 @@ def _graph(box: Box, shown: Mapping[str, Any], curves: Sequence[Curve]) -> Itera
     for curve in reversed(curves):  # the first one on top
         yield from _curve(curve, (left, top, right, bottom), largest)
     for number, curve in enumerate(curves):
-        yield from _legend(curve, x + 12 + number % 2 * (width - 20) // 2, bottom + 20 + number // 2 * LEGEND)
+        yield from _legend(
+            curve, x + 12 + number % 2 * (width - 20) // 2, bottom + 20 + number // 2 * LEGEND
+        )
 
 
 def _number(value: float) -> str:
@@ -124,7 +143,11 @@ def main() -> None:
         Day(stand).spend()
         run = Run.of(stand, begun, time.time())
         dashboard = run.dashboard()
-        curves = [run.curves(widget["properties"]) for widget in dashboard["widgets"] if widget["type"] == "metric"]
+        curves = [
+            run.curves(widget["properties"])
+            for widget in dashboard["widgets"]
+            if widget["type"] == "metric"
+        ]
     PICTURE.write_text(svg(dashboard, curves))
     sys.stdout.write(f"{PICTURE.relative_to(ROOT)} is drawn\n")
 

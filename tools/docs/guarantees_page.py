@@ -1,4 +1,7 @@
-"""Writes docs/guarantees.md from the figures that the last runs left in .local/figures. No figure on that page is typed."""
+"""Writes docs/guarantees.md from the figures that the last runs left in .local/figures.
+
+No figure on that page is typed.
+"""
 
 import json
 import sys
@@ -46,7 +49,9 @@ def _figures(name: str) -> Any:
 
 
 def _table(rows: dict[str, Any]) -> str:
-    return "| what | figure |\n|---|---|\n" + "\n".join(f"| {what} | {_shown(figure)} |" for what, figure in rows.items())
+    return "| what | figure |\n|---|---|\n" + "\n".join(
+        f"| {what} | {_shown(figure)} |" for what, figure in rows.items()
+    )
 
 
 def _shown(figure: object) -> str:
@@ -59,12 +64,17 @@ def _shown(figure: object) -> str:
 
 def _schedules() -> str:
     files = ("schedules", "spending_schedules", "hold_schedules", "checkout_schedules")
-    found: dict[str, dict[str, int]] = {name: figures for file in files for name, figures in (_figures(file) or {}).items()}
+    found: dict[str, dict[str, int]] = {
+        name: figures for file in files for name, figures in (_figures(file) or {}).items()
+    }
     total: dict[str, int] = {}
     for figures in found.values():
         for what, count in figures.items():
             total[what] = total.get(what, 0) + count
-    stories = "\n".join(f"| {name} | {figures['schedules']} | {figures['joined an earlier one']} |" for name, figures in found.items())
+    stories = "\n".join(
+        f"| {name} | {figures['schedules']} | {figures['joined an earlier one']} |"
+        for name, figures in found.items()
+    )
     return (
         "## Every order of two handlers\n\nThe product's own code and retry loop on a twin of DynamoDB; before every call another handler may go "
         "first; at every call a crash before or after it, a throttle, a conflict, or a lost answer. An order that comes to a state which an "
@@ -85,7 +95,9 @@ def _soak() -> str:
         return f"{told}No figures: it was not run."
     wrong = found["histories with a unit lost or doubled"]
     if found["deliveries"] < WHOLE or wrong:
-        sys.exit(f"not published: {found['deliveries']} of {WHOLE} deliveries were played, {wrong} histories were wrong")
+        sys.exit(
+            f"not published: {found['deliveries']} of {WHOLE} deliveries were played, {wrong} histories were wrong"
+        )
     return told + _table({**found, "seed": str(found["seed"])})
 
 

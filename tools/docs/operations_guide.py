@@ -16,6 +16,7 @@ from infra.local.paths import ROOT
 
 GUIDE: Final = ROOT / "docs" / "operations.md"
 WIDTH: Final = "100"
+ATTEMPTS_MAX: Final = 20
 
 INTRO: Final = """\
 # Operating Topup
@@ -211,14 +212,39 @@ AWS with a stage that holds nothing first. The backend's client and the sign-in 
 By hand it is `aws cloudformation create-change-set --change-set-type IMPORT` with the file's `resources` and `template`, then
 `execute-change-set`.
 
-## After a restore
+## Restoring
 
-DynamoDB restores one table at a time, each to the second that you name. Restore all five to the same one, put them in place, then:
+DynamoDB restores one table at a time, into a new table, without the settings that guard it. Two commands do what is to be done for all five.
+Until the second one nothing changes for customers. Both have been tried on emulators that restore (moto, MiniStack), never on AWS: try them
+on a stage of your own before you need them.
 
-1. `topup reconcile --since 30d --repair` (or as far back as the restore reaches) settles what Stripe has and the books have lost.
-2. `topup ledger verify` names every account of which the tables tell different stories; `topup ledger verify --repair` mends them.
+1. **Find the second** to go back to, the last one at which the books were right. `topup account` and the log say when it went wrong.
+   AWS keeps 35 days, up to about five minutes ago.
+2. **`topup restore --at 2026-11-29T12:00:00Z`** makes five tables as they were at that second: `NAME-at-20261129T120000Z`, with the indexes,
+   billing, encryption, expiry, point-in-time recovery, tags and deletion protection of the stack's own. It takes from minutes to hours.
+   Interrupted, by Ctrl-C or by credentials that expire, it goes on when the same command is given again, from any machine.
+   What you have added to a table yourself it does not copy: auto scaling, a resource policy, replicas, a stream to Kinesis, alarms.
+   A table that was deleted has no such second any more: AWS keeps
+   [a backup of its end](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery_Howitworks.html) for 35 days.
+3. **`topup switch --to 2026-11-29T12:00:00Z`** lets all functions use them, by one update of the stack, which takes a minute or two. Some
+   requests are answered 5xx meanwhile: Stripe delivers again. Should the update fail, AWS rolls it back.
+4. **`topup reconcile --since 30d --repair`** (as far back as the second) credits what was sold since: Stripe knows it. Each purchase is
+   credited once, also when its webhook comes again.
+5. **`topup ledger verify --repair`** names every account of which the tables tell different stories, and mends them.
 
-What customers spent after the moment of the restore is known to nobody, and stays with them; grants of that time must be given again.
+What nobody can bring back: units that customers spent after the second are theirs again, grants of that time must be given again, and API
+keys made since do not work any more. **API keys that were revoked since work again.** `topup switch` names them, and `--revoke-again` revokes
+them; leave it out only if the keys themselves are what was lost.
+
+The way back is `topup switch --to original`, or `--to` another restore. What was sold or spent in between stays in the tables that are left:
+reconcile again. With `SnapStart=PublishedVersions` the switch ends by asking for `make deploy`, which publishes the functions anew.
+
+From then on the restored tables are the books. `topup` and its doctor look at them; `make deploy` and `sam deploy` keep them (`TableSuffix`
+is changed by `topup switch` alone; a release from before that parameter would use the stack's own tables again); `make uninstall` names
+them, and the next deployment takes them up again. The tables of before stay, and cost storage. The stack's own five are still
+CloudFormation's: deleting them breaks the next release that changes a table, and the way back after uninstalling. Tables of a restore that is
+not in use you may delete. When a release changes a table's settings or adds an index, CloudFormation changes its own table alone:
+`topup doctor` then says what the table in use lacks, and `topup restore` with the same time brings settings over.
 """
 
 DASHBOARD: Final = """\
@@ -310,7 +336,13 @@ ADVICE: Final = {
 def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
     """What to run, and a sentence about it."""
     bought = stand.purchase("alice")
-    stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body={"user_id": "alice", "units": 7})
+    stand.call(
+        "POST",
+        "/quota/debits",
+        sub="backend",
+        scope="quota.write",
+        body={"user_id": "alice", "units": 7},
+    )
     stand.control("deliveries", drop=1)
     lost = stand.buy("bob")
     stand.pay(lost["session_id"])
@@ -322,18 +354,27 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
     yield "Finds what loses money in practice, and how to mend it.", ["doctor"]
     yield "One customer on one screen.", ["account", "alice"]
     yield "Payments, newest first.", ["payments", "--limit", "5"]
-    yield "One purchase with its whole history, and what Stripe says now.", ["payment", bought["payment_id"], "--user", "alice"]
+    yield (
+        "One purchase with its whole history, and what Stripe says now.",
+        ["payment", bought["payment_id"], "--user", "alice"],
+    )
     yield (
         "Units by hand, with a reason; the same `--id` twice does nothing.",
         ["grant", "alice", "50", "--reason", "an apology", "--id", "1", "--yes"],
     )
-    yield "Compares with Stripe; here bob has paid, and every webhook of it was lost.", ["reconcile", "--since", "1h"]
+    yield (
+        "Compares with Stripe; here bob has paid, and every webhook of it was lost.",
+        ["reconcile", "--since", "1h"],
+    )
     yield "The same, and settles it.", ["reconcile", "--since", "1h", "--repair", "--yes"]
     mismatch = stand.events("checkout.session.completed", bought["session_id"])[0]
     mismatch["id"] = "evt_made_up_for_this_page"
     mismatch["data"]["object"]["id"] = "cs_test_made_up_for_this_page"
     stand.deliver(mismatch)
-    yield "Facts that could not be applied. Here money came twice for one payment: a person decides.", ["parked"]
+    yield (
+        "Facts that could not be applied. Here money came twice for one payment: a person decides.",
+        ["parked"],
+    )
     yield "The same list, by its full name.", ["parked", "list"]
     yield "Tries one at once.", ["parked", "retry", "evt_made_up_for_this_page", "--yes"]
     yield (
@@ -341,7 +382,10 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
         ["parked", "drop", "evt_made_up_for_this_page", "--reason", "refunded", "--yes"],
     )
     event = stand.events("checkout.session.completed", bought["session_id"])[0]
-    yield "Settles an event again, by its id. What is settled stays settled once.", ["replay", event["id"], "--yes"]
+    yield (
+        "Settles an event again, by its id. What is settled stays settled once.",
+        ["replay", event["id"], "--yes"],
+    )
     yield "Proves the books: every account recomputed from its entries.", ["ledger", "verify"]
     _restored(stand, bought)
     yield (
@@ -353,6 +397,25 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Sequence[str]]]:
         ["ledger", "export", "--format", "csv"],
     )
     yield "Settlements, refusals, parked facts and errors, minute by minute.", ["watch", "--once"]
+
+
+def _restore(stand: Stand) -> str:
+    """Restore the stand's tables.
+
+    Its AWS has one second to restore to, the current one, which may end between two questions.
+    """
+    on = {"PointInTimeRecoveryEnabled": True}
+    for name in stand.resources().values():
+        if "Table-" in name:
+            stand.boto("dynamodb").update_continuous_backups(
+                TableName=name, PointInTimeRecoverySpecification=on
+            )
+    for _ in range(ATTEMPTS_MAX):
+        if found := re.search(
+            r"topup switch --to (\S+)", _ran(stand, ["restore", "--at", "latest", "--yes"])
+        ):
+            return found[1]
+    raise AssertionError("the second always ended")
 
 
 def _restored(stand: Stand, bought: Mapping[str, Any]) -> None:
@@ -376,10 +439,18 @@ def _ran(stand: Stand, words: Sequence[str]) -> str:
         "TERM": "dumb",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "infra.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "infra.cli", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     text = "\n".join(line.rstrip() for line in (done.stdout + done.stderr).splitlines()).strip()
-    return re.sub(r"(127\.0\.0\.1|localhost):\d+", "localhost:8080", text) + (f"\n[exit code {done.returncode}]" if done.returncode else "")
+    return re.sub(r"(127\.0\.0\.1|localhost):\d+", "localhost:8080", text) + (
+        f"\n[exit code {done.returncode}]" if done.returncode else ""
+    )
 
 
 def _sections(stand: Stand) -> Iterator[str]:
@@ -389,19 +460,31 @@ def _sections(stand: Stand) -> Iterator[str]:
     for told, words in _commands(stand):
         name = " ".join(words[: 2 if words[0] in ("parked", "ledger") and len(words) > 1 else 1])
         asked = name.split()
-        help_of = "" if name in shown else "\n\n" + _block([*asked, "--help"], _ran(stand, [*asked, "--help"]))
+        help_of = (
+            ""
+            if name in shown
+            else "\n\n" + _block([*asked, "--help"], _ran(stand, [*asked, "--help"]))
+        )
         heading = "" if name in shown else f"### topup {name}\n\n"
         shown.add(name)
         yield f"{heading}{told}\n\n{_block(words, _ran(stand, words))}{help_of}"
     yield DASHBOARD
     yield "## Alarms\n\nSNS tells the topic of `AlarmTopicArn`.\n\n" + "\n\n".join(
-        f"### {name}Alarm\n\n{row['AlarmDescription']}: {_rings(row)}. {ADVICE[name]}" for name, row in alarms().items()
+        f"### {name}Alarm\n\n{row['AlarmDescription']}: {_rings(row)}. {ADVICE[name]}"
+        for name, row in alarms().items()
     )
-    yield "## Metrics\n\nIn CloudWatch, namespace `Topup`, dimension `service` = the stack's name.\n\n" + _table(METRICS.items())
+    yield (
+        "## Metrics\n\nIn CloudWatch, namespace `Topup`, dimension `service` = the stack's name.\n\n"
+        + _table(METRICS.items())
+    )
     yield "## Parameters\n\n" + _table(
-        (name, f"{row['Description']} Default: `{row.get('Default', '')}`") for name, row in parameters().items()
+        (name, f"{row['Description']} Default: `{row.get('Default', '')}`")
+        for name, row in parameters().items()
     )
-    yield "## Environment variables of the functions\n\nThe template sets them; nobody else needs to.\n\n" + _table(variables().items())
+    yield (
+        "## Environment variables of the functions\n\nThe template sets them; nobody else needs to.\n\n"
+        + _table(variables().items())
+    )
     yield (
         "## The stand\n\n"
         + _table(stand_variables().items())
@@ -422,7 +505,9 @@ def _block(words: Sequence[str], text: str) -> str:
 
 
 def _table(rows: Any) -> str:
-    return "| name | what it means |\n|---|---|\n" + "\n".join(f"| `{name}` | {_cell(told)} |" for name, told in rows)
+    return "| name | what it means |\n|---|---|\n" + "\n".join(
+        f"| `{name}` | {_cell(told)} |" for name, told in rows
+    )
 
 
 def _cell(told: object) -> str:

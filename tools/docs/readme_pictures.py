@@ -37,7 +37,9 @@ def _take(visitor: Visitor) -> None:
 
 def main() -> None:
     """Write both."""
-    path = browser_path() or sys.exit("a browser is needed: apt-get install chromium-headless-shell, or chromium")
+    path = browser_path() or sys.exit(
+        "a browser is needed: apt-get install chromium-headless-shell, or chromium"
+    )
     with running() as stand, sync_playwright() as playwright:
         _prepare(stand)
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)

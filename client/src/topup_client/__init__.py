@@ -1,10 +1,21 @@
-"""Spend prepaid API quota from your own API. ``Meter`` calls the service, ``Leases`` spend in memory, ``QuotaMiddleware`` guards an app."""
+"""Spend prepaid API quota from your own API.
+
+``Meter`` calls the service, ``Leases`` spend in memory, ``QuotaMiddleware`` guards an app.
+"""
 
 from topup_client.aio import AsyncLease
 from topup_client.aio_leases import AsyncLeases
 from topup_client.asgi import QuotaMiddleware, header_user
 from topup_client.decorator import metered
-from topup_client.errors import HoldClosed, LeaseClosed, OutcomeUnknown, QuotaExhausted, Refused, TopupError, Unavailable
+from topup_client.errors import (
+    HoldClosed,
+    LeaseClosed,
+    OutcomeUnknown,
+    QuotaExhausted,
+    Refused,
+    TopupError,
+    Unavailable,
+)
 from topup_client.lease import Lease
 from topup_client.leases import Leases
 from topup_client.meter import AsyncMeter, Meter

@@ -1,4 +1,7 @@
-"""A lease for one event loop: the same arithmetic as ``Lease``, awaited. No locks on the way of a call, no threads at all."""
+"""A lease for one event loop: the same arithmetic as ``Lease``, awaited.
+
+No locks on the way of a call, no threads at all.
+"""
 
 import asyncio
 import atexit
@@ -14,13 +17,28 @@ from topup_client.terms import Clock, Options, Terms, clock
 
 
 class AsyncLease:
-    """One customer's units for this process, for one event loop. See ``Lease`` for what it promises, and for what the seller bears.
+    """One customer's units for this process, for one event loop.
 
-    ``aclose()`` or ``async with`` captures what was used; where neither ran, the interpreter's exit does, with blocking calls.
+    See ``Lease`` for what it promises, and for what the seller bears.
+
+    ``aclose()`` or ``async with`` captures what was used; where neither ran, the interpreter's exit
+    does, with blocking calls.
     """
 
-    def __init__(self, meter: AsyncMeter, user_id: str, *, clock: Clock = clock, at_exit: bool = True, **terms: Unpack[Options]) -> None:
-        """Nothing is fetched yet. ``terms`` are those of ``Terms``; ``at_exit``: close at the interpreter's exit when nobody did."""
+    def __init__(
+        self,
+        meter: AsyncMeter,
+        user_id: str,
+        *,
+        clock: Clock = clock,
+        at_exit: bool = True,
+        **terms: Unpack[Options],
+    ) -> None:
+        """Nothing is fetched yet.
+
+        ``terms`` are those of ``Terms``; ``at_exit``: close at the interpreter's exit when nobody
+        did.
+        """
         self._meter: Final = meter
         self._user_id: Final = user_id
         self._clock: Final = clock
@@ -54,7 +72,8 @@ class AsyncLease:
     async def debit(self, units: int = 1) -> None:
         """Spend ``units``, from memory where they are there.
 
-        Raise ``QuotaExhausted``, ``Unavailable`` or ``OutcomeUnknown`` (the fetch failed), or ``LeaseClosed``.
+        Raise ``QuotaExhausted``, ``Unavailable`` or ``OutcomeUnknown`` (the fetch failed), or
+        ``LeaseClosed``.
         """
         if type(units) is not int or units < 1:
             raise ValueError(f"units must be a whole number, 1 or more, not {units!r}")
@@ -65,7 +84,10 @@ class AsyncLease:
             self._keep()
 
     async def aclose(self) -> None:
-        """Capture what was used and give the rest back. What cannot be captured is logged, and expires by itself."""
+        """Capture what was used and give the rest back.
+
+        What cannot be captured is logged, and expires by itself.
+        """
         self._closed = True
         atexit.unregister(self.close_at_exit)
         if self._keeping:
@@ -89,7 +111,9 @@ class AsyncLease:
             for tranche in self._purse.to_close:
                 ended: TopupError | None = None
                 try:
-                    meter.capture(tranche.hold_id, tranche.used) if tranche.used else meter.release(tranche.hold_id)
+                    meter.capture(tranche.hold_id, tranche.used) if tranche.used else meter.release(
+                        tranche.hold_id
+                    )
                 except TopupError as error:
                     ended = error
                 self._purse.closing_ended(tranche, ended, self._clock())
@@ -97,11 +121,16 @@ class AsyncLease:
 
     def close_if_empty(self) -> bool:
         """Close a lease that has nothing to spend or to capture, and that nobody is waiting for."""
-        self._closed = self._closed or (self._purse.next_due() is None and not self._asking.locked())
+        self._closed = self._closed or (
+            self._purse.next_due() is None and not self._asking.locked()
+        )
         return self._closed
 
     async def tend(self) -> float | None:
-        """Capture, fetch ahead, give back. Returns when there will be something to do, None for never."""
+        """Capture, fetch ahead, give back.
+
+        Returns when there will be something to do, None for never.
+        """
         async with self._asking:
             wants, self._wants = self._wants and not self._closed, False
             self._wake.clear()
@@ -116,7 +145,12 @@ class AsyncLease:
         """Close at the end of the block."""
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close."""
         await self.aclose()
 
@@ -154,7 +188,9 @@ class AsyncLease:
     async def _fetch_shielded(self, units: int) -> None:
         """A caller that goes away does not take the hold along: who comes next finds its units."""
         if self._fetching is None or self._fetching.done():
-            self._fetching = asyncio.create_task(self._fetch(units), name=f"topup-fetch-{self._user_id}")
+            self._fetching = asyncio.create_task(
+                self._fetch(units), name=f"topup-fetch-{self._user_id}"
+            )
         await asyncio.shield(self._fetching)
 
     async def _fetch(self, units: int) -> None:
@@ -164,7 +200,9 @@ class AsyncLease:
         for asks_left in reversed(range(ASKS_MAX)):
             sent = self._clock()
             try:
-                hold = await self._meter.hold(self._user_id, asked, self._purse.terms.lifetime_seconds)
+                hold = await self._meter.hold(
+                    self._user_id, asked, self._purse.terms.lifetime_seconds
+                )
             except QuotaExhausted as error:
                 refusal, asked = error, min(asked, error.remaining)
                 if not (asked and asks_left):

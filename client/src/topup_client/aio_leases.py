@@ -15,9 +15,14 @@ CLOSED_AT_ONCE: Final = 8
 
 
 class AsyncLeases:
-    """A lease for every customer that calls: ``await debit(user_id, units)`` like a meter, out of memory like a lease."""
+    """A lease for every customer that calls:
 
-    def __init__(self, meter: AsyncMeter, *, clock: Clock = clock, **terms: Unpack[Options]) -> None:
+    ``await debit(user_id, units)`` like a meter, out of memory like a lease.
+    """
+
+    def __init__(
+        self, meter: AsyncMeter, *, clock: Clock = clock, **terms: Unpack[Options]
+    ) -> None:
         """``terms`` are those of ``Terms``, for each customer."""
         Terms(**terms)
         self._meter: Final = meter
@@ -56,7 +61,12 @@ class AsyncLeases:
         """Close at the end of the block."""
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close."""
         await self.aclose()
 
@@ -72,5 +82,7 @@ class AsyncLeases:
                 if lease.close_if_empty():
                     del self._leases[name]
             self._sweep_at = max(SWEPT_FROM, 2 * len(self._leases))
-        made = self._leases[user_id] = AsyncLease(self._meter, user_id, clock=self._clock, at_exit=False, **self._terms)
+        made = self._leases[user_id] = AsyncLease(
+            self._meter, user_id, clock=self._clock, at_exit=False, **self._terms
+        )
         return made

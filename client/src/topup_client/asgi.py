@@ -23,17 +23,24 @@ POLICY_VIOLATION: Final = 1008
 
 
 class QuotaMiddleware:
-    """Debits before the application runs. Answers 401 without a user, 402 without units, 503 when it is not known: it fails closed.
+    """Debits before the application runs.
 
-    ``spender`` is an ``AsyncMeter`` or ``AsyncLeases``, closed when the application shuts down (ASGI's lifespan). ``user`` tells the user
-    id of a scope, at once or awaited, or None for nobody. ``units`` is a number or tells it of a scope; 0 lets a call pass unpaid.
-    WebSockets are paid for when they are opened.
+    Answers 401 without a user, 402 without units, 503 when it is not known: it fails closed.
+
+    ``spender`` is an ``AsyncMeter`` or ``AsyncLeases``, closed when the application shuts down
+    (ASGI's lifespan). ``user`` tells the user id of a scope, at once or awaited, or None for
+    nobody. ``units`` is a number or tells it of a scope; 0 lets a call pass unpaid. WebSockets are
+    paid for when they are opened.
     """
 
-    def __init__(self, app: App, spender: AsyncSpender, user: User, units: int | Callable[[Scope], int] = 1) -> None:
+    def __init__(
+        self, app: App, spender: AsyncSpender, user: User, units: int | Callable[[Scope], int] = 1
+    ) -> None:
         """Wrap ``app``. Raise TypeError for a spender that blocks."""
         if not inspect.iscoroutinefunction(spender.debit):
-            raise TypeError(f"the middleware awaits its spender: use AsyncMeter or AsyncLeases, not {type(spender).__name__}")
+            raise TypeError(
+                f"the middleware awaits its spender: use AsyncMeter or AsyncLeases, not {type(spender).__name__}"
+            )
         self._app: Final = app
         self._spender: Final = spender
         self._user: Final = user
@@ -43,7 +50,10 @@ class QuotaMiddleware:
         """One call, one connection, or the application's lifespan."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, self._closing(send))
-        elif scope["type"] not in ("http", "websocket") or (problem := await self._charge(scope)) is None:
+        elif (
+            scope["type"] not in ("http", "websocket")
+            or (problem := await self._charge(scope)) is None
+        ):
             await self._app(scope, receive, send)
         else:
             await _refuse(scope, send, problem)
@@ -60,10 +70,20 @@ class QuotaMiddleware:
         try:
             await self._spender.debit(user_id, units)
         except QuotaExhausted as error:
-            detail = f"{units} units were asked for and {error.remaining} remain; buy more at top_up_url"
-            return _problem(402, "quota_exhausted", detail, remaining=error.remaining, top_up_url=error.top_up_url)
+            detail = (
+                f"{units} units were asked for and {error.remaining} remain; buy more at top_up_url"
+            )
+            return _problem(
+                402,
+                "quota_exhausted",
+                detail,
+                remaining=error.remaining,
+                top_up_url=error.top_up_url,
+            )
         except TopupError:
-            return _problem(503, "quota_unavailable", "the quota cannot be debited now; try again in a moment")
+            return _problem(
+                503, "quota_unavailable", "the quota cannot be debited now; try again in a moment"
+            )
         return None
 
     def _closing(self, send: Send) -> Send:
@@ -77,7 +97,9 @@ class QuotaMiddleware:
         return closing
 
 
-def header_user(name: str, users: Callable[[str], str | Awaitable[str | None] | None] | None = None) -> User:
+def header_user(
+    name: str, users: Callable[[str], str | Awaitable[str | None] | None] | None = None
+) -> User:
     """Tell the user by a header: its value, or what ``users`` makes of it (a look-up of an API key, say). Sent twice, it names nobody.
 
     Without ``users``, only for a header that your gateway sets and no caller can.
@@ -85,7 +107,11 @@ def header_user(name: str, users: Callable[[str], str | Awaitable[str | None] | 
     wanted = name.lower().encode("latin-1")
 
     def user(scope: Scope) -> str | Awaitable[str | None] | None:
-        values = [value.decode("latin-1") for header, value in scope["headers"] if header.lower() == wanted]
+        values = [
+            value.decode("latin-1")
+            for header, value in scope["headers"]
+            if header.lower() == wanted
+        ]
         if len(values) != 1:
             return None
         return users(values[0]) if users else values[0]
@@ -96,7 +122,14 @@ def header_user(name: str, users: Callable[[str], str | Awaitable[str | None] | 
 def _problem(status: int, code: str, detail: str, **members: object) -> dict[str, Any]:
     """https://www.rfc-editor.org/rfc/rfc9457."""
     title = code.replace("_", " ").capitalize()
-    return {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **members}
+    return {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **members,
+    }
 
 
 async def _refuse(scope: Scope, send: Send, problem: dict[str, Any]) -> None:
@@ -104,11 +137,17 @@ async def _refuse(scope: Scope, send: Send, problem: dict[str, Any]) -> None:
     kind = scope["type"]
     if kind == "websocket":
         if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": problem["code"]})
+            await send(
+                {"type": "websocket.close", "code": POLICY_VIOLATION, "reason": problem["code"]}
+            )
             return
         kind = "websocket.http"
     body = json.dumps(problem, ensure_ascii=False).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
     if problem["status"] == 503:  # noqa: PLR2004 - Service Unavailable
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
     await send({"type": f"{kind}.response.start", "status": problem["status"], "headers": headers})

@@ -10,7 +10,12 @@ from topup_client.spender import AsyncSpender, Spender
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def metered(spender: Spender | AsyncSpender, *, user: str | Callable[..., str], units: int | Callable[..., int] = 1) -> Callable[[F], F]:
+def metered(
+    spender: Spender | AsyncSpender,
+    *,
+    user: str | Callable[..., str],
+    units: int | Callable[..., int] = 1,
+) -> Callable[[F], F]:
     """Debit before the function runs; what the debit raises, the caller hears, and the function does not run.
 
     ``user`` and ``units`` are values, or are called with the function's own arguments. ``Meter`` and ``Leases`` go with plain functions,
@@ -20,7 +25,11 @@ def metered(spender: Spender | AsyncSpender, *, user: str | Callable[..., str], 
     def decorate(function: F) -> F:
         awaits = inspect.iscoroutinefunction(function)
         if awaits != inspect.iscoroutinefunction(spender.debit):
-            kind = "async def: use AsyncMeter or AsyncLeases" if awaits else "not async: use Meter or Leases"
+            kind = (
+                "async def: use AsyncMeter or AsyncLeases"
+                if awaits
+                else "not async: use Meter or Leases"
+            )
             raise TypeError(f"{function.__qualname__} is {kind}, not {type(spender).__name__}")
 
         def bill(*args: object, **kwargs: object) -> object:

@@ -1,4 +1,7 @@
-"""Every way a call of the service can end but well. What each says about the units is the first line of its docstring."""
+"""Every way a call of the service can end but well.
+
+What each says about the units is the first line of its docstring.
+"""
 
 from typing import Final
 
@@ -12,7 +15,9 @@ class QuotaExhausted(TopupError):
 
     def __init__(self, remaining: int, top_up_url: str) -> None:
         """``remaining`` units are left, and ``top_up_url`` is where the customer buys more."""
-        super().__init__(f"the quota is exhausted: {remaining} units remain; more are sold at {top_up_url}")
+        super().__init__(
+            f"the quota is exhausted: {remaining} units remain; more are sold at {top_up_url}"
+        )
         self.remaining: Final = remaining
         self.top_up_url: Final = top_up_url
 
@@ -26,7 +31,10 @@ class Unavailable(TopupError):
 
 
 class Refused(TopupError):
-    """Nothing was taken: the service understood the call and says no. Repeating it unchanged does not help."""
+    """Nothing was taken: the service understood the call and says no.
+
+    Repeating it unchanged does not help.
+    """
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         """``code`` is one of the service's stable codes, "" where API Gateway refused by itself; ``detail`` says what to do."""

@@ -53,7 +53,9 @@ class Keeper:
             heapq.heappush(self._queue, (when, next(self._numbers), tended))
             if self._running < self._threads:
                 self._running += 1
-                threading.Thread(target=self._run, name=f"topup-keeper-{self._running}", daemon=True).start()
+                threading.Thread(
+                    target=self._run, name=f"topup-keeper-{self._running}", daemon=True
+                ).start()
             self._changed.notify()
 
     def stop(self) -> None:

@@ -16,7 +16,8 @@ from topup_client.terms import Clock, Options, Terms, clock
 FETCHES_MAX: Final = 10
 """A debit waits for so many fetches at most, while others spend what comes."""
 ASKS_MAX: Final = 3
-"""A fetch asks so often, each time for what the last refusal said remains: meanwhile others take it."""
+"""A fetch asks so often, each time for what the last refusal said remains: meanwhile others take
+it."""
 LOOKS_MAX: Final = 100
 """How often a debit looks whether the lock is free before it lies down to wait for it."""
 
@@ -45,8 +46,20 @@ class Lease:
     without a handler does not reach. A process that forks keeps its units; the child begins with none and fetches its own.
     """
 
-    def __init__(self, meter: Meter, user_id: str, *, keeper: Keeper | None = None, clock: Clock = clock, **terms: Unpack[Options]) -> None:
-        """Nothing is fetched yet. ``terms`` are those of ``Terms``: size, low_water, lifetime_seconds, margin_seconds, refusal_seconds."""
+    def __init__(
+        self,
+        meter: Meter,
+        user_id: str,
+        *,
+        keeper: Keeper | None = None,
+        clock: Clock = clock,
+        **terms: Unpack[Options],
+    ) -> None:
+        """Nothing is fetched yet.
+
+        ``terms`` are those of ``Terms``: size, low_water, lifetime_seconds, margin_seconds,
+        refusal_seconds.
+        """
         self._meter: Final = meter
         self._user_id: Final = user_id
         self._clock: Final = clock
@@ -82,7 +95,8 @@ class Lease:
     def debit(self, units: int = 1) -> None:
         """Spend ``units``, from memory where they are there.
 
-        Raise ``QuotaExhausted``, ``Unavailable`` or ``OutcomeUnknown`` (the fetch failed), or ``LeaseClosed``.
+        Raise ``QuotaExhausted``, ``Unavailable`` or ``OutcomeUnknown`` (the fetch failed), or
+        ``LeaseClosed``.
         """
         if type(units) is not int or units < 1:
             raise ValueError(f"units must be a whole number, 1 or more, not {units!r}")
@@ -99,7 +113,10 @@ class Lease:
             self._keeper.wake(self)
 
     def close(self) -> None:
-        """Capture what was used and give the rest back. What cannot be captured is logged, and expires by itself."""
+        """Capture what was used and give the rest back.
+
+        What cannot be captured is logged, and expires by itself.
+        """
         with self._lock:
             self._closed = True
         if self._owns_keeper:
@@ -117,11 +134,16 @@ class Lease:
     def close_if_empty(self) -> bool:
         """Close a lease that has nothing to spend or to capture, and that nobody is waiting for."""
         with self._lock:
-            self._closed = self._closed or (self._purse.next_due() is None and not self._asking.locked())
+            self._closed = self._closed or (
+                self._purse.next_due() is None and not self._asking.locked()
+            )
             return self._closed
 
     def tend(self) -> float | None:
-        """Called by the keeper: capture, fetch ahead, give back. Returns when there will be something to do, None for never."""
+        """Called by the keeper: capture, fetch ahead, give back.
+
+        Returns when there will be something to do, None for never.
+        """
         with self._asking:
             with self._lock:
                 wants, self._woken = self._woken and not self._closed, False
@@ -139,7 +161,12 @@ class Lease:
         """Close at the end of the block."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close."""
         self.close()
 

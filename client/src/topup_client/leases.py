@@ -16,11 +16,15 @@ from topup_client.terms import Clock, Options, Terms, clock
 
 THREADS: Final = 4
 SWEPT_FROM: Final = 1024
-"""Leases that have nothing are let go when there are so many, and then whenever their number has doubled."""
+"""Leases that have nothing are let go when there are so many, and then whenever their number has
+doubled."""
 
 
 class Leases:
-    """``debit(user_id, units)`` like a meter, out of memory like a lease. Safe between threads. See ``Lease`` for what it promises."""
+    """``debit(user_id, units)`` like a meter, out of memory like a lease.
+
+    Safe between threads. See ``Lease`` for what it promises.
+    """
 
     def __init__(self, meter: Meter, *, clock: Clock = clock, **terms: Unpack[Options]) -> None:
         """``terms`` are those of ``Terms``, for each customer."""
@@ -60,7 +64,12 @@ class Leases:
         """Close at the end of the block."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close."""
         self.close()
 
@@ -82,7 +91,10 @@ class Leases:
                 raise LeaseClosed("these leases are closed: nothing is spent from them any more")
             if len(self._leases) >= self._sweep_at:
                 self._sweep()
-            return self._leases.setdefault(user_id, Lease(self._meter, user_id, keeper=self._keeper, clock=self._clock, **self._terms))
+            return self._leases.setdefault(
+                user_id,
+                Lease(self._meter, user_id, keeper=self._keeper, clock=self._clock, **self._terms),
+            )
 
     def _sweep(self) -> None:
         for user_id, lease in list(self._leases.items()):

@@ -1,7 +1,8 @@
 """The service's debits and holds, one HTTP call each; ``Meter`` blocks, ``AsyncMeter`` is awaited.
 
-Whatever raises a ``TopupError`` means: do not serve the call. A lost answer is asked for again only where the service promises to
-replay it (a debit with a key, a capture, a release); a plain debit or a hold whose answer is lost raises ``OutcomeUnknown``.
+Whatever raises a ``TopupError`` means: do not serve the call. A lost answer is asked for again only
+where the service promises to replay it (a debit with a key, a capture, a release); a plain debit or
+a hold whose answer is lost raises ``OutcomeUnknown``.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ from topup_client.results import ClosedHold, Debit, Hold
 Token = str | Callable[[], str]
 T = TypeVar("T")
 TIMEOUT_SECONDS: Final = 10.0
-"""Longer than the service's own deadline of 8 s, so that it is the service that gives up first, and says what became of the units."""
+"""Longer than the service's own deadline of 8 s, so that it is the service that gives up first, and
+says what became of the units."""
 TRIES: Final = 3
 PAUSE_SECONDS: Final = 0.2
 
@@ -30,7 +32,9 @@ class _Settings:
 
     def __init__(self, base_url: str, token: Token, timeout_seconds: float, tries: int) -> None:
         if not base_url.startswith(("https://", "http://")):
-            raise ValueError(f"base_url must be the service's address, such as the stack's output ApiUrl, not {base_url!r}")
+            raise ValueError(
+                f"base_url must be the service's address, such as the stack's output ApiUrl, not {base_url!r}"
+            )
         if tries < 1:
             raise ValueError(f"tries must be 1 or more, not {tries}")
         plain = base_url.rstrip("/")
@@ -42,7 +46,13 @@ class _Settings:
     def request(self, call: wire.Call[T]) -> httpx.Request:
         """The request, with a token asked for just now."""
         headers = {**call.headers, "Authorization": f"Bearer {self._token()}"}
-        return httpx.Request("POST", self.base_url + call.path, json=call.body, headers=headers, extensions=self._timeouts())
+        return httpx.Request(
+            "POST",
+            self.base_url + call.path,
+            json=call.body,
+            headers=headers,
+            extensions=self._timeouts(),
+        )
 
     def gives_up(self, call: wire.Call[T], error: TopupError, attempt: int) -> bool:
         """Whether this error is the caller's to hear. ``attempt`` counts from 0."""
@@ -53,18 +63,25 @@ class _Settings:
             return self.token
         try:
             return self.token()
-        except Exception as error:  # the caller's function may raise anything; whatever it is, nothing was sent
-            raise Unavailable("the token callable failed, so that the service was not asked; nothing was taken") from error
+        except (
+            Exception
+        ) as error:  # the caller's function may raise anything; whatever it is, nothing was sent
+            raise Unavailable(
+                "the token callable failed, so that the service was not asked; nothing was taken"
+            ) from error
 
     def _timeouts(self) -> dict[str, dict[str, float | None]]:
         return {"timeout": httpx.Timeout(self.timeout_seconds).as_dict()}
 
 
 class Meter:
-    """Blocking calls of the service. Safe to share between threads; a forked child gets connections of its own.
+    """Blocking calls of the service.
 
-    ``base_url`` is the stack's output ``ApiUrl``; ``token`` a JWT with the scope ``quota.write``, or a callable that returns one and is
-    called before each request, so that it may refresh. ``transport`` is httpx's, for proxies or tests.
+    Safe to share between threads; a forked child gets connections of its own.
+
+    ``base_url`` is the stack's output ``ApiUrl``; ``token`` a JWT with the scope ``quota.write``,
+    or a callable that returns one and is called before each request, so that it may refresh.
+    ``transport`` is httpx's, for proxies or tests.
     """
 
     def __init__(
@@ -83,7 +100,11 @@ class Meter:
         forks.register(self)
 
     def debit(self, user_id: str, units: int = 1, idempotency_key: str | None = None) -> Debit:
-        """Take ``units``. With a key (1 to 255 printable ASCII characters) a repeat takes nothing more, also after a crash of yours."""
+        """Take ``units``.
+
+        With a key (1 to 255 printable ASCII characters) a repeat takes nothing more, also after a
+        crash of yours.
+        """
         return self._send(wire.debit(user_id, units, idempotency_key))
 
     def hold(self, user_id: str, units: int, expires_in_seconds: int) -> Hold:
@@ -91,7 +112,10 @@ class Meter:
         return self._send(wire.hold(user_id, units, expires_in_seconds))
 
     def capture(self, hold_id: str, units: int) -> ClosedHold:
-        """Take 1 to all units of the hold for good, and give the rest back. Raise ``HoldClosed`` when it is past its time."""
+        """Take 1 to all units of the hold for good, and give the rest back.
+
+        Raise ``HoldClosed`` when it is past its time.
+        """
         return self._send(wire.capture(hold_id, units))
 
     def release(self, hold_id: str) -> ClosedHold:
@@ -110,7 +134,12 @@ class Meter:
         """Close at the end of the block."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close."""
         self.close()
 
@@ -122,7 +151,9 @@ class Meter:
             except TopupError as error:
                 if self._settings.gives_up(call, error, attempt):
                     raise
-            time.sleep(_pause_seconds(attempt))  # a service in trouble is not helped by a repeat at once
+            time.sleep(
+                _pause_seconds(attempt)
+            )  # a service in trouble is not helped by a repeat at once
             attempt += 1
 
     def _once(self, call: wire.Call[T]) -> T:
@@ -135,7 +166,10 @@ class Meter:
 
 
 class AsyncMeter:
-    """The same, awaited. Belongs to one event loop; the token callable is called in it and should return at once."""
+    """The same, awaited.
+
+    Belongs to one event loop; the token callable is called in it and should return at once.
+    """
 
     def __init__(
         self,
@@ -152,7 +186,9 @@ class AsyncMeter:
         self._http = httpx.AsyncClient(transport=transport)
         forks.register(self)
 
-    async def debit(self, user_id: str, units: int = 1, idempotency_key: str | None = None) -> Debit:
+    async def debit(
+        self, user_id: str, units: int = 1, idempotency_key: str | None = None
+    ) -> Debit:
         """Take ``units``. See ``Meter.debit``."""
         return await self._send(wire.debit(user_id, units, idempotency_key))
 
@@ -161,7 +197,10 @@ class AsyncMeter:
         return await self._send(wire.hold(user_id, units, expires_in_seconds))
 
     async def capture(self, hold_id: str, units: int) -> ClosedHold:
-        """Take 1 to all units of the hold for good, and give the rest back. Raise ``HoldClosed`` when it is past its time."""
+        """Take 1 to all units of the hold for good, and give the rest back.
+
+        Raise ``HoldClosed`` when it is past its time.
+        """
         return await self._send(wire.capture(hold_id, units))
 
     async def release(self, hold_id: str) -> ClosedHold:
@@ -171,7 +210,9 @@ class AsyncMeter:
     def blocking(self) -> Meter:
         """A blocking meter for the same service: for the interpreter's exit, when no loop runs any more."""
         told = self._settings
-        return Meter(told.base_url, told.token, timeout_seconds=told.timeout_seconds, tries=told.tries)
+        return Meter(
+            told.base_url, told.token, timeout_seconds=told.timeout_seconds, tries=told.tries
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -185,7 +226,12 @@ class AsyncMeter:
         """Close at the end of the block."""
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close."""
         await self.aclose()
 

@@ -1,7 +1,10 @@
-"""The arithmetic of a lease: units held at the service and spent in memory. No I/O, no lock, no clock of its own.
+"""The arithmetic of a lease: units held at the service and spent in memory.
 
-A hold of N seconds lives at the service until at least ``sent + N - 1`` by *this* process's clock, for the service counts from when it
-gets the call and keeps whole seconds. So the two clocks are never compared, and a wrong one on either side does no harm.
+No I/O, no lock, no clock of its own.
+
+A hold of N seconds lives at the service until at least ``sent + N - 1`` by *this* process's clock,
+for the service counts from when it gets the call and keeps whole seconds. So the two clocks are
+never compared, and a wrong one on either side does no harm.
 """
 
 import logging
@@ -11,13 +14,21 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
 
-from topup_client.errors import HoldClosed, OutcomeUnknown, QuotaExhausted, Refused, TopupError, Unavailable
+from topup_client.errors import (
+    HoldClosed,
+    OutcomeUnknown,
+    QuotaExhausted,
+    Refused,
+    TopupError,
+    Unavailable,
+)
 from topup_client.results import Hold
 from topup_client.terms import ROUNDING_SECONDS, Terms
 
 TROUBLE_SECONDS_FIRST: Final = 0.5
 TROUBLE_SECONDS_MAX: Final = 8.0
-"""How long a failed fetch is remembered: callers are refused at once instead of queueing for a service that does not answer."""
+"""How long a failed fetch is remembered: callers are refused at once instead of queueing for a
+service that does not answer."""
 CLOSE_AGAIN_SECONDS: Final = 2.0
 HTTP_NOT_FOUND: Final = 404
 logger = logging.getLogger("topup_client")
@@ -48,7 +59,8 @@ class Tally:
     captured: int = 0
     released: int = 0
     lost: int = 0
-    """Spent, but the hold was past its time when it was to be captured: the customer has them back, and the seller bears them."""
+    """Spent, but the hold was past its time when it was to be captured: the customer has them back,
+    and the seller bears them."""
 
     def copy(self) -> "Tally":
         """The figures as they are now."""
@@ -59,7 +71,8 @@ class Tally:
 class Purse:
     """Tranches to spend from, oldest first, and those that are to be closed.
 
-    Law: ``spent == captured + lost + used of all tranches``, and no unit is spent from a tranche at or after ``usable_until``.
+    Law: ``spent == captured + lost + used of all tranches``, and no unit is spent from a tranche at
+    or after ``usable_until``.
     """
 
     terms: Terms
@@ -92,7 +105,10 @@ class Purse:
         return True
 
     def is_low(self, now: float) -> bool:
-        """Whether the next hold should be fetched now, ahead of need. Asked after a debit, so there is demand."""
+        """Whether the next hold should be fetched now, ahead of need.
+
+        Asked after a debit, so there is demand.
+        """
         return (self.left < self._low or now >= self._renew_at) and now >= self._quiet_until
 
     def asks_for(self, units: int) -> int:
@@ -130,7 +146,9 @@ class Purse:
             raise QuotaExhausted(self.left + self._refusal.remaining, self._refusal.top_up_url)
         if self._trouble:
             kind = OutcomeUnknown if isinstance(self._trouble, OutcomeUnknown) else Unavailable
-            raise kind(f"units could not be fetched a moment ago: {self._trouble}") from self._trouble
+            raise kind(
+                f"units could not be fetched a moment ago: {self._trouble}"
+            ) from self._trouble
 
     def retire(self, now: float) -> None:
         """Stop spending from what is too near its end."""
@@ -145,11 +163,19 @@ class Purse:
     def report_unclosed(self) -> None:
         """Log what is left open at the end."""
         for tranche in self._to_close:
-            logger.error("%s stays open with %d units used: it gives all back when it expires", tranche.hold_id, tranche.used)
+            logger.error(
+                "%s stays open with %d units used: it gives all back when it expires",
+                tranche.hold_id,
+                tranche.used,
+            )
 
     def closable(self, now: float, *, with_rest: bool) -> list[Tranche]:
         """What is to be closed: those that give units back, or those that do not."""
-        return [tranche for tranche in self._to_close if (tranche.left > 0) == with_rest and now >= tranche.try_at]
+        return [
+            tranche
+            for tranche in self._to_close
+            if (tranche.left > 0) == with_rest and now >= tranche.try_at
+        ]
 
     @property
     def to_close(self) -> Sequence[Tranche]:
@@ -160,14 +186,23 @@ class Purse:
         """Asked to capture what was used of it, the service did (None), or did not."""
         if error is None:
             self._closed(tranche)
-        elif isinstance(error, HoldClosed) or (isinstance(error, Refused) and error.status == HTTP_NOT_FOUND):
+        elif isinstance(error, HoldClosed) or (
+            isinstance(error, Refused) and error.status == HTTP_NOT_FOUND
+        ):
             self._to_close.remove(tranche)
             self.tally.lost += tranche.used
             if tranche.used:
-                logger.error("%d units were served and not paid for: %s was past its time (%s)", tranche.used, tranche.hold_id, error)
+                logger.error(
+                    "%d units were served and not paid for: %s was past its time (%s)",
+                    tranche.used,
+                    tranche.hold_id,
+                    error,
+                )
         else:
             tranche.try_at = now + CLOSE_AGAIN_SECONDS
-            logger.warning("%s is not closed yet, with %d units used: %s", tranche.hold_id, tranche.used, error)
+            logger.warning(
+                "%s is not closed yet, with %d units used: %s", tranche.hold_id, tranche.used, error
+            )
 
     def next_due(self) -> float | None:
         """When something must be done though nobody spends; None for never."""
@@ -206,4 +241,6 @@ class Purse:
     def _look(self) -> None:
         """Note the times at which the next debit has to look closer."""
         self._until = self._usable[0].usable_until if self._usable else inf
-        self._renew_at = self._usable[-1].usable_until - self.terms.margin_seconds / 2 if self._usable else inf
+        self._renew_at = (
+            self._usable[-1].usable_until - self.terms.margin_seconds / 2 if self._usable else inf
+        )

@@ -7,7 +7,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """Units taken for good. ``replayed``: under this idempotency key they had been taken before, and were not again."""
+    """Units taken for good.
+
+    ``replayed``: under this idempotency key they had been taken before, and were not again.
+    """
 
     debit_id: str
     units: int

@@ -7,8 +7,13 @@ from functools import partial
 from typing import Final, TypedDict
 
 Clock = Callable[[], float]
-clock: Final[Clock] = partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
-"""Seconds that nobody can set back, and that pass while the machine sleeps, too: https://man7.org/linux/man-pages/man2/clock_gettime.2.html"""
+clock: Final[Clock] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic
+)
+"""Seconds that nobody can set back, and that pass while the machine sleeps, too:
+https://man7.org/linux/man-pages/man2/clock_gettime.2.html"""
 ROUNDING_SECONDS: Final = 1
 """The service keeps expiries in whole seconds, rounded down."""
 
@@ -25,7 +30,9 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How a lease behaves. Two calls a hold: with 2 500 units a hold that is fewer than one call for every 1 000 units.
+    """How a lease behaves.
+
+    Two calls a hold: with 2 500 units a hold that is fewer than one call for every 1 000 units.
 
     A fifth of them is left for the ends, and for holds that are renewed before they are spent.
     """
@@ -39,18 +46,23 @@ class Terms:
     margin_seconds: float = 10
     """Units are not spent in the last seconds of a hold, which are for capturing it."""
     refusal_seconds: float = 1
-    """How long "exhausted" is answered from memory, so that a customer without units costs one call a second."""
+    """How long "exhausted" is answered from memory, so that a customer without units costs one call
+    a second."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for terms that cannot work."""
         if self.size < 1:
             raise ValueError(f"size must be 1 or more units, not {self.size}")
         if not 0 <= self.low < self.size:
-            raise ValueError(f"low_water must be 0 or more and less than size ({self.size}), not {self.low_water}")
+            raise ValueError(
+                f"low_water must be 0 or more and less than size ({self.size}), not {self.low_water}"
+            )
         if not 1 <= self.lifetime_seconds <= 86_400:  # noqa: PLR2004 - the service's own bounds
             raise ValueError(f"lifetime_seconds must be 1 to 86 400, not {self.lifetime_seconds}")
         if not 0 < self.margin_seconds < self.lifetime_seconds - ROUNDING_SECONDS:
-            raise ValueError(f"margin_seconds must be above 0 and below lifetime_seconds - 1, not {self.margin_seconds}")
+            raise ValueError(
+                f"margin_seconds must be above 0 and below lifetime_seconds - 1, not {self.margin_seconds}"
+            )
         if self.refusal_seconds <= 0:
             raise ValueError(f"refusal_seconds must be above 0, not {self.refusal_seconds}")
 

@@ -1,6 +1,7 @@
 """The service's calls as data, and what an answer means. No I/O: the two meters share it.
 
-Problem documents: https://www.rfc-editor.org/rfc/rfc9457. Refusals that API Gateway makes by itself have ``{"message"}``.
+Problem documents: https://www.rfc-editor.org/rfc/rfc9457. Refusals that API Gateway makes by itself
+have ``{"message"}``.
 """
 
 import re
@@ -12,7 +13,14 @@ from urllib.parse import quote
 
 import httpx
 
-from topup_client.errors import HoldClosed, OutcomeUnknown, QuotaExhausted, Refused, TopupError, Unavailable
+from topup_client.errors import (
+    HoldClosed,
+    OutcomeUnknown,
+    QuotaExhausted,
+    Refused,
+    TopupError,
+    Unavailable,
+)
 from topup_client.results import ClosedHold, Debit, Hold
 
 API: Final = "/api/v1"
@@ -26,7 +34,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One POST. ``repeatable``: the service answers a repeat with the first result, so that a lost answer may be asked for again."""
+    """One POST.
+
+    ``repeatable``: the service answers a repeat with the first result, so that a lost answer may be
+    asked for again.
+    """
 
     path: str
     parse: Callable[[Mapping[str, Any]], T]
@@ -36,7 +48,9 @@ class Call(Generic[T]):
 
     def may_repeat(self, error: TopupError) -> bool:
         """What was not done may be tried again; what may have been done, only if a repeat is no second time."""
-        return isinstance(error, Unavailable) or (self.repeatable and isinstance(error, OutcomeUnknown))
+        return isinstance(error, Unavailable) or (
+            self.repeatable and isinstance(error, OutcomeUnknown)
+        )
 
     def read(self, response: httpx.Response) -> T:
         """The typed result. Raise the error that the answer stands for."""
@@ -45,25 +59,48 @@ class Call(Generic[T]):
         try:
             return self.parse(response.json())
         except (ValueError, KeyError, TypeError) as error:
-            raise OutcomeUnknown(f"{response.status_code} from {response.url}, but not the answer of the service") from error
+            raise OutcomeUnknown(
+                f"{response.status_code} from {response.url}, but not the answer of the service"
+            ) from error
 
 
 def debit(user_id: str, units: int, idempotency_key: str | None) -> Call[Debit]:
-    """POST /quota/debits. Raise ValueError for a key that the service would not take for one: without it a repeat would take twice."""
+    """POST /quota/debits.
+
+    Raise ValueError for a key that the service would not take for one: without it a repeat would
+    take twice.
+    """
     if idempotency_key is not None and not KEY.fullmatch(idempotency_key):
-        raise ValueError(f"idempotency_key must be 1 to 255 printable ASCII characters without spaces at its ends, not {idempotency_key!r}")
+        raise ValueError(
+            f"idempotency_key must be 1 to 255 printable ASCII characters without spaces at its ends, not {idempotency_key!r}"
+        )
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-    return Call("/quota/debits", _debit, {"user_id": user_id, "units": units}, headers, repeatable=idempotency_key is not None)
+    return Call(
+        "/quota/debits",
+        _debit,
+        {"user_id": user_id, "units": units},
+        headers,
+        repeatable=idempotency_key is not None,
+    )
 
 
 def hold(user_id: str, units: int, expires_in_seconds: int) -> Call[Hold]:
     """POST /quota/holds: not repeatable, for a repeat would set aside twice."""
-    return Call("/quota/holds", _hold, {"user_id": user_id, "units": units, "expires_in_seconds": expires_in_seconds})
+    return Call(
+        "/quota/holds",
+        _hold,
+        {"user_id": user_id, "units": units, "expires_in_seconds": expires_in_seconds},
+    )
 
 
 def capture(hold_id: str, units: int) -> Call[ClosedHold]:
     """POST /quota/holds/{hold_id}/capture."""
-    return Call(f"/quota/holds/{quote(hold_id, safe='')}/capture", _closed, {"units": units}, repeatable=True)
+    return Call(
+        f"/quota/holds/{quote(hold_id, safe='')}/capture",
+        _closed,
+        {"units": units},
+        repeatable=True,
+    )
 
 
 def release(hold_id: str) -> Call[ClosedHold]:
@@ -73,14 +110,24 @@ def release(hold_id: str) -> Call[ClosedHold]:
 
 def failed(error: httpx.RequestError) -> TopupError:
     """What it means for the units that no answer came: nothing when no connection was made, anything otherwise."""
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)):
-        return Unavailable(f"the service was not reached ({type(error).__name__}: {error}); nothing was taken")
-    return OutcomeUnknown(f"no answer came ({type(error).__name__}: {error}); the units may have been taken or not")
+    if isinstance(
+        error,
+        (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol),
+    ):
+        return Unavailable(
+            f"the service was not reached ({type(error).__name__}: {error}); nothing was taken"
+        )
+    return OutcomeUnknown(
+        f"no answer came ({type(error).__name__}: {error}); the units may have been taken or not"
+    )
 
 
 def _error(response: httpx.Response) -> TopupError:
     status, problem = response.status_code, _problem(response)
-    code, detail = str(problem.get("code", "")), str(problem.get("detail") or problem.get("message") or "no reason given")
+    code, detail = (
+        str(problem.get("code", "")),
+        str(problem.get("detail") or problem.get("message") or "no reason given"),
+    )
     if status >= HTTP_SERVER_ERRORS and code == NOT_DONE:
         return Unavailable(f"{status} {code}: {detail}")
     if status >= HTTP_SERVER_ERRORS:
@@ -95,7 +142,9 @@ def _error(response: httpx.Response) -> TopupError:
 def _exhausted(problem: Mapping[str, Any]) -> TopupError:
     remaining, url = problem.get("remaining"), problem.get("top_up_url")
     if type(remaining) is not int or not isinstance(url, str):
-        return OutcomeUnknown("402 without `remaining` and `top_up_url`: not the answer of the service")
+        return OutcomeUnknown(
+            "402 without `remaining` and `top_up_url`: not the answer of the service"
+        )
     return QuotaExhausted(remaining, url)
 
 
@@ -108,7 +157,12 @@ def _problem(response: httpx.Response) -> Mapping[str, Any]:
 
 
 def _debit(body: Mapping[str, Any]) -> Debit:
-    return Debit(str(body["debit_id"]), _whole(body["units"]), _whole(body["remaining"]), body.get("idempotent_replayed") is True)
+    return Debit(
+        str(body["debit_id"]),
+        _whole(body["units"]),
+        _whole(body["remaining"]),
+        body.get("idempotent_replayed") is True,
+    )
 
 
 def _hold(body: Mapping[str, Any]) -> Hold:

@@ -8,19 +8,22 @@ from typing import Any, Final
 from billing import tracing
 from billing.api import response
 from billing.api.request import Request
-from billing.errors import BillingError, BusyError, OutcomeUnknownError, StripeRefusedError
+from billing.errors import BillingError, NotDoneError, RetryableError, StripeRefusedError
 from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics, report_refusal
 from billing.wiring import container
-from billing.wiring.container import connect, in_init, patience
+from billing.wiring.container import connect, deadline, in_init
 
 Answer = tuple[int, Mapping[str, Any] | None]
 Lambda = Callable[[Mapping[str, Any], object], dict[str, Any]]
 IDS: Final = ("payment_id", "session_id", "debit_id", "hold_id", "key_id")
 """What an answer says of these goes into the request's log line."""
 HOLD_CHARS: Final = 45
-"""That much of a hold's id is its own; the rest spells the user (holds.HoldId), and some issuers' users are e-mail addresses."""
-UNKNOWN: Final = "the outcome is not known yet; ask again, with the same Idempotency-Key where there is one"
+"""That much of a hold's id is its own; the rest spells the user (holds.HoldId), and some issuers'
+users are e-mail addresses."""
+UNKNOWN: Final = (
+    "the outcome is not known yet; ask again, with the same Idempotency-Key where there is one"
+)
 BUSY: Final = "there was no time for this; nothing was taken or charged; ask again in a moment"
 RETRY_AFTER_SECONDS: Final = "1"
 
@@ -47,11 +50,19 @@ def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
     @functools.wraps(act)
     def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         request = Request.of(event, str(getattr(context, "aws_request_id", "") or uuid.uuid4()))
-        patience().begin()
+        deadline().begin()
         with tracing.request(act.__module__):
             said = _said(act, request)
-            tracing.annotate(request_id=request.request_id, status=said["statusCode"], **request.notes)
-        logger.info("request", route=request.route, status=said["statusCode"], request_id=request.request_id, **request.notes)
+            tracing.annotate(
+                request_id=request.request_id, status=said["statusCode"], **request.notes
+            )
+        logger.info(
+            "request",
+            route=request.route,
+            status=said["statusCode"],
+            request_id=request.request_id,
+            **request.notes,
+        )
         _flush()
         return said
 
@@ -68,19 +79,21 @@ def _said(act: Callable[[Request], Answer], request: Request) -> dict[str, Any]:
         if isinstance(error, StripeRefusedError):
             report_refusal(error, request_id=request.request_id)
         return response.problem(error, request.request_id)
-    except BusyError as error:
+    except NotDoneError as error:
         logger.warning("busy", why=str(error), request_id=request.request_id)
         count("outcome_unknown")
         said = response.problem(BillingError("busy", BUSY), request.request_id)
         return {**said, "headers": {**said["headers"], "retry-after": RETRY_AFTER_SECONDS}}
-    except OutcomeUnknownError as error:
+    except RetryableError as error:
         logger.warning("outcome unknown", why=str(error), request_id=request.request_id)
         count("outcome_unknown")
         return response.problem(BillingError("outcome_unknown", UNKNOWN), request.request_id)
     except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours is logged whole, answered 500, and counted for the alarm
         logger.exception("internal error", request_id=request.request_id)
         count("internal_errors")
-        return response.problem(BillingError("internal_error", "a fault of ours; the log has it"), request.request_id)
+        return response.problem(
+            BillingError("internal_error", "a fault of ours; the log has it"), request.request_id
+        )
 
 
 def _ids(body: Mapping[str, Any]) -> dict[str, Any]:

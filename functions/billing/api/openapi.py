@@ -19,19 +19,43 @@ from billing.quota import api_keys, holds
 
 OURS: Final = "application/problem+json"
 GATEWAYS: Final = "application/json"
-UNITS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": UNITS_MAX, "description": "written without a fraction"}
-USER_ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": USER_ID_CHARS_MAX, "pattern": request.TEXT}
+UNITS: Final[Schema] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": UNITS_MAX,
+    "description": "written without a fraction",
+}
+USER_ID: Final[Schema] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": USER_ID_CHARS_MAX,
+    "pattern": request.TEXT,
+}
 SECONDS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": holds.EXPIRES_IN_SECONDS_MAX}
-LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": cursors.LIMIT_MAX, "default": cursors.LIMIT_DEFAULT}
+LIMIT: Final[Schema] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": cursors.LIMIT_MAX,
+    "default": cursors.LIMIT_DEFAULT,
+}
 KEY: Final[Schema] = {"type": "string", "maxLength": request.KEY_CHARS_MAX, "pattern": request.KEY}
-CURSOR: Final[Schema] = {"type": "string", "maxLength": cursors.CURSOR_CHARS_MAX, "pattern": "^[A-Za-z0-9_-]*$"}
+CURSOR: Final[Schema] = {
+    "type": "string",
+    "maxLength": cursors.CURSOR_CHARS_MAX,
+    "pattern": "^[A-Za-z0-9_-]*$",
+}
 STRIPES: Final = ("stripe_unavailable", "stripe_refused")
-REPEATS: Final = "a repeat under the same key is answered as the first time, and another body under it refused"
+REPEATS: Final = (
+    "a repeat under the same key is answered as the first time, and another body under it refused"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of the tables below. ``who`` is "" for everybody, ``codes`` what it refuses beside what all of its kind do."""
+    """One line of the tables below.
+
+    ``who`` is "" for everybody, ``codes`` what it refuses beside what all of its kind do.
+    """
 
     name: str
     summary: str
@@ -49,14 +73,23 @@ def document() -> Schema:
     table = {**_of_buying(), **_of_spending(), **_of_keys()}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Topup", "version": "1.0.0", "description": "Prepaid API quota, sold with Stripe."},
+        "info": {
+            "title": "Topup",
+            "version": "1.0.0",
+            "description": "Prepaid API quota, sold with Stripe.",
+        },
         "servers": [{"url": "/api/v1"}],
-        "paths": {path: {method: _described(row) for method, row in methods.items()} for path, methods in table.items()},
+        "paths": {
+            path: {method: _described(row) for method, row in methods.items()}
+            for path, methods in table.items()
+        },
         "components": {
             "schemas": schemas(),
             "securitySchemes": {
                 "user": _token("a token of the configured issuer"),
-                "service": _token(f"a token of the configured issuer with the scope {' or '.join(sorted(request.SCOPES))}"),
+                "service": _token(
+                    f"a token of the configured issuer with the scope {' or '.join(sorted(request.SCOPES))}"
+                ),
             },
         },
     }
@@ -65,22 +98,61 @@ def document() -> Schema:
 def _of_buying() -> dict[str, dict[str, Operation]]:
     """By path and method."""
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
-    signature = _parameter("Stripe-Signature", "header", TEXT, "https://docs.stripe.com/webhooks#verify-manually", required=True)
-    one = (_in_path("id", {"type": "string", "maxLength": queries.ID_CHARS_MAX}, "a payment's id, or its session's"),)
+    signature = _parameter(
+        "Stripe-Signature",
+        "header",
+        TEXT,
+        "https://docs.stripe.com/webhooks#verify-manually",
+        required=True,
+    )
+    one = (
+        _in_path(
+            "id",
+            {"type": "string", "maxLength": queries.ID_CHARS_MAX},
+            "a payment's id, or its session's",
+        ),
+    )
     plan = record(plan={"type": "string", "enum": list(catalogue())})
-    links = {name: _link(name, "id", "payment_id") for name in ("getPayment", "confirmPayment", "getReceipt")}
+    links = {
+        name: _link(name, "id", "payment_id")
+        for name in ("getPayment", "confirmPayment", "getReceipt")
+    }
     refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
     forged = ("invalid_signature", "invalid_payload", "outcome_unknown", "busy")
-    buy = Operation("createCheckout", "Buy a plan", 201, "Checkout", "user", refused, plan, (key,), links)
-    hear = Operation("receiveEvent", "For Stripe", 200, "Settlement", "", forged, {"type": "object"}, (signature,))
-    confirm = Operation("confirmPayment", "Ask Stripe and settle at once", 200, "Payment", "user", STRIPES, None, one)
-    receipt = Operation("getReceipt", "Where Stripe shows the receipt", 200, "Receipt", "user", STRIPES, None, one)
+    buy = Operation(
+        "createCheckout", "Buy a plan", 201, "Checkout", "user", refused, plan, (key,), links
+    )
+    hear = Operation(
+        "receiveEvent",
+        "For Stripe",
+        200,
+        "Settlement",
+        "",
+        forged,
+        {"type": "object"},
+        (signature,),
+    )
+    confirm = Operation(
+        "confirmPayment",
+        "Ask Stripe and settle at once",
+        200,
+        "Payment",
+        "user",
+        STRIPES,
+        None,
+        one,
+    )
+    receipt = Operation(
+        "getReceipt", "Where Stripe shows the receipt", 200, "Receipt", "user", STRIPES, None, one
+    )
     return {
         "/plans": {"get": Operation("listPlans", "What is for sale", 200, "Plans")},
         "/payments/checkout": {"post": buy},
         "/payments/webhook": {"post": hear},
         "/payments": {"get": _listing("listPayments", "Own payments, newest first", "Payments")},
-        "/payments/{id}": {"get": Operation("getPayment", "One payment", 200, "Payment", "user", (), None, one)},
+        "/payments/{id}": {
+            "get": Operation("getPayment", "One payment", 200, "Payment", "user", (), None, one)
+        },
         "/payments/{id}/confirm": {"post": confirm},
         "/payments/{id}/receipt": {"get": receipt},
     }
@@ -91,12 +163,38 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
     one = (_in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),)
     links = {name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")}
-    units, place = record(user_id=USER_ID, units=UNITS), record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
-    refused, closed = ("invalid_request", "quota_exhausted"), ("invalid_request", "exceeds_hold", "hold_closed")
-    debit = Operation("debit", "Take units", 200, "Debit", "service", (*refused, "idempotency_conflict"), units, (key,))
+    units, place = (
+        record(user_id=USER_ID, units=UNITS),
+        record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS),
+    )
+    refused, closed = (
+        ("invalid_request", "quota_exhausted"),
+        ("invalid_request", "exceeds_hold", "hold_closed"),
+    )
+    debit = Operation(
+        "debit",
+        "Take units",
+        200,
+        "Debit",
+        "service",
+        (*refused, "idempotency_conflict"),
+        units,
+        (key,),
+    )
     hold = Operation("hold", "Set units aside", 201, "Hold", "service", refused, place, (), links)
-    capture = Operation("capture", "Take held units, give the rest back", 200, "ClosedHold", "service", closed, record(units=UNITS), one)
-    release = Operation("release", "Give held units back", 200, "ClosedHold", "service", ("hold_closed",), None, one)
+    capture = Operation(
+        "capture",
+        "Take held units, give the rest back",
+        200,
+        "ClosedHold",
+        "service",
+        closed,
+        record(units=UNITS),
+        one,
+    )
+    release = Operation(
+        "release", "Give held units back", 200, "ClosedHold", "service", ("hold_closed",), None, one
+    )
     return {
         "/quota": {"get": Operation("readQuota", "What is left", 200, "Quota", "user")},
         "/quota/ledger": {"get": _listing("readLedger", "How it came to that", "Entries")},
@@ -109,13 +207,33 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
 
 def _of_keys() -> dict[str, dict[str, Operation]]:
     """The same."""
-    name = record(name={"type": "string", "minLength": 1, "maxLength": api_keys.NAME_CHARS_MAX, "pattern": request.TEXT})
+    name = record(
+        name={
+            "type": "string",
+            "minLength": 1,
+            "maxLength": api_keys.NAME_CHARS_MAX,
+            "pattern": request.TEXT,
+        }
+    )
     links = {"revokeKey": _link("revokeKey", "key_id", "key_id")}
     one = (_in_path("key_id", {"type": "string", "pattern": api_keys.ID}),)
-    create = Operation("createKey", "An API key, shown once", 201, "NewKey", "user", ("invalid_request", "too_many_keys"), name, (), links)
+    create = Operation(
+        "createKey",
+        "An API key, shown once",
+        201,
+        "NewKey",
+        "user",
+        ("invalid_request", "too_many_keys"),
+        name,
+        (),
+        links,
+    )
     revoke = Operation("revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one)
     return {
-        "/keys": {"post": create, "get": Operation("listKeys", "Own keys, without secrets", 200, "Keys", "user")},
+        "/keys": {
+            "post": create,
+            "get": Operation("listKeys", "Own keys, without secrets", 200, "Keys", "user"),
+        },
         "/keys/{key_id}": {"delete": revoke},
         "/openapi.json": {"get": Operation("describe", "This description", 200, "Description")},
     }
@@ -124,13 +242,18 @@ def _of_keys() -> dict[str, dict[str, Operation]]:
 def _listing(name: str, summary: str, answer: str) -> Operation:
     page = (
         _parameter("limit", "query", LIMIT),
-        _parameter("cursor", "query", CURSOR, "next_cursor of the page before; empty for the first"),
+        _parameter(
+            "cursor", "query", CURSOR, "next_cursor of the page before; empty for the first"
+        ),
     )
     return Operation(name, summary, 200, answer, "user", ("invalid_request",), None, page)
 
 
 def _described(row: Operation) -> Schema:
-    good: Schema = {"description": row.answer or "Done", "headers": {"x-request-id": {"required": True, "schema": TEXT}}}
+    good: Schema = {
+        "description": row.answer or "Done",
+        "headers": {"x-request-id": {"required": True, "schema": TEXT}},
+    }
     if row.answer:
         good["content"] = {"application/json": {"schema": ref(row.answer)}}
     if row.links:
@@ -145,7 +268,10 @@ def _described(row: Operation) -> Schema:
         found["security"] = [{row.who: [request.SCOPE] if row.who == "service" else []}]
     if row.body:
         exact = row.body if row.who == "" else {**row.body, "additionalProperties": False}
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": exact}}}
+        found["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": exact}},
+        }
     return found
 
 
@@ -160,11 +286,22 @@ def _refusals(row: Operation) -> Schema:
         *(["payload_too_large"] if row.body else []),
         "internal_error",
     ]
-    gateways = {403, 429, 500, 503, *([401] if row.who else []), *([404] if has_id else []), *([413] if row.body else [])}
+    gateways = {
+        403,
+        429,
+        500,
+        503,
+        *([401] if row.who else []),
+        *([404] if has_id else []),
+        *([413] if row.body else []),
+    }
     by_status: dict[int, list[str]] = {status: [] for status in gateways}
     for code in ours:
         by_status.setdefault(STATUS_OF[code], []).append(code)
-    return {str(status): _refusal(codes, is_gateways=status in gateways) for status, codes in sorted(by_status.items())}
+    return {
+        str(status): _refusal(codes, is_gateways=status in gateways)
+        for status, codes in sorted(by_status.items())
+    }
 
 
 def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
@@ -172,12 +309,21 @@ def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
 
     What API Gateway says comes first: generated clients take the first of several, and it reads what the other one says, too.
     """
-    ours = {OURS: {"schema": ref("Exhausted" if "quota_exhausted" in codes else "Problem")}} if codes else {}
+    ours = (
+        {OURS: {"schema": ref("Exhausted" if "quota_exhausted" in codes else "Problem")}}
+        if codes
+        else {}
+    )
     gateways = {GATEWAYS: {"schema": ref("Refusal")}} if is_gateways else {}
-    return {"description": ", ".join([*codes, *(["API Gateway's own"] if is_gateways else [])]), "content": gateways | ours}
+    return {
+        "description": ", ".join([*codes, *(["API Gateway's own"] if is_gateways else [])]),
+        "content": gateways | ours,
+    }
 
 
-def _parameter(name: str, place: str, schema: Schema, told: str = "", *, required: bool = False) -> Schema:
+def _parameter(
+    name: str, place: str, schema: Schema, told: str = "", *, required: bool = False
+) -> Schema:
     return {
         "name": name,
         "in": place,

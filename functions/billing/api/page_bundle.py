@@ -8,16 +8,21 @@ from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from typing import Final
 
-IMPORT: Final = re.compile(r'^import (?:\* as (\w+)|\{ ([\w, ]+) \}|(\w+)) from "/site/([\w.]+)";$', re.MULTILINE)
+IMPORT: Final = re.compile(
+    r'^import (?:\* as (\w+)|\{ ([\w, ]+) \}|(\w+)) from "/site/([\w.]+)";$', re.MULTILINE
+)
 EXPORT: Final = re.compile(r"^export ((?:async )?(?:const|function|class) (\w+))", re.MULTILINE)
 DEFAULT: Final = re.compile(r"^export default ", re.MULTILINE)
 LEFT: Final = re.compile(r"^(?:import|export|await)\b.*|.*\bimport\(.*", re.MULTILINE)
 
 
 def bundle(modules: Mapping[str, str], entry: str) -> str:
-    """Return one module that does what ``entry`` does. ``modules``: text by file name, which imports name as ``/site/NAME``.
+    """Return one module that does what ``entry`` does.
 
-    Raises ValueError for syntax that it does not know, for an import of what is not exported, and for a cycle.
+    ``modules``: text by file name, which imports name as ``/site/NAME``.
+
+    Raises ValueError for syntax that it does not know, for an import of what is not exported, and
+    for a cycle.
     """
     wanted: dict[str, set[str]] = {}
     waiting = [entry]
@@ -28,7 +33,9 @@ def bundle(modules: Mapping[str, str], entry: str) -> str:
             waiting += sorted(wanted[name])
     for name in wanted:
         _check(name, modules)
-    return "\n".join(_scope(name, modules[name]) for name in TopologicalSorter(wanted).static_order())
+    return "\n".join(
+        _scope(name, modules[name]) for name in TopologicalSorter(wanted).static_order()
+    )
 
 
 def _check(name: str, modules: Mapping[str, str]) -> None:
@@ -45,7 +52,10 @@ def _exports(text: str) -> list[str]:
 
 
 def _scope(name: str, text: str) -> str:
-    """A function around a module keeps its names apart from the others'. What it returns are its exports."""
+    """A function around a module keeps its names apart from the others'.
+
+    What it returns are its exports.
+    """
     body = DEFAULT.sub("const $default = ", EXPORT.sub(r"\1", IMPORT.sub(_take, text)))
     if left := LEFT.search(body):
         message = f"{name}: cannot be joined with the others: {left[0].strip()}"

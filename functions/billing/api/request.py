@@ -20,16 +20,23 @@ KEY_CHARS_MAX: Final = 255
 KEY: Final = "^[!-~]([ -~]*[!-~])?$"
 """An Idempotency-Key: printable ASCII. HTTP drops spaces at its ends."""
 TEXT: Final = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
-"""Nothing that controls, hides or turns around what stands beside it. Read alike by Python and by every JSON Schema."""
+"""Nothing that controls, hides or turns around what stands beside it.
+
+Read alike by Python and by every JSON Schema.
+"""
 DIGITS_MAX: Final = 4
 SCOPE: Final = "quota.write"
 SCOPES: Final = frozenset({SCOPE, f"topup/{SCOPE}"})
-"""As the routes of template.yaml take it: bare, or as Cognito writes it, behind its resource server's name."""
+"""As the routes of template.yaml take it: bare, or as Cognito writes it, behind its resource
+server's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call, reduced to what the product looks at. Every member may be hostile but ``claims``, which the authorizer made."""
+    """One call, reduced to what the product looks at.
+
+    Every member may be hostile but ``claims``, which the authorizer made.
+    """
 
     method: str
     path: Mapping[str, str]
@@ -70,7 +77,9 @@ class Request:
         """The token's ``sub``; never from the body."""
         subject = self.claims.get("sub")
         if not isinstance(subject, str) or not 0 < len(subject) <= USER_ID_CHARS_MAX:
-            raise BillingError("unauthorized", "a token with a subject is needed; sign in and try again")
+            raise BillingError(
+                "unauthorized", "a token with a subject is needed; sign in and try again"
+            )
         return subject
 
     def need_scope(self) -> str:
@@ -83,15 +92,22 @@ class Request:
         return self.user_id
 
     def body_bytes(self, largest: int) -> bytes:
-        """The bytes as they were sent, at most ``largest``: API Gateway hands some content types over as base64.
+        """The bytes as they were sent, at most ``largest``:
 
-        There is no other way to a body. API Gateway itself takes 10 MB and a Function URL 6; nothing larger is decoded.
+        API Gateway hands some content types over as base64.
+
+        There is no other way to a body. API Gateway itself takes 10 MB and a Function URL 6;
+        nothing larger is decoded.
         """
         too_large = BillingError("payload_too_large", f"a body has at most {largest} bytes")
         if len(self.raw_body) > (-(-largest // 3) * 4 if self.is_base64 else largest):
             raise too_large
         try:
-            raw = base64.b64decode(self.raw_body, validate=True) if self.is_base64 else self.raw_body.encode("utf-8", "surrogatepass")
+            raw = (
+                base64.b64decode(self.raw_body, validate=True)
+                if self.is_base64
+                else self.raw_body.encode("utf-8", "surrogatepass")
+            )
         except (binascii.Error, ValueError) as error:
             raise BillingError("invalid_payload", "the body is not valid base64") from error
         if len(raw) > largest:
@@ -106,7 +122,9 @@ class Request:
         except (ValueError, RecursionError) as error:
             raise BillingError("invalid_request", "the body must be JSON") from error
         if not isinstance(body, dict) or set(body) != set(names):
-            raise BillingError("invalid_request", f"the body must be an object with exactly: {', '.join(names)}")
+            raise BillingError(
+                "invalid_request", f"the body must be an object with exactly: {', '.join(names)}"
+            )
         return body
 
     def idempotency_key(self) -> str:
@@ -116,13 +134,21 @@ class Request:
             return ""
         key = values[0]
         if len(values) > 1 or len(key) > KEY_CHARS_MAX or not re.fullmatch(KEY, key):
-            raise BillingError("invalid_request", f"Idempotency-Key must be 1 to {KEY_CHARS_MAX} printable ASCII characters")
+            raise BillingError(
+                "invalid_request",
+                f"Idempotency-Key must be 1 to {KEY_CHARS_MAX} printable ASCII characters",
+            )
         return key
 
     def limit(self, default: int, largest: int) -> int:
         """The ``limit`` of a list."""
         text = self.query.get("limit", str(default))
-        if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX and 1 <= int(text) <= largest):
+        if not (
+            text.isascii()
+            and text.isdigit()
+            and len(text) <= DIGITS_MAX
+            and 1 <= int(text) <= largest
+        ):
             raise BillingError("invalid_request", f"limit must be 1 to {largest}")
         return int(text)
 
@@ -138,8 +164,15 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
 def text(body: Mapping[str, Any], name: str, longest: int) -> str:
     """A text of 1 to ``longest`` characters that DynamoDB and JSON can carry."""
     value = body[name]
-    if not isinstance(value, str) or len(value) > longest or not re.fullmatch(TEXT, value) or _is_broken(value):
-        raise BillingError("invalid_request", f"{name} must be a text of 1 to {longest} printable characters")
+    if (
+        not isinstance(value, str)
+        or len(value) > longest
+        or not re.fullmatch(TEXT, value)
+        or _is_broken(value)
+    ):
+        raise BillingError(
+            "invalid_request", f"{name} must be a text of 1 to {longest} printable characters"
+        )
     return value
 
 

@@ -13,7 +13,8 @@ HEADERS: Final = {
     "strict-transport-security": "max-age=63072000",
     "x-content-type-options": "nosniff",
 }
-"""On every answer of ours: https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers."""
+"""On every answer of ours:
+https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers."""
 
 
 def answer(status: int, body: Mapping[str, Any] | None, request_id: str) -> dict[str, Any]:

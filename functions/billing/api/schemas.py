@@ -19,11 +19,19 @@ TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
 MAYBE_COUNT: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
 MAYBE_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
-REMAINING: Final = COUNT | {"description": "may be a moment old on an account that many spend from at once; units are exact always"}
-PAID_MINOR: Final = MAYBE_COUNT | {"description": "what was paid, after discounts, with tax; null before it is paid"}
+REMAINING: Final = COUNT | {
+    "description": "may be a moment old on an account that many spend from at once; units are exact always"
+}
+PAID_MINOR: Final = MAYBE_COUNT | {
+    "description": "what was paid, after discounts, with tax; null before it is paid"
+}
 MONEY: Final[Mapping[str, Schema]] = {
     "amount_minor": COUNT | {"description": "in the currency's minor unit"},
-    "amount": {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "description": "the same as a decimal"},
+    "amount": {
+        "type": "string",
+        "pattern": r"^[0-9]+(\.[0-9]+)?$",
+        "description": "the same as a decimal",
+    },
     "currency": {"type": "string", "pattern": "^[a-z]{3}$"},
 }
 
@@ -49,7 +57,12 @@ def _of_buying() -> Schema:
         "Plan": record(id=TEXT, name=TEXT, description=TEXT, quota=COUNT, **MONEY),
         "Plans": record(plans=_list("Plan", PLANS_MAX)),
         "Checkout": record(
-            payment_id=TEXT, session_id=TEXT, url=TEXT | {"format": "uri"}, **bought, status=_one_of(("pending",)), expires_at=TIME
+            payment_id=TEXT,
+            session_id=TEXT,
+            url=TEXT | {"format": "uri"},
+            **bought,
+            status=_one_of(("pending",)),
+            expires_at=TIME,
         ),
         "Settlement": record(status=_one_of(get_args(Status))),
         "Payment": record(
@@ -71,10 +84,19 @@ def _of_buying() -> Schema:
 
 
 def _of_spending() -> Schema:
-    balance: Schema = {"total": WHOLE, "used": COUNT, "held": COUNT, "remaining": COUNT, "debt": COUNT}
+    balance: Schema = {
+        "total": WHOLE,
+        "used": COUNT,
+        "held": COUNT,
+        "remaining": COUNT,
+        "debt": COUNT,
+    }
     taken = record(debit_id=TEXT, units=COUNT, remaining=REMAINING)
     taken["properties"] |= {
-        "idempotent_replayed": {"type": "boolean", "description": "there, and true, when this is the answer of an earlier call"}
+        "idempotent_replayed": {
+            "type": "boolean",
+            "description": "there, and true, when this is the answer of an earlier call",
+        }
     }
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
     entries["properties"]["not_itemised"] = record(day=TEXT | {"format": "date"}, units=COUNT) | {
@@ -114,10 +136,22 @@ def _of_keys() -> Schema:
 
 
 def _of_refusing() -> Schema:
-    problem: Schema = {"type": TEXT, "title": TEXT, "status": WHOLE, "code": _one_of(tuple(STATUS_OF)), "detail": TEXT, "request_id": TEXT}
-    refusal = {"type": "object", "properties": {"message": MAYBE_TEXT}, "description": "API Gateway's own"}
+    problem: Schema = {
+        "type": TEXT,
+        "title": TEXT,
+        "status": WHOLE,
+        "code": _one_of(tuple(STATUS_OF)),
+        "detail": TEXT,
+        "request_id": TEXT,
+    }
+    refusal = {
+        "type": "object",
+        "properties": {"message": MAYBE_TEXT},
+        "description": "API Gateway's own",
+    }
     return {
-        "Problem": record(**problem) | {"description": "https://www.rfc-editor.org/rfc/rfc9457, with a stable code"},
+        "Problem": record(**problem)
+        | {"description": "https://www.rfc-editor.org/rfc/rfc9457, with a stable code"},
         "Exhausted": record(**problem, remaining=COUNT, top_up_url=TEXT | {"format": "uri"}),
         "Refusal": refusal,
         "Description": {"type": "object", "description": "OpenAPI 3.1"},

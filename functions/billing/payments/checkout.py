@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from billing.books import Books
 from billing.clock import epoch, from_epoch, stamp, to_epoch
-from billing.errors import BillingError, OutcomeUnknownError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError
 from billing.ids import digest, new_id
 from billing.money import decimal_string
 from billing.payments.payment import Payment, Phase
@@ -15,7 +15,7 @@ from billing.payments.plans import Plan
 from billing.settings import TaxBehavior
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent, absent_or, creates, equals, exists
-from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 
 if TYPE_CHECKING:  # it takes longer to import than the rest of a checkout
     from stripe.params.checkout import SessionCreateParams
@@ -23,15 +23,20 @@ if TYPE_CHECKING:  # it takes longer to import than the rest of a checkout
 FAULTS_MAX: Final = 2
 """How many of Stripe's 5xx one request answers with a new key before it gives up."""
 REMEMBERED_SECONDS: Final = 23 * 3600
-"""Stripe keeps an idempotency key for at least 24 hours: asked later, it may make a second session for one payment.
+"""Stripe keeps an idempotency key for at least 24 hours: asked later, it may make a second session
+for one payment.
 
-One hour less, for the two clocks and the request itself: https://docs.stripe.com/api/idempotent_requests.
+One hour less, for the two clocks and the request itself:
+https://docs.stripe.com/api/idempotent_requests.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """Where buyers come from and go back to, and what the template switched on. URLs never come from the caller."""
+    """Where buyers come from and go back to, and what the template switched on.
+
+    URLs never come from the caller.
+    """
 
     site_url: str
     stack_name: str
@@ -44,8 +49,13 @@ class Shop:
     """Whether prices include tax, where ``automatic_tax`` is on."""
 
 
-def create(books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, *, key: str) -> dict[str, Any]:
-    """Answer with a session to pay at. ``key``: the caller's Idempotency-Key or "". Two DynamoDB calls, one to Stripe."""
+def create(
+    books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, *, key: str
+) -> dict[str, Any]:
+    """Answer with a session to pay at.
+
+    ``key``: the caller's Idempotency-Key or "". Two DynamoDB calls, one to Stripe.
+    """
     payment = _recorded(books, user_id, plan, key)
     if not payment.url:
         payment = _with_session(books, gateway, shop, payment, plan)
@@ -53,7 +63,9 @@ def create(books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan,
 
 
 def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreateParams":
-    """Stripe's parameters. The metadata goes on the payment intent too: Stripe does not copy it there.
+    """Stripe's parameters.
+
+    The metadata goes on the payment intent too: Stripe does not copy it there.
 
     https://docs.stripe.com/api/checkout/sessions/create
     """
@@ -66,7 +78,11 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
         "deployment": shop.deployment,
     }
     product = {"name": plan.name, "description": plan.description}
-    price: dict[str, Any] = {"currency": payment.currency, "unit_amount": payment.amount_minor, "product_data": product}
+    price: dict[str, Any] = {
+        "currency": payment.currency,
+        "unit_amount": payment.amount_minor,
+        "product_data": product,
+    }
     params: dict[str, Any] = {
         "mode": "payment",
         "line_items": [{"price_data": price, "quantity": 1}],
@@ -80,7 +96,8 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
     if shop.allow_promotion_codes:
         params["allow_promotion_codes"] = True
     if shop.automatic_tax:
-        # Required unless the account's tax settings have a default. The tax code is the account's preset one:
+        # Required unless the account's tax settings have a default. The tax code is the account's
+        # preset one:
         # https://docs.stripe.com/tax/products-prices-tax-codes-tax-behavior
         price["tax_behavior"] = shop.tax_behavior
         params["automatic_tax"] = {"enabled": True}
@@ -90,7 +107,10 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
 
 
 def _recorded(books: Books, user_id: str, plan: Plan, key: str, instead_of: str = "") -> Payment:
-    """The payment as a new row, or the one that the key leads to. ``instead_of``: the payment that the key shall lead to no longer."""
+    """The payment as a new row, or the one that the key leads to.
+
+    ``instead_of``: the payment that the key shall lead to no longer.
+    """
     now = books.clock()
     payment = Payment.of(plan, new_id("pay", now), user_id, stamp(now))
     owner = user_key(user_id)
@@ -101,12 +121,14 @@ def _recorded(books: Books, user_id: str, plan: Plan, key: str, instead_of: str 
         writes.append(Write("payments", (owner, f"key#{digest(key)}"), set=kept, must=(free,)))
     try:
         books.store.commit(*writes)
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         kept_before = refused.old.get(1)
         if not kept_before:
             raise
         if kept_before["plan"] != plan.id:
-            detail = "this Idempotency-Key was used with another body; send a new key for a new purchase"
+            detail = (
+                "this Idempotency-Key was used with another body; send a new key for a new purchase"
+            )
             raise BillingError("idempotency_conflict", detail) from refused
         return _repeated(books, user_id, plan, key, kept_before["payment_id"])
     return payment
@@ -115,8 +137,9 @@ def _recorded(books: Books, user_id: str, plan: Plan, key: str, instead_of: str 
 def _repeated(books: Books, user_id: str, plan: Plan, key: str, payment_id: str) -> Payment:
     """The payment that a repeat goes on with.
 
-    One whose answer nobody has heard, and that Stripe can no longer be asked for, gives way to a new one at today's price:
-    a repeat after a failure succeeds, and no payment has two sessions. Where money may have moved, nothing is sold again.
+    One whose answer nobody has heard, and that Stripe can no longer be asked for, gives way to a
+    new one at today's price: a repeat after a failure succeeds, and no payment has two sessions.
+    Where money may have moved, nothing is sold again.
     """
     payment = _found(books, user_id, payment_id)
     if payment.url:
@@ -138,15 +161,22 @@ def _found(books: Books, user_id: str, payment_id: str) -> Payment:
     return Payment.from_item(item)
 
 
-def _with_session(books: Books, gateway: Gateway, shop: Shop, payment: Payment, plan: Plan) -> Payment:
+def _with_session(
+    books: Books, gateway: Gateway, shop: Shop, payment: Payment, plan: Plan
+) -> Payment:
     for _ in range(FAULTS_MAX):
         try:
-            session = gateway.create_session(session_params(shop, payment, plan), f"{payment.payment_id}-{payment.attempt}")
-        except AnsweredWithFaultError:
+            session = gateway.create_session(
+                session_params(shop, payment, plan), f"{payment.payment_id}-{payment.attempt}"
+            )
+        except StripeServerError:
             payment = _next_attempt(books, payment)
             continue
         return _attached(books, gateway, payment, session)
-    raise BillingError("stripe_unavailable", "Stripe has trouble at the moment. Nothing was charged; please try again.")
+    raise BillingError(
+        "stripe_unavailable",
+        "Stripe has trouble at the moment. Nothing was charged; please try again.",
+    )
 
 
 def _next_attempt(books: Books, payment: Payment) -> Payment:
@@ -156,25 +186,46 @@ def _next_attempt(books: Books, payment: Payment) -> Payment:
     """
     key = (user_key(payment.user_id), payment.payment_id)
     try:
-        books.store.commit(Write("payments", key, add={"attempt": 1}, must=(exists("owner"), equals("attempt", payment.attempt))))
-    except RefusedError:
+        books.store.commit(
+            Write(
+                "payments",
+                key,
+                add={"attempt": 1},
+                must=(exists("owner"), equals("attempt", payment.attempt)),
+            )
+        )
+    except ConditionFailedError:
         return _found(books, payment.user_id, payment.payment_id)
     return replace(payment, attempt=payment.attempt + 1)
 
 
-def _attached(books: Books, gateway: Gateway, payment: Payment, session: Mapping[str, Any]) -> Payment:
-    """Note the session on the payment, and lead from the session's id to it. The first one stays: somebody may be paying it."""
-    assert session["url"], "Stripe answers a create with an open session, and repeats that answer as it was"  # noqa: S101 - our own invariant
-    noted = replace(payment, session_id=session["id"], url=session["url"], expires_at=from_epoch(session["expires_at"]))
+def _attached(
+    books: Books, gateway: Gateway, payment: Payment, session: Mapping[str, Any]
+) -> Payment:
+    """Note the session on the payment, and lead from the session's id to it.
+
+    The first one stays: somebody may be paying it.
+    """
+    assert session["url"], (
+        "Stripe answers a create with an open session, and repeats that answer as it was"
+    )
+    noted = replace(
+        payment,
+        session_id=session["id"],
+        url=session["url"],
+        expires_at=from_epoch(session["expires_at"]),
+    )
     owner = user_key(payment.user_id)
     values = {"session_id": noted.session_id, "url": noted.url, "expires_at": noted.expires_at}
     first = absent_or("session_id", "==", noted.session_id)
     try:
         books.store.commit(
-            Write("payments", (owner, payment.payment_id), set=values, must=(exists("owner"), first)),
+            Write(
+                "payments", (owner, payment.payment_id), set=values, must=(exists("owner"), first)
+            ),
             Write("payments", (owner, noted.session_id), set={"payment_id": payment.payment_id}),
         )
-    except RefusedError:
+    except ConditionFailedError:
         return _outrun(books, gateway, noted)
     return noted
 
@@ -187,7 +238,7 @@ def _outrun(books: Books, gateway: Gateway, late: Payment) -> Payment:
     all the same, settlement keeps that for a person or until the first has expired.
     """
     payment = _found(books, late.user_id, late.payment_id)
-    with suppress(BillingError, AnsweredWithFaultError, NotAtStripeError):
+    with suppress(BillingError, StripeServerError, StripeNotFoundError):
         gateway.expire_session(late.session_id)
     if not payment.url:
         message = f"payment {late.payment_id} is session {payment.session_id}'s, which was never told to anybody"

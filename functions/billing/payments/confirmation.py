@@ -1,4 +1,7 @@
-"""Confirm: what the success page asks for, so that the buyer never sees an old balance. Settles by the webhook's own path."""
+"""Confirm: what the success page asks for, so that the buyer never sees an old balance.
+
+Settles by the webhook's own path.
+"""
 
 from collections.abc import Callable
 
@@ -8,7 +11,7 @@ from billing.payments import settlement
 from billing.payments.payment import Payment, Phase
 from billing.payments.queries import find
 from billing.stripe_api import objects
-from billing.stripe_api.client import Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError
 from billing.stripe_api.events import Ignored
 
 
@@ -17,18 +20,19 @@ def confirm(
     gateway: Gateway,
     user_id: str,
     name: str,
-    missing: Callable[[NotAtStripeError, Payment], None] = lambda *_: None,
+    missing: Callable[[StripeNotFoundError, Payment], None] = lambda *_: None,
 ) -> Payment:
     """Ask Stripe and settle at once. Return the payment as it is now, paid or not yet.
 
-    ``missing`` is told when Stripe does not know the session that we made there: the key is another account's or mode's.
+    ``missing`` is told when Stripe does not know the session that we made there: the key is another
+    account's or mode's.
     """
     payment = find(books, user_id, name)
     if payment.phase is Phase.PAID or not payment.session_id:
         return payment
     try:
         session = gateway.session(payment.session_id)
-    except NotAtStripeError as error:
+    except StripeNotFoundError as error:
         missing(error, payment)
         return payment
     fact = objects.session(session, "confirm", books.ours)
@@ -43,7 +47,7 @@ def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
     payment = find(books, user_id, name)
     try:
         url = gateway.receipt_url(payment.payment_intent) if payment.payment_intent else None
-    except NotAtStripeError:
+    except StripeNotFoundError:
         url = None
     if not url:
         raise BillingError("not_found", "this payment has no receipt: nothing was paid")

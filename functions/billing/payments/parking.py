@@ -1,7 +1,10 @@
-"""Parked facts: verified, not applicable now, never forgotten. A message keeps them safe, a record makes them visible.
+"""Parked facts: verified, not applicable now, never forgotten.
 
-``ahead`` facts and payments we do not know yet are tried again on a schedule; a mismatch, or money received twice, waits for a
-person (``topup parked``). What several facts say of one session is one record, and one decision.
+A message keeps them safe, a record makes them visible.
+
+``ahead`` facts and payments we do not know yet are tried again on a schedule; a mismatch, or money
+received twice, waits for a person (``topup parked``). What several facts say of one session is one
+record, and one decision.
 """
 
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import epoch, stamp, to_epoch
-from billing.errors import Item, RefusedError
+from billing.errors import ConditionFailedError, Item
 from billing.facts import DisputeFact, Fact, RefundsFact, SessionFact, from_item, to_item
 from billing.payments.payment import Park, ParkKind
 from billing.storage.keys import REFERENCE, reference_key
@@ -22,7 +25,10 @@ PARKED: Final = "parked"
 DROPPED: Final = "dropped"
 FOR_A_PERSON: Final = ("mismatch", "paid_twice")
 RETRY_FIRST_SECONDS: Final = 30
-"""A refund or dispute that is not ours is found out by the first retry. Recovery runs each minute, so that is within two minutes."""
+"""A refund or dispute that is not ours is found out by the first retry.
+
+Recovery runs each minute, so that is within two minutes.
+"""
 RETRY_LAST_SECONDS: Final = 6 * 3600
 """Stripe itself retries for three days: https://docs.stripe.com/webhooks#automatic-retries"""
 
@@ -41,7 +47,14 @@ class Parked:
     @classmethod
     def from_item(cls, item: Item) -> "Parked":
         """As stored."""
-        return cls(from_item(item["fact"]), item["kind"], item["why"], item["parked_at"], item["tries"], item["next_try"])
+        return cls(
+            from_item(item["fact"]),
+            item["kind"],
+            item["why"],
+            item["parked_at"],
+            item["tries"],
+            item["next_try"],
+        )
 
     @property
     def name(self) -> str:
@@ -92,7 +105,7 @@ def park(books: Books, fact: Fact, park: Park) -> bool:
     writes = [creates("events", (PARKED, name_of(fact)), record), *_waiting(fact, park)]
     try:
         books.store.commit(*writes)
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         if 1 in refused.old:
             return False
         _wait_for(books, fact, record, refused.old[0])
@@ -104,15 +117,24 @@ def _wait_for(books: Books, fact: Fact, record: Item, kept: Item | None) -> None
     if kept is None or kept["kind"] == record["kind"]:
         return
     changed = {name: record[name] for name in ("kind", "why", "next_try")}
-    with suppress(RefusedError):  # settled, dropped or changed by another hand
-        books.store.commit(Write("events", (PARKED, name_of(fact)), set=changed, must=(equals("kind", kept["kind"]),)))
+    with suppress(ConditionFailedError):  # settled, dropped or changed by another hand
+        books.store.commit(
+            Write(
+                "events", (PARKED, name_of(fact)), set=changed, must=(equals("kind", kept["kind"]),)
+            )
+        )
 
 
 def _waiting(fact: Fact, park: Park) -> Iterator[Write]:
     """A fact ahead of its payment leaves word where that payment will look in its own transaction."""
     if park.kind == "ahead" and isinstance(fact, RefundsFact | DisputeFact) and fact.payment_intent:
         key = (reference_key(fact.payment_intent), REFERENCE)
-        yield Write("payments", key, add={"waiting": frozenset({fact.fact_id})}, must=(absent("payment_id"),))
+        yield Write(
+            "payments",
+            key,
+            add={"waiting": frozenset({fact.fact_id})},
+            must=(absent("payment_id"),),
+        )
 
 
 def find(books: Books, name: str) -> Parked | None:
@@ -129,7 +151,10 @@ def all_parked(books: Books) -> Iterator[Parked]:
 def all_dropped(books: Books) -> Iterator[Item]:
     """What persons have decided not to settle, and what went with it, as an operator's list shows it."""
     for item in books.store.pages("events", DROPPED):
-        shown = {name: item[name] for name in ("type", "kind", "why", "parked_at", "dropped_at", "reason")}
+        shown = {
+            name: item[name]
+            for name in ("type", "kind", "why", "parked_at", "dropped_at", "reason")
+        }
         yield {"fact_id": item["fact"]["fact_id"], **shown, "fact": item["fact"]}
 
 
@@ -139,7 +164,10 @@ def resolve(books: Books, parked: Parked) -> None:
 
 
 def postpone(books: Books, parked: Parked) -> bool:
-    """Before it is tried: should that be in vain, it waits twice as long as before. False: the record is not as it was."""
+    """Before it is tried: should that be in vain, it waits twice as long as before.
+
+    False: the record is not as it was.
+    """
     pause = min(RETRY_FIRST_SECONDS * 2 ** min(parked.tries + 1, 20), RETRY_LAST_SECONDS)
     next_try = epoch(books.clock() + timedelta(seconds=pause)) if parked.next_try else 0
     write = Write(
@@ -150,7 +178,7 @@ def postpone(books: Books, parked: Parked) -> bool:
     )
     try:
         books.store.commit(write)
-    except RefusedError:
+    except ConditionFailedError:
         return False
     return True
 
@@ -167,30 +195,49 @@ def drop_with_purchase(books: Books, parked: Parked, session_id: str, payment_in
     """
     gone = frozenset({parked.name})
     row = (reference_key(payment_intent), REFERENCE)
-    word = Write("payments", row, add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))
+    word = Write(
+        "payments", row, add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),)
+    )
     try:
-        books.store.commit(*_dropping(books, parked, f"{session_id}, whose money it gives back, was dropped"), word)
-    except RefusedError:
+        books.store.commit(
+            *_dropping(books, parked, f"{session_id}, whose money it gives back, was dropped"), word
+        )
+    except ConditionFailedError:
         return False
     return True
 
 
 def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
-    item = {**parked.as_answer(), "fact": to_item(parked.fact), "reason": reason, "dropped_at": stamp(books.clock())}
+    item = {
+        **parked.as_answer(),
+        "fact": to_item(parked.fact),
+        "reason": reason,
+        "dropped_at": stamp(books.clock()),
+    }
     return (
         Write("events", (PARKED, parked.name), delete=True, must=(equals("kind", parked.kind),)),
-        Write("events", (DROPPED, parked.name), set={name: value for name, value in item.items() if name != "fact_id"}),
+        Write(
+            "events",
+            (DROPPED, parked.name),
+            set={name: value for name, value in item.items() if name != "fact_id"},
+        ),
     )
 
 
 def bring_back(books: Books, payment_intent: str, aside: frozenset[str]) -> None:
     """Before a purchase is credited, what was dropped with it waits for it again, one by one: a credit is refused while any is left."""
     row = (reference_key(payment_intent), REFERENCE)
-    with suppress(RefusedError):  # another hand is at it: look again
+    with suppress(ConditionFailedError):  # another hand is at it: look again
         while aside:
             name, *rest = sorted(aside)
             left = {"aside": frozenset(rest)} if rest else {}
-            word = Write("payments", row, set=left, remove=() if rest else ("aside",), must=(equals("aside", aside),))
+            word = Write(
+                "payments",
+                row,
+                set=left,
+                remove=() if rest else ("aside",),
+                must=(equals("aside", aside),),
+            )
             books.store.commit(*_parking_again(books, name), word)
             aside = frozenset(rest)
 
@@ -199,5 +246,9 @@ def _parking_again(books: Books, name: str) -> Iterator[Write]:
     """Nothing, where a restore has left it parked, or lost it."""
     if item := books.store.get("events", (DROPPED, name)):
         record = {member: item[member] for member in ("fact", "kind", "why", "parked_at", "tries")}
-        yield Write("events", (PARKED, name), set={**record, "next_try": epoch(books.clock()) + RETRY_FIRST_SECONDS})
+        yield Write(
+            "events",
+            (PARKED, name),
+            set={**record, "next_try": epoch(books.clock()) + RETRY_FIRST_SECONDS},
+        )
         yield Write("events", (DROPPED, name), delete=True)

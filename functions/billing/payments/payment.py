@@ -1,7 +1,10 @@
-"""One payment: our record of one purchase, and what each fact makes of it. Pure: no clock, no outside call.
+"""One payment: our record of one purchase, and what each fact makes of it.
 
-The phase only ever rises, so that the order in which Stripe's events come does not matter:
-pending < declined < expired < processing < failed < paid. What comes after ``paid`` follows from the reversals.
+Pure: no clock, no outside call.
+
+The phase only ever rises, so that the order in which Stripe's events come does not matter: pending
+< declined < expired < processing < failed < paid. What comes after ``paid`` follows from the
+reversals.
 """
 
 from collections.abc import Mapping
@@ -30,7 +33,16 @@ class Phase(IntEnum):
 
 ParkKind = Literal["ahead", "unknown_payment", "other_session", "mismatch", "paid_twice"]
 UNSEEN: Final = "unseen"
-PaymentStatus = Literal["pending", "processing", "completed", "failed", "expired", "partially_refunded", "refunded", "disputed"]
+PaymentStatus = Literal[
+    "pending",
+    "processing",
+    "completed",
+    "failed",
+    "expired",
+    "partially_refunded",
+    "refunded",
+    "disputed",
+]
 _STATUS: Final[Mapping[Phase, PaymentStatus]] = {
     Phase.PENDING: "pending",
     Phase.DECLINED: "failed",
@@ -58,7 +70,8 @@ class Payment:
     currency: str
     created_at: str
     attempt: int = 0
-    """Part of the idempotency key to Stripe; counts answers that Stripe itself would replay for ever."""
+    """Part of the idempotency key to Stripe; counts answers that Stripe itself would replay for
+    ever."""
     session_id: str = ""
     url: str = ""
     expires_at: str = ""
@@ -69,14 +82,19 @@ class Payment:
     failure_code: str = ""
     """Of the latest decline; empty once it is paid."""
     declined_at: int = 0
-    """Stripe's ``created`` of that decline, epoch seconds. 0 also where an older version noted it."""
+    """Stripe's ``created`` of that decline, epoch seconds. 0 also where an older version noted it.
+    """
     units_clawed_back: int = 0
     units_written_off: int = 0
     movements: int = 0
-    """Units moved by reversals, so often. Numbers their ledger entries: the n-th movement can be booked once only."""
+    """Units moved by reversals, so often.
+
+    Numbers their ledger entries: the n-th movement can be booked once only.
+    """
     reversals: Reversals = Reversals()  # noqa: RUF009 - frozen
     unseen: str = ""
-    """Not empty from the moment it is paid until reconciliation has seen its session at Stripe: the key of a sparse index."""
+    """Not empty from the moment it is paid until reconciliation has seen its session at Stripe: the
+    key of a sparse index."""
     version: int = 0
     """Rises with every change, so that two changes at once cannot both be written."""
 
@@ -95,11 +113,28 @@ class Payment:
 
     @classmethod
     def claimed_by(cls, fact: SessionFact | DeclinedFact) -> "Payment":
-        """The record as it must be for an ordinary delivery. The write's conditions hold every claim against the real one."""
-        bare = cls(payment_id=fact.payment_id, user_id=fact.user_id, plan="", quota=0, amount_minor=0, currency="", created_at="")
+        """The record as it must be for an ordinary delivery.
+
+        The write's conditions hold every claim against the real one.
+        """
+        bare = cls(
+            payment_id=fact.payment_id,
+            user_id=fact.user_id,
+            plan="",
+            quota=0,
+            amount_minor=0,
+            currency="",
+            created_at="",
+        )
         if not isinstance(fact, SessionFact):
             return bare
-        return replace(bare, plan=fact.plan, quota=fact.quota, amount_minor=fact.amount_subtotal, currency=fact.currency)
+        return replace(
+            bare,
+            plan=fact.plan,
+            quota=fact.quota,
+            amount_minor=fact.amount_subtotal,
+            currency=fact.currency,
+        )
 
     @property
     def status(self) -> PaymentStatus:
@@ -137,7 +172,12 @@ class Payment:
         """Every attribute that the store keeps, beside the key."""
         names = (name for name in self.__slots__ if name not in ("reversals", "phase"))
         stored = {name: value for name in names if (value := getattr(self, name)) != ""}
-        return {**stored, "phase": int(self.phase), "status": self.status, "reversals": self.reversals.to_item()}
+        return {
+            **stored,
+            "phase": int(self.phase),
+            "status": self.status,
+            "reversals": self.reversals.to_item(),
+        }
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Payment":
@@ -159,7 +199,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Already:
-    """Nothing to write. ``duplicate``: the same was settled before; else the fact is older than what we know."""
+    """Nothing to write.
+
+    ``duplicate``: the same was settled before; else the fact is older than what we know.
+    """
 
     duplicate: bool
 
@@ -186,16 +229,23 @@ def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
 
 def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     if payment is None:
-        return Park("unknown_payment", f"payment {fact.payment_id} of session {fact.session_id} is not in our records")
+        return Park(
+            "unknown_payment",
+            f"payment {fact.payment_id} of session {fact.session_id} is not in our records",
+        )
     if fact.kind == "paid" and (misfit := _misfit(payment, fact)):
         return Park("mismatch", misfit)
-    if payment.session_id not in ("", fact.session_id) and (early := _of_another_session(payment, fact)):
+    if payment.session_id not in ("", fact.session_id) and (
+        early := _of_another_session(payment, fact)
+    ):
         return early
     phase = _RISES_TO[fact.kind]
     if payment.phase >= phase:
         return Already(duplicate=payment.phase == phase)
     if fact.kind != "paid":
-        return Change(replace(payment, phase=phase, session_id=fact.session_id, version=payment.version + 1))
+        return Change(
+            replace(payment, phase=phase, session_id=fact.session_id, version=payment.version + 1)
+        )
     paid = replace(
         payment,
         phase=phase,
@@ -211,16 +261,23 @@ def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
 
 
 def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
-    """Stripe copies an expired session with its metadata, where recovery is switched on: None, the copy takes its place.
+    """Stripe copies an expired session with its metadata, where recovery is switched on:
 
-    https://docs.stripe.com/payments/checkout/abandoned-carts. Until the first one has expired, both might be paid.
+    None, the copy takes its place.
+
+    https://docs.stripe.com/payments/checkout/abandoned-carts. Until the first one has expired, both
+    might be paid.
     """
     if fact.kind != "paid":
         return Already(duplicate=False)
     told = f"session {fact.session_id} was paid for payment {payment.payment_id}, which is {payment.session_id}'s"
     if payment.phase is Phase.PAID:
         return Park("paid_twice", told)
-    return None if payment.phase is Phase.EXPIRED else Park("other_session", f"{told}, and that one has not expired")
+    return (
+        None
+        if payment.phase is Phase.EXPIRED
+        else Park("other_session", f"{told}, and that one has not expired")
+    )
 
 
 def _misfit(payment: Payment, fact: SessionFact) -> str:
@@ -231,7 +288,11 @@ def _misfit(payment: Payment, fact: SessionFact) -> str:
         ("amount", payment.amount_minor, fact.amount_subtotal),
         ("currency", payment.currency, fact.currency),
     )
-    return "; ".join(f"{name} is {ours!r} in our record and {theirs!r} at Stripe" for name, ours, theirs in pairs if ours != theirs)
+    return "; ".join(
+        f"{name} is {ours!r} in our record and {theirs!r} at Stripe"
+        for name, ours, theirs in pairs
+        if ours != theirs
+    )
 
 
 def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
@@ -255,16 +316,26 @@ def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
 
 def _reversal(payment: Payment | None, fact: RefundsFact | DisputeFact) -> Decision:
     if payment is None or payment.phase is not Phase.PAID:
-        return Park("ahead", f"{'a refund' if isinstance(fact, RefundsFact) else 'a dispute'} came before the payment it takes back")
+        return Park(
+            "ahead",
+            f"{'a refund' if isinstance(fact, RefundsFact) else 'a dispute'} came before the payment it takes back",
+        )
     if fact.currency != payment.currency:
-        return Park("mismatch", f"currency is {payment.currency!r} in our record and {fact.currency!r} at Stripe")
+        return Park(
+            "mismatch",
+            f"currency is {payment.currency!r} in our record and {fact.currency!r} at Stripe",
+        )
     before = payment.reversals
-    reversals = before.with_refunds(fact) if isinstance(fact, RefundsFact) else before.with_dispute(fact)
+    reversals = (
+        before.with_refunds(fact) if isinstance(fact, RefundsFact) else before.with_dispute(fact)
+    )
     if reversals == before:
         return Already(duplicate=True)
     taken = reversals.units_to_take_back(payment.quota, payment.paid_minor)
     delta = payment.units_clawed_back - taken
-    learned = replace(payment, reversals=reversals, units_clawed_back=taken, version=payment.version + 1)
+    learned = replace(
+        payment, reversals=reversals, units_clawed_back=taken, version=payment.version + 1
+    )
     if not delta:
         return Change(learned)
     moved = replace(learned, movements=payment.movements + 1)

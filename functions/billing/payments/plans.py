@@ -80,12 +80,15 @@ def _faults(number: int, row: object) -> list[str]:
     least, greatest = charge_bounds(row["currency"])
     priced = f"amount_minor must be an integer from {least} to {greatest}, which is what Stripe charges in {row['currency']}"
     checks = {
-        "id must be 1 to 40 of a-z 0-9 _ -": isinstance(row["id"], str) and _PLAN_ID.fullmatch(row["id"]),
-        "name must be a text of 1 to 200 letters": isinstance(row["name"], str) and 0 < len(row["name"]) <= NAME_MAX,
+        "id must be 1 to 40 of a-z 0-9 _ -": isinstance(row["id"], str)
+        and _PLAN_ID.fullmatch(row["id"]),
+        "name must be a text of 1 to 200 letters": isinstance(row["name"], str)
+        and 0 < len(row["name"]) <= NAME_MAX,
         "description must be a text of 1 to 500 letters": isinstance(row["description"], str)
         and 0 < len(row["description"]) <= DESCRIPTION_MAX,
         priced: _whole(row["amount_minor"], greatest, least),
-        "currency must be one that Topup can print exactly": isinstance(row["currency"], str) and row["currency"] in CURRENCIES,
+        "currency must be one that Topup can print exactly": isinstance(row["currency"], str)
+        and row["currency"] in CURRENCIES,
         f"quota must be an integer from 1 to {UNITS_MAX}": _whole(row["quota"], UNITS_MAX),
     }
     return [f"plan {number}: {rule}" for rule, holds in checks.items() if not holds]

@@ -15,9 +15,14 @@ ID_CHARS_MAX: Final = 255
 def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
     """One page of a user's payments. Payment ids sort by time, so that no index is needed."""
     after = {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})} if cursor else None
-    page = books.store.query("payments", user_key(user_id), prefix="pay_", limit=limit, newest_first=True, after=after)
+    page = books.store.query(
+        "payments", user_key(user_id), prefix="pay_", limit=limit, newest_first=True, after=after
+    )
     answers = [Payment.from_item(item).as_answer() for item in page.items]
-    return {"payments": answers, "next_cursor": sealed({"id": page.after["id"]}) if page.after else None}
+    return {
+        "payments": answers,
+        "next_cursor": sealed({"id": page.after["id"]}) if page.after else None,
+    }
 
 
 def find(books: Books, user_id: str, name: str) -> Payment:

@@ -11,12 +11,16 @@ from typing import Any, Final
 from billing.facts import DisputeFact, RefundsFact, known
 
 CLOSED: Final = ("", "prevented", "warning_closed", "lost", "won")
-"""How a dispute can end, the strongest last; "" while it is open. https://docs.stripe.com/api/disputes/object#dispute_object-status"""
+"""How a dispute can end, the strongest last; "" while it is open.
+https://docs.stripe.com/api/disputes/object#dispute_object-status"""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """One dispute. ``amount`` in the payment's minor units; ``transactions`` by balance transaction id, negative when money went out.
+    """One dispute.
+
+    ``amount`` in the payment's minor units; ``transactions`` by balance transaction id, negative
+    when money went out.
 
     ``converted``: the transactions are in another currency.
     """
@@ -27,14 +31,18 @@ class Dispute:
     transactions: Mapping[str, int] = field(default_factory=dict)
     converted: bool = False
     told_with: int = 0
-    """How many transactions came with ``amount``: the more, the newer. An inquiry's amount may fall."""
+    """How many transactions came with ``amount``: the more, the newer.
+
+    An inquiry's amount may fall.
+    """
 
     @property
     def out_minor(self) -> int:
         """Money that is out now, whatever the dispute's status says. Fees are not counted.
 
-        In another currency it is measured by its share: what was withdrawn in all is the disputed amount. Money comes back at
-        another day's rate; once the dispute is won, the difference is the seller's.
+        In another currency it is measured by its share: what was withdrawn in all is the disputed
+        amount. Money comes back at another day's rate; once the dispute is won, the difference is
+        the seller's.
         """
         out = max(0, -sum(self.transactions.values()))
         withdrawn = -sum(amount for amount in self.transactions.values() if amount < 0)
@@ -58,7 +66,11 @@ class Dispute:
         return self.out_minor if self.transactions else self.amount
 
     def with_fact(self, fact: DisputeFact) -> "Dispute":
-        """Learn of it. The last word is the strongest one, in whichever order the words come: a lost dispute may be won on appeal."""
+        """Learn of it.
+
+        The last word is the strongest one, in whichever order the words come: a lost dispute may be
+        won on appeal.
+        """
         mine, theirs = (self.told_with, self.amount), (len(fact.transactions), fact.amount)
         told_with, amount = max(mine, theirs)
         return Dispute(
@@ -87,7 +99,9 @@ class Reversals:
         The refunds known by id that have not failed; and the highest cumulative figure less all
         failures. Stripe lowers its figure when a refund fails: the next refund may hide in it.
         """
-        standing = sum(amount for refund, amount in self.standing.items() if refund not in self.failed)
+        standing = sum(
+            amount for refund, amount in self.standing.items() if refund not in self.failed
+        )
         return max(0, self.refunded_high_minor - sum(self.failed.values()), standing)
 
     @property
@@ -117,7 +131,11 @@ class Reversals:
 
     def knows(self, refund_id: str, *, gone: bool) -> bool:
         """Whether this refund is known by its id, as it is now."""
-        return refund_id in self.failed if gone else refund_id in self.standing and refund_id not in self.failed
+        return (
+            refund_id in self.failed
+            if gone
+            else refund_id in self.standing and refund_id not in self.failed
+        )
 
     def with_refunds(self, fact: RefundsFact) -> "Reversals":
         """Learn of refunds."""
@@ -135,12 +153,18 @@ class Reversals:
 
     def to_item(self) -> dict[str, Any]:
         """As stored in the payment."""
-        return {**_members(self), "disputes": {name: _members(dispute) for name, dispute in self.disputes.items()}}
+        return {
+            **_members(self),
+            "disputes": {name: _members(dispute) for name, dispute in self.disputes.items()},
+        }
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
         """As read from the payment; {} for none. Unknown members of a newer version are left alone."""
-        disputes = {name: Dispute(**known(Dispute, dispute)) for name, dispute in item.get("disputes", {}).items()}
+        disputes = {
+            name: Dispute(**known(Dispute, dispute))
+            for name, dispute in item.get("disputes", {}).items()
+        }
         return cls(**known(cls, {**item, "disputes": disputes}))
 
 

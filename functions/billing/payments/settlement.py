@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from billing.books import Books
 from billing.clock import stamp
-from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing.errors import ConditionFailedError, Item, OutcomeUnknownError, RetryableError
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
 from billing.payments import parking
 from billing.payments.payment import Already, Change, Park, Payment, Phase, decide
@@ -24,12 +24,16 @@ from billing.storage.writes import Must, Write, absent, absent_or, equals, exist
 
 Status = Literal["settled", "recorded", "duplicate", "ignored", "parked"]
 WAITING_AT_ONCE_MAX: Final = 20
-"""Of the facts that waited for a payment, so many are settled with it, by some six calls each: far within a request's patience."""
+"""Of the facts that waited for a payment, so many are settled with it, by some six calls each: far
+within a request's deadline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a fact. ``units`` moved (signed); ``payment`` as it is now, None where we have none."""
+    """What became of a fact.
+
+    ``units`` moved (signed); ``payment`` as it is now, None where we have none.
+    """
 
     status: Status
     payment: Payment | None = None
@@ -39,7 +43,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a decision is based on. ``assumed``: nothing was read, the write's conditions carry every assumption."""
+    """What a decision is based on.
+
+    ``assumed``: nothing was read, the write's conditions carry every assumption.
+    """
 
     payment: Payment | None
     balance: Balance = Balance()  # noqa: RUF009 - frozen
@@ -51,15 +58,19 @@ class View:
     linked: bool = False
     """Stripe's id is known to lead to a payment of ours, whether or not that payment is there."""
     restored: bool = False
-    """The payment was put back to before what the ledger shows: it was caught up here, and is written whole."""
+    """The payment was put back to before what the ledger shows: it was caught up here, and is
+    written whole."""
     funded: bool = False
     """The ledger has this session's units already."""
 
 
 def apply(books: Books, fact: Fact) -> Outcome:
-    """Settle one fact, once. Raises OutcomeUnknownError when the answer is lost: the caller must ask for redelivery."""
+    """Settle one fact, once.
+
+    Raises OutcomeUnknownError when the answer is lost: the caller must ask for redelivery.
+    """
     view = _assume(fact) or _load(books, fact)
-    for _ in books.store.patience.attempts():
+    for _ in books.store.deadline.attempts():
         decision = decide(view.payment, fact, stamp(books.clock()))
         if view.funded and isinstance(decision, Change):
             decision = replace(decision, units=0, entry="")
@@ -70,23 +81,29 @@ def apply(books: Books, fact: Fact) -> Outcome:
             continue
         try:
             books.store.commit(*_writes(books, fact, view, decision))
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             view = _after_refusal(books, fact, view, refused)
             continue
         _settle_waiting(books, view)
-        return Outcome("settled" if decision.units else "recorded", decision.payment, decision.units)
+        return Outcome(
+            "settled" if decision.units else "recorded", decision.payment, decision.units
+        )
     message = f"{fact.fact_id} met other changes until the time was up"
     raise OutcomeUnknownError(message)
 
 
-def _without_change(books: Books, fact: Fact, view: View, decision: Already | Park) -> Outcome | None:
+def _without_change(
+    books: Books, fact: Fact, view: View, decision: Already | Park
+) -> Outcome | None:
     """None: the world moved on while we parked, decide again."""
     if isinstance(decision, Already):
         return Outcome("duplicate" if decision.duplicate else "recorded", view.payment)
     if view.payment is None and (why := why_nobodys(books, fact, linked=view.linked)):
         return Outcome("ignored", why=why)
     if view.linked and decision.kind == "ahead":
-        decision = Park("unknown_payment", f"{fact.type} refers to a payment of ours that is not in our records")
+        decision = Park(
+            "unknown_payment", f"{fact.type} refers to a payment of ours that is not in our records"
+        )
     if parking.park(books, fact, decision):
         return Outcome("parked", view.payment, why=decision.why)
     return None
@@ -146,7 +163,13 @@ def _load(books: Books, fact: Fact) -> View:
     item = books.store.get("payments", (user_key(owner[0]), owner[1]))
     quota = books.store.get("quotas", (owner[0], "quota"))
     waiting, aside = (found.get(name, frozenset()) for name in ("waiting", "aside"))
-    return View(Payment.from_item(item) if item else None, Balance.from_item(quota), waiting, aside, linked=reversal)
+    return View(
+        Payment.from_item(item) if item else None,
+        Balance.from_item(quota),
+        waiting,
+        aside,
+        linked=reversal,
+    )
 
 
 def reference(books: Books, stripe_id: str) -> Item | None:
@@ -155,12 +178,22 @@ def reference(books: Books, stripe_id: str) -> Item | None:
 
 
 def refer(books: Books, payment: Payment) -> None:
-    """Lead from a settled payment's intent to it once more, where that row was lost. Facts that wait there are recovery's."""
+    """Lead from a settled payment's intent to it once more, where that row was lost.
+
+    Facts that wait there are recovery's.
+    """
     owner = {"payment_id": payment.payment_id, "user_id": payment.user_id}
-    books.store.commit(Write("payments", (reference_key(payment.payment_intent), REFERENCE), set=owner, remove=("waiting",)))
+    books.store.commit(
+        Write(
+            "payments",
+            (reference_key(payment.payment_intent), REFERENCE),
+            set=owner,
+            remove=("waiting",),
+        )
+    )
 
 
-def _after_refusal(books: Books, fact: Fact, view: View, refused: RefusedError) -> View:
+def _after_refusal(books: Books, fact: Fact, view: View, refused: ConditionFailedError) -> View:
     """The old item that the refused condition returned usually tells why, without another read."""
     if view.assumed and 0 in refused.old:
         old = refused.old[0]
@@ -179,7 +212,11 @@ def _caught_up(books: Books, fact: Fact, view: View) -> View:
     if payment is None:
         return view
     whole = ledger.with_all_booked(books.store, payment)
-    funded = isinstance(fact, SessionFact) and payment.phase is not Phase.PAID and _is_funded(books, fact)
+    funded = (
+        isinstance(fact, SessionFact)
+        and payment.phase is not Phase.PAID
+        and _is_funded(books, fact)
+    )
     return replace(view, payment=whole, funded=funded, restored=whole != payment)
 
 
@@ -191,20 +228,31 @@ def _writes(books: Books, fact: Fact, view: View, change: Change) -> Iterator[Wr
     """The payment first: when its condition fails, the old item returned at place 0 tells why."""
     now = stamp(books.clock())
     movement = _movement(books, view, change)
-    payment = replace(change.payment, units_written_off=change.payment.units_written_off + movement.written_off)
+    payment = replace(
+        change.payment, units_written_off=change.payment.units_written_off + movement.written_off
+    )
     yield _payment_write(fact, view, payment)
     if change.entry:
         yield Write(
             "quotas",
             (payment.user_id, "quota"),
             set={"updated_at": now, "booked_at": now},
-            add={**{name: units for name, units in movement.add.items() if units}, "total": change.units + movement.written_off},
+            add={
+                **{name: units for name, units in movement.add.items() if units},
+                "total": change.units + movement.written_off,
+            },
             must=movement.must,
         )
-        cause = ledger.funded_id(payment.session_id) if change.entry == "funded" else ledger.reversal_id(payment)
+        cause = (
+            ledger.funded_id(payment.session_id)
+            if change.entry == "funded"
+            else ledger.reversal_id(payment)
+        )
         yield _entry(payment, cause, change.entry, change.units, now).write()
         if movement.written_off:
-            yield _entry(payment, ledger.write_off_id(payment), "adjusted", movement.written_off, now).write()
+            yield _entry(
+                payment, ledger.write_off_id(payment), "adjusted", movement.written_off, now
+            ).write()
     yield from _reference_writes(fact, view, payment)
     mark = {"type": fact.type, "units": change.units, "created": fact.created, "booked_at": now}
     yield Write("events", (payment.payment_id, fact.fact_id), set=mark)
@@ -213,7 +261,11 @@ def _writes(books: Books, fact: Fact, view: View, change: Change) -> Iterator[Wr
 def _movement(books: Books, view: View, change: Change) -> balances.Movement:
     if change.units >= 0:
         # What was written off at the clawback comes back first: the customer has used those units.
-        back = min(change.payment.units_written_off, change.units) if change.entry == "reinstated" else 0
+        back = (
+            min(change.payment.units_written_off, change.units)
+            if change.entry == "reinstated"
+            else 0
+        )
         return replace(balances.come_in(view.balance, change.units - back), written_off=-back)
     return balances.go_out(view.balance, -change.units, books.policy)
 
@@ -234,7 +286,9 @@ def _payment_write(fact: Fact, view: View, after: Payment) -> Write:
         set={**values, "status": after.status},
         add={"version": 1},
         remove=("failure_code",) if after.phase is Phase.PAID else (),
-        must=tuple(_assumptions(fact, after)) if view.assumed else (equals("version", after.version - 1),),
+        must=tuple(_assumptions(fact, after))
+        if view.assumed
+        else (equals("version", after.version - 1),),
     )
 
 
@@ -244,26 +298,44 @@ def _assumptions(fact: Fact, after: Payment) -> Iterator[Must]:
     if isinstance(fact, SessionFact):
         yield absent_or("session_id", "==", fact.session_id)
         if fact.kind == "paid":
-            yield from (equals(name, getattr(after, name)) for name in ("plan", "quota", "amount_minor", "currency"))
+            yield from (
+                equals(name, getattr(after, name))
+                for name in ("plan", "quota", "amount_minor", "currency")
+            )
 
 
 def _reference_writes(fact: Fact, view: View, payment: Payment) -> Iterator[Write]:
     """Lead from Stripe's ids to this payment, from the moment it is paid."""
     owner = {"payment_id": payment.payment_id, "user_id": payment.user_id}
     if view.payment and view.payment.session_id not in ("", payment.session_id):
-        yield Write("payments", (user_key(payment.user_id), payment.session_id), set={"payment_id": payment.payment_id})
+        yield Write(
+            "payments",
+            (user_key(payment.user_id), payment.session_id),
+            set={"payment_id": payment.payment_id},
+        )
     if isinstance(fact, SessionFact) and fact.kind == "paid" and fact.payment_intent:
         nobody_waits = equals("waiting", view.waiting) if view.waiting else absent("waiting")
         gone = ("waiting",) if view.waiting else ()
         must = (nobody_waits, absent("aside"))
-        yield Write("payments", (reference_key(fact.payment_intent), REFERENCE), set=owner, remove=gone, must=must)
+        yield Write(
+            "payments",
+            (reference_key(fact.payment_intent), REFERENCE),
+            set=owner,
+            remove=gone,
+            must=must,
+        )
     if isinstance(fact, RefundsFact | DisputeFact) and fact.charge and fact.payment_intent:
         yield Write("payments", (reference_key(fact.charge), REFERENCE), set=owner)
 
 
 def _settle_waiting(books: Books, view: View) -> None:
-    """Facts that came ahead of this payment. What this does not come to, recovery finds parked, and settles."""
-    with suppress(OutcomeUnknownError):  # the payment itself is settled, and its event must not be told otherwise
+    """Facts that came ahead of this payment.
+
+    What this does not come to, recovery finds parked, and settles.
+    """
+    with suppress(
+        RetryableError
+    ):  # the payment itself is settled, and its event must not be told otherwise
         for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:
             if record := parking.find(books, fact_id):
                 retry(books, record)

@@ -1,4 +1,7 @@
-"""API keys for the seller's own API: shown once, stored as hashes, revoked for good. All keys of a user spend one quota."""
+"""API keys for the seller's own API: shown once, stored as hashes, revoked for good.
+
+All keys of a user spend one quota.
+"""
 
 import hmac
 import re
@@ -11,7 +14,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import stamp
-from billing.errors import BillingError, Item, OutcomeUnknownError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, Item, OutcomeUnknownError
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates, equals, exists
 
@@ -22,9 +25,13 @@ NOBODY: Final = "0" * 64
 LIVE_MAX: Final = 32
 """Live keys of one user. Revoking one frees its place."""
 LISTED_MAX: Final = 1000
-"""Users who made more keys before there was a limit see these; as they revoke some, they see the rest."""
+"""Users who made more keys before there was a limit see these; as they revoke some, they see the
+rest."""
 COUNT: Final = "count"
-"""A user's row that counts their live keys, beside the keys themselves. Every change of a key is a change of it."""
+"""A user's row that counts their live keys, beside the keys themselves.
+
+Every change of a key is a change of it.
+"""
 COUNT_AT: Final = 2
 """Its place in both transactions."""
 
@@ -45,21 +52,33 @@ def create(books: Books, user_id: str, stage: str, name: str) -> dict[str, Any]:
     writes = (
         creates("keys", (owner, key_id), {"name": name, "created_at": created_at}),
         creates("keys", (f"key#{number}", "key"), {"hash": _hash(secret), "user_id": user_id}),
-        Write("keys", (owner, COUNT), add={"live": 1, "changes": 1}, must=(exists("owner"), has_place)),
+        Write(
+            "keys", (owner, COUNT), add={"live": 1, "changes": 1}, must=(exists("owner"), has_place)
+        ),
     )
     _commit_counted(books, owner, writes)
-    return {"key_id": key_id, "key": f"tk_{stage}_{number}_{secret}", "name": name, "created_at": created_at}
+    return {
+        "key_id": key_id,
+        "key": f"tk_{stage}_{number}_{secret}",
+        "name": name,
+        "created_at": created_at,
+    }
 
 
 def list_all(books: Books, user_id: str) -> list[dict[str, Any]]:
     """A user's keys, without secrets, oldest first."""
     rows = islice(books.store.pages("keys", user_key(user_id), "key_"), LISTED_MAX)
-    keys = [{"key_id": row["id"], "name": row["name"], "created_at": row["created_at"]} for row in rows]
+    keys = [
+        {"key_id": row["id"], "name": row["name"], "created_at": row["created_at"]} for row in rows
+    ]
     return sorted(keys, key=lambda key: (key["created_at"], key["key_id"]))
 
 
 def revoke(books: Books, user_id: str, key_id: str) -> None:
-    """From now on it works nowhere. ``not_found`` for another user's, and for one that is revoked already."""
+    """From now on it works nowhere.
+
+    ``not_found`` for another user's, and for one that is revoked already.
+    """
     missing = BillingError("not_found", "you have no such key")
     if not re.fullmatch(ID, key_id):
         raise missing
@@ -68,16 +87,21 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
     writes = (
         Write("keys", (owner, key_id), delete=True, must=(exists("owner"),)),
         Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),
-        Write("keys", (owner, COUNT), add={"live": -1, "changes": 1}, must=(exists("owner"), has_some)),
+        Write(
+            "keys", (owner, COUNT), add={"live": -1, "changes": 1}, must=(exists("owner"), has_some)
+        ),
     )
     try:
         _commit_counted(books, owner, writes)
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         raise missing from refused
 
 
 def holder(books: Books, stage: str, presented: str) -> Holder | None:
-    """Whose key this is, or None for anything else. Compared in constant time, also when there is no such key."""
+    """Whose key this is, or None for anything else.
+
+    Compared in constant time, also when there is no such key.
+    """
     parts = _KEY.fullmatch(presented)
     if parts is None or parts[1] != stage:
         return None
@@ -89,12 +113,13 @@ def holder(books: Books, stage: str, presented: str) -> Holder | None:
 def _commit_counted(books: Books, owner: str, writes: tuple[Write, Write, Write]) -> None:
     """Commit a change of a key together with the user's count of live keys.
 
-    Raises BillingError ``too_many_keys`` when there is no place, and RefusedError when the key's own row refuses.
+    Raises BillingError ``too_many_keys`` when there is no place, and ConditionFailedError when the
+    key's own row refuses.
     """
-    for _ in books.store.patience.attempts():
+    for _ in books.store.deadline.attempts():
         try:
             return books.store.commit(*writes)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             if set(refused.old) != {COUNT_AT}:
                 raise
             live = _recount(books, owner, refused.old[COUNT_AT])
@@ -107,16 +132,19 @@ def _commit_counted(books: Books, owner: str, writes: tuple[Write, Write, Write]
 def _recount(books: Books, owner: str, seen: Item | None) -> int:
     """Count a user's live keys, and note the number unless somebody has changed a key meanwhile.
 
-    Keys made before there was a count are counted here, at the first change. No change of a key can happen without the
-    count's row, so that what was read is still true when the row is made. An older version of the function that still runs
-    while a new one is deployed changes keys without it: the count is put right when it is full or empty.
+    Keys made before there was a count are counted here, at the first change. No change of a key can
+    happen without the count's row, so that what was read is still true when the row is made. An
+    older version of the function that still runs while a new one is deployed changes keys without
+    it: the count is put right when it is full or empty.
     """
     live = sum(1 for _ in books.store.pages("keys", owner, "key_"))
     if seen and seen["live"] == live:
         return live
     unchanged = equals("changes", seen["changes"]) if seen else absent("owner")
-    with suppress(RefusedError):  # counted or changed by a concurrent request
-        books.store.commit(Write("keys", (owner, COUNT), set={"live": live}, add={"changes": 1}, must=(unchanged,)))
+    with suppress(ConditionFailedError):  # counted or changed by a concurrent request
+        books.store.commit(
+            Write("keys", (owner, COUNT), set={"live": live}, add={"changes": 1}, must=(unchanged,))
+        )
     return live
 
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from billing.books import Books
 from billing.clock import day, stamp
-from billing.errors import RefusedError
+from billing.errors import ConditionFailedError
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry
 from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
@@ -19,16 +19,21 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
     account = Write(
         "quotas",
         (user_id, "quota"),
-        set={"use_day": day(now), "itemised": balance.used, **({"booked_at": stamp(now)} if units else {})},
+        set={
+            "use_day": day(now),
+            "itemised": balance.used,
+            **({"booked_at": stamp(now)} if units else {}),
+        },
         must=(exists("user_id"), same_day, same_use),
     )
     past_day = balance.use_day or day(now)
     entry = Entry(user_id, f"consumed:{past_day}", "consumed", -units, "day", past_day, stamp(now))
     try:
         books.store.commit(account, *([entry.write()] if units else []))
-    except RefusedError as refused:
+    except ConditionFailedError as refused:
         if 0 in refused.old:
             return  # another hand did it
-        # That day was itemised before a restore put the balance back: its rest goes with today's use. Debits must go on.
-        with suppress(RefusedError):
+        # That day was itemised before a restore put the balance back: its rest goes with today's
+        # use. Debits must go on.
+        with suppress(ConditionFailedError):
             books.store.commit(account._replace(set={"use_day": day(now)}))

@@ -1,7 +1,10 @@
-"""Holds: units set aside, then captured, released, or given back when their time is over. Each is closed exactly once.
+"""Holds: units set aside, then captured, released, or given back when their time is over.
 
-A hold is one row of its own beside the balance's ``held``; closing it removes the open row and leaves a closed one, in the
-transaction that moves the units. The id names the account, so that a hold is found without an index.
+Each is closed exactly once.
+
+A hold is one row of its own beside the balance's ``held``; closing it removes the open row and
+leaves a closed one, in the transaction that moves the units. The id names the account, so that a
+hold is found without an index.
 """
 
 import base64
@@ -13,7 +16,14 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import day, epoch, epoch_after, from_epoch, stamp
-from billing.errors import BillingError, BusyError, Item, OutcomeUnknownError, RefusedError
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+    OutcomeUnknownError,
+    RetryableError,
+)
 from billing.ids import USER_ID_CHARS_MAX
 from billing.quota import daily_usage, hold_expiry
 from billing.quota.balance import Balance, come_in
@@ -24,7 +34,9 @@ from billing.storage.writes import Must, Write, absent, creates, equals
 EXPIRES_IN_SECONDS_MAX: Final = 86_400
 ID_CHARS_MAX: Final = 1_500
 """Of a hold's id: that of an account whose name has 255 letters of four bytes is the longest."""
-_PLACE: Final = re.compile(rf"([0-9]{{12}})\.([0-9a-f]{{16}})\.(.{{1,{USER_ID_CHARS_MAX}}})", re.DOTALL)
+_PLACE: Final = re.compile(
+    rf"([0-9]{{12}})\.([0-9a-f]{{16}})\.(.{{1,{USER_ID_CHARS_MAX}}})", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,9 @@ class HoldId:
         """Raise ``not_found`` for anything that we did not make."""
         try:
             body = text.removeprefix("hold_").encode("ascii")
-            plain = base64.b64decode(body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True).decode()
+            plain = base64.b64decode(
+                body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True
+            ).decode()
         except ValueError as error:
             raise _not_found() from error
         if found := _PLACE.fullmatch(plain):
@@ -68,15 +82,30 @@ class HoldId:
 def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> dict[str, Any]:
     """Set ``units`` aside for 1 to 86 400 seconds, rounded up to a whole one, or raise ``quota_exhausted``."""
 
-    def transaction(account: Write, balance: Balance, now: datetime, back: GivingBack | None) -> tuple[dict[str, Any], Balance]:
+    def transaction(
+        account: Write, balance: Balance, now: datetime, back: GivingBack | None
+    ) -> tuple[dict[str, Any], Balance]:
         expires_at = epoch_after(now + timedelta(seconds=expires_in_seconds))
         hold = HoldId(user_id, expires_at, secrets.token_hex(8))
         due, account = _noting_due(account, balance, expires_at, is_pinned=back is not None)
-        meter.books.store.commit_once(account, _open(hold, units), *(back.closing if back else ()), clears_up=True)
+        meter.books.store.commit_once(
+            account, _open(hold, units), *(back.closing if back else ()), clears_up=True
+        )
         remaining = balance.remaining - units
-        answer = {"hold_id": str(hold), "units": units, "remaining": max(0, remaining), "expires_at": from_epoch(expires_at)}
+        answer = {
+            "hold_id": str(hold),
+            "units": units,
+            "remaining": max(0, remaining),
+            "expires_at": from_epoch(expires_at),
+        }
         placed = balance.holds_placed + 1
-        return answer, replace(balance, held=balance.held + units, remaining=remaining, holds_due=due, holds_placed=placed)
+        return answer, replace(
+            balance,
+            held=balance.held + units,
+            remaining=remaining,
+            holds_due=due,
+            holds_placed=placed,
+        )
 
     return take_knowing(meter, user_id, units, "held", transaction)
 
@@ -99,15 +128,17 @@ def _close(meter: Meter, hold: HoldId, state: str, units: int) -> dict[str, Any]
     them, for whoever spends gives the hold back first, in a transaction of which only one succeeds.
     """
     unclear = False
-    for _ in meter.books.store.patience.attempts():
+    for _ in meter.books.store.deadline.attempts():
         try:
             if (answer := _tried(meter.books, hold, state, units)) is not None:
                 return answer
-        except OutcomeUnknownError as error:  # the next look at the row tells whether it was done
-            unclear = unclear or not isinstance(error, BusyError)
+        except RetryableError as error:  # the next look at the row tells whether it was done
+            unclear = unclear or not isinstance(error, NotDoneError)
     if unclear:
         raise OutcomeUnknownError(f"whether {hold} was {state} is not known")
-    raise BusyError(f"the account of {hold} kept changing until the time was up; nothing was {state}")
+    raise NotDoneError(
+        f"the account of {hold} kept changing until the time was up; nothing was {state}"
+    )
 
 
 def _tried(books: Books, hold: HoldId, state: str, units: int) -> dict[str, Any] | None:
@@ -120,19 +151,23 @@ def _tried(books: Books, hold: HoldId, state: str, units: int) -> dict[str, Any]
         return None
     try:
         books.store.commit_once(*writes, clears_up=False)
-    except RefusedError:
+    except ConditionFailedError:
         return None
     return _answer(hold, state, row["units"], units)
 
 
-def _closing(books: Books, row: Item, balance: Balance, state: str, units: int) -> tuple[Write, ...] | None:
+def _closing(
+    books: Books, row: Item, balance: Balance, state: str, units: int
+) -> tuple[Write, ...] | None:
     """The writes that close it, or None after upkeep."""
     now, user_id = books.clock(), row["user_id"]
     if row["expires_at"] <= epoch(now):
         hold_expiry.give_back_expired(books, user_id, balance)
         return None
     if units > row["units"]:
-        raise BillingError("exceeds_hold", f"the hold is of {row['units']} units, {units} cannot be captured")
+        raise BillingError(
+            "exceeds_hold", f"the hold is of {row['units']} units, {units} cannot be captured"
+        )
     if units and balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
         return None
@@ -151,7 +186,10 @@ def _replay(closed: Item | None, hold: HoldId, state: str, units: int) -> dict[s
     if closed is None:
         raise _not_found()
     if closed["state"] != state or closed["captured"] != units:
-        raise BillingError("hold_closed", f"this hold was {closed['state']} before, with {closed['captured']} units captured")
+        raise BillingError(
+            "hold_closed",
+            f"this hold was {closed['state']} before, with {closed['captured']} units captured",
+        )
     return _answer(hold, state, closed["units"], units)
 
 
@@ -160,13 +198,18 @@ def _answer(hold: HoldId, state: str, held: int, captured: int) -> dict[str, Any
 
 
 def _open(hold: HoldId, units: int) -> Write:
-    return creates("quotas", hold.open_row, {"units": units, "expires_at": hold.expires_at, "open": "open"})
+    return creates(
+        "quotas", hold.open_row, {"units": units, "expires_at": hold.expires_at, "open": "open"}
+    )
 
 
-def _noting_due(account: Write, balance: Balance, expires_at: int, *, is_pinned: bool) -> tuple[int, Write]:
+def _noting_due(
+    account: Write, balance: Balance, expires_at: int, *, is_pinned: bool
+) -> tuple[int, Write]:
     """Keep ``holds_due`` at the first expiry, and say which that is.
 
-    The condition is on what the balance showed, so no earlier one is lost; ``is_pinned``: that is one of the write's conditions already.
+    The condition is on what the balance showed, so no earlier one is lost; ``is_pinned``: that is
+    one of the write's conditions already.
     """
     sooner = not balance.holds_due or expires_at < balance.holds_due
     seen = equals("holds_due", balance.holds_due) if balance.holds_due else absent("holds_due")

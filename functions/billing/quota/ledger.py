@@ -1,4 +1,7 @@
-"""The ledger: immutable lines, each keyed by what caused it. The quota is their cache; nothing here is ever changed."""
+"""The ledger: immutable lines, each keyed by what caused it.
+
+The quota is their cache; nothing here is ever changed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +18,11 @@ EntryType = Literal["funded", "clawed_back", "reinstated", "consumed", "adjusted
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. ``units`` is signed. ``entry_id`` names the cause, so that one cause can be booked once only, for ever."""
+    """One line.
+
+    ``units`` is signed. ``entry_id`` names the cause, so that one cause can be booked once only,
+    for ever.
+    """
 
     user_id: str
     entry_id: str
@@ -35,7 +42,11 @@ class Entry:
             "reference_id": self.reference_id,
             "booked_at": self.booked_at,
         }
-        return creates("ledger", (self.user_id, self.entry_id), {**values, **({"note": self.note} if self.note else {})})
+        return creates(
+            "ledger",
+            (self.user_id, self.entry_id),
+            {**values, **({"note": self.note} if self.note else {})},
+        )
 
 
 def funded_id(session_id: str) -> str:
@@ -54,7 +65,10 @@ def write_off_id(payment: "Payment") -> str:
 
 
 def with_all_booked(store: Store, payment: "Payment") -> "Payment":
-    """The payment with those reversals that the ledger has and the payment does not show. None, unless a restore put it back."""
+    """The payment with those reversals that the ledger has and the payment does not show.
+
+    None, unless a restore put it back.
+    """
     while True:
         following = replace(payment, movements=payment.movements + 1)
         entry = store.get("ledger", (payment.user_id, reversal_id(following)))
@@ -70,5 +84,8 @@ def with_all_booked(store: Store, payment: "Payment") -> "Payment":
 
 def as_answer(item: Mapping[str, Any], balance_after: int) -> dict[str, Any]:
     """A stored entry as ``GET /quota/ledger`` shows it."""
-    shown = {name: item[name] for name in ("type", "units", "reference_type", "reference_id", "booked_at")}
+    shown = {
+        name: item[name]
+        for name in ("type", "units", "reference_type", "reference_id", "booked_at")
+    }
     return {"id": item["entry_id"], "balance_after": balance_after, **shown}

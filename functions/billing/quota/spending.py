@@ -7,14 +7,15 @@ from typing import Any, Final, NamedTuple
 
 from billing.books import Books
 from billing.clock import day, epoch, stamp
-from billing.errors import BillingError, BusyError, RefusedError
+from billing.errors import BillingError, ConditionFailedError, NotDoneError
 from billing.quota import daily_usage, hold_expiry
 from billing.quota.balance import Balance
 from billing.quota.hold_expiry import GivingBack
 from billing.storage.writes import Must, Write, absent_or, equals
 
 EXACT_TRIES: Final = 2
-"""How often a transaction insists on an exact ``remaining`` before it accepts one that is a moment old."""
+"""How often a transaction insists on an exact ``remaining`` before it accepts one that is a moment
+old."""
 SEEN_MAX: Final = 1000
 
 
@@ -25,7 +26,9 @@ class Meter(NamedTuple):
     top_up_url: str
 
 
-def take(user_id: str, units: int, now: datetime, into: str, back: GivingBack | None = None) -> Write:
+def take(
+    user_id: str, units: int, now: datetime, into: str, back: GivingBack | None = None
+) -> Write:
     """Move ``units`` from ``remaining`` into ``used`` or ``held``: refused when they are not there, or upkeep is due.
 
     With ``back``, what has expired is given back in the same write, and the account must be as it was seen.
@@ -33,7 +36,10 @@ def take(user_id: str, units: int, now: datetime, into: str, back: GivingBack | 
     today = Must("use_day", ">=", day(now))
     if back:
         seen, after = back.before, back.after
-        moved = {"remaining": after.remaining - seen.remaining - units, "held": after.held - seen.held}
+        moved = {
+            "remaining": after.remaining - seen.remaining - units,
+            "held": after.held - seen.held,
+        }
         moved[into] = moved.get(into, 0) + units
         must = (*back.account.must, equals("remaining", seen.remaining), today)
         return back.account._replace(add={**back.account.add, **moved}, must=must)
@@ -47,12 +53,14 @@ def take(user_id: str, units: int, now: datetime, into: str, back: GivingBack | 
 
 
 def make_way(meter: Meter, user_id: str, balance: Balance, units: int) -> GivingBack | None:
-    """Before the write: give back what has expired on the account as it was seen last. What is returned, the write itself gives back.
+    """Before the write: give back what has expired on the account as it was seen last.
+
+    What is returned, the write itself gives back.
 
     Each part that is given back is progress, so that none is followed by a pause.
     """
     books = meter.books
-    for _ in books.store.patience.attempts(pauses=False):
+    for _ in books.store.deadline.attempts(pauses=False):
         if not hold_expiry.holds_are_due(balance, epoch(books.clock())):
             return None
         back = hold_expiry.giving_back(books, user_id, balance)
@@ -60,28 +68,41 @@ def make_way(meter: Meter, user_id: str, balance: Balance, units: int) -> Giving
             return back
         books.store.commit(back.account, *back.closing)
         balance = back.after
-    raise BusyError(f"more holds of {user_id} had expired than could be given back in time; nothing was taken")
+    raise NotDoneError(
+        f"more holds of {user_id} had expired than could be given back in time; nothing was taken"
+    )
 
 
-def look_again(meter: Meter, user_id: str, units: int, refused: RefusedError) -> Balance:
-    """After a refusal: the balance as it is now. Raise ``quota_exhausted`` if that is why; begin the day if that is due."""
+def look_again(meter: Meter, user_id: str, units: int, refused: ConditionFailedError) -> Balance:
+    """After a refusal: the balance as it is now.
+
+    Raise ``quota_exhausted`` if that is why; begin the day if that is due.
+    """
     books = meter.books
     now = books.clock()
-    balance = Balance.from_item(refused.old[0] if 0 in refused.old else books.store.get("quotas", (user_id, "quota")))
+    balance = Balance.from_item(
+        refused.old[0] if 0 in refused.old else books.store.get("quotas", (user_id, "quota"))
+    )
     if balance.remaining < units and not hold_expiry.holds_are_due(balance, epoch(now)):
         detail = f"{units} units were asked for and {balance.remaining} remain; nothing was taken"
-        raise BillingError("quota_exhausted", detail, remaining=balance.remaining, top_up_url=meter.top_up_url)
+        raise BillingError(
+            "quota_exhausted", detail, remaining=balance.remaining, top_up_url=meter.top_up_url
+        )
     if balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
         balance = replace(balance, use_day=day(now), itemised=balance.used)
     return balance
 
 
-Transaction = Callable[[Write, Balance, datetime, GivingBack | None], tuple[dict[str, Any], Balance]]
+Transaction = Callable[
+    [Write, Balance, datetime, GivingBack | None], tuple[dict[str, Any], Balance]
+]
 _seen: dict[str, Balance] = {}
 
 
-def take_knowing(meter: Meter, user_id: str, units: int, into: str, transaction: Transaction) -> dict[str, Any]:
+def take_knowing(
+    meter: Meter, user_id: str, units: int, into: str, transaction: Transaction
+) -> dict[str, Any]:
     """Run ``transaction`` with the write that takes the units, and the balance that it starts from; it returns answer and balance.
 
     A transaction cannot return what remains. So the first tries demand that nothing has changed since the balance was
@@ -92,7 +113,7 @@ def take_knowing(meter: Meter, user_id: str, units: int, into: str, transaction:
     store = meter.books.store
     balance = recalled(user_id) or Balance.from_item(store.get("quotas", (user_id, "quota")))
     exact_tries = EXACT_TRIES
-    for _ in store.patience.attempts():
+    for _ in store.deadline.attempts():
         now = meter.books.clock()
         try:
             back = make_way(meter, user_id, balance, units)
@@ -100,17 +121,19 @@ def take_knowing(meter: Meter, user_id: str, units: int, into: str, transaction:
             if exact_tries and not back:
                 account = insisting(account, equals("remaining", balance.remaining))
             answer, left = transaction(account, back.after if back else balance, now, back)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             exact_tries = max(0, exact_tries - 1)
             balance = look_again(meter, user_id, units, refused)
-        except BusyError:
+        except NotDoneError:
             if exact_tries:  # others are at it: what was seen is old by now
                 exact_tries, balance = 0, Balance.from_item(store.get("quotas", (user_id, "quota")))
         else:
             if exact_tries or back:
                 remember(user_id, left)
             return answer
-    raise BusyError(f"the account {user_id} kept changing until the time was up; nothing was taken")
+    raise NotDoneError(
+        f"the account {user_id} kept changing until the time was up; nothing was taken"
+    )
 
 
 def insisting(write: Write, *exact: Must) -> Write:
@@ -119,7 +142,10 @@ def insisting(write: Write, *exact: Must) -> Write:
 
 
 def recalled(user_id: str) -> Balance | None:
-    """The balance that this container saw last, if any. It is forgotten here: only what is still right is remembered again."""
+    """The balance that this container saw last, if any.
+
+    It is forgotten here: only what is still right is remembered again.
+    """
     return _seen.pop(user_id, None)
 
 

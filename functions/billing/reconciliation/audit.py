@@ -1,7 +1,11 @@
-"""Do the books balance? Every account recomputed from its ledger, its payments and its open holds. Pure but for ``settled_tally``.
+"""Do the books balance?
 
-A whole table is read while others write to it, so that what a scan shows of one account may be torn: a difference found there
-is a suspicion, and only ``settled_tally``, which reads one account until two readings agree, makes it a finding. Nothing is mended.
+Every account recomputed from its ledger, its payments and its open holds. Pure but for
+``settled_tally``.
+
+A whole table is read while others write to it, so that what a scan shows of one account may be
+torn: a difference found there is a suspicion, and only ``settled_tally``, which reads one account
+until two readings agree, makes it a finding. Nothing is mended.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +21,8 @@ from billing.storage.writes import Table
 TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas")
 """What an account is made of."""
 READINGS_MAX: Final = 20
-"""Two readings in a row agree at once on an account that nobody buys for or places holds on just now."""
+"""Two readings in a row agree at once on an account that nobody buys for or places holds on just
+now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,10 @@ class Difference:
 
 @dataclass(slots=True)
 class Tally:
-    """What one account's rows add up to: as many figures for a million entries as for one. In units, unless it says ``_count``."""
+    """What one account's rows add up to: as many figures for a million entries as for one.
+
+    In units, unless it says ``_count``.
+    """
 
     # from the ledger
     booked: int = 0
@@ -71,21 +79,40 @@ class Tally:
     def differences(self, user_id: str) -> Iterator[Difference]:
         """Every rule that does not hold: the contract's law 4, and what a settlement writes all of or nothing of."""
         rules = {
-            "the ledger's entries sum up to total less what is itemised": (self.booked, self.total - self.itemised),
-            "remaining + held - debt is total - used": (self.total - self.used, self.remaining + self.held - self.debt),
+            "the ledger's entries sum up to total less what is itemised": (
+                self.booked,
+                self.total - self.itemised,
+            ),
+            "remaining + held - debt is total - used": (
+                self.total - self.used,
+                self.remaining + self.held - self.debt,
+            ),
             "held is what the open holds hold": (self.in_holds, self.held),
             "every paid payment is funded once": (self.paid_count, self.funded_count),
             "every payment intent leads to its payment": (self.intents_count, self.referred_count),
             "paid payments are funded with the units they bought": (self.paid, self.funded),
-            "payments and ledger agree on what was clawed back": (self.clawed_back, self.taken_back),
-            "payments and ledger agree on what was written off": (self.written_off, self.adjusted_for_payments),
+            "payments and ledger agree on what was clawed back": (
+                self.clawed_back,
+                self.taken_back,
+            ),
+            "payments and ledger agree on what was written off": (
+                self.written_off,
+                self.adjusted_for_payments,
+            ),
             "remaining is not below zero": (max(0, self.remaining), self.remaining),
             "debt is not below zero": (max(0, self.debt), self.debt),
             "itemised is not more than used": (min(self.used, self.itemised), self.itemised),
-            "there is no debt while units remain": (0, min(self.debt, self.remaining) if self.remaining > 0 else 0),
+            "there is no debt while units remain": (
+                0,
+                min(self.debt, self.remaining) if self.remaining > 0 else 0,
+            ),
             "an account has one balance": (1, self.balance_count),
         }
-        return (Difference(user_id, rule, expected, found) for rule, (expected, found) in rules.items() if expected != found)
+        return (
+            Difference(user_id, rule, expected, found)
+            for rule, (expected, found) in rules.items()
+            if expected != found
+        )
 
 
 class Tallies(dict[str, Tally]):
@@ -97,7 +124,11 @@ class Tallies(dict[str, Tally]):
             _add_entry(self._of(item["user_id"]), item)
         elif table == "payments" and item.get("phase") == int(Phase.PAID):
             _add_payment(self._of(item["user_id"]), item)
-        elif table == "payments" and item["owner"].startswith(reference_key("pi_")) and "payment_id" in item:
+        elif (
+            table == "payments"
+            and item["owner"].startswith(reference_key("pi_"))
+            and "payment_id" in item
+        ):
             self._of(item["user_id"]).referred_count += 1
         elif table == "quotas" and item["item"] == "quota":
             _add_balance(self._of(item["user_id"]), Balance.from_item(item))
@@ -109,10 +140,13 @@ class Tallies(dict[str, Tally]):
 
 
 def settled_tally(store: Store, user_id: str) -> Tally | None:
-    """The account read until two readings agree on everything but spending. None: it kept changing, ask again later."""
+    """The account read until two readings agree on everything but spending.
+
+    None: it kept changing, ask again later.
+    """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
-        store.patience.begin()
+        store.deadline.begin()
         tally = _reading(store, user_id)
         if before is not None and before.steady() == tally.steady():
             return tally
@@ -127,7 +161,9 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
         if item["type"] in ("funded", "clawed_back", "reinstated"):
             funded[item["reference_id"]] = funded.get(item["reference_id"], 0) + item["units"]
     for item in store.pages("payments", user_key(user_id), "pay_"):
-        kept = item["quota"] - item["units_clawed_back"] if item.get("phase") == int(Phase.PAID) else 0
+        kept = (
+            item["quota"] - item["units_clawed_back"] if item.get("phase") == int(Phase.PAID) else 0
+        )
         if funded.pop(item.get("session_id", ""), 0) != kept:
             yield item["payment_id"]
     yield from (session_id for session_id, units in funded.items() if units)
@@ -149,7 +185,10 @@ def _reading(store: Store, user_id: str) -> Tally:
 
 
 def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The row that leads from a stored payment's intent to it, or None. Where nothing was to pay there is no intent."""
+    """The row that leads from a stored payment's intent to it, or None.
+
+    Where nothing was to pay there is no intent.
+    """
     intent = payment.get("payment_intent") if payment.get("phase") == int(Phase.PAID) else None
     row = store.get("payments", (reference_key(intent), REFERENCE)) if intent else None
     return row if row and row.get("payment_id") == payment["payment_id"] else None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.clock import from_epoch
-from billing.errors import RefusedError
+from billing.errors import ConditionFailedError
 from billing.facts import Fact, SessionFact
 from billing.payments import parking, settlement
 from billing.payments.payment import Already, Change, Park, Payment, Phase, decide
@@ -16,7 +16,7 @@ from billing.reconciliation.report import Difference, Report, differs, told
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates, equals, exists
 from billing.stripe_api import objects
-from billing.stripe_api.client import Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError
 from billing.stripe_api.events import GONE, Ignored, claims_in
 
 SOURCE: Final = "reconcile"
@@ -32,11 +32,16 @@ class Comparison:
 
 
 def look_again(by: Comparison, session_id: str, report: Report) -> None:
-    """One purchase, its refunds and its disputes, as Stripe's API shows them now. Raises NotAtStripeError."""
+    """One purchase, its refunds and its disputes, as Stripe's API shows them now.
+
+    Raises StripeNotFoundError.
+    """
     session = by.gateway.session(session_id)
     look_at_session(by, session, report)
     if intent := objects.intent_of(session):
-        for refund in islice(by.gateway.refunds_of(intent), 1):  # looking at one is looking at all of them
+        for refund in islice(
+            by.gateway.refunds_of(intent), 1
+        ):  # looking at one is looking at all of them
             look_at_refund(by, refund, report)
         for dispute in by.gateway.disputes_of(intent):
             look_at_dispute(by, dispute, report)
@@ -55,7 +60,13 @@ def look_at_session(by: Comparison, session: Mapping[str, Any], report: Report) 
     if payment is None and by.repair and (rebuilt := _rebuilt(by.books, fact, session)):
         payment = rebuilt
         report.add(
-            Difference("missing_here", fact.session_id, fact.payment_id, "the payment's record was lost, and rebuilt", repaired=True)
+            Difference(
+                "missing_here",
+                fact.session_id,
+                fact.payment_id,
+                "the payment's record was lost, and rebuilt",
+                repaired=True,
+            )
         )
     _compare(by, fact, payment, fact.session_id, report)
     if fact.kind == "paid" and not (payment and payment.phase is Phase.PAID and not payment.unseen):
@@ -86,8 +97,15 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
     """A payment that is paid here and that no listing has shown: Stripe is asked for its session."""
     try:
         session = by.gateway.session(payment.session_id)
-    except NotAtStripeError:
-        report.add(Difference("missing_there", payment.session_id, payment.payment_id, "credited here, unknown at Stripe"))
+    except StripeNotFoundError:
+        report.add(
+            Difference(
+                "missing_there",
+                payment.session_id,
+                payment.payment_id,
+                "credited here, unknown at Stripe",
+            )
+        )
         return
     fact = objects.session(session, SOURCE, by.books.ours)
     if isinstance(fact, SessionFact) and fact.kind == "paid":
@@ -97,8 +115,13 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
     report.add(Difference("missing_there", payment.session_id, payment.payment_id, detail))
 
 
-def _compare(by: Comparison, fact: Fact, payment: Payment | None, stripe_id: str, report: Report) -> None:
-    """Decide as settlement would. A difference is what it would change; what is learned beside that is written all the same."""
+def _compare(
+    by: Comparison, fact: Fact, payment: Payment | None, stripe_id: str, report: Report
+) -> None:
+    """Decide as settlement would.
+
+    A difference is what it would change; what is learned beside that is written all the same.
+    """
     decision = decide(payment, fact, "")
     if isinstance(decision, Already):
         report.matched += 1
@@ -106,7 +129,11 @@ def _compare(by: Comparison, fact: Fact, payment: Payment | None, stripe_id: str
     if isinstance(decision, Park) and parking.is_dropped(by.books, fact):
         report.dropped += 1
         return
-    repaired = by.repair and settlement.apply(by.books, fact).status in ("settled", "recorded", "duplicate")
+    repaired = by.repair and settlement.apply(by.books, fact).status in (
+        "settled",
+        "recorded",
+        "duplicate",
+    )
     if isinstance(decision, Change) and not differs(payment, decision):
         report.matched += 1
         return
@@ -116,18 +143,37 @@ def _compare(by: Comparison, fact: Fact, payment: Payment | None, stripe_id: str
 
 
 def _reversed(by: Comparison, reversal: Mapping[str, Any], report: Report) -> Payment | None:
-    """The paid payment that a refund or dispute belongs to. None, and said in the report, where it is not ours or not known."""
+    """The paid payment that a refund or dispute belongs to.
+
+    None, and said in the report, where it is not ours or not known.
+    """
     intent = objects.intent_of(reversal)
     found = settlement.reference(by.books, intent) if intent else None
     if found and "payment_id" in found:
         return _payment(by.books, found["user_id"], found["payment_id"])
     expanded = reversal.get("payment_intent")
-    claims = claims_in(expanded, by.books.ours) if isinstance(expanded, Mapping) else Ignored("not_ours")
-    payment = None if isinstance(claims, Ignored) else _payment(by.books, claims["user_id"], claims["payment_id"])
+    claims = (
+        claims_in(expanded, by.books.ours) if isinstance(expanded, Mapping) else Ignored("not_ours")
+    )
+    payment = (
+        None
+        if isinstance(claims, Ignored)
+        else _payment(by.books, claims["user_id"], claims["payment_id"])
+    )
     if payment is None or payment.payment_intent != intent:
-        report.not_ours += isinstance(claims, Ignored) or (payment is None and claims["needs_record"])
+        report.not_ours += isinstance(claims, Ignored) or (
+            payment is None and claims["needs_record"]
+        )
         return None  # one of ours that is not settled yet: its session tells
-    report.add(Difference("missing_here", intent, payment.payment_id, "nothing led from this payment intent", repaired=by.repair))
+    report.add(
+        Difference(
+            "missing_here",
+            intent,
+            payment.payment_id,
+            "nothing led from this payment intent",
+            repaired=by.repair,
+        )
+    )
     if by.repair:
         settlement.refer(by.books, payment)
     return payment
@@ -138,16 +184,23 @@ def _rebuilt(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Pay
     plan = catalogue().get(fact.plan)
     if fact.kind != "paid" or plan is None:
         return None
-    if (plan.quota, plan.amount_minor, plan.currency) != (fact.quota, fact.amount_subtotal, fact.currency):
+    if (plan.quota, plan.amount_minor, plan.currency) != (
+        fact.quota,
+        fact.amount_subtotal,
+        fact.currency,
+    ):
         return None
-    payment = replace(Payment.of(plan, fact.payment_id, fact.user_id, from_epoch(int(session["created"]))), session_id=fact.session_id)
+    payment = replace(
+        Payment.of(plan, fact.payment_id, fact.user_id, from_epoch(int(session["created"]))),
+        session_id=fact.session_id,
+    )
     owner = user_key(fact.user_id)
     try:
         books.store.commit(
             creates("payments", (owner, payment.payment_id), payment.to_item()),
             Write("payments", (owner, fact.session_id), set={"payment_id": payment.payment_id}),
         )
-    except RefusedError:
+    except ConditionFailedError:
         return _payment(books, fact.user_id, fact.payment_id)
     return payment
 
@@ -169,9 +222,14 @@ def _seen_at_stripe(by: Comparison, fact: SessionFact) -> None:
     key = (user_key(fact.user_id), fact.payment_id)
     try:
         by.books.store.commit(
-            Write("payments", key, remove=("unseen",), must=(equals("session_id", fact.session_id), exists("unseen"))),
+            Write(
+                "payments",
+                key,
+                remove=("unseen",),
+                must=(equals("session_id", fact.session_id), exists("unseen")),
+            ),
         )
-    except RefusedError:
+    except ConditionFailedError:
         return  # seen before, or not settled
 
 

@@ -5,7 +5,9 @@ from typing import Any, Final, Literal
 
 from billing.payments.payment import Change, Park, Payment
 
-Kind = Literal["missing_here", "missing_there", "amount", "currency", "status", "identity", "failed"]
+Kind = Literal[
+    "missing_here", "missing_there", "amount", "currency", "status", "identity", "failed"
+]
 """``failed``: nobody knows whether they agree, for it could not be compared."""
 SHOWN_MAX: Final = 100
 """Of each kind."""
@@ -24,7 +26,10 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """What a run found. ``differences`` holds the first hundred of each kind, ``counts`` all of them."""
+    """What a run found.
+
+    ``differences`` holds the first hundred of each kind, ``counts`` all of them.
+    """
 
     matched: int = 0
     not_ours: int = 0
@@ -77,7 +82,10 @@ def told(payment: Payment | None, decision: Change | Park) -> tuple[Kind, str]:
         was = payment.status if payment else "unknown"
         if decision.entry == "funded":
             return "missing_here", f"paid at Stripe, {was} here: {decision.units} units are owed"
-        return "status", f"{was} here, {decision.payment.status} at Stripe; {decision.units:+d} units"
+        return (
+            "status",
+            f"{was} here, {decision.payment.status} at Stripe; {decision.units:+d} units",
+        )
     if decision.kind == "unknown_payment":
         return "missing_here", decision.why
     if decision.kind == "mismatch" and "amount is" in decision.why:

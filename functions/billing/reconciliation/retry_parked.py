@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import BillingError, Item, OutcomeUnknownError, ServiceFaultError
+from billing.errors import AwsRefusedError, BillingError, Item, RetryableError
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.payments import parking, settlement
 from billing.payments.parking import Parked
@@ -17,11 +17,14 @@ from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
-from billing.stripe_api.client import AnsweredWithFaultError, Gateway, NotAtStripeError
+from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 from billing.stripe_api.events import Ignored, claims_in
 
 READ_A_RUN_MAX: Final = 10_000
-"""Parked facts that a run looks at. Were there more, reconciliation would settle what is behind them."""
+"""Parked facts that a run looks at.
+
+Were there more, reconciliation would settle what is behind them.
+"""
 TRIES_A_RUN_MAX: Final = 200
 SWEEP_PAGES_MAX: Final = 10
 Became = Literal["settled", "ignored", "dropped", ""]
@@ -35,7 +38,8 @@ Failed = Callable[[Parked, Exception], None]
 class Recovered:
     """What a run did. ``left``: due, and not tried for want of time.
 
-    ``oldest_seconds``: the age of the oldest fact that is still parked, those that wait for a person among them.
+    ``oldest_seconds``: the age of the oldest fact that is still parked, those that wait for a
+    person among them.
     """
 
     settled: int
@@ -50,15 +54,21 @@ def run(
     go_on: Callable[[], bool] = lambda: True,
     failed: Failed = lambda *_: None,
 ) -> Recovered:
-    """Try the parked facts that are due, those that are due for longest first. ``go_on`` is asked before each."""
+    """Try the parked facts that are due, those that are due for longest first.
+
+    ``go_on`` is asked before each.
+    """
     parked = _parked(books, go_on)
-    due = sorted((record for record in parked if 0 < record.next_try <= epoch(books.clock())), key=lambda record: record.next_try)
+    due = sorted(
+        (record for record in parked if 0 < record.next_try <= epoch(books.clock())),
+        key=lambda record: record.next_try,
+    )
     tried, settled = 0, set()
     for record in due[:TRIES_A_RUN_MAX]:
         if not go_on():
             break
         tried += 1
-        books.store.patience.begin()
+        books.store.deadline.begin()
         if try_again(books, gateway, record, failed):
             settled.add(record.name)
     waiting = [record.parked_epoch for record in parked if record.name not in settled]
@@ -68,25 +78,36 @@ def run(
 
 def _parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
     found = []
-    books.store.patience.begin()
+    books.store.deadline.begin()
     for record in parking.all_parked(books):
-        books.store.patience.begin()  # for the next page
+        books.store.deadline.begin()  # for the next page
         found.append(record)
         if len(found) == READ_A_RUN_MAX or not go_on():
             break
     return found
 
 
-def try_again(books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None) -> Became:
-    """Settle the fact, find that it is not ours, or drop it with its purchase. Whatever fails, the record stays, for later.
+def try_again(
+    books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None
+) -> Became:
+    """Settle the fact, find that it is not ours, or drop it with its purchase.
 
-    It is postponed before it is tried: even one that our process dies of is behind all the others next time.
+    Whatever fails, the record stays, for later.
+
+    It is postponed before it is tried: even one that our process dies of is behind all the others
+    next time.
     """
     try:
         if not parking.postpone(books, record):
             return ""  # somebody else has it in hand, has settled it, or dropped it
         return _retried(books, record) or _with_stripes_help(books, gateway, record)
-    except (OutcomeUnknownError, ServiceFaultError, AnsweredWithFaultError, NotAtStripeError, BillingError) as error:
+    except (
+        RetryableError,
+        AwsRefusedError,
+        StripeServerError,
+        StripeNotFoundError,
+        BillingError,
+    ) as error:
         failed(record, error)
         return ""  # not failed, not settled; and the others have their turn
 
@@ -99,20 +120,29 @@ def _retried(books: Books, record: Parked) -> Became:
 
 
 def _with_stripes_help(books: Books, gateway: Gateway, record: Parked) -> Became:
-    """Ask Stripe whose a refund or dispute is. Resolve what is not ours; settle the session of what is, then the fact.
+    """Ask Stripe whose a refund or dispute is.
 
-    The payment intent's metadata tells, at once and for good. A list that has no session yet tells nothing: it may only lag.
+    Resolve what is not ours; settle the session of what is, then the fact.
+
+    The payment intent's metadata tells, at once and for good. A list that has no session yet tells
+    nothing: it may only lag.
     """
     fact = record.fact
     if record.kind != "ahead" or isinstance(fact, SessionFact | DeclinedFact):
         return ""
     intent = _intent_of(gateway, fact)
-    claims = claims_in(gateway.payment_intent(intent), books.ours) if intent else Ignored("not_ours")
+    claims = (
+        claims_in(gateway.payment_intent(intent), books.ours) if intent else Ignored("not_ours")
+    )
     kept = None if isinstance(claims, Ignored) else _record_of(books, claims)
     if isinstance(claims, Ignored) or (kept is None and claims["needs_record"]):
         parking.resolve(books, record)
         return "ignored"
-    return _after_its_session(books, replace(record, fact=replace(fact, payment_intent=intent)), _session_of(gateway, kept, intent))
+    return _after_its_session(
+        books,
+        replace(record, fact=replace(fact, payment_intent=intent)),
+        _session_of(gateway, kept, intent),
+    )
 
 
 def _after_its_session(books: Books, record: Parked, session: Mapping[str, Any] | None) -> Became:
@@ -145,7 +175,7 @@ def _record_of(books: Books, claims: Mapping[str, Any]) -> Item | None:
 def _session_of(gateway: Gateway, kept: Item | None, intent: str) -> Mapping[str, Any] | None:
     """By the id that our record has, which Stripe answers at once; by the list where the record is lost or names another."""
     if kept and kept.get("session_id"):
-        with suppress(NotAtStripeError):
+        with suppress(StripeNotFoundError):
             session = gateway.session(kept["session_id"])
             if objects.intent_of(session) == intent:
                 return session
@@ -153,20 +183,22 @@ def _session_of(gateway: Gateway, kept: Item | None, intent: str) -> Mapping[str
 
 
 def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Give back what has expired on accounts that nobody has touched since. Returns how many rows of the index it came to.
+    """Give back what has expired on accounts that nobody has touched since.
+
+    Returns how many rows of the index it came to.
 
     ``go_on`` is asked before each account; the next sweep finds what is left.
     """
     seen, after = 0, None
     for _ in range(SWEEP_PAGES_MAX):
-        books.store.patience.begin()
+        books.store.deadline.begin()
         page = books.store.due(epoch(books.clock()), after)
         for user_id, rows in sorted(Counter(item["user_id"] for item in page.items).items()):
             if not go_on():
                 return seen
             seen += rows
-            books.store.patience.begin()
-            with suppress(OutcomeUnknownError):  # the next account may have more luck
+            books.store.deadline.begin()
+            with suppress(RetryableError):  # the next account may have more luck
                 _give_back(books, user_id)
         if (after := page.after) is None:
             break

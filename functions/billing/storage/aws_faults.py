@@ -5,7 +5,8 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 SERVER_ERROR: Final = 500
-# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html, and credentials that are about to be renewed.
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html, and credentials that
+# are about to be renewed.
 PASSING: Final = frozenset(
     {
         "BandwidthLimitExceeded",

@@ -1,7 +1,7 @@
 """The door to DynamoDB: conditional writes and transactions, each with its timeouts, its attempts and its batch size.
 
-Four answers only: it was written; it was refused, and this is what stood there (RefusedError); there was no time for it and
-nothing was done (BusyError); nobody knows (OutcomeUnknownError). https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+Four answers only: it was written; it was refused, and this is what stood there (ConditionFailedError); there was no time for it and
+nothing was done (NotDoneError); nobody knows (OutcomeUnknownError). https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +11,23 @@ from uuid import uuid4
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
 
 from billing import tracing
-from billing.deadline import Patience
-from billing.errors import BusyError, Item, OutcomeUnknownError, RefusedError, ServiceFaultError
+from billing.deadline import Deadline
+from billing.errors import (
+    AwsRefusedError,
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+    OutcomeUnknownError,
+)
 from billing.storage.expressions import decode, encode, spell
 from billing.storage.writes import KEY_NAMES, Table, Write
 
@@ -38,16 +50,21 @@ NOT_DONE: Final = frozenset(
     }
 )
 # It may have been carried out: asking again is safe only under the same token, or for a read.
-UNCLEAR: Final = frozenset({"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"})
+UNCLEAR: Final = frozenset(
+    {"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"}
+)
 # Reasons inside a cancelled transaction that pass by themselves.
-PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"})
+PASSING: Final = frozenset(
+    {
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+    }
+)
 SERVER_ERROR: Final = 500
 READS: Final = frozenset({"GetItem", "Query", "Scan"})
 """Whatever became of one of these, nothing was done."""
-
-
-class StoreFaultError(ServiceFaultError):
-    """DynamoDB is the one that refuses."""
 
 
 class Page(NamedTuple):
@@ -68,10 +85,19 @@ class _AgainError(Exception):
 class Store:
     """One client, shared by all tables. Thread-safe."""
 
-    def __init__(self, tables: Mapping[str, str], patience: Patience, region: str | None = None, host: str | None = None) -> None:
-        """``tables`` maps ours to the stack's names. Region and credentials come from the environment unless given."""
+    def __init__(
+        self,
+        tables: Mapping[str, str],
+        deadline: Deadline,
+        region: str | None = None,
+        host: str | None = None,
+    ) -> None:
+        """``tables`` maps ours to the stack's names.
+
+        Region and credentials come from the environment unless given.
+        """
         self._tables = tables
-        self.patience = patience
+        self.deadline = deadline
         self._region = region
         self._host = host
 
@@ -79,18 +105,23 @@ class Store:
     def _client(self) -> Any:
         """Made by the first call: it holds credentials, which no snapshot of a container may.
 
-        Of a session of its own: botocore's clients may be shared by threads, the making of them may not.
+        Of a session of its own: botocore's clients may be shared by threads, the making of them may
+        not.
         """
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=64,
-            # Retries are ours, in one place: botocore would repeat an unguarded ADD whose answer was lost, and never a conflict.
+            # Retries are ours, in one place: botocore would repeat an unguarded ADD whose answer
+            # was lost, and never a conflict.
             retries={"total_max_attempts": 1, "mode": "standard"},
-            parameter_validation=False,  # what is sent was spelled here; DynamoDB checks it all the same
+            # what is sent was spelled here; DynamoDB checks it all the same
+            parameter_validation=False,
             user_agent=USER_AGENT,  # botocore's own is put together twice for every request
         )
-        return botocore.session.get_session().create_client("dynamodb", self._region, endpoint_url=self._host, config=config)
+        return botocore.session.get_session().create_client(
+            "dynamodb", self._region, endpoint_url=self._host, config=config
+        )
 
     def connect(self) -> None:
         """Make the client now."""
@@ -98,7 +129,11 @@ class Store:
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """Read one item, strongly consistent."""
-        request = {"TableName": self._tables[table], "Key": _key(table, key), "ConsistentRead": True}
+        request = {
+            "TableName": self._tables[table],
+            "Key": _key(table, key),
+            "ConsistentRead": True,
+        }
         answer = self._ask("GetItem", request, repeatable=True)
         return decode(answer["Item"]) if "Item" in answer else None
 
@@ -107,15 +142,26 @@ class Store:
         self._ask("TransactWriteItems", self._transaction(writes), repeatable=True)
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
-        """The same for those who look again before they try again: BusyError at once for what was not done.
+        """The same for those who look again before they try again:
 
-        ``clears_up``: what may have been done is repeated under its token until that is known. Otherwise it is OutcomeUnknownError
-        at once, and the caller's to find out.
+        NotDoneError at once for what was not done.
+
+        ``clears_up``: what may have been done is repeated under its token until that is known.
+        Otherwise it is OutcomeUnknownError at once, and the caller's to find out.
         """
-        self._ask("TransactWriteItems", self._transaction(writes), repeatable=True, is_patient=False, clears_up=clears_up)
+        self._ask(
+            "TransactWriteItems",
+            self._transaction(writes),
+            repeatable=True,
+            is_patient=False,
+            clears_up=clears_up,
+        )
 
     def update(self, write: Write) -> Item:
-        """One conditional write, answering with the new item. Never repeated when its outcome is unknown."""
+        """One conditional write, answering with the new item.
+
+        Never repeated when its outcome is unknown.
+        """
         spelled = spell(write)
         request = {
             "TableName": self._tables[write.table],
@@ -143,7 +189,11 @@ class Store:
         values: dict[str, Any] = {":h": encode(owner)}
         condition = "#h = :h"
         if prefix and up_to:
-            names["#r"], values[":a"], values[":b"] = KEY_NAMES[table][1], encode(prefix), encode(up_to)
+            names["#r"], values[":a"], values[":b"] = (
+                KEY_NAMES[table][1],
+                encode(prefix),
+                encode(up_to),
+            )
             condition += " AND #r BETWEEN :a AND :b"
         elif prefix:
             names["#r"], values[":p"] = KEY_NAMES[table][1], encode(prefix)
@@ -168,7 +218,14 @@ class Store:
         """Keys of payments paid since then that no reconciliation has seen at Stripe, over all users. A hint as well."""
         return self._marked("payments", "unseen", "unseen", ("completed_at", ">=", since), after)
 
-    def _marked(self, table: Table, index: str, mark: str, rest: tuple[str, str, str | int], after: Item | None) -> Page:
+    def _marked(
+        self,
+        table: Table,
+        index: str,
+        mark: str,
+        rest: tuple[str, str, str | int],
+        after: Item | None,
+    ) -> Page:
         """A sparse index: only items that carry the mark, whose value is its name, are in it."""
         name, operator, value = rest
         request = {
@@ -181,7 +238,9 @@ class Store:
         }
         return self._page("Query", request, after)
 
-    def scan(self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None) -> Page:
+    def scan(
+        self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None
+    ) -> Page:
         """One page of one segment of a whole table, strongly consistent."""
         request = {
             "TableName": self._tables[table],
@@ -212,7 +271,10 @@ class Store:
         if not 0 < len(writes) <= WRITES_MAX:
             message = f"a transaction takes 1 to {WRITES_MAX} writes, not {len(writes)}"
             raise ValueError(message)
-        return {"TransactItems": [self._action(write) for write in writes], "ClientRequestToken": str(uuid4())}
+        return {
+            "TransactItems": [self._action(write) for write in writes],
+            "ClientRequestToken": str(uuid4()),
+        }
 
     def _action(self, write: Write) -> dict[str, Any]:
         body = {
@@ -226,11 +288,17 @@ class Store:
         return {"ConditionCheck" if write.is_check else "Update": body}
 
     def _ask(
-        self, operation: str, request: dict[str, Any], *, repeatable: bool, is_patient: bool = True, clears_up: bool = True
+        self,
+        operation: str,
+        request: dict[str, Any],
+        *,
+        repeatable: bool,
+        is_patient: bool = True,
+        clears_up: bool = True,
     ) -> dict[str, Any]:
         last: Exception | None = None
         unclear = False
-        for _ in self.patience.attempts():
+        for _ in self.deadline.attempts():
             try:
                 return self._once(operation, request, repeatable=repeatable)
             except _AgainError as again:
@@ -240,7 +308,7 @@ class Store:
                 break
         if unclear:
             raise OutcomeUnknownError(f"{operation} gave no answer in time") from last
-        raise BusyError(f"{operation} was not carried out in time") from last
+        raise NotDoneError(f"{operation} was not carried out in time") from last
 
     def _once(self, operation: str, request: dict[str, Any], *, repeatable: bool) -> dict[str, Any]:
         try:
@@ -250,8 +318,10 @@ class Store:
         except (ConnectTimeoutError, EndpointConnectionError) as error:
             raise _AgainError("nothing was sent", unclear=False) from error
         except NoCredentialsError as error:
-            self.__dict__.pop("_client", None)  # it would remember for ever that there were none for a moment
-            raise BusyError(f"{operation}: {type(error).__name__}, nothing was sent") from error
+            self.__dict__.pop(
+                "_client", None
+            )  # it would remember for ever that there were none for a moment
+            raise NotDoneError(f"{operation}: {type(error).__name__}, nothing was sent") from error
         except BotoCoreError as error:
             if repeatable:
                 raise _AgainError("the answer was lost", unclear=True) from error
@@ -261,17 +331,24 @@ class Store:
 
 
 def _judged(operation: str, answer: Mapping[str, Any], *, repeatable: bool) -> Exception:
-    """What an error answer means. All cancellation reasons count: a conflict beside a failed condition is a failed condition."""
+    """What an error answer means.
+
+    All cancellation reasons count: a conflict beside a failed condition is a failed condition.
+    """
     code = answer["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
-        return RefusedError({0: decode(answer["Item"]) if answer.get("Item") else None})
+        return ConditionFailedError({0: decode(answer["Item"]) if answer.get("Item") else None})
     if code == "TransactionCanceledException":
         return _cancelled(answer.get("CancellationReasons", []))
     if code in NOT_DONE:
         return _AgainError(code, unclear=False)
     if code in UNCLEAR or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR:
-        return _AgainError(code, unclear=True) if repeatable else OutcomeUnknownError(f"{operation}: {code}")
-    return StoreFaultError(f"{operation}: {code}: {answer['Error'].get('Message', '')}")
+        return (
+            _AgainError(code, unclear=True)
+            if repeatable
+            else OutcomeUnknownError(f"{operation}: {code}")
+        )
+    return AwsRefusedError(f"{operation}: {code}: {answer['Error'].get('Message', '')}")
 
 
 def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
@@ -282,10 +359,10 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
         if reason.get("Code") == "ConditionalCheckFailed"
     }
     if refused:
-        return RefusedError(refused)
+        return ConditionFailedError(refused)
     if any(code in PASSING for code in codes):
         return _AgainError(", ".join(codes), unclear=False)
-    return StoreFaultError(f"TransactWriteItems was cancelled: {', '.join(codes)}")
+    return AwsRefusedError(f"TransactWriteItems was cancelled: {', '.join(codes)}")
 
 
 def _key(table: Table, key: tuple[str, str]) -> dict[str, Any]:

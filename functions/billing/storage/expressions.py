@@ -27,13 +27,18 @@ _COMPARE: Final = {
 def spell(write: Write) -> dict[str, Any]:
     """The expressions of one write, as the members that every DynamoDB write operation shares."""
     shape = _shape(
-        tuple((must.name, must.operator, must.or_absent) for must in write.must), tuple(write.set), write.remove, tuple(write.add)
+        tuple((must.name, must.operator, must.or_absent) for must in write.must),
+        tuple(write.set),
+        write.remove,
+        tuple(write.add),
     )
     valued = (must.value for must in write.must if must.operator in _COMPARE)
     values = (*valued, *write.set.values(), *write.add.values())
     spelled = dict(shape.members)
     if values:
-        spelled["ExpressionAttributeValues"] = dict(zip(shape.placeholders, map(encode, values), strict=True))
+        spelled["ExpressionAttributeValues"] = dict(
+            zip(shape.placeholders, map(encode, values), strict=True)
+        )
     return spelled
 
 
@@ -46,7 +51,12 @@ class _Shape(NamedTuple):
 
 
 @lru_cache(maxsize=SHAPES_MAX)
-def _shape(must: tuple[tuple[str, str, bool], ...], sets: tuple[str, ...], removes: tuple[str, ...], adds: tuple[str, ...]) -> _Shape:
+def _shape(
+    must: tuple[tuple[str, str, bool], ...],
+    sets: tuple[str, ...],
+    removes: tuple[str, ...],
+    adds: tuple[str, ...],
+) -> _Shape:
     """Let pynamodb spell it once, around numbers in place of the values."""
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
@@ -59,12 +69,19 @@ def _shape(must: tuple[tuple[str, str, bool], ...], sets: tuple[str, ...], remov
         members["UpdateExpression"] = update.serialize(names, values)
     if names:
         # pynamodb collects name -> placeholder, DynamoDB wants placeholder -> name
-        members["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in names.items()}
-    return _Shape(members, tuple(sorted(values, key=lambda placeholder: int(values[placeholder]["N"]))))
+        members["ExpressionAttributeNames"] = {
+            placeholder: name for name, placeholder in names.items()
+        }
+    return _Shape(
+        members, tuple(sorted(values, key=lambda placeholder: int(values[placeholder]["N"])))
+    )
 
 
 def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
-    """A Python value as a DynamoDB attribute value. Raises TypeError for anything but text, bool, int, map, list, set of texts."""
+    """A Python value as a DynamoDB attribute value.
+
+    Raises TypeError for anything but text, bool, int, map, list, set of texts.
+    """
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, bool):
@@ -79,7 +96,9 @@ def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
         return {"L": [encode(member) for member in value]}
     if value is None:
         return {"NULL": True}
-    message = f"{type(value).__name__} is not stored: books hold text, integers and collections of them"
+    message = (
+        f"{type(value).__name__} is not stored: books hold text, integers and collections of them"
+    )
     raise TypeError(message)
 
 
@@ -111,7 +130,9 @@ def _condition(name: str, operator: str, or_absent: bool, numbers: Iterator[Valu
     return path.does_not_exist() | holds if or_absent else holds
 
 
-def _update(sets: tuple[str, ...], removes: tuple[str, ...], adds: tuple[str, ...], numbers: Iterator[Value]) -> Update | None:
+def _update(
+    sets: tuple[str, ...], removes: tuple[str, ...], adds: tuple[str, ...], numbers: Iterator[Value]
+) -> Update | None:
     actions = [
         *[SetAction(Path([name]), next(numbers)) for name in sets],
         *[RemoveAction(Path([name])) for name in removes],

@@ -17,7 +17,10 @@ NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Must(NamedTuple):
-    """One clause of a condition; all of a write's clauses must hold. ``or_absent``: or there is no such attribute."""
+    """One clause of a condition; all of a write's clauses must hold.
+
+    ``or_absent``: or there is no such attribute.
+    """
 
     name: str
     operator: Operator
@@ -26,7 +29,9 @@ class Must(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One item's part of a transaction. ``set``, ``add`` and ``remove`` create the item if it is not there.
+    """One item's part of a transaction.
+
+    ``set``, ``add`` and ``remove`` create the item if it is not there.
 
     Only ``must``: nothing is written, the condition is checked. ``delete``: the item goes.
     """

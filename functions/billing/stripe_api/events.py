@@ -1,4 +1,6 @@
-"""Stripe's events, parsed once into facts, or set aside with the reason. Shapes only: nothing here knows our records.
+"""Stripe's events, parsed once into facts, or set aside with the reason.
+
+Shapes only: nothing here knows our records.
 
 https://docs.stripe.com/api/events/types
 """
@@ -31,7 +33,13 @@ DISPUTE_EVENTS: Final = (
     "charge.dispute.funds_reinstated",
     "charge.dispute.closed",
 )
-SUBSCRIBED: Final = (*SESSION_EVENTS, "payment_intent.payment_failed", "charge.refunded", *REFUND_EVENTS, *DISPUTE_EVENTS)
+SUBSCRIBED: Final = (
+    *SESSION_EVENTS,
+    "payment_intent.payment_failed",
+    "charge.refunded",
+    *REFUND_EVENTS,
+    *DISPUTE_EVENTS,
+)
 """Every event type the product acts on: what a webhook endpoint must be subscribed to."""
 DIGITS_MAX: Final = 10
 CHARS_MAX: Final = 255
@@ -55,7 +63,10 @@ CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Not ours, or not of interest. ``reason`` is one of a few fixed words, so that it can be counted."""
+    """Not ours, or not of interest.
+
+    ``reason`` is one of a few fixed words, so that it can be counted.
+    """
 
     reason: str
 
@@ -65,7 +76,10 @@ class _UnreadableError(Exception):
 
 
 def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    """Return the fact in a verified event. Raises for no JSON object, only what reading our deployment's id raises."""
+    """Return the fact in a verified event.
+
+    Raises for no JSON object, only what reading our deployment's id raises.
+    """
     kind = event.get("type")
     if event.get("object") != "event" or not isinstance(kind, str):
         return Ignored("unsupported")
@@ -84,7 +98,9 @@ def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
         return Ignored("unreadable")
 
 
-def session_fact(session: Mapping[str, Any], kind: SessionKind, origin: Mapping[str, Any], ours: Ours) -> SessionFact | Ignored:
+def session_fact(
+    session: Mapping[str, Any], kind: SessionKind, origin: Mapping[str, Any], ours: Ours
+) -> SessionFact | Ignored:
     """Read a Checkout Session object, whether it came in an event or from the API."""
     if session.get("mode") != "payment":
         return Ignored("not_ours")
@@ -108,8 +124,13 @@ def session_fact(session: Mapping[str, Any], kind: SessionKind, origin: Mapping[
         return Ignored("unreadable")
 
 
-def dispute_fact(dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool) -> DisputeFact | Ignored:
-    """Read a dispute object. ``formal``: this reading may open the dispute (its creation, or the API's own word)."""
+def dispute_fact(
+    dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool
+) -> DisputeFact | Ignored:
+    """Read a dispute object.
+
+    ``formal``: this reading may open the dispute (its creation, or the API's own word).
+    """
     try:
         if not any((found_by := _found_by(dispute)).values()):
             return Ignored("not_ours")
@@ -167,7 +188,9 @@ def _failure_code(error: Mapping[str, Any]) -> str:
     return code if isinstance(code, str) and _is_short(code) else UNNAMED_FAILURE
 
 
-def _charge_refunded(charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+def _charge_refunded(
+    charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> Fact | Ignored:
     """A charge has its payment intent's metadata: https://support.stripe.com/questions/how-metadata-works-with-related-objects.
 
     A seller can edit it, so a charge without ours is still ours if we have a record of its payment.
@@ -232,13 +255,18 @@ def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignore
     if not isinstance(metadata, dict):
         return Ignored("not_ours")
     claims = {name: metadata.get(name) for name in ("payment_id", "user_id", "plan", "quota")}
-    if not all(isinstance(value, str) and 0 < len(value) <= CHARS_MAX and not SURROGATE.search(value) for value in claims.values()):
+    if not all(
+        isinstance(value, str) and 0 < len(value) <= CHARS_MAX and not SURROGATE.search(value)
+        for value in claims.values()
+    ):
         return Ignored("not_ours")
     units = str(claims["quota"])
     if not (units.isascii() and units.isdigit() and len(units) <= DIGITS_MAX):
         return Ignored("not_ours")
     deployment = metadata.get("deployment")
-    if deployment is not None and not (isinstance(deployment, str) and ours.deployment.wrote(deployment)):
+    if deployment is not None and not (
+        isinstance(deployment, str) and ours.deployment.wrote(deployment)
+    ):
         return Ignored(OTHER_DEPLOYMENT)
     return {**claims, "quota": int(units), "needs_record": deployment is None}
 
@@ -251,7 +279,9 @@ def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
 
 
 def _found_by(reversal: Mapping[str, Any]) -> dict[str, Any]:
-    """What leads from a refund or dispute to a payment. Both are nullable; with neither, nothing of ours can ever be found by it.
+    """What leads from a refund or dispute to a payment.
+
+    Both are nullable; with neither, nothing of ours can ever be found by it.
 
     https://docs.stripe.com/api/refunds/object#refund_object-charge
     """
@@ -259,7 +289,11 @@ def _found_by(reversal: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _transactions(dispute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    rows = _member(dispute, "balance_transactions", list) if dispute.get("balance_transactions") is not None else []
+    rows = (
+        _member(dispute, "balance_transactions", list)
+        if dispute.get("balance_transactions") is not None
+        else []
+    )
     if not all(isinstance(row, dict) for row in rows):
         raise _UnreadableError
     return rows
@@ -279,7 +313,10 @@ def _text(subject: Mapping[str, Any], name: str) -> str:
 
 
 def _is_short(text: str) -> bool:
-    """As all of Stripe's ids and codes: ASCII, up to 255 characters (https://docs.stripe.com/upgrades). No more fits into a key."""
+    """As all of Stripe's ids and codes:
+
+    ASCII, up to 255 characters (https://docs.stripe.com/upgrades). No more fits into a key.
+    """
     return 0 < len(text) <= CHARS_MAX and text.isascii()
 
 

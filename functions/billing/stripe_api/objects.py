@@ -13,7 +13,11 @@ def session(found: Mapping[str, Any], source: str, ours: Ours) -> SessionFact | 
     kind = _kind(found)
     if kind is None:
         return Ignored("still_open")
-    origin = {"fact_id": f"{source}:{found.get('id')}", "type": source, "created": int(found.get("created") or 0)}
+    origin = {
+        "fact_id": f"{source}:{found.get('id')}",
+        "type": source,
+        "created": int(found.get("created") or 0),
+    }
     return session_fact(found, kind, origin, ours)
 
 
@@ -23,7 +27,9 @@ def intent_of(found: Mapping[str, Any]) -> str:
     return str((intent.get("id") if isinstance(intent, Mapping) else intent) or "")
 
 
-def refunds(payment_intent: str, currency: str, found: Iterable[Mapping[str, Any]], source: str) -> RefundsFact:
+def refunds(
+    payment_intent: str, currency: str, found: Iterable[Mapping[str, Any]], source: str
+) -> RefundsFact:
     """All refunds of one payment intent (https://docs.stripe.com/api/refunds/object#refund_object-status)."""
     rows = list(found)
     standing, failed = refunds_by_id(rows)
@@ -41,7 +47,11 @@ def refunds(payment_intent: str, currency: str, found: Iterable[Mapping[str, Any
 
 def dispute(found: Mapping[str, Any], source: str) -> DisputeFact | Ignored:
     """A dispute as the API shows it."""
-    origin = {"fact_id": f"{source}:{found.get('id')}", "type": source, "created": int(found.get("created") or 0)}
+    origin = {
+        "fact_id": f"{source}:{found.get('id')}",
+        "type": source,
+        "created": int(found.get("created") or 0),
+    }
     return dispute_fact(found, origin, formal=True)
 
 
@@ -54,5 +64,8 @@ def _kind(found: Mapping[str, Any]) -> SessionKind | None:
     if found.get("payment_status") in PAID:
         return "paid"
     intent = found.get("payment_intent")
-    failed = isinstance(intent, Mapping) and intent.get("status") in ("requires_payment_method", "canceled")
+    failed = isinstance(intent, Mapping) and intent.get("status") in (
+        "requires_payment_method",
+        "canceled",
+    )
     return "async_failed" if failed else "unpaid"

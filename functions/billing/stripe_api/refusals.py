@@ -49,9 +49,9 @@ def is_missing(error: stripe.StripeError) -> bool:
 def is_final(error: stripe.StripeError) -> bool:
     """The same request again is refused again.
 
-    400 (a parameter), 401 (the key), 402 (valid, but failed), 403 (the key's rights), 404 (no such object or route):
-    https://docs.stripe.com/api/errors#errors-http_status_code_summary. What is not Stripe's error object comes from
-    something between us and Stripe, and says nothing for good.
+    400 (a parameter), 401 (the key), 402 (valid, but failed), 403 (the key's rights), 404 (no such
+    object or route): https://docs.stripe.com/api/errors#errors-http_status_code_summary. What is
+    not Stripe's error object comes from something between us and Stripe, and says nothing for good.
     """
     status = error.http_status or 0
     is_client_error = CLIENT_ERROR <= status < SERVER_ERROR
@@ -59,14 +59,23 @@ def is_final(error: stripe.StripeError) -> bool:
 
 
 def for_the_log(error: stripe.StripeError, personal: Iterable[str] = ()) -> dict[str, Any]:
-    """Stripe's type, code, message and so on. ``personal``: what was sent that must not stand in a log."""
+    """Stripe's type, code, message and so on.
+
+    ``personal``: what was sent that must not stand in a log.
+    """
     said = error_of(error)
-    texts = {name: _text(said.get(name), personal) for name in ("type", "code", "decline_code", "message", "param")}
+    texts = {
+        name: _text(said.get(name), personal)
+        for name in ("type", "code", "decline_code", "message", "param")
+    }
     return {**texts, "request_id": error.request_id, "http_status": error.http_status}
 
 
 def _text(value: object, personal: Iterable[str]) -> str | None:
-    """Stripe repeats what it was sent in some messages: "Invalid email address: ...", "Invalid API Key provided: sk_..."."""
+    """Stripe repeats what it was sent in some messages:
+
+    "Invalid email address: ...", "Invalid API Key provided: sk_...".
+    """
     if not isinstance(value, str) or not value:
         return None
     for secret in filter(None, personal):

@@ -25,7 +25,9 @@ Secrets = Callable[[bool], Sequence[str]]
 """``secrets(fresh)``: the endpoint's signing secrets, read anew when ``fresh``."""
 
 
-def verified_event(body: bytes, headers: Sequence[str], secrets: Secrets, now: Callable[[], float] = time.time) -> dict[str, Any]:
+def verified_event(
+    body: bytes, headers: Sequence[str], secrets: Secrets, now: Callable[[], float] = time.time
+) -> dict[str, Any]:
     """Return the event in a genuine delivery. Raises a BillingError, always 4xx, for anything else.
 
     ``headers``: every value of Stripe-Signature that came; there must be exactly one.
@@ -35,8 +37,11 @@ def verified_event(body: bytes, headers: Sequence[str], secrets: Secrets, now: C
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BillingError("invalid_payload", "the body is not UTF-8") from error
-    # One of them matches, or, after a roll, one of those read anew. https://docs.stripe.com/webhooks#roll-endpoint-secrets
-    if not _matches(text, header, secrets(False)) and not (_may_be_new(header, int(now())) and _matches(text, header, secrets(True))):  # noqa: FBT003
+    # One of them matches, or, after a roll, one of those read anew.
+    # https://docs.stripe.com/webhooks#roll-endpoint-secrets
+    if not _matches(text, header, secrets(False)) and not (
+        _may_be_new(header, int(now())) and _matches(text, header, secrets(True))
+    ):
         raise _invalid("no signature matches, or it is older than 300 s")
     if _timestamp(header) > now() + TOLERANCE_SECONDS:
         raise _invalid("the timestamp is in the future")
@@ -44,14 +49,21 @@ def verified_event(body: bytes, headers: Sequence[str], secrets: Secrets, now: C
 
 
 def usable_secrets(stored: str) -> tuple[str, ...]:
-    """The list in the stored secret, ``{"secrets": [...]}``. Raises ValueError when there is none that is usable."""
+    """The list in the stored secret, ``{"secrets": [...]}``.
+
+    Raises ValueError when there is none that is usable.
+    """
     try:
         secrets = json.loads(stored)["secrets"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(FORM) from error
-    if not isinstance(secrets, list):  # each letter of a text would be a secret, and anyone could sign with one
+    if not isinstance(
+        secrets, list
+    ):  # each letter of a text would be a secret, and anyone could sign with one
         raise ValueError(FORM)  # noqa: TRY004 - for whoever reads it, it is one more secret that cannot be used
-    usable = tuple(secret.strip() for secret in secrets if isinstance(secret, str) and secret.strip())
+    usable = tuple(
+        secret.strip() for secret in secrets if isinstance(secret, str) and secret.strip()
+    )
     if not usable or len(usable) != len(secrets):
         message = "the webhook secret holds no secret, or a blank one: anyone could sign with it"
         raise ValueError(message)
@@ -85,7 +97,11 @@ def _may_be_new(header: str, now: int) -> bool:
     """Whether a secret that we do not know yet could have made this: for anything else none need be read."""
     parts = [part.partition("=") for part in header.split(",")]
     digests = [value for name, _, value in parts if name == "v1" and len(value) == DIGEST_CHARS]
-    times = [value for name, _, value in parts if name == "t" and value.isdigit() and len(value) <= TIME_CHARS_MAX]
+    times = [
+        value
+        for name, _, value in parts
+        if name == "t" and value.isdigit() and len(value) <= TIME_CHARS_MAX
+    ]
     return bool(digests) and any(abs(int(value) - now) <= TOLERANCE_SECONDS for value in times)
 
 

@@ -7,13 +7,14 @@ from typing import Final
 
 from billing.books import Books, NoOutbox
 from billing.clock import utc_now
-from billing.deadline import Patience
+from billing.deadline import Deadline
 from billing.deployment import StoredDeployment
 from billing.settings import Ours, Settings
 from billing.storage.dynamodb import Store
 
 STARTS_WHOLE: Final = ("on-demand", "provisioned-concurrency")
-"""Ways to start in which what is made before the first request lives as long as the container, its credentials too. Not from a snapshot.
+"""Ways to start in which what is made before the first request lives as long as the container, its
+credentials too. Not from a snapshot.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 """
@@ -26,15 +27,15 @@ def settings() -> Settings:
 
 
 @cache
-def patience() -> Patience:
+def deadline() -> Deadline:
     """The deadline that all doors of a request share."""
-    return Patience()
+    return Deadline()
 
 
 @cache
 def store() -> Store:
     """DynamoDB."""
-    return Store(settings().tables, patience())
+    return Store(settings().tables, deadline())
 
 
 def connect() -> None:

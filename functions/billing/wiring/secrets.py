@@ -7,17 +7,21 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from billing.errors import OutcomeUnknownError, ServiceFaultError, SettingsError
+from billing.errors import AwsRefusedError, OutcomeUnknownError, SettingsError
 from billing.storage import aws_faults
 from billing.stripe_api.signatures import usable_secrets
 from billing.wiring.container import in_init, settings
 
 SECRET_AGE_SECONDS_MAX = 300
 REREADS_AT_ONCE = 20
-"""Enough for a roll, and for somebody who tries signatures now and then: no genuine delivery waits for the next."""
+"""Enough for a roll, and for somebody who tries signatures now and then: no genuine delivery waits
+for the next."""
 REREAD_SECONDS = 10
-"""After those, one in so long: a flood of forged signatures costs next to nothing, and hides a roll no longer than this."""
-CLIENT = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+"""After those, one in so long: a flood of forged signatures costs next to nothing, and hides a roll
+no longer than this."""
+CLIENT = Config(
+    connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"}
+)
 """A delivery may read its secret twice before it is settled: tests/repo holds the sum."""
 
 
@@ -31,7 +35,10 @@ class Allowance:
         self._spent_until = 0
 
     def take(self, now: int) -> bool:
-        """Whether there is one left, at this second. The whole state is one time: https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm."""
+        """Whether there is one left, at this second.
+
+        The whole state is one time: https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm.
+        """
         if self._spent_until > now + self._ahead_seconds:
             return False
         self._spent_until = max(self._spent_until, now) + self._every_seconds
@@ -47,7 +54,10 @@ class Reader:
         self.store: dict[str, tuple[str, float]] = {}
 
     def get(self, name: str, *, max_age: int, force_fetch: bool) -> str:
-        """The secret's text, at most ``max_age`` seconds old, or of now. Raises what botocore raises."""
+        """The secret's text, at most ``max_age`` seconds old, or of now.
+
+        Raises what botocore raises.
+        """
         known, now = self.store.get(name), monotonic()
         if known and not force_fetch and now - known[1] < max_age:
             return known[0]
@@ -79,13 +89,16 @@ def _secret(name: str, *, fresh: bool) -> str:
     except (BotoCoreError, ClientError) as error:
         message = f"the secret {name} cannot be read: {aws_faults.code_of(error)}"
         if aws_faults.is_final(error):
-            raise ServiceFaultError(message) from error
+            raise AwsRefusedError(message) from error
         raise OutcomeUnknownError(message) from error
     return value
 
 
 def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signature's own protocol
-    """The endpoint's signing secrets; several while one is being rolled. Raises SettingsError rather than work with none."""
+    """The endpoint's signing secrets; several while one is being rolled.
+
+    Raises SettingsError rather than work with none.
+    """
     name = settings().webhook_secrets_secret
     try:
         return usable_secrets(_secret(name, fresh=fresh))

@@ -3,11 +3,11 @@
 from functools import cache
 
 from billing.stripe_api.client import Gateway
-from billing.wiring.container import patience, settings
+from billing.wiring.container import deadline, settings
 from billing.wiring.secrets import stripe_key
 
 
 @cache
 def gateway() -> Gateway:
     """Stripe's API."""
-    return Gateway(stripe_key, settings().stripe_api_base, patience())
+    return Gateway(stripe_key, settings().stripe_api_base, deadline())

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from infra.cli.checks.findings import Finding, Level, Patient
+from infra.cli.restore.table_settings import Table, differing, missing_indexes
 from infra.deploy.concurrency import LEFT_MIN, PARAMETER, USUAL
 
-TABLE: Final = "AWS::DynamoDB::Table"
 TTL_TABLE: Final = "QuotasTable"
 """The only table with rows that may go: replayed answers and closed holds."""
 PITR: Final = "PointInTimeRecoveryEnabled=true"
@@ -19,18 +19,37 @@ NAMES_A_CALL: Final = 100
 def tables(patient: Patient) -> Iterator[Finding]:
     """They can be restored, they outlive the stack, and nothing in them expires that must not."""
     dynamodb, policies = patient.place.client("dynamodb"), _deletion_policies(patient)
-    for logical, name in patient.place.of_type(TABLE).items():
+    for logical, name in patient.place.tables().items():
         faults: list[Finding] = []
-        backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
-        if backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") != "ENABLED":
+        backups = dynamodb.describe_continuous_backups(TableName=name)[
+            "ContinuousBackupsDescription"
+        ]
+        if (
+            backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+            != "ENABLED"
+        ):
             mend = f"aws dynamodb update-continuous-backups --table-name {name} --point-in-time-recovery-specification {PITR}"
-            faults.append(Finding(f"table {logical}", patient.unless_local("wrong"), "it cannot be restored to a point in time", mend))
+            faults.append(
+                Finding(
+                    f"table {logical}",
+                    patient.unless_local("wrong"),
+                    "it cannot be restored to a point in time",
+                    mend,
+                )
+            )
         if not (policy := policies.get(logical, "")).startswith("Retain"):
             mend = "deploy the template with DeletionPolicy: RetainExceptOnCreate"
             what = f"deleting the stack deletes the books (DeletionPolicy {policy or 'Delete'})"
             faults.append(Finding(f"table {logical}", "wrong", what, mend))
-        faults += _expiry(logical, name, dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"])
-        yield from faults or [Finding(f"table {logical}", "ok", "point-in-time recovery is on, and it outlives the stack")]
+        faults += _unlike(patient, logical, name)
+        faults += _expiry(
+            logical, name, dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        )
+        yield from faults or [
+            Finding(
+                f"table {logical}", "ok", "point-in-time recovery is on, and it outlives the stack"
+            )
+        ]
 
 
 def queues(patient: Patient) -> Iterator[Finding]:
@@ -38,7 +57,12 @@ def queues(patient: Patient) -> Iterator[Finding]:
     sqs = patient.place.client("sqs")
     found = patient.place.resources.get("ParkedDeadLetterQueue")
     if found is None:
-        yield Finding("dead letters", "wrong", "the stack has no ParkedDeadLetterQueue", "deploy the template anew")
+        yield Finding(
+            "dead letters",
+            "wrong",
+            "the stack has no ParkedDeadLetterQueue",
+            "deploy the template anew",
+        )
         return
     asked = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     told = sqs.get_queue_attributes(QueueUrl=found.physical_id, AttributeNames=asked)["Attributes"]
@@ -60,26 +84,45 @@ def schedules(patient: Patient) -> Iterator[Finding]:
     for logical, uuid in patient.place.of_type("AWS::Lambda::EventSourceMapping").items():
         states[logical] = functions.get_event_source_mapping(UUID=uuid)["State"]
     off = [
-        f"{logical} is {state}" for logical, state in states.items() if state.upper() not in ("ENABLED", "CREATING", "ENABLING", "UPDATING")
+        f"{logical} is {state}"
+        for logical, state in states.items()
+        if state.upper() not in ("ENABLED", "CREATING", "ENABLING", "UPDATING")
     ]
     if off or not states:
         mend = "aws events enable-rule --name ..., aws lambda update-event-source-mapping --enabled --uuid ..., or deploy the template anew"
-        yield Finding("schedules", "wrong", "; ".join(off) or "there are none: parked facts are not tried again", mend)
+        yield Finding(
+            "schedules",
+            "wrong",
+            "; ".join(off) or "there are none: parked facts are not tried again",
+            mend,
+        )
     else:
         yield Finding("schedules", "ok", f"{len(states)} are on")
 
 
 def reserve(patient: Patient) -> Iterator[Finding]:
-    """No burst of other calls can keep Stripe's deliveries waiting. The default is none, because a new account has ten in all."""
+    """No burst of other calls can keep Stripe's deliveries waiting.
+
+    The default is none, because a new account has ten in all.
+    """
     name = patient.place.resources["WebhookFunction"].physical_id
     told = patient.place.client("lambda").get_function_concurrency(FunctionName=name)
     if reserved := told.get("ReservedConcurrentExecutions", 0):
-        yield Finding("reserve", "ok", f"{reserved} concurrent executions are set aside for the webhook")
+        yield Finding(
+            "reserve", "ok", f"{reserved} concurrent executions are set aside for the webhook"
+        )
     elif patient.place.settings.livemode:
         mend = f"once the account has more than {LEFT_MIN + USUAL} (Service Quotas): {PARAMETER}={USUAL} in the stage's file, and deploy"
-        yield Finding("reserve", "note", "no concurrent execution is set aside for the webhook: a burst of other calls delays it", mend)
+        yield Finding(
+            "reserve",
+            "note",
+            "no concurrent execution is set aside for the webhook: a burst of other calls delays it",
+            mend,
+        )
     else:
-        yield Finding("reserve", "ok", "none is set aside for the webhook; with test cards none is needed")
+        yield Finding(
+            "reserve", "ok", "none is set aside for the webhook; with test cards none is needed"
+        )
 
 
 def alarms(patient: Patient) -> Iterator[Finding]:
@@ -87,13 +130,20 @@ def alarms(patient: Patient) -> Iterator[Finding]:
     names = list(patient.place.of_type("AWS::CloudWatch::Alarm").values())
     if not names:
         mend = "deploy the template with its alarms, with the address of somebody who hears them"
-        yield Finding("alarms", patient.unless_local("wrong"), "the stack has none: nobody learns that the webhook fails", mend)
+        yield Finding(
+            "alarms",
+            patient.unless_local("wrong"),
+            "the stack has none: nobody learns that the webhook fails",
+            mend,
+        )
         return
     cloudwatch = patient.place.client("cloudwatch")
     found = [
         row
         for start in range(0, len(names), NAMES_A_CALL)
-        for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNames=names[start : start + NAMES_A_CALL])
+        for page in cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmNames=names[start : start + NAMES_A_CALL]
+        )
         for row in page["MetricAlarms"]
     ]
     faults = [*_unheard(patient, found), *(fault for row in found for fault in _alarm(row))]
@@ -113,18 +163,48 @@ def _expiry(logical: str, name: str, ttl: Mapping[str, Any]) -> Iterator[Finding
     attribute, on = ttl.get("AttributeName"), ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
     change = f"aws dynamodb update-time-to-live --table-name {name} --time-to-live-specification"
     if on and (logical != TTL_TABLE or attribute != "ttl"):
-        what = f"rows expire by {attribute!r}: what guards against a second credit must stay for ever"
-        yield Finding(f"table {logical}", "wrong", what, f"{change} Enabled=false,AttributeName={attribute}")
+        what = (
+            f"rows expire by {attribute!r}: what guards against a second credit must stay for ever"
+        )
+        yield Finding(
+            f"table {logical}", "wrong", what, f"{change} Enabled=false,AttributeName={attribute}"
+        )
     if not on and logical == TTL_TABLE:
         what = "closed holds and replayed answers never go: the table grows"
         yield Finding(f"table {logical}", "wrong", what, f"{change} Enabled=true,AttributeName=ttl")
 
 
+def _unlike(patient: Patient, logical: str, name: str) -> Iterator[Finding]:
+    """CloudFormation keeps to the table that it made: what a later release changes there, a restored table does not get."""
+    own = patient.place.own_tables()[logical]
+    if name == own:
+        return
+    client = patient.place.client("dynamodb")
+    original, used = Table.read(client, own), Table.read(client, name)
+    if lacking := [setting.name for setting in differing(original, used)]:
+        mend = f"topup restore --at TIME, the time in the name of {name}, brings them over again"
+        yield Finding(
+            f"table {logical}", "wrong", f"{name} has not {own}'s {', '.join(lacking)}", mend
+        )
+    if missing := missing_indexes(original, used):
+        mend = f"add it as it is at {own}: aws dynamodb update-table --table-name {name} --global-secondary-index-updates ..."
+        yield Finding(
+            f"table {logical}",
+            "wrong",
+            f"{name} lacks the index {', '.join(missing)}, which functions read",
+            mend,
+        )
+
+
 def _deletion_policies(patient: Patient) -> dict[str, str]:
-    told = patient.place.client("cloudformation").get_template(StackName=patient.place.stack_name, TemplateStage="Processed")
+    told = patient.place.client("cloudformation").get_template(
+        StackName=patient.place.stack_name, TemplateStage="Processed"
+    )
     body = told["TemplateBody"]
     template = body if isinstance(body, dict) else json.loads(body)
-    return {logical: row.get("DeletionPolicy", "") for logical, row in template["Resources"].items()}
+    return {
+        logical: row.get("DeletionPolicy", "") for logical, row in template["Resources"].items()
+    }
 
 
 def _unheard(patient: Patient, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -132,17 +212,30 @@ def _unheard(patient: Patient, rows: Sequence[Mapping[str, Any]]) -> Iterator[Fi
     if deaf := sum(not row["AlarmActions"] for row in rows):
         mend = "name an SNS topic that somebody is subscribed to, in the parameter AlarmTopicArn: make deploy ASK=1"
         level: Level = "wrong" if patient.place.settings.livemode and not patient.is_new else "note"
-        yield Finding("alarms", level, f"{deaf} of {len(rows)} have no receiver: nobody hears them (AlarmTopicArn)", mend)
+        yield Finding(
+            "alarms",
+            level,
+            f"{deaf} of {len(rows)} have no receiver: nobody hears them (AlarmTopicArn)",
+            mend,
+        )
 
 
 def _alarm(row: Mapping[str, Any]) -> Iterator[Finding]:
     check = f"alarm {row['AlarmName']}"
     if row["AlarmActions"] and not row.get("ActionsEnabled", True):
         yield Finding(
-            check, "wrong", "its actions are switched off", f"aws cloudwatch enable-alarm-actions --alarm-names {row['AlarmName']}"
+            check,
+            "wrong",
+            "its actions are switched off",
+            f"aws cloudwatch enable-alarm-actions --alarm-names {row['AlarmName']}",
         )
     if row["StateValue"] == "ALARM":
-        yield Finding(check, "wrong", f"it rings: {row.get('StateReason', '')}", "docs/operations.md has a paragraph on each alarm")
+        yield Finding(
+            check,
+            "wrong",
+            f"it rings: {row.get('StateReason', '')}",
+            "docs/operations.md has a paragraph on each alarm",
+        )
 
 
 def _receivers(patient: Patient, arns: set[str]) -> Iterator[Finding]:
@@ -156,4 +249,9 @@ def _receivers(patient: Patient, arns: set[str]) -> Iterator[Finding]:
                 if rows
                 else f"aws sns subscribe --topic-arn {arn} --protocol email --notification-endpoint ..."
             )
-            yield Finding(f"topic {arn.rsplit(':', 1)[-1]}", "wrong", "nobody has confirmed a subscription: alarms go nowhere", mend)
+            yield Finding(
+                f"topic {arn.rsplit(':', 1)[-1]}",
+                "wrong",
+                "nobody has confirmed a subscription: alarms go nowhere",
+                mend,
+            )

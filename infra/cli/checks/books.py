@@ -29,7 +29,12 @@ def parked(patient: Patient) -> Iterator[Finding]:
         yield Finding("parked", "wrong", f"facts wait for a person: {kinds}", mend)
     if age > PARKED_SECONDS_MAX:
         mend = "`topup parked` says what they wait for; `topup reconcile --repair` brings payments that are missing"
-        yield Finding("parked", "wrong", f"the oldest of {len(records)} parked facts waits for {age // 60} min", mend)
+        yield Finding(
+            "parked",
+            "wrong",
+            f"the oldest of {len(records)} parked facts waits for {age // 60} min",
+            mend,
+        )
     if not person and age <= PARKED_SECONDS_MAX:
         yield Finding("parked", "ok", f"{len(records)} facts wait, none for long")
 
@@ -40,11 +45,19 @@ def reconciliation(patient: Patient) -> Iterator[Finding]:
     mend = "look into the log of ReconcileFunction, and run `topup reconcile --since 7d`"
     if last is None:
         level = "note" if patient.is_new else patient.unless_local("wrong")
-        yield Finding("reconciliation", level, f"the books were never compared with Stripe{' yet' * patient.is_new}", mend)
+        yield Finding(
+            "reconciliation",
+            level,
+            f"the books were never compared with Stripe{' yet' * patient.is_new}",
+            mend,
+        )
         return
     age = epoch(patient.books.clock()) - to_epoch(last["finished_at"])
     what = f"finished {last['finished_at']}, {last['matched']} agreed, {sum(last['counts'].values())} did not"
     late = age > RECONCILED_SECONDS_MAX
     yield Finding(
-        "reconciliation", patient.unless_local("wrong") if late else "ok", f"{'overdue: ' if late else ''}last {what}", mend if late else ""
+        "reconciliation",
+        patient.unless_local("wrong") if late else "ok",
+        f"{'overdue: ' if late else ''}last {what}",
+        mend if late else "",
     )

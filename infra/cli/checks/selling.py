@@ -28,7 +28,9 @@ def prices(patient: Patient) -> Iterator[Finding]:
 def rights(patient: Patient) -> Iterator[Finding]:
     """A restricted key may lack a right, which shows nowhere until a buyer or a reconciliation needs it."""
     found = list(_lacking(patient))
-    yield from found or [Finding("stripe key's rights", "ok", "it may make checkouts and read what is reconciled")]
+    yield from found or [
+        Finding("stripe key's rights", "ok", "it may make checkouts and read what is reconciled")
+    ]
 
 
 def _lacking(patient: Patient) -> Iterator[Finding]:

@@ -35,16 +35,29 @@ def key(patient: Patient) -> Iterator[Finding]:
     mode, wanted = match[1], "live" if settings.livemode else "test"
     if mode != wanted:
         mend = f"put a {wanted} key into {name}, or deploy with StripeMode={mode}"
-        yield Finding("stripe mode", "wrong", f"a {mode} key in a stack of StripeMode {wanted}: every event is ignored", mend)
+        yield Finding(
+            "stripe mode",
+            "wrong",
+            f"a {mode} key in a stack of StripeMode {wanted}: every event is ignored",
+            mend,
+        )
     elif settings.livemode != (settings.stage == "prod"):
         mend = "deploy prod with StripeMode=live, every other stage with StripeMode=test"
-        yield Finding("stripe mode", "wrong", f"Stage {settings.stage} with StripeMode {wanted}", mend)
+        yield Finding(
+            "stripe mode", "wrong", f"Stage {settings.stage} with StripeMode {wanted}", mend
+        )
     else:
-        yield Finding("stripe mode", "ok", f"a {mode} key, StripeMode {wanted}, Stage {settings.stage}")
+        yield Finding(
+            "stripe mode", "ok", f"a {mode} key, StripeMode {wanted}, Stage {settings.stage}"
+        )
     try:
         patient.account.endpoints()
     except KeyRefusedError as error:
-        mend = _put(name, "sk_...") if error.is_unknown else "give the restricted key read access to webhook endpoints and events"
+        mend = (
+            _put(name, "sk_...")
+            if error.is_unknown
+            else "give the restricted key read access to webhook endpoints and events"
+        )
         yield Finding("stripe key", "wrong", f"Stripe refuses the key: {error}", mend)
         return
     yield Finding("stripe key", "ok", "Stripe takes it")
@@ -67,42 +80,67 @@ def signing_secret(patient: Patient) -> Iterator[Finding]:
     try:
         secrets = usable_secrets(patient.place.secret(name))
     except ValueError as error:
-        yield Finding("webhook secret", "wrong", str(error), _put(name, '{"secrets": ["whsec_..."]}'))
+        yield Finding(
+            "webhook secret", "wrong", str(error), _put(name, '{"secrets": ["whsec_..."]}')
+        )
         return
     if odd := sum(not secret.startswith("whsec_") for secret in secrets):
         mend = _put(name, '{"secrets": ["whsec_..."]}') + "; Stripe shows it on the endpoint's page"
-        yield Finding("webhook secret", "wrong", f"{odd} of {len(secrets)} do not begin with whsec_: Stripe signs with none such", mend)
+        yield Finding(
+            "webhook secret",
+            "wrong",
+            f"{odd} of {len(secrets)} do not begin with whsec_: Stripe signs with none such",
+            mend,
+        )
     for number, secret in enumerate(secrets, 1):
-        yield _delivered(patient, patient.place.webhook_url, secret, f"secret {number} of {len(secrets)}")
+        yield _delivered(
+            patient, patient.place.webhook_url, secret, f"secret {number} of {len(secrets)}"
+        )
     for url in patient.place.other_urls:
         yield from _reached(patient, url)
 
 
 def endpoints(patient: Patient) -> Iterator[Finding]:
     """An endpoint at Stripe leads here, is on, is subscribed to everything, and speaks our version of the API."""
-    known, tried = patient.place.webhook_urls(), (patient.place.webhook_url, *patient.place.other_urls)
+    known, tried = (
+        patient.place.webhook_urls(),
+        (patient.place.webhook_url, *patient.place.other_urls),
+    )
     found = patient.account.endpoints()
     ours = [row for row in found if str(row["url"]).rstrip("/") in known]
     if not ours:
-        alike = [str(row["url"]) for row in found if str(row["url"]).rstrip("/").endswith(WEBHOOK_PATH)]
+        alike = [
+            str(row["url"]) for row in found if str(row["url"]).rstrip("/").endswith(WEBHOOK_PATH)
+        ]
         yield _none_leads_here(patient, alike)
     for row in _telling(patient, ours):
         yield from _endpoint(patient, row)
-        if row.get("status") == "enabled" and not any(same_url(str(row["url"]), url) for url in tried):
+        if row.get("status") == "enabled" and not any(
+            same_url(str(row["url"]), url) for url in tried
+        ):
             yield from _reached(patient, str(row["url"]))
 
 
 def _telling(patient: Patient, ours: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Where one fits, others say nothing: they are its predecessors, disabled, or on until they have delivered what they still have to."""
-    fitting = [row for row in ours if all(finding.level == "ok" for finding in _endpoint(patient, row))]
+    fitting = [
+        row for row in ours if all(finding.level == "ok" for finding in _endpoint(patient, row))
+    ]
     return fitting or ours
 
 
 def deliveries(patient: Patient) -> Iterator[Finding]:
-    """Events that Stripe could not deliver for a while. Those of before the stack was made are others' affair."""
+    """Events that Stripe could not deliver for a while.
+
+    Those of before the stack was made are others' affair.
+    """
     now = epoch(patient.books.clock())
     since = max(now - PENDING_SECONDS_MAX, patient.place.made_epoch)
-    late = [row for row in patient.account.undelivered(since, SUBSCRIBED) if row["created"] < now - PENDING_SECONDS_MIN]
+    late = [
+        row
+        for row in patient.account.undelivered(since, SUBSCRIBED)
+        if row["created"] < now - PENDING_SECONDS_MIN
+    ]
     if not late:
         yield Finding("deliveries", "ok", "none is overdue")
         return
@@ -112,24 +150,44 @@ def deliveries(patient: Patient) -> Iterator[Finding]:
 
 
 def _delivered(patient: Patient, url: str, secret: str, which: str) -> Finding:
-    return delivered(url, secret, which, livemode=patient.place.settings.livemode, now=epoch(patient.books.clock()))
+    return delivered(
+        url,
+        secret,
+        which,
+        livemode=patient.place.settings.livemode,
+        now=epoch(patient.books.clock()),
+    )
 
 
 def _none_leads_here(patient: Patient, alike: Sequence[str]) -> Finding:
     if bus := patient.place.outputs.get("StripeEventBus", ""):
-        return Finding("endpoint", "note", f"no endpoint at Stripe leads here: events come by the event bus {bus} alone")
+        return Finding(
+            "endpoint",
+            "note",
+            f"no endpoint at Stripe leads here: events come by the event bus {bus} alone",
+        )
     url = patient.place.webhook_url or WEBHOOK_PATH
-    mend = f"stripe webhook_endpoints create --url {url} --api-version {API_VERSION} {_subscription()}"
+    mend = (
+        f"stripe webhook_endpoints create --url {url} --api-version {API_VERSION} {_subscription()}"
+    )
     if alike:
         mend = f"is one of these this stack's? then `topup doctor --webhook-url` with it: {', '.join(alike)}; otherwise: {mend}"
-    what = "no endpoint at Stripe leads here" + (" (the stand delivers by itself)" if patient.is_local else "")
+    what = "no endpoint at Stripe leads here" + (
+        " (the stand delivers by itself)" if patient.is_local else ""
+    )
     return Finding("endpoint", patient.unless_local("wrong"), what, mend)
 
 
 def _reached(patient: Patient, url: str) -> Iterator[Finding]:
-    """The address that Stripe has is not the one already tried. It has one of our secrets, whichever."""
+    """The address that Stripe has is not the one already tried.
+
+    It has one of our secrets, whichever.
+    """
     secrets = usable_secrets(patient.place.secret(patient.place.settings.webhook_secrets_secret))
-    tried = [_delivered(patient, url, secret, f"secret {number} of {len(secrets)}") for number, secret in enumerate(secrets, 1)]
+    tried = [
+        _delivered(patient, url, secret, f"secret {number} of {len(secrets)}")
+        for number, secret in enumerate(secrets, 1)
+    ]
     yield next((finding for finding in tried if finding.level == "ok"), tried[-1])
 
 
@@ -139,7 +197,14 @@ def _endpoint(patient: Patient, row: Mapping[str, Any]) -> Iterator[Finding]:
     if row.get("status") != "enabled":
         faults.append(Finding(name, "wrong", "it is disabled", f"{update} -d disabled=false"))
     if missing := _missing(row["enabled_events"]):
-        faults.append(Finding(name, "wrong", f"not subscribed to: {', '.join(missing)}", f"{update} {_subscription()}"))
+        faults.append(
+            Finding(
+                name,
+                "wrong",
+                f"not subscribed to: {', '.join(missing)}",
+                f"{update} {_subscription()}",
+            )
+        )
     if (version := row.get("api_version")) != API_VERSION:
         what = f"its API version is {version or 'that of the account'}, ours {API_VERSION}: events may be of a shape that is not read"
         faults.append(
@@ -151,15 +216,38 @@ def _endpoint(patient: Patient, row: Mapping[str, Any]) -> Iterator[Finding]:
             )
         )
     if row.get("livemode") is not patient.place.settings.livemode:
-        faults.append(Finding(name, "wrong", f"livemode is {row.get('livemode')}", "make the endpoint in the stack's own mode"))
+        faults.append(
+            Finding(
+                name,
+                "wrong",
+                f"livemode is {row.get('livemode')}",
+                "make the endpoint in the stack's own mode",
+            )
+        )
     if str(row["url"]).startswith("http://") and not patient.is_local:
-        faults.append(Finding(name, "wrong", f"{row['url']} is not https", f"{update} --url https://..."))
+        faults.append(
+            Finding(name, "wrong", f"{row['url']} is not https", f"{update} --url https://...")
+        )
     kept = Kept.read(patient.place.secret(patient.place.settings.webhook_secrets_secret))
     if not kept.may_know(row["id"]):
-        faults.append(Finding(name, "wrong", "the stack has no signing secret of it: all that it delivers is refused", "topup connect"))
+        faults.append(
+            Finding(
+                name,
+                "wrong",
+                "the stack has no signing secret of it: all that it delivers is refused",
+                "topup connect",
+            )
+        )
     elif not kept.knows(row["id"]):
-        yield Finding(name, "note", "its signing secret was put there by hand: nobody can tell whether it is this one's", "topup connect")
-    yield from faults or [Finding(name, "ok", f"{row['url']}, {len(row['enabled_events'])} event types, {version}")]
+        yield Finding(
+            name,
+            "note",
+            "its signing secret was put there by hand: nobody can tell whether it is this one's",
+            "topup connect",
+        )
+    yield from faults or [
+        Finding(name, "ok", f"{row['url']}, {len(row['enabled_events'])} event types, {version}")
+    ]
 
 
 def _subscription() -> str:

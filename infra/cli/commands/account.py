@@ -20,19 +20,34 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
 
     @command(app, "account")
-    def account(operator: Operator, user: Annotated[str, typer.Argument(help="The user id: the token's sub.")]) -> None:
+    def account(
+        operator: Operator,
+        user: Annotated[str, typer.Argument(help="The user id: the token's sub.")],
+    ) -> None:
         """Show a customer: quota, debt, open holds, the last payments and the last lines of the ledger."""
         check_user(user)
         found = read(operator.books, user)
-        payments = [[row["payment_id"], row["plan"], row["amount"], row["status"], row["created_at"]] for row in found["payments"]]
-        entries = [[row["booked_at"], row["type"], row["units"], row["balance_after"], row["reference_id"]] for row in found["ledger"]]
+        payments = [
+            [row["payment_id"], row["plan"], row["amount"], row["status"], row["created_at"]]
+            for row in found["payments"]
+        ]
+        entries = [
+            [row["booked_at"], row["type"], row["units"], row["balance_after"], row["reference_id"]]
+            for row in found["ledger"]
+        ]
         holds = [[row["item"], row["units"], row["expires_at"]] for row in found["holds"]]
         operator.screen.show(
             found,
             facts(f"Account {user}", found["quota"]),
             *([table("Open holds", ("hold", "units", "until"), holds)] if holds else []),
-            table("Payments, newest first", ("payment", "plan", "amount", "status", "created"), payments),
-            table("Ledger, newest first", ("booked", "type", "units", "balance", "reference"), entries),
+            table(
+                "Payments, newest first",
+                ("payment", "plan", "amount", "status", "created"),
+                payments,
+            ),
+            table(
+                "Ledger, newest first", ("booked", "type", "units", "balance", "reference"), entries
+            ),
         )
 
 
@@ -42,9 +57,16 @@ def read(books: Books, user_id: str) -> dict[str, Any]:
     now = epoch(books.clock())
     holds = books.store.query("quotas", user_id, prefix="hold#", limit=HOLDS_SHOWN_MAX).items
     return {
-        "quota": {**balance.as_answer(user_id), "used_not_itemised": balance.used - balance.itemised},
+        "quota": {
+            **balance.as_answer(user_id),
+            "used_not_itemised": balance.used - balance.itemised,
+        },
         "holds": [
-            {"item": row["item"], "units": row["units"], "expires_at": from_epoch(row["expires_at"])}
+            {
+                "item": row["item"],
+                "units": row["units"],
+                "expires_at": from_epoch(row["expires_at"]),
+            }
             for row in holds
             if row["expires_at"] > now
         ],

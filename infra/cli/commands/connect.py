@@ -1,4 +1,8 @@
-"""``topup connect``: Stripe's key into the stack, one webhook endpoint at Stripe with its secret, and the doctor's word on it."""
+"""``topup connect``:
+
+Stripe's key into the stack, one webhook endpoint at Stripe with its secret, and the doctor's word
+on it.
+"""
 
 import os
 from collections.abc import Callable
@@ -22,7 +26,8 @@ from infra.ops.delivering import delivered
 VARIABLE: Final = "STRIPE_API_KEY"
 """The Stripe CLI's own name for it: https://docs.stripe.com/cli/api_keys."""
 RETRIES: Final = 3
-"""The SDK repeats under one idempotency key: an answer that was lost, and the secret in it, come again."""
+"""The SDK repeats under one idempotency key: an answer that was lost, and the secret in it, come
+again."""
 
 
 def register(app: typer.Typer) -> None:
@@ -32,10 +37,21 @@ def register(app: typer.Typer) -> None:
     def connect(  # noqa: PLR0917 - the command line's own arguments
         operator: Operator,
         webhook_url: Annotated[
-            str, typer.Option("--webhook-url", help="Where Stripe shall deliver; by default the stack's own address.")
+            str,
+            typer.Option(
+                "--webhook-url",
+                help="Where Stripe shall deliver; by default the stack's own address.",
+            ),
         ] = "",
-        new_key: Annotated[bool, typer.Option("--new-key", help="Ask for a key though a usable one is stored.")] = False,  # noqa: FBT002
-        roll: Annotated[bool, typer.Option("--roll", help="A new endpoint with a new secret, though the one there fits.")] = False,  # noqa: FBT002
+        new_key: Annotated[
+            bool, typer.Option("--new-key", help="Ask for a key though a usable one is stored.")
+        ] = False,
+        roll: Annotated[
+            bool,
+            typer.Option(
+                "--roll", help="A new endpoint with a new secret, though the one there fits."
+            ),
+        ] = False,
         dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
@@ -45,17 +61,28 @@ def register(app: typer.Typer) -> None:
         """
         place = operator.place
         stored = place.stripe_key()
-        key = chosen_key(stored, os.environ.get(VARIABLE, ""), place, operator.screen.ask_secret, new_key=new_key)
+        key = chosen_key(
+            stored, os.environ.get(VARIABLE, ""), place, operator.screen.ask_secret, new_key=new_key
+        )
         kept = Kept.read(place.secret(place.settings.webhook_secrets_secret))
         deployment = operator.books.ours.deployment
         name = deployment.known() if dry_run else deployment.id()
         wanted = Wanted(place.stack_name, place.webhook_url, webhook_url, place.other_urls, name)
         todo = plan(_endpoints(key, place), place.webhook_urls(), wanted, kept, roll=roll)
-        steps = [*([f"store the Stripe key in {place.settings.stripe_key_secret}"] if key != stored else []), *todo.steps()]
+        steps = [
+            *(
+                [f"store the Stripe key in {place.settings.stripe_key_secret}"]
+                if key != stored
+                else []
+            ),
+            *todo.steps(),
+        ]
         answer: dict[str, Any] = {"stack": place.stack_name, "steps": steps, "waiting": []}
         if dry_run or not steps:
             status = "would_change" if steps else "unchanged"
-        elif operator.screen.ask("\n".join([f"{place.stack_name}:", *(f"- {step}" for step in steps), "Go on?"]), yes=yes):
+        elif operator.screen.ask(
+            "\n".join([f"{place.stack_name}:", *(f"- {step}" for step in steps), "Go on?"]), yes=yes
+        ):
             answer["waiting"] = _carry_out(place, key, todo, wanted, kept)
             status = "connected"
         else:
@@ -63,19 +90,35 @@ def register(app: typer.Typer) -> None:
         return _told(operator, {**answer, "status": status}, webhook_url)
 
 
-def chosen_key(stored: str, given: str, place: Place, ask: Callable[[str], str], *, new_key: bool) -> str:
-    """The key to use: from the environment, the stored one, or a person's. Raises OperatorError for one of the other mode."""
+def chosen_key(
+    stored: str, given: str, place: Place, ask: Callable[[str], str], *, new_key: bool
+) -> str:
+    """The key to use: from the environment, the stored one, or a person's.
+
+    Raises OperatorError for one of the other mode.
+    """
     mode = "live" if place.settings.livemode else "test"
     match = KEY.fullmatch(stored)
     if not given and match and match[1] == mode and not new_key:
         return stored
-    key = (given or ask(f"Stripe's secret or restricted key, {mode} mode (sk_{mode}_... or rk_{mode}_...; not shown): ")).strip()
+    key = (
+        given
+        or ask(
+            f"Stripe's secret or restricted key, {mode} mode (sk_{mode}_... or rk_{mode}_...; not shown): "
+        )
+    ).strip()
     found = KEY.fullmatch(key)
     if not found:
-        raise usage("this is no secret key of Stripe's", f"it begins with sk_{mode}_ or rk_{mode}_: https://dashboard.stripe.com/apikeys")
+        raise usage(
+            "this is no secret key of Stripe's",
+            f"it begins with sk_{mode}_ or rk_{mode}_: https://dashboard.stripe.com/apikeys",
+        )
     if found[1] != mode:
         stage = f"Stage {place.settings.stage} with StripeMode {mode}"
-        raise usage(f"a {found[1]} key, and this stack is {stage}", f"give a {mode} key, or deploy with StripeMode={found[1]}")
+        raise usage(
+            f"a {found[1]} key, and this stack is {stage}",
+            f"give a {mode} key, or deploy with StripeMode={found[1]}",
+        )
     return key
 
 
@@ -111,30 +154,59 @@ def _carry_out(place: Place, key: str, todo: Plan, wanted: Wanted, kept: Kept) -
         manager.put_secret_value(SecretId=settings.webhook_secrets_secret, SecretString=document)
 
     try:
-        waiting = Endpoints(client, AccountAtStripe(lambda: key, settings.stripe_api_base), keep).carry_out(todo, wanted, kept)
+        waiting = Endpoints(
+            client, AccountAtStripe(lambda: key, settings.stripe_api_base), keep
+        ).carry_out(todo, wanted, kept)
     except (stripe.APIConnectionError, httpx.HTTPError) as error:
-        raise unreachable(f"Stripe cannot be reached: {error}", "run the same command again; what was done is not done twice") from error
+        raise unreachable(
+            f"Stripe cannot be reached: {error}",
+            "run the same command again; what was done is not done twice",
+        ) from error
     except (stripe.StripeError, KeyRefusedError) as error:
-        raise OperatorError(1, f"Stripe refuses: {error}", "mend what it says, and run the same command again") from error
-    return [f"{name} stays on meanwhile: it has still to deliver. `topup connect` disables it when that is done" for name in waiting]
+        raise OperatorError(
+            1, f"Stripe refuses: {error}", "mend what it says, and run the same command again"
+        ) from error
+    return [
+        f"{name} stays on meanwhile: it has still to deliver. `topup connect` disables it when that is done"
+        for name in waiting
+    ]
 
 
 def _check_address(place: Place, url: str, kept: Kept) -> None:
     """An endpoint is moved in one step, and only where a signed event was just accepted: no delivery falls between two addresses."""
-    tried = [delivered(url, secret, f"{url} is tried", livemode=place.settings.livemode) for secret in kept.secrets]
+    tried = [
+        delivered(url, secret, f"{url} is tried", livemode=place.settings.livemode)
+        for secret in kept.secrets
+    ]
     if not any(finding.level == "ok" for finding in tried):
         what = "; ".join(finding.what for finding in tried) or "no signing secret is stored"
-        raise OperatorError(1, f"the endpoint was not moved: {what}", "choose the address with --webhook-url, or mend what it says")
+        raise OperatorError(
+            1,
+            f"the endpoint was not moved: {what}",
+            "choose the address with --webhook-url, or mend what it says",
+        )
 
 
 def _told(operator: Operator, answer: dict[str, Any], webhook_url: str) -> int:
     """What was done, and how the stack is now."""
     if answer["status"] in ("would_change", "not_connected"):
-        operator.screen.show(answer, f"{answer['stack']}: {answer['status'].replace('_', ' ')}", *(f"- {step}" for step in answer["steps"]))
+        operator.screen.show(
+            answer,
+            f"{answer['stack']}: {answer['status'].replace('_', ' ')}",
+            *(f"- {step}" for step in answer["steps"]),
+        )
         return FINE
     place = operator.place.at(webhook_url)
     findings = doctor.examined(operator, place)
-    done = [f"{answer['stack']} is connected with Stripe", *(f"- {step}" for step in (*answer["steps"], *answer["waiting"]))]
+    done = [
+        f"{answer['stack']} is connected with Stripe",
+        *(f"- {step}" for step in (*answer["steps"], *answer["waiting"])),
+    ]
     said, renderables = doctor.told(place, findings)
-    operator.screen.show(answer | said, *(done if answer["steps"] else [f"{done[0]}; nothing was to be changed"]), "", *renderables)
+    operator.screen.show(
+        answer | said,
+        *(done if answer["steps"] else [f"{done[0]}; nothing was to be changed"]),
+        "",
+        *renderables,
+    )
     return doctor.exit_code(findings)

@@ -5,8 +5,7 @@ from typing import Annotated, Any, Final
 
 import httpx
 import typer
-from billing.errors import OutcomeUnknownError
-from billing.storage.dynamodb import StoreFaultError
+from billing.errors import AwsRefusedError, RetryableError
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
@@ -35,7 +34,14 @@ CHECKS: Final[dict[str, Check]] = {
     "reserve": aws.reserve,
     "alarms": aws.alarms,
 }
-UNANSWERED: Final = (BotoCoreError, ClientError, httpx.HTTPError, KeyRefusedError, OutcomeUnknownError, StoreFaultError)
+UNANSWERED: Final = (
+    BotoCoreError,
+    ClientError,
+    httpx.HTTPError,
+    KeyRefusedError,
+    RetryableError,
+    AwsRefusedError,
+)
 SIGNS: Final = {"ok": "ok", "note": "note", "wrong": "WRONG", "unknown": "?"}
 
 
@@ -45,9 +51,17 @@ def register(app: typer.Typer) -> None:
     @command(app, "doctor")
     def doctor(
         operator: Operator,
-        webhook_url: Annotated[str, typer.Option("--webhook-url", help="The webhook's address, where it has a domain of its own.")] = "",
+        webhook_url: Annotated[
+            str,
+            typer.Option(
+                "--webhook-url", help="The webhook's address, where it has a domain of its own."
+            ),
+        ] = "",
     ) -> int:
-        """Look at everything that a payment depends on: Stripe's side, the webhook, the books, AWS. Each fault with its remedy."""
+        """Look at everything that a payment depends on:
+
+        Stripe's side, the webhook, the books, AWS. Each fault with its remedy.
+        """
         place = operator.place.at(webhook_url)
         findings = examined(operator, place)
         said, renderables = told(place, findings)
@@ -75,13 +89,18 @@ def exit_code(findings: list[Finding]) -> int:
 
 def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
     """What one check finds. One that cannot look says so, and the others go on."""
-    patient.books.store.patience.begin()
+    patient.books.store.deadline.begin()
     found: list[Finding] = []
     try:
         found.extend(check(patient))
     except UNANSWERED as error:
         found.append(
-            Finding(name, "unknown", f"could not be looked at: {type(error).__name__}: {error}", "check your rights and the connection")
+            Finding(
+                name,
+                "unknown",
+                f"could not be looked at: {type(error).__name__}: {error}",
+                "check your rights and the connection",
+            )
         )
     return found
 
@@ -90,9 +109,16 @@ def told(place: Place, findings: list[Finding]) -> tuple[dict[str, Any], list[Re
     """The report: as data, and as people read it."""
     wrong = [finding for finding in findings if finding.level in ("wrong", "unknown")]
     rows = [[SIGNS[finding.level], finding.check, finding.what] for finding in findings]
-    mending = [f"{number}. {finding.check}: {finding.what}\n   {finding.mend}\n" for number, finding in enumerate(wrong, 1)]
+    mending = [
+        f"{number}. {finding.check}: {finding.what}\n   {finding.mend}\n"
+        for number, finding in enumerate(wrong, 1)
+    ]
     return (
-        {"stack": place.stack_name, "findings": [finding.as_answer() for finding in findings], "wrong": len(wrong)},
+        {
+            "stack": place.stack_name,
+            "findings": [finding.as_answer() for finding in findings],
+            "wrong": len(wrong),
+        },
         [
             table(f"{place.stack_name} ({place.settings.stage})", ("", "what", "finding"), rows),
             *(["What to do", *mending] if mending else ["Nothing to mend."]),

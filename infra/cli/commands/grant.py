@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 from billing.books import Books
 from billing.clock import epoch, stamp
-from billing.errors import Item, OutcomeUnknownError, RefusedError
+from billing.errors import ConditionFailedError, Item, OutcomeUnknownError, RetryableError
 from billing.ids import new_id
 from billing.money import UNITS_MAX
 from billing.quota import hold_expiry
@@ -39,16 +39,34 @@ class Grant:
 
     def entry(self, now: str) -> Entry:
         """The line in the ledger; customers see the grant's id, not the reason."""
-        return Entry(self.user_id, self.entry_id, "adjusted", self.units, "grant", self.grant_id, now, note=self.reason)
+        return Entry(
+            self.user_id,
+            self.entry_id,
+            "adjusted",
+            self.units,
+            "grant",
+            self.grant_id,
+            now,
+            note=self.reason,
+        )
 
     def check(self) -> None:
         """Raise OperatorError for what makes no sense."""
         if not self.units or abs(self.units) > UNITS_MAX:
-            raise usage(f"{self.units} units cannot be granted", f"give a whole number from 1 to {UNITS_MAX}, or a negative one")
+            raise usage(
+                f"{self.units} units cannot be granted",
+                f"give a whole number from 1 to {UNITS_MAX}, or a negative one",
+            )
         if not self.reason.strip() or len(self.reason) > REASON_CHARS_MAX:
-            raise usage("a grant needs a reason", f"--reason with 1 to {REASON_CHARS_MAX} characters, for those who read the ledger later")
+            raise usage(
+                "a grant needs a reason",
+                f"--reason with 1 to {REASON_CHARS_MAX} characters, for those who read the ledger later",
+            )
         if not 0 < len(self.grant_id) <= ID_CHARS_MAX or not self.grant_id.isprintable():
-            raise usage(f"{self.grant_id!r} is no id", f"--id takes 1 to {ID_CHARS_MAX} printable characters")
+            raise usage(
+                f"{self.grant_id!r} is no id",
+                f"--id takes 1 to {ID_CHARS_MAX} printable characters",
+            )
         check_user(self.user_id)
 
 
@@ -61,20 +79,40 @@ def register(app: typer.Typer) -> None:
         user: Annotated[str, typer.Argument(help="The user id: the token's sub.")],
         units: Annotated[int, typer.Argument(help="How many; negative to take units back.")],
         reason: Annotated[str, typer.Option("--reason", help="Why; kept in the ledger.")],
-        grant_id: Annotated[str, typer.Option("--id", help="Your own id for it, as a ticket's number: a repeat does nothing.")] = "",
+        grant_id: Annotated[
+            str,
+            typer.Option(
+                "--id", help="Your own id for it, as a ticket's number: a repeat does nothing."
+            ),
+        ] = "",
         dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> None:
-        """Give a customer units, or take some back (never below what is there). Debt is paid first. One entry, once per --id."""
+        """Give a customer units, or take some back (never below what is there).
+
+        Debt is paid first. One entry, once per --id.
+        """
         given = Grant(grant_id or new_id("grant", operator.books.clock()), user, units, reason)
         given.check()
         before = _balance(operator.books, user)
         verb = f"grant {units} units to {user}" if units > 0 else f"take {-units} units from {user}"
-        planned = {"grant_id": given.grant_id, "user_id": user, "units": units, "remaining_before": before.remaining, "debt": before.debt}
+        planned = {
+            "grant_id": given.grant_id,
+            "user_id": user,
+            "units": units,
+            "remaining_before": before.remaining,
+            "debt": before.debt,
+        }
         if dry_run:
             kept = operator.books.store.get("ledger", (user, given.entry_id))
-            answer = _already(given, kept) if kept else planned | {"status": "would_be_granted", **_after(before, given)}
-        elif operator.screen.ask(f"{verb} ({before.remaining} remain, {before.debt} debt)?", yes=yes):
+            answer = (
+                _already(given, kept)
+                if kept
+                else planned | {"status": "would_be_granted", **_after(before, given)}
+            )
+        elif operator.screen.ask(
+            f"{verb} ({before.remaining} remain, {before.debt} debt)?", yes=yes
+        ):
             answer = _booked(operator.books, given)
         else:
             answer = planned | {"status": "not_granted"}
@@ -82,8 +120,11 @@ def register(app: typer.Typer) -> None:
 
 
 def book(books: Books, grant: Grant) -> dict[str, Any]:
-    """Book it, once. Raises OperatorError for more than there is to take, or an id that another grant has."""
-    for _ in books.store.patience.attempts():
+    """Book it, once.
+
+    Raises OperatorError for more than there is to take, or an id that another grant has.
+    """
+    for _ in books.store.deadline.attempts():
         now = books.clock()
         balance = _balance(books, grant.user_id)
         if hold_expiry.holds_are_due(balance, epoch(now)):
@@ -94,26 +135,36 @@ def book(books: Books, grant: Grant) -> dict[str, Any]:
             "quotas",
             (grant.user_id, "quota"),
             set={"updated_at": stamp(now), "booked_at": stamp(now)},
-            add={**{name: units for name, units in movement.add.items() if units}, "total": grant.units},
+            add={
+                **{name: units for name, units in movement.add.items() if units},
+                "total": grant.units,
+            },
             must=movement.must,
         )
         try:
             books.store.commit(grant.entry(stamp(now)).write(), account)
-        except RefusedError as refused:
+        except ConditionFailedError as refused:
             if kept := refused.old.get(0):
                 return _already(grant, kept)
             continue  # the balance has changed: look again
-        return {"status": "granted", "grant_id": grant.grant_id, "user_id": grant.user_id, "units": grant.units, **_after(balance, grant)}
+        return {
+            "status": "granted",
+            "grant_id": grant.grant_id,
+            "user_id": grant.user_id,
+            "units": grant.units,
+            **_after(balance, grant),
+        }
     raise OutcomeUnknownError(f"the account {grant.user_id} kept changing until the time was up")
 
 
 def _booked(books: Books, grant: Grant) -> dict[str, Any]:
-    books.store.patience.begin()
+    books.store.deadline.begin()
     try:
         return book(books, grant)
-    except OutcomeUnknownError as error:
+    except RetryableError as error:
         raise unreachable(
-            f"the outcome is not known: {error}", f"run it again with --id {grant.grant_id}: it is booked once only"
+            f"the outcome is not known: {error}",
+            f"run it again with --id {grant.grant_id}: it is booked once only",
         ) from error
 
 
@@ -121,7 +172,10 @@ def _movement(balance: Balance, grant: Grant) -> Movement:
     if grant.units > 0:
         return come_in(balance, grant.units)
     if balance.remaining < -grant.units:
-        raise not_found(f"{grant.user_id} has {balance.remaining} units, {-grant.units} cannot be taken", "take at most what is there")
+        raise not_found(
+            f"{grant.user_id} has {balance.remaining} units, {-grant.units} cannot be taken",
+            "take at most what is there",
+        )
     return go_out(balance, -grant.units, "debt")
 
 
@@ -131,7 +185,10 @@ def _balance(books: Books, user_id: str) -> Balance:
 
 def _after(balance: Balance, grant: Grant) -> dict[str, Any]:
     moved = _movement(balance, grant).add
-    return {"remaining": balance.remaining + moved.get("remaining", 0), "debt": balance.debt + moved.get("debt", 0)}
+    return {
+        "remaining": balance.remaining + moved.get("remaining", 0),
+        "debt": balance.debt + moved.get("debt", 0),
+    }
 
 
 def _already(grant: Grant, kept: Item) -> dict[str, Any]:
@@ -139,4 +196,10 @@ def _already(grant: Grant, kept: Item) -> dict[str, Any]:
     if (kept["units"], kept.get("note")) != (grant.units, grant.reason):
         message = f"the id {grant.grant_id} was used before: {kept['units']:+d} units, {kept.get('note')!r}"
         raise OperatorError(CONFLICT, message, "give another --id for another grant")
-    return {"status": "already", "grant_id": grant.grant_id, "user_id": grant.user_id, "units": grant.units, "booked_at": kept["booked_at"]}
+    return {
+        "status": "already",
+        "grant_id": grant.grant_id,
+        "user_id": grant.user_id,
+        "units": grant.units,
+        "booked_at": kept["booked_at"],
+    }

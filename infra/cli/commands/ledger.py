@@ -14,7 +14,13 @@ import typer
 from billing.books import Books
 from billing.errors import Item
 from billing.reconciliation import repair as mending
-from billing.reconciliation.audit import TABLES, Difference, Tallies, disagreeing_payments, settled_tally
+from billing.reconciliation.audit import (
+    TABLES,
+    Difference,
+    Tallies,
+    disagreeing_payments,
+    settled_tally,
+)
 from billing.reconciliation.run import Run
 from billing.storage.writes import Table
 from rich.console import RenderableType
@@ -27,65 +33,124 @@ from infra.cli.tallies import ACCOUNTS_IN_MEMORY_MAX, TallyFile, tally_file
 SEGMENTS_MAX: Final = 64
 SHOWN_MAX: Final = 100
 PAYMENTS_NAMED_MAX: Final = 5
-COLUMNS: Final = ("user_id", "entry_id", "type", "units", "reference_type", "reference_id", "booked_at", "note")
+COLUMNS: Final = (
+    "user_id",
+    "entry_id",
+    "type",
+    "units",
+    "reference_type",
+    "reference_id",
+    "booked_at",
+    "note",
+)
 FORMATS: Final = ("csv", "jsonl")
-RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a cell begins that a spreadsheet takes for a formula, the last four in their full-width forms.
+RUN_BY_SPREADSHEETS: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)
+"""How a cell begins that a spreadsheet takes for a formula, the last four in their full-width
+forms.
 
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 MARK: Final = "'"
-"""Before such a cell, and before one that begins with it: whoever takes one away again has the text as it was."""
-Repair = Annotated[bool, typer.Option("--repair", help="Mend it: payments from Stripe, ledger from payments, balance from the ledger.")]
+"""Before such a cell, and before one that begins with it: whoever takes one away again has the text
+as it was."""
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair",
+        help="Mend it: payments from Stripe, ledger from payments, balance from the ledger.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="The ledger: verify, export.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(
+        help="The ledger: verify, export.", no_args_is_help=True, rich_markup_mode=None
+    )
     app.add_typer(group, name="ledger")
 
     @command(group, "verify")
     def verify(
         operator: Operator,
         segments: Annotated[
-            int, typer.Option("--segments", min=1, max=SEGMENTS_MAX, help="Readers at once; more cost more read units.")
+            int,
+            typer.Option(
+                "--segments",
+                min=1,
+                max=SEGMENTS_MAX,
+                help="Readers at once; more cost more read units.",
+            ),
         ] = 4,
         repair: Repair = False,  # noqa: FBT002 - Typer's flag
         dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Recompute every account and prove that the books balance. Exit 1 with every difference by account.
+        """Recompute every account and prove that the books balance.
+
+        Exit 1 with every difference by account.
 
         Mends nothing, unless --repair: for accounts of which a restore kept only parts.
         """
         acts: list[dict[str, str]] = []
         found = _judgement(operator, segments)
         if repair and found.findings:
-            acts = _mend(operator, sorted({row["user_id"] for row in found.findings}), dry_run=dry_run, yes=yes)
+            acts = _mend(
+                operator,
+                sorted({row["user_id"] for row in found.findings}),
+                dry_run=dry_run,
+                yes=yes,
+            )
             found = _judgement(operator, segments)
-        done = table("Would be done" if dry_run else "Done", ("account", "what"), [[*act.values()] for act in acts])
-        operator.screen.show(found.as_answer() | {"acts": acts}, *([done] if acts else []), found.shown())
+        done = table(
+            "Would be done" if dry_run else "Done",
+            ("account", "what"),
+            [[*act.values()] for act in acts],
+        )
+        operator.screen.show(
+            found.as_answer() | {"acts": acts}, *([done] if acts else []), found.shown()
+        )
         if found.busy:
-            operator.screen.tell(f"kept changing while they were read, run it again: {', '.join(found.busy[:PAYMENTS_NAMED_MAX])}")
+            operator.screen.tell(
+                f"kept changing while they were read, run it again: {', '.join(found.busy[:PAYMENTS_NAMED_MAX])}"
+            )
         return FOUND_SOMETHING if found.findings or found.busy else FINE
 
     @command(group, "export")
     def export(
         operator: Operator,
         form: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
-        output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; by default stdout.")] = None,
+        output: Annotated[
+            Path | None, typer.Option("--output", "-o", help="A file; by default stdout.")
+        ] = None,
         user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
     ) -> None:
-        """Write every ledger entry, as it is read: the memory it takes does not grow. Grouped by customer, not sorted.
+        """Write every ledger entry, as it is read: the memory it takes does not grow.
 
-        In CSV a text that a spreadsheet would run gets a ' before it, and so does one that begins with '. To undo it, take
-        one ' away from every cell that begins with one. Numbers and JSON lines are as they are.
+        Grouped by customer, not sorted.
+
+        In CSV a text that a spreadsheet would run gets a ' before it, and so does one that begins
+        with '. To undo it, take one ' away from every cell that begins with one. Numbers and JSON
+        lines are as they are.
         """
         if form not in FORMATS:
             raise usage(f"{form!r} is no format", f"--format {' or '.join(FORMATS)}")
         rows = operator.books.store.pages("ledger", user) if user else _everyones(operator.books)
         with _opened(output) as file, operator.screen.progress("exporting") as bar:
-            written = _written(_writer("jsonl" if operator.screen.as_json else form, file), rows, bar)
+            written = _written(
+                _writer("jsonl" if operator.screen.as_json else form, file), rows, bar
+            )
         operator.screen.tell(f"{written} entries")
 
 
@@ -113,8 +178,15 @@ class Judgement:
         verdict = f"{len(self.findings)} differences" if self.findings else "the books balance"
         title = f"{self.accounts} accounts, {self.units} units in the ledger: {verdict}"
         shown = self.findings[:SHOWN_MAX]
-        rows = [[row["user_id"], row["rule"], row["expected"], row["found"], ", ".join(row["payments"])] for row in shown]
-        return table(title, ("account", "what must hold", "expected", "found", "payments"), rows) if rows else title
+        rows = [
+            [row["user_id"], row["rule"], row["expected"], row["found"], ", ".join(row["payments"])]
+            for row in shown
+        ]
+        return (
+            table(title, ("account", "what must hold", "expected", "found", "payments"), rows)
+            if rows
+            else title
+        )
 
 
 def examine(books: Books, segments: int, bar: Bar) -> Judgement:
@@ -130,7 +202,9 @@ def _judgement(operator: Operator, segments: int) -> Judgement:
         return examine(operator.books, segments, bar)
 
 
-def _mend(operator: Operator, users: list[str], *, dry_run: bool, yes: bool) -> list[dict[str, str]]:
+def _mend(
+    operator: Operator, users: list[str], *, dry_run: bool, yes: bool
+) -> list[dict[str, str]]:
     """One account after the other. Returns what was done, or would be."""
     if not dry_run and not operator.screen.ask(f"mend {len(users)} accounts?", yes=yes):
         return []
@@ -172,12 +246,14 @@ def _named(books: Books, user_id: str, differences: list[Difference]) -> list[di
     return [row.as_answer() | {"payments": payments} for row in differences]
 
 
-def _segment(books: Books, name: Table, segment: int, segments: int, bar: Bar, into: TallyFile) -> None:  # noqa: PLR0917
+def _segment(
+    books: Books, name: Table, segment: int, segments: int, bar: Bar, into: TallyFile
+) -> None:
     tallies, after = Tallies(), None
     while True:
         if len(tallies) > ACCOUNTS_IN_MEMORY_MAX:
             into.take(tallies)
-        books.store.patience.begin()
+        books.store.deadline.begin()
         page = books.store.scan(name, segment, segments, after)
         for item in page.items:
             tallies.add(name, item)
@@ -190,7 +266,7 @@ def _segment(books: Books, name: Table, segment: int, segments: int, bar: Bar, i
 def _everyones(books: Books) -> Iterator[Item]:
     after = None
     while True:
-        books.store.patience.begin()
+        books.store.deadline.begin()
         page = books.store.scan("ledger", after=after)
         yield from page.items
         if (after := page.after) is None:
@@ -211,11 +287,16 @@ def _writer(form: str, file: TextIO) -> Callable[[Item], None]:
         return lambda row: _ignored(file.write(json_line(row)))
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
-    return lambda row: _ignored(writer.writerow({name: neutral(value) for name, value in row.items()}))
+    return lambda row: _ignored(
+        writer.writerow({name: neutral(value) for name, value in row.items()})
+    )
 
 
 def neutral(cell: object) -> object:
-    """Return a cell that no spreadsheet runs. Only texts are changed: a number stays a number, negative ones too."""
+    """Return a cell that no spreadsheet runs.
+
+    Only texts are changed: a number stays a number, negative ones too.
+    """
     if isinstance(cell, str) and cell.startswith((MARK, *RUN_BY_SPREADSHEETS)):
         return MARK + cell
     return cell

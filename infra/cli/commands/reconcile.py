@@ -28,12 +28,16 @@ def register(app: typer.Typer) -> None:
         dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Compare all sessions, refunds and disputes with the books, both ways. Only looks, unless --repair.
+        """Compare all sessions, refunds and disputes with the books, both ways.
+
+        Only looks, unless --repair.
 
         Exit 1 on differences, and where something could not be compared; 3 where nothing could.
         """
         seconds, repair = duration(since), repair and not dry_run
-        if repair and not operator.screen.ask(f"settle everything that was missed in the last {since}?", yes=yes):
+        if repair and not operator.screen.ask(
+            f"settle everything that was missed in the last {since}?", yes=yes
+        ):
             return FINE
         start = epoch(operator.books.clock()) - seconds
         with operator.screen.progress("comparing") as bar:
@@ -67,9 +71,14 @@ def duration(text: str) -> int:
 
 
 def _show(operator: Operator, report: Report) -> None:
-    rows = [[row.kind, row.stripe_id, row.payment_id, "repaired" if row.repaired else "", row.detail] for row in report.differences]
+    rows = [
+        [row.kind, row.stripe_id, row.payment_id, "repaired" if row.repaired else "", row.detail]
+        for row in report.differences
+    ]
     title = f"{report.differing} differences, {report.repaired} repaired; {report.matched} agree, {report.not_ours} are not ours"
     if report.failed:
         title += f"; {report.failed} could not be compared"
         title += ", so many in a row that the rest was left" if report.given_up else ""
-    operator.screen.show(report.as_answer(), table(title, ("kind", "at Stripe", "payment", "", "detail"), rows))
+    operator.screen.show(
+        report.as_answer(), table(title, ("kind", "at Stripe", "payment", "", "detail"), rows)
+    )

@@ -22,25 +22,47 @@ def register(app: typer.Typer) -> None:
     @command(app, "replay")
     def replay(
         operator: Operator,
-        event_id: Annotated[str, typer.Argument(metavar="[EVENT_ID]", help="evt_...; Stripe keeps events for 30 days.")] = "",
+        event_id: Annotated[
+            str,
+            typer.Argument(metavar="[EVENT_ID]", help="evt_...; Stripe keeps events for 30 days."),
+        ] = "",
         file: Annotated[
             Path | None,
-            typer.Option("--file", exists=True, dir_okay=False, help="Events as JSON: one, a list, or one a line. You vouch for them."),
+            typer.Option(
+                "--file",
+                exists=True,
+                dir_okay=False,
+                help="Events as JSON: one, a list, or one a line. You vouch for them.",
+            ),
         ] = None,
         dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Settle an event again, by its id at Stripe or from a file. What was settled before is not settled twice."""
+        """Settle an event again, by its id at Stripe or from a file.
+
+        What was settled before is not settled twice.
+        """
         if bool(event_id) == bool(file):
-            raise usage("one of EVENT_ID and --file is needed", "topup replay evt_..., or topup replay --file events.jsonl")
-        found: list[Mapping[str, Any]] = list(read(file)) if file else [operator.gateway.event(event_id)]
+            raise usage(
+                "one of EVENT_ID and --file is needed",
+                "topup replay evt_..., or topup replay --file events.jsonl",
+            )
+        found: list[Mapping[str, Any]] = (
+            list(read(file)) if file else [operator.gateway.event(event_id)]
+        )
         rows = [_previewed(operator, event) for event in found]
         if not dry_run:
             _refuse_nobody(operator, rows, yes=yes)
             with operator.screen.progress("settling", len(found)) as bar:
                 rows = [_settled(operator, event, bar) for event in found]
-        cells = [[row[name] for name in ("event_id", "type", "status", "units", "detail")] for row in rows]
-        operator.screen.show({"events": rows}, table(f"{len(rows)} events", ("event", "type", "status", "units", "detail"), cells))
+        cells = [
+            [row[name] for name in ("event_id", "type", "status", "units", "detail")]
+            for row in rows
+        ]
+        operator.screen.show(
+            {"events": rows},
+            table(f"{len(rows)} events", ("event", "type", "status", "units", "detail"), cells),
+        )
         return FOUND_SOMETHING if any(row["status"] == "parked" for row in rows) else FINE
 
 
@@ -51,11 +73,16 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         whole = json.loads(text)
         rows = whole if isinstance(whole, list) else [whole]
     except ValueError:
-        rows = [_line(file, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        rows = [
+            _line(file, number, line)
+            for number, line in enumerate(text.splitlines(), 1)
+            if line.strip()
+        ]
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or row.get("object") != "event":
             raise usage(
-                f"{file}: number {number} is no Stripe event", 'each must be an object with "object": "event", as Stripe delivers it'
+                f"{file}: number {number} is no Stripe event",
+                'each must be an object with "object": "event", as Stripe delivers it',
             )
         yield row
 
@@ -64,7 +91,10 @@ def _line(file: Path, number: int, line: str) -> object:
     try:
         return json.loads(line)
     except ValueError as error:
-        raise usage(f"{file}, line {number}: {error}", "the file must be one JSON document, or one on each line") from error
+        raise usage(
+            f"{file}, line {number}: {error}",
+            "the file must be one JSON document, or one on each line",
+        ) from error
 
 
 def _previewed(operator: Operator, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +109,7 @@ def _settled(operator: Operator, event: Mapping[str, Any], bar: Bar) -> dict[str
     bar()
     if isinstance(fact, Ignored):
         return _row(event, "ignored", 0, fact.reason)
-    operator.books.store.patience.begin()
+    operator.books.store.deadline.begin()
     outcome = settlement.apply(operator.books, fact)
     return _row(event, outcome.status, outcome.units, outcome.why)
 
@@ -91,4 +121,10 @@ def _refuse_nobody(operator: Operator, rows: list[dict[str, Any]], *, yes: bool)
 
 
 def _row(event: Mapping[str, Any], status: str, units: int, detail: str) -> dict[str, Any]:
-    return {"event_id": event.get("id"), "type": event.get("type"), "status": status, "units": units, "detail": detail}
+    return {
+        "event_id": event.get("id"),
+        "type": event.get("type"),
+        "status": status,
+        "units": units,
+        "detail": detail,
+    }

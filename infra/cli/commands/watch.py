@@ -48,13 +48,20 @@ def register(app: typer.Typer) -> None:
     @command(app, "watch")
     def watch(
         operator: Operator,
-        minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How far back.")] = 15,
-        every: Annotated[int, typer.Option("--every", min=1, max=3600, help="Seconds between two looks.")] = 5,
+        minutes: Annotated[
+            int, typer.Option("--minutes", min=1, max=1440, help="How far back.")
+        ] = 15,
+        every: Annotated[
+            int, typer.Option("--every", min=1, max=3600, help="Seconds between two looks.")
+        ] = 5,
         once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,  # noqa: FBT002 - Typer's flag
     ) -> None:
-        """Watch settlements, refusals, parked facts and errors, minute by minute. Ctrl-C ends it; --json prints a line a look.
+        """Watch settlements, refusals, parked facts and errors, minute by minute.
 
-        again: delivered twice; taken: units clawed back; refused: debits for want of units; forged: bad signatures.
+        Ctrl-C ends it; --json prints a line a look.
+
+        again: delivered twice; taken: units clawed back; refused: debits for want of units; forged:
+        bad signatures.
         """
         looks = _looks(operator.place, minutes, every)
         live = operator.screen.out.is_terminal and not (once or operator.screen.as_json)
@@ -68,7 +75,10 @@ def register(app: typer.Typer) -> None:
 
 
 def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
-    """The last minutes by epoch minute. Those that were not final at the last look are read anew, those too old are let go."""
+    """The last minutes by epoch minute.
+
+    Those that were not final at the last look are read anew, those too old are let go.
+    """
     this_minute = now_ms // MINUTE_MS
     first = this_minute - minutes + 1
     final_to = max(seen, default=0) - FINAL_AFTER_MINUTES
@@ -80,7 +90,9 @@ def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
     with ThreadPoolExecutor(READERS) as pool:
         for lines in pool.map(lambda group: list(_lines(logs, group, since * MINUTE_MS)), groups):
             for line in lines:
-                found.setdefault(line["timestamp"] // MINUTE_MS, Counter()).update(figures(line["message"]))
+                found.setdefault(line["timestamp"] // MINUTE_MS, Counter()).update(
+                    figures(line["message"])
+                )
     return final | found
 
 
@@ -92,12 +104,19 @@ def figures(message: str) -> dict[str, int]:
         return {}
     if not isinstance(line, dict) or "_aws" not in line:
         return {}
-    return {name: round(sum(value if isinstance(value, list) else [value])) for name in SHOWN if (value := line.get(name)) is not None}
+    return {
+        name: round(sum(value if isinstance(value, list) else [value]))
+        for name in SHOWN
+        if (value := line.get(name)) is not None
+    }
 
 
 def answer(seen: Minutes) -> dict[str, Any]:
     """Plain data, oldest minute first."""
-    rows = [{"minute": _clock(minute), **{name: seen[minute][name] for name in SHOWN}} for minute in sorted(seen)]
+    rows = [
+        {"minute": _clock(minute), **{name: seen[minute][name] for name in SHOWN}}
+        for minute in sorted(seen)
+    ]
     return {"minutes": rows}
 
 
@@ -110,20 +129,29 @@ def _looks(place: Place, minutes: int, every: int) -> Iterator[Minutes]:
 
 
 def _lines(logs: Any, group: str, start_ms: int) -> Iterator[Mapping[str, Any]]:
-    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=start_ms, filterPattern='"CloudWatchMetrics"')
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, startTime=start_ms, filterPattern='"CloudWatchMetrics"'
+    )
     try:
         for page in pages:
             yield from page["events"]
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":  # a function that was never called has no log
+        if (
+            error.response["Error"]["Code"] != "ResourceNotFoundException"
+        ):  # a function that was never called has no log
             raise
 
 
 def _shown(seen: Minutes) -> RenderableType:
-    rows = [[_clock(minute)[11:16], *(seen[minute][name] or "" for name in SHOWN)] for minute in sorted(seen)]
+    rows = [
+        [_clock(minute)[11:16], *(seen[minute][name] or "" for name in SHOWN)]
+        for minute in sorted(seen)
+    ]
     total = sum(seen.values(), Counter[str]())
     rows.append(["all", *(total[name] for name in SHOWN)])
-    return table(f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN.values()), rows, tight=True)
+    return table(
+        f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN.values()), rows, tight=True
+    )
 
 
 def _clock(minute: int) -> str:

@@ -51,13 +51,26 @@ class AccountAtStripe:
         """What Stripe's clock shows, in Unix seconds."""
         return int(self.now() - self.skew_seconds())
 
-    def undelivered(self, since: int, types: tuple[str, ...], until: int = 0) -> list[Mapping[str, Any]]:
-        """Events that some endpoint has not taken; at most a thousand, newest first. ``until`` 0 for up to now.
+    def undelivered(
+        self, since: int, types: tuple[str, ...], until: int = 0
+    ) -> list[Mapping[str, Any]]:
+        """Events that some endpoint has not taken; at most a thousand, newest first.
+
+        ``until`` 0 for up to now.
 
         https://docs.stripe.com/webhooks/process-undelivered-events
         """
-        asked = {"delivery_success": "false", "created[gte]": str(since), **({"created[lte]": str(until)} if until else {})}
-        return list(self._all("/v1/events", asked | {f"types[{number}]": kind for number, kind in enumerate(types)}))
+        asked = {
+            "delivery_success": "false",
+            "created[gte]": str(since),
+            **({"created[lte]": str(until)} if until else {}),
+        }
+        return list(
+            self._all(
+                "/v1/events",
+                asked | {f"types[{number}]": kind for number, kind in enumerate(types)},
+            )
+        )
 
     def can_list(self, name: str) -> None:
         """Raise KeyRefusedError where the key may not list these objects, such as ``refunds``."""
@@ -66,11 +79,14 @@ class AccountAtStripe:
     def can_create_sessions(self) -> None:
         """Raise KeyRefusedError where the key may not create Checkout Sessions.
 
-        It asks for a session of a mode that there is not. Whoever may create one is told so (400), and nothing is made:
+        It asks for a session of a mode that there is not. Whoever may create one is told so (400),
+        and nothing is made:
         https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-mode.
         """
         url, asked = f"{self.api_base}/v1/checkout/sessions", {"mode": "topup_doctor"}
-        answer = httpx.post(url, data=asked, headers=self._headers(), timeout=SECONDS_MAX, verify=_authorities())
+        answer = httpx.post(
+            url, data=asked, headers=self._headers(), timeout=SECONDS_MAX, verify=_authorities()
+        )
         _refuse(answer)
         if answer.status_code != _BAD_REQUEST:
             answer.raise_for_status()
@@ -105,10 +121,15 @@ class AccountAtStripe:
 
 def _refuse(answer: httpx.Response) -> None:
     if answer.status_code in (_UNAUTHORIZED, _FORBIDDEN):
-        raise KeyRefusedError(answer.status_code, str(answer.json().get("error", {}).get("message", "")))
+        raise KeyRefusedError(
+            answer.status_code, str(answer.json().get("error", {}).get("message", ""))
+        )
 
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom a certificate is believed from. To read them takes longer than an answer of Stripe's, and httpx would for every request."""
+    """Whom a certificate is believed from.
+
+    To read them takes longer than an answer of Stripe's, and httpx would for every request.
+    """
     return httpx.create_ssl_context()

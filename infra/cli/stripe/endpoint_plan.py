@@ -18,29 +18,43 @@ from billing.stripe_api.events import SUBSCRIBED
 from billing.stripe_api.signatures import usable_secrets
 
 SECRETS_MAX: Final = 4
-"""The newest ones; Stripe stops repeating an event after three days, so that older ones sign nothing any more."""
+"""The newest ones; Stripe stops repeating an event after three days, so that older ones sign
+nothing any more."""
 MARK: Final = "topup_webhook_url"
-"""In an endpoint's metadata: the stack's own address. A stand's is localhost, as on every other machine: it proves nothing by itself."""
+"""In an endpoint's metadata: the stack's own address.
+
+A stand's is localhost, as on every other machine: it proves nothing by itself.
+"""
 DEPLOYMENT: Final = "topup_deployment"
-"""In an endpoint's metadata: the deployment's id, by which the endpoint is found again when its URL is another domain."""
+"""In an endpoint's metadata: the deployment's id, by which the endpoint is found again when its URL
+is another domain."""
 CHOSEN: Final = "topup_chosen_url"
-"""In an endpoint's metadata: where --webhook-url has put it. A later run without it leaves it there."""
+"""In an endpoint's metadata: where --webhook-url has put it.
+
+A later run without it leaves it there.
+"""
 GIVEN: Final = re.compile(r"^https://[^/]+\.(lambda-url|execute-api)\.")
-"""An address that AWS gave: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html and
-https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html."""
+"""An address that AWS gave: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
+and https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html."""
 QUIET: Final = "billing_portal.configuration.created"
-"""All that a new endpoint is subscribed to until the stack has its secret: endpoints are enabled from the first moment, and what came
-before the secret would be refused. This one comes only when somebody sets up Stripe's customer portal, and means nothing here."""
+"""All that a new endpoint is subscribed to until the stack has its secret: endpoints are enabled
+from the first moment, and what came before the secret would be refused. This one comes only when
+somebody sets up Stripe's customer portal, and means nothing here."""
 SINCE: Final = "topup_since"
-"""In an endpoint's metadata: from when on it gets every event, in Unix seconds. Older ones are its predecessor's to deliver."""
+"""In an endpoint's metadata: from when on it gets every event, in Unix seconds.
+
+Older ones are its predecessor's to deliver.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The endpoint as it should be. ``url`` "" leaves the address that it has, or is the stack's own for a new one.
+    """The endpoint as it should be.
 
-    ``other_urls``: where the stack's function answers too, the API's address last.
-    ``deployment`` is "" only in a dry run before the deployment has an id.
+    ``url`` "" leaves the address that it has, or is the stack's own for a new one.
+
+    ``other_urls``: where the stack's function answers too, the API's address last. ``deployment``
+    is "" only in a dry run before the deployment has an id.
     """
 
     stack: str
@@ -51,25 +65,45 @@ class Wanted:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What an endpoint of this stack may be marked with. The last is the one to use: a Function URL may become another."""
+        """What an endpoint of this stack may be marked with.
+
+        The last is the one to use: a Function URL may become another.
+        """
         return (self.own_url, *self.other_urls)
 
     def url_of(self, row: Mapping[str, Any]) -> str:
         """Where an endpoint should be: where somebody has put it, or, if it is at an address that AWS gave, at the stack's own."""
         present = str(row["url"])
         is_chosen = row["metadata"].get(CHOSEN) == present or not GIVEN.search(present)
-        return self.url or (present if is_chosen or present.rstrip("/") == self.own_url.rstrip("/") else self.own_url)
+        return self.url or (
+            present
+            if is_chosen or present.rstrip("/") == self.own_url.rstrip("/")
+            else self.own_url
+        )
 
     def of_new(self) -> dict[str, Any]:
         """What Stripe is asked to make: https://docs.stripe.com/api/webhook_endpoints/create."""
-        return {**self.of_kept(self.url or self.own_url), "api_version": API_VERSION, "enabled_events": [QUIET]}
+        return {
+            **self.of_kept(self.url or self.own_url),
+            "api_version": API_VERSION,
+            "enabled_events": [QUIET],
+        }
 
     def of_kept(self, url: str) -> dict[str, Any]:
         """What can be changed later: https://docs.stripe.com/api/webhook_endpoints/update."""
-        metadata = {"topup_stack": self.stack, MARK: self.marks[-1], **({CHOSEN: self.url} if self.url else {})}
+        metadata = {
+            "topup_stack": self.stack,
+            MARK: self.marks[-1],
+            **({CHOSEN: self.url} if self.url else {}),
+        }
         if self.deployment:
             metadata[DEPLOYMENT] = self.deployment
-        return {"url": url, "enabled_events": list(SUBSCRIBED), "description": f"Topup {self.stack}", "metadata": metadata}
+        return {
+            "url": url,
+            "enabled_events": list(SUBSCRIBED),
+            "description": f"Topup {self.stack}",
+            "metadata": metadata,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +151,8 @@ class Kept:
 class Plan:
     """What is to be done, in this order: make or change one endpoint, then disable others.
 
-    ``refused``: what they deliver is refused anyway. ``replaced``: they go once they have delivered what is older than ``since``.
+    ``refused``: what they deliver is refused anyway. ``replaced``: they go once they have delivered
+    what is older than ``since``.
     """
 
     make: bool = False
@@ -134,26 +169,53 @@ class Plan:
 
     def steps(self) -> list[str]:
         """Each as a sentence."""
-        made = [f"make an endpoint at Stripe ({len(SUBSCRIBED)} event types, API version {API_VERSION}) and keep its secret"]
+        made = [
+            f"make an endpoint at Stripe ({len(SUBSCRIBED)} event types, API version {API_VERSION}) and keep its secret"
+        ]
         changed = [f"change {', '.join(sorted(self.change))} of {self.kept_id}"]
         off = [f"disable {name}: nobody here knows its signing secret" for name in self.refused]
-        off += [f"disable {name}, which is replaced, once it has delivered what it still has to" for name in self.replaced]
+        off += [
+            f"disable {name}, which is replaced, once it has delivered what it still has to"
+            for name in self.replaced
+        ]
         return [*(made if self.make else []), *(changed if self.change else []), *off]
 
 
-def plan(rows: Sequence[Mapping[str, Any]], urls: set[str], wanted: Wanted, kept: Kept, *, roll: bool = False) -> Plan:
-    """``rows``: every endpoint of the account; ``urls``: where the stack answers. ``roll``: a new one even if the one there fits."""
+def plan(
+    rows: Sequence[Mapping[str, Any]],
+    urls: set[str],
+    wanted: Wanted,
+    kept: Kept,
+    *,
+    roll: bool = False,
+) -> Plan:
+    """``rows``: every endpoint of the account; ``urls``: where the stack answers.
+
+    ``roll``: a new one even if the one there fits.
+    """
     urls = urls | {wanted.url.rstrip("/")} - {""}
     ours = [row for row in rows if _is_ours(row, urls, wanted, kept)]
-    fitting = [row for row in ours if row["api_version"] == API_VERSION and kept.knows(row["id"]) and not roll]
-    chosen = max(fitting, key=lambda row: (row["status"] == "enabled", row["created"]), default=None)
+    fitting = [
+        row
+        for row in ours
+        if row["api_version"] == API_VERSION and kept.knows(row["id"]) and not roll
+    ]
+    chosen = max(
+        fitting, key=lambda row: (row["status"] == "enabled", row["created"]), default=None
+    )
     others = [row["id"] for row in ours if row is not chosen and row["status"] == "enabled"]
     refused = tuple(name for name in others if not kept.may_know(name))
     replaced = tuple(name for name in others if kept.may_know(name))
     if chosen is None:
         return Plan(make=True, refused=refused, replaced=replaced)
     since = int(chosen["metadata"].get(SINCE, chosen["created"]))
-    return Plan(change=_change(chosen, urls, wanted), kept_id=chosen["id"], since=since, refused=refused, replaced=replaced)
+    return Plan(
+        change=_change(chosen, urls, wanted),
+        kept_id=chosen["id"],
+        since=since,
+        refused=refused,
+        replaced=replaced,
+    )
 
 
 def fingerprint(secret: str) -> str:
@@ -162,7 +224,10 @@ def fingerprint(secret: str) -> str:
 
 
 def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept) -> bool:
-    """It leads here, or this deployment made it. One made before deployments had ids is known by its mark and its secret together."""
+    """It leads here, or this deployment made it.
+
+    One made before deployments had ids is known by its mark and its secret together.
+    """
     if str(row["url"]).rstrip("/") in urls:
         return True
     named = row["metadata"].get(DEPLOYMENT)
@@ -172,11 +237,19 @@ def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept)
 
 
 def _change(row: Mapping[str, Any], urls: set[str], wanted: Wanted) -> dict[str, Any]:
-    """What differs. An address on another domain is kept; the one that an earlier stack of this deployment had is dead."""
+    """What differs.
+
+    An address on another domain is kept; the one that an earlier stack of this deployment had is
+    dead.
+    """
     url = str(row["url"])
     leads_here = url.rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks
     to_be = wanted.of_kept(wanted.url_of(row) if leads_here else wanted.url or wanted.own_url)
-    differs = {name: value for name, value in to_be.items() if row[name] != value and name not in {"enabled_events", "metadata"}}
+    differs = {
+        name: value
+        for name, value in to_be.items()
+        if row[name] != value and name not in {"enabled_events", "metadata"}
+    }
     if set(row["enabled_events"]) != set(SUBSCRIBED):
         differs["enabled_events"] = to_be["enabled_events"]
     if not to_be["metadata"].items() <= row["metadata"].items():

@@ -18,12 +18,16 @@ from infra.cli.stripe.endpoint_plan import SINCE, Kept, Plan, Wanted
 RETRIED_SECONDS: Final = 3 * 86_400
 """What is older Stripe has given up: https://docs.stripe.com/webhooks#automatic-retries"""
 MARGIN_SECONDS: Final = 5
-"""Clocks are compared by whole seconds, and a subscription may take a moment to be in force: rather wait for an event too many."""
+"""Clocks are compared by whole seconds, and a subscription may take a moment to be in force: rather
+wait for an event too many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """``keep`` stores the document with the signing secrets where the functions read it. Stripe's errors go through."""
+    """``keep`` stores the document with the signing secrets where the functions read it.
+
+    Stripe's errors go through.
+    """
 
     client: stripe.StripeClient
     account: AccountAtStripe

@@ -38,7 +38,10 @@ _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?(; ?[a-z_0-9=; ]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the API. ``key`` and ``asked``, what its parameters come to, are "" without an idempotency key."""
+    """One call of the API.
+
+    ``key`` and ``asked``, what its parameters come to, are "" without an idempotency key.
+    """
 
     endpoint: rest.Endpoint
     name: str
@@ -49,8 +52,17 @@ class Call:
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application of a new simulator. Its background work lives as long as its lifespan, and ends with it."""
-    made = Simulator(settings.base_url, settings.secret_key, settings.state_file, api_version=settings.api_version, timing=settings.timing)
+    """The application of a new simulator.
+
+    Its background work lives as long as its lifespan, and ends with it.
+    """
+    made = Simulator(
+        settings.base_url,
+        settings.secret_key,
+        settings.state_file,
+        api_version=settings.api_version,
+        timing=settings.timing,
+    )
     made.deliver_to(*settings.webhooks)
     return made.app()
 
@@ -59,7 +71,13 @@ class Simulator:
     """One account at Stripe, in test mode."""
 
     def __init__(
-        self, base_url: str, secret_key: str, file: Path | str = ":memory:", *, api_version: str = API_VERSION, timing: Timing | None = None
+        self,
+        base_url: str,
+        secret_key: str,
+        file: Path | str = ":memory:",
+        *,
+        api_version: str = API_VERSION,
+        timing: Timing | None = None,
     ) -> None:
         """``base_url`` is where the application will be found, ``file`` where its objects are kept."""
         timing = timing or Timing()
@@ -98,7 +116,12 @@ class Simulator:
 
         api = Route("/v1/{path:path}", self.api, methods=["GET", "POST", "DELETE", "PUT", "PATCH"])
         return Starlette(
-            routes=[*stripe_cli.routes(self, self._authenticate), api, *checkout_page.routes(self.world), *routes.routes(self)],
+            routes=[
+                *stripe_cli.routes(self, self._authenticate),
+                api,
+                *checkout_page.routes(self.world),
+                *routes.routes(self),
+            ],
             lifespan=lifespan,
         )
 
@@ -112,12 +135,17 @@ class Simulator:
     async def _keep_house(self) -> None:
         while True:
             self.chores()
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)  # expiry is by the second at best: times have no more digits
+            await asyncio.sleep(
+                HOUSEKEEPING_SECONDS
+            )  # expiry is by the second at best: times have no more digits
 
     async def api(self, request: Request) -> Response:
         """One call of Stripe's API."""
         request_id = new_id("request")
-        headers = {"request-id": request_id, "stripe-version": request.headers.get("stripe-version", self.world.api_version)}
+        headers = {
+            "request-id": request_id,
+            "stripe-version": request.headers.get("stripe-version", self.world.api_version),
+        }
         if key := request.headers.get("idempotency-key"):
             headers["idempotency-key"] = key
         try:
@@ -134,7 +162,11 @@ class Simulator:
     async def _answer(self, request: Request, request_id: str) -> Answer | Silence:
         endpoint, name = rest.find(request.method, request.url.path)
         text = await _text(request)
-        key = idempotency.checked(request.headers.get("idempotency-key", "")) if request.method == "POST" else ""
+        key = (
+            idempotency.checked(request.headers.get("idempotency-key", ""))
+            if request.method == "POST"
+            else ""
+        )
         asked = idempotency.fingerprint(request.url.path, forms.parse(text)) if key else ""
         call = Call(endpoint, name, text, key, asked, request_id)
         ASKED_BY.set({"id": request_id, "idempotency_key": key or None})
@@ -153,12 +185,20 @@ class Simulator:
             if fault.status:
                 raise fault.as_answer()
             with self.drawers.transaction():
-                answer = Answer(200, rest.answer(self.world, call.endpoint, call.name, call.text), call.request_id)
+                answer = Answer(
+                    200,
+                    rest.answer(self.world, call.endpoint, call.name, call.text),
+                    call.request_id,
+                )
                 if call.key:
                     self._answers.keep(call.key, call.asked, answer)
         except StripeFault as refusal:
             if call.key and refusal.began:
-                self._answers.keep(call.key, call.asked, Answer(refusal.status, refusal.body(call.request_id), call.request_id))
+                self._answers.keep(
+                    call.key,
+                    call.asked,
+                    Answer(refusal.status, refusal.body(call.request_id), call.request_id),
+                )
             raise
         if call.endpoint.path.startswith(rest.HOOKS):
             self._refresh_targets()
@@ -168,7 +208,12 @@ class Simulator:
         """Endpoints may have been made, changed or deleted."""
         rows = list(self.drawers.newest_first("webhook_endpoint"))
         made = [
-            WebhookTarget(row["url"], self.drawers.note(f"secret:{row['id']}"), events=tuple(row["enabled_events"]), endpoint_id=row["id"])
+            WebhookTarget(
+                row["url"],
+                self.drawers.note(f"secret:{row['id']}"),
+                events=tuple(row["enabled_events"]),
+                endpoint_id=row["id"],
+            )
             for row in rows
             if row["status"] == "enabled"
         ]
@@ -177,18 +222,27 @@ class Simulator:
         self.courier.wake()
 
     def _authenticate(self, request: Request) -> None:
-        """https://docs.stripe.com/api/authentication: Bearer, or Basic with the key as the user's name."""
+        """https://docs.stripe.com/api/authentication:
+
+        Bearer, or Basic with the key as the user's name.
+        """
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             given = _user_name(given)
         if scheme.lower() not in ("basic", "bearer") or not given.strip():
             told = "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth"
             raise StripeFault(401, f"{told} (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').")
-        if not any(secrets.compare_digest(given.strip().encode(), key.encode()) for key in self._secret_keys):
+        if not any(
+            secrets.compare_digest(given.strip().encode(), key.encode())
+            for key in self._secret_keys
+        ):
             raise StripeFault(401, f"Invalid API Key provided: {given.strip()[:8]}****")
         version = request.headers.get("stripe-version", "")
         if version and not _VERSION.fullmatch(version):
-            raise StripeFault(400, f"Invalid Stripe API version: {version}. It reads as {self.world.api_version} does.")
+            raise StripeFault(
+                400,
+                f"Invalid Stripe API version: {version}. It reads as {self.world.api_version} does.",
+            )
 
 
 def _user_name(encoded: str) -> str:
@@ -207,5 +261,7 @@ async def _text(request: Request) -> str:
         raise StripeFault(413, f"The request body may have at most {BODY_BYTES_MAX} bytes.")
     kind = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
     if body and kind != FORM:
-        raise StripeFault(400, f"Invalid request (check that your POST content type is {FORM}, not {kind}).")
+        raise StripeFault(
+            400, f"Invalid request (check that your POST content type is {FORM}, not {kind})."
+        )
     return body.decode("utf-8", "replace")

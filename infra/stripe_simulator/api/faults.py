@@ -19,7 +19,10 @@ TOO_MANY: Final = 429
 
 @dataclass(slots=True)
 class Fault:
-    """Befalls the next ``times`` calls of a route. One of ``status``, ``silence_seconds`` and ``delay_seconds`` is not 0."""
+    """Befalls the next ``times`` calls of a route.
+
+    One of ``status``, ``silence_seconds`` and ``delay_seconds`` is not 0.
+    """
 
     route: str
     times: int
@@ -35,9 +38,15 @@ class Fault:
     def as_answer(self) -> StripeFault:
         """https://docs.stripe.com/api/errors and https://docs.stripe.com/rate-limits."""
         if self.status == TOO_MANY:
-            return StripeFault(TOO_MANY, "Request rate limit exceeded (a fault that was asked for).", code="rate_limit")
+            return StripeFault(
+                TOO_MANY,
+                "Request rate limit exceeded (a fault that was asked for).",
+                code="rate_limit",
+            )
         kind = "api_error" if self.status >= SERVER_ERROR else "invalid_request_error"
-        return StripeFault(self.status, "A fault that was asked for.", kind=kind, began=self.status >= SERVER_ERROR)
+        return StripeFault(
+            self.status, "A fault that was asked for.", kind=kind, began=self.status >= SERVER_ERROR
+        )
 
 
 class Faults:
@@ -64,7 +73,9 @@ def _is_route(route: str, request: Request) -> bool:
     """``{id}`` in a route stands for any id."""
     method, _, path = route.partition(" ")
     ours, theirs = path.split("/"), request.url.path.split("/")
-    same = len(ours) == len(theirs) and all(part in ("{id}", other) for part, other in zip(ours, theirs, strict=False))
+    same = len(ours) == len(theirs) and all(
+        part in ("{id}", other) for part, other in zip(ours, theirs, strict=False)
+    )
     return same and method == request.method
 
 
@@ -85,7 +96,13 @@ class Silence(Response):
         if transport := getattr(getattr(receive, "__self__", None), "transport", None):  # uvicorn's
             transport.close()
             return await _hung_up(receive)
-        return await send({"type": "http.response.start", "status": 504, "headers": [(b"content-length", b"1"), (b"connection", b"close")]})
+        return await send(
+            {
+                "type": "http.response.start",
+                "status": 504,
+                "headers": [(b"content-length", b"1"), (b"connection", b"close")],
+            }
+        )
 
 
 async def _hung_up(receive: Receive) -> None:

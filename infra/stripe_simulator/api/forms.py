@@ -14,11 +14,16 @@ FIELDS_MAX: Final = 1000
 
 
 def parse(text: str) -> dict[str, Any]:
-    """``a[b][0]=c`` and ``a[b][]=c`` become ``{"a": {"b": ["c"]}}``. Raises StripeFault for what fits no tree."""
+    """``a[b][0]=c`` and ``a[b][]=c`` become ``{"a": {"b": ["c"]}}``.
+
+    Raises StripeFault for what fits no tree.
+    """
     try:
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError as error:
-        raise StripeFault(400, f"Invalid request: at most {FIELDS_MAX} parameters are read.") from error
+        raise StripeFault(
+            400, f"Invalid request: at most {FIELDS_MAX} parameters are read."
+        ) from error
     tree: dict[str, Any] = {}
     for name, value in fields:
         _insert(tree, name, value)
@@ -28,7 +33,9 @@ def parse(text: str) -> dict[str, Any]:
 def _insert(tree: dict[str, Any], name: str, value: str) -> None:
     match = _NAME.fullmatch(name)
     if match is None:
-        raise StripeFault(400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
+        raise StripeFault(
+            400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name
+        )
     head, *inner = match[1], *_PART.findall(match[2])
     if len(inner) > DEPTH_MAX:
         raise StripeFault(400, f"Invalid hash: {head} is nested too deep", param=head)
@@ -36,7 +43,9 @@ def _insert(tree: dict[str, Any], name: str, value: str) -> None:
     for part in path:
         tree = tree.setdefault(part or str(len(tree)), {})
         if not isinstance(tree, dict):
-            raise StripeFault(400, f"Invalid hash: {head} is given both with and without brackets", param=head)
+            raise StripeFault(
+                400, f"Invalid hash: {head} is given both with and without brackets", param=head
+            )
     last = last or str(len(tree))
     if last in tree:
         raise StripeFault(400, f"Invalid request: {name} is given twice", param=head)

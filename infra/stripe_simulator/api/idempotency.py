@@ -42,26 +42,39 @@ class Answers:
 
     def find(self, key: str, asked: str) -> Answer | None:
         """The kept answer. Raises 400 for another request under the same key."""
-        row = self._db.execute("SELECT asked, status, content, request_id FROM answers WHERE key = ?", (key,)).fetchone()
+        row = self._db.execute(
+            "SELECT asked, status, content, request_id FROM answers WHERE key = ?", (key,)
+        ).fetchone()
         if row is None:
             return None
         if row[0] != asked:
             told = "Keys for idempotent requests can only be used with the same parameters they were first used with."
             raise StripeFault(
-                400, f"{told} Try using a key other than '{key}' if you meant to execute a different request.", kind="idempotency_error"
+                400,
+                f"{told} Try using a key other than '{key}' if you meant to execute a different request.",
+                kind="idempotency_error",
             )
         return Answer(row[1], json.loads(row[2]), row[3])
 
     def keep(self, key: str, asked: str, answer: Answer) -> None:
         """For a day."""
-        row = (key, asked, answer.status, json.dumps(answer.content), answer.request_id, self._drawers.time())
+        row = (
+            key,
+            asked,
+            answer.status,
+            json.dumps(answer.content),
+            answer.request_id,
+            self._drawers.time(),
+        )
         self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
 
     @contextmanager
     def in_progress(self, key: str) -> Iterator[None]:
         """Raises 409 while another request is at work under the same key."""
         if key in self._in_progress:
-            told = f"There is currently another in-progress request using this Idempotent Key: {key}."
+            told = (
+                f"There is currently another in-progress request using this Idempotent Key: {key}."
+            )
             raise StripeFault(409, told, code="idempotency_key_in_use", kind="idempotency_error")
         self._in_progress.add(key)
         try:
@@ -71,7 +84,9 @@ class Answers:
 
     def prune(self) -> None:
         """Forget those of yesterday."""
-        self._db.execute("DELETE FROM answers WHERE made <= ?", (self._drawers.time() - KEPT_SECONDS,))
+        self._db.execute(
+            "DELETE FROM answers WHERE made <= ?", (self._drawers.time() - KEPT_SECONDS,)
+        )
 
 
 def checked(key: str) -> str:

@@ -54,20 +54,32 @@ def events(world: World, asked: dict[str, Any]) -> Thing:
     oldest, delivered = world.drawers.now() - EVENT_SECONDS, asked.get("delivery_success")
 
     def wanted(row: Thing) -> bool:
-        named = any(row["type"] == kind or (kind.endswith("*") and row["type"].startswith(kind[:-1])) for kind in kinds)
-        return row["created"] >= oldest and named and delivered in (None, row["pending_webhooks"] == 0)
+        named = any(
+            row["type"] == kind or (kind.endswith("*") and row["type"].startswith(kind[:-1]))
+            for kind in kinds
+        )
+        return (
+            row["created"] >= oldest and named and delivered in (None, row["pending_webhooks"] == 0)
+        )
 
     return page(world, "event", asked, wanted)
 
 
 def line_items(world: World, session_id: str, asked: dict[str, Any]) -> Thing:
     """Of a Checkout Session, in the order in which they were given."""
-    rows, names = purchases.line_items(world, session_id), [row["id"] for row in purchases.line_items(world, session_id)]
+    rows, names = (
+        purchases.line_items(world, session_id),
+        [row["id"] for row in purchases.line_items(world, session_id)],
+    )
     if (after := asked.get("starting_after")) is not None:
         if after not in names:
             raise missing("item", after, "starting_after")
         rows = rows[names.index(after) + 1 :]
-    return _list(iter(rows), {"limit": asked.get("limit", LIMIT_USUAL)}, f"/v1/checkout/sessions/{session_id}/line_items")
+    return _list(
+        iter(rows),
+        {"limit": asked.get("limit", LIMIT_USUAL)},
+        f"/v1/checkout/sessions/{session_id}/line_items",
+    )
 
 
 def _window(world: World, kind: str, asked: dict[str, Any]) -> Iterator[Thing]:
@@ -81,7 +93,11 @@ def _window(world: World, kind: str, asked: dict[str, Any]) -> Iterator[Thing]:
     place = world.drawers.place(kind, asked[cursors[0]])
     if place is None:
         raise missing(kind, asked[cursors[0]], cursors[0])
-    return world.drawers.newest_first(kind, place) if cursors[0] == "starting_after" else world.drawers.oldest_first(kind, place)
+    return (
+        world.drawers.newest_first(kind, place)
+        if cursors[0] == "starting_after"
+        else world.drawers.oldest_first(kind, place)
+    )
 
 
 def _list(rows: Iterator[Thing], asked: dict[str, Any], url: str) -> Thing:
@@ -109,7 +125,11 @@ def expand(world: World, thing: Thing, wishes: list[str]) -> Thing:
     for wish in wishes:
         path = wish.split(".")
         if len(path) > EXPAND_DEPTH_MAX:
-            raise StripeFault(400, f"You cannot expand more than {EXPAND_DEPTH_MAX} levels of a property ({wish}).", param="expand")
+            raise StripeFault(
+                400,
+                f"You cannot expand more than {EXPAND_DEPTH_MAX} levels of a property ({wish}).",
+                param="expand",
+            )
         if thing["object"] == "list":
             head, *rest = path
             if head != "data" or not rest:

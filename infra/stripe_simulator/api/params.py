@@ -10,7 +10,18 @@ import typing
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, Final, Literal, NotRequired, Required, Union, cast, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import PydanticCustomError
@@ -27,7 +38,10 @@ _ORDER: Final = ("extra_forbidden", "missing")
 
 
 def check(module: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Typed values, or Stripe's own complaint. ``module`` as in ``checkout._session_create_params``."""
+    """Typed values, or Stripe's own complaint.
+
+    ``module`` as in ``checkout._session_create_params``.
+    """
     try:
         return dict(_adapter(module).validate_python(given))
     except ValidationError as error:
@@ -64,10 +78,18 @@ def _adapter(module: str) -> TypeAdapter[Any]:
 def _strict_dict(declared: type) -> type:
     """The same keys, and no others."""
     loaded = importlib.import_module(declared.__module__)
-    names = {**vars(typing), **vars(loaded), "StripeContext": StripeContext, "Decimal": Decimal, "UntypedStripeObject": UntypedStripeObject}
+    names = {
+        **vars(typing),
+        **vars(loaded),
+        "StripeContext": StripeContext,
+        "Decimal": Decimal,
+        "UntypedStripeObject": UntypedStripeObject,
+    }
     hints = typing.get_type_hints(declared, globalns=names, include_extras=True)
     fields = {name: _strict(hint) for name, hint in hints.items() if name not in _CLIENT_OPTIONS}
-    make = cast("Callable[[str, dict[str, Any]], type]", TypedDict)  # the fields are known at run time only
+    make = cast(
+        "Callable[[str, dict[str, Any]], type]", TypedDict
+    )  # the fields are known at run time only
     return with_config(ConfigDict(extra="forbid"))(make(declared.__name__, fields))
 
 
@@ -80,20 +102,30 @@ def _strict(hint: Any) -> Any:
     if origin in (Union, types.UnionType):
         return Union[tuple(_strict(member) for member in _members(inner))]  # noqa: UP007 - the members are known at run time only
     if origin in (NotRequired, Required, list, dict):
-        return origin[tuple(_strict(member) for member in inner) if len(inner) > 1 else _strict(inner[0])]
+        return origin[
+            tuple(_strict(member) for member in inner) if len(inner) > 1 else _strict(inner[0])
+        ]
     return hint
 
 
 def _members(inner: tuple[Any, ...]) -> list[Any]:
     """Without the library's own object type; without ``str`` beside an enumeration that names more than the empty string."""
     kept = [member for member in inner if get_origin(member) is not UntypedStripeObject]
-    named = {value for member in kept if get_origin(member) is Literal for value in get_args(member)}
+    named = {
+        value for member in kept if get_origin(member) is Literal for value in get_args(member)
+    }
     return [member for member in kept if member is not str] if named - {""} else kept
 
 
 def _fault(error: ValidationError) -> StripeFault:
     """The complaint that Stripe would make first: unknown, then missing, then ill-typed, the most particular one."""
-    row = min(error.errors(), key=lambda row: (_ORDER.index(row["type"]) if row["type"] in _ORDER else len(_ORDER), -len(row["loc"])))
+    row = min(
+        error.errors(),
+        key=lambda row: (
+            _ORDER.index(row["type"]) if row["type"] in _ORDER else len(_ORDER),
+            -len(row["loc"]),
+        ),
+    )
     param = _param(row["loc"])
     told, code = _COMPLAINTS.get(row["type"], (_invalid, ""))
     return StripeFault(400, told(param, row), code=code, param=param)
@@ -101,7 +133,11 @@ def _fault(error: ValidationError) -> StripeFault:
 
 def _param(place: tuple[int | str, ...]) -> str:
     """``line_items[0][quantity]``. pydantic also names the member of a union that it tried: those are no parameters."""
-    first, *rest = [str(part) for part in place if isinstance(part, int) or (re.fullmatch(r"[a-z0-9_*.]+", part) and part not in _TRIED)]
+    first, *rest = [
+        str(part)
+        for part in place
+        if isinstance(part, int) or (re.fullmatch(r"[a-z0-9_*.]+", part) and part not in _TRIED)
+    ]
     return first + "".join(f"[{part}]" for part in rest)
 
 
@@ -124,9 +160,15 @@ def _not_one_of(param: str, row: Any) -> str:
 
 
 _COMPLAINTS: Final[dict[str, tuple[Callable[[str, Any], str], str]]] = {
-    "extra_forbidden": (lambda param, _: f"Received unknown parameter: {param}", "parameter_unknown"),
+    "extra_forbidden": (
+        lambda param, _: f"Received unknown parameter: {param}",
+        "parameter_unknown",
+    ),
     "missing": (lambda param, _: f"Missing required param: {param}.", "parameter_missing"),
-    "stripe_integer": (lambda _, row: f"Invalid integer: {row['input']}", "parameter_invalid_integer"),
+    "stripe_integer": (
+        lambda _, row: f"Invalid integer: {row['input']}",
+        "parameter_invalid_integer",
+    ),
     "stripe_boolean": (lambda _, row: f"Invalid boolean: {row['input']}", ""),
     "literal_error": (_not_one_of, ""),
 }

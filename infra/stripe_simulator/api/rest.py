@@ -57,10 +57,23 @@ def _create_session(world: World, _: str, asked: dict[str, Any]) -> Thing:
 
 
 def _list_sessions(world: World, _: str, asked: dict[str, Any]) -> Thing:
-    same = lists.matching(asked, ("customer", "customer_account", "payment_intent", "payment_link", "status", "subscription"))
+    same = lists.matching(
+        asked,
+        (
+            "customer",
+            "customer_account",
+            "payment_intent",
+            "payment_link",
+            "status",
+            "subscription",
+        ),
+    )
     email = asked.get("customer_details", {}).get("email")
     return lists.page(
-        world, "checkout.session", asked, lambda row: same(row) and email in (None, (row["customer_details"] or {}).get("email"))
+        world,
+        "checkout.session",
+        asked,
+        lambda row: same(row) and email in (None, (row["customer_details"] or {}).get("email")),
     )
 
 
@@ -87,7 +100,9 @@ def _create_endpoint(world: World, _: str, asked: dict[str, Any]) -> Thing:
     rules.check_url("url", asked["url"])
     rules.check_metadata("metadata", asked.get("metadata", {}))
     if sum(1 for _ in world.drawers.newest_first("webhook_endpoint")) >= rules.ENDPOINTS_MAX:
-        raise StripeFault(400, f"You have reached the maximum of {rules.ENDPOINTS_MAX} test webhook endpoints.")
+        raise StripeFault(
+            400, f"You have reached the maximum of {rules.ENDPOINTS_MAX} test webhook endpoints."
+        )
     made = world.drawers.put(money.webhook_endpoint(world.drawers, asked))
     return {**made, "secret": world.drawers.note(f"secret:{made['id']}", new_id("webhook_secret"))}
 
@@ -96,10 +111,14 @@ def _update_endpoint(world: World, name: str, asked: dict[str, Any]) -> Thing:
     found = world.need("webhook_endpoint", name)
     if "url" in asked:
         rules.check_url("url", asked["url"])
-    changes: Thing = {key: asked[key] for key in ("url", "enabled_events", "description") if key in asked}
+    changes: Thing = {
+        key: asked[key] for key in ("url", "enabled_events", "description") if key in asked
+    }
     if "disabled" in asked:
         changes["status"] = "disabled" if asked["disabled"] else "enabled"
-    return world.change(found, **changes, metadata=reversals.merged(found["metadata"], asked.get("metadata", {})))
+    return world.change(
+        found, **changes, metadata=reversals.merged(found["metadata"], asked.get("metadata", {}))
+    )
 
 
 def _delete_endpoint(world: World, name: str, _: dict[str, Any]) -> Thing:
@@ -111,36 +130,68 @@ def _delete_endpoint(world: World, name: str, _: dict[str, Any]) -> Thing:
 
 def _route(line: str, typed: str, act: Act) -> Endpoint:
     method, _, path = line.partition(" ")
-    return Endpoint(method, path, re.compile(path.replace("{id}", "(?P<id>[A-Za-z0-9_]+)")), typed, act)
+    return Endpoint(
+        method, path, re.compile(path.replace("{id}", "(?P<id>[A-Za-z0-9_]+)")), typed, act
+    )
 
 
 SESSIONS, REFUNDS, HOOKS = "/v1/checkout/sessions", "/v1/refunds", "/v1/webhook_endpoints"
 ENDPOINTS: Final = (
     _route(f"POST {SESSIONS}", "checkout._session_create_params", _create_session),
     _route(f"GET {SESSIONS}", "checkout._session_list_params", _list_sessions),
-    _route(f"GET {SESSIONS}/{{id}}", "checkout._session_retrieve_params", _getter("checkout.session")),
-    _route(f"POST {SESSIONS}/{{id}}/expire", "checkout._session_expire_params", lambda world, name, _: purchases.expire(world, name)),
-    _route(f"GET {SESSIONS}/{{id}}/line_items", "checkout._session_list_line_items_params", _list_items),
-    _route("GET /v1/payment_intents", "_payment_intent_list_params", _lister("payment_intent", "customer", "customer_account")),
-    _route("GET /v1/payment_intents/{id}", "_payment_intent_retrieve_params", _getter("payment_intent")),
-    _route("GET /v1/charges", "_charge_list_params", _lister("charge", "payment_intent", "customer", "transfer_group")),
+    _route(
+        f"GET {SESSIONS}/{{id}}", "checkout._session_retrieve_params", _getter("checkout.session")
+    ),
+    _route(
+        f"POST {SESSIONS}/{{id}}/expire",
+        "checkout._session_expire_params",
+        lambda world, name, _: purchases.expire(world, name),
+    ),
+    _route(
+        f"GET {SESSIONS}/{{id}}/line_items", "checkout._session_list_line_items_params", _list_items
+    ),
+    _route(
+        "GET /v1/payment_intents",
+        "_payment_intent_list_params",
+        _lister("payment_intent", "customer", "customer_account"),
+    ),
+    _route(
+        "GET /v1/payment_intents/{id}", "_payment_intent_retrieve_params", _getter("payment_intent")
+    ),
+    _route(
+        "GET /v1/charges",
+        "_charge_list_params",
+        _lister("charge", "payment_intent", "customer", "transfer_group"),
+    ),
     _route("GET /v1/charges/{id}", "_charge_retrieve_params", _getter("charge")),
     _route(f"POST {REFUNDS}", "_refund_create_params", _create_refund),
     _route(f"GET {REFUNDS}", "_refund_list_params", _lister("refund", "charge", "payment_intent")),
     _route(f"GET {REFUNDS}/{{id}}", "_refund_retrieve_params", _getter("refund")),
     _route(f"POST {REFUNDS}/{{id}}", "_refund_update_params", _update_refund),
     _route(f"POST {REFUNDS}/{{id}}/cancel", "_refund_cancel_params", _cancel_refund),
-    _route("GET /v1/disputes", "_dispute_list_params", _lister("dispute", "charge", "payment_intent")),
+    _route(
+        "GET /v1/disputes", "_dispute_list_params", _lister("dispute", "charge", "payment_intent")
+    ),
     _route("GET /v1/disputes/{id}", "_dispute_retrieve_params", _getter("dispute")),
     _route("POST /v1/disputes/{id}", "_dispute_update_params", reversals.update_dispute),
-    _route("POST /v1/disputes/{id}/close", "_dispute_close_params", lambda world, name, _: reversals.give_in(world, name)),
+    _route(
+        "POST /v1/disputes/{id}/close",
+        "_dispute_close_params",
+        lambda world, name, _: reversals.give_in(world, name),
+    ),
     _route(
         "GET /v1/balance_transactions",
         "_balance_transaction_list_params",
         _lister("balance_transaction", "currency", "payout", "source", "type"),
     ),
-    _route("GET /v1/balance_transactions/{id}", "_balance_transaction_retrieve_params", _getter("balance_transaction")),
-    _route("GET /v1/events", "_event_list_params", lambda world, _, asked: lists.events(world, asked)),
+    _route(
+        "GET /v1/balance_transactions/{id}",
+        "_balance_transaction_retrieve_params",
+        _getter("balance_transaction"),
+    ),
+    _route(
+        "GET /v1/events", "_event_list_params", lambda world, _, asked: lists.events(world, asked)
+    ),
     _route("GET /v1/events/{id}", "_event_retrieve_params", _getter("event")),
     _route(f"POST {HOOKS}", "_webhook_endpoint_create_params", _create_endpoint),
     _route(f"GET {HOOKS}", "_webhook_endpoint_list_params", _lister("webhook_endpoint")),

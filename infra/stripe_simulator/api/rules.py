@@ -10,9 +10,44 @@ from infra.stripe_simulator.api.errors import StripeFault, bad_integer, missing
 from infra.stripe_simulator.objects.store import Drawers
 
 ZERO_DECIMAL: Final = frozenset(
-    {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"},
+    {
+        "bif",
+        "clp",
+        "djf",
+        "gnf",
+        "jpy",
+        "kmf",
+        "krw",
+        "mga",
+        "pyg",
+        "rwf",
+        "ugx",
+        "vnd",
+        "vuv",
+        "xaf",
+        "xof",
+        "xpf",
+    },
 )
-_OTHERS: Final = frozenset({"ars", "cny", "cop", "egp", "idr", "ils", "isk", "pen", "php", "qar", "sar", "try", "twd", "uah", "zar"})
+_OTHERS: Final = frozenset(
+    {
+        "ars",
+        "cny",
+        "cop",
+        "egp",
+        "idr",
+        "ils",
+        "isk",
+        "pen",
+        "php",
+        "qar",
+        "sar",
+        "try",
+        "twd",
+        "uah",
+        "zar",
+    }
+)
 _BY_MINIMUM: Final = {
     30: ("gbp",),
     50: ("aud", "brl", "cad", "chf", "eur", "inr", "jpy", "nzd", "sgd", "usd"),
@@ -25,7 +60,9 @@ _BY_MINIMUM: Final = {
     1500: ("czk",),
     17500: ("huf",),
 }
-MINIMUM_MINOR: Final = {currency: least for least, currencies in _BY_MINIMUM.items() for currency in currencies}
+MINIMUM_MINOR: Final = {
+    currency: least for least, currencies in _BY_MINIMUM.items() for currency in currencies
+}
 """https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
 CURRENCIES: Final = ZERO_DECIMAL | MINIMUM_MINOR.keys() | _OTHERS
 """The greater part of those that Stripe knows."""
@@ -37,8 +74,13 @@ REFERENCE_CHARS_MAX: Final = 200
 EXPIRES_SECONDS: Final = (30 * 60, 24 * 3600)
 ENDPOINTS_MAX: Final = 16
 """Webhook endpoints of one account."""
-_ELSEWHERE: Final = {"customer": "customer", "customer_account": "account", "payment_method_configuration": "payment_method_configuration"}
-"""Objects that this simulator has none of: whoever names one is told what Stripe would say of an unknown one."""
+_ELSEWHERE: Final = {
+    "customer": "customer",
+    "customer_account": "account",
+    "payment_method_configuration": "payment_method_configuration",
+}
+"""Objects that this simulator has none of: whoever names one is told what Stripe would say of an
+unknown one."""
 
 
 def check_session(drawers: Drawers, asked: dict[str, Any]) -> None:
@@ -55,10 +97,14 @@ def check_session(drawers: Drawers, asked: dict[str, Any]) -> None:
         if name in asked:
             check_url(name, asked[name])
     check_metadata("metadata", asked.get("metadata", {}))
-    check_metadata("payment_intent_data[metadata]", asked.get("payment_intent_data", {}).get("metadata", {}))
+    check_metadata(
+        "payment_intent_data[metadata]", asked.get("payment_intent_data", {}).get("metadata", {})
+    )
     if len(asked.get("client_reference_id", "")) > REFERENCE_CHARS_MAX:
         raise StripeFault(
-            400, f"Invalid string: client_reference_id has more than {REFERENCE_CHARS_MAX} characters", param="client_reference_id"
+            400,
+            f"Invalid string: client_reference_id has more than {REFERENCE_CHARS_MAX} characters",
+            param="client_reference_id",
         )
     if "expires_at" in asked:
         soonest, latest = EXPIRES_SECONDS
@@ -71,9 +117,15 @@ def _check_mode(asked: dict[str, Any]) -> None:
     if "mode" not in asked:
         raise _lacking("mode")
     if asked["mode"] != "payment":
-        raise StripeFault(400, f"Invalid mode: this simulator knows payment, not {asked['mode']}", param="mode")
+        raise StripeFault(
+            400, f"Invalid mode: this simulator knows payment, not {asked['mode']}", param="mode"
+        )
     if asked.get("ui_mode", "hosted_page") != "hosted_page":
-        raise StripeFault(400, f"Invalid ui_mode: this simulator shows the hosted page, not {asked['ui_mode']}", param="ui_mode")
+        raise StripeFault(
+            400,
+            f"Invalid ui_mode: this simulator shows the hosted page, not {asked['ui_mode']}",
+            param="ui_mode",
+        )
     for name in ("subscription_data", "setup_intent_data"):
         if name in asked:
             raise StripeFault(400, f"You can not pass `{name}` in `payment` mode.", param=name)
@@ -107,9 +159,13 @@ def _check_price(place: str, price: dict[str, Any]) -> None:
     if not price.get("product_data", {}).get("name", "").strip():
         raise _lacking(f"{place}[product_data][name]")
     if "recurring" in price:
-        raise StripeFault(400, "You must provide one-time prices in `payment` mode.", param=f"{place}[recurring]")
+        raise StripeFault(
+            400, "You must provide one-time prices in `payment` mode.", param=f"{place}[recurring]"
+        )
     if price["currency"] not in CURRENCIES:
-        raise StripeFault(400, f"Invalid currency: {price['currency']}.", param=f"{place}[currency]")
+        raise StripeFault(
+            400, f"Invalid currency: {price['currency']}.", param=f"{place}[currency]"
+        )
     if price["unit_amount"] < 0:
         raise bad_integer("Invalid non-negative integer", f"{place}[unit_amount]")
 
@@ -117,14 +173,21 @@ def _check_price(place: str, price: dict[str, Any]) -> None:
 def _check_total(items: list[dict[str, Any]]) -> None:
     """Nothing at all may be charged, but not next to nothing: https://docs.stripe.com/payments/checkout/no-cost-orders."""
     if len(items) > LINE_ITEMS_MAX:
-        raise StripeFault(400, f"You may only specify up to {LINE_ITEMS_MAX} line items.", param="line_items")
+        raise StripeFault(
+            400, f"You may only specify up to {LINE_ITEMS_MAX} line items.", param="line_items"
+        )
     currencies = {row["price_data"]["currency"] for row in items}
     if len(currencies) > 1:
         raise StripeFault(
-            400, f"All prices on a Checkout Session must use the same currency, not {sorted(currencies)}.", param="line_items"
+            400,
+            f"All prices on a Checkout Session must use the same currency, not {sorted(currencies)}.",
+            param="line_items",
         )
     currency = currencies.pop()
-    least, total = MINIMUM_MINOR.get(currency, 50), sum(row["price_data"]["unit_amount"] * row["quantity"] for row in items)
+    least, total = (
+        MINIMUM_MINOR.get(currency, 50),
+        sum(row["price_data"]["unit_amount"] * row["quantity"] for row in items),
+    )
     if 0 < total < least:
         told = f"The Checkout Session's total amount due must add up to at least {least} in the minor unit of {currency}; it is {total}."
         raise StripeFault(400, told, code="amount_too_small", param="line_items")
@@ -137,7 +200,11 @@ def check_url(param: str, url: str) -> None:
     """A scheme of http or https, a host, not too long."""
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        good = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port is None or parts.port > 0)
+        )
     except ValueError:  # a port that is no number, a broken IPv6 address
         good = False
     if not good or len(url) > URL_CHARS_MAX or any(char.isspace() for char in url):
@@ -149,7 +216,11 @@ def check_metadata(param: str, metadata: dict[str, str] | str) -> None:
     if isinstance(metadata, str):
         return
     if len(metadata) > METADATA_KEYS_MAX:
-        raise StripeFault(400, f"Metadata can have at most {METADATA_KEYS_MAX} keys; this has {len(metadata)}.", param=param)
+        raise StripeFault(
+            400,
+            f"Metadata can have at most {METADATA_KEYS_MAX} keys; this has {len(metadata)}.",
+            param=param,
+        )
     for name, value in metadata.items():
         if len(name) > METADATA_KEY_CHARS_MAX:
             told = f"Invalid metadata key: keys have at most {METADATA_KEY_CHARS_MAX} characters; {name[:60]} has {len(name)}."
@@ -160,4 +231,6 @@ def check_metadata(param: str, metadata: dict[str, str] | str) -> None:
 
 
 def _lacking(param: str) -> StripeFault:
-    return StripeFault(400, f"Missing required param: {param}.", code="parameter_missing", param=param)
+    return StripeFault(
+        400, f"Missing required param: {param}.", code="parameter_missing", param=param
+    )

@@ -48,7 +48,11 @@ class _Desk:
 
     async def show(self, request: Request) -> Response:
         session = self._session(request)
-        return HTMLResponse(self._checkout(session)) if session else _lost("There is no such checkout.")
+        return (
+            HTMLResponse(self._checkout(session))
+            if session
+            else _lost("There is no such checkout.")
+        )
 
     async def pay(self, request: Request) -> Response:
         method, session = str((await request.form()).get("method", "")), self._session(request)
@@ -62,15 +66,26 @@ class _Desk:
         except ConflictError:
             return HTMLResponse(self._checkout(session), CLOSED)
         if session["status"] == "open":
-            return HTMLResponse(self._checkout(session, "Your card was declined. Try another way to pay."), DECLINED)
+            return HTMLResponse(
+                self._checkout(session, "Your card was declined. Try another way to pay."), DECLINED
+            )
         return RedirectResponse(_back(session), SEE_OTHER)
 
     async def receipt(self, request: Request) -> Response:
         charge = self._world.drawers.get("charge", request.path_params["id"])
         if charge is None:
             return _lost("There is no such receipt.")
-        back = f"<p>Refunded: {_money(charge['amount_refunded'], charge['currency'])}</p>" if charge["amount_refunded"] else ""
-        return HTMLResponse(_page("Receipt", f"<h1>Receipt</h1><p class=price>{_money(charge['amount'], charge['currency'])}</p>{back}"))
+        back = (
+            f"<p>Refunded: {_money(charge['amount_refunded'], charge['currency'])}</p>"
+            if charge["amount_refunded"]
+            else ""
+        )
+        return HTMLResponse(
+            _page(
+                "Receipt",
+                f"<h1>Receipt</h1><p class=price>{_money(charge['amount'], charge['currency'])}</p>{back}",
+            )
+        )
 
     def _session(self, request: Request) -> Thing | None:
         """A session whose time is over has expired, whether or not anybody has looked since."""
@@ -93,9 +108,12 @@ class _Desk:
             return _page("Checkout", f"{head}<p>This checkout {word}.</p>{back}")
         ways = {**WAYS, "cancel": "Cancel and go back"}
         buttons = "".join(
-            f'<button name="method" value="{way}"{" class=first" if way == "card" else ""}>{text}</button>' for way, text in ways.items()
+            f'<button name="method" value="{way}"{" class=first" if way == "card" else ""}>{text}</button>'
+            for way, text in ways.items()
         )
-        form = f'<form method="post">{buttons}</form><p><small>Simulated: no money moves.</small></p>'
+        form = (
+            f'<form method="post">{buttons}</form><p><small>Simulated: no money moves.</small></p>'
+        )
         return _page("Checkout", f"{head}{f'<ul>{rows}</ul>' if rows else ''}{told}{form}")
 
 
@@ -112,7 +130,9 @@ def _lost(text: str) -> Response:
 
 def _page(title: str, body: str) -> str:
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>'
+    return (
+        f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>'
+    )
 
 
 def _money(amount: int, currency: str) -> str:

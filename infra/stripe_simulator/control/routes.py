@@ -1,4 +1,7 @@
-"""The control API: what buyers and banks do, how webhooks travel, and what fails. For tests and for people at a stand."""
+"""The control API: what buyers and banks do, how webhooks travel, and what fails.
+
+For tests and for people at a stand.
+"""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -25,9 +28,7 @@ REFUND_ACTS: Final = {
     "fail": "failed",
     "cancel": "canceled",
 }
-FAULT_SHAPE: Final = (
-    '{"route": "POST /v1/checkout/sessions", "times": 1} with one of "status": 400 to 599, "timeout": true or seconds, "delay": seconds'
-)
+FAULT_SHAPE: Final = '{"route": "POST /v1/checkout/sessions", "times": 1} with one of "status": 400 to 599, "timeout": true or seconds, "delay": seconds'
 
 
 class BadInputError(Exception):
@@ -38,14 +39,24 @@ def routes(simulator: "Simulator") -> list[Route]:
     """Everything under /_control."""
     panel, world = _Panel(simulator), simulator.world
     acts: dict[str, Act] = {
-        "sessions/{id}/pay": lambda name, body: purchases.pay(world, name, _one_of(body, "method", "card", "declined", "delayed")),
-        "sessions/{id}/settle": lambda name, body: purchases.settle(world, name, _one_of(body, "outcome", "succeeded", "failed")),
+        "sessions/{id}/pay": lambda name, body: purchases.pay(
+            world, name, _one_of(body, "method", "card", "declined", "delayed")
+        ),
+        "sessions/{id}/settle": lambda name, body: purchases.settle(
+            world, name, _one_of(body, "outcome", "succeeded", "failed")
+        ),
         "sessions/{id}/expire": lambda name, body: purchases.expire(world, _only(body, name)),
         **{f"refunds/{{id}}/{act}": panel.refund(status) for act, status in REFUND_ACTS.items()},
         "charges/{id}/dispute": panel.dispute,
-        "disputes/{id}/withdraw": lambda name, body: reversals.withdraw_funds(world, name, _amount(body)),
-        "disputes/{id}/reinstate": lambda name, body: reversals.reinstate_funds(world, name, _amount(body)),
-        "disputes/{id}/close": lambda name, body: reversals.close_dispute(world, name, _one_of(body, "status", *reversals.CLOSED)),
+        "disputes/{id}/withdraw": lambda name, body: reversals.withdraw_funds(
+            world, name, _amount(body)
+        ),
+        "disputes/{id}/reinstate": lambda name, body: reversals.reinstate_funds(
+            world, name, _amount(body)
+        ),
+        "disputes/{id}/close": lambda name, body: reversals.close_dispute(
+            world, name, _one_of(body, "status", *reversals.CLOSED)
+        ),
         "events/{id}/resend": panel.resend,
         "events/{id}/twin": lambda name, body: world.twin(_only(body, name)),
         "deliveries": panel.deliveries,
@@ -53,8 +64,15 @@ def routes(simulator: "Simulator") -> list[Route]:
         "clock": panel.clock,
         "keys": panel.keys,
     }
-    found = [Route(f"/_control/{path}", _endpoint(simulator, act), methods=["POST"]) for path, act in acts.items()]
-    return [*found, Route("/_control/deliveries", panel.attempts, methods=["GET"]), Route("/_control/idle", panel.idle, methods=["POST"])]
+    found = [
+        Route(f"/_control/{path}", _endpoint(simulator, act), methods=["POST"])
+        for path, act in acts.items()
+    ]
+    return [
+        *found,
+        Route("/_control/deliveries", panel.attempts, methods=["GET"]),
+        Route("/_control/idle", panel.idle, methods=["POST"]),
+    ]
 
 
 def _endpoint(simulator: "Simulator", act: Act) -> Callable[[Request], Awaitable[Response]]:
@@ -68,7 +86,9 @@ def _endpoint(simulator: "Simulator", act: Act) -> Callable[[Request], Awaitable
         except ConflictError as error:
             return JSONResponse({"error": str(error)}, CONFLICT)
         except StripeFault as fault:
-            return JSONResponse({"error": fault.message}, CONFLICT if fault.status == BAD_REQUEST else fault.status)
+            return JSONResponse(
+                {"error": fault.message}, CONFLICT if fault.status == BAD_REQUEST else fault.status
+            )
         simulator.chores()
         return JSONResponse(found)
 
@@ -83,13 +103,20 @@ class _Panel:
 
     def dispute(self, name: str, body: Body) -> Any:
         _only(body, "", "kind", "amount", "withdraw")
-        kind, withdraw = _one_of({"kind": "chargeback", **body}, "kind", "chargeback", "inquiry"), body.get("withdraw", True)
+        kind, withdraw = (
+            _one_of({"kind": "chargeback", **body}, "kind", "chargeback", "inquiry"),
+            body.get("withdraw", True),
+        )
         if not isinstance(withdraw, bool):
             raise BadInputError(f"withdraw must be true or false, not {json.dumps(withdraw)}")
-        return reversals.dispute(self._simulator.world, name, kind, _amount(body, "kind", "withdraw"), withdraw=withdraw)
+        return reversals.dispute(
+            self._simulator.world, name, kind, _amount(body, "kind", "withdraw"), withdraw=withdraw
+        )
 
     def refund(self, status: str) -> Act:
-        return lambda name, body: reversals.change_refund(self._simulator.world, _only(body, name), status)
+        return lambda name, body: reversals.change_refund(
+            self._simulator.world, _only(body, name), status
+        )
 
     def resend(self, name: str, body: Body) -> Any:
         event = self._simulator.world.need("event", _only(body, name))
@@ -105,7 +132,12 @@ class _Panel:
                 raise BadInputError(f"{told}, not {json.dumps({name: value})}")
         for name, value in body.items():
             setattr(manners, name, value)
-        return {"drop": manners.drop, "duplicate": manners.duplicate, "reorder": manners.reorder, "pause": manners.pause}
+        return {
+            "drop": manners.drop,
+            "duplicate": manners.duplicate,
+            "reorder": manners.reorder,
+            "pause": manners.pause,
+        }
 
     def faults(self, _: str, body: Body) -> Any:
         fault = _fault(body)
@@ -120,8 +152,14 @@ class _Panel:
     def keys(self, _: str, body: Body) -> Any:
         _only(body, "", "accept")
         accept = body.get("accept")
-        if not isinstance(accept, list) or not accept or not all(isinstance(key, str) and key.strip() for key in accept):
-            raise BadInputError(f'expected {{"accept": ["sk_test_...", ...]}} with at least one key, not {json.dumps(accept)}')
+        if (
+            not isinstance(accept, list)
+            or not accept
+            or not all(isinstance(key, str) and key.strip() for key in accept)
+        ):
+            raise BadInputError(
+                f'expected {{"accept": ["sk_test_...", ...]}} with at least one key, not {json.dumps(accept)}'
+            )
         self._simulator.accept_keys(*accept)
         return {"accept": accept}
 
@@ -155,11 +193,20 @@ def _fault(body: Body) -> Fault:
     silence = body.get("timeout", 0)
     silence = SILENCE_SECONDS_MAX if silence is True else silence
     kinds = (body.get("status", 0), silence, body.get("delay", 0))
-    if not all(_is_number(kind) and kind >= 0 for kind in kinds) or sum(kind > 0 for kind in kinds) != 1:
+    if (
+        not all(_is_number(kind) and kind >= 0 for kind in kinds)
+        or sum(kind > 0 for kind in kinds) != 1
+    ):
         raise BadInputError(f"expected {FAULT_SHAPE}")
     if kinds[0] and not (isinstance(kinds[0], int) and BAD_REQUEST <= kinds[0] <= STATUS_MAX):
         raise BadInputError(f"expected {FAULT_SHAPE}")
-    return Fault(route, times, kinds[0], min(silence, SILENCE_SECONDS_MAX), min(kinds[2], SILENCE_SECONDS_MAX))
+    return Fault(
+        route,
+        times,
+        kinds[0],
+        min(silence, SILENCE_SECONDS_MAX),
+        min(kinds[2], SILENCE_SECONDS_MAX),
+    )
 
 
 def _one_of(body: Body, name: str, *allowed: str) -> str:
@@ -172,7 +219,9 @@ def _one_of(body: Body, name: str, *allowed: str) -> str:
 def _only(body: Body, name: str, *allowed: str) -> str:
     """Nothing but these may stand in the body."""
     if others := [key for key in body if key not in allowed]:
-        raise BadInputError(f"{others[0]} is not known here; known: {', '.join(allowed) or 'nothing, the body may be empty'}")
+        raise BadInputError(
+            f"{others[0]} is not known here; known: {', '.join(allowed) or 'nothing, the body may be empty'}"
+        )
     return name
 
 

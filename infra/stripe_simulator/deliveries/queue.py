@@ -27,7 +27,10 @@ class Parcel:
 
 
 class Postbag:
-    """Parcels stay until they are delivered, given up, or their endpoint is gone. ``targets``: only what goes to these."""
+    """Parcels stay until they are delivered, given up, or their endpoint is gone.
+
+    ``targets``: only what goes to these.
+    """
 
     def __init__(self, drawers: Drawers) -> None:
         """In the same file as the objects, so that an event and its deliveries are written together."""
@@ -36,9 +39,15 @@ class Postbag:
             self._db.execute(line)
 
     def add(self, event_id: str, target_name: str, due: float, *, counts: bool) -> None:
-        """One more delivery. ``counts``: the event's ``pending_webhooks`` has one for it until it is delivered."""
+        """One more delivery.
+
+        ``counts``: the event's ``pending_webhooks`` has one for it until it is delivered.
+        """
         row = (event_id, target_name, due, counts, self._drawers.time())
-        self._db.execute("INSERT INTO parcels (event_id, target_name, due, counts, posted) VALUES (?, ?, ?, ?, ?)", row)
+        self._db.execute(
+            "INSERT INTO parcels (event_id, target_name, due, counts, posted) VALUES (?, ?, ?, ?, ?)",
+            row,
+        )
 
     def due(self, targets: Collection[str], limit: int, *, shuffled: bool) -> list[Parcel]:
         """At most ``limit`` of what may be sent now, in the order of posting or in any."""
@@ -67,12 +76,16 @@ class Postbag:
     def done(self, parcel: Parcel) -> None:
         """Accepted. Of several deliveries of one event to one endpoint the first settles its count."""
         with self._drawers.transaction():
-            counted = self._db.execute("SELECT counts FROM parcels WHERE number = ?", (parcel.number,)).fetchone()
+            counted = self._db.execute(
+                "SELECT counts FROM parcels WHERE number = ?", (parcel.number,)
+            ).fetchone()
             event = self._drawers.get("event", parcel.event_id)
             if counted and counted[0] and event:
                 self._drawers.put({**event, "pending_webhooks": event["pending_webhooks"] - 1})
                 pair = (parcel.event_id, parcel.target_name)
-                self._db.execute("UPDATE parcels SET counts = 0 WHERE event_id = ? AND target_name = ?", pair)
+                self._db.execute(
+                    "UPDATE parcels SET counts = 0 WHERE event_id = ? AND target_name = ?", pair
+                )
             self._db.execute("DELETE FROM parcels WHERE number = ?", (parcel.number,))
 
     def failed(self, parcel: Parcel, pauses_seconds: tuple[float, ...]) -> None:
@@ -81,7 +94,9 @@ class Postbag:
             self._db.execute("DELETE FROM parcels WHERE number = ?", (parcel.number,))
             return
         due = self._drawers.time() + pauses_seconds[parcel.tries]
-        self._db.execute("UPDATE parcels SET tries = tries + 1, due = ? WHERE number = ?", (due, parcel.number))
+        self._db.execute(
+            "UPDATE parcels SET tries = tries + 1, due = ? WHERE number = ?", (due, parcel.number)
+        )
 
     def forget(self, target_name: str) -> None:
         """The endpoint is gone."""
@@ -91,11 +106,15 @@ class Postbag:
         """Endpoints that are disabled when a retry falls due get no more of that event: https://docs.stripe.com/webhooks#automatic-retries."""
         if target_names:
             rows = f"due <= ? AND tries > 0 AND target_name IN ({_marks(target_names)})"
-            self._db.execute(f"DELETE FROM parcels WHERE {rows}", (self._drawers.time(), *target_names))  # noqa: S608 - marks only
+            self._db.execute(
+                f"DELETE FROM parcels WHERE {rows}", (self._drawers.time(), *target_names)
+            )
 
     def give_up_old(self) -> None:
         """What nobody has accepted for three days; that of endpoints that never came back, too."""
-        self._db.execute("DELETE FROM parcels WHERE posted < ?", (self._drawers.time() - KEPT_SECONDS,))
+        self._db.execute(
+            "DELETE FROM parcels WHERE posted < ?", (self._drawers.time() - KEPT_SECONDS,)
+        )
 
 
 def _marks(values: Collection[str]) -> str:

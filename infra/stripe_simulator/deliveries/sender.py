@@ -65,7 +65,10 @@ class Courier:
         return [target for target in self.targets.values() if target.wants(kind)]
 
     def post(self, event: Thing, *, again: bool = False) -> None:
-        """Send to all who want it, by the manners of the moment. ``again``: by hand, which settles no automatic delivery."""
+        """Send to all who want it, by the manners of the moment.
+
+        ``again``: by hand, which settles no automatic delivery.
+        """
         for target in self.wanting(event["type"]):
             if random.random() < self.manners.drop:  # noqa: S311 - chance, not a secret
                 self._note(event, target, None, "dropped")
@@ -73,7 +76,9 @@ class Courier:
             copies = 2 if random.random() < self.manners.duplicate else 1  # noqa: S311 - chance, not a secret
             held = random.uniform(0, REORDER_SECONDS_MAX) if self.manners.reorder else 0  # noqa: S311 - chance, not a secret
             for _ in range(copies):
-                self.postbag.add(event["id"], target.name, self._drawers.time() + held, counts=not again)
+                self.postbag.add(
+                    event["id"], target.name, self._drawers.time() + held, counts=not again
+                )
         self.start()  # an application may be served without its lifespan
         self.wake()
 
@@ -87,7 +92,10 @@ class Courier:
         self.wake()
 
     def start(self) -> None:
-        """Begin to deliver, what an earlier run left first, in the loop that is running. A second start changes nothing."""
+        """Begin to deliver, what an earlier run left first, in the loop that is running.
+
+        A second start changes nothing.
+        """
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
 
@@ -100,10 +108,15 @@ class Courier:
         self._worker = None
 
     async def idle(self, seconds: float = 10) -> bool:
-        """Wait until nothing is under way or due. Pauses between tries do not count. False when that takes too long."""
+        """Wait until nothing is under way or due.
+
+        Pauses between tries do not count. False when that takes too long.
+        """
         try:
             async with asyncio.timeout(seconds):
-                while self._under_way or (not self.manners.pause and self.postbag.busy(self.targets)):
+                while self._under_way or (
+                    not self.manners.pause and self.postbag.busy(self.targets)
+                ):
                     self._moved.clear()
                     await self._moved.wait()
         except TimeoutError:
@@ -111,7 +124,9 @@ class Courier:
         return True
 
     async def _work(self) -> None:
-        async with httpx.AsyncClient(timeout=self._timing.answer_seconds_max, verify=tls(), trust_env=False) as client:
+        async with httpx.AsyncClient(
+            timeout=self._timing.answer_seconds_max, verify=tls(), trust_env=False
+        ) as client:
             while True:
                 self._woken.clear()
                 self._set_off(client)
@@ -126,11 +141,17 @@ class Courier:
         if self.manners.pause or free <= 0:
             return
         self.postbag.give_up_tried(self.disabled)
-        ready = self.postbag.due(self.targets, free + len(self._under_way), shuffled=self.manners.reorder)
+        ready = self.postbag.due(
+            self.targets, free + len(self._under_way), shuffled=self.manners.reorder
+        )
         for parcel in [parcel for parcel in ready if parcel.number not in self._under_way][:free]:
-            self._under_way[parcel.number] = asyncio.create_task(self._carry(client, parcel, self.targets[parcel.target_name]))
+            self._under_way[parcel.number] = asyncio.create_task(
+                self._carry(client, parcel, self.targets[parcel.target_name])
+            )
 
-    async def _carry(self, client: httpx.AsyncClient, parcel: Parcel, target: WebhookTarget) -> None:
+    async def _carry(
+        self, client: httpx.AsyncClient, parcel: Parcel, target: WebhookTarget
+    ) -> None:
         try:
             event = self._drawers.get("event", parcel.event_id)
             if event is None or await self._accepted(client, event, target):
@@ -142,13 +163,21 @@ class Courier:
             self._moved.set()
             self.wake()
 
-    async def _accepted(self, client: httpx.AsyncClient, event: Thing, target: WebhookTarget) -> bool:
-        """Any 2xx; a redirect is none. Each try has a new timestamp and signature, by the real clock: receivers compare with theirs."""
+    async def _accepted(
+        self, client: httpx.AsyncClient, event: Thing, target: WebhookTarget
+    ) -> bool:
+        """Any 2xx; a redirect is none.
+
+        Each try has a new timestamp and signature, by the real clock: receivers compare with
+        theirs.
+        """
         body = json.dumps(event, indent=2, ensure_ascii=False)
         headers = {
             "content-type": "application/json; charset=utf-8",
             "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "stripe-signature": WebhookSignature.generate_signature_header(body, target.secret, timestamp=int(time.time())),
+            "stripe-signature": WebhookSignature.generate_signature_header(
+                body, target.secret, timestamp=int(time.time())
+            ),
             **({"host": target.host} if target.host else {}),
         }
         try:
@@ -161,5 +190,12 @@ class Courier:
 
     def _note(self, event: Thing, target: WebhookTarget, status: int | None, text: str) -> None:
         good = status is not None and httpx.codes.is_success(status)
-        row = {"event": event["id"], "type": event["type"], "url": target.url, "status": status, "ok": good, "answer": text}
+        row = {
+            "event": event["id"],
+            "type": event["type"],
+            "url": target.url,
+            "status": status,
+            "ok": good,
+            "answer": text,
+        }
         self.attempts.append(row)

@@ -39,7 +39,10 @@ Act = Callable[[Request, Body], Body]
 
 @dataclass(slots=True)
 class Session:
-    """One `stripe listen`. ``acked`` holds, per conversation, what waits for the CLI to say that it has the event."""
+    """One `stripe listen`.
+
+    ``acked`` holds, per conversation, what waits for the CLI to say that it has the event.
+    """
 
     target: WebhookTarget
     socket: WebSocket | None = None
@@ -47,7 +50,10 @@ class Session:
 
 
 def routes(simulator: "Simulator", authenticate: Callable[[Request], None]) -> list[BaseRoute]:
-    """To be found before the API's own. ``authenticate`` raises a StripeFault without the account's key."""
+    """To be found before the API's own.
+
+    ``authenticate`` raises a StripeFault without the account's key.
+    """
     desk = _Desk(simulator)
     return [
         Route("/v1/stripecli/sessions", _api(desk.create, authenticate), methods=["POST"]),
@@ -57,13 +63,18 @@ def routes(simulator: "Simulator", authenticate: Callable[[Request], None]) -> l
     ]
 
 
-def _api(act: Act, authenticate: Callable[[Request], None]) -> Callable[[Request], Awaitable[Response]]:
+def _api(
+    act: Act, authenticate: Callable[[Request], None]
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         request_id = new_id("request")
         headers = {"request-id": request_id}
         try:
             authenticate(request)
-            return JSONResponse(act(request, forms.parse((await request.body()).decode("utf-8", "replace"))), headers=headers)
+            return JSONResponse(
+                act(request, forms.parse((await request.body()).decode("utf-8", "replace"))),
+                headers=headers,
+            )
         except StripeFault as fault:
             return JSONResponse(fault.body(request_id), fault.status, headers)
 
@@ -81,11 +92,20 @@ class _Desk:
         """A device keeps its signing secret from one session to the next."""
         device = str(asked.get("device_name", ""))
         if not device:
-            raise StripeFault(400, "Missing required param: device_name.", code="parameter_missing", param="device_name")
+            raise StripeFault(
+                400,
+                "Missing required param: device_name.",
+                code="parameter_missing",
+                param="device_name",
+            )
         if FEATURE not in asked.get("websocket_features", []):
-            raise StripeFault(400, f"Only {FEATURE} are brought by this WebSocket.", param="websocket_features")
+            raise StripeFault(
+                400, f"Only {FEATURE} are brought by this WebSocket.", param="websocket_features"
+            )
         drawers, base = self._simulator.drawers, self._simulator.world.base_url
-        secret = drawers.note(f"stripecli:{device}") or drawers.note(f"stripecli:{device}", new_id("webhook_secret"))
+        secret = drawers.note(f"stripecli:{device}") or drawers.note(
+            f"stripecli:{device}", new_id("webhook_secret")
+        )
         name = f"cliws_{secrets.token_hex(12)}"
         self._sessions[name] = Session(WebhookTarget(f"{base}/_stripecli/{name}", secret))
         return {
@@ -112,16 +132,23 @@ class _Desk:
         if not targets:
             raise StripeFault(400, NOBODY_LISTENS, param="for_stripecli")
         for target in targets:
-            courier.postbag.add(event["id"], target.name, self._simulator.drawers.time(), counts=False)
+            courier.postbag.add(
+                event["id"], target.name, self._simulator.drawers.time(), counts=False
+            )
         courier.start()
         courier.wake()
         return event
 
     async def listen(self, socket: WebSocket) -> None:
-        """From the CLI's connection to its end. What happens in between is brought to it, and nothing afterwards."""
+        """From the CLI's connection to its end.
+
+        What happens in between is brought to it, and nothing afterwards.
+        """
         session = self._sessions.get(socket.headers.get("websocket-id", ""))
         if session is None or not session.target.url.endswith(f"/{socket.path_params['id']}"):
-            await socket.send_denial_response(JSONResponse({"error": {"message": "Unknown WebSocket ID."}}, 401))
+            await socket.send_denial_response(
+                JSONResponse({"error": {"message": "Unknown WebSocket ID."}}, 401)
+            )
             return
         offered = socket.scope["subprotocols"]
         await socket.accept(subprotocol=offered[0] if offered else None)
@@ -130,19 +157,28 @@ class _Desk:
         try:
             async for text in socket.iter_text():
                 said = json.loads(text)
-                if said.get("type") == "event_ack" and (waiting := session.acked.get(said.get("webhook_conversation_id"))):
+                if said.get("type") == "event_ack" and (
+                    waiting := session.acked.get(said.get("webhook_conversation_id"))
+                ):
                     waiting.set()
         finally:
             session.socket = None
-            self._simulator.deliver_to(*(target for target in self._given() if target is not session.target))
+            self._simulator.deliver_to(
+                *(target for target in self._given() if target is not session.target)
+            )
             self._simulator.courier.forget(session.target.name)
 
     def _given(self) -> list[WebhookTarget]:
         """The endpoints that were not made by the API."""
-        return [target for target in self._simulator.courier.targets.values() if not target.endpoint_id]
+        return [
+            target for target in self._simulator.courier.targets.values() if not target.endpoint_id
+        ]
 
     async def pass_on(self, request: Request) -> Response:
-        """What the courier brings. 200 once the CLI has it: what the seller's server answers is shown to the CLI's user only."""
+        """What the courier brings.
+
+        200 once the CLI has it: what the seller's server answers is shown to the CLI's user only.
+        """
         session = self._sessions.get(request.path_params["id"])
         if session is None or session.socket is None:
             return PlainTextResponse("nobody listens", 503)

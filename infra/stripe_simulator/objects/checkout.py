@@ -7,26 +7,121 @@ from infra.stripe_simulator.objects.store import Drawers, Thing
 
 SESSION_SECONDS: Final = 24 * 3600
 _SESSION_NULLS: Final = (
-    *("after_expiration", "billing_address_collection", "client_secret", "collected_information", "consent", "consent_collection"),
-    *("currency_conversion", "customer", "customer_account", "customer_details", "invoice", "managed_payments", "origin_context"),
-    *("payment_intent", "payment_link", "payment_method_configuration_details", "permissions", "recovered_from"),
-    *("saved_payment_method_options", "setup_intent", "shipping_address_collection", "shipping_cost", "submit_type", "subscription"),
-    *("integration_identifier", "wallet_options", "allow_promotion_codes", "allowed_payment_method_types"),
-    *("excluded_payment_method_types", "cancel_url", "client_reference_id", "customer_email", "locale", "success_url"),
+    *(
+        "after_expiration",
+        "billing_address_collection",
+        "client_secret",
+        "collected_information",
+        "consent",
+        "consent_collection",
+    ),
+    *(
+        "currency_conversion",
+        "customer",
+        "customer_account",
+        "customer_details",
+        "invoice",
+        "managed_payments",
+        "origin_context",
+    ),
+    *(
+        "payment_intent",
+        "payment_link",
+        "payment_method_configuration_details",
+        "permissions",
+        "recovered_from",
+    ),
+    *(
+        "saved_payment_method_options",
+        "setup_intent",
+        "shipping_address_collection",
+        "shipping_cost",
+        "submit_type",
+        "subscription",
+    ),
+    *(
+        "integration_identifier",
+        "wallet_options",
+        "allow_promotion_codes",
+        "allowed_payment_method_types",
+    ),
+    *(
+        "excluded_payment_method_types",
+        "cancel_url",
+        "client_reference_id",
+        "customer_email",
+        "locale",
+        "success_url",
+    ),
 )
 _ECHOED: Final = (
-    *("allow_promotion_codes", "allowed_payment_method_types", "billing_address_collection", "cancel_url", "client_reference_id"),
-    *("consent_collection", "custom_fields", "customer_creation", "customer_email", "excluded_payment_method_types", "expires_at"),
-    *("integration_identifier", "locale", "metadata", "origin_context", "payment_method_collection", "payment_method_options"),
+    *(
+        "allow_promotion_codes",
+        "allowed_payment_method_types",
+        "billing_address_collection",
+        "cancel_url",
+        "client_reference_id",
+    ),
+    *(
+        "consent_collection",
+        "custom_fields",
+        "customer_creation",
+        "customer_email",
+        "excluded_payment_method_types",
+        "expires_at",
+    ),
+    *(
+        "integration_identifier",
+        "locale",
+        "metadata",
+        "origin_context",
+        "payment_method_collection",
+        "payment_method_options",
+    ),
     *("permissions", "shipping_address_collection", "submit_type", "success_url", "wallet_options"),
 )
 """Parameters that the object shows as they were given."""
-_MERGED: Final = ("adaptive_pricing", "automatic_tax", "custom_text", "phone_number_collection", "invoice_creation")
+_MERGED: Final = (
+    "adaptive_pricing",
+    "automatic_tax",
+    "custom_text",
+    "phone_number_collection",
+    "invoice_creation",
+)
 _INTENT_NULLS: Final = (
-    *("application", "application_fee_amount", "automatic_payment_methods", "canceled_at", "cancellation_reason", "customer"),
-    *("customer_account", "description", "excluded_payment_method_types", "last_payment_error", "latest_charge", "managed_payments"),
-    *("next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details", "processing", "receipt_email", "review"),
-    *("setup_future_usage", "shipping", "source", "statement_descriptor", "statement_descriptor_suffix", "transfer_data"),
+    *(
+        "application",
+        "application_fee_amount",
+        "automatic_payment_methods",
+        "canceled_at",
+        "cancellation_reason",
+        "customer",
+    ),
+    *(
+        "customer_account",
+        "description",
+        "excluded_payment_method_types",
+        "last_payment_error",
+        "latest_charge",
+        "managed_payments",
+    ),
+    *(
+        "next_action",
+        "on_behalf_of",
+        "payment_method",
+        "payment_method_configuration_details",
+        "processing",
+        "receipt_email",
+        "review",
+    ),
+    *(
+        "setup_future_usage",
+        "shipping",
+        "source",
+        "statement_descriptor",
+        "statement_descriptor_suffix",
+        "transfer_data",
+    ),
     "transfer_group",
 )
 _INTENT_ECHOED: Final = (
@@ -61,7 +156,9 @@ def session(drawers: Drawers, asked: dict[str, Any], base_url: str) -> Thing:
         "mode": "payment",
         "payment_method_collection": "if_required",
         "payment_method_options": {},
-        "payment_method_types": asked.get("allowed_payment_method_types", ["card", "us_bank_account"]),
+        "payment_method_types": asked.get(
+            "allowed_payment_method_types", ["card", "us_bank_account"]
+        ),
         "payment_status": "unpaid",
         "shipping_options": [],
         "status": "open",
@@ -76,20 +173,45 @@ def session(drawers: Drawers, asked: dict[str, Any], base_url: str) -> Thing:
 
 def _usual() -> Thing:
     """The nested settings as they stand when nobody asks for anything else."""
-    invoice_nulls = ("account_tax_ids", "custom_fields", "description", "footer", "issuer", "rendering_options")
+    invoice_nulls = (
+        "account_tax_ids",
+        "custom_fields",
+        "description",
+        "footer",
+        "issuer",
+        "rendering_options",
+    )
     return {
         "adaptive_pricing": {"enabled": True},
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
-        "custom_text": dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
-        "invoice_creation": {"enabled": False, "invoice_data": {**dict.fromkeys(invoice_nulls), "metadata": {}}},
+        "custom_text": dict.fromkeys(
+            ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+        ),
+        "invoice_creation": {
+            "enabled": False,
+            "invoice_data": {**dict.fromkeys(invoice_nulls), "metadata": {}},
+        },
         "phone_number_collection": {"enabled": False},
     }
 
 
 def customer_details() -> Thing:
     """What the hosted page asked the buyer for."""
-    address = {"city": None, "country": "US", "line1": None, "line2": None, "postal_code": "94080", "state": None}
-    named = {"business_name": None, "email": "buyer@example.com", "individual_name": None, "name": "Jenny Rosen", "phone": None}
+    address = {
+        "city": None,
+        "country": "US",
+        "line1": None,
+        "line2": None,
+        "postal_code": "94080",
+        "state": None,
+    }
+    named = {
+        "business_name": None,
+        "email": "buyer@example.com",
+        "individual_name": None,
+        "name": "Jenny Rosen",
+        "phone": None,
+    }
     return {"address": address, **named, "tax_exempt": "none", "tax_ids": []}
 
 
@@ -114,7 +236,14 @@ def line_item(drawers: Drawers, row: dict[str, Any]) -> Thing:
 
 
 def _price(drawers: Drawers, data: dict[str, Any]) -> Thing:
-    nulls = ("custom_unit_amount", "lookup_key", "nickname", "recurring", "tiers_mode", "transform_quantity")
+    nulls = (
+        "custom_unit_amount",
+        "lookup_key",
+        "nickname",
+        "recurring",
+        "tiers_mode",
+        "transform_quantity",
+    )
     return {
         "id": new_id("price"),
         "object": "price",

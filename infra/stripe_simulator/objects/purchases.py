@@ -1,6 +1,7 @@
 """What becomes of a Checkout Session, with the events in the order in which Stripe sends them.
 
-https://docs.stripe.com/payments/checkout/how-checkout-works and https://docs.stripe.com/checkout/fulfillment.
+https://docs.stripe.com/payments/checkout/how-checkout-works and
+https://docs.stripe.com/checkout/fulfillment.
 """
 
 from typing import Any
@@ -17,7 +18,10 @@ BANK = "us_bank_account"
 def create(world: World, asked: dict[str, Any]) -> Thing:
     """A new session. Its line items and what the payment intent is to carry are kept beside it."""
     session = world.drawers.put(checkout.session(world.drawers, asked, world.base_url))
-    world.drawers.note(f"items:{session['id']}", [checkout.line_item(world.drawers, row) for row in asked["line_items"]])
+    world.drawers.note(
+        f"items:{session['id']}",
+        [checkout.line_item(world.drawers, row) for row in asked["line_items"]],
+    )
     world.drawers.note(f"intent:{session['id']}", asked.get("payment_intent_data", {}))
     return session
 
@@ -32,9 +36,7 @@ def expire(world: World, name: str) -> Thing:
     """By request or by time: https://docs.stripe.com/api/checkout/sessions/expire."""
     session = world.need("checkout.session", name)
     if session["status"] != "open":
-        message = (
-            f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of {session["status"]}.'
-        )
+        message = f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of {session["status"]}.'
         raise StripeFault(400, message, began=True)
     session = world.change(session, status="expired", url=None)
     world.happened("checkout.session.expired", session)
@@ -61,7 +63,14 @@ def pay(world: World, name: str, method: str) -> Thing:
         return _complete(world, session, "no_payment_required")
     session, intent = _with_intent(world, session)
     if method == "declined":
-        charge = _charge(world, intent, "card", "failed", failure_code="card_declined", failure_message="Your card was declined.")
+        charge = _charge(
+            world,
+            intent,
+            "card",
+            "failed",
+            failure_code="card_declined",
+            failure_message="Your card was declined.",
+        )
         _fail(world, intent, charge, "Your card was declined.")
         return session
     if method == "delayed":
@@ -71,7 +80,10 @@ def pay(world: World, name: str, method: str) -> Thing:
 
 
 def settle(world: World, name: str, outcome: str) -> Thing:
-    """A delayed payment ends: ``succeeded`` or ``failed``. Raises ConflictError where none is under way."""
+    """A delayed payment ends:
+
+    ``succeeded`` or ``failed``. Raises ConflictError where none is under way.
+    """
     session = world.need("checkout.session", name)
     intent = world.drawers.get("payment_intent", session["payment_intent"] or "")
     if intent is None or intent["status"] != "processing":
@@ -80,15 +92,31 @@ def settle(world: World, name: str, outcome: str) -> Thing:
     charge = world.need("charge", intent["latest_charge"])
     if outcome == "failed":
         told = "The customer's bank account could not be debited."
-        outcome_told = {**charge["outcome"], "network_status": "declined_by_network", "type": "issuer_declined"}
+        outcome_told = {
+            **charge["outcome"],
+            "network_status": "declined_by_network",
+            "type": "issuer_declined",
+        }
         charge = world.change(
-            charge, status="failed", failure_code="insufficient_funds", failure_message=told, paid=False, outcome=outcome_told
+            charge,
+            status="failed",
+            failure_code="insufficient_funds",
+            failure_message=told,
+            paid=False,
+            outcome=outcome_told,
         )
         _fail(world, intent, charge, told)
         world.happened("checkout.session.async_payment_failed", session)
         return session
     url = f"{world.base_url}/receipts/{charge['id']}"
-    _succeed(world, intent, _earned(world, {**charge, "status": "succeeded", "paid": True, "captured": True, "receipt_url": url}))
+    _succeed(
+        world,
+        intent,
+        _earned(
+            world,
+            {**charge, "status": "succeeded", "paid": True, "captured": True, "receipt_url": url},
+        ),
+    )
     session = world.change(session, payment_status="paid")
     world.happened("checkout.session.async_payment_succeeded", session)
     return session
@@ -107,7 +135,12 @@ def _with_intent(world: World, session: Thing) -> tuple[Thing, Thing]:
 def _submit_debit(world: World, session: Thing, intent: Thing) -> Thing:
     charge = _charge(world, intent, BANK, "pending")
     world.happened("charge.pending", charge)
-    intent = world.change(intent, status="processing", latest_charge=charge["id"], payment_method=charge["payment_method"])
+    intent = world.change(
+        intent,
+        status="processing",
+        latest_charge=charge["id"],
+        payment_method=charge["payment_method"],
+    )
     world.happened("payment_intent.processing", intent)
     return _complete(world, session, "unpaid")
 
@@ -120,14 +153,18 @@ def _charge(world: World, intent: Thing, method: str, status: str, **changes: An
 def _earned(world: World, charge: Thing) -> Thing:
     """The charge has reached the balance; 2.9 % and 30 cents stay with Stripe. https://stripe.com/pricing."""
     fee = charge["amount"] * 29 // 1000 + 30
-    row = world.drawers.put(money.balance_row(world.drawers, charge, charge["amount"], "charge", fee))
+    row = world.drawers.put(
+        money.balance_row(world.drawers, charge, charge["amount"], "charge", fee)
+    )
     return world.change(charge, balance_transaction=row["id"], amount_captured=charge["amount"])
 
 
 def _succeed(world: World, intent: Thing, charge: Thing) -> None:
     world.happened("charge.succeeded", charge)
     paid = {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
-    intent = world.change(intent, **paid, latest_charge=charge["id"], payment_method=charge["payment_method"])
+    intent = world.change(
+        intent, **paid, latest_charge=charge["id"], payment_method=charge["payment_method"]
+    )
     world.happened("payment_intent.succeeded", intent)
 
 
@@ -143,18 +180,31 @@ def _fail(world: World, intent: Thing, charge: Thing, message: str) -> None:
         "doc_url": "https://stripe.com/docs/error-codes/card-declined" if card else None,
         "message": message,
         "network_decline_code": None,
-        "payment_method": {"id": charge["payment_method"] or new_id("payment_method"), "object": "payment_method"},
+        "payment_method": {
+            "id": charge["payment_method"] or new_id("payment_method"),
+            "object": "payment_method",
+        },
         "type": "card_error" if card else "invalid_request_error",
     }
     error = {name: value for name, value in error.items() if value is not None}
     failed = world.change(
-        intent, status="requires_payment_method", latest_charge=charge["id"], last_payment_error=error, payment_method=None
+        intent,
+        status="requires_payment_method",
+        latest_charge=charge["id"],
+        last_payment_error=error,
+        payment_method=None,
     )
     world.happened("payment_intent.payment_failed", failed)
 
 
 def _complete(world: World, session: Thing, payment_status: str) -> Thing:
     details = checkout.customer_details()
-    session = world.change(session, status="complete", payment_status=payment_status, url=None, customer_details=details)
+    session = world.change(
+        session,
+        status="complete",
+        payment_status=payment_status,
+        url=None,
+        customer_details=details,
+    )
     world.happened("checkout.session.completed", session)
     return session

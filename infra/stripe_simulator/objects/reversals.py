@@ -29,25 +29,36 @@ def create_refund(world: World, asked: dict[str, Any]) -> Thing:
     charge = _refundable(world, asked)
     left = charge["amount"] - charge["amount_refunded"]
     if left == 0:
-        raise StripeFault(400, f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded", began=True)
+        raise StripeFault(
+            400,
+            f"Charge {charge['id']} has already been refunded.",
+            code="charge_already_refunded",
+            began=True,
+        )
     amount = asked.get("amount", left)
     if amount < 1:
         raise bad_integer("Invalid positive integer", "amount")
     if amount > left:
-        raise bad_integer(f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})", "amount")
+        raise bad_integer(
+            f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})",
+            "amount",
+        )
     status = _first_status(charge, asked)
     refund = money.refund(world.drawers, charge, amount, asked, status)
     refund = _moved(world, refund) if status == "succeeded" else world.drawers.put(refund)
     world.happened("refund.created", refund)
     before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
-    world.happened("charge.refunded", _set_refunded(world, charge, charge["amount_refunded"] + amount), before)
+    world.happened(
+        "charge.refunded", _set_refunded(world, charge, charge["amount_refunded"] + amount), before
+    )
     return refund
 
 
 def _first_status(charge: Thing, asked: dict[str, Any]) -> str:
     """Without a card the money takes its time, and may wait for the customer's bank details.
 
-    ``instructions_email`` is where Stripe asks for those: https://docs.stripe.com/api/refunds/create.
+    ``instructions_email`` is where Stripe asks for those:
+    https://docs.stripe.com/api/refunds/create.
     """
     if charge["payment_method_details"]["type"] == "card":
         return "succeeded"
@@ -56,16 +67,34 @@ def _first_status(charge: Thing, asked: dict[str, Any]) -> str:
 
 def _refundable(world: World, asked: dict[str, Any]) -> Thing:
     if "charge" not in asked and "payment_intent" not in asked:
-        raise StripeFault(400, "One of the following params should be provided for this request: payment_intent or charge.")
+        raise StripeFault(
+            400,
+            "One of the following params should be provided for this request: payment_intent or charge.",
+        )
     if "payment_intent" in asked:
         intent = world.need("payment_intent", asked["payment_intent"], "payment_intent")
-        if intent["status"] != "succeeded" or asked.get("charge", intent["latest_charge"]) != intent["latest_charge"]:
-            message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
+        if (
+            intent["status"] != "succeeded"
+            or asked.get("charge", intent["latest_charge"]) != intent["latest_charge"]
+        ):
+            message = (
+                f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
+            )
             raise StripeFault(400, message, param="payment_intent", began=True)
-    charge = world.need("charge", asked["charge"] if "charge" in asked else intent["latest_charge"], "charge")
+    charge = world.need(
+        "charge", asked["charge"] if "charge" in asked else intent["latest_charge"], "charge"
+    )
     if charge["status"] != "succeeded":
-        raise StripeFault(400, f"Charge {charge['id']} is {charge['status']} and cannot be refunded.", param="charge", began=True)
-    if any(row["charge"] == charge["id"] and row["status"] in BLOCKING for row in world.drawers.newest_first("dispute")):
+        raise StripeFault(
+            400,
+            f"Charge {charge['id']} is {charge['status']} and cannot be refunded.",
+            param="charge",
+            began=True,
+        )
+    if any(
+        row["charge"] == charge["id"] and row["status"] in BLOCKING
+        for row in world.drawers.newest_first("dispute")
+    ):
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
         raise StripeFault(400, message, code="charge_disputed", began=True)
     return charge
@@ -111,7 +140,9 @@ def cancel_refund(world: World, name: str) -> Thing:
     """https://docs.stripe.com/api/refunds/cancel: only what waits for the customer."""
     refund = world.need("refund", name)
     if refund["status"] != "requires_action":
-        message = f"Refund {name} is {refund['status']}: only one that requires_action can be canceled"
+        message = (
+            f"Refund {name} is {refund['status']}: only one that requires_action can be canceled"
+        )
         raise StripeFault(400, message, began=True)
     return change_refund(world, name, "canceled")
 
@@ -145,8 +176,13 @@ def merged(before: dict[str, str], given: dict[str, str] | str) -> dict[str, str
     return {name: value for name, value in {**before, **given}.items() if value != ""}
 
 
-def dispute(world: World, charge_id: str, kind: str, amount: int | None, *, withdraw: bool) -> Thing:
-    """The buyer's bank asks (``inquiry``) or takes the money back (``chargeback``). All of the charge where no amount is said."""
+def dispute(
+    world: World, charge_id: str, kind: str, amount: int | None, *, withdraw: bool
+) -> Thing:
+    """The buyer's bank asks (``inquiry``) or takes the money back (``chargeback``).
+
+    All of the charge where no amount is said.
+    """
     charge = world.need("charge", charge_id)
     amount = charge["amount"] if amount is None else amount
     if charge["status"] != "succeeded" or not 0 < amount <= charge["amount"]:
@@ -171,7 +207,12 @@ def withdraw_funds(world: World, name: str, amount: int | None = None) -> Thing:
     if found["status"].startswith("warning"):
         before |= {"status": found["status"], "is_charge_refundable": found["is_charge_refundable"]}
         found = {**found, "status": "needs_response", "is_charge_refundable": False}
-    return _move(world, found, money.balance_row(world.drawers, found, -amount, "dispute", money.DISPUTE_FEE_MINOR), before)
+    return _move(
+        world,
+        found,
+        money.balance_row(world.drawers, found, -amount, "dispute", money.DISPUTE_FEE_MINOR),
+        before,
+    )
 
 
 def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing:
@@ -182,7 +223,9 @@ def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing
     if not 0 < amount <= out:
         message = f"of dispute {name} {out} is out: {amount} cannot come back"
         raise ConflictError(message)
-    row = money.balance_row(world.drawers, found, amount, "dispute_reversal", -money.DISPUTE_FEE_MINOR)
+    row = money.balance_row(
+        world.drawers, found, amount, "dispute_reversal", -money.DISPUTE_FEE_MINOR
+    )
     return _move(world, found, row, {"balance_transactions": found["balance_transactions"]})
 
 
@@ -195,7 +238,12 @@ def _out(found: Thing) -> int:
 def _move(world: World, found: Thing, row: Thing, before: Thing) -> Thing:
     world.drawers.put(row)
     changed = world.change(found, balance_transactions=[*found["balance_transactions"], row])
-    world.happened("charge.dispute.funds_withdrawn" if row["amount"] < 0 else "charge.dispute.funds_reinstated", changed)
+    world.happened(
+        "charge.dispute.funds_withdrawn"
+        if row["amount"] < 0
+        else "charge.dispute.funds_reinstated",
+        changed,
+    )
     world.happened("charge.dispute.updated", changed, before)
     return changed
 
@@ -216,7 +264,9 @@ def give_in(world: World, name: str) -> Thing:
     """https://docs.stripe.com/api/disputes/close: the seller accepts it; it is lost."""
     found = world.need("dispute", name)
     try:
-        return close_dispute(world, name, "warning_closed" if found["status"].startswith("warning") else "lost")
+        return close_dispute(
+            world, name, "warning_closed" if found["status"].startswith("warning") else "lost"
+        )
     except ConflictError as conflict:
         raise StripeFault(400, "This dispute is already closed", began=True) from conflict
 
@@ -228,11 +278,20 @@ def update_dispute(world: World, name: str, asked: dict[str, Any]) -> Thing:
         raise StripeFault(400, "This dispute is already closed", began=True)
     changes: Thing = {"metadata": merged(found["metadata"], asked.get("metadata", {}))}
     if evidence := asked.get("evidence"):
-        changes |= {"evidence": {**found["evidence"], **evidence}, "evidence_details": {**found["evidence_details"], "has_evidence": True}}
+        changes |= {
+            "evidence": {**found["evidence"], **evidence},
+            "evidence_details": {**found["evidence_details"], "has_evidence": True},
+        }
         if asked.get("submit", True):
             changes["evidence_details"]["submission_count"] += 1
             changes["evidence_details"]["submission_method"] = "manual"
-            changes["status"] = "warning_under_review" if found["status"].startswith("warning") else "under_review"
+            changes["status"] = (
+                "warning_under_review" if found["status"].startswith("warning") else "under_review"
+            )
     changed = world.change(found, **changes)
-    world.happened("charge.dispute.updated", changed, {key: found[key] for key in changes if found[key] != changes[key]})
+    world.happened(
+        "charge.dispute.updated",
+        changed,
+        {key: found[key] for key in changes if found[key] != changes[key]},
+    )
     return changed

@@ -11,7 +11,8 @@ from typing import Any, Final
 Thing = dict[str, Any]
 _LAYOUT: Final = (
     "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=NORMAL",  # outlives a kill of the process; a power cut is not this simulator's business
+    # outlives a kill of the process; a power cut is not this simulator's business
+    "PRAGMA synchronous=NORMAL",
     "CREATE TABLE IF NOT EXISTS things (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, body TEXT)",
     "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, body TEXT)",
     "CREATE INDEX IF NOT EXISTS by_kind ON things (kind, seq)",
@@ -69,7 +70,9 @@ class Drawers:
 
     def get(self, kind: str, name: str) -> Thing | None:
         """One object, or None."""
-        row = self.db.execute("SELECT body FROM things WHERE id = ? AND kind = ?", (name, kind)).fetchone()
+        row = self.db.execute(
+            "SELECT body FROM things WHERE id = ? AND kind = ?", (name, kind)
+        ).fetchone()
         return json.loads(row[0]) if row else None
 
     def remove(self, name: str) -> None:
@@ -78,17 +81,24 @@ class Drawers:
 
     def place(self, kind: str, name: str) -> int | None:
         """The object's place in the order of making."""
-        row = self.db.execute("SELECT seq FROM things WHERE id = ? AND kind = ?", (name, kind)).fetchone()
+        row = self.db.execute(
+            "SELECT seq FROM things WHERE id = ? AND kind = ?", (name, kind)
+        ).fetchone()
         return int(row[0]) if row else None
 
     def newest_first(self, kind: str, below: int | None = None) -> Iterator[Thing]:
         """All objects of a kind made before the place ``below``."""
-        rows = self.db.execute("SELECT body FROM things WHERE kind = ? AND seq < ? ORDER BY seq DESC", (kind, below or 1 << 62))
+        rows = self.db.execute(
+            "SELECT body FROM things WHERE kind = ? AND seq < ? ORDER BY seq DESC",
+            (kind, below or 1 << 62),
+        )
         return (json.loads(row[0]) for row in rows)
 
     def oldest_first(self, kind: str, above: int) -> Iterator[Thing]:
         """All objects of a kind made after the place ``above``."""
-        rows = self.db.execute("SELECT body FROM things WHERE kind = ? AND seq > ? ORDER BY seq", (kind, above))
+        rows = self.db.execute(
+            "SELECT body FROM things WHERE kind = ? AND seq > ? ORDER BY seq", (kind, above)
+        )
         return (json.loads(row[0]) for row in rows)
 
     def overdue_sessions(self) -> list[str]:

@@ -10,15 +10,23 @@ from infra.stripe_simulator.objects.store import Drawers, Thing
 from infra.stripe_simulator.settings import API_VERSION
 
 ASKED_BY: Final[ContextVar[Thing | None]] = ContextVar("asked_by", default=None)
-"""The API request in whose course something happens, as its events show it; None for what buyers and banks do."""
+"""The API request in whose course something happens, as its events show it; None for what buyers
+and banks do."""
 
 
 class World:
     """One account at Stripe, in test mode."""
 
-    def __init__(self, drawers: Drawers, courier: Courier, base_url: str, api_version: str = API_VERSION) -> None:
+    def __init__(
+        self, drawers: Drawers, courier: Courier, base_url: str, api_version: str = API_VERSION
+    ) -> None:
         """``base_url`` is where buyers find the hosted page."""
-        self.drawers, self.courier, self.base_url, self.api_version = drawers, courier, base_url, api_version
+        self.drawers, self.courier, self.base_url, self.api_version = (
+            drawers,
+            courier,
+            base_url,
+            api_version,
+        )
 
     def need(self, kind: str, name: str, param: str = "id") -> Thing:
         """The object, or Stripe's 404."""
@@ -36,7 +44,10 @@ class World:
             "object": "event",
             "api_version": self.api_version,
             "created": self.drawers.now(),
-            "data": {"object": thing, **({} if before is None else {"previous_attributes": before})},
+            "data": {
+                "object": thing,
+                **({} if before is None else {"previous_attributes": before}),
+            },
             "livemode": False,
             "pending_webhooks": len(self.courier.wanting(kind)),
             "request": ASKED_BY.get() or {"id": None, "idempotency_key": None},
@@ -48,7 +59,11 @@ class World:
     def twin(self, name: str) -> Thing:
         """A second Event object for the same change: https://docs.stripe.com/webhooks#handle-duplicate-events."""
         event = self.need("event", name)
-        second = {**event, "id": new_id("event"), "pending_webhooks": len(self.courier.wanting(event["type"]))}
+        second = {
+            **event,
+            "id": new_id("event"),
+            "pending_webhooks": len(self.courier.wanting(event["type"])),
+        }
         self.courier.post(self.drawers.put(second))
         return second
 

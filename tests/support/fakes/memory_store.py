@@ -1,4 +1,6 @@
-"""A twin of the product's store in memory: the same five calls, the same refusals, one dict. For schedules in the thousands.
+"""A twin of the product's store in memory: the same five calls, the same refusals, one dict.
+
+For schedules in the thousands.
 
 That it behaves as DynamoDB does is itself tested, write by write, in tests/properties/test_twin.py.
 """
@@ -6,8 +8,8 @@ That it behaves as DynamoDB does is itself tested, write by write, in tests/prop
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from billing.deadline import Patience
-from billing.errors import Item, RefusedError
+from billing.deadline import Deadline
+from billing.errors import ConditionFailedError, Item
 from billing.storage.dynamodb import WRITES_MAX, Page
 from billing.storage.writes import KEY_NAMES, Must, Table, Write
 
@@ -20,10 +22,10 @@ MARKED_A_PAGE = 2
 class MemoryStore:
     """Duck-typed like billing.store.Store."""
 
-    def __init__(self, patience: Patience | None = None) -> None:
+    def __init__(self, deadline: Deadline | None = None) -> None:
         """Begin empty."""
         self.tables: dict[str, dict[tuple[str, str], Item]] = {table: {} for table in KEY_NAMES}
-        self.patience = patience or Patience(sleep=lambda _: None)
+        self.deadline = deadline or Deadline(sleep=lambda _: None)
         self.calls = 0
         self.marked_a_page = MARKED_A_PAGE
 
@@ -44,7 +46,7 @@ class MemoryStore:
             if not all(_holds(must, self.tables[write.table].get(write.key)) for must in write.must)
         }
         if old:
-            raise RefusedError(old)
+            raise ConditionFailedError(old)
         for write in writes:
             self._carry_out(write)
 
@@ -79,36 +81,66 @@ class MemoryStore:
             return (item[order], item[range_name])
 
         mine = [(name, item) for (who, name), item in self.tables[table].items() if who == owner]
-        rows = [item for name, item in mine if (prefix <= name <= up_to if up_to else name.startswith(prefix))]
+        rows = [
+            item
+            for name, item in mine
+            if (prefix <= name <= up_to if up_to else name.startswith(prefix))
+        ]
         rows = sorted((row for row in rows if order in row), key=place, reverse=newest_first)
         if after is not None:
-            rows = [row for row in rows if (place(row) < place(after) if newest_first else place(row) > place(after))]
+            rows = [
+                row
+                for row in rows
+                if (place(row) < place(after) if newest_first else place(row) > place(after))
+            ]
         return _page(table, rows, limit, order)
 
     def due(self, now_epoch: int, after: Item | None = None) -> Page:
         """Open holds past their time."""
-        return self._marked("quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after)
+        return self._marked(
+            "quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after
+        )
 
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """Payments that no reconciliation has seen at Stripe."""
-        return self._marked("payments", "unseen", "completed_at", lambda completed_at: completed_at >= since, after)
+        return self._marked(
+            "payments", "unseen", "completed_at", lambda completed_at: completed_at >= since, after
+        )
 
-    def _marked(self, table: Table, mark: str, order: str, counts: Callable[[Any], bool], after: Item | None) -> Page:
-        """One page of a sparse index, keys alone. As in DynamoDB, one that is full says that there is more, though it be the last."""
+    def _marked(
+        self, table: Table, mark: str, order: str, counts: Callable[[Any], bool], after: Item | None
+    ) -> Page:
+        """One page of a sparse index, keys alone.
+
+        As in DynamoDB, one that is full says that there is more, though it be the last.
+        """
         names = (order, *KEY_NAMES[table])
 
         def place(item: Item) -> tuple[Any, ...]:
             return tuple(item[name] for name in names)
 
-        rows = sorted((item for item in self.tables[table].values() if mark in item and order in item and counts(item[order])), key=place)
-        shown = [row for row in rows if after is None or place(row) > place(after)][: self.marked_a_page]
+        rows = sorted(
+            (
+                item
+                for item in self.tables[table].values()
+                if mark in item and order in item and counts(item[order])
+            ),
+            key=place,
+        )
+        shown = [row for row in rows if after is None or place(row) > place(after)][
+            : self.marked_a_page
+        ]
         keys = [{name: row[name] for name in (mark, *names)} for row in shown]
         return Page(keys, dict(keys[-1]) if len(keys) == self.marked_a_page else None)
 
-    def scan(self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None) -> Page:
+    def scan(
+        self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None
+    ) -> Page:
         """One page of one segment."""
         hash_name, range_name = KEY_NAMES[table]
-        keys = sorted(key for key in self.tables[table] if sum(map(ord, key[0])) % segments == segment)
+        keys = sorted(
+            key for key in self.tables[table] if sum(map(ord, key[0])) % segments == segment
+        )
         if after is not None:
             keys = [key for key in keys if key > (after[hash_name], after[range_name])]
         return _page(table, [self.tables[table][key] for key in keys], 100, range_name)
@@ -127,7 +159,11 @@ class MemoryStore:
         hash_name, range_name = KEY_NAMES[write.table]
         item = rows.setdefault(write.key, {hash_name: write.key[0], range_name: write.key[1]})
         for name, amount in write.add.items():
-            item[name] = item[name] | amount if isinstance(amount, frozenset) and name in item else _sum(item.get(name), amount)
+            item[name] = (
+                item[name] | amount
+                if isinstance(amount, frozenset) and name in item
+                else _sum(item.get(name), amount)
+            )
         for name in write.remove:
             item.pop(name, None)
         item.update(copy_of(dict(write.set)))

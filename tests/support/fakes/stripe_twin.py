@@ -1,10 +1,13 @@
-"""A twin of Stripe's API for reconciliation, in memory. Like tests/memory_store: it answers, it does not check."""
+"""A twin of Stripe's API for reconciliation, in memory.
+
+Like tests/memory_store: it answers, it does not check.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
 from billing.payments.payment import Payment
-from billing.stripe_api.client import AnsweredWithFaultError, NotAtStripeError
+from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.stripe_api.objects import intent_of
 from support import builders
 
@@ -29,7 +32,9 @@ class Stripe:
         """A session that was paid."""
         self.sold.insert(0, builders.session(payment, created=at, **members))
 
-    def refund(self, payment: Payment, refund_id: str, amount: int, status: str = "succeeded") -> None:
+    def refund(
+        self, payment: Payment, refund_id: str, amount: int, status: str = "succeeded"
+    ) -> None:
         """A refund."""
         subject = builders.refund(payment, refund_id, amount, status)["data"]["object"]
         self.returned.insert(0, {**subject, "created": 1767323046})
@@ -49,7 +54,9 @@ class Stripe:
 
     def disputes(self, since: int, after: str = "") -> dict[str, Any]:
         """One page."""
-        return self._expanded([row for row in self.disputed if row.get("created", since) >= since], after)
+        return self._expanded(
+            [row for row in self.disputed if row.get("created", since) >= since], after
+        )
 
     def refunds_of(self, payment_intent: str) -> Iterable[dict[str, Any]]:
         """All of them."""
@@ -66,20 +73,32 @@ class Stripe:
         for row in self.sold:
             if row["id"] == session_id:
                 return row
-        raise NotAtStripeError(session_id)
+        raise StripeNotFoundError(session_id)
 
     def session_of_intent(self, payment_intent: str) -> dict[str, Any] | None:
         """The one that it paid."""
         if self.is_down:
-            raise AnsweredWithFaultError("500")
-        return next((row for row in self.sold if intent_of(row) == payment_intent and not self.lists_lag), None)
+            raise StripeServerError("500")
+        return next(
+            (row for row in self.sold if intent_of(row) == payment_intent and not self.lists_lag),
+            None,
+        )
 
     def payment_intent(self, payment_intent: str) -> dict[str, Any]:
-        """With its session's metadata: checkout puts it there. Of one that no session here has, with that in ``intents``, or none."""
+        """With its session's metadata: checkout puts it there.
+
+        Of one that no session here has, with that in ``intents``, or none.
+        """
         if self.is_down:
-            raise AnsweredWithFaultError("500")
-        sold: dict[str, Any] = next((row["metadata"] for row in self.sold if intent_of(row) == payment_intent), {})
-        return {"id": payment_intent, "object": "payment_intent", "metadata": self.intents.get(payment_intent, sold)}
+            raise StripeServerError("500")
+        sold: dict[str, Any] = next(
+            (row["metadata"] for row in self.sold if intent_of(row) == payment_intent), {}
+        )
+        return {
+            "id": payment_intent,
+            "object": "payment_intent",
+            "metadata": self.intents.get(payment_intent, sold),
+        }
 
     def charge(self, charge: str) -> dict[str, Any]:
         """Its payment intent."""
@@ -90,9 +109,19 @@ class Stripe:
         page = self._page(rows, after)
         metadata = {intent_of(row): row["metadata"] for row in self.sold}
         intents = [
-            {"id": row["payment_intent"], "metadata": (metadata | self.intents).get(row["payment_intent"], {})} for row in page["data"]
+            {
+                "id": row["payment_intent"],
+                "metadata": (metadata | self.intents).get(row["payment_intent"], {}),
+            }
+            for row in page["data"]
         ]
-        return {**page, "data": [{**row, "payment_intent": intent} for row, intent in zip(page["data"], intents, strict=True)]}
+        return {
+            **page,
+            "data": [
+                {**row, "payment_intent": intent}
+                for row, intent in zip(page["data"], intents, strict=True)
+            ],
+        }
 
     def _page(self, rows: list[dict[str, Any]], after: str) -> dict[str, Any]:
         ids = [row["id"] for row in rows]

@@ -1,4 +1,7 @@
-"""GET /hello: the seller's own code. It runs only for calls that Topup has let through, and each has cost one unit."""
+"""GET /hello: the seller's own code.
+
+It runs only for calls that Topup has let through, and each has cost one unit.
+"""
 
 import json
 from typing import Any
@@ -9,4 +12,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     del context
     caller = event["requestContext"]["authorizer"]["lambda"]
     body = {"hello": caller["user_id"], "remaining": int(caller["remaining"])}
-    return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(body)}
+    return {
+        "statusCode": 200,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(body),
+    }

@@ -1,0 +1,182 @@
+"""``topup switch``: the functions use other tables from now on, by one update of the stack, which AWS rolls back if it fails."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from billing.clock import epoch, utc_now
+from billing.settings import TABLE_VARIABLES
+
+from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.errors import FINE, FOUND_SOMETHING, not_found, usage
+from infra.cli.output import table
+from infra.cli.restore.restoration import Restoration
+from infra.cli.restore.restore_time import FORM, LATEST, moment, suffix
+from infra.cli.restore.revived_keys import Revived, revived, revoke_again
+from infra.cli.restore.stack_update import change_parameter
+from infra.cli.target import Place
+from infra.deploy.choices import SUFFIX
+
+ORIGINAL: Final = "original"
+ALIAS: Final = "live"
+"""Of a stage that starts from snapshots: infra/deploy/snapstart.py."""
+AFTERWARDS: Final = """\
+What was sold in between Stripe knows, and the tables do not: now
+
+  topup reconcile --since {days}d --repair{where}
+  topup ledger verify --repair{where}
+
+Units that were spent in between are the customers' again, grants of that time must be given again, keys of that time made again.
+The way back: topup switch --to {back}{where}
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "switch")
+    def switch(
+        operator: Operator,
+        to: Annotated[str, typer.Option("--to", help="The time of a restore, or original.")],
+        revoke: Annotated[
+            bool, typer.Option("--revoke-again", help="Revoke keys again that a restore revived.")
+        ] = False,
+        dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        yes: Yes = False,  # noqa: FBT002 - see above
+    ) -> int:
+        """Let the functions use restored tables, or the stack's own again.
+
+        One update of the stack; the tables of before stay.
+
+        API keys that were revoked after the moment of the restore work again: they are listed, and
+        --revoke-again revokes them.
+        """
+        old, new = operator.place, operator.place.using(_suffix(to))
+        check_ready(new)
+        keys = revived(old, new)
+        _tell_keys(operator, keys, revoke=revoke)
+        question = f"let {old.stack_name} use the tables of {to}?"
+        if dry_run or not operator.screen.ask(question, yes=yes):
+            return _show(
+                operator, old, new, keys, "would be switched" if dry_run else "not switched"
+            )
+        is_changed, keys = _switch(operator, old, new, revoke=revoke)
+        code = _show(operator, old, new, keys, "switched" if is_changed else "already")
+        return _told_functions(operator, new) or code
+
+
+def _switch(
+    operator: Operator, old: Place, new: Place, *, revoke: bool
+) -> tuple[bool, list[Revived]]:
+    """Update the stack. Keys are compared before it and after it: some may be revoked meanwhile."""
+    if revoke:
+        revoke_again(new, revived(old, new))
+    with operator.screen.progress("updating the stack"):
+        is_changed = change_parameter(
+            new.client("cloudformation"), new.stack_name, SUFFIX, new.suffix
+        )
+    keys = revived(old, new)
+    if revoke:
+        revoke_again(new, keys)
+    return is_changed, keys
+
+
+def check_ready(new: Place) -> None:
+    """Raise OperatorError unless every table is there and whole."""
+    client, own, is_aws = new.client("dynamodb"), new.own_tables(), new.endpoint is None
+    now = utc_now()
+    lacking = {
+        name: lacks
+        for logical, name in new.tables().items()
+        if (lacks := Restoration(client, own[logical], own[logical], name, now, is_aws).lacks())
+    }
+    if lacking:
+        lines = "\n".join(f"  {name} lacks {', '.join(lacks)}" for name, lacks in lacking.items())
+        raise not_found(
+            f"these tables are not ready:\n{lines}", "`topup restore` with the same time goes on"
+        )
+
+
+def _suffix(to: str) -> str:
+    if to == ORIGINAL:
+        return ""
+    now = utc_now()
+    at = moment(to, now)
+    if at is None or re.search(r" ago$", to):
+        raise usage(
+            f"{to!r} names no restore",
+            f"give the time that `topup restore` printed, or {ORIGINAL}; not {LATEST} ({FORM})",
+        )
+    return suffix(at)
+
+
+def unswitched(new: Place) -> list[str]:
+    """Functions that do not use the tables of ``new``, by logical id, as Lambda says; of a published version, where there is one."""
+    client, wanted = new.client("lambda"), set(new.tables().values())
+    published = {name.removesuffix(f"Alias{ALIAS}") for name in new.of_type("AWS::Lambda::Alias")}
+    return sorted(
+        logical
+        for logical, name in new.of_type("AWS::Lambda::Function").items()
+        if not _names(_environment(client, name, is_published=logical in published)) <= wanted
+    )
+
+
+def _environment(client: Any, name: str, *, is_published: bool) -> Mapping[str, str]:
+    qualifier = {"Qualifier": ALIAS} if is_published else {}
+    found: Mapping[str, str] = client.get_function_configuration(FunctionName=name, **qualifier)[
+        "Environment"
+    ]["Variables"]
+    return found
+
+
+def _names(environment: Mapping[str, str]) -> set[str]:
+    return {environment[name] for name in TABLE_VARIABLES.values() if name in environment}
+
+
+def _told_functions(operator: Operator, new: Place) -> int:
+    if not (left := unswitched(new)):
+        return FINE
+    operator.screen.tell(
+        f"still with the tables of before: {', '.join(left)}\nDeploy (`make deploy STAGE=...`), which publishes them anew."
+    )
+    return FOUND_SOMETHING
+
+
+def _tell_keys(operator: Operator, keys: list[Revived], *, revoke: bool) -> None:
+    if keys and not revoke:
+        lines = "\n".join(f"  {key.key_id} of {key.user_id}" for key in keys)
+        operator.screen.tell(
+            f"{len(keys)} API keys that were revoked since would work again; --revoke-again revokes them:\n{lines}"
+        )
+
+
+def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], status: str) -> int:
+    rows = [[old.tables()[logical], name] for logical, name in sorted(new.tables().items())]
+    where, back = new.where(), _written(old.suffix)
+    words = AFTERWARDS.format(days=_days(old, new), where=where, back=back)
+    answer = {
+        "status": status,
+        "suffix": new.suffix,
+        "tables": [{"from": one, "to": other} for one, other in rows],
+        "revived_keys": [{"user_id": key.user_id, "key_id": key.key_id} for key in keys],
+    }
+    operator.screen.show(
+        answer,
+        table(f"{new.stack_name}: {status}", ("from", "to"), rows),
+        *([words] if status == "switched" else []),
+    )
+    return FINE
+
+
+def _days(old: Place, new: Place) -> int:
+    """How far back Stripe is asked: to a day before the restore's moment."""
+    seconds = [
+        epoch(moment(_written(place.suffix), utc_now())) for place in (old, new) if place.suffix
+    ]  # type: ignore[arg-type]
+    return 2 + (epoch(utc_now()) - min(seconds, default=epoch(utc_now()))) // 86_400
+
+
+def _written(suffix_: str) -> str:
+    match = re.fullmatch(r"-at-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", suffix_)
+    return "{}-{}-{}T{}:{}:{}Z".format(*match.groups()) if match else ORIGINAL

@@ -1,0 +1,1 @@
+"""Tables as they were at one second, and the functions led to them."""

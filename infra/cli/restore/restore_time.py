@@ -1,0 +1,100 @@
+"""The second to restore to: how it is written, how it names tables, and whether AWS still has it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from infra.cli.errors import not_found, usage
+
+LATEST: Final = "latest"
+UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+SUFFIX: Final = "-at-{:%Y%m%dT%H%M%SZ}"
+"""The template's parameter TableSuffix takes exactly this."""
+FORM: Final = "as 2026-11-29T12:00:00Z, `2h ago`, or latest"
+NAME_CHARS_MAX: Final = 255
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What all tables can be restored to. DynamoDB's latest is about five minutes ago.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html
+    """
+
+    earliest: datetime
+    latest: datetime
+
+    @classmethod
+    def of(cls, descriptions: Iterable[Any]) -> "Window":
+        """The common part of several tables' ``PointInTimeRecoveryDescription``."""
+        rows = list(descriptions)
+        earliest = max(row["EarliestRestorableDateTime"] for row in rows)
+        latest = min(row["LatestRestorableDateTime"] for row in rows)
+        return cls(_whole(earliest, up=True), _whole(latest))
+
+    def check(self, at: datetime) -> None:
+        """Raise OperatorError unless every table has that second."""
+        if not self.earliest <= at <= self.latest:
+            message = f"not all tables can be restored to {written(at)}"
+            raise not_found(
+                message, f"give a time from {written(self.earliest)} to {written(self.latest)}"
+            )
+
+
+def moment(text: str, now: datetime) -> datetime | None:
+    """Return the second that ``text`` names, or None for ``latest``.
+
+    Raises OperatorError for the future.
+    """
+    if text == LATEST:
+        return None
+    at = _ago(text, now) or _dated(text)
+    if at > now:
+        raise usage(
+            f"{written(at)} has not been yet", "a restore goes back: give a time that is past"
+        )
+    return at
+
+
+def written(at: datetime) -> str:
+    """RFC 3339, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def suffix(at: datetime) -> str:
+    """What is appended to the name of a table that was restored to that second."""
+    return SUFFIX.format(at.astimezone(UTC))
+
+
+def restored_name(original: str, at: datetime) -> str:
+    """A restored table's name. Raises OperatorError where DynamoDB would not take it."""
+    name = original + suffix(at)
+    if len(name) > NAME_CHARS_MAX:
+        raise not_found(f"{name} is longer than DynamoDB's {NAME_CHARS_MAX} characters")
+    return name
+
+
+def _ago(text: str, now: datetime) -> datetime | None:
+    match = re.fullmatch(r"(\d{1,5})([mhd]) ago", text)
+    return _whole(now - timedelta(**{UNITS[match[2]]: int(match[1])})) if match else None
+
+
+def _dated(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise usage(f"{text!r} is no time", FORM) from error
+    if at.tzinfo is None:
+        raise usage(f"{text!r} has no time zone", "end it with Z for UTC, or +01:00")
+    if at.microsecond:
+        raise usage(f"{text!r} is no whole second", "DynamoDB restores to a second")
+    return at.astimezone(UTC)
+
+
+def _whole(at: datetime, *, up: bool = False) -> datetime:
+    whole = at.astimezone(UTC).replace(microsecond=0)
+    return whole + timedelta(seconds=1) if up and at.microsecond else whole

@@ -1,0 +1,171 @@
+"""A table's settings, read and brought to another table: a restore on AWS leaves most of them behind.
+
+"You must manually set up the following on the restored table": auto scaling, IAM policies, alarms, tags, streams, time to live,
+point-in-time recovery. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_RestoreTableToPointInTime.html
+Deletion protection is off too. IAM policies are the template's, by its parameter TableSuffix. The template has no auto scaling.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+INDEXES: Final = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+INDEX_MEMBERS: Final = ("KeySchema", "Projection")
+RESERVED: Final = "aws:"
+"""CloudFormation's own tags begin with it, and nobody else may write one:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Tagging.html"""
+ON: Final = ("ENABLED", "ENABLING")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table, described, with what DynamoDB tells by other calls."""
+
+    client: Any
+    name: str
+    description: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, client: Any, name: str) -> "Table":
+        """As it is now."""
+        return cls(client, name, client.describe_table(TableName=name)["Table"])
+
+    def update(self, **change: Any) -> None:
+        """One ``UpdateTable``."""
+        self.client.update_table(TableName=self.name, **change)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """``write`` gives a table the value that ``read`` found at another."""
+
+    name: str
+    read: Callable[[Table], Any]
+    write: Callable[[Table, Any], None]
+
+
+def differing(original: Table, other: Table) -> list[Setting]:
+    """Settings in which they differ."""
+    return [setting for setting in SETTINGS if setting.read(original) != setting.read(other)]
+
+
+def missing_indexes(original: Table, other: Table) -> list[str]:
+    """Names of the original's indexes that the other lacks, or has with other keys."""
+    there = _indexes(other)
+    return sorted(name for name, row in _indexes(original).items() if there.get(name) != row)
+
+
+def _indexes(table: Table) -> dict[str, Any]:
+    rows = [row for kind in INDEXES for row in table.description.get(kind, [])]
+    return {row["IndexName"]: [row[member] for member in INDEX_MEMBERS] for row in rows}
+
+
+def _billing(table: Table) -> str:
+    mode: str = table.description.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    return mode
+
+
+def _bill(table: Table, mode: str) -> None:
+    table.update(BillingMode=mode)
+
+
+def _encryption(table: Table) -> tuple[str, str]:
+    row = table.description.get("SSEDescription", {})
+    is_on = row.get("Status") in ("ENABLED", "UPDATING")
+    return (row.get("SSEType", ""), row.get("KMSMasterKeyArn", "")) if is_on else ("", "")
+
+
+def _encrypt(table: Table, wanted: tuple[str, str]) -> None:
+    kind, key = wanted
+    named = {"KMSMasterKeyId": key} if key else {}
+    typed = {"SSEType": kind} if kind else {}
+    table.update(SSESpecification={"Enabled": bool(kind), **typed, **named})
+
+
+def _class(table: Table) -> str:
+    found: str = table.description.get("TableClassSummary", {}).get("TableClass", "STANDARD")
+    return found
+
+
+def _protection(table: Table) -> bool:
+    return bool(table.description.get("DeletionProtectionEnabled", False))
+
+
+def _protect(table: Table, wanted: bool) -> None:  # noqa: FBT001 - a value, not a switch of ours
+    table.update(DeletionProtectionEnabled=wanted)
+
+
+def _stream(table: Table) -> dict[str, Any]:
+    row = table.description.get("StreamSpecification") or {}
+    return dict(row) if row.get("StreamEnabled") else {}
+
+
+def _open_stream(table: Table, wanted: dict[str, Any]) -> None:
+    table.update(StreamSpecification=wanted or {"StreamEnabled": False})
+
+
+def recovery(client: Any, name: str) -> dict[str, Any]:
+    """What DynamoDB says of a table's point-in-time recovery."""
+    told = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    return dict(told.get("PointInTimeRecoveryDescription", {}))
+
+
+def _recovery(table: Table) -> dict[str, Any]:
+    row = recovery(table.client, table.name)
+    if row.get("PointInTimeRecoveryStatus") != "ENABLED":
+        return {"PointInTimeRecoveryEnabled": False}
+    days = row.get("RecoveryPeriodInDays")
+    return {"PointInTimeRecoveryEnabled": True, **({"RecoveryPeriodInDays": days} if days else {})}
+
+
+def _recover(table: Table, wanted: dict[str, Any]) -> None:
+    table.client.update_continuous_backups(
+        TableName=table.name, PointInTimeRecoverySpecification=wanted
+    )
+
+
+def _expiry(table: Table) -> str:
+    row = table.client.describe_time_to_live(TableName=table.name)["TimeToLiveDescription"]
+    return row.get("AttributeName", "") if row.get("TimeToLiveStatus") in ON else ""
+
+
+def _expire(table: Table, wanted: str) -> None:
+    """A second change within an hour is refused, hence never one that changes nothing.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html
+    """
+    attribute = wanted or _expiry(table)
+    change = {"Enabled": bool(wanted), "AttributeName": attribute}
+    table.client.update_time_to_live(TableName=table.name, TimeToLiveSpecification=change)
+
+
+def _tags(table: Table) -> dict[str, str]:
+    arn = table.description["TableArn"]
+    pages = table.client.get_paginator("list_tags_of_resource").paginate(ResourceArn=arn)
+    rows: Iterable[Mapping[str, str]] = (row for page in pages for row in page.get("Tags", []))
+    return {row["Key"]: row["Value"] for row in rows if not row["Key"].startswith(RESERVED)}
+
+
+def _tag(table: Table, wanted: dict[str, str]) -> None:
+    there, arn = _tags(table), table.description["TableArn"]
+    if surplus := sorted(set(there) - set(wanted)):
+        table.client.untag_resource(ResourceArn=arn, TagKeys=surplus)
+    if rows := [
+        {"Key": key, "Value": value}
+        for key, value in sorted(wanted.items())
+        if there.get(key) != value
+    ]:
+        table.client.tag_resource(ResourceArn=arn, Tags=rows)
+
+
+SETTINGS: Final = (
+    Setting("billing mode", _billing, _bill),
+    Setting("encryption", _encryption, _encrypt),
+    Setting("table class", _class, lambda table, wanted: table.update(TableClass=wanted)),
+    Setting("stream", _stream, _open_stream),
+    Setting("time to live", _expiry, _expire),
+    Setting("point-in-time recovery", _recovery, _recover),
+    Setting("tags", _tags, _tag),
+    Setting("deletion protection", _protection, _protect),
+)
+"""In the order in which they are brought."""
