@@ -1,4 +1,4 @@
-"""`make deploy` and `make uninstall` in the second embedded AWS, twice each: nothing is done by hand, and the books stay."""
+"""`make deploy` and `make uninstall` in the second embedded AWS, twice each: the books stay."""
 
 import json
 import os
@@ -37,7 +37,9 @@ class Shop:
     def deploy(self) -> int:
         """`make deploy`, without the build. Every question is answered by Enter."""
         typed = iter([""] * ANSWERS)
-        code = commands.deploy(self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed))
+        code = commands.deploy(
+            self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed)
+        )
         self.stage = Stage.read(self.stage.name, folder=self.stage.folder)
         return code
 
@@ -47,7 +49,11 @@ class Shop:
 
     def kept(self) -> dict[str, str]:
         """What outlives the stack."""
-        return {name: value for name, value in self.aws.physical(STACK).items() if name.endswith("Table") or name == "UserPool"}
+        return {
+            name: value
+            for name, value in self.aws.physical(STACK).items()
+            if name.endswith("Table") or name == "UserPool"
+        }
 
     def row(self, table: str) -> Any:
         """What the seller's customers would miss."""
@@ -55,10 +61,25 @@ class Shop:
 
     def doctor(self) -> set[str]:
         """The checks that find something wrong."""
-        command = [sys.executable, "-m", "infra.cli", "doctor", "--json", "--stack", STACK, *self.stage.where()]
+        command = [
+            sys.executable,
+            "-m",
+            "infra.cli",
+            "doctor",
+            "--json",
+            "--stack",
+            STACK,
+            *self.stage.where(),
+        ]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        return {row["check"] for row in json.loads(done.stdout)["findings"] if row["level"] in ("wrong", "unknown")}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        return {
+            row["check"]
+            for row in json.loads(done.stdout)["findings"]
+            if row["level"] in ("wrong", "unknown")
+        }
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +93,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         pytest.MonkeyPatch.context() as shell,
     ):
         here = {"TOPUP_STATE_DIR": str(folder), "TOPUP_TOOLS_DIR": str(ROOT / ".local" / "venvs")}
-        for name, value in {**aws.environment(), **here, "STRIPE_API_KEY": KEY, "SAM_CLI_POLL_DELAY": "0.2"}.items():
+        for name, value in {
+            **aws.environment(),
+            **here,
+            "STRIPE_API_KEY": KEY,
+            "SAM_CLI_POLL_DELAY": "0.2",
+        }.items():
             shell.setenv(name, value)
         told = {"Stage": "dev", "Runtime": RUNTIME, "StripeApiBase": stripe.url}
         found = Shop(aws, Stage("second", STACK, REGION, parameters=told, folder=folder / ".topup"))
@@ -81,7 +107,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 def test_a_first_deployment_is_found_fine(shop: Shop) -> None:
-    """By the doctor, with point-in-time recovery, schedules and alarms, none of which MiniStack has whole."""
+    """By the doctor, with point-in-time recovery, which MiniStack does not have."""
     (stack,) = shop.aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     assert shop.doctor() == NOT_HERE
@@ -98,7 +124,9 @@ def test_a_second_deployment_changes_nothing(shop: Shop) -> None:
     assert shop.doctor() == NOT_HERE
 
 
-def test_leaving_twice_and_coming_back_keeps_the_books_and_the_users(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+def test_leaving_twice_and_coming_back_keeps_the_books_and_the_users(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The second time there is nothing to leave, and that is no failure."""
     before = shop.kept()
     shop.aws.client("dynamodb").put_item(TableName=before["QuotasTable"], Item=ROW)

@@ -1,7 +1,8 @@
-"""Every call to AWS that a test makes, held against botocore's own model of the service before it is sent.
+"""Every call to AWS that a test makes, held against botocore's model before it is sent.
 
-The functions' client for DynamoDB has botocore's validation switched off, for speed. A wrong parameter is an AssertionError here, which
-no code of ours catches: botocore's own error is one of those that are retried.
+The functions' client for DynamoDB has botocore's validation switched off, for speed.
+A wrong parameter is an AssertionError here, which no code of ours catches: botocore's own error is
+one of those that are retried.
 """
 
 from functools import cache
@@ -15,7 +16,7 @@ EVENT = "before-parameter-build.*.*"
 
 
 def validate_every_call() -> None:
-    """Of every client that is made from now on with its own validation switched off: otherwise botocore does it."""
+    """Of every client that is made from now on with its own validation switched off."""
     if getattr(botocore.session.Session.create_client, "is_validated", False):
         return
     plain = botocore.session.Session.create_client

@@ -1,4 +1,4 @@
-"""What a template's resource should be in an account: its properties, with every expression worked out."""
+"""What a template's resource should be in an account: its properties, expressions worked out."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 
 @dataclass(frozen=True)
 class Expected:
-    """``values``: parameters and pseudo parameters; ``physical``: what each logical id has become."""
+    """``values``: of all parameters; ``physical``: what each logical id has become."""
 
     template: Mapping[str, Any]
     values: Mapping[str, str]
@@ -36,7 +36,11 @@ class Expected:
         """The properties of all resources of a type that the conditions let be made."""
         there = Conditions(self.template).resources(self.values)
         rows = self.template["Resources"].items()
-        return {name: self.resolve(row.get("Properties", {})) for name, row in rows if row["Type"] == kind and name in there}
+        return {
+            name: self.resolve(row.get("Properties", {}))
+            for name, row in rows
+            if row["Type"] == kind and name in there
+        }
 
     def resolve(self, node: Any) -> Any:
         """Without a function in it."""
@@ -65,7 +69,9 @@ class Expected:
         assert function == "Fn::Sub", f"{function} is not known here"
         text, own = (argument, {}) if isinstance(argument, str) else argument
         own = self._resolve(own)
-        return re.sub(r"\$\{([^}]+)\}", lambda found: own.get(found[1]) or self._name(found[1]), text)
+        return re.sub(
+            r"\$\{([^}]+)\}", lambda found: own.get(found[1]) or self._name(found[1]), text
+        )
 
     def _name(self, name: str) -> str:
         logical, _, attribute = name.partition(".")
@@ -81,11 +87,19 @@ class Expected:
 
 
 def differences(wanted: Any, found: Any, place: str = "") -> list[str]:
-    """What of ``wanted`` is not in ``found``: an account knows more of a resource than its template says."""
+    """What of ``wanted`` is not in ``found``, which may know more."""
     if isinstance(wanted, dict) and isinstance(found, dict):
-        return [line for name, part in wanted.items() for line in differences(part, found.get(name), f"{place}.{name}")]
+        return [
+            line
+            for name, part in wanted.items()
+            for line in differences(part, found.get(name), f"{place}.{name}")
+        ]
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        return [line for index, part in enumerate(wanted) for line in differences(part, found[index], f"{place}[{index}]")]
+        return [
+            line
+            for index, part in enumerate(wanted)
+            for line in differences(part, found[index], f"{place}[{index}]")
+        ]
     return [] if _text(wanted) == _text(found) else [f"{place}: {wanted!r} is {found!r}"]
 
 

@@ -1,4 +1,6 @@
-"""A second embedded AWS beside MiniStack: moto's server in a process of its own, with the rest of the template in tests/support/second_aws.
+"""A second embedded AWS beside MiniStack: moto's server in a process of its own.
+
+What moto lacks of the template is in tests/support/second_aws.
 
 Where the two disagree, AWS's manual is asked; docs/decisions.md has what came of it.
 """
@@ -39,22 +41,35 @@ class Second:
 
     def environment(self) -> dict[str, str]:
         """For a shell that is signed in to it."""
-        return {**KEYS, "AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
+        return {
+            **KEYS,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
 
     def physical(self, stack: str) -> dict[str, str]:
-        """What each logical id has become. moto lists those that a condition left out too, without a name."""
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+        """What each logical id has become."""
+        pages = (
+            self.client("cloudformation")
+            .get_paginator("list_stack_resources")
+            .paginate(StackName=stack)
+        )
         rows = [row for page in pages for row in page["StackResourceSummaries"]]
-        return {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows if row.get("LogicalResourceId")}
+        return {
+            row["LogicalResourceId"]: row["PhysicalResourceId"]
+            for row in rows
+            if row.get("LogicalResourceId")
+        }
 
 
 @contextmanager
 def second_aws(log: Path) -> Iterator[Second]:
-    """Until the end of the block. What the server says is in ``log``. Skips where ``make setup`` has not put it."""
+    """Until the end of the block. ``log`` has what it says. Skips where it is not installed."""
     if not PYTHON.exists():
         lacking("moto's server is not installed: run `make setup`")
     port = free_port()
-    # None of the shell's own credentials: they would be of no use here, and must not be in anybody's log.
+    # None of the shell's own credentials: they must not be in anybody's log.
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(log.parent),
@@ -63,9 +78,13 @@ def second_aws(log: Path) -> Iterator[Second]:
         "PYTHONPATH": str(ROOT / "tests"),
     }
     with log.open("wb") as file:
-        child = subprocess.Popen([PYTHON, SERVER, str(port)], stdout=file, stderr=file, env=environment)
+        child = subprocess.Popen(
+            [PYTHON, SERVER, str(port)], stdout=file, stderr=file, env=environment
+        )
     try:
-        found = Second(f"http://localhost:{port}")  # moto takes the first word of another host for a bucket
+        found = Second(
+            f"http://localhost:{port}"
+        )  # moto takes the first word of another host for a bucket
         _wait(child, found.url, log)
         yield found
     finally:

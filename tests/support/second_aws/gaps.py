@@ -1,4 +1,4 @@
-"""What moto's CloudFormation leaves out of the types that it knows, and of change sets: added here, each in a few words."""
+"""What moto's CloudFormation leaves out of the types that it knows, and of change sets."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -31,10 +31,13 @@ class Taken:
     def __init__(self, row: Mapping[str, Any]) -> None:
         """``row`` as ResourcesToImport has it."""
         (self.physical_resource_id,) = row["ResourceIdentifier"].values()
-        self.logical_resource_id, self.cf_resource_type = row["LogicalResourceId"], row["ResourceType"]
+        self.logical_resource_id, self.cf_resource_type = (
+            row["LogicalResourceId"],
+            row["ResourceType"],
+        )
 
     def is_created(self) -> bool:
-        """It was never anything else."""
+        """Always."""
         return True
 
 
@@ -50,7 +53,9 @@ def _make_table() -> Callable[..., Any]:
     return make
 
 
-def _update_table(*, original_resource: Any, cloudformation_json: dict[str, Any], region_name: str, **_: Any) -> Any:
+def _update_table(
+    *, original_resource: Any, cloudformation_json: dict[str, Any], region_name: str, **_: Any
+) -> Any:
     row = cloudformation_json["Properties"]
     asked = {ENCRYPTED: _encryption(row), PROTECTED: row.get(PROTECTED, False)}
     client("dynamodb", region_name).update_table(TableName=original_resource.name, **asked)
@@ -76,8 +81,12 @@ def _make_function() -> Callable[..., Any]:
     def make(name: str, whole: dict[str, Any], account: str, region: str, **rest: Any) -> Any:
         made, row = plain(name, whole, account, region, **rest), whole["Properties"]
         made.told = {member: row[member] for member in FUNCTION if member in row}
-        # Every function has one: https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html
-        made.told["LoggingConfig"] = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}", **row.get("LoggingConfig", {})}
+        # https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html
+        made.told["LoggingConfig"] = {
+            "LogFormat": "Text",
+            "LogGroup": f"/aws/lambda/{name}",
+            **row.get("LoggingConfig", {}),
+        }
         return made
 
     return make
@@ -111,7 +120,7 @@ def _describe_function() -> Callable[..., Any]:
 
 
 def _update() -> Callable[..., Any]:
-    """Where moto cannot update a type it forgets the resource, and where a condition left it out it fails."""
+    """Moto forgets what it cannot update, and fails where a condition left it out."""
     plain = parsing.parse_and_update_resource
 
     def update(logical_id: str, row: dict[str, Any], resources: Any, **where: Any) -> Any:
@@ -125,12 +134,18 @@ def _differ() -> Callable[..., Any]:
     """A changed parameter may change what only a condition names: moto looks for ``Ref`` alone."""
     plain = parsing.ResourceMap.build_resource_diff
 
-    def differ(self: Any, template: dict[str, Any], parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    def differ(
+        self: Any, template: dict[str, Any], parameters: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         found = plain(self, template, parameters)
         before = self.input_parameters
         if any(before.get(name) != value for name, value in (parameters or {}).items()):
             rows = template["Resources"].items()
-            more = {name for name, row in rows if row["Type"] in IN_PLACE and name in self._resource_json_map}
+            more = {
+                name
+                for name, row in rows
+                if row["Type"] in IN_PLACE and name in self._resource_json_map
+            }
             found["Modify"] = sorted(more.union(found["Modify"]))
         return found
 
@@ -152,7 +167,11 @@ def _apply(self: Any) -> None:
     stack = self.stack
     for row in _imports.pop(stack.name, []):
         tables = dynamodb_backends[stack.account_id][stack.region_name].tables
-        taken = tables[Taken(row).physical_resource_id] if row["ResourceType"] in IN_PLACE else Taken(row)
+        taken = (
+            tables[Taken(row).physical_resource_id]
+            if row["ResourceType"] in IN_PLACE
+            else Taken(row)
+        )
         stack.resource_map._parsed_resources[row["LogicalResourceId"]] = taken
     stack.resource_map.update(self.template_dict, self.parameters)
     stack.template, stack.template_dict = self.template, self.template_dict
@@ -161,7 +180,7 @@ def _apply(self: Any) -> None:
 
 
 def fill() -> None:
-    """All of them."""
+    """Add all of it."""
     table: Any = Table
     table.create_from_cloudformation_json = staticmethod(_make_table())
     table.update_from_cloudformation_json = staticmethod(_update_table)
@@ -173,7 +192,9 @@ def fill() -> None:
     stacks: Any = models
     stacks.ChangeSet.apply = _apply
     # What a condition left out is no resource of the stack.
-    stacks.Stack.stack_resources = property(lambda stack: [row for row in stack.resource_map.values() if row])
+    stacks.Stack.stack_resources = property(
+        lambda stack: [row for row in stack.resource_map.values() if row]
+    )
     front: Any = responses.CloudFormationResponse
     front.create_change_set = _remember_imports()
     parsing.parse_and_update_resource = _update()

@@ -1,6 +1,6 @@
-"""The template's types that moto has an API for and no CloudFormation: made by that API, with the template's own properties.
+"""The template's types that moto has an API for and no CloudFormation: made by that API.
 
-So botocore's models check each property's name and type, and moto's API what it checks of the values.
+It is given the template's own properties, so botocore's models check their names and types.
 """
 
 import json
@@ -21,7 +21,10 @@ Made = tuple[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class Kind:
-    """``create`` is an operation, ``named`` its parameter that the template may leave out, ``renamed`` properties under other names."""
+    """``create`` is an operation, ``named`` its parameter that the template may leave out.
+
+    ``renamed``: properties that the operation calls otherwise.
+    """
 
     service: str
     create: str
@@ -33,7 +36,9 @@ class Kind:
 def client(service: str, region: str) -> Any:
     """Of this server itself."""
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    return boto3.client(service, region_name=region, endpoint_url=os.environ["SECOND_AWS_URL"], **keys)
+    return boto3.client(
+        service, region_name=region, endpoint_url=os.environ["SECOND_AWS_URL"], **keys
+    )
 
 
 def _reference(*path: str) -> Callable[[dict[str, Any], dict[str, Any]], Made]:
@@ -87,7 +92,10 @@ def create_queue_policy(name: str, properties: Mapping[str, Any], region: str) -
 def create_url(name: str, properties: Mapping[str, Any], region: str) -> Made:
     """A function's."""
     del name
-    asked = {"FunctionName" if key == "TargetFunctionArn" else key: value for key, value in properties.items()}
+    asked = {
+        "FunctionName" if key == "TargetFunctionArn" else key: value
+        for key, value in properties.items()
+    }
     answer = client("lambda", region).create_function_url_config(**asked)
     return answer["FunctionArn"], {"FunctionUrl": answer["FunctionUrl"]}
 
@@ -101,7 +109,7 @@ def create_alarm(name: str, properties: Mapping[str, Any], region: str) -> Made:
 
 
 def delete(kind: str, asked: Mapping[str, Any], reference: str, region: str) -> None:
-    """Delete one, by what the operation needs: its own reference is what the properties do not name."""
+    """Delete one: what the operation needs and the properties do not name is its reference."""
     if kind == SCOPES:  # moto has no such operation
         pool = cognitoidp_backends[ACCOUNT][region].describe_user_pool(asked["UserPoolId"])
         del pool.resource_servers[asked["Identifier"]]
@@ -110,7 +118,9 @@ def delete(kind: str, asked: Mapping[str, Any], reference: str, region: str) -> 
         return  # it goes with what it belongs to
     found = client(service, region)
     model = found.meta.service_model.operation_model(found.meta.method_to_api_mapping[operation])
-    getattr(found, operation)(**{name: asked.get(name, reference) for name in model.input_shape.required_members})
+    getattr(found, operation)(
+        **{name: asked.get(name, reference) for name in model.input_shape.required_members}
+    )
 
 
 DELETED: Final = {
@@ -129,13 +139,28 @@ BY_HAND: Final = {
 }
 KINDS: Final = {
     "AWS::Cognito::UserPool": Kind(
-        "cognito-idp", "create_user_pool", _reference("UserPool", "Id"), "PoolName", {"UserPoolName": "PoolName"}
+        "cognito-idp",
+        "create_user_pool",
+        _reference("UserPool", "Id"),
+        "PoolName",
+        {"UserPoolName": "PoolName"},
     ),
-    "AWS::Cognito::UserPoolClient": Kind("cognito-idp", "create_user_pool_client", _reference("UserPoolClient", "ClientId"), "ClientName"),
+    "AWS::Cognito::UserPoolClient": Kind(
+        "cognito-idp",
+        "create_user_pool_client",
+        _reference("UserPoolClient", "ClientId"),
+        "ClientName",
+    ),
     SCOPES: Kind("cognito-idp", "create_resource_server", _reference("Identifier")),
-    "AWS::Cognito::UserPoolDomain": Kind("cognito-idp", "create_user_pool_domain", _reference("Domain")),
+    "AWS::Cognito::UserPoolDomain": Kind(
+        "cognito-idp", "create_user_pool_domain", _reference("Domain")
+    ),
     "AWS::ApiGatewayV2::Stage": Kind("apigatewayv2", "create_stage", _reference("StageName")),
-    "AWS::ApiGatewayV2::Integration": Kind("apigatewayv2", "create_integration", _reference("IntegrationId")),
+    "AWS::ApiGatewayV2::Integration": Kind(
+        "apigatewayv2", "create_integration", _reference("IntegrationId")
+    ),
     "AWS::ApiGatewayV2::Route": Kind("apigatewayv2", "create_route", _reference("RouteId")),
-    "AWS::Lambda::EventInvokeConfig": Kind("lambda", "put_function_event_invoke_config", _reference("FunctionArn")),
+    "AWS::Lambda::EventInvokeConfig": Kind(
+        "lambda", "put_function_event_invoke_config", _reference("FunctionArn")
+    ),
 }

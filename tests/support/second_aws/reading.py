@@ -18,7 +18,9 @@ def _table(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         **found,
         "BillingMode": found["BillingModeSummary"]["BillingMode"],
-        "SSESpecification": {"SSEEnabled": found.get("SSEDescription", {}).get("Status") == "ENABLED"},
+        "SSESpecification": {
+            "SSEEnabled": found.get("SSEDescription", {}).get("Status") == "ENABLED"
+        },
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": recovery},
         "TimeToLiveSpecification": {**expiry, "Enabled": expiry["TimeToLiveStatus"] == "ENABLED"},
     }
@@ -34,31 +36,46 @@ def _role(aws: Second, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]
     iam = aws.client("iam")
     names = iam.list_role_policies(RoleName=name)["PolicyNames"]
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    documents = {policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"] for policy in names}
+    documents = {
+        policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        for policy in names
+    }
     order = [row["PolicyName"] for row in asked.get("Policies", [])]
     return {
         "AssumeRolePolicyDocument": iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"],
         "ManagedPolicyArns": [row["PolicyArn"] for row in attached],
-        "Policies": [{"PolicyName": policy, "PolicyDocument": documents[policy]} for policy in sorted(names, key=order.index)],
+        "Policies": [
+            {"PolicyName": policy, "PolicyDocument": documents[policy]}
+            for policy in sorted(names, key=order.index)
+        ],
     }
 
 
 def _policy(aws: Second, arn: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
     iam = aws.client("iam")
     found = iam.get_policy(PolicyArn=arn)["Policy"]
-    version = iam.get_policy_version(PolicyArn=arn, VersionId=found["DefaultVersionId"])["PolicyVersion"]
+    version = iam.get_policy_version(PolicyArn=arn, VersionId=found["DefaultVersionId"])[
+        "PolicyVersion"
+    ]
     return {**found, "PolicyDocument": version["Document"]}
 
 
 def _queue(aws: Second, url: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    redrive = {"RedrivePolicy": json.loads(found["RedrivePolicy"])} if "RedrivePolicy" in found else {}
+    found = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
+        "Attributes"
+    ]
+    redrive = (
+        {"RedrivePolicy": json.loads(found["RedrivePolicy"])} if "RedrivePolicy" in found else {}
+    )
     return {**found, **redrive}
 
 
 def _rule(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
     events = aws.client("events")
-    return {**events.describe_rule(Name=name), "Targets": events.list_targets_by_rule(Rule=name)["Targets"]}
+    return {
+        **events.describe_rule(Name=name),
+        "Targets": events.list_targets_by_rule(Rule=name)["Targets"],
+    }
 
 
 def _source(aws: Second, uuid: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,7 +99,9 @@ def _dashboard(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any
 
 def _secret(aws: Second, arn: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
     manager = aws.client("secretsmanager")
-    assert len(manager.get_secret_value(SecretId=arn)["SecretString"]) == 32, "what CloudFormation generates where nothing else is said"
+    assert len(manager.get_secret_value(SecretId=arn)["SecretString"]) == 32, (
+        "what CloudFormation generates where nothing else is said"
+    )
     return {**manager.describe_secret(SecretId=arn), "GenerateSecretString": {}}
 
 
@@ -92,33 +111,51 @@ def _pool(aws: Second, pool: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _client(aws: Second, client: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = aws.client("cognito-idp").describe_user_pool_client(UserPoolId=asked["UserPoolId"], ClientId=client)["UserPoolClient"]
+    found = aws.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=asked["UserPoolId"], ClientId=client
+    )["UserPoolClient"]
     return {**found, "GenerateSecret": "ClientSecret" in found}
 
 
 def _scopes(aws: Second, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = aws.client("cognito-idp").describe_resource_server(UserPoolId=asked["UserPoolId"], Identifier=name)
+    found = aws.client("cognito-idp").describe_resource_server(
+        UserPoolId=asked["UserPoolId"], Identifier=name
+    )
     return dict(found["ResourceServer"])
 
 
 def _domain(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    return dict(aws.client("cognito-idp").describe_user_pool_domain(Domain=name)["DomainDescription"])
+    return dict(
+        aws.client("cognito-idp").describe_user_pool_domain(Domain=name)["DomainDescription"]
+    )
 
 
 def _stage(aws: Second, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**aws.client("apigatewayv2").get_stage(ApiId=asked["ApiId"], StageName=name), "ApiId": asked["ApiId"]}
+    return {
+        **aws.client("apigatewayv2").get_stage(ApiId=asked["ApiId"], StageName=name),
+        "ApiId": asked["ApiId"],
+    }
 
 
 def _integration(aws: Second, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**aws.client("apigatewayv2").get_integration(ApiId=asked["ApiId"], IntegrationId=name), "ApiId": asked["ApiId"]}
+    return {
+        **aws.client("apigatewayv2").get_integration(ApiId=asked["ApiId"], IntegrationId=name),
+        "ApiId": asked["ApiId"],
+    }
 
 
 def _route(aws: Second, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**aws.client("apigatewayv2").get_route(ApiId=asked["ApiId"], RouteId=name), "ApiId": asked["ApiId"]}
+    return {
+        **aws.client("apigatewayv2").get_route(ApiId=asked["ApiId"], RouteId=name),
+        "ApiId": asked["ApiId"],
+    }
 
 
 def _url(aws: Second, arn: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**aws.client("lambda").get_function_url_config(FunctionName=arn), "TargetFunctionArn": arn.rpartition(":")[2]}
+    return {
+        **aws.client("lambda").get_function_url_config(FunctionName=arn),
+        "TargetFunctionArn": arn.rpartition(":")[2],
+    }
 
 
 def _retries(aws: Second, arn: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:

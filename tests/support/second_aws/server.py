@@ -1,6 +1,7 @@
-"""moto's server with the rest of the template: ``python server.py PORT``, in moto's own environment.
+"""moto's server with the rest of the template: ``python server.py PORT``, in its environment.
 
-moto knows no SAM, thirteen of the template's types only by their API, one deletion policy of two, and of a table's settings not all.
+moto knows no SAM, thirteen of the template's types only by their API, and one deletion policy of
+two.
 Each of these is added here, in as few words as it takes.
 """
 
@@ -19,7 +20,10 @@ from support.second_aws.gaps import fill
 from support.second_aws.kinds import BY_HAND, KINDS, create, delete
 
 RETAINED: Final = ('"RetainExceptOnCreate"', '"Retain"')
-"""The same once a stack is made: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html"""
+"""The same once a stack is made.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+"""
 _MODELS: Final[list[Any]] = []
 """moto looks for subclasses, which Python holds weakly."""
 
@@ -29,7 +33,11 @@ def _type(kind: str) -> Any:
 
     def make(name: str, whole: Mapping[str, Any], _: str, region: str, **__: Any) -> Any:
         found, row = model(), whole["Properties"]
-        made = BY_HAND[kind](name, row, region) if kind in BY_HAND else create(KINDS[kind], name, row, region)
+        made = (
+            BY_HAND[kind](name, row, region)
+            if kind in BY_HAND
+            else create(KINDS[kind], name, row, region)
+        )
         found.physical_resource_id, found.attributes = made
         found.delete = lambda *_: delete(kind, row, made[0], region)
         return found
@@ -39,7 +47,9 @@ def _type(kind: str) -> Any:
         "cloudformation_type": staticmethod(lambda: kind),
         "has_cfn_attr": staticmethod(lambda _: True),
         "create_from_cloudformation_json": staticmethod(make),
-        "update_from_cloudformation_json": staticmethod(lambda original_resource, **_: original_resource),
+        "update_from_cloudformation_json": staticmethod(
+            lambda original_resource, **_: original_resource
+        ),
         "get_cfn_attribute": lambda self, name: self.attributes[name],
         "is_created": lambda _: True,
     }
@@ -52,7 +62,11 @@ def _template(text: str) -> str:
     read = import_module("samtranslator.yaml_helper").yaml_parse(text)
     if read.get("Transform"):
         parser = import_module("samtranslator.parser.parser").Parser()
-        read = import_module("samtranslator.translator.translator").Translator({}, parser).translate(read, {})
+        read = (
+            import_module("samtranslator.translator.translator")
+            .Translator({}, parser)
+            .translate(read, {})
+        )
     return json.dumps(read).replace(*RETAINED)
 
 
