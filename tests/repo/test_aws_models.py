@@ -122,11 +122,12 @@ def test_every_operation_that_the_store_names_exists_and_those_in_pages_are_read
 
 def test_every_client_of_the_functions_is_one_of_the_three() -> None:
     """A fourth needs its lines above."""
+    calls: list[tuple[Path, Any]] = list(_calls())
     made = {
         path.name: ast.literal_eval(node.args[0])
-        for path, node in _calls()
+        for path, node in calls
         if node.func.attr == "create_client"
-    }  # type: ignore[attr-defined]
+    }
     assert made == {
         "dynamodb.py": "dynamodb",
         "fact_queue.py": "sqs",

@@ -17,7 +17,7 @@ from support.second import Second, second_aws
 from infra.build.artifact import RUNTIME, build
 from infra.deploy import commands
 from infra.deploy.stage import Stage
-from infra.local.paths import REGION, ROOT, Places
+from infra.local.paths import REGION, ROOT, Paths
 
 STACK: Final = "topup-second"
 ANSWERS: Final = 8
@@ -86,7 +86,7 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shell that is signed in to an empty account, and what `make deploy` made in it."""
     folder = tmp_path_factory.mktemp("second")
-    build(Places.from_environment())
+    build(Paths.from_environment())
     with (
         second_aws(folder / "moto.log") as aws,
         simulated(Receiver(url="http://127.0.0.1:9/")) as stripe,

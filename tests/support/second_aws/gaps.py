@@ -15,8 +15,7 @@ SETTINGS: Final = {
     "PointInTimeRecoverySpecification": "update_continuous_backups",
 }
 """Of a table, and the operation that makes each."""
-ENCRYPTED: Final = "SSESpecification"
-PROTECTED: Final = "DeletionProtectionEnabled"
+ENCRYPTED, PROTECTED = "SSESpecification", "DeletionProtectionEnabled"
 IN_PLACE: Final = ("AWS::DynamoDB::Table", "AWS::Lambda::Function")
 """Types that an update here changes as AWS does, without making them anew."""
 FUNCTION: Final = ("Architectures", "TracingConfig")
@@ -180,7 +179,7 @@ def _apply(self: Any) -> None:
 
 
 def fill() -> None:
-    """Add all of it."""
+    """Add all of it. What a condition left out is no resource of a stack."""
     table: Any = Table
     table.create_from_cloudformation_json = staticmethod(_make_table())
     table.update_from_cloudformation_json = staticmethod(_update_table)
@@ -191,7 +190,6 @@ def fill() -> None:
     function.get_configuration = _describe_function()
     stacks: Any = models
     stacks.ChangeSet.apply = _apply
-    # What a condition left out is no resource of the stack.
     stacks.Stack.stack_resources = property(
         lambda stack: [row for row in stack.resource_map.values() if row]
     )
