@@ -22,10 +22,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.cli.errors import OperatorError, unreachable, usage
+from infra.cli.stripe.addresses import OUTPUT_URLS, addresses, same_url
 from infra.deploy.choices import SUFFIX
 from infra.deploy.stage import CREDENTIALS
 from infra.local.paths import Paths
-from infra.ops.addresses import OUTPUT_URLS, addresses, same_url
 
 CLIENT: Final = Config(
     connect_timeout=3,

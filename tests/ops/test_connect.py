@@ -14,10 +14,10 @@ from support.stand import Stand
 from infra.cli import target
 from infra.cli.commands.connect import chosen_key
 from infra.cli.errors import USAGE, OperatorError
+from infra.cli.stripe.addresses import addresses
 from infra.cli.stripe.endpoint_plan import MARK, SECRETS_MAX, Kept, Wanted, plan
 from infra.cli.target import Place
 from infra.local.paths import free_port
-from infra.ops.addresses import addresses
 
 Topup = Callable[..., tuple[int, Any]]
 OWN = "https://api.example.test/api/v1/payments/webhook"

@@ -11,10 +11,10 @@ from billing.stripe_api.signatures import TOLERANCE_SECONDS, usable_secrets
 
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.stripe.account import KeyRefusedError
+from infra.cli.stripe.addresses import same_url
 from infra.cli.stripe.endpoint_plan import Kept
+from infra.cli.stripe.probe_delivery import delivered
 from infra.cli.target import WEBHOOK_PATH
-from infra.ops.addresses import same_url
-from infra.ops.delivering import delivered
 
 KEY: Final = re.compile(r"[sr]k_(test|live)_\w+")
 SKEW_SECONDS_MAX: Final = TOLERANCE_SECONDS // 5

@@ -20,8 +20,8 @@ from infra.cli.errors import FINE, OperatorError, unreachable, usage
 from infra.cli.stripe.account import SECONDS_MAX, AccountAtStripe, KeyRefusedError
 from infra.cli.stripe.endpoint_plan import Kept, Plan, Wanted, plan
 from infra.cli.stripe.endpoints import Endpoints
+from infra.cli.stripe.probe_delivery import delivered
 from infra.cli.target import Place
-from infra.ops.delivering import delivered
 
 VARIABLE: Final = "STRIPE_API_KEY"
 """The Stripe CLI's own name for it: https://docs.stripe.com/cli/api_keys."""
