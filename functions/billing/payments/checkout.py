@@ -64,29 +64,15 @@ def create(
 
 
 def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreateParams":
-    """Stripe's parameters.
+    """Stripe's parameters for the session of a payment.
 
     The metadata goes on the payment intent too: Stripe does not copy it there.
-
     https://docs.stripe.com/api/checkout/sessions/create
     """
-    metadata = {
-        "payment_id": payment.payment_id,
-        "user_id": payment.user_id,
-        "plan": payment.plan,
-        "quota": str(payment.quota),
-        "stack": shop.stack_name,
-        "deployment": shop.deployment,
-    }
-    product = {"name": plan.name, "description": plan.description}
-    price: dict[str, Any] = {
-        "currency": payment.currency,
-        "unit_amount": payment.amount_minor,
-        "product_data": product,
-    }
+    metadata = _metadata(shop, payment)
     params: dict[str, Any] = {
         "mode": "payment",
-        "line_items": [{"price_data": price, "quantity": 1}],
+        "line_items": [{"price_data": _price(shop, payment, plan), "quantity": 1}],
         "success_url": f"{shop.site_url}/?session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": f"{shop.site_url}/?cancelled=1",
         "client_reference_id": payment.payment_id,
@@ -97,14 +83,38 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
     if shop.allow_promotion_codes:
         params["allow_promotion_codes"] = True
     if shop.automatic_tax:
-        # Required unless the account's tax settings have a default. The tax code is the account's
-        # preset one:
-        # https://docs.stripe.com/tax/products-prices-tax-codes-tax-behavior
-        price["tax_behavior"] = shop.tax_behavior
         params["automatic_tax"] = {"enabled": True}
     if shop.invoice_creation:
         params["invoice_creation"] = {"enabled": True}
     return params  # type: ignore[return-value]
+
+
+def _metadata(shop: Shop, payment: Payment) -> dict[str, str]:
+    return {
+        "payment_id": payment.payment_id,
+        "user_id": payment.user_id,
+        "plan": payment.plan,
+        "quota": str(payment.quota),
+        "stack": shop.stack_name,
+        "deployment": shop.deployment,
+    }
+
+
+def _price(shop: Shop, payment: Payment, plan: Plan) -> dict[str, Any]:
+    """Stripe's ``price_data``.
+
+    With automatic tax, the tax behavior is required unless the account's tax settings have a
+    default. The tax code is the account's preset one:
+    https://docs.stripe.com/tax/products-prices-tax-codes-tax-behavior
+    """
+    price: dict[str, Any] = {
+        "currency": payment.currency,
+        "unit_amount": payment.amount_minor,
+        "product_data": {"name": plan.name, "description": plan.description},
+    }
+    if shop.automatic_tax:
+        price["tax_behavior"] = shop.tax_behavior
+    return price
 
 
 def _record(books: Books, user_id: str, plan: Plan, key: str, instead_of: str = "") -> Payment:

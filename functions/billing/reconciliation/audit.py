@@ -74,15 +74,18 @@ class Tally:
 
     def differences(self, user_id: str) -> Iterator[Difference]:
         """Every rule that does not hold."""
-        rules = {
-            "the ledger's entries sum up to total less what is itemised": (
-                self.booked,
-                self.total - self.itemised,
-            ),
-            "remaining + held - debt is total - used": (
-                self.total - self.used,
-                self.remaining + self.held - self.debt,
-            ),
+        for rule, (expected, found) in {**self._sums(), **self._bounds()}.items():
+            if expected != found:
+                yield Difference(user_id, rule, expected, found)
+
+    def _sums(self) -> dict[str, tuple[int, int]]:
+        """What ledger, payments, holds and balance must agree on: expected and found, by rule."""
+        in_ledger = self.total - self.itemised
+        unused, rest = self.total - self.used, self.remaining + self.held - self.debt
+        written_off, adjusted = self.written_off, self.adjusted_for_payments
+        return {
+            "the ledger's entries sum up to total less what is itemised": (self.booked, in_ledger),
+            "remaining + held - debt is total - used": (unused, rest),
             "held is what the open holds hold": (self.in_holds, self.held),
             "every paid payment is funded once": (self.paid_count, self.funded_count),
             "every payment intent leads to its payment": (self.intents_count, self.referred_count),
@@ -91,24 +94,19 @@ class Tally:
                 self.clawed_back,
                 self.taken_back,
             ),
-            "payments and ledger agree on what was written off": (
-                self.written_off,
-                self.adjusted_for_payments,
-            ),
+            "payments and ledger agree on what was written off": (written_off, adjusted),
+        }
+
+    def _bounds(self) -> dict[str, tuple[int, int]]:
+        """What the balance must be by itself: expected and found, by rule."""
+        debt_beside_units = min(self.debt, self.remaining) if self.remaining > 0 else 0
+        return {
             "remaining is not below zero": (max(0, self.remaining), self.remaining),
             "debt is not below zero": (max(0, self.debt), self.debt),
             "itemised is not more than used": (min(self.used, self.itemised), self.itemised),
-            "there is no debt while units remain": (
-                0,
-                min(self.debt, self.remaining) if self.remaining > 0 else 0,
-            ),
+            "there is no debt while units remain": (0, debt_beside_units),
             "an account has one balance": (1, self.balance_count),
         }
-        return (
-            Difference(user_id, rule, expected, found)
-            for rule, (expected, found) in rules.items()
-            if expected != found
-        )
 
 
 class Tallies(dict[str, Tally]):

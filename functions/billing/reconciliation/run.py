@@ -77,18 +77,18 @@ class Run:
         return Comparison(self.books, self.gateway, self.repair)
 
 
-def run(job: Run, since: int, *, told: Callable[[str, int], None] = lambda *_: None) -> Report:
+def run(job: Run, since: int, *, progress: Callable[[str, int], None] = lambda *_: None) -> Report:
     """Compare everything created since an epoch second.
 
-    Resumes a stopped run, then starts a fresh one if time is left. ``told`` is called after each
-    page with its list and the rows compared so far. What fails is in the report. Raises
+    Resumes a stopped run, then starts a fresh one if time is left. ``progress`` is called after
+    each page with its list and the rows compared so far. What fails is in the report. Raises
     SettingsError, and what keeps the cursor from being read or written.
     """
     report = Report()
     kept = _read_cursor(job)
-    if kept is not None and not _cycle(job, kept, report, told):
+    if kept is not None and not _cycle(job, kept, report, progress):
         return report
-    report.finished = _cycle(job, Cursor(since), report, told) and not report.unlisted
+    report.finished = _cycle(job, Cursor(since), report, progress) and not report.unlisted
     if report.finished and job.repair and job.resumes:
         job.books.ours.deployment.keep()
         _note_finished(job, report)
@@ -102,7 +102,7 @@ def _note_finished(job: Run, report: Report) -> None:
 
 
 def _cycle(
-    job: Run, cursor: Cursor | None, report: Report, told: Callable[[str, int], None]
+    job: Run, cursor: Cursor | None, report: Report, progress: Callable[[str, int], None]
 ) -> bool:
     """Look at page after page, and keep the cursor after each. True when all is done."""
     while cursor is not None:
@@ -111,7 +111,7 @@ def _cycle(
         cursor = _look_at_page(job, cursor, report)
         _keep_cursor(job, cursor)
         phase = cursor.phase if cursor else "done"
-        told(phase, report.matched + sum(report.counts.values()))
+        progress(phase, report.matched + sum(report.counts.values()))
     return True
 
 

@@ -58,7 +58,7 @@ def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report
         seen = looked_at
 
     job = Run(operator.books, operator.gateway, repair, lambda: True, resumes=False)
-    return run.run(job, start, told=told)
+    return run.run(job, start, progress=told)
 
 
 def duration(text: str) -> int:
