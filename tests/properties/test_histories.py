@@ -99,6 +99,8 @@ class Bought:
         """Open, nothing told."""
         self.payment, self.state, self.told = payment, "open", list[dict[str, Any]]()
         self.refunds, self.dispute = dict[str, Refund](), ""
+        self.came_back: tuple[int, ...] = ()
+        """Cents of a lost dispute that came back all the same."""
 
     def __repr__(self) -> str:
         """For a history that failed."""
@@ -241,7 +243,7 @@ class Shop:
             draw.upto(999, 1),
             draw.one_of(("won", "lost", "warning_closed")),
         )
-        name = f"du_{one.payment.payment_id}"
+        name, cents = f"du_{one.payment.payment_id}", draw.one_of((0, 8))
         if one.state == "paid" and not one.dispute:
             one.dispute = "inquiry" if ends == "warning_closed" else str(money)
             if one.dispute == "inquiry":
@@ -272,36 +274,29 @@ class Shop:
         elif one.dispute.isdigit():
             money, one.dispute = int(one.dispute), f"-{one.dispute}" if ends == "lost" else "ended"
             if ends == "lost":
+                one.came_back = (cents,) if 0 < cents < money else ()
+                moved = (-money, *one.came_back)
                 one.tell(
                     builders.dispute(
-                        one.payment, "closed", "lost", -money, dispute_id=name, amount=money
+                        one.payment, "closed", "lost", *moved, dispute_id=name, amount=money
                     )
                 )
             else:
-                self.wins(one, name, money)
+                self.wins(one, name, money, cents)
         elif one.dispute.startswith("-") and ends == "won":
             money, one.dispute = int(one.dispute[1:]), "ended"
-            self.wins(one, name, money)  # on appeal
+            self.wins(one, name, money, cents)  # on appeal
 
     @staticmethod
-    def wins(one: Bought, name: str, money: int) -> None:
-        """The money comes back, before the word does."""
-        one.tell(
-            builders.dispute(
-                one.payment,
-                "funds_reinstated",
-                "under_review",
-                -money,
-                money,
-                dispute_id=name,
-                amount=money,
+    def wins(one: Bought, name: str, money: int, cents: int) -> None:
+        """The money comes back before the dispute is closed, less a few cents perhaps."""
+        missing = money - sum(one.came_back)
+        back = missing - cents if cents < missing else missing
+        moved = (-money, *one.came_back, back)
+        for kind, status in (("funds_reinstated", "under_review"), ("closed", "won")):
+            one.tell(
+                builders.dispute(one.payment, kind, status, *moved, dispute_id=name, amount=money)
             )
-        )
-        one.tell(
-            builders.dispute(
-                one.payment, "closed", "won", -money, money, dispute_id=name, amount=money
-            )
-        )
 
     def is_told(self, draw: Draw) -> None:
         """Any event, old or new, once more; the outcome may get lost."""
