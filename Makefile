@@ -6,10 +6,11 @@ TOOLS := .local/venvs
 # One pip for all environments, of a version that reads long lists of releases quickly. What is used is compiled when it is first used.
 PIP := 26.3
 INSTALL := install --quiet --quiet --no-compile
+DOCS := PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
 unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
 .DEFAULT_GOAL := help
-.PHONY: help setup dev up down token test check check-text check-types check-template bench chaos soak mutants fuzz docs build deploy uninstall lock audit sbom clean
+.PHONY: help setup dev up down token test check check-text check-types check-template bench chaos soak mutants fuzz docs fill build deploy uninstall lock audit sbom clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +67,7 @@ check: setup ## format, lint, types, template, docs
 check-text:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@$(DOCS) tools.docs.fill --check
 	$(BIN)/python -m pytest --quiet tests/repo/test_docs.py tests/repo/test_threats.py
 
 check-types:
@@ -94,13 +96,13 @@ mutants: setup ## plant known bugs in the money path, then faults that a machine
 fuzz: setup ## call the API for five minutes as its description allows and forbids: no 5xx, no answer that is not described
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m support.fuzzing $(or $(SECONDS_OF_FUZZING),300)
 
-docs: setup ## write operations.md, guarantees.md, performance.md and cost.md in docs/, and the pictures, from runs
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.readme_pictures
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.dashboard_picture
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.operations_guide
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.guarantees_page
-	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m bench page
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.cost_page
+docs: setup ## fill every block of the docs, also from runs: commands on a local stack, pictures, and the figures that tests and benchmarks left
+	@$(DOCS) tools.docs.readme_pictures
+	@$(DOCS) tools.docs.runs
+	@$(DOCS) tools.docs.fill --runs
+
+fill: setup ## fill the blocks of the docs that need no run: parameters, alarms, metrics, help of commands
+	@$(DOCS) tools.docs.fill
 
 build: setup ## the artifact that Lambda runs, in .aws-sam/build
 	@exec $(BIN)/python -m infra.local build

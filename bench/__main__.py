@@ -1,6 +1,6 @@
-"""``python -m bench [work cpu cold distance growth lease hot load]``: all, or those that are named.
+"""Runs the benchmarks: ``python -m bench [work cpu cold distance growth lease hot load]``.
 
-``page`` writes the document.
+Without names it runs all of them.
 """
 
 import importlib
@@ -29,10 +29,7 @@ MARKS: Final = {"reached": "[green]reached[/]", "**missed**": "[bold red]MISSED[
 
 
 def main(named: list[str]) -> int:
-    """0 when every goal is reached, 1 otherwise, 2 for a name that is not there."""
-    if named == ["page"]:
-        page.write(json.loads(FIGURES.read_text()))
-        return 0
+    """Return 0 if every goal is reached, 1 otherwise, 2 for an unknown name."""
     if unknown := set(named) - set(AREAS):
         sys.stderr.write(
             f"no such benchmark: {', '.join(sorted(unknown))}. There are: {', '.join(AREAS)}\n"
