@@ -7,7 +7,7 @@ TOOLS := .local/venvs
 PIP := 26.3
 INSTALL := install --quiet --quiet --no-compile
 DOCS := PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m
-SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
+SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/moto/.ready .local/npm/.ready
 unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
 .DEFAULT_GOAL := help
 .PHONY: help setup dev up down token test check check-text check-types check-template bench chaos soak mutants fuzz docs fill build deploy uninstall lock audit sbom clean

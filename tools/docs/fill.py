@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> int:
     """Fill or check all pages and return the exit code."""
     if "--runs" in arguments:
         os.environ[FROM_RUNS] = "1"
-        bench_page.PICTURE.write_text(bench_page.picture(benchmarks()))
+        if figures := benchmarks():
+            bench_page.PICTURE.write_text(bench_page.picture(figures))
     mode = ["-r"]
     if "--check" in arguments:
         mode = ["--check", "--diff", f"--check-fail-msg={REMEDY}"]
