@@ -43,9 +43,8 @@ def main(named: list[str]) -> int:
         _keep(found, at)
     missed = [row for rows in found.values() for row in rows if row.reached is False]
     reached = sum(row.reached is True for rows in found.values() for row in rows)
-    console.print(
-        f"{reached} goals reached, {len(missed)} missed; figures in {FIGURES.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}"
-    )
+    files = f"{FIGURES.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}"
+    console.print(f"{reached} goals reached, {len(missed)} missed; figures in {files}")
     for row in missed:
         console.print(f"[red]missed[/] {row.area}: {row.what}: {row.shown}, {row.wanted}")
     return 1 if missed else 0

@@ -11,6 +11,12 @@ from infra.local.paths import ROOT
 PAGE: Final = ROOT / "docs" / "performance.md"
 PICTURE: Final = ROOT / "docs" / "images" / "performance.svg"
 FONT: Final = 'font-family="system-ui, sans-serif" font-size="12"'
+HEIGHT: Final = 20
+LEFT: Final = 520
+SCALE: Final = 130
+TOP: Final = 30
+LABEL_CHARS_MAX: Final = 86
+COLOURS: Final = {True: "#2a7f62", False: "#c0392b", None: "#9aa5b1"}
 CAP: Final = 4.0
 """The longest bar, as a ratio; the figure stands beside it."""
 
@@ -54,28 +60,29 @@ def picture(figures: Mapping[str, Any]) -> str:
     It is drawn by hand, because a plotting library would be the project's largest dependency.
     """
     rows = [row for area in figures["areas"].values() for row in rows_of(area) if row.unit == "x"]
-    height, left, scale, top = 20, 520, 130, 30
+    width = LEFT + int(CAP * SCALE) + 80
+    height = TOP + HEIGHT * len(rows) + 20
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + int(CAP * scale) + 80} {top + height * len(rows) + 20}" {FONT}>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {FONT}>',
         '<rect width="100%" height="100%" fill="#fff"/>',
-        f'<text x="{left}" y="18" fill="#555">ratio; the stroke is the goal</text>',
+        f'<text x="{LEFT}" y="18" fill="#555">ratio; the stroke is the goal</text>',
     ]
     for number, row in enumerate(rows):
-        y = top + number * height
-        wide = min(row.value, CAP) * scale
-        colour = {True: "#2a7f62", False: "#c0392b", None: "#9aa5b1"}[row.reached]
-        lines.append(
-            f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(f"{row.area}: {row.what}"[:86])}</text>'
-        )
-        lines.append(
-            f'<rect x="{left}" y="{y + 3}" width="{wide:.0f}" height="12" fill="{colour}"/>'
-        )
-        lines.append(f'<text x="{left + wide + 6:.0f}" y="{y + 13}">{row.value:.3g}</text>')
-        if row.goal is not None:
-            lines.append(
-                f'<path d="M{left + row.goal * scale:.0f} {y} v18" stroke="#222" stroke-width="2"/>'
-            )
+        lines += _bar(row, TOP + number * HEIGHT)
     return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _bar(row: Row, y: int) -> Iterator[str]:
+    """Yield one bar with its label, its figure, and a stroke at the goal."""
+    wide = min(row.value, CAP) * SCALE
+    colour = COLOURS[row.reached]
+    label = escape(f"{row.area}: {row.what}"[:LABEL_CHARS_MAX])
+    yield f'<text x="{LEFT - 8}" y="{y + 13}" text-anchor="end">{label}</text>'
+    yield f'<rect x="{LEFT}" y="{y + 3}" width="{wide:.0f}" height="12" fill="{colour}"/>'
+    yield f'<text x="{LEFT + wide + 6:.0f}" y="{y + 13}">{row.value:.3g}</text>'
+    if row.goal is not None:
+        goal = LEFT + row.goal * SCALE
+        yield f'<path d="M{goal:.0f} {y} v18" stroke="#222" stroke-width="2"/>'
 
 
 def _markdown(table: Table) -> Iterator[str]:
