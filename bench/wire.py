@@ -123,9 +123,9 @@ def tapped() -> Iterator[Tap]:
     tap = Tap()
     aws, stripe = URLLib3Session.send, requests.Session.send
     URLLib3Session.send = lambda session, request: tap.aws(aws, session, request)
-    requests.Session.send = lambda session, request, **options: tap.stripe(
+    requests.Session.send = lambda session, request, **options: tap.stripe(  # type: ignore[method-assign]
         stripe, session, request, **options
-    )  # type: ignore[method-assign]
+    )
     try:
         yield tap
     finally:

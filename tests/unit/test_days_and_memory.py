@@ -101,9 +101,9 @@ def test_a_keyed_debit_is_replayed_for_thirty_days(meter: Meter) -> None:
     debits.debit_once(meter, "alice", 1, "backend", "k")
     (kept,) = (
         row
-        for (name, _), row in meter.books.store.tables["quotas"].items()
+        for (name, _), row in meter.books.store.tables["quotas"].items()  # type: ignore[attr-defined]
         if name.startswith("debit#")
-    )  # type: ignore[attr-defined]
+    )
     assert kept["ttl"] == MORNING + 30 * 24 * 3600
 
 
