@@ -21,7 +21,8 @@ from billing.quota.balance import Balance
 from billing.wiring import container
 from functional.lab import API, Context
 from support import builders
-from support.dynamo import Dynamo, ThreadPatience
+from support.deadlines import ThreadDeadline
+from support.dynamo import Dynamo
 
 from bench import subjects
 from bench.quiet import quiet
@@ -114,7 +115,7 @@ class _PerContainer(MutableMapping[str, Balance]):
 def opened(dynamo: Dynamo) -> Iterator[Shop]:
     """The handlers on fresh tables, with the product's own deadline in each thread."""
     store = dynamo.store()
-    store.deadline = ThreadPatience(BUDGET_SECONDS)
+    store.deadline = ThreadDeadline(BUDGET_SECONDS)
     books = builders.books_on(store, clock=utc_now)  # type: ignore[arg-type]
     before = container.books, container.deadline, spending._seen
     container.books, container.deadline = (lambda: books), (lambda: store.deadline)  # type: ignore[assignment]

@@ -143,11 +143,11 @@ class Twice:
         """One request."""
         return checkout.create(
             self.books,
-            self,
+            self,  # type: ignore[arg-type]
             self.shop,
             "alice",
             catalogue()["starter"],
-            key="k",  # type: ignore[arg-type]
+            key="k",
         )
 
 
