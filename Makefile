@@ -8,6 +8,9 @@ PIP := 26.3
 INSTALL := install --quiet --quiet --no-compile
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
 unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
+# For every system and Python that a developer may have. No index is written: pip uses the one that it is set up with.
+COMPILE = "$(CURDIR)/$(TOOLS)/audit/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 .DEFAULT_GOAL := help
 .PHONY: help setup dev up down token test check check-text check-types check-template bench chaos soak mutants fuzz docs build deploy uninstall lock audit sbom clean
 
@@ -26,7 +29,7 @@ $(VENV)/.pip-$(PIP):
 	@$(BIN)/python -m pip --disable-pip-version-check $(INSTALL) pip==$(PIP)
 	@touch $@
 
-$(VENV)/.ready: requirements.txt tests/requirements.txt $(VENV)/.pip-$(PIP)
+$(VENV)/.ready: tests/requirements.txt $(VENV)/.pip-$(PIP)
 	@echo "setting up $(VENV) ..."
 	@$(BIN)/python -m pip $(INSTALL) -r tests/requirements.txt
 	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m infra.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $(BIN)/topup && chmod +x $(BIN)/topup
@@ -112,10 +115,11 @@ deploy: build ## to the AWS account that this shell is signed in to, then connec
 uninstall: setup ## delete the stack of a stage; its books and users are kept: make uninstall STAGE=prod
 	@exec $(BIN)/python -m infra.deploy.commands uninstall "$(or $(STAGE),)"
 
-lock: $(TOOLS)/audit/.ready ## functions/requirements.txt: what requirements.txt needs, whole and by hash
-	@{ echo '# What runs in Lambda, whole, each file by its hash. Made from requirements.txt by `make lock`; do not edit.'; \
-	$(TOOLS)/audit/bin/pip-compile --quiet --no-header --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	--output-file - requirements.txt; } > .local/lock.txt && mv .local/lock.txt functions/requirements.txt
+lock: $(TOOLS)/audit/.ready ## pin every package of every environment, with its hashes
+	@cd functions && $(COMPILE) ../requirements.txt --output-file requirements.txt
+	@cd tests && $(COMPILE) requirements.in --output-file requirements.txt
+	@cd infra/local && for name in sam ministack audit; do \
+	$(COMPILE) requirements-$$name.in --output-file requirements-$$name.txt || exit 1; done
 
 audit: $(TOOLS)/audit/.ready ## compare what runs in Lambda with the known advisories; what cannot be looked up is a failure
 	@$(TOOLS)/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r functions/requirements.txt || { \
