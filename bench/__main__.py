@@ -1,6 +1,7 @@
-"""``python -m bench [work cpu cold distance growth lease hot load]``: all, or those that are named.
+"""Runs the benchmarks: all areas, or those that are named.
 
-``page`` writes the document.
+``python -m bench [work cpu cold distance growth lease hot load]`` runs them, and
+``python -m bench page`` writes docs/performance.md from the last figures.
 """
 
 import importlib
@@ -47,7 +48,8 @@ def main(named: list[str]) -> int:
     missed = [row for rows in found.values() for row in rows if row.reached is False]
     reached = sum(row.reached is True for rows in found.values() for row in rows)
     console.print(
-        f"{reached} goals reached, {len(missed)} missed; figures in {FIGURES.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}"
+        f"{reached} goals reached, {len(missed)} missed; "
+        f"figures in {FIGURES.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}"
     )
     for row in missed:
         console.print(f"[red]missed[/] {row.area}: {row.what}: {row.shown}, {row.wanted}")

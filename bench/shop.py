@@ -1,4 +1,7 @@
-"""The product's handlers over one database, called by many containers at once, each with its own deadline and its own memory."""
+"""Calls the product's handlers concurrently over one database.
+
+Each thread is a container with its own deadline and its own memory.
+"""
 
 import json
 import threading
@@ -42,7 +45,7 @@ class Shop:
     said: Counter[str]
 
     def debit(self, kind: str, name: str) -> None:
-        """Asked again where it is answered 5xx, as its caller would with a key; without one only where nothing was done."""
+        """Debit, and retry after a 5xx: without a key only where nothing was done."""
         headers = {"idempotency-key": name} if kind == "keyed" else {}
         body = json.dumps({"user_id": USER, "units": 1})
         event = subjects.call("POST", "/quota/debits", sub="backend", body=body, headers=headers)
@@ -65,7 +68,7 @@ class Shop:
             self.tell("stays")
 
     def settle(self, payment: Any) -> None:
-        """A purchase that comes meanwhile; brought again where the outcome is not known, as Stripe would."""
+        """Settle a concurrent purchase, and repeat like Stripe while the outcome is unknown."""
         fact = builders.fact(builders.completed(payment))
         for _ in range(ASKED_AT_MOST):
             self.books.store.deadline.begin()

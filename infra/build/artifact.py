@@ -37,21 +37,21 @@ json.dump(yaml_parse(sys.stdin.read()), sys.stdout)
 SOURCES: Final = ("functions", "template.yaml", "infra/build/artifact.py")
 
 
-def build(places: Paths, *, always: bool = False) -> bool:
+def build(paths: Paths, *, always: bool = False) -> bool:
     """Build unless nothing has changed. Returns whether it built."""
     BUILD.parent.mkdir(exist_ok=True)
     with (BUILD.parent / "topup-lock").open("w") as lock:
         # A concurrent build waits here, and then finds nothing to do.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _build(places, always=always)
+        return _build(paths, always=always)
 
 
-def _build(places: Paths, *, always: bool) -> bool:
+def _build(paths: Paths, *, always: bool) -> bool:
     stamp = _fingerprint()
     if not always and (BUILD / STAMP).exists() and (BUILD / STAMP).read_text() == stamp:
         return False
     shutil.rmtree(BUILD, ignore_errors=True)
-    template = _parsed_template(places)
+    template = _parsed_template(paths)
     folders = [BUILD / name for name in _take_archive(template)]
     assemble(folders, template["Parameters"]["Runtime"]["Default"])
     _zip(BUILD / FIRST, BUILD / ARCHIVE)
@@ -71,9 +71,9 @@ def assemble(folders: list[Path], runtime: str) -> None:
         raise LocalStackError(message)
 
 
-def _parsed_template(places: Paths) -> dict[str, Any]:
+def _parsed_template(paths: Paths) -> dict[str, Any]:
     """Read the template as SAM reads it, and make the Python that builds its default Runtime."""
-    parse = [str(places.tools / "sam" / "bin" / "python"), "-c", PARSE]
+    parse = [str(paths.tools / "sam" / "bin" / "python"), "-c", PARSE]
     source = (ROOT / "template.yaml").read_bytes()
     done = subprocess.run(parse, input=source, stdout=subprocess.PIPE, check=True)  # noqa: S603 - SAM's own Python
     template: dict[str, Any] = json.loads(done.stdout)

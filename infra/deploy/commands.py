@@ -1,4 +1,4 @@
-"""``make deploy`` and ``make uninstall``: run SAM on one stack per stage, and the steps around it."""
+"""``make deploy`` and ``make uninstall``: run SAM for a stage, and the steps around it."""
 
 import argparse
 import json

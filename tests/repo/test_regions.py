@@ -213,5 +213,7 @@ def test_the_question_and_the_template_take_the_same_addresses() -> None:
     (question,) = [question for question in questions.QUESTIONS if question.parameter == "SiteUrl"]
     patterns = [question.pattern, parameters()["SiteUrl"].get("AllowedPattern", question.pattern)]
     for word in (*ORIGINS, *NO_ORIGINS):
-        assert [bool(re.fullmatch(shape, word)) for shape in patterns] == [word in ORIGINS] * 2, word
+        assert [bool(re.fullmatch(shape, word)) for shape in patterns] == [word in ORIGINS] * 2, (
+            word
+        )
     assert len(set(patterns)) == 1

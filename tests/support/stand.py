@@ -46,7 +46,7 @@ class Stand:
             self.facts["stripe_secret_key"], base_addresses={"api": self.facts["stripe_api_base"]}
         )
 
-    def places(self) -> Paths:
+    def paths(self) -> Paths:
         """Its folder and ports."""
         names = ("api_url", "stripe_api_base", "issuer_url", "aws_endpoint_url")
         return Paths(
@@ -168,7 +168,7 @@ class Stand:
     def boto(self, service: str) -> Any:
         """A client of the embedded AWS, with an administrator's rights."""
         if service not in self._clients:
-            self._clients[service] = self.places().client(service)
+            self._clients[service] = self.paths().client(service)
         return self._clients[service]
 
     def resources(self, *, anew: bool = False) -> dict[str, str]:
