@@ -41,7 +41,7 @@ LOCKS = {
 
 @pytest.mark.parametrize(("asked", "lock"), LOCKS.items())
 def test_every_environment_is_pinned_whole_and_by_hash(asked: str, lock: str) -> None:
-    """pip then installs the same files everywhere, from whatever index it is set up with."""
+    """So pip installs the same files everywhere, from whatever index it is set up with."""
     names = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
     text = (ROOT / lock).read_text()
     direct = set(names.findall((ROOT / asked).read_text()))

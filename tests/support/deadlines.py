@@ -1,4 +1,4 @@
-"""Deadlines for tests: the product's, but a machine that is busy with other things does not use them up."""
+"""Deadlines for tests, which a busy machine does not use up."""
 
 import threading
 import time
@@ -47,7 +47,7 @@ class ThreadDeadline(Deadline):
 
 
 class CountedDeadline(ThreadDeadline):
-    """The product's own 8 seconds, counted in its pauses and in attempts of 10 ms, for many threads.
+    """The product's own 8 seconds, counted in pauses and in attempts of 10 ms, for many threads.
 
     The pauses are real: without them all threads would meet again at the same moment.
     """

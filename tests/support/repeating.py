@@ -23,12 +23,12 @@ def is_without_result(answer: httpx.Response) -> bool:
 
 
 def is_safe(method: str, path: str, headers: Collection[str]) -> bool:
-    """Whether a call may be sent twice: by its method, by its key, or because it only asks Stripe."""
+    """Whether a call may be sent twice: by its method, its key, or because it asks Stripe."""
     return method in SAFE_METHODS or "idempotency-key" in headers or path.endswith("/confirm")
 
 
 def until_answered(send: Callable[[], httpx.Response]) -> httpx.Response:
-    """Call ``send``, which must be safe to repeat, until it has a result. Return the last answer."""
+    """Call ``send``, which must be safe to repeat, until it has a result. Return its answer."""
     for _ in range(TIMES_MAX - 1):
         try:
             answer = send()
