@@ -7,7 +7,8 @@ TOOLS := .local/venvs
 # One pip for all environments, of a version that is quick. Modules are compiled when first used.
 PIP := 26.3
 INSTALL := install --quiet --quiet --no-compile
-SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
+SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/moto/.ready \
+	.local/npm/.ready
 # Where it is set, every process that a test starts would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 # Locks for every system and Python from 3.11 on. They name no index: pip uses the configured one.
@@ -133,7 +134,7 @@ uninstall: setup ## delete a stack but keep its books and users: make uninstall 
 lock: $(TOOLS)/audit/.ready ## pin every package of every environment, with its hashes
 	@cd functions && $(COMPILE) ../requirements.txt --output-file requirements.txt
 	@cd tests && $(COMPILE) requirements.in --output-file requirements.txt
-	@cd infra/local && for name in sam ministack audit; do \
+	@cd infra/local && for name in sam ministack moto audit; do \
 	$(COMPILE) requirements-$$name.in --output-file requirements-$$name.txt || exit 1; done
 
 audit: $(TOOLS)/audit/.ready ## compare what runs in Lambda with known advisories

@@ -34,7 +34,7 @@ LOCKS = {
     "tests/requirements.in": "tests/requirements.txt",
     **{
         f"infra/local/requirements-{name}.in": f"infra/local/requirements-{name}.txt"
-        for name in ("sam", "ministack", "audit")
+        for name in ("sam", "ministack", "moto", "audit")
     },
 }
 
@@ -75,7 +75,7 @@ def test_the_artifact_holds_exactly_what_is_locked(folder: Path) -> None:
 
 
 def test_the_addresses_of_services_in_use_are_botocores_own(folder: Path) -> None:
-    """In every region; those of other services are left out, because every session reads them all."""
+    """In every region; others are left out, because every session reads them."""
     whole, kept = (
         Path(place) / "data" / "endpoints.json"
         for place in (Path(botocore.__file__).parent, folder / "botocore")
