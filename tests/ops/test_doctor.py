@@ -91,10 +91,9 @@ def test_a_price_that_stripe_does_not_charge_is_found(
         plans.catalogue.cache_clear()
 
 
-def _set(patient: Patient, **settings: object) -> Patient:
-    return replace(
-        patient, place=replace(patient.place, settings=replace(patient.place.settings, **settings))
-    )  # type: ignore[arg-type]
+def _set(patient: Patient, **settings: Any) -> Patient:
+    changed = replace(patient.place.settings, **settings)
+    return replace(patient, place=replace(patient.place, settings=changed))
 
 
 def _with(patient: Patient, name: str, physical_id: str, kind: str) -> Patient:
