@@ -20,7 +20,9 @@ from infra.local import deploy, ministack
 from infra.local.front import Front
 from infra.local.issuer import Keys, create_app
 from infra.local.paths import REGION, STACK, LocalStackError, Paths
-from infra.stripe_simulator.api.app import Simulator, WebhookTarget
+from infra.stripe_simulator.app import application
+from infra.stripe_simulator.settings import WebhookTarget
+from infra.stripe_simulator.simulator import Simulator
 
 READY_SECONDS_MAX: Final = 60
 
@@ -69,7 +71,7 @@ class Supervisor:
                 "issuer": create_app(Keys(places.state / "issuer.pem", places.issuer_url)),
             }
             if not settings["real_stripe"]:
-                apps["stripe"] = simulator.app()
+                apps["stripe"] = application(simulator)
             serving = [
                 asyncio.create_task(self._serve(app, getattr(places, name)))
                 for name, app in apps.items()

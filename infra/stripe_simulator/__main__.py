@@ -8,7 +8,7 @@ from typing import Final
 
 import uvicorn
 
-from infra.stripe_simulator.api.app import create_app
+from infra.stripe_simulator.app import create_app
 from infra.stripe_simulator.settings import Settings, WebhookTarget
 
 EXAMPLES: Final = """

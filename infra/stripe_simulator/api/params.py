@@ -30,7 +30,7 @@ from stripe._stripe_context import StripeContext
 from stripe._stripe_object import UntypedStripeObject
 from typing_extensions import TypedDict, is_typeddict
 
-from infra.stripe_simulator.api.errors import StripeFault
+from infra.stripe_simulator.errors import StripeFault
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _CLIENT_OPTIONS: Final = frozenset(RequestOptions.__annotations__)

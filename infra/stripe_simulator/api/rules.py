@@ -6,8 +6,8 @@ https://docs.stripe.com/api/checkout/sessions/create, https://docs.stripe.com/ap
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from infra.stripe_simulator.api.errors import StripeFault, bad_integer, missing
-from infra.stripe_simulator.objects.store import Drawers
+from infra.stripe_simulator.errors import StripeFault, bad_integer, missing
+from infra.stripe_simulator.store import Store
 
 ZERO_DECIMAL: Final = frozenset(
     {
@@ -83,7 +83,7 @@ _ELSEWHERE: Final = {
 unknown one."""
 
 
-def check_session(drawers: Drawers, asked: dict[str, Any]) -> None:
+def check_session(store: Store, asked: dict[str, Any]) -> None:
     """Raise Stripe's complaint about a session that the types alone would let pass."""
     _check_mode(asked)
     if not asked.get("line_items"):
@@ -108,7 +108,7 @@ def check_session(drawers: Drawers, asked: dict[str, Any]) -> None:
         )
     if "expires_at" in asked:
         soonest, latest = EXPIRES_SECONDS
-        if not soonest <= asked["expires_at"] - drawers.now() <= latest:
+        if not soonest <= asked["expires_at"] - store.now() <= latest:
             told = "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation."
             raise StripeFault(400, told, param="expires_at")
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from infra.stripe_simulator.objects.ids import new_id
-from infra.stripe_simulator.objects.store import Drawers, Thing
+from infra.stripe_simulator.ids import new_id
+from infra.stripe_simulator.store import Store, Thing
 
 SESSION_SECONDS: Final = 24 * 3600
 _SESSION_NULLS: Final = (
@@ -134,9 +134,9 @@ _INTENT_ECHOED: Final = (
 )
 
 
-def session(drawers: Drawers, asked: dict[str, Any], base_url: str) -> Thing:
+def session(store: Store, asked: dict[str, Any], base_url: str) -> Thing:
     """A Checkout Session in payment mode: https://docs.stripe.com/api/checkout/sessions/object."""
-    name, now = new_id("checkout.session"), drawers.now()
+    name, now = new_id("checkout.session"), store.now()
     items = asked["line_items"]
     total = sum(row["price_data"]["unit_amount"] * row["quantity"] for row in items)
     made: Thing = {
@@ -215,7 +215,7 @@ def customer_details() -> Thing:
     return {"address": address, **named, "tax_exempt": "none", "tax_ids": []}
 
 
-def line_item(drawers: Drawers, row: dict[str, Any]) -> Thing:
+def line_item(store: Store, row: dict[str, Any]) -> Thing:
     """One line, with the price made for it: https://docs.stripe.com/api/checkout/sessions/line_items."""
     data, quantity = row["price_data"], row["quantity"]
     total = data["unit_amount"] * quantity
@@ -230,12 +230,12 @@ def line_item(drawers: Drawers, row: dict[str, Any]) -> Thing:
         "currency": data["currency"],
         "description": data["product_data"]["name"],
         "metadata": row.get("metadata", {}),
-        "price": _price(drawers, data),
+        "price": _price(store, data),
         "quantity": quantity,
     }
 
 
-def _price(drawers: Drawers, data: dict[str, Any]) -> Thing:
+def _price(store: Store, data: dict[str, Any]) -> Thing:
     nulls = (
         "custom_unit_amount",
         "lookup_key",
@@ -250,7 +250,7 @@ def _price(drawers: Drawers, data: dict[str, Any]) -> Thing:
         **dict.fromkeys(nulls),
         "active": False,
         "billing_scheme": "per_unit",
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": data["currency"],
         "livemode": False,
         "metadata": {},
@@ -262,7 +262,7 @@ def _price(drawers: Drawers, data: dict[str, Any]) -> Thing:
     }
 
 
-def payment_intent(drawers: Drawers, of: Thing, data: dict[str, Any]) -> Thing:
+def payment_intent(store: Store, of: Thing, data: dict[str, Any]) -> Thing:
     """``data`` is the session's ``payment_intent_data``: https://docs.stripe.com/api/payment_intents/object."""
     name = new_id("payment_intent")
     return {
@@ -276,7 +276,7 @@ def payment_intent(drawers: Drawers, of: Thing, data: dict[str, Any]) -> Thing:
         "capture_method": "automatic_async",
         "client_secret": f"{name}_secret_simulated",
         "confirmation_method": "automatic",
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": of["currency"],
         "livemode": False,
         "metadata": {},

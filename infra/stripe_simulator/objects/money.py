@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from infra.stripe_simulator.objects.ids import new_id
-from infra.stripe_simulator.objects.store import Drawers, Thing
+from infra.stripe_simulator.ids import new_id
+from infra.stripe_simulator.store import Store, Thing
 
 DISPUTE_FEE_MINOR: Final = 1500
 """15.00 USD per dispute; a won one gives it back. https://stripe.com/pricing"""
@@ -106,7 +106,7 @@ BALANCE_WORDS: Final = {
 https://docs.stripe.com/reports/reporting-categories."""
 
 
-def charge(drawers: Drawers, intent: Thing, base_url: str, method: str, status: str) -> Thing:
+def charge(store: Store, intent: Thing, base_url: str, method: str, status: str) -> Thing:
     """``succeeded``, ``pending`` or ``failed``.
 
     It takes the payment intent's metadata now, and no more later.
@@ -129,7 +129,7 @@ def charge(drawers: Drawers, intent: Thing, base_url: str, method: str, status: 
         },
         "calculated_statement_descriptor": "TOPUP DEMO",
         "captured": good,
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": intent["currency"],
         "disputed": False,
         "fraud_details": {},
@@ -210,7 +210,7 @@ def _bank() -> Thing:
     return {**named, **marks, "routing_number": "110000000"}
 
 
-def refund(drawers: Drawers, of: Thing, amount: int, asked: dict[str, Any], status: str) -> Thing:
+def refund(store: Store, of: Thing, amount: int, asked: dict[str, Any], status: str) -> Thing:
     """Of a charge: https://docs.stripe.com/api/refunds/object."""
     nulls = (
         *(
@@ -239,7 +239,7 @@ def refund(drawers: Drawers, of: Thing, amount: int, asked: dict[str, Any], stat
         **dict.fromkeys(nulls),
         "amount": amount,
         "charge": of["id"],
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": of["currency"],
         "destination_details": to_card
         if of["payment_method_details"]["type"] == "card"
@@ -249,26 +249,24 @@ def refund(drawers: Drawers, of: Thing, amount: int, asked: dict[str, Any], stat
         "status": status,
         **({"pending_reason": "processing"} if status == "pending" else {}),
         **(
-            {"next_action": _asks_the_customer(drawers, asked)}
-            if status == "requires_action"
-            else {}
+            {"next_action": _asks_the_customer(store, asked)} if status == "requires_action" else {}
         ),
         **{key: asked[key] for key in ("instructions_email", "metadata", "reason") if key in asked},
     }
 
 
-def _asks_the_customer(drawers: Drawers, asked: dict[str, Any]) -> Thing:
+def _asks_the_customer(store: Store, asked: dict[str, Any]) -> Thing:
     """https://docs.stripe.com/api/refunds/object#refund_object-next_action."""
-    sent = {"email_sent_at": drawers.now(), "email_sent_to": asked["instructions_email"]}
-    details = {"email_sent": sent, "expires_at": drawers.now() + ASKED_DAYS * 86400}
+    sent = {"email_sent_at": store.now(), "email_sent_to": asked["instructions_email"]}
+    details = {"email_sent": sent, "expires_at": store.now() + ASKED_DAYS * 86400}
     return {"display_details": details, "type": "display_details"}
 
 
-def dispute(drawers: Drawers, of: Thing, amount: int, status: str) -> Thing:
+def dispute(store: Store, of: Thing, amount: int, status: str) -> Thing:
     """Of a charge; money moves later: https://docs.stripe.com/api/disputes/object."""
     kind = "inquiry" if status.startswith("warning") else "chargeback"
     due: Thing = {
-        "due_by": drawers.now() + DISPUTE_DAYS * 86400,
+        "due_by": store.now() + DISPUTE_DAYS * 86400,
         "has_evidence": False,
         "past_due": False,
         "submission_count": 0,
@@ -281,7 +279,7 @@ def dispute(drawers: Drawers, of: Thing, amount: int, status: str) -> Thing:
         "amount": amount,
         "balance_transactions": [],
         "charge": of["id"],
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": of["currency"],
         "enhanced_eligibility_types": [],
         "evidence": {**dict.fromkeys(_EVIDENCE), "enhanced_evidence": {}},
@@ -296,7 +294,7 @@ def dispute(drawers: Drawers, of: Thing, amount: int, status: str) -> Thing:
     }
 
 
-def balance_row(drawers: Drawers, source: Thing, amount: int, word: str, fee: int = 0) -> Thing:
+def balance_row(store: Store, source: Thing, amount: int, word: str, fee: int = 0) -> Thing:
     """A balance transaction of ``amount`` for ``source``: https://docs.stripe.com/api/balance_transactions/object."""
     kind, category = BALANCE_WORDS[word]
     told = "Dispute fee" if word.startswith("dispute") else "Stripe processing fees"
@@ -313,9 +311,9 @@ def balance_row(drawers: Drawers, source: Thing, amount: int, word: str, fee: in
         "id": new_id("balance_transaction"),
         "object": "balance_transaction",
         "amount": amount,
-        "available_on": drawers.now(),
+        "available_on": store.now(),
         "balance_type": "payments",
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": source["currency"],
         "description": f"{category} of {source['id']}",
         "exchange_rate": None,
@@ -329,14 +327,14 @@ def balance_row(drawers: Drawers, source: Thing, amount: int, word: str, fee: in
     }
 
 
-def webhook_endpoint(drawers: Drawers, asked: dict[str, Any]) -> Thing:
+def webhook_endpoint(store: Store, asked: dict[str, Any]) -> Thing:
     """Its signing secret is kept elsewhere: https://docs.stripe.com/api/webhook_endpoints/object."""
     return {
         "id": new_id("webhook_endpoint"),
         "object": "webhook_endpoint",
         "api_version": asked.get("api_version"),
         "application": None,
-        "created": drawers.now(),
+        "created": store.now(),
         "description": asked.get("description") or None,
         "enabled_events": asked["enabled_events"],
         "livemode": False,

@@ -6,29 +6,29 @@ https://docs.stripe.com/checkout/fulfillment.
 
 from typing import Any
 
-from infra.stripe_simulator.api.errors import ConflictError, StripeFault
+from infra.stripe_simulator.errors import ConflictError, StripeFault
+from infra.stripe_simulator.ids import new_id
 from infra.stripe_simulator.objects import checkout, money
-from infra.stripe_simulator.objects.ids import new_id
-from infra.stripe_simulator.objects.store import Thing
 from infra.stripe_simulator.objects.world import World
+from infra.stripe_simulator.store import Thing
 
 BANK = "us_bank_account"
 
 
 def create(world: World, asked: dict[str, Any]) -> Thing:
     """A new session. Its line items and what the payment intent is to carry are kept beside it."""
-    session = world.drawers.put(checkout.session(world.drawers, asked, world.base_url))
-    world.drawers.note(
+    session = world.store.put(checkout.session(world.store, asked, world.base_url))
+    world.store.note(
         f"items:{session['id']}",
-        [checkout.line_item(world.drawers, row) for row in asked["line_items"]],
+        [checkout.line_item(world.store, row) for row in asked["line_items"]],
     )
-    world.drawers.note(f"intent:{session['id']}", asked.get("payment_intent_data", {}))
+    world.store.note(f"intent:{session['id']}", asked.get("payment_intent_data", {}))
     return session
 
 
 def line_items(world: World, session_id: str) -> list[Thing]:
     """The session's line items."""
-    rows: list[Thing] = world.drawers.note(f"items:{session_id}") or []
+    rows: list[Thing] = world.store.note(f"items:{session_id}") or []
     return rows
 
 
@@ -45,8 +45,8 @@ def expire(world: World, name: str) -> Thing:
 
 def expire_overdue(world: World) -> None:
     """All open sessions whose time is over."""
-    for name in world.drawers.overdue_sessions():
-        with world.drawers.transaction():
+    for name in world.store.overdue_sessions():
+        with world.store.transaction():
             expire(world, name)
 
 
@@ -85,7 +85,7 @@ def settle(world: World, name: str, outcome: str) -> Thing:
     ``succeeded`` or ``failed``. Raises ConflictError where none is under way.
     """
     session = world.need("checkout.session", name)
-    intent = world.drawers.get("payment_intent", session["payment_intent"] or "")
+    intent = world.store.get("payment_intent", session["payment_intent"] or "")
     if intent is None or intent["status"] != "processing":
         message = f"session {name} is {session['status']} and {session['payment_status']}: no delayed payment is under way"
         raise ConflictError(message)
@@ -126,8 +126,8 @@ def _with_intent(world: World, session: Thing) -> tuple[Thing, Thing]:
     """Stripe makes the payment intent when the buyer first submits; a retry in the same session keeps it."""
     if session["payment_intent"]:
         return session, world.need("payment_intent", session["payment_intent"])
-    data = world.drawers.note(f"intent:{session['id']}") or {}
-    intent = world.drawers.put(checkout.payment_intent(world.drawers, session, data))
+    data = world.store.note(f"intent:{session['id']}") or {}
+    intent = world.store.put(checkout.payment_intent(world.store, session, data))
     world.happened("payment_intent.created", intent)
     return world.change(session, payment_intent=intent["id"]), intent
 
@@ -146,16 +146,14 @@ def _submit_debit(world: World, session: Thing, intent: Thing) -> Thing:
 
 
 def _charge(world: World, intent: Thing, method: str, status: str, **changes: Any) -> Thing:
-    charge = {**money.charge(world.drawers, intent, world.base_url, method, status), **changes}
-    return _earned(world, charge) if status == "succeeded" else world.drawers.put(charge)
+    charge = {**money.charge(world.store, intent, world.base_url, method, status), **changes}
+    return _earned(world, charge) if status == "succeeded" else world.store.put(charge)
 
 
 def _earned(world: World, charge: Thing) -> Thing:
     """The charge has reached the balance; 2.9 % and 30 cents stay with Stripe. https://stripe.com/pricing."""
     fee = charge["amount"] * 29 // 1000 + 30
-    row = world.drawers.put(
-        money.balance_row(world.drawers, charge, charge["amount"], "charge", fee)
-    )
+    row = world.store.put(money.balance_row(world.store, charge, charge["amount"], "charge", fee))
     return world.change(charge, balance_transaction=row["id"], amount_captured=charge["amount"])
 
 

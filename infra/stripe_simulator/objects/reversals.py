@@ -5,10 +5,10 @@ https://docs.stripe.com/refunds and https://docs.stripe.com/disputes.
 
 from typing import Any, Final
 
-from infra.stripe_simulator.api.errors import ConflictError, StripeFault, bad_integer
+from infra.stripe_simulator.errors import ConflictError, StripeFault, bad_integer
 from infra.stripe_simulator.objects import money
-from infra.stripe_simulator.objects.store import Thing
 from infra.stripe_simulator.objects.world import World
+from infra.stripe_simulator.store import Thing
 
 CLOSED: Final = ("won", "lost", "warning_closed")
 BLOCKING: Final = ("needs_response", "under_review", "lost")
@@ -44,8 +44,8 @@ def create_refund(world: World, asked: dict[str, Any]) -> Thing:
             "amount",
         )
     status = _first_status(charge, asked)
-    refund = money.refund(world.drawers, charge, amount, asked, status)
-    refund = _moved(world, refund) if status == "succeeded" else world.drawers.put(refund)
+    refund = money.refund(world.store, charge, amount, asked, status)
+    refund = _moved(world, refund) if status == "succeeded" else world.store.put(refund)
     world.happened("refund.created", refund)
     before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
     world.happened(
@@ -93,7 +93,7 @@ def _refundable(world: World, asked: dict[str, Any]) -> Thing:
         )
     if any(
         row["charge"] == charge["id"] and row["status"] in BLOCKING
-        for row in world.drawers.newest_first("dispute")
+        for row in world.store.newest_first("dispute")
     ):
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
         raise StripeFault(400, message, code="charge_disputed", began=True)
@@ -117,7 +117,7 @@ def change_refund(world: World, name: str, status: str) -> Thing:
         changed["pending_reason"] = "processing"
     if status in FAILURE_REASONS:
         changed = _undone(world, changed)
-    changed = _moved(world, changed) if status == "succeeded" else world.drawers.put(changed)
+    changed = _moved(world, changed) if status == "succeeded" else world.store.put(changed)
     _refund_changed(world, changed, before)
     if status == "failed":
         world.happened("refund.failed", changed, before)
@@ -131,8 +131,8 @@ def _undone(world: World, refund: Thing) -> Thing:
     undone = {**refund, "failure_reason": FAILURE_REASONS[refund["status"]]}
     if refund["status"] == "failed" or refund["balance_transaction"]:
         amount = refund["amount"]
-        row = money.balance_row(world.drawers, refund, amount, "refund_failure")
-        undone["failure_balance_transaction"] = world.drawers.put(row)["id"]
+        row = money.balance_row(world.store, refund, amount, "refund_failure")
+        undone["failure_balance_transaction"] = world.store.put(row)["id"]
     return undone
 
 
@@ -161,7 +161,7 @@ def _refund_changed(world: World, refund: Thing, before: Thing) -> None:
 
 
 def _moved(world: World, refund: Thing) -> Thing:
-    row = world.drawers.put(money.balance_row(world.drawers, refund, -refund["amount"], "refund"))
+    row = world.store.put(money.balance_row(world.store, refund, -refund["amount"], "refund"))
     return world.change(refund, balance_transaction=row["id"])
 
 
@@ -189,7 +189,7 @@ def dispute(
         message = f"charge {charge_id} is {charge['status']} over {charge['amount']}: {amount} of it cannot be disputed"
         raise ConflictError(message)
     status = "warning_needs_response" if kind == "inquiry" else "needs_response"
-    found = world.drawers.put(money.dispute(world.drawers, charge, amount, status))
+    found = world.store.put(money.dispute(world.store, charge, amount, status))
     world.change(charge, disputed=True)
     world.happened("charge.dispute.created", found)
     return withdraw_funds(world, found["id"], amount) if withdraw and kind != "inquiry" else found
@@ -210,7 +210,7 @@ def withdraw_funds(world: World, name: str, amount: int | None = None) -> Thing:
     return _move(
         world,
         found,
-        money.balance_row(world.drawers, found, -amount, "dispute", money.DISPUTE_FEE_MINOR),
+        money.balance_row(world.store, found, -amount, "dispute", money.DISPUTE_FEE_MINOR),
         before,
     )
 
@@ -224,7 +224,7 @@ def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing
         message = f"of dispute {name} {out} is out: {amount} cannot come back"
         raise ConflictError(message)
     row = money.balance_row(
-        world.drawers, found, amount, "dispute_reversal", -money.DISPUTE_FEE_MINOR
+        world.store, found, amount, "dispute_reversal", -money.DISPUTE_FEE_MINOR
     )
     return _move(world, found, row, {"balance_transactions": found["balance_transactions"]})
 
@@ -236,7 +236,7 @@ def _out(found: Thing) -> int:
 
 
 def _move(world: World, found: Thing, row: Thing, before: Thing) -> Thing:
-    world.drawers.put(row)
+    world.store.put(row)
     changed = world.change(found, balance_transactions=[*found["balance_transactions"], row])
     world.happened(
         "charge.dispute.funds_withdrawn"
