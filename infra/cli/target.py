@@ -48,7 +48,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TargetStack:
     """One stack.
 
     ``endpoint`` is the stand's AWS, None for AWS itself; ``webhook_url`` is where a delivery can be
@@ -74,7 +74,7 @@ class Place:
     """What the names of the tables in use end with: the template's TableSuffix, "" for the tables
     that the stack made."""
 
-    def at(self, url: str) -> "Place":
+    def at(self, url: str) -> "TargetStack":
         """With another address for Stripe; "" changes nothing. The former one is still looked at."""
         if not url:
             return self
@@ -86,7 +86,7 @@ class Place:
         return replace(self, webhook_url=url, other_urls=others)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this place."""
+        """A boto3 client of this target."""
         return self.session.client(
             service, endpoint_url=self.endpoint, region_name=self.region, config=CLIENT
         )
@@ -110,14 +110,14 @@ class Place:
         """The tables in use, by logical id: after a restore other ones than the stack made."""
         return {logical: f"{name}{self.suffix}" for logical, name in self.own_tables().items()}
 
-    def using(self, suffix: str) -> "Place":
+    def using(self, suffix: str) -> "TargetStack":
         """The same with other tables; nothing changes in AWS."""
         tables = self.settings.tables
         others = {table: name.removesuffix(self.suffix) + suffix for table, name in tables.items()}
         return replace(self, suffix=suffix, settings=replace(self.settings, tables=others))
 
     def where(self) -> str:
-        """Options by which another command finds the same place, with a space before them; "" on a stand."""
+        """Options by which another command finds the same target, with a space before them; "" on a stand."""
         if self.endpoint is not None:
             return ""
         named = self.session.profile_name
@@ -156,7 +156,7 @@ class Place:
         return str(self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
 
 
-def find(stack: str, profile: str, region: str) -> Place:
+def find(stack: str, profile: str, region: str) -> TargetStack:
     """``stack`` "" means the stand that is up. Raises OperatorError saying what to give."""
     if not stack and (profile or region):
         raise usage("--profile and --region are for a stack in AWS", "name it with --stack NAME")
@@ -208,7 +208,7 @@ def _enter(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def _described(endpoint: str | None, region: str, stack: str, webhook_url: str) -> Place:
+def _described(endpoint: str | None, region: str, stack: str, webhook_url: str) -> TargetStack:
     session = boto3.Session(region_name=region)
     cloudformation = session.client("cloudformation", endpoint_url=endpoint, config=CLIENT)
     try:
@@ -231,7 +231,7 @@ def _described(endpoint: str | None, region: str, stack: str, webhook_url: str) 
     function = _asked(
         session.client("lambda", endpoint_url=endpoint, config=CLIENT), stack, resources
     )
-    return Place(
+    return TargetStack(
         session,
         endpoint,
         region,

@@ -18,8 +18,8 @@ NAMES_A_CALL: Final = 100
 
 def tables(patient: Patient) -> Iterator[Finding]:
     """They can be restored, they outlive the stack, and nothing in them expires that must not."""
-    dynamodb, policies = patient.place.client("dynamodb"), _deletion_policies(patient)
-    for logical, name in patient.place.tables().items():
+    dynamodb, policies = patient.target.client("dynamodb"), _deletion_policies(patient)
+    for logical, name in patient.target.tables().items():
         faults: list[Finding] = []
         backups = dynamodb.describe_continuous_backups(TableName=name)[
             "ContinuousBackupsDescription"
@@ -28,19 +28,19 @@ def tables(patient: Patient) -> Iterator[Finding]:
             backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
             != "ENABLED"
         ):
-            mend = f"aws dynamodb update-continuous-backups --table-name {name} --point-in-time-recovery-specification {PITR}"
+            repair = f"aws dynamodb update-continuous-backups --table-name {name} --point-in-time-recovery-specification {PITR}"
             faults.append(
                 Finding(
                     f"table {logical}",
                     patient.unless_local("wrong"),
                     "it cannot be restored to a point in time",
-                    mend,
+                    repair,
                 )
             )
         if not (policy := policies.get(logical, "")).startswith("Retain"):
-            mend = "deploy the template with DeletionPolicy: RetainExceptOnCreate"
+            repair = "deploy the template with DeletionPolicy: RetainExceptOnCreate"
             what = f"deleting the stack deletes the books (DeletionPolicy {policy or 'Delete'})"
-            faults.append(Finding(f"table {logical}", "wrong", what, mend))
+            faults.append(Finding(f"table {logical}", "wrong", what, repair))
         faults += _unlike(patient, logical, name)
         faults += _expiry(
             logical, name, dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
@@ -54,8 +54,8 @@ def tables(patient: Patient) -> Iterator[Finding]:
 
 def queues(patient: Patient) -> Iterator[Finding]:
     """What has been given up on."""
-    sqs = patient.place.client("sqs")
-    found = patient.place.resources.get("ParkedDeadLetterQueue")
+    sqs = patient.target.client("sqs")
+    found = patient.target.resources.get("ParkedDeadLetterQueue")
     if found is None:
         yield Finding(
             "dead letters",
@@ -68,20 +68,20 @@ def queues(patient: Patient) -> Iterator[Finding]:
     told = sqs.get_queue_attributes(QueueUrl=found.physical_id, AttributeNames=asked)["Attributes"]
     count = sum(int(told.get(name, "0")) for name in asked)
     if count:
-        mend = "mend the cause (the log of RecoverFunction has it), then aws sqs start-message-move-task; they are kept for 14 days"
-        yield Finding("dead letters", "wrong", f"{count} facts could not even be parked", mend)
+        repair = "mend the cause (the log of RecoverFunction has it), then aws sqs start-message-move-task; they are kept for 14 days"
+        yield Finding("dead letters", "wrong", f"{count} facts could not even be parked", repair)
     else:
         yield Finding("dead letters", "ok", "none")
 
 
 def schedules(patient: Patient) -> Iterator[Finding]:
     """Recovery and reconciliation are called."""
-    events, functions = patient.place.client("events"), patient.place.client("lambda")
+    events, functions = patient.target.client("events"), patient.target.client("lambda")
     states = {
         logical: events.describe_rule(**_where(patient, logical, name))["State"]
-        for logical, name in patient.place.of_type("AWS::Events::Rule").items()
+        for logical, name in patient.target.of_type("AWS::Events::Rule").items()
     }
-    for logical, uuid in patient.place.of_type("AWS::Lambda::EventSourceMapping").items():
+    for logical, uuid in patient.target.of_type("AWS::Lambda::EventSourceMapping").items():
         states[logical] = functions.get_event_source_mapping(UUID=uuid)["State"]
     off = [
         f"{logical} is {state}"
@@ -89,12 +89,12 @@ def schedules(patient: Patient) -> Iterator[Finding]:
         if state.upper() not in ("ENABLED", "CREATING", "ENABLING", "UPDATING")
     ]
     if off or not states:
-        mend = "aws events enable-rule --name ..., aws lambda update-event-source-mapping --enabled --uuid ..., or deploy the template anew"
+        repair = "aws events enable-rule --name ..., aws lambda update-event-source-mapping --enabled --uuid ..., or deploy the template anew"
         yield Finding(
             "schedules",
             "wrong",
             "; ".join(off) or "there are none: parked facts are not tried again",
-            mend,
+            repair,
         )
     else:
         yield Finding("schedules", "ok", f"{len(states)} are on")
@@ -105,19 +105,19 @@ def reserve(patient: Patient) -> Iterator[Finding]:
 
     The default is none, because a new account has ten in all.
     """
-    name = patient.place.resources["WebhookFunction"].physical_id
-    told = patient.place.client("lambda").get_function_concurrency(FunctionName=name)
+    name = patient.target.resources["WebhookFunction"].physical_id
+    told = patient.target.client("lambda").get_function_concurrency(FunctionName=name)
     if reserved := told.get("ReservedConcurrentExecutions", 0):
         yield Finding(
             "reserve", "ok", f"{reserved} concurrent executions are set aside for the webhook"
         )
-    elif patient.place.settings.livemode:
-        mend = f"once the account has more than {LEFT_MIN + USUAL} (Service Quotas): {PARAMETER}={USUAL} in the stage's file, and deploy"
+    elif patient.target.settings.livemode:
+        repair = f"once the account has more than {LEFT_MIN + USUAL} (Service Quotas): {PARAMETER}={USUAL} in the stage's file, and deploy"
         yield Finding(
             "reserve",
             "note",
             "no concurrent execution is set aside for the webhook: a burst of other calls delays it",
-            mend,
+            repair,
         )
     else:
         yield Finding(
@@ -127,17 +127,17 @@ def reserve(patient: Patient) -> Iterator[Finding]:
 
 def alarms(patient: Patient) -> Iterator[Finding]:
     """There are alarms, somebody hears them, and none rings."""
-    names = list(patient.place.of_type("AWS::CloudWatch::Alarm").values())
+    names = list(patient.target.of_type("AWS::CloudWatch::Alarm").values())
     if not names:
-        mend = "deploy the template with its alarms, with the address of somebody who hears them"
+        repair = "deploy the template with its alarms, with the address of somebody who hears them"
         yield Finding(
             "alarms",
             patient.unless_local("wrong"),
             "the stack has none: nobody learns that the webhook fails",
-            mend,
+            repair,
         )
         return
-    cloudwatch = patient.place.client("cloudwatch")
+    cloudwatch = patient.target.client("cloudwatch")
     found = [
         row
         for start in range(0, len(names), NAMES_A_CALL)
@@ -155,7 +155,7 @@ def alarms(patient: Patient) -> Iterator[Finding]:
 
 def _where(patient: Patient, logical: str, name: str) -> dict[str, str]:
     """How a rule is asked for. On another bus than the default one its physical id is ``bus|name``."""
-    bus = patient.place.outputs.get("StripeEventBus", "") if logical == "StripeEventsRule" else ""
+    bus = patient.target.outputs.get("StripeEventBus", "") if logical == "StripeEventsRule" else ""
     return {"Name": re.split(r"[/|]", name)[-1], **({"EventBusName": bus} if bus else {})}
 
 
@@ -176,29 +176,29 @@ def _expiry(logical: str, name: str, ttl: Mapping[str, Any]) -> Iterator[Finding
 
 def _unlike(patient: Patient, logical: str, name: str) -> Iterator[Finding]:
     """CloudFormation keeps to the table that it made: what a later release changes there, a restored table does not get."""
-    own = patient.place.own_tables()[logical]
+    own = patient.target.own_tables()[logical]
     if name == own:
         return
-    client = patient.place.client("dynamodb")
+    client = patient.target.client("dynamodb")
     original, used = Table.read(client, own), Table.read(client, name)
     if lacking := [setting.name for setting in differing(original, used)]:
-        mend = f"topup restore --at TIME, the time in the name of {name}, brings them over again"
+        repair = f"topup restore --at TIME, the time in the name of {name}, brings them over again"
         yield Finding(
-            f"table {logical}", "wrong", f"{name} has not {own}'s {', '.join(lacking)}", mend
+            f"table {logical}", "wrong", f"{name} has not {own}'s {', '.join(lacking)}", repair
         )
     if missing := missing_indexes(original, used):
-        mend = f"add it as it is at {own}: aws dynamodb update-table --table-name {name} --global-secondary-index-updates ..."
+        repair = f"add it as it is at {own}: aws dynamodb update-table --table-name {name} --global-secondary-index-updates ..."
         yield Finding(
             f"table {logical}",
             "wrong",
             f"{name} lacks the index {', '.join(missing)}, which functions read",
-            mend,
+            repair,
         )
 
 
 def _deletion_policies(patient: Patient) -> dict[str, str]:
-    told = patient.place.client("cloudformation").get_template(
-        StackName=patient.place.stack_name, TemplateStage="Processed"
+    told = patient.target.client("cloudformation").get_template(
+        StackName=patient.target.stack_name, TemplateStage="Processed"
     )
     body = told["TemplateBody"]
     template = body if isinstance(body, dict) else json.loads(body)
@@ -210,13 +210,15 @@ def _deletion_policies(patient: Patient) -> dict[str, str]:
 def _unheard(patient: Patient, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """With test cards, and in a stack's first hours, it may wait."""
     if deaf := sum(not row["AlarmActions"] for row in rows):
-        mend = "name an SNS topic that somebody is subscribed to, in the parameter AlarmTopicArn: make deploy ASK=1"
-        level: Level = "wrong" if patient.place.settings.livemode and not patient.is_new else "note"
+        repair = "name an SNS topic that somebody is subscribed to, in the parameter AlarmTopicArn: make deploy ASK=1"
+        level: Level = (
+            "wrong" if patient.target.settings.livemode and not patient.is_new else "note"
+        )
         yield Finding(
             "alarms",
             level,
             f"{deaf} of {len(rows)} have no receiver: nobody hears them (AlarmTopicArn)",
-            mend,
+            repair,
         )
 
 
@@ -239,12 +241,12 @@ def _alarm(row: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _receivers(patient: Patient, arns: set[str]) -> Iterator[Finding]:
-    sns = patient.place.client("sns")
+    sns = patient.target.client("sns")
     for arn in sorted(arn for arn in arns if ":sns:" in arn):
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
         rows = [row for page in pages for row in page["Subscriptions"]]
         if not any(row["SubscriptionArn"].startswith("arn:") for row in rows):
-            mend = (
+            repair = (
                 "open the link in the mail that AWS sent"
                 if rows
                 else f"aws sns subscribe --topic-arn {arn} --protocol email --notification-endpoint ..."
@@ -253,5 +255,5 @@ def _receivers(patient: Patient, arns: set[str]) -> Iterator[Finding]:
                 f"topic {arn.rsplit(':', 1)[-1]}",
                 "wrong",
                 "nobody has confirmed a subscription: alarms go nowhere",
-                mend,
+                repair,
             )

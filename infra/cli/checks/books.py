@@ -25,15 +25,15 @@ def parked(patient: Patient) -> Iterator[Finding]:
     age = epoch(patient.books.clock()) - oldest if oldest else 0
     if person:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(person.items()))
-        mend = "`topup parked` says why; `topup parked retry ID` after mending, `topup parked drop ID --reason ...` after a refund"
-        yield Finding("parked", "wrong", f"facts wait for a person: {kinds}", mend)
+        repair = "`topup parked` says why; `topup parked retry ID` after mending, `topup parked drop ID --reason ...` after a refund"
+        yield Finding("parked", "wrong", f"facts wait for a person: {kinds}", repair)
     if age > PARKED_SECONDS_MAX:
-        mend = "`topup parked` says what they wait for; `topup reconcile --repair` brings payments that are missing"
+        repair = "`topup parked` says what they wait for; `topup reconcile --repair` brings payments that are missing"
         yield Finding(
             "parked",
             "wrong",
             f"the oldest of {len(records)} parked facts waits for {age // 60} min",
-            mend,
+            repair,
         )
     if not person and age <= PARKED_SECONDS_MAX:
         yield Finding("parked", "ok", f"{len(records)} facts wait, none for long")
@@ -42,14 +42,14 @@ def parked(patient: Patient) -> Iterator[Finding]:
 def reconciliation(patient: Patient) -> Iterator[Finding]:
     """The books were compared with Stripe lately."""
     last = patient.books.store.get("events", LAST)
-    mend = "look into the log of ReconcileFunction, and run `topup reconcile --since 7d`"
+    repair = "look into the log of ReconcileFunction, and run `topup reconcile --since 7d`"
     if last is None:
         level = "note" if patient.is_new else patient.unless_local("wrong")
         yield Finding(
             "reconciliation",
             level,
             f"the books were never compared with Stripe{' yet' * patient.is_new}",
-            mend,
+            repair,
         )
         return
     age = epoch(patient.books.clock()) - to_epoch(last["finished_at"])
@@ -59,5 +59,5 @@ def reconciliation(patient: Patient) -> Iterator[Finding]:
         "reconciliation",
         patient.unless_local("wrong") if late else "ok",
         f"{'overdue: ' if late else ''}last {what}",
-        mend if late else "",
+        repair if late else "",
     )

@@ -18,8 +18,8 @@ def prices(patient: Patient) -> Iterator[Finding]:
     try:
         plans = catalogue()
     except ValueError as error:
-        mend = "fix functions/billing/payments/plans.json and deploy; https://docs.stripe.com/currencies has the least amounts"
-        yield Finding("prices", "wrong", str(error), mend)
+        repair = "fix functions/billing/payments/plans.json and deploy; https://docs.stripe.com/currencies has the least amounts"
+        yield Finding("prices", "wrong", str(error), repair)
         return
     what = f"{len(plans)} plans, none below or above what Stripe charges in its currency"
     yield Finding("prices", "ok", what)
@@ -40,10 +40,12 @@ def _lacking(patient: Patient) -> Iterator[Finding]:
         except KeyRefusedError as error:
             if error.is_unknown:
                 return  # the check of the key itself says so
-            mend = f"give the restricted key read access to {name.replace('/', ' ')}"
-            yield Finding("stripe key's rights", "wrong", f"it may not list {name}: {error}", mend)
+            repair = f"give the restricted key read access to {name.replace('/', ' ')}"
+            yield Finding(
+                "stripe key's rights", "wrong", f"it may not list {name}: {error}", repair
+            )
     try:
         patient.account.can_create_sessions()
     except KeyRefusedError as error:
-        mend = "give the restricted key write access to checkout sessions: every checkout fails without it"
-        yield Finding("stripe key's rights", "wrong", f"it may not make checkouts: {error}", mend)
+        repair = "give the restricted key write access to checkout sessions: every checkout fails without it"
+        yield Finding("stripe key's rights", "wrong", f"it may not make checkouts: {error}", repair)

@@ -27,24 +27,24 @@ PENDING_SECONDS_MAX: Final = 3 * 86_400
 
 def key(patient: Patient) -> Iterator[Finding]:
     """There is a key, of the stack's mode, and Stripe takes it."""
-    settings, name = patient.place.settings, patient.place.settings.stripe_key_secret
-    match = KEY.fullmatch(patient.place.stripe_key())
+    settings, name = patient.target.settings, patient.target.settings.stripe_key_secret
+    match = KEY.fullmatch(patient.target.stripe_key())
     if not match:
         yield Finding("stripe key", "wrong", "the secret holds no Stripe key", _put(name, "sk_..."))
         return
     mode, wanted = match[1], "live" if settings.livemode else "test"
     if mode != wanted:
-        mend = f"put a {wanted} key into {name}, or deploy with StripeMode={mode}"
+        repair = f"put a {wanted} key into {name}, or deploy with StripeMode={mode}"
         yield Finding(
             "stripe mode",
             "wrong",
             f"a {mode} key in a stack of StripeMode {wanted}: every event is ignored",
-            mend,
+            repair,
         )
     elif settings.livemode != (settings.stage == "prod"):
-        mend = "deploy prod with StripeMode=live, every other stage with StripeMode=test"
+        repair = "deploy prod with StripeMode=live, every other stage with StripeMode=test"
         yield Finding(
-            "stripe mode", "wrong", f"Stage {settings.stage} with StripeMode {wanted}", mend
+            "stripe mode", "wrong", f"Stage {settings.stage} with StripeMode {wanted}", repair
         )
     else:
         yield Finding(
@@ -53,12 +53,12 @@ def key(patient: Patient) -> Iterator[Finding]:
     try:
         patient.account.endpoints()
     except KeyRefusedError as error:
-        mend = (
+        repair = (
             _put(name, "sk_...")
             if error.is_unknown
             else "give the restricted key read access to webhook endpoints and events"
         )
-        yield Finding("stripe key", "wrong", f"Stripe refuses the key: {error}", mend)
+        yield Finding("stripe key", "wrong", f"Stripe refuses the key: {error}", repair)
         return
     yield Finding("stripe key", "ok", "Stripe takes it")
 
@@ -76,35 +76,37 @@ def clock(patient: Patient) -> Iterator[Finding]:
 
 def signing_secret(patient: Patient) -> Iterator[Finding]:
     """There is a signing secret, and the function takes what is signed with it: a no-op event is delivered as Stripe would."""
-    name = patient.place.settings.webhook_secrets_secret
+    name = patient.target.settings.webhook_secrets_secret
     try:
-        secrets = usable_secrets(patient.place.secret(name))
+        secrets = usable_secrets(patient.target.secret(name))
     except ValueError as error:
         yield Finding(
             "webhook secret", "wrong", str(error), _put(name, '{"secrets": ["whsec_..."]}')
         )
         return
     if odd := sum(not secret.startswith("whsec_") for secret in secrets):
-        mend = _put(name, '{"secrets": ["whsec_..."]}') + "; Stripe shows it on the endpoint's page"
+        repair = (
+            _put(name, '{"secrets": ["whsec_..."]}') + "; Stripe shows it on the endpoint's page"
+        )
         yield Finding(
             "webhook secret",
             "wrong",
             f"{odd} of {len(secrets)} do not begin with whsec_: Stripe signs with none such",
-            mend,
+            repair,
         )
     for number, secret in enumerate(secrets, 1):
         yield _delivered(
-            patient, patient.place.webhook_url, secret, f"secret {number} of {len(secrets)}"
+            patient, patient.target.webhook_url, secret, f"secret {number} of {len(secrets)}"
         )
-    for url in patient.place.other_urls:
+    for url in patient.target.other_urls:
         yield from _reached(patient, url)
 
 
 def endpoints(patient: Patient) -> Iterator[Finding]:
     """An endpoint at Stripe leads here, is on, is subscribed to everything, and speaks our version of the API."""
     known, tried = (
-        patient.place.webhook_urls(),
-        (patient.place.webhook_url, *patient.place.other_urls),
+        patient.target.webhook_urls(),
+        (patient.target.webhook_url, *patient.target.other_urls),
     )
     found = patient.account.endpoints()
     ours = [row for row in found if str(row["url"]).rstrip("/") in known]
@@ -135,7 +137,7 @@ def deliveries(patient: Patient) -> Iterator[Finding]:
     Those of before the stack was made are others' affair.
     """
     now = epoch(patient.books.clock())
-    since = max(now - PENDING_SECONDS_MAX, patient.place.made_epoch)
+    since = max(now - PENDING_SECONDS_MAX, patient.target.made_epoch)
     late = [
         row
         for row in patient.account.undelivered(since, SUBSCRIBED)
@@ -145,8 +147,8 @@ def deliveries(patient: Patient) -> Iterator[Finding]:
         yield Finding("deliveries", "ok", "none is overdue")
         return
     what = f"{len(late)} events of the last three days are not delivered, the oldest of {from_epoch(min(row['created'] for row in late))}"
-    mend = f"mend what this report says of the webhook; `topup replay {late[0]['id']}` settles one, `topup reconcile --repair` all"
-    yield Finding("deliveries", "wrong", what, mend)
+    repair = f"mend what this report says of the webhook; `topup replay {late[0]['id']}` settles one, `topup reconcile --repair` all"
+    yield Finding("deliveries", "wrong", what, repair)
 
 
 def _delivered(patient: Patient, url: str, secret: str, which: str) -> Finding:
@@ -154,28 +156,28 @@ def _delivered(patient: Patient, url: str, secret: str, which: str) -> Finding:
         url,
         secret,
         which,
-        livemode=patient.place.settings.livemode,
+        livemode=patient.target.settings.livemode,
         now=epoch(patient.books.clock()),
     )
 
 
 def _none_leads_here(patient: Patient, alike: Sequence[str]) -> Finding:
-    if bus := patient.place.outputs.get("StripeEventBus", ""):
+    if bus := patient.target.outputs.get("StripeEventBus", ""):
         return Finding(
             "endpoint",
             "note",
             f"no endpoint at Stripe leads here: events come by the event bus {bus} alone",
         )
-    url = patient.place.webhook_url or WEBHOOK_PATH
-    mend = (
+    url = patient.target.webhook_url or WEBHOOK_PATH
+    repair = (
         f"stripe webhook_endpoints create --url {url} --api-version {API_VERSION} {_subscription()}"
     )
     if alike:
-        mend = f"is one of these this stack's? then `topup doctor --webhook-url` with it: {', '.join(alike)}; otherwise: {mend}"
+        repair = f"is one of these this stack's? then `topup doctor --webhook-url` with it: {', '.join(alike)}; otherwise: {repair}"
     what = "no endpoint at Stripe leads here" + (
         " (the stand delivers by itself)" if patient.is_local else ""
     )
-    return Finding("endpoint", patient.unless_local("wrong"), what, mend)
+    return Finding("endpoint", patient.unless_local("wrong"), what, repair)
 
 
 def _reached(patient: Patient, url: str) -> Iterator[Finding]:
@@ -183,7 +185,7 @@ def _reached(patient: Patient, url: str) -> Iterator[Finding]:
 
     It has one of our secrets, whichever.
     """
-    secrets = usable_secrets(patient.place.secret(patient.place.settings.webhook_secrets_secret))
+    secrets = usable_secrets(patient.target.secret(patient.target.settings.webhook_secrets_secret))
     tried = [
         _delivered(patient, url, secret, f"secret {number} of {len(secrets)}")
         for number, secret in enumerate(secrets, 1)
@@ -215,7 +217,7 @@ def _endpoint(patient: Patient, row: Mapping[str, Any]) -> Iterator[Finding]:
                 f"make a new endpoint with --api-version {API_VERSION}, then delete this one; a version cannot be changed",
             )
         )
-    if row.get("livemode") is not patient.place.settings.livemode:
+    if row.get("livemode") is not patient.target.settings.livemode:
         faults.append(
             Finding(
                 name,
@@ -228,7 +230,7 @@ def _endpoint(patient: Patient, row: Mapping[str, Any]) -> Iterator[Finding]:
         faults.append(
             Finding(name, "wrong", f"{row['url']} is not https", f"{update} --url https://...")
         )
-    kept = Kept.read(patient.place.secret(patient.place.settings.webhook_secrets_secret))
+    kept = Kept.read(patient.target.secret(patient.target.settings.webhook_secrets_secret))
     if not kept.may_know(row["id"]):
         faults.append(
             Finding(

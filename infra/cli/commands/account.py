@@ -1,4 +1,4 @@
-"""``topup account``: one customer on one screen."""
+"""``topup account``: one customer on one output."""
 
 from typing import Annotated, Any, Final
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
             for row in found["ledger"]
         ]
         holds = [[row["item"], row["units"], row["expires_at"]] for row in found["holds"]]
-        operator.screen.show(
+        operator.output.show(
             found,
             facts(f"Account {user}", found["quota"]),
             *([table("Open holds", ("hold", "units", "until"), holds)] if holds else []),

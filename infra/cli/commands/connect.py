@@ -21,7 +21,7 @@ from infra.cli.stripe.account import SECONDS_MAX, AccountAtStripe, KeyRefusedErr
 from infra.cli.stripe.endpoint_plan import Kept, Plan, Wanted, plan
 from infra.cli.stripe.endpoints import Endpoints
 from infra.cli.stripe.probe_delivery import delivered
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 VARIABLE: Final = "STRIPE_API_KEY"
 """The Stripe CLI's own name for it: https://docs.stripe.com/cli/api_keys."""
@@ -59,31 +59,36 @@ def register(app: typer.Typer) -> None:
 
         Run it after every deployment: what fits is left as it is.
         """
-        place = operator.place
-        stored = place.stripe_key()
+        target = operator.target
+        stored = target.stripe_key()
         key = chosen_key(
-            stored, os.environ.get(VARIABLE, ""), place, operator.screen.ask_secret, new_key=new_key
+            stored,
+            os.environ.get(VARIABLE, ""),
+            target,
+            operator.output.ask_secret,
+            new_key=new_key,
         )
-        kept = Kept.read(place.secret(place.settings.webhook_secrets_secret))
+        kept = Kept.read(target.secret(target.settings.webhook_secrets_secret))
         deployment = operator.books.ours.deployment
         name = deployment.known() if dry_run else deployment.id()
-        wanted = Wanted(place.stack_name, place.webhook_url, webhook_url, place.other_urls, name)
-        todo = plan(_endpoints(key, place), place.webhook_urls(), wanted, kept, roll=roll)
+        wanted = Wanted(target.stack_name, target.webhook_url, webhook_url, target.other_urls, name)
+        todo = plan(_endpoints(key, target), target.webhook_urls(), wanted, kept, roll=roll)
         steps = [
             *(
-                [f"store the Stripe key in {place.settings.stripe_key_secret}"]
+                [f"store the Stripe key in {target.settings.stripe_key_secret}"]
                 if key != stored
                 else []
             ),
             *todo.steps(),
         ]
-        answer: dict[str, Any] = {"stack": place.stack_name, "steps": steps, "waiting": []}
+        answer: dict[str, Any] = {"stack": target.stack_name, "steps": steps, "waiting": []}
         if dry_run or not steps:
             status = "would_change" if steps else "unchanged"
-        elif operator.screen.ask(
-            "\n".join([f"{place.stack_name}:", *(f"- {step}" for step in steps), "Go on?"]), yes=yes
+        elif operator.output.ask(
+            "\n".join([f"{target.stack_name}:", *(f"- {step}" for step in steps), "Go on?"]),
+            yes=yes,
         ):
-            answer["waiting"] = _carry_out(place, key, todo, wanted, kept)
+            answer["waiting"] = _carry_out(target, key, todo, wanted, kept)
             status = "connected"
         else:
             status = "not_connected"
@@ -91,13 +96,13 @@ def register(app: typer.Typer) -> None:
 
 
 def chosen_key(
-    stored: str, given: str, place: Place, ask: Callable[[str], str], *, new_key: bool
+    stored: str, given: str, target: TargetStack, ask: Callable[[str], str], *, new_key: bool
 ) -> str:
     """The key to use: from the environment, the stored one, or a person's.
 
     Raises OperatorError for one of the other mode.
     """
-    mode = "live" if place.settings.livemode else "test"
+    mode = "live" if target.settings.livemode else "test"
     match = KEY.fullmatch(stored)
     if not given and match and match[1] == mode and not new_key:
         return stored
@@ -114,7 +119,7 @@ def chosen_key(
             f"it begins with sk_{mode}_ or rk_{mode}_: https://dashboard.stripe.com/apikeys",
         )
     if found[1] != mode:
-        stage = f"Stage {place.settings.stage} with StripeMode {mode}"
+        stage = f"Stage {target.settings.stage} with StripeMode {mode}"
         raise usage(
             f"a {found[1]} key, and this stack is {stage}",
             f"give a {mode} key, or deploy with StripeMode={found[1]}",
@@ -122,25 +127,25 @@ def chosen_key(
     return key
 
 
-def _endpoints(key: str, place: Place) -> list[Any]:
+def _endpoints(key: str, target: TargetStack) -> list[Any]:
     """Asking for them proves the key, before it is stored."""
     try:
-        return AccountAtStripe(lambda: key, place.settings.stripe_api_base).endpoints()
+        return AccountAtStripe(lambda: key, target.settings.stripe_api_base).endpoints()
     except KeyRefusedError as error:
-        mend = (
+        repair = (
             "copy it again, or with --new-key give another"
             if error.is_unknown
             else "a restricted key needs: Webhook Endpoints, write, and Events, read"
         )
-        raise OperatorError(1, f"Stripe refuses the key: {error}", mend) from error
+        raise OperatorError(1, f"Stripe refuses the key: {error}", repair) from error
 
 
-def _carry_out(place: Place, key: str, todo: Plan, wanted: Wanted, kept: Kept) -> list[str]:
+def _carry_out(target: TargetStack, key: str, todo: Plan, wanted: Wanted, kept: Kept) -> list[str]:
     """Returns what is to be said of it afterwards."""
-    manager, settings = place.client("secretsmanager"), place.settings
+    manager, settings = target.client("secretsmanager"), target.settings
     if moved := todo.change.get("url"):
-        _check_address(place, str(moved), kept)
-    if key != place.stripe_key():
+        _check_address(target, str(moved), kept)
+    if key != target.stripe_key():
         manager.put_secret_value(SecretId=settings.stripe_key_secret, SecretString=key)
     client = stripe.StripeClient(
         key,
@@ -172,10 +177,10 @@ def _carry_out(place: Place, key: str, todo: Plan, wanted: Wanted, kept: Kept) -
     ]
 
 
-def _check_address(place: Place, url: str, kept: Kept) -> None:
+def _check_address(target: TargetStack, url: str, kept: Kept) -> None:
     """An endpoint is moved in one step, and only where a signed event was just accepted: no delivery falls between two addresses."""
     tried = [
-        delivered(url, secret, f"{url} is tried", livemode=place.settings.livemode)
+        delivered(url, secret, f"{url} is tried", livemode=target.settings.livemode)
         for secret in kept.secrets
     ]
     if not any(finding.level == "ok" for finding in tried):
@@ -190,20 +195,20 @@ def _check_address(place: Place, url: str, kept: Kept) -> None:
 def _told(operator: Operator, answer: dict[str, Any], webhook_url: str) -> int:
     """What was done, and how the stack is now."""
     if answer["status"] in ("would_change", "not_connected"):
-        operator.screen.show(
+        operator.output.show(
             answer,
             f"{answer['stack']}: {answer['status'].replace('_', ' ')}",
             *(f"- {step}" for step in answer["steps"]),
         )
         return FINE
-    place = operator.place.at(webhook_url)
-    findings = doctor.examined(operator, place)
+    target = operator.target.at(webhook_url)
+    findings = doctor.examined(operator, target)
     done = [
         f"{answer['stack']} is connected with Stripe",
         *(f"- {step}" for step in (*answer["steps"], *answer["waiting"])),
     ]
-    said, renderables = doctor.told(place, findings)
-    operator.screen.show(
+    said, renderables = doctor.told(target, findings)
+    operator.output.show(
         answer | said,
         *(done if answer["steps"] else [f"{done[0]}; nothing was to be changed"]),
         "",

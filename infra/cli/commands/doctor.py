@@ -15,7 +15,7 @@ from infra.cli.command import Operator, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE
 from infra.cli.output import table
 from infra.cli.stripe.account import AccountAtStripe, KeyRefusedError
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 Check = Callable[[Patient], Iterator[Finding]]
 CHECKS: Final[dict[str, Check]] = {
@@ -62,21 +62,21 @@ def register(app: typer.Typer) -> None:
 
         Stripe's side, the webhook, the books, AWS. Each fault with its remedy.
         """
-        place = operator.place.at(webhook_url)
-        findings = examined(operator, place)
-        said, renderables = told(place, findings)
-        operator.screen.show(said, *renderables)
+        target = operator.target.at(webhook_url)
+        findings = examined(operator, target)
+        said, renderables = told(target, findings)
+        operator.output.show(said, *renderables)
         return exit_code(findings)
 
 
-def examined(operator: Operator, place: Place) -> list[Finding]:
-    """What all checks find at ``place``, with a bar."""
-    account = AccountAtStripe(place.stripe_key, place.settings.stripe_api_base)
-    with operator.screen.progress("looking", len(CHECKS)) as bar:
+def examined(operator: Operator, target: TargetStack) -> list[Finding]:
+    """What all checks find at ``target``, with a bar."""
+    account = AccountAtStripe(target.stripe_key, target.settings.stripe_api_base)
+    with operator.output.progress("looking", len(CHECKS)) as bar:
         findings = []
         for name, check in CHECKS.items():
             bar(0, now=name)
-            findings += examine(Patient(place, operator.books, account), name, check)
+            findings += examine(Patient(target, operator.books, account), name, check)
             bar()
     return findings
 
@@ -105,22 +105,24 @@ def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
     return found
 
 
-def told(place: Place, findings: list[Finding]) -> tuple[dict[str, Any], list[RenderableType]]:
+def told(
+    target: TargetStack, findings: list[Finding]
+) -> tuple[dict[str, Any], list[RenderableType]]:
     """The report: as data, and as people read it."""
     wrong = [finding for finding in findings if finding.level in ("wrong", "unknown")]
     rows = [[SIGNS[finding.level], finding.check, finding.what] for finding in findings]
     mending = [
-        f"{number}. {finding.check}: {finding.what}\n   {finding.mend}\n"
+        f"{number}. {finding.check}: {finding.what}\n   {finding.repair}\n"
         for number, finding in enumerate(wrong, 1)
     ]
     return (
         {
-            "stack": place.stack_name,
+            "stack": target.stack_name,
             "findings": [finding.as_answer() for finding in findings],
             "wrong": len(wrong),
         },
         [
-            table(f"{place.stack_name} ({place.settings.stage})", ("", "what", "finding"), rows),
-            *(["What to do", *mending] if mending else ["Nothing to mend."]),
+            table(f"{target.stack_name} ({target.settings.stage})", ("", "what", "finding"), rows),
+            *(["What to do", *mending] if mending else ["Nothing to repair."]),
         ],
     )

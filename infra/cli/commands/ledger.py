@@ -118,11 +118,11 @@ def register(app: typer.Typer) -> None:
             ("account", "what"),
             [[*act.values()] for act in acts],
         )
-        operator.screen.show(
+        operator.output.show(
             found.as_answer() | {"acts": acts}, *([done] if acts else []), found.shown()
         )
         if found.busy:
-            operator.screen.tell(
+            operator.output.tell(
                 f"kept changing while they were read, run it again: {', '.join(found.busy[:PAYMENTS_NAMED_MAX])}"
             )
         return FOUND_SOMETHING if found.findings or found.busy else FINE
@@ -147,11 +147,11 @@ def register(app: typer.Typer) -> None:
         if form not in FORMATS:
             raise usage(f"{form!r} is no format", f"--format {' or '.join(FORMATS)}")
         rows = operator.books.store.pages("ledger", user) if user else _everyones(operator.books)
-        with _opened(output) as file, operator.screen.progress("exporting") as bar:
+        with _opened(output) as file, operator.output.progress("exporting") as bar:
             written = _written(
-                _writer("jsonl" if operator.screen.as_json else form, file), rows, bar
+                _writer("jsonl" if operator.output.as_json else form, file), rows, bar
             )
-        operator.screen.tell(f"{written} entries")
+        operator.output.tell(f"{written} entries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def examine(books: Books, segments: int, bar: Bar) -> Judgement:
 
 
 def _judgement(operator: Operator, segments: int) -> Judgement:
-    with operator.screen.progress("reading the books") as bar:
+    with operator.output.progress("reading the books") as bar:
         return examine(operator.books, segments, bar)
 
 
@@ -206,11 +206,11 @@ def _mend(
     operator: Operator, users: list[str], *, dry_run: bool, yes: bool
 ) -> list[dict[str, str]]:
     """One account after the other. Returns what was done, or would be."""
-    if not dry_run and not operator.screen.ask(f"mend {len(users)} accounts?", yes=yes):
+    if not dry_run and not operator.output.ask(f"repair {len(users)} accounts?", yes=yes):
         return []
     job = Run(operator.books, operator.gateway, not dry_run, resumes=False)
     acts = []
-    with operator.screen.progress("mending", len(users)) as bar:
+    with operator.output.progress("mending", len(users)) as bar:
         for user_id in users:
             acts += [{"user_id": user_id, "act": act} for act in mending.mend(job, user_id).acts]
             bar()

@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
         if dropped:
             _show_dropped(operator, limit)
             return FINE
-        with operator.screen.progress("reading") as bar:
+        with operator.output.progress("reading") as bar:
             rows = [
                 row.as_answer() | {"next_try": _when(row)}
                 for row in _counted(parking.all_parked(operator.books), bar)
@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
             for row in rows[:limit]
         ]
         shown = table(_headed(len(rows), limit, "parked facts"), columns, cells)
-        operator.screen.show({"parked": rows[:limit], "count": len(rows)}, shown)
+        operator.output.show({"parked": rows[:limit], "count": len(rows)}, shown)
         return FOUND_SOMETHING if any(row["kind"] in FOR_A_PERSON for row in rows) else FINE
 
     @group.callback(invoke_without_command=True)
@@ -92,12 +92,12 @@ def register(app: typer.Typer) -> None:
         """
         record = _find(operator, name)
         answer = _described(record) | {"would": preview(operator.books, record.fact)}
-        if not dry_run and operator.screen.ask(
+        if not dry_run and operator.output.ask(
             f"settle {record.fact.type} {name}: {answer['would']}?", yes=yes
         ):
             operator.books.store.deadline.begin()
             answer = _described(record) | retried(operator.books, operator.gateway, record)
-        operator.screen.show(answer, facts(f"Parked {name}", answer))
+        operator.output.show(answer, facts(f"Parked {name}", answer))
         return FOUND_SOMETHING if answer.get("status") == "parked" else FINE
 
     @command(group, "drop")
@@ -118,13 +118,13 @@ def register(app: typer.Typer) -> None:
             raise usage("a reason is needed", f"--reason with 1 to {REASON_CHARS_MAX} characters")
         record = _find(operator, name)
         answer = _described(record) | {"status": "would_be_dropped", "reason": reason}
-        if not dry_run and operator.screen.ask(
+        if not dry_run and operator.output.ask(
             f"drop {record.fact.type} {name} for good?", yes=yes
         ):
             operator.books.store.deadline.begin()
             parking.drop(operator.books, record, reason)
             answer |= {"status": "dropped"}
-        operator.screen.show(answer, facts(f"Parked {name}", answer))
+        operator.output.show(answer, facts(f"Parked {name}", answer))
 
 
 def _refuse_misplaced(context: typer.Context) -> None:
@@ -148,7 +148,7 @@ def _show_dropped(operator: Operator, limit: int) -> None:
         for row in rows[:limit]
     ]
     title = _headed(len(rows), limit, "dropped facts")
-    operator.screen.show(
+    operator.output.show(
         {"dropped": rows[:limit], "count": len(rows)},
         table(title, ("fact", "type", "kind", "dropped", "reason", "why"), cells),
     )

@@ -61,14 +61,14 @@ def register(app: typer.Typer) -> None:
         """List payments, newest first. Without --user the whole table is read, a page at a time."""
         if status and status not in STATUSES:
             raise usage(f"{status!r} is no status", f"one of: {', '.join(STATUSES)}")
-        with operator.screen.progress("reading payments") as bar:
+        with operator.output.progress("reading payments") as bar:
             found = [
                 row.as_answer() | {"user_id": row.user_id}
                 for row in newest(operator.books, user, status, limit, bar)
             ]
         rows = [_listed(row) for row in found]
         columns = ("payment", "user", "plan", "amount", "paid", "status", "created")
-        operator.screen.show(
+        operator.output.show(
             {"payments": found}, table(f"{len(found)} payments, newest first", columns, rows)
         )
 
@@ -81,7 +81,7 @@ def register(app: typer.Typer) -> None:
         user: User = "",
     ) -> int:
         """Show one purchase: our record, every fact settled, its ledger entries, and what Stripe says now. Exit 1 if they differ."""
-        with operator.screen.progress("looking for the payment") as bar:
+        with operator.output.progress("looking for the payment") as bar:
             found = find(operator.books, operator.gateway, name, user, bar)
         return _show(operator, found)
 
@@ -291,7 +291,7 @@ def _show(operator: Operator, payment: Payment) -> int:
     told = _told(operator, payment)
     known = history(operator.books, payment, (told.get("payment_intent") or {}).get("id", ""))
     differs = bool(told["differences"] or known["parked"])
-    operator.screen.show(
+    operator.output.show(
         {**known, "stripe": told},
         facts(f"Payment {payment.payment_id}", known["payment"]),
         table(
@@ -347,7 +347,7 @@ def _show(operator: Operator, payment: Payment) -> int:
         ),
     )
     if told["trouble"]:
-        operator.screen.tell(f"Stripe was not asked to the end: {told['trouble']}")
+        operator.output.tell(f"Stripe was not asked to the end: {told['trouble']}")
         return UNREACHABLE
     return FOUND_SOMETHING if differs else FINE
 
@@ -355,7 +355,7 @@ def _show(operator: Operator, payment: Payment) -> int:
 def _told(operator: Operator, payment: Payment) -> dict[str, Any]:
     """What Stripe says; when it does not answer, that, because the books can be shown all the same."""
     try:
-        with operator.screen.progress("asking Stripe"):
+        with operator.output.progress("asking Stripe"):
             return at_stripe(operator.books, operator.gateway, payment) | {"trouble": None}
     except (StripeServerError, BillingError) as error:
         return {"session": None, "differences": [], "trouble": str(error)}

@@ -35,12 +35,12 @@ def register(app: typer.Typer) -> None:
         Exit 1 on differences, and where something could not be compared; 3 where nothing could.
         """
         seconds, repair = duration(since), repair and not dry_run
-        if repair and not operator.screen.ask(
+        if repair and not operator.output.ask(
             f"settle everything that was missed in the last {since}?", yes=yes
         ):
             return FINE
         start = epoch(operator.books.clock()) - seconds
-        with operator.screen.progress("comparing") as bar:
+        with operator.output.progress("comparing") as bar:
             report = compare(operator, start, bar, repair=repair)
         _show(operator, report)
         if report.failed and not report.compared:
@@ -79,6 +79,6 @@ def _show(operator: Operator, report: Report) -> None:
     if report.failed:
         title += f"; {report.failed} could not be compared"
         title += ", so many in a row that the rest was left" if report.given_up else ""
-    operator.screen.show(
+    operator.output.show(
         report.as_answer(), table(title, ("kind", "at Stripe", "payment", "", "detail"), rows)
     )

@@ -53,13 +53,13 @@ def register(app: typer.Typer) -> None:
         rows = [_previewed(operator, event) for event in found]
         if not dry_run:
             _refuse_nobody(operator, rows, yes=yes)
-            with operator.screen.progress("settling", len(found)) as bar:
+            with operator.output.progress("settling", len(found)) as bar:
                 rows = [_settled(operator, event, bar) for event in found]
         cells = [
             [row[name] for name in ("event_id", "type", "status", "units", "detail")]
             for row in rows
         ]
-        operator.screen.show(
+        operator.output.show(
             {"events": rows},
             table(f"{len(rows)} events", ("event", "type", "status", "units", "detail"), cells),
         )
@@ -116,7 +116,7 @@ def _settled(operator: Operator, event: Mapping[str, Any], bar: Bar) -> dict[str
 
 def _refuse_nobody(operator: Operator, rows: list[dict[str, Any]], *, yes: bool) -> None:
     question = rows[0]["detail"] if len(rows) == 1 else f"{len(rows)} events"
-    if not operator.screen.ask(f"settle {question}?", yes=yes):
+    if not operator.output.ask(f"settle {question}?", yes=yes):
         raise typer.Exit(FINE)
 
 

@@ -19,7 +19,7 @@ from infra.cli.output import table
 from infra.cli.restore.restoration import STEPS, Restoration, restore_all
 from infra.cli.restore.restore_time import Window, moment, restored_name, suffix, written
 from infra.cli.restore.table_settings import recovery
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 LAST_WORDS: Final = """\
 The functions still use the tables of before. Look at the new ones if you like; then
@@ -49,44 +49,44 @@ def register(app: typer.Typer) -> None:
 
         Nothing changes for customers before `topup switch`.
         """
-        place = operator.place
+        target = operator.target
         second = moment(at, datetime.fromtimestamp(epoch(operator.books.clock()), UTC))
-        sources = place.own_tables() if own else place.tables()
-        at_last, jobs = planned(place, sources, second)
-        again = f"topup restore --at {written(at_last)}{' --from-original' * own}{place.where()}"
+        sources = target.own_tables() if own else target.tables()
+        at_last, jobs = planned(target, sources, second)
+        again = f"topup restore --at {written(at_last)}{' --from-original' * own}{target.where()}"
         if dry_run:
             return _show(operator, at_last, jobs, "would be restored")
-        operator.screen.tell(
+        operator.output.tell(
             f"restoring to {written(at_last)}; to go on after an interruption: {again}"
         )
-        if not operator.screen.ask(f"make {len(jobs)} tables, which cost storage?", yes=yes):
+        if not operator.output.ask(f"make {len(jobs)} tables, which cost storage?", yes=yes):
             return FINE
-        with operator.screen.progress("restoring", len(jobs) * STEPS) as bar:
+        with operator.output.progress("restoring", len(jobs) * STEPS) as bar:
             restore_all(jobs, again, lambda now: bar(now=now))
-        keep_deployment(place, place.using(suffix(at_last)))
+        keep_deployment(target, target.using(suffix(at_last)))
         return _show(operator, at_last, jobs, "restored")
 
 
 def planned(
-    place: Place, sources: Mapping[str, str], second: datetime | None
+    target: TargetStack, sources: Mapping[str, str], second: datetime | None
 ) -> tuple[datetime, list[Restoration]]:
     """The second and what is to be done. ``second`` None: the latest that all tables have.
 
     Raises OperatorError unless every table that is not being restored already has that second. AWS
     may have forgotten it since.
     """
-    client = place.client("dynamodb")
+    client = target.client("dynamodb")
     if second is None:
         window = _window(client, sources.values())
         window.check(window.latest)
-        return window.latest, _jobs(place, sources, window.latest)
-    jobs = _jobs(place, sources, second)
+        return window.latest, _jobs(target, sources, window.latest)
+    jobs = _jobs(target, sources, second)
     if waiting := [job.source for job in jobs if not job.is_started()]:
         _window(client, waiting).check(second)
     return second, jobs
 
 
-def keep_deployment(old: Place, new: Place) -> None:
+def keep_deployment(old: TargetStack, new: TargetStack) -> None:
     """Bring the deployment's id to tables of before it was made.
 
     Without it the deployment's own sessions would be ignored.
@@ -109,8 +109,8 @@ def keep_deployment(old: Place, new: Place) -> None:
             ) from error
 
 
-def _jobs(place: Place, sources: Mapping[str, str], at: datetime) -> list[Restoration]:
-    client, own, is_aws = place.client("dynamodb"), place.own_tables(), place.endpoint is None
+def _jobs(target: TargetStack, sources: Mapping[str, str], at: datetime) -> list[Restoration]:
+    client, own, is_aws = target.client("dynamodb"), target.own_tables(), target.endpoint is None
     return [
         Restoration(client, own[logical], source, restored_name(own[logical], at), at, is_aws)
         for logical, source in sorted(sources.items())
@@ -131,7 +131,7 @@ def _window(client: Any, names: Iterable[str]) -> Window:
 
 def _show(operator: Operator, at: datetime, jobs: list[Restoration], status: str) -> int:
     rows = [{"from": job.source, "to": job.target, "status": status} for job in jobs]
-    where = operator.place.where()
+    where = operator.target.where()
     answer = {
         "at": written(at),
         "suffix": suffix(at),
@@ -141,5 +141,5 @@ def _show(operator: Operator, at: datetime, jobs: list[Restoration], status: str
     title = f"{len(jobs)} tables {status}, to {written(at)}"
     shown = [table(title, ("from", "to"), [[row["from"], row["to"]] for row in rows])]
     last = [LAST_WORDS.format(at=written(at), where=where)] if status == "restored" else []
-    operator.screen.show(answer, *shown, *last)
+    operator.output.show(answer, *shown, *last)
     return FINE

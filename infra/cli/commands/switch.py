@@ -15,7 +15,7 @@ from infra.cli.restore.restoration import Restoration
 from infra.cli.restore.restore_time import FORM, LATEST, moment, suffix
 from infra.cli.restore.revived_keys import Revived, revived, revoke_again
 from infra.cli.restore.stack_update import change_parameter
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 from infra.deploy.choices import SUFFIX
 
 ORIGINAL: Final = "original"
@@ -52,12 +52,12 @@ def register(app: typer.Typer) -> None:
         API keys that were revoked after the moment of the restore work again: they are listed, and
         --revoke-again revokes them.
         """
-        old, new = operator.place, operator.place.using(_suffix(to))
+        old, new = operator.target, operator.target.using(_suffix(to))
         check_ready(new)
         keys = revived(old, new)
         _tell_keys(operator, keys, revoke=revoke)
         question = f"let {old.stack_name} use the tables of {to}?"
-        if dry_run or not operator.screen.ask(question, yes=yes):
+        if dry_run or not operator.output.ask(question, yes=yes):
             return _show(
                 operator, old, new, keys, "would be switched" if dry_run else "not switched"
             )
@@ -67,12 +67,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _switch(
-    operator: Operator, old: Place, new: Place, *, revoke: bool
+    operator: Operator, old: TargetStack, new: TargetStack, *, revoke: bool
 ) -> tuple[bool, list[Revived]]:
     """Update the stack. Keys are compared before it and after it: some may be revoked meanwhile."""
     if revoke:
         revoke_again(new, revived(old, new))
-    with operator.screen.progress("updating the stack"):
+    with operator.output.progress("updating the stack"):
         is_changed = change_parameter(
             new.client("cloudformation"), new.stack_name, SUFFIX, new.suffix
         )
@@ -82,7 +82,7 @@ def _switch(
     return is_changed, keys
 
 
-def check_ready(new: Place) -> None:
+def check_ready(new: TargetStack) -> None:
     """Raise OperatorError unless every table is there and whole."""
     client, own, is_aws = new.client("dynamodb"), new.own_tables(), new.endpoint is None
     now = utc_now()
@@ -111,7 +111,7 @@ def _suffix(to: str) -> str:
     return suffix(at)
 
 
-def unswitched(new: Place) -> list[str]:
+def unswitched(new: TargetStack) -> list[str]:
     """Functions that do not use the tables of ``new``, by logical id, as Lambda says; of a published version, where there is one."""
     client, wanted = new.client("lambda"), set(new.tables().values())
     published = {name.removesuffix(f"Alias{ALIAS}") for name in new.of_type("AWS::Lambda::Alias")}
@@ -134,10 +134,10 @@ def _names(environment: Mapping[str, str]) -> set[str]:
     return {environment[name] for name in TABLE_VARIABLES.values() if name in environment}
 
 
-def _told_functions(operator: Operator, new: Place) -> int:
+def _told_functions(operator: Operator, new: TargetStack) -> int:
     if not (left := unswitched(new)):
         return FINE
-    operator.screen.tell(
+    operator.output.tell(
         f"still with the tables of before: {', '.join(left)}\nDeploy (`make deploy STAGE=...`), which publishes them anew."
     )
     return FOUND_SOMETHING
@@ -146,12 +146,14 @@ def _told_functions(operator: Operator, new: Place) -> int:
 def _tell_keys(operator: Operator, keys: list[Revived], *, revoke: bool) -> None:
     if keys and not revoke:
         lines = "\n".join(f"  {key.key_id} of {key.user_id}" for key in keys)
-        operator.screen.tell(
+        operator.output.tell(
             f"{len(keys)} API keys that were revoked since would work again; --revoke-again revokes them:\n{lines}"
         )
 
 
-def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], status: str) -> int:
+def _show(
+    operator: Operator, old: TargetStack, new: TargetStack, keys: list[Revived], status: str
+) -> int:
     rows = [[old.tables()[logical], name] for logical, name in sorted(new.tables().items())]
     where, back = new.where(), _written(old.suffix)
     words = AFTERWARDS.format(days=_days(old, new), where=where, back=back)
@@ -161,7 +163,7 @@ def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], statu
         "tables": [{"from": one, "to": other} for one, other in rows],
         "revived_keys": [{"user_id": key.user_id, "key_id": key.key_id} for key in keys],
     }
-    operator.screen.show(
+    operator.output.show(
         answer,
         table(f"{new.stack_name}: {status}", ("from", "to"), rows),
         *([words] if status == "switched" else []),
@@ -169,10 +171,10 @@ def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], statu
     return FINE
 
 
-def _days(old: Place, new: Place) -> int:
+def _days(old: TargetStack, new: TargetStack) -> int:
     """How far back Stripe is asked: to a day before the restore's moment."""
     seconds = [
-        epoch(moment(_written(place.suffix), utc_now())) for place in (old, new) if place.suffix
+        epoch(moment(_written(target.suffix), utc_now())) for target in (old, new) if target.suffix
     ]  # type: ignore[arg-type]
     return 2 + (epoch(utc_now()) - min(seconds, default=epoch(utc_now()))) // 86_400
 

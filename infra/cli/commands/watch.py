@@ -20,7 +20,7 @@ from rich.live import Live
 
 from infra.cli.command import Operator, command
 from infra.cli.output import table
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 MINUTE_MS: Final = 60_000
 FINAL_AFTER_MINUTES: Final = 2
@@ -63,18 +63,18 @@ def register(app: typer.Typer) -> None:
         again: delivered twice; taken: units clawed back; refused: debits for want of units; forged:
         bad signatures.
         """
-        looks = _looks(operator.place, minutes, every)
-        live = operator.screen.out.is_terminal and not (once or operator.screen.as_json)
+        looks = _looks(operator.target, minutes, every)
+        live = operator.output.out.is_terminal and not (once or operator.output.as_json)
         with contextlib.suppress(KeyboardInterrupt):
             if live:
-                with Live(console=operator.screen.out, auto_refresh=False) as view:
+                with Live(console=operator.output.out, auto_refresh=False) as view:
                     for seen in looks:
                         view.update(_shown(seen), refresh=True)
             for seen in islice(looks, 1 if once else None):
-                operator.screen.show(answer(seen), _shown(seen))
+                operator.output.show(answer(seen), _shown(seen))
 
 
-def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
+def look(target: TargetStack, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
     """The last minutes by epoch minute.
 
     Those that were not final at the last look are read anew, those too old are let go.
@@ -85,8 +85,8 @@ def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
     final = {minute: counts for minute, counts in seen.items() if first <= minute <= final_to}
     since = max(first, final_to + 1)
     found: Minutes = {minute: Counter() for minute in range(since, this_minute + 1)}
-    logs = place.client("logs")
-    groups = place.log_groups()
+    logs = target.client("logs")
+    groups = target.log_groups()
     with ThreadPoolExecutor(READERS) as pool:
         for lines in pool.map(lambda group: list(_lines(logs, group, since * MINUTE_MS)), groups):
             for line in lines:
@@ -120,10 +120,10 @@ def answer(seen: Minutes) -> dict[str, Any]:
     return {"minutes": rows}
 
 
-def _looks(place: Place, minutes: int, every: int) -> Iterator[Minutes]:
+def _looks(target: TargetStack, minutes: int, every: int) -> Iterator[Minutes]:
     seen: Minutes = {}
     while True:
-        seen = look(place, seen, minutes, _now_ms())
+        seen = look(target, seen, minutes, _now_ms())
         yield seen
         time.sleep(every)  # CloudWatch tells nobody that a line has come: it must be asked
 

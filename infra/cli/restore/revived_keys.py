@@ -10,7 +10,7 @@ from billing.errors import BillingError
 from billing.quota import api_keys
 
 from infra.cli.restore.restoration import describe
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 PREFIX: Final = "key#"
 """The rows by which a key is found when it is presented: functions/billing/quota/api_keys.py."""
@@ -24,7 +24,7 @@ class Revived:
     key_id: str
 
 
-def revived(old: Place, new: Place) -> list[Revived]:
+def revived(old: TargetStack, new: TargetStack) -> list[Revived]:
     """Compare the two tables.
 
     What is only in the old one was made since, and is gone. Of a table that is gone nothing is
@@ -38,7 +38,7 @@ def revived(old: Place, new: Place) -> list[Revived]:
     return sorted(set(_live(new.books())) - set(_live(old.books())))
 
 
-def revoke_again(new: Place, found: list[Revived]) -> None:
+def revoke_again(new: TargetStack, found: list[Revived]) -> None:
     """By the product's own act. One that is revoked already is no trouble."""
     books = new.books()
     for key in found:

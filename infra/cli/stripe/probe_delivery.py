@@ -34,29 +34,32 @@ def delivered(url: str, secret: str, which: str, *, livemode: bool, now: int = 0
             url, content=body, headers=headers, timeout=WEBHOOK_SECONDS_MAX, follow_redirects=False
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        mend = "check the domain, its certificate and its route to the API (the output WebhookUrl needs none of them)"
-        return Finding("webhook", "wrong", f"{url} cannot be reached: {error}", mend)
+        repair = "check the domain, its certificate and its route to the API (the output WebhookUrl needs none of them)"
+        return Finding("webhook", "wrong", f"{url} cannot be reached: {error}", repair)
     return _judged(url, answer, which)
 
 
 def _judged(url: str, answer: httpx.Response, which: str) -> Finding:
     if answer.is_redirect:
-        mend = f"give Stripe the address behind it: {answer.headers.get('location')}"
+        repair = f"give Stripe the address behind it: {answer.headers.get('location')}"
         return Finding(
             "webhook",
             "wrong",
             f"{url} redirects ({answer.status_code}): Stripe does not follow",
-            mend,
+            repair,
         )
     if "invalid_signature" in answer.text:
-        mend = "let no proxy change the body; a function reads a new secret at its first refusal, so ask again in a minute"
+        repair = "let no proxy change the body; a function reads a new secret at its first refusal, so ask again in a minute"
         return Finding(
-            "webhook secret", "wrong", f"{which}: the webhook refuses what is signed with it", mend
+            "webhook secret",
+            "wrong",
+            f"{which}: the webhook refuses what is signed with it",
+            repair,
         )
     if answer.status_code != httpx.codes.OK or "ignored" not in answer.text:
-        mend = "look into the log of WebhookFunction; 403 and 404 come from API Gateway: check the address"
+        repair = "look into the log of WebhookFunction; 403 and 404 come from API Gateway: check the address"
         return Finding(
-            "webhook", "wrong", f"{url} answers {answer.status_code} {answer.text[:200]!r}", mend
+            "webhook", "wrong", f"{url} answers {answer.status_code} {answer.text[:200]!r}", repair
         )
     return Finding(
         "webhook", "ok", f"{which}: a signed event that means nothing was accepted at {url}"

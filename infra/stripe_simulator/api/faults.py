@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from infra.stripe_simulator.errors import StripeFault
 
 SILENCE_SECONDS_MAX: Final = 30.0
-"""How long a lost answer keeps its connection, so that clients without a deadline do not pile up."""
+"""The longest time that a lost answer keeps its connection open."""
 SERVER_ERROR: Final = 500
 TOO_MANY: Final = 429
 
@@ -78,7 +78,7 @@ def _is_route(route: str, request: Request) -> bool:
 
 
 class Silence(Response):
-    """No answer: wait until the caller disconnects or ``seconds`` passed, then drop the connection."""
+    """No answer: waits for a disconnect or for the deadline, then drops the connection."""
 
     def __init__(self, seconds: float) -> None:
         """``seconds`` is the longest wait."""

@@ -56,7 +56,7 @@ def _insert(tree: dict[str, Any], name: str, value: str) -> None:
 
 
 def _lists(name: str, value: Any) -> Any:
-    """Turn hashes whose keys are all numbers into lists, except metadata: its keys are the caller's."""
+    """Turn hashes with numeric keys into lists, except metadata: its keys are the caller's."""
     if not isinstance(value, dict):
         return value
     inner = {key: _lists(key, member) for key, member in value.items()}

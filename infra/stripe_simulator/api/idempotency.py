@@ -43,7 +43,7 @@ class Answers:
         self._in_progress: set[str] = set()
 
     def find(self, key: str, asked: str) -> Answer | None:
-        """Return the kept answer, or None. Raises 400 for a different request under the same key."""
+        """Return the kept answer, or None. Raises 400 for another request under the same key."""
         asked_for = "SELECT asked, status, content, request_id FROM answers WHERE key = ?"
         row = self._db.execute(asked_for, (key,)).fetchone()
         if row is None:

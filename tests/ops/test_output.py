@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from infra.cli.commands.ledger import neutral
 from infra.cli.commands.watch import SHOWN, answer, figures
-from infra.cli.output import Screen, facts, json_line, printable, table
+from infra.cli.output import Output, facts, json_line, printable, table
 
 SESSION = "cs_test_" + "a1B2" * 15
 TALL: list[Callable[[], RenderableType]] = [
@@ -85,7 +85,7 @@ def test_a_json_line_is_the_same_document_and_nothing_that_a_terminal_obeys(valu
 
 def test_a_customer_under_a_progress_bar_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither markup nor an escape sequence of a user id is obeyed there."""
-    screen, file = Screen(as_json=False), io.StringIO()
+    screen, file = Output(as_json=False), io.StringIO()
     screen.err = Console(file=file, force_terminal=True, width=100, color_system=None)
     monkeypatch.setenv("TERM", "xterm")
     with screen.progress("looking", 1) as bar:
