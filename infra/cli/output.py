@@ -59,7 +59,7 @@ class Output:
         self.err.print(Text(printable(text)))
 
     def ask(self, question: str, *, yes: bool) -> bool:
-        """Return whether to go on. Raises OperatorError without a terminal and without ``--yes``."""
+        """Return whether to go on. Raises OperatorError without terminal and ``--yes``."""
         if yes:
             return True
         if self.as_json or not sys.stdin.isatty():
@@ -69,7 +69,7 @@ class Output:
         return input().strip().lower() in ("y", "yes")
 
     def ask_secret(self, question: str) -> str:
-        """Return what the operator types, without an echo. Raises OperatorError without a terminal."""
+        """Return what the operator types, unseen. Raises OperatorError without a terminal."""
         if self.as_json or not sys.stdin.isatty():
             raise usage(
                 "a key is needed, and there is no terminal to ask for it", "set STRIPE_API_KEY"

@@ -50,7 +50,7 @@ class TallyFile:
             yield user_id, Tally(*figures)
 
     def suspects(self) -> Iterator[str]:
-        """Yield the accounts that do not balance in this reading. Concurrent changes can be a cause."""
+        """Yield the accounts that do not balance in this reading, also by concurrent changes."""
         return (user_id for user_id, tally in self.items() if any(tally.differences(user_id)))
 
     @property

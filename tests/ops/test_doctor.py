@@ -34,7 +34,7 @@ BUS = "aws.partner/stripe.com/ed_test_of_the_doctor"
 
 @pytest.fixture
 def patient(topup: Topup) -> Patient:
-    """The stand, healthy, as the doctor sees it."""
+    """The healthy local stack, as the doctor sees it."""
     del topup
     found = target.find("", "", "")
     return Patient(
@@ -560,7 +560,7 @@ def _alarm(patient: Patient, *actions: str) -> Patient:
 
 
 def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
-    """A note on a stand."""
+    """A note in the local stack."""
     assert (
         "has none"
         in _only(
@@ -570,29 +570,29 @@ def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
 
 
 def test_alarms_without_a_receiver_are_found(patient: Patient) -> None:
-    """They would ring and nobody hear it: wrong where money is real, once there was time to name somebody."""
+    """They would fire and notify nobody: a fault in live mode, after the stack's first hours."""
     live = _set(_alarm(patient), stage="prod", livemode=True)
     assert "1 of 1 have no receiver" in _only(_made(live, hours=4), "alarms").what
     for spared in (_made(live, minutes=1), _made(_set(live, livemode=False), hours=4)):
         found = examine(spared, "alarms", CHECKS["alarms"])
         assert [finding.level for finding in found] == ["note"]
-        assert "nobody hears" in found[0].what
+        assert "no operator is notified" in found[0].what
 
 
-def test_a_topic_that_nobody_has_subscribed_to_is_found(patient: Patient) -> None:
+def test_a_topic_without_a_confirmed_subscription_is_found(patient: Patient) -> None:
     """AWS asks every address to confirm."""
     topic = patient.target.client("sns").create_topic(Name=f"nobody-{free_port()}")["TopicArn"]
-    assert "nobody has confirmed" in _only(_alarm(patient, topic), "alarms").what
+    assert "no subscription is confirmed" in _only(_alarm(patient, topic), "alarms").what
 
 
-def test_an_alarm_that_rings_is_found(patient: Patient) -> None:
+def test_an_alarm_that_fires_is_found(patient: Patient) -> None:
     """With its reason."""
-    ringing = _alarm(patient, "arn:aws:lambda:us-east-1:000000000000:function:pager")
-    name = ringing.target.resources["PlantedAlarm"].physical_id
+    firing = _alarm(patient, "arn:aws:lambda:us-east-1:000000000000:function:pager")
+    name = firing.target.resources["PlantedAlarm"].physical_id
     patient.target.client("cloudwatch").set_alarm_state(
         AlarmName=name, StateValue="ALARM", StateReason="planted"
     )
-    assert "planted" in _only(ringing, "alarms").what
+    assert "planted" in _only(firing, "alarms").what
 
 
 def test_what_cannot_be_looked_at_is_unknown_and_the_rest_goes_on(

@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
         second = moment(at, datetime.fromtimestamp(epoch(operator.books.clock()), UTC))
         sources = target.own_tables() if own else target.tables()
         at_last, jobs = planned(target, sources, second)
-        again = f"topup restore --at {written(at_last)}{' --from-original' * own}{target.where()}"
+        again = f"topup restore --at {written(at_last)}{' --from-original' * own}{target.options()}"
         if dry_run:
             return _show(operator, at_last, jobs, "would be restored")
         operator.output.tell(
@@ -131,7 +131,7 @@ def _window(client: Any, names: Iterable[str]) -> Window:
 
 def _show(operator: Operator, at: datetime, jobs: list[Restoration], status: str) -> int:
     rows = [{"from": job.source, "to": job.target, "status": status} for job in jobs]
-    where = operator.target.where()
+    where = operator.target.options()
     answer = {
         "at": written(at),
         "suffix": suffix(at),

@@ -155,7 +155,7 @@ def _show(
     operator: Operator, old: TargetStack, new: TargetStack, keys: list[Revived], status: str
 ) -> int:
     rows = [[old.tables()[logical], name] for logical, name in sorted(new.tables().items())]
-    where, back = new.where(), _written(old.suffix)
+    where, back = new.options(), _written(old.suffix)
     words = AFTERWARDS.format(days=_days(old, new), where=where, back=back)
     answer = {
         "status": status,
