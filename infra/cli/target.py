@@ -134,7 +134,7 @@ class TargetStack:
         return {url.rstrip("/") for url in known if url}
 
     def books(self) -> Books:
-        """Return the books for the product's functions. Parked events are stored in the table alone."""
+        """Return the books. Parked events are stored in the table alone, not in a queue."""
         store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
         return Books(store, utc_now, ours, self.settings.reversal_policy, NoOutbox())
@@ -180,7 +180,7 @@ def _find_local(local: Mapping[str, str]) -> TargetStack:
     """Set test credentials in this process's environment, where the clients read them."""
     _unset("AWS_PROFILE", *CREDENTIALS)
     os.environ["AWS_ACCESS_KEY_ID"] = "test"
-    os.environ["AWS_SECRET_ACCESS_KEY"] = "test"  # noqa: S105 - the embedded AWS takes any
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "test"  # noqa: S105 - the embedded AWS accepts any
     os.environ["AWS_REGION"] = local["aws_region"]
     endpoint, region = local["aws_endpoint_url"], local["aws_region"]
     return _read_stack(endpoint, region, local["stack_name"], local["webhook_url"])

@@ -14,7 +14,7 @@ from infra.cli.errors import OperatorError
 from infra.cli.restore.restoration import (
     HOURS_MAX,
     LATER,
-    LOOK_SECONDS,
+    POLL_SECONDS,
     STEPS,
     Restoration,
     restore_all,
@@ -53,7 +53,7 @@ def test_a_table_that_is_being_made_is_waited_for(
             seen.state = seen.index = "ACTIVE"
 
     job.wait(sleep)
-    assert slept == [LOOK_SECONDS] * 3
+    assert slept == [POLL_SECONDS] * 3
 
 
 def test_a_restore_is_waited_for_a_day_at_most(target: TargetStack) -> None:
@@ -107,7 +107,7 @@ def test_a_setting_that_aws_cannot_take_yet_is_given_later(target: TargetStack, 
             refusals.close()
 
         job.settle(lambda _: None, sleep)
-    assert slept == [LOOK_SECONDS]
+    assert slept == [POLL_SECONDS]
     assert job.lacks() == []
 
 
@@ -126,7 +126,7 @@ def test_a_setting_that_shows_late_is_given_once(target: TargetStack) -> None:
     )
     job.client.meta.events.register("after-call.dynamodb.DescribeTimeToLive", hide)
     job.settle(lambda _: None, slept.append)
-    assert (given, slept) == (["expiry"], [LOOK_SECONDS] * 2)
+    assert (given, slept) == (["expiry"], [POLL_SECONDS] * 2)
     assert job.lacks() == []
 
 

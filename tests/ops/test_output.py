@@ -27,15 +27,22 @@ def test_ids_are_whole_on_a_narrow_terminal(made: Callable[[], RenderableType]) 
     assert sum(text.count(letter) for letter in "B") >= 15
 
 
-def test_the_minutes_fit_eighty_columns() -> None:
-    """No heading is folded."""
+def _minutes(width: int) -> str:
     file = io.StringIO()
-    Console(file=file, width=80).print(
-        table(
-            "Minutes", ("minute", *SHOWN.values()), [["12:34", *([12345] * len(SHOWN))]], tight=True
-        )
-    )
-    assert file.getvalue().splitlines()[1].split() == ["minute", *SHOWN.values()]
+    row = ["12:34", *([12345] * len(SHOWN))]
+    Console(file=file, width=width).print(table("Minutes", ("minute", *SHOWN), [row], tight=True))
+    return file.getvalue()
+
+
+def test_the_minutes_have_the_metrics_own_names() -> None:
+    """In 132 columns no heading is folded."""
+    assert _minutes(132).splitlines()[1].split() == ["minute", *SHOWN]
+
+
+def test_the_minutes_fit_eighty_columns() -> None:
+    """Headings are folded, figures never."""
+    last = _minutes(80).splitlines()[-2]
+    assert last.split() == ["12:34", *(["12345"] * len(SHOWN))]
 
 
 @pytest.mark.parametrize(

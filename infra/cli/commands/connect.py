@@ -1,4 +1,4 @@
-"""``topup connect``: stores Stripe's key and connects one webhook endpoint, then runs the doctor."""
+"""``topup connect``: stores Stripe's key, connects one webhook endpoint, and runs the doctor."""
 
 import os
 from collections.abc import Callable

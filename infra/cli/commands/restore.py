@@ -1,6 +1,6 @@
-"""``topup restore``: all tables to one second, under new names, with every setting.
+"""``topup restore``: restores all tables to one second, under new names, with every setting.
 
-The functions go on with the old ones.
+The functions keep using the old ones.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,12 +22,15 @@ from infra.cli.restore.table_settings import recovery
 from infra.cli.target import TargetStack
 
 LAST_WORDS: Final = """\
-The functions still use the tables of before. Look at the new ones if you like; then
+The functions still use the former tables. Look at the new ones if you like, then run
 
   topup switch --to {at}{where}
 
 They stay until you delete them, and cost storage.
 """
+
+
+Own = Annotated[bool, typer.Option("--from-original", help="Restore from the stack's own tables.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,17 +40,17 @@ def register(app: typer.Typer) -> None:
     def restore(
         operator: Operator,
         at: Annotated[str, typer.Option("--at", help="2026-11-29T12:00:00Z, '2h ago', or latest.")],
-        own: Annotated[
-            bool, typer.Option("--from-original", help="Read the tables that the stack made.")
-        ] = False,
-        dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        own: Own = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
         """Restore all tables to one second, under new names, with every setting.
 
-        Interrupted, the same command goes on.
+        After an interruption, the same command continues.
 
         Nothing changes for customers before `topup switch`.
+
+        Example: topup restore --at '2h ago' --stack topup-prod
         """
         target = operator.target
         second = moment(at, datetime.fromtimestamp(epoch(operator.books.clock()), UTC))
@@ -57,7 +60,7 @@ def register(app: typer.Typer) -> None:
         if dry_run:
             return _show(operator, at_last, jobs, "would be restored")
         operator.output.tell(
-            f"restoring to {written(at_last)}; to go on after an interruption: {again}"
+            f"restoring to {written(at_last)}; to continue after an interruption: {again}"
         )
         if not operator.output.ask(f"make {len(jobs)} tables, which cost storage?", yes=yes):
             return FINE
@@ -70,10 +73,10 @@ def register(app: typer.Typer) -> None:
 def planned(
     target: TargetStack, sources: Mapping[str, str], second: datetime | None
 ) -> tuple[datetime, list[Restoration]]:
-    """The second and what is to be done. ``second`` None: the latest that all tables have.
+    """Return the second and the tables' restorations. ``second`` None is the latest of all tables.
 
-    Raises OperatorError unless every table that is not being restored already has that second. AWS
-    may have forgotten it since.
+    Raises OperatorError unless every table has that second. A table that is being restored already
+    is not checked: AWS may have forgotten its second since.
     """
     client = target.client("dynamodb")
     if second is None:
@@ -87,9 +90,9 @@ def planned(
 
 
 def keep_deployment(old: TargetStack, new: TargetStack) -> None:
-    """Bring the deployment's id to tables of before it was made.
+    """Copy the deployment's id to tables that were restored to a time before it was made.
 
-    Without it the deployment's own sessions would be ignored.
+    Without it the deployment would ignore its own sessions.
     """
     books = old.books()
     books.store.deadline.begin()
@@ -104,9 +107,8 @@ def keep_deployment(old: TargetStack, new: TargetStack) -> None:
         try:
             restored.store.commit(*writes)
         except ConditionFailedError as error:
-            raise not_found(
-                "the restored tables have another deployment's id", "give another --at"
-            ) from error
+            message = "the restored tables have another deployment's id"
+            raise not_found(message, "give another --at") from error
 
 
 def _jobs(target: TargetStack, sources: Mapping[str, str], at: datetime) -> list[Restoration]:
@@ -119,13 +121,10 @@ def _jobs(target: TargetStack, sources: Mapping[str, str], at: datetime) -> list
 
 def _window(client: Any, names: Iterable[str]) -> Window:
     rows = {name: recovery(client, name) for name in names}
-    if off := sorted(
-        name for name, row in rows.items() if row.get("PointInTimeRecoveryStatus") != "ENABLED"
-    ):
-        raise not_found(
-            f"point-in-time recovery is off: {', '.join(off)}",
-            "nothing of them can be restored; see `topup doctor`",
-        )
+    state = "PointInTimeRecoveryStatus"
+    if off := sorted(name for name, row in rows.items() if row.get(state) != "ENABLED"):
+        message = f"point-in-time recovery is off: {', '.join(off)}"
+        raise not_found(message, "they cannot be restored; see `topup doctor`")
     return Window.of(rows.values())
 
 

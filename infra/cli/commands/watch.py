@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         every: Annotated[
             int, typer.Option("--every", min=1, max=3600, help="Seconds between two readings.")
         ] = 5,
-        once: Annotated[bool, typer.Option("--once", help="Read once and end.")] = False,  # noqa: FBT002 - Typer's flag
+        once: Annotated[bool, typer.Option("--once", help="Read once and end.")] = False,  # noqa: FBT002 - Typer's own way to declare a flag
     ) -> None:
         """Watch settlements, refusals, parked events and errors, minute by minute.
 
