@@ -161,7 +161,9 @@ def test_a_table_of_that_name_that_is_no_restore_is_refused(target: TargetStack)
     }
     name = f"KeysTable{suffix(AT)}"
     target.client("dynamodb").create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **key)
-    with pytest.raises(OperatorError, match=f"{name} already, and it is not a restore of KeysTable"):
+    with pytest.raises(
+        OperatorError, match=f"{name} already, and it is not a restore of KeysTable"
+    ):
         restore(target)
     assert len(target.client("dynamodb").list_tables()["TableNames"]) == 6
 

@@ -92,10 +92,8 @@ def test_a_price_that_stripe_does_not_charge_is_found(
 
 
 def _set(patient: Patient, **settings: object) -> Patient:
-    return replace(
-        patient,
-        target=replace(patient.target, settings=replace(patient.target.settings, **settings)),
-    )  # type: ignore[arg-type]
+    changed = replace(patient.target.settings, **settings)  # type: ignore[arg-type]
+    return replace(patient, target=replace(patient.target, settings=changed))
 
 
 def _with(patient: Patient, name: str, physical_id: str, kind: str) -> Patient:
