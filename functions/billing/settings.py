@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast, get_args
 
 from billing.errors import SettingsError
 from billing.money import UNITS_MAX
@@ -56,14 +56,12 @@ class Settings:
             webhook_secrets_secret=read.text("WEBHOOK_SECRETS_SECRET"),
             stripe_api_base=read.text("STRIPE_API_BASE"),
             site_url=environment.get("SITE_URL", "").strip().rstrip("/"),
-            reversal_policy="write_off"
-            if read.choice("REVERSAL_POLICY", "debt", "write_off") == "write_off"
-            else "debt",
+            reversal_policy=cast(
+                "ReversalPolicy", read.choice("REVERSAL_POLICY", *get_args(ReversalPolicy))
+            ),
             allow_promotion_codes=read.flag("ALLOW_PROMOTION_CODES"),
             automatic_tax=read.flag("AUTOMATIC_TAX"),
-            tax_behavior="inclusive"
-            if read.choice("TAX_BEHAVIOR", "exclusive", "inclusive") == "inclusive"
-            else "exclusive",
+            tax_behavior=cast("TaxBehavior", read.choice("TAX_BEHAVIOR", *get_args(TaxBehavior))),
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
         )
