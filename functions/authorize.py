@@ -57,11 +57,11 @@ def _spend(presented: str, notes: dict[str, Any]) -> dict[str, str]:
         count("refused_debits")
         notes.update(outcome="denied", code=refused.code)
         return {}
-    notes.update(outcome="allowed", debit_id=taken["debit_id"])
+    notes.update(outcome="allowed", debit_id=taken.debit_id)
     return {
         "user_id": holder.user_id,
         "key_id": holder.key_id,
-        "remaining": str(taken["remaining"]),
+        "remaining": str(taken.remaining),
     }
 
 
