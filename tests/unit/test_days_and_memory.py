@@ -98,11 +98,8 @@ def test_a_closed_hold_is_told_for_thirty_days_after_its_end(
 def test_a_keyed_debit_is_replayed_for_thirty_days(meter: Meter) -> None:
     """Its row says when DynamoDB may forget it."""
     debits.debit_once(meter, "alice", 1, "backend", "k")
-    (kept,) = (
-        row
-        for (name, _), row in meter.books.store.tables["quotas"].items()
-        if name.startswith("debit#")
-    )  # type: ignore[attr-defined]
+    rows = meter.books.store.tables["quotas"]  # type: ignore[attr-defined]
+    (kept,) = (row for (name, _), row in rows.items() if name.startswith("debit#"))
     assert kept["ttl"] == MORNING + 30 * 24 * 3600
 
 
