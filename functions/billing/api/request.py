@@ -153,8 +153,7 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
     A JSON number with a fraction, a text and a boolean are refused.
     """
     value = body[name]
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or not 1 <= value <= largest:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
         raise BillingError("invalid_request", f"{name} must be a whole number from 1 to {largest}")
     return value
 

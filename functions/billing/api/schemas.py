@@ -1,4 +1,7 @@
-"""What requests and answers look like, as JSON Schema 2020-12: the schemas of the API's description."""
+"""Builds the schemas of the API's description, JSON Schema 2020-12.
+
+Those of debits, holds, keys and the quota are derived from the dataclasses that are answered.
+"""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -39,17 +42,17 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """By name, as ``ref`` finds them."""
+    """Return all schemas by name, as ``ref`` refers to them."""
     return {**_of_buying(), **_of_spending(), **_of_keys(), **_of_refusing()}
 
 
 def ref(name: str) -> Schema:
-    """The schema of that name."""
+    """Return a reference to the schema of that name."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def record(**properties: Schema) -> Schema:
-    """An object that has all of these."""
+    """Return the schema of an object that has all of these members."""
     return {"type": "object", "required": list(properties), "properties": properties}
 
 

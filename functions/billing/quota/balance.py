@@ -43,7 +43,7 @@ class Balance:
     use_day: str = ""
     """The UTC day whose use is not itemised yet."""
     holds_due: int = 0
-    """Epoch second at which the first open hold may expire, 0 for none. Never after the true one."""
+    """Epoch second at which the first open hold may expire, 0 for none. Never too late."""
     holds_placed: int = 0
     """How many holds were ever placed: a change tells that the list of open holds is stale."""
     updated_at: str = ""

@@ -80,9 +80,7 @@ def debit(meter: Meter, user_id: str, units: int) -> Debit:
             continue
         remember(user_id, left)
         return answer
-    raise NotDoneError(
-        f"the account {user_id} kept changing until the time was up; nothing was taken"
-    )
+    raise NotDoneError("the account kept changing until the deadline; nothing was taken")
 
 
 def _take_now(

@@ -79,7 +79,7 @@ def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, An
             shown = _shown(page, found)
             return shown if place else shown | _not_itemised(account)
         known = None
-    raise NotDoneError(f"the ledger of {user_id} kept growing until the time was up")
+    raise NotDoneError("the ledger kept growing until the deadline")
 
 
 def _sum_at(books: Books, user_id: str, place: _Cursor | None) -> _Sum:

@@ -120,7 +120,7 @@ def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
             return with_released(balance, units)
         # A concurrent request released them: the rows and the balance are of two moments.
         balance = seen
-    raise NotDoneError(f"the holds of {user_id} kept changing until the time was up")
+    raise NotDoneError("the account's holds kept changing until the deadline")
 
 
 def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:

@@ -163,10 +163,8 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
         if answer is not None:
             return answer
     if unclear:
-        raise OutcomeUnknownError(f"whether {hold} was {state} is not known")
-    raise NotDoneError(
-        f"the account of {hold} kept changing until the time was up; nothing was {state}"
-    )
+        raise OutcomeUnknownError(f"whether the hold was {state} is not known")
+    raise NotDoneError(f"the account kept changing until the deadline; the hold was not {state}")
 
 
 def _try_to_close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold | None:

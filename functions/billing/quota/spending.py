@@ -103,7 +103,7 @@ def release_before_taking(
         books.store.commit(expired.account, *expired.closing)
         balance = expired.after
     raise NotDoneError(
-        f"more holds of {user_id} had expired than could be released in time; nothing was taken"
+        "more holds had expired than could be released before the deadline; nothing was taken"
     )
 
 
@@ -162,9 +162,7 @@ def take_in_transaction(
             if is_exact or attempt.expired:
                 remember(user_id, left)
             return answer
-    raise NotDoneError(
-        f"the account {user_id} kept changing until the time was up; nothing was taken"
-    )
+    raise NotDoneError("the account kept changing until the deadline; nothing was taken")
 
 
 def _prepare(

@@ -10,7 +10,6 @@ from billing.facts import DisputeFact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
 from billing.stripe_api.events import PAID, Ignored, dispute_fact, refunds_by_id, session_fact
 
-
 FAILED: Final = ("requires_payment_method", "canceled")
 """The states of a payment intent whose delayed payment has failed.
 
