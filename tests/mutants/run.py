@@ -89,7 +89,7 @@ class Run:
         jobs = [
             _job(number, fault, tests[fault])
             for number, fault in enumerate(faults)
-            if fault.is_hot and tests[fault]
+            if tests[fault] and not reach.is_cold(fault)
         ]
         (self.folder / "new").write_text(json.dumps(jobs), encoding="utf-8")
         (self.folder / "new").rename(self.folder / "jobs")
@@ -102,7 +102,7 @@ class Run:
                 row["seconds"],
             )
         for fault in faults:
-            if tests[fault] and not fault.is_hot:
+            if tests[fault] and reach.is_cold(fault):
                 yield self._tried_alone(fault, tests[fault])
 
     def _tried_alone(self, fault: Fault, tests: Sequence[Test]) -> Result:
