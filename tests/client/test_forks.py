@@ -1,4 +1,4 @@
-"""What a forked child must not share with its parent: a connection, and a lock that a thread held."""
+"""What a forked child does not share with its parent: connections, and locks that threads held."""
 
 import asyncio
 import os
@@ -112,6 +112,9 @@ class Slow(str):
     """A customer's name that takes its time when a table is searched for it the second time."""
 
     __slots__ = ("may_go_on", "reached", "searched")
+    searched: int
+    reached: threading.Event
+    may_go_on: threading.Event
 
     def __new__(cls, name: str) -> Self:
         """Not searched for yet."""
