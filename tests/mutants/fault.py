@@ -67,7 +67,7 @@ class Fault:
 
     @cached_property
     def change(self) -> str:
-        """Return the changed statements as ``-`` and ``+``, each on one line however it is laid out."""
+        """Return the changed statements as ``-`` and ``+``, each on one line."""
         before, part, after = self.span.cut(self.source)
         first, last = _around(self.source, self.span.line)
         fewer = part.count("\n") - self.text.count("\n")
