@@ -9,8 +9,11 @@ from typing import Any, Final
 from mutants.fault import Fault
 
 TEST_SECONDS_MAX: Final = 6
+QUICK_SECONDS: Final = 1
 SLOW: Final = ("tests/functional/", "tests/ops/", "tests/properties/", "tests/chaos/")
 """What needs things set up that each fork must set up anew comes after what does not."""
+CONSTANTS: Final = "tests/repo/test_template.py"
+"""Holds sums of constants in many files, and runs no line of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Reach:
     seconds_max: float
     """Of tests for one fault, as long as they took without it."""
     by_line: dict[tuple[str, int], list[Test]] = field(default_factory=lambda: defaultdict(list))
+    of_constants: list[Test] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
     @classmethod
@@ -51,6 +55,8 @@ class Reach:
             self.failed.append(f"{row['test']}: {row['said']}")
             return
         test = Test(row["test"], row["place"], row["seconds"])
+        if test.name.startswith(CONSTANTS):
+            self.of_constants.append(test)
         for file, line in row["lines"]:
             self.by_line[file, line].append(test)
 
@@ -73,6 +79,7 @@ class Reach:
             if file == fault.file
             for test in tests
         }
+        users |= {test for test in self.of_constants if test.seconds <= QUICK_SECONDS}
         found = sorted(users | others, key=lambda test: (test not in users, test.cost))
         return list(_bounded(found, self.seconds_max))
 

@@ -13,7 +13,7 @@ from mutants import known
 from mutants.cold import ended
 from mutants.fault import Fault
 from mutants.modules import FILES
-from mutants.reach import Reach, Test
+from mutants.reach import CONSTANTS, Reach, Test
 from mutants.report import Result
 
 TESTS: Final = (
@@ -23,6 +23,7 @@ TESTS: Final = (
     "tests/properties",
     "tests/chaos",
     "tests/ops",
+    CONSTANTS,
 )
 LOOKING_SECONDS: Final = 0.1
 SECONDS_MIN: Final = 10
