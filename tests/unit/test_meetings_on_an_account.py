@@ -207,3 +207,22 @@ def test_a_refused_write_of_the_store_is_no_answer_to_a_customer(
     store.before = [refuse]
     assert holds.place(Meter(books, SHOP), customer, 5, 60)["remaining"] == 95
     laws.check(store)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [(_busy, NotDoneError), (_die, OutcomeUnknownError)], ids=["busy", "died"]
+)
+def test_a_day_that_cannot_be_begun_is_said_for_what_it_is(
+    store: MeetingStore, customer: str, fault: Callable[[], None], said: type[Exception]
+) -> None:
+    """Nothing was taken, and the caller is told whether that is known."""
+    clock = Clock()
+    books = _books(store, clock)
+    _buy(books, customer)
+    debits.debit(Meter(books, SHOP), customer, 10)
+    clock.advance(days=1)
+    store.before = [_nothing, fault]
+    with pytest.raises(said):
+        debits.debit(Meter(books, SHOP), customer, 1)
+    assert debits.read(books, customer).remaining == 90
+    laws.check(store)
