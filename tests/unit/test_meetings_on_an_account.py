@@ -226,3 +226,41 @@ def test_a_day_that_cannot_be_begun_is_said_for_what_it_is(
         debits.debit(Meter(books, SHOP), customer, 1)
     assert debits.read(books, customer).remaining == 90
     laws.check(store)
+
+
+def test_a_day_that_a_restore_left_itemised_is_begun_once_by_two_containers(
+    store: MeetingStore, customer: str
+) -> None:
+    """Its entry is there already, and the balance does not know it: debits go on for both."""
+    clock = Clock()
+    books = _books(store, clock)
+    _buy(books, customer)
+    debits.debit(Meter(books, SHOP), customer, 10)
+    before = dict(store.tables["quotas"][customer, "quota"])
+    clock.advance(days=1)
+    debits.debit(Meter(books, SHOP), customer, 1)
+    store.tables["quotas"][customer, "quota"] = before
+
+    def begin_too() -> None:
+        debits.debit(Meter(_books(store, clock), SHOP), customer, 2)
+
+    store.before = [_nothing, _nothing, _nothing, begin_too]
+    while store.before:
+        debits.debit(Meter(books, SHOP), customer, 3)
+    assert debits.read(books, customer).remaining in (82, 85)
+
+
+def test_holds_that_are_not_due_are_not_read(store: MeetingStore, customer: str) -> None:
+    """A customer with many open holds is read in as many calls as one with few."""
+    clock = Clock()
+    books = _books(store, clock)
+    for _ in range(3):
+        _buy(books, customer)
+    meter = Meter(books, SHOP)
+    holds.place(meter, customer, 1, 10)
+    for _ in range(250):
+        holds.place(meter, customer, 1, 3600)
+    clock.advance(seconds=11)
+    before = store.calls
+    assert debits.read(books, customer).held == 250
+    assert store.calls - before == 3

@@ -8,6 +8,8 @@ from billing.clock import epoch
 from billing.payments import parking, queries, settlement
 from billing.quota import history
 from billing.reconciliation import run as reconciliation
+from billing.reconciliation.compare import look_again
+from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.storage.writes import Write
 from billing.stripe_api.events import Ignored, parse
@@ -180,3 +182,15 @@ def test_every_event_of_a_payment_is_written_as_dynamodb_takes_it() -> None:
     found = queries.find(books, "alice", payment.payment_id)
     assert (found.status, found.units_clawed_back) == ("completed", 0)
     laws.check(books.store)
+
+
+def test_a_purchase_that_cost_nothing_is_compared_without_a_payment_intent(books: Books) -> None:
+    """Stripe has no refunds and no disputes of it, and is not asked for those of nothing."""
+    stripe, payment = Stripe(), pending(books)
+    free = {"payment_intent": None, "payment_status": "no_payment_required", "amount_total": 0}
+    stripe.sell(payment, epoch(books.clock()), **free)
+    job, report = Run(books, stripe, repair=True), Report()  # type: ignore[arg-type]
+    look_again(job.comparison, payment.session_id, report)
+    assert _status(books, payment.payment_id) == "completed"
+    assert stripe.asked_for == [payment.session_id]
+    assert report.counts == {"missing_here": 1}
