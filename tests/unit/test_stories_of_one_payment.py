@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.payments import parking, queries, settlement
+from billing.errors import BillingError
+from billing.payments import confirmation, parking, queries, settlement
 from billing.quota import history
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.storage.writes import Write
+from billing.stripe_api.client import StripeNotFoundError
 from billing.stripe_api.events import Ignored, parse
 from support import builders, laws
 from support.builders import OURS, Clock, fact, pending
@@ -194,3 +196,17 @@ def test_a_purchase_that_cost_nothing_is_compared_without_a_payment_intent(books
     assert _status(books, payment.payment_id) == "completed"
     assert stripe.asked_for == [payment.session_id]
     assert report.counts == {"missing_here": 1}
+
+
+def test_a_receipt_that_stripe_does_not_know_is_not_found(books: Books) -> None:
+    """The key is another account's or mode's: an answer, and no fault of ours."""
+
+    class Elsewhere(Stripe):
+        def receipt_url(self, payment_intent: str) -> str:
+            """See the gateway."""
+            raise StripeNotFoundError(payment_intent)
+
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    with pytest.raises(BillingError, match="not_found"):
+        confirmation.receipt_url(books, Elsewhere(), "alice", payment.payment_id)  # type: ignore[arg-type]
