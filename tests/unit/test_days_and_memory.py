@@ -1,5 +1,7 @@
 """What accounts keep over midnight, after their holds are closed, and in a container's memory."""
 
+from collections.abc import Callable
+
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
@@ -144,7 +146,7 @@ def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str
     """Customers see when their quota changed last."""
     held = holds.place(meter, "alice", 5, 600).hold_id
     clock.advance(seconds=7)
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "debit": lambda: debits.debit(meter, "alice", 1),
         "keyed": lambda: debits.debit_once(meter, "alice", 1, "backend", "k"),
         "hold": lambda: holds.place(meter, "alice", 1, 600),
