@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from billing.books import Books
@@ -16,7 +16,7 @@ from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 
 SHOP = "https://shop.example.com"
-TAKE: Final = {
+TAKE: Final[dict[str, Callable[[Meter, str, int], Any]]] = {
     "debit": lambda meter, customer, units: debits.debit_once(meter, customer, units, "me", "key"),
     "hold": lambda meter, customer, units: holds.place(meter, customer, units, 60),
 }
@@ -114,7 +114,7 @@ def test_a_keyed_debit_is_taken_though_the_account_changes_at_each_of_its_first_
     before = store.written
     answer = debits.debit_once(Meter(books, SHOP), customer, 5, "backend", "key")
     own_writes = (store.written - before) - (50 - len(store.before))
-    assert (answer["units"], own_writes) == (5, 3)
+    assert (answer.units, own_writes) == (5, 3)
     laws.check(store)
 
 
@@ -136,7 +136,7 @@ def test_an_answer_never_shows_less_than_nothing(
     store.before = [_busy, come_in]
     meter = Meter(books, SHOP)
     answer = TAKE[by](meter, customer, 50)
-    assert answer["remaining"] >= 0
+    assert answer.remaining >= 0
     laws.check(store)
 
 
@@ -159,7 +159,7 @@ def test_an_account_that_was_busy_is_looked_at_again_before_more_is_asked_of_it(
     before = store.written
     meter = Meter(books, SHOP)
     answer = TAKE[by](meter, customer, 5)
-    assert (answer["remaining"], store.written - before) == (84, 2)
+    assert (answer.remaining, store.written - before) == (84, 2)
     laws.check(store)
 
 
@@ -185,13 +185,13 @@ def test_a_hold_has_one_name(store: MeetingStore, customer: str, change: str) ->
     books = _books(store)
     _buy(books, customer)
     meter = Meter(books, SHOP)
-    name = holds.place(meter, customer, 5, 60)["hold_id"]
+    name = holds.place(meter, customer, 5, 60).hold_id
     wrong = change.format(name.removeprefix("hold_") if change in ("{}", "x{}") else name)
     with pytest.raises(BillingError, match="not_found"):
         holds.capture(meter, wrong, 5)
     with pytest.raises(BillingError, match="not_found"):
         holds.release(meter, wrong)
-    assert holds.release(meter, name)["released"] == 5
+    assert holds.release(meter, name).released == 5
 
 
 def test_a_refused_write_of_the_store_is_no_answer_to_a_customer(
@@ -205,7 +205,7 @@ def test_a_refused_write_of_the_store_is_no_answer_to_a_customer(
         raise ConditionFailedError({1: {"units": 1}})
 
     store.before = [refuse]
-    assert holds.place(Meter(books, SHOP), customer, 5, 60)["remaining"] == 95
+    assert holds.place(Meter(books, SHOP), customer, 5, 60).remaining == 95
     laws.check(store)
 
 

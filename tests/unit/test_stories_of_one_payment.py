@@ -8,6 +8,7 @@ from billing.clock import epoch
 from billing.errors import BillingError
 from billing.payments import confirmation, parking, queries, settlement
 from billing.quota import history
+from billing.quota.grants import Grant, book
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.report import Report
@@ -19,8 +20,6 @@ from support import builders, laws
 from support.builders import OURS, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
-
-from infra.cli.commands.grant import Grant, book
 
 
 @pytest.fixture
