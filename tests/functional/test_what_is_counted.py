@@ -38,18 +38,15 @@ def _counted(capsys: Counted) -> Counter[str]:
 def _without_the_right_to_write(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """As AWS answers when a grant is missing."""
     client = lab.books.store._client
-    ask = client._make_api_call
 
-    def answer(operation: str, request: dict[str, Any]) -> Any:
-        if operation == "TransactWriteItems":
-            refused = {
-                "Error": {"Code": "AccessDeniedException"},
-                "ResponseMetadata": {"HTTPStatusCode": 400},
-            }
-            raise ClientError(refused, operation)
-        return ask(operation, request)
+    def answer(**_: object) -> None:
+        refused = {
+            "Error": {"Code": "AccessDeniedException"},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+        }
+        raise ClientError(refused, "TransactWriteItems")
 
-    monkeypatch.setattr(client, "_make_api_call", answer)
+    monkeypatch.setattr(client, "transact_write_items", answer)
 
 
 def test_a_forged_delivery_is_counted_and_a_broken_one_is_not(lab: Lab, capsys: Counted) -> None:
@@ -194,16 +191,16 @@ def test_a_keyed_debit_whose_answer_was_lost_is_cleared_up_at_once(
     """It was taken: the same request finds that out, and the caller hears it."""
     lab.fund("alice", 10)
     client = lab.books.store._client
-    ask, lost = client._make_api_call, [True]
+    ask, lost = client.transact_write_items, [True]
 
-    def answer(operation: str, request: dict[str, Any]) -> Any:
-        done = ask(operation, request)
-        if operation == "TransactWriteItems" and "debit#" in str(request) and lost:
+    def answer(**request: object) -> Any:
+        done = ask(**request)
+        if "debit#" in str(request) and lost:
             lost.clear()
             raise ReadTimeoutError(endpoint_url="dynamodb")
         return done
 
-    monkeypatch.setattr(client, "_make_api_call", answer)
+    monkeypatch.setattr(client, "transact_write_items", answer)
     backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write", "idempotency_key": "k"}
     assert (
         lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 3}, **backend).status

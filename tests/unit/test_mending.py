@@ -13,6 +13,7 @@ from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
+from billing.quota.grants import Grant, book
 from billing.quota.spending import Meter
 from billing.reconciliation import repair as mending
 from billing.reconciliation import retry_parked, run
@@ -25,8 +26,6 @@ from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
-
-from infra.cli.commands.grant import Grant, book
 
 QUOTA = ("alice", "quota")
 
