@@ -1,4 +1,4 @@
-"""Every name that somebody may have to look up is in the pages."""
+"""Every name that a reader may have to look up is in the pages."""
 
 import re
 from pathlib import Path
@@ -17,6 +17,9 @@ from infra.local.paths import ROOT
 GUIDE = (ROOT / "docs" / "operations.md").read_text()
 PAGES = "\n".join(
     path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+)
+WRITTEN = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "client" / "README.md"]
 )
 
 
@@ -40,20 +43,17 @@ def _commands() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(("command", "flags"), _commands().items())
 def test_every_command_and_its_flags_are_in_the_guide(command: str, flags: list[str]) -> None:
-    """Under a heading of its own, with the output of a run; and no flag that is gone."""
-    told = GUIDE.partition(f"\n### topup {command}\n")[2].partition("\n### ")[0]
-    assert f"$ topup {command}" in told
-    options = told.rpartition("\nOptions:\n")[2].partition("```")[0]
+    """Each has a heading of its own with the output of a run, and no stale flag."""
+    section = GUIDE.partition(f"\n### topup {command}\n")[2].partition("\n### ")[0]
+    assert f"$ topup {command}" in section
+    options = section.rpartition("\nOptions:\n")[2].partition("```")[0]
     shown = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", options, re.MULTILINE)) - {"--help"}
-    assert (
-        shown == set(flags)
-        if f"$ topup {command} --help" in told
-        else set(flags) <= set(re.findall(r"--[a-z-]+", told))
-    )
+    assert f"$ topup {command} --help" in section
+    assert shown == set(flags)
 
 
 def test_the_guide_has_no_command_that_is_gone() -> None:
-    """A heading for each, and none beside."""
+    """There is a heading for each command, and no other."""
     assert set(re.findall(r"^### topup (.+)$", GUIDE, re.MULTILINE)) == set(_commands())
 
 
@@ -69,7 +69,7 @@ def test_the_guide_has_no_command_that_is_gone() -> None:
     }.items(),
 )
 def test_every_name_is_in_the_pages(what: str, names: list[str]) -> None:
-    """A name that no page explains is a riddle at three in the morning."""
+    """An operator looks names up at three in the morning."""
     missing = [
         name
         for name in names
@@ -79,9 +79,9 @@ def test_every_name_is_in_the_pages(what: str, names: list[str]) -> None:
 
 
 def test_every_variable_of_ours_that_is_read_anywhere_is_declared() -> None:
-    """A list that is kept by hand forgets the newest one.
+    """The list is kept by hand and could miss a new variable.
 
-    These are the names that begin with ours; the pages are held against the list.
+    These are the names that begin with ours; another test compares the list with the pages.
     """
     sources = [
         ROOT / "Makefile",
@@ -101,7 +101,7 @@ def test_every_variable_of_ours_that_is_read_anywhere_is_declared() -> None:
 
 
 def test_the_guide_names_nothing_that_is_gone() -> None:
-    """A stale line is worse than none."""
+    """A stale line misleads more than a missing one."""
     guide = (ROOT / "docs" / "operations.md").read_text()
     declared = {
         "Metrics": set(METRICS),
@@ -120,10 +120,31 @@ def _section(text: str, heading: str) -> str:
     return text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
 
 
-@pytest.mark.parametrize(
-    "page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_to_it(page: Path) -> None:
-    """Relative ones; the others are the web's."""
+    """Links within the repository; the others are the web's."""
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_it(page: Path) -> None:
+    """Also those within the page."""
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text()):
+        linked = page.parent / target if target else page
+        assert anchor in _anchors(linked), f"{page.name} links to {target}#{anchor}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that a forge makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_decision_says_why_and_since_when() -> None:
+    """Each heading is one decision, with a reason or a rejected way, and its date."""
+    for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        for decision in re.split(r"^## ", page.read_text(), flags=re.MULTILINE)[1:]:
+            title = decision.partition("\n")[0]
+            assert re.search(r"^\*\*(Decision|Why|Rejected)\.\*\* ", decision, re.MULTILINE), title
+            assert re.search(r"^\*\*Status\.\*\* 20\d\d-\d\d-\d\d", decision, re.MULTILINE), title
