@@ -18,6 +18,7 @@ METRICS: Final = {
     "recorded": "facts noted without moving units",
     "duplicate": "facts that were settled before",
     "ignored": "events not ours or not of interest",
+    "unreadable": "events of a shape that we cannot read: money may have moved",
     "parked": "facts kept for later, or for a person",
     "clawed_back_units": "units taken back after refunds and disputes",
     "refused_signatures": "deliveries that were not Stripe's",

@@ -67,6 +67,17 @@ def test_an_event_that_is_not_ours_is_counted_as_ignored(lab: Lab, capsys: Count
     assert _counted(capsys) == {"ignored": 1}
 
 
+def test_an_event_of_ours_that_cannot_be_read_is_counted_apart(
+    lab: Lab, capsys: Counted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Money may have moved: it is not one of the many events of other products."""
+    event = completed(pending(lab.books), amount_total=None)
+    capsys.readouterr()
+    assert lab.deliver(event).json == {"status": "ignored"}
+    assert _counted(capsys) == {"unreadable": 1}
+    assert [getattr(line, "reason", "") for line in caplog.records][-1:] == ["unreadable"]
+
+
 @pytest.mark.parametrize("path", ["/quota/debits", "/quota/holds"])
 def test_only_a_customer_without_units_is_counted_as_refused(
     lab: Lab, capsys: Counted, path: str
@@ -145,7 +156,7 @@ def test_a_parked_fact_that_waits_by_a_fault_of_ours_is_counted(
     (line,) = [
         vars(record)
         for record in caplog.records
-        if record.getMessage() == "a parked fact waits by a fault of ours"
+        if record.getMessage() == "a parked event stays parked: internal error"
     ]
     assert line["event_id"] == parked.fact_id
     assert _counted(capsys) == {"internal_errors": 1, "parked_age_seconds": 1}
@@ -170,8 +181,8 @@ def test_a_message_that_cannot_be_settled_comes_again_and_its_line_names_the_eve
     )
     assert done == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]}
     lines = {record.getMessage(): vars(record) for record in caplog.records}
-    assert lines["a message stays in the queue by a fault of ours"]["event_id"] == "evt_failing"
-    assert "a message that says nothing we know stays in the queue" in lines
+    assert lines["a message stays in the queue: internal error"]["event_id"] == "evt_failing"
+    assert "a message that cannot be read stays in the queue" in lines
 
 
 def test_a_keyed_debit_whose_answer_was_lost_is_cleared_up_at_once(

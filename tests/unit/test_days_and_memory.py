@@ -1,8 +1,9 @@
 """What accounts keep over midnight, after their holds are closed, and in a container's memory."""
 
+from collections.abc import Callable
+
 import pytest
 from billing.books import Books
-from billing.deadline import Deadline
 from billing.errors import BillingError
 from billing.payments import queries, settlement
 from billing.quota import debits, history, hold_expiry, holds, spending
@@ -13,6 +14,7 @@ from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
+from support.deadlines import PausedDeadline
 from support.fakes.memory_store import MemoryStore
 
 MORNING = int(START.timestamp())
@@ -144,7 +146,7 @@ def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str
     """Customers see when their quota changed last."""
     held = holds.place(meter, "alice", 5, 600).hold_id
     clock.advance(seconds=7)
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "debit": lambda: debits.debit(meter, "alice", 1),
         "keyed": lambda: debits.debit_once(meter, "alice", 1, "backend", "k"),
         "hold": lambda: holds.place(meter, "alice", 1, 600),
@@ -208,7 +210,7 @@ def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(
 def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
     """Each part of them is progress."""
     pauses: list[float] = []
-    books = builders.books_on(MemoryStore(Deadline(sleep=pauses.append)), clock=clock)
+    books = builders.books_on(MemoryStore(PausedDeadline(pauses.append)), clock=clock)
     for _ in range(2):
         settlement.apply(books, fact(builders.completed(pending(books))))
     for _ in range(150):

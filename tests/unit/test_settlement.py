@@ -315,6 +315,17 @@ def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books
     assert _balance(books) == (0, 0, 0)
 
 
+def test_a_copy_of_a_session_whose_payment_failed_for_good_is_credited_once(books: Books) -> None:
+    """A delayed payment that failed cannot be paid any more, like an expired session."""
+    payment = pending(books)
+    copy = replace(payment, session_id="cs_test_copy")
+    _settle(books, builders.completed_unpaid(payment))
+    _settle(books, builders.async_failed(payment))
+    assert _settle(books, builders.completed(copy)) == "settled"
+    assert _settle(books, builders.completed(copy)) == "duplicate"
+    assert _balance(books) == (100, 0, 0)
+
+
 def test_a_copy_that_is_told_before_the_expiry_waits_for_it(books: Books) -> None:
     """Until then the first session might be paid as well."""
     payment = pending(books)

@@ -6,7 +6,7 @@ It knows Stripe's objects, and none of our records: https://docs.stripe.com/api/
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
@@ -45,6 +45,8 @@ SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair: JSON can escape it, UTF-8 and so DynamoDB cannot hold it."""
 OTHER_DEPLOYMENT: Final = "other_deployment"
 """Why metadata of Topup is not ours: another deployment on the same Stripe account wrote it."""
+UNREADABLE: Final = "unreadable"
+"""A member is missing or of another type than Stripe documents."""
 PAID: Final = ("paid", "no_payment_required")
 CARD_DECLINED: Final = "card_declined"
 UNNAMED_FAILURE: Final = "payment_failed"
@@ -67,6 +69,11 @@ class Ignored:
     """
 
     reason: str
+
+    @property
+    def metric(self) -> Literal["ignored", "unreadable"]:
+        """Under which metric it is counted: money may have moved by what cannot be read."""
+        return "unreadable" if self.reason == UNREADABLE else "ignored"
 
 
 class _UnreadableError(Exception):
@@ -93,7 +100,7 @@ def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
         origin = {"fact_id": _text(event, "id"), "type": kind, "created": _whole(event, "created")}
         return reader(subject, origin, ours)
     except _UnreadableError:
-        return Ignored("unreadable")
+        return Ignored(UNREADABLE)
 
 
 def session_fact(
@@ -119,7 +126,7 @@ def session_fact(
             **origin,
         )
     except _UnreadableError:
-        return Ignored("unreadable")
+        return Ignored(UNREADABLE)
 
 
 def dispute_fact(
@@ -149,17 +156,18 @@ def dispute_fact(
             **origin,
         )
     except _UnreadableError:
-        return Ignored("unreadable")
+        return Ignored(UNREADABLE)
 
 
 def _session(session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
     kind = SESSION_EVENTS[origin["type"]]
     status = session.get("payment_status")
-    if kind == "paid" and status not in PAID:
-        if origin["type"] != "checkout.session.completed" or status != "unpaid":
-            return Ignored("unreadable")
+    if kind == "paid" and status == "unpaid" and origin["type"] == "checkout.session.completed":
         kind = "unpaid"
-    return session_fact(session, kind, origin, ours)
+    found = session_fact(session, kind, origin, ours)
+    if isinstance(found, SessionFact) and kind == "paid" and status not in PAID:
+        return Ignored(UNREADABLE)
+    return found
 
 
 def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
@@ -200,14 +208,29 @@ def _charge_refunded(
     intent = _reference(charge, "payment_intent")
     if intent is None or not intent.startswith("pi_"):
         return Ignored("not_ours")  # Checkout in payment mode always has a payment intent
+    standing, failed = refunds_by_id(_listed_refunds(charge))
     return RefundsFact(
         payment_intent=intent,
         charge=_text(charge, "id"),
         currency=_text(charge, "currency"),
         refunded_minor=_whole(charge, "amount_refunded"),
+        standing=standing,
+        failed=failed,
         **_proof(claims),
         **origin,
     )
+
+
+def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The charge's refunds as endpoints of API versions before 2022-11-15 list them; [] otherwise.
+
+    https://docs.stripe.com/changelog/2022-11-15/deprecates-charges-auto-expand
+    """
+    listed = charge.get("refunds")
+    rows = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(rows, list):
+        return []
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:

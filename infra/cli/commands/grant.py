@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
             answer = _run(operator, given, verb, dry_run=dry_run, yes=yes)
         except GrantError as error:
             raise _for_the_operator(error) from error
-        operator.screen.show(answer, facts(verb, answer))
+        operator.output.show(answer, facts(verb, answer))
 
 
 def _run(operator: Operator, given: Grant, verb: str, *, dry_run: bool, yes: bool) -> Any:
@@ -61,7 +61,7 @@ def _run(operator: Operator, given: Grant, verb: str, *, dry_run: bool, yes: boo
         would = {**planned, "status": "would_be_granted"}
         return booked or would | left_after(before, given)
     question = f"{verb} ({before.remaining} remain, {before.debt} debt)?"
-    if operator.screen.ask(question, yes=yes):
+    if operator.output.ask(question, yes=yes):
         return _book(operator.books, given)
     return planned | {"status": "not_granted"}
 
