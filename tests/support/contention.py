@@ -78,7 +78,7 @@ class _Client(DynamoDBClient):
         store.under_way |= locked
         store.time.sleep(CALL_SECONDS)
         try:
-            return {"answer": request["act"]()}
+            return {"answer": request["carried"]["act"]()}
         except ConditionFailedError:
             store.calls["refusals"] += 1
             raise
@@ -112,20 +112,20 @@ class ContendedStore(ScheduledStore):
         places = frozenset((write.table, write.key) for write in writes)
         self._ask(
             "TransactWriteItems",
-            {"act": lambda: self.memory.commit(*writes), "places": places},
+            {"carried": {"act": lambda: self.memory.commit(*writes)}, "places": places},
             UNTIL_DEADLINE,
         )
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
         """See Store."""
         places = frozenset((write.table, write.key) for write in writes)
-        request = {"act": lambda: self.memory.commit(*writes), "places": places}
+        request = {"carried": {"act": lambda: self.memory.commit(*writes)}, "places": places}
         self._ask("TransactWriteItems", request, IF_UNKNOWN if clears_up else NEVER)
 
     def update(self, write: Write) -> Any:
         """See Store."""
         request = {
-            "act": lambda: self.memory.update(write),
+            "carried": {"act": lambda: self.memory.update(write)},
             "places": frozenset({(write.table, write.key)}),
         }
         return self._ask("UpdateItem", request, IF_NOT_DONE)["answer"]

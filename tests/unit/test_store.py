@@ -291,7 +291,7 @@ def test_our_requests_carry_a_name_of_their_own(monkeypatch: pytest.MonkeyPatch)
         raise _SentError(request.headers["User-Agent"])
 
     store._client.meta.events.register("before-send.dynamodb", send)
-    with pytest.raises(_SentError, match=r"^b'Topup Botocore/[\d.]+ "):
+    with pytest.raises(_SentError, match=r"^b'Topup Botocore/[\d.]+[ ']"):
         store.get("quotas", ("alice", "quota"))
 
 

@@ -140,13 +140,15 @@ def debit_once(meter: Meter, user_id: str, units: int, scope: str, key: str) -> 
     try:
         return take_in_transaction(meter, user_id, units, "used", transaction)
     except _KeyUsedError as used:
-        if used.item["body"] == body:
-            return _replayed(used.item["answer"])
+        return _replay(used, body)
+
+
+def _replay(used: _KeyUsedError, body: str) -> Debit:
+    """Return the answer that is kept under the key, if the body is the same."""
+    if used.item["body"] != body:
         detail = "this Idempotency-Key was used with another body; send a new key for a new debit"
         raise BillingError("idempotency_conflict", detail) from used
-
-
-def _replayed(kept: Item) -> Debit:
+    kept = used.item["answer"]
     return Debit(kept["debit_id"], kept["units"], kept["remaining"], idempotent_replayed=True)
 
 

@@ -200,18 +200,7 @@ class Store:
         In the order of the table's keys, or of the local ``index``. ``prefix``: only keys that
         begin so, or with ``up_to`` those between the two.
         """
-        hash_name, range_name = KEY_NAMES[table]
-        names = {"#h": hash_name}
-        values: dict[str, Any] = {":h": encode(owner)}
-        condition = "#h = :h"
-        if prefix:
-            names["#r"] = range_name
-        if prefix and up_to:
-            values |= {":a": encode(prefix), ":b": encode(up_to)}
-            condition += " AND #r BETWEEN :a AND :b"
-        elif prefix:
-            values[":p"] = encode(prefix)
-            condition += " AND begins_with(#r, :p)"
+        condition, names, values = _key_condition(table, owner, prefix, up_to)
         request: dict[str, Any] = {
             "TableName": self._tables[table],
             "KeyConditionExpression": condition,
@@ -378,6 +367,25 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
     if any(code in PASSING for code in codes):
         return _NoResultError(", ".join(codes), is_unknown=False)
     return AwsRefusedError(f"TransactWriteItems was cancelled: {', '.join(codes)}")
+
+
+def _key_condition(
+    table: Table, owner: str, prefix: str, up_to: str
+) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Return a query's condition, with the names and values of its placeholders."""
+    hash_name, range_name = KEY_NAMES[table]
+    names = {"#h": hash_name}
+    values: dict[str, Any] = {":h": encode(owner)}
+    condition = "#h = :h"
+    if prefix:
+        names["#r"] = range_name
+    if prefix and up_to:
+        values |= {":a": encode(prefix), ":b": encode(up_to)}
+        condition += " AND #r BETWEEN :a AND :b"
+    elif prefix:
+        values[":p"] = encode(prefix)
+        condition += " AND begins_with(#r, :p)"
+    return condition, names, values
 
 
 def _old_item(refusal: Mapping[str, Any]) -> Item | None:
