@@ -7,6 +7,7 @@ TOOLS := .local/venvs
 # One pip for all environments, of a version that is quick. Modules are compiled when first used.
 PIP := 26.3
 INSTALL := install --quiet --quiet --no-compile
+DOCS := PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m
 SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/moto/.ready \
 	.local/npm/.ready
 # Where it is set, every process that a test starts would compile all modules again.
@@ -16,7 +17,7 @@ COMPILE = "$(CURDIR)/$(TOOLS)/audit/bin/uv" pip compile --quiet --universal --py
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 .DEFAULT_GOAL := help
 .PHONY: help setup dev up down token quick test check check-text check-types check-template bench \
-	chaos soak mutants fuzz docs build deploy uninstall lock audit sbom clean
+	chaos soak mutants fuzz docs fill build deploy uninstall lock audit sbom clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +84,7 @@ check: setup ## format, lint, types, template, docs
 check-text:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@$(DOCS) tools.docs.fill --check
 	$(BIN)/python -m pytest --quiet tests/repo/test_docs.py tests/repo/test_threats.py
 
 check-types:
@@ -113,13 +115,13 @@ mutants: setup ## plant bugs that tests must find: make mutants [SEED=1] [SAMPLE
 fuzz: setup ## call the API for five minutes with valid and invalid requests; fails at a 5xx
 	@PYTHONPATH=functions:tests:. $(BIN)/python -m support.fuzzing $(or $(SECONDS_OF_FUZZING),300)
 
-docs: setup ## write the generated pages and pictures of docs/
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.readme_pictures
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.dashboard_picture
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.operations_guide
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.guarantees_page
-	@PYTHONPATH=functions:client/src:tests:. $(BIN)/python -m bench page
-	@PYTHONPATH=functions:tests:. $(BIN)/python -m tools.docs.cost_page
+docs: setup ## fill all blocks of the docs, also those that come from runs
+	@$(DOCS) tools.docs.readme_pictures
+	@$(DOCS) tools.docs.runs
+	@$(DOCS) tools.docs.fill --runs
+
+fill: setup ## fill the blocks of the docs that need no run
+	@$(DOCS) tools.docs.fill
 
 build: setup ## build the artifact that Lambda runs, in .aws-sam/build
 	@exec $(BIN)/python -m infra.local build

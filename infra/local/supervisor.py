@@ -23,7 +23,9 @@ from infra.local import deploy, ministack
 from infra.local.front import Front
 from infra.local.issuer import Keys, create_app
 from infra.local.paths import REGION, STACK, LocalStackError, Paths
-from infra.stripe_simulator.api.app import Simulator, WebhookTarget
+from infra.stripe_simulator.app import application
+from infra.stripe_simulator.settings import WebhookTarget
+from infra.stripe_simulator.simulator import Simulator
 
 READY_SECONDS_MAX: Final = 60
 BOTH_NEEDED: Final = (
@@ -90,7 +92,7 @@ class Supervisor:
         keys = Keys(paths.state / "issuer.pem", paths.issuer_url)
         apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(keys)}
         if not settings["real_stripe"]:
-            apps["stripe"] = simulator.app()
+            apps["stripe"] = application(simulator)
         for name, app in apps.items():
             self._serving.append(asyncio.create_task(self._serve(app, getattr(paths, name))))
         return await self._deploy(front, simulator, settings)
