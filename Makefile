@@ -70,9 +70,10 @@ token: ## print a token: make token SUB=alice [SCOPE=quota.write] [TTL=-60] [AUD
 	@$(BIN)/python -m infra.local token --sub "$(SUB)" --scope "$(SCOPE)" \
 	--ttl=$(or $(TTL),3600) --aud "$(or $(AUD),topup)"
 
+# Without restores, fresh interpreters and the widest sweeps, which take most of the time.
 quick: $(VENV)/.ready ## the tests of the logic and of the handlers, in half a minute
-	@exec $(BIN)/python -m pytest tests/unit tests/functional --quiet -m "not slow" \
-	--numprocesses 2 --dist worksteal
+	@exec $(BIN)/python -m pytest tests/unit tests/functional --quiet --numprocesses 2 \
+	--dist worksteal $(foreach name,*restor* *starting* *any_text* *openapi*,--ignore-glob="$(name)")
 
 test: setup ## every test
 	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
