@@ -19,9 +19,9 @@ from support import builders
 from support.fakes.memory_store import MemoryStore
 from support.stand import Stand
 
-from infra.cli import target
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.commands.doctor import CHECKS, examine, exit_code
+from infra.cli.find_target import find_target
 from infra.cli.stripe.account import AccountAtStripe
 from infra.cli.stripe.endpoint_plan import fingerprint
 from infra.cli.target import Resource
@@ -36,7 +36,7 @@ BUS = "aws.partner/stripe.com/ed_test_of_the_doctor"
 def patient(topup: Topup) -> Patient:
     """The healthy local stack, as the doctor sees it."""
     del topup
-    found = target.find("", "", "")
+    found = find_target("", "", "")
     return Patient(
         found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base)
     )
