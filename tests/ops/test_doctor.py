@@ -393,7 +393,7 @@ def test_an_endpoint_whose_signing_secret_the_stack_does_not_have_is_found(
     secrets.put_secret_value(SecretId=name, SecretString=json.dumps(document))
     try:
         with _endpoint(stand):
-            assert "no signing secret" in _only(patient, "endpoint").what
+            assert "does not have its signing secret" in _only(patient, "endpoint").what
     finally:
         secrets.put_secret_value(SecretId=name, SecretString=before)
 
@@ -502,12 +502,12 @@ def test_rows_that_expire_in_a_table_that_must_keep_them_are_found(patient: Pati
 
 
 def test_dead_letters_are_found(patient: Patient) -> None:
-    """Facts that could not even be parked."""
+    """Events that could not even be parked."""
     sqs = patient.target.client("sqs")
     url = sqs.create_queue(QueueName=f"dead-{free_port()}")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
     assert (
-        "1 facts"
+        "1 events"
         in _only(
             _with(patient, "ParkedDeadLetterQueue", url, "AWS::SQS::Queue"), "dead letters"
         ).what
