@@ -1,4 +1,4 @@
-"""What the bench feeds the handlers with: events as API Gateway hands them over, as large as the real ones."""
+"""Makes the bench's input: events in API Gateway's format, as large as real ones."""
 
 import json
 from collections.abc import Mapping
@@ -94,7 +94,10 @@ def call(
 
 
 def _routed(method: str, path: str) -> tuple[Route, str, dict[str, str]]:
-    """The route, the whole path, and what stands in its places: below the API's base path, or at the root as the page is."""
+    """Return the route, the whole path and its parameters.
+
+    The path is below the API's base path, or at the root like the page's.
+    """
     for route, whole in product(TEMPLATE.routes(), (API + path, path)):
         if (parameters := route.match(method, whole)) is not None:
             return route, whole, parameters

@@ -101,8 +101,8 @@ def test_all_who_ask_under_one_key_hear_one_session_and_its_buyer_is_credited(
         def ask() -> None:
             try:
                 answers.append(
-                    checkout.create(books, stripe, SHOP, "alice", catalogue()["starter"], key="k")
-                )  # type: ignore[arg-type]
+                    checkout.create(books, stripe, SHOP, "alice", catalogue()["starter"], key="k")  # type: ignore[arg-type]
+                )
             except BillingError as refused:  # "may retry, also under the same key"
                 raise OutcomeUnknownError(refused.code) from refused
 

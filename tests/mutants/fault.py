@@ -1,9 +1,10 @@
 """One fault that the machine makes: where it is, what it changes, and the changed source."""
 
 import ast
+import re
 from dataclasses import dataclass
 from difflib import unified_diff
-from functools import cached_property
+from functools import cache, cached_property
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,59 @@ class Fault:
         made = unified_diff(self.source.splitlines(), new.splitlines(), n=0, lineterm="")
         return "\n".join(line for line in made if line[:3] not in ("---", "+++") and line[0] != "@")
 
+    @cached_property
+    def change(self) -> str:
+        """Return the changed statements as ``-`` and ``+``, each on one line."""
+        before, part, after = self.span.cut(self.source)
+        first, last = _around(self.source, self.span.line)
+        fewer = part.count("\n") - self.text.count("\n")
+        old = _plain(_lines(self.source, first, last))
+        new = _plain(_lines(f"{before}{self.text}{after}", first, last - fewer))
+        made = unified_diff(old, new, n=0, lineterm="")
+        return "\n".join(line for line in made if line[:3] not in ("---", "+++") and line[0] != "@")
+
     @property
     def key(self) -> tuple[str, str, str]:
-        """Return what names it wherever its lines have moved to: the file, the function, and the change."""
-        return self.file, self.function, " ".join(self.diff.split())
+        """Return what names it wherever it has moved to: the file, the function, and the change."""
+        return self.file, self.function, bare(self.change)
 
     @property
     def is_hot(self) -> bool:
         """Whether it lies in a function, whose code a running process can exchange."""
         return bool(self.function)
+
+
+def bare(change: str) -> str:
+    """Return a change without what only its layout is: spaces, quotes, brackets, comments."""
+    code = re.sub(r"(?m)\s+#.*$", "", change)
+    code = re.sub(r"(?<=\d)_(?=\d)", "", code)
+    return re.sub(r"""[\s"'()]|,(?=\s*[)\]}])""", "", code)
+
+
+@cache
+def _plain(source: str) -> list[str]:
+    """Return the lines of a statement with each statement in it on one line."""
+    try:
+        return ast.unparse(ast.parse(source)).splitlines()
+    except SyntaxError:  # a fault that cannot be compiled
+        return source.splitlines()
+
+
+def _lines(source: str, first: int, last: int) -> str:
+    return "\n".join(source.split("\n")[first - 1 : last])
+
+
+def _around(source: str, line: int) -> tuple[int, int]:
+    """Return the lines of the module's statement around a line."""
+    return next((first, last) for first, last in _statements(source) if first <= line <= last)
+
+
+@cache
+def _statements(source: str) -> list[tuple[int, int]]:
+    return [
+        (
+            min([one.lineno, *(mark.lineno for mark in getattr(one, "decorator_list", []))]),
+            one.end_lineno or 0,
+        )
+        for one in ast.parse(source).body
+    ]

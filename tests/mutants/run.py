@@ -13,7 +13,7 @@ from mutants import known
 from mutants.cold import ended
 from mutants.fault import Fault
 from mutants.modules import FILES
-from mutants.reach import Reach, Test
+from mutants.reach import CONSTANTS, Reach, Test
 from mutants.report import Result
 
 TESTS: Final = (
@@ -23,6 +23,7 @@ TESTS: Final = (
     "tests/properties",
     "tests/chaos",
     "tests/ops",
+    CONSTANTS,
 )
 LOOKING_SECONDS: Final = 0.1
 SECONDS_MIN: Final = 10
@@ -89,7 +90,7 @@ class Run:
         jobs = [
             _job(number, fault, tests[fault])
             for number, fault in enumerate(faults)
-            if fault.is_hot and tests[fault]
+            if tests[fault] and not reach.is_cold(fault)
         ]
         (self.folder / "new").write_text(json.dumps(jobs), encoding="utf-8")
         (self.folder / "new").rename(self.folder / "jobs")
@@ -102,7 +103,7 @@ class Run:
                 row["seconds"],
             )
         for fault in faults:
-            if tests[fault] and not fault.is_hot:
+            if tests[fault] and reach.is_cold(fault):
                 yield self._tried_alone(fault, tests[fault])
 
     def _tried_alone(self, fault: Fault, tests: Sequence[Test]) -> Result:

@@ -91,8 +91,8 @@ def test_a_price_that_stripe_does_not_charge_is_found(
         plans.catalogue.cache_clear()
 
 
-def _set(patient: Patient, **settings: object) -> Patient:
-    changed = replace(patient.target.settings, **settings)  # type: ignore[arg-type]
+def _set(patient: Patient, **settings: Any) -> Patient:
+    changed = replace(patient.target.settings, **settings)
     return replace(patient, target=replace(patient.target, settings=changed))
 
 

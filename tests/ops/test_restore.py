@@ -129,7 +129,7 @@ def test_restore_switch_reconcile_verify_and_back(
     assert stand.quota("gustav")["total"] == 200
     assert topup("switch", "--to", at, "--yes")[1]["status"] == "already"
     deploy.update(
-        stand.places(), stand.facts["stripe_api_base"]
+        stand.paths(), stand.facts["stripe_api_base"]
     )  # as `sam deploy` by hand: it says nothing of tables
     assert set(find_target("", "", "").settings.tables.values()) == names
 

@@ -392,7 +392,7 @@ class Shop:
         """For a minute."""
         units = draw.upto(120, 1)
         self.refusable(
-            lambda: self.holds.append(holds.place(self.meter, "alice", units, 60)["hold_id"])
+            lambda: self.holds.append(holds.place(self.meter, "alice", units, 60).hold_id)
         )
 
     def closes_a_hold(self, draw: Draw) -> None:
@@ -472,8 +472,8 @@ class Shop:
                 one.told, one.payment.quota, one.payment.amount_minor
             )
             stored = Payment.from_item(
-                self.store.get("payments", (user_key("alice"), one.payment.payment_id))
-            )  # type: ignore[arg-type]
+                self.store.get("payments", (user_key("alice"), one.payment.payment_id))  # type: ignore[arg-type]
+            )
             assert stored.units_clawed_back == taken, one.told
             assert stored.status == status or (one.state == "open" and not declines), one.told
             expected, given_up = expected + credited - taken, given_up + stored.units_written_off

@@ -17,7 +17,8 @@ from billing.storage.keys import user_key
 from properties.crowd import at_once, check_laws
 from support import builders, model
 from support.builders import fact, pending
-from support.dynamo import CountedPatience, Dynamo
+from support.deadlines import CountedDeadline
+from support.dynamo import Dynamo
 from support.rough_wire import rough
 
 USERS: Final = ("alice", "bob", "carol")
@@ -64,7 +65,7 @@ class Crowd:
 
     def __init__(self, database: Dynamo, seed: int) -> None:
         """Every customer has bought once; further purchases and refunds come while they spend."""
-        store = database.store(deadline=CountedPatience())
+        store = database.store(deadline=CountedDeadline())
         self.books = replace(builders.books_on(store), clock=utc_now)
         self.meter, self.random = Meter(self.books, "https://shop.example.com"), random.Random(seed)
         self.told: list[tuple[Payment, dict[str, Any]]] = []
@@ -110,7 +111,7 @@ class Crowd:
                 raise
             except RetryableError:
                 return Used(user_id, refusal="unknown", unsure=units)
-            assert answer["remaining"] >= 0
+            assert answer.remaining >= 0
             return Used(user_id, units)
 
         return _refusable(act)
@@ -121,8 +122,8 @@ class Crowd:
 
         def act() -> Used:
             answer = debits.debit_once(self.meter, user_id, units, "backend", key)
-            assert answer["remaining"] >= 0
-            return Used(user_id, units, key, answer["debit_id"])
+            assert answer.remaining >= 0
+            return Used(user_id, units, key, answer.debit_id)
 
         return _refusable(act)
 
@@ -133,12 +134,11 @@ class Crowd:
         )
 
         def act() -> Used:
-            hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)[
-                "hold_id"
-            ]
+            seconds = 1 if end == "expire" else 300
+            hold_id = holds.place(self.meter, user_id, units, seconds).hold_id
             self.books.store.deadline.begin()  # another request
             if end == "capture":
-                return Used(user_id, holds.capture(self.meter, hold_id, kept)["units"])
+                return Used(user_id, holds.capture(self.meter, hold_id, kept).units)
             if end == "release":
                 holds.release(self.meter, hold_id)
             return Used()

@@ -10,11 +10,14 @@ from billing.errors import BillingError, Item, NotDoneError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance
+from billing.quota.debits import Debit
+from billing.quota.holds import Hold
 from billing.quota.spending import Meter
 from billing.storage.dynamodb import Page
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending
+from support.deadlines import PausedDeadline
 from support.fakes.memory_store import MemoryStore
 
 
@@ -24,7 +27,7 @@ class Watched(MemoryStore):
     def __init__(self) -> None:
         """Quiet."""
         self.pauses: list[float] = []
-        super().__init__(Deadline(sleep=self.pauses.append))
+        super().__init__(PausedDeadline(self.pauses.append))
         self.before_commit: list[Callable[[], object]] = []
         self.after_get: list[Callable[[], object]] = []
 
@@ -59,7 +62,7 @@ class Shop:
 
     def hold(self, units: int, seconds: int = 60) -> str:
         """Its id."""
-        made: str = holds.place(self.meter, "alice", units, seconds)["hold_id"]
+        made: str = holds.place(self.meter, "alice", units, seconds).hold_id
         return made
 
     def calls(self, act: Callable[[], object]) -> int:
@@ -85,7 +88,7 @@ def shop() -> Shop:
     return Shop()
 
 
-def _ways(shop: Shop) -> dict[str, Callable[[int], dict[str, Any]]]:
+def _ways(shop: Shop) -> dict[str, Callable[[int], Debit | Hold]]:
     return {
         "plain debit": lambda units: debits.debit(shop.meter, "alice", units),
         "keyed debit": lambda units: debits.debit_once(
@@ -131,8 +134,8 @@ def test_the_answer_counts_what_came_back(shop: Shop, way: str, is_cold: bool) -
     if is_cold:
         spending._seen.clear()
     shop.clock.advance(seconds=61)
-    assert _ways(shop)[way](10)["remaining"] == 89
-    assert _ways(shop)[way](10)["remaining"] == 79
+    assert _ways(shop)[way](10).remaining == 89
+    assert _ways(shop)[way](10).remaining == 79
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -281,7 +284,7 @@ def test_a_hold_lasts_no_less_than_was_asked_for(shop: Shop) -> None:
     shop.clock.now = shop.clock.now.replace(microsecond=990_000)
     held = shop.hold(40, seconds=1)
     shop.clock.now += timedelta(microseconds=990_000)
-    assert holds.capture(shop.meter, held, 25)["units"] == 25
+    assert holds.capture(shop.meter, held, 25).units == 25
     late = shop.hold(40, seconds=1)
     shop.clock.advance(seconds=2)
     with pytest.raises(BillingError, match="hold_closed"):
@@ -341,7 +344,7 @@ def test_a_hold_is_not_closed_by_a_second_try_after_its_time(
 def test_a_capture_in_time_whose_answer_was_lost_is_found_and_told() -> None:
     """The row tells that it was done, also after the hold's time."""
     shop, held = _unlucky(OutcomeUnknownError, is_carried_out=True)
-    assert holds.capture(shop.meter, held, 25)["units"] == 25
+    assert holds.capture(shop.meter, held, 25).units == 25
     assert shop.three() == (26, 0, 74)
 
 

@@ -253,8 +253,8 @@ def test_trouble_at_stripe_is_not_told_as_a_purchase_that_stripe_does_not_know(
     assert (report.failed, report.counts) == (1, {"failed": 1})
 
 
-def test_a_dispute_that_cannot_be_read_is_passed_over(books: Books, stripe: Stripe) -> None:
-    """As an event about it is."""
+def test_a_dispute_that_cannot_be_read_is_a_failure(books: Books, stripe: Stripe) -> None:
+    """The money that is out is not known: an operator must look."""
     payment = pending(books)
     stripe.sell(payment, epoch(START))
     settlement.apply(books, fact(builders.completed(payment)))
@@ -262,7 +262,9 @@ def test_a_dispute_that_cannot_be_read_is_passed_over(books: Books, stripe: Stri
     event["data"]["object"]["amount"] = "999"
     stripe.dispute(event)
     report = _run(books, stripe)
-    assert (report.failed, report.counts) == (0, {})
+    assert report.counts == {"failed": 1}
+    (failed,) = report.differences
+    assert (failed.stripe_id, failed.payment_id) == ("du_1", payment.payment_id)
 
 
 def test_a_record_that_two_hands_rebuild_is_credited_once(books: Books, stripe: Stripe) -> None:
