@@ -22,8 +22,8 @@ from billing.errors import (
 from billing.stripe_api.client import TO_A_BUYER, Gateway, StripeNotFoundError, StripeServerError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.cli import target
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, USAGE, OperatorError
+from infra.cli.find_target import find_target
 from infra.cli.output import Output
 from infra.cli.target import TargetStack
 
@@ -75,7 +75,7 @@ class Operator:
     @cached_property
     def target(self) -> TargetStack:
         """The target stack."""
-        return target.find(*self._names)
+        return find_target(*self._names)
 
     @cached_property
     def books(self) -> Books:

@@ -20,7 +20,7 @@ from support.loglines import invocations
 from support.stand import API, Stand
 
 from infra.build.artifact import ARCHIVE, BUILD, PARSED
-from infra.cli import target
+from infra.cli.find_target import find_target
 from infra.deploy.commands import uninstall
 from infra.deploy.stage import Stage
 from infra.local import deploy
@@ -185,7 +185,7 @@ def _balanced(stand: Stand) -> None:
         patch.setenv("TOPUP_STATE_DIR", str(stand.state))
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
             patch.setenv(name, os.environ.get(name, ""))
-        books = target.find("", "", "").books()
+        books = find_target("", "", "").books()
         books.store.deadline.begin()
         tally = settled_tally(books.store, "rolling")
         assert tally is not None

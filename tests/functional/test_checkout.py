@@ -139,7 +139,7 @@ def test_what_stripe_refuses_for_good_is_told_logged_and_counted(
     assert "again" not in said.json["detail"]
     (line,) = [vars(record) for record in caplog.records if record.getMessage() == "stripe refused"]
     assert line["request_id"] == said.json["request_id"]
-    assert line["stripe"]["message"] == "A fault that was asked for."
+    assert line["stripe"]["message"] == "A planned fault."
     assert (line["stripe"]["http_status"], line["stripe"]["type"]) == (
         status,
         "invalid_request_error",

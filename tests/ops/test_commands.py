@@ -275,7 +275,9 @@ def test_reconcile_says_what_it_could_not_compare(topup: Topup, stand: Stand, bu
 def _asked_for(report: Any) -> str:
     """What the simulator says of a fault, with Stripe's own id of the request."""
     (request_id,) = set(re.findall(r"req_\w+", str(report["differences"])))
-    return f"A fault that was asked for. (type invalid_request_error, request_id {request_id}, http_status 403)"
+    return (
+        f"A planned fault. (type invalid_request_error, request_id {request_id}, http_status 403)"
+    )
 
 
 def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: Stand) -> None:

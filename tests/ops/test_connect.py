@@ -11,9 +11,9 @@ from billing.stripe_api.events import SUBSCRIBED
 from billing.stripe_api.signatures import usable_secrets
 from support.stand import Stand
 
-from infra.cli import target
 from infra.cli.commands.connect import chosen_key
 from infra.cli.errors import USAGE, OperatorError
+from infra.cli.find_target import find_target
 from infra.cli.stripe.addresses import addresses
 from infra.cli.stripe.endpoint_plan import MARK, SECRETS_MAX, Kept, Wanted, plan
 from infra.cli.target import TargetStack
@@ -239,7 +239,7 @@ def _key(mode: str) -> str:
 def here(topup: Topup) -> TargetStack:
     """The stand, as a command sees it."""
     del topup
-    return target.find("", "", "")
+    return find_target("", "", "")
 
 
 def test_a_key_of_the_other_mode_is_refused(here: TargetStack) -> None:

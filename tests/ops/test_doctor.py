@@ -19,9 +19,9 @@ from support import builders
 from support.fakes.memory_store import MemoryStore
 from support.stand import Stand
 
-from infra.cli import target
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.commands.doctor import CHECKS, examine, exit_code
+from infra.cli.find_target import find_target
 from infra.cli.stripe.account import AccountAtStripe
 from infra.cli.stripe.endpoint_plan import fingerprint
 from infra.cli.target import Resource
@@ -36,7 +36,7 @@ BUS = "aws.partner/stripe.com/ed_test_of_the_doctor"
 def patient(topup: Topup) -> Patient:
     """The healthy local stack, as the doctor sees it."""
     del topup
-    found = target.find("", "", "")
+    found = find_target("", "", "")
     return Patient(
         found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base)
     )
@@ -393,7 +393,7 @@ def test_an_endpoint_whose_signing_secret_the_stack_does_not_have_is_found(
     secrets.put_secret_value(SecretId=name, SecretString=json.dumps(document))
     try:
         with _endpoint(stand):
-            assert "no signing secret" in _only(patient, "endpoint").what
+            assert "does not have its signing secret" in _only(patient, "endpoint").what
     finally:
         secrets.put_secret_value(SecretId=name, SecretString=before)
 
@@ -502,12 +502,12 @@ def test_rows_that_expire_in_a_table_that_must_keep_them_are_found(patient: Pati
 
 
 def test_dead_letters_are_found(patient: Patient) -> None:
-    """Facts that could not even be parked."""
+    """Events that could not even be parked."""
     sqs = patient.target.client("sqs")
     url = sqs.create_queue(QueueName=f"dead-{free_port()}")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
     assert (
-        "1 facts"
+        "1 events"
         in _only(
             _with(patient, "ParkedDeadLetterQueue", url, "AWS::SQS::Queue"), "dead letters"
         ).what

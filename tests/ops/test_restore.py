@@ -6,9 +6,9 @@ from typing import Any, Final
 import pytest
 from support.stand import Stand
 
-from infra.cli import target
 from infra.cli.checks.findings import Patient
 from infra.cli.commands.doctor import CHECKS, examine
+from infra.cli.find_target import find_target
 from infra.cli.stripe.account import AccountAtStripe
 from infra.cli.target import TargetStack
 from infra.local import deploy
@@ -25,7 +25,7 @@ def restorable(topup: Topup, stand: Stand) -> Iterator[TargetStack]:
 
     In the end everything is as it was before.
     """
-    found, client = target.find("", "", ""), stand.boto("dynamodb")
+    found, client = find_target("", "", ""), stand.boto("dynamodb")
     before = set(client.list_tables()["TableNames"])
 
     def recover(*, is_on: bool) -> None:
@@ -73,7 +73,7 @@ def _the_doctor_looks_at_the_tables_in_use(stand: Stand, suffix: str) -> None:
     quotas = stand.resources()["QuotasTable"] + suffix
 
     def wrong() -> list[str]:
-        found = target.find("", "", "")
+        found = find_target("", "", "")
         patient = Patient(
             found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base)
         )
@@ -110,7 +110,7 @@ def test_restore_switch_reconcile_verify_and_back(
     assert [row["key_id"] for row in planned["revived_keys"]] == [made[1]["key_id"]]
     code, switched = topup("switch", "--to", at, "--revoke-again", "--yes")
     assert (code, switched["status"]) == (0, "switched"), switched
-    assert set(target.find("", "", "").settings.tables.values()) == names
+    assert set(find_target("", "", "").settings.tables.values()) == names
     assert stand.quota("frida")["total"] == 100
     _the_doctor_looks_at_the_tables_in_use(stand, said["suffix"])
     assert [row["key_id"] for row in stand.call("GET", "/keys", sub="frida").json()["keys"]] == [
@@ -131,7 +131,7 @@ def test_restore_switch_reconcile_verify_and_back(
     deploy.update(
         stand.paths(), stand.facts["stripe_api_base"]
     )  # as `sam deploy` by hand: it says nothing of tables
-    assert set(target.find("", "", "").settings.tables.values()) == names
+    assert set(find_target("", "", "").settings.tables.values()) == names
 
     code, back = topup("switch", "--to", "original", "--yes")
     assert (code, back["status"]) == (0, "switched"), back

@@ -79,75 +79,77 @@ def register(app: typer.Typer) -> None:
         help="The ledger: verify, export.", no_args_is_help=True, rich_markup_mode=None
     )
     app.add_typer(group, name="ledger")
+    command(group, "verify")(verify)
+    command(group, "export")(export)
 
-    @command(group, "verify")
-    def verify(
-        operator: Operator,
-        segments: Annotated[
-            int,
-            typer.Option(
-                "--segments",
-                min=1,
-                max=SEGMENTS_MAX,
-                help="Concurrent readers. More of them use more read units.",
-            ),
-        ] = 4,
-        repair: Repair = False,  # noqa: FBT002 - Typer's own way to declare a flag
-        dry_run: DryRun = False,  # noqa: FBT002 - see above
-        yes: Yes = False,  # noqa: FBT002 - see above
-    ) -> int:
-        """Recompute every account, and verify that the books balance.
 
-        Exit 1 with every difference by account.
+def verify(
+    operator: Operator,
+    segments: Annotated[
+        int,
+        typer.Option(
+            "--segments",
+            min=1,
+            max=SEGMENTS_MAX,
+            help="Concurrent readers. More of them use more read units.",
+        ),
+    ] = 4,
+    repair: Repair = False,  # noqa: FBT002 - Typer's own way to declare a flag
+    dry_run: DryRun = False,  # noqa: FBT002 - see above
+    yes: Yes = False,  # noqa: FBT002 - see above
+) -> int:
+    """Recompute every account, and verify that the books balance.
 
-        It changes nothing without --repair, which is for accounts that a restore kept in part.
+    Exit 1 with every difference by account.
 
-        Example: topup ledger verify --segments 8
-        """
-        acts: list[dict[str, str]] = []
+    It changes nothing without --repair, which is for accounts that a restore kept in part.
+
+    Example: topup ledger verify --segments 8
+    """
+    acts: list[dict[str, str]] = []
+    found = _verify(operator, segments)
+    if repair and found.findings:
+        users = sorted({row["user_id"] for row in found.findings})
+        acts = _repair(operator, users, dry_run=dry_run, yes=yes)
         found = _verify(operator, segments)
-        if repair and found.findings:
-            users = sorted({row["user_id"] for row in found.findings})
-            acts = _repair(operator, users, dry_run=dry_run, yes=yes)
-            found = _verify(operator, segments)
-        shown = [found.shown()]
-        if acts:
-            title = "Would be done" if dry_run else "Done"
-            rows = [[act["user_id"], act["act"]] for act in acts]
-            shown.insert(0, table(title, ("user_id", "act"), rows))
-        operator.output.show(found.as_answer() | {"acts": acts}, *shown)
-        if found.busy:
-            names = ", ".join(found.busy[:PAYMENTS_NAMED_MAX])
-            operator.output.tell(f"changed while they were read, run it again: {names}")
-        return FOUND_SOMETHING if found.findings or found.busy else FINE
+    shown = [found.shown()]
+    if acts:
+        title = "Would be done" if dry_run else "Done"
+        rows = [[act["user_id"], act["act"]] for act in acts]
+        shown.insert(0, table(title, ("user_id", "act"), rows))
+    operator.output.show(found.as_answer() | {"acts": acts}, *shown)
+    if found.busy:
+        names = ", ".join(found.busy[:PAYMENTS_NAMED_MAX])
+        operator.output.tell(f"changed while they were read, run it again: {names}")
+    return FOUND_SOMETHING if found.findings or found.busy else FINE
 
-    @command(group, "export")
-    def export(
-        operator: Operator,
-        form: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
-        output: Annotated[
-            Path | None, typer.Option("--output", "-o", help="The file to write (default: stdout).")
-        ] = None,
-        user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
-    ) -> None:
-        """Write every ledger entry, grouped by customer and not sorted. Memory does not grow.
 
-        In CSV a text that a spreadsheet would run, or that begins with ', gets a ' before it. To
-        undo this, remove one ' from every cell that begins with one. Numbers and JSON lines are not
-        changed.
+def export(
+    operator: Operator,
+    form: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write (default: stdout).")
+    ] = None,
+    user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
+) -> None:
+    """Write every ledger entry, grouped by customer and not sorted. Memory does not grow.
 
-        Example: topup ledger export --format jsonl --output ledger.jsonl
-        """
-        if form not in FORMATS:
-            raise usage(f"{form!r} is not a format", f"--format {' or '.join(FORMATS)}")
-        rows = _all_entries(operator.books)
-        if user:
-            rows = operator.books.store.pages("ledger", user)
-        if operator.output.as_json:
-            form = "jsonl"
-        with _open(output) as file, operator.output.progress("exporting") as bar:
-            written = _write_all(_writer(form, file), rows, bar)
-        operator.output.tell(f"{written} entries")
+    In CSV a text that a spreadsheet would run, or that begins with ', gets a ' before it. To
+    undo this, remove one ' from every cell that begins with one. Numbers and JSON lines are not
+    changed.
+
+    Example: topup ledger export --format jsonl --output ledger.jsonl
+    """
+    if form not in FORMATS:
+        raise usage(f"{form!r} is not a format", f"--format {' or '.join(FORMATS)}")
+    rows = _all_entries(operator.books)
+    if user:
+        rows = operator.books.store.pages("ledger", user)
+    if operator.output.as_json:
+        form = "jsonl"
+    with _open(output) as file, operator.output.progress("exporting") as bar:
+        written = _write_all(_writer(form, file), rows, bar)
+    operator.output.tell(f"{written} entries")
 
 
 @dataclass(frozen=True, slots=True)

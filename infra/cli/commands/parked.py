@@ -41,91 +41,88 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     app.add_typer(group, name="parked")
-
-    @command(group, "list")
-    def show_all(
-        operator: Operator,
-        dropped: Dropped = False,  # noqa: FBT002 - Typer's own way to declare a flag
-        limit: Limit = LIMIT,
-    ) -> int:
-        """List parked events. Exit 1 when any of them needs an operator.
-
-        Example: topup parked list --dropped
-        """
-        if dropped:
-            _show_dropped(operator, limit)
-            return FINE
-        with operator.output.progress("reading") as bar:
-            records = list(_counted(parking.all_parked(operator.books), bar))
-        rows = [record.as_answer() | {"next_try": _when(record)} for record in records]
-        cells = [[row[name] for name in PARKED] for row in rows[:limit]]
-        shown = table(_headed(len(rows), limit, "parked events"), PARKED, cells)
-        operator.output.show({"parked": rows[:limit], "count": len(rows)}, shown)
-        return FOUND_SOMETHING if any(record.waits_for_operator for record in records) else FINE
+    run_list = command(group, "list")(show_all)
+    command(group, "retry")(retry)
+    command(group, "drop")(drop)
 
     @group.callback(invoke_without_command=True)
     def alone(
         context: typer.Context,
-        as_json: AsJson = False,  # noqa: FBT002 - see above
+        as_json: AsJson = False,  # noqa: FBT002 - Typer's own way to declare a flag
         stack: Stack = "",
         profile: Profile = "",
         region: Region = "",
     ) -> None:
-        if context.invoked_subcommand is None:
-            show_all(
-                as_json=as_json,
-                stack=stack,
-                profile=profile,
-                region=region,
-                dropped=False,
-                limit=LIMIT,
-            )
-        else:
+        if context.invoked_subcommand is not None:
             _refuse_misplaced(context)
+            return
+        shared = {"as_json": as_json, "stack": stack, "profile": profile, "region": region}
+        run_list(**shared, dropped=False, limit=LIMIT)
 
-    @command(group, "retry")
-    def retry(operator: Operator, name: FactId, dry_run: DryRun = False, yes: Yes = False) -> int:  # noqa: FBT002 - see above
-        """Retry one now, after you repaired what it waits for. Recovery retries each minute.
 
-        Exit 1 if it stays parked.
+def show_all(
+    operator: Operator,
+    dropped: Dropped = False,  # noqa: FBT002 - Typer's own way to declare a flag
+    limit: Limit = LIMIT,
+) -> int:
+    """List parked events. Exit 1 when any of them needs an operator.
 
-        Example: topup parked retry evt_1PqX... --dry-run
-        """
-        record = _find(operator, name)
-        answer = _answer(record) | {"would": preview(operator.books, record.fact)}
-        question = f"settle {record.fact.type} {name}: {answer['would']}?"
-        if not dry_run and operator.output.ask(question, yes=yes):
-            operator.books.store.deadline.begin()
-            answer = _answer(record) | retried(operator.books, operator.gateway, record)
-        operator.output.show(answer, facts(f"Parked {name}", answer))
-        return FOUND_SOMETHING if answer.get("status") == "parked" else FINE
+    Example: topup parked list --dropped
+    """
+    if dropped:
+        _show_dropped(operator, limit)
+        return FINE
+    with operator.output.progress("reading") as bar:
+        records = list(_counted(parking.all_parked(operator.books), bar))
+    rows = [record.as_answer() | {"next_try": _when(record)} for record in records]
+    cells = [[row[name] for name in PARKED] for row in rows[:limit]]
+    shown = table(_headed(len(rows), limit, "parked events"), PARKED, cells)
+    operator.output.show({"parked": rows[:limit], "count": len(rows)}, shown)
+    return FOUND_SOMETHING if any(record.waits_for_operator for record in records) else FINE
 
-    @command(group, "drop")
-    def drop(
-        operator: Operator,
-        name: FactId,
-        reason: Annotated[
-            str, typer.Option("--reason", help="Why it must not be settled; stored with it.")
-        ],
-        dry_run: DryRun = False,  # noqa: FBT002 - see above
-        yes: Yes = False,  # noqa: FBT002 - see above
-    ) -> None:
-        """Drop one for good, for example after you refunded the payment by hand.
 
-        It is stored with the reason.
+def retry(operator: Operator, name: FactId, dry_run: DryRun = False, yes: Yes = False) -> int:  # noqa: FBT002 - see above
+    """Retry one now, after you repaired what it waits for. Recovery retries each minute.
 
-        Example: topup parked drop evt_1PqX... --reason "refunded by hand"
-        """
-        if not reason.strip() or len(reason) > REASON_CHARS_MAX:
-            raise usage("a reason is needed", f"--reason with 1 to {REASON_CHARS_MAX} characters")
-        record = _find(operator, name)
-        answer = _answer(record) | {"status": "would_be_dropped", "reason": reason}
-        question = f"drop {record.fact.type} {name} for good?"
-        if not dry_run and operator.output.ask(question, yes=yes):
-            operator.books.store.deadline.begin()
-            parking.drop(operator.books, record, reason)
-            answer |= {"status": "dropped"}
-        operator.output.show(answer, facts(f"Parked {name}", answer))
+    Exit 1 if it stays parked.
+
+    Example: topup parked retry evt_1PqX... --dry-run
+    """
+    record = _find(operator, name)
+    answer = _answer(record) | {"would": preview(operator.books, record.fact)}
+    question = f"settle {record.fact.type} {name}: {answer['would']}?"
+    if not dry_run and operator.output.ask(question, yes=yes):
+        operator.books.store.deadline.begin()
+        answer = _answer(record) | retried(operator.books, operator.gateway, record)
+    operator.output.show(answer, facts(f"Parked {name}", answer))
+    return FOUND_SOMETHING if answer.get("status") == "parked" else FINE
+
+
+def drop(
+    operator: Operator,
+    name: FactId,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why it must not be settled; stored with it.")
+    ],
+    dry_run: DryRun = False,  # noqa: FBT002 - see above
+    yes: Yes = False,  # noqa: FBT002 - see above
+) -> None:
+    """Drop one for good, for example after you refunded the payment by hand.
+
+    It is stored with the reason.
+
+    Example: topup parked drop evt_1PqX... --reason "refunded by hand"
+    """
+    if not reason.strip() or len(reason) > REASON_CHARS_MAX:
+        raise usage("a reason is needed", f"--reason with 1 to {REASON_CHARS_MAX} characters")
+    record = _find(operator, name)
+    answer = _answer(record) | {"status": "would_be_dropped", "reason": reason}
+    question = f"drop {record.fact.type} {name} for good?"
+    if not dry_run and operator.output.ask(question, yes=yes):
+        operator.books.store.deadline.begin()
+        parking.drop(operator.books, record, reason)
+        answer |= {"status": "dropped"}
+    operator.output.show(answer, facts(f"Parked {name}", answer))
 
 
 def _refuse_misplaced(context: typer.Context) -> None:

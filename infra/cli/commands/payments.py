@@ -58,51 +58,51 @@ User = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add both commands."""
+    command(app, "payments")(list_payments)
+    command(app, "payment")(show_payment)
 
-    @command(app, "payments")
-    def payments(
-        operator: Operator,
-        user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
-        status: Annotated[
-            str, typer.Option("--status", help=f"Only one of: {', '.join(STATUSES)}.")
-        ] = "",
-        limit: Annotated[
-            int,
-            typer.Option("--limit", min=1, max=LIMIT_MAX, help="How many of the newest to show."),
-        ] = 50,
-    ) -> None:
-        """List payments, newest first. Without --user the whole table is read, a page at a time.
 
-        Example: topup payments --status disputed
-        """
-        if status and status not in STATUSES:
-            raise usage(f"{status!r} is not a status", f"one of: {', '.join(STATUSES)}")
-        with operator.output.progress("reading payments") as bar:
-            found = [
-                row.as_answer() | {"user_id": row.user_id}
-                for row in newest(operator.books, user, status, limit, bar)
-            ]
-        rows = [_row(row) for row in found]
-        title = f"{len(found)} payments, newest first"
-        operator.output.show({"payments": found}, table(title, COLUMNS, rows))
+def list_payments(
+    operator: Operator,
+    user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
+    status: Annotated[
+        str, typer.Option("--status", help=f"Only one of: {', '.join(STATUSES)}.")
+    ] = "",
+    limit: Annotated[
+        int,
+        typer.Option("--limit", min=1, max=LIMIT_MAX, help="How many of the newest to show."),
+    ] = 50,
+) -> None:
+    """List payments, newest first. Without --user the whole table is read, a page at a time.
 
-    @command(app, "payment")
-    def payment(
-        operator: Operator,
-        name: Annotated[
-            str, typer.Argument(metavar="ID", help="pay_..., cs_..., pi_... or ch_...")
-        ],
-        user: User = "",
-    ) -> int:
-        """Show one purchase: our record, settled events, ledger entries and Stripe's state.
+    Example: topup payments --status disputed
+    """
+    if status and status not in STATUSES:
+        raise usage(f"{status!r} is not a status", f"one of: {', '.join(STATUSES)}")
+    with operator.output.progress("reading payments") as bar:
+        found = [
+            row.as_answer() | {"user_id": row.user_id}
+            for row in newest(operator.books, user, status, limit, bar)
+        ]
+    rows = [_row(row) for row in found]
+    title = f"{len(found)} payments, newest first"
+    operator.output.show({"payments": found}, table(title, COLUMNS, rows))
 
-        Exit 1 if the books differ from Stripe.
 
-        Example: topup payment cs_live_a1PqX...
-        """
-        with operator.output.progress("looking for the payment") as bar:
-            found = find(operator.books, operator.gateway, name, user, bar)
-        return _show(operator, found)
+def show_payment(
+    operator: Operator,
+    name: Annotated[str, typer.Argument(metavar="ID", help="pay_..., cs_..., pi_... or ch_...")],
+    user: User = "",
+) -> int:
+    """Show one purchase: our record, settled events, ledger entries and Stripe's state.
+
+    Exit 1 if the books differ from Stripe.
+
+    Example: topup payment cs_live_a1PqX...
+    """
+    with operator.output.progress("looking for the payment") as bar:
+        found = find(operator.books, operator.gateway, name, user, bar)
+    return _show(operator, found)
 
 
 def _row(payment: Item) -> list[object]:

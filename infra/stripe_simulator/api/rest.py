@@ -8,8 +8,8 @@ from typing import Any, Final
 from infra.stripe_simulator.api import forms, lists, params, rules
 from infra.stripe_simulator.errors import StripeFault
 from infra.stripe_simulator.ids import new_id
-from infra.stripe_simulator.objects import money, purchases, reversals
-from infra.stripe_simulator.objects.world import World
+from infra.stripe_simulator.objects import disputes, money, purchases, refunds
+from infra.stripe_simulator.objects.world import World, merge_metadata
 from infra.stripe_simulator.store import Thing
 
 Act = Callable[[World, str, dict[str, Any]], Thing]
@@ -87,16 +87,16 @@ def _list_items(world: World, name: str, asked: dict[str, Any]) -> Thing:
 
 def _create_refund(world: World, _: str, asked: dict[str, Any]) -> Thing:
     rules.check_metadata("metadata", asked.get("metadata", {}))
-    return reversals.create_refund(world, asked)
+    return refunds.create_refund(world, asked)
 
 
 def _update_refund(world: World, name: str, asked: dict[str, Any]) -> Thing:
     rules.check_metadata("metadata", asked.get("metadata", {}))
-    return reversals.update_refund(world, name, asked.get("metadata", {}))
+    return refunds.update_refund(world, name, asked.get("metadata", {}))
 
 
 def _cancel_refund(world: World, name: str, _: dict[str, Any]) -> Thing:
-    return reversals.cancel_refund(world, name)
+    return refunds.cancel_refund(world, name)
 
 
 def _create_endpoint(world: World, _: str, asked: dict[str, Any]) -> Thing:
@@ -123,7 +123,7 @@ def _update_endpoint(world: World, name: str, asked: dict[str, Any]) -> Thing:
     }
     if "disabled" in asked:
         changes["status"] = "disabled" if asked["disabled"] else "enabled"
-    metadata = reversals.merged(found["metadata"], asked.get("metadata", {}))
+    metadata = merge_metadata(found["metadata"], asked.get("metadata", {}))
     return world.change(found, **changes, metadata=metadata)
 
 
@@ -178,11 +178,11 @@ ENDPOINTS: Final = (
         "GET /v1/disputes", "_dispute_list_params", _lister("dispute", "charge", "payment_intent")
     ),
     _route("GET /v1/disputes/{id}", "_dispute_retrieve_params", _getter("dispute")),
-    _route("POST /v1/disputes/{id}", "_dispute_update_params", reversals.update_dispute),
+    _route("POST /v1/disputes/{id}", "_dispute_update_params", disputes.update_dispute),
     _route(
         "POST /v1/disputes/{id}/close",
         "_dispute_close_params",
-        lambda world, name, _: reversals.give_in(world, name),
+        lambda world, name, _: disputes.give_in(world, name),
     ),
     _route(
         "GET /v1/balance_transactions",

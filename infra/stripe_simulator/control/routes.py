@@ -25,7 +25,7 @@ from infra.stripe_simulator.control.input import (
     whole_number,
 )
 from infra.stripe_simulator.errors import ConflictError, StripeFault
-from infra.stripe_simulator.objects import purchases, reversals
+from infra.stripe_simulator.objects import disputes, purchases, refunds
 from infra.stripe_simulator.simulator import Simulator
 
 Act = Callable[[str, Body], Any]
@@ -109,7 +109,7 @@ class _Panel:
     def refund(self, status: str) -> Act:
         def change(name: str, body: Body) -> Any:
             check_members(body)
-            return reversals.change_refund(self._world, name, status)
+            return refunds.change_refund(self._world, name, status)
 
         return change
 
@@ -120,17 +120,17 @@ class _Panel:
         if not isinstance(withdraw, bool):
             raise BadInputError(f"withdraw must be true or false, not {json.dumps(withdraw)}")
         amount = amount_in(body, "kind", "withdraw")
-        return reversals.dispute(self._world, name, kind, amount, withdraw=withdraw)
+        return disputes.dispute(self._world, name, kind, amount, withdraw=withdraw)
 
     def withdraw(self, name: str, body: Body) -> Any:
-        return reversals.withdraw_funds(self._world, name, amount_in(body))
+        return disputes.withdraw_funds(self._world, name, amount_in(body))
 
     def reinstate(self, name: str, body: Body) -> Any:
-        return reversals.reinstate_funds(self._world, name, amount_in(body))
+        return disputes.reinstate_funds(self._world, name, amount_in(body))
 
     def close(self, name: str, body: Body) -> Any:
-        status = one_of(body, "status", *reversals.CLOSED)
-        return reversals.close_dispute(self._world, name, status)
+        status = one_of(body, "status", *disputes.CLOSED)
+        return disputes.close_dispute(self._world, name, status)
 
     def resend(self, name: str, body: Body) -> Any:
         check_members(body)

@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.stripe_simulator.errors import ConflictError, StripeFault
 from infra.stripe_simulator.ids import new_id
-from infra.stripe_simulator.objects import checkout, money
+from infra.stripe_simulator.objects import charges, checkout, money
 from infra.stripe_simulator.objects.world import World
 from infra.stripe_simulator.store import Thing
 
@@ -140,7 +140,7 @@ def _submit_debit(world: World, session: Thing, intent: Thing) -> Thing:
 
 
 def _charge(world: World, intent: Thing, method: str, status: str, **changes: Any) -> Thing:
-    charge = {**money.charge(world.store, intent, world.base_url, method, status), **changes}
+    charge = {**charges.charge(world.store, intent, world.base_url, method, status), **changes}
     return _add_to_balance(world, charge) if status == "succeeded" else world.store.put(charge)
 
 

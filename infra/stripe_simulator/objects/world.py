@@ -69,3 +69,14 @@ class World:
     def change(self, thing: Thing, **changes: Any) -> Thing:
         """Store the object with these attributes changed, and return it."""
         return self.store.put({**thing, **changes})
+
+
+def merge_metadata(before: dict[str, str], given: dict[str, str] | str) -> dict[str, str]:
+    """Return the metadata after a change.
+
+    An empty value removes its key, and an empty string removes all of them.
+    https://docs.stripe.com/api/metadata
+    """
+    if isinstance(given, str):
+        return {}
+    return {name: value for name, value in {**before, **given}.items() if value != ""}
