@@ -1,6 +1,7 @@
 """Under which keys Stripe is asked for a session when it fails, and who asks at the same time."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,12 +22,13 @@ class Troubled:
         """``faults``: how the keys end."""
         self.faults = faults
         self.keys: list[str] = []
+        self.params: list[Mapping[str, Any]] = []
         self.meanwhile: Callable[[], object] | None = None
         self.loses_answers = False
 
     def create_session(self, params: Mapping[str, Any], idempotency_key: str) -> dict[str, Any]:
         """See the gateway."""
-        del params
+        self.params.append(params)
         self.keys.append(idempotency_key)
         act, self.meanwhile = self.meanwhile, None
         if act:
@@ -76,3 +78,30 @@ def test_a_request_asks_under_two_keys_and_the_next_goes_on_with_a_third(books: 
         _buy(books, stripe)
     assert stripe.attempts == ["0", "1"]
     assert _buy(books, stripe)["session_id"].endswith("-2")
+
+
+@pytest.mark.parametrize(
+    ("switched_on", "sent"),
+    [
+        ("", ()),
+        ("automatic_tax", ("automatic_tax",)),
+        ("invoice_creation", ("invoice_creation",)),
+        ("allow_promotion_codes", ("allow_promotion_codes",)),
+    ],
+)
+def test_stripe_is_asked_for_what_the_template_switched_on_and_for_nothing_else(
+    books: Books, switched_on: str, sent: tuple[str, ...]
+) -> None:
+    """A seller without Stripe Tax could not sell at all: Stripe refuses what is not set up there.
+
+    https://docs.stripe.com/tax/checkout
+    """
+    stripe = Troubled("-none")
+    shop = replace(SHOP, **{switched_on: True}) if switched_on else SHOP
+    plan = catalogue()["starter"]
+    checkout.create(books, stripe, shop, "alice", plan, key="")  # type: ignore[arg-type]
+    (params,) = stripe.params
+    optional = {"automatic_tax", "invoice_creation", "allow_promotion_codes"}
+    assert optional.intersection(params) == set(sent)
+    (item,) = params["line_items"]
+    assert ("tax_behavior" in item["price_data"]) == (switched_on == "automatic_tax")
