@@ -8,6 +8,7 @@ import pytest
 from billing.books import Books
 from billing.errors import BillingError
 from billing.payments import checkout
+from billing.payments.checkout import Shop
 from billing.payments.plans import catalogue
 from billing.stripe_api.client import StripeServerError
 from support import builders
@@ -80,28 +81,28 @@ def test_a_request_asks_under_two_keys_and_the_next_goes_on_with_a_third(books: 
     assert _buy(books, stripe)["session_id"].endswith("-2")
 
 
+OPTIONAL = {"automatic_tax", "invoice_creation", "allow_promotion_codes"}
+
+
 @pytest.mark.parametrize(
-    ("switched_on", "sent"),
+    ("shop", "sent"),
     [
-        ("", ()),
-        ("automatic_tax", ("automatic_tax",)),
-        ("invoice_creation", ("invoice_creation",)),
-        ("allow_promotion_codes", ("allow_promotion_codes",)),
+        (SHOP, set()),
+        (replace(SHOP, automatic_tax=True), {"automatic_tax"}),
+        (replace(SHOP, invoice_creation=True), {"invoice_creation"}),
+        (replace(SHOP, allow_promotion_codes=True), {"allow_promotion_codes"}),
     ],
 )
 def test_stripe_is_asked_for_what_the_template_switched_on_and_for_nothing_else(
-    books: Books, switched_on: str, sent: tuple[str, ...]
+    books: Books, shop: Shop, sent: set[str]
 ) -> None:
     """A seller without Stripe Tax could not sell at all: Stripe refuses what is not set up there.
 
     https://docs.stripe.com/tax/checkout
     """
-    stripe = Troubled("-none")
-    shop = replace(SHOP, **{switched_on: True}) if switched_on else SHOP
-    plan = catalogue()["starter"]
+    stripe, plan = Troubled("-none"), catalogue()["starter"]
     checkout.create(books, stripe, shop, "alice", plan, key="")  # type: ignore[arg-type]
     (params,) = stripe.params
-    optional = {"automatic_tax", "invoice_creation", "allow_promotion_codes"}
-    assert optional.intersection(params) == set(sent)
+    assert OPTIONAL.intersection(params) == sent
     (item,) = params["line_items"]
-    assert ("tax_behavior" in item["price_data"]) == (switched_on == "automatic_tax")
+    assert ("tax_behavior" in item["price_data"]) == ("automatic_tax" in sent)
