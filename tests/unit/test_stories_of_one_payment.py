@@ -277,3 +277,37 @@ def test_an_account_is_read_until_it_holds_still_though_each_reading_takes_its_t
     store.seconds = 0
     assert tally
     assert list(tally.differences("alice")) == []
+
+
+class ReferredStore(MemoryStore):
+    """A concurrent request credits a purchase just before it is dropped: its row leads to it."""
+
+    rows: tuple[str, ...] = ()
+
+    def commit(self, *writes: Write) -> None:
+        """See MemoryStore."""
+        rows, self.rows = self.rows, ()
+        if rows and any(write.delete for write in writes):
+            self.tables["payments"][rows[0], "reference"]["payment_id"] = rows[1]
+        elif rows:
+            self.rows = rows
+        super().commit(*writes)
+
+
+def test_a_refund_of_a_purchase_that_is_credited_as_it_is_dropped_is_not_counted_as_settled() -> (
+    None
+):
+    """It stays parked for the next run, which takes it back."""
+    store, clock, stripe = ReferredStore(), Clock(), Stripe()
+    books = builders.books_on(store, clock=clock)
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()), amount_subtotal=1)
+    _settle(books, builders.completed(payment, amount_subtotal=1))
+    (record,) = parking.all_parked(books)
+    parking.drop(books, record, "paid back by hand")
+    _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
+    store.rows = (f"ref#{builders.intent_of(payment)}", payment.payment_id)
+    clock.advance(seconds=61)
+    done = retry_parked.run(books, stripe)  # type: ignore[arg-type]
+    assert (done.settled, done.waiting) == (0, 1)
+    assert len(list(parking.all_parked(books))) == 1
