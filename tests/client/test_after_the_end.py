@@ -19,11 +19,11 @@ from topup_client.terms import Terms
 
 def _is_forgotten(one: "weakref.ref[Any]") -> bool:
     """Whether nothing holds it any more, once the keeper's thread has had time to end."""
-    for _ in range(300):
+    for _ in range(20):
         gc.collect()
         if one() is None:
             return True
-        time.sleep(0.01)
+        time.sleep(0.1)
     return False
 
 
