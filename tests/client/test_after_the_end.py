@@ -181,3 +181,23 @@ def test_an_awaited_lease_that_was_closed_stays_closed_though_it_could_not_captu
             await lease.debit(1)
 
     asyncio.run(story())
+
+
+class Late(Keeper):
+    """Comes only when the test says so."""
+
+    def wake(self, lease: Any) -> None:
+        """See Keeper."""
+
+
+def test_a_keeper_that_comes_after_the_closing_fetches_nothing(
+    gateway: Gateway, backend: Meter
+) -> None:
+    """The customer's units would be held for nobody until that hold expired."""
+    gateway.fund("alice", 100)
+    lease = Lease(backend, "alice", keeper=Late(1, time.monotonic), size=10, low_water=9)
+    lease.debit(1)
+    lease.debit(1)
+    lease.close()
+    lease.tend()
+    assert (gateway.calls["holds"], gateway.quota().held, gateway.quota().used) == (1, 0, 2)
