@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from client.conftest import Seconds
-from client.gateway import Gateway
+from client.gateway import Gateway, answers
 from topup_client import AsyncLease, AsyncLeases, AsyncMeter, Lease, Leases, Meter
-from topup_client.errors import QuotaExhausted, Refused
+from topup_client.errors import LeaseClosed, QuotaExhausted, Refused
 from topup_client.keeper import Keeper
 from topup_client.purse import Purse
 from topup_client.results import Hold
@@ -19,11 +19,11 @@ from topup_client.terms import Terms
 
 def _is_forgotten(one: "weakref.ref[Any]") -> bool:
     """Whether nothing holds it any more, once the keeper's thread has had time to end."""
-    for _ in range(300):
+    for _ in range(20):
         gc.collect()
         if one() is None:
             return True
-        time.sleep(0.01)
+        time.sleep(0.1)
     return False
 
 
@@ -123,3 +123,81 @@ def test_a_refusal_of_the_service_says_all_of_it() -> None:
     error = Refused(400, "exceeds_hold", "the hold is of 5 units")
     assert str(error) == "400 exceeds_hold: the hold is of 5 units"
     assert str(Refused(403, "", "Forbidden")) == "403 refused: Forbidden"
+
+
+def test_a_lease_with_units_is_not_swept(gateway: Gateway, backend: Meter) -> None:
+    """Units that were served would never be captured."""
+    gateway.fund("alice", 10)
+    with Lease(backend, "alice", size=5, low_water=0) as lease:
+        lease.debit(2)
+        assert not lease.close_if_empty()
+        lease.debit(1)
+    assert (gateway.quota().used, gateway.quota().held) == (3, 0)
+
+
+def test_an_awaited_lease_with_units_is_not_swept(
+    gateway: Gateway, async_backend: AsyncMeter
+) -> None:
+    """As the blocking one."""
+    gateway.fund("alice", 10)
+
+    async def story() -> None:
+        async with AsyncLease(async_backend, "alice", size=5, low_water=0) as lease:
+            await lease.debit(2)
+            assert not lease.close_if_empty()
+            await lease.debit(1)
+
+    asyncio.run(story())
+    assert (gateway.quota().used, gateway.quota().held) == (3, 0)
+
+
+def test_a_closed_lease_stays_closed_though_its_hold_could_not_be_captured(
+    gateway: Gateway, backend: Meter
+) -> None:
+    """It has something to capture, and still nobody spends from it."""
+    gateway.fund("alice", 10)
+    lease = Lease(backend, "alice", size=5, low_water=0)
+    lease.debit(1)
+    gateway.faults = [answers(503, {"code": "unavailable"})] * 3
+    lease.close()
+    assert lease.close_if_empty()
+    with pytest.raises(LeaseClosed):
+        lease.debit(1)
+
+
+def test_an_awaited_lease_that_was_closed_stays_closed_though_it_could_not_capture(
+    gateway: Gateway, async_backend: AsyncMeter
+) -> None:
+    """As the blocking one."""
+    gateway.fund("alice", 10)
+
+    async def story() -> None:
+        lease = AsyncLease(async_backend, "alice", size=5, low_water=0)
+        await lease.debit(1)
+        gateway.faults = [answers(503, {"code": "unavailable"})] * 3
+        await lease.aclose()
+        assert lease.close_if_empty()
+        with pytest.raises(LeaseClosed):
+            await lease.debit(1)
+
+    asyncio.run(story())
+
+
+class Late(Keeper):
+    """Comes only when the test says so."""
+
+    def wake(self, lease: Any) -> None:
+        """See Keeper."""
+
+
+def test_a_keeper_that_comes_after_the_closing_fetches_nothing(
+    gateway: Gateway, backend: Meter
+) -> None:
+    """The customer's units would be held for nobody until that hold expired."""
+    gateway.fund("alice", 100)
+    lease = Lease(backend, "alice", keeper=Late(1, time.monotonic), size=10, low_water=9)
+    lease.debit(1)
+    lease.debit(1)
+    lease.close()
+    lease.tend()
+    assert (gateway.calls["holds"], gateway.quota().held, gateway.quota().used) == (1, 0, 2)

@@ -55,7 +55,10 @@ class Fault:
         gap = "\n" * max(0, old.count("\n") - self.text.count("\n"))
         if self.text.endswith(")"):  # within it, for what follows may belong to the same statement
             return f"{before}{self.text[:-1]}{gap}){after}"
-        return f"{before}{self.text}{gap}{after}"
+        whole = f"{before}{self.text}{gap}{after}"
+        if gap and not _can_be_read(whole):  # what follows belongs to the same statement
+            return f"{before}({self.text}{gap}){after}"
+        return whole
 
     @cached_property
     def diff(self) -> str:
@@ -121,3 +124,11 @@ def _statements(source: str) -> list[tuple[int, int]]:
         )
         for one in ast.parse(source).body
     ]
+
+
+def _can_be_read(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True

@@ -1,12 +1,14 @@
 """Under which keys Stripe is asked for a session when it fails, and who asks at the same time."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
 from billing.payments import checkout
+from billing.payments.checkout import Shop
 from billing.payments.plans import catalogue
 from billing.stripe_api.client import StripeServerError
 from support import builders
@@ -21,12 +23,13 @@ class Troubled:
         """``faults``: how the keys end."""
         self.faults = faults
         self.keys: list[str] = []
+        self.params: list[Mapping[str, Any]] = []
         self.meanwhile: Callable[[], object] | None = None
         self.loses_answers = False
 
     def create_session(self, params: Mapping[str, Any], idempotency_key: str) -> dict[str, Any]:
         """See the gateway."""
-        del params
+        self.params.append(params)
         self.keys.append(idempotency_key)
         act, self.meanwhile = self.meanwhile, None
         if act:
@@ -76,3 +79,30 @@ def test_a_request_asks_under_two_keys_and_the_next_goes_on_with_a_third(books: 
         _buy(books, stripe)
     assert stripe.attempts == ["0", "1"]
     assert _buy(books, stripe)["session_id"].endswith("-2")
+
+
+OPTIONAL = {"automatic_tax", "invoice_creation", "allow_promotion_codes"}
+
+
+@pytest.mark.parametrize(
+    ("shop", "sent"),
+    [
+        (SHOP, set()),
+        (replace(SHOP, automatic_tax=True), {"automatic_tax"}),
+        (replace(SHOP, invoice_creation=True), {"invoice_creation"}),
+        (replace(SHOP, allow_promotion_codes=True), {"allow_promotion_codes"}),
+    ],
+)
+def test_stripe_is_asked_for_what_the_template_switched_on_and_for_nothing_else(
+    books: Books, shop: Shop, sent: set[str]
+) -> None:
+    """A seller without Stripe Tax could not sell at all: Stripe refuses what is not set up there.
+
+    https://docs.stripe.com/tax/checkout
+    """
+    stripe, plan = Troubled("-none"), catalogue()["starter"]
+    checkout.create(books, stripe, shop, "alice", plan, key="")  # type: ignore[arg-type]
+    (params,) = stripe.params
+    assert OPTIONAL.intersection(params) == sent
+    (item,) = params["line_items"]
+    assert ("tax_behavior" in item["price_data"]) == ("automatic_tax" in sent)

@@ -6,10 +6,18 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+    OutcomeUnknownError,
+)
 from billing.payments import settlement
 from billing.quota import debits, history, holds
 from billing.quota.spending import Meter
+from billing.reconciliation import retry_parked
+from billing.storage.dynamodb import Page
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending
@@ -263,3 +271,21 @@ def test_holds_that_are_not_due_are_not_read(store: MeetingStore, customer: str)
     before = store.calls
     assert debits.read(books, customer).held == 250
     assert store.calls - before == 3
+
+
+def test_a_sweep_that_has_seen_all_that_is_due_asks_no_further(
+    store: MeetingStore, customer: str
+) -> None:
+    """It runs each minute, mostly in vain: one call then."""
+    books = _books(store)
+    _buy(books, customer)
+    holds.place(Meter(books, SHOP), customer, 5, 60)
+    asked: list[int] = []
+    due = store.due
+
+    def count_and_ask(now_epoch: int, after: Item | None = None) -> Page:
+        asked.append(now_epoch)
+        return due(now_epoch, after)
+
+    store.due = count_and_ask  # type: ignore[method-assign]
+    assert (retry_parked.sweep_holds(books), len(asked)) == (0, 1)

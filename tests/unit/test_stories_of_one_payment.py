@@ -9,7 +9,9 @@ from billing.errors import BillingError
 from billing.payments import confirmation, parking, queries, settlement
 from billing.quota import history
 from billing.quota.grants import Grant, book
+from billing.reconciliation import retry_parked
 from billing.reconciliation import run as reconciliation
+from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
@@ -20,6 +22,7 @@ from support import builders, laws
 from support.builders import OURS, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
+from support.slow import Slow
 
 
 @pytest.fixture
@@ -209,3 +212,101 @@ def test_a_receipt_that_stripe_does_not_know_is_not_found(books: Books) -> None:
     _settle(books, builders.completed(payment))
     with pytest.raises(BillingError, match="not_found"):
         confirmation.receipt_url(books, Elsewhere(), "alice", payment.payment_id)  # type: ignore[arg-type]
+
+
+def test_a_refund_of_a_purchase_whose_session_was_never_noted_ends_no_recovery(
+    books: Books, clock: Clock
+) -> None:
+    """Its checkout's answer was lost: Stripe's list has the session."""
+    stripe, payment = Stripe(), pending(books)
+    stripe.sell(payment, epoch(books.clock()))
+    _settle(books, builders.refunded(payment, 999))
+    row = books.store.tables["payments"]["user#alice", payment.payment_id]  # type: ignore[attr-defined]
+    del row["session_id"]
+    clock.advance(seconds=61)
+    done = retry_parked.run(books, stripe)  # type: ignore[arg-type]
+    assert (done.settled, done.waiting) == (1, 0)
+    assert _status(books, payment.payment_id) == "refunded"
+    laws.check(books.store)
+
+
+def test_a_refund_that_is_brought_back_waits_as_any_other(books: Books, clock: Clock) -> None:
+    """Recovery leaves it to the purchase that is being credited."""
+    payment = pending(books)
+    _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
+    (record,) = parking.all_parked(books)
+    intent = builders.intent_of(payment)
+    assert parking.drop_with_purchase(books, record, payment.session_id, intent)
+    parking.bring_back(books, intent, frozenset({record.name}))
+    (again,) = parking.all_parked(books)
+    assert again.next_try == epoch(clock.now) + 30
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "kind"),
+    [
+        ("amount_subtotal", 1, "amount"),
+        ("currency", "eur", "currency"),
+        ("plan", "pro", "identity"),
+        ("id", "cs_test_other", "identity"),
+    ],
+)
+def test_a_difference_that_an_operator_must_judge_is_of_the_right_kind(
+    books: Books, member: str, value: Any, kind: str
+) -> None:
+    """What to look at first."""
+    stripe, payment = Stripe(), pending(books)
+    members = {member: value}
+    if member == "plan":
+        members = {"metadata": {**builders.metadata(payment), "plan": value}}
+    stripe.sell(payment, epoch(books.clock()), **members)
+    report = reconciliation.run(Run(books, stripe, repair=True), 0)  # type: ignore[arg-type]
+    assert report.counts == {kind: 1}
+
+
+def test_an_account_is_read_until_it_holds_still_though_each_reading_takes_its_time() -> None:
+    """Each reading has time of its own: a large account can be verified, too."""
+    store = Slow()
+    books = builders.books_on(store)
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    store.seconds = 1.5
+    store.deadline.begin()
+    tally = settled_tally(store, "alice")  # type: ignore[arg-type]
+    store.seconds = 0
+    assert tally
+    assert list(tally.differences("alice")) == []
+
+
+class ReferredStore(MemoryStore):
+    """A concurrent request credits a purchase just before it is dropped: its row leads to it."""
+
+    rows: tuple[str, ...] = ()
+
+    def commit(self, *writes: Write) -> None:
+        """See MemoryStore."""
+        rows, self.rows = self.rows, ()
+        if rows and any(write.delete for write in writes):
+            self.tables["payments"][rows[0], "reference"]["payment_id"] = rows[1]
+        elif rows:
+            self.rows = rows
+        super().commit(*writes)
+
+
+def test_a_refund_of_a_purchase_that_is_credited_as_it_is_dropped_is_not_counted_as_settled() -> (
+    None
+):
+    """It stays parked for the next run, which takes it back."""
+    store, clock, stripe = ReferredStore(), Clock(), Stripe()
+    books = builders.books_on(store, clock=clock)
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()), amount_subtotal=1)
+    _settle(books, builders.completed(payment, amount_subtotal=1))
+    (record,) = parking.all_parked(books)
+    parking.drop(books, record, "paid back by hand")
+    _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
+    store.rows = (f"ref#{builders.intent_of(payment)}", payment.payment_id)
+    clock.advance(seconds=61)
+    done = retry_parked.run(books, stripe)  # type: ignore[arg-type]
+    assert (done.settled, done.waiting) == (0, 1)
+    assert len(list(parking.all_parked(books))) == 1
