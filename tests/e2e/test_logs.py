@@ -169,7 +169,7 @@ def test_every_line_is_of_a_known_form(logged: list[Invocation]) -> None:
 def test_no_request_has_two_lines_and_hardly_one_has_none(logged: list[Invocation]) -> None:
     """The embedded AWS takes what is printed 50 ms late for the next call's, and loses it with the process: hence "hardly".
 
-    That each has one, tests/functional/test_lines.py shows.
+    That each has one, tests/functional/test_log_lines.py shows.
     """
     lines = [
         (function, line["message"], line["request_id"])

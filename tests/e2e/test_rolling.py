@@ -120,7 +120,7 @@ def test_no_genuine_delivery_is_refused_while_the_signing_secret_is_rolled(
 
     with (
         going_on(*[deliver] * 4) as traffic
-        # few forged ones: a flood of them would delay the new secret (tests/functional/test_rolling.py)
+        # few forged ones: a flood of them would delay the new secret (tests/functional/test_secret_cache.py)
     ):
         forge()
         traffic.further(3)

@@ -7,7 +7,7 @@ from .bug import bug
 BUYING: Final = (
     bug(
         "each try at Stripe has a new idempotency key",
-        "test_checkout.py::test_a_session_whose_answer_was_lost_is_found_again",
+        "payments/test_checkout.py::test_a_session_whose_answer_was_lost_is_found_again",
         (
             "payments/checkout.py",
             'f"{payment.payment_id}-{payment.attempt}"',
@@ -16,12 +16,12 @@ BUYING: Final = (
     ),
     bug(
         "a fault that Stripe stored is asked for again and again",
-        "test_checkout.py::test_a_fault_of_stripe_is_not_replayed_for_ever",
+        "payments/test_checkout.py::test_a_fault_of_stripe_is_not_replayed_for_ever",
         ("payments/checkout.py", 'f"{payment.payment_id}-{payment.attempt}"', "payment.payment_id"),
     ),
     bug(
         "Stripe is asked before the payment is recorded",
-        "test_checkout.py::test_a_payment_is_recorded_before_stripe_is_asked",
+        "payments/test_checkout.py::test_a_payment_is_recorded_before_stripe_is_asked",
         (
             "payments/checkout.py",
             "    payment = _recorded(books, user_id, plan, key)\n",
@@ -34,7 +34,7 @@ BUYING: Final = (
     ),
     bug(
         "the payment intent does not carry our metadata",
-        "test_checkout.py::test_the_session_and_its_payment_intent_carry_our_metadata",
+        "payments/test_checkout.py::test_the_session_and_its_payment_intent_carry_our_metadata",
         (
             "payments/checkout.py",
             '"payment_intent_data": {"metadata": metadata},',
@@ -43,7 +43,7 @@ BUYING: Final = (
     ),
     bug(
         "a checkout's key with another plan replays the first answer",
-        "test_checkout.py::test_a_repeated_key_is_one_purchase",
+        "payments/test_checkout.py::test_a_repeated_key_is_one_purchase",
         (
             "payments/checkout.py",
             'if kept_before["plan"] != plan.id:',
@@ -52,17 +52,17 @@ BUYING: Final = (
     ),
     bug(
         "a checkout's key is not kept",
-        "test_checkout.py::test_a_repeated_key_is_one_purchase",
+        "payments/test_checkout.py::test_a_repeated_key_is_one_purchase",
         ("payments/checkout.py", "    if key:\n", "    if not key:\n"),
     ),
     bug(
         "the session that is noted last replaces one that was told",
-        "test_checkout.py::test_two_requests_under_one_key_hear_one_session",
+        "payments/test_checkout.py::test_two_requests_under_one_key_hear_one_session",
         ("payments/checkout.py", 'must=(exists("owner"), first))', 'must=(exists("owner"),))'),
     ),
     bug(
         "who comes late is told a session that is not the payment's",
-        "test_checkout.py::test_two_requests_under_one_key_hear_one_session",
+        "payments/test_checkout.py::test_two_requests_under_one_key_hear_one_session",
         (
             "payments/checkout.py",
             "        return _outrun(books, gateway, noted)\n",
@@ -71,7 +71,7 @@ BUYING: Final = (
     ),
     bug(
         "the session beside the payment's stays open",
-        "test_checkout.py::test_two_requests_under_one_key_hear_one_session",
+        "payments/test_checkout.py::test_two_requests_under_one_key_hear_one_session",
         (
             "payments/checkout.py",
             "        gateway.expire_session(late.session_id)\n",
@@ -80,7 +80,7 @@ BUYING: Final = (
     ),
     bug(
         "the payment's own session is closed and not the late one",
-        "test_checkout.py::test_two_requests_under_one_key_hear_one_session",
+        "payments/test_checkout.py::test_two_requests_under_one_key_hear_one_session",
         (
             "payments/checkout.py",
             "gateway.expire_session(late.session_id)",
@@ -89,7 +89,7 @@ BUYING: Final = (
     ),
     bug(
         "a session that cannot be closed fails the checkout",
-        "test_checkout.py::test_a_session_that_cannot_be_closed_changes_no_answer",
+        "payments/test_checkout.py::test_a_session_that_cannot_be_closed_changes_no_answer",
         (
             "payments/checkout.py",
             "with suppress(BillingError, StripeServerError, StripeNotFoundError):",
@@ -98,7 +98,7 @@ BUYING: Final = (
     ),
     bug(
         "a session whose address is not known is answered without one",
-        "test_checkout.py::test_a_session_that_expired_unheard_gives_way_to_a_new_purchase",
+        "payments/test_checkout.py::test_a_session_that_expired_unheard_gives_way_to_a_new_purchase",
         (
             "payments/checkout.py",
             "    if not payment.url:\n        payment = _with",
@@ -112,7 +112,7 @@ BUYING: Final = (
     ),
     bug(
         "an address that an event left empty is answered",
-        "test_checkout.py::test_a_session_beside_one_that_was_never_told_is_not_told_either",
+        "payments/test_checkout.py::test_a_session_beside_one_that_was_never_told_is_not_told_either",
         (
             "payments/checkout.py",
             "    if not payment.url:\n        message",
@@ -121,7 +121,7 @@ BUYING: Final = (
     ),
     bug(
         "Stripe is asked under a key that it has forgotten, and makes a second session",
-        "test_checkout.py::test_stripe_is_asked_under_one_key_for_no_longer_than_it_remembers_it",
+        "payments/test_checkout.py::test_stripe_is_asked_under_one_key_for_no_longer_than_it_remembers_it",
         (
             "payments/checkout.py",
             "REMEMBERED_SECONDS: Final = 23 * 3600",
@@ -130,7 +130,7 @@ BUYING: Final = (
     ),
     bug(
         "two repeats at once put two new payments in place of an old one",
-        "test_checkout.py::test_two_who_ask_too_late_at_once_get_one_new_payment",
+        "payments/test_checkout.py::test_two_who_ask_too_late_at_once_get_one_new_payment",
         (
             "payments/checkout.py",
             'equals("payment_id", instead_of) if instead_of',
@@ -139,7 +139,7 @@ BUYING: Final = (
     ),
     bug(
         "what is paid is sold again under its key",
-        "test_checkout.py::test_what_was_paid_unheard_is_not_sold_again_under_its_key",
+        "payments/test_checkout.py::test_what_was_paid_unheard_is_not_sold_again_under_its_key",
         (
             "payments/checkout.py",
             "    if payment.phase > Phase.EXPIRED:\n",
@@ -148,7 +148,7 @@ BUYING: Final = (
     ),
     bug(
         "a repeat is charged today's price",
-        "test_checkout.py::test_a_repeat_pays_the_price_that_the_payment_was_recorded_at",
+        "payments/test_checkout.py::test_a_repeat_pays_the_price_that_the_payment_was_recorded_at",
         (
             "payments/checkout.py",
             '"unit_amount": payment.amount_minor',
@@ -157,7 +157,7 @@ BUYING: Final = (
     ),
     bug(
         "a repeat is charged in today's currency",
-        "test_checkout.py::test_a_repeat_pays_the_price_that_the_payment_was_recorded_at",
+        "payments/test_checkout.py::test_a_repeat_pays_the_price_that_the_payment_was_recorded_at",
         (
             "payments/checkout.py",
             '{"currency": payment.currency, "unit',
@@ -166,12 +166,12 @@ BUYING: Final = (
     ),
     bug(
         "Stripe converts the price into the buyer's currency",
-        "test_checkout.py::test_stripe_converts_no_price",
+        "payments/test_checkout.py::test_stripe_converts_no_price",
         ("payments/checkout.py", '        "adaptive_pricing": {"enabled": False},\n', ""),
     ),
     bug(
         "a create whose answer was lost is not asked again",
-        "test_gateway.py::test_what_passes_is_asked_again_under_the_same_key",
+        "stripe_api/test_client.py::test_what_passes_is_asked_again_under_the_same_key",
         (
             "stripe_api/refusals.py",
             "isinstance(error, stripe.APIConnectionError | stripe.RateLimitError)",
@@ -180,7 +180,7 @@ BUYING: Final = (
     ),
     bug(
         "too many requests are a buyer's trouble",
-        "test_gateway.py::test_what_passes_is_asked_again_under_the_same_key",
+        "stripe_api/test_client.py::test_what_passes_is_asked_again_under_the_same_key",
         (
             "stripe_api/refusals.py",
             "isinstance(error, stripe.APIConnectionError | stripe.RateLimitError)",
@@ -189,27 +189,27 @@ BUYING: Final = (
     ),
     bug(
         "who asks under a key that is in use asks under another",
-        "test_gateway.py::test_two_at_once_under_one_key_get_one_session",
+        "stripe_api/test_client.py::test_two_at_once_under_one_key_get_one_session",
         ("stripe_api/refusals.py", "return error.http_status == CONFLICT or", "return"),
     ),
     bug(
         "a key of other parameters is asked for again and again",
-        "test_gateway.py::test_a_checkout_goes_on_after_a_deployment_has_changed_what_stripe_is_asked",
+        "stripe_api/test_client.py::test_a_checkout_goes_on_after_a_deployment_has_changed_what_stripe_is_asked",
         ("stripe_api/client.py", "isinstance(error, stripe.IdempotencyError) or ", ""),
     ),
     bug(
         "creating a session has a key of its own at each try",
-        "test_gateway.py::test_what_passes_is_asked_again_under_the_same_key",
+        "stripe_api/test_client.py::test_what_passes_is_asked_again_under_the_same_key",
         ("stripe_api/client.py", '= {"idempotency_key": idempotency_key}', "= {}"),
     ),
     bug(
         "a currency of three decimals is for sale, and printed with two",
-        "test_plans.py::test_a_currency_that_cannot_be_printed_exactly_is_refused",
+        "payments/test_plans.py::test_a_currency_that_cannot_be_printed_exactly_is_refused",
         ("money.py", '"usd", "zar"}', '"usd", "zar", "kwd"}'),
     ),
     bug(
         "the catalogue is not checked",
-        "test_plans.py::test_a_plan_that_breaks_a_rule_is_refused_by_that_rule",
+        "payments/test_plans.py::test_a_plan_that_breaks_a_rule_is_refused_by_that_rule",
         (
             "payments/plans.py",
             'return [f"plan {number}: {rule}" for rule, holds in checks.items() if not holds]',
@@ -218,7 +218,7 @@ BUYING: Final = (
     ),
     bug(
         "a price may be nothing at all",
-        "test_plans.py::test_a_plan_that_breaks_a_rule_is_refused_by_that_rule",
+        "payments/test_plans.py::test_a_plan_that_breaks_a_rule_is_refused_by_that_rule",
         ("payments/plans.py", "and least <= value <= largest", "and 0 <= value <= largest"),
     ),
 )

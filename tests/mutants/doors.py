@@ -7,7 +7,7 @@ from .bug import bug
 DOORS: Final = (
     bug(
         "the bound on keys is looked at before the write",
-        "test_keys.py::test_the_last_place_is_given_once_to_two_concurrent_requests",
+        "quota/test_api_keys.py::test_the_last_place_is_given_once_to_two_concurrent_requests",
         (
             "quota/api_keys.py",
             "    _commit_counted(books, owner, writes)\n    return {",
@@ -24,13 +24,13 @@ DOORS: Final = (
     ),
     bug(
         "a late count is written over a concurrent one",
-        "test_keys.py::test_a_count_that_is_made_late_does_not_forget_a_concurrent_key",
+        "quota/test_api_keys.py::test_a_count_that_is_made_late_does_not_forget_a_concurrent_key",
         ("quota/api_keys.py", 'if seen else absent("owner")', 'if seen else exists("owner")'),
         ("quota/api_keys.py", 'add={"changes": 1}, must=(unchanged,)))', 'add={"changes": 1}))'),
     ),
     bug(
         "what Stripe refuses for good is taken for an outage",
-        "test_refusals.py::test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said",
+        "stripe_api/test_refusals.py::test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said",
         (
             "stripe_api/client.py",
             "    if refusals.is_final(error):\n",
@@ -39,7 +39,7 @@ DOORS: Final = (
     ),
     bug(
         "an outage of Stripe is taken for a refusal for good",
-        "test_refusals.py::test_an_answer_that_is_not_stripes_refuses_nothing_for_good",
+        "stripe_api/test_refusals.py::test_an_answer_that_is_not_stripes_refuses_nothing_for_good",
         (
             "stripe_api/refusals.py",
             "status not in PASSING and bool(error_of(error))",
@@ -48,7 +48,7 @@ DOORS: Final = (
     ),
     bug(
         "Stripe's words are logged with the customer's name in them",
-        "test_refusals.py::test_a_user_who_is_no_address_is_hidden_too",
+        "stripe_api/test_refusals.py::test_a_user_who_is_no_address_is_hidden_too",
         (
             "stripe_api/refusals.py",
             "        value = value.replace(secret, HIDDEN)\n",
@@ -57,7 +57,7 @@ DOORS: Final = (
     ),
     bug(
         "a proxy's 404 says that Stripe has no such session",
-        "test_refusals.py::test_a_proxys_404_does_not_say_that_stripe_has_no_such_session",
+        "stripe_api/test_refusals.py::test_a_proxys_404_does_not_say_that_stripe_has_no_such_session",
         (
             "stripe_api/refusals.py",
             'return error_of(error).get("code") == MISSING',
@@ -66,7 +66,7 @@ DOORS: Final = (
     ),
     bug(
         "an item is read from a replica that lags",
-        "test_store.py::test_what_was_written_is_read_though_replicas_lag",
+        "storage/test_dynamodb.py::test_what_was_written_is_read_though_replicas_lag",
         (
             "storage/dynamodb.py",
             '"Key": _key(table, key), "ConsistentRead": True}',
@@ -75,7 +75,7 @@ DOORS: Final = (
     ),
     bug(
         "of a payment's refunds the first page alone is read",
-        "test_gateway.py::test_all_refunds_of_a_payment_are_read_page_after_page",
+        "stripe_api/test_client.py::test_all_refunds_of_a_payment_are_read_page_after_page",
         (
             "stripe_api/client.py",
             '            if not page["has_more"]:\n                return\n            after',
@@ -84,7 +84,7 @@ DOORS: Final = (
     ),
     bug(
         "floats are stored",
-        "test_store.py::test_no_float_is_sent_to_dynamodb",
+        "storage/test_dynamodb.py::test_no_float_is_sent_to_dynamodb",
         (
             "storage/expressions.py",
             "    if isinstance(value, int):\n",
@@ -93,7 +93,7 @@ DOORS: Final = (
     ),
     bug(
         "a plain debit is repeated when its answer is lost",
-        "test_store.py::test_a_plain_debit_is_not_repeated_when_its_answer_is_lost",
+        "storage/test_dynamodb.py::test_a_plain_debit_is_not_repeated_when_its_answer_is_lost",
         (
             "storage/dynamodb.py",
             'self._ask("UpdateItem", request, repeatable=False)',
@@ -102,12 +102,12 @@ DOORS: Final = (
     ),
     bug(
         "botocore repeats a plain debit by itself",
-        "test_store.py::test_nothing_below_us_repeats_a_plain_debit",
+        "storage/test_dynamodb.py::test_nothing_below_us_repeats_a_plain_debit",
         ("storage/dynamodb.py", '"total_max_attempts": 1', '"total_max_attempts": 3'),
     ),
     bug(
         "each attempt of a transaction has a token of its own",
-        "test_store.py::test_a_transaction_is_repeated_under_one_token",
+        "storage/test_dynamodb.py::test_a_transaction_is_repeated_under_one_token",
         (
             "storage/dynamodb.py",
             '        try:\n            with tracing.call("DynamoDB", operation):',
@@ -120,7 +120,7 @@ DOORS: Final = (
     ),
     bug(
         "a transaction's conflict is taken for success",
-        "test_store.py::test_a_transaction_is_repeated_under_one_token",
+        "storage/test_dynamodb.py::test_a_transaction_is_repeated_under_one_token",
         (
             "storage/dynamodb.py",
             "            except _AgainError as again:\n                last = again",
@@ -129,7 +129,7 @@ DOORS: Final = (
     ),
     bug(
         "an unknown outcome is taken for success",
-        "test_store.py::test_trouble_without_end_is_an_unknown_outcome",
+        "storage/test_dynamodb.py::test_trouble_without_end_is_an_unknown_outcome",
         (
             "storage/dynamodb.py",
             '        raise OutcomeUnknownError(f"{operation} gave no answer in time") from last',
@@ -138,7 +138,7 @@ DOORS: Final = (
     ),
     bug(
         "a conflict beside a failed condition is tried again for ever",
-        "test_store.py::test_a_failed_condition_beside_a_conflict_is_a_refusal",
+        "storage/test_dynamodb.py::test_a_failed_condition_beside_a_conflict_is_a_refusal",
         (
             "storage/dynamodb.py",
             "    if refused:\n",
@@ -147,7 +147,7 @@ DOORS: Final = (
     ),
     bug(
         "an old signature is accepted",
-        "test_signatures.py::test_a_timestamp_counts_for_five_minutes_both_ways",
+        "stripe_api/test_signatures.py::test_a_timestamp_counts_for_five_minutes_both_ways",
         (
             "stripe_api/signatures.py",
             "verify_header(text, header, secret, TOLERANCE_SECONDS)",
@@ -156,7 +156,7 @@ DOORS: Final = (
     ),
     bug(
         "a signature from the future is accepted",
-        "test_signatures.py::test_a_timestamp_counts_for_five_minutes_both_ways",
+        "stripe_api/test_signatures.py::test_a_timestamp_counts_for_five_minutes_both_ways",
         (
             "stripe_api/signatures.py",
             "> now() + TOLERANCE_SECONDS",
@@ -165,12 +165,12 @@ DOORS: Final = (
     ),
     bug(
         "only the first of several webhook secrets is tried",
-        "test_signatures.py::test_while_secrets_are_rolled_either_of_them_signs",
+        "stripe_api/test_signatures.py::test_while_secrets_are_rolled_either_of_them_signs",
         ("stripe_api/signatures.py", "for secret in secrets)", "for secret in secrets[:1])"),
     ),
     bug(
         "a secret that was rolled is not read anew",
-        "test_signatures.py::test_a_secret_that_was_rolled_just_now_is_read_anew",
+        "stripe_api/test_signatures.py::test_a_secret_that_was_rolled_just_now_is_read_anew",
         (
             "stripe_api/signatures.py",
             "_matches(text, header, secrets(True))",
@@ -197,7 +197,7 @@ DOORS: Final = (
     ),
     bug(
         "any signature will do",
-        "test_signatures.py::test_anybody_elses_signature_is_refused",
+        "stripe_api/test_signatures.py::test_anybody_elses_signature_is_refused",
         (
             "stripe_api/signatures.py",
             "    except (SignatureVerificationError, ValueError, IndexError):\n        return False",
@@ -206,7 +206,7 @@ DOORS: Final = (
     ),
     bug(
         "a delivery whose outcome is unknown is answered with 200",
-        "test_answers.py::test_a_delivery_whose_outcome_is_unknown_is_asked_for_again",
+        "test_webhook.py::test_a_delivery_whose_outcome_is_unknown_is_asked_for_again",
         (
             "../webhook.py",
             "outbox.keep(fact)\n        raise\n",
@@ -215,13 +215,13 @@ DOORS: Final = (
     ),
     bug(
         "a delivery whose outcome is unknown is kept nowhere",
-        "test_answers.py::test_a_delivery_whose_outcome_is_unknown_is_asked_for_again",
+        "test_webhook.py::test_a_delivery_whose_outcome_is_unknown_is_asked_for_again",
         ("../webhook.py", "        receiving_books().outbox.keep(fact)\n", ""),
     ),
     bug(
         "a message leaves the queue though its fact is not settled",
-        "test_answers.py::test_a_message_stays_in_the_queue_until_its_fact_is_settled "
-        "test_eventbridge.py::test_an_event_stays_in_the_queue_while_its_outcome_is_unknown",
+        "test_webhook.py::test_a_message_stays_in_the_queue_until_its_fact_is_settled "
+        "payments/test_fact_queue.py::test_an_event_stays_in_the_queue_while_its_outcome_is_unknown",
         (
             "../recover.py",
             'stays in the queue", event_id=name)\n        return False\n',
@@ -230,7 +230,7 @@ DOORS: Final = (
     ),
     bug(
         "an event of any source is taken for Stripe's",
-        "test_eventbridge.py::test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue",
+        "payments/test_fact_queue.py::test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue",
         (
             "payments/fact_queue.py",
             'not str(message.get("source")).startswith(STRIPES_SOURCE)',
@@ -239,7 +239,7 @@ DOORS: Final = (
     ),
     bug(
         "an event that is not for us comes again and again",
-        "test_eventbridge.py::test_an_event_that_is_not_for_us_is_counted_and_goes",
+        "payments/test_fact_queue.py::test_an_event_that_is_not_for_us_is_counted_and_goes",
         (
             "../recover.py",
             'event_id=str(event.get("id"))[:100])\n        return\n',
@@ -248,7 +248,7 @@ DOORS: Final = (
     ),
     bug(
         "one message's fault sends the whole batch back",
-        "test_eventbridge.py::test_a_message_with_a_fault_of_ours_sends_no_other_back",
+        "payments/test_fact_queue.py::test_a_message_with_a_fault_of_ours_sends_no_other_back",
         ("../recover.py", "    except Exception:", "    except ZeroDivisionError:"),
     ),
     bug(

@@ -24,7 +24,7 @@ DEAR: Final = frozenset({"stand", "database", "ministack", "dynoxide"})
 """Fixtures that start servers: no fork can afford them."""
 LEFT_OUT: Final = (
     "tests/chaos/test_wire.py",
-    "tests/unit/test_starting.py",
+    "tests/unit/wiring/test_container.py",
     "::test_recovery_and_a_late_purchase_settle_a_waiting_refund_once",
 )
 """Tests with servers or processes of their own, and one that takes longer than any fault is given.

@@ -7,7 +7,7 @@ from .bug import bug
 RECOVERING: Final = (
     bug(
         "a parked fact that cannot be tried now is let go",
-        "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
+        "reconciliation/test_compare.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
             "reconciliation/retry_parked.py",
             '        return ""  # not failed, not settled;',
@@ -16,7 +16,7 @@ RECOVERING: Final = (
     ),
     bug(
         "an unknown outcome lets the parked fact go",
-        "test_reconciliation.py::test_a_retry_that_ends_unknown_keeps_the_record",
+        "reconciliation/test_compare.py::test_a_retry_that_ends_unknown_keeps_the_record",
         (
             "reconciliation/retry_parked.py",
             "    except (RetryableError, AwsRefused",
@@ -25,7 +25,7 @@ RECOVERING: Final = (
     ),
     bug(
         "recovery does not ask Stripe what a parked fact belongs to",
-        "test_reconciliation.py::test_recovery_finds_the_session_that_a_refund_belongs_to",
+        "reconciliation/test_compare.py::test_recovery_finds_the_session_that_a_refund_belongs_to",
         (
             "reconciliation/retry_parked.py",
             "outcome = settlement.apply(books, found)",
@@ -34,7 +34,7 @@ RECOVERING: Final = (
     ),
     bug(
         "recovery takes what waits for a person for nobody's",
-        "test_reconciliation.py::test_what_waits_for_a_person_is_not_tried",
+        "reconciliation/test_compare.py::test_what_waits_for_a_person_is_not_tried",
         (
             "payments/parking.py",
             "0 if park.kind in FOR_A_PERSON else epoch(now)",
@@ -44,7 +44,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a refund of a purchase that a person has dropped waits for ever",
-        "test_dropping.py::test_a_refund_of_a_dropped_purchase_goes_with_it",
+        "payments/test_parking.py::test_a_refund_of_a_dropped_purchase_goes_with_it",
         (
             "reconciliation/retry_parked.py",
             'outcome.status == "parked" and parking.is_dropped(books, found):',
@@ -53,7 +53,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a refund is dropped because its purchase waits for a person",
-        "test_dropping.py::test_a_refund_waits_while_nobody_has_decided",
+        "payments/test_parking.py::test_a_refund_waits_while_nobody_has_decided",
         (
             "reconciliation/retry_parked.py",
             'outcome.status == "parked" and parking.is_dropped(books, found):',
@@ -62,7 +62,7 @@ RECOVERING: Final = (
     ),
     bug(
         "what went with a dropped purchase stays dropped when that is credited after all",
-        "test_dropping.py::test_what_went_with_a_purchase_counts_when_that_is_credited_after_all",
+        "payments/test_parking.py::test_what_went_with_a_purchase_counts_when_that_is_credited_after_all",
         (
             "payments/settlement.py",
             "        parking.bring_back(books, fact.payment_intent, fresh.aside)\n",
@@ -76,7 +76,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a purchase is credited though its refund was dropped once more in that moment",
-        "test_dropping.py::test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more",
+        "payments/test_parking.py::test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more",
         (
             "payments/settlement.py",
             'must = (nobody_waits, absent("aside"))',
@@ -85,7 +85,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a refund is dropped though its purchase was credited a moment ago",
-        "test_dropping.py::test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund",
+        "payments/test_parking.py::test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund",
         (
             "payments/parking.py",
             'add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))',
@@ -94,12 +94,12 @@ RECOVERING: Final = (
     ),
     bug(
         "a refund is dropped with its purchase and leaves no word there",
-        "test_dropping.py::test_what_went_with_a_purchase_counts_when_that_is_credited_after_all",
+        "payments/test_parking.py::test_what_went_with_a_purchase_counts_when_that_is_credited_after_all",
         ("payments/parking.py", 'add={"waiting": gone, "aside": gone}', 'add={"waiting": gone}'),
     ),
     bug(
         "Stripe is asked for a charge without an id",
-        "test_dropping.py::test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked",
+        "payments/test_parking.py::test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked",
         (
             "reconciliation/retry_parked.py",
             "if fact.payment_intent or not fact.charge:",
@@ -113,7 +113,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a refund of ours is let go while Stripe's list only lags",
-        "test_deployments.py::test_a_refund_of_ours_is_not_let_go_while_stripes_list_only_lags",
+        "test_two_deployments.py::test_a_refund_of_ours_is_not_let_go_while_stripes_list_only_lags",
         (
             "reconciliation/retry_parked.py",
             '        return ""  # still open, not listed yet',
@@ -122,7 +122,7 @@ RECOVERING: Final = (
     ),
     bug(
         "one charge that Stripe does not know ends the run",
-        "test_deployments.py::test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run",
+        "test_two_deployments.py::test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run",
         (
             "reconciliation/retry_parked.py",
             "StripeServerError, StripeNotFoundError, BillingError) as",
@@ -131,7 +131,7 @@ RECOVERING: Final = (
     ),
     bug(
         "one fault of the store ends the run",
-        "test_moving_nothing.py::test_one_fault_of_the_store_does_not_end_a_recovery_run",
+        "test_events_that_move_nothing.py::test_one_fault_of_the_store_does_not_end_a_recovery_run",
         (
             "reconciliation/retry_parked.py",
             "(RetryableError, AwsRefusedError, ",
@@ -140,17 +140,17 @@ RECOVERING: Final = (
     ),
     bug(
         "a record that was resolved meanwhile comes back as a ghost when its reason changes",
-        "test_moving_nothing.py::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost",
+        "test_events_that_move_nothing.py::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost",
         ("payments/parking.py", ', must=(equals("kind", kept["kind"]),)))', "))"),
     ),
     bug(
         "a record that was resolved meanwhile comes back as a ghost when it is put off",
-        "test_moving_nothing.py::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost",
+        "test_events_that_move_nothing.py::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost",
         ("payments/parking.py", '        must=(equals("tries", parked.tries),),\n', ""),
     ),
     bug(
         "a refund of a payment that was put back to unpaid is nobody's",
-        "test_moving_nothing.py::test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the_end",
+        "test_events_that_move_nothing.py::test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the_end",
         (
             "payments/settlement.py",
             'if view.linked and decision.kind == "ahead":',
@@ -159,7 +159,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a lost way from a payment intent is told and not written",
-        "test_moving_nothing.py::test_a_lost_way_from_a_payment_intent_is_written_again",
+        "test_events_that_move_nothing.py::test_a_lost_way_from_a_payment_intent_is_written_again",
         (
             "reconciliation/repair.py",
             "            if job.repair:\n                settlement.refer(job.books, payment)\n",
@@ -168,7 +168,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a paid session from before ids is rebuilt",
-        "test_deployments.py::test_a_paid_session_from_before_ids_without_a_record_is_never_rebuilt",
+        "test_two_deployments.py::test_a_paid_session_from_before_ids_without_a_record_is_never_rebuilt",
         (
             "reconciliation/compare.py",
             "if payment is None and settlement.why_nobodys(by.books, fact):",
@@ -177,7 +177,7 @@ RECOVERING: Final = (
     ),
     bug(
         "reconciliation passes over young sessions",
-        "test_reconciliation.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
+        "reconciliation/test_compare.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
         (
             "reconciliation/run.py",
             "    for row in rows:\n",
@@ -186,12 +186,12 @@ RECOVERING: Final = (
     ),
     bug(
         "reconciliation looks at the first page alone",
-        "test_reconciliation.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
+        "reconciliation/test_compare.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
         ("reconciliation/run.py", 'if rest or page["has_more"]:', "if rest:"),
     ),
     bug(
         "a stopped reconciliation begins again from the start",
-        "test_reconciliation.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
+        "reconciliation/test_compare.py::test_a_run_that_was_stopped_is_gone_on_with_until_all_is_settled",
         (
             "reconciliation/run.py",
             "        _keep_cursor(job, cursor)\n",
@@ -200,7 +200,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a reconciliation that is killed has kept no place to go on from",
-        "test_reconciliation.py::test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page",
+        "reconciliation/test_compare.py::test_a_run_that_is_killed_is_gone_on_with_behind_its_last_page",
         (
             "reconciliation/run.py",
             "        _keep_cursor(job, cursor)\n",
@@ -209,7 +209,7 @@ RECOVERING: Final = (
     ),
     bug(
         "rows for which there was no time are passed over",
-        "test_reconciliation.py::test_a_run_that_ends_within_a_page_is_gone_on_with_at_the_next_row",
+        "reconciliation/test_compare.py::test_a_run_that_ends_within_a_page_is_gone_on_with_at_the_next_row",
         (
             "reconciliation/run.py",
             'return replace(cursor, after=done["id"]) if done else cursor',
@@ -218,7 +218,7 @@ RECOVERING: Final = (
     ),
     bug(
         "each event about one session is parked as another one",
-        "test_settlement.py::test_several_events_about_one_session_are_one_record_and_one_decision",
+        "payments/test_settlement.py::test_several_events_about_one_session_are_one_record_and_one_decision",
         (
             "payments/parking.py",
             'return f"{fact.session_id}:{fact.kind}" if isinstance(fact, SessionFact) else fact.fact_id',
@@ -227,7 +227,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a second session takes a payment's place before the first has expired",
-        "test_settlement.py::test_a_copy_that_is_told_before_the_expiry_waits_for_it",
+        "payments/test_settlement.py::test_a_copy_that_is_told_before_the_expiry_waits_for_it",
         (
             "payments/payment.py",
             "return None if payment.phase is Phase.EXPIRED else Park(",
@@ -236,7 +236,7 @@ RECOVERING: Final = (
     ),
     bug(
         "what a person has dropped is a difference for ever",
-        "test_reconciliation.py::test_what_a_person_has_dropped_is_no_difference_any_more",
+        "reconciliation/test_compare.py::test_what_a_person_has_dropped_is_no_difference_any_more",
         (
             "reconciliation/compare.py",
             "isinstance(decision, Park) and parking.is_dropped(by.books, fact)",
@@ -245,7 +245,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a payment intent that leads nowhere goes on leading nowhere",
-        "test_reconciliation.py::test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again",
+        "reconciliation/test_compare.py::test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again",
         (
             "reconciliation/compare.py",
             "    if by.repair:\n        settlement.refer(by.books, payment)\n",
@@ -254,12 +254,12 @@ RECOVERING: Final = (
     ),
     bug(
         "a dispute is looked at for as long as a session only",
-        "test_reconciliation.py::test_what_became_of_an_old_refund_or_dispute_is_looked_at_for_longer",
+        "reconciliation/test_compare.py::test_what_became_of_an_old_refund_or_dispute_is_looked_at_for_longer",
         ("reconciliation/run.py", '"disputes": 180 * DAY_SECONDS', '"disputes": 0'),
     ),
     bug(
         "one known refund of a payment stands for those that are not known",
-        "test_reconciliation.py::test_a_second_refund_of_a_payment_is_found_beside_the_known_one",
+        "reconciliation/test_compare.py::test_a_second_refund_of_a_payment_is_found_beside_the_known_one",
         (
             "payments/reversals.py",
             "refund_id in self.standing and refund_id not in self.failed",
@@ -268,7 +268,7 @@ RECOVERING: Final = (
     ),
     bug(
         "reconciliation tells what is missing and credits nothing",
-        "test_reconciliation.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
+        "reconciliation/test_compare.py::test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young",
         (
             "reconciliation/compare.py",
             "settlement.apply(by.books, fact).status in",
@@ -277,7 +277,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a dry run repairs",
-        "test_reconciliation.py::test_a_dry_run_touches_nothing",
+        "reconciliation/test_compare.py::test_a_dry_run_touches_nothing",
         (
             "reconciliation/compare.py",
             "repaired = by.repair and settlement",
@@ -286,7 +286,7 @@ RECOVERING: Final = (
     ),
     bug(
         "refunds are not reconciled",
-        "test_reconciliation.py::test_a_refund_whose_webhooks_were_lost_is_taken_back",
+        "reconciliation/test_compare.py::test_a_refund_whose_webhooks_were_lost_is_taken_back",
         (
             "reconciliation/run.py",
             'PHASES: Final = (*OLDER_SECONDS, "ours")',
@@ -295,13 +295,13 @@ RECOVERING: Final = (
     ),
     bug(
         "failed refunds that Stripe lists are counted",
-        "test_reconciliation.py::test_a_refund_whose_webhooks_were_lost_is_taken_back",
+        "reconciliation/test_compare.py::test_a_refund_whose_webhooks_were_lost_is_taken_back",
         ("stripe_api/objects.py", "failed=failed,", "failed={},"),
         ("stripe_api/objects.py", "standing=standing,", "standing=standing | failed,"),
     ),
     bug(
         "disputes are not reconciled",
-        "test_reconciliation.py::test_a_dispute_whose_webhooks_were_lost_is_taken_back",
+        "reconciliation/test_compare.py::test_a_dispute_whose_webhooks_were_lost_is_taken_back",
         (
             "reconciliation/run.py",
             'PHASES: Final = (*OLDER_SECONDS, "ours")',
@@ -310,7 +310,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a credit that Stripe does not know is not told",
-        "test_reconciliation.py::test_what_is_credited_here_and_unknown_at_stripe_is_told",
+        "reconciliation/test_compare.py::test_what_is_credited_here_and_unknown_at_stripe_is_told",
         (
             "reconciliation/run.py",
             'PHASES: Final = (*OLDER_SECONDS, "ours")',
@@ -387,7 +387,7 @@ RECOVERING: Final = (
     ),
     bug(
         "reconciliation believes its index, which lags, and not the record",
-        "test_reconciliation.py::test_the_index_of_what_was_not_seen_is_believed_in_nothing",
+        "reconciliation/test_compare.py::test_the_index_of_what_was_not_seen_is_believed_in_nothing",
         (
             "reconciliation/run.py",
             '        if "unseen" in item:\n',
@@ -396,7 +396,7 @@ RECOVERING: Final = (
     ),
     bug(
         "of our own records the first page alone is asked for",
-        "test_reconciliation.py::test_all_our_own_records_are_asked_for_page_after_page",
+        "reconciliation/test_compare.py::test_all_our_own_records_are_asked_for_page_after_page",
         (
             "reconciliation/run.py",
             "return replace(cursor, after=page.after) if page.after else None",
@@ -414,7 +414,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a lost record is rebuilt at any price",
-        "test_reconciliation.py::test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once",
+        "reconciliation/test_compare.py::test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once",
         (
             "reconciliation/compare.py",
             "if (plan.quota, plan.amount_minor, plan.currency) != (fact.quota, fact.amount_subtotal, fact.currency):",
@@ -423,7 +423,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a failure of one parked fact stops the run",
-        "test_reconciliation.py::test_a_parked_fact_outlives_trouble_at_stripe",
+        "reconciliation/test_compare.py::test_a_parked_fact_outlives_trouble_at_stripe",
         (
             "reconciliation/retry_parked.py",
             "except (RetryableError, AwsRefusedError, StripeServerError, StripeNotFoundError, BillingError) as error:",

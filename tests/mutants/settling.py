@@ -7,7 +7,7 @@ from .bug import bug
 SETTLING: Final = (
     bug(
         "the only guard of a credit is the event's id",
-        "test_settlement.py::test_one_session_under_two_event_ids_is_credited_once",
+        "payments/test_settlement.py::test_one_session_under_two_event_ids_is_credited_once",
         (
             "payments/settlement.py",
             'must=tuple(_assumptions(fact, after)) if view.assumed else (equals("version", after.version - 1),)',
@@ -26,7 +26,7 @@ SETTLING: Final = (
     ),
     bug(
         "the ledger is keyed by the event and not by the session",
-        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
+        "payments/test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
         (
             "payments/settlement.py",
             "ledger.funded_id(payment.session_id) if",
@@ -35,7 +35,7 @@ SETTLING: Final = (
     ),
     bug(
         "the ledger is keyed by the time and not by the cause",
-        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
+        "payments/test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
         (
             "payments/settlement.py",
             "ledger.funded_id(payment.session_id) if",
@@ -44,7 +44,7 @@ SETTLING: Final = (
     ),
     bug(
         "a ledger entry can be written over",
-        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
+        "payments/test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
         (
             "quota/ledger.py",
             'return creates("ledger", (self.user_id, self.entry_id), {',
@@ -53,7 +53,7 @@ SETTLING: Final = (
     ),
     bug(
         "a restored payment's reversal is booked beside the one that the ledger has",
-        "test_settlement.py::test_a_refund_takes_back_once_though_its_payment_was_restored_to_before",
+        "payments/test_settlement.py::test_a_refund_takes_back_once_though_its_payment_was_restored_to_before",
         (
             "quota/ledger.py",
             'return f"reversal:{payment.payment_id}:{payment.movements}"',
@@ -62,7 +62,7 @@ SETTLING: Final = (
     ),
     bug(
         "a restored payment that the ledger has funded is not caught up",
-        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
+        "payments/test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
         (
             "payments/settlement.py",
             "return fresh if 0 in refused.old else _caught_up(books, fact, fresh)",
@@ -71,7 +71,7 @@ SETTLING: Final = (
     ),
     bug(
         "the mark is written before the effect",
-        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
+        "payments/test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
         (
             "payments/settlement.py",
             "books.store.commit(*_writes(books, fact, view, decision))",
@@ -80,7 +80,7 @@ SETTLING: Final = (
     ),
     bug(
         "the mark is written after the effect, in a second transaction",
-        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
+        "payments/test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
         (
             "payments/settlement.py",
             "books.store.commit(*_writes(books, fact, view, decision))",
@@ -89,7 +89,7 @@ SETTLING: Final = (
     ),
     bug(
         "quota and payment are two transactions",
-        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
+        "payments/test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
         (
             "payments/settlement.py",
             "books.store.commit(*_writes(books, fact, view, decision))",
@@ -98,7 +98,7 @@ SETTLING: Final = (
     ),
     bug(
         "what a delivery claims is not checked against the record when it is written",
-        "test_settlement.py::test_a_session_at_another_price_is_parked_for_a_person",
+        "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_a_person",
         (
             "payments/settlement.py",
             'yield from (equals(name, getattr(after, name)) for name in ("plan", "quota", "amount_minor", "currency"))',
@@ -107,17 +107,17 @@ SETTLING: Final = (
     ),
     bug(
         "a payment is read, then written without a look at its version",
-        "test_settlement.py::test_two_facts_that_move_no_units_are_both_learnt",
+        "payments/test_settlement.py::test_two_facts_that_move_no_units_are_both_learnt",
         ("payments/settlement.py", '(equals("version", after.version - 1),)', '(exists("owner"),)'),
     ),
     bug(
         "an expiry overwrites a completed payment, for the write does not look",
-        "test_settlement.py::test_what_comes_late_undoes_no_purchase",
+        "payments/test_settlement.py::test_what_comes_late_undoes_no_purchase",
         ("payments/settlement.py", 'yield Must("phase", "<", int(after.phase))', "yield from ()"),
     ),
     bug(
         "running out of tries is answered as recorded",
-        "test_settlement.py::test_a_lost_outcome_is_told_and_not_taken_for_success",
+        "payments/test_settlement.py::test_a_lost_outcome_is_told_and_not_taken_for_success",
         (
             "payments/settlement.py",
             "    raise OutcomeUnknownError(message)\n\n\ndef _without_change",
@@ -126,7 +126,7 @@ SETTLING: Final = (
     ),
     bug(
         "the units of the metadata are credited",
-        "test_settlement.py::test_units_are_what_our_record_says",
+        "payments/test_settlement.py::test_units_are_what_our_record_says",
         (
             "payments/settlement.py",
             '("plan", "quota", "amount_minor", "currency")',
@@ -135,7 +135,7 @@ SETTLING: Final = (
     ),
     bug(
         "an account without a quota row is credited nothing, silently",
-        "test_settlement.py::test_a_purchase_credits_what_was_bought",
+        "payments/test_settlement.py::test_a_purchase_credits_what_was_bought",
         (
             "payments/settlement.py",
             "    if change.entry:\n        yield Write(",
@@ -144,7 +144,7 @@ SETTLING: Final = (
     ),
     bug(
         "the ledger's entry is clamped at what remains",
-        "test_settlement.py::test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it",
+        "payments/test_settlement.py::test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it",
         (
             "payments/settlement.py",
             "yield _entry(payment, cause, change.entry, change.units, now).write()",
@@ -153,7 +153,7 @@ SETTLING: Final = (
     ),
     bug(
         "what was written off is given out again when the refund fails",
-        "test_settlement.py::test_written_off_units_come_back_first_when_the_refund_fails",
+        "payments/test_settlement.py::test_written_off_units_come_back_first_when_the_refund_fails",
         (
             "payments/settlement.py",
             "back = min(change.payment.units_written_off, change.units)",
@@ -162,27 +162,27 @@ SETTLING: Final = (
     ),
     bug(
         "units that a hold still promises are written off as if they were used",
-        "test_settlement.py::test_a_hold_is_not_touched_by_a_refund",
+        "payments/test_settlement.py::test_a_hold_is_not_touched_by_a_refund",
         ("quota/balance.py", "owed = min(short, max(0, balance.held - balance.debt))", "owed = 0"),
     ),
     bug(
         "each part of a refund owes the same held units again",
-        "test_settlement.py::test_parts_of_a_refund_write_off_what_a_whole_one_does",
+        "payments/test_settlement.py::test_parts_of_a_refund_write_off_what_a_whole_one_does",
         ("quota/balance.py", "max(0, balance.held - balance.debt)", "balance.held"),
     ),
     bug(
         "what is written off is judged by what was held a moment ago",
-        "test_settlement.py::test_a_refund_knows_the_account_as_it_is_when_it_is_written_off",
+        "payments/test_settlement.py::test_a_refund_knows_the_account_as_it_is_when_it_is_written_off",
         ("quota/balance.py", '    must = (*must, _exactly("held", balance.held))\n', ""),
     ),
     bug(
         "a fact that cannot be applied is answered as parked and forgotten",
-        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
+        "payments/test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
         ("payments/settlement.py", "if parking.park(books, fact, decision):", "if decision.kind:"),
     ),
     bug(
         "a purchase does not look for the facts that wait for it",
-        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
+        "payments/test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
         (
             "payments/settlement.py",
             'must = (nobody_waits, absent("aside"))',
@@ -191,7 +191,7 @@ SETTLING: Final = (
     ),
     bug(
         "facts that waited for a purchase go on waiting",
-        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
+        "payments/test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
         (
             "payments/settlement.py",
             "for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:",
@@ -200,7 +200,7 @@ SETTLING: Final = (
     ),
     bug(
         "however many facts wait for a purchase, all are settled with it",
-        "test_settlement.py::test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds",
+        "payments/test_settlement.py::test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds",
         (
             "payments/settlement.py",
             "sorted(view.waiting)[:WAITING_AT_ONCE_MAX]",
@@ -209,7 +209,7 @@ SETTLING: Final = (
     ),
     bug(
         "an unknown outcome of what waited is told of the purchase",
-        "test_settlement.py::test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase",
+        "payments/test_settlement.py::test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase",
         (
             "payments/settlement.py",
             "with suppress(RetryableError):",
@@ -218,12 +218,12 @@ SETTLING: Final = (
     ),
     bug(
         "nobody is told that a parked fact waits for a person by now",
-        "test_settlement.py::test_a_fact_that_waits_for_a_person_by_now_says_so",
+        "payments/test_settlement.py::test_a_fact_that_waits_for_a_person_by_now_says_so",
         ("payments/parking.py", "        _wait_for(books, fact, record, refused.old[0])\n", ""),
     ),
     bug(
         "the parked record is deleted before its fact is applied",
-        "test_settlement.py::test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end",
+        "payments/test_settlement.py::test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end",
         (
             "payments/settlement.py",
             "    outcome = apply(books, record.fact)\n",
@@ -232,7 +232,7 @@ SETTLING: Final = (
     ),
     bug(
         "a fact is parked in DynamoDB alone",
-        "test_settlement.py::test_a_fact_is_in_the_queue_before_anything_else_can_fail",
+        "payments/test_settlement.py::test_a_fact_is_in_the_queue_before_anything_else_can_fail",
         ("payments/parking.py", "    books.outbox.keep(fact)\n", ""),
     ),
 )

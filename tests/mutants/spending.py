@@ -7,7 +7,7 @@ from .bug import bug
 SPENDING: Final = (
     bug(
         "a debit is taken without looking at what remains",
-        "test_spending.py::test_more_than_remains_is_not_taken",
+        "quota/test_spending.py::test_more_than_remains_is_not_taken",
         (
             "quota/spending.py",
             'must=(Must("remaining", ">=", units), absent_or(',
@@ -16,7 +16,7 @@ SPENDING: Final = (
     ),
     bug(
         "a keyed debit does not keep its answer",
-        "test_spending.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
+        "quota/test_spending.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
         (
             "quota/debits.py",
             "commit_once(account, kept, *(back.closing",
@@ -25,7 +25,7 @@ SPENDING: Final = (
     ),
     bug(
         "a keyed debit keeps its answer in a second transaction and overwrites the first",
-        "test_spending.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
+        "quota/test_spending.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
         (
             "quota/debits.py",
             'kept = creates("quotas", (row, "debit"), {',
@@ -34,22 +34,22 @@ SPENDING: Final = (
     ),
     bug(
         "a key with another body replays the first answer",
-        "test_spending.py::test_a_key_with_another_body_is_a_conflict",
+        "quota/test_spending.py::test_a_key_with_another_body_is_a_conflict",
         ("quota/debits.py", 'if used.item["body"] != body:', 'if not used.item["body"]:'),
     ),
     bug(
         "a key's body is the units alone, whoever's they are",
-        "test_spending.py::test_a_key_with_another_body_is_a_conflict",
+        "quota/test_spending.py::test_a_key_with_another_body_is_a_conflict",
         ("quota/debits.py", "digest(user_id, str(units))", "digest(str(units))"),
     ),
     bug(
         "two callers share their keys",
-        "test_spending.py::test_two_callers_keys_are_their_own",
+        "quota/test_spending.py::test_two_callers_keys_are_their_own",
         ("quota/debits.py", "digest(scope, key)", "digest(key)"),
     ),
     bug(
         "more is captured than was held",
-        "test_spending.py::test_no_more_is_captured_than_was_held",
+        "quota/test_spending.py::test_no_more_is_captured_than_was_held",
         (
             "quota/holds.py",
             'if units > row["units"]:',
@@ -58,12 +58,12 @@ SPENDING: Final = (
     ),
     bug(
         "what was not captured does not come back",
-        "test_spending.py::test_what_was_not_captured_comes_back",
+        "quota/test_spending.py::test_what_was_not_captured_comes_back",
         ("quota/holds.py", 'come_in(balance, row["units"] - units)', "come_in(balance, 0)"),
     ),
     bug(
         "a hold is released without looking whether it is still open",
-        "test_spending.py::test_two_releases_at_the_same_time_give_back_once",
+        "quota/test_spending.py::test_two_releases_at_the_same_time_give_back_once",
         (
             "quota/hold_expiry.py",
             'delete=True, must=(exists("user_id"), equals("units", row["units"])))',
@@ -77,7 +77,7 @@ SPENDING: Final = (
     ),
     bug(
         "a capture after the release is answered as done",
-        "test_spending.py::test_a_released_hold_is_not_captured",
+        "quota/test_spending.py::test_a_released_hold_is_not_captured",
         (
             "quota/holds.py",
             'if closed["state"] != state or closed["captured"] != units:',
@@ -86,27 +86,27 @@ SPENDING: Final = (
     ),
     bug(
         "a hold is captured after its time",
-        "test_spending.py::test_a_hold_past_its_time_is_not_captured",
+        "quota/test_spending.py::test_a_hold_past_its_time_is_not_captured",
         ("quota/holds.py", 'if row["expires_at"] <= epoch(now):', 'if row["expires_at"] <= 0:'),
     ),
     bug(
         "a hold past its time is not given back",
-        "test_spending.py::test_a_hold_past_its_time_counts_as_given_back_at_the_next_read",
+        "quota/test_spending.py::test_a_hold_past_its_time_counts_as_given_back_at_the_next_read",
         ("quota/hold_expiry.py", "return 0 < balance.holds_due <= now_epoch", "return False"),
     ),
     bug(
         "a hold past its time goes, and its units with it",
-        "test_expiry.py::test_too_little_comes_back_and_nothing_is_taken",
+        "quota/test_hold_expiry.py::test_too_little_comes_back_and_nothing_is_taken",
         ("quota/hold_expiry.py", 'add={"held": -units, **movement.add}', 'add={"held": -units}'),
     ),
     bug(
         "a hold that is due before the others is not noted",
-        "test_spending.py::test_a_hold_past_its_time_counts_as_given_back_at_the_next_read",
+        "quota/test_spending.py::test_a_hold_past_its_time_counts_as_given_back_at_the_next_read",
         ("quota/holds.py", "expires_at < balance.holds_due", "expires_at > balance.holds_due"),
     ),
     bug(
         "the next hold's time is forgotten when one is given back",
-        "test_spending.py::test_what_expires_later_is_given_back_later",
+        "quota/test_spending.py::test_what_expires_later_is_given_back_later",
         (
             "quota/hold_expiry.py",
             'next_due = rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0',
@@ -115,12 +115,12 @@ SPENDING: Final = (
     ),
     bug(
         "a day's use is itemised without its entry",
-        "test_spending.py::test_a_days_use_becomes_one_entry",
+        "quota/test_spending.py::test_a_days_use_becomes_one_entry",
         ("quota/daily_usage.py", "*([entry.write()] if units else [])", "*[]"),
     ),
     bug(
         "a revoked key goes on working",
-        "test_keys.py::test_a_revoked_key_works_nowhere",
+        "quota/test_api_keys.py::test_a_revoked_key_works_nowhere",
         (
             "quota/api_keys.py",
             """        Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),\n""",
@@ -129,22 +129,22 @@ SPENDING: Final = (
     ),
     bug(
         "anybody can revoke a key",
-        "test_keys.py::test_nobody_revokes_another_users_key",
+        "quota/test_api_keys.py::test_nobody_revokes_another_users_key",
         ("quota/api_keys.py", 'delete=True, must=(exists("owner"),)', "delete=True"),
     ),
     bug(
         "a key's number opens without its secret",
-        "test_keys.py::test_a_key_opens_its_owners_account_and_no_other",
+        "quota/test_api_keys.py::test_a_key_opens_its_owners_account_and_no_other",
         ("quota/api_keys.py", "if row and matches else None", "if row else None"),
     ),
     bug(
         "a key's secret is stored in clear",
-        "test_keys.py::test_the_secret_is_nowhere_in_the_table",
+        "quota/test_api_keys.py::test_the_secret_is_nowhere_in_the_table",
         ("quota/api_keys.py", "return sha256(secret.encode()).hexdigest()", "return secret"),
     ),
     bug(
         "a secret's hash is compared by ==",
-        "test_keys.py::test_a_secrets_hash_is_compared_in_constant_time",
+        "quota/test_api_keys.py::test_a_secrets_hash_is_compared_in_constant_time",
         (
             "quota/api_keys.py",
             'hmac.compare_digest(row["hash"] if row else NOBODY, _hash(parts[3]))',
@@ -153,17 +153,17 @@ SPENDING: Final = (
     ),
     bug(
         "units are taken while a hold's time is over",
-        "test_expiry.py::test_the_answer_counts_what_came_back",
+        "quota/test_hold_expiry.py::test_the_answer_counts_what_came_back",
         ("quota/spending.py", 'absent_or("holds_due", ">", epoch(now)), ', ""),
     ),
     bug(
         "a debit after an expiry takes from an account that has changed since it looked",
-        "test_expiry.py::test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold",
+        "quota/test_hold_expiry.py::test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold",
         ("quota/spending.py", 'equals("remaining", seen.remaining), today', "today"),
     ),
     bug(
         "a hold is given back and its units taken, and what was given back is forgotten",
-        "test_expiry.py::test_the_answer_counts_what_came_back",
+        "quota/test_hold_expiry.py::test_the_answer_counts_what_came_back",
         (
             "quota/spending.py",
             '"remaining": after.remaining - seen.remaining - units',
@@ -172,7 +172,7 @@ SPENDING: Final = (
     ),
     bug(
         "two hands give back the same hold",
-        "test_expiry.py::test_two_hands_give_back_once",
+        "quota/test_hold_expiry.py::test_two_hands_give_back_once",
         (
             "quota/hold_expiry.py",
             'must=(equals("holds_due", balance.holds_due), equals("holds_placed", balance.holds_placed), *movement.must)',
@@ -192,12 +192,12 @@ SPENDING: Final = (
     ),
     bug(
         "each part that is given back is followed by a pause",
-        "test_expiry.py::test_fifteen_hundred_expired_holds_are_given_back_without_a_pause",
+        "quota/test_hold_expiry.py::test_fifteen_hundred_expired_holds_are_given_back_without_a_pause",
         ("quota/spending.py", "deadline.attempts(pauses=False)", "deadline.attempts()"),
     ),
     bug(
         "a debit gives back for as long as there is something to give back",
-        "test_expiry.py::test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so",
+        "quota/test_hold_expiry.py::test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so",
         (
             "quota/spending.py",
             "for _ in books.store.deadline.attempts(pauses=False):",
@@ -206,7 +206,7 @@ SPENDING: Final = (
     ),
     bug(
         "a hold that is placed as another expires is not noted",
-        "test_expiry.py::test_a_hold_that_is_placed_as_another_expires_is_given_back_in_its_turn",
+        "quota/test_hold_expiry.py::test_a_hold_that_is_placed_as_another_expires_is_given_back_in_its_turn",
         (
             "quota/holds.py",
             'set={**account.set, **({"holds_due": due} if sooner else {})}',
@@ -216,12 +216,12 @@ SPENDING: Final = (
     ),
     bug(
         "a hold of a second may last a hundredth of one",
-        "test_expiry.py::test_a_hold_lasts_no_less_than_was_asked_for",
+        "quota/test_hold_expiry.py::test_a_hold_lasts_no_less_than_was_asked_for",
         ("clock.py", "return math.ceil(moment.timestamp())", "return epoch(moment)"),
     ),
     bug(
         "a capture that met a conflict is tried again without a look at the clock",
-        "test_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
+        "quota/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
         (
             "quota/holds.py",
             "books.store.commit_once(*writes, clears_up=False)",
@@ -230,7 +230,7 @@ SPENDING: Final = (
     ),
     bug(
         "a capture whose answer was lost is tried again without a look at the clock",
-        "test_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
+        "quota/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
         (
             "quota/holds.py",
             "books.store.commit_once(*writes, clears_up=False)",
@@ -239,7 +239,7 @@ SPENDING: Final = (
     ),
     bug(
         "a capture that may have been done is called busy",
-        "test_expiry.py::test_a_capture_of_which_nobody_knows_is_never_called_busy",
+        "quota/test_hold_expiry.py::test_a_capture_of_which_nobody_knows_is_never_called_busy",
         (
             "quota/holds.py",
             "unclear = unclear or not isinstance(error, NotDoneError)",
@@ -248,17 +248,17 @@ SPENDING: Final = (
     ),
     bug(
         "a read takes rows and balance of two moments for one",
-        "test_expiry.py::test_a_read_beside_a_give_back_shows_no_held_units",
+        "quota/test_hold_expiry.py::test_a_read_beside_a_give_back_shows_no_held_units",
         ("quota/hold_expiry.py", "if _same_holds(balance, seen) and units", "if units"),
     ),
     bug(
         "an entry that comes late is left out of the sums before it",
-        "test_ledger_pages.py::test_an_entry_that_comes_late_counts_in_every_balance_after_it",
+        "quota/test_history.py::test_an_entry_that_comes_late_counts_in_every_balance_after_it",
         ("quota/history.py", "if account.booked_at == last:", "if last:"),
     ),
     bug(
         "an entry is not noted as the last one",
-        "test_ledger_pages.py::test_an_entry_that_comes_late_counts_in_every_balance_after_it",
+        "quota/test_history.py::test_an_entry_that_comes_late_counts_in_every_balance_after_it",
         (
             "payments/settlement.py",
             'set={"updated_at": now, "booked_at": now}',
@@ -287,7 +287,7 @@ SPENDING: Final = (
     ),
     bug(
         "a lost answer is called busy",
-        "test_store.py::test_trouble_without_end_is_an_unknown_outcome",
+        "storage/test_dynamodb.py::test_trouble_without_end_is_an_unknown_outcome",
         ("storage/dynamodb.py", "        if unclear:\n", "        if not last:\n"),
     ),
 )

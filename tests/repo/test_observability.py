@@ -79,7 +79,7 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 
 def test_our_metrics_are_those_of_this_stack() -> None:
-    """The dimension that the functions are told to write (tests/functional/test_lines.py looks at what they write)."""
+    """The dimension that the functions are told to write (tests/functional/test_log_lines.py looks at what they write)."""
     values = [
         metric[3]
         for widget in _widgets("metric")

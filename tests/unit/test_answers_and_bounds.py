@@ -22,7 +22,7 @@ from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
-from unit.test_checkout import SHOP
+from unit.payments.test_checkout import SHOP
 
 
 class Rough(MemoryStore):
