@@ -1,4 +1,6 @@
-"""By keyboard and by ear: what is replaced keeps the focus, nobody is torn from what they do, and nothing is said twice."""
+"""By keyboard and by ear: what is replaced keeps the focus, nobody is torn from what they do, and
+nothing is said twice.
+"""
 
 import pytest
 from browser.visitor import Arrive, Visitor
@@ -91,7 +93,9 @@ def test_the_heading_of_a_view_keeps_the_focus_when_its_figures_come(visitor: Vi
 def test_more_lines_are_read_from_where_they_begin(
     arrive: Arrive, view: str, path: str, size: int
 ) -> None:
-    """The next page is appended, the first of its lines has the focus, and the button goes when there is no more."""
+    """The next page is appended, the first of its lines has the focus, and the button goes when
+    there is no more.
+    """
     visitor = arrive()
     entry = {
         "type": "funded",

@@ -1,4 +1,6 @@
-"""By keyboard, by ear, in Chinese, in the dark, on a phone, without a network, and when things fail."""
+"""By keyboard, by ear, in Chinese, in the dark, on a phone, without a network, and when things
+fail.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +17,9 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The rules of axe-core (https://github.com/dequelabs/axe-core), a development dependency from npm."""
+    """The rules of axe-core (https://github.com/dequelabs/axe-core), a development dependency from
+    npm.
+    """
     if not AXE.exists():
         lacking(
             f"axe-core is not at {AXE.relative_to(ROOT)}: `make setup` installs it where npm exists"

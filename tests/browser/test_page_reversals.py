@@ -1,4 +1,6 @@
-"""Money that goes back, by the seller or by the bank: what a customer reads of it, and what it does to the quota."""
+"""Money that goes back, by the seller or by the bank: what a customer reads of it, and what it does
+to the quota.
+"""
 
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import expect

@@ -60,7 +60,9 @@ def test_the_page_is_never_kept_without_asking_and_its_script_is_kept_for_good()
 
 
 def test_the_page_asks_for_its_script_and_for_no_other_file() -> None:
-    """Styles, icon and settings are in it: each file would be another function in an account that runs ten."""
+    """Styles, icon and settings are in it: each file would be another function in an account that
+    runs ten.
+    """
     text = content(ask()).decode()
     asked = re.findall(r'(?:src|href)="(?!data:|[/]?#|/#)([^"]+)"', text)
     assert [address.split("?")[0] for address in asked] == ["/site/app.js"]

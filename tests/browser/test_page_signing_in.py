@@ -246,7 +246,9 @@ def sign_in_api(monkeypatch: pytest.MonkeyPatch, stand: Stand) -> Iterator[str]:
 
 
 def test_signing_in_by_an_address_that_leads_to_the_page(arrive: Arrive, sign_in_api: str) -> None:
-    """What the stack has whose page has no address of its own: there, back, after a reload, and out again."""
+    """What the stack has whose page has no address of its own: there, back, after a reload, and out
+    again.
+    """
     stranger = arrive(None)
 
     stranger.context.add_init_script(TOLD.replace("ADDRESS", sign_in_api))

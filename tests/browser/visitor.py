@@ -41,7 +41,9 @@ class Visitor:
             self.faults.append(line.text)
 
     def recognise(self) -> None:
-        """Let the issuer know this customer: it does not ask who somebody is that has signed in before."""
+        """Let the issuer know this customer: it does not ask who somebody is that has signed in
+        before.
+        """
         self.context.add_cookies(
             [
                 {
@@ -53,7 +55,8 @@ class Visitor:
         )
 
     def mislead(self, said: Mapping[str, object], **claims: Any) -> None:
-        """From now on the issuer's answers have this in them, and its id tokens these claims; ``asked`` collects the forms it was sent.
+        """From now on the issuer's answers have this in them, and its id tokens these claims;
+        ``asked`` collects the forms it was sent.
 
         A browser whose requests are intercepted keeps no file: others do without.
         """
@@ -164,7 +167,9 @@ class Visitor:
         self.stand.control("idle")
 
     def listen(self) -> Callable[[], list[str]]:
-        """From now on, note what a screen reader is given to say by itself: texts put into live regions."""
+        """From now on, note what a screen reader is given to say by itself: texts put into live
+        regions.
+        """
         self.page.evaluate(
             """() => {
               window.heard = [];

@@ -1,4 +1,6 @@
-"""Every interleaving of two checkouts under one key, with every fault at every call of DynamoDB's and of Stripe's."""
+"""Every interleaving of two checkouts under one key, with every fault at every call of DynamoDB's
+and of Stripe's.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -89,7 +91,8 @@ def test_all_who_ask_under_one_key_hear_one_session_and_its_buyer_is_credited(
     before: int,
     record_figures: Callable[[str, dict[str, int]], None],
 ) -> None:
-    """Whatever order, whatever fault: who heard nothing asks again, and hears what the others heard.
+    """Whatever order, whatever fault: who heard nothing asks again, and hears what the others
+    heard.
 
     ``before``: so many payments of the same key expired before anybody had heard of them.
     """

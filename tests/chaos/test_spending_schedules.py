@@ -1,4 +1,6 @@
-"""Every interleaving of two who spend from one account, or look after it, with every fault at every outside call."""
+"""Every interleaving of two who spend from one account, or look after it, with every fault at every
+outside call.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta

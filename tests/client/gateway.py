@@ -1,4 +1,5 @@
-"""The product's own handlers behind httpx, over a store in memory: what a client sends comes to them as API Gateway would bring it.
+"""The product's own handlers behind httpx, over a store in memory: what a client sends comes to
+them as API Gateway would bring it.
 
 Answers are lost and connections refused here, at the wire; nothing of ours is replaced.
 """

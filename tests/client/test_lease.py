@@ -132,7 +132,9 @@ def test_units_of_an_old_hold_are_given_back_before_more_are_asked_for(
 def test_a_process_that_stood_still_too_long_counts_what_it_lost(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
 ) -> None:
-    """Its hold has expired: the customer has all units back, and the tally says what the seller bears."""
+    """Its hold has expired: the customer has all units back, and the tally says what the seller
+    bears.
+    """
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
     lease.debit(30)
@@ -335,7 +337,9 @@ def test_a_debit_that_has_looked_often_enough_waits_for_its_turn(
 def test_threads_of_one_process_never_oversell(
     gateway: Gateway, backend: Meter, seconds: Seconds, size: int
 ) -> None:
-    """Sixteen at once on one lease and on another of the same customer: every unit is served exactly once."""
+    """Sixteen at once on one lease and on another of the same customer: every unit is served
+    exactly once.
+    """
     gateway.fund("alice", 1000)
     start = threading.Barrier(16)
 

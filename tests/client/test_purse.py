@@ -142,7 +142,9 @@ def test_terms_that_cannot_work_are_refused(terms: dict[str, int]) -> None:
 
 
 class Story(RuleBasedStateMachine):
-    """A purse beside an account: units are nowhere twice and nowhere lost, and a hold past its end is never spent from."""
+    """A purse beside an account: units are nowhere twice and nowhere lost, and a hold past its end
+    is never spent from.
+    """
 
     def __init__(self) -> None:
         """500 units at the service."""
@@ -154,7 +156,9 @@ class Story(RuleBasedStateMachine):
 
     @rule(units=st.integers(1, 70), lag=st.floats(0, 5))
     def fetch(self, units: int, lag: float) -> None:
-        """The service holds what is asked for; its clock starts when the request comes, and rounds down."""
+        """The service holds what is asked for; its clock starts when the request comes, and rounds
+        down.
+        """
         asked = min(self.purse.asks_for(units), self.remaining)
         if asked:
             sent, self.number = self.now, self.number + 1

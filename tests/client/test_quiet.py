@@ -39,7 +39,9 @@ def _again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _looks(gateway: Gateway, used: int) -> Iterator[None]:
-    """Yield until so many units are captured and nothing is held, or for as long as any machine should need."""
+    """Yield until so many units are captured and nothing is held, or for as long as any machine
+    should need.
+    """
     for _ in range(LOOKS_MAX):
         balance = gateway.quota()
         if (balance.used, balance.held) == (used, 0):

@@ -34,7 +34,9 @@ print(json.dumps({{"callable": callable(handler), "stripe": "stripe" in sys.modu
 
 
 def _loaded(stand: Stand, function: str, event: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Load a handler in an interpreter that has its artifact, its environment in the stack and nothing else; call it with an event."""
+    """Load a handler in an interpreter that has its artifact, its environment in the stack and
+    nothing else; call it with an event.
+    """
     told = stand.boto("lambda").get_function_configuration(FunctionName=stand.resources()[function])
     environment = {
         **told["Environment"]["Variables"],

@@ -1,4 +1,6 @@
-"""The event table of the contract, line by line, on the stand: what each of Stripe's events does to payment and quota."""
+"""The event table of the contract, line by line, on the stand: what each of Stripe's events does to
+payment and quota.
+"""
 
 import random
 import uuid
@@ -394,7 +396,9 @@ def test_a_purchase_whose_every_webhook_was_dropped_is_credited_once_by_reconcil
 def test_reconciliation_and_late_webhooks_at_the_same_time_credit_once(
     stand: Stand, buyer: str
 ) -> None:
-    """Every webhook was dropped; then all of them come at once, over both endpoints and under two ids, while Stripe is asked."""
+    """Every webhook was dropped; then all of them come at once, over both endpoints and under two
+    ids, while Stripe is asked.
+    """
     bought = [stand.buy(buyer) for _ in range(3)]
     stand.control("deliveries", drop=1)
     for purchase in bought:

@@ -1,4 +1,6 @@
-"""What all functions logged while the whole suite used the stand. tests/conftest.py puts this file last."""
+"""What all functions logged while the whole suite used the stand. tests/conftest.py puts this file
+last.
+"""
 
 import base64
 import json
@@ -117,7 +119,9 @@ def _present(stand: Stand, key: str) -> None:
 
 
 def _deliver(stand: Stand, bought: dict[str, Any]) -> None:
-    """Genuine again, of another user's mind, forged, and no event at all; here and at the Function URL."""
+    """Genuine again, of another user's mind, forged, and no event at all; here and at the Function
+    URL.
+    """
     event = stand.events("checkout.session.completed", bought["session_id"])[0]
     assert "@" in event["data"]["object"]["customer_details"]["email"], (
         "the simulator's events hold an address"
@@ -167,7 +171,8 @@ def test_every_line_is_of_a_known_form(logged: list[Invocation]) -> None:
 
 
 def test_no_request_has_two_lines_and_hardly_one_has_none(logged: list[Invocation]) -> None:
-    """The embedded AWS takes what is printed 50 ms late for the next call's, and loses it with the process: hence "hardly".
+    """The embedded AWS takes what is printed 50 ms late for the next call's, and loses it with the
+    process: hence "hardly".
 
     That each has one, tests/functional/test_log_lines.py shows.
     """
@@ -212,7 +217,9 @@ def test_the_line_names_request_payment_session_and_event(logged: list[Invocatio
 def test_nothing_that_is_nobodys_business_is_logged(
     logged: list[Invocation], called: dict[str, str]
 ) -> None:
-    """No secrets, bodies, e-mail addresses or tokens: of this file's calls, and of all that the suite made before."""
+    """No secrets, bodies, e-mail addresses or tokens: of this file's calls, and of all that the
+    suite made before.
+    """
     found = {
         (one.function, what)
         for one in logged

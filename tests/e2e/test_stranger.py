@@ -1,6 +1,8 @@
-"""A stranger's way from the README to a stack of their own, with every question answered by Enter, on the embedded AWS.
+"""A stranger's way from the README to a stack of their own, with every question answered by Enter,
+on the embedded AWS.
 
-It is a second stack beside the stand's, in one account. What that AWS does not do is named where it is done by hand.
+It is a second stack beside the stand's, in one account. What that AWS does not do is named where it
+is done by hand.
 """
 
 import json
@@ -145,7 +147,9 @@ class Shop:
         return str(got.json()["access_token"])
 
     def on_to_the_page(self, address: str) -> dict[str, list[str]]:
-        """What arrives at the page of those whom Cognito has sent to ``address``: there it is the sign-in API, in nobody's DNS here."""
+        """What arrives at the page of those whom Cognito has sent to ``address``: there it is the
+        sign-in API, in nobody's DNS here.
+        """
         api = f"{self.stand.facts['aws_endpoint_url']}/_aws/execute-api/{self.resources['SignInApi']}/$default/"
         answer = self.stand.http.get(f"{api}?{urlparse(address).query}", follow_redirects=False)
         page, _, query = answer.headers["location"].partition("?")
@@ -197,7 +201,9 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A shell that is signed in to the embedded AWS and has Stripe's key; and the stack that `make deploy` made there."""
+    """A shell that is signed in to the embedded AWS and has Stripe's key; and the stack that `make
+    deploy` made there.
+    """
     folder = tmp_path_factory.mktemp("stranger")
     with pytest.MonkeyPatch.context() as shell:
         for name, value in stand.places().environment().items():
@@ -274,7 +280,9 @@ def test_customers_come_back_from_signing_out_too(shop: Shop) -> None:
 
 
 def test_a_sign_in_address_is_lower_case_whatever_the_stack_is_called(shop: Shop) -> None:
-    """And has none of the words that Cognito keeps: https://docs.aws.amazon.com/cognito/latest/developerguide/."""
+    """And has none of the words that Cognito keeps:
+    https://docs.aws.amazon.com/cognito/latest/developerguide/.
+    """
     domain = shop.resources["UserPoolDomain"]
     assert domain == domain.lower()
     assert "aws" not in domain
@@ -285,7 +293,9 @@ def test_a_sign_in_address_is_lower_case_whatever_the_stack_is_called(shop: Shop
 
 
 def test_a_backend_gets_a_token_and_spends(shop: Shop) -> None:
-    """Through the authorizer, with a token that names a client and no audience; and only with the scope."""
+    """Through the authorizer, with a token that names a client and no audience; and only with the
+    scope.
+    """
     alice = shop.enrol("spender@example.com")
     assert shop.topup("grant", alice, "10", "--reason", "a gift", "--yes")["units"] == 10
     got = shop.service_token()

@@ -162,7 +162,9 @@ def _answered(log: Path, event_id: str) -> list[str]:
 def test_an_event_resent_through_the_cli_settles_the_payment(
     stand: Stand, cli: Cli, device: str, buyer: str
 ) -> None:
-    """All webhooks were lost; `stripe events resend` reaches `stripe listen`, whose own secret is in the list."""
+    """All webhooks were lost; `stripe events resend` reaches `stripe listen`, whose own secret is
+    in the list.
+    """
     payment_id, event_id = _paid_unheard(stand, buyer)
     with _also_valid(stand, cli.secret(device)), cli.listening(device) as log:
         assert cli.ask("events", "resend", event_id)["id"] == event_id
@@ -175,7 +177,9 @@ def test_an_event_resent_through_the_cli_settles_the_payment(
 def test_an_event_forwarded_while_it_happens_credits_once_beside_the_endpoint(
     stand: Stand, cli: Cli, device: str, buyer: str
 ) -> None:
-    """The CLI listens during a checkout: the endpoint and the CLI bring the same event, under two secrets."""
+    """The CLI listens during a checkout: the endpoint and the CLI bring the same event, under two
+    secrets.
+    """
     with _also_valid(stand, cli.secret(device)), cli.listening(device) as log:
         bought = stand.purchase(buyer)
         (event,) = stand.events("checkout.session.completed", bought["session_id"])

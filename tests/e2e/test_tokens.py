@@ -1,4 +1,6 @@
-"""Who is let in, on the stand: every route that needs a token, with every kind of token that must not open it."""
+"""Who is let in, on the stand: every route that needs a token, with every kind of token that must
+not open it.
+"""
 
 import base64
 import hashlib
@@ -153,7 +155,9 @@ def customer(stand: Stand) -> Customer:
 
 
 def _routes(stand: Stand, who: str, customer: Customer) -> list[tuple[str, str, Any]]:
-    """Every operation that the API's description keeps for users, or for services: method, path, body."""
+    """Every operation that the API's description keeps for users, or for services: method, path,
+    body.
+    """
     bodies: dict[str, Any] = {
         "createCheckout": {"plan": "starter"},
         "createKey": {"name": "stolen"},
@@ -184,7 +188,9 @@ def _belongings(stand: Stand, customer: Customer) -> list[Any]:
 def test_no_wrong_token_opens_any_route_and_nothing_changes(
     stand: Stand, customer: Customer, who: str
 ) -> None:
-    """401 or 403, by API Gateway or by us, never a 5xx; as many refusals as there are wrong tokens and routes."""
+    """401 or 403, by API Gateway or by us, never a 5xx; as many refusals as there are wrong tokens
+    and routes.
+    """
     before = _belongings(stand, customer)
     tokens = _bad(Forger(stand), customer.name, SCOPE)
     said = {

@@ -120,7 +120,9 @@ class Lab:
             )
 
     def _copy(self, stripe_key: str) -> None:
-        """What the APIs made once for the whole process: it was two thirds of the time of every test."""
+        """What the APIs made once for the whole process: it was two thirds of the time of every
+        test.
+        """
         now = [_backend("dynamodb").tables, _backend("secretsmanager").secrets]
         made = copy.deepcopy(_made.setdefault(stripe_key, copy.deepcopy(now)))
         for place, content in zip(now, made, strict=True):
@@ -323,7 +325,9 @@ def gateway_event(
 def old_gateway_event(
     path: str, headers: Mapping[str, list[str]], body: str | None, *, is_base64: bool = False
 ) -> dict[str, Any]:
-    """Payload format 1.0: header names as they were sent, the last value in ``headers``, all in ``multiValueHeaders``."""
+    """Payload format 1.0: header names as they were sent, the last value in ``headers``, all in
+    ``multiValueHeaders``.
+    """
     return {
         "version": "1.0",
         "resource": path,

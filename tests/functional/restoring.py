@@ -78,7 +78,9 @@ def only(place: Place, *names: str) -> Place:
 
 
 def state(place: Place) -> dict[str, Any]:
-    """Everything that shall be the same of a table and its restore, by logical id, asked one by one."""
+    """Everything that shall be the same of a table and its restore, by logical id, asked one by
+    one.
+    """
     return {
         logical: _state(place.client("dynamodb"), name) for logical, name in place.tables().items()
     }

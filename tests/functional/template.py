@@ -1,4 +1,6 @@
-"""Reads template.yaml as CloudFormation would, as far as the functional tests need it: parameters, conditions, names."""
+"""Reads template.yaml as CloudFormation would, as far as the functional tests need it: parameters,
+conditions, names.
+"""
 
 import re
 from dataclasses import dataclass

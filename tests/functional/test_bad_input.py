@@ -65,7 +65,9 @@ def test_a_body_that_is_no_such_object_is_refused(lab: Lab, name: str, raw: str 
 
 @pytest.mark.parametrize("name", POSTS)
 def test_a_member_too_many_is_refused(lab: Lab, name: str) -> None:
-    """A misspelt or invented member (``amount``, ``user_id``, ``success_url``) is told, not overlooked."""
+    """A misspelt or invented member (``amount``, ``user_id``, ``success_url``) is told, not
+    overlooked.
+    """
     path, body = POSTS[name]
     said = _post(lab, path, body={**body, "success_url": "https://evil.example.com"})
     assert (said.status, said.code) == (400, "invalid_request")
@@ -257,7 +259,9 @@ def test_a_token_without_a_usable_subject_is_refused(
 def test_a_backend_without_a_usable_subject_cannot_spend(
     lab: Lab, method: str, path: str, body: Any, sub: Any
 ) -> None:
-    """Nor is nobody a backend: a repeated Idempotency-Key is its caller's own, so that there must be one."""
+    """Nor is nobody a backend: a repeated Idempotency-Key is its caller's own, so that there must
+    be one.
+    """
     said = lab.call(method, path, sub=sub, scope="quota.write", body=body)
     assert (said.status, said.code) == (401, "unauthorized")
 
@@ -342,7 +346,9 @@ def test_the_scope_is_found_where_other_issuers_write_it(
 
 
 def test_a_token_of_cognitos_machine_to_machine_grant_spends(lab: Lab) -> None:
-    """It names a client and no audience, and its ``sub`` is the client: that is who the idempotency keys belong to."""
+    """It names a client and no audience, and its ``sub`` is the client: that is who the idempotency
+    keys belong to.
+    """
     lab.fund("alice", 10)
     client = "1example23456789"
     issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE"

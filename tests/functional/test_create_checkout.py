@@ -130,7 +130,9 @@ def test_what_stripe_refuses_for_good_is_told_logged_and_counted(
     counting: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A key that is wrong, a parameter that is: trying again does not help, and an operator is told at the first."""
+    """A key that is wrong, a parameter that is: trying again does not help, and an operator is told
+    at the first.
+    """
     stripe_faults.control("faults", route=CREATE, status=status, times=20)
     said = lab.call(
         "POST", "/payments/checkout", sub="alice", body={"plan": "pro"}, idempotency_key="k"

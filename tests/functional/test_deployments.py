@@ -1,4 +1,6 @@
-"""The deployment's id through the handlers: made by the first checkout, found by every later container, and never guessed."""
+"""The deployment's id through the handlers: made by the first checkout, found by every later
+container, and never guessed.
+"""
 
 from typing import Any
 

@@ -163,7 +163,9 @@ def test_what_the_template_switches_on_is_on_stripes_page(
 
 
 def test_a_transaction_of_nothing_or_of_too_much_is_not_sent(lab: Lab) -> None:
-    """DynamoDB takes 1 to 100: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html."""
+    """DynamoDB takes 1 to 100:
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
+    """
     writes = [
         Write("events", ("many", str(number)), set={"number": number}) for number in range(101)
     ]

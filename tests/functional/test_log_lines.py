@@ -1,4 +1,6 @@
-"""What handlers write to their logs: the metrics in CloudWatch's embedded format, and one line for each request."""
+"""What handlers write to their logs: the metrics in CloudWatch's embedded format, and one line for
+each request.
+"""
 
 import json
 from typing import Any
@@ -29,7 +31,9 @@ def _requests(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bench in the same process switches figures off; a test of one act alone leaves some behind that no handler wrote."""
+    """A bench in the same process switches figures off; a test of one act alone leaves some behind
+    that no handler wrote.
+    """
     monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
     metrics.clear_metrics()
 
@@ -37,7 +41,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_metrics_carry_the_one_dimension_that_dashboard_and_alarms_ask_for(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One more, such as a function's name, would make other metrics of them: https://github.com/aws-powertools/powertools-lambda-python."""
+    """One more, such as a function's name, would make other metrics of them:
+    https://github.com/aws-powertools/powertools-lambda-python.
+    """
     payment = pending(lab.books)
     capsys.readouterr()
     lab.deliver(completed(payment))
@@ -77,9 +83,8 @@ def test_metrics_carry_the_one_dimension_that_dashboard_and_alarms_ask_for(
 
 
 def test_a_run_of_a_schedule_always_counts(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once, with nothing to do, too:
-
-    RecoverMissingAlarm and ReconcileMissingAlarm ring when nothing was counted.
+    """Once, with nothing to do, too: RecoverMissingAlarm and ReconcileMissingAlarm ring when
+    nothing was counted.
     """
     for function, metric in (
         ("recover", "parked_age_seconds"),

@@ -255,7 +255,9 @@ def test_the_template_gives_the_authorizer_its_price(lab: Lab) -> None:
 
 
 def test_a_user_has_at_most_32_live_keys(lab: Lab) -> None:
-    """The 33rd is refused and says what to do; revoking one frees its place; other users have their own."""
+    """The 33rd is refused and says what to do; revoking one frees its place; other users have their
+    own.
+    """
     made = [_key(lab, name=f"key {number}") for number in range(32)]
     before = lab.everything()
     said = lab.call("POST", "/keys", sub="alice", body={"name": "one more"})

@@ -1,4 +1,6 @@
-"""Figures that alarms and dashboards go by, and the lines that an operator looks for, each by what somebody did."""
+"""Figures that alarms and dashboards go by, and the lines that an operator looks for, each by what
+somebody did.
+"""
 
 import json
 from collections import Counter

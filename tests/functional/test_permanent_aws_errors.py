@@ -1,4 +1,6 @@
-"""What AWS refuses for good is a fault of ours, told at the first occurrence; what passes is asked for again."""
+"""What AWS refuses for good is a fault of ours, told at the first occurrence; what passes is asked
+for again.
+"""
 
 import pytest
 from billing.errors import AwsRefusedError, OutcomeUnknownError
@@ -45,7 +47,9 @@ def test_a_missing_grant_or_resource_stays_and_a_throttle_passes(
 def test_a_secret_that_is_gone_is_no_unknown_outcome(
     lab: Lab, caplog: pytest.LogCaptureFixture, secret: str
 ) -> None:
-    """500 and InternalErrorsAlarm, which needs one; to Stripe it is 5xx like any other, so that it delivers again."""
+    """500 and InternalErrorsAlarm, which needs one; to Stripe it is 5xx like any other, so that it
+    delivers again.
+    """
     payment = pending(lab.books)
     lab.boto("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
     if secret == "StripeKeySecret":

@@ -44,7 +44,9 @@ def two(place: Place) -> Place:
 
 
 def test_a_restore_has_every_setting_and_every_row(place: Place) -> None:
-    """Recovery, expiry, protection, tags, billing and indexes: what AWS leaves behind, and what it does not."""
+    """Recovery, expiry, protection, tags, billing and indexes: what AWS leaves behind, and what it
+    does not.
+    """
     new = restore(place)
     assert new.tables() == {logical: f"{logical}{suffix(AT)}" for logical in place.tables()}
     assert state(new) == state(place)

@@ -40,7 +40,9 @@ def _quotas(place: Place) -> Restoration:
     ("state", "index"), [("CREATING", "ACTIVE"), ("UPDATING", "ACTIVE"), ("ACTIVE", "CREATING")]
 )
 def test_a_table_that_is_being_made_is_waited_for(place: Place, state: str, index: str) -> None:
-    """Until AWS says that it is active, and so are its indexes: functions read them as soon as they are switched."""
+    """Until AWS says that it is active, and so are its indexes: functions read them as soon as they
+    are switched.
+    """
     job = _quotas(place)
     seen = Appearing(job.client, job.target, state, index)
     slept: list[float] = []
@@ -108,7 +110,9 @@ def test_a_setting_that_aws_cannot_take_yet_is_given_later(place: Place, code: s
 
 
 def test_a_setting_that_shows_late_is_given_once(place: Place) -> None:
-    """Tags and expiry show a little later, and DynamoDB refuses a second change of the expiry within an hour."""
+    """Tags and expiry show a little later, and DynamoDB refuses a second change of the expiry
+    within an hour.
+    """
     job = _quotas(place)
     given: list[str] = []
     slept: list[float] = []

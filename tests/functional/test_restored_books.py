@@ -1,4 +1,6 @@
-"""The books after ``topup restore``: the same deployment, keys that were revoked, and what was sold in between."""
+"""The books after ``topup restore``: the same deployment, keys that were revoked, and what was sold
+in between.
+"""
 
 import contextlib
 
@@ -120,7 +122,9 @@ def _differences(place: Place) -> list[str]:
 def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
     lab: Lab, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sold, restored, sold and spent; switched, reconciled, verified; nothing is lost or doubled, and then all the way back."""
+    """Sold, restored, sold and spent; switched, reconciled, verified; nothing is lost or doubled,
+    and then all the way back.
+    """
     shop = Shop(lab, stripe_side)
     first = shop.sell("dora")
     shop.spend("dora", 30)

@@ -99,7 +99,9 @@ def test_genuine_deliveries_read_the_secret_once_in_five_minutes(
 def test_a_flood_of_forged_signatures_does_not_read_the_secret_each_time(
     lab: Lab, clock: Clock, reads: list[Any]
 ) -> None:
-    """Each call costs money, and Secrets Manager slows down whoever asks too often: the genuine ones would wait."""
+    """Each call costs money, and Secrets Manager slows down whoever asks too often: the genuine
+    ones would wait.
+    """
     _forged(lab, 100)
     assert len(reads) == 1 + secrets.REREADS_AT_ONCE
     clock.seconds = 60
@@ -134,7 +136,9 @@ def test_a_few_forged_ones_before_a_roll_delay_nothing(lab: Lab, clock: Clock) -
 
 
 def test_a_roll_in_the_midst_of_a_flood_is_seen_ten_seconds_later(lab: Lab, clock: Clock) -> None:
-    """Until then what both secrets signed is accepted, as Stripe does it in a roll; the new one alone is delivered again by Stripe."""
+    """Until then what both secrets signed is accepted, as Stripe does it in a roll; the new one
+    alone is delivered again by Stripe.
+    """
     _forged(lab, 100)
     lab.put_secrets("whsec_new", lab.secret)
     old, new = lab.sign(UNKNOWN), lab.sign(UNKNOWN, secret="whsec_new")

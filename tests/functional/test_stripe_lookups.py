@@ -1,4 +1,6 @@
-"""What recovery and reconciliation ask Stripe for, by the product's own gateway, and what they make of the answers."""
+"""What recovery and reconciliation ask Stripe for, by the product's own gateway, and what they make
+of the answers.
+"""
 
 import time
 from typing import Any
@@ -106,7 +108,9 @@ def test_a_refund_ahead_of_its_lost_purchase_is_taken_back_with_it(
 def test_a_refusal_of_stripes_for_good_is_told_by_recovery_and_by_reconciliation(
     lab: Lab, bought: Any, stripe_side: Stripe, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key without a right looks like nothing to do otherwise: the facts wait, and one alarm rings at the first."""
+    """A key without a right looks like nothing to do otherwise: the facts wait, and one alarm rings
+    at the first.
+    """
     _parked_refund(lab, bought, stripe_side)
     routes = ("GET /v1/payment_intents/{id}", "GET /v1/refunds")
     for route in routes:
@@ -162,7 +166,9 @@ def test_a_list_begins_where_it_is_asked_to(bought: Any, stripe_side: Stripe, na
 def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_told(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The key must be another account's: the buyer sees what we know, and an operator is told at the first."""
+    """The key must be another account's: the buyer sees what we know, and an operator is told at
+    the first.
+    """
     payment = pending(lab.books)
     said = lab.call("POST", f"/payments/{payment.payment_id}/confirm", sub="alice")
     assert (said.status, said.json["status"]) == (200, "pending")

@@ -104,7 +104,9 @@ def test_an_unsigned_eventbridge_envelope_is_refused(lab: Lab) -> None:
 
 
 def test_of_two_members_of_one_name_the_last_counts_as_for_stripes_own_library(lab: Lab) -> None:
-    """S-9: signed twice over, read once: the JSON reader's own rule, and nobody but Stripe can use it."""
+    """S-9: signed twice over, read once: the JSON reader's own rule, and nobody but Stripe can use
+    it.
+    """
     payment = pending(lab.books)
     text = json.dumps(completed(payment)).replace(
         '"livemode": false', '"livemode": false, "livemode": true'

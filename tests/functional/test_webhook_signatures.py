@@ -66,7 +66,9 @@ def test_a_secret_that_is_being_rolled_counts_beside_the_new_one(lab: Lab) -> No
 
 
 def test_a_roll_is_noticed_by_a_warm_container(lab: Lab) -> None:
-    """S-2, L9: the secret in memory fails, the stored one is read anew; the old one no longer counts then."""
+    """S-2, L9: the secret in memory fails, the stored one is read anew; the old one no longer
+    counts then.
+    """
     old = lab.sign(UNKNOWN.encode())
     assert _accepted(lab.webhook(UNKNOWN, old))
     lab.put_secrets("whsec_new")
@@ -81,7 +83,9 @@ def test_a_roll_is_noticed_by_a_warm_container(lab: Lab) -> None:
 def test_timestamps_count_within_five_minutes_both_ways(
     lab: Lab, age: int, *, accepted: bool
 ) -> None:
-    """S-3, S-4, S-6: a genuine retry has a new timestamp; the SDK alone would take any in the future."""
+    """S-3, S-4, S-6: a genuine retry has a new timestamp; the SDK alone would take any in the
+    future.
+    """
     said = lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), at=int(time.time()) - age))
     assert _accepted(said) if accepted else _refused(said)
 
@@ -97,7 +101,9 @@ def test_another_timestamp_under_the_same_digest_is_refused(lab: Lab) -> None:
     ['{"secrets": "whsec_9f2c"}', '{"secrets": {"w": 1}}', '{"secrets": [7]}', '{"secrets": null}'],
 )
 def test_secrets_that_are_no_list_of_texts_stop_the_endpoint(lab: Lab, stored: str) -> None:
-    """S-7: each letter of a text, or each name of an object, would be a secret that anyone can guess."""
+    """S-7: each letter of a text, or each name of an object, would be a secret that anyone can
+    guess.
+    """
     lab.put_secret("WebhookSecretsSecret", stored)
     assert lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), secret="w")).status == 500
 
@@ -187,7 +193,9 @@ def test_a_rebuilt_header_is_refused(lab: Lab, change: Callable[[str], str]) -> 
 def _signed(
     lab: Lab, names: dict[str, list[str]], *, is_base64: bool = False, version: str = "1.0"
 ) -> Said:
-    """The same delivery in either payload format; each header name with ``{}`` for the signature among its values."""
+    """The same delivery in either payload format; each header name with ``{}`` for the signature
+    among its values.
+    """
     signature = lab.sign(UNKNOWN.encode())
     headers = {
         name: [value.replace("{}", signature) for value in values] for name, values in names.items()

@@ -1,5 +1,4 @@
 """Plants each bug of planted.py in a copy of the product and runs the tests that must notice:
-
 ``python -m tests.mutants``.
 """
 
@@ -58,7 +57,8 @@ def main(
     ] = "",
     at_once: Annotated[int, typer.Option(help="How many are tried at the same time.")] = AT_ONCE,
 ) -> None:
-    """Plant known bugs in a copy of the product, one at a time, and see whether the tests notice each of them.
+    """Plant known bugs in a copy of the product, one at a time, and see whether the tests notice
+    each of them.
 
     Exit code 0: all were killed. 1: some survived or no longer fit (each is shown), or the tests
     fail without any bug.
@@ -201,7 +201,9 @@ def _write_figures(results: list[Result], seconds: float) -> None:
 
 
 def _complaint(output: str) -> str:
-    """What the failed test said in the end: a bug should be noticed by what it does, not by a crash of the planting."""
+    """What the failed test said in the end: a bug should be noticed by what it does, not by a crash
+    of the planting.
+    """
     lines = output.splitlines()
     said = [
         line

@@ -11,7 +11,9 @@ BILLING = "functions/billing/"
 
 
 class StaleBugError(Exception):
-    """The code that a bug changes, or a test that must notice it, is not there: the bug must follow the product."""
+    """The code that a bug changes, or a test that must notice it, is not there: the bug must follow
+    the product.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,9 @@ class Fault:
 
     @cached_property
     def diff(self) -> str:
-        """Return the changed statements alone, as ``-`` and ``+``, one a line whatever their layout."""
+        """Return the changed statements alone, as ``-`` and ``+``, one a line whatever their
+        layout.
+        """
         first, last = _function_lines(self.source, self.span.line)
         before, after = (_code(text, first, last) for text in (self.source, self.changed))
         made = unified_diff(before, after, n=0, lineterm="")

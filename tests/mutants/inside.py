@@ -1,6 +1,8 @@
-"""A pytest plugin that runs inside the tests' process: it runs all tests once, then forks for each fault and runs those that reach it.
+"""A pytest plugin that runs inside the tests' process: it runs all tests once, then forks for each
+fault and runs those that reach it.
 
-``--faults=FILE`` names a JSON file with what is to be done; the answers are lines of JSON beside it.
+``--faults=FILE`` names a JSON file with what is to be done; the answers are lines of JSON beside
+it.
 """
 
 import json
@@ -102,7 +104,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _run_once(session: pytest.Session, finder: Finder, out: IO[str], known: frozenset[str]) -> None:
-    """Run what is not known yet, and of the rest enough to have everything loaded that a test loads."""
+    """Run what is not known yet, and of the rest enough to have everything loaded that a test
+    loads.
+    """
     places = [
         place
         for place, item in enumerate(session.items)

@@ -1,6 +1,5 @@
-"""Makes one-line faults in the money modules and sees whether the tests notice:
-
-``python -m mutants.machine``.
+"""Makes one-line faults in the money modules and sees whether the tests notice: ``python -m
+mutants.machine``.
 """
 
 import json

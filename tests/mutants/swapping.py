@@ -1,4 +1,6 @@
-"""Runs inside the tests' process: notes which lines a test runs, and exchanges the code of functions that are loaded already."""
+"""Runs inside the tests' process: notes which lines a test runs, and exchanges the code of
+functions that are loaded already.
+"""
 
 import ast
 import gc
@@ -19,7 +21,9 @@ HIT: Final = "__topup_hit__"
 
 
 class Lines:
-    """The lines that ran since they were last asked for, by file; also those that ran in a forked child."""
+    """The lines that ran since they were last asked for, by file; also those that ran in a forked
+    child.
+    """
 
     def __init__(self) -> None:
         """None yet."""

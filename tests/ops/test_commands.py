@@ -191,7 +191,9 @@ def test_a_file_without_events_is_refused_as_a_whole(
 def test_what_cannot_be_meant_is_a_usage_error_and_no_traceback(
     topup: Topup, words: tuple[str, ...]
 ) -> None:
-    """Exit 2: nothing was asked, nothing was changed, and no other stack was taken for the one that was named."""
+    """Exit 2: nothing was asked, nothing was changed, and no other stack was taken for the one that
+    was named.
+    """
     assert topup(*words)[0] == 2
 
 
@@ -215,7 +217,9 @@ def test_a_payment_is_shown_though_stripe_does_not_answer(
 def test_a_payment_that_waits_with_its_refund_is_found_by_stripes_names(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
-    """Every webhook of the payment was lost; its refund came, and is parked: that is what the command is for."""
+    """Every webhook of the payment was lost; its refund came, and is parked: that is what the
+    command is for.
+    """
     bought = _lost(stand, buyer)
     intent = _refund(stand, bought, 999)
     charge = stand.events("charge.refunded", intent)[0]["data"]["object"]["id"]
@@ -258,7 +262,9 @@ def test_reconcile_looks_first_and_repairs_when_told(
 
 
 def test_reconcile_says_what_it_could_not_compare(topup: Topup, stand: Stand, buyer: str) -> None:
-    """A key without the right to refunds, say: the sessions are settled all the same, and no script takes it for fine."""
+    """A key without the right to refunds, say: the sessions are settled all the same, and no script
+    takes it for fine.
+    """
     bought = _lost(stand, buyer)
     stand.control("faults", route="GET /v1/refunds", status=403, times=50)
     try:
@@ -421,7 +427,9 @@ def test_the_ledger_balances_and_a_planted_difference_is_found(
 def test_what_a_restore_took_apart_is_mended_from_stripe(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
-    """The payment is back before it was paid, the credit of another is gone from the ledger: all three tables agree again."""
+    """The payment is back before it was paid, the credit of another is gone from the ledger: all
+    three tables agree again.
+    """
     first, second = stand.purchase(buyer), stand.purchase(buyer)
     tables, dynamodb = stand.resources(), stand.boto("dynamodb")
     unpaid = {"owner": {"S": f"user#{buyer}"}, "id": {"S": first["payment_id"]}}

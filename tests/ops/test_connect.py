@@ -176,7 +176,9 @@ def test_another_stage_in_the_same_account_is_left_alone() -> None:
 
 
 def test_another_deployment_with_the_same_name_and_address_is_left_alone() -> None:
-    """Two developers' stands on one test key: each answers at localhost, and each has a tunnel of its own."""
+    """Two developers' stands on one test key: each answers at localhost, and each has a tunnel of
+    its own.
+    """
     theirs = replace(WANTED, deployment="dep_theirs")
     ours = replace(WANTED, deployment="dep_ours", url="https://my-tunnel.example.test/")
     for row in (
@@ -352,7 +354,9 @@ def test_a_stack_is_connected_once_and_what_stripe_then_signs_is_settled(
 def test_an_endpoint_of_an_older_version_is_replaced_and_the_doctor_is_content(
     topup: Topup, stand: Stand
 ) -> None:
-    """It is disabled, or, where other tests have left something undelivered, stays on for it: tests/ops/test_endpoints.py has both."""
+    """It is disabled, or, where other tests have left something undelivered, stays on for it:
+    tests/ops/test_endpoints.py has both.
+    """
     with _as_it_was(stand):
         asked: Any = {
             "url": stand.facts["webhook_url"],

@@ -230,7 +230,9 @@ def test_a_webhook_that_cannot_be_reached_is_found(patient: Patient) -> None:
 
 
 def test_the_stacks_other_address_is_tried_too(patient: Patient) -> None:
-    """API Gateway may answer and the Function URL not, or the other way round: who relies on one must know."""
+    """API Gateway may answer and the Function URL not, or the other way round: who relies on one
+    must know.
+    """
     away = f"http://127.0.0.1:{free_port()}/"
     both = replace(patient, place=replace(patient.place, other_urls=(away,)))
     assert f"{away} cannot be reached" in _only(both, "webhook").what
@@ -566,7 +568,9 @@ def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
 
 
 def test_alarms_without_a_receiver_are_found(patient: Patient) -> None:
-    """They would ring and nobody hear it: wrong where money is real, once there was time to name somebody."""
+    """They would ring and nobody hear it: wrong where money is real, once there was time to name
+    somebody.
+    """
     live = _set(_alarm(patient), stage="prod", livemode=True)
     assert "1 of 1 have no receiver" in _only(_made(live, hours=4), "alarms").what
     for spared in (_made(live, minutes=1), _made(_set(live, livemode=False), hours=4)):

@@ -1,4 +1,6 @@
-"""Many threads at once on one store, each as a function's container of its own; whatever one of them raises is raised."""
+"""Many threads at once on one store, each as a function's container of its own; whatever one of
+them raises is raised.
+"""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -15,7 +15,9 @@ HELD = 120
 
 
 class Shop:
-    """Alice has bought 1 000 units, and 120 holds of one unit each expire in a minute; one of 100 lasts longer."""
+    """Alice has bought 1 000 units, and 120 holds of one unit each expire in a minute; one of 100
+    lasts longer.
+    """
 
     def __init__(self, database: Dynamo) -> None:
         """On fresh tables."""

@@ -50,7 +50,9 @@ _plans = st.sampled_from(sorted(catalogue()))
 
 @pytest.fixture(scope="module")
 def store(database: Dynamo) -> Store:
-    """Shared by all examples, each with an account of its own: purchases of others are none of its business."""
+    """Shared by all examples, each with an account of its own: purchases of others are none of its
+    business.
+    """
     return database.store()
 
 

@@ -1,4 +1,6 @@
-"""Random histories of spending: debits, keyed debits, holds and their ends, refunds, sweeps and waiting, each call with any fault."""
+"""Random histories of spending: debits, keyed debits, holds and their ends, refunds, sweeps and
+waiting, each call with any fault.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -234,7 +236,9 @@ class Spending:
         laws.check(self.store.memory)
 
     def end(self) -> None:
-        """Faults stop, what nobody knows of is asked for again, all holds expire, and what was taken is what was told."""
+        """Faults stop, what nobody knows of is asked for again, all holds expire, and what was
+        taken is what was told.
+        """
         for hold in self.holds:
             for end in hold.asked if hold.answered is None else ():
                 self._close(hold, end, [])

@@ -1,4 +1,6 @@
-"""Continuous integration: what is missing is installed, what cannot be installed stops it, and nothing is skipped."""
+"""Continuous integration: what is missing is installed, what cannot be installed stops it, and
+nothing is skipped.
+"""
 
 import os
 import shutil
@@ -16,7 +18,9 @@ RUN: Final = ROOT / ".ci" / "run"
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A folder of programs that has nothing but a shell's own, and a ``make`` that notes what it is asked for."""
+    """A folder of programs that has nothing but a shell's own, and a ``make`` that notes what it is
+    asked for.
+    """
     for name in ("sh", "dirname", "grep"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     _program(tmp_path, "make", f'echo "make $* CI=$CI" >> {tmp_path}/log')

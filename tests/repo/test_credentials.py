@@ -1,4 +1,6 @@
-"""One account for everything that a deployment does: who is asked is who is deployed to, whatever the shell and the stage's file hold."""
+"""One account for everything that a deployment does: who is asked is who is deployed to, whatever
+the shell and the stage's file hold.
+"""
 
 import json
 import os
@@ -37,7 +39,9 @@ REFUSED: Final = "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Messa
 
 
 class Recorder(BaseHTTPRequestHandler):
-    """An AWS that has no stack and lets nobody make one, and notes by which access key it was asked for what."""
+    """An AWS that has no stack and lets nobody make one, and notes by which access key it was asked
+    for what.
+    """
 
     asked: list[tuple[str, str]]
 

@@ -1,4 +1,6 @@
-"""Leaving with the books kept: nothing that stays is forgotten, and the file that says so is used where it belongs and nowhere else."""
+"""Leaving with the books kept: nothing that stays is forgotten, and the file that says so is used
+where it belongs and nowhere else.
+"""
 
 import json
 import subprocess

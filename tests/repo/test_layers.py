@@ -79,7 +79,9 @@ def _level(name: str) -> int:
 
 
 def test_imports_between_packages_point_inwards() -> None:
-    """What is shared is imported by all, so that only its imports of packages are looked at by name."""
+    """What is shared is imported by all, so that only its imports of packages are looked at by
+    name.
+    """
     outward = [
         (name, other)
         for name, path in BILLING.items()

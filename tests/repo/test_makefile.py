@@ -1,4 +1,6 @@
-"""The Makefile works with the make that macOS ships (3.81, of 2006), and with any shell that POSIX knows."""
+"""The Makefile works with the make that macOS ships (3.81, of 2006), and with any shell that POSIX
+knows.
+"""
 
 import re
 from typing import Final

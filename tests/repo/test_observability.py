@@ -1,4 +1,6 @@
-"""The dashboard and the alarms speak of metrics that there are, leave none of ours out, and name resources of the template."""
+"""The dashboard and the alarms speak of metrics that there are, leave none of ours out, and name
+resources of the template.
+"""
 
 import json
 from collections.abc import Iterator
@@ -79,7 +81,9 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 
 def test_our_metrics_are_those_of_this_stack() -> None:
-    """The dimension that the functions are told to write (tests/functional/test_log_lines.py looks at what they write)."""
+    """The dimension that the functions are told to write (tests/functional/test_log_lines.py looks
+    at what they write).
+    """
     values = [
         metric[3]
         for widget in _widgets("metric")

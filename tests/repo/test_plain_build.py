@@ -154,7 +154,9 @@ def test_the_builder_prefers_the_runtime_that_is_deployed() -> None:
 def test_what_sam_build_overwrote_is_built_again(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`make build`, `sam build`, `make deploy`, in this order: the last one finds SAM's files where ours stood."""
+    """`make build`, `sam build`, `make deploy`, in this order: the last one finds SAM's files where
+    ours stood.
+    """
     shutil.copytree(plain, tmp_path / "build", copy_function=os.link)
     monkeypatch.setattr(artifact, "BUILD", tmp_path / "build")
     assert build(Paths.from_environment())

@@ -1,4 +1,6 @@
-"""What a deployment decides by the region, the builder's Python and an address: known where AWS says, asked where it does not."""
+"""What a deployment decides by the region, the builder's Python and an address: known where AWS
+says, asked where it does not.
+"""
 
 import json
 import re
@@ -188,7 +190,9 @@ def test_the_builders_python_is_deployed_unless_another_was_told(
 def test_a_python_that_cannot_be_deployed_is_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, allowed: list[str], told: dict[str, str]
 ) -> None:
-    """Lambda does not have it, or has no snapshots of it: the template's own is taken, and the reason said."""
+    """Lambda does not have it, or has no snapshots of it: the template's own is taken, and the
+    reason said.
+    """
     monkeypatch.setattr(choices, "NO_SNAPSHOTS", (RUNTIME,))
     (tmp_path / PARSED).write_text(
         json.dumps({"Parameters": {"Runtime": {"AllowedValues": allowed}}})

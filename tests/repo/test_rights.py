@@ -1,4 +1,6 @@
-"""What each function may do, in the template as CloudFormation gets it: after SAM's transform, which adds roles and policies of its own."""
+"""What each function may do, in the template as CloudFormation gets it: after SAM's transform,
+which adds roles and policies of its own.
+"""
 
 import json
 import re
@@ -148,9 +150,8 @@ def test_every_function_has_a_role_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_no_function_has_a_policy_of_awss_own(name: str) -> None:
-    """They name no resource:
-
-    SAM gives a function with a queue the right to empty every queue of the account.
+    """They name no resource: SAM gives a function with a queue the right to empty every queue of
+    the account.
     """
     assert [
         arn for arn in _role(name).get("ManagedPolicyArns", []) if not isinstance(arn, dict)
@@ -175,7 +176,9 @@ def test_no_grant_has_a_star() -> None:
 
 
 def test_no_right_is_given_that_the_code_never_uses() -> None:
-    """The store writes by updates only: an item that is put would forget what others have added to it."""
+    """The store writes by updates only: an item that is put would forget what others have added to
+    it.
+    """
     source = Path(dynamodb.__file__).read_text()
     used = {
         word

@@ -1,4 +1,6 @@
-"""What Lambda may keep in a snapshot and start many containers from: code, and nothing that each of them must have for itself."""
+"""What Lambda may keep in a snapshot and start many containers from: code, and nothing that each of
+them must have for itself.
+"""
 
 import ast
 import json
@@ -32,7 +34,9 @@ def _found(folder: Path, *modules: str) -> list[str]:
 
 
 def test_importing_every_handler_makes_nothing_that_a_snapshot_must_not_hold() -> None:
-    """No client, connection, credential, secret or setting, no reading of a clock, no chance, no remembered answer."""
+    """No client, connection, credential, secret or setting, no reading of a clock, no chance, no
+    remembered answer.
+    """
     handlers = Template("any", "any").handlers()
     assert len(handlers) >= 14
     assert _found(FUNCTIONS, *sorted(handlers)) == []

@@ -1,4 +1,6 @@
-"""A template as CloudFormation makes it: transformed by SAM's own translator, which the tools' environment has."""
+"""A template as CloudFormation makes it: transformed by SAM's own translator, which the tools'
+environment has.
+"""
 
 import atexit
 import json

@@ -1,4 +1,6 @@
-"""A simulator on a port of its own, an endpoint that receives its webhooks, and the official client."""
+"""A simulator on a port of its own, an endpoint that receives its webhooks, and the official
+client.
+"""
 
 import asyncio
 import json
@@ -50,7 +52,9 @@ FORM: Final = {
 
 
 class _Server(uvicorn.Server):
-    """uvicorn as it is, but it says when it is up and stops at once: by itself it looks ten times a second."""
+    """uvicorn as it is, but it says when it is up and stops at once: by itself it looks ten times a
+    second.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

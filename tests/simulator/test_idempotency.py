@@ -90,7 +90,9 @@ def test_a_fault_of_the_fours_is_not_kept(stripe_lab: Lab, status: int) -> None:
 
 
 def test_two_requests_at_once_under_one_key_make_one_session(stripe_lab: Lab) -> None:
-    """The second is told that the first is still going through; afterwards it gets the first one's answer."""
+    """The second is told that the first is still going through; afterwards it gets the first one's
+    answer.
+    """
     stripe_lab.control("faults", route=f"POST {SESSIONS}", delay=0.4)
     gate = threading.Barrier(2)
 

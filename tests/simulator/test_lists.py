@@ -68,7 +68,9 @@ def test_created_bounds_are_inclusive_or_not_as_they_say(stripe_lab: Lab) -> Non
 
 
 def test_lists_are_filtered_by_what_they_refer_to(stripe_lab: Lab) -> None:
-    """Sessions, charges, refunds and disputes of one payment among others; balance transactions of one source."""
+    """Sessions, charges, refunds and disputes of one payment among others; balance transactions of
+    one source.
+    """
     one, other = stripe_lab.pay(), stripe_lab.pay()
     stripe_lab.create()
     intent, charge = one.payment_intent.id, one.payment_intent.latest_charge.id

@@ -1,4 +1,6 @@
-"""Deliveries: signed, tried until a 2xx, lost or doubled or shuffled as asked for. https://docs.stripe.com/webhooks."""
+"""Deliveries: signed, tried until a 2xx, lost or doubled or shuffled as asked for.
+https://docs.stripe.com/webhooks.
+"""
 
 import json
 import time
@@ -105,7 +107,9 @@ def test_paused_events_wait_and_arrive_afterwards(stripe_lab: Lab) -> None:
 
 
 def test_reordered_events_arrive_shuffled_and_complete(stripe_lab: Lab) -> None:
-    """In order, the n-th to arrive would be among the first n and those under way at once; sixty do so by chance once in 10^15."""
+    """In order, the n-th to arrive would be among the first n and those under way at once; sixty do
+    so by chance once in 10^15.
+    """
     stripe_lab.control("deliveries", pause=True)
     made = [stripe_lab.create().id for _ in range(60)]
     for name in made:

@@ -1,4 +1,6 @@
-"""``make soak``: a million deliveries with every fault, on the proven twin, judged by the independent model."""
+"""``make soak``: a million deliveries with every fault, on the proven twin, judged by the
+independent model.
+"""
 
 import argparse
 import secrets

@@ -1,4 +1,6 @@
-"""What a soak shows while it runs, and how far it has come: kept in a file, so that it can go on after Ctrl-C."""
+"""What a soak shows while it runs, and how far it has come: kept in a file, so that it can go on
+after Ctrl-C.
+"""
 
 import hashlib
 import json
@@ -55,7 +57,9 @@ class Progress:
 
     @classmethod
     def resumed(cls, path: Path, seed: str) -> "Progress | None":
-        """Where an earlier run stopped, if it was of this seed (any, if none is given) and of this code."""
+        """Where an earlier run stopped, if it was of this seed (any, if none is given) and of this
+        code.
+        """
         if not path.exists():
             return None
         kept = json.loads(path.read_text())

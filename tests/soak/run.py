@@ -1,4 +1,6 @@
-"""Plays histories until enough deliveries are made: in one process for each core, in an order that does not depend on them."""
+"""Plays histories until enough deliveries are made: in one process for each core, in an order that
+does not depend on them.
+"""
 
 import json
 import os

@@ -287,7 +287,9 @@ def dispute(
     dispute_id: str = "du_1",
     amount: int = 0,
 ) -> dict[str, Any]:
-    """charge.dispute.<kind>; ``amounts`` are its balance transactions so far, negative when money went out."""
+    """charge.dispute.<kind>; ``amounts`` are its balance transactions so far, negative when money
+    went out.
+    """
     transactions = [
         {
             "id": f"txn_{dispute_id}_{number}",

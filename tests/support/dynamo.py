@@ -1,6 +1,8 @@
-"""Real DynamoDB APIs for tests: the stand's embedded AWS, and dynoxide, which keeps its tables on disk and survives being killed.
+"""Real DynamoDB APIs for tests: the stand's embedded AWS, and dynoxide, which keeps its tables on
+disk and survives being killed.
 
-Both get the tables of template.yaml, a fresh set for each test, and give the product's own store on them.
+Both get the tables of template.yaml, a fresh set for each test, and give the product's own store on
+them.
 """
 
 import itertools
@@ -41,7 +43,9 @@ _numbers = itertools.count(1)
 
 
 class ThreadPatience(Deadline):
-    """The product's deadline with a deadline for each thread: in Lambda a process serves one request at a time."""
+    """The product's deadline with a deadline for each thread: in Lambda a process serves one
+    request at a time.
+    """
 
     def __init__(self, budget_seconds: int) -> None:
         """Begin in the thread that makes it; every other thread begins by itself."""
@@ -59,7 +63,9 @@ class ThreadPatience(Deadline):
 
 
 class CountedPatience(ThreadPatience):
-    """The product's own 8 seconds, counted in its pauses and in tries of 10 ms: a machine that is busy with other things takes none."""
+    """The product's own 8 seconds, counted in its pauses and in tries of 10 ms: a machine that is
+    busy with other things takes none.
+    """
 
     def __init__(self) -> None:
         """Begin in the thread that makes it."""

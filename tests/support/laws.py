@@ -57,7 +57,9 @@ def _account(user_id: str, balance: Balance, entries: list[dict[str, Any]], held
 
 
 def _payments(store: Any) -> None:
-    """Status, ledger and quota change together or not at all; reversals never take more than was credited."""
+    """Status, ledger and quota change together or not at all; reversals never take more than was
+    credited.
+    """
     funded: dict[str, int] = defaultdict(int)
     taken: dict[str, int] = defaultdict(int)
     for entry in store.tables["ledger"].values():

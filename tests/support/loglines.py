@@ -1,4 +1,6 @@
-"""All that a stand's functions have logged, invocation by invocation; and what must never be among it."""
+"""All that a stand's functions have logged, invocation by invocation; and what must never be among
+it.
+"""
 
 import base64
 import json
@@ -36,7 +38,9 @@ PRINTABLE: Final = re.compile(r"[ -~]{12,}")
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One call of a function, by its logical id: the lines that it logged, without Lambda's own, and what Lambda's report says of it."""
+    """One call of a function, by its logical id: the lines that it logged, without Lambda's own,
+    and what Lambda's report says of it.
+    """
 
     function: str
     lines: tuple[str, ...]

@@ -46,7 +46,8 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class Plan:
-    """What is chosen at each point (``choices``, then the first there is): which handler goes next, and whether its call meets a fault.
+    """What is chosen at each point (``choices``, then the first there is): which handler goes next,
+    and whether its call meets a fault.
 
     One fault strikes in an order, or none.
     """
@@ -162,7 +163,9 @@ def _error(code: str) -> dict[str, Any]:
 
 
 class ScheduledStore(Store):
-    """The product's store with its own retry loop, on the twin; control returns to the schedule before every request."""
+    """The product's store with its own retry loop, on the twin; control returns to the schedule
+    before every request.
+    """
 
     def __init__(self, kept: list[_Before] | None = None) -> None:
         """On an empty twin, outside any schedule.
@@ -179,7 +182,9 @@ class ScheduledStore(Store):
         self._client = _Client(self)
 
     def before(self, act: Callable[[], _T]) -> _T:
-        """What goes before is the same in every order: the first carries it out, the others find it. Returns what the first was told."""
+        """What goes before is the same in every order: the first carries it out, the others find
+        it. Returns what the first was told.
+        """
         if not self._kept:
             told = act()
             self._kept.append(

@@ -1,4 +1,5 @@
-"""Compares JSON with the typed objects of the ``stripe`` package, which Stripe generates from its own API description.
+"""Compares JSON with the typed objects of the ``stripe`` package, which Stripe generates from its
+own API description.
 
 https://github.com/stripe/stripe-python#types
 """

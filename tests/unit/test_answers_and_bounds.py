@@ -1,4 +1,6 @@
-"""Answers to the last member, bounds to the last value, and what several of a kind make of one payment."""
+"""Answers to the last member, bounds to the last value, and what several of a kind make of one
+payment.
+"""
 
 from dataclasses import replace
 
@@ -124,7 +126,9 @@ def test_a_name_that_no_payment_can_have_is_not_looked_for(books: Books, store: 
 
 
 def test_a_key_is_as_long_as_dynamodb_takes_it() -> None:
-    """In bytes of UTF-8. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html."""
+    """In bytes of UTF-8.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html.
+    """
     lengths = ("", "x", "x" * 1024, "x" * 1025, "ü" * 512, "ü" * 513)
     assert [cursors.is_key(key) for key in lengths] == [
         False,
@@ -227,7 +231,9 @@ def test_a_cursors_sum_is_a_number_that_every_reader_carries(
 def test_of_a_converted_dispute_what_is_back_counts_by_its_share(
     books: Books, store: Rough
 ) -> None:
-    """The account is settled in another currency: a third is back while the dispute goes on, and all of it once it is won."""
+    """The account is settled in another currency: a third is back while the dispute goes on, and
+    all of it once it is won.
+    """
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
     for kind, status, *amounts in (
@@ -245,7 +251,9 @@ def test_of_a_converted_dispute_what_is_back_counts_by_its_share(
 
 
 def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
-    """Somebody has credited it by hand, or Stripe's object was changed; nothing is taken back for it."""
+    """Somebody has credited it by hand, or Stripe's object was changed; nothing is taken back for
+    it.
+    """
     stripe, payment = Stripe(), pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
     stripe.sell(payment, epoch(START) - 10**7, status="expired", payment_status="unpaid")

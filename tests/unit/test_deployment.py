@@ -1,4 +1,6 @@
-"""The id by which a deployment knows its own: made once, found again whatever happens, and read once a container."""
+"""The id by which a deployment knows its own: made once, found again whatever happens, and read
+once a container.
+"""
 
 import pytest
 from billing import deployment
@@ -115,7 +117,9 @@ def test_a_container_that_outlives_a_restore_learns_the_restored_id(store: Memor
 
 
 def test_tables_of_two_deployments_make_no_session(store: MemoryStore) -> None:
-    """Somebody restored one table from elsewhere: that needs an operator, and no checkout may guess."""
+    """Somebody restored one table from elsewhere: that needs an operator, and no checkout may
+    guess.
+    """
     _container(store).id()
     store.tables["events"][deployment.KEY]["deployment"] = "dep_elsewhere"
     del store.tables["payments"][deployment.KEY]

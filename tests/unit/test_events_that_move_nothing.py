@@ -1,4 +1,6 @@
-"""Facts that can move no unit and whose payment is not in our records: they are ignored, by whichever way they come."""
+"""Facts that can move no unit and whose payment is not in our records: they are ignored, by
+whichever way they come.
+"""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -183,7 +185,9 @@ def test_a_decline_of_an_unknown_payment_leaves_the_buyer_to_pay_later(shop: Sho
 def test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the_end(
     shop: Shop,
 ) -> None:
-    """The way from its payment intent was kept: the refund waits for reconciliation, is not let go, and is applied once."""
+    """The way from its payment intent was kept: the refund waits for reconciliation, is not let go,
+    and is applied once.
+    """
     shop.payment = pending(shop.books)
     before = dict(shop.store.tables["payments"][user_key("alice"), shop.payment.payment_id])
     settlement.apply(shop.books, fact(builders.completed(shop.payment)))

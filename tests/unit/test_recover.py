@@ -40,7 +40,9 @@ def _held(recovery: Recovery, user_id: str) -> int:
 def test_a_batch_ends_in_time_and_what_is_left_comes_again(
     recovery: Recovery, seconds: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However slow DynamoDB is: the function is never killed, and after enough deliveries everything is settled, once."""
+    """However slow DynamoDB is: the function is never killed, and after enough deliveries
+    everything is settled, once.
+    """
     bodies = [kept(builders.completed(pending(recovery.books))) for _ in range(BATCH)]
     recovery.store.seconds = seconds
     while bodies:
@@ -102,7 +104,9 @@ def test_those_due_for_longest_are_tried_first(recovery: Recovery) -> None:
 
 
 def test_poisonous_facts_in_front_starve_nobody(recovery: Recovery) -> None:
-    """They come first in every order, and each takes the whole deadline of its try: the others have their turn all the same."""
+    """They come first in every order, and each takes the whole deadline of its try: the others have
+    their turn all the same.
+    """
     recovery.park_refunds(20)
     poison = _intents(recovery)[:10]
     recovery.stripe.hangs_for = set(poison)

@@ -48,7 +48,9 @@ def _bought(books: Books) -> Payment:
 
 
 def test_half_of_what_was_written_off_comes_back_as_no_units(books: Books) -> None:
-    """All units were used and given up; half of the money comes back: half is given up no longer, and nobody owes or has anything."""
+    """All units were used and given up; half of the money comes back: half is given up no longer,
+    and nobody owes or has anything.
+    """
     payment = _bought(books)
     debits.debit(Meter(books, ""), "alice", 100)
     _settle(books, builders.dispute(payment, "funds_withdrawn", "needs_response", -999))
@@ -113,7 +115,9 @@ def test_a_place_between_two_entries_leads_on_from_there(books: Books, clock: Cl
 
 
 def test_a_session_that_is_no_longer_ours_at_stripe_confirms_nothing(books: Books) -> None:
-    """Somebody has edited its metadata in Stripe's dashboard: the buyer sees the payment as we know it."""
+    """Somebody has edited its metadata in Stripe's dashboard: the buyer sees the payment as we know
+    it.
+    """
     payment, stripe = pending(books), Stripe()
     stripe.sell(payment, epoch(START), metadata={})
     seen = confirmation.confirm(books, stripe, "alice", payment.payment_id)  # type: ignore[arg-type]
@@ -121,7 +125,9 @@ def test_a_session_that_is_no_longer_ours_at_stripe_confirms_nothing(books: Book
 
 
 class Twice:
-    """Stripe fails at first, and while it does another request with the same key meets the same fault, and goes on."""
+    """Stripe fails at first, and while it does another request with the same key meets the same
+    fault, and goes on.
+    """
 
     def __init__(self, books: Books, shop: Shop) -> None:
         """Nobody has asked."""
@@ -147,7 +153,9 @@ class Twice:
 
 
 def test_two_who_meet_one_fault_of_stripes_go_on_under_one_key(books: Books) -> None:
-    """The later one finds that the other has begun another attempt: one session, and one answer for both."""
+    """The later one finds that the other has begun another attempt: one session, and one answer for
+    both.
+    """
     stripe = Twice(books, replace(SHOP))
     assert stripe.buy() == stripe.other
     assert len({key for key in stripe.keys if not key.endswith("-0")}) == 1

@@ -240,7 +240,9 @@ def test_a_session_from_before_ids_with_a_record_is_settled_as_always(door: str)
 
 
 def test_a_refund_of_ours_is_not_let_go_while_stripes_list_only_lags(shops: Neighbours) -> None:
-    """The record is lost as well, so that only the list leads to its session: it waits for as long as that takes."""
+    """The record is lost as well, so that only the list leads to its session: it waits for as long
+    as that takes.
+    """
     ours = pending(builders.books_on(MemoryStore()), payment_id="pay_lost")
     shops.stripe.sell(
         ours, epoch(shops.clock()), metadata={**builders.metadata(ours), "deployment": "dep_ours"}

@@ -1,4 +1,6 @@
-"""Joining the page's modules refuses what it does not understand, when the function starts and not in a customer's browser."""
+"""Joining the page's modules refuses what it does not understand, when the function starts and not
+in a customer's browser.
+"""
 
 from graphlib import CycleError
 

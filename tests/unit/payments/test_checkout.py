@@ -167,7 +167,9 @@ def test_a_fault_of_stripe_is_not_replayed_for_ever(books: Books, stripe: Stripe
 
 
 def _unheard(books: Books, stripe: Stripe, key: str = "k") -> Payment:
-    """A payment whose session was made and could not be noted: its buyer was told nothing but to ask again."""
+    """A payment whose session was made and could not be noted: its buyer was told nothing but to
+    ask again.
+    """
     books.store.loses = True  # type: ignore[attr-defined]
     with pytest.raises(OutcomeUnknownError):
         _buy(books, stripe, key)
@@ -182,7 +184,9 @@ def _payments(books: Books) -> list[Payment]:
 
 
 def _overtaken(books: Books, stripe: Stripe) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Stripe is slow to answer one request; another under its key is turned away, asks under the next key, and is answered first."""
+    """Stripe is slow to answer one request; another under its key is turned away, asks under the
+    next key, and is answered first.
+    """
     first: list[dict[str, Any]] = []
 
     def other() -> None:
@@ -194,7 +198,9 @@ def _overtaken(books: Books, stripe: Stripe) -> tuple[dict[str, Any], dict[str, 
 
 
 def test_two_requests_under_one_key_hear_one_session(books: Books, stripe: Stripe) -> None:
-    """The session that was noted first stays, and the buyer who pays it is credited; the other one is closed."""
+    """The session that was noted first stays, and the buyer who pays it is credited; the other one
+    is closed.
+    """
     late, first = _overtaken(books, stripe)
     assert late == first == _buy(books, stripe, "k")
     assert (first["session_id"], first["url"], stripe.closed) == ("cs_2", "https://pay/2", ["cs_1"])
@@ -241,7 +247,9 @@ def test_a_closed_session_that_was_paid_all_the_same_is_not_lost(
 def test_a_session_beside_one_that_was_never_told_is_not_told_either(
     books: Books, stripe: Stripe
 ) -> None:
-    """What an event noted has no address: the caller asks again, and gets a purchase that can be paid."""
+    """What an event noted has no address: the caller asks again, and gets a purchase that can be
+    paid.
+    """
 
     def event() -> None:
         (payment,) = _payments(books)
@@ -324,7 +332,9 @@ def test_what_was_paid_unheard_is_not_sold_again_under_its_key(
     make: Callable[[Payment], dict[str, Any]],
     hours: int,
 ) -> None:
-    """As after a restore: there is no address to answer with, and a second purchase was not asked for."""
+    """As after a restore: there is no address to answer with, and a second purchase was not asked
+    for.
+    """
     before = _unheard(books, stripe)
     settlement.apply(books, fact(make(before)))
     clock.advance(hours=hours)
@@ -336,7 +346,9 @@ def test_what_was_paid_unheard_is_not_sold_again_under_its_key(
 def test_a_repeat_pays_the_price_that_the_payment_was_recorded_at(
     books: Books, stripe: Stripe
 ) -> None:
-    """A catalogue that has changed in between changes neither the price nor the units; settlement would park it."""
+    """A catalogue that has changed in between changes neither the price nor the units; settlement
+    would park it.
+    """
     before = _unheard(books, stripe)
     dearer = replace(catalogue()["starter"], amount_minor=1999, currency="eur", quota=50)
     answer = checkout.create(books, stripe, SHOP, "alice", dearer, key="k")  # type: ignore[arg-type]

@@ -68,7 +68,9 @@ def test_an_event_ahead_of_its_payment_is_parked_before_its_message_goes(
     ],
 )
 def test_an_event_that_is_not_for_us_is_counted_and_goes(recovery: Recovery, event: Any) -> None:
-    """Not ours, of no interest, thin, or of a shape that nobody can read: it would be no other when it came again."""
+    """Not ours, of no interest, thin, or of a shape that nobody can read: it would be no other when
+    it came again.
+    """
     assert recovery.answer(bridged(event)) == []
     assert recovery.counted == {"ignored": [1]}
     assert recovery.parked() == []

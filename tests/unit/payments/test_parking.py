@@ -1,4 +1,6 @@
-"""What waits for a purchase that a person has dropped goes with it, and comes back should that be credited after all."""
+"""What waits for a purchase that a person has dropped goes with it, and comes back should that be
+credited after all.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,7 +45,9 @@ class Meddled(MemoryStore):
 
 
 class Shop:
-    """One purchase of 100 units whose session is parked for the reason that ``kind`` says, and its refunds."""
+    """One purchase of 100 units whose session is parked for the reason that ``kind`` says, and its
+    refunds.
+    """
 
     def __init__(self, kind: str, policy: str = "debt") -> None:
         """Paid a moment ago."""
@@ -114,7 +118,9 @@ def _disputed(payment: Payment) -> dict[str, Any]:
 def test_a_refund_of_a_dropped_purchase_goes_with_it(
     kind: str, make: Callable[[Payment], dict[str, Any]]
 ) -> None:
-    """Told before the drop or after it: nobody has to drop it too, it is not asked for again, and the reason is kept."""
+    """Told before the drop or after it: nobody has to drop it too, it is not asked for again, and
+    the reason is kept.
+    """
     shop = Shop(kind)
     before = shop.units()
     early, late = make(shop.session), make(shop.session)
@@ -144,7 +150,9 @@ def test_a_refund_waits_while_nobody_has_decided(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["mismatch", "other_session", "unknown_payment"])
 def test_what_went_with_a_purchase_counts_when_that_is_credited_after_all(kind: str) -> None:
-    """By reconciliation, which asks Stripe: more of them than are settled with a purchase at once, and no longer among the dropped."""
+    """By reconciliation, which asks Stripe: more of them than are settled with a purchase at once,
+    and no longer among the dropped.
+    """
     shop = Shop(kind)
     events = [
         builders.refunded(shop.session, 10 * number + 10)
@@ -207,7 +215,9 @@ def test_a_session_told_again_as_it_was_brings_nothing_back() -> None:
 
 
 def test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund() -> None:
-    """Recovery has seen the session as dropped, and is overtaken; what waited for the purchase is not settled yet."""
+    """Recovery has seen the session as dropped, and is overtaken; what waited for the purchase is
+    not settled yet.
+    """
     shop = Shop("mismatch")
     event = _half(shop.session)
     shop.tell(event)
@@ -227,7 +237,9 @@ def test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund() -> None:
 def test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It was brought back for the credit; recovery, to which the session is dropped still, is quicker than that."""
+    """It was brought back for the credit; recovery, to which the session is dropped still, is
+    quicker than that.
+    """
     shop = Shop("mismatch")
     event = _half(shop.session)
     shop.tell(event)

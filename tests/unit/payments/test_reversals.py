@@ -131,7 +131,9 @@ def _in_euros(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_won_dispute_is_over_though_the_rate_has_changed() -> None:
-    """900 went out and 880 came back of what is 9.99 to the customer: the seller bears the difference."""
+    """900 went out and 880 came back of what is 9.99 to the customer: the seller bears the
+    difference.
+    """
     out = _in_euros(builders.dispute(PAYMENT, "funds_withdrawn", "needs_response", -900))
     back = _in_euros(builders.dispute(PAYMENT, "funds_reinstated", "under_review", -900, 880))
     won = _in_euros(builders.dispute(PAYMENT, "closed", "won", -900, 880))

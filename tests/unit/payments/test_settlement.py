@@ -21,7 +21,9 @@ from support.fakes.memory_store import MemoryStore
 
 
 class Meddled(MemoryStore):
-    """A store on which something else happens just before the next transaction, or in which transactions fail."""
+    """A store on which something else happens just before the next transaction, or in which
+    transactions fail.
+    """
 
     def __init__(self) -> None:
         """Nothing happens until it is asked for."""
@@ -113,7 +115,9 @@ def test_one_session_under_two_event_ids_is_credited_once(books: Books) -> None:
 def test_a_session_is_credited_once_though_its_payment_was_restored_to_before(
     books: Books, store: Meddled
 ) -> None:
-    """Law 1, for ever: the ledger knows the cause, whatever became of the payments table; the payment learns of it again."""
+    """Law 1, for ever: the ledger knows the cause, whatever became of the payments table; the
+    payment learns of it again.
+    """
     payment = pending(books)
     before = deepcopy(store.tables["payments"])
     _settle(books, builders.completed(payment))
@@ -129,7 +133,9 @@ def test_a_session_is_credited_once_though_its_payment_was_restored_to_before(
 def test_a_refund_takes_back_once_though_its_payment_was_restored_to_before(
     books: Books, store: Meddled
 ) -> None:
-    """The second part refunded is taken back although the restore forgot the first, and the first is not taken back again."""
+    """The second part refunded is taken back although the restore forgot the first, and the first
+    is not taken back again.
+    """
     payment = pending(books)
     _settle(books, builders.completed(payment))
     before = deepcopy(store.tables["payments"])
@@ -147,7 +153,9 @@ def test_a_refund_takes_back_once_though_its_payment_was_restored_to_before(
 def test_wherever_settling_dies_all_of_it_stands_or_none(
     books: Books, store: Meddled, transaction: int
 ) -> None:
-    """Laws 3 and 7: no mark without the effect, no effect without the mark; asked again, it is credited."""
+    """Laws 3 and 7: no mark without the effect, no effect without the mark; asked again, it is
+    credited.
+    """
     payment = pending(books)
     event = builders.completed(payment, "evt_1")
     store.fails_at = transaction
@@ -174,7 +182,9 @@ def test_a_lost_outcome_is_told_and_not_taken_for_success(books: Books, store: M
 
 
 def test_two_facts_that_move_no_units_are_both_learnt(books: Books, store: Meddled) -> None:
-    """A dispute is opened while a refund, not seen yet, fails: nothing in ledger or balance would tell of what was written over."""
+    """A dispute is opened while a refund, not seen yet, fails: nothing in ledger or balance would
+    tell of what was written over.
+    """
     payment = pending(books)
     _settle(books, builders.completed(payment))
     store.first = lambda: _settle(books, builders.dispute(payment, "created", "needs_response"))
@@ -274,7 +284,9 @@ def test_a_second_session_paid_for_one_payment_waits_for_a_person(books: Books) 
 
 
 def test_several_events_about_one_session_are_one_record_and_one_decision(books: Books) -> None:
-    """Dropped once, it stays dropped: by a second event's id, by a redelivery, and by what Stripe's API says."""
+    """Dropped once, it stays dropped: by a second event's id, by a redelivery, and by what Stripe's
+    API says.
+    """
     payment = pending(books)
     first, second = (
         builders.completed(payment, name, currency="eur") for name in ("evt_a", "evt_b")
@@ -291,9 +303,7 @@ def test_several_events_about_one_session_are_one_record_and_one_decision(books:
 
 
 def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books) -> None:
-    """M6:
-
-    Stripe copies our metadata when a buyer recovers an expired session. Both ids lead to the
+    """M6: Stripe copies our metadata when a buyer recovers an expired session. Both ids lead to the
     payment.
     """
     payment = pending(books)
@@ -368,7 +378,9 @@ def test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes(books
 def test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds(
     books: Books, store: Meddled
 ) -> None:
-    """Fifty refunds came first: some are settled with it, the rest is recovery's, and the buyer's event does not run out of time."""
+    """Fifty refunds came first: some are settled with it, the rest is recovery's, and the buyer's
+    event does not run out of time.
+    """
     payment = pending(books)
     for number in range(50):
         assert _settle(books, builders.refunded(payment, 10 * number + 10)) == "parked"
@@ -397,7 +409,9 @@ def test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase(
 
 
 def test_a_fact_that_waits_for_a_person_by_now_says_so(books: Books) -> None:
-    """It came ahead of its payment; the payment came, in another currency: nobody but a person can settle that."""
+    """It came ahead of its payment; the payment came, in another currency: nobody but a person can
+    settle that.
+    """
     payment = pending(books)
     assert _settle(books, builders.refunded(replace(payment, currency="eur"), 500)) == "parked"
     assert [record.kind for record in parking.all_parked(books)] == ["ahead"]
@@ -440,7 +454,9 @@ def test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end(
 
 
 def _parked(books: Books, ahead: Fact) -> list[Write]:
-    """The record alone, as a crash of an earlier purchase leaves it: nothing waits on the payment's side."""
+    """The record alone, as a crash of an earlier purchase leaves it: nothing waits on the payment's
+    side.
+    """
     scratch = Meddled()
     parking.park(replace(books, store=scratch), ahead, Park("ahead", "early"))  # type: ignore[arg-type]
     return [
@@ -451,7 +467,9 @@ def _parked(books: Books, ahead: Fact) -> list[Write]:
 
 @pytest.mark.parametrize("policy", ["debt", "write_off"])
 def test_a_hold_is_not_touched_by_a_refund(policy: str) -> None:
-    """What is set aside stays; the rest becomes debt, for a hold's units are not used: they are not written off either."""
+    """What is set aside stays; the rest becomes debt, for a hold's units are not used: they are not
+    written off either.
+    """
     books = builders.books_on(Meddled(), policy)
     payment = pending(books)
     _settle(books, builders.completed(payment))
@@ -516,7 +534,9 @@ def test_parts_of_a_refund_write_off_what_a_whole_one_does(figures: tuple[int, .
 
 
 def test_an_expired_hold_that_nobody_has_looked_at_keeps_no_refunded_units() -> None:
-    """Its units count as given back, and are taken: a customer with the money back cannot spend them."""
+    """Its units count as given back, and are taken: a customer with the money back cannot spend
+    them.
+    """
     clock = builders.Clock()
     books = builders.books_on(Meddled(), "write_off", clock)
     payment = pending(books)
@@ -535,7 +555,9 @@ def test_an_expired_hold_that_nobody_has_looked_at_keeps_no_refunded_units() -> 
 def test_a_refund_knows_the_account_as_it_is_when_it_is_written_off(
     meanwhile: str, written_off: int
 ) -> None:
-    """Held units are used, remaining ones are used, or the debt is paid, between the refund's look at the account and its transaction."""
+    """Held units are used, remaining ones are used, or the debt is paid, between the refund's look
+    at the account and its transaction.
+    """
     store = Meddled()
     books = builders.books_on(store, "write_off")
     (first, second, third), meter = [pending(books) for _ in range(3)], Meter(books, "")

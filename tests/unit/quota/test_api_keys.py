@@ -52,9 +52,8 @@ def test_the_secret_is_nowhere_in_the_table(books: Books) -> None:
 def test_a_secrets_hash_is_compared_in_constant_time(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the function that is made for it, whether there is such a key or not:
-
-    ``==`` would tell by its time how much of it is right.
+    """By the function that is made for it, whether there is such a key or not: ``==`` would tell by
+    its time how much of it is right.
 
     https://docs.python.org/3/library/hmac.html#hmac.compare_digest
     """
@@ -117,7 +116,9 @@ def test_a_key_that_two_concurrent_requests_revoke_frees_one_place() -> None:
 
 
 def test_a_count_that_is_made_late_does_not_forget_a_concurrent_key() -> None:
-    """Two requests count the keys of old at the same time: the later count is refused, not written over the first."""
+    """Two requests count the keys of old at the same time: the later count is refused, not written
+    over the first.
+    """
     store = BusyStore()
     books = builders.books_on(store)
     api_keys.create(books, "alice", "dev", "laptop")

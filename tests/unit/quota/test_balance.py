@@ -1,4 +1,6 @@
-"""``updated_at`` of a quota is the time of its last change, whatever changed it, and of nothing else."""
+"""``updated_at`` of a quota is the time of its last change, whatever changed it, and of nothing
+else.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,9 +23,8 @@ from support.schedules import Still
 
 @dataclass
 class Account:
-    """Alice's:
-
-    100 units, 10 of them in a hold of a minute. The clock stands still between two acts.
+    """Alice's: 100 units, 10 of them in a hold of a minute. The clock stands still between two
+    acts.
     """
 
     clock: Still = field(default_factory=Still)

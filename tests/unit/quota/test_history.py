@@ -42,7 +42,9 @@ def books() -> Books:
 
 
 def _buys(books: Books, hour: int, plan: str = "starter") -> None:
-    """Settled by a function whose clock says that it is so many hours after START: clocks differ, and commits are late."""
+    """Settled by a function whose clock says that it is so many hours after START: clocks differ,
+    and commits are late.
+    """
     clock = Clock()
     clock.advance(hours=hour)
     settlement.apply(
@@ -74,7 +76,9 @@ def _adds_up(rows: list[dict[str, Any]]) -> bool:
 
 
 def test_an_entry_that_comes_late_counts_in_every_balance_after_it(books: Books) -> None:
-    """Booked between two pages, by a clock that is behind: it stands on the second page, and the sums there are right."""
+    """Booked between two pages, by a clock that is behind: it stands on the second page, and the
+    sums there are right.
+    """
     _buys(books, 1)
     _buys(books, 3)
     first = history.entries(books, "alice", 1, "")
@@ -124,7 +128,9 @@ def test_an_entry_that_comes_while_a_page_is_read_is_noticed(
     st.randoms(use_true_random=False),
 )
 def test_the_last_pages_always_add_up(hours: list[int], limit: int, chance: Any) -> None:
-    """Whatever is booked between pages, wherever: from then on each balance follows from the one before, down to zero."""
+    """Whatever is booked between pages, wherever: from then on each balance follows from the one
+    before, down to zero.
+    """
     books = builders.books_on(Meddled())
     before, late = hours[: len(hours) // 2 + 1], iter(hours[len(hours) // 2 + 1 :])
     for hour in before:
@@ -155,7 +161,9 @@ def test_the_pages_of_a_ledger_that_nobody_changes_add_up(books: Books) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 10])
 def test_balances_are_right_after_a_day_whose_use_became_an_entry(books: Books, limit: int) -> None:
-    """The first debit of a day itemises the day before; a purchase and a refund come after it, and a debit that is no entry yet."""
+    """The first debit of a day itemises the day before; a purchase and a refund come after it, and
+    a debit that is no entry yet.
+    """
     clock: Any = books.clock
     meter = Meter(books, "")
     payment = pending(books)

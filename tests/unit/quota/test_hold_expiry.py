@@ -19,7 +19,9 @@ from support.fakes.memory_store import MemoryStore
 
 
 class Watched(MemoryStore):
-    """Notes the pauses between tries; something else may happen before a transaction, or after a read."""
+    """Notes the pauses between tries; something else may happen before a transaction, or after a
+    read.
+    """
 
     def __init__(self) -> None:
         """Quiet."""
@@ -100,7 +102,9 @@ WAYS = ["plain debit", "keyed debit", "hold"]
 
 @pytest.mark.parametrize("way", WAYS)
 def test_spending_after_an_expiry_takes_a_query_and_one_transaction(shop: Shop, way: str) -> None:
-    """Where this container has spent since the hold was placed, it knows when to look, and nothing is refused first."""
+    """Where this container has spent since the hold was placed, it knows when to look, and nothing
+    is refused first.
+    """
     shop.hold(40)
     debits.debit(shop.meter, "alice", 1)
     shop.clock.advance(seconds=61)
@@ -126,7 +130,9 @@ def test_spending_after_an_expiry_takes_one_call_more_in_another_container(
 @pytest.mark.parametrize("is_cold", [True, False])
 @pytest.mark.parametrize("way", WAYS)
 def test_the_answer_counts_what_came_back(shop: Shop, way: str, is_cold: bool) -> None:  # noqa: FBT001 - a parameter
-    """What remains is what was given back, less what was taken; also where enough was there without it."""
+    """What remains is what was given back, less what was taken; also where enough was there without
+    it.
+    """
     shop.hold(40)
     if is_cold:
         spending._seen.clear()
@@ -176,7 +182,9 @@ def test_spending_is_one_call_again_afterwards(shop: Shop, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_memory_that_is_out_of_date_decides_nothing(shop: Shop, way: str) -> None:
-    """Another container gave back and spent meanwhile: what this one remembers is judged by the write's conditions."""
+    """Another container gave back and spent meanwhile: what this one remembers is judged by the
+    write's conditions.
+    """
     shop.hold(40)
     seen = dict(spending._seen)
     shop.clock.advance(seconds=61)
@@ -195,7 +203,9 @@ def test_a_memory_that_is_out_of_date_decides_nothing(shop: Shop, way: str) -> N
 def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(
     shop: Shop, way: str, is_cold: bool
 ) -> None:
-    """Each part that is given back is progress: the debit that follows is done within the same request."""
+    """Each part that is given back is progress: the debit that follows is done within the same
+    request.
+    """
     shop.store.tables["quotas"]["alice", "quota"].update(total=1500, used=0, remaining=1500)
     spending._seen.clear()
     for number in range(1500):
@@ -214,7 +224,9 @@ def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(
 
 
 def test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so(shop: Shop) -> None:
-    """More has expired than the deadline allows: it is busy, takes nothing, and the next one goes on from there."""
+    """More has expired than the deadline allows: it is busy, takes nothing, and the next one goes
+    on from there.
+    """
     shop.store.tables["quotas"]["alice", "quota"].update(total=1500, used=0, remaining=1500)
     spending._seen.clear()
     for _ in range(1500):

@@ -216,7 +216,9 @@ def test_a_payment_intent_that_leads_nowhere_leads_to_its_payment_again(
 def test_a_refund_after_one_that_failed_is_taken_back_by_reconciliation(
     books: Books, stripe: Stripe
 ) -> None:
-    """Its event alone cannot tell: the highest figure less what failed is nothing, which is what the contract says to take."""
+    """Its event alone cannot tell: the highest figure less what failed is nothing, which is what
+    the contract says to take.
+    """
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
     stripe.refund(payment, "re_1", 999, status="failed")

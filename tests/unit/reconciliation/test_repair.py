@@ -120,7 +120,9 @@ def test_an_account_that_is_right_is_left_alone(
 def test_lost_entries_are_written_again(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment, lost: str
 ) -> None:
-    """Each by its cause or a free one, with its units, and a note that says why; the balance is as it was."""
+    """Each by its cause or a free one, with its units, and a note that says why; the balance is as
+    it was.
+    """
     balance, units = dict(store.tables["quotas"][QUOTA]), sum(_entries(store).values())
     gone = {key: row for key, row in store.tables["ledger"].items() if key[1].startswith(lost)}
     for key in gone:
@@ -316,7 +318,9 @@ def test_a_payment_that_led_nowhere_needs_no_way(
 def test_a_payment_that_was_mended_is_another_version(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment
 ) -> None:
-    """Once for what Stripe says of it and once for its entries: whoever read it before and is about to write is refused."""
+    """Once for what Stripe says of it and once for its entries: whoever read it before and is about
+    to write is refused.
+    """
     key = (user_key("alice"), payment.payment_id)
     before = store.tables["payments"][key]["version"]
     store.tables["ledger"].clear()

@@ -140,7 +140,9 @@ def test_a_refund_whose_purchase_is_settled_as_it_is_parked_is_taken_back_at_onc
 def test_a_refund_of_a_second_payment_for_one_purchase_takes_nothing_back(
     books: Books, stripe: Stripe
 ) -> None:
-    """The buyer paid twice, and the seller gave the second payment back by hand: the purchase stays bought."""
+    """The buyer paid twice, and the seller gave the second payment back by hand: the purchase stays
+    bought.
+    """
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
     stripe.sell(payment, epoch(START))
@@ -184,7 +186,9 @@ def test_a_refund_that_stripe_lists_without_its_payment_intent_is_passed_over(
 
 
 def test_what_agrees_is_counted(books: Books, stripe: Stripe) -> None:
-    """Each session, refund and dispute once: whoever reads the report sees that something was compared."""
+    """Each session, refund and dispute once: whoever reads the report sees that something was
+    compared.
+    """
     payment = pending(books)
     stripe.sell(payment, epoch(START))
     stripe.refund(payment, "re_1", 100)
@@ -281,7 +285,9 @@ def test_a_record_that_two_hands_rebuild_is_credited_once(books: Books, stripe: 
 
 
 def test_two_refunds_in_one_moment_owe_held_units_once() -> None:
-    """Of two purchases of one customer, under ``write_off``: what a hold promises is owed by the first, and used up by then."""
+    """Of two purchases of one customer, under ``write_off``: what a hold promises is owed by the
+    first, and used up by then.
+    """
     spending._seen.clear()
     books = builders.books_on(Meddled(), "write_off", Clock())
     payments = [pending(books), pending(books)]

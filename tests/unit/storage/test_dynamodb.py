@@ -127,7 +127,9 @@ def test_a_transaction_is_repeated_under_one_token(answer: Exception) -> None:
     ids=repr,
 )
 def test_trouble_without_end_is_an_unknown_outcome(answers: Sequence[Exception]) -> None:
-    """Neither a success nor a failure: one answer that was lost is enough, whatever the others said."""
+    """Neither a success nor a failure: one answer that was lost is enough, whatever the others
+    said.
+    """
     store, _ = _store(*answers)
     with pytest.raises(OutcomeUnknownError) as unknown:
         store.commit(WRITE, WRITE)

@@ -13,7 +13,9 @@ TABLES = {table: f"{table}-table" for table in KEY_NAMES}
 
 
 class Line:
-    """Stands where botocore's client stands: remembers what was asked, and answers that there is nothing."""
+    """Stands where botocore's client stands: remembers what was asked, and answers that there is
+    nothing.
+    """
 
     def __init__(self) -> None:
         """Nothing was asked."""

@@ -58,14 +58,18 @@ def _sessions(stripe: Lab) -> list[dict[str, Any]]:
 def test_what_passes_is_asked_again_under_the_same_key(
     stripe: Lab, gateway: Gateway, fault: dict[str, Any]
 ) -> None:
-    """No answer, a conflict, too many requests: one session comes of it, also where the lost answer told of it."""
+    """No answer, a conflict, too many requests: one session comes of it, also where the lost answer
+    told of it.
+    """
     stripe.control("faults", route=CREATE, times=2, **fault)
     made = gateway.create_session(PARAMS, "k")
     assert [session["id"] for session in _sessions(stripe)] == [made["id"]]
 
 
 def test_two_at_once_under_one_key_get_one_session(stripe: Lab) -> None:
-    """Stripe turns the second away while the first is under way (``idempotency_key_in_use``): it waits, and hears the same."""
+    """Stripe turns the second away while the first is under way (``idempotency_key_in_use``): it
+    waits, and hears the same.
+    """
     stripe.control("faults", route=CREATE, delay=0.3)
     with ThreadPoolExecutor(2) as pool:
         made = list(
@@ -110,7 +114,9 @@ def test_a_key_of_other_parameters_is_used_up(stripe: Lab, gateway: Gateway) -> 
 def test_a_checkout_goes_on_after_a_deployment_has_changed_what_stripe_is_asked(
     stripe: Lab, gateway: Gateway
 ) -> None:
-    """The first answer was lost, and the site has moved since: the repeat gets a session under a new key, for the same payment."""
+    """The first answer was lost, and the site has moved since: the repeat gets a session under a
+    new key, for the same payment.
+    """
     books, plan = builders.books_on(MemoryStore()), catalogue()["starter"]
     stripe.control("faults", route=CREATE, timeout=0.05)
     with pytest.raises(BillingError, match="stripe_unavailable"):

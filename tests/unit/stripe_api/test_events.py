@@ -193,7 +193,9 @@ REVERSALS: list[Callable[[Payment], dict[str, Any]]] = [
 def test_a_reversal_that_names_neither_intent_nor_charge_is_nobodys(
     make: Callable[[Payment], dict[str, Any]], empty: object
 ) -> None:
-    """Stripe's object may have neither: nothing of ours can be found by it, now or later, and nobody has to look at it."""
+    """Stripe's object may have neither: nothing of ours can be found by it, now or later, and
+    nobody has to look at it.
+    """
     event = make(PAYMENT)
     event["data"]["object"] |= {"payment_intent": empty, "charge": empty}
     assert parse(event, OURS) == Ignored("not_ours")

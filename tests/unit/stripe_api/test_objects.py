@@ -1,4 +1,6 @@
-"""What is made of Stripe's objects that are not as they usually are, and of troubles on the way to them."""
+"""What is made of Stripe's objects that are not as they usually are, and of troubles on the way to
+them.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -171,7 +173,9 @@ def test_a_fault_in_one_parked_fact_keeps_no_other_from_being_settled(
 
 
 def test_a_refund_of_a_payment_that_a_restore_has_lost_waits_as_unknown(books: Books) -> None:
-    """The way from Stripe's id to it is still there: it is ours, and nothing it could wait for would bring it back."""
+    """The way from Stripe's id to it is still there: it is ours, and nothing it could wait for
+    would bring it back.
+    """
     payment = pending(books)
     _settle(books, builders.completed(payment))
     del books.store.tables["payments"][user_key("alice"), payment.payment_id]  # type: ignore[attr-defined]
@@ -318,7 +322,9 @@ def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
 def test_metadata_without_one_of_our_members_is_not_ours(
     books: Books, member: str, value: Any
 ) -> None:
-    """Or with one that is no text, or longer than Stripe keeps: https://docs.stripe.com/metadata#data."""
+    """Or with one that is no text, or longer than Stripe keeps:
+    https://docs.stripe.com/metadata#data.
+    """
     payment = pending(books)
     event = builders.completed(payment, metadata={**builders.metadata(payment), member: value})
     assert isinstance(parse(event, books.ours), Ignored)

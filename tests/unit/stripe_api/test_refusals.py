@@ -1,4 +1,6 @@
-"""What Stripe's answers mean for a checkout: for good, for now, or nobody knows; and what of them stands in the log."""
+"""What Stripe's answers mean for a checkout: for good, for now, or nobody knows; and what of them
+stands in the log.
+"""
 
 import json
 import threading
