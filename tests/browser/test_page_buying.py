@@ -11,7 +11,10 @@ from support.stand import Stand
 
 def until_plans_are_answered(visitor: Visitor) -> None:
     """Everything that the page waits for has come, but for what a test holds back."""
-    came = "() => performance.getEntriesByType('resource').some((one) => one.name.endsWith('/plans') && one.responseEnd)"
+    came = (
+        "() => performance.getEntriesByType('resource')"
+        ".some((one) => one.name.endsWith('/plans') && one.responseEnd)"
+    )
     visitor.page.wait_for_function(came)
 
 

@@ -94,7 +94,8 @@ def tab_to(visitor: Visitor, name: str) -> None:
     for _ in range(30):
         visitor.page.keyboard.press("Tab")
         words, outline = visitor.page.evaluate(
-            "[document.activeElement.textContent, getComputedStyle(document.activeElement).outlineStyle]"
+            "[document.activeElement.textContent,"
+            " getComputedStyle(document.activeElement).outlineStyle]"
         )
         assert outline == "solid", f"{words!r} has the focus and does not show it"
         if words == name:
@@ -147,7 +148,8 @@ def test_nothing_is_wider_than_a_phone(arrive: Arrive) -> None:
         visitor.snap(f"phone-{view or 'overview'}")
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
         low = visitor.page.evaluate(
-            "[...document.querySelectorAll('button')].filter(b => b.offsetHeight < 44).map(b => b.textContent)"
+            "[...document.querySelectorAll('button')]"
+            ".filter(b => b.offsetHeight < 44).map(b => b.textContent)"
         )
         assert low == []
 

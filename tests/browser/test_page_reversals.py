@@ -43,7 +43,10 @@ def test_a_dispute_is_explained_and_what_it_took_comes_back_when_it_is_won(arriv
     visitor.stand.control("idle")
     visitor.enter("#/payments")
     expect(visitor.page.locator(".row .state")).to_have_text("Disputed")
-    words = "Your bank is asking for this payment back; 100 calls are set aside until it decides. If that is a mistake, tell your bank."
+    words = (
+        "Your bank is asking for this payment back; 100 calls are set aside until it decides."
+        " If that is a mistake, tell your bank."
+    )
     expect(visitor.page.locator(".row .about")).to_have_text(words)
     visitor.snap("disputed")
     visitor.stand.control(f"disputes/{dispute}/reinstate")
@@ -110,6 +113,9 @@ def test_calls_set_aside_are_a_part_of_the_bar(visitor: Visitor) -> None:
     expect(visitor.page.locator(".legend li")).to_have_text(
         ["60 left", "40 set aside for calls under way", "0 used"]
     )
-    widths = "['.left', '.held', ''].map((part) => document.querySelector(`.quota > .bar ${part}`).getBoundingClientRect().width)"
+    widths = (
+        "['.left', '.held', ''].map((part) =>"
+        " document.querySelector(`.quota > .bar ${part}`).getBoundingClientRect().width)"
+    )
     left, held, whole = visitor.page.evaluate(widths.replace("${part}`", "${part}`.trim()"))
     assert (round(left / whole, 2), round(held / whole, 2)) == (0.6, 0.4)

@@ -70,12 +70,12 @@ def test_signing_out_leaves_nobody_signed_in(arrive: Arrive) -> None:
 
 
 def test_signing_out_is_not_undone_by_what_the_page_still_asks(visitor: Visitor) -> None:
-    """The way out takes a moment: a question that finds no token meanwhile must not sign in again."""
+    """The way out takes a moment: a question that finds no token meanwhile must
+    not sign in again.
+    """
     expect(visitor.page.locator(".figure")).to_be_visible()
     held: list[Route] = []
-    visitor.context.route(
-        f"{visitor.stand.facts['issuer_url']}/logout?**", lambda route: held.append(route)
-    )
+    visitor.context.route(f"{visitor.stand.facts['issuer_url']}/logout?**", held.append)
     refresh = visitor.page.get_by_role("button", name="Refresh").element_handle()
     visitor.page.evaluate(
         "([button, after]) => setTimeout(() => button.click(), after)", [refresh, MOMENT_MS]

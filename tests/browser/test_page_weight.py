@@ -1,4 +1,6 @@
-"""What the page weighs on its way: counted by the browser, through the stand's gateway and front."""
+"""What the page weighs on its way: counted by the browser, through the stand's
+gateway and front.
+"""
 
 from typing import Any
 from urllib.parse import urlsplit

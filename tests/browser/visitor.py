@@ -98,7 +98,9 @@ class Visitor:
         self.context.route(re.compile(re.escape(issuer["token_endpoint"])), exchange)
 
     def wait(self, true: Callable[[], object]) -> None:
-        """Until it is so. What Playwright tells, as of a request that it holds, it tells meanwhile."""
+        """Until it is so. What Playwright tells, as of a request that it holds,
+        it tells meanwhile.
+        """
         for _ in range(LOOKS_MAX):
             if true():
                 return
@@ -175,8 +177,14 @@ class Visitor:
               window.heard = [];
               const live = '[role=status], [role=alert], [aria-live]:not([aria-live=off])';
               new MutationObserver((changes) => {
-                const places = changes.map(({ target }) => (target.closest ? target : target.parentElement)?.closest(live)).filter(Boolean);
-                for (const place of new Set(places)) if (place.textContent.trim()) window.heard.push(place.textContent.trim());
+                const places = changes
+                    .map(({ target }) =>
+                        (target.closest ? target : target.parentElement)?.closest(live))
+                    .filter(Boolean);
+                for (const place of new Set(places)) {
+                    const text = place.textContent.trim();
+                    if (text) window.heard.push(text);
+                }
               }).observe(document.body, { subtree: true, childList: true, characterData: true });
             }"""
         )

@@ -42,7 +42,9 @@ class Stripe:
         self.dies_next = False
 
     def create_session(self, params: Mapping[str, Any], idempotency_key: str) -> dict[str, Any]:
-        """See the gateway. ``throttle``: the edge's 503, before anything is looked at and not kept."""
+        """See the gateway. ``throttle``: the edge's 503, before anything is
+        looked at and not kept.
+        """
         del params
         fault = self._meet_fault()
         if fault == "throttle":

@@ -161,7 +161,9 @@ def test_two_at_once_on_an_account_with_a_hold_take_what_they_were_told(
 def test_two_at_once_after_an_expiry_give_back_once_and_take_what_they_were_told(
     first: str, second: str, record_figures: Record
 ) -> None:
-    """The hold comes back exactly once, with whoever is first, and is never captured or released."""
+    """The hold comes back exactly once, with whoever is first, and is never
+    captured or released.
+    """
     record_figures(
         f"{first} and {second} after an expiry", explore(_both(first, second, is_expired=True))
     )

@@ -68,7 +68,9 @@ class Spent:
 
 @dataclass(slots=True)
 class Storm:
-    """One round: purchases told in several copies, debits beside them, and what was acknowledged."""
+    """One round: purchases told in several copies, debits beside them, and what
+    was acknowledged.
+    """
 
     books: Books
     payments: list[Payment]

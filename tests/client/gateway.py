@@ -159,7 +159,9 @@ class AsyncGateway(httpx.AsyncBaseTransport):
         self._gateway = gateway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The way there takes a turn of the loop, and the way back another: others run meanwhile."""
+        """The way there takes a turn of the loop, and the way back another:
+        others run meanwhile.
+        """
         await request.aread()
         await asyncio.sleep(0)
         answer = self._gateway.handle_request(request)

@@ -176,7 +176,9 @@ async def _socket(app: Callable[..., Awaitable[None]], **members: Any) -> list[d
 def test_a_socket_is_paid_for_when_it_is_opened(
     gateway: Gateway, async_backend: AsyncMeter
 ) -> None:
-    """Without units it is refused: by an answer where the server can send one, else by closing it."""
+    """Without units it is refused: by an answer where the server can send one,
+    else by closing it.
+    """
     gateway.fund("alice", 1)
     app = _app(async_backend)
     assert asyncio.run(_socket(app))[0]["type"] == "websocket.accept"

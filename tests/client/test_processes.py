@@ -119,7 +119,10 @@ def test_a_process_that_ends_without_closing_captures_at_its_exit(
 ) -> None:
     """As the interpreter goes."""
     stand.purchase(customer)
-    code = "import sys; from topup_client import *; lease = Lease(Meter(*sys.argv[1:3]), sys.argv[3], size=50); lease.debit(7)"
+    code = (
+        "import sys; from topup_client import *;"
+        " lease = Lease(Meter(*sys.argv[1:3]), sys.argv[3], size=50); lease.debit(7)"
+    )
     token = stand.token("backend", "quota.write")
     command: list[Any] = [sys.executable, "-c", code, stand.api_url, token, customer]
     subprocess.run(

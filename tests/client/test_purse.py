@@ -169,7 +169,9 @@ class Story(RuleBasedStateMachine):
 
     @rule(units=st.integers(1, 120))
     def spend(self, units: int) -> None:
-        """Refused exactly when the units are not there; each used unit is of a hold that is open."""
+        """Refused exactly when the units are not there; each used unit is of a
+        hold that is open.
+        """
         before = {tranche: tranche.used for tranche in (*self.purse._usable, *self.purse._to_close)}
         self.purse.retire(self.now)
         left = self.purse.left

@@ -12,7 +12,8 @@ from infra.local.paths import ROOT
 
 HANDLERS: Final = dict(
     re.findall(
-        r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Metadata: .*\n    Properties:\n      Handler: (\w+)\.handler\n",
+        r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Metadata: .*\n"
+        r"    Properties:\n      Handler: (\w+)\.handler\n",
         (ROOT / "template.yaml").read_text(),
         re.MULTILINE,
     )
@@ -29,7 +30,10 @@ import importlib, json, sys
 sys.path.insert(0, {folder!r})
 handler = importlib.import_module({module!r}).handler
 said = handler(json.loads(sys.stdin.read()), None) if {called!r} else {{}}
-print(json.dumps({{"callable": callable(handler), "stripe": "stripe" in sys.modules, "path": sys.path, "said": said}}))
+has_stripe = "stripe" in sys.modules
+print(json.dumps(
+    {{"callable": callable(handler), "stripe": has_stripe, "path": sys.path, "said": said}}
+))
 """
 
 

@@ -235,7 +235,9 @@ PLANTED: Final = {
     "a customer's key": "tk_prod_0123456789abcdef_abc",
     "a token": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2ln",
     "an e-mail address": "buyer@example.com",
-    "a signature": "t=1764000000,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+    "a signature": (
+        "t=1764000000,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd"
+    ),
     "an authorization": "Authorization: Bearer c2VjcmV0c2VjcmV0",
     "an object of Stripe": '{"id": "evt_1", "object": "event"}',
 }

@@ -132,7 +132,8 @@ def test_no_genuine_delivery_is_refused_while_the_signing_secret_is_rolled(
 
     with (
         going_on(*[deliver] * 4) as traffic
-        # few forged ones: a flood of them would delay the new secret (tests/functional/test_secret_cache.py)
+        # few forged ones, for a flood of them would delay the new secret:
+        # tests/functional/test_secret_cache.py shows that
     ):
         forge()
         traffic.further(3)

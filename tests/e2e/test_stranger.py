@@ -96,7 +96,8 @@ class Shop:
 
     def call(self, method: str, path: str, token: str, body: object = None) -> httpx.Response:
         """One call of the stack's API."""
-        url = f"{self.stand.facts['aws_endpoint_url']}/_aws/execute-api/{self.resources['HttpApi']}/$default{API}{path}"
+        aws, api = self.stand.facts["aws_endpoint_url"], self.resources["HttpApi"]
+        url = f"{aws}/_aws/execute-api/{api}/$default{API}{path}"
         return self.stand.http.request(
             method, url, headers={"authorization": f"Bearer {token}"}, json=body
         )
@@ -150,7 +151,8 @@ class Shop:
         """What arrives at the page of those whom Cognito has sent to ``address``: there it is the
         sign-in API, in nobody's DNS here.
         """
-        api = f"{self.stand.facts['aws_endpoint_url']}/_aws/execute-api/{self.resources['SignInApi']}/$default/"
+        aws, sign_in = self.stand.facts["aws_endpoint_url"], self.resources["SignInApi"]
+        api = f"{aws}/_aws/execute-api/{sign_in}/$default/"
         answer = self.stand.http.get(f"{api}?{urlparse(address).query}", follow_redirects=False)
         page, _, query = answer.headers["location"].partition("?")
         assert (answer.status_code, page) == (302, f"{self.outputs['ApiUrl']}/")
@@ -233,7 +235,9 @@ def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
 def test_with_enter_alone_a_deployment_ends_with_nothing_wrong_that_is_not_the_emulators(
     shop: Shop,
 ) -> None:
-    """The doctor of a first deployment: what AWS does, and this AWS does not, is all that it finds."""
+    """The doctor of a first deployment: what AWS does, and this AWS does not,
+    is all that it finds.
+    """
     report = shop.topup("doctor")
     wrong = {
         row["check"]: row for row in report["findings"] if row["level"] in ("wrong", "unknown")

@@ -63,14 +63,18 @@ class Forger:
         )
 
     def resigned(self, token: str, algorithm: str, sign: Callable[[bytes], bytes]) -> str:
-        """The token's claims under another algorithm: PyJWT itself refuses to make some of these."""
+        """The token's claims under another algorithm: PyJWT itself refuses to
+        make some of these.
+        """
         header = _text(json.dumps({"alg": algorithm, "typ": "JWT", "kid": self._key_id}).encode())
         signed = f"{header}.{token.split('.')[1]}"
         return f"{signed}.{_text(sign(signed.encode()))}"
 
     @property
     def public_pem(self) -> bytes:
-        """What everybody can fetch, in the form that careless verifiers take for a shared secret."""
+        """What everybody can fetch, in the form that careless verifiers take
+        for a shared secret.
+        """
         private = serialization.load_pem_private_key(self._pem.encode(), None)
         return private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -365,7 +365,9 @@ def test_a_token_of_cognitos_machine_to_machine_grant_spends(lab: Lab) -> None:
 
 
 def test_the_user_of_the_body_never_counts_for_a_user(lab: Lab) -> None:
-    """Users' routes take no user id: one in the body is refused, one in the query changes nothing."""
+    """Users' routes take no user id: one in the body is refused, one in the
+    query changes nothing.
+    """
     lab.fund("bob", 10)
     assert lab.call("GET", "/quota", sub="alice", query={"user_id": "bob"}).json["remaining"] == 0
     assert (

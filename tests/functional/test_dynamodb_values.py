@@ -62,7 +62,7 @@ def test_every_kind_of_value_is_read_as_it_was_written(lab: Lab) -> None:
     ids=str,
 )
 def test_a_condition_holds_in_the_database_as_it_reads_here(
-    lab: Lab, must: Must, holds: bool
+    lab: Lab, must: Must, *, holds: bool
 ) -> None:
     """Beside another one that holds; a refusal brings what stood there."""
     store = lab.books.store

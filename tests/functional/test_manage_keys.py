@@ -301,7 +301,9 @@ def test_keys_made_before_there_was_a_count_are_counted(lab: Lab, before: int) -
 
 
 def test_a_count_that_an_older_version_left_wrong_is_put_right(lab: Lab) -> None:
-    """It revoked without counting while a new one was deployed: the places are free all the same."""
+    """It revoked without counting while a new one was deployed: the places are
+    free all the same.
+    """
     for _ in range(3):
         _key(lab)
     table, key = "KeysTable", {"owner": {"S": "user#alice"}, "id": {"S": "count"}}

@@ -37,7 +37,7 @@ def _lines(caplog: pytest.LogCaptureFixture) -> str:
     ids=lambda value: aws_faults.code_of(value) if isinstance(value, Exception) else str(value),
 )
 def test_a_missing_grant_or_resource_stays_and_a_throttle_passes(
-    error: Exception, final: bool
+    error: Exception, *, final: bool
 ) -> None:
     """https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html."""
     assert aws_faults.is_final(error) is final

@@ -29,7 +29,9 @@ def place(lab: Lab) -> Place:
 
 
 def test_a_restore_to_before_the_first_sale_is_the_same_deployment(place: Place) -> None:
-    """Without its id every session of its own would be another deployment's, and never be credited."""
+    """Without its id every session of its own would be another deployment's,
+    and never be credited.
+    """
     client = place.client("dynamodb")
     rows = [("PaymentsTable", ("owner", "id")), ("WebhookEventsTable", ("subject", "fact_id"))]
     found = {}

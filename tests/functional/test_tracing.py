@@ -158,7 +158,10 @@ def test_a_request_that_is_not_sampled_sends_nothing(
 @pytest.mark.parametrize(("sampled", "loaded"), [("0", False), ("1", True)])
 def test_the_sdk_is_loaded_by_the_first_request_that_is_sampled(sampled: str, loaded: bool) -> None:  # noqa: FBT001 - a column of the table
     """A cold start that nobody traces does not pay for it."""
-    program = "import sys, public.list_plans; public.list_plans.handler({}, None); print('aws_xray_sdk.core' in sys.modules)"
+    program = (
+        "import sys, public.list_plans; public.list_plans.handler({}, None);"
+        " print('aws_xray_sdk.core' in sys.modules)"
+    )
     environment = {
         "PYTHONPATH": str(ROOT / "functions"),
         tracing.HEADER: f"Root={TRACE};Parent={LAMBDAS};Sampled={sampled}",

@@ -219,7 +219,9 @@ def _signed(
 def test_both_formats_and_both_encodings_are_read(
     lab: Lab, version: str, name: str, *, is_base64: bool
 ) -> None:
-    """S-11, S-12: the signature is over the decoded bytes, the header's case is nobody's business."""
+    """S-11, S-12: the signature is over the decoded bytes, the header's case is
+    nobody's business.
+    """
     assert _accepted(_signed(lab, {name: ["{}"]}, is_base64=is_base64, version=version))
 
 

@@ -28,7 +28,9 @@ class Edit:
     new: str
 
     def changed(self, root: Path) -> tuple[str, str]:
-        """Return the file's code before and after, as ast.unparse prints it. Raises StaleBugError."""
+        """Return the file's code before and after, as ast.unparse prints it.
+        Raises StaleBugError.
+        """
         tree = ast.parse((root / BILLING / self.file).read_text(encoding="utf-8"))
         before = ast.unparse(tree)
         found = replace_once(tree, self.old, self.new)

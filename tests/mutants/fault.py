@@ -72,7 +72,9 @@ class Fault:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Return its name, which no other layout changes: the file, the function, and the change."""
+        """Return its name, which no other layout changes: the file, the
+        function, and the change.
+        """
         return self.file, self.function, " ".join(self.diff.split())
 
     @property

@@ -31,7 +31,9 @@ def _parsed(old: str, new: str) -> tuple[list[Any], list[Any]]:
 
 
 def _places(tree: ast.AST, pattern: list[Any]) -> Iterator[tuple[ast.AST, str, int, Captured]]:
-    """Yield each match: the node that holds it, the field, the place in a list, what ``...`` was."""
+    """Yield each match: the node that holds it, the field, the place in a list,
+    what ``...`` was.
+    """
     for owner in ast.walk(tree):
         for name, value in ast.iter_fields(owner):
             nodes = value if isinstance(value, list) else [value]

@@ -49,7 +49,8 @@ SETTLING: Final = (
             SETTLEMENT,
             COMMIT,
             (
-                "[books.store.commit(*part) for all_ in [list(_writes(books, fact, view, decision))]"
+                "[books.store.commit(*part)"
+                " for all_ in [list(_writes(books, fact, view, decision))]"
                 " for part in (all_[:1], all_[1:])]"
             ),
         ),

@@ -89,7 +89,9 @@ class _Noting(ast.NodeTransformer):
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Loads the modules of ``files`` with notes, or from the text in ``texts`` where there is one."""
+    """Loads the modules of ``files`` with notes, or from the text in ``texts``
+    where there is one.
+    """
 
     def __init__(
         self, root: Path, files: Sequence[str], texts: dict[str, str], *, notes: bool

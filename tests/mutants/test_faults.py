@@ -1,7 +1,10 @@
 import pytest
 from mutants.faults import faults_in
 
-WRITE = 'Write("quotas", key, set={"at": now}, add={"held": units}, remove=("due",), must=(equals("held", 1), *more))'
+WRITE = (
+    'Write("quotas", key, set={"at": now}, add={"held": units}, remove=("due",),'
+    ' must=(equals("held", 1), *more))'
+)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,10 @@ def test_the_machine_makes_every_kind_of_fault(right: str, wrong: str) -> None:
 
 def test_no_text_for_people_and_no_type_is_a_fault() -> None:
     """Another wording breaks nothing."""
-    source = 'def f(a: tuple[int, str] = ()) -> int:\n    """Say a < b."""\n    message = f"{1 + 2} units"\n    raise Oh(message)\n'
+    source = (
+        'def f(a: tuple[int, str] = ()) -> int:\n    """Say a < b."""\n'
+        '    message = f"{1 + 2} units"\n    raise Oh(message)\n'
+    )
     assert faults_in("a.py", source) == []
 
 
@@ -59,6 +65,6 @@ def test_a_fault_leaves_every_later_line_where_it_was() -> None:
 
 def test_a_fault_is_named_the_same_in_any_layout() -> None:
     short = "def f():\n    return g(a, must=(b, c))\n"
-    long = "def f():\n    # why\n    return g(\n        a,\n        must=(\n            b, c),\n    )\n"
+    long = "def f():\n    # why\n    return g(\n        a,\n        must=(\n  b, c),\n    )\n"
     keys = [{fault.key for fault in faults_in("a.py", source)} for source in (short, long)]
     assert keys[0] == keys[1] != set()

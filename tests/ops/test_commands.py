@@ -274,14 +274,20 @@ def test_reconcile_says_what_it_could_not_compare(topup: Topup, stand: Stand, bu
     assert (code, _differing(report, bought)) == (1, [True])
     assert (report["unlisted"], report["finished"]) == (["refunds"], False)
     assert [row["detail"] for row in report["differences"] if row["kind"] == "failed"] == [
-        f"the list 'refunds' was not compared: StripeRefusedError: stripe_refused: {_asked_for(report)}"
+        (
+            "the list 'refunds' was not compared: StripeRefusedError: stripe_refused: "
+            f"{_asked_for(report)}"
+        )
     ]
 
 
 def _asked_for(report: Any) -> str:
     """What the simulator says of a fault, with Stripe's own id of the request."""
     (request_id,) = set(re.findall(r"req_\w+", str(report["differences"])))
-    return f"A fault that was asked for. (type invalid_request_error, request_id {request_id}, http_status 403)"
+    return (
+        "A fault that was asked for. (type invalid_request_error,"
+        f" request_id {request_id}, http_status 403)"
+    )
 
 
 def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: Stand) -> None:
@@ -585,7 +591,9 @@ def test_aws_that_does_not_answer_is_exit_3(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_stack_is_found_by_its_name_and_a_profile(
     stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As in AWS: no stand.json, keys of another account in the shell, everything from the profile."""
+    """As in AWS: no stand.json, keys of another account in the shell,
+    everything from the profile.
+    """
     config, credentials = tmp_path / "config", tmp_path / "credentials"
     config.write_text(
         f"[profile seller]\nregion = us-east-1\nendpoint_url = {stand.facts['aws_endpoint_url']}\n"

@@ -314,7 +314,9 @@ def test_a_webhook_address_that_is_another_page_is_found(patient: Patient) -> No
 
 
 def test_no_endpoint_at_stripe_is_found(patient: Patient) -> None:
-    """On a stand a note, in AWS the reason why nothing is credited; the remedy is a whole command."""
+    """On a stand a note, in AWS the reason why nothing is credited; the remedy
+    is a whole command.
+    """
     found = _only(_set(patient, stage="dev"), "endpoint")
     assert "no endpoint" in found.what
     assert all(kind in found.mend for kind in SUBSCRIBED)

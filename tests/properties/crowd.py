@@ -15,7 +15,9 @@ from support import dynamo, laws
 
 
 class PerThread(dict[str, Balance]):
-    """What a container remembers between requests: threads do not share it, as containers do not."""
+    """What a container remembers between requests: threads do not share it, as
+    containers do not.
+    """
 
     def __init__(self) -> None:
         """Nothing is remembered."""

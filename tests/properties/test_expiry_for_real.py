@@ -38,7 +38,7 @@ class Shop:
 )
 @pytest.mark.parametrize("way", ["plain debit", "keyed debit", "hold"])
 def test_what_has_expired_is_given_back_and_spent_at_once(
-    database: Dynamo, way: str, is_cold: bool
+    database: Dynamo, way: str, *, is_cold: bool
 ) -> None:
     """Each way on both databases, as in memory: the writes are DynamoDB's to judge."""
     shop = Shop(database)

@@ -64,9 +64,8 @@ class Watch:
         place: FrameType | None = frame
         while place is not None and not place.f_code.co_filename.startswith("<frozen importlib"):
             if place.f_code.co_filename.startswith(self.folder):
-                self.found.add(
-                    f"{argument.__qualname__} is called by {place.f_code.co_filename.rpartition('/')[2]}"
-                )
+                caller = place.f_code.co_filename.rpartition("/")[2]
+                self.found.add(f"{argument.__qualname__} is called by {caller}")
                 return
             place = place.f_back
 

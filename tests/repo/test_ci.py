@@ -41,7 +41,10 @@ def _run(machine: Path) -> tuple[int, list[str]]:
 def test_a_bare_machine_gets_its_tools_and_then_the_two_commands_run(machine: Path) -> None:
     """The README's own, and no other; both know that nothing may be skipped."""
     _program(machine, "apt-get", f'echo "apt-get $*" >> {machine}/log')
-    install = "apt-get install -y -qq --no-install-recommends chromium-headless-shell fonts-wqy-microhei npm"
+    install = (
+        "apt-get install -y -qq --no-install-recommends"
+        " chromium-headless-shell fonts-wqy-microhei npm"
+    )
     assert _run(machine) == (
         0,
         ["apt-get update -qq", install, "make check CI=true", "make test CI=true"],

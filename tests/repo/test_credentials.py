@@ -35,7 +35,10 @@ aws_secret_access_key = secret
 IDENTITY: Final = """\
 <GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
 <Arn>arn:aws:iam::{0}:user/one</Arn><UserId>one</UserId><Account>{0}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"""
-REFUSED: Final = "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message></Error></ErrorResponse>"
+REFUSED: Final = (
+    "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message></Error>"
+    "</ErrorResponse>"
+)
 
 
 class Recorder(BaseHTTPRequestHandler):
@@ -74,7 +77,9 @@ class Recorder(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[tuple[str, str]]]:
-    """Access keys and actions, in order. The shell has keys, two profiles, and an AWS that records."""
+    """Access keys and actions, in order. The shell has keys, two profiles, and
+    an AWS that records.
+    """
     (tmp_path / "config").write_text(CONFIG)
     (tmp_path / PARSED).write_text(
         json.dumps({"Parameters": {"Runtime": {"AllowedValues": []}}, "Resources": {}})

@@ -181,7 +181,9 @@ def test_what_was_told_before_stands_and_lambda_is_not_asked() -> None:
 def test_what_the_stack_has_reserved_itself_is_there_for_it_again(
     unreserved: int, own: int, reserved: str
 ) -> None:
-    """Lambda does not count it among the unreserved; a second machine would propose less each time."""
+    """Lambda does not count it among the unreserved; a second machine would
+    propose less each time.
+    """
     limit = {"AccountLimit": {"UnreservedConcurrentExecutions": unreserved}}
     told, _ = concurrency.proposed(
         {}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)), own

@@ -111,7 +111,9 @@ def test_the_webhook_takes_all_that_stripe_sends(region: str) -> None:
 
 
 def test_debits_pass_as_fast_as_one_account_carries_them() -> None:
-    """One item takes 1 000 plain debits a second (docs/scale.md); several customers spend at once."""
+    """One item takes 1 000 plain debits a second (docs/scale.md); several
+    customers spend at once.
+    """
     assert _limits()[DEBITS][0] >= 2 * 1000
 
 

@@ -1,4 +1,6 @@
-"""Imports point one way: handlers, api, wiring, reconciliation, payments, quota, Stripe, storage."""
+"""Imports point one way: handlers, api, wiring, reconciliation, payments,
+quota, Stripe, storage.
+"""
 
 import ast
 import sys
@@ -49,7 +51,9 @@ HANDLERS: Final = set(MODULES) - set(BILLING)
 
 
 def _imports(path: Path, known: set[str]) -> Iterator[str]:
-    """The modules that a file imports when it runs; what only the type checker reads is left out."""
+    """The modules that a file imports when it runs; what only the type checker
+    reads is left out.
+    """
     tree = ast.parse(path.read_text())
     unread = {
         id(inner) for node in ast.walk(tree) if _is_for_types(node) for inner in ast.walk(node)

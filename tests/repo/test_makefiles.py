@@ -38,9 +38,11 @@ NOT_POSIX: Final = {
     r"[<>]\(|&>|<<<": "process substitution and such redirections are of bash",
     r"(?:^|[;&|]\s*)(?:source|function|declare|local|pushd) ": "a word of bash",
     r"(?<!\$)\$\$'": "quotes of bash",
-    r"\bsed (?:-\w+ )*-i|\breadlink -f|\bcp -\w*l|\bstat -c|\bdate -d|\bgrep -\w*P|\bxargs -r|\bmktemp --|\bsort -\w*V": (
-        "macOS' own tool takes no such option"
-    ),
+    r"\$\$\{\w+[/^,]": "substitution in a variable is of bash",
+    (
+        r"\bsed (?:-\w+ )*-i|\breadlink -f|\bcp -\w*l|\bstat -c|\bdate -d|\bgrep -\w*P"
+        r"|\bxargs -r|\bmktemp --|\bsort -\w*V"
+    ): "macOS' own tool takes no such option",
 }
 
 

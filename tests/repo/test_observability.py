@@ -69,7 +69,9 @@ def _watched() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("found", [_shown, _watched])
 def test_every_metric_of_the_dashboard_and_of_the_alarms_exists(found: Any) -> None:
-    """A graph of a name that nobody emits is empty for ever, and an alarm on it is silent for ever."""
+    """A graph of a name that nobody emits is empty for ever, and an alarm on it
+    is silent for ever.
+    """
     rows = list(found())
     assert len(rows) > 10
     assert not [row for row in rows if row[1] not in KNOWN[row[0]][1] or row[2] != KNOWN[row[0]][0]]

@@ -171,7 +171,9 @@ def test_where_it_is_not_known_it_is_asked_or_said(
 def test_the_builders_python_is_deployed_unless_another_was_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Bytecode of another Python is ignored, and compiling at a cold start costs most of a second."""
+    """Bytecode of another Python is ignored, and compiling at a cold start
+    costs most of a second.
+    """
     assert _overrides(monkeypatch, tmp_path, "eu-west-1", ask=True)[0]["Runtime"] == RUNTIME
     assert "Runtime" not in Stage.read("qa", folder=tmp_path).parameters, (
         "the next builder may have another"
@@ -204,7 +206,9 @@ def test_a_python_that_cannot_be_deployed_is_not(
 
 @pytest.mark.parametrize("word", [*ORIGINS, *NO_ORIGINS])
 def test_an_address_of_the_page_is_an_origin_and_nothing_else(word: str, tmp_path: Path) -> None:
-    """A slash or a path would be put into Stripe's return address and Cognito's callback as it is."""
+    """A slash or a path would be put into Stripe's return address and Cognito's
+    callback as it is.
+    """
     typed = _typing("", word, "") if word in ORIGINS else _typing("", word, "", "")
     told = questions.parameters(
         Stage("qa", "topup-qa", "eu-west-1", folder=tmp_path), {}, typed

@@ -118,7 +118,9 @@ def _several(value: Any) -> list[Any]:
 
 
 def _named(resource: Any) -> str:
-    """``QuotasTable/index/open_holds``; a text of its own, such as ``*`` or a whole ARN, as it is."""
+    """``QuotasTable/index/open_holds``; a text of its own, such as ``*`` or a
+    whole ARN, as it is.
+    """
     if isinstance(resource, str):
         return resource
     if "Fn::GetAtt" in resource:

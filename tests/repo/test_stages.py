@@ -139,7 +139,9 @@ def test_where_nobody_can_be_asked_the_file_to_write_is_named(
 def test_a_new_stack_is_made_without_a_further_question_and_one_that_is_there_is_not(
     tmp_path: Path,
 ) -> None:
-    """SAM's own guide asks whether a function may have no authentication, and takes Enter for no."""
+    """SAM's own guide asks whether a function may have no authentication, and
+    takes Enter for no.
+    """
     stage = _stage(tmp_path)
     commands = [stages.deploy_command(stage, "sam", TEMPLATE, yes=yes) for yes in (True, False)]
     assert ["--no-confirm-changeset" in command for command in commands] == [True, False]

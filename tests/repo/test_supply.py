@@ -51,7 +51,9 @@ def test_the_artifact_holds_exactly_what_is_locked(folder: Path) -> None:
 
 
 def test_the_addresses_of_services_in_use_are_botocores_own(folder: Path) -> None:
-    """In every region; those of other services are left out, because every session reads them all."""
+    """In every region; those of other services are left out, because every
+    session reads them all.
+    """
     whole, kept = (
         Path(place) / "data" / "endpoints.json"
         for place in (Path(botocore.__file__).parent, folder / "botocore")

@@ -67,7 +67,9 @@ def test_a_request_ends_before_its_function_is_killed_and_that_before_the_gatewa
 
 
 def _longest(client: Config) -> int:
-    """Of one call with all its attempts: botocore pauses for up to a second before the second one."""
+    """Of one call with all its attempts: botocore pauses for up to a second
+    before the second one.
+    """
     attempts = int(client.retries["total_max_attempts"])
     return attempts * int(client.connect_timeout + client.read_timeout) + attempts - 1
 
@@ -114,7 +116,9 @@ def test_the_stack_has_the_names_of_the_contract() -> None:
 
 
 def test_the_template_is_one_file_with_no_transform_within() -> None:
-    """`sam deploy` writes Metadata into a transform's parameters, which AWS::Include does not know."""
+    """`sam deploy` writes Metadata into a transform's parameters, which
+    AWS::Include does not know.
+    """
     assert "Fn::Transform" not in json.dumps(template())
     assert "Transform" not in json.dumps(template()["Resources"])
     assert transformed()["Resources"]["OperatorDashboard"]["Type"] == "AWS::CloudWatch::Dashboard"

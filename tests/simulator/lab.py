@@ -160,7 +160,9 @@ class Lab:
     def call(
         self, method: str, path: str, form: dict[str, str] | str | None = None, **headers: str
     ) -> httpx.Response:
-        """One call of the API, as it goes over the wire. Underscores in header names become dashes."""
+        """One call of the API, as it goes over the wire. Underscores in header
+        names become dashes.
+        """
         sent = {
             "authorization": f"Bearer {KEY}",
             **{name.replace("_", "-"): value for name, value in headers.items()},

@@ -1,4 +1,6 @@
-"""What Stripe refuses, the simulator refuses, with Stripe's error bodies, and nothing comes of it."""
+"""What Stripe refuses, the simulator refuses, with Stripe's error bodies, and
+nothing comes of it.
+"""
 
 import base64
 import time

@@ -22,7 +22,9 @@ CARD = [
 
 
 def test_every_event_arrives_signed(stripe_lab: Lab) -> None:
-    """Stripe's own verification accepts it over the raw bytes, and refuses it with another secret."""
+    """Stripe's own verification accepts it over the raw bytes, and refuses it
+    with another secret.
+    """
     stripe_lab.pay(metadata={"name": "Zoë 小明"})
     stripe_lab.idle()
     assert sorted(stripe_lab.receiver.types) == CARD
@@ -46,7 +48,9 @@ def test_pending_webhooks_counts_down(stripe_lab: Lab) -> None:
 
 @pytest.mark.parametrize("status", [500, 400, 410, 302, 404])
 def test_anything_but_a_2xx_is_tried_again(stripe_lab: Lab, status: int) -> None:
-    """Redirects too, and they are not followed. Each try is signed anew and carries the same event."""
+    """Redirects too, and they are not followed. Each try is signed anew and
+    carries the same event.
+    """
     stripe_lab.receiver.statuses = [status, status, 204]
     session = stripe_lab.create()
     stripe_lab.client.v1.checkout.sessions.expire(session.id)

@@ -77,8 +77,9 @@ class Progress:
             f"{kind} {shown(count)}" for kind, count in faults_in(self.counts).items()
         )
         return (
-            f"[{bar:.<{BAR}}] {shown(self.deliveries)} of {shown(asked)} deliveries, {shown(round(rate))}/s, "
-            f"{_clock(left)} left after {_clock(seconds)}; {shown(self.counts['histories'])} histories; {faults}"
+            f"[{bar:.<{BAR}}] {shown(self.deliveries)} of {shown(asked)} deliveries, "
+            f"{shown(round(rate))}/s, {_clock(left)} left after {_clock(seconds)}; "
+            f"{shown(self.counts['histories'])} histories; {faults}"
         )
 
 

@@ -92,7 +92,9 @@ class CountedPatience(ThreadPatience):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything that a store contained when it was read, shaped as tests/support/laws.py wants it."""
+    """Everything that a store contained when it was read, shaped as
+    tests/support/laws.py wants it.
+    """
 
     tables: Mapping[str, Mapping[tuple[str, str], Item]]
 

@@ -73,7 +73,8 @@ def _payments(store: Any) -> None:
         payment = Payment.from_item(item)
         credited = payment.quota if payment.phase is Phase.PAID else 0
         assert funded.get(payment.session_id, 0) == credited, (
-            f"{payment.payment_id} is {payment.status}, credited {funded.get(payment.session_id, 0)}"
+            f"{payment.payment_id} is {payment.status},"
+            f" credited {funded.get(payment.session_id, 0)}"
         )
         assert taken.get(payment.session_id, 0) == payment.units_clawed_back, (
             f"{payment.payment_id}: clawed back differs from the ledger"

@@ -98,7 +98,9 @@ def _events(logs: Any, group: str, start_ms: int) -> Iterator[dict[str, Any]]:
 
 
 def leaks(text: str, known: Iterable[str] = ()) -> list[str]:
-    """What of NEVER is in a text, and which of the ``known`` secrets; in base64 too, as within ids."""
+    """What of NEVER is in a text, and which of the ``known`` secrets; in base64
+    too, as within ids.
+    """
     whole = "\n".join([text, *_decoded(text)])
     return [what for what, form in NEVER.items() if form.search(whole)] + [
         f"known: {secret}" for secret in known if secret in whole

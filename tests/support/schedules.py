@@ -306,7 +306,9 @@ class ScheduledStore(Store):
 
 
 def fresh_books(store: ScheduledStore, policy: str = "debt") -> Books:
-    """Numbered from one each time: two orders that differ in nothing else come to the same state."""
+    """Numbered from one each time: two orders that differ in nothing else come
+    to the same state.
+    """
     spending._seen.clear()
     _number_from(1)
     return builders.books_on(store, policy, Still())

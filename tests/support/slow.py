@@ -77,7 +77,9 @@ class Slow(MemoryStore):
 
 
 class SlowStripe(Stripe):
-    """Stripe, giving no answer for some payment intents for as long as the caller's deadline lasts."""
+    """Stripe, giving no answer for some payment intents for as long as the
+    caller's deadline lasts.
+    """
 
     def __init__(self, store: Slow) -> None:
         """Shares the store's deadline, as the gateway does."""

@@ -31,7 +31,9 @@ ORDERS = 60
 
 
 class Charge:
-    """A paid purchase at Stripe. Each act changes Stripe's objects and notes the events it makes."""
+    """A paid purchase at Stripe. Each act changes Stripe's objects and notes
+    the events it makes.
+    """
 
     def __init__(self, payment: Payment) -> None:
         """Nothing is refunded yet."""

@@ -162,7 +162,9 @@ def test_two_who_meet_one_fault_of_stripes_go_on_under_one_key(books: Books) -> 
 
 
 def test_what_was_written_off_before_a_restore_is_known_again(books: Books) -> None:
-    """The ledger has it; the next part of the refund is taken back exactly, and given up as well."""
+    """The ledger has it; the next part of the refund is taken back exactly, and
+    given up as well.
+    """
     payment = _bought(books)
     debits.debit(Meter(books, ""), "alice", 100)
     key = (user_key("alice"), payment.payment_id)

@@ -58,7 +58,9 @@ class Neighbours:
         self.payment = pending(self.theirs)
 
     def hear(self, event: dict[str, Any]) -> str:
-        """As the webhook does. Returns the status, or the reason for which it is ignored at once."""
+        """As the webhook does. Returns the status, or the reason for which it
+        is ignored at once.
+        """
         found = parse(event, self.ours.ours)
         return (
             found.reason
@@ -152,7 +154,9 @@ def test_confirm_knows_nothing_of_what_another_deployment_sold(shops: Neighbours
 
 
 def test_mending_an_account_takes_nothing_from_another_deployment(shops: Neighbours) -> None:
-    """The same user has an account here, whose ledger names a session of theirs by whatever mishap."""
+    """The same user has an account here, whose ledger names a session of theirs
+    by whatever mishap.
+    """
     own = pending(shops.ours, payment_id="pay_own", session_id="cs_own")
     settlement.apply(
         shops.ours,

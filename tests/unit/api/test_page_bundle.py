@@ -11,7 +11,8 @@ WORDS = "export default {\n  hello: 1,\n};\n"
 TOOLS = "const same = 2;\nexport const twice = (n) => same * n;\nexport function none() {}\n"
 APP = (
     'import words from "/site/words.js";\nimport { twice } from "/site/tools.js";\n'
-    'import * as tools from "/site/tools.js";\nconst same = twice(words.hello);\nshow(same, tools);\n'
+    'import * as tools from "/site/tools.js";\n'
+    "const same = twice(words.hello);\nshow(same, tools);\n"
 )
 
 

@@ -99,7 +99,9 @@ def test_an_event_that_is_not_for_us_is_counted_and_goes(recovery: Recovery, eve
 def test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue(
     recovery: Recovery, change: Callable[[dict[str, Any]], str]
 ) -> None:
-    """It goes to the dead-letter queue, where a person sees it; the message beside it is settled."""
+    """It goes to the dead-letter queue, where a person sees it; the message
+    beside it is settled.
+    """
     odd, good = (
         builders.completed(pending(recovery.books)),
         builders.completed(pending(recovery.books)),

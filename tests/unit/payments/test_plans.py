@@ -125,7 +125,10 @@ def test_a_price_that_stripe_would_never_charge_is_refused_when_the_catalogue_is
         (plan,) = _load({**GOOD, "currency": currency, "amount_minor": amount_minor}).values()
         assert plan.amount_minor == amount_minor
     for amount_minor in (least - 1, greatest + 1):
-        rule = f"plan 1: amount_minor must be an integer from {least} to {greatest}, which is what Stripe charges in {currency}"
+        rule = (
+            f"plan 1: amount_minor must be an integer from {least} to {greatest},"
+            f" which is what Stripe charges in {currency}"
+        )
         with pytest.raises(ValueError, match=rule):
             _load({**GOOD, "currency": currency, "amount_minor": amount_minor})
 

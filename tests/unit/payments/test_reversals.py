@@ -178,6 +178,8 @@ def test_what_a_newer_version_wrote_is_read_after_going_back() -> None:
 
 
 def test_an_inquiry_is_no_dispute() -> None:
-    """No money has moved: ``warning_needs_response``. A formal one is, even before the money goes."""
+    """No money has moved: ``warning_needs_response``. A formal one is, even
+    before the money goes.
+    """
     assert not _known(builders.dispute(PAYMENT, "created", "warning_needs_response")).is_disputed
     assert _known(builders.dispute(PAYMENT, "created", "needs_response")).is_disputed

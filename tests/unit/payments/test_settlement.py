@@ -522,7 +522,9 @@ def test_only_what_was_used_before_the_refund_is_written_off(
 
 @pytest.mark.parametrize("figures", [(999,), (100, 300, 500, 999), (500, 999), (990, 999)])
 def test_parts_of_a_refund_write_off_what_a_whole_one_does(figures: tuple[int, ...]) -> None:
-    """Forty that are held are owed once, whatever the parts; the sixty that were used are given up."""
+    """Forty that are held are owed once, whatever the parts; the sixty that
+    were used are given up.
+    """
     books = builders.books_on(Meddled(), "write_off")
     payment = pending(books)
     _settle(books, builders.completed(payment))

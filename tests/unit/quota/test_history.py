@@ -109,7 +109,7 @@ def test_an_entry_and_its_reversal_between_two_pages_are_noticed(books: Books) -
 
 @pytest.mark.parametrize("is_first_page", [True, False])
 def test_an_entry_that_comes_while_a_page_is_read_is_noticed(
-    books: Books, is_first_page: bool
+    books: Books, *, is_first_page: bool
 ) -> None:
     """The page and the sum are of one moment."""
     _buys(books, 1)

@@ -201,7 +201,7 @@ def test_a_memory_that_is_out_of_date_decides_nothing(shop: Shop, way: str) -> N
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("is_cold", [True, False])
 def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(
-    shop: Shop, way: str, is_cold: bool
+    shop: Shop, way: str, *, is_cold: bool
 ) -> None:
     """Each part that is given back is progress: the debit that follows is done within the same
     request.
@@ -382,7 +382,9 @@ def test_a_read_beside_a_give_back_shows_no_held_units(shop: Shop) -> None:
 
 @pytest.mark.parametrize("more", [0, 1, 150])
 def test_a_read_after_an_expiry_is_one_call_more(shop: Shop, more: int) -> None:
-    """Also beside other holds; where they fill a page, another call reads the balance behind them."""
+    """Also beside other holds; where they fill a page, another call reads the
+    balance behind them.
+    """
     shop.store.tables["quotas"]["alice", "quota"].update(total=400, remaining=399)
     spending._seen.clear()
     shop.hold(40)

@@ -21,7 +21,9 @@ NOT_SENT = ConnectTimeoutError(endpoint_url="dynamodb")
 
 
 class Line:
-    """Stands where botocore's client stands: gives the next answer, and remembers what was asked."""
+    """Stands where botocore's client stands: gives the next answer, and
+    remembers what was asked.
+    """
 
     def __init__(self, answers: Sequence[Any]) -> None:
         """The last answer is given for ever."""
@@ -298,7 +300,9 @@ def test_our_requests_carry_a_name_of_their_own(monkeypatch: pytest.MonkeyPatch)
 def test_credentials_that_were_missing_for_a_moment_are_looked_for_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A client that was made without any would be without them for as long as the container lives."""
+    """A client that was made without any would be without them for as long as
+    the container lives.
+    """
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"):

@@ -13,7 +13,8 @@ PROGRAM = """
 import gc, json, sys
 import {module}
 from botocore.client import BaseClient
-print(json.dumps(sorted(found.meta.service_model.service_name for found in gc.get_objects() if isinstance(found, BaseClient))))
+clients = (found for found in gc.get_objects() if isinstance(found, BaseClient))
+print(json.dumps(sorted(found.meta.service_model.service_name for found in clients)))
 """
 
 
