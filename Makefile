@@ -6,7 +6,7 @@ TOOLS := .local/venvs
 # One pip for all environments, of a version that reads long lists of releases quickly. What is used is compiled when it is first used.
 PIP := 26.3
 INSTALL := install --quiet --quiet --no-compile
-SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready .local/npm/.ready
+SETUP := $(VENV)/.ready $(TOOLS)/sam/.ready $(TOOLS)/ministack/.ready $(TOOLS)/moto/.ready .local/npm/.ready
 unexport PYTHONDONTWRITEBYTECODE # whoever sets it would compile everything anew in every process that a test starts
 .DEFAULT_GOAL := help
 .PHONY: help setup dev up down token test check check-text check-types check-template bench chaos soak mutants fuzz docs build deploy uninstall lock audit sbom clean

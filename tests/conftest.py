@@ -8,6 +8,7 @@ from typing import Any, Final
 import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
+from support.aws_models import validate_every_call
 from support.stand import Stand, running
 from xdist.scheduler import LoadScopeScheduling
 
@@ -22,7 +23,7 @@ os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 # One reader of AWS's descriptions of its services for all sessions of a process: each would parse
 # the same megabytes anew.
 botocore.session.create_loader = cache(botocore.session.create_loader)
-
+validate_every_call()
 
 STANDS: Final = {
     "tests/e2e/test_rollback.py": "people",
