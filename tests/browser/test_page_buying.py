@@ -216,7 +216,7 @@ def faulty_stripe(stand: Stand) -> Iterator[Callable[[int], object]]:
     fail(0)
 
 
-def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(
+def test_when_stripe_fails_the_buyer_is_told_and_tries_again(
     visitor: Visitor, faulty_stripe: Callable[[int], object]
 ) -> None:
     """Nothing was charged, and the second try is the same purchase."""
@@ -255,7 +255,7 @@ def test_a_buyer_is_not_told_to_try_again_where_that_cannot_help(visitor: Visito
     expect(visitor.page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
-def test_somebody_elses_payment_is_not_shown(arrive: Arrive) -> None:
+def test_another_users_payment_is_not_shown(arrive: Arrive) -> None:
     """Signed in as another, the buyer is told which account this is."""
     buyer, other = arrive().enter(), arrive().enter()
     session = buyer.to_stripe()

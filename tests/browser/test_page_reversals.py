@@ -60,7 +60,7 @@ def test_a_dispute_is_explained_and_what_it_took_comes_back_when_it_is_won(arriv
     expect(visitor.page.locator(".row .state")).to_have_text("Paid")
 
 
-def test_a_lost_dispute_is_not_told_as_a_refund(arrive: Arrive) -> None:
+def test_a_lost_dispute_is_not_reported_as_a_refund(arrive: Arrive) -> None:
     """The bank gave the money back, not the seller: no amount of ours, and none of nothing."""
     visitor = arrive()
     charge = visitor.charge(visitor.stand.purchase(visitor.name))

@@ -128,7 +128,7 @@ def test_a_refused_token_does_not_send_the_browser_round_in_circles(arrive: Arri
 @pytest.mark.parametrize(
     "claims", [{}, {"nonce": "another"}, {"nonce": ""}], ids=["none", "another", "empty"]
 )
-def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(
+def test_an_id_token_without_this_sign_ins_nonce_does_not_sign_in(
     arrive: Arrive, claims: dict[str, Any]
 ) -> None:
     """It was made for another sign-in, or stolen from one (OpenID Connect Core, 3.1.3.7)."""
@@ -140,7 +140,7 @@ def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(
     expect(victim.page.locator("#account button")).to_have_count(0)
 
 
-def test_an_answer_without_an_id_token_signs_nobody_in(arrive: Arrive) -> None:
+def test_an_answer_without_an_id_token_does_not_sign_in(arrive: Arrive) -> None:
     """Nothing says whose it is."""
     victim = arrive()
     victim.mislead({"id_token": None})
@@ -154,7 +154,7 @@ def test_an_answer_without_an_id_token_signs_nobody_in(arrive: Arrive) -> None:
     [{"audience": "another-page"}, {"iss": "https://elsewhere.example"}],
     ids=["page", "issuer"],
 )
-def test_an_id_token_for_another_page_or_of_another_issuer_signs_nobody_in(
+def test_an_id_token_for_another_page_or_of_another_issuer_does_not_sign_in(
     arrive: Arrive, whose: dict[str, Any]
 ) -> None:
     """Even with the right nonce."""

@@ -87,7 +87,7 @@ class Stripe:
     ("callers", "faults", "before"),
     [(2, FAULTS, 0), (3, (), 0), (2, ("crash_after", "throttle", "lost"), 1)],
 )
-def test_all_who_ask_under_one_key_hear_one_session_and_its_buyer_is_credited(
+def test_concurrent_requests_under_one_key_get_one_session_and_its_buyer_is_credited(
     callers: int,
     faults: tuple[str, ...],
     before: int,

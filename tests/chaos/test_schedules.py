@@ -302,7 +302,7 @@ def test_a_hold_is_closed_exactly_once(
 
 @pytest.mark.parametrize("policy", ["debt", "write_off"])
 @pytest.mark.parametrize("end", ["release", "capture", "expire"])
-def test_a_refund_takes_back_what_a_hold_gives_back(
+def test_a_refund_takes_back_what_a_hold_releases(
     end: str, policy: str, record_figures: Callable[[str, dict[str, int]], None]
 ) -> None:
     """Ten units were used before; what the hold captures is written off only where it was captured

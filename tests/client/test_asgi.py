@@ -84,7 +84,7 @@ def test_a_call_whose_payment_is_unknown_is_not_served(
 
 
 @pytest.mark.parametrize("headers", [{"x_api_key": "unknown"}, {"accept": "text/plain"}])
-def test_a_call_of_nobody_is_a_401(
+def test_a_call_without_a_user_is_a_401(
     gateway: Gateway, async_backend: AsyncMeter, headers: dict[str, str]
 ) -> None:
     """And the service is not asked."""
@@ -93,7 +93,7 @@ def test_a_call_of_nobody_is_a_401(
     assert gateway.service_calls == 0
 
 
-def test_a_header_sent_twice_names_nobody() -> None:
+def test_a_header_sent_twice_identifies_no_user() -> None:
     """Which of them was meant, only an attacker knows."""
     scope = {"headers": [(b"x-api-key", b"key of alice"), (b"X-API-Key", b"key of alice")]}
     assert USER(scope) is None

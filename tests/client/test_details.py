@@ -158,7 +158,7 @@ class Tended:
         self.called.set()
 
 
-def test_who_is_due_soon_stays_so_though_told_of_a_later_time_as_well() -> None:
+def test_an_earlier_due_time_is_kept_when_a_later_one_is_added() -> None:
     """The later word may come from somebody who does not know of the earlier one."""
     keeper, tended = Keeper(1, time.monotonic), Tended()
     keeper.at(tended, time.monotonic() + 0.2)
@@ -270,7 +270,7 @@ def test_a_header_names_its_value_where_nobody_looks_it_up() -> None:
     assert header_user("other", {"bob": "robert"}.get)(scope) == "robert"
 
 
-def test_what_an_old_hold_gives_back_may_be_all_that_there_is(
+def test_an_expired_hold_may_release_all_that_there_is(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, clock: Clock
 ) -> None:
     """It is given back before more is asked for."""
@@ -359,7 +359,7 @@ def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -
     assert not last.called.is_set()
 
 
-def test_when_the_rest_was_taken_nobody_asks_for_more_in_vain(
+def test_when_the_rest_was_taken_no_further_hold_is_requested(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
     """The service has said that there is no more: the next call is refused from memory."""

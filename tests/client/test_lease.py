@@ -47,7 +47,7 @@ def test_debits_are_spent_in_memory_and_captured_at_the_end(
     assert (lease.tally.spent, lease.tally.captured, lease.tally.released) == (60, 60, 40)
 
 
-def test_what_nobody_used_is_released(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
+def test_unused_units_are_released(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
     """All of it."""
     gateway.fund("alice", 1000)
     lease = _lease(backend, seconds)
@@ -116,7 +116,7 @@ def test_a_hold_is_captured_before_it_expires(
     assert lease.tally.lost == 0
 
 
-def test_units_of_an_old_hold_are_given_back_before_more_are_asked_for(
+def test_units_of_an_expired_hold_are_released_before_a_new_hold(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
 ) -> None:
     """They may be all that the customer has."""

@@ -223,7 +223,7 @@ def test_a_refund_made_with_the_cli_takes_the_units_back(
     assert stand.quota(buyer)["remaining"] == 0
 
 
-def test_a_session_made_with_the_cli_is_not_ours_and_credits_nobody(
+def test_a_session_made_with_the_cli_is_not_ours_and_credits_no_units(
     stand: Stand, cli: Cli, buyer: str
 ) -> None:
     """Another product of the same account: its checkout is paid, and our books do not move."""

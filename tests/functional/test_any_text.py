@@ -133,7 +133,7 @@ def _event(
     key=texts,
     body=bodies,
 )
-def test_no_text_in_any_place_is_a_fault_of_ours(
+def test_no_text_in_any_place_is_an_internal_error(
     strict: Lab, *, name: str, limit: str, cursor: str, key: str, body: str
 ) -> None:
     """Every route of the API, with up to 2 000 characters in its path, its query, its headers and

@@ -123,7 +123,7 @@ def test_when_stripe_has_trouble_the_buyer_may_retry_under_the_same_key(
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404])
-def test_what_stripe_refuses_for_good_is_told_logged_and_counted(
+def test_a_permanent_refusal_of_stripe_is_answered_logged_and_counted(
     lab: Lab,
     stripe_faults: Stripe,
     status: int,
@@ -186,7 +186,7 @@ def test_with_automatic_tax_the_price_says_whether_it_includes_tax(
     assert line.price.tax_behavior == behavior
 
 
-def test_a_stripe_key_that_was_rolled_is_read_anew(lab: Lab) -> None:
+def test_a_stripe_key_that_was_rolled_is_read_again(lab: Lab) -> None:
     """The key in memory is refused, the stored one is tried once."""
     good = lab.boto("secretsmanager").get_secret_value(SecretId="StripeKeySecret")["SecretString"]
     lab.put_secret("StripeKeySecret", "sk_test_before_the_roll")

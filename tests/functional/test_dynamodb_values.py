@@ -93,7 +93,7 @@ def test_a_write_that_only_checks_and_one_that_deletes(lab: Lab) -> None:
     assert store.get("events", KEY) is None
 
 
-def test_a_transaction_that_can_never_be_carried_out_is_a_fault_of_ours(lab: Lab) -> None:
+def test_an_impossible_transaction_is_an_internal_error(lab: Lab) -> None:
     """A set of texts is added to a number: asking again does not help."""
     lab.books.store.commit(Write("events", KEY, set={"number": 5}))
     with pytest.raises(AwsRefusedError):
@@ -103,7 +103,7 @@ def test_a_transaction_that_can_never_be_carried_out_is_a_fault_of_ours(lab: Lab
         )
 
 
-def test_units_whose_hold_has_expired_are_shown_as_given_back(lab: Lab) -> None:
+def test_units_of_an_expired_hold_are_shown_as_released(lab: Lab) -> None:
     """Rows and balance are read together: an open hold and a closed one do not count."""
     now = int(time.time())
     lab.fund("alice", 60)

@@ -153,7 +153,7 @@ def test_a_missing_setting_is_a_500_that_tells_the_caller_nothing(
     assert f"{name} is missing or blank" in caplog.text
 
 
-def test_a_fault_of_ours_is_answered_without_its_trace(lab: Lab) -> None:
+def test_an_internal_error_is_answered_without_its_trace(lab: Lab) -> None:
     """A table that is gone: 5xx, and nothing of the inside in the answer."""
     lab.boto("dynamodb").delete_table(TableName="QuotasTable")
     said = lab.call("GET", "/quota", sub="alice")

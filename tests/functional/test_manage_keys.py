@@ -212,7 +212,7 @@ def test_an_authorization_without_its_scheme_is_denied(lab: Lab) -> None:
     assert lab.quota("alice")["remaining"] == 2
 
 
-def test_when_the_outcome_is_unknown_nobody_is_let_in(lab: Lab) -> None:
+def test_when_the_outcome_is_unknown_the_request_is_not_authorized(lab: Lab) -> None:
     """It raises: API Gateway answers 500, and the seller's API is not called."""
     lab.fund("alice", 2)
     key = _key(lab)["key"]

@@ -129,7 +129,7 @@ def test_a_rest_api_gets_a_policy_that_it_can_read(lab: Lab) -> None:
     assert found["policyDocument"] == {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def test_a_parked_fact_that_waits_by_a_fault_of_ours_is_counted(
+def test_a_parked_event_that_waits_because_of_an_internal_error_is_counted(
     lab: Lab, capsys: Counted, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing grant does not pass by itself."""
@@ -179,7 +179,7 @@ def test_a_message_that_cannot_be_settled_comes_again_and_its_line_names_the_eve
     assert "a message that says nothing we know stays in the queue" in lines
 
 
-def test_a_keyed_debit_whose_answer_was_lost_is_cleared_up_at_once(
+def test_a_keyed_debit_whose_answer_was_lost_is_resolved_in_the_same_request(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was taken: the same request finds that out, and the caller hears it."""

@@ -1,7 +1,7 @@
 from functional.lab import Lab
 
 
-def test_anybody_sees_what_is_for_sale(lab: Lab) -> None:
+def test_everyone_sees_what_is_for_sale(lab: Lab) -> None:
     """The catalogue starts with three plans, prices whole and as decimals."""
     said = lab.call("GET", "/plans")
     assert said.status == 200

@@ -130,7 +130,7 @@ def test_a_setting_that_shows_late_is_given_once(place: Place) -> None:
     assert job.lacks() == []
 
 
-def test_progress_is_told_for_every_step(place: Place) -> None:
+def test_progress_is_reported_for_every_step(place: Place) -> None:
     """The bar's total is what is told."""
     _, jobs = planned(place, place.tables(), AT)
     told: list[str] = []

@@ -105,7 +105,7 @@ def test_a_refund_ahead_of_its_lost_purchase_is_taken_back_with_it(
     assert lab.quota("alice")["remaining"] == 50
 
 
-def test_a_refusal_of_stripes_for_good_is_told_by_recovery_and_by_reconciliation(
+def test_recovery_and_reconciliation_report_a_permanent_refusal_of_stripe(
     lab: Lab, bought: Any, stripe_side: Stripe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A key without a right looks like nothing to do otherwise: the facts wait, and one alarm rings
@@ -127,7 +127,7 @@ def test_a_refusal_of_stripes_for_good_is_told_by_recovery_and_by_reconciliation
             stripe_side.control("faults", route=route, status=403, times=0)
 
 
-def test_a_queue_that_refuses_for_good_is_told_from_one_that_does_not_answer(
+def test_a_permanent_error_of_the_queue_differs_from_a_timeout(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing queue is a fault that an operator must see; a lost connection passes."""
@@ -163,7 +163,7 @@ def test_a_list_begins_where_it_is_asked_to(bought: Any, stripe_side: Stripe, na
     assert listed(bought.created - 60, first["id"])["data"][0]["id"] == second["id"]
 
 
-def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_told(
+def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_reported(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The key must be another account's: the buyer sees what we know, and an operator is told at
@@ -196,7 +196,7 @@ def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(
         secrets.webhook_secrets(False)  # noqa: FBT003 - the protocol of signatures
 
 
-def test_a_reconciliation_that_is_told_to_look_only_writes_nothing(lab: Lab, bought: Any) -> None:
+def test_a_dry_run_of_reconciliation_writes_nothing(lab: Lab, bought: Any) -> None:
     """The next one credits what it found."""
 
     def status() -> str:

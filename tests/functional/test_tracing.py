@@ -126,7 +126,7 @@ def test_a_call_that_failed_is_marked_and_its_message_is_not_told(lab: Lab, daem
     assert "ResourceNotFound" not in json.dumps([call, request])
 
 
-def test_a_trace_holds_ids_and_no_person(lab: Lab, daemon: Sent) -> None:
+def test_a_trace_holds_ids_and_no_personal_data(lab: Lab, daemon: Sent) -> None:
     """Neither the user nor what Stripe knows of the buyer."""
     event = completed(
         pending(lab.books, "somebody-of-flesh"),

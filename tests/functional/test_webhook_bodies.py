@@ -267,7 +267,7 @@ def _queued(lab: Lab) -> int:
     return int(found["Attributes"]["ApproximateNumberOfMessagesDelayed"])
 
 
-def test_when_the_books_are_gone_stripe_is_asked_to_come_again_and_the_fact_is_kept(
+def test_when_dynamodb_is_down_stripe_delivers_again_and_the_event_is_queued(
     lab: Lab,
 ) -> None:
     """L8, Z6: no 2xx without an effect.

@@ -131,7 +131,7 @@ def test_without_a_usable_secret_nothing_is_accepted(lab: Lab, stored: str) -> N
     assert (said.status, said.code) == (500, "internal_error")
 
 
-def test_a_secret_that_was_mended_is_used_by_the_next_request(lab: Lab) -> None:
+def test_a_corrected_secret_is_used_by_the_next_request(lab: Lab) -> None:
     """S-7: what is of no use is not remembered."""
     lab.put_secret("WebhookSecretsSecret", '{"secrets": []}')
     assert lab.webhook(UNKNOWN).status == 500

@@ -5,7 +5,9 @@ from typing import Final
 from .bug import bug
 
 CHECKOUT: Final = "payments/checkout.py"
-ONE_KEY: Final = "payments/test_checkout.py::test_two_requests_under_one_key_hear_one_session"
+ONE_KEY: Final = (
+    "payments/test_checkout.py::test_two_concurrent_checkouts_under_one_key_answer_one_session"
+)
 OLD_PRICE: Final = (
     "payments/test_checkout.py::test_a_repeat_pays_the_price_that_the_payment_was_recorded_at"
 )
@@ -46,12 +48,12 @@ BUYING: Final = (
     ),
     bug(
         "two concurrent repeats put two new payments in place of an old one",
-        "payments/test_checkout.py::test_two_who_ask_too_late_at_once_get_one_new_payment",
+        "payments/test_checkout.py::test_two_concurrent_late_repeats_get_one_new_payment",
         (CHECKOUT, 'equals("payment_id", instead_of)', 'exists("owner")'),
     ),
     bug(
         "what is paid is sold again under its key",
-        "payments/test_checkout.py::test_what_was_paid_unheard_is_not_sold_again_under_its_key",
+        "payments/test_checkout.py::test_a_paid_purchase_is_not_sold_again_under_its_key",
         (CHECKOUT, "payment.phase > Phase.EXPIRED", "payment.phase > Phase.PAID"),
     ),
     bug(

@@ -7,12 +7,14 @@ from .bug import bug
 EVENTS: Final = "stripe_api/events.py"
 PAYMENT: Final = "payments/payment.py"
 REVERSALS: Final = "payments/reversals.py"
-PRICE: Final = "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_a_person"
+PRICE: Final = (
+    "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator"
+)
 
 DECIDING: Final = (
     bug(
         "an expiry overwrites a completed payment, for the decision does not look",
-        "payments/test_settlement.py::test_what_comes_late_undoes_no_purchase",
+        "payments/test_settlement.py::test_a_late_event_undoes_no_purchase",
         (PAYMENT, "payment.phase >= phase", "payment.phase == phase"),
     ),
     bug(
@@ -27,7 +29,7 @@ DECIDING: Final = (
     bug(
         "money received twice is taken for a duplicate",
         "payments/test_settlement.py"
-        "::test_a_second_session_paid_for_one_payment_waits_for_a_person",
+        "::test_a_second_session_paid_for_one_payment_waits_for_an_operator",
         (PAYMENT, 'Park("paid_twice", ...)', "Already(duplicate=True)"),
     ),
     bug(

@@ -15,7 +15,7 @@ DOORS: Final = (
     bug(
         "what Stripe refuses for good is taken for an outage",
         "stripe_api/test_refusals.py"
-        "::test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said",
+        "::test_a_permanent_refusal_is_reported_with_all_details_from_stripe",
         (
             "stripe_api/client.py",
             "refusals.is_final(error)",
@@ -90,7 +90,7 @@ DOORS: Final = (
     ),
     bug(
         "any signature will do",
-        "stripe_api/test_signatures.py::test_anybody_elses_signature_is_refused",
+        "stripe_api/test_signatures.py::test_a_signature_with_another_secret_is_refused",
         (
             SIGNATURES,
             "try:\n    ...\nexcept ...:\n    return False",
@@ -108,7 +108,7 @@ DOORS: Final = (
     ),
     bug(
         "a message leaves the queue though its event is not settled",
-        "test_webhook.py::test_a_message_stays_in_the_queue_until_its_fact_is_settled",
+        "test_webhook.py::test_a_message_stays_in_the_queue_until_its_event_is_settled",
         ("../recover.py", "_is_safe(record['body'])", "_is_safe(record['body']) or True"),
     ),
 )

@@ -10,7 +10,7 @@ RESTORED: Final = (
     "payments/test_settlement.py"
     "::test_a_session_is_credited_once_though_its_payment_was_restored_to_before"
 )
-ATOMIC: Final = "payments/test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none"
+ATOMIC: Final = "payments/test_settlement.py::test_settling_is_atomic_wherever_it_dies"
 DEBT: Final = (
     "payments/test_settlement.py"
     "::test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it"
@@ -57,22 +57,22 @@ SETTLING: Final = (
     ),
     bug(
         "what a delivery claims is not checked against the record when it is written",
-        "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_a_person",
+        "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator",
         (SETTLEMENT, '("plan", "quota", "amount_minor", "currency")', "()"),
     ),
     bug(
         "a payment is read, then written without a condition on its version",
-        "payments/test_settlement.py::test_two_facts_that_move_no_units_are_both_learnt",
+        "payments/test_settlement.py::test_two_concurrent_events_that_move_no_units_are_both_recorded",
         (SETTLEMENT, 'equals("version", after.version - 1)', 'exists("owner")'),
     ),
     bug(
         "an expiry overwrites a completed payment, for the write has no condition on the phase",
-        "payments/test_settlement.py::test_what_comes_late_undoes_no_purchase",
+        "payments/test_settlement.py::test_a_late_event_undoes_no_purchase",
         (SETTLEMENT, 'Must("phase", "<", int(after.phase))', 'exists("owner")'),
     ),
     bug(
         "running out of time is answered as recorded",
-        "payments/test_settlement.py::test_a_lost_outcome_is_told_and_not_taken_for_success",
+        "payments/test_settlement.py::test_an_unknown_outcome_is_reported_and_not_taken_for_success",
         (
             SETTLEMENT,
             "message = ...\nraise OutcomeUnknownError(message)",
@@ -117,7 +117,7 @@ SETTLING: Final = (
     ),
     bug(
         "an event is parked in DynamoDB alone",
-        "payments/test_settlement.py::test_a_fact_is_in_the_queue_before_anything_else_can_fail",
+        "payments/test_settlement.py::test_an_event_is_in_the_queue_before_anything_else_can_fail",
         ("payments/parking.py", "books.outbox.keep(fact)", "None"),
     ),
     bug(

@@ -46,28 +46,27 @@ SPENDING: Final = (
     ),
     bug(
         "a hold is released without a condition that it is still open",
-        "quota/test_spending.py::test_two_releases_at_the_same_time_give_back_once",
+        "quota/test_spending.py::test_two_concurrent_releases_release_once",
         *CLOSING_CONDITIONS,
     ),
     bug(
         "a hold is captured after its time",
-        "quota/test_spending.py::test_a_hold_past_its_time_is_not_captured",
+        "quota/test_spending.py::test_an_expired_hold_is_not_captured",
         (HOLDS, 'row["expires_at"] <= epoch(now)', 'row["expires_at"] <= 0'),
     ),
     bug(
         "units are taken while a hold has expired",
-        "quota/test_hold_expiry.py::test_the_answer_counts_what_came_back",
+        "quota/test_hold_expiry.py::test_the_answer_counts_the_released_units",
         (TAKING, 'absent_or("holds_due", ">", epoch(now))', "today"),
     ),
     bug(
         "a debit after an expiry has no condition on what remained",
-        "quota/test_hold_expiry.py"
-        "::test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold",
+        "quota/test_hold_expiry.py::test_a_refund_concurrent_with_an_expiry_oversells_nothing",
         (TAKING, 'equals("remaining", seen.remaining)', "today"),
     ),
     bug(
         "two concurrent requests release the same expired hold",
-        "quota/test_hold_expiry.py::test_two_hands_give_back_once",
+        "quota/test_hold_expiry.py::test_concurrent_expiry_releases_a_hold_once",
         (
             EXPIRY,
             (
@@ -81,12 +80,12 @@ SPENDING: Final = (
     ),
     bug(
         "a capture that met a conflict is tried again without a look at the clock",
-        "quota/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_second_try_after_its_time",
+        "quota/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_retry_after_its_expiry",
         (HOLDS, ONCE, "books.store.commit(*writes)"),
     ),
     bug(
         "a capture that may have been done is called busy",
-        "quota/test_hold_expiry.py::test_a_capture_of_which_nobody_knows_is_never_called_busy",
+        "quota/test_hold_expiry.py::test_a_capture_with_an_unknown_outcome_is_never_called_busy",
         (HOLDS, "unclear or not isinstance(error, NotDoneError)", "False"),
     ),
     bug(
@@ -96,7 +95,7 @@ SPENDING: Final = (
     ),
     bug(
         "anyone can revoke a key",
-        "quota/test_api_keys.py::test_nobody_revokes_another_users_key",
+        "quota/test_api_keys.py::test_a_user_cannot_revoke_another_users_key",
         (
             API_KEYS,
             'Write("keys", (owner, key_id), delete=True, must=(exists("owner"),))',

@@ -242,9 +242,7 @@ def _differing(report: dict[str, Any], bought: dict[str, Any]) -> list[bool]:
     ]
 
 
-def test_reconcile_looks_first_and_repairs_when_told(
-    topup: Topup, stand: Stand, buyer: str
-) -> None:
+def test_reconcile_repairs_only_when_asked_to(topup: Topup, stand: Stand, buyer: str) -> None:
     """Without --repair it only looks, and exits 1 while there is a difference."""
     bought = _lost(stand, buyer)
     code, report = topup("reconcile", "--since", "1h")
@@ -341,7 +339,7 @@ def test_a_grant_is_booked_once_and_seen_by_the_customer(
     assert [row["units"] for row in entries] == [-50, 50]
 
 
-def test_a_parked_fact_is_listed_retried_and_dropped(
+def test_a_parked_event_is_listed_retried_and_dropped(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
     """A session whose amount is not the plan's waits for a person: parked alone exits 1."""
@@ -387,7 +385,7 @@ def test_a_parked_fact_is_listed_retried_and_dropped(
     topup("reconcile", "--since", "1h", "--repair", "--yes")
 
 
-def test_a_parked_fact_settles_when_what_it_waited_for_has_come(
+def test_a_parked_event_settles_when_its_payment_has_come(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
     """A refund ahead of its payment: retry asks Stripe for the session and settles both."""
@@ -430,7 +428,7 @@ def test_the_ledger_balances_and_a_planted_difference_is_found(
     ]
 
 
-def test_what_a_restore_took_apart_is_mended_from_stripe(
+def test_what_a_restore_took_apart_is_repaired_from_stripe(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
     """The payment is back before it was paid, the credit of another is gone from the ledger: all

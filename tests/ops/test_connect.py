@@ -261,7 +261,7 @@ def test_what_is_no_secret_key_is_refused(here: Place, typed: str) -> None:
         chosen_key("random", "", here, lambda _: typed, new_key=False)
 
 
-def test_a_person_is_asked_only_where_no_key_is_there(here: Place) -> None:
+def test_an_operator_is_asked_only_where_no_key_is_there(here: Place) -> None:
     """Or when they want to give another."""
     asked: list[str] = []
 

@@ -149,7 +149,7 @@ def _endpoint(stand: Stand, **members: Any) -> Iterator[str]:
         stand.control("deliveries", pause=False)
 
 
-def test_a_healthy_stand_has_nothing_to_mend(topup: Topup, stand: Stand) -> None:
+def test_a_healthy_local_stack_has_nothing_to_fix(topup: Topup, stand: Stand) -> None:
     """What only AWS has is a note.
 
     Facts that other tests left parked or undelivered on this stand are theirs.
@@ -423,7 +423,7 @@ def test_a_clock_that_is_wrong_is_found(patient: Patient) -> None:
     assert not _wrong(patient, "clock")
 
 
-def test_facts_that_wait_for_a_person_are_found(patient: Patient) -> None:
+def test_events_that_wait_for_an_operator_are_found(patient: Patient) -> None:
     """And those that wait too long."""
     fact = SessionFact(
         fact_id="evt_ops_doctor",
@@ -581,7 +581,7 @@ def test_alarms_without_a_receiver_are_found(patient: Patient) -> None:
         assert "nobody hears" in found[0].what
 
 
-def test_a_topic_that_nobody_has_subscribed_to_is_found(patient: Patient) -> None:
+def test_a_topic_without_subscribers_is_found(patient: Patient) -> None:
     """AWS asks every address to confirm."""
     topic = patient.place.client("sns").create_topic(Name=f"nobody-{free_port()}")["TopicArn"]
     assert "nobody has confirmed" in _only(_alarm(patient, topic), "alarms").what

@@ -117,7 +117,7 @@ def test_what_cannot_be_granted_is_not(books: Books, words: tuple[object, ...], 
     assert books.store.tables == before  # type: ignore[attr-defined]
 
 
-def test_a_grant_of_which_nobody_knows_is_not_told_as_done(books: Books) -> None:
+def test_a_grant_with_an_unknown_outcome_is_not_reported_as_done(books: Books) -> None:
     """It can be run again under its id."""
     books.store.loses = True  # type: ignore[attr-defined]
     done = CliRunner().invoke(

@@ -134,7 +134,7 @@ def test_a_grant_looks_again_when_the_balance_changed_under_it() -> None:
     assert debits.read(books, "alice").remaining == 40
 
 
-def test_many_at_once_under_one_id_grant_once(books: Books) -> None:
+def test_concurrent_grants_under_one_id_grant_once(books: Books) -> None:
     """Two operators answer one ticket."""
     lock, commit = threading.Lock(), books.store.commit
 

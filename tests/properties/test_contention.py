@@ -139,7 +139,9 @@ def test_what_a_crowd_costs_is_bounded(kind: str, monkeypatch: pytest.MonkeyPatc
     assert crowd.store.calls["refusals"] <= CLIENTS + EACH
 
 
-def test_a_debit_beside_nobody_insists_on_what_remains(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_debit_without_concurrent_requests_insists_on_the_exact_balance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Where there is no conflict the answer is exact: another container's debit between two of ours
     costs one more try.
     """

@@ -37,7 +37,7 @@ class Shop:
     ("database", "is_cold"), [("ministack", True), ("dynoxide", False)], indirect=["database"]
 )
 @pytest.mark.parametrize("way", ["plain debit", "keyed debit", "hold"])
-def test_what_has_expired_is_given_back_and_spent_at_once(
+def test_expired_holds_are_released_and_spent_in_one_request(
     database: Dynamo, way: str, *, is_cold: bool
 ) -> None:
     """Each way on both databases, as in memory: the writes are DynamoDB's to judge."""

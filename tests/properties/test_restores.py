@@ -246,7 +246,7 @@ histories = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(1, 400)), min_
     is_told_first=False,
     whole=1,
 )
-def test_whatever_tables_were_put_back_stripe_mends_the_books(
+def test_whatever_tables_were_restored_stripe_repairs_the_books(
     *,
     policy: str,
     history: list[tuple[str, int]],

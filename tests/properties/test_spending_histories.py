@@ -258,7 +258,7 @@ class Spending:
 
 @many(RUNS)
 @given(steps(STEPS), without(*SOME))
-def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_told(
+def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_answered(
     numbers: bytes, barred: frozenset[str]
 ) -> None:
     """The seed of a failing one is printed by hypothesis, and what happened in it."""

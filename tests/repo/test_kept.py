@@ -146,7 +146,7 @@ def test_a_table_that_the_deployed_template_does_not_keep_stops_everything(
     assert not ran
 
 
-def test_something_kept_that_nobody_could_take_back_stops_everything(
+def test_a_kept_resource_that_could_not_be_taken_back_stops_everything(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     ran: list[str],

@@ -237,7 +237,7 @@ def test_the_webhook_cannot_read_keys_or_stripes_key() -> None:
     assert not {"KeysTable", "StripeKeySecret"} & set(_grants("WebhookFunction"))
 
 
-def test_nobody_may_delete_payments_or_ledger_entries() -> None:
+def test_no_function_may_delete_payments_or_ledger_entries() -> None:
     """Append-only means that no role can do otherwise."""
     for name in FUNCTIONS:
         for resource, actions in _grants(name).items():

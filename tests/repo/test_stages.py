@@ -123,7 +123,7 @@ def test_questions_are_about_parameters_of_the_template() -> None:
     assert {question.parameter for question in questions.QUESTIONS} <= set(parameters())
 
 
-def test_where_nobody_can_be_asked_the_file_to_write_is_named(
+def test_without_a_terminal_the_file_to_write_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In continuous deployment."""
@@ -161,7 +161,7 @@ def _stack(**told: str) -> dict[str, Any]:
     }
 
 
-def test_the_apis_own_address_is_nobodys_answer() -> None:
+def test_the_apis_own_address_is_refused_as_an_answer() -> None:
     """It would be a stale one for the next stack of this stage."""
     assert proposals(_stack(SiteUrl="https://api.example", AlarmTopicArn=TOPIC)) == {
         "JwtIssuer": "",

@@ -376,7 +376,7 @@ def test_no_partition_is_written_down() -> None:
     assert "arn:aws:" not in json.dumps(template()["Resources"])
 
 
-def test_whoever_uses_a_table_may_use_its_key() -> None:
+def test_a_role_that_uses_a_table_may_use_its_key() -> None:
     """Where a key is named: every role with a grant on a table, and no other."""
     resources = template()["Resources"]
     roles = [

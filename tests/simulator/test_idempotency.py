@@ -89,7 +89,7 @@ def test_a_fault_of_the_fours_is_not_kept(stripe_lab: Lab, status: int) -> None:
     assert stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k").status_code == 200
 
 
-def test_two_requests_at_once_under_one_key_make_one_session(stripe_lab: Lab) -> None:
+def test_two_concurrent_requests_under_one_key_make_one_session(stripe_lab: Lab) -> None:
     """The second is told that the first is still going through; afterwards it gets the first one's
     answer.
     """
@@ -111,7 +111,7 @@ def test_two_requests_at_once_under_one_key_make_one_session(stripe_lab: Lab) ->
     assert _sessions(stripe_lab) == 1
 
 
-def test_a_lost_answer_is_replayed_to_who_asks_again(stripe_lab: Lab) -> None:
+def test_a_lost_answer_is_replayed_to_a_repeated_request(stripe_lab: Lab) -> None:
     """The session was made; the connection broke.
 
     The same key finds it, another would make a second one.

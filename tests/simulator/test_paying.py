@@ -270,7 +270,7 @@ def test_the_hosted_page_says_when_it_is_too_late(stripe_lab: Lab) -> None:
     )
 
 
-def test_a_receipt_shows_what_was_paid_and_given_back(stripe_lab: Lab) -> None:
+def test_a_receipt_shows_what_was_paid_and_refunded(stripe_lab: Lab) -> None:
     """At the charge's receipt_url."""
     charge = stripe_lab.pay().payment_intent.latest_charge
     stripe_lab.client.v1.refunds.create({"charge": charge.id, "amount": 250})

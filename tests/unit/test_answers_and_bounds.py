@@ -84,9 +84,7 @@ def test_a_paid_payment_is_shown_whole(books: Books) -> None:
     )
 
 
-def test_a_purchase_for_which_a_fact_waits_that_is_gone_is_settled(
-    books: Books, store: Rough
-) -> None:
+def test_a_purchase_whose_waiting_event_is_gone_is_settled(books: Books, store: Rough) -> None:
     """The record was resolved in the moment before; its word in the reference row was not."""
     payment = pending(books)
     settlement.apply(books, fact(builders.refunded(payment, 500)))
@@ -148,7 +146,7 @@ def test_a_purchase_whose_record_may_not_be_written_is_not_sold(books: Books, st
 
 
 @pytest.mark.parametrize("count", [99, 100, 101, 250])
-def test_however_many_holds_have_expired_all_count_as_given_back(
+def test_all_expired_holds_count_as_released(
     books: Books, store: Rough, clock: Clock, count: int
 ) -> None:
     """A page of them, a whole one, and several."""
@@ -250,7 +248,7 @@ def test_of_a_converted_dispute_what_is_back_counts_by_its_share(
         laws.check(store)
 
 
-def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
+def test_what_is_paid_here_and_not_at_stripe_is_reported(books: Books) -> None:
     """Somebody has credited it by hand, or Stripe's object was changed; nothing is taken back for
     it.
     """
@@ -270,7 +268,7 @@ def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
 
 
 @pytest.mark.parametrize("make", ["refunded", "refund", "dispute"])
-def test_a_reversal_that_is_told_twice_is_a_duplicate(books: Books, make: str) -> None:
+def test_a_reversal_that_is_delivered_twice_is_a_duplicate(books: Books, make: str) -> None:
     """It was learnt the first time, whether it moved units or not: nothing is written again."""
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))

@@ -85,7 +85,7 @@ def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(
 
 
 @pytest.mark.parametrize(("hours", "end"), [(0, MORNING + 3600), (2, MORNING + 7200)])
-def test_a_closed_hold_is_told_for_thirty_days_after_its_end(
+def test_a_closed_hold_is_reported_for_thirty_days_after_its_end(
     meter: Meter, clock: Clock, hours: int, end: int
 ) -> None:
     """After its expiry if it was captured early, after it was given back if that was late: a repeat
@@ -177,7 +177,7 @@ def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
     assert _consumed(meter.books) == {"2026-01-02": -10}
 
 
-def test_what_is_not_due_is_not_given_back(meter: Meter) -> None:
+def test_a_hold_that_is_not_due_is_not_released(meter: Meter) -> None:
     """Nothing is asked and nothing written."""
     holds.place(meter, "alice", 5, 600)
     calls = meter.books.store.calls  # type: ignore[attr-defined]
@@ -219,7 +219,7 @@ def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(
     assert [row["balance_after"] for row in second["entries"]] == [207, 107, 100]
 
 
-def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
+def test_expired_holds_are_released_without_a_pause(clock: Clock) -> None:
     """Each part of them is progress."""
     pauses: list[float] = []
     books = builders.books_on(MemoryStore(Deadline(sleep=pauses.append)), clock=clock)

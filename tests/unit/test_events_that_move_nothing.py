@@ -146,7 +146,7 @@ def test_reconciliation_calls_it_no_difference_and_lets_go_what_was_parked(
 
 
 @each_listed
-def test_mending_an_account_leaves_nothing_of_it(shop: Shop, kind: str) -> None:
+def test_repairing_an_account_removes_it(shop: Shop, kind: str) -> None:
     """``topup ledger verify --repair``, where the ledger is what names the session."""
     shop.park(MAKERS[kind])
     entry = {

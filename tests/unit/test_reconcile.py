@@ -132,7 +132,7 @@ def test_a_row_that_fails_keeps_no_other_from_being_credited(
     assert reconciliation.units("bob", "hot", "carol") == [100, 100, 100]
 
 
-def test_a_row_that_fails_for_ever_starves_nobody(reconciliation: Reconciliation) -> None:
+def test_a_row_that_always_fails_starves_no_other(reconciliation: Reconciliation) -> None:
     """What is sold on later days is credited, and what was sold before."""
     reconciliation.sell("bob", "hot")
     reconciliation.store.fault_of = {"hot": UNKNOWN}
@@ -177,7 +177,7 @@ def test_a_list_that_stripe_refuses_keeps_no_other_from_being_read(
     assert reconciliation.units(*after) == [100, 0, 0]
 
 
-def test_a_list_of_ours_that_dynamodb_refuses_is_told(reconciliation: Reconciliation) -> None:
+def test_a_list_of_ours_that_dynamodb_refuses_is_reported(reconciliation: Reconciliation) -> None:
     """A missing grant on the index: everything that Stripe lists is settled all the same."""
     reconciliation.sell("bob")
     reconciliation.store.fault_of = {"unseen": AwsRefusedError("injected")}
@@ -185,7 +185,7 @@ def test_a_list_of_ours_that_dynamodb_refuses_is_told(reconciliation: Reconcilia
     assert reconciliation.units("bob") == [100]
 
 
-def test_a_list_of_which_one_page_fails_is_begun_anew_by_the_next_run(
+def test_a_list_with_a_failed_page_is_restarted_by_the_next_run(
     reconciliation: Reconciliation,
 ) -> None:
     """Its place may be what Stripe refuses: one that was kept would be refused by every later run

@@ -152,7 +152,9 @@ class Twice:
         )  # type: ignore[arg-type]
 
 
-def test_two_who_meet_one_fault_of_stripes_go_on_under_one_key(books: Books) -> None:
+def test_two_concurrent_requests_that_meet_one_error_of_stripe_go_on_under_one_key(
+    books: Books,
+) -> None:
     """The later one finds that the other has begun another attempt: one session, and one answer for
     both.
     """

@@ -153,7 +153,7 @@ def test_confirm_knows_nothing_of_what_another_deployment_sold(shops: Neighbours
     assert shops.moved() == {}
 
 
-def test_mending_an_account_takes_nothing_from_another_deployment(shops: Neighbours) -> None:
+def test_repairing_an_account_takes_nothing_from_another_deployment(shops: Neighbours) -> None:
     """The same user has an account here, whose ledger names a session of theirs
     by whatever mishap.
     """

@@ -7,7 +7,7 @@ def _taken(allowance: Allowance, *, at: int, asked: int = 100) -> int:
 
 
 @pytest.mark.parametrize("began", [0, 12_345])
-def test_so_many_re_reads_are_allowed_at_once_and_no_more(began: int) -> None:
+def test_only_a_bounded_number_of_re_reads_is_allowed_at_the_same_time(began: int) -> None:
     """However many ask, and whenever the container began."""
     assert _taken(Allowance(20, 10), at=began) == 20
 

@@ -99,7 +99,7 @@ def test_a_delivery_whose_outcome_is_unknown_is_asked_for_again(
     assert debits.read(books, "alice").remaining == 100
 
 
-def test_a_message_stays_in_the_queue_until_its_fact_is_settled(books: Books) -> None:
+def test_a_message_stays_in_the_queue_until_its_event_is_settled(books: Books) -> None:
     """One by one: what cannot be read stays as well, and keeps no other from being settled."""
     facts = [fact(builders.completed(pending(books))) for _ in range(2)]
     records = [

@@ -197,7 +197,9 @@ def _overtaken(books: Books, stripe: Stripe) -> tuple[dict[str, Any], dict[str, 
     return _buy(books, stripe, "k"), first[0]
 
 
-def test_two_requests_under_one_key_hear_one_session(books: Books, stripe: Stripe) -> None:
+def test_two_concurrent_checkouts_under_one_key_answer_one_session(
+    books: Books, stripe: Stripe
+) -> None:
     """The session that was noted first stays, and the buyer who pays it is credited; the other one
     is closed.
     """
@@ -244,7 +246,7 @@ def test_a_closed_session_that_was_paid_all_the_same_is_not_lost(
     assert debits.read(books, "alice").remaining == 100
 
 
-def test_a_session_beside_one_that_was_never_told_is_not_told_either(
+def test_a_late_session_is_not_answered_in_place_of_one_without_a_url(
     books: Books, stripe: Stripe
 ) -> None:
     """What an event noted has no address: the caller asks again, and gets a purchase that can be
@@ -263,7 +265,7 @@ def test_a_session_beside_one_that_was_never_told_is_not_told_either(
     assert (again["session_id"], again["url"]) == ("cs_2", "https://pay/2")
 
 
-def test_a_session_that_expired_unheard_gives_way_to_a_new_purchase(
+def test_a_session_that_expired_unanswered_is_replaced_by_a_new_purchase(
     books: Books, stripe: Stripe
 ) -> None:
     """The expiry names the session and no address: no empty one is answered, and no dead one."""
@@ -296,7 +298,7 @@ def test_stripe_is_asked_under_one_key_for_no_longer_than_it_remembers_it(
     assert list(stripe.made) == [f"{before.payment_id}-0", f"{again['payment_id']}-0"]
 
 
-def test_two_who_ask_too_late_at_once_get_one_new_payment(
+def test_two_concurrent_late_repeats_get_one_new_payment(
     books: Books, stripe: Stripe, clock: builders.Clock
 ) -> None:
     """Whoever is first puts it in the old one's place; the other one finds it there."""
@@ -325,7 +327,7 @@ def test_an_answer_that_was_given_is_replayed_whatever_became_of_it(
     "make", [builders.completed, builders.completed_unpaid, builders.async_failed]
 )
 @pytest.mark.parametrize("hours", [0, 30])
-def test_what_was_paid_unheard_is_not_sold_again_under_its_key(
+def test_a_paid_purchase_is_not_sold_again_under_its_key(
     books: Books,
     stripe: Stripe,
     clock: builders.Clock,

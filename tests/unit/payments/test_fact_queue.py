@@ -15,7 +15,7 @@ def recovery(monkeypatch: pytest.MonkeyPatch) -> Recovery:
     return Recovery(monkeypatch)
 
 
-def test_an_event_that_eventbridge_brings_is_settled_once(recovery: Recovery) -> None:
+def test_an_event_from_eventbridge_is_settled_once(recovery: Recovery) -> None:
     """However often it comes, by that way or as a fact that the webhook kept."""
     event = builders.completed(pending(recovery.books))
     assert recovery.answer(bridged(event), bridged(event, id="another"), kept(event)) == []
@@ -96,7 +96,7 @@ def test_an_event_that_is_not_for_us_is_counted_and_goes(recovery: Recovery, eve
         lambda _: '{"fact": "session"}',
     ],
 )
-def test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue(
+def test_an_unknown_message_stays_in_the_queue(
     recovery: Recovery, change: Callable[[dict[str, Any]], str]
 ) -> None:
     """It goes to the dead-letter queue, where a person sees it; the message
@@ -110,7 +110,7 @@ def test_what_is_neither_an_event_of_stripes_nor_a_fact_stays_in_the_queue(
     assert recovery.units() == 100
 
 
-def test_a_message_with_a_fault_of_ours_sends_no_other_back(recovery: Recovery) -> None:
+def test_an_internal_error_in_one_message_returns_no_other_to_the_queue(recovery: Recovery) -> None:
     """It alone stays in the queue, and the alarm on our own faults rings."""
     bad, good = pending(recovery.books), pending(recovery.books)
     recovery.store.fault_of = {bad.payment_id: KeyError("a fault of ours")}

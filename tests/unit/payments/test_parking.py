@@ -137,7 +137,7 @@ def test_a_refund_of_a_dropped_purchase_goes_with_it(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_refund_waits_while_nobody_has_decided(kind: str) -> None:
+def test_a_refund_waits_until_an_operator_has_decided(kind: str) -> None:
     """The session waits for a person, or for its record: it may be credited yet."""
     shop = Shop(kind)
     event = _half(shop.session)
@@ -203,7 +203,7 @@ def test_wherever_a_late_credit_dies_no_refund_is_lost(transaction: int) -> None
     assert (shop.units(), shop.waiting()) == (0, [])
 
 
-def test_a_session_told_again_as_it_was_brings_nothing_back() -> None:
+def test_a_repeated_session_event_restores_nothing() -> None:
     """It still cannot be credited: what went with it stays where it is."""
     shop = Shop("mismatch")
     event = _half(shop.session)
@@ -276,7 +276,7 @@ def test_a_restore_that_forgot_what_was_dropped_keeps_no_purchase_from_being_cre
     assert (shop.units(), shop.waiting()) == (50, [])
 
 
-def test_a_fact_that_nothing_can_be_found_by_ends_and_stripe_is_not_asked(
+def test_an_event_without_any_reference_is_dropped_and_stripe_is_not_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Parked before such events were ignored: no intent and no charge lead to nobody."""

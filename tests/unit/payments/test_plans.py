@@ -147,7 +147,7 @@ def test_the_catalogue_starts_with_three_packs() -> None:
     assert begins == ["100 ", "1 000 ", "10 000 "]
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     """Whoever mends the file mends it once."""
     with pytest.raises(
         ValueError, match=r"plan 1: name must be .*; plan 1: quota must be .*; plan 2: id must be"

@@ -94,7 +94,7 @@ def test_a_lost_dispute_stays_lost() -> None:
 
 
 @pytest.mark.parametrize("first", ["lost", "won"])
-def test_a_dispute_that_was_lost_and_won_on_appeal_is_won_in_whichever_order_it_is_told(
+def test_a_dispute_that_was_lost_and_won_on_appeal_is_won_in_any_order_of_events(
     first: str,
 ) -> None:
     """The last word is the stronger one, and the money is back."""

@@ -150,7 +150,7 @@ def test_a_refund_takes_back_once_though_its_payment_was_restored_to_before(
 
 
 @pytest.mark.parametrize("transaction", [0, 1, 2])
-def test_wherever_settling_dies_all_of_it_stands_or_none(
+def test_settling_is_atomic_wherever_it_dies(
     books: Books, store: Meddled, transaction: int
 ) -> None:
     """Laws 3 and 7: no mark without the effect, no effect without the mark; asked again, it is
@@ -173,7 +173,9 @@ def test_wherever_settling_dies_all_of_it_stands_or_none(
     assert _balance(books) == (100, 0, 0)
 
 
-def test_a_lost_outcome_is_told_and_not_taken_for_success(books: Books, store: Meddled) -> None:
+def test_an_unknown_outcome_is_reported_and_not_taken_for_success(
+    books: Books, store: Meddled
+) -> None:
     """Law 6: whoever asked must be asked again."""
     payment = pending(books)
     store.is_refusing = True
@@ -181,7 +183,9 @@ def test_a_lost_outcome_is_told_and_not_taken_for_success(books: Books, store: M
         _settle(books, builders.completed(payment))
 
 
-def test_two_facts_that_move_no_units_are_both_learnt(books: Books, store: Meddled) -> None:
+def test_two_concurrent_events_that_move_no_units_are_both_recorded(
+    books: Books, store: Meddled
+) -> None:
     """A dispute is opened while a refund, not seen yet, fails: nothing in ledger or balance would
     tell of what was written over.
     """
@@ -225,7 +229,7 @@ def test_a_session_that_needs_no_money_is_credited(books: Books) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"amount_subtotal": 1, "amount_total": 1}, {"currency": "eur"}])
-def test_a_session_at_another_price_is_parked_for_a_person(
+def test_a_session_at_another_price_is_parked_for_an_operator(
     books: Books, wrong: dict[str, Any]
 ) -> None:
     """Not credited."""
@@ -255,7 +259,7 @@ def test_a_discounted_purchase_is_judged_by_the_price_before_the_discount(books:
 @pytest.mark.parametrize(
     "late", [builders.expired, builders.declined, builders.async_failed, builders.completed_unpaid]
 )
-def test_what_comes_late_undoes_no_purchase(
+def test_a_late_event_undoes_no_purchase(
     books: Books, late: Callable[[Payment], dict[str, Any]]
 ) -> None:
     """Completed stays completed."""
@@ -273,7 +277,7 @@ def test_a_late_decline_takes_no_payment_back_from_processing(books: Books) -> N
     assert _now(books, payment).status == "processing"
 
 
-def test_a_second_session_paid_for_one_payment_waits_for_a_person(books: Books) -> None:
+def test_a_second_session_paid_for_one_payment_waits_for_an_operator(books: Books) -> None:
     """Money came twice: neither credited twice, nor forgotten."""
     payment = pending(books)
     _settle(books, builders.completed(payment))
@@ -325,7 +329,7 @@ def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books
     assert _balance(books) == (0, 0, 0)
 
 
-def test_a_copy_that_is_told_before_the_expiry_waits_for_it(books: Books) -> None:
+def test_a_copied_session_that_is_reported_before_the_expiry_waits_for_it(books: Books) -> None:
     """Until then the first session might be paid as well."""
     payment = pending(books)
     assert (
@@ -375,7 +379,7 @@ def test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes(books
     assert not list(parking.all_parked(books))
 
 
-def test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds(
+def test_a_purchase_with_many_waiting_events_is_settled_before_the_deadline(
     books: Books, store: Meddled
 ) -> None:
     """Fifty refunds came first: some are settled with it, the rest is recovery's, and the buyer's
@@ -408,7 +412,7 @@ def test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase(
     assert _balance(books) == (50, 0, 0)
 
 
-def test_a_fact_that_waits_for_a_person_by_now_says_so(books: Books) -> None:
+def test_a_parked_event_that_now_needs_an_operator_says_so(books: Books) -> None:
     """It came ahead of its payment; the payment came, in another currency: nobody but a person can
     settle that.
     """
@@ -421,7 +425,9 @@ def test_a_fact_that_waits_for_a_person_by_now_says_so(books: Books) -> None:
     assert "'eur'" in record.why
 
 
-def test_a_fact_is_in_the_queue_before_anything_else_can_fail(books: Books, store: Meddled) -> None:
+def test_an_event_is_in_the_queue_before_anything_else_can_fail(
+    books: Books, store: Meddled
+) -> None:
     """DynamoDB is down: the fact is safe all the same."""
     outbox = Kept()
     payment = pending(books)
@@ -432,7 +438,7 @@ def test_a_fact_is_in_the_queue_before_anything_else_can_fail(books: Books, stor
 
 
 @pytest.mark.parametrize("transaction", [0, 1, 2])
-def test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end(
+def test_wherever_a_retry_dies_the_parked_event_is_applied_in_the_end(
     books: Books, store: Meddled, transaction: int
 ) -> None:
     """The record goes last."""

@@ -35,7 +35,7 @@ def test_a_revoked_key_works_nowhere(books: Books) -> None:
     assert api_keys.list_all(books, "alice") == []
 
 
-def test_nobody_revokes_another_users_key(books: Books) -> None:
+def test_a_user_cannot_revoke_another_users_key(books: Books) -> None:
     """It goes on working."""
     made = api_keys.create(books, "alice", "dev", "laptop")
     with pytest.raises(BillingError, match="not_found"):

@@ -150,7 +150,7 @@ def test_the_last_pages_always_add_up(hours: list[int], limit: int, chance: Any)
     assert _adds_up([row for change, rows in shown if change == changes for row in rows])
 
 
-def test_the_pages_of_a_ledger_that_nobody_changes_add_up(books: Books) -> None:
+def test_the_pages_of_an_unchanged_ledger_add_up(books: Books) -> None:
     """With debits between them, which are no entries yet."""
     for hour in range(1, 8):
         _buys(books, hour)

@@ -129,7 +129,7 @@ def test_spending_after_an_expiry_takes_one_call_more_in_another_container(
 
 @pytest.mark.parametrize("is_cold", [True, False])
 @pytest.mark.parametrize("way", WAYS)
-def test_the_answer_counts_what_came_back(shop: Shop, way: str, is_cold: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_answer_counts_the_released_units(shop: Shop, way: str, is_cold: bool) -> None:  # noqa: FBT001 - a parameter
     """What remains is what was given back, less what was taken; also where enough was there without
     it.
     """
@@ -142,9 +142,7 @@ def test_the_answer_counts_what_came_back(shop: Shop, way: str, is_cold: bool) -
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold(
-    shop: Shop, way: str
-) -> None:
+def test_a_refund_concurrent_with_an_expiry_oversells_nothing(shop: Shop, way: str) -> None:
     """Between the look at the account and the write that gives back and takes."""
     refunded = pending(shop.books)
     settlement.apply(shop.books, fact(builders.completed(refunded)))
@@ -158,7 +156,7 @@ def test_a_refund_beside_a_give_back_takes_what_it_finds_and_nothing_is_oversold
     assert shop.three() == (1, 0, 99)
 
 
-def test_two_hands_give_back_once(shop: Shop) -> None:
+def test_concurrent_expiry_releases_a_hold_once(shop: Shop) -> None:
     """The sweep comes between a debit's look and its write."""
     shop.hold(40)
     shop.clock.advance(seconds=61)
@@ -200,7 +198,7 @@ def test_a_memory_that_is_out_of_date_decides_nothing(shop: Shop, way: str) -> N
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("is_cold", [True, False])
-def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(
+def test_fifteen_hundred_expired_holds_are_released_without_a_pause(
     shop: Shop, way: str, *, is_cold: bool
 ) -> None:
     """Each part that is given back is progress: the debit that follows is done within the same
@@ -223,7 +221,7 @@ def test_fifteen_hundred_expired_holds_are_given_back_without_a_pause(
     )
 
 
-def test_a_debit_gives_up_in_time_and_what_was_given_back_stays_so(shop: Shop) -> None:
+def test_a_debit_times_out_before_its_deadline_and_released_holds_stay_released(shop: Shop) -> None:
     """More has expired than the deadline allows: it is busy, takes nothing, and the next one goes
     on from there.
     """
@@ -276,7 +274,7 @@ def test_units_that_come_back_pay_debt_before_they_are_spent(shop: Shop, way: st
     laws.check(shop.store)
 
 
-def test_a_hold_that_is_placed_as_another_expires_is_given_back_in_its_turn(shop: Shop) -> None:
+def test_a_hold_that_is_placed_as_another_expires_is_released_later(shop: Shop) -> None:
     """One transaction gives the one back and notes when the other is due."""
     shop.hold(40)
     shop.clock.advance(seconds=61)
@@ -337,7 +335,7 @@ def _unlucky(trouble: type[Exception], *, is_carried_out: bool = False) -> tuple
         lambda shop, held: holds.release(shop.meter, held),
     ],
 )
-def test_a_hold_is_not_closed_by_a_second_try_after_its_time(
+def test_a_hold_is_not_closed_by_a_retry_after_its_expiry(
     act: Callable[[Shop, str], object], trouble: type[Exception]
 ) -> None:
     """The first try met a conflict, or its answer was lost; then the time was up.
@@ -350,14 +348,14 @@ def test_a_hold_is_not_closed_by_a_second_try_after_its_time(
     assert shop.three() == (1, 0, 99)
 
 
-def test_a_capture_in_time_whose_answer_was_lost_is_found_and_told() -> None:
+def test_a_capture_whose_answer_was_lost_is_found_and_answered() -> None:
     """The row tells that it was done, also after the hold's time."""
     shop, held = _unlucky(OutcomeUnknownError, is_carried_out=True)
     assert holds.capture(shop.meter, held, 25)["units"] == 25
     assert shop.three() == (26, 0, 74)
 
 
-def test_a_capture_of_which_nobody_knows_is_never_called_busy() -> None:
+def test_a_capture_with_an_unknown_outcome_is_never_called_busy() -> None:
     """Its answer was lost, and afterwards there was no time to look."""
     shop, held = _unlucky(OutcomeUnknownError)
 
@@ -370,7 +368,7 @@ def test_a_capture_of_which_nobody_knows_is_never_called_busy() -> None:
     assert not isinstance(unknown.value, NotDoneError)
 
 
-def test_a_read_beside_a_give_back_shows_no_held_units(shop: Shop) -> None:
+def test_a_read_concurrent_with_an_expiry_shows_no_held_units(shop: Shop) -> None:
     """The balance was read before, the rows after: they are of two moments, and read anew."""
     shop.hold(40)
     shop.clock.advance(seconds=61)

@@ -118,7 +118,7 @@ def test_what_was_not_captured_comes_back(books: Books, meter: Meter) -> None:
     assert _three(books) == (25, 0, 75)
 
 
-def test_two_releases_at_the_same_time_give_back_once(books: Books, meter: Meter) -> None:
+def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> None:
     """The other one was quicker."""
     hold = holds.place(meter, "alice", 40, 60)["hold_id"]
     books.store.first = lambda: holds.release(meter, hold)  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
     assert _three(books) == (0, 0, 100)
 
 
-def test_a_hold_past_its_time_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
+def test_an_expired_hold_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
     """Nobody has looked at the account since: it counts as given back all the same."""
     hold = holds.place(meter, "alice", 40, 60)["hold_id"]
     clock.advance(seconds=61)
@@ -142,7 +142,7 @@ def test_a_hold_past_its_time_is_not_captured(books: Books, meter: Meter, clock:
     assert _three(books) == (0, 0, 100)
 
 
-def test_a_hold_past_its_time_counts_as_given_back_at_the_next_read(
+def test_an_expired_hold_counts_as_released_at_the_next_read(
     books: Books, meter: Meter, clock: Clock
 ) -> None:
     """Also the one that was placed last and is due first."""
@@ -157,7 +157,7 @@ def test_a_hold_past_its_time_counts_as_given_back_at_the_next_read(
 
 
 @pytest.mark.parametrize("by", ["plain debit", "keyed debit", "hold"])
-def test_a_hold_past_its_time_can_be_spent_at_once(
+def test_the_units_of_an_expired_hold_can_be_spent_immediately(
     books: Books, meter: Meter, clock: Clock, by: str
 ) -> None:
     """Whether or not a sweep has passed."""
@@ -174,7 +174,7 @@ def test_a_hold_past_its_time_can_be_spent_at_once(
     assert (balance.used + balance.held, balance.remaining) == (100, 0)
 
 
-def test_what_expires_later_is_given_back_later(books: Books, meter: Meter, clock: Clock) -> None:
+def test_what_expires_later_is_released_later(books: Books, meter: Meter, clock: Clock) -> None:
     """One hold after the other, each at its time."""
     holds.place(meter, "alice", 40, 600)
     holds.place(meter, "alice", 20, 60)
@@ -186,7 +186,7 @@ def test_what_expires_later_is_given_back_later(books: Books, meter: Meter, cloc
     assert _three(books) == (100, 0, 0)
 
 
-def test_units_given_back_pay_debt_first(books: Books, meter: Meter, clock: Clock) -> None:
+def test_released_units_pay_debt_first(books: Books, meter: Meter, clock: Clock) -> None:
     """A refund came while they were held."""
     refunded = pending(books)
     settlement.apply(books, fact(builders.completed(refunded)))

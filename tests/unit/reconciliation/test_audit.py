@@ -53,7 +53,7 @@ def _rules(books: Books, segments: int = 3) -> set[tuple[str, str]]:
     return {(row["user_id"], row["rule"].split()[0]) for row in found.findings}
 
 
-def test_books_that_nobody_touched_balance(books: Books) -> None:
+def test_untouched_books_balance(books: Books) -> None:
     """Purchase, refund, use and a hold agree in all three tables."""
     assert _rules(books) == set()
 

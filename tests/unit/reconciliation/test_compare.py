@@ -235,7 +235,7 @@ def test_a_refund_after_one_that_failed_is_taken_back_by_reconciliation(
     assert (_units(books), _status(books, payment)) == (0, "refunded")
 
 
-def test_what_a_person_has_dropped_is_no_difference_any_more(books: Books, stripe: Stripe) -> None:
+def test_what_an_operator_has_dropped_is_no_difference(books: Books, stripe: Stripe) -> None:
     """Otherwise the alarm would ring each hour about a purchase that was refunded by hand."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()), currency="eur")
@@ -342,7 +342,9 @@ def test_a_dispute_whose_webhooks_were_lost_is_taken_back(books: Books, stripe: 
     assert (_units(books), _status(books, payment)) == (0, "disputed")
 
 
-def test_what_is_credited_here_and_unknown_at_stripe_is_told(books: Books, stripe: Stripe) -> None:
+def test_what_is_credited_here_and_unknown_at_stripe_is_reported(
+    books: Books, stripe: Stripe
+) -> None:
     """Forged, or of another Stripe account: a person must look."""
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
@@ -375,7 +377,7 @@ def test_recovery_finds_the_session_that_a_refund_belongs_to(books: Books, strip
     assert not list(parking.all_parked(books))
 
 
-def test_a_parked_fact_outlives_trouble_at_stripe(
+def test_a_parked_event_survives_an_outage_of_stripe(
     books: Books, stripe: Stripe, clock: Clock
 ) -> None:
     """It is tried again later."""
@@ -392,7 +394,9 @@ def test_a_parked_fact_outlives_trouble_at_stripe(
     assert _units(books) == 50
 
 
-def test_a_fact_that_is_nobodys_is_let_go(books: Books, stripe: Stripe, clock: Clock) -> None:
+def test_an_event_that_is_not_ours_is_no_longer_parked(
+    books: Books, stripe: Stripe, clock: Clock
+) -> None:
     """A refund of another product on the same Stripe account."""
     stranger = pending(builders.books_on(MemoryStore()))
     stripe.sell(stranger, epoch(books.clock()), metadata={})
@@ -402,7 +406,9 @@ def test_a_fact_that_is_nobodys_is_let_go(books: Books, stripe: Stripe, clock: C
     assert not list(parking.all_parked(books))
 
 
-def test_what_waits_for_a_person_is_not_tried(books: Books, stripe: Stripe, clock: Clock) -> None:
+def test_what_waits_for_an_operator_is_not_retried(
+    books: Books, stripe: Stripe, clock: Clock
+) -> None:
     """It stays until somebody has looked."""
     settlement.apply(books, fact(builders.completed(pending(books), currency="eur")))
     clock.advance(days=30)
@@ -410,7 +416,7 @@ def test_what_waits_for_a_person_is_not_tried(books: Books, stripe: Stripe, cloc
     assert len(list(parking.all_parked(books))) == 1
 
 
-def test_one_parked_fact_that_cannot_be_settled_does_not_stop_the_others(
+def test_one_parked_event_that_cannot_be_settled_does_not_stop_the_others(
     books: Books, stripe: Stripe, clock: Clock
 ) -> None:
     """The first's payment is not paid yet, the second's is."""
@@ -425,7 +431,7 @@ def test_one_parked_fact_that_cannot_be_settled_does_not_stop_the_others(
     assert _units(books) == 50
 
 
-def test_a_sweep_gives_back_what_nobody_asked_for_since(books: Books, clock: Clock) -> None:
+def test_a_sweep_releases_expired_holds_of_idle_accounts(books: Books, clock: Clock) -> None:
     """The row goes, the units come back, once."""
     settlement.apply(books, fact(builders.completed(pending(books))))
     place(Meter(books, ""), "alice", 40, 60)

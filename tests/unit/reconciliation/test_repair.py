@@ -202,7 +202,7 @@ def test_a_figure_that_is_wrong_is_recomputed(  # noqa: PLR0917 - fixtures and p
     assert after.booked_at > before.booked_at
 
 
-def test_a_balance_that_is_gone_is_made_anew(
+def test_a_lost_balance_is_rebuilt(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment
 ) -> None:
     """Whole days' use is in the ledger; what of the last day is not stays with the customer."""
@@ -230,7 +230,7 @@ def test_use_that_only_the_ledger_knows_is_used(
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-def test_whoever_spends_meanwhile_is_not_written_over(
+def test_a_concurrent_debit_is_not_overwritten(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment, *, is_gone: bool
 ) -> None:
     """The balance is looked at again, and recomputed with what was spent."""
@@ -315,7 +315,7 @@ def test_a_payment_that_led_nowhere_needs_no_way(
     assert store.tables == before
 
 
-def test_a_payment_that_was_mended_is_another_version(
+def test_a_repaired_payment_has_a_new_version(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment
 ) -> None:
     """Once for what Stripe says of it and once for its entries: whoever read it before and is about
@@ -384,7 +384,7 @@ class Slow(Meddled):
 
 @pytest.mark.parametrize("store", [Slow()])
 @pytest.mark.parametrize("books", ["debt"], indirect=True)
-def test_an_account_of_many_payments_is_mended_though_each_takes_its_time(
+def test_a_slow_account_with_many_payments_is_repaired(
     books: Books, store: Slow, stripe: Stripe
 ) -> None:
     """The time is each payment's own, not the account's."""

@@ -55,7 +55,7 @@ def _times(count: int) -> Any:
     return lambda: next(left, False)
 
 
-def test_a_run_that_resumes_nothing_begins_anew_and_leaves_the_cursor(
+def test_a_run_that_resumes_nothing_starts_over_and_leaves_the_cursor(
     books: Books, stripe: Stripe
 ) -> None:
     """An operator's own look takes nothing from the scheduled one, which goes on where it was."""
@@ -201,7 +201,7 @@ def test_what_agrees_is_counted(books: Books, stripe: Stripe) -> None:
     assert (report.matched, report.counts) == (3, {})
 
 
-def test_a_fact_that_is_told_again_waits_no_less(books: Books) -> None:
+def test_an_event_that_is_delivered_again_waits_as_long(books: Books) -> None:
     """Stripe delivers it again while it is parked: when it is tried next stays as it is."""
     event = builders.refunded(pending(books), 500)
     settlement.apply(books, fact(event))
@@ -223,7 +223,7 @@ def test_what_was_settled_meanwhile_is_not_dropped(books: Books) -> None:
     assert not list(parking.all_dropped(books))
 
 
-def test_two_hands_bring_back_once_what_was_dropped_with_a_purchase(books: Books) -> None:
+def test_concurrent_requests_restore_a_dropped_refund_once(books: Books) -> None:
     """The one that is late has nothing to do."""
     payment = pending(books)
     event = builders.refunded(payment, 500)
@@ -248,7 +248,7 @@ class Away(Stripe):
         raise StripeServerError(session_id)
 
 
-def test_trouble_at_stripe_is_not_told_as_a_purchase_that_stripe_does_not_know(
+def test_an_outage_of_stripe_is_not_reported_as_an_unknown_purchase(
     books: Books,
 ) -> None:
     """It was not compared, and is asked for again."""
@@ -269,7 +269,9 @@ def test_a_dispute_that_cannot_be_read_is_passed_over(books: Books, stripe: Stri
     assert (report.failed, report.counts) == (0, {})
 
 
-def test_a_record_that_two_hands_rebuild_is_credited_once(books: Books, stripe: Stripe) -> None:
+def test_a_record_that_two_concurrent_requests_rebuild_is_credited_once(
+    books: Books, stripe: Stripe
+) -> None:
     """The other one was quicker: its record is gone on with."""
     payment = pending(books)
     stripe.sell(payment, epoch(START))

@@ -208,7 +208,9 @@ def test_a_request_that_comes_too_late_is_busy() -> None:
 @pytest.mark.parametrize(
     "answer", [*NOTHING_DONE, _cancelled("TransactionConflict", "None")], ids=repr
 )
-def test_who_looks_again_hears_of_a_conflict_at_once(answer: Exception, clears_up: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_caller_that_looks_again_gets_a_conflict_immediately(
+    answer: Exception, clears_up: bool
+) -> None:  # noqa: FBT001 - a parameter
     """One request."""
     store, line = _store(answer, {})
     with pytest.raises(NotDoneError):
@@ -241,7 +243,7 @@ def test_a_failed_condition_beside_a_conflict_is_a_refusal() -> None:
     assert len(line.asked) == 1
 
 
-def test_a_request_that_dynamodb_refuses_as_such_is_a_fault_of_ours() -> None:
+def test_a_malformed_request_to_dynamodb_is_an_internal_error() -> None:
     """Asking again does not help."""
     store, line = _store(_error("ValidationException"), {})
     with pytest.raises(AwsRefusedError):

@@ -66,7 +66,7 @@ def test_what_passes_is_asked_again_under_the_same_key(
     assert [session["id"] for session in _sessions(stripe)] == [made["id"]]
 
 
-def test_two_at_once_under_one_key_get_one_session(stripe: Lab) -> None:
+def test_two_concurrent_requests_under_one_key_get_one_session(stripe: Lab) -> None:
     """Stripe turns the second away while the first is under way (``idempotency_key_in_use``): it
     waits, and hears the same.
     """

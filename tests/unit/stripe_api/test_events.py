@@ -173,7 +173,7 @@ def test_a_refund_that_stands_is_known_by_its_id(kind: str, status: str) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", ["failed", "canceled"])
-def test_a_refund_that_failed_or_was_canceled_is_told_by_its_id(kind: str, status: str) -> None:
+def test_a_refund_that_failed_or_was_canceled_is_known_by_its_id(kind: str, status: str) -> None:
     """Under any of the names that Stripe has for the event."""
     found = parse(builders.refund(PAYMENT, "re_1", 500, status, kind), OURS)
     assert isinstance(found, RefundsFact)
@@ -190,7 +190,7 @@ REVERSALS: list[Callable[[Payment], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("make", REVERSALS)
 @pytest.mark.parametrize("empty", [None, "", {}])
-def test_a_reversal_that_names_neither_intent_nor_charge_is_nobodys(
+def test_a_reversal_without_intent_and_charge_is_not_ours(
     make: Callable[[Payment], dict[str, Any]], empty: object
 ) -> None:
     """Stripe's object may have neither: nothing of ours can be found by it, now or later, and

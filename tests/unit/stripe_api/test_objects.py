@@ -93,7 +93,7 @@ def test_what_is_paid_is_confirmed_without_stripe(books: Books) -> None:
     assert confirmation.confirm(books, Away(), "alice", payment.payment_id).status == "completed"  # type: ignore[arg-type]
 
 
-def test_a_dispute_of_a_charge_without_a_payment_intent_is_nobodys(
+def test_a_dispute_of_a_charge_without_a_payment_intent_is_not_ours(
     books: Books, clock: Clock
 ) -> None:
     """Checkout makes none: it is let go, and Stripe is not asked for an intent of no name."""
@@ -156,9 +156,7 @@ def test_members_of_an_error_that_are_no_text_are_left_out_of_the_log() -> None:
     )
 
 
-def test_a_fault_in_one_parked_fact_keeps_no_other_from_being_settled(
-    books: Books, clock: Clock
-) -> None:
+def test_an_error_in_one_parked_event_does_not_stop_the_others(books: Books, clock: Clock) -> None:
     """It is told, and stays for later."""
     stripe, payments = Stripe(), [pending(books), pending(books)]
     events = [builders.refunded(payment, 500) for payment in payments]
@@ -330,7 +328,7 @@ def test_metadata_without_one_of_our_members_is_not_ours(
     assert isinstance(parse(event, books.ours), Ignored)
 
 
-def test_a_fact_is_tried_again_every_six_hours_in_the_end(books: Books, clock: Clock) -> None:
+def test_a_parked_event_is_retried_every_six_hours_in_the_end(books: Books, clock: Clock) -> None:
     """First after a minute, then after twice as long each time."""
     _settle(books, builders.refunded(pending(books), 500))
     pauses = []
@@ -343,7 +341,7 @@ def test_a_fact_is_tried_again_every_six_hours_in_the_end(books: Books, clock: C
     assert pauses == [60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, *[21600] * 5]
 
 
-def test_a_run_reads_a_bounded_number_of_facts(
+def test_a_run_reads_a_bounded_number_of_events(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many wait."""
@@ -376,7 +374,7 @@ def _without_session(payment_id: str) -> list[Write]:
     return [Write("payments", (user_key("alice"), payment_id), set=payment.to_item())]
 
 
-def test_what_waits_for_a_person_is_left_exactly_as_it_is(books: Books, clock: Clock) -> None:
+def test_what_waits_for_an_operator_is_left_exactly_as_it_is(books: Books, clock: Clock) -> None:
     """It is not even postponed, and says so until somebody has looked."""
     _settle(books, builders.completed(pending(books), currency="eur"))
     (before,) = parking.all_parked(books)
@@ -396,7 +394,7 @@ class Unknown(builders.Fixed):
         raise OutcomeUnknownError(deployment)
 
 
-def test_what_cannot_be_told_ours_or_foreign_is_asked_for_again(books: Books) -> None:
+def test_an_event_that_may_be_ours_or_foreign_is_delivered_again(books: Books) -> None:
     """A purchase must not be passed over because a table did not answer."""
     event = builders.completed(pending(books))
     with pytest.raises(OutcomeUnknownError):

@@ -95,7 +95,7 @@ def _buy(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_refusal_for_good_is_told_as_such_with_all_that_stripe_said(
+def test_a_permanent_refusal_is_reported_with_all_details_from_stripe(
     answering: Answering, name: str
 ) -> None:
     """Also where stripe-python leaves the code empty, as for 401 and 403: the body has it."""
@@ -186,7 +186,7 @@ def test_the_log_has_no_personal_data_and_no_key(
     assert refused.value.refusal["message"] == shown
 
 
-def test_a_user_who_is_no_address_is_hidden_too(answering: Answering) -> None:
+def test_a_user_id_that_is_no_mail_address_is_hidden_too(answering: Answering) -> None:
     """Whatever the issuer calls them."""
     gateway = answering(400, _body({"message": "Invalid value: auth0|alice"}))
     with pytest.raises(StripeRefusedError) as refused:

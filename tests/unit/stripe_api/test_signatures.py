@@ -42,12 +42,12 @@ def test_while_secrets_are_rolled_either_of_them_signs(secret: str) -> None:
     assert _deliver(signed_with=secret, stored=(OLD, NEW), fresh=(OLD, NEW)) == "ok"
 
 
-def test_a_secret_that_was_rolled_just_now_is_read_anew() -> None:
+def test_a_secret_that_was_just_rolled_is_read_again() -> None:
     """The container still remembers the old one."""
     assert _deliver(signed_with=NEW, stored=(OLD,), fresh=(NEW,)) == "ok"
 
 
-def test_anybody_elses_signature_is_refused() -> None:
+def test_a_signature_with_another_secret_is_refused() -> None:
     """Whatever is stored."""
     assert (
         _deliver(signed_with="whsec_of_somebody_else", stored=(OLD, NEW), fresh=(OLD, NEW))
@@ -69,7 +69,7 @@ def test_anybody_elses_signature_is_refused() -> None:
         "t=x,v1={digest}",
     ],
 )
-def test_what_no_secret_can_have_made_now_has_none_read_anew(header: str) -> None:
+def test_an_impossible_signature_reads_no_secret(header: str) -> None:
     """Noise and old deliveries sent again cost no call."""
     now = int(time.time())
     header = header.format(now=now, old=now - 301, far=now + 301, digest="0" * 64)

@@ -48,9 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_secret_is_read_once_and_anew_when_it_has_grown_old(
-    asked: list[str], clock: Clock
-) -> None:
+def test_a_secret_is_cached_until_it_is_stale(asked: list[str], clock: Clock) -> None:
     """To the second."""
     reader = Reader()
     assert (
@@ -65,7 +63,7 @@ def test_a_secret_is_read_once_and_anew_when_it_has_grown_old(
     assert asked == ["a", "a"]
 
 
-def test_a_secret_is_read_anew_when_it_must_be_and_then_remembered(
+def test_a_secret_is_read_again_when_required_and_then_cached(
     asked: list[str], clock: Clock
 ) -> None:
     """After a roll; each secret for itself."""
