@@ -209,8 +209,8 @@ def test_a_request_that_comes_too_late_is_busy() -> None:
     "answer", [*NOTHING_DONE, _cancelled("TransactionConflict", "None")], ids=repr
 )
 def test_a_caller_that_looks_again_gets_a_conflict_immediately(
-    answer: Exception, clears_up: bool
-) -> None:  # noqa: FBT001 - a parameter
+    answer: Exception, *, clears_up: bool
+) -> None:
     """One request."""
     store, line = _store(answer, {})
     with pytest.raises(NotDoneError):
