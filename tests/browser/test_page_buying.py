@@ -178,7 +178,6 @@ def test_an_expired_checkout_offers_a_new_one(visitor: Visitor) -> None:
 
 
 def test_buying_before_signing_in_goes_on_to_stripe_by_itself(arrive: Arrive) -> None:
-    """One click is one click."""
     stranger = arrive()
     stranger.page.goto(stranger.stand.api_url)
     stranger.to_stripe("Starter Pack")

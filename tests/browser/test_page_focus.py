@@ -46,7 +46,6 @@ def test_while_a_payment_is_watched_its_button_keeps_the_focus_and_nothing_is_re
 def test_a_payment_that_arrives_does_not_take_the_keyboard_from_somebody_who_types(
     visitor: Visitor,
 ) -> None:
-    """It is said, and seen."""
     session = waiting(visitor)
     visitor.go("keys")
     visitor.page.get_by_label("Name of the key").focus()

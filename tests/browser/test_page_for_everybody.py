@@ -124,7 +124,6 @@ def test_amounts_are_written_as_the_browser_writes_them(arrive: Arrive) -> None:
 
 
 def test_dark_is_dark(arrive: Arrive) -> None:
-    """By the browser's wish."""
     grounds = []
     for scheme in ("light", "dark"):
         visitor = arrive(color_scheme=scheme)

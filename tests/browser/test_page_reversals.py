@@ -23,7 +23,6 @@ def test_a_part_refund_is_seen_in_payments_history_and_balance(arrive: Arrive) -
 
 
 def test_a_full_refund_says_how_much_and_how_long_banks_take(arrive: Arrive) -> None:
-    """And where the receipt is."""
     visitor = arrive()
     visitor.refund(visitor.stand.purchase(visitor.name))
     visitor.enter("#/payments")

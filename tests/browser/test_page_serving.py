@@ -101,7 +101,6 @@ def test_what_the_browser_has_is_not_sent_again(file: str | None) -> None:
     ("accepts", "encoding"), [("gzip, br", "gzip"), ("br;q=1.0, gzip;q=0", None), ("", None)]
 )
 def test_it_is_compressed_for_those_who_take_it(accepts: str, encoding: str | None) -> None:
-    """Both forms are the same content."""
     said = ask("app.js", accept_encoding=accepts)
     assert said["headers"].get("content-encoding") == encoding
     assert content(said) == serve_site.ASSETS["app.js"].plain
@@ -207,7 +206,6 @@ def test_the_whole_page_is_light() -> None:
 
 
 def test_the_page_needs_no_aws_and_no_stripe() -> None:
-    """A cold start is short."""
     script = (
         "import serve_site, sys;"
         " print(sorted({'boto3', 'botocore.session', 'stripe', 'pynamodb'} & set(sys.modules)))"

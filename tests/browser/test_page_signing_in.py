@@ -141,7 +141,6 @@ def test_an_id_token_without_this_sign_ins_nonce_does_not_sign_in(
 
 
 def test_an_answer_without_an_id_token_does_not_sign_in(arrive: Arrive) -> None:
-    """Nothing says whose it is."""
     victim = arrive()
     victim.mislead({"id_token": None})
     victim.page.goto(victim.stand.api_url)
@@ -157,7 +156,6 @@ def test_an_answer_without_an_id_token_does_not_sign_in(arrive: Arrive) -> None:
 def test_an_id_token_for_another_page_or_of_another_issuer_does_not_sign_in(
     arrive: Arrive, whose: dict[str, Any]
 ) -> None:
-    """Even with the right nonce."""
     victim = arrive()
     victim.mislead({}, **whose)
     victim.page.goto(victim.stand.api_url)

@@ -218,7 +218,6 @@ def test_the_whole_navigation_is_seen_on_a_phone(arrive: Arrive, language: str) 
 
 
 def test_a_name_that_is_cut_off_can_be_read_whole(arrive: Arrive) -> None:
-    """Where the pointer rests."""
     name = "a-customer-with-a-long-name@a-company.example"
     visitor = arrive(name).enter()
     expect(visitor.page.locator(".who")).to_have_attribute("title", name)

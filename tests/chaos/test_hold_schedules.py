@@ -165,6 +165,5 @@ def test_every_hold_comes_back_when_its_time_is_over(
 
 
 def test_two_holds_and_a_sweep_after_an_expiry_forget_no_hold(record_figures: Record) -> None:
-    """Three at once, without faults."""
     names = ("a short hold", "a long hold", "a sweep")
     record_figures(f"{', '.join(names)}, old hold: expired", explore(_all(names, "expired"), ()))

@@ -232,7 +232,6 @@ def _refusable(act: Callable[[], object]) -> object:
 def test_a_keyed_debit_repeated_at_the_same_time_takes_once(
     record_figures: Callable[[str, dict[str, int]], None],
 ) -> None:
-    """Both answers are one."""
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)

@@ -87,7 +87,6 @@ def test_a_call_whose_payment_is_unknown_is_not_served(
 def test_a_call_without_a_user_is_a_401(
     gateway: Gateway, async_backend: AsyncMeter, headers: dict[str, str]
 ) -> None:
-    """And the service is not asked."""
     (refused,) = _calls(_app(async_backend), "/a", **headers)
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
     assert gateway.service_calls == 0

@@ -124,7 +124,6 @@ def test_a_process_that_ends_while_the_service_is_away_says_what_stays_open(
 def test_an_awaited_lease_that_spent_nothing_asks_nothing_at_the_exit(
     gateway: Gateway, url: str
 ) -> None:
-    """There is nothing to close."""
 
     def child() -> None:
         AsyncLease(AsyncMeter(url, TOKEN), "alice")

@@ -48,7 +48,6 @@ def test_debits_are_spent_in_memory_and_captured_at_the_end(
 
 
 def test_unused_units_are_released(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
-    """All of it."""
     gateway.fund("alice", 1000)
     lease = _lease(backend, seconds)
     with pytest.raises(QuotaExhausted):
@@ -193,7 +192,6 @@ def test_without_an_answer_nothing_is_served(
 def test_a_hold_whose_answer_was_lost_comes_back_by_itself(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
 ) -> None:
-    """Its units were never spent."""
     gateway.fund("alice", 100)
     gateway.faults = [lost_after]
     lease = _lease(backend, seconds)
@@ -229,7 +227,6 @@ def test_the_next_hold_is_fetched_before_the_last_runs_out(
 def test_an_idle_lease_gives_its_units_back(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
 ) -> None:
-    """And takes none until somebody calls."""
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
     lease.debit()
@@ -243,7 +240,6 @@ def test_an_idle_lease_gives_its_units_back(
 
 
 def test_a_closed_lease_serves_nothing(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
-    """And closing it again does nothing."""
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
     lease.debit()

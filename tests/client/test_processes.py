@@ -117,7 +117,6 @@ def test_a_process_that_stood_still_too_long_spends_nothing_that_is_not_its_own(
 def test_a_process_that_ends_without_closing_captures_at_its_exit(
     stand: Stand, customer: str
 ) -> None:
-    """As the interpreter goes."""
     stand.purchase(customer)
     code = (
         "import sys; from topup_client import *;"

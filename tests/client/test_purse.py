@@ -136,7 +136,6 @@ def test_what_could_not_be_captured_is_captured_later(error: Exception) -> None:
     ],
 )
 def test_terms_that_cannot_work_are_refused(terms: dict[str, int]) -> None:
-    """The sentence names the member."""
     with pytest.raises(ValueError, match=list(terms)[-1]):
         Terms(**terms)
 

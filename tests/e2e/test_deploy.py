@@ -144,5 +144,4 @@ def test_an_artifact_holds_no_native_code(function: str) -> None:
 
 @pytest.mark.usefixtures("stand")
 def test_the_archive_is_small() -> None:
-    """What every cold start fetches."""
     assert 1024 * 1024 < (BUILD / ARCHIVE).stat().st_size <= ZIP_BYTES_MAX

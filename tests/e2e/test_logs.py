@@ -153,7 +153,6 @@ def _said(logged: list[Invocation]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_function_has_logged(stand: Stand, logged: list[Invocation]) -> None:
-    """What follows looks at something."""
     lines = Counter(one.function for one in logged for _ in one.lines)
     assert set(lines) == {name for name in stand.resources() if name.endswith("Function")}
     assert lines["WebhookFunction"] >= 5

@@ -279,7 +279,6 @@ def test_the_stack_says_what_comes_next(shop: Shop) -> None:
 
 
 def test_customers_come_back_from_signing_out_too(shop: Shop) -> None:
-    """To the page, without a word."""
     assert shop.on_to_the_page(shop.sign_in_url) == {}
 
 
@@ -365,7 +364,6 @@ def test_who_leaves_and_comes_back_has_their_books_and_users_again(
 def test_an_issuer_without_an_audience_is_refused_before_anything_is_made(
     shop: Shop, tmp_path: Path
 ) -> None:
-    """By the template's own rule."""
     told = {**shop.stage.parameters, "JwtIssuer": "https://sign-in.example.com"}
     stage = Stage("refused", "topup-refused", REGION, parameters=told, folder=tmp_path)
     stage.keep()

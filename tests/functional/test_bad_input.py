@@ -76,7 +76,6 @@ def test_a_member_too_many_is_refused(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", POSTS)
 def test_a_member_too_few_is_refused(lab: Lab, name: str) -> None:
-    """Each in turn."""
     path, body = POSTS[name]
     for member in body:
         said = _post(
@@ -187,7 +186,6 @@ def test_a_user_id_is_a_printable_text(lab: Lab, name: str, user_id: Any) -> Non
     ],
 )
 def test_any_printable_user_id_is_another_account(lab: Lab, user_id: str) -> None:
-    """Also such as look like our own keys."""
     lab.fund(user_id, 5)
     assert _post(lab, "/quota/debits", body={"user_id": user_id, "units": 2}).json["remaining"] == 3
     assert lab.quota(user_id)["used"] == 2
@@ -236,7 +234,6 @@ def test_an_idempotency_key_is_printable_ascii(lab: Lab, name: str, key: str) ->
 )
 @pytest.mark.parametrize("path", ["/payments", "/quota/ledger"])
 def test_a_limit_is_1_to_100(lab: Lab, path: str, limit: str) -> None:
-    """Anything else is told."""
     said = lab.call("GET", path, sub="alice", query={"limit": limit})
     assert (said.status, said.code) == (400, "invalid_request")
     assert [

@@ -95,7 +95,6 @@ def test_no_route_reads_a_body_of_any_size(lab: Lab, route: Route, *, encoded: b
 @pytest.mark.parametrize("encoded", [False, True], ids=["as it is", "as base64"])
 @pytest.mark.parametrize("name", READ_BODIES_UP_TO)
 def test_a_body_of_exactly_the_limit_is_read(lab: Lab, name: str, *, encoded: bool) -> None:
-    """And then refused for what is in it."""
     (route,) = [route for route in ROUTES if _name(route) == name]
     body = "x" * READ_BODIES_UP_TO[name]
     said = _ask(

@@ -106,7 +106,6 @@ def test_a_handlers_answer_always_has_an_integer_status(
 
 @pytest.mark.parametrize("module", list(http_handlers()))
 def test_an_empty_event_is_answered(lab: Lab, module: str) -> None:
-    """Also one without any member."""
     assert lab.invoke(module, {}).status in (200, 302, 400, 401, 403)
 
 

@@ -84,7 +84,6 @@ def test_a_keys_name_is_a_short_text(lab: Lab, name: Any) -> None:
     ["key_none", "none", "key", "user#alice", "Ünïcode", "key_" + "0" * 24, "key_" + "0" * 2000],
 )
 def test_a_key_that_is_not_there_is_a_404(lab: Lab, key_id: str) -> None:
-    """Whatever its form."""
     said = lab.call("DELETE", f"/keys/{key_id}", sub="alice")
     assert (said.status, said.code) == (404, "not_found")
 
@@ -190,7 +189,6 @@ def test_a_rest_api_gets_a_policy(lab: Lab) -> None:
     "token", ["", "Bearer", "Bearer ", "tk_local_x", "Bearer tk_local_x", "Basic x"]
 )
 def test_a_rest_api_denies_what_is_no_key(lab: Lab, token: str) -> None:
-    """Nobody is the principal."""
     del lab
     answer = _ask({"type": "TOKEN", "methodArn": ARN, "authorizationToken": token})
     assert (_effect(answer), answer["principalId"]) == ("Deny", "nobody")

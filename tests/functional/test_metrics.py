@@ -65,7 +65,6 @@ def test_a_forged_delivery_is_counted_and_a_broken_one_is_not(lab: Lab, capsys: 
 
 
 def test_an_event_that_is_not_ours_is_counted_as_ignored(lab: Lab, capsys: Counted) -> None:
-    """And nothing else."""
     event = completed(pending(lab.books), metadata={})
     capsys.readouterr()
     assert lab.deliver(event).json == {"status": "ignored"}

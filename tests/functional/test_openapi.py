@@ -92,7 +92,6 @@ def _is_taken(value: str) -> bool:
 
 @pytest.mark.parametrize("path", ["/payments/checkout", "/quota/debits"])
 def test_what_may_be_repeated_names_the_header_for_it(lab: Lab, path: str) -> None:
-    """Both routes that take an Idempotency-Key."""
     (header,) = _described(lab)["paths"][path]["post"]["parameters"]
     assert (header["name"], header["in"], header["schema"]["maxLength"]) == (
         "Idempotency-Key",

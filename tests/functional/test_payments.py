@@ -58,7 +58,6 @@ def _cursor(**place: Any) -> str:
 
 
 def test_one_payment_is_found_by_either_id(lab: Lab) -> None:
-    """Ours, and Stripe's session's."""
     payment = pending(lab.books)
     for name in (payment.payment_id, payment.session_id):
         said = lab.call("GET", f"/payments/{name}", sub="alice")

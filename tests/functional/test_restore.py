@@ -128,7 +128,6 @@ def test_one_table_that_fails_does_not_stop_the_others(
 
 @pytest.mark.parametrize("minutes", [-1441, 56])
 def test_a_second_that_one_table_does_not_have_is_refused(place: Place, minutes: int) -> None:
-    """Before anything is made."""
     with pytest.raises(OperatorError, match="not all tables"):
         restore(place, AT + timedelta(minutes=minutes))
     assert len(place.client("dynamodb").list_tables()["TableNames"]) == 5
@@ -154,7 +153,6 @@ def test_a_restore_goes_on_when_aws_has_forgotten_the_second(place: Place) -> No
 
 
 def test_a_table_of_that_name_that_is_no_restore_is_refused(place: Place) -> None:
-    """It is somebody's."""
     key = {
         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
         "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
@@ -204,7 +202,6 @@ def _without_index(client: Any, name: str) -> None:
 def test_nothing_is_switched_to_tables_that_lack_something(
     place: Place, lacking: str, change: Callable[[Any, str], object]
 ) -> None:
-    """Each lack by its name."""
     new = restore(place)
     change(place.client("dynamodb"), new.tables()["QuotasTable"])
     with pytest.raises(OperatorError, match=f"QuotasTable{suffix(AT)} lacks.*{lacking}"):

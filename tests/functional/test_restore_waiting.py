@@ -139,7 +139,6 @@ def test_progress_is_reported_for_every_step(place: Place) -> None:
 
 
 def test_a_restore_of_the_latest_second_is_inside_of_what_all_tables_have(place: Place) -> None:
-    """The slowest table's end."""
     at, jobs = planned(place, place.tables(), None)
     assert at > AT
     assert {job.target for job in jobs} == {

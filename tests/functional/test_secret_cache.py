@@ -88,7 +88,6 @@ def test_a_secret_that_was_taken_out_counts_for_five_minutes_at_most(
 def test_genuine_deliveries_read_the_secret_once_in_five_minutes(
     lab: Lab, clock: Clock, reads: list[Any]
 ) -> None:
-    """However many there are."""
     assert [_said(lab).status for _ in range(50)] == [200] * 50
     assert len(reads) == 1
     clock.seconds = secrets.SECRET_AGE_SECONDS_MAX + 1

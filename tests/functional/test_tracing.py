@@ -149,7 +149,6 @@ def test_a_trace_holds_ids_and_no_personal_data(lab: Lab, daemon: Sent) -> None:
 def test_a_request_that_is_not_sampled_sends_nothing(
     lab: Lab, daemon: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lambda decides."""
     monkeypatch.setenv(tracing.HEADER, f"Root={TRACE};Parent={LAMBDAS};Sampled=0")
     assert lab.deliver(completed(pending(lab.books))).json == {"status": "settled"}
     assert not daemon()

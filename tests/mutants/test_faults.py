@@ -42,13 +42,11 @@ WRITE = (
     ],
 )
 def test_the_machine_makes_every_kind_of_fault(right: str, wrong: str) -> None:
-    """Each as a change of one place."""
     found = [fault.changed for fault in faults_in("a.py", f"def f():\n {right}\n")]
     assert any(wrong.replace(" ", "") in changed.replace(" ", "") for changed in found), found
 
 
 def test_no_text_for_people_and_no_type_is_a_fault() -> None:
-    """Another wording breaks nothing."""
     source = (
         'def f(a: tuple[int, str] = ()) -> int:\n    """Say a < b."""\n'
         '    message = f"{1 + 2} units"\n    raise Oh(message)\n'

@@ -51,7 +51,6 @@ def _refund(stand: Stand, bought: dict[str, Any], amount: int) -> str:
 def test_account_shows_quota_holds_payments_and_ledger(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
-    """One customer on one screen."""
     bought = stand.purchase(buyer)
     for path, extra in (("debits", {}), ("holds", {"expires_in_seconds": 600})):
         stand.call(
@@ -70,7 +69,6 @@ def test_account_shows_quota_holds_payments_and_ledger(
 
 
 def test_payments_are_listed_by_user_and_status(topup: Topup, stand: Stand, buyer: str) -> None:
-    """Newest first, among everybody's too."""
     first, second = stand.purchase(buyer), stand.buy(buyer)
     _, mine = topup("payments", "--user", buyer)
     assert [row["payment_id"] for row in mine["payments"]] == [
@@ -231,7 +229,6 @@ def test_a_payment_that_waits_with_its_refund_is_found_by_stripes_names(
 
 
 def test_replay_wants_one_source(topup: Topup) -> None:
-    """Neither none nor two."""
     assert topup("replay", "--yes")[0] == 2
     assert topup("replay", "evt_unknown", "--yes")[0] == 1
 
@@ -306,7 +303,6 @@ def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: St
 
 @pytest.mark.parametrize("since", ["24", "0h", "1w", "h", "-1h", "9999d"])
 def test_a_duration_that_is_none_is_a_usage_error(topup: Topup, since: str) -> None:
-    """Before Stripe is asked anything."""
     assert topup("reconcile", f"--since={since}")[0] == 2
 
 

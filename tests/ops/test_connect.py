@@ -39,7 +39,6 @@ def _row(**members: Any) -> dict[str, Any]:
 
 
 def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
-    """Others of the account, too."""
     stranger = _row(id="we_2", url="https://other.example.test/", metadata={}, enabled_events=["*"])
     assert plan([stranger, _row()], {OWN}, WANTED, KEPT).is_empty
 
@@ -60,7 +59,6 @@ def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
     ],
 )
 def test_what_stripe_can_change_is_changed(members: dict[str, Any], changed: str) -> None:
-    """And nothing else."""
     found = plan([_row(**members)], {OWN}, WANTED, KEPT)
     assert (set(found.change), found.kept_id, found.make, found.replaced, found.refused) == (
         {changed},
@@ -97,7 +95,6 @@ def test_of_two_that_fit_the_newer_one_is_kept() -> None:
 
 
 def test_an_endpoint_on_another_domain_is_found_by_its_mark() -> None:
-    """And keeps that domain unless another is named."""
     away = _row(url="https://shop.example.test/api/v1/payments/webhook")
     assert plan([away], {OWN}, WANTED, KEPT).is_empty
     assert plan([away], {OWN}, replace(WANTED, url=OWN), KEPT).change["url"] == OWN
@@ -210,7 +207,6 @@ def test_an_endpoint_from_before_ids_learns_its_deployment() -> None:
 
 
 def test_a_roll_makes_a_new_one_though_the_old_fits() -> None:
-    """The old one goes last."""
     found = plan([_row()], {OWN}, WANTED, KEPT, roll=True)
     assert (found.make, found.replaced) == (True, ("we_1",))
 
@@ -229,7 +225,6 @@ def test_the_new_secret_is_the_first_and_old_ones_stay_for_a_while() -> None:
 
 @pytest.mark.parametrize("stored", ["aB3$random", "{}", '{"secrets": [" "]}', '"text"'])
 def test_a_secret_that_was_never_filled_holds_none(stored: str) -> None:
-    """As CloudFormation made it."""
     assert Kept.read(stored) == Kept()
 
 
@@ -245,7 +240,6 @@ def here(topup: Topup) -> Place:
 
 
 def test_a_key_of_the_other_mode_is_refused(here: Place) -> None:
-    """Before anything is stored."""
     with pytest.raises(OperatorError, match="a live key") as caught:
         chosen_key("", _key("live"), here, input, new_key=False)
     assert caught.value.code == USAGE
@@ -310,7 +304,6 @@ def _signing(stand: Stand) -> tuple[str, ...]:
 def test_a_stack_is_connected_once_and_what_stripe_then_signs_is_settled(
     topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second run changes nothing."""
     with _as_it_was(stand):
         stand.boto("secretsmanager").put_secret_value(
             SecretId=stand.resources()["StripeKeySecret"], SecretString="as CloudFormation made it"
@@ -412,7 +405,6 @@ def test_an_endpoint_is_moved_to_where_the_webhook_answers(topup: Topup, stand: 
 def test_a_key_that_stripe_does_not_know_is_not_stored(
     topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried first."""
     with _as_it_was(stand):
         monkeypatch.setenv("STRIPE_API_KEY", "sk_test_unknown")
         code, answer = topup("connect", "--yes")
@@ -422,7 +414,6 @@ def test_a_key_that_stripe_does_not_know_is_not_stored(
 
 
 def test_no_secret_is_ever_printed(topup: Topup, stand: Stand) -> None:
-    """Neither the key nor what Stripe signs with."""
     with _as_it_was(stand):
         _, answer = topup("connect", "--yes")
         text = json.dumps(answer)

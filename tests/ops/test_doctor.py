@@ -169,7 +169,6 @@ def test_a_healthy_local_stack_has_nothing_to_fix(topup: Topup, stand: Stand) ->
 
 
 def test_a_fault_is_exit_1_with_its_remedy(topup: Topup, stand: Stand) -> None:
-    """For scripts and for people."""
     with _planted(stand, "WebhookSecretsSecret", "as CloudFormation made it"):
         code, answer = topup("doctor")
     assert code == 1
@@ -198,7 +197,6 @@ def test_a_production_stage_in_test_mode_is_found(patient: Patient) -> None:
 
 
 def test_a_key_that_stripe_refuses_is_found(patient: Patient, stand: Stand) -> None:
-    """As after it was rolled."""
     with _planted(stand, "StripeKeySecret", "sk_test_rolled"):
         assert "refuses the key" in _only(patient, "stripe key").what
 
@@ -414,7 +412,6 @@ def test_deliveries_that_stripe_could_not_make_are_found(patient: Patient, stand
 
 
 def test_a_clock_that_is_wrong_is_found(patient: Patient) -> None:
-    """Against Stripe's Date header."""
     account = patient.account
     skewed = AccountAtStripe(
         account.read_key, account.api_base, lambda: utc_now().timestamp() - 400
@@ -424,7 +421,6 @@ def test_a_clock_that_is_wrong_is_found(patient: Patient) -> None:
 
 
 def test_events_that_wait_for_an_operator_are_found(patient: Patient) -> None:
-    """And those that wait too long."""
     fact = SessionFact(
         fact_id="evt_ops_doctor",
         type="checkout.session.completed",
@@ -483,7 +479,6 @@ def test_tables_that_cannot_be_restored_are_found(patient: Patient) -> None:
 
 
 def test_a_table_that_goes_with_the_stack_is_found(patient: Patient) -> None:
-    """One without a DeletionPolicy."""
     name = patient.place.resources["PaymentsTable"].physical_id
     assert (
         "deleting the stack"
@@ -560,7 +555,6 @@ def _alarm(patient: Patient, *actions: str) -> Patient:
 
 
 def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
-    """A note on a stand."""
     assert (
         "has none"
         in _only(
@@ -588,7 +582,6 @@ def test_a_topic_without_subscribers_is_found(patient: Patient) -> None:
 
 
 def test_an_alarm_that_rings_is_found(patient: Patient) -> None:
-    """With its reason."""
     ringing = _alarm(patient, "arn:aws:lambda:us-east-1:000000000000:function:pager")
     name = ringing.place.resources["PlantedAlarm"].physical_id
     patient.place.client("cloudwatch").set_alarm_state(
@@ -613,5 +606,4 @@ def test_what_cannot_be_looked_at_is_unknown_and_the_rest_goes_on(
     ("levels", "code"), [("ok note", 0), ("ok wrong", 1), ("wrong unknown", 1), ("ok unknown", 3)]
 )
 def test_exit_codes_say_fine_wrong_or_not_known(levels: str, code: int) -> None:
-    """Scripts need no parsing."""
     assert exit_code([Finding("check", level, "") for level in levels.split()]) == code  # type: ignore[arg-type]

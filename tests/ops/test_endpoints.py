@@ -142,7 +142,6 @@ def shop() -> Iterator[Shop]:
 def test_the_certificate_authorities_are_read_once_for_all_questions(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To read them takes longer than Stripe's answer."""
     account = AccountAtStripe(lambda: KEY, shop.stripe.url)
     first = account.endpoints()
     monkeypatch.setattr(ssl, "create_default_context", lambda *_, **__: pytest.fail("read again"))

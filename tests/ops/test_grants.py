@@ -28,7 +28,6 @@ def _balances(books: Books, user_id: str) -> bool:
 
 
 def test_a_grant_adds_units_and_one_entry(books: Books) -> None:
-    """To somebody who never bought, too."""
     answer = book(books, Grant("T-1", "alice", 50, "sorry for the outage"))
     assert (answer["status"], answer["remaining"]) == ("granted", 50)
     assert debits.read(books, "alice").total == 50
@@ -39,7 +38,6 @@ def test_a_grant_adds_units_and_one_entry(books: Books) -> None:
 
 
 def test_the_same_id_is_granted_once(books: Books) -> None:
-    """However often it is repeated."""
     grant = Grant("T-1", "alice", 50, "why")
     book(books, grant)
     assert book(books, grant)["status"] == "already"
@@ -59,7 +57,6 @@ def test_another_grant_under_a_used_id_is_refused(books: Books, other: Grant) ->
 
 
 def test_debt_is_paid_first(books: Books) -> None:
-    """As by a purchase."""
     paid = builders.pending(books, "alice")
     settlement.apply(books, builders.fact(builders.completed(paid)))
     debits.debit(Meter(books, ""), "alice", 70)
@@ -135,7 +132,6 @@ def test_a_grant_looks_again_when_the_balance_changed_under_it() -> None:
 
 
 def test_concurrent_grants_under_one_id_grant_once(books: Books) -> None:
-    """Two operators answer one ticket."""
     lock, commit = threading.Lock(), books.store.commit
 
     def serial(*writes: Write) -> None:

@@ -149,7 +149,6 @@ def test_restore_switch_reconcile_verify_and_back(
 def test_nothing_is_made_where_recovery_is_off_or_the_time_is_to_come(
     topup: Topup, stand: Stand
 ) -> None:
-    """Said before anything is done."""
     before = stand.boto("dynamodb").list_tables()["TableNames"]
     assert topup("restore", "--at", "2999-01-01T00:00:00Z", "--yes")[0] == 2
     assert topup("restore", "--at", "2020-01-01T00:00:00Z", "--yes")[0] == 1

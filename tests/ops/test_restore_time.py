@@ -22,14 +22,12 @@ NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
     ],
 )
 def test_a_time_is_one_second_in_utc(text: str, expected: str) -> None:
-    """However it was written."""
     at = moment(text, NOW)
     assert at is not None
     assert written(at) == expected
 
 
 def test_the_latest_second_is_asked_of_aws() -> None:
-    """Nobody knows it here."""
     assert moment("latest", NOW) is None
 
 
@@ -55,13 +53,11 @@ def test_what_is_no_second_of_the_past_is_refused(text: str, word: str) -> None:
 
 
 def test_a_suffix_is_what_the_template_takes() -> None:
-    """Its parameter admits nothing else."""
     assert suffix(NOON) == "-at-20261129T120000Z"
     assert re.fullmatch(r"-at-[0-9]{8}T[0-9]{6}Z", suffix(NOON))
 
 
 def test_a_name_that_dynamodb_would_not_take_is_refused() -> None:
-    """Before anything is made."""
     assert len(restored_name("x" * 235, NOON)) == 255
     with pytest.raises(OperatorError, match="255"):
         restored_name("x" * 236, NOON)

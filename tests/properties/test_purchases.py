@@ -54,7 +54,6 @@ def test_after_a_paid_purchase_quota_grows_by_exactly_the_plans_units(
     ),
 )
 def test_after_a_failed_purchase_quota_does_not_change(plan: str, kinds: list[str]) -> None:
-    """Nor is there an entry."""
     store = MemoryStore()
     books = builders.books_on(store)
     payment = pending(books, plan=plan)

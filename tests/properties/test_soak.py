@@ -96,7 +96,6 @@ def test_a_soak_finds_what_is_planted_and_says_how_to_see_it_again(
 
 
 def test_a_soak_that_is_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    """With the same figures, but for the seconds."""
     state = tmp_path / "state.json"
     stopped = _soaking(tmp_path, "--deliveries", str(WHOLE))
     while not state.exists():

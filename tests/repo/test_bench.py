@@ -71,7 +71,6 @@ def _is_rows(node: ast.stmt) -> bool:
     ],
 )
 def test_every_goal_is_on_the_page(goal: str) -> None:
-    """With what was measured beside it."""
     assert re.search(goal, PAGE.read_text())
 
 

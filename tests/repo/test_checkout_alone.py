@@ -107,5 +107,4 @@ def test_a_path_that_leaves_the_checkout_is_found(planted: str) -> None:
     ],
 )
 def test_a_path_within_the_checkout_is_not(fine: str) -> None:
-    """The root itself is within."""
     assert not list(_climbs(ast.parse(fine), 3))

@@ -78,7 +78,6 @@ def test_what_cannot_be_installed_stops_it(machine: Path, failing: str) -> None:
 def test_a_missing_tool_is_a_skip_here_and_a_failure_there(
     monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
 ) -> None:
-    """Both say what is missing."""
     monkeypatch.setitem(os.environ, "CI", ci)
     with pytest.raises(outcome, match="no browser"):
         lacking("no browser")

@@ -159,7 +159,6 @@ def _lambda(prepare: Callable[[Stubber], None]) -> Callable[[], Any]:
 
 
 def test_lambda_is_asked_what_the_account_has() -> None:
-    """And the other parameters stay."""
     limit = {"AccountLimit": {"UnreservedConcurrentExecutions": 10}}
     told, sentence = concurrency.proposed(
         {"Stage": "prod"}, _lambda(lambda stub: stub.add_response("get_account_settings", limit))

@@ -97,7 +97,6 @@ def test_imports_between_packages_point_inwards() -> None:
 
 @pytest.mark.parametrize("folder", ["functions", "infra", "client/src"])
 def test_no_import_goes_in_a_circle(folder: str) -> None:
-    """TopologicalSorter raises CycleError."""
     root = ROOT if folder == "infra" else ROOT / folder
     modules = {
         f"infra.{name}" if folder == "infra" else name: path

@@ -103,5 +103,4 @@ def test_every_recipe_is_a_shell_program(target: str) -> None:
     ],
 )
 def test_a_newer_feature_is_seen(line: str) -> None:
-    """The check itself."""
     assert any(re.search(newer, line) for newer in NEWER)

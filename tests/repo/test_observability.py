@@ -106,7 +106,6 @@ def test_our_metrics_are_those_of_this_stack() -> None:
 
 
 def test_every_alarm_is_at_the_top_of_the_dashboard() -> None:
-    """Whoever was woken begins there."""
     (widget,) = _widgets("alarm")
     assert widget["alarms"] == [f"${{{name}Alarm.Arn}}" for name in alarms()]
     assert _dashboard()["widgets"][0]["type"] == "alarm"
@@ -119,7 +118,6 @@ def test_an_alarm_that_hears_nothing_rings_where_silence_is_the_fault() -> None:
 
 
 def test_the_dashboard_stays_one_of_the_free_ones() -> None:
-    """Fifty metrics."""
     assert len(list(_shown())) <= FREE_METRICS
 
 

@@ -70,7 +70,6 @@ def test_a_functions_environment_fits(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(made("AWS::Lambda::Function")))
 def test_a_functions_memory_and_time_are_what_lambda_gives(name: str) -> None:
-    """The same page."""
     row = made()[name]
     assert 128 <= row["MemorySize"] <= 10_240
     assert 1 <= row["Timeout"] <= 900

@@ -59,7 +59,6 @@ def _typing(*words: str) -> Callable[[str], str]:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_region_that_aws_has_may_be_typed(name: str, tmp_path: Path) -> None:
-    """In all partitions, and no question follows."""
     assert (
         questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", _typing(name)).region == name
     )
@@ -136,7 +135,6 @@ def _overrides(
 def test_where_there_are_no_function_urls_none_is_deployed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, region: str, *, ask: bool
 ) -> None:
-    """And nobody is asked about it."""
     told, asked = _overrides(monkeypatch, tmp_path, region, ask=ask)
     assert told["FunctionUrl"] == "false"
     assert not [question for question in asked if "function URL" in question]
@@ -217,7 +215,6 @@ def test_an_address_of_the_page_is_an_origin_and_nothing_else(word: str, tmp_pat
 
 
 def test_the_question_and_the_template_take_the_same_addresses() -> None:
-    """One pattern in both."""
     (question,) = [question for question in questions.QUESTIONS if question.parameter == "SiteUrl"]
     shapes = [question.shape, parameters()["SiteUrl"].get("AllowedPattern", question.shape)]
     for word in (*ORIGINS, *NO_ORIGINS):

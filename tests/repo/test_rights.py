@@ -217,7 +217,6 @@ def test_no_right_is_given_that_the_code_never_uses() -> None:
     ],
 )
 def test_a_reading_function_cannot_write(name: str) -> None:
-    """Nor read a secret."""
     for resource, actions in _grants(name).items():
         assert resource in RUNNING or set(actions.split()) <= {"GetItem", "Query"}
 

@@ -70,7 +70,6 @@ def test_importing_every_handler_makes_nothing_that_a_snapshot_must_not_hold() -
     ],
 )
 def test_the_probe_sees_what_is_planted(tmp_path: Path, line: str, finding: str) -> None:
-    """Each kind, at import."""
     (tmp_path / "billing").symlink_to(FUNCTIONS / "billing")
     (tmp_path / "planted.py").write_text(line + "\n")
     assert finding in _found(tmp_path, "planted")

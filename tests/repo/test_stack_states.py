@@ -101,7 +101,6 @@ def _nobody(question: str) -> str:
 
 
 def test_every_state_that_aws_knows_has_a_line() -> None:
-    """By botocore's own list of them."""
     assert sorted(STATES) == EVERY
     assert {status for status in EVERY if state_of(status).kind is Kind.ALIVE} == ALIVE
     assert {status for status in EVERY if state_of(status).kind is Kind.BUSY} == {

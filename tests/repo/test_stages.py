@@ -119,14 +119,12 @@ def test_a_second_machine_changes_nothing_by_pressing_enter(tmp_path: Path) -> N
 
 
 def test_questions_are_about_parameters_of_the_template() -> None:
-    """And none is about a secret."""
     assert {question.parameter for question in questions.QUESTIONS} <= set(parameters())
 
 
 def test_without_a_terminal_the_file_to_write_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In continuous deployment."""
 
     def nobody(question: str) -> str:
         raise EOFError(question)
@@ -213,7 +211,6 @@ def test_what_is_taken_back_needs_nothing_that_is_gone() -> None:
 
 
 def test_make_uninstall_without_a_stage_does_nothing() -> None:
-    """Deleting has no default."""
     done = subprocess.run(
         ["make", "-n", "uninstall"], cwd=ROOT, capture_output=True, text=True, check=False
     )

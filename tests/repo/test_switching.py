@@ -98,7 +98,6 @@ def test_a_stack_of_an_earlier_release_cannot_be_switched(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("status", sorted(STATES))
 def test_only_a_working_stack_is_switched(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    """Every state that CloudFormation knows."""
     ready = STATES[status].kind is Kind.ALIVE
     account = Account(
         monkeypatch,
@@ -257,7 +256,6 @@ def test_the_template_takes_what_restores_are_named_by() -> None:
 
 
 def test_every_function_is_told_the_tables_in_use() -> None:
-    """All five, by the same parameter."""
     functions = [
         row["Properties"]
         for row in transformed()["Resources"].values()

@@ -109,7 +109,6 @@ def test_a_message_is_hidden_for_longer_than_six_runs_of_recovery() -> None:
 
 
 def test_the_stack_has_the_names_of_the_contract() -> None:
-    """Others rely on them."""
     assert set(functions()) >= CONTRACT_FUNCTIONS
     assert set(template()["Outputs"]) >= {"ApiUrl", "WebhookUrl", "WebhookFunctionUrl"}
     assert set(template()["Resources"]) >= {*TABLES}

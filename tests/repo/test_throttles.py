@@ -66,7 +66,6 @@ def _deploy(
 def test_the_throttle_of_a_route_that_is_no_more_goes_before_the_deployment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And no other."""
     account = _deploy(monkeypatch, tmp_path, HERE, GONE)
     assert account.called("DeleteRouteSettings") == [
         {"ApiId": "physical-HttpApi", "StageName": "$default", "RouteKey": GONE}
@@ -102,7 +101,6 @@ def test_a_deployment_that_does_not_happen_leaves_every_throttle_as_it_was(
 def test_where_nothing_is_orphaned_nothing_is_touched(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Also after a deployment that failed."""
     account = _deploy(monkeypatch, tmp_path, HERE, codes=(1,))
     assert (
         not account.called("DeleteRouteSettings")
@@ -114,7 +112,6 @@ def test_where_nothing_is_orphaned_nothing_is_touched(
 def test_a_stack_that_has_no_api_yet_is_deployed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As after an import of the tables alone."""
     missing = "Resource HttpApi does not exist for stack topup-prod"
     account = _deploy(monkeypatch, tmp_path, DescribeStackResource=missing)
     assert not account.called("GetStage")

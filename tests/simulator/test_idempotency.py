@@ -83,7 +83,6 @@ def test_a_server_error_is_kept_and_replayed(stripe_lab: Lab) -> None:
 
 @pytest.mark.parametrize("status", [400, 409, 429])
 def test_a_fault_of_the_fours_is_not_kept(stripe_lab: Lab, status: int) -> None:
-    """It did not begin."""
     stripe_lab.control("faults", route=f"POST {SESSIONS}", status=status)
     assert stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k").status_code == status
     assert stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k").status_code == 200
@@ -156,7 +155,6 @@ def test_a_key_of_more_than_255_characters_is_refused(stripe_lab: Lab) -> None:
 
 
 def test_a_key_with_a_get_means_nothing(stripe_lab: Lab) -> None:
-    """Reads are repeated anyway."""
     assert stripe_lab.call("GET", SESSIONS, idempotency_key="k").json()["data"] == []
     stripe_lab.create()
     answer = stripe_lab.call("GET", SESSIONS, idempotency_key="k")

@@ -198,7 +198,6 @@ def test_objects_are_put_where_their_ids_stand(
 
 
 def test_line_items_are_a_list_of_their_own(stripe_lab: Lab) -> None:
-    """With their prices, in their order, in pages."""
     item = {
         "quantity": 2,
         "price_data": {"currency": "usd", "unit_amount": 100, "product_data": {"name": "Small"}},

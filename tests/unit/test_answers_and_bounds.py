@@ -163,7 +163,6 @@ def test_all_expired_holds_count_as_released(
 
 @pytest.mark.parametrize("intent", [5, True, ["pi_1"], {"id": 5}])
 def test_a_payment_intent_that_is_no_text_is_none(books: Books, intent: object) -> None:
-    """Never taken for a name."""
     found = parse(builders.completed(pending(books), payment_intent=intent), books.ours)
     assert isinstance(found, SessionFact)
     assert found.payment_intent is None
@@ -204,7 +203,6 @@ RIGHT = {"balance_count": 1}
     ids=lambda value: str(sorted(value)),
 )
 def test_each_rule_is_broken_by_its_own_figures(figures: dict[str, int], rules: set[str]) -> None:
-    """And no other one with it."""
     found = [one.rule for one in Tally(**{**RIGHT, **figures}).differences("alice")]
     assert len(found) == len(rules)
     assert all(any(rule.startswith(start) for start in rules) for rule in found)
@@ -324,7 +322,6 @@ def test_a_converted_dispute_that_is_won_gives_back_with_the_money(
 
 
 def test_an_account_of_which_nothing_is_known_balances(store: Rough) -> None:
-    """It needs no balance."""
     tally = settled_tally(store, "nobody")  # type: ignore[arg-type]
     assert tally is not None
     assert list(tally.differences("nobody")) == []
@@ -335,6 +332,5 @@ def test_an_account_of_which_nothing_is_known_balances(store: Rough) -> None:
     ["[]", "5", "null", '"whsec_1"', "{}", '{"secrets": 5}', '{"secrets": [""]}', "no JSON"],
 )
 def test_a_stored_secret_of_another_form_is_of_no_use(stored: str) -> None:
-    """And says so, whatever its form."""
     with pytest.raises(ValueError, match="the webhook secret"):
         usable_secrets(stored)

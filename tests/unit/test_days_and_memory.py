@@ -125,7 +125,6 @@ def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
 
 
 def test_a_customer_who_has_used_everything_is_told_where_to_buy(meter: Meter) -> None:
-    """With what remains."""
     with pytest.raises(BillingError) as refused:
         debits.debit(meter, "alice", 91)
     assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}
@@ -220,7 +219,6 @@ def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(
 
 
 def test_expired_holds_are_released_without_a_pause(clock: Clock) -> None:
-    """Each part of them is progress."""
     pauses: list[float] = []
     books = builders.books_on(MemoryStore(Deadline(sleep=pauses.append)), clock=clock)
     for _ in range(2):

@@ -102,7 +102,6 @@ def test_the_webhook_ignores_it(shop: Shop, make: Make) -> None:
 def test_what_eventbridge_brings_is_ignored_and_counted(
     monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
-    """And its message goes."""
     at_work = Recovery(monkeypatch)
     payment = pending(at_work.books)
     at_work.store.tables["payments"].clear()
@@ -115,7 +114,6 @@ def test_what_eventbridge_brings_is_ignored_and_counted(
 def test_what_was_parked_before_goes_at_the_next_retry_and_the_alarm_of_its_age_goes_quiet(
     monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
-    """Without an operator."""
     at_work = Recovery(monkeypatch)
     payment = pending(at_work.books)
     at_work.store.tables["payments"].clear()

@@ -147,7 +147,6 @@ def test_an_event_that_an_operator_has_just_dropped_is_not_retried(
 def test_failing_events_do_not_stop_the_release_of_holds(
     recovery: Recovery,
 ) -> None:
-    """Holds come first."""
     _hold(recovery, "bob")
     recovery.park_refunds(30)
     recovery.stripe.hangs_for = set(_intents(recovery))

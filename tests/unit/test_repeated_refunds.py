@@ -120,7 +120,6 @@ RIGHT = {
 @pytest.mark.parametrize("policy", ["debt", "write_off"])
 @pytest.mark.parametrize("story", RIGHT)
 def test_a_refund_made_again_is_taken_back(story: str, policy: str) -> None:
-    """In Stripe's order, each event twice."""
     acts, right = RIGHT[story]
     books, charge = _bought(policy)
     acts(charge)

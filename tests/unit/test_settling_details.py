@@ -76,7 +76,6 @@ def test_an_events_mark_says_what_it_was_and_did(books: Books) -> None:
     "user_id", ["alice", "?", ">>>", "~~~~", "ÿ", "日本", "a.b", "a\nb", "😀" * 255]
 )
 def test_a_hold_of_any_user_is_found_by_its_id(books: Books, user_id: str) -> None:
-    """Whatever letters its name has."""
     books.store.commit(builders.balance(user_id, 0))
     row = books.store.tables["quotas"][user_id, "quota"]  # type: ignore[attr-defined]
     row |= {"total": 10, "remaining": 10}
@@ -92,7 +91,6 @@ def test_a_hold_of_any_user_is_found_by_its_id(books: Books, user_id: str) -> No
 
 
 def test_an_account_whose_row_says_that_nothing_was_used_begins_its_day(books: Books) -> None:
-    """As a mended one does."""
     _bought(books)
     row = books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
     row |= {"used": 0, "itemised": 0}

@@ -113,7 +113,6 @@ def shops() -> Neighbours:
 def test_what_bears_the_metadata_of_another_deployment_is_ignored_at_once(
     shops: Neighbours, make: Make
 ) -> None:
-    """And counted under its own word."""
     assert shops.hear(make(shops.payment)) == "other_deployment"
     assert shops.moved() == {}
 
@@ -146,7 +145,6 @@ def test_reconciliation_neither_credits_nor_rebuilds_nor_reverses_what_another_d
 
 
 def test_confirm_knows_nothing_of_what_another_deployment_sold(shops: Neighbours) -> None:
-    """Though the same user asks."""
     shops.sell()
     with pytest.raises(BillingError, match="not_found"):
         confirmation.confirm(shops.ours, shops.stripe, "alice", shops.payment.session_id)  # type: ignore[arg-type]
@@ -220,7 +218,6 @@ def test_what_an_older_version_parked_of_a_neighbours_session_goes_at_the_next_r
 
 @pytest.mark.parametrize("door", ["webhook", "confirm", "reconciliation", "recovery"])
 def test_a_session_from_before_ids_with_a_record_is_settled_as_always(door: str) -> None:
-    """By every way in, and its refund too."""
     shops = Neighbours()
     shops.payment = pending(shops.ours)
     shops.sell(metadata=builders.old_metadata(shops.payment))

@@ -8,7 +8,6 @@ def _taken(allowance: Allowance, *, at: int, asked: int = 100) -> int:
 
 @pytest.mark.parametrize("began", [0, 12_345])
 def test_only_a_bounded_number_of_re_reads_is_allowed_at_the_same_time(began: int) -> None:
-    """However many ask, and whenever the container began."""
     assert _taken(Allowance(20, 10), at=began) == 20
 
 
@@ -22,7 +21,6 @@ def test_a_flood_is_allowed_one_re_read_in_ten_seconds() -> None:
 
 
 def test_a_quiet_time_gives_them_back_and_no_more_than_there_were() -> None:
-    """One by one."""
     allowance = Allowance(20, 10)
     _taken(allowance, at=0)
     assert _taken(allowance, at=30) == 3

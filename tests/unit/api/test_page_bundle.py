@@ -50,13 +50,11 @@ def test_unknown_syntax_and_unknown_names_are_refused(line: str) -> None:
 
 
 def test_a_module_that_is_not_there_is_refused() -> None:
-    """By its name."""
     with pytest.raises(KeyError, match=r"gone\.js"):
         bundle({"app.js": 'import { a } from "/site/gone.js";\n'}, "app.js")
 
 
 def test_modules_that_import_each_other_are_refused() -> None:
-    """Neither could come first."""
     a, b = (
         'import { x } from "/site/b.js";\nexport const y = 1;\n',
         'import { y } from "/site/a.js";\nexport const x = 1;\n',

@@ -196,7 +196,6 @@ def test_two_plans_do_not_share_an_id() -> None:
 
 @pytest.mark.parametrize("name", ["gold", "", "STARTER", None, 1, ["starter"], {"id": "starter"}])
 def test_an_unknown_plan_is_refused_and_the_known_ones_are_named(name: Any) -> None:
-    """Whatever the caller sent."""
     with pytest.raises(
         BillingError, match="invalid_plan: plan must be one of: starter, pro, enterprise"
     ):

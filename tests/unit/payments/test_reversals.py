@@ -53,7 +53,6 @@ def test_refund_and_dispute_together_take_no_more_than_was_credited() -> None:
 
 
 def test_a_refund_that_failed_is_as_if_it_had_not_been() -> None:
-    """Whichever is told first."""
     high, gone = builders.refunded(PAYMENT, 700), builders.refund(PAYMENT, "re_1", 200)
     assert _taken(high, gone) == _taken(gone, high) == 50
 

@@ -232,7 +232,6 @@ def test_a_session_that_needs_no_money_is_credited(books: Books) -> None:
 def test_a_session_at_another_price_is_parked_for_an_operator(
     books: Books, wrong: dict[str, Any]
 ) -> None:
-    """Not credited."""
     payment = pending(books)
     assert _settle(books, builders.completed(payment, **wrong)) == "parked"
     assert [record.kind for record in parking.all_parked(books)] == ["mismatch"]
@@ -262,7 +261,6 @@ def test_a_discounted_purchase_is_judged_by_the_price_before_the_discount(books:
 def test_a_late_event_undoes_no_purchase(
     books: Books, late: Callable[[Payment], dict[str, Any]]
 ) -> None:
-    """Completed stays completed."""
     payment = pending(books)
     _settle(books, builders.completed(payment))
     _settle(books, late(payment))
@@ -441,7 +439,6 @@ def test_an_event_is_in_the_queue_before_anything_else_can_fail(
 def test_wherever_a_retry_dies_the_parked_event_is_applied_in_the_end(
     books: Books, store: Meddled, transaction: int
 ) -> None:
-    """The record goes last."""
     payment = pending(books)
     ahead = fact(builders.refunded(payment, 500))
     books.store.commit(*_parked(books, ahead))

@@ -28,7 +28,6 @@ def test_a_key_opens_its_owners_account_and_no_other(books: Books) -> None:
 
 
 def test_a_revoked_key_works_nowhere(books: Books) -> None:
-    """From that moment."""
     made = api_keys.create(books, "alice", "dev", "laptop")
     api_keys.revoke(books, "alice", made["key_id"])
     assert api_keys.holder(books, "dev", made["key"]) is None
@@ -36,7 +35,6 @@ def test_a_revoked_key_works_nowhere(books: Books) -> None:
 
 
 def test_a_user_cannot_revoke_another_users_key(books: Books) -> None:
-    """It goes on working."""
     made = api_keys.create(books, "alice", "dev", "laptop")
     with pytest.raises(BillingError, match="not_found"):
         api_keys.revoke(books, "bob", made["key_id"])
@@ -44,7 +42,6 @@ def test_a_user_cannot_revoke_another_users_key(books: Books) -> None:
 
 
 def test_the_secret_is_nowhere_in_the_table(books: Books) -> None:
-    """A hash is."""
     made = api_keys.create(books, "alice", "dev", "laptop")
     assert made["key"].rsplit("_", 1)[1] not in str(books.store.tables)  # type: ignore[attr-defined]
 

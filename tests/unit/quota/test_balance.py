@@ -110,7 +110,6 @@ NO_CHANGES: Final[dict[str, Callable[[Account], object]]] = {
 def test_every_change_of_a_quota_is_its_latest(
     seconds: int, act: Callable[[Account], object]
 ) -> None:
-    """To the microsecond of the function's clock."""
     account = Account()
     before = account.updated_at
     assert before == stamp(account.clock.now)
@@ -121,7 +120,6 @@ def test_every_change_of_a_quota_is_its_latest(
 
 @pytest.mark.parametrize("act", NO_CHANGES.values(), ids=NO_CHANGES)
 def test_what_changes_nothing_is_no_change(act: Callable[[Account], object]) -> None:
-    """However often it comes."""
     account = Account()
     holds.capture(account.meter, account.hold, 4)
     before = account.updated_at

@@ -219,7 +219,6 @@ def test_a_page_costs_three_calls_and_a_further_one_two(books: Books) -> None:
 
 
 def test_a_ledger_that_never_holds_still_is_busy(books: Books) -> None:
-    """Not an endless loop."""
     _buys(books, 1)
     hours = itertools.count(2)
     store: Any = books.store

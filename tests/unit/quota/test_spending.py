@@ -86,7 +86,6 @@ def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Me
 def test_a_key_with_another_body_is_a_conflict(
     books: Books, meter: Meter, user_id: str, units: int
 ) -> None:
-    """And takes nothing."""
     settlement.apply(books, fact(builders.completed(pending(books, "bob"))))
     debits.debit_once(meter, "alice", 30, "backend", "k")
     assert (
@@ -98,28 +97,24 @@ def test_a_key_with_another_body_is_a_conflict(
 
 
 def test_two_callers_keys_are_their_own(books: Books, meter: Meter) -> None:
-    """The same word, two debits."""
     debits.debit_once(meter, "alice", 30, "backend", "k")
     debits.debit_once(meter, "alice", 30, "another", "k")
     assert _three(books) == (60, 0, 40)
 
 
 def test_no_more_is_captured_than_was_held(books: Books, meter: Meter) -> None:
-    """Though as much remains."""
     hold = holds.place(meter, "alice", 40, 60)["hold_id"]
     assert _refused(lambda: holds.capture(meter, hold, 41)) == "exceeds_hold"
     assert _three(books) == (0, 40, 60)
 
 
 def test_what_was_not_captured_comes_back(books: Books, meter: Meter) -> None:
-    """A repeat replays."""
     hold = holds.place(meter, "alice", 40, 60)["hold_id"]
     assert holds.capture(meter, hold, 25) == holds.capture(meter, hold, 25)
     assert _three(books) == (25, 0, 75)
 
 
 def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> None:
-    """The other one was quicker."""
     hold = holds.place(meter, "alice", 40, 60)["hold_id"]
     books.store.first = lambda: holds.release(meter, hold)  # type: ignore[attr-defined]
     holds.release(meter, hold)

@@ -136,7 +136,6 @@ def test_a_torn_scan_is_only_a_suspicion(books: Books) -> None:
 
 
 def test_verifying_writes_nothing(books: Books) -> None:
-    """It reports and never mends."""
     _rows(books)["quotas"]["bob", "quota"]["remaining"] += 1
     before = repr(_rows(books))
     assert _rules(books)
@@ -206,7 +205,6 @@ def test_tallies_add_up_in_any_order_and_any_split() -> None:
 
 
 def test_a_difference_tells_account_rule_and_figures() -> None:
-    """What --json shows."""
     assert Difference("bob", "a rule", 1, 2).as_answer() == {
         "user_id": "bob",
         "rule": "a rule",

@@ -75,7 +75,6 @@ def _status(books: Books, payment: Payment) -> str:
 def test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young(
     books: Books, stripe: Stripe, age: int
 ) -> None:
-    """And never twice, whoever else settles it afterwards."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()) - age)
     report = _reconcile(books, stripe)
@@ -86,7 +85,6 @@ def test_a_paid_session_whose_webhooks_were_lost_is_credited_however_young(
 
 
 def test_a_dry_run_touches_nothing(books: Books, store: MemoryStore, stripe: Stripe) -> None:
-    """It tells the difference."""
     stripe.sell(pending(books), epoch(books.clock()))
     report = _reconcile(books, stripe, repair=False)
     assert (report.counts, report.repaired) == ({"missing_here": 1}, 0)
@@ -313,7 +311,6 @@ def test_a_second_refund_of_a_payment_is_found_beside_the_known_one(
 
 
 def test_an_unpaid_session_is_not_credited(books: Books, stripe: Stripe) -> None:
-    """Complete is not paid."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()), payment_status="unpaid")
     _reconcile(books, stripe)
@@ -332,7 +329,6 @@ def test_a_refund_whose_webhooks_were_lost_is_taken_back(books: Books, stripe: S
 
 
 def test_a_dispute_whose_webhooks_were_lost_is_taken_back(books: Books, stripe: Stripe) -> None:
-    """By the money that is out."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
     stripe.disputed.append(
@@ -355,7 +351,6 @@ def test_what_is_credited_here_and_unknown_at_stripe_is_reported(
 def test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once(
     books: Books, store: MemoryStore, stripe: Stripe
 ) -> None:
-    """At the catalogue's price only."""
     payment, odd = pending(books), pending(books)
     for lost in (payment, odd):
         stripe.sell(lost, epoch(books.clock()), **({"amount_subtotal": 1} if lost is odd else {}))
@@ -380,7 +375,6 @@ def test_recovery_finds_the_session_that_a_refund_belongs_to(books: Books, strip
 def test_a_parked_event_survives_an_outage_of_stripe(
     books: Books, stripe: Stripe, clock: Clock
 ) -> None:
-    """It is tried again later."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
     settlement.apply(books, fact(builders.refunded(payment, 500)))

@@ -147,7 +147,6 @@ def test_lost_entries_are_written_again(
 def test_a_dry_run_says_the_same_and_writes_nothing(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment, part: str
 ) -> None:
-    """An operator looks first."""
     if part == "ledger":
         store.tables["ledger"].clear()
     else:

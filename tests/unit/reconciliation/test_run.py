@@ -258,7 +258,6 @@ def test_an_outage_of_stripe_is_not_reported_as_an_unknown_purchase(
 
 
 def test_a_dispute_that_cannot_be_read_is_passed_over(books: Books, stripe: Stripe) -> None:
-    """As an event about it is."""
     payment = pending(books)
     stripe.sell(payment, epoch(START))
     settlement.apply(books, fact(builders.completed(payment)))

@@ -97,7 +97,6 @@ def test_a_plain_debit_is_not_repeated_when_its_answer_is_lost(answer: Exception
     ids=repr,
 )
 def test_a_plain_debit_that_was_not_carried_out_is_asked_for_again(answer: Exception) -> None:
-    """These answers say so."""
     store, line = _store(answer, DONE)
     assert store.update(WRITE) == {"remaining": 1}
     assert len(line.asked) == 2
@@ -181,7 +180,6 @@ def test_a_transaction_of_which_nothing_was_done_in_time_is_busy(answer: Excepti
     "answer", [*NOTHING_DONE, _error("TransactionConflictException")], ids=repr
 )
 def test_a_plain_debit_of_which_nothing_was_done_in_time_is_busy(answer: Exception) -> None:
-    """The same."""
     store, _ = _store(answer)
     with pytest.raises(NotDoneError):
         store.update(WRITE)
@@ -189,7 +187,6 @@ def test_a_plain_debit_of_which_nothing_was_done_in_time_is_busy(answer: Excepti
 
 @pytest.mark.parametrize("answer", [LOST, NOT_SENT, _error("InternalServerError", 500)], ids=repr)
 def test_a_read_that_gets_no_answer_is_busy(answer: Exception) -> None:
-    """Whatever became of it, nothing was done."""
     store, _ = _store(answer)
     with pytest.raises(NotDoneError):
         store.get("quotas", ("alice", "quota"))
@@ -211,7 +208,6 @@ def test_a_request_that_comes_too_late_is_busy() -> None:
 def test_a_caller_that_looks_again_gets_a_conflict_immediately(
     answer: Exception, *, clears_up: bool
 ) -> None:
-    """One request."""
     store, line = _store(answer, {})
     with pytest.raises(NotDoneError):
         store.commit_once(WRITE, WRITE, clears_up=clears_up)
@@ -244,7 +240,6 @@ def test_a_failed_condition_beside_a_conflict_is_a_refusal() -> None:
 
 
 def test_a_malformed_request_to_dynamodb_is_an_internal_error() -> None:
-    """Asking again does not help."""
     store, line = _store(_error("ValidationException"), {})
     with pytest.raises(AwsRefusedError):
         store.commit(WRITE)

@@ -31,7 +31,6 @@ def test_a_session_of_the_other_mode_is_ignored() -> None:
 def test_an_event_of_a_connected_account_is_ignored(
     make: Callable[[Payment], dict[str, Any]],
 ) -> None:
-    """Its money is not ours."""
     assert parse({**make(PAYMENT), "account": "acct_other"}, OURS) == Ignored("other_account")
 
 
@@ -127,7 +126,6 @@ def test_metadata_that_we_cannot_have_written_is_not_ours(claim: str, odd: str) 
 
 
 def test_a_decline_whose_code_is_odd_is_a_decline_all_the_same() -> None:
-    """The code is for people."""
     event = builders.declined(PAYMENT)
     event["data"]["object"]["last_payment_error"] = {"code": "\ud800"}
     assert getattr(parse(event, OURS), "failure_code", "") == "payment_failed"

@@ -87,7 +87,6 @@ def test_a_session_that_is_still_open_confirms_nothing(books: Books) -> None:
 
 
 def test_what_is_paid_is_confirmed_without_stripe(books: Books) -> None:
-    """Also while Stripe has trouble."""
     payment = pending(books)
     _settle(books, builders.completed(payment))
     assert confirmation.confirm(books, Away(), "alice", payment.payment_id).status == "completed"  # type: ignore[arg-type]
@@ -118,7 +117,6 @@ def test_metadata_whose_units_are_no_whole_number_is_not_ours(books: Books, quot
 def test_an_amount_that_is_no_whole_number_is_unreadable(
     books: Books, member: str, value: Any
 ) -> None:
-    """Never taken for a price."""
     event = builders.completed(pending(books), **{member: value})
     assert isinstance(parse(event, books.ours), Ignored)
 
@@ -344,7 +342,6 @@ def test_a_parked_event_is_retried_every_six_hours_in_the_end(books: Books, cloc
 def test_a_run_reads_a_bounded_number_of_events(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many wait."""
     monkeypatch.setattr(retry_parked, "READ_A_RUN_MAX", 2)
     for _ in range(4):
         _settle(books, builders.refunded(pending(books), 500))

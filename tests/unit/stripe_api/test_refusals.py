@@ -187,7 +187,6 @@ def test_the_log_has_no_personal_data_and_no_key(
 
 
 def test_a_user_id_that_is_no_mail_address_is_hidden_too(answering: Answering) -> None:
-    """Whatever the issuer calls them."""
     gateway = answering(400, _body({"message": "Invalid value: auth0|alice"}))
     with pytest.raises(StripeRefusedError) as refused:
         gateway.create_session(PARAMS | {"metadata": {"user_id": "auth0|alice"}}, "k")

@@ -48,7 +48,6 @@ def test_a_secret_that_was_just_rolled_is_read_again() -> None:
 
 
 def test_a_signature_with_another_secret_is_refused() -> None:
-    """Whatever is stored."""
     assert (
         _deliver(signed_with="whsec_of_somebody_else", stored=(OLD, NEW), fresh=(OLD, NEW))
         == "invalid_signature"

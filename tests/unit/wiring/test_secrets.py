@@ -49,7 +49,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_secret_is_cached_until_it_is_stale(asked: list[str], clock: Clock) -> None:
-    """To the second."""
     reader = Reader()
     assert (
         reader.get("a", max_age=300, force_fetch=False)
