@@ -4,28 +4,18 @@ and of Stripe's.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
 from billing.payments import checkout, settlement
-from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api.client import StripeServerError
 from support import builders
-from support.builders import fact
+from support.builders import SHOP, fact
 from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
-
-SHOP: Final = Shop(
-    "https://shop.example.com",
-    builders.STACK,
-    builders.DEPLOYMENT,
-    allow_promotion_codes=False,
-    automatic_tax=False,
-    invoice_creation=False,
-)
 
 
 class Stripe:

@@ -21,10 +21,9 @@ from billing.storage.writes import Write
 from billing.stripe_api.events import parse
 from billing.stripe_api.signatures import usable_secrets
 from support import builders, laws
-from support.builders import START, Clock, fact, pending
+from support.builders import SHOP, START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
-from unit.payments.test_checkout import SHOP
 
 
 class Rough(MemoryStore):

@@ -18,10 +18,9 @@ from billing.quota.spending import Meter
 from billing.storage.keys import user_key
 from billing.stripe_api.client import StripeServerError
 from support import builders, laws
-from support.builders import START, Clock, fact, pending
+from support.builders import SHOP, START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
-from unit.payments.test_checkout import SHOP
 
 
 @pytest.fixture

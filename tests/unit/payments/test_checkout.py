@@ -6,7 +6,6 @@ import pytest
 from billing.books import Books
 from billing.errors import BillingError, Item, OutcomeUnknownError
 from billing.payments import checkout, settlement
-from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.quota import debits
@@ -14,17 +13,8 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from support import builders
-from support.builders import fact
+from support.builders import SHOP, fact
 from support.fakes.memory_store import MemoryStore
-
-SHOP = Shop(
-    "https://shop.example.com",
-    builders.STACK,
-    builders.DEPLOYMENT,
-    allow_promotion_codes=False,
-    automatic_tax=False,
-    invoice_creation=False,
-)
 
 
 class Stripe:

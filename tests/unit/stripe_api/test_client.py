@@ -9,24 +9,15 @@ import pytest
 from billing.deadline import Deadline
 from billing.errors import BillingError
 from billing.payments import checkout, settlement
-from billing.payments.checkout import Shop
 from billing.payments.plans import catalogue
 from billing.quota import debits
 from billing.stripe_api.client import Gateway, StripeServerError
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
 from support import builders
-from support.builders import fact
+from support.builders import SHOP, fact
 from support.fakes.memory_store import MemoryStore
 
 CREATE: Final = "POST /v1/checkout/sessions"
-SHOP: Final = Shop(
-    "https://shop.example.com",
-    builders.STACK,
-    builders.DEPLOYMENT,
-    allow_promotion_codes=False,
-    automatic_tax=False,
-    invoice_creation=False,
-)
 
 
 @pytest.fixture
