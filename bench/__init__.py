@@ -1,5 +1,4 @@
-"""The benchmarks:
+"""The benchmarks that ``make bench`` runs.
 
-``make bench``. Every figure is a ratio within one run, or a count; times are shown and judge
-nothing.
+Only ratios within one run and counts have goals. Times are shown, but nothing depends on them.
 """

@@ -1,6 +1,6 @@
-"""``python -m bench [work cpu cold distance growth lease hot load]``: all, or those that are named.
+"""Runs the benchmarks: ``python -m bench [work cpu cold distance growth lease hot load]``.
 
-``page`` writes the document.
+Without names it runs all of them.
 """
 
 import importlib
@@ -29,10 +29,7 @@ MARKS: Final = {"reached": "[green]reached[/]", "**missed**": "[bold red]MISSED[
 
 
 def main(named: list[str]) -> int:
-    """0 when every goal is reached, 1 otherwise, 2 for a name that is not there."""
-    if named == ["page"]:
-        page.write(json.loads(FIGURES.read_text()))
-        return 0
+    """Return 0 if every goal is reached, 1 otherwise, 2 for an unknown name."""
     if unknown := set(named) - set(AREAS):
         sys.stderr.write(
             f"no such benchmark: {', '.join(sorted(unknown))}. There are: {', '.join(AREAS)}\n"
@@ -46,9 +43,8 @@ def main(named: list[str]) -> int:
         _keep(found, at)
     missed = [row for rows in found.values() for row in rows if row.reached is False]
     reached = sum(row.reached is True for rows in found.values() for row in rows)
-    console.print(
-        f"{reached} goals reached, {len(missed)} missed; figures in {FIGURES.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}"
-    )
+    files = f"{FIGURES.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}"
+    console.print(f"{reached} goals reached, {len(missed)} missed; figures in {files}")
     for row in missed:
         console.print(f"[red]missed[/] {row.area}: {row.what}: {row.shown}, {row.wanted}")
     return 1 if missed else 0

@@ -1,4 +1,7 @@
-"""Cold start: each handler imported from the built artifact, and its clients made, in interpreters that have nothing else."""
+"""Measures cold starts: imports each handler of the built artifact and makes its clients.
+
+Each import runs in a fresh interpreter that has nothing else.
+"""
 
 import json
 import statistics
@@ -60,7 +63,7 @@ print(json.dumps([time.process_time() - began, 'stripe' in sys.modules]))
 
 
 def rows() -> Iterator[Row]:
-    """Handlers by the floor that fits them: a DynamoDB client, and stripe where the handler needs it."""
+    """Compare each handler with its floor: a DynamoDB client, and stripe where it needs that."""
     granted = {
         row["Handler"].split(".")[0]: json.dumps(row.get("Policies", [])) for row in _functions()
     }
@@ -126,7 +129,10 @@ def _handler(name: str, policies: str) -> Iterator[Row]:
 
 
 def _ratio(code: str, floor: str, init: Mapping[str, str] | None = None) -> float:
-    """The median of pairs that ran one after the other: a machine that is slower for a while is slower for both of a pair."""
+    """Return the median ratio of pairs that ran one after the other.
+
+    A machine that is slower for a while is slower for both of a pair.
+    """
     pairs = [(_import(code, init)[0], _import(floor)[0]) for _ in range(ROUNDS + 1)][
         1:
     ]  # the first fills the disk's cache
@@ -151,7 +157,10 @@ def _run(program: str, *options: str, init: Mapping[str, str] | None = None) -> 
 
 
 def _snapshot(handlers: list[str]) -> Iterator[Row]:
-    """Where the template offers to start from a snapshot: what must not be kept in one, and what the first request does instead."""
+    """Measure what a snapshot must not contain, and what the first request does instead.
+
+    Yields nothing where the template does not offer snapshots.
+    """
     if "SnapStart" not in read()["Parameters"]:
         return
     command = [sys.executable, "-I", "-S", "-B", str(PROBE), str(ARTIFACT), *handlers]
@@ -165,7 +174,10 @@ def _snapshot(handlers: list[str]) -> Iterator[Row]:
         "things",
         0,
     )
-    began = "import debit_quota; from billing.wiring.container import connect; began = time.process_time(); connect()"
+    began = (
+        "import debit_quota; from billing.wiring.container import connect; "
+        "began = time.process_time(); connect()"
+    )
     made = min(_import(began)[0] for _ in range(ROUNDS))
     yield Row(
         "cold",

@@ -1,7 +1,8 @@
-"""The wire under the product's DynamoDB client, with the conflicts that local databases never answer with.
+"""Emulates DynamoDB's transaction conflicts, which local databases do not have.
 
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling: a transaction
-is cancelled when one of its items is part of another that is under way, and so is a single write of such an item.
+DynamoDB cancels a transaction when one of its items is part of another transaction at the time, and
+refuses a single write of such an item:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
 """
 
 import json

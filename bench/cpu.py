@@ -1,4 +1,4 @@
-"""CPU per settled event and per debit: the built artifact's handlers beside the least that anybody's code could do."""
+"""Measures CPU per settled event and per debit, as a ratio to the least that any code must do."""
 
 import json
 import statistics

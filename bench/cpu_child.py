@@ -1,10 +1,8 @@
-"""Runs inside the built artifact alone (``-I -S -B``):
+"""Measures CPU time of the built artifact's handlers, inside the artifact alone (``-I -S -B``).
 
-CPU time of its handlers beside what anybody's code would need at least.
-
-The wire is cut under botocore: every request gets its answer at once, so that what is timed is
-Python's work and nothing else. Blocks of each candidate alternate; what is told is each block's CPU
-seconds. Arguments: the artifact, a file with the events.
+The wire is cut under botocore: every request is answered at once, so only Python's work is timed.
+Blocks of each candidate alternate, and each block's CPU seconds are printed.
+Arguments: the artifact, a file with the events.
 """
 
 import gc
@@ -183,7 +181,7 @@ def look_mark_update_update(request: Mapping[str, Any]) -> Callable[[Event], obj
 
 
 def once(request: Mapping[str, Any]) -> Callable[[Event], object]:
-    """The decorator of powertools around the transaction: it writes that it has begun, and then what came of it."""
+    """Wrap the transaction in powertools' decorator, which writes before it and after it."""
     utilities.__path__ += GIVEN["utilities"]  # the artifact is without what no function uses
     from aws_lambda_powertools.utilities.idempotency import (  # noqa: PLC0415 - see above
         DynamoDBPersistenceLayer,

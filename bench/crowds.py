@@ -1,6 +1,7 @@
-"""Tables with a history: payments and ledger entries by the million, as the product itself wrote the first of them.
+"""Fills tables with millions of payments and ledger entries.
 
-Rows go straight into the local database's file, while it is stopped: a million through its API would take half an hour.
+The product itself writes the first of them. Copies go straight into the local database's file while
+it is stopped, because a million through its API would take half an hour.
 """
 
 import sqlite3
@@ -34,9 +35,9 @@ Rename = Callable[[str, int], str]
 
 
 def fill(server: Dynoxide, tables: Mapping[str, str], count: int) -> None:
-    """One purchase by the product's own path, then copies of it:
+    """Make one purchase by the product's own code, then ``count`` copies with their ledger entries.
 
-    ``count`` payments of one account, with their ledger entries.
+    All of them belong to one account.
     """
     books = builders.books_on(server.store(tables))
     _buy(books, *FIRST)
@@ -55,7 +56,10 @@ def fill(server: Dynoxide, tables: Mapping[str, str], count: int) -> None:
 def fill_accounts(
     server: Dynoxide, tables: Mapping[str, str], accounts: int, entries_each: int
 ) -> None:
-    """As many accounts, with as many payments and ledger entries each, and an index for the scans: this database sorts without one."""
+    """Make accounts with payments and ledger entries, and an index for the scans.
+
+    Without the index this database sorts at every scan.
+    """
     books = builders.books_on(server.store(tables))
     _buy(books, *FIRST, user_id=ONE_OF_MANY)
 
@@ -127,7 +131,9 @@ def _stopped(server: Dynoxide) -> Iterator[sqlite3.Connection]:
 
 
 def _copy(file: sqlite3.Connection, table: str, count: int, rename: Rename, only: str = "") -> None:
-    """The rows of the first purchase, again under other names; the place in a scan by a hash of the key, as such databases have it.
+    """Copy the rows of the first purchase under other names.
+
+    Their order in a scan is by a hash of the key, like in DynamoDB.
 
     ``only``: rows with a key that begins so.
     """

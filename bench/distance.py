@@ -1,7 +1,6 @@
-"""With distance:
+"""Measures operations with 10 ms to DynamoDB and 200 ms to Stripe, so that round trips show.
 
-10 ms to DynamoDB and 200 ms to Stripe, so that round trips show. A ratio to one bare call over the
-same distance.
+Each figure is a ratio to one bare call over the same distance.
 """
 
 import statistics

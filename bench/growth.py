@@ -1,4 +1,4 @@
-"""Growth: the same operations on accounts with ten, ten thousand and a million payments and ledger entries, each in tables of its own."""
+"""Measures the same operations on accounts with ten, ten thousand and a million payments."""
 
 import itertools
 import random
@@ -26,7 +26,7 @@ _numbers: Final = itertools.count(1)
 
 
 def rows() -> Iterator[Row]:
-    """Each operation's time on the larger histories, over its time on the smallest; and what the wire says."""
+    """Compare each operation's time and calls on larger histories with those on the smallest."""
     with stage() as on:
         assert isinstance(on.dynamo, Dynoxide)
         made = {size: on.dynamo.new_tables() for size in SIZES}
@@ -92,7 +92,10 @@ def _debit(on: Stage) -> Callable[[], object]:
 
 
 def _page(on: Stage, phase: str) -> Callable[[], object]:
-    """One page of Stripe's sessions, or of our own records that no listing has shown: as many rows whatever the history."""
+    """Return a run of one page: of Stripe's sessions, or of our records that no listing has shown.
+
+    The page has the same number of rows whatever the history.
+    """
     stripe = Stripe()
     stripe.rows_a_page = PAGE
     for number in range(crowds.FRESH):

@@ -1,6 +1,6 @@
-"""One hot account: containers and leases that spend from it while purchases settle, with the conflicts that DynamoDB answers with.
+"""Measures one hot account: concurrent debits and leases while purchases settle, with conflicts.
 
-Each thread is a container of the product: its own deadline of eight seconds, its own memory, its own handler calls.
+Each thread is a container of the product, with its own deadline of 8 seconds and its own memory.
 """
 
 import time
@@ -29,7 +29,7 @@ LEASED_EACH: Final = 25_000
 
 
 def rows() -> Iterator[Row]:
-    """Plain and keyed debits on both local databases, which know no conflicts; with conflicts; then leases."""
+    """Measure plain and keyed debits, first without and then with conflicts; then leases."""
     for name, database in {"dynoxide": dynoxide, "ministack": ministack}.items():
         with database() as dynamo:
             for kind in ("plain", "keyed"):

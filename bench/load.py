@@ -1,7 +1,6 @@
-"""Under load, on a stand:
+"""Loads a local stack: 32 connections with duplicates, debits of one hot account, and leases.
 
-32 connections with duplicates, and with debits of one hot account; processes with leases. Counts
-judge.
+Only counts have goals here.
 """
 
 import json
@@ -40,7 +39,7 @@ Send = Callable[[httpx.Client, int], httpx.Response]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the callers of a burst were told: statuses at last, statuses of what was asked again, seconds from first to last."""
+    """The answers to a burst: last statuses, statuses of repeated calls, and its seconds."""
 
     at_last: Counter[int]
     again: Counter[int]

@@ -1,4 +1,4 @@
-"""Handlers that say nothing, in the stack's environment: what they log and count would be read from stdout, where the tables go."""
+"""Runs handlers in the stack's environment without their logs and metrics, which go to stdout."""
 
 import os
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""One figure of the bench: what was measured, in what unit, and what it should be."""
+"""Defines one figure of the bench: what was measured, in what unit, and its goal."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``value`` in ``unit``:
+    """A figure: ``value`` in ``unit``.
 
     "x" is a ratio within this run, "calls" and the like are counts, "s" and "ms" judge nothing.
     """

@@ -1,4 +1,7 @@
-"""The product's handlers over one database, called by many containers at once, each with its own deadline and its own memory."""
+"""Calls the product's handlers concurrently over one database.
+
+Each thread is a container with its own deadline and its own memory.
+"""
 
 import json
 import threading
@@ -21,7 +24,8 @@ from billing.quota.balance import Balance
 from billing.wiring import container
 from functional.lab import API, Context
 from support import builders
-from support.dynamo import Dynamo, ThreadPatience
+from support.deadlines import ThreadDeadline
+from support.dynamo import Dynamo
 
 from bench import subjects
 from bench.quiet import quiet
@@ -41,7 +45,7 @@ class Shop:
     said: Counter[str]
 
     def debit(self, kind: str, name: str) -> None:
-        """Asked again where it is answered 5xx, as its caller would with a key; without one only where nothing was done."""
+        """Debit, and retry after a 5xx: without a key only where nothing was done."""
         headers = {"idempotency-key": name} if kind == "keyed" else {}
         body = json.dumps({"user_id": USER, "units": 1})
         event = subjects.call("POST", "/quota/debits", sub="backend", body=body, headers=headers)
@@ -64,7 +68,7 @@ class Shop:
             self.tell("stays")
 
     def settle(self, payment: Any) -> None:
-        """A purchase that comes meanwhile; brought again where the outcome is not known, as Stripe would."""
+        """Settle a concurrent purchase, and repeat like Stripe while the outcome is unknown."""
         fact = builders.fact(builders.completed(payment))
         for _ in range(ASKED_AT_MOST):
             self.books.store.deadline.begin()
@@ -114,7 +118,7 @@ class _PerContainer(MutableMapping[str, Balance]):
 def opened(dynamo: Dynamo) -> Iterator[Shop]:
     """The handlers on fresh tables, with the product's own deadline in each thread."""
     store = dynamo.store()
-    store.deadline = ThreadPatience(BUDGET_SECONDS)
+    store.deadline = ThreadDeadline(BUDGET_SECONDS)
     books = builders.books_on(store, clock=utc_now)  # type: ignore[arg-type]
     before = container.books, container.deadline, spending._seen
     container.books, container.deadline = (lambda: books), (lambda: store.deadline)  # type: ignore[assignment]

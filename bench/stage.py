@@ -1,4 +1,7 @@
-"""The product's handlers in this process, over a real DynamoDB API and the Stripe simulator, with a tap on both wires."""
+"""Runs the product's handlers in this process, over a real DynamoDB API and the Stripe simulator.
+
+Every request of both clients is counted.
+"""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""What the bench feeds the handlers with: events as API Gateway hands them over, as large as the real ones."""
+"""Makes the bench's input: events in API Gateway's format, as large as real ones."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from functional.lab import API, CREDENTIALS, REGION, SITE, gateway_event
 from functional.template import Route, Template
 from support import builders
 
-from infra.stripe_simulator.objects import checkout
+from infra.stripe_simulator.objects import attributes, checkout
 
 TEMPLATE: Final = Template(
     builders.STACK,
@@ -27,13 +27,13 @@ SECRET: Final = "whsec_of_the_bench"
 
 def paid_session(payment: Payment) -> dict[str, Any]:
     """A Checkout Session with every key that Stripe's have."""
-    nulls = dict.fromkeys(checkout._SESSION_NULLS)
+    nulls = dict.fromkeys(attributes.SESSION_NULLS)
     details = {
         "customer_details": checkout.customer_details(),
         "url": None,
         "success_url": f"{SITE}/?session_id={{CHECKOUT_SESSION_ID}}",
     }
-    return {**nulls, **checkout._usual(), **details, **builders.session(payment)}
+    return {**nulls, **checkout.default_settings(), **details, **builders.session(payment)}
 
 
 def paid_event(user_id: str = "alice", number: int = 1) -> dict[str, Any]:
@@ -94,7 +94,10 @@ def call(
 
 
 def _routed(method: str, path: str) -> tuple[Route, str, dict[str, str]]:
-    """The route, the whole path, and what stands in its places: below the API's base path, or at the root as the page is."""
+    """Return the route, the whole path and its parameters.
+
+    The path is below the API's base path, or at the root like the page's.
+    """
     for route, whole in product(TEMPLATE.routes(), (API + path, path)):
         if (parameters := route.match(method, whole)) is not None:
             return route, whole, parameters

@@ -1,4 +1,4 @@
-"""The tables that `make bench` shows and that docs/performance.md is made of."""
+"""Arranges figures in the tables that `make bench` shows and docs/performance.md has."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Table:
 
 
 def tables(area: str, rows: Sequence[Row]) -> Iterator[Table]:
-    """What an area shows: its rows, those of several figures each as one line, and imports by handler."""
+    """Yield the tables of an area: rows of several figures as one line, and imports by handler."""
     title, columns = COLUMNS.get(area, ("", {}))
     pivoted = [row for row in rows if row.what.rpartition(": ")[2] in columns]
     imports = [row for row in rows if row.what.startswith(IMPORTS)]

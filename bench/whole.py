@@ -1,4 +1,4 @@
-"""What reads whole books, as they grow: the ledger's verification and the reconciliation, their time and their memory."""
+"""Measures time and memory of what reads whole books: ledger verification and reconciliation."""
 
 import gc
 import statistics
@@ -38,7 +38,7 @@ PAGE: Final = 100
 
 
 def verification() -> Iterator[Row]:
-    """`topup ledger verify` on tables of a database: everything is read, so that its work must grow as the books do and no faster.
+    """Measure `topup ledger verify` on a database. Its work must not grow faster than the books.
 
     The database's own processor time is not in it: what it is asked for is told by the pages.
     """
@@ -158,7 +158,7 @@ def _anothers(number: int) -> dict[str, Any]:
 
 
 def reconciliation_memory() -> Iterator[Row]:
-    """Of sessions that are ours and known, of another shop's, and of payments that no listing has shown."""
+    """Measure memory for known sessions, another shop's, and payments that no listing has shown."""
     with dynoxide() as server:
         known, unseen = server.new_tables(), server.new_tables()
         crowds.fill(server, known, ROWS[-1])
@@ -186,7 +186,7 @@ def _listed(books: Books, made: Callable[[int], dict[str, Any]]) -> dict[int, in
 
 
 def _run(books: Books, stripe: Stripe, pages: int) -> None:
-    """``pages``: one of refunds and one of disputes, the others of sessions, or of our own records after one of sessions."""
+    """Run ``pages``: one of refunds, one of disputes, the others of sessions or our records."""
     left = iter(range(pages))
 
     def go_on() -> bool:

@@ -1,4 +1,4 @@
-"""The wire under the product's two clients: every request is counted, and can be made to take longer."""
+"""Counts every request of the product's two clients, and can delay it."""
 
 import json
 import threading
@@ -123,9 +123,13 @@ def tapped() -> Iterator[Tap]:
     tap = Tap()
     aws, stripe = URLLib3Session.send, requests.Session.send
     URLLib3Session.send = lambda session, request: tap.aws(aws, session, request)
-    requests.Session.send = lambda session, request, **options: tap.stripe(
-        stripe, session, request, **options
-    )  # type: ignore[method-assign]
+
+    def send(
+        self: requests.Session, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        return tap.stripe(stripe, self, request, **options)
+
+    requests.Session.send = send  # type: ignore[method-assign]
     try:
         yield tap
     finally:

@@ -1,6 +1,6 @@
-"""Work per operation: calls of DynamoDB and of Stripe, capacity units and bytes, for every route.
+"""Counts the work of every route: calls of DynamoDB and Stripe, capacity units and bytes.
 
-Counts: they hold on any machine.
+Counts are the same on any machine.
 """
 
 import time
@@ -36,7 +36,7 @@ GOALS: Final = {
 
 
 def rows() -> Iterator[Row]:
-    """For each operation the calls, against the goals where there are any, then what it consumes."""
+    """Yield the calls of each operation, with goals where there are any, then what it consumes."""
     with stage() as on:
         for name, traffic in operations(on):
             goals = GOALS.get(name, {})

@@ -1,6 +1,6 @@
 """The product: what settles a payment, keeps the books and spends the quota.
 
-Imports point one way, see docs/decisions.md.
+Imports point one way, see docs/decisions/house.md.
 """
 
 import gc

@@ -1,1 +1,1 @@
-"""Builds the artifact that Lambda runs."""
+"""Builds the artifact that Lambda runs, and lists what is in it."""

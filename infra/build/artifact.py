@@ -1,4 +1,7 @@
-"""Builds what `make deploy` and the local stack deploy: the artifact that `sam build` makes, and one zip of it for all functions."""
+"""Builds what `make deploy` and the local stack deploy.
+
+That is the artifact as `sam build` makes it, and one zip of it that all functions share.
+"""
 
 import fcntl
 import hashlib
@@ -16,34 +19,39 @@ BUILD: Final = ROOT / ".aws-sam" / "build"
 FIRST: Final = "ListPlansFunction"
 ARCHIVE: Final = "topup.zip"
 STAMP: Final = ".topup-stamp"
-"""Stands in the folder that `sam build` empties first: our build is gone then, and so is this."""
+"""Fingerprint of the last build, in the folder that `sam build` empties.
+
+A build by SAM therefore removes it together with our build."""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that builds.
 
 Lambda reads the artifact's bytecode only if this is the functions' Runtime.
 """
 PARSED: Final = "template.yaml"
-"""The built template, as JSON: SAM reads a template seven times, and YAML takes it long."""
-PARSE: Final = "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)"
+"""The built template as JSON. SAM reads a template seven times, and YAML is slow to read."""
+PARSE: Final = """
+import json, sys
+from samcli.yamlhelper import yaml_parse
+json.dump(yaml_parse(sys.stdin.read()), sys.stdout)
+"""
 SOURCES: Final = ("functions", "template.yaml", "infra/build/artifact.py")
 
 
-def build(places: Paths, *, always: bool = False) -> bool:
-    """Build unless nothing has changed. Returns whether there was anything to do."""
+def build(paths: Paths, *, always: bool = False) -> bool:
+    """Build unless nothing has changed. Returns whether it built."""
     BUILD.parent.mkdir(exist_ok=True)
     with (BUILD.parent / "topup-lock").open("w") as lock:
-        fcntl.flock(
-            lock, fcntl.LOCK_EX
-        )  # another process that builds waits, and then has nothing to do
-        return _build(places, always=always)
+        # A concurrent build waits here, and then finds nothing to do.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build(paths, always=always)
 
 
-def _build(places: Paths, *, always: bool) -> bool:
+def _build(paths: Paths, *, always: bool) -> bool:
     stamp = _fingerprint()
     if not always and (BUILD / STAMP).exists() and (BUILD / STAMP).read_text() == stamp:
         return False
     shutil.rmtree(BUILD, ignore_errors=True)
-    template = _parsed_template(places)
+    template = _parsed_template(paths)
     folders = [BUILD / name for name in _take_archive(template)]
     assemble(folders, template["Parameters"]["Runtime"]["Default"])
     _zip(BUILD / FIRST, BUILD / ARCHIVE)
@@ -55,7 +63,7 @@ def _build(places: Paths, *, always: bool) -> bool:
 def assemble(folders: list[Path], runtime: str) -> None:
     """Fill each folder as `sam build` does, with bytecode if this Python is ``runtime``."""
     command = [sys.executable, "-m", "artifact", "--bytecode-for", runtime, *map(str, folders)]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own program, with folders of ours
         command, cwd=ROOT / "functions", capture_output=True, text=True, check=False
     )
     if done.returncode:
@@ -63,11 +71,11 @@ def assemble(folders: list[Path], runtime: str) -> None:
         raise LocalStackError(message)
 
 
-def _parsed_template(places: Paths) -> dict[str, Any]:
-    """Read the template as SAM itself reads it. Its default Runtime is the Python that builds."""
-    parse = [str(places.tools / "sam" / "bin" / "python"), "-c", PARSE]
+def _parsed_template(paths: Paths) -> dict[str, Any]:
+    """Read the template as SAM reads it, and make the Python that builds its default Runtime."""
+    parse = [str(paths.tools / "sam" / "bin" / "python"), "-c", PARSE]
     source = (ROOT / "template.yaml").read_bytes()
-    done = subprocess.run(parse, input=source, stdout=subprocess.PIPE, check=True)  # noqa: S603
+    done = subprocess.run(parse, input=source, stdout=subprocess.PIPE, check=True)  # noqa: S603 - SAM's own Python
     template: dict[str, Any] = json.loads(done.stdout)
     runtime = template["Parameters"]["Runtime"]
     if RUNTIME in runtime["AllowedValues"]:
@@ -76,7 +84,7 @@ def _parsed_template(places: Paths) -> dict[str, Any]:
 
 
 def _take_archive(template: dict[str, Any]) -> list[str]:
-    """Let every function take the one archive, which is built. Return their names."""
+    """Point every function of ``template`` to the one archive. Returns their names."""
     kind = "AWS::Serverless::Function"
     functions = {
         name: row for name, row in template["Resources"].items() if row.get("Type") == kind
@@ -88,7 +96,7 @@ def _take_archive(template: dict[str, Any]) -> list[str]:
 
 
 def _zip(folder: Path, file: Path) -> None:
-    """The same bytes for the same files, whenever they were made."""
+    """Write a zip that has the same bytes for the same files, whenever they were made."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
@@ -100,8 +108,13 @@ def _zip(folder: Path, file: Path) -> None:
 def _fingerprint() -> str:
     digest = hashlib.sha256(json.dumps([RUNTIME]).encode())
     for source in SOURCES:
-        place = ROOT / source
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+        for path in _files(ROOT / source):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    found = sorted(source.rglob("*"))
+    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]

@@ -1,4 +1,4 @@
-"""``make sbom``: a CycloneDX bill of what is in the built artifact, read from the artifact itself, not from a list of wishes.
+"""``make sbom``: writes a CycloneDX bill of materials, read from the built artifact itself.
 
 https://cyclonedx.org/docs/1.6/json/
 """
@@ -18,7 +18,10 @@ OUT: Final = ROOT / ".aws-sam" / "topup.cdx.json"
 
 
 def bill(folder: Path, archive: Path) -> dict[str, Any]:
-    """Components in order of their names, the archive's own hash as what they are components of; the same bytes for the same build."""
+    """Return the bill: the archive by its hash, and its components in order of their names.
+
+    The same build gives the same bytes.
+    """
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     found = sorted(distributions(path=[str(folder)]), key=lambda one: one.metadata["Name"].lower())
     root = {
@@ -42,10 +45,8 @@ def bill(folder: Path, archive: Path) -> dict[str, Any]:
 
 
 def _component(one: Distribution) -> dict[str, Any]:
-    name, url = (
-        one.metadata["Name"],
-        f"pkg:pypi/{one.metadata['Name'].lower().replace('_', '-')}@{one.version}",
-    )
+    name = one.metadata["Name"]
+    url = f"pkg:pypi/{name.lower().replace('_', '-')}@{one.version}"
     licenses = [{"license": {"name": text}} for text in _licenses(one)]
     return {
         "type": "library",
@@ -58,21 +59,22 @@ def _component(one: Distribution) -> dict[str, Any]:
 
 
 def _licenses(one: Distribution) -> Iterator[str]:
-    """The expression, else the first line of the free text, else the classifiers."""
+    """Yield the licence expression, else the first line of the free text, else the classifiers."""
     free = [
         *(one.metadata.get_all("License-Expression") or []),
         *(one.metadata.get_all("License") or []),
         "",
     ]
-    told = free[0].split("\n")[0]
-    rows = one.metadata.get_all("Classifier") or []
-    yield from (
-        [told] if told else [row.split(" :: ")[-1] for row in rows if row.startswith("License")]
-    )
+    if first_line := free[0].split("\n")[0]:
+        yield first_line
+        return
+    for row in one.metadata.get_all("Classifier") or []:
+        if row.startswith("License"):
+            yield row.split(" :: ")[-1]
 
 
 def main(out: Path = OUT) -> None:
-    """Write it beside the build."""
+    """Write the bill beside the build."""
     made = bill(BUILD / FIRST, BUILD / ARCHIVE)
     out.write_text(json.dumps(made, indent=2) + "\n")
     sys.stdout.write(f"{out.relative_to(ROOT)}: {len(made['components'])} components\n")

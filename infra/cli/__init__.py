@@ -1,6 +1,6 @@
-"""The operator's command line.
+"""The operator's command line, ``topup``.
 
-It works on the books through the product's own acts; there is no second way to move a unit.
+It changes the books through the product's own functions, so there is no second way to move units.
 """
 
 import sys

@@ -17,11 +17,13 @@ from infra.cli.commands import (
     watch,
 )
 
-HELP = """Operate Topup: look at accounts and payments, find out what is wrong, and mend it.
+HELP = """Operate Topup: look at accounts and payments, find faults, and repair them.
 
-Works on the stand that is up (`make up`), or on a stack in AWS with --stack and --profile.
+Commands work on the local stack (`make up`), or on a stack in AWS with --stack and --profile.
 
-Exit codes: 0 fine, 1 found something wrong, 2 the command line is wrong, 3 AWS or Stripe could not be reached.
+Exit codes: 0 fine, 1 found a fault, 2 wrong command line, 3 AWS or Stripe could not be reached.
+
+Example: topup doctor --stack topup-prod --profile seller
 """
 
 app = typer.Typer(

@@ -1,13 +1,13 @@
-"""What all commands share:
+"""Registers commands with what all share: four options, and an exit code for each failure.
 
-``--json``, ``--stack``, ``--profile``, ``--region``, and how a failure becomes an exit code.
+The options are ``--json``, ``--stack``, ``--profile`` and ``--region``.
 """
 
 import functools
 import inspect
 from collections.abc import Callable
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import httpx
 import typer
@@ -24,13 +24,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli import target
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, USAGE, OperatorError
-from infra.cli.output import Screen
-from infra.cli.target import Place
+from infra.cli.output import Output
+from infra.cli.target import TargetStack
 
+EVERYWHERE: Final = "Everywhere"
 AsJson = Annotated[
     bool,
     typer.Option(
-        "--json", help="One JSON document on stdout, nothing else.", rich_help_panel="Everywhere"
+        "--json",
+        help="Print one JSON document on stdout and nothing else.",
+        rich_help_panel=EVERYWHERE,
     ),
 ]
 Stack = Annotated[
@@ -38,20 +41,22 @@ Stack = Annotated[
     typer.Option(
         "--stack",
         envvar="TOPUP_STACK",
-        help="The CloudFormation stack; by default the stand.",
-        rich_help_panel="Everywhere",
+        help="The CloudFormation stack (default: the local stack).",
+        rich_help_panel=EVERYWHERE,
     ),
 ]
 Profile = Annotated[
     str,
-    typer.Option("--profile", help="The AWS profile for --stack.", rich_help_panel="Everywhere"),
+    typer.Option("--profile", help="The AWS profile for --stack.", rich_help_panel=EVERYWHERE),
 ]
 Region = Annotated[
-    str, typer.Option("--region", help="The AWS region for --stack.", rich_help_panel="Everywhere")
+    str, typer.Option("--region", help="The AWS region for --stack.", rich_help_panel=EVERYWHERE)
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-SHARED = {
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+SHARED: Final[dict[str, tuple[Any, Any]]] = {
     "as_json": (AsJson, False),
     "stack": (Stack, ""),
     "profile": (Profile, ""),
@@ -60,113 +65,133 @@ SHARED = {
 
 
 class Operator:
-    """Who runs a command: where, and how they want to be answered."""
+    """The person or program that runs a command: the target stack, and the form of the output."""
 
     def __init__(self, *, as_json: bool, stack: str, profile: str, region: str) -> None:
-        """Nothing is looked up before it is needed."""
-        self.screen = Screen(as_json=as_json)
-        self._where = (stack, profile, region)
+        """Read nothing yet: stack, books and Stripe account are found at their first use."""
+        self.output = Output(as_json=as_json)
+        self._names = (stack, profile, region)
 
     @cached_property
-    def place(self) -> Place:
-        """The stack."""
-        return target.find(*self._where)
+    def target(self) -> TargetStack:
+        """The target stack."""
+        return target.find(*self._names)
 
     @cached_property
     def books(self) -> Books:
-        """Its books; one deadline for the next few calls, begun anew by those who make many."""
-        return self.place.books()
+        """The stack's books. A command with many calls begins a new deadline for each."""
+        return self.target.books()
 
     @cached_property
     def gateway(self) -> Gateway:
-        """Its Stripe account."""
-        return self.place.gateway(self.books)
+        """The client of the stack's Stripe account."""
+        return self.target.gateway(self.books)
+
+
+Act = Callable[..., int | None]
 
 
 def command(
     app: typer.Typer, name: str, *, takes_negatives: bool = False
-) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Register an act that takes an Operator first. What it returns is the exit code; None is 0.
+) -> Callable[[Act], Callable[..., None]]:
+    """Register an act that takes an Operator first and returns the exit code. None is 0.
 
-    ``takes_negatives``: ``-50`` is a number to it, and no option.
+    ``takes_negatives``: the act reads ``-50`` as a number, not as an option.
     """
 
-    def register(act: Callable[..., int | None]) -> Callable[..., None]:
+    def register(act: Act) -> Callable[..., None]:
         @functools.wraps(act)
         def run(**given: Any) -> None:
-            operator = Operator(**{name: given.pop(name) for name in SHARED})
-            raise typer.Exit(_carried_out(operator, lambda: act(operator, **given)))
+            operator = Operator(**{shared: given.pop(shared) for shared in SHARED})
+            raise typer.Exit(_carry_out(operator, lambda: act(operator, **given)))
 
         own = list(inspect.signature(act).parameters.values())[1:]
         own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-        shared = [
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
-            )
-            for name, (kind, default) in SHARED.items()
-        ]
-        run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-        run.__annotations__ = {
-            parameter.name: parameter.annotation for parameter in (*own, *shared)
-        }
+        parameters = [*own, *_shared_parameters()]
+        annotations = {parameter.name: parameter.annotation for parameter in parameters}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = annotations
         app.command(name, context_settings={"ignore_unknown_options": takes_negatives})(run)
         return run
 
     return register
 
 
-AGAIN = "run the same command again; what was done is not done twice"
-TROUBLES: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
-    (
+def _shared_parameters() -> list[inspect.Parameter]:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(name, keyword, default=default, annotation=kind)
+        for name, (kind, default) in SHARED.items()
+    ]
+
+
+class Trouble(NamedTuple):
+    """What a kind of exception means to an operator."""
+
+    kind: type[Exception]
+    code: int
+    words: str
+    repair: str
+
+
+AGAIN: Final = "run the same command again; a retry does nothing twice"
+LATER: Final = "try again in a while"
+TROUBLES: Final = (
+    Trouble(
         StripeNotFoundError,
         FOUND_SOMETHING,
         "Stripe has no such object",
         "check the id, and that the stack's mode is the id's",
     ),
-    (NotDoneError, UNREACHABLE, "DynamoDB had no time for it, nothing was done", AGAIN),
-    (OutcomeUnknownError, UNREACHABLE, "the outcome is not known", AGAIN),
-    (StripeServerError, UNREACHABLE, "Stripe has trouble", "try again in a while"),
-    (
+    Trouble(NotDoneError, UNREACHABLE, "DynamoDB timed out, nothing was written", AGAIN),
+    Trouble(OutcomeUnknownError, UNREACHABLE, "the outcome is not known", AGAIN),
+    Trouble(StripeServerError, UNREACHABLE, "Stripe failed", LATER),
+    Trouble(
         AwsRefusedError,
         UNREACHABLE,
         "DynamoDB refuses",
         "check the rights of your AWS profile on the stack's tables",
     ),
-    (
+    Trouble(
         BotoCoreError,
         UNREACHABLE,
-        "AWS cannot be asked",
+        "AWS cannot be reached",
         "check that you are signed in, --profile and --region",
     ),
-    (httpx.HTTPError, UNREACHABLE, "Stripe does not answer", "try again in a while"),
-    (UnicodeDecodeError, USAGE, "the file is no text", "give a file of JSON"),
-    (OSError, USAGE, "the file cannot be used", "check the path and your rights on it"),
-    (ClientError, UNREACHABLE, "AWS refuses", "check the rights of your AWS profile"),
+    Trouble(httpx.HTTPError, UNREACHABLE, "Stripe does not answer", LATER),
+    Trouble(UnicodeDecodeError, USAGE, "the file is not text", "give a file of JSON"),
+    Trouble(OSError, USAGE, "the file cannot be used", "check the path and your rights on it"),
+    Trouble(ClientError, UNREACHABLE, "AWS refuses", "check the rights of your AWS profile"),
 )
-"""What each kind of trouble means to an operator: exit code, words, what to do."""
+"""The first that matches an exception applies."""
 
 
-def _carried_out(operator: Operator, act: Callable[[], int | None]) -> int:
+def _carry_out(operator: Operator, act: Callable[[], int | None]) -> int:
+    """Return the act's exit code. A known failure is reported, and has a code of its own."""
     try:
         return act() or FINE
     except OperatorError as error:
-        return _failed(operator, error.code, str(error), error.mend)
+        return _report(operator, error.code, str(error), error.repair)
     except BillingError as error:
-        unreachable = error.code in ("stripe_unavailable", "stripe_refused")
-        mend = "`topup doctor` says what is wrong with the connection" if unreachable else ""
-        refused = isinstance(error, StripeRefusedError)
-        said = str(error) if refused else error.detail.removesuffix(TO_A_BUYER)
-        return _failed(operator, UNREACHABLE if unreachable else FOUND_SOMETHING, said, mend)
-    except tuple(kind for kind, *_ in TROUBLES) as error:
-        code, words, mend = next(
-            (code, words, mend) for kind, code, words, mend in TROUBLES if isinstance(error, kind)
-        )
-        return _failed(operator, code, f"{words}: {error}", mend)
+        return _report_billing_error(operator, error)
+    except tuple(trouble.kind for trouble in TROUBLES) as error:
+        trouble = next(trouble for trouble in TROUBLES if isinstance(error, trouble.kind))
+        message = f"{trouble.words}: {error}"
+        return _report(operator, trouble.code, message, trouble.repair)
 
 
-def _failed(operator: Operator, code: int, message: str, mend: str) -> int:
-    if operator.screen.as_json:
-        operator.screen.line({"error": message, "mend": mend or None})
+def _report_billing_error(operator: Operator, error: BillingError) -> int:
+    is_refused = isinstance(error, StripeRefusedError)
+    message = str(error) if is_refused else error.detail.removesuffix(TO_A_BUYER)
+    if error.code in ("stripe_unavailable", "stripe_refused"):
+        repair = "`topup doctor` shows what is wrong with the connection"
+        return _report(operator, UNREACHABLE, message, repair)
+    return _report(operator, FOUND_SOMETHING, message, "")
+
+
+def _report(operator: Operator, code: int, message: str, repair: str) -> int:
+    if operator.output.as_json:
+        operator.output.line({"error": message, "repair": repair or None})
     else:
-        operator.screen.tell(f"{message}\n{mend}".rstrip())
+        operator.output.tell(f"{message}\n{repair}".rstrip())
     return code

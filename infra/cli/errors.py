@@ -1,4 +1,4 @@
-"""How a command ends: exit codes that scripts can rely on, and a sentence that says what to do."""
+"""How a command fails: an exit code that scripts can rely on, and a sentence on what to do."""
 
 from typing import Final
 
@@ -6,42 +6,40 @@ from billing.ids import USER_ID_CHARS_MAX
 
 FINE: Final = 0
 FOUND_SOMETHING: Final = 1
-"""The command ran, and what it looked at is not as it should be."""
+"""The command ran, and found a fault."""
 USAGE: Final = 2
-"""The command line itself; Typer uses the same."""
+"""The command line is wrong. Typer uses the same code."""
 UNREACHABLE: Final = 3
-"""AWS or Stripe did not answer, or refused: nothing is known."""
+"""AWS or Stripe did not answer, or refused."""
 
 
 class OperatorError(Exception):
-    """``code`` is the exit code; ``mend`` says what to do."""
+    """A failure with the exit code ``code``. ``repair`` says what the operator can do."""
 
-    def __init__(self, code: int, message: str, mend: str = "") -> None:
-        """Both are sentences for a person."""
+    def __init__(self, code: int, message: str, repair: str = "") -> None:
+        """``message`` and ``repair`` are sentences that an operator reads."""
         super().__init__(message)
         self.code = code
-        self.mend = mend
+        self.repair = repair
 
 
-def not_found(what: str, mend: str = "") -> OperatorError:
-    """The thing that the command is about is not there."""
-    return OperatorError(FOUND_SOMETHING, what, mend)
+def not_found(what: str, repair: str = "") -> OperatorError:
+    """Return the error for an object that does not exist."""
+    return OperatorError(FOUND_SOMETHING, what, repair)
 
 
-def usage(message: str, mend: str = "") -> OperatorError:
-    """The command was called in a way that makes no sense."""
-    return OperatorError(USAGE, message, mend)
+def usage(message: str, repair: str = "") -> OperatorError:
+    """Return the error for a wrong command line."""
+    return OperatorError(USAGE, message, repair)
 
 
 def check_user(user_id: str) -> None:
-    """Raise for what is no user id: DynamoDB would refuse it, in words about something else."""
+    """Raise OperatorError for an invalid user id. DynamoDB's own error would not name the cause."""
     if not 0 < len(user_id) <= USER_ID_CHARS_MAX:
-        raise usage(
-            f"{user_id[:40]!r} is no user id",
-            f"give the token's sub, 1 to {USER_ID_CHARS_MAX} characters",
-        )
+        repair = f"give the token's sub, 1 to {USER_ID_CHARS_MAX} characters"
+        raise usage(f"{user_id[:40]!r} is not a user id", repair)
 
 
-def unreachable(message: str, mend: str = "") -> OperatorError:
-    """The outside did not answer."""
-    return OperatorError(UNREACHABLE, message, mend)
+def unreachable(message: str, repair: str = "") -> OperatorError:
+    """Return the error for AWS or Stripe not answering."""
+    return OperatorError(UNREACHABLE, message, repair)

@@ -1,4 +1,4 @@
-"""What a command prints: one JSON document for programs, or tables for people; progress and questions go to stderr."""
+"""Prints a command's answer: one JSON document, or tables. Progress and questions go to stderr."""
 
 import getpass
 import json
@@ -22,27 +22,27 @@ from rich.text import Text
 from infra.cli.errors import usage
 
 WIDTH_OF_FILES: Final = 240
-"""Into a pipe or a file no line is folded before this many columns."""
+"""In a pipe or a file, lines are folded at this many columns."""
 
 
 class Bar(Protocol):
-    """Progress of one long task."""
+    """The progress of one long task."""
 
     def __call__(self, steps: int = 1, *, now: str = "") -> None:
-        """So many steps were done; ``now`` says what is under way."""
+        """Add ``steps``. ``now`` names the present step."""
 
 
-class Screen:
-    """One per command."""
+class Output:
+    """The output of one command."""
 
     def __init__(self, *, as_json: bool) -> None:
-        """``as_json``: nothing but JSON on stdout."""
+        """``as_json``: print JSON alone on stdout."""
         self.as_json = as_json
         self.out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
         self.err = Console(stderr=True, highlight=False)
 
     def show(self, answer: Any, *renderables: RenderableType) -> None:
-        """The answer as JSON, or as what people read."""
+        """Print the answer as JSON, or print ``renderables`` for people."""
         if self.as_json:
             self.line(answer)
             return
@@ -50,35 +50,35 @@ class Screen:
             self.out.print(renderable, markup=False)
 
     def line(self, answer: Any) -> None:
-        """One JSON document on one line of stdout."""
+        """Print one JSON document on one line of stdout."""
         sys.stdout.write(json_line(answer))
         sys.stdout.flush()
 
     def tell(self, text: str) -> None:
-        """A remark beside the answer, on stderr."""
+        """Print a remark on stderr."""
         self.err.print(Text(printable(text)))
 
     def ask(self, question: str, *, yes: bool) -> bool:
-        """Whether to go on. Without a person at the terminal, only ``--yes`` is an answer."""
+        """Return whether to go on. Raises OperatorError without terminal and ``--yes``."""
         if yes:
             return True
         if self.as_json or not sys.stdin.isatty():
-            raise usage(
-                "this changes something, and nobody is there to be asked",
-                "add --yes, or --dry-run to see what would be done",
-            )
+            message = "this changes something, and there is no terminal to confirm it"
+            raise usage(message, "add --yes, or --dry-run to see what would be done")
         self.err.print(Text(f"{printable(question)} [y/N] "), end="")
         return input().strip().lower() in ("y", "yes")
 
     def ask_secret(self, question: str) -> str:
-        """What a person types, unseen. Without a person at the terminal there is no answer."""
+        """Return what the operator types, unseen. Raises OperatorError without a terminal."""
         if self.as_json or not sys.stdin.isatty():
-            raise usage("a key is needed, and nobody is there to be asked", "set STRIPE_API_KEY")
+            raise usage(
+                "a key is needed, and there is no terminal to ask for it", "set STRIPE_API_KEY"
+            )
         return getpass.getpass(printable(question))
 
     @contextmanager
     def progress(self, text: str, total: int | None = None) -> Iterator[Bar]:
-        """A bar on stderr while something takes longer; ``total`` None when it is not known."""
+        """Show a progress bar on stderr. ``total`` None is an unknown number of steps."""
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -92,15 +92,14 @@ class Screen:
             task = progress.add_task(text, total=total)
 
             def advance(steps: int = 1, *, now: str = "") -> None:
-                progress.update(
-                    task, advance=steps, description=printable(f"{text}: {now}") if now else None
-                )
+                description = printable(f"{text}: {now}") if now else None
+                progress.update(task, advance=steps, description=description)
 
             yield advance
 
 
 def printable(value: object) -> str:
-    """Text that may come from strangers, safe for a terminal: control characters are spelled out."""
+    """Return untrusted text with its control characters escaped, safe for a terminal."""
     text = "" if value is None else str(value)
     return "".join(
         char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text
@@ -108,9 +107,9 @@ def printable(value: object) -> str:
 
 
 def json_line(answer: Any) -> str:
-    """One JSON document and a line end.
+    """Return one JSON document and a line end.
 
-    What a terminal would obey is escaped as JSON escapes it: the document is the same.
+    Control characters are escaped as JSON allows, so that a terminal does not obey them.
     """
     text = json.dumps(answer, ensure_ascii=False, default=_plain)
     if text.isprintable():
@@ -121,29 +120,30 @@ def json_line(answer: Any) -> str:
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, tight: bool = False
 ) -> RenderableType:
-    """Numbers stand right, everything else left; nothing is read as markup, and no id is cut: it is folded where it must be."""
+    """Return a table. Numbers are on the right, and long ids are folded, never cut.
+
+    Cells are plain text: markup in them has no effect.
+    """
     made = Table(header_style="bold", box=None, pad_edge=False, collapse_padding=tight)
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(
-            *(
-                Text(printable(cell), justify="right" if isinstance(cell, int) else "left")
-                for cell in row
-            )
-        )
+        made.add_row(*map(_cell, row))
     return Group(_heading(title), *([made] if made.row_count else ["  none"]), "")
 
 
+def _cell(value: object) -> Text:
+    return Text(printable(value), justify="right" if isinstance(value, int) else "left")
+
+
 def facts(title: str, pairs: Mapping[str, object]) -> RenderableType:
-    """Names and values below each other."""
+    """Return a list of names and values."""
     made = Table(show_header=False, box=None, pad_edge=False)
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in pairs.items():
-        made.add_row(
-            Text(name.replace("_", " ")), Text("-" if value in (None, "") else printable(value))
-        )
+        shown = "-" if value in (None, "") else printable(value)
+        made.add_row(Text(name.replace("_", " ")), Text(shown))
     return Group(_heading(title), made, "")
 
 

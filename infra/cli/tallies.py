@@ -1,4 +1,4 @@
-"""Tallies by the million: added up in a file beside, so that reading the books takes as much memory for any number of accounts."""
+"""Adds up tallies in a temporary file, so that memory does not grow with the number of accounts."""
 
 import sqlite3
 import tempfile
@@ -12,26 +12,26 @@ from typing import Final
 from billing.reconciliation.audit import Tallies, Tally
 
 ACCOUNTS_IN_MEMORY_MAX: Final = 5_000
-"""Of one reader, before they go to the file: some four megabytes."""
+"""The accounts that one reader keeps before it writes to the file: about four megabytes."""
 NAMES: Final = tuple(field.name for field in fields(Tally))
-_LAYOUT: Final = f"CREATE TABLE tally (user_id TEXT PRIMARY KEY, {', '.join(f'{name} INTEGER' for name in NAMES)}) WITHOUT ROWID"
-_ADD: Final = (
-    f"INSERT INTO tally VALUES ({', '.join('?' * (len(NAMES) + 1))}) "  # noqa: S608 - the fields of our own class
-    f"ON CONFLICT (user_id) DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in NAMES)}"
-)
+_COLUMNS: Final = ", ".join(f"{name} INTEGER" for name in NAMES)
+_SCHEMA: Final = f"CREATE TABLE tally (user_id TEXT PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID"
+_MARKS: Final = ", ".join("?" * (len(NAMES) + 1))
+_SUMS: Final = ", ".join(f"{name} = {name} + excluded.{name}" for name in NAMES)
+_ADD: Final = f"INSERT INTO tally VALUES ({_MARKS}) ON CONFLICT (user_id) DO UPDATE SET {_SUMS}"  # noqa: S608 - the fields of our own class
 
 
 class TallyFile:
-    """Several readers add to it; it is read when they have ended."""
+    """Tallies by account. Concurrent readers of the books add to it; it is read afterwards."""
 
     def __init__(self, file: Path) -> None:
-        """Begin empty."""
+        """Make an empty file."""
         self._lock = Lock()
         self._rows = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-        self._rows.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_LAYOUT}")
+        self._rows.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
 
     def take(self, part: Tallies) -> None:
-        """Add what a reader has, and let it begin anew."""
+        """Add a reader's tallies, and clear them."""
         rows = [
             (user_id, *(getattr(tally, name) for name in NAMES)) for user_id, tally in part.items()
         ]
@@ -42,32 +42,32 @@ class TallyFile:
         part.clear()
 
     def items(self) -> Iterator[tuple[str, Tally]]:
-        """Every account, one after the other."""
+        """Yield every account with its tally."""
         for user_id, *figures in self._rows.execute("SELECT * FROM tally"):
             yield user_id, Tally(*figures)
 
     def suspects(self) -> Iterator[str]:
-        """The accounts on which something does not agree, as far as this reading goes."""
+        """Yield the accounts that do not balance in this reading, also by concurrent changes."""
         return (user_id for user_id, tally in self.items() if any(tally.differences(user_id)))
 
     @property
     def accounts(self) -> int:
-        """How many there are."""
+        """The number of accounts."""
         return int(self._rows.execute("SELECT count(*) FROM tally").fetchone()[0])
 
     @property
     def units(self) -> int:
-        """What all ledger entries sum up to."""
+        """The sum of all ledger entries."""
         return int(self._rows.execute("SELECT coalesce(sum(booked), 0) FROM tally").fetchone()[0])
 
     def close(self) -> None:
-        """Nothing can be read any more."""
+        """Close the file."""
         self._rows.close()
 
 
 @contextmanager
 def tally_file() -> Iterator[TallyFile]:
-    """One that is gone when it is done with."""
+    """Yield a file that is deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="topup-verify-") as folder:
         made = TallyFile(Path(folder) / "tallies.sqlite")
         try:

@@ -1,4 +1,8 @@
-"""What a deployment decides without asking: the functions' Python, the tables in use, and whether there can be a Function URL."""
+"""Chooses the parameters of a deployment that need no question.
+
+They are the functions' Python, the tables in use, the Function URL, and the case of user names.
+Each function returns the parameters to add, and a sentence for the operator.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -21,73 +25,67 @@ SUFFIX: Final = "TableSuffix"
 def tables(
     parameters: Mapping[str, str], deployed: Mapping[str, str]
 ) -> tuple[dict[str, str], str]:
-    """The tables that the stack uses now, and a sentence where a file says otherwise: a deployment never switches.
+    """Keep the tables that the stack uses now. A deployment never switches tables.
 
-    ``deployed``: what the stack was deployed with; nothing where there is none, which must begin with tables of its own.
+    ``deployed``: what the stack was deployed with; empty for a new stack, which begins with its own
+    tables. The sentence is "" unless the stage's file names other tables.
     """
-    now, told = deployed.get(SUFFIX, ""), parameters.get(SUFFIX)
-    if told in (None, now):
-        return ({SUFFIX: now} if now else {}), ""
-    return {
-        SUFFIX: now
-    }, f'{SUFFIX}="{now}", as the stack has it, not "{told}": only `topup switch` changes it.'
+    now = deployed.get(SUFFIX, "")
+    asked = parameters.get(SUFFIX)
+    if asked is None and not now:
+        return {}, ""
+    if asked in (None, now):
+        return {SUFFIX: now} if now else {}, ""
+    sentence = f'{SUFFIX}="{now}", as the stack has it, not "{asked}"'
+    return {SUFFIX: now}, f"{sentence}: only `topup switch` changes it."
 
 
 def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str], str]:
-    """The builder's Python, whose bytecode is in the artifact; and a sentence.
+    """Choose the Python that built the artifact, so that Lambda can use its bytecode.
 
-    Nothing where it was told, or Lambda has no such Python.
+    No parameter where one is set already, or where Lambda does not have that Python.
     """
     if "Runtime" in parameters:
-        return {}, f"Runtime={parameters['Runtime']}, as it was told."
+        return {}, f"Runtime={parameters['Runtime']}, as configured."
     allowed = json.loads((built / PARSED).read_text())["Parameters"]["Runtime"]["AllowedValues"]
     if RUNTIME not in allowed or (is_wanted(parameters) and RUNTIME in NO_SNAPSHOTS):
-        return (
-            {},
-            f"The code was built with {RUNTIME}, which cannot be deployed here: the bytecode is ignored, and cold starts take longer.",
-        )
+        fact = f"The code was built with {RUNTIME}, which cannot be deployed here"
+        return {}, f"{fact}: the bytecode is ignored, and cold starts take longer."
     return {"Runtime": RUNTIME}, f"Runtime={RUNTIME}, the Python that the code was built with."
 
 
 def function_url(
     parameters: Mapping[str, str], region: str, agree: Callable[[str], bool]
 ) -> tuple[dict[str, str], str]:
-    """``FunctionUrl=false`` where Lambda has none; and a sentence.
+    """Choose ``FunctionUrl=false`` in a region whose Lambda has no function URLs.
 
-    ``agree`` is asked where AWS's page does not say.
+    ``agree`` asks the operator about a region that AWS's page does not mention.
     """
     if "FunctionUrl" in parameters:
-        return {}, f"FunctionUrl={parameters['FunctionUrl']}, as it was told."
+        return {}, f"FunctionUrl={parameters['FunctionUrl']}, as configured."
     has = has_function_urls(region)
     if has:
         return {}, ""
-    if has is None:
-        question = f"It is not known whether {region} has Lambda function URLs. Does it?"
-        return (
-            ({"FunctionUrl": "true"}, "")
-            if agree(question)
-            else ({"FunctionUrl": "false"}, _without(region))
-        )
+    question = f"It is not known whether {region} has Lambda function URLs. Does it?"
+    if has is None and agree(question):
+        return {"FunctionUrl": "true"}, ""
     return {"FunctionUrl": "false"}, _without(region)
 
 
 def user_names(
     parameters: Mapping[str, str], pool: Mapping[str, Any]
 ) -> tuple[dict[str, str], str]:
-    """Keep the case of user names in a pool that was made with it:
+    """Keep user names case-sensitive in a pool that was made so. Cognito cannot change that later.
 
-    Cognito refuses to change that later.
-
-    ``pool``: as Cognito describes it, {} for none. A pool that says nothing is case-sensitive:
+    ``pool``: as Cognito describes it, or {}. A pool is case-sensitive unless it says otherwise:
     https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UsernameConfigurationType.html
     """
     if CASE in parameters:
-        return {}, f"{CASE}={parameters[CASE]}, as it was told."
+        return {}, f"{CASE}={parameters[CASE]}, as configured."
     if not pool or not pool.get("UsernameConfiguration", {}).get("CaseSensitive", True):
         return {}, ""
-    return {
-        CASE: "true"
-    }, f"{CASE}=true: the pool of this stack was made so, and Cognito cannot change it."
+    sentence = f"{CASE}=true: the pool of this stack was made so, and Cognito cannot change it."
+    return {CASE: "true"}, sentence
 
 
 def _without(region: str) -> str:

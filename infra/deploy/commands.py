@@ -1,4 +1,4 @@
-"""``make deploy`` and ``make uninstall``: one stack in AWS per stage, what SAM does and what is to be done around it."""
+"""``make deploy`` and ``make uninstall``: run SAM for a stage, and the steps around it."""
 
 import argparse
 import json
@@ -22,12 +22,22 @@ from infra.deploy.stage import Stage, deployed_with, proposals
 from infra.deploy.target import StateError, Target
 from infra.local.paths import ROOT, Paths
 
-SIGNED_OUT: Final = "AWS cannot be asked. If this shell is not signed in: `aws sso login`, or set AWS_PROFILE; then the same again"
-NOBODY: Final = "nobody is here to be asked: run it in a terminal, or write {file} (docs/operations.md, 'Several stages')"
+SIGNED_OUT: Final = (
+    "AWS cannot be asked. If this shell is not signed in: `aws sso login`, or set AWS_PROFILE; "
+    "then run the same command again"
+)
+NOBODY: Final = (
+    "there is no terminal to ask in: run it in a terminal, "
+    "or write {file} (docs/operations.md, 'Several stages')"
+)
 BEFORE: Final = """\
-SAM now makes {stack} of the template. It will say that WebhookFunction has no authentication: what Stripe delivers is
-authenticated by its signature, which the function checks before anything else.
+SAM now deploys {stack}. It will say that WebhookFunction has no authentication: Stripe's deliveries
+are authenticated by their signature, which the function checks before anything else.
 """
+NOT_DEPLOYED: Final = (
+    "it was not deployed. Fix what SAM reports, then run the same command again: "
+    "it looks at what was left, and asks before it removes anything"
+)
 REFUSED: Final = 2
 REFUSALS: Final = (RemovalError, StateError, ElsewhereError, leaving.NotWholeError)
 
@@ -35,7 +45,7 @@ REFUSALS: Final = (RemovalError, StateError, ElsewhereError, leaving.NotWholeErr
 def deploy(
     stage: Stage, *, ask: bool = False, yes: bool = False, answers: questions.Answers = input
 ) -> int:
-    """Deploy what was built, then ``topup connect``, which ends with the doctor.
+    """Deploy what was built, then run ``topup connect``, which ends with the doctor.
 
     Returns an exit code.
     """
@@ -50,7 +60,10 @@ def deploy(
 
 
 def deploy_command(stage: Stage, sam: str, template: Any, *, yes: bool) -> list[str]:
-    """Where and how is in the stage's file. Unless ``yes``, SAM shows what will change and asks."""
+    """Return SAM's command line. Unless ``yes``, SAM shows the changes and asks.
+
+    The stage's file says where and how to deploy.
+    """
     command = [
         sam,
         "deploy",
@@ -77,11 +90,14 @@ def uninstall(
     yes: bool = False,
     answers: questions.Answers = input,
 ) -> int:
-    """Delete the stack; its tables and users stay, and a file is left by which the next deployment takes them back."""
+    """Delete the stack, but keep its tables and users.
+
+    Writes a file with which the next deployment takes them back. Returns an exit code.
+    """
     try:
         return _uninstall(Target.reached(stage, environment), environment, yes=yes, answers=answers)
     except EOFError:
-        return _refused("nobody is here to be asked: run it in a terminal")
+        return _refused("there is no terminal to ask in: run it in a terminal")
     except REFUSALS as error:
         return _refused(str(error))
     except (BotoCoreError, ClientError) as error:
@@ -100,20 +116,17 @@ def _deploy(stage: Stage, *, ask: bool, yes: bool, answers: questions.Answers) -
     agree = _agreement(answers, yes=yes and not target.is_prod(found))
     there = target.updatable(found, agree)
     if asks:
-        stage = _asked(stage, there or {}, answers)
+        stage = _ask(stage, there or {}, answers)
     if there is None:
         target.take_back(agree)
-    stage = _completed(stage, agree if asks else _nobody, _pool(stage, target))
+    stage = _completed(stage, agree if asks else _refuse, _pool(stage, target))
     stage = _with_tables(stage, there or target.described() or {})
     _say(BEFORE.format(stack=stage.stack))
-    if code := _with_throttles(stage, there, yes=yes or there is None):
-        _say(
-            "it was not deployed. Mend what SAM says, then the same again: it looks at what was left, and asks before it removes anything"
-        )
+    if code := _deploy_without_orphans(stage, there, yes=yes or there is None):
+        _say(NOT_DEPLOYED)
         return code
-    _say(
-        f"\nconnecting {stage.stack} with Stripe (again at any time: .venv/bin/topup connect --stack {stage.stack})"
-    )
+    again = f".venv/bin/topup connect --stack {stage.stack}"
+    _say(f"\nconnecting {stage.stack} with Stripe (again at any time: {again})")
     command = [
         sys.executable,
         "-m",
@@ -124,7 +137,8 @@ def _deploy(stage: Stage, *, ask: bool, yes: bool, answers: questions.Answers) -
         stage.stack,
         *stage.where(),
     ]
-    return subprocess.call(command, cwd=ROOT, env={**stage.environment(), "PYTHONPATH": str(ROOT)})  # noqa: S603
+    variables = {**stage.environment(), "PYTHONPATH": str(ROOT)}
+    return subprocess.call(command, cwd=ROOT, env=variables)  # noqa: S603 - our own program
 
 
 def _uninstall(
@@ -149,13 +163,12 @@ def _uninstall(
     sam = str(Paths.from_environment().tools / "sam" / "bin" / "sam")
     command = [sam, "delete", "--no-prompts", "--stack-name", stage.stack, *stage.where()]
     # Beside samconfig.toml, whose names are for other commands, it would read that.
-    return subprocess.call(
-        command, cwd=stage.folder, env={**stage.environment(environment), "SAM_CLI_TELEMETRY": "0"}
-    )
+    variables = {**stage.environment(environment), "SAM_CLI_TELEMETRY": "0"}
+    return subprocess.call(command, cwd=stage.folder, env=variables)  # noqa: S603 - SAM
 
 
-def _asked(stage: Stage, there: Mapping[str, Any], answers: questions.Answers) -> Stage:
-    """The stage with all answers, kept in its file."""
+def _ask(stage: Stage, there: Mapping[str, Any], answers: questions.Answers) -> Stage:
+    """Ask all questions and write the answers to the stage's file. Returns the stage with them."""
     stage = questions.parameters(stage, proposals(there), answers)
     own = int(deployed_with(there).get(concurrency.PARAMETER, "0"))
     parameters, sentence = concurrency.proposed(
@@ -169,9 +182,9 @@ def _asked(stage: Stage, there: Mapping[str, Any], answers: questions.Answers) -
 
 
 def _completed(stage: Stage, agree: Callable[[str], bool], pool: Mapping[str, Any]) -> Stage:
-    """With what needs no question.
+    """Return the stage with the parameters that need no question.
 
-    It is not kept: the next deployment may be built by another Python.
+    They are not written to its file: the next deployment may be built by another Python.
     """
     told, words = choices.runtime(stage.parameters, BUILD)
     url, more = choices.function_url(stage.parameters, stage.region, agree)
@@ -181,9 +194,9 @@ def _completed(stage: Stage, agree: Callable[[str], bool], pool: Mapping[str, An
 
 
 def _with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
-    """With the tables in use, also those of a stack that was just taken back.
+    """Return the stage with the tables in use, also those of a stack that was just taken back.
 
-    It is not kept: the stack itself says it.
+    They are not written to its file: the stack itself has them.
     """
     tables, words = choices.tables(stage.parameters, deployed_with(found))
     if words:
@@ -192,8 +205,10 @@ def _with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
 
 
 def _pool(stage: Stage, target: Target) -> Mapping[str, Any]:
-    """The stack's user pool as Cognito describes it, also one that was just taken back; {} for none."""
-    row = leaving.resource(target.client, stage.stack, "UserPool") if target.described() else None
+    """Return the stack's user pool as Cognito describes it, or {} without one."""
+    if not target.described():
+        return {}
+    row = leaving.resource(target.client, stage.stack, "UserPool")
     if not row:
         return {}
     found: Mapping[str, Any] = stage.client("cognito-idp").describe_user_pool(
@@ -202,28 +217,34 @@ def _pool(stage: Stage, target: Target) -> Mapping[str, Any]:
     return found
 
 
-def _with_throttles(stage: Stage, there: Mapping[str, Any] | None, *, yes: bool) -> int:
-    """Deploy, after the throttles of routes that are no more were removed; a deployment that fails gets them back."""
-    api = leaving.resource(stage.client("cloudformation"), stage.stack, API) if there else None
+def _deploy_without_orphans(stage: Stage, there: Mapping[str, Any] | None, *, yes: bool) -> int:
+    """Remove the throttles of routes that no longer exist, then deploy.
+
+    A failed deployment gets them back. Returns SAM's exit code.
+    """
+    if not there:
+        return _run_sam(stage, yes=yes)
+    api = leaving.resource(stage.client("cloudformation"), stage.stack, API)
     if not api:
-        return _deployed(stage, yes=yes)
+        return _run_sam(stage, yes=yes)
     throttles = Throttles(stage.client("apigatewayv2"), api["PhysicalResourceId"])
     for key in throttles.remove_orphans(json.loads((BUILD / PARSED).read_text())):
         _say(f"removed the throttle of {key}, a route that this release does not have")
-    code = _deployed(stage, yes=yes)
+    code = _run_sam(stage, yes=yes)
     if code:
         throttles.put_back()
     return code
 
 
-def _deployed(stage: Stage, *, yes: bool) -> int:
+def _run_sam(stage: Stage, *, yes: bool) -> int:
     sam = str(Paths.from_environment().tools / "sam" / "bin" / "sam")
     command = deploy_command(stage, sam, snapstart.template_for(BUILD, stage.parameters), yes=yes)
-    return subprocess.call(command, cwd=ROOT, env={**stage.environment(), "SAM_CLI_TELEMETRY": "0"})  # noqa: S603
+    variables = {**stage.environment(), "SAM_CLI_TELEMETRY": "0"}
+    return subprocess.call(command, cwd=ROOT, env=variables)  # noqa: S603 - SAM
 
 
 def _agreement(answers: questions.Answers, *, yes: bool) -> Callable[[str], bool]:
-    """``yes``: whoever typed YES=1 has agreed; in production that does not count."""
+    """Return a function that asks. With ``yes`` (YES=1) it answers yes; production always asks."""
 
     def agree(question: str) -> bool:
         if yes:
@@ -233,8 +254,8 @@ def _agreement(answers: questions.Answers, *, yes: bool) -> Callable[[str], bool
     return agree
 
 
-def _nobody(question: str) -> bool:
-    _say(f"{question} Taken for no; write it into the stage's file if it is otherwise.")
+def _refuse(question: str) -> bool:
+    _say(f"{question} Assumed no; if that is wrong, set it in the stage's file.")
     return False
 
 

@@ -1,4 +1,4 @@
-"""How many concurrent executions the webhook can have to itself: asked of Lambda before SAM asks the operator.
+"""Proposes how many concurrent executions the webhook reserves, from what the account has left.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 """
@@ -10,46 +10,43 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 PARAMETER: Final = "WebhookConcurrency"
 USUAL: Final = 20
-"""At 50 ms a settlement 400 events a second, many times what Stripe lets anybody sell.
+"""400 events a second at 50 ms a settlement, many times what Stripe allows one account.
 
 The template's default is 0, for new accounts.
 """
 LEFT_MIN: Final = 100
-"""Lambda refuses to leave fewer to the functions that reserve none. A new account has 10 in all."""
+"""Lambda keeps at least as many for functions that reserve none. A new account has 10 in all."""
 
 
 def proposal(unreserved: int) -> tuple[int, str]:
-    """What to set aside of ``unreserved`` executions, and a sentence about it."""
+    """Return how many of ``unreserved`` executions to reserve, and a sentence about it."""
     reserved = max(0, min(USUAL, unreserved - LEFT_MIN))
+    has = f"this account has {unreserved} concurrent executions that no function has reserved"
     if reserved == USUAL:
-        return (
-            reserved,
-            f"{PARAMETER}={reserved}: this account has {unreserved} concurrent executions that no function has reserved.",
-        )
+        return reserved, f"{PARAMETER}={reserved}: {has}."
     return reserved, (
-        f"{PARAMETER}={reserved}, not {USUAL}: this account has {unreserved} concurrent executions that no function has reserved, and "
-        f"Lambda keeps {LEFT_MIN} of them for all. A burst of other calls can make deliveries wait; Stripe delivers again. Ask AWS for "
-        f"more (Service Quotas, AWS Lambda, Concurrent executions), then write {PARAMETER}={USUAL} into the stage's file and deploy again."
+        f"{PARAMETER}={reserved}, not {USUAL}: {has}, and Lambda keeps {LEFT_MIN} of them for all. "
+        "A burst of other calls can make deliveries wait; Stripe delivers again. Ask AWS for more "
+        "(Service Quotas, AWS Lambda, Concurrent executions), "
+        f"then write {PARAMETER}={USUAL} into the stage's file and deploy again."
     )
 
 
 def proposed(
     parameters: Mapping[str, str], connect: Callable[[], Any], own: int = 0
 ) -> tuple[Mapping[str, str], str]:
-    """``parameters`` with a proposal, unless they have a value, or Lambda (``connect`` makes its client) does not say what there is.
+    """Return ``parameters`` with a proposal added, and a sentence about it.
 
-    ``own``: what the stack that is there has reserved already; Lambda does not count it among the unreserved.
+    Nothing is added where they have a value, or where Lambda does not answer.
+    ``connect`` makes a client of Lambda.
+    ``own``: what the present stack has reserved, which Lambda does not count as unreserved.
     """
     if PARAMETER in parameters:
-        return parameters, f"{PARAMETER}={parameters[PARAMETER]}, as it was told before."
+        return parameters, f"{PARAMETER}={parameters[PARAMETER]}, as configured."
     try:
-        unreserved = connect().get_account_settings()["AccountLimit"][
-            "UnreservedConcurrentExecutions"
-        ]
+        limits = connect().get_account_settings()["AccountLimit"]
     except (BotoCoreError, ClientError) as error:
-        return (
-            parameters,
-            f"{PARAMETER} may be {USUAL} only where that leaves {LEFT_MIN} for other functions; Lambda did not say: {error}",
-        )
-    reserved, sentence = proposal(unreserved + own)
+        rule = f"{PARAMETER} may be {USUAL} only where that leaves {LEFT_MIN} for other functions"
+        return parameters, f"{rule}; Lambda did not say: {error}"
+    reserved, sentence = proposal(limits["UnreservedConcurrentExecutions"] + own)
     return {**parameters, PARAMETER: str(reserved)}, sentence

@@ -1,4 +1,4 @@
-"""The file that says what outlived a stack: by it the next deployment takes the tables and users back."""
+"""Reads and writes the file that lists what outlived a stack, so that it can be taken back."""
 
 import json
 import re
@@ -11,18 +11,18 @@ NAME: Final = "kept-{stack}.{account}.{region}.json"
 """A stack's name has no dots:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html"""
 OLD_NAME: Final = "kept-{stack}.json"
-"""Up to version 1: it does not say whose it is."""
+"""Up to version 1. It does not name the account and region."""
 
 
 class ElsewhereError(Exception):
-    """The kept file is of another account or region than the one that is deployed to."""
+    """The file belongs to another account or region than the target stack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """``resources`` as a change set imports them, and a ``template`` with nothing else.
+    """What outlived a stack, and where it is.
 
-    The rest says where that is.
+    ``resources`` are as a change set imports them, and ``template`` has nothing else.
     """
 
     stack: str
@@ -35,7 +35,7 @@ class Kept:
 
     @classmethod
     def read(cls, file: Path, stack: str) -> "Kept":
-        """Also of the old form, which has ``resources`` and ``template`` alone."""
+        """Read the file. The old form has ``resources`` and ``template`` only."""
         found = json.loads(file.read_text(encoding="utf-8"))
         known = ("account", "region", "stack_id", "kept_at")
         return cls(
@@ -46,7 +46,7 @@ class Kept:
         )
 
     def write(self, folder: Path) -> Path:
-        """An earlier stack's file is set aside, never overwritten: its tables would be forgotten."""
+        """Write the file and return its path. An earlier stack's file is renamed, never lost."""
         folder.mkdir(exist_ok=True)
         file = folder / NAME.format(stack=self.stack, account=self.account, region=self.region)
         if file.exists() and Kept.read(file, self.stack).stack_id != self.stack_id:
@@ -55,31 +55,33 @@ class Kept:
         return file
 
     def check(self, file: Path, account: str, region: str) -> None:
-        """Raise ElsewhereError unless it belongs to this account and region.
+        """Raise ElsewhereError if the file names another account or region.
 
-        A file of the old form does not say.
+        A file of the old form names none, and is accepted.
         """
         if (self.account or account, self.region or region) == (account, region):
             return
-        what = f"{file} is of account {self.account}, region {self.region}; this is account {account}, region {region}"
         raise ElsewhereError(
-            f"{what}. Sign in there (AWS_PROFILE, or `profile` and `region` in the stage's file), or move the file away"
+            f"{file} is of account {self.account}, region {self.region}; "
+            f"this is account {account}, region {region}. "
+            "Sign in there (AWS_PROFILE, or `profile` and `region` in the stage's file), "
+            "or move the file away"
         )
 
 
 def find(folder: Path, stack: str, account: str, region: str) -> Path | None:
-    """The kept file for this account and region, or one of the old form."""
+    """Return the file for this account and region, or one of the old form, or None."""
     names = (NAME.format(stack=stack, account=account, region=region), OLD_NAME.format(stack=stack))
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
 def elsewhere(folder: Path, stack: str, account: str, region: str) -> list[str]:
-    """Where else a stack of this name was left, as ``account, region``."""
-    shape = re.compile(rf"kept-{re.escape(stack)}\.(\d+)\.([a-z0-9-]+)\.json")
+    """Return where else a stack of this name was left, as ``account, region``."""
+    pattern = re.compile(rf"kept-{re.escape(stack)}\.(\d+)\.([a-z0-9-]+)\.json")
     found = [
         match
         for path in sorted(folder.glob("kept-*.json"))
-        if (match := shape.fullmatch(path.name))
+        if (match := pattern.fullmatch(path.name))
     ]
     return [
         f"account {match[1]}, region {match[2]}"
@@ -89,6 +91,7 @@ def elsewhere(folder: Path, stack: str, account: str, region: str) -> list[str]:
 
 
 def _free(file: Path) -> Path:
+    """Return the first numbered name beside ``file`` that is not taken."""
     number = 1
     while (aside := file.with_suffix(f".{number}.json")).exists():
         number += 1

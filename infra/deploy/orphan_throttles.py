@@ -1,6 +1,6 @@
-"""Throttles of routes that a new template no longer has.
+"""Removes the throttles of routes that a new template no longer has.
 
-The stage keeps them, and the update would fail.
+An API's stage keeps them, and the update would fail:
 
 "Unable to find Route by key ... within the provided RouteSettings"
 (https://github.com/aws/serverless-application-model/issues/1939). AWS's own way out is
@@ -18,7 +18,7 @@ EVENT: Final = "HttpApi"
 
 
 def routes(template: Mapping[str, Any]) -> set[str]:
-    """The keys of all routes of a SAM template, whatever their function's condition."""
+    """Return the keys of all routes of a SAM template, whatever their function's condition."""
     found: set[str] = set()
     for resource in template["Resources"].values():
         for event in resource.get("Properties", {}).get("Events", {}).values():
@@ -29,7 +29,7 @@ def routes(template: Mapping[str, Any]) -> set[str]:
 
 @dataclass(slots=True)
 class Throttles:
-    """Of one API. ``gateway``: an apigatewayv2 client."""
+    """The throttles of one API. ``gateway``: an apigatewayv2 client."""
 
     gateway: Any
     api_id: str
@@ -37,9 +37,7 @@ class Throttles:
 
     def remove_orphans(self, template: Mapping[str, Any]) -> list[str]:
         """Remove the throttles of routes that ``template`` no longer has. Returns their keys."""
-        settings = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE).get(
-            "RouteSettings", {}
-        )
+        settings = self._settings()
         kept = routes(template)
         for key in sorted(set(settings) - kept):
             self.gateway.delete_route_settings(ApiId=self.api_id, StageName=STAGE, RouteKey=key)
@@ -47,17 +45,21 @@ class Throttles:
         return list(self._removed)
 
     def put_back(self) -> list[str]:
-        """After a deployment that did not happen: a route that is still there gets its throttle again. Returns their keys."""
+        """Restore the throttles of routes that still exist, after a failed deployment.
+
+        Returns their keys.
+        """
         if not self._removed:
             return []
         pages = self.gateway.get_paginator("get_routes").paginate(ApiId=self.api_id)
         there = {row["RouteKey"] for page in pages for row in page["Items"]}
         again = {key: value for key, value in self._removed.items() if key in there}
         if again:
-            present = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE).get(
-                "RouteSettings", {}
-            )
-            self.gateway.update_stage(
-                ApiId=self.api_id, StageName=STAGE, RouteSettings=present | again
-            )
+            whole = self._settings() | again
+            self.gateway.update_stage(ApiId=self.api_id, StageName=STAGE, RouteSettings=whole)
         return list(again)
+
+    def _settings(self) -> dict[str, Any]:
+        stage = self.gateway.get_stage(ApiId=self.api_id, StageName=STAGE)
+        found: dict[str, Any] = stage.get("RouteSettings", {})
+        return found

@@ -1,4 +1,4 @@
-"""What a deployment must know, asked once, in plain words, each with an answer that works when Enter is pressed."""
+"""Asks the operator what a deployment must know. Pressing Enter always gives a working answer."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,19 +9,22 @@ from infra.deploy.regions import partition_of
 from infra.deploy.stage import Stage
 
 NONE: Final = "-"
-"""Typed for no answer where there is one."""
+"""What the operator types to remove a known answer."""
 
-SITE_URL: Final = r"^$|^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$|^http://localhost(:[0-9]{1,5})?$"
-"""The template's own pattern for it: an origin."""
+SITE_URL: Final = (
+    r"^$|^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
+    r"|^http://localhost(:[0-9]{1,5})?$"
+)
+"""The template's own pattern for an origin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """About one parameter of the template. ``after``: asked only when that one was answered."""
+    """A question about one parameter. ``after``: asked only when that parameter has a value."""
 
     parameter: str
     words: str
-    shape: str
+    pattern: str
     wanted: str
     after: str = ""
     must: bool = False
@@ -30,7 +33,8 @@ class Question:
 QUESTIONS: Final = (
     Question(
         "JwtIssuer",
-        "How do customers sign in? The https:// address of your OIDC issuer, or Enter for a Cognito user pool that the stack makes",
+        "How do customers sign in? The https:// address of your OIDC issuer, "
+        "or Enter for a Cognito user pool that the stack makes",
         r"https://\S+",
         "an address that begins with https://, exactly as the tokens' iss says it",
     ),
@@ -51,31 +55,32 @@ QUESTIONS: Final = (
     ),
     Question(
         "SiteUrl",
-        "Where customers open the page, if it is at an address of yours; Enter for the address that AWS gives it",
+        "Where customers open the page, if it is at an address of yours; "
+        "Enter for the address that AWS gives it",
         SITE_URL,
-        "an address such as https://topup.example.com, without a path and without a slash at the end",
+        "an address like https://topup.example.com, without a path or a slash at the end",
     ),
     Question(
         "AlarmTopicArn",
-        "Who hears the alarms? The ARN of an SNS topic; Enter for nobody yet",
+        "Where are alarms sent? The ARN of an SNS topic; Enter for no topic yet",
         r"arn:aws[a-z-]*:sns:\S+",
         "arn:aws:sns:...",
     ),
 )
 REGION: Final = Question(
-    "", "AWS region", r"[a-z]+(-[a-z]+)+-\d+", "such as eu-central-1", must=True
+    "", "AWS region", r"[a-z]+(-[a-z]+)+-\d+", "a name like eu-central-1", must=True
 )
 Answers = Callable[[str], str]
-"""Shows a question and returns what was typed; EOFError where nobody is there."""
+"""Shows a question and returns what was typed. Raises EOFError where there is no terminal."""
 
 
 def region(stage: Stage, proposed: str, answers: Answers) -> Stage:
-    """The stage with its region, which everything else is asked in.
+    """Ask for the region. Returns the stage with it.
 
-    A name that botocore does not know may be newer than it.
+    A region that botocore does not know may be newer, so the operator may insist on it.
     """
     while True:
-        name = _answered(REGION, stage.region or proposed, answers)
+        name = _ask(REGION, stage.region or proposed, answers)
         if partition_of(name) or agreed(
             f"The AWS SDK on this machine does not know a region {name!r}. Use it anyway?", answers
         ):
@@ -83,32 +88,37 @@ def region(stage: Stage, proposed: str, answers: Answers) -> Stage:
 
 
 def agreed(question: str, answers: Answers) -> bool:
-    """Enter is no. EOFError where nobody is there."""
+    """Ask a yes-or-no question. Enter means no. Raises EOFError where there is no terminal."""
     return answers(f"{question} [y/N]: ").strip().lower() in ("y", "yes")
 
 
 def parameters(stage: Stage, present: Mapping[str, str], answers: Answers) -> Stage:
-    """The stage with all answers. ``present``: what a stack that is there was deployed with."""
-    told: dict[str, str] = dict(stage.parameters)
+    """Ask all questions. Returns the stage with the answers.
+
+    ``present``: what the present stack was deployed with.
+    """
+    answered: dict[str, str] = dict(stage.parameters)
     for question in QUESTIONS:
-        if question.after and not told.get(question.after):
+        if question.after and not answered.get(question.after):
             continue
         name = question.parameter
-        known = told.get(name, present.get(name, ""))
-        answer = _answered(question, known, answers)
+        known = answered.get(name, present.get(name, ""))
+        answer = _ask(question, known, answers)
         if answer or known:
-            told[name] = answer
-    return replace(stage, parameters=told)
+            answered[name] = answer
+    return replace(stage, parameters=answered)
 
 
-def _answered(question: Question, known: str, answers: Answers) -> str:
-    hint = (
-        f" [{known}, or {NONE} for none]"
-        if known and not question.must
-        else f" [{known}]"
-        if known
-        else ""
-    )
+def _hint(question: Question, known: str) -> str:
+    if not known:
+        return ""
+    if question.must:
+        return f" [{known}]"
+    return f" [{known}, or {NONE} for none]"
+
+
+def _ask(question: Question, known: str, answers: Answers) -> str:
+    hint = _hint(question, known)
     while True:
         typed = answers(f"{question.words}{hint}: ").strip()
         if not typed:
@@ -116,6 +126,6 @@ def _answered(question: Question, known: str, answers: Answers) -> str:
                 return known
         elif typed == NONE and not question.must:
             return ""
-        elif re.fullmatch(question.shape, typed):
+        elif re.fullmatch(question.pattern, typed):
             return typed
         print(f"  wanted: {question.wanted}", flush=True)  # noqa: T201

@@ -1,4 +1,4 @@
-"""What is known of AWS's regions: their names, from botocore's own list, and which of them have no Lambda function URLs."""
+"""Knows AWS's regions: their partition, and whether Lambda has function URLs there."""
 
 from typing import Final
 
@@ -22,12 +22,14 @@ WITHOUT_FUNCTION_URLS: Final = frozenset(
     }
 )
 """https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html, read in November 2026.
-mx-central-1 is not among them there, but CloudFormation's own schemas have no AWS::Lambda::Url for
-it: a stack without one deploys in either case."""
+
+That page does not list mx-central-1, but CloudFormation's schemas have no AWS::Lambda::Url for it.
+A stack without a function URL deploys in either case.
+"""
 
 
 def partition_of(region: str) -> str:
-    """Return "" for a region that this botocore does not know, such as one that is newer."""
+    """Return the region's partition, or "" for a region that this botocore does not know."""
     session = boto3.Session()
     for partition in session.get_available_partitions():
         if region in session.get_available_regions("cloudformation", partition):
@@ -36,7 +38,7 @@ def partition_of(region: str) -> str:
 
 
 def has_function_urls(region: str) -> bool | None:
-    """None where AWS's page does not say: other partitions, and regions that nobody here knows."""
+    """Return None where AWS's page does not say: in other partitions and in unknown regions."""
     if region in WITHOUT_FUNCTION_URLS:
         return False
     return True if partition_of(region) == COMMERCIAL else None

@@ -1,4 +1,4 @@
-"""Deletes what is left of a stack that failed, after its resources were listed and somebody agreed."""
+"""Deletes what is left of a failed stack, after listing its resources and asking the operator."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ Agree = Callable[[str], bool]
 
 
 class RemovalError(Exception):
-    """It was not deleted; the message says what stands in the way and what to do."""
+    """The stack was not deleted. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remnant:
-    """``found``: the stack as described."""
+    """What a failed operation left. ``found``: the stack as CloudFormation describes it."""
 
     client: Any
     found: Mapping[str, Any]
@@ -36,54 +36,49 @@ class Remnant:
         return str(self.found["StackName"])
 
     def remove(self, agree: Agree) -> None:
-        """Tables and users stay, and are written down first.
+        """Delete the stack, but keep its tables and users, and write the file that lists them.
 
-        Raises RemovalError where nobody agreed or AWS cannot.
+        Raises RemovalError where the operator says no, or AWS cannot delete it.
         """
         rows = uninstall.living(uninstall.resources(self.client, self.found["StackId"]))
         keeps = [row["LogicalResourceId"] for row in rows if row["ResourceType"] in uninstall.KEPT]
         kept = uninstall.survey(self.client, self.found, self.account) if keeps else None
         if not agree(self.question(rows)):
+            status = self.found["StackStatus"]
             raise RemovalError(
-                f"{self.stack} ({self.found['StackStatus']}) was left as it is, and is in the way of a deployment"
+                f"{self.stack} ({status}) was left as it is, and is in the way of a deployment"
             )
         if kept:
             kept.write(self.folder)
         self._delete(keeps)
 
     def question(self, rows: Sequence[Mapping[str, Any]]) -> str:
-        """What is there, and what would become of it."""
+        """Return the question for the operator: what is there, and what is kept or deleted."""
+        status = self.found["StackStatus"]
         if not rows:
-            return f"{self.stack} is empty ({self.found['StackStatus']}) and in the way of a deployment. Delete the empty stack?"
-        lines = [
-            f"  {_fate(row)} {row['LogicalResourceId']} ({row['PhysicalResourceId']}) {_reason(row)}".rstrip()
-            for row in rows
-        ]
-        heads = [
-            f"{self.stack} is what a failed operation left ({self.found['StackStatus']}). In it there is still:",
-            *lines,
-        ]
-        asked = "Delete the stack, keep every table and user pool, and take them into the next stack of this name?"
-        return "\n".join([*heads, asked])
+            empty = f"{self.stack} is empty ({status}) and in the way of a deployment"
+            return f"{empty}. Delete the empty stack?"
+        head = f"{self.stack} is what a failed operation left ({status}). In it there is still:"
+        lines = [f"  {_fate(row)} {_name(row)} {_reason(row)}".rstrip() for row in rows]
+        asked = "Delete the stack, keep every table and user pool, "
+        asked += "and take them into the next stack of this name?"
+        return "\n".join([head, *lines, asked])
 
     def _delete(self, keeps: list[str]) -> None:
-        """First as the template says, which keeps them; what then stands in the way is kept by name."""
+        """Delete as the template says, then retain by name what AWS could not delete."""
         stack_id = self.found["StackId"]
-        retained = (
-            {"RetainResources": keeps} if keeps and self.found["StackStatus"] == RETAINABLE else {}
-        )
+        retained = {}
+        if keeps and self.found["StackStatus"] == RETAINABLE:
+            retained = {"RetainResources": keeps}
         self.client.delete_stack(StackName=stack_id, **retained)
         try:
             wait(self.client, "stack_delete_complete", f"deleting {self.stack}", StackName=stack_id)
         except WaiterError as error:
-            blocking = [
-                row
-                for row in uninstall.resources(self.client, stack_id)
-                if row["ResourceStatus"] == RETAINABLE
-            ]
+            rows = uninstall.resources(self.client, stack_id)
+            blocking = [row for row in rows if row["ResourceStatus"] == RETAINABLE]
             names = [row["LogicalResourceId"] for row in blocking]
             if retained or not names or not set(names) <= set(keeps):
-                raise RemovalError(_stands_in_the_way(self.stack, blocking, error)) from error
+                raise RemovalError(_explain(self.stack, blocking, error)) from error
             self.client.delete_stack(StackName=stack_id, RetainResources=names)
             wait(self.client, "stack_delete_complete", f"deleting {self.stack}", StackName=stack_id)
 
@@ -92,19 +87,15 @@ def _fate(row: Mapping[str, Any]) -> str:
     return "kept:   " if row["ResourceType"] in uninstall.KEPT else "deleted:"
 
 
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['LogicalResourceId']} ({row.get('PhysicalResourceId', '')})"
+
+
 def _reason(row: Mapping[str, Any]) -> str:
     return str(row.get("ResourceStatusReason", ""))
 
 
-def _stands_in_the_way(stack: str, rows: Sequence[Mapping[str, Any]], error: Exception) -> str:
-    lines = [
-        f"  {row['LogicalResourceId']} ({row.get('PhysicalResourceId', '')}) {_reason(row)}"
-        for row in rows
-    ] or [f"  {error}"]
-    return "\n".join(
-        [
-            f"AWS could not delete {stack}. In the way:",
-            *lines,
-            "Remove the cause, then run the same command again",
-        ]
-    )
+def _explain(stack: str, rows: Sequence[Mapping[str, Any]], error: Exception) -> str:
+    lines = [f"  {_name(row)} {_reason(row)}" for row in rows] or [f"  {error}"]
+    head = f"AWS could not delete {stack}. In the way:"
+    return "\n".join([head, *lines, "Remove the cause, then run the same command again"])

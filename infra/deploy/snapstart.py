@@ -1,10 +1,12 @@
-"""Versions and an alias, for a stage that starts its functions from snapshots (SnapStart=PublishedVersions) and for no other.
+"""Adds versions and an alias to the template of a stage with SnapStart=PublishedVersions.
 
-Lambda takes snapshots of published versions only. SAM's AutoPublishAlias publishes them and leads every event to the alias, but takes
-no condition (https://github.com/aws/serverless-application-model/issues/1154), so in template.yaml it would hold for everybody. And it
-publishes when the code or the template's text has changed, not when a parameter's value has
-(https://github.com/aws/serverless-application-model/issues/3820): another ReversalPolicy would be deployed and heard by nobody. So it is
-put in here, with a mark of all three.
+Lambda takes snapshots of published versions only. SAM's AutoPublishAlias publishes a version and
+sends every event to the alias, but it takes no condition, so in template.yaml it would hold for
+every stage: https://github.com/aws/serverless-application-model/issues/1154
+
+SAM also publishes only when the code or the template's text has changed. A new value of a parameter
+would then have no effect: https://github.com/aws/serverless-application-model/issues/3820
+So the property is added here, with a hash of code, template and parameters.
 """
 
 import hashlib
@@ -23,19 +25,23 @@ LED: Final = {
     ("SignInIntegration", "IntegrationUri"): "ReturnFromSignInFunction",
     ("SignInPermission", "FunctionName"): "ReturnFromSignInFunction",
 }
-"""What the template leads to a function by name, so that SAM does not lead it to the alias:
-resource and property, and which function."""
+"""Resources and properties that name a function directly, so that SAM leaves them as they are.
+
+The value is the function."""
 MARK_CHARS: Final = 10
-"""SAM makes a version's name of as many."""
+"""The length of the hash in the name that SAM gives a version."""
 
 
 def is_wanted(parameters: Mapping[str, str]) -> bool:
-    """Whether these parameters of the template ask for snapshots."""
+    """Whether these parameters ask for snapshots."""
     return parameters.get("SnapStart") == "PublishedVersions"
 
 
 def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
-    """The template to deploy from the folder ``built``: the one there, or another beside it that publishes versions."""
+    """Return the template to deploy.
+
+    That is the one in the folder ``built``, or a copy beside it that publishes versions.
+    """
     plain = built / PARSED
     if not is_wanted(parameters):
         return plain
@@ -56,7 +62,7 @@ def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
 
 
 def mark(built: Path, parameters: Mapping[str, str]) -> str:
-    """Another one whenever a function would behave otherwise: its code, the template or a parameter's value is another."""
+    """Return a hash of all that decides how a function behaves: code, template and parameters."""
     digest = hashlib.sha256(json.dumps(sorted(parameters.items())).encode())
     for name in (PARSED, ARCHIVE):
         digest.update((built / name).read_bytes())

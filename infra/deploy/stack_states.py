@@ -1,4 +1,4 @@
-"""Every state that CloudFormation gives a stack, and what ``make deploy`` and ``make uninstall`` do with a stack in it.
+"""Says what ``make deploy`` and ``make uninstall`` do with a stack in each state of CloudFormation.
 
 "Stack status codes": https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-describing-stacks.html
 """
@@ -10,20 +10,26 @@ from typing import Final
 
 
 class Kind(Enum):
-    """What a state means for us."""
+    """What a state means for the two commands."""
 
     ABSENT = "there is no stack: deploy makes one, uninstall has nothing to do"
     ALIVE = "a working stack: deploy updates it, uninstall keeps its books and deletes the rest"
-    REMNANT = "what a failed creation or deletion left: deploy asks, keeps the tables and users, and deletes the rest"
-    STUCK = "a stack with books that cannot be updated now: deploy says how to free it, uninstall works as for a working stack"
+    REMNANT = (
+        "what a failed creation or deletion left: "
+        "deploy asks, keeps the tables and users, and deletes the rest"
+    )
+    STUCK = (
+        "a stack with books that cannot be updated now: "
+        "deploy says how to free it, uninstall works as for a working stack"
+    )
     BUSY = "CloudFormation is working on it: both stop and say so"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``advice`` says what to do in AWS where neither command can go on.
+    """A state, and ``advice`` where neither command can continue.
 
-    ``{stack}`` stands for the stack's name.
+    ``{stack}`` in the advice stands for the stack's name.
     """
 
     kind: Kind
@@ -40,21 +46,20 @@ EVENTS: Final = "aws cloudformation describe-stack-events --stack-name {stack}"
 _BUSY: Final = State(Kind.BUSY, "wait until it has finished, then run the same command again")
 
 STATES: Final[Mapping[str, State]] = {
-    "REVIEW_IN_PROGRESS": State(
-        Kind.ABSENT
-    ),  # only a change set was made; SAM makes the stack as if there were none
+    # Only a change set was made. SAM makes the stack as if there were none.
+    "REVIEW_IN_PROGRESS": State(Kind.ABSENT),
     "DELETE_COMPLETE": State(Kind.ABSENT),
     "CREATE_COMPLETE": State(Kind.ALIVE),
     "UPDATE_COMPLETE": State(Kind.ALIVE),
     "UPDATE_ROLLBACK_COMPLETE": State(Kind.ALIVE),
     "IMPORT_COMPLETE": State(Kind.ALIVE),
-    # Stable, says API_RollbackStack: with everything that it had before the import. After a failed
-    # first import that was nothing.
+    # A stable state, says API_RollbackStack: the stack is as it was before the import. After a
+    # failed first import it is empty.
     "IMPORT_ROLLBACK_COMPLETE": State(Kind.ALIVE),
-    "ROLLBACK_COMPLETE": State(
-        Kind.REMNANT
-    ),  # a failed first deployment: nothing but deletion is possible
-    "ROLLBACK_FAILED": State(Kind.REMNANT),  # the same, where protected tables could not be deleted
+    # A failed first deployment: AWS allows only its deletion.
+    "ROLLBACK_COMPLETE": State(Kind.REMNANT),
+    # The same, where protected tables could not be deleted.
+    "ROLLBACK_FAILED": State(Kind.REMNANT),
     "DELETE_FAILED": State(Kind.REMNANT),
     "CREATE_FAILED": State(Kind.STUCK, ROLL_BACK),
     "UPDATE_FAILED": State(Kind.STUCK, ROLL_BACK),
@@ -73,10 +78,10 @@ STATES: Final[Mapping[str, State]] = {
     "IMPORT_ROLLBACK_IN_PROGRESS": _BUSY,
 }
 MAY_BE_EMPTY: Final = "IMPORT_ROLLBACK_COMPLETE"
-"""The one working state in which a stack may hold nothing."""
+"""The one working state in which a stack may be empty."""
 UNKNOWN: Final = State(Kind.STUCK, f"this release does not know that state; see `{EVENTS}`")
 
 
 def state_of(status: str) -> State:
-    """A state that AWS adds later is treated as a stack with books: nothing is deleted, nothing is updated."""
+    """Return what a status means. An unknown one is STUCK: it is neither deleted nor updated."""
     return STATES.get(status, UNKNOWN)

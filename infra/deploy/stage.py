@@ -1,6 +1,7 @@
-"""One stage: its stack, where that is, and the template's parameters: proposed by samconfig.toml, kept in a file that git does not see.
+"""Reads and writes a stage: its stack, account and region, and the template's parameters.
 
-Such a file is a configuration file of SAM's own: `sam deploy --config-file .topup/prod.toml --config-env prod` does the same by hand.
+samconfig.toml proposes them. The answers are kept in a file of the stage, which git ignores. It is
+a configuration file of SAM: `sam deploy --config-file .topup/prod.toml --config-env prod` works.
 """
 
 import json
@@ -29,12 +30,12 @@ CREDENTIALS: Final = (
     "AWS_ROLE_SESSION_NAME",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
-"""What a process reads credentials from before it looks at AWS_PROFILE:
+"""Variables that take precedence over AWS_PROFILE:
 https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html"""
 TEXT: Final = """\
-# How the stage {name} is deployed. `make deploy` wrote this from the answers it was given, and asks
-# no more; edit it freely. Every parameter of docs/operations.md may stand here. No secret is in it:
-# give a copy to whoever else deploys.
+# How the stage {name} is deployed. `make deploy` wrote this from your answers, and does not ask
+# again. Edit it freely: every parameter of docs/operations.md may be set here. It has no secret, so
+# you can share it with others who deploy.
 version = 0.1
 
 [{name}.deploy.parameters]
@@ -50,60 +51,61 @@ parameter_overrides = [
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """``region`` "" until somebody was asked."""
+    """One stage. ``region`` is "" until the operator has been asked."""
 
     name: str
     stack: str
     region: str = ""
     profile: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Of the template, as far as they were told."""
+    """Those parameters of the template that are set."""
     folder: Path = FOLDER
 
     @classmethod
     def read(cls, name: str, config: Path = CONFIG, folder: Path = FOLDER) -> "Stage":
-        """What its own file says counts more than what is proposed for it.
+        """Read a stage from samconfig.toml and its own file, which takes precedence.
 
-        One that has neither gets a stack of its own name.
+        A stage with neither gets a stack of its own name.
         """
-        proposed, told = _section(config, name), _section(folder / f"{name}.toml", name)
-        parameters = {**_overrides(proposed), **_overrides(told)}
-        told = proposed | told
+        proposed = _section(config, name)
+        own = _section(folder / f"{name}.toml", name)
+        parameters = {**_overrides(proposed), **_overrides(own)}
+        settings = proposed | own
         return cls(
             name,
-            told.get("stack_name", f"topup-{name}"),
-            told.get("region", ""),
-            told.get("profile", ""),
+            settings.get("stack_name", f"topup-{name}"),
+            settings.get("region", ""),
+            settings.get("profile", ""),
             parameters,
             folder,
         )
 
     @property
     def file(self) -> Path:
-        """Where its answers are kept."""
+        """The file with its answers."""
         return self.folder / f"{self.name}.toml"
 
     @property
     def must_be_asked(self) -> bool:
-        """Nobody has answered yet."""
+        """Whether the operator has not answered yet."""
         return not self.region
 
     def where(self) -> list[str]:
-        """Flags that SAM and ``topup`` share."""
+        """Return the flags for region and profile, which SAM and ``topup`` share."""
         return [
             *(["--region", self.region] if self.region else []),
             *(["--profile", self.profile] if self.profile else []),
         ]
 
     def overrides(self) -> list[str]:
-        """The parameters as SAM takes them: quoted where they are empty or have spaces."""
+        """Return the parameters as SAM takes them: quoted where they are empty or have spaces."""
         return [
             f"{name}={value}" if re.fullmatch(r"[^\s\"']+", value) else f'{name}="{value}"'
             for name, value in self.parameters.items()
         ]
 
     def keep(self) -> None:
-        """Write the file."""
+        """Write the stage's file."""
         self.folder.mkdir(exist_ok=True)
         text = TEXT.format(
             name=self.name,
@@ -115,10 +117,10 @@ class Stage:
         self.file.write_text(text, encoding="utf-8")
 
     def environment(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """For every process that works on this stage, so that all of them work in one account.
+        """Return the environment for every process of this stage, so that all use one account.
 
-        A named profile wins over keys in the shell, as the AWS CLI's --profile does; without one
-        the shell decides alone.
+        A named profile takes precedence over keys in the shell, like the AWS CLI's --profile.
+        Without a profile the shell decides.
         https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
         """
         if not self.profile:
@@ -128,7 +130,7 @@ class Stage:
         }
 
     def session(self, environment: Mapping[str, str] = os.environ) -> boto3.Session:
-        """With the same credentials as ``environment`` gives to other processes."""
+        """Return a session with the credentials that other processes get from ``environment``."""
         region = (
             self.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
         )
@@ -142,39 +144,33 @@ class Stage:
         )
 
     def client(self, service: str, environment: Mapping[str, str] = os.environ) -> Any:
-        """A boto3 client where the stage is."""
+        """Return a boto3 client in the stage's account and region."""
         return self.session(environment).client(
             service, endpoint_url=environment.get("AWS_ENDPOINT_URL")
         )
 
 
 def deployed_with(stack: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters of a stack, as CloudFormation describes it."""
+    """Return the parameters of a stack, as CloudFormation describes it."""
     return {row["ParameterKey"]: row["ParameterValue"] for row in stack.get("Parameters", [])}
 
 
 def api_url(stack: Mapping[str, Any]) -> str:
-    """The address that AWS gave its API."""
-    return next(
-        (
-            str(row["OutputValue"])
-            for row in stack.get("Outputs", [])
-            if row["OutputKey"] == "ApiUrl"
-        ),
-        "",
-    )
+    """Return the address that AWS gave the stack's API, or ""."""
+    outputs = {row["OutputKey"]: row["OutputValue"] for row in stack.get("Outputs", [])}
+    return str(outputs.get("ApiUrl", ""))
 
 
 def proposals(stack: Mapping[str, Any]) -> dict[str, str]:
-    """What a stack was deployed with, for another deployment of its stage.
+    """Return what a stack was deployed with, as proposals for the next deployment of its stage.
 
-    The API's own address was nobody's answer, and will change.
+    A SiteUrl that is the API's own address is left out: the operator did not choose it, and a new
+    stack has another.
     """
-    return {
-        name: value
-        for name, value in deployed_with(stack).items()
-        if (name, value) != ("SiteUrl", api_url(stack))
-    }
+    found = deployed_with(stack)
+    if found.get("SiteUrl") == api_url(stack):
+        del found["SiteUrl"]
+    return found
 
 
 def _section(file: Path, name: str) -> dict[str, Any]:
@@ -188,7 +184,7 @@ def _section(file: Path, name: str) -> dict[str, Any]:
 
 
 def _overrides(section: Mapping[str, Any]) -> dict[str, str]:
-    """SAM takes a list of ``Name=Value``, or one text of them."""
-    told = section.get("parameter_overrides", [])
-    texts = [told] if isinstance(told, str) else told
+    """Parse SAM's parameter_overrides: a list of ``Name=Value``, or one text of them."""
+    found = section.get("parameter_overrides", [])
+    texts = [found] if isinstance(found, str) else found
     return dict(word.split("=", 1) for text in texts for word in shlex.split(text))

@@ -1,4 +1,4 @@
-"""The account and region that a stage is deployed to, and the stack of its name there, whatever state it is in."""
+"""Finds the stack of a stage in its account and region, and prepares it for a deployment."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -18,12 +18,12 @@ PROD: Final = "prod"
 
 
 class StateError(Exception):
-    """The stack cannot be deployed or deleted now; the message says what to do."""
+    """The stack cannot be deployed or deleted now. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``arn`` is who asks."""
+    """A stage's account, with a CloudFormation client. ``arn`` is the caller."""
 
     stage: Stage
     client: Any
@@ -32,7 +32,7 @@ class Target:
 
     @classmethod
     def reached(cls, stage: Stage, environment: Mapping[str, str] = os.environ) -> "Target":
-        """Ask AWS who we are, with the credentials that everything else of this stage uses."""
+        """Ask AWS for the account and caller, with the credentials that all of this stage uses."""
         caller = stage.client("sts", environment).get_caller_identity()
         return cls(
             stage, stage.client("cloudformation", environment), caller["Account"], caller["Arn"]
@@ -40,11 +40,11 @@ class Target:
 
     @property
     def region(self) -> str:
-        """Where its stack is."""
+        """The region of its stack."""
         return str(self.client.meta.region_name)
 
     def described(self) -> dict[str, Any] | None:
-        """The stack, as CloudFormation describes it."""
+        """Return the stack as CloudFormation describes it, or None."""
         try:
             (found,) = self.client.describe_stacks(StackName=self.stage.stack)["Stacks"]
         except ClientError as error:
@@ -54,13 +54,14 @@ class Target:
         return dict(found)
 
     def is_prod(self, found: Mapping[str, Any] | None) -> bool:
-        """What the stack was deployed with, or will be."""
+        """Whether the stack was deployed for production, or will be."""
         return PROD in (deployed_with(found or {}).get("Stage"), self.stage.parameters.get("Stage"))
 
     def updatable(self, found: Mapping[str, Any] | None, agree: Agree) -> dict[str, Any] | None:
-        """The stack to update, or None if one is to be made.
+        """Return the stack to update, or None if it must be made.
 
-        What a failure left is removed if ``agree`` says so.
+        Deletes what a failed operation left, if the operator agrees. Raises StateError for a stack
+        that can be neither updated nor made now.
         """
         if found is None:
             return None
@@ -75,23 +76,26 @@ class Target:
         raise StateError(self.explained(found, state))
 
     def state(self, found: Mapping[str, Any]) -> State:
-        """An import that failed leaves a working stack working; where it was the first thing, it leaves an empty one."""
+        """Return the stack's state. A stack whose first import failed is empty: it is a remnant."""
         status = found["StackStatus"]
-        if status == MAY_BE_EMPTY and not uninstall.living(
-            uninstall.resources(self.client, found["StackId"])
-        ):
-            return State(Kind.REMNANT)
+        if status == MAY_BE_EMPTY:
+            rows = uninstall.resources(self.client, found["StackId"])
+            if not uninstall.living(rows):
+                return State(Kind.REMNANT)
         return state_of(status)
 
     def explained(self, found: Mapping[str, Any], state: State) -> str:
-        """Why not now, and what to do."""
-        reason = f" ({found['StackStatusReason']})" if found.get("StackStatusReason") else ""
-        return f"{self.stage.stack} is in {found['StackStatus']}{reason}: {state.advice.format(stack=self.stage.stack)}"
+        """Return why the stack cannot be used now, and what to do."""
+        stack = self.stage.stack
+        where = f"{stack} is in {found['StackStatus']}"
+        if reason := found.get("StackStatusReason"):
+            where += f" ({reason})"
+        return f"{where}: {state.advice.format(stack=stack)}"
 
     def kept(self) -> tuple[Kept, Any] | None:
-        """What an earlier stack of this name left here, and its file.
+        """Return what an earlier stack of this name left here, and its file; or None.
 
-        Raises ElsewhereError for a file of another place.
+        Raises ElsewhereError for a file of another account or region.
         """
         file = kept.find(self.stage.folder, self.stage.stack, self.account, self.region)
         if file is None:
@@ -101,21 +105,20 @@ class Target:
         return found, file
 
     def take_back(self, agree: Agree) -> None:
-        """Into a new stack, before anything else is in it.
+        """Import what an earlier stack left, before the new stack has anything else.
 
-        Where books of this name are elsewhere, somebody must agree to begin anew.
+        Where a stack of this name left its books elsewhere, the operator must agree to begin with
+        empty tables; otherwise ElsewhereError is raised.
         """
         if found := self.kept():
             what, file = found
-            print(
-                f"taking the tables and users of the earlier {self.stage.stack} back, by {file}",
-                flush=True,
-            )
+            earlier = f"the earlier {self.stage.stack}"
+            print(f"taking the tables and users of {earlier} back, by {file}", flush=True)  # noqa: T201
             uninstall.take_back(self.client, what, file)
             return
         there = kept.elsewhere(self.stage.folder, self.stage.stack, self.account, self.region)
-        asked = f"{self.stage.stack} was left with its books in {'; '.join(there)}. Here it begins with empty tables. Go on?"
-        if there and not agree(asked):
+        left = f"{self.stage.stack} was left with its books in {'; '.join(there)}"
+        if there and not agree(f"{left}. Here it begins with empty tables. Go on?"):
             raise ElsewhereError(
                 f"nothing was made. Sign in to {'; or '.join(there)}, and deploy there"
             )

@@ -1,6 +1,4 @@
-"""Leaving with the books kept, and the way back:
-
-CloudFormation takes what stayed into a stack of the same name again.
+"""Lists the tables and users that outlive a stack, and imports them into a new stack of its name.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-manually.html
 """
@@ -20,7 +18,7 @@ from infra.deploy.stage import proposals
 from infra.deploy.waiting import wait
 
 KEPT: Final = {"AWS::DynamoDB::Table": "TableName", "AWS::Cognito::UserPool": "UserPoolId"}
-"""What outlives the stack, and the property by which CloudFormation finds it again."""
+"""What outlives the stack, and the property by which CloudFormation imports it."""
 CHANGE_SET: Final = "take-back-{time:%Y%m%d%H%M%S}"
 MEMBERS: Final = ("AWSTemplateFormatVersion", "Conditions")
 GONE: Final = "DELETE_COMPLETE"
@@ -28,11 +26,11 @@ NEVER_MADE: Final = "CREATE_FAILED"
 
 
 class NotWholeError(Exception):
-    """What would outlive the stack cannot be named whole, so it must not be deleted."""
+    """The list of what would outlive the stack is incomplete, so the stack must not be deleted."""
 
 
 def resources(client: Any, stack: str) -> list[dict[str, Any]]:
-    """Every page of them.
+    """Return all resources of a stack.
 
     ``describe_stack_resources`` stops at 100, and a stack with snapshots has more.
 
@@ -43,9 +41,9 @@ def resources(client: Any, stack: str) -> list[dict[str, Any]]:
 
 
 def living(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those that exist.
+    """Return the resources that exist.
 
-    A table or a pool whose creation failed may exist: it counts unless it is known to be deleted.
+    A table or a pool whose creation failed may exist, so it counts unless it is deleted.
     """
     there = [row for row in rows if row.get("PhysicalResourceId") and row["ResourceStatus"] != GONE]
     return [
@@ -54,13 +52,13 @@ def living(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def survey(client: Any, found: Mapping[str, Any], account: str) -> Kept:
-    """All that the way back needs.
+    """Return what the next deployment needs to take everything back. Writes nothing.
 
-    ``found``: the stack as described. Raises NotWholeError; writes nothing.
+    ``found``: the stack as described. Raises NotWholeError where the list is incomplete.
     """
     stack, stack_id = found["StackName"], found["StackId"]
-    told = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
-    whole = told if isinstance(told, dict) else json.loads(told)
+    body = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
+    whole = body if isinstance(body, dict) else json.loads(body)
     rows = living(resources(client, stack_id))
     check_whole(client, stack_id, whole, rows)
     kept = to_import(rows)
@@ -72,31 +70,35 @@ def survey(client: Any, found: Mapping[str, Any], account: str) -> Kept:
 def check_whole(
     client: Any, stack_id: str, template: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Compare the list with the template's retained resources; AWS itself says whether a missing one is really not there."""
+    """Raise NotWholeError unless the list has every resource that the template retains.
+
+    AWS is asked about each missing one, because it may really not exist.
+    """
     retained = {
         name
         for name, row in template["Resources"].items()
         if str(row.get("DeletionPolicy", "")).startswith("Retain")
     }
     listed = {row["LogicalResourceId"]: row["ResourceType"] for row in rows}
-    if missed := sorted(name for name in retained - set(listed) if _exists(client, stack_id, name)):
-        raise NotWholeError(
-            f"AWS's list of the stack's resources is not whole: {', '.join(missed)} is missing in it. Run it again"
-        )
-    if lost := sorted(
-        name for name, kind in listed.items() if kind in KEPT and name not in retained
-    ):
-        raise NotWholeError(
-            f"the deployed template does not keep {', '.join(lost)} (DeletionPolicy). Deploy this release first"
-        )
-    if unknown := sorted(name for name in retained & set(listed) if listed[name] not in KEPT):
-        raise NotWholeError(
-            f"this release does not know how to take {', '.join(unknown)} back; use the one that deployed it"
-        )
+    missed = [name for name in retained - set(listed) if _exists(client, stack_id, name)]
+    if missed:
+        names = ", ".join(sorted(missed))
+        what = f"AWS's list of the stack's resources is incomplete: it lacks {names}"
+        raise NotWholeError(f"{what}. Run the command again")
+    lost = [name for name, kind in listed.items() if kind in KEPT and name not in retained]
+    if lost:
+        names = ", ".join(sorted(lost))
+        what = f"the deployed template does not keep {names} (DeletionPolicy)"
+        raise NotWholeError(f"{what}. Deploy this release first")
+    unknown = [name for name in retained & set(listed) if listed[name] not in KEPT]
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        what = f"this release does not know how to take {names} back"
+        raise NotWholeError(f"{what}; use the one that deployed it")
 
 
 def to_import(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What stays, as `--resources-to-import` of a change set wants it."""
+    """Return what stays, in the form of a change set's `--resources-to-import`."""
     return [
         {
             "ResourceType": row["ResourceType"],
@@ -109,7 +111,7 @@ def to_import(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def only(whole: Mapping[str, Any], names: set[str], values: Mapping[str, str]) -> dict[str, Any]:
-    """A template of these resources alone, its parameters' defaults being the ``values`` of now."""
+    """Return a template of only these resources, with ``values`` as its parameters' defaults."""
     parameters = {
         name: row | ({"Default": values[name]} if name in values else {})
         for name, row in whole["Parameters"].items()
@@ -123,7 +125,7 @@ def only(whole: Mapping[str, Any], names: set[str], values: Mapping[str, str]) -
 
 
 def take_back(client: Any, kept: Kept, file: Path) -> None:
-    """Make the stack of what was kept, and nothing else. What is missing in it a deployment adds."""
+    """Make the stack from what was kept, and nothing else. A deployment then adds the rest."""
     asked = {"StackName": kept.stack, "ChangeSetName": CHANGE_SET.format(time=datetime.now(UTC))}
     body = json.dumps(kept.template)
     client.create_change_set(
@@ -136,26 +138,28 @@ def take_back(client: Any, kept: Kept, file: Path) -> None:
 
 
 def farewell(kept: Kept, folder: Path) -> str:
-    """What stays, what goes, and the way back."""
+    """Return the words for the operator: what stays, what is deleted, and how to go back."""
+    place = f"{kept.stack} in account {kept.account}, region {kept.region},"
     names = [f"  {next(iter(row['ResourceIdentifier'].values()))}" for row in kept.resources]
     books = [f"  {name} (the books, since the restore)" for name in restored_tables(kept)]
     return "\n".join(
         [
-            f"{kept.stack} in account {kept.account}, region {kept.region}, is about to be deleted: its functions, API, alarms, queue,",
+            f"{place} is about to be deleted: its functions, API, alarms, queue,",
             "secrets, logs, and the sign-in page of its Cognito pool.",
-            "Kept, with everything in them (they cost storage; delete them yourself once you are sure):",
+            "Kept, with everything in them (they cost storage; delete them yourself when sure):",
             *names,
             *books,
-            f"To take them back: `make deploy` again, which finds them by a file in {folder}. To begin anew: move that file away first.",
+            f"To take them back: run `make deploy` again, which finds them by a file in {folder}.",
+            "To begin with empty tables: move that file away first.",
             "At Stripe, disable the stack's webhook endpoint: https://dashboard.stripe.com/webhooks",
         ]
     )
 
 
 def restored_tables(kept: Kept) -> list[str]:
-    """The tables in use after a restore.
+    """Return the tables in use after a restore.
 
-    They are not the stack's own; the kept template says what their names end with.
+    They do not belong to the stack. The kept template has the suffix of their names.
     """
     suffix = kept.template.get("Parameters", {}).get(SUFFIX, {}).get("Default", "")
     own = [row["ResourceIdentifier"].get("TableName") for row in kept.resources]
@@ -163,7 +167,7 @@ def restored_tables(kept: Kept) -> list[str]:
 
 
 def resource(client: Any, stack: str, name: str) -> dict[str, Any] | None:
-    """One resource of a stack, by its logical id."""
+    """Return one resource of a stack by its logical id, or None."""
     try:
         found: dict[str, Any] = client.describe_stack_resource(
             StackName=stack, LogicalResourceId=name

@@ -1,4 +1,4 @@
-"""Waits for CloudFormation with an upper bound, and prints a line a minute, so that nobody takes a long wait for a hang."""
+"""Waits for CloudFormation with a deadline, and prints a line every minute."""
 
 from typing import Any, Final
 
@@ -7,17 +7,17 @@ from botocore.exceptions import WaiterError
 PAUSE_SECONDS: Final = 2
 ASKED_A_MINUTE: Final = 30
 MINUTES_MAX: Final = 60
-"""Longer than any deletion or import of these stacks should take; AWS goes on after it, and the
-same command looks again."""
+"""Longer than any deletion or import of these stacks should take.
+
+AWS continues after it, and the same command looks again."""
 TIMED_OUT: Final = "Max attempts exceeded"
-"""The reason that botocore gives when a waiter has used up its attempts; any other is AWS's answer.
-"""
+"""Botocore's reason when a waiter has used up its attempts. Any other reason is AWS's answer."""
 
 
 def wait(client: Any, waiter: str, doing: str, **asked: Any) -> None:
-    """Wait at most an hour.
+    """Wait for at most an hour.
 
-    Raises WaiterError when AWS says that it failed, or when the hour is over.
+    Raises WaiterError when AWS reports a failure, or when the hour is over.
     """
     bound = {"Delay": PAUSE_SECONDS, "MaxAttempts": ASKED_A_MINUTE}
     for minute in range(1, MINUTES_MAX + 1):

@@ -1,1 +1,1 @@
-"""The stand: the whole product on one machine, on an embedded AWS."""
+"""Runs the local stack: the whole product on one machine, on an embedded AWS."""

@@ -1,4 +1,7 @@
-"""Deploys template.yaml, unchanged, to the embedded AWS, and does by API what its CloudFormation leaves undone."""
+"""Deploys the unchanged template.yaml to the embedded AWS.
+
+What the CloudFormation there does not support is done by API afterwards.
+"""
 
 import json
 import re
@@ -10,33 +13,34 @@ from infra.build.artifact import BUILD, PARSED, RUNTIME
 from infra.deploy import uninstall
 from infra.local.paths import AUDIENCE, ROOT, STACK, LocalStackError, Paths
 
+_MADE: Final = {"route": "RouteId", "integration": "IntegrationId", "authorizer": "AuthorizerId"}
 _FUNCTION: Final = re.compile(r"functions/\$\{(\w+)\.Arn\}/invocations")
 
 
-def deploy(places: Paths, stripe_base: str, *, stripe_live: bool = False) -> dict[str, Any]:
+def deploy(paths: Paths, stripe_base: str, *, stripe_live: bool = False) -> dict[str, Any]:
     """Create or update the stack. Returns its resources by logical id, and its outputs."""
-    update(places, stripe_base, stripe_live=stripe_live)
-    cloudformation = places.client("cloudformation")
+    update(paths, stripe_base, stripe_live=stripe_live)
+    cloudformation = paths.client("cloudformation")
     found = uninstall.resources(cloudformation, STACK)
     resources = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in found}
     stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
     outputs = {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
-    make_routes(places, STACK, resources, {"Issuer": places.issuer_url, "Audience": [AUDIENCE]})
-    _switch_on_ttl(places, resources)
+    make_routes(paths, STACK, resources, {"Issuer": paths.issuer_url, "Audience": [AUDIENCE]})
+    _switch_on_ttl(paths, resources)
     return {"resources": resources, "outputs": outputs}
 
 
 def update(
-    places: Paths,
+    paths: Paths,
     stripe_base: str,
     *,
     stripe_live: bool = False,
     built: Path = BUILD,
     event_bus: str = "",
 ) -> None:
-    """`sam deploy` of what is in ``built``, and nothing else.
+    """Run `sam deploy` for the artifact in ``built``, and nothing else.
 
-    ``event_bus``: where Stripe's events come by as well.
+    ``event_bus``: a bus that also delivers Stripe's events. Raises LocalStackError if SAM fails.
     """
     overrides = {
         "Stage": "local",
@@ -44,24 +48,24 @@ def update(
         "Architecture": "x86_64",
         "StripeApiBase": stripe_base,
         "StripeMode": "live" if stripe_live else "test",
-        "SiteUrl": places.front_url,
-        "JwtIssuer": places.issuer_url,
+        "SiteUrl": paths.front_url,
+        "JwtIssuer": paths.issuer_url,
         "JwtAudience": AUDIENCE,
-        # said even when it is empty: SAM would keep the last deployment's
+        # Set even when it is empty: otherwise SAM keeps the last deployment's value.
         "StripeEventBus": f'"{event_bus}"',
     }
     command = [
-        *(str(places.tools / "sam" / "bin" / "sam"), "deploy", "--template", str(built / PARSED)),
+        *(str(paths.tools / "sam" / "bin" / "sam"), "deploy", "--template", str(built / PARSED)),
         *("--stack-name", STACK, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
         *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())),
     ]
-    # Beside samconfig.toml, whose names are for AWS, this one must not be found.
-    empty = places.state / "samconfig.toml"
+    # SAM must not read samconfig.toml, whose stacks are in AWS.
+    empty = paths.state / "samconfig.toml"
     empty.write_text("version = 0.1\n")
     command += ["--config-file", str(empty)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=places.environment(), capture_output=True, text=True, check=False
+    done = subprocess.run(  # noqa: S603 - SAM
+        command, cwd=ROOT, env=paths.environment(), capture_output=True, text=True, check=False
     )
     if done.returncode:
         message = f"sam deploy failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
@@ -69,10 +73,10 @@ def update(
 
 
 def put_secrets(
-    places: Paths, resources: dict[str, str], stripe_key: str, webhook_secrets: list[str]
+    paths: Paths, resources: dict[str, str], stripe_key: str, webhook_secrets: list[str]
 ) -> None:
-    """As an operator does once after the first deploy."""
-    manager = places.client("secretsmanager")
+    """Store Stripe's secrets, like `topup connect` after a first deployment."""
+    manager = paths.client("secretsmanager")
     manager.put_secret_value(SecretId=resources["StripeKeySecret"], SecretString=stripe_key)
     manager.put_secret_value(
         SecretId=resources["WebhookSecretsSecret"],
@@ -80,64 +84,88 @@ def put_secrets(
     )
 
 
-def make_routes(places: Paths, stack: str, resources: dict[str, str], jwt: dict[str, Any]) -> None:
-    """The embedded AWS ignores an HTTP API's OpenAPI body: read it from the processed template and say it again by API.
+def make_routes(paths: Paths, stack: str, resources: dict[str, str], jwt: dict[str, Any]) -> None:
+    """Make the routes of the processed template by API.
 
+    The embedded AWS ignores the OpenAPI body of an HTTP API.
     ``jwt``: the issuer and the audiences of the authorizer, which the template has as expressions.
     """
-    gateway, api = places.client("apigatewayv2"), resources["HttpApi"]
-    template = places.client("cloudformation").get_template(
-        StackName=stack, TemplateStage="Processed"
-    )["TemplateBody"]
-    template = template if isinstance(template, dict) else json.loads(template)
-    for kind, key in (
-        ("route", "RouteId"),
-        ("integration", "IntegrationId"),
-        ("authorizer", "AuthorizerId"),
-    ):
-        pages = gateway.get_paginator(f"get_{kind}s").paginate(ApiId=api)
-        for row in [row for page in pages for row in page["Items"]]:
-            getattr(gateway, f"delete_{kind}")(ApiId=api, **{key: row[key]})
+    template = _processed_template(paths, stack)
+    gateway = paths.client("apigatewayv2")
+    api = resources["HttpApi"]
+    _delete_routes(gateway, api)
     source = ["$request.header.Authorization"]
     authorizer = gateway.create_authorizer(
         ApiId=api, Name="Jwt", AuthorizerType="JWT", IdentitySource=source, JwtConfiguration=jwt
-    )
+    )["AuthorizerId"]
     integrations: dict[str, str] = {}
-    for path, methods in template["Resources"]["HttpApi"]["Properties"]["Body"]["paths"].items():
+    body = template["Resources"]["HttpApi"]["Properties"]["Body"]
+    for path, methods in body["paths"].items():
         for method, operation in methods.items():
-            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-            name = _FUNCTION.search(uri)[1]  # type: ignore[index]
+            name = _function_of(operation)
             if name not in integrations:
-                made = gateway.create_integration(
-                    ApiId=api,
-                    IntegrationType="AWS_PROXY",
-                    PayloadFormatVersion="2.0",
-                    IntegrationUri=_arn(places, resources[name]),
-                )
-                integrations[name] = made["IntegrationId"]
-            guard: dict[str, Any] = {}
-            if security := operation.get("security"):
-                guard = {
-                    "AuthorizationType": "JWT",
-                    "AuthorizerId": authorizer["AuthorizerId"],
-                    "AuthorizationScopes": security[0]["Jwt"],
-                }
+                arn = _arn(paths, resources[name])
+                integrations[name] = _integrate(gateway, api, arn)
             route = f"{method.upper()} {path}"
-            gateway.create_route(
-                ApiId=api, RouteKey=route, Target=f"integrations/{integrations[name]}", **guard
-            )
+            target = f"integrations/{integrations[name]}"
+            rules = _authorization(operation, authorizer)
+            gateway.create_route(ApiId=api, RouteKey=route, Target=target, **rules)
 
 
-def _arn(places: Paths, function: str) -> str:
-    arn: str = places.client("lambda").get_function(FunctionName=function)["Configuration"][
-        "FunctionArn"
-    ]
-    return arn
+def _processed_template(paths: Paths, stack: str) -> dict[str, Any]:
+    cloudformation = paths.client("cloudformation")
+    answer = cloudformation.get_template(StackName=stack, TemplateStage="Processed")
+    body = answer["TemplateBody"]
+    template: dict[str, Any] = body if isinstance(body, dict) else json.loads(body)
+    return template
 
 
-def _switch_on_ttl(places: Paths, resources: dict[str, str]) -> None:
-    """CloudFormation there drops the TimeToLiveSpecification."""
+def _delete_routes(gateway: Any, api: str) -> None:
+    """Delete what an earlier deployment made here."""
+    for kind, key in _MADE.items():
+        pages = gateway.get_paginator(f"get_{kind}s").paginate(ApiId=api)
+        for row in [row for page in pages for row in page["Items"]]:
+            getattr(gateway, f"delete_{kind}")(ApiId=api, **{key: row[key]})
+
+
+def _function_of(operation: dict[str, Any]) -> str:
+    """Return the logical id of the function that an operation of the OpenAPI body calls."""
+    uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    found = _FUNCTION.search(uri)
+    if not found:
+        raise LocalStackError(f"an operation of the template calls no function: {uri}")
+    return found[1]
+
+
+def _integrate(gateway: Any, api: str, arn: str) -> str:
+    made = gateway.create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        PayloadFormatVersion="2.0",
+        IntegrationUri=arn,
+    )
+    return str(made["IntegrationId"])
+
+
+def _authorization(operation: dict[str, Any], authorizer: str) -> dict[str, Any]:
+    security = operation.get("security")
+    if not security:
+        return {}
+    return {
+        "AuthorizationType": "JWT",
+        "AuthorizerId": authorizer,
+        "AuthorizationScopes": security[0]["Jwt"],
+    }
+
+
+def _arn(paths: Paths, function: str) -> str:
+    found = paths.client("lambda").get_function(FunctionName=function)
+    return str(found["Configuration"]["FunctionArn"])
+
+
+def _switch_on_ttl(paths: Paths, resources: dict[str, str]) -> None:
+    """Enable TTL by API: CloudFormation there ignores the TimeToLiveSpecification."""
     ttl = {"Enabled": True, "AttributeName": "ttl"}
-    places.client("dynamodb").update_time_to_live(
+    paths.client("dynamodb").update_time_to_live(
         TableName=resources["QuotasTable"], TimeToLiveSpecification=ttl
     )

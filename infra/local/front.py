@@ -1,4 +1,4 @@
-"""The one address people use: passes every request to the stack's HTTP API, byte for byte, and the answer back."""
+"""Forwards every request of the local stack's address to its HTTP API, byte for byte."""
 
 import uuid
 from collections.abc import Iterable
@@ -9,18 +9,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+SET_BY_CLIENT: Final = (b"host", b"content-length")
 HOP_BY_HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"}
 )
-"""RFC 9110, section 7.6.1: they speak of one connection, not of the message."""
+"""Headers of one connection, not of the message: RFC 9110, section 7.6.1."""
 ANSWER_SECONDS_MAX: Final = 30
-"""API Gateway's own:
+"""API Gateway's own limit:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 BODY_BYTES_MAX: Final = 10 * 1024 * 1024
 
 
 class Front:
-    """Knows where the API is, once it has been deployed."""
+    """An ASGI application that forwards to ``target``, which is set when the API is deployed."""
 
     def __init__(self) -> None:
         """Not ready yet."""
@@ -29,60 +30,58 @@ class Front:
         self._client = httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX, limits=limits, trust_env=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As an ASGI application.
+        """Serve one HTTP request.
 
-        No router: what a path may hold, a line feed too, and which methods there are is the API's
-        business.
+        There is no router: the API itself decides about paths, which may have a line feed, and
+        methods.
         """
         if scope["type"] == "http":
             answer = await self.forward(Request(scope, receive))
             await answer(scope, receive, send)
 
     async def forward(self, request: Request) -> Response:
-        """Signatures are over the raw bytes, and a compressed answer stays compressed: nothing is parsed, nothing is added."""
+        """Return the API's answer to a request.
+
+        Nothing is parsed: signatures are over raw bytes, and compressed answers stay compressed.
+        """
         if not self.target:
-            return JSONResponse({"message": "The stand is still starting"}, 503)
+            return JSONResponse({"message": "The local stack is still starting"}, 503)
         body = await request.body()
         if len(body) > BODY_BYTES_MAX:
-            return _marked(JSONResponse({"message": "Request Entity Too Large"}, 413))
+            return _with_request_id(JSONResponse({"message": "Request Entity Too Large"}, 413))
         try:
-            return _marked(await self._asked(request, body))
+            return _with_request_id(await self._send(request, body))
         except httpx.TimeoutException:
-            return _marked(JSONResponse({"message": "Endpoint request timed out"}, 504))
+            return _with_request_id(JSONResponse({"message": "Endpoint request timed out"}, 504))
         except httpx.HTTPError:
-            return _marked(JSONResponse({"message": "Service Unavailable"}, 503))
+            return _with_request_id(JSONResponse({"message": "Service Unavailable"}, 503))
 
-    async def _asked(self, request: Request, body: bytes) -> Response:
-        """A request made by hand: the client's own would say that it takes every encoding."""
-        path, query = (
-            request.scope["raw_path"].decode().split("?")[0],
-            request.scope["query_string"].decode(),
-        )
-        url = f"{self.target}{path}" + (f"?{query}" if query else "")
-        headers = [
-            pair
-            for pair in _lasting(request.headers.raw)
-            if pair[0] not in (b"host", b"content-length")
-        ]
+    async def _send(self, request: Request, body: bytes) -> Response:
+        """Send the request as it came. httpx itself would add that every encoding is accepted."""
+        path = request.scope["raw_path"].decode().split("?")[0]
+        url = f"{self.target}{path}"
+        if query := request.scope["query_string"].decode():
+            url += f"?{query}"
+        pairs = _end_to_end(request.headers.raw)
+        headers = [pair for pair in pairs if pair[0] not in SET_BY_CLIENT]
         limit = {"timeout": self._client.timeout.as_dict()}
         asked = httpx.Request(request.method, url, headers=headers, content=body, extensions=limit)
         found = await self._client.send(asked, stream=True)
         try:
-            answer = Response(
-                b"".join([part async for part in found.aiter_raw()]), found.status_code
-            )
+            content = b"".join([part async for part in found.aiter_raw()])
         finally:
             await found.aclose()
-        answer.raw_headers = _lasting(found.headers.raw)
+        answer = Response(content, found.status_code)
+        answer.raw_headers = _end_to_end(found.headers.raw)
         return answer
 
 
-def _lasting(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return [(name.lower(), value) for name, value in headers if name.lower() not in HOP_BY_HOP]
 
 
-def _marked(answer: Response) -> Response:
-    """API Gateway's own refusals carry its request id; ours too."""
+def _with_request_id(answer: Response) -> Response:
+    """Add a request id where there is none, as API Gateway does for its own answers."""
     if "x-request-id" not in answer.headers:
         answer.headers["x-request-id"] = answer.headers.get("apigw-requestid", str(uuid.uuid4()))
     return answer

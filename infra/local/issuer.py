@@ -1,6 +1,6 @@
-"""An OIDC issuer for the stand:
+"""An OIDC issuer for the local stack: RS256 tokens, code flow with PKCE, three demo users.
 
-RS256 tokens, code flow with PKCE, three demo users in one click. Nothing here is for production.
+Nothing here is for production.
 
 https://openid.net/specs/openid-connect-core-1_0.html and https://www.rfc-editor.org/rfc/rfc7636
 """
@@ -32,6 +32,11 @@ TOKEN_SECONDS: Final = 3600
 CODE_SECONDS: Final = 120
 DEMO_USERS: Final = ("alice", "bob", "小明")
 COOKIE: Final = "topup_demo_user"
+LOCAL: Final = ("http://localhost", "http://127.0.0.1")
+INVALID_REQUEST: Final = {
+    "error": "invalid_request",
+    "error_description": "a local redirect_uri and PKCE with S256 are needed",
+}
 
 
 class Keys:
@@ -51,11 +56,10 @@ class Keys:
         pem = file.read_bytes()
         self.issuer = issuer
         self.key_id = hashlib.sha256(pem).hexdigest()[:16]
-        read = serialization.load_pem_private_key(
-            pem, None
-        )  # once: that it is sound is proved each time, which takes as long as a call
-        assert isinstance(read, rsa.RSAPrivateKey)  # noqa: S101 - we made it
-        self._key = read
+        # Loaded once: loading checks the key, which takes as long as a call of the API.
+        loaded = serialization.load_pem_private_key(pem, None)
+        assert isinstance(loaded, rsa.RSAPrivateKey)  # noqa: S101 - we made it
+        self._key = loaded
 
     def token(
         self,
@@ -65,7 +69,7 @@ class Keys:
         audience: str = AUDIENCE,
         **more: str,
     ) -> str:
-        """An access token for the stand's API, with ``more`` claims.
+        """Return an access token for the local stack's API, with ``more`` claims.
 
         A negative ``ttl`` makes one that has expired.
         """
@@ -84,13 +88,13 @@ class Keys:
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self.key_id})
 
     def public(self) -> dict[str, object]:
-        """The key set that verifiers fetch."""
+        """Return the key set that verifiers fetch."""
         jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         return {"keys": [{**jwk, "kid": self.key_id, "use": "sig", "alg": "RS256"}]}
 
 
 def create_app(keys: Keys) -> Starlette:
-    """The issuer as an ASGI application."""
+    """Return the issuer as an ASGI application."""
     desk = _Desk(keys)
     routes = [
         Route("/.well-known/openid-configuration", desk.discovery),
@@ -107,7 +111,7 @@ def create_app(keys: Keys) -> Starlette:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """What a code stands for, and until when."""
+    """What an authorization code stands for, and when it expires."""
 
     user: str
     challenge: str
@@ -117,7 +121,7 @@ class _Code:
 
 
 class _Desk:
-    """Codes under way live in memory: they last two minutes."""
+    """Answers the issuer's requests. Codes are kept in memory, for two minutes."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -145,43 +149,27 @@ class _Desk:
         return JSONResponse(self._keys.public())
 
     async def authorize(self, request: Request) -> Response:
-        """Show the users, or go straight back when one has signed in before."""
+        """Show the users, or redirect at once where one has signed in before."""
         asked = request.query_params
         target = asked.get("redirect_uri", "")
-        if (
-            not target.startswith(("http://localhost", "http://127.0.0.1"))
-            or asked.get("code_challenge_method") != "S256"
-        ):
-            return JSONResponse(
-                {
-                    "error": "invalid_request",
-                    "error_description": "a local redirect_uri and PKCE with S256 are needed",
-                },
-                400,
-            )
+        if not target.startswith(LOCAL) or asked.get("code_challenge_method") != "S256":
+            return JSONResponse(INVALID_REQUEST, 400)
         form = await request.form() if request.method == "POST" else {}
         chosen = str(form.get("user", ""))
         user = chosen if chosen in DEMO_USERS else _user_of(request)
         if not user:
-            if asked.get("prompt") == "none":
-                return RedirectResponse(
-                    f"{target}?{urlencode({'error': 'login_required', 'state': asked.get('state', '')})}",
-                    303,
-                )
-            return HTMLResponse(_page())
+            if asked.get("prompt") != "none":
+                return HTMLResponse(_page())
+            return _redirect(target, error="login_required", state=asked.get("state", ""))
         code = secrets.token_urlsafe(24)
-        ends = time.time() + CODE_SECONDS
-        self._codes[code] = _Code(
-            user, asked.get("code_challenge", ""), target, asked.get("nonce", ""), ends
-        )
-        back = RedirectResponse(
-            f"{target}?{urlencode({'code': code, 'state': asked.get('state', '')})}", 303
-        )
+        challenge, nonce = asked.get("code_challenge", ""), asked.get("nonce", "")
+        self._codes[code] = _Code(user, challenge, target, nonce, time.time() + CODE_SECONDS)
+        back = _redirect(target, code=code, state=asked.get("state", ""))
         back.set_cookie(COOKIE, session_of(user), httponly=True, samesite="lax")
         return back
 
     async def exchange(self, request: Request) -> Response:
-        """A code and its verifier for tokens; each code once."""
+        """Exchange a code and its verifier for tokens. Each code works once."""
         form = await request.form()
         code = self._codes.pop(str(form.get("code", "")), None)
         verifier = hashlib.sha256(str(form.get("code_verifier", "")).encode()).digest()
@@ -196,24 +184,25 @@ class _Desk:
         return JSONResponse({**tokens, "token_type": "Bearer", "expires_in": TOKEN_SECONDS})
 
     async def logout(self, request: Request) -> Response:
-        target = (
-            request.query_params.get("post_logout_redirect_uri")
-            or request.query_params.get("logout_uri")
-            or "/"
-        )
-        gone = RedirectResponse(
-            target if target.startswith(("http://localhost", "http://127.0.0.1")) else "/", 303
-        )
+        asked = request.query_params
+        target = asked.get("post_logout_redirect_uri") or asked.get("logout_uri") or "/"
+        if not target.startswith(LOCAL):
+            target = "/"
+        gone = RedirectResponse(target, 303)
         gone.delete_cookie(COOKIE)
         return gone
 
 
 def session_of(user: str) -> str:
-    """The cookie of somebody who has signed in before.
+    """Return the cookie of a user who has signed in before.
 
-    Nothing protects it: whoever runs a stand may be anybody there.
+    It is not protected: on a local stack everyone may be any user.
     """
     return base64.urlsafe_b64encode(user.encode()).decode()
+
+
+def _redirect(target: str, **query: str) -> RedirectResponse:
+    return RedirectResponse(f"{target}?{urlencode(query)}", 303)
 
 
 def _user_of(request: Request) -> str:
@@ -224,13 +213,17 @@ def _user_of(request: Request) -> str:
 
 
 def _page() -> str:
-    buttons = "".join(
-        f'<form method="post"><button name="user" value="{html.escape(user)}">Sign in as {html.escape(user)}</button></form>'
-        for user in DEMO_USERS
-    )
+    buttons = "".join(_button(html.escape(user)) for user in DEMO_USERS)
     style = "body{font:18px/1.6 system-ui;max-width:24rem;margin:15vh auto;padding:0 1rem}"
     style += "button{font:inherit;width:100%;padding:.7rem;margin:.3rem 0}"
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Sign in</title><style>{style}</style><main><h1>Who are you?</h1><p>Demo users of this stand.</p>{buttons}</main></html>"
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>Sign in</title><style>{style}</style><main><h1>Who are you?</h1>"
+        f"<p>Demo users of this local stack.</p>{buttons}</main></html>"
     )
+
+
+def _button(user: str) -> str:
+    button = f'<button name="user" value="{user}">Sign in as {user}</button>'
+    return f'<form method="post">{button}</form>'

@@ -1,4 +1,4 @@
-"""Where the stand keeps its things and which ports it takes, all of it changeable by environment variables."""
+"""Knows the folder and ports of a local stack, which environment variables can change."""
 
 import os
 import socket
@@ -19,12 +19,12 @@ PORT_VARIABLES: Final = {
 
 
 class LocalStackError(Exception):
-    """The stand cannot start; the message says what to do about it."""
+    """The local stack cannot start. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """One stand's folder and ports."""
+    """The folder and ports of one local stack."""
 
     state: Path
     tools: Path
@@ -35,7 +35,7 @@ class Paths:
 
     @classmethod
     def from_environment(cls) -> "Paths":
-        """TOPUP_STATE_DIR and one variable per port; the defaults suit one stand per checkout."""
+        """Read TOPUP_STATE_DIR and a variable for each port. The defaults suit one per checkout."""
         state = Path(os.environ.get("TOPUP_STATE_DIR", ROOT / ".local")).resolve()
         tools = Path(os.environ.get("TOPUP_TOOLS_DIR", ROOT / ".local" / "venvs")).resolve()
         ports = {
@@ -46,7 +46,7 @@ class Paths:
 
     @property
     def stand_file(self) -> Path:
-        """What the stand tells others about itself."""
+        """The file with its addresses and secrets."""
         return self.state / "stand.json"
 
     @property
@@ -56,12 +56,12 @@ class Paths:
 
     @property
     def log_file(self) -> Path:
-        """Where a stand in the background writes."""
+        """The log of a local stack in the background."""
         return self.state / "stand.log"
 
     @property
     def front_url(self) -> str:
-        """Where people and programs go."""
+        """The address of the page and the API."""
         return f"http://localhost:{self.front}"
 
     @property
@@ -80,7 +80,10 @@ class Paths:
         return f"http://127.0.0.1:{self.stripe}"
 
     def environment(self) -> dict[str, str]:
-        """For any AWS client or tool that is to talk to the stand; nothing of the caller's own AWS leaks in."""
+        """Return the environment for AWS tools that talk to the local stack.
+
+        The caller's own AWS and Stripe variables are removed.
+        """
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -98,8 +101,8 @@ class Paths:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the stand."""
-        import boto3  # noqa: PLC0415 - `token` and `down` need not wait for it
+        """Return a boto3 client of the local stack."""
+        import boto3  # noqa: PLC0415 - `token` and `down` do not need it
 
         return boto3.client(
             service,
@@ -110,16 +113,16 @@ class Paths:
         )
 
     def check_ports(self) -> None:
-        """Raise LocalStackError naming the first port that is taken and the variable that changes it."""
+        """Raise LocalStackError for the first port that is taken, with the variable for it."""
         for name, (variable, _) in PORT_VARIABLES.items():
             port = getattr(self, name)
             if not is_free(port):
-                message = f"port {port} ({name}) is taken: stop what uses it, or choose another with {variable}=<port>"
-                raise LocalStackError(message)
+                advice = f"stop what uses it, or choose another with {variable}=<port>"
+                raise LocalStackError(f"port {port} ({name}) is taken: {advice}")
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -130,7 +133,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """Return a port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

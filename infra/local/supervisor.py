@@ -1,4 +1,7 @@
-"""The supervisor: the embedded AWS as a child, and front, issuer and Stripe simulator in this one process, until it is stopped."""
+"""Runs a local stack until it is stopped.
+
+The embedded AWS is a child process; front, issuer and Stripe simulator run in this one.
+"""
 
 import asyncio
 import contextlib
@@ -20,13 +23,19 @@ from infra.local import deploy, ministack
 from infra.local.front import Front
 from infra.local.issuer import Keys, create_app
 from infra.local.paths import REGION, STACK, LocalStackError, Paths
-from infra.stripe_simulator.api.app import Simulator, WebhookTarget
+from infra.stripe_simulator.app import application
+from infra.stripe_simulator.settings import WebhookTarget
+from infra.stripe_simulator.simulator import Simulator
 
 READY_SECONDS_MAX: Final = 60
+BOTH_NEEDED: Final = (
+    "STRIPE_SECRET_KEY is set: set STRIPE_WEBHOOK_SECRET too, "
+    "to what `stripe listen --print-secret` prints"
+)
 
 
 class _Server(uvicorn.Server):
-    """Several in one loop: the supervisor alone hears the signals."""
+    """A server that leaves signals to the supervisor, because several run in one loop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -34,58 +43,59 @@ class _Server(uvicorn.Server):
 
 
 class Supervisor:
-    """One run of the stand."""
+    """One run of a local stack."""
 
-    def __init__(self, places: Paths, tell: Callable[[str], None]) -> None:
-        """``tell`` shows progress to whoever waits."""
-        self.places = places
+    def __init__(self, paths: Paths, tell: Callable[[str], None]) -> None:
+        """``tell`` shows progress."""
+        self.paths = paths
         self._begun = time.monotonic()
         self._tell = tell
         self._servers: list[_Server] = []
+        self._serving: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
     def step(self, text: str) -> None:
-        """A line of progress with the time it took so far."""
+        """Show a line of progress, with the time since the start."""
         self._tell(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
-        """Start everything, say when it is ready, and serve until a signal comes."""
+        """Start everything, call ``ready``, and serve until SIGINT or SIGTERM."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
-        places = self.places
-        places.state.mkdir(parents=True, exist_ok=True)
-        places.check_ports()
+        paths = self.paths
+        paths.state.mkdir(parents=True, exist_ok=True)
+        paths.check_ports()
         self.step("starting the embedded AWS")
-        child = await asyncio.to_thread(ministack.start, places)
-        serving: list[asyncio.Task[None]] = []
+        child = await asyncio.to_thread(ministack.start, paths)
         try:
-            front, settings = Front(), self._settings()
-            simulator = Simulator(
-                places.stripe_url, settings["stripe_secret_key"], places.state / "stripe.sqlite"
-            )
-            apps: dict[str, ASGIApp] = {
-                "front": front,
-                "issuer": create_app(Keys(places.state / "issuer.pem", places.issuer_url)),
-            }
-            if not settings["real_stripe"]:
-                apps["stripe"] = simulator.app()
-            serving = [
-                asyncio.create_task(self._serve(app, getattr(places, name)))
-                for name, app in apps.items()
-            ]
-            stand = await self._deployed(front, simulator, settings)
-            places.stand_file.write_text(json.dumps(stand, indent=2) + "\n")
+            stand = await self._start()
+            paths.stand_file.write_text(json.dumps(stand, indent=2) + "\n")
             self.step("ready")
             ready(stand)
             await self._stopping.wait()
         finally:
             self.step("stopping; the data is kept")
-            places.stand_file.unlink(missing_ok=True)
+            paths.stand_file.unlink(missing_ok=True)
             for server in self._servers:
                 server.should_exit = True
-            await asyncio.gather(*serving, return_exceptions=True)
+            await asyncio.gather(*self._serving, return_exceptions=True)
             await asyncio.to_thread(ministack.stop, child)
+
+    async def _start(self) -> dict[str, Any]:
+        """Serve front, issuer and simulator, and deploy. Returns what stand.json has."""
+        paths = self.paths
+        front, settings = Front(), self._settings()
+        simulator = Simulator(
+            paths.stripe_url, settings["stripe_secret_key"], paths.state / "stripe.sqlite"
+        )
+        keys = Keys(paths.state / "issuer.pem", paths.issuer_url)
+        apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(keys)}
+        if not settings["real_stripe"]:
+            apps["stripe"] = application(simulator)
+        for name, app in apps.items():
+            self._serving.append(asyncio.create_task(self._serve(app, getattr(paths, name))))
+        return await self._deploy(front, simulator, settings)
 
     async def _serve(self, app: ASGIApp, port: int) -> None:
         config = uvicorn.Config(
@@ -101,17 +111,14 @@ class Supervisor:
         await server.serve()
 
     def _settings(self) -> dict[str, Any]:
-        """Secrets of this stand, made once; or Stripe's own, where the caller gives a key."""
-        key, hook = (
-            os.environ.get("STRIPE_SECRET_KEY", ""),
-            os.environ.get("STRIPE_WEBHOOK_SECRET", ""),
-        )
+        """Return the secrets, which are made once; or Stripe's own where the caller gives a key."""
+        key = os.environ.get("STRIPE_SECRET_KEY", "")
+        hook = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
         if key:
             if not hook:
-                message = "STRIPE_SECRET_KEY is set: set STRIPE_WEBHOOK_SECRET too, to what `stripe listen --print-secret` prints"
-                raise LocalStackError(message)
+                raise LocalStackError(BOTH_NEEDED)
             return {"stripe_secret_key": key, "webhook_secret": hook, "real_stripe": True}
-        file = self.places.state / "secrets.json"
+        file = self.paths.state / "secrets.json"
         if not file.exists():
             file.touch(mode=0o600)
             made = {
@@ -121,43 +128,43 @@ class Supervisor:
             file.write_text(json.dumps(made))
         return {**json.loads(file.read_text()), "real_stripe": False}
 
-    async def _deployed(
+    async def _deploy(
         self, front: Front, simulator: Simulator, settings: dict[str, Any]
     ) -> dict[str, Any]:
-        places = self.places
+        paths = self.paths
         self.step("building the functions (nothing to do when nothing has changed)")
-        await asyncio.to_thread(artifact.build, places)
+        await asyncio.to_thread(artifact.build, paths)
         self.step("deploying template.yaml")
-        stripe_base = "https://api.stripe.com" if settings["real_stripe"] else places.stripe_url
+        stripe_base = "https://api.stripe.com" if settings["real_stripe"] else paths.stripe_url
         live = settings["stripe_secret_key"].startswith(("sk_live", "rk_live"))
-        stack = await asyncio.to_thread(deploy.deploy, places, stripe_base, stripe_live=live)
+        stack = await asyncio.to_thread(deploy.deploy, paths, stripe_base, stripe_live=live)
         names = (settings["stripe_secret_key"], [settings["webhook_secret"]])
-        await asyncio.to_thread(deploy.put_secrets, places, stack["resources"], *names)
-        front.target = f"{places.aws_url}/_aws/execute-api/{stack['resources']['HttpApi']}/$default"
+        await asyncio.to_thread(deploy.put_secrets, paths, stack["resources"], *names)
+        front.target = f"{paths.aws_url}/_aws/execute-api/{stack['resources']['HttpApi']}/$default"
         function_host = stack["outputs"]["WebhookFunctionUrl"].removeprefix("https://").strip("/")
-        webhook_url = f"{places.front_url}/api/v1/payments/webhook"
+        webhook_url = f"{paths.front_url}/api/v1/payments/webhook"
         simulator.deliver_to(WebhookTarget(webhook_url, settings["webhook_secret"]))
-        await self._answers()
+        await self._wait_for_answer()
         return {
-            "api_url": places.front_url,
+            "api_url": paths.front_url,
             "webhook_url": webhook_url,
-            "webhook_function_url": f"{places.aws_url}/",
+            "webhook_function_url": f"{paths.aws_url}/",
             "webhook_function_host": function_host,
             "webhook_secret": settings["webhook_secret"],
             "stripe_api_base": stripe_base,
             "stripe_secret_key": settings["stripe_secret_key"],
-            "aws_endpoint_url": places.aws_url,
+            "aws_endpoint_url": paths.aws_url,
             "aws_region": REGION,
             "stack_name": STACK,
-            "issuer_url": places.issuer_url,
+            "issuer_url": paths.issuer_url,
         }
 
-    async def _answers(self) -> None:
+    async def _wait_for_answer(self) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             for _ in range(READY_SECONDS_MAX * 2):
-                answer = await client.get(f"{self.places.front_url}/api/v1/plans", timeout=20)
+                answer = await client.get(f"{self.paths.front_url}/api/v1/plans", timeout=20)
                 if answer.status_code == httpx.codes.OK:
-                    await self._warmed(client)
+                    await self._warm(client)
                     return
                 await asyncio.sleep(0.5)  # the first call starts the function
         message = (
@@ -165,12 +172,12 @@ class Supervisor:
         )
         raise LocalStackError(message)
 
-    async def _warmed(self, client: httpx.AsyncClient) -> None:
-        """Start the processes that a purchase meets, by calls that change nothing: the first buyer need not wait for them."""
-        token = Keys(self.places.state / "issuer.pem", self.places.issuer_url).token(
+    async def _warm(self, client: httpx.AsyncClient) -> None:
+        """Start the functions of a purchase by calls that change nothing, so that it is quick."""
+        token = Keys(self.paths.state / "issuer.pem", self.paths.issuer_url).token(
             "nobody", "", READY_SECONDS_MAX, "topup"
         )
-        base, headers = f"{self.places.front_url}/api/v1", {"authorization": f"Bearer {token}"}
+        base, headers = f"{self.paths.front_url}/api/v1", {"authorization": f"Bearer {token}"}
         await asyncio.gather(
             client.post(f"{base}/payments/webhook", content=b"{}", timeout=20),
             client.post(
@@ -181,12 +188,12 @@ class Supervisor:
 
 
 def serve(
-    places: Paths, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]
+    paths: Paths, tell: Callable[[str], None], ready: Callable[[dict[str, Any]], None]
 ) -> int:
-    """Run a stand in the foreground. Returns the exit code."""
+    """Run a local stack in the foreground. Returns the exit code."""
 
     async def main() -> None:
-        await Supervisor(places, tell).run(ready)
+        await Supervisor(paths, tell).run(ready)
 
     try:
         asyncio.run(main())

@@ -1,4 +1,4 @@
-"""What a simulator is told when it is made."""
+"""The settings of a simulator: address, secret key, webhook endpoints, state file and timing."""
 
 import time
 from collections.abc import Callable
@@ -9,23 +9,23 @@ from typing import Final
 import stripe
 
 API_VERSION: Final = str(stripe.api_version)
-"""The version that the pinned library was made for; events are written in it."""
+"""The version that the pinned library was made for. Events are written in it."""
 PAUSES_SECONDS: Final = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600, 3600, 3600)
-"""Between tries.
+"""The pauses between attempts of one delivery.
 
-Stripe's go on for three days; these are shorter and of the same shape.
-https://docs.stripe.com/webhooks#retries
+Stripe retries with exponential backoff for three days. These pauses have the same shape and are
+shorter. https://docs.stripe.com/webhooks#retries
 """
 ANSWER_SECONDS_MAX: Final = 20
-"""Stripe does not publish how long it waits for an answer; Checkout itself waits 10 s."""
+"""The deadline for an endpoint's answer. Stripe does not publish its own; Checkout waits 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """An endpoint.
+    """One webhook endpoint.
 
-    ``events`` empty or with ``*`` for all; ``host`` is sent as the Host header where the URL's own
-    is not the one.
+    ``events`` is empty, or contains ``*``, for all types. ``host`` replaces the URL's own host in
+    the Host header.
     """
 
     url: str
@@ -36,17 +36,17 @@ class WebhookTarget:
 
     @property
     def name(self) -> str:
-        """What its waiting deliveries are kept under: they outlive a stop."""
+        """The name under which its pending deliveries are stored. It is stable over a restart."""
         return self.endpoint_id or f"{self.url} {self.host}"
 
     def wants(self, kind: str) -> bool:
-        """Whether it is subscribed to this type of event."""
+        """Whether the endpoint is subscribed to this type of event."""
         return not self.events or "*" in self.events or kind in self.events
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Time as the simulator sees it: epoch seconds now, pauses between tries of a webhook, deadline with an endpoint."""
+    """The clock in epoch seconds, the pauses between attempts, and the deadline of an answer."""
 
     clock: Callable[[], float] = time.time
     pauses_seconds: tuple[float, ...] = PAUSES_SECONDS
@@ -55,7 +55,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``base_url`` is where the application will be found; ``state_file`` keeps its objects, ``:memory:`` forgets them at a stop."""
+    """How to make a simulator.
+
+    ``base_url`` is where the application is served. ``state_file`` stores the objects;
+    ``:memory:`` loses them when the simulator stops.
+    """
 
     base_url: str
     secret_key: str

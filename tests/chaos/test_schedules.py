@@ -384,8 +384,8 @@ def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
 
         return [
             lambda: settlement.apply(books, fact(events[0])),
-            lambda: retry_parked.try_again(books, stripe, refund),
-        ], check  # type: ignore[arg-type]
+            lambda: retry_parked.try_again(books, stripe, refund),  # type: ignore[arg-type]
+        ], check
 
     record_figures("a late credit and the drop of its refund", explore(build, ()))
 

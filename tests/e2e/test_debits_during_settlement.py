@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from support.repeating import is_without_result
 from support.stand import API, Stand
 
 THREADS: Final = 16
@@ -30,17 +31,9 @@ def _debit(
     headers = {"idempotency-key": uuid.uuid4().hex} if is_keyed else {}
     for _ in range(TRIES_MAX if is_keyed else 1):
         answer = client.post(f"{stand.api_url}{API}/quota/debits", json=body, headers=headers)
-        if not _is_unknown(answer):
+        if not is_without_result(answer):
             break
     return answer
-
-
-def _is_unknown(answer: httpx.Response) -> bool:
-    """DynamoDB did not answer within its deadline, which no conflict causes: the machine was busy.
-
-    Whether it took is not known.
-    """
-    return answer.status_code == 503 and answer.json()["code"] == "outcome_unknown"
 
 
 def _debits(
@@ -97,7 +90,7 @@ def test_debits_and_purchases_of_one_account_meet_without_a_5xx_or_a_lost_unit(
         lambda: all(stand.payment(buyer, session)["status"] == "completed" for session in sessions),
         seconds=60,
     )
-    unknown = [answer for answer in answers if _is_unknown(answer)]
+    unknown = [answer for answer in answers if is_without_result(answer)]
     unexpected = [
         answer.text
         for answer in answers

@@ -31,8 +31,8 @@ class Bridge:
 
     def switch(self, bus: str) -> None:
         """A stack update, nothing else."""
-        places = self.stand.places()
-        deploy.update(places, places.stripe_url, event_bus=bus)
+        paths = self.stand.paths()
+        deploy.update(paths, paths.stripe_url, event_bus=bus)
 
     def queue_attribute(self, name: str) -> str:
         """Of the queue that facts are kept in."""

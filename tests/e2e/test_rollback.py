@@ -37,9 +37,9 @@ DEBIT_SECONDS, BUY_SECONDS = 0.5, 2.0
 
 
 @pytest.fixture
-def places(stand: Stand) -> Paths:
+def paths(stand: Stand) -> Paths:
     """Its folder and ports."""
-    return stand.places()
+    return stand.paths()
 
 
 def _marked(folder: Path, number: int) -> Path:
@@ -154,7 +154,7 @@ def _code(stand: Stand) -> set[str]:
 
 
 def test_an_update_and_the_way_back_lose_nothing_under_traffic(
-    stand: Stand, places: Paths, tmp_path: Path
+    stand: Stand, paths: Paths, tmp_path: Path
 ) -> None:
     """Tables are the same ones, no call is refused, every unit is accounted for, and the first
     build's code runs again at the end.
@@ -162,9 +162,9 @@ def test_an_update_and_the_way_back_lose_nothing_under_traffic(
     tables, first = _tables(stand), _code(stand)
     traffic = _Traffic(stand)
     with traffic.flowing():
-        deploy.update(places, places.stripe_url, built=_marked(tmp_path / "new", 2))
+        deploy.update(paths, paths.stripe_url, built=_marked(tmp_path / "new", 2))
         second = _code(stand)
-        deploy.update(places, places.stripe_url)
+        deploy.update(paths, paths.stripe_url)
     assert len(first) == len(second) == 1
     assert first.isdisjoint(second)
     assert _code(stand) == first
@@ -200,7 +200,7 @@ def _balanced(stand: Stand) -> None:
 
 
 def test_leaving_keeps_every_table_and_says_how_to_come_back(
-    stand: Stand, places: Paths, capfd: pytest.CaptureFixture[str]
+    stand: Stand, paths: Paths, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """As far as the embedded AWS goes: its CloudFormation has to honour what the template says of
     the tables.
@@ -208,9 +208,9 @@ def test_leaving_keeps_every_table_and_says_how_to_come_back(
     names: dict[str, Any] = {logical: stand.resources()[logical] for logical in TABLES}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOPUP_STATE_DIR", str(stand.state))
-        patch.setenv("TOPUP_TOOLS_DIR", str(places.tools))
-        stage = Stage("local", STACK, places.environment()["AWS_REGION"], folder=stand.state)
-        code = uninstall(stage, places.environment(), yes=True)
+        patch.setenv("TOPUP_TOOLS_DIR", str(paths.tools))
+        stage = Stage("local", STACK, paths.environment()["AWS_REGION"], folder=stand.state)
+        code = uninstall(stage, paths.environment(), yes=True)
     said = capfd.readouterr().out
     assert code == 0, said
     assert all(name in said for name in names.values())

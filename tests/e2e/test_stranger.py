@@ -59,7 +59,7 @@ class Shop:
             self.stage, ask=not self.stage.file.exists(), yes=True, answers=lambda _: next(typed)
         )
         self.stage = Stage.read(self.stage.name, folder=self.stage.folder)
-        deploy.make_routes(self.stand.places(), STACK, self.resources, self.authorizer())
+        deploy.make_routes(self.stand.paths(), STACK, self.resources, self.authorizer())
         return code
 
     @property
@@ -208,12 +208,12 @@ def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
     """
     folder = tmp_path_factory.mktemp("stranger")
     with pytest.MonkeyPatch.context() as shell:
-        for name, value in stand.places().environment().items():
+        for name, value in stand.paths().environment().items():
             shell.setenv(name, value)
         shell.setenv("STRIPE_API_KEY", stand.facts["stripe_secret_key"])
         shell.setenv("TOPUP_STATE_DIR", str(folder))
         shell.setenv("TOPUP_TOOLS_DIR", str(ROOT / ".local" / "venvs"))
-        build(stand.places())
+        build(stand.paths())
         machine = {
             "Runtime": RUNTIME,
             "Architecture": "x86_64",

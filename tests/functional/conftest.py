@@ -1,13 +1,16 @@
 """The stack in moto, made from template.yaml for every test, and a Stripe beside it."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
+from billing.wiring import container
 from functional.lab import CREDENTIALS, Lab, client, forget, wipe
 from moto import mock_aws
 from simulator.lab import KEY, Receiver
 from simulator.lab import Lab as Stripe
 from simulator.lab import lab as simulated
+from support.deadlines import PausedDeadline
 
 
 @pytest.fixture(scope="package")
@@ -26,6 +29,7 @@ def aws() -> Iterator[None]:
             patch.setenv(name, value)
         for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
             patch.delenv(name, raising=False)
+        patch.setattr(container, "Deadline", lambda: PausedDeadline(time.sleep))
         forget(clients=True)
         client.cache_clear()
         with mock_aws():

@@ -159,7 +159,8 @@ class Lab:
 
     @property
     def books(self) -> Books:
-        """The handlers' own."""
+        """The handlers' own, with a new deadline: the last request may be long ago."""
+        container.deadline().begin()
         return container.books()
 
     def route(self, method: str, path: str) -> tuple[Route, dict[str, str]]:

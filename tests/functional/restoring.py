@@ -18,7 +18,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from infra.cli.commands.restore import keep_deployment, planned
 from infra.cli.restore.restoration import restore_all
 from infra.cli.restore.restore_time import suffix
-from infra.cli.target import TABLE, Place, Resource
+from infra.cli.target import TABLE, Resource, TargetStack
 
 AT: Final = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 CHANGES: Final = (
@@ -31,7 +31,7 @@ CHANGES: Final = (
 NOTHING: Final = "topup restore --at again"
 
 
-def production(lab: Lab) -> Place:
+def production(lab: Lab) -> TargetStack:
     """Settings as the template gives them in production, and an operator's tag, on every table."""
     client = lab.boto("dynamodb")
     names = [row["TableName"] for row in lab.template.tables()]
@@ -47,7 +47,7 @@ def production(lab: Lab) -> Place:
     resources = {name: Resource(name, TABLE) for name in names}
     settings = Settings.from_environment(lab.template.environment())
     session = boto3.Session(region_name=REGION)
-    return Place(session, None, REGION, "topup-prod", resources, {}, settings, "", "", 0)
+    return TargetStack(session, None, REGION, "topup-prod", resources, {}, settings, "", "", 0)
 
 
 def reach(table: str, earliest: datetime, latest: datetime) -> None:
@@ -58,31 +58,32 @@ def reach(table: str, earliest: datetime, latest: datetime) -> None:
     row["LatestRestorableDateTime"] = latest.timestamp()
 
 
-def restore(place: Place, at: datetime = AT) -> Place:
-    """As the command does, in this process. Returns the place with the restored tables."""
-    new = restore_tables(place, at)
-    keep_deployment(place, new)
+def restore(target: TargetStack, at: datetime = AT) -> TargetStack:
+    """As the command does, in this process. Returns the target with the restored tables."""
+    new = restore_tables(target, at)
+    keep_deployment(target, new)
     return new
 
 
-def restore_tables(place: Place, at: datetime = AT) -> Place:
+def restore_tables(target: TargetStack, at: datetime = AT) -> TargetStack:
     """All of it but the deployment's id."""
-    _, jobs = planned(place, place.tables(), at)
+    _, jobs = planned(target, target.tables(), at)
     restore_all(jobs, NOTHING, lambda _: None)
-    return place.using(suffix(at))
+    return target.using(suffix(at))
 
 
-def only(place: Place, *names: str) -> Place:
+def only(target: TargetStack, *names: str) -> TargetStack:
     """With these tables alone."""
-    return replace(place, resources={name: place.resources[name] for name in names})
+    return replace(target, resources={name: target.resources[name] for name in names})
 
 
-def state(place: Place) -> dict[str, Any]:
+def state(target: TargetStack) -> dict[str, Any]:
     """Everything that shall be the same of a table and its restore, by logical id, asked one by
     one.
     """
     return {
-        logical: _state(place.client("dynamodb"), name) for logical, name in place.tables().items()
+        logical: _state(target.client("dynamodb"), name)
+        for logical, name in target.tables().items()
     }
 
 
@@ -115,7 +116,7 @@ class DeadError(BaseException):
 
 
 @contextmanager
-def dying(place: Place, number: int, *, before: bool) -> Iterator[list[str]]:
+def dying(target: TargetStack, number: int, *, before: bool) -> Iterator[list[str]]:
     """The process dies at the so-manieth change, before or after AWS has made it.
 
     Yields the changes.
@@ -129,7 +130,7 @@ def dying(place: Place, number: int, *, before: bool) -> Iterator[list[str]]:
                 raise DeadError
 
     name = f"{'before' if before else 'after'}-call.dynamodb"
-    events = place.session.events
+    events = target.session.events
     events.register(name, count, unique_id="dying")
     try:
         yield made
@@ -178,6 +179,6 @@ class Appearing:
                 row["IndexStatus"] = self.index
 
 
-def environment(place: Place) -> dict[str, str]:
+def environment(target: TargetStack) -> dict[str, str]:
     """What the functions find in theirs after the switch."""
-    return {TABLE_VARIABLES[table]: name for table, name in place.settings.tables.items()}
+    return {TABLE_VARIABLES[table]: name for table, name in target.settings.tables.items()}

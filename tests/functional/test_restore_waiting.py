@@ -14,23 +14,23 @@ from infra.cli.errors import OperatorError
 from infra.cli.restore.restoration import (
     HOURS_MAX,
     LATER,
-    LOOK_SECONDS,
+    POLL_SECONDS,
     STEPS,
     Restoration,
     restore_all,
 )
 from infra.cli.restore.restore_time import suffix
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 
 @pytest.fixture
-def place(lab: Lab) -> Place:
+def target(lab: Lab) -> TargetStack:
     """A stack of production."""
     return production(lab)
 
 
-def _quotas(place: Place) -> Restoration:
-    _, jobs = planned(place, place.tables(), AT)
+def _quotas(target: TargetStack) -> Restoration:
+    _, jobs = planned(target, target.tables(), AT)
     (job,) = (job for job in jobs if job.original == "QuotasTable")
     job.start()
     return job
@@ -39,11 +39,13 @@ def _quotas(place: Place) -> Restoration:
 @pytest.mark.parametrize(
     ("state", "index"), [("CREATING", "ACTIVE"), ("UPDATING", "ACTIVE"), ("ACTIVE", "CREATING")]
 )
-def test_a_table_that_is_being_made_is_waited_for(place: Place, state: str, index: str) -> None:
+def test_a_table_that_is_being_made_is_waited_for(
+    target: TargetStack, state: str, index: str
+) -> None:
     """Until AWS says that it is active, and so are its indexes: functions read them as soon as they
     are switched.
     """
-    job = _quotas(place)
+    job = _quotas(target)
     seen = Appearing(job.client, job.target, state, index)
     slept: list[float] = []
 
@@ -53,12 +55,12 @@ def test_a_table_that_is_being_made_is_waited_for(place: Place, state: str, inde
             seen.state = seen.index = "ACTIVE"
 
     job.wait(sleep)
-    assert slept == [LOOK_SECONDS] * 3
+    assert slept == [POLL_SECONDS] * 3
 
 
-def test_a_restore_is_waited_for_a_day_at_most(place: Place) -> None:
+def test_a_restore_is_waited_for_a_day_at_most(target: TargetStack) -> None:
     """Then the command ends, and says what it waited for."""
-    job = replace(_quotas(place), client=Stubborn())
+    job = replace(_quotas(target), client=Stubborn())
     slept: list[float] = []
     with pytest.raises(OperatorError, match=f"{job.target} was not ready after {HOURS_MAX} hours"):
         job.wait(slept.append)
@@ -77,9 +79,11 @@ class Stubborn:
 @pytest.mark.parametrize(
     "state", ["DELETING", "ARCHIVED", "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "gone"]
 )
-def test_a_table_that_cannot_become_active_is_not_waited_for(place: Place, state: str) -> None:
+def test_a_table_that_cannot_become_active_is_not_waited_for(
+    target: TargetStack, state: str
+) -> None:
     """Every other state that DynamoDB gives a table, and one that was deleted meanwhile."""
-    job = _quotas(place)
+    job = _quotas(target)
     if state == "gone":
         job.client.delete_table(TableName=job.target)
     else:
@@ -91,9 +95,9 @@ def test_a_table_that_cannot_become_active_is_not_waited_for(place: Place, state
 
 
 @pytest.mark.parametrize("code", LATER)
-def test_a_setting_that_aws_cannot_take_yet_is_given_later(place: Place, code: str) -> None:
+def test_a_setting_that_aws_cannot_take_yet_is_given_later(target: TargetStack, code: str) -> None:
     """A table that was just made has no backups yet, and takes one change at a time."""
-    job = _quotas(place)
+    job = _quotas(target)
     slept: list[float] = []
     with ExitStack() as refusals:
         refusals.enter_context(
@@ -105,15 +109,15 @@ def test_a_setting_that_aws_cannot_take_yet_is_given_later(place: Place, code: s
             refusals.close()
 
         job.settle(lambda _: None, sleep)
-    assert slept == [LOOK_SECONDS]
+    assert slept == [POLL_SECONDS]
     assert job.lacks() == []
 
 
-def test_a_setting_that_shows_late_is_given_once(place: Place) -> None:
+def test_a_setting_that_shows_late_is_given_once(target: TargetStack) -> None:
     """Tags and expiry show a little later, and DynamoDB refuses a second change of the expiry
     within an hour.
     """
-    job = _quotas(place)
+    job = _quotas(target)
     given: list[str] = []
     slept: list[float] = []
 
@@ -126,29 +130,32 @@ def test_a_setting_that_shows_late_is_given_once(place: Place) -> None:
     )
     job.client.meta.events.register("after-call.dynamodb.DescribeTimeToLive", hide)
     job.settle(lambda _: None, slept.append)
-    assert (given, slept) == (["expiry"], [LOOK_SECONDS] * 2)
+    assert (given, slept) == (["expiry"], [POLL_SECONDS] * 2)
     assert job.lacks() == []
 
 
-def test_progress_is_reported_for_every_step(place: Place) -> None:
+def test_progress_is_reported_for_every_step(target: TargetStack) -> None:
     """The bar's total is what is told."""
-    _, jobs = planned(place, place.tables(), AT)
+    _, jobs = planned(target, target.tables(), AT)
     told: list[str] = []
     restore_all(jobs, "", told.append)
     assert len(told) == STEPS * len(jobs)
 
 
-def test_a_restore_of_the_latest_second_is_inside_of_what_all_tables_have(place: Place) -> None:
-    at, jobs = planned(place, place.tables(), None)
+def test_a_restore_of_the_latest_second_is_inside_of_what_all_tables_have(
+    target: TargetStack,
+) -> None:
+    """The slowest table's end."""
+    at, jobs = planned(target, target.tables(), None)
     assert at > AT
     assert {job.target for job in jobs} == {
-        f"{name}{suffix(at)}" for name in place.tables().values()
+        f"{name}{suffix(at)}" for name in target.tables().values()
     }
 
 
-def test_a_second_restore_reads_the_tables_in_use_or_the_stacks_own(place: Place) -> None:
+def test_a_second_restore_reads_the_tables_in_use_or_the_stacks_own(target: TargetStack) -> None:
     """Names are the stack's own with one suffix, never two."""
-    new = restore(place)
+    new = restore(target)
     later = AT + timedelta(minutes=10)
     for name in new.tables().values():
         reach(name, AT, later)
@@ -156,7 +163,7 @@ def test_a_second_restore_reads_the_tables_in_use_or_the_stacks_own(place: Place
         _, jobs = planned(new, sources, later)
         assert {job.source for job in jobs} == set(sources.values())
         assert {job.target for job in jobs} == {
-            f"{name}{suffix(later)}" for name in place.tables().values()
+            f"{name}{suffix(later)}" for name in target.tables().values()
         }
-    assert new.using("").tables() == place.tables()
-    assert new.using("").settings == place.settings
+    assert new.using("").tables() == target.tables()
+    assert new.using("").settings == target.settings

@@ -18,21 +18,21 @@ from simulator.lab import Lab as Stripe
 from infra.cli.commands.ledger import examine
 from infra.cli.errors import OperatorError
 from infra.cli.restore.revived_keys import revived, revoke_again
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 
 @pytest.fixture
-def place(lab: Lab) -> Place:
+def target(lab: Lab) -> TargetStack:
     """A stack of production."""
     lab.fund("alice", 70)
     return production(lab)
 
 
-def test_a_restore_to_before_the_first_sale_is_the_same_deployment(place: Place) -> None:
+def test_a_restore_to_before_the_first_sale_is_the_same_deployment(target: TargetStack) -> None:
     """Without its id every session of its own would be another deployment's,
     and never be credited.
     """
-    client = place.client("dynamodb")
+    client = target.client("dynamodb")
     rows = [("PaymentsTable", ("owner", "id")), ("WebhookEventsTable", ("subject", "fact_id"))]
     found = {}
     for table, names in rows:
@@ -41,10 +41,10 @@ def test_a_restore_to_before_the_first_sale_is_the_same_deployment(place: Place)
             "Attributes"
         ]
     with contextlib.suppress(OperatorError):
-        restore(place)
+        restore(target)
     for table, row in found.items():
         client.put_item(TableName=table, Item=row)  # made by the first sale, after that second
-    new = restore(place)
+    new = restore(target)
     books = new.books()
     books.store.deadline.begin()
     assert (
@@ -53,20 +53,22 @@ def test_a_restore_to_before_the_first_sale_is_the_same_deployment(place: Place)
     )
 
 
-def test_keys_that_a_restore_revives_are_named_and_revoked_again(lab: Lab, place: Place) -> None:
+def test_keys_that_a_restore_revives_are_named_and_revoked_again(
+    lab: Lab, target: TargetStack
+) -> None:
     """Those made afterwards are gone, and those that live in both stay."""
     made = [
         lab.call("POST", "/keys", sub="alice", body={"name": name}).json
         for name in ("kept", "revoked")
     ]
-    new = restore(place)
+    new = restore(target)
     assert lab.call("DELETE", f"/keys/{made[1]['key_id']}", sub="alice").status == 204
     lab.call("POST", "/keys", sub="alice", body={"name": "later"})
-    found = revived(place, new)
+    found = revived(target, new)
     assert [(key.user_id, key.key_id) for key in found] == [("alice", made[1]["key_id"])]
     revoke_again(new, found)
     revoke_again(new, found)
-    assert revived(place, new) == []
+    assert revived(target, new) == []
     books = new.books()
     books.store.deadline.begin()
     holders = [keys.holder(books, "local", row["key"]) for row in made]
@@ -106,10 +108,10 @@ class Shop:
         assert said.status == 200, said
 
 
-def _reconcile(place: Place) -> Report:
-    books = place.books()
+def _reconcile(target: TargetStack) -> Report:
+    books = target.books()
     books.store.deadline.begin()
-    job = Run(books, place.gateway(books), repair=True, resumes=False)
+    job = Run(books, target.gateway(books), repair=True, resumes=False)
     return run.run(job, epoch(utc_now()) - 86_400)
 
 
@@ -117,8 +119,8 @@ def _nobody_watches(steps: int = 1, *, now: str = "") -> None:
     del steps, now
 
 
-def _differences(place: Place) -> list[str]:
-    return [row["user_id"] for row in examine(place.books(), 1, _nobody_watches).findings]
+def _differences(target: TargetStack) -> list[str]:
+    return [row["user_id"] for row in examine(target.books(), 1, _nobody_watches).findings]
 
 
 def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
@@ -130,8 +132,8 @@ def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
     shop = Shop(lab, stripe_side)
     first = shop.sell("dora")
     shop.spend("dora", 30)
-    place = production(lab)
-    new = restore(place)
+    target = production(lab)
+    new = restore(target)
     second, third = shop.sell("dora", "pro"), shop.sell("erik")
     shop.spend("dora", 50)
     before = {user: lab.quota(user) for user in ("dora", "erik")}
@@ -159,6 +161,6 @@ def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
         assert lab.quota("erik")["total"] == 200
     forget(clients=True)
     assert {user: lab.quota(user) for user in before} == before
-    _reconcile(place)
+    _reconcile(target)
     assert lab.quota("erik")["total"] == 200
-    assert _differences(place) == []
+    assert _differences(target) == []

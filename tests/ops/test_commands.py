@@ -578,7 +578,7 @@ def test_aws_that_does_not_answer_is_exit_3(monkeypatch: pytest.MonkeyPatch) -> 
         app, ["account", "alice", "--stack", "elsewhere", "--region", "eu-west-1", "--json"]
     )
     assert done.exit_code == 3
-    assert json.loads(done.stdout)["mend"]
+    assert json.loads(done.stdout)["repair"]
 
 
 @pytest.mark.usefixtures("shell")

@@ -16,7 +16,7 @@ from infra.cli.commands.connect import chosen_key
 from infra.cli.errors import USAGE, OperatorError
 from infra.cli.stripe.addresses import addresses
 from infra.cli.stripe.endpoint_plan import MARK, SECRETS_MAX, Kept, Wanted, plan
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 from infra.local.paths import free_port
 
 Topup = Callable[..., tuple[int, Any]]
@@ -233,13 +233,14 @@ def _key(mode: str) -> str:
 
 
 @pytest.fixture
-def here(topup: Topup) -> Place:
+def here(topup: Topup) -> TargetStack:
     """The stand, as a command sees it."""
     del topup
     return target.find("", "", "")
 
 
-def test_a_key_of_the_other_mode_is_refused(here: Place) -> None:
+def test_a_key_of_the_other_mode_is_refused(here: TargetStack) -> None:
+    """Before anything is stored."""
     with pytest.raises(OperatorError, match="a live key") as caught:
         chosen_key("", _key("live"), here, input, new_key=False)
     assert caught.value.code == USAGE
@@ -249,13 +250,13 @@ def test_a_key_of_the_other_mode_is_refused(here: Place) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "pk_test_made", "whsec_made", "sk_test_"])
-def test_what_is_no_secret_key_is_refused(here: Place, typed: str) -> None:
+def test_what_is_no_secret_key_is_refused(here: TargetStack, typed: str) -> None:
     """A publishable key, a signing secret, nothing."""
     with pytest.raises(OperatorError, match="no secret key"):
         chosen_key("random", "", here, lambda _: typed, new_key=False)
 
 
-def test_an_operator_is_asked_only_where_no_key_is_there(here: Place) -> None:
+def test_an_operator_is_asked_only_where_no_key_is_there(here: TargetStack) -> None:
     """Or when they want to give another."""
     asked: list[str] = []
 

@@ -34,7 +34,7 @@ BUS = "aws.partner/stripe.com/ed_test_of_the_doctor"
 
 @pytest.fixture
 def patient(topup: Topup) -> Patient:
-    """The stand, healthy, as the doctor sees it."""
+    """The healthy local stack, as the doctor sees it."""
     del topup
     found = target.find("", "", "")
     return Patient(
@@ -50,7 +50,7 @@ def _wrong(patient: Patient, check: str) -> list[Finding]:
 
 def _only(patient: Patient, check: str) -> Finding:
     (finding,) = _wrong(patient, check)
-    assert finding.mend, "a fault without a remedy is a complaint"
+    assert finding.repair, "a fault without a remedy is a complaint"
     return finding
 
 
@@ -69,7 +69,7 @@ def test_a_key_without_a_right_is_found_before_a_buyer_meets_it(
     before = stand.stripe.v1.checkout.sessions.list({"limit": 1}).data
     stand.control("faults", route=route, status=403, times=1)
     try:
-        assert lacks in _only(patient, "stripe key's rights").mend
+        assert lacks in _only(patient, "stripe key's rights").repair
     finally:
         stand.control("faults", route=route, status=403, times=0)
     assert not _wrong(patient, "stripe key's rights")
@@ -91,24 +91,24 @@ def test_a_price_that_stripe_does_not_charge_is_found(
         plans.catalogue.cache_clear()
 
 
-def _set(patient: Patient, **settings: object) -> Patient:
-    return replace(
-        patient, place=replace(patient.place, settings=replace(patient.place.settings, **settings))
-    )  # type: ignore[arg-type]
+def _set(patient: Patient, **settings: Any) -> Patient:
+    changed = replace(patient.target.settings, **settings)
+    return replace(patient, target=replace(patient.target, settings=changed))
 
 
 def _with(patient: Patient, name: str, physical_id: str, kind: str) -> Patient:
     return replace(
         patient,
-        place=replace(
-            patient.place, resources={**patient.place.resources, name: Resource(physical_id, kind)}
+        target=replace(
+            patient.target,
+            resources={**patient.target.resources, name: Resource(physical_id, kind)},
         ),
     )
 
 
 def _alone(patient: Patient, name: str, physical_id: str, kind: str) -> Patient:
     return replace(
-        patient, place=replace(patient.place, resources={name: Resource(physical_id, kind)})
+        patient, target=replace(patient.target, resources={name: Resource(physical_id, kind)})
     )
 
 
@@ -174,7 +174,7 @@ def test_a_fault_is_exit_1_with_its_remedy(topup: Topup, stand: Stand) -> None:
     assert code == 1
     (fault,) = [finding for finding in answer["findings"] if finding["check"] == "webhook secret"]
     assert fault["level"] == "wrong"
-    assert "put-secret-value" in fault["mend"]
+    assert "put-secret-value" in fault["repair"]
 
 
 def test_a_secret_that_was_never_filled_is_found(patient: Patient, stand: Stand) -> None:
@@ -209,7 +209,7 @@ def test_signing_secrets_that_are_none_of_stripes_are_found(patient: Patient, st
 
 def test_a_webhook_that_refuses_our_secret_is_found(patient: Patient) -> None:
     """Another stack's secret: what Stripe signs would be refused."""
-    name = patient.place.client("secretsmanager").create_secret(
+    name = patient.target.client("secretsmanager").create_secret(
         Name=f"other-{free_port()}", SecretString=json.dumps({"secrets": ["whsec_" + "other"]})
     )["Name"]
     assert (
@@ -222,7 +222,7 @@ def test_a_webhook_that_cannot_be_reached_is_found(patient: Patient) -> None:
     """No such host, no listener, no certificate."""
     away = replace(
         patient,
-        place=replace(patient.place, webhook_url=f"http://127.0.0.1:{free_port()}{API_PATH}"),
+        target=replace(patient.target, webhook_url=f"http://127.0.0.1:{free_port()}{API_PATH}"),
     )
     assert "cannot be reached" in _only(away, "webhook").what
 
@@ -232,9 +232,11 @@ def test_the_stacks_other_address_is_tried_too(patient: Patient) -> None:
     must know.
     """
     away = f"http://127.0.0.1:{free_port()}/"
-    both = replace(patient, place=replace(patient.place, other_urls=(away,)))
+    both = replace(patient, target=replace(patient.target, other_urls=(away,)))
     assert f"{away} cannot be reached" in _only(both, "webhook").what
-    same = replace(patient, place=replace(patient.place, other_urls=(patient.place.webhook_url,)))
+    same = replace(
+        patient, target=replace(patient.target, other_urls=(patient.target.webhook_url,))
+    )
     accepted = [
         finding for finding in examine(same, "webhook", CHECKS["webhook"]) if finding.level == "ok"
     ]
@@ -243,15 +245,15 @@ def test_the_stacks_other_address_is_tried_too(patient: Patient) -> None:
 
 def test_an_address_that_was_named_is_tried_beside_the_stacks_own(patient: Patient) -> None:
     """`--webhook-url` adds one, and takes none away."""
-    named = patient.place.at("https://shop.example.test/hook")
+    named = patient.target.at("https://shop.example.test/hook")
     assert (named.webhook_url, named.other_urls) == (
         "https://shop.example.test/hook",
-        (patient.place.webhook_url,),
+        (patient.target.webhook_url,),
     )
-    assert named.at(f"{patient.place.webhook_url}/").other_urls == (
+    assert named.at(f"{patient.target.webhook_url}/").other_urls == (
         "https://shop.example.test/hook",
     )
-    assert patient.place.at("") is patient.place
+    assert patient.target.at("") is patient.target
 
 
 @pytest.mark.parametrize(
@@ -263,8 +265,8 @@ def test_a_live_stack_without_a_reserve_for_the_webhook_is_noted(
 ) -> None:
     """A note, for a new account cannot have one."""
     name, functions = (
-        patient.place.resources["WebhookFunction"].physical_id,
-        patient.place.client("lambda"),
+        patient.target.resources["WebhookFunction"].physical_id,
+        patient.target.client("lambda"),
     )
     if reserved:
         functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
@@ -273,7 +275,7 @@ def test_a_live_stack_without_a_reserve_for_the_webhook_is_noted(
     finally:
         functions.delete_function_concurrency(FunctionName=name)
     assert found.level == level
-    assert ("WebhookConcurrency=20" in found.mend) is (level == "note")
+    assert ("WebhookConcurrency=20" in found.repair) is (level == "note")
 
 
 def test_a_webhook_behind_a_redirect_is_found(patient: Patient) -> None:
@@ -294,19 +296,19 @@ def test_a_webhook_behind_a_redirect_is_found(patient: Patient) -> None:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}{API_PATH}"
-        found = _only(replace(patient, place=replace(patient.place, webhook_url=url)), "webhook")
+        found = _only(replace(patient, target=replace(patient.target, webhook_url=url)), "webhook")
         thread.join()
     assert "redirects (308)" in found.what
-    assert "https://www.example.test/" in found.mend
+    assert "https://www.example.test/" in found.repair
 
 
 def test_a_webhook_address_that_is_another_page_is_found(patient: Patient) -> None:
     """404, or a page that answers 200 to everything."""
-    elsewhere = patient.place.webhook_url.removesuffix("/webhook")
+    elsewhere = patient.target.webhook_url.removesuffix("/webhook")
     assert (
         "answers 4"
         in _only(
-            replace(patient, place=replace(patient.place, webhook_url=elsewhere)), "webhook"
+            replace(patient, target=replace(patient.target, webhook_url=elsewhere)), "webhook"
         ).what
     )
 
@@ -317,7 +319,7 @@ def test_no_endpoint_at_stripe_is_found(patient: Patient) -> None:
     """
     found = _only(_set(patient, stage="dev"), "endpoint")
     assert "no endpoint" in found.what
-    assert all(kind in found.mend for kind in SUBSCRIBED)
+    assert all(kind in found.repair for kind in SUBSCRIBED)
 
 
 def test_where_events_come_by_eventbridge_an_endpoint_is_not_missed(patient: Patient) -> None:
@@ -325,7 +327,7 @@ def test_where_events_come_by_eventbridge_an_endpoint_is_not_missed(patient: Pat
     patient = _set(patient, stage="dev")
     bridged = replace(
         patient,
-        place=replace(patient.place, outputs={**patient.place.outputs, "StripeEventBus": BUS}),
+        target=replace(patient.target, outputs={**patient.target.outputs, "StripeEventBus": BUS}),
     )
     assert not _wrong(bridged, "endpoint")
     assert [
@@ -339,7 +341,7 @@ def test_an_endpoint_on_another_domain_is_named_not_taken_for_ours(
     """It may be another stack's; the operator knows."""
     url = f"http://127.0.0.1:{free_port()}{API_PATH}"
     with _endpoint(stand, url=url):
-        assert url in _only(_set(patient, stage="dev"), "endpoint").mend
+        assert url in _only(_set(patient, stage="dev"), "endpoint").repair
 
 
 def test_the_address_that_stripe_has_is_tried_too(patient: Patient, stand: Stand) -> None:
@@ -447,7 +449,7 @@ def test_events_that_wait_for_an_operator_are_found(patient: Patient) -> None:
 
 def _made(patient: Patient, **ago: int) -> Patient:
     made = int((utc_now() - timedelta(**ago)).timestamp())
-    return replace(patient, place=replace(patient.place, made_epoch=made))
+    return replace(patient, target=replace(patient.target, made_epoch=made))
 
 
 def test_books_that_were_never_compared_are_found_once_there_was_time_for_it(
@@ -479,7 +481,8 @@ def test_tables_that_cannot_be_restored_are_found(patient: Patient) -> None:
 
 
 def test_a_table_that_goes_with_the_stack_is_found(patient: Patient) -> None:
-    name = patient.place.resources["PaymentsTable"].physical_id
+    """One without a DeletionPolicy."""
+    name = patient.target.resources["PaymentsTable"].physical_id
     assert (
         "deleting the stack"
         in _only(_with(patient, "OtherTable", name, "AWS::DynamoDB::Table"), "tables").what
@@ -489,7 +492,7 @@ def test_a_table_that_goes_with_the_stack_is_found(patient: Patient) -> None:
 def test_rows_that_expire_in_a_table_that_must_keep_them_are_found(patient: Patient) -> None:
     """A guard that is gone is a second credit; and a table whose rows never go, grows."""
     names = {
-        name: patient.place.resources[name].physical_id
+        name: patient.target.resources[name].physical_id
         for name in ("QuotasTable", "WebhookEventsTable")
     }
     swapped = _with(patient, "WebhookEventsTable", names["QuotasTable"], "AWS::DynamoDB::Table")
@@ -500,7 +503,7 @@ def test_rows_that_expire_in_a_table_that_must_keep_them_are_found(patient: Pati
 
 def test_dead_letters_are_found(patient: Patient) -> None:
     """Facts that could not even be parked."""
-    sqs = patient.place.client("sqs")
+    sqs = patient.target.client("sqs")
     url = sqs.create_queue(QueueName=f"dead-{free_port()}")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
     assert (
@@ -515,7 +518,7 @@ def test_dead_letters_are_found(patient: Patient) -> None:
 def test_a_schedule_that_is_off_is_found(patient: Patient) -> None:
     """Recovery or reconciliation would never run."""
     name = f"off-{free_port()}"
-    patient.place.client("events").put_rule(
+    patient.target.client("events").put_rule(
         Name=name, ScheduleExpression="rate(1 hour)", State="DISABLED"
     )
     assert (
@@ -527,20 +530,20 @@ def test_a_schedule_that_is_off_is_found(patient: Patient) -> None:
 @pytest.mark.parametrize("physical_id", [BUS + "|{}", "{}"])
 def test_a_rule_on_stripes_bus_that_is_off_is_found(patient: Patient, physical_id: str) -> None:
     """CloudFormation names the bus with the rule, the embedded one does not."""
-    events, name = patient.place.client("events"), f"off-{free_port()}"
+    events, name = patient.target.client("events"), f"off-{free_port()}"
     with contextlib.suppress(events.exceptions.ResourceAlreadyExistsException):
         events.create_event_bus(Name=BUS, EventSourceName=BUS)
     events.put_rule(
         Name=name, EventBusName=BUS, EventPattern='{"source": ["any"]}', State="DISABLED"
     )
-    bridged = replace(patient, place=replace(patient.place, outputs={"StripeEventBus": BUS}))
+    bridged = replace(patient, target=replace(patient.target, outputs={"StripeEventBus": BUS}))
     found = _with(bridged, "StripeEventsRule", physical_id.format(name), "AWS::Events::Rule")
     assert "StripeEventsRule is DISABLED" in _only(found, "schedules").what
 
 
 def _alarm(patient: Patient, *actions: str) -> Patient:
     name = f"alarm-{free_port()}"
-    patient.place.client("cloudwatch").put_metric_alarm(
+    patient.target.client("cloudwatch").put_metric_alarm(
         AlarmName=name,
         Namespace="Topup",
         MetricName="parked",
@@ -555,6 +558,7 @@ def _alarm(patient: Patient, *actions: str) -> Patient:
 
 
 def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
+    """A note in the local stack."""
     assert (
         "has none"
         in _only(
@@ -564,30 +568,29 @@ def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
 
 
 def test_alarms_without_a_receiver_are_found(patient: Patient) -> None:
-    """They would ring and nobody hear it: wrong where money is real, once there was time to name
-    somebody.
-    """
+    """They would fire and notify nobody: a fault in live mode, after the stack's first hours."""
     live = _set(_alarm(patient), stage="prod", livemode=True)
     assert "1 of 1 have no receiver" in _only(_made(live, hours=4), "alarms").what
     for spared in (_made(live, minutes=1), _made(_set(live, livemode=False), hours=4)):
         found = examine(spared, "alarms", CHECKS["alarms"])
         assert [finding.level for finding in found] == ["note"]
-        assert "nobody hears" in found[0].what
+        assert "no operator is notified" in found[0].what
 
 
-def test_a_topic_without_subscribers_is_found(patient: Patient) -> None:
+def test_a_topic_without_a_confirmed_subscription_is_found(patient: Patient) -> None:
     """AWS asks every address to confirm."""
-    topic = patient.place.client("sns").create_topic(Name=f"nobody-{free_port()}")["TopicArn"]
-    assert "nobody has confirmed" in _only(_alarm(patient, topic), "alarms").what
+    topic = patient.target.client("sns").create_topic(Name=f"nobody-{free_port()}")["TopicArn"]
+    assert "no subscription is confirmed" in _only(_alarm(patient, topic), "alarms").what
 
 
-def test_an_alarm_that_rings_is_found(patient: Patient) -> None:
-    ringing = _alarm(patient, "arn:aws:lambda:us-east-1:000000000000:function:pager")
-    name = ringing.place.resources["PlantedAlarm"].physical_id
-    patient.place.client("cloudwatch").set_alarm_state(
+def test_an_alarm_that_fires_is_found(patient: Patient) -> None:
+    """With its reason."""
+    firing = _alarm(patient, "arn:aws:lambda:us-east-1:000000000000:function:pager")
+    name = firing.target.resources["PlantedAlarm"].physical_id
+    patient.target.client("cloudwatch").set_alarm_state(
         AlarmName=name, StateValue="ALARM", StateReason="planted"
     )
-    assert "planted" in _only(ringing, "alarms").what
+    assert "planted" in _only(firing, "alarms").what
 
 
 def test_what_cannot_be_looked_at_is_unknown_and_the_rest_goes_on(

@@ -21,7 +21,8 @@ from starlette.responses import Response
 from infra.cli.stripe.account import AccountAtStripe
 from infra.cli.stripe.endpoint_plan import QUIET, SINCE, Kept, Plan, Wanted, plan
 from infra.cli.stripe.endpoints import RETRIED_SECONDS, Endpoints
-from infra.stripe_simulator.api.app import Settings, Timing, create_app
+from infra.stripe_simulator.app import create_app
+from infra.stripe_simulator.settings import Settings, Timing
 
 HOUR = 3600
 

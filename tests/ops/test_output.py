@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from infra.cli.commands.ledger import neutral
 from infra.cli.commands.watch import SHOWN, answer, figures
-from infra.cli.output import Screen, facts, json_line, printable, table
+from infra.cli.output import Output, facts, json_line, printable, table
 
 SESSION = "cs_test_" + "a1B2" * 15
 TALL: list[Callable[[], RenderableType]] = [
@@ -27,14 +27,22 @@ def test_ids_are_whole_on_a_narrow_terminal(made: Callable[[], RenderableType]) 
     assert sum(text.count(letter) for letter in "B") >= 15
 
 
-def test_the_minutes_fit_eighty_columns() -> None:
+def _minutes(width: int) -> str:
     file = io.StringIO()
-    Console(file=file, width=80).print(
-        table(
-            "Minutes", ("minute", *SHOWN.values()), [["12:34", *([12345] * len(SHOWN))]], tight=True
-        )
-    )
-    assert file.getvalue().splitlines()[1].split() == ["minute", *SHOWN.values()]
+    row = ["12:34", *([12345] * len(SHOWN))]
+    Console(file=file, width=width).print(table("Minutes", ("minute", *SHOWN), [row], tight=True))
+    return file.getvalue()
+
+
+def test_the_minutes_have_the_metrics_own_names() -> None:
+    """In 132 columns no heading is folded."""
+    assert _minutes(132).splitlines()[1].split() == ["minute", *SHOWN]
+
+
+def test_the_minutes_fit_eighty_columns() -> None:
+    """Headings are folded, figures never."""
+    last = _minutes(80).splitlines()[-2]
+    assert last.split() == ["12:34", *(["12345"] * len(SHOWN))]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +90,7 @@ def test_a_json_line_is_the_same_document_and_nothing_that_a_terminal_obeys(valu
 
 def test_a_customer_under_a_progress_bar_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither markup nor an escape sequence of a user id is obeyed there."""
-    screen, file = Screen(as_json=False), io.StringIO()
+    screen, file = Output(as_json=False), io.StringIO()
     screen.err = Console(file=file, force_terminal=True, width=100, color_system=None)
     monkeypatch.setenv("TERM", "xterm")
     with screen.progress("looking", 1) as bar:

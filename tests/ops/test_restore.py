@@ -8,11 +8,11 @@ from typing import Any, Final
 import pytest
 from support.stand import Stand
 
-from infra.cli import target as place
+from infra.cli import target
 from infra.cli.checks.findings import Patient
 from infra.cli.commands.doctor import CHECKS, examine
 from infra.cli.stripe.account import AccountAtStripe
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 from infra.local import deploy
 
 Topup = Callable[..., tuple[int, Any]]
@@ -22,12 +22,12 @@ two questions."""
 
 
 @pytest.fixture
-def restorable(topup: Topup, stand: Stand) -> Iterator[Place]:
+def restorable(topup: Topup, stand: Stand) -> Iterator[TargetStack]:
     """The stand with point-in-time recovery, which its CloudFormation drops.
 
     In the end everything is as it was before.
     """
-    found, client = place.find("", "", ""), stand.boto("dynamodb")
+    found, client = target.find("", "", ""), stand.boto("dynamodb")
     before = set(client.list_tables()["TableNames"])
 
     def recover(*, is_on: bool) -> None:
@@ -75,7 +75,7 @@ def _the_doctor_looks_at_the_tables_in_use(stand: Stand, suffix: str) -> None:
     quotas = stand.resources()["QuotasTable"] + suffix
 
     def wrong() -> list[str]:
-        found = place.find("", "", "")
+        found = target.find("", "", "")
         patient = Patient(
             found, found.books(), AccountAtStripe(found.stripe_key, found.settings.stripe_api_base)
         )
@@ -93,7 +93,7 @@ def _the_doctor_looks_at_the_tables_in_use(stand: Stand, suffix: str) -> None:
 
 
 def test_restore_switch_reconcile_verify_and_back(
-    topup: Topup, stand: Stand, restorable: Place
+    topup: Topup, stand: Stand, restorable: TargetStack
 ) -> None:
     """What was sold afterwards is credited once, nothing is doubled, and the functions may use the
     restored tables and no others.
@@ -114,7 +114,7 @@ def test_restore_switch_reconcile_verify_and_back(
     assert [row["key_id"] for row in planned["revived_keys"]] == [made[1]["key_id"]]
     code, switched = topup("switch", "--to", at, "--revoke-again", "--yes")
     assert (code, switched["status"]) == (0, "switched"), switched
-    assert set(place.find("", "", "").settings.tables.values()) == names
+    assert set(target.find("", "", "").settings.tables.values()) == names
     assert stand.quota("frida")["total"] == 100
     _the_doctor_looks_at_the_tables_in_use(stand, said["suffix"])
     assert [row["key_id"] for row in stand.call("GET", "/keys", sub="frida").json()["keys"]] == [
@@ -133,9 +133,9 @@ def test_restore_switch_reconcile_verify_and_back(
     assert stand.quota("gustav")["total"] == 200
     assert topup("switch", "--to", at, "--yes")[1]["status"] == "already"
     deploy.update(
-        stand.places(), stand.facts["stripe_api_base"]
+        stand.paths(), stand.facts["stripe_api_base"]
     )  # as `sam deploy` by hand: it says nothing of tables
-    assert set(place.find("", "", "").settings.tables.values()) == names
+    assert set(target.find("", "", "").settings.tables.values()) == names
 
     code, back = topup("switch", "--to", "original", "--yes")
     assert (code, back["status"]) == (0, "switched"), back

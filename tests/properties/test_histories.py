@@ -476,8 +476,8 @@ class Shop:
                 one.told, one.payment.quota, one.payment.amount_minor
             )
             stored = Payment.from_item(
-                self.store.get("payments", (user_key("alice"), one.payment.payment_id))
-            )  # type: ignore[arg-type]
+                self.store.get("payments", (user_key("alice"), one.payment.payment_id))  # type: ignore[arg-type]
+            )
             assert stored.units_clawed_back == taken, one.told
             assert stored.status == status or (one.state == "open" and not declines), one.told
             expected, given_up = expected + credited - taken, given_up + stored.units_written_off

@@ -16,13 +16,14 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates
 from properties.crowd import at_once
 from support import builders
-from support.dynamo import CountedPatience, Dynamo
+from support.deadlines import CountedDeadline
+from support.dynamo import Dynamo
 
 DATABASES = pytest.mark.parametrize("database", ["dynoxide", "ministack"], indirect=True)
 
 
 def _books(database: Dynamo) -> Books:
-    return replace(builders.books_on(database.store(deadline=CountedPatience())), clock=utc_now)
+    return replace(builders.books_on(database.store(deadline=CountedDeadline())), clock=utc_now)
 
 
 def _create(books: Books) -> Callable[[], str]:

@@ -76,8 +76,8 @@ def test_concurrent_purchases_add_up_exactly(
     payments = [pending(books, plan=plan) for plan in plans]
     facts = [fact(builders.completed(payment)) for payment in payments for _ in range(copies)]
     _at_once(
-        [lambda one=one: _until_known(books, lambda: settlement.apply(books, one)) for one in facts]
-    )  # type: ignore[misc]
+        [lambda one=one: _until_known(books, lambda: settlement.apply(books, one)) for one in facts]  # type: ignore[misc]
+    )
     store.deadline.begin()
     assert debits.read(books, "alice").remaining == sum(catalogue()[plan].quota for plan in plans)
     laws.check(dynamo.contents(store))
@@ -252,10 +252,10 @@ def _after_refunds(
     placed = []
     for units, captured in held:
         _refusable(
-            lambda units=units, captured=captured: placed.append(
+            lambda units=units, captured=captured: placed.append(  # type: ignore[misc]
                 (holds.place(meter, "alice", units, 60), min(units, captured))
             )
-        )  # type: ignore[misc]
+        )
     for figure in figures:
         settlement.apply(books, fact(builders.refunded(payment, figure)))
         laws.check_what_was_given_up(store)

@@ -17,7 +17,8 @@ from billing.storage.keys import user_key
 from properties.crowd import at_once, check_laws
 from support import builders, model
 from support.builders import fact, pending
-from support.dynamo import CountedPatience, Dynamo
+from support.deadlines import CountedDeadline
+from support.dynamo import Dynamo
 from support.rough_wire import rough
 
 USERS: Final = ("alice", "bob", "carol")
@@ -64,7 +65,7 @@ class Crowd:
 
     def __init__(self, database: Dynamo, seed: int) -> None:
         """Every customer has bought once; further purchases and refunds come while they spend."""
-        store = database.store(deadline=CountedPatience())
+        store = database.store(deadline=CountedDeadline())
         self.books = replace(builders.books_on(store), clock=utc_now)
         self.meter, self.random = Meter(self.books, "https://shop.example.com"), random.Random(seed)
         self.told: list[tuple[Payment, dict[str, Any]]] = []

@@ -171,8 +171,8 @@ def test_nothing_waits_without_a_bound() -> None:
         f"{path.name}:{node.lineno}"
         for path in SOURCES
         for node in _nodes(path)
-        if node.func.attr == "get_waiter"
-    ]  # type: ignore[attr-defined]
+        if node.func.attr == "get_waiter"  # type: ignore[attr-defined]
+    ]
     assert [place.split(":")[0] for place in waiters] == ["waiting.py"]
     assert "WaiterConfig" in (ROOT / "infra" / "deploy" / "waiting.py").read_text()
 

@@ -14,8 +14,7 @@ from repo.transformed import made, transformed
 from bench import __main__ as command
 from bench.__main__ import AREAS
 from bench.growth import OPERATIONS
-from bench.page import AREAS as SECTIONS
-from bench.page import CAP, PAGE, PICTURE, write
+from bench.page import CAP, PAGE, PICTURE, block, picture, source
 from bench.rows import Row
 from bench.tables import tables
 from infra.local.paths import ROOT
@@ -30,9 +29,9 @@ def test_every_module_that_measures_has_its_section() -> None:
         for path in BENCH.glob("*.py")
         if any(_is_rows(node) for node in ast.parse(path.read_text()).body)
     }
-    assert measuring == set(AREAS) == set(SECTIONS)
-    for title, _ in SECTIONS.values():
-        assert f"## {title}\n" in PAGE.read_text()
+    shown = re.findall(r'^<!-- \[\[\[cog area\("(\w+)"\) ]]] -->$', PAGE.read_text(), re.MULTILINE)
+    assert measuring == set(AREAS) == set(shown)
+    assert len(shown) == len(AREAS)
 
 
 def _is_rows(node: ast.stmt) -> bool:
@@ -86,36 +85,27 @@ def _figures(at: str, *rows: Row, area: str = "cpu") -> dict[str, Any]:
     return {area: {"at": at, "machine": "2 cores", "rows": [row.as_answer() for row in rows]}}
 
 
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Where page and picture go."""
-    for name in ("PAGE", "PICTURE"):
-        monkeypatch.setattr(f"bench.page.{name}", tmp_path / name)
-    return tmp_path
-
-
-def test_the_page_is_made_of_the_figures_alone(written: Path) -> None:
+def test_the_page_is_made_of_the_figures_alone() -> None:
     """A miss shows in the page and in the picture; no bar is longer than the picture."""
-    write({"areas": _figures("2026-01-02 03:04 UTC", Row("cpu", "slow <thing>", 99.5, "x", 1.25))})
-    text, drawn = (written / "PAGE").read_text(), (written / "PICTURE").read_text()
-    assert "| slow <thing> | 99.5 x | at most 1.25 x | **missed** |" in text
-    assert "one run (2 cores, 2026-01-02 03:04 UTC)" in text
+    figures = {
+        "areas": _figures("2026-01-02 03:04 UTC", Row("cpu", "slow <thing>", 99.5, "x", 1.25))
+    }
+    drawn = picture(figures)
+    assert "| slow <thing> | 99.5 x | at most 1.25 x | **missed** |" in block("cpu", figures)
+    assert "one run (2 cores, 2026-01-02 03:04 UTC)" in source(figures)
     assert "slow &lt;thing&gt;" in drawn
     assert max(map(int, re.findall(r'width="(\d+)" height="12"', drawn))) == CAP * 130
     assert PICTURE.name == "performance.svg"
 
 
-def test_figures_of_several_runs_say_so(written: Path) -> None:
+def test_figures_of_several_runs_say_so() -> None:
     """Each area when it was measured, instead of one date for all."""
-    old, new = (
-        _figures("2026-01-02 03:04 UTC", Row("cpu", "a", 1, "x")),
-        _figures("2026-01-03 03:04 UTC", Row("cold", "b", 1, "x"), area="cold"),
-    )
-    write({"areas": {**old, **new}})
-    text = (written / "PAGE").read_text()
-    assert "one run (" not in text
-    assert "Measured on 2026-01-02 03:04 UTC, 2 cores." in text
-    assert "Measured on 2026-01-03 03:04 UTC, 2 cores." in text
+    old = _figures("2026-01-02 03:04 UTC", Row("cpu", "a", 1, "x"))
+    new = _figures("2026-01-03 03:04 UTC", Row("cold", "b", 1, "x"), area="cold")
+    figures = {"areas": {**old, **new}}
+    assert "one run (" not in source(figures)
+    assert "Measured on 2026-01-02 03:04 UTC, 2 cores." in block("cpu", figures)
+    assert "Measured on 2026-01-03 03:04 UTC, 2 cores." in block("cold", figures)
 
 
 def test_a_miss_among_the_work_is_called_one() -> None:

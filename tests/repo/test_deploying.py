@@ -223,5 +223,5 @@ def test_what_was_answered_decides_about_versions(
     monkeypatch.setattr(commands, "BUILD", built)
     monkeypatch.setattr(subprocess, "call", call)
     stage = Stage("qa", "topup-qa", "eu-west-1", parameters={"SnapStart": wanted}, folder=built)
-    assert commands._deployed(stage, yes=True) == 0
+    assert commands._run_sam(stage, yes=True) == 0
     assert deployed == [template]

@@ -107,7 +107,7 @@ def test_the_guide_names_nothing_that_is_gone() -> None:
         "Metrics": set(METRICS),
         "Parameters": set(parameters()),
         "Environment variables of the functions": set(variables()),
-        "The stand": {*stand_variables(), *(f"make {name}" for name in make_targets())},
+        "The local stack": {*stand_variables(), *(f"make {name}" for name in make_targets())},
     }
     assert {
         heading: set(re.findall(r"^\| `([^`]+)` \|", _section(guide, heading), re.MULTILINE))

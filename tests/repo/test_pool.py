@@ -130,7 +130,7 @@ def test_the_stack_says_what_remains_to_be_done() -> None:
 def test_the_pages_address_means_the_same_in_the_question_and_in_the_template() -> None:
     """An origin: what one takes, the other does not refuse."""
     (question,) = (question for question in questions.QUESTIONS if question.parameter == "SiteUrl")
-    assert parameters()["SiteUrl"]["AllowedPattern"] == question.shape
+    assert parameters()["SiteUrl"]["AllowedPattern"] == question.pattern
 
 
 @pytest.mark.parametrize(

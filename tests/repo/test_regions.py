@@ -216,7 +216,9 @@ def test_an_address_of_the_page_is_an_origin_and_nothing_else(word: str, tmp_pat
 
 def test_the_question_and_the_template_take_the_same_addresses() -> None:
     (question,) = [question for question in questions.QUESTIONS if question.parameter == "SiteUrl"]
-    shapes = [question.shape, parameters()["SiteUrl"].get("AllowedPattern", question.shape)]
+    patterns = [question.pattern, parameters()["SiteUrl"].get("AllowedPattern", question.pattern)]
     for word in (*ORIGINS, *NO_ORIGINS):
-        assert [bool(re.fullmatch(shape, word)) for shape in shapes] == [word in ORIGINS] * 2, word
-    assert len(set(shapes)) == 1
+        assert [bool(re.fullmatch(shape, word)) for shape in patterns] == [word in ORIGINS] * 2, (
+            word
+        )
+    assert len(set(patterns)) == 1

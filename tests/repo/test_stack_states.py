@@ -184,7 +184,7 @@ def test_a_deployment_that_fails_says_how_it_goes_on(
     _account(monkeypatch, "REVIEW_IN_PROGRESS", [])
     assert commands.deploy(_stage(tmp_path), yes=True) == 1
     assert ran == [["sam", "deploy"]]
-    assert "the same again" in capsys.readouterr().out
+    assert "run the same command again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("status", sorted(REMNANTS))

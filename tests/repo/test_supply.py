@@ -29,6 +29,30 @@ def test_every_package_that_is_installed_for_lambda_is_known_by_hash() -> None:
     assert not odd, "an index or a folder of one machine"
 
 
+LOCKS = {
+    "requirements.txt": "functions/requirements.txt",
+    "tests/requirements.in": "tests/requirements.txt",
+    **{
+        f"infra/local/requirements-{name}.in": f"infra/local/requirements-{name}.txt"
+        for name in ("sam", "ministack", "moto", "audit")
+    },
+}
+
+
+@pytest.mark.parametrize(("asked", "lock"), LOCKS.items())
+def test_every_environment_is_pinned_whole_and_by_hash(asked: str, lock: str) -> None:
+    """So pip installs the same files everywhere, from whatever index it is set up with."""
+    names = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
+    text = (ROOT / lock).read_text()
+    direct = set(names.findall((ROOT / asked).read_text()))
+    assert direct < set(names.findall(text)), "run `make lock`"
+    blocks = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in blocks)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    odd = [line for line in lines if not re.match(r"#|[a-z0-9-]+==|--hash=sha256:", line)]
+    assert not odd, "an index, a folder or a package that is not pinned"
+
+
 def test_the_lock_is_that_of_the_requirements() -> None:
     """After a change of requirements.txt: `make lock`."""
     assert PINNED.items() <= LOCKED.items()
@@ -50,9 +74,7 @@ def test_the_artifact_holds_exactly_what_is_locked(folder: Path) -> None:
 
 
 def test_the_addresses_of_services_in_use_are_botocores_own(folder: Path) -> None:
-    """In every region; those of other services are left out, because every
-    session reads them all.
-    """
+    """In every region; others are left out, because every session reads them."""
     whole, kept = (
         Path(place) / "data" / "endpoints.json"
         for place in (Path(botocore.__file__).parent, folder / "botocore")

@@ -17,7 +17,7 @@ from infra.build.artifact import PARSED
 from infra.cli.commands.switch import unswitched
 from infra.cli.errors import OperatorError
 from infra.cli.restore.stack_update import change_parameter
-from infra.cli.target import Place, Resource
+from infra.cli.target import Resource, TargetStack
 from infra.deploy import choices, uninstall
 from infra.deploy import commands as stages
 from infra.deploy.kept import Kept
@@ -136,7 +136,7 @@ def test_an_update_that_fails_is_said_to_have_changed_nothing(
     with pytest.raises(OperatorError, match="failed") as failed:
         _switch(account)
     assert failed.value.code == 3
-    assert "tables of before are in use" in failed.value.mend
+    assert "tables of before are in use" in failed.value.repair
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_a_function_is_switched_when_what_is_called_is(
     resources = {name: Resource(*row) for name, row in kinds.items()}
     account = Account(monkeypatch, GetFunctionConfiguration=configured)
     settings: Any = None
-    new = Place(
+    new = TargetStack(
         _Session(account),
         None,
         REGION,

@@ -22,8 +22,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from infra.stripe_simulator.api.app import Settings, Timing, WebhookTarget, create_app
+from infra.stripe_simulator.app import create_app
 from infra.stripe_simulator.deliveries.sender import tls
+from infra.stripe_simulator.settings import Settings, Timing, WebhookTarget
 
 KEY: Final = "sk_test_of_a_simulator"
 SECRET: Final = "whsec_of_a_simulator"

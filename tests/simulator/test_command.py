@@ -59,8 +59,8 @@ def test_the_command_serves_and_a_stop_keeps_the_data(tmp_path: Path) -> None:
     ("arguments", "code", "told"),
     [
         (["--help"], 0, "examples:"),
-        (["--webhook", "nowhere"], 2, "must read URL=SECRET"),
-        (["--webhook", "http://127.0.0.1:9/=secret"], 2, "must read URL=SECRET"),
+        (["--webhook", "nowhere"], 2, "must be URL=SECRET"),
+        (["--webhook", "http://127.0.0.1:9/=secret"], 2, "must be URL=SECRET"),
     ],
     ids=["help", "no address", "no secret"],
 )

@@ -10,8 +10,8 @@ import pytest
 import stripe
 from simulator.lab import KEY, QUICK, SECRET, Lab, Receiver, lab, receiving
 
-from infra.stripe_simulator.api.app import Timing
 from infra.stripe_simulator.deliveries.sender import IN_FLIGHT_MAX
+from infra.stripe_simulator.settings import Timing
 
 CARD = [
     "charge.succeeded",

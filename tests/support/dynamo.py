@@ -9,7 +9,6 @@ import itertools
 import os
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,12 +18,13 @@ from typing import Final, get_args
 
 import boto3
 import pytest
-from billing.deadline import BUDGET_SECONDS, Deadline
+from billing.deadline import Deadline
 from billing.errors import Item
 from billing.settings import TABLE_VARIABLES
 from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES, Table
 from functional.template import Template
+from support.deadlines import ThreadDeadline
 from support.programs import lacking
 
 from infra.local import ministack as embedded
@@ -37,57 +37,7 @@ CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "tes
 START_SECONDS_MAX: Final = 30
 SLOW_SECONDS_MAX: Final = 60
 """How long a call may take, and a request in all, on a machine that is busy with other things."""
-TRY_SECONDS: Final = 0.01
-"""What a call takes at DynamoDB, or somewhat more."""
 _numbers = itertools.count(1)
-
-
-class ThreadPatience(Deadline):
-    """The product's deadline with a deadline for each thread: in Lambda a process serves one
-    request at a time.
-    """
-
-    def __init__(self, budget_seconds: int) -> None:
-        """Begin in the thread that makes it; every other thread begins by itself."""
-        self._own = threading.local()
-        super().__init__(budget_seconds)
-
-    @property
-    def _deadline(self) -> float:
-        found: float = self._own.deadline
-        return found
-
-    @_deadline.setter
-    def _deadline(self, moment: float) -> None:
-        self._own.deadline = moment
-
-
-class CountedPatience(ThreadPatience):
-    """The product's own 8 seconds, counted in its pauses and in tries of 10 ms: a machine that is
-    busy with other things takes none.
-    """
-
-    def __init__(self) -> None:
-        """Begin in the thread that makes it."""
-        super().__init__(BUDGET_SECONDS)
-        self._clock, self._sleep = self._passed, self._pause
-        self.begin()
-
-    def attempts(self, *, pauses: bool = True) -> Iterator[int]:
-        """As the product's; each of them takes its time."""
-        for attempt in super().attempts(pauses=pauses):
-            self._own.passed = self._passed() + TRY_SECONDS
-            yield attempt
-
-    def _passed(self) -> float:
-        passed: float = getattr(self._own, "passed", 0.0)
-        return passed
-
-    def _pause(self, seconds: float) -> None:
-        self._own.passed = self._passed() + seconds
-        time.sleep(
-            seconds
-        )  # the pause is what is under test, too: without it they would all meet again at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +95,7 @@ class Dynamo:
             )  # lost answers are injected, never awaited
             store = Store(
                 tables or self.new_tables(),
-                deadline or ThreadPatience(SLOW_SECONDS_MAX),
+                deadline or ThreadDeadline(SLOW_SECONDS_MAX),
                 REGION,
                 self.url,
             )

@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from billing.books import Books
-from billing.deadline import Deadline
 from billing.errors import ConditionFailedError, Item, RetryableError
 from billing.quota import spending
 from billing.storage.dynamodb import Page, Store
@@ -22,6 +21,7 @@ from billing.storage.writes import Table, Write
 from botocore.exceptions import ClientError, ReadTimeoutError
 from greenlet import greenlet
 from support import builders
+from support.deadlines import PausedDeadline
 from support.fakes.memory_store import MemoryStore, copy_of
 
 _T = TypeVar("_T")
@@ -174,7 +174,7 @@ class ScheduledStore(Store):
         """
         self.memory = Twin()
         self._kept = [] if kept is None else kept
-        self.deadline = Deadline(sleep=lambda _: None)
+        self.deadline = PausedDeadline()
         self.plan: Plan | None = None
         self._workers: list[greenlet] = []
         self._told: dict[greenlet, int] = {}

@@ -2,7 +2,7 @@
 
 What moto lacks of the template is in tests/support/second_aws.
 
-Where the two disagree, AWS's manual is asked; docs/decisions.md has what came of it.
+Where the two disagree, AWS's manual is asked; docs/decisions/evidence.md has the answers.
 """
 
 import os

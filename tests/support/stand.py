@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from urllib.parse import urlparse
 
 import httpx
 import stripe
-from support import described
+from support import described, repeating
 
 from infra.local.issuer import Keys
 from infra.local.paths import PORT_VARIABLES, ROOT, Paths, free_port
@@ -47,7 +48,7 @@ class Stand:
             self.facts["stripe_secret_key"], base_addresses={"api": self.facts["stripe_api_base"]}
         )
 
-    def places(self) -> Paths:
+    def paths(self) -> Paths:
         """Its folder and ports."""
         names = ("api_url", "stripe_api_base", "issuer_url", "aws_endpoint_url")
         return Paths(
@@ -72,14 +73,21 @@ class Stand:
         body: object = None,
         **headers: str,
     ) -> httpx.Response:
-        """One call of the API. Underscores in header names become dashes."""
+        """One call of the API. Underscores in header names become dashes.
+
+        A call that is safe to repeat is repeated while it has no result.
+        """
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if sub:
             sent["authorization"] = f"Bearer {self.token(sub, scope)}"
         content = None if body is None else json.dumps(body)
-        answer = self.http.request(
-            method, f"{self.api_url}{API}{path}", headers=sent, content=content
-        )
+        url = f"{self.api_url}{API}{path}"
+
+        def send() -> httpx.Response:
+            return self.http.request(method, url, headers=sent, content=content)
+
+        is_safe = repeating.is_safe(method, path, sent)
+        answer = repeating.until_answered(send) if is_safe else send()
         described.check(method, path, answer.status_code, answer.headers, answer.text)
         return answer
 
@@ -92,7 +100,9 @@ class Stand:
 
     def buy(self, sub: str, plan: str = "starter") -> dict[str, Any]:
         """A checkout, not paid yet."""
-        answer = self.call("POST", "/payments/checkout", sub=sub, body={"plan": plan})
+        key = uuid.uuid4().hex
+        body = {"plan": plan}
+        answer = self.call("POST", "/payments/checkout", sub=sub, body=body, idempotency_key=key)
         assert answer.status_code == 201, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -129,6 +139,8 @@ class Stand:
     ) -> httpx.Response:
         """Sign an event and send it as Stripe would: with the stand's secret, or these, as while
         one is being rolled.
+
+        Like Stripe, repeat the delivery while the endpoint has no result.
         """
         text = json.dumps(event)
         signature = signed(text, *(secrets or (self.facts["webhook_secret"],)))
@@ -137,8 +149,10 @@ class Stand:
             "content-type": "application/json",
             **({"host": host} if host else {}),
         }
-        return self.http.post(
-            url or self.facts["webhook_url"], content=text.encode(), headers=headers
+        target = url or self.facts["webhook_url"]
+        content = text.encode()
+        return repeating.until_answered(
+            lambda: self.http.post(target, content=content, headers=headers)
         )
 
     def deliver_to_function_url(self, event: dict[str, Any]) -> httpx.Response:
@@ -157,7 +171,7 @@ class Stand:
     def boto(self, service: str) -> Any:
         """A client of the embedded AWS, with an administrator's rights."""
         if service not in self._clients:
-            self._clients[service] = self.places().client(service)
+            self._clients[service] = self.paths().client(service)
         return self._clients[service]
 
     def resources(self, *, anew: bool = False) -> dict[str, str]:

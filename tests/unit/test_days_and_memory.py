@@ -2,7 +2,6 @@
 
 import pytest
 from billing.books import Books
-from billing.deadline import Deadline
 from billing.errors import BillingError
 from billing.payments import queries, settlement
 from billing.quota import debits, history, hold_expiry, holds, spending
@@ -12,6 +11,7 @@ from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
+from support.deadlines import PausedDeadline
 from support.fakes.memory_store import MemoryStore
 
 from infra.cli.commands.grant import Grant, book
@@ -107,9 +107,9 @@ def test_a_keyed_debit_is_replayed_for_thirty_days(meter: Meter) -> None:
     debits.debit_once(meter, "alice", 1, "backend", "k")
     (kept,) = (
         row
-        for (name, _), row in meter.books.store.tables["quotas"].items()
+        for (name, _), row in meter.books.store.tables["quotas"].items()  # type: ignore[attr-defined]
         if name.startswith("debit#")
-    )  # type: ignore[attr-defined]
+    )
     assert kept["ttl"] == MORNING + 30 * 24 * 3600
 
 
@@ -220,7 +220,7 @@ def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(
 
 def test_expired_holds_are_released_without_a_pause(clock: Clock) -> None:
     pauses: list[float] = []
-    books = builders.books_on(MemoryStore(Deadline(sleep=pauses.append)), clock=clock)
+    books = builders.books_on(MemoryStore(PausedDeadline(pauses.append)), clock=clock)
     for _ in range(2):
         settlement.apply(books, fact(builders.completed(pending(books))))
     for _ in range(150):

@@ -73,6 +73,6 @@ def test_what_stripe_always_sends_is_missed(charge: dict[str, Any]) -> None:
 
 def test_every_kind_of_object_that_is_built_is_named_as_stripe_names_it() -> None:
     """So that an object finds its class."""
-    assert {name: kind.OBJECT_NAME for name, kind in PARTS.items()} == {
+    assert {name: kind.OBJECT_NAME for name, kind in PARTS.items()} == {  # type: ignore[attr-defined]
         name: name for name in PARTS
-    }  # type: ignore[attr-defined]
+    }

@@ -145,8 +145,13 @@ class Twice:
     def buy(self) -> dict[str, Any]:
         """One request."""
         return checkout.create(
-            self.books, self, self.shop, "alice", catalogue()["starter"], key="k"
-        )  # type: ignore[arg-type]
+            self.books,
+            self,  # type: ignore[arg-type]
+            self.shop,
+            "alice",
+            catalogue()["starter"],
+            key="k",
+        )
 
 
 def test_two_concurrent_requests_that_meet_one_error_of_stripe_go_on_under_one_key(

@@ -225,9 +225,9 @@ def test_a_session_from_before_ids_with_a_record_is_settled_as_always(door: str)
         assert shops.hear(_old(builders.completed(shops.payment))) == "settled"
     elif door == "confirm":
         assert (
-            confirmation.confirm(shops.ours, shops.stripe, "alice", shops.payment.payment_id).status
+            confirmation.confirm(shops.ours, shops.stripe, "alice", shops.payment.payment_id).status  # type: ignore[arg-type]
             == "completed"
-        )  # type: ignore[arg-type]
+        )
     elif door == "reconciliation":
         assert shops.reconcile().repaired == 1
     if door != "recovery":

@@ -172,7 +172,7 @@ class AsyncLease:
         raise Unavailable(f"others spent what came, {FETCHES_MAX} times; nothing was taken")
 
     def _keep(self) -> None:
-        """Wake the task that looks after this lease; it lives as long as there is something to look after."""
+        """Wake the task that looks after this lease. It runs while there is something to do."""
         self._wake.set()
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._kept(), name=f"topup-lease-{self._user_id}")

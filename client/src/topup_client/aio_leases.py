@@ -15,7 +15,7 @@ CLOSED_AT_ONCE: Final = 8
 
 
 class AsyncLeases:
-    """A lease for every customer that calls:
+    """A lease for every customer that calls.
 
     ``await debit(user_id, units)`` like a meter, out of memory like a lease.
     """

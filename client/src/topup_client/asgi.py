@@ -39,7 +39,8 @@ class QuotaMiddleware:
         """Wrap ``app``. Raise TypeError for a spender that blocks."""
         if not inspect.iscoroutinefunction(spender.debit):
             raise TypeError(
-                f"the middleware awaits its spender: use AsyncMeter or AsyncLeases, not {type(spender).__name__}"
+                "the middleware awaits its spender: use AsyncMeter or AsyncLeases, "
+                f"not {type(spender).__name__}"
             )
         self._app: Final = app
         self._spender: Final = spender
@@ -87,7 +88,7 @@ class QuotaMiddleware:
         return None
 
     def _closing(self, send: Send) -> Send:
-        """Capture what was used after the application has shut down, before the server hears of it."""
+        """Capture what was used after the application has shut down, before the server is told."""
 
         async def closing(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown."):
@@ -100,7 +101,9 @@ class QuotaMiddleware:
 def header_user(
     name: str, users: Callable[[str], str | Awaitable[str | None] | None] | None = None
 ) -> User:
-    """Tell the user by a header: its value, or what ``users`` makes of it (a look-up of an API key, say). Sent twice, it names nobody.
+    """Find the user by a header: by its value, or by what ``users`` returns for it.
+
+    A header that is sent twice names no user.
 
     Without ``users``, only for a header that your gateway sets and no caller can.
     """
@@ -133,7 +136,10 @@ def _problem(status: int, code: str, detail: str, **members: object) -> dict[str
 
 
 async def _refuse(scope: Scope, send: Send, problem: dict[str, Any]) -> None:
-    """A WebSocket is refused by a response where the server can send one, otherwise by closing it before it is accepted."""
+    """Send the refusal.
+
+    A WebSocket gets a response where the server can send one; otherwise it is closed.
+    """
     kind = scope["type"]
     if kind == "websocket":
         if "websocket.http.response" not in scope.get("extensions", {}):

@@ -16,10 +16,11 @@ def metered(
     user: str | Callable[..., str],
     units: int | Callable[..., int] = 1,
 ) -> Callable[[F], F]:
-    """Debit before the function runs; what the debit raises, the caller hears, and the function does not run.
+    """Debit before the function runs. If the debit raises, the function does not run.
 
-    ``user`` and ``units`` are values, or are called with the function's own arguments. ``Meter`` and ``Leases`` go with plain functions,
-    ``AsyncMeter`` and ``AsyncLeases`` with ``async def``; anything else is a TypeError when the module is loaded.
+    ``user`` and ``units`` are values, or are called with the function's own arguments. ``Meter``
+    and ``Leases`` go with plain functions, ``AsyncMeter`` and ``AsyncLeases`` with ``async def``.
+    Any other pair raises TypeError when the module is loaded.
     """
 
     def decorate(function: F) -> F:

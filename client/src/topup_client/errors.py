@@ -23,11 +23,14 @@ class QuotaExhausted(TopupError):
 
 
 class OutcomeUnknown(TopupError):
-    """The units may have been taken or not: the answer was lost, or the service does not know it either."""
+    """The units may have been taken or not: the answer was lost, or the service does not know."""
 
 
 class Unavailable(TopupError):
-    """Nothing was taken: the service was not reached, was too busy (429, or 503 `busy`), or could not be asked. Try again later."""
+    """Nothing was taken. Try again later.
+
+    The service was not reached, was too busy (429, or 503 `busy`), or could not be asked.
+    """
 
 
 class Refused(TopupError):
@@ -37,14 +40,14 @@ class Refused(TopupError):
     """
 
     def __init__(self, status: int, code: str, detail: str) -> None:
-        """``code`` is one of the service's stable codes, "" where API Gateway refused by itself; ``detail`` says what to do."""
+        """``code`` is stable, or "" where API Gateway refused by itself. ``detail`` is advice."""
         super().__init__(f"{status} {code or 'refused'}: {detail}")
         self.status: Final = status
         self.code: Final = code
 
 
 class HoldClosed(Refused):
-    """The hold was captured otherwise, released, or is past its time: its units are no longer set aside."""
+    """The hold was captured, released or has expired. Its units are no longer set aside."""
 
 
 class LeaseClosed(TopupError):

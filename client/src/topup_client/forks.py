@@ -1,4 +1,4 @@
-"""What a forked child must not share with its parent: connections, threads, and above all units that only one of them may spend."""
+"""Keeps a forked child from using its parent's connections, threads and units."""
 
 import os
 from typing import Protocol

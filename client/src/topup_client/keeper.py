@@ -1,4 +1,7 @@
-"""Daemon threads that look after leases: fetch ahead of need, capture what is spent, give back what nobody uses."""
+"""Runs daemon threads that look after leases.
+
+They fetch units ahead of need, capture what was spent, and release what is not used.
+"""
 
 import heapq
 import itertools
@@ -22,7 +25,7 @@ class Tended(Protocol):
 
 
 class Keeper:
-    """Calls ``tend`` when it is due. Threads start with the first need, and in a forked child anew."""
+    """Calls ``tend`` when it is due. Threads start when first needed, also in a forked child."""
 
     def __init__(self, threads: int, clock: Clock) -> None:
         """``threads``: how many leases may wait for the service at the same time."""

@@ -1,4 +1,4 @@
-"""Spends held units in memory: one call of the service for a thousand debits, and never more than was sold."""
+"""Spends held units in memory: one call for a thousand debits, and never more than was sold."""
 
 import atexit
 import threading
@@ -23,10 +23,10 @@ LOOKS_MAX: Final = 100
 
 
 def _take(lock: threading.Lock) -> None:
-    """Take a lock that nobody keeps for longer than a microsecond, unless Python has just stopped them with it.
+    """Take a lock that is held for at most a microsecond, unless Python stops its holder.
 
-    Whoever waits for it in the kernel is woken at every release, finds it taken again and lies down again: four threads that once
-    have met so are several times slower than one. Whoever lets the others run and looks again is not noticed by them.
+    A thread that waits in the kernel is woken at every release, finds the lock taken and waits
+    again: four such threads are several times slower than one. Yielding and retrying avoids it.
     """
     for _ in range(LOOKS_MAX):
         if lock.acquire(blocking=False):
@@ -36,14 +36,19 @@ def _take(lock: threading.Lock) -> None:
 
 
 class Lease:
-    """One customer's units for this process: takes a hold, spends it in memory, captures what was used. Safe between threads.
+    """One customer's units for this process. Thread-safe.
 
-    A hold is set aside at the service before any of it is spent, so several processes together never spend more than was sold.
-    **The seller bears what a killed process had served**: its hold expires, and all of its units go back to the customer, those of calls
-    already served too. That is at most ``size`` units for each process killed (twice that while the next hold is fetched ahead).
+    It places a hold, spends it in memory, and captures what was used.
 
-    Closing captures what was used and gives the rest back: ``with Lease(...)``, ``close()``, or the interpreter's exit, which a signal
-    without a handler does not reach. A process that forks keeps its units; the child begins with none and fetches its own.
+    A hold is set aside at the service before any of it is spent, so several processes together
+    never spend more than was sold.
+    **The seller bears what a killed process had served**: its hold expires, and all of its
+    units go back to the customer, also those of calls already served. That is at most ``size``
+    units for each process killed (twice that while the next hold is fetched ahead).
+
+    Closing captures what was used and gives the rest back: ``with Lease(...)``, ``close()``, or the
+    interpreter's exit, which a signal without a handler does not reach. A process that forks keeps
+    its units; the child begins with none and fetches its own.
     """
 
     def __init__(

@@ -33,7 +33,8 @@ class _Settings:
     def __init__(self, base_url: str, token: Token, timeout_seconds: float, tries: int) -> None:
         if not base_url.startswith(("https://", "http://")):
             raise ValueError(
-                f"base_url must be the service's address, such as the stack's output ApiUrl, not {base_url!r}"
+                "base_url must be the service's address, such as the stack's output ApiUrl, "
+                f"not {base_url!r}"
             )
         if tries < 1:
             raise ValueError(f"tries must be 1 or more, not {tries}")
@@ -208,7 +209,7 @@ class AsyncMeter:
         return await self._send(wire.release(hold_id))
 
     def blocking(self) -> Meter:
-        """A blocking meter for the same service: for the interpreter's exit, when no loop runs any more."""
+        """Return a blocking meter for the same service, for use after the event loop has ended."""
         told = self._settings
         return Meter(
             told.base_url, told.token, timeout_seconds=told.timeout_seconds, tries=told.tries

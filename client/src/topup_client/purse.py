@@ -116,7 +116,7 @@ class Purse:
         return max(self.terms.size, units - self.left)
 
     def add(self, hold: Hold, sent: float, refusal: QuotaExhausted | None = None) -> None:
-        """A hold was placed by a request sent at ``sent``, perhaps of the rest, after ``refusal``."""
+        """Add a hold that was requested at ``sent``; after ``refusal`` it has what is left."""
         until = sent + self.terms.lifetime_seconds - ROUNDING_SECONDS - self.terms.margin_seconds
         self._usable.append(Tranche(hold.hold_id, hold.units, until))
         self.left += hold.units

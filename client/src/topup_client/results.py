@@ -20,7 +20,7 @@ class Debit:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Units set aside until ``expires_at`` by the service's clock; then they count as given back."""
+    """Units set aside until ``expires_at`` by the service's clock. Then they are given back."""
 
     hold_id: str
     units: int

@@ -55,13 +55,15 @@ class Terms:
             raise ValueError(f"size must be 1 or more units, not {self.size}")
         if not 0 <= self.low < self.size:
             raise ValueError(
-                f"low_water must be 0 or more and less than size ({self.size}), not {self.low_water}"
+                f"low_water must be 0 or more and less than size ({self.size}), "
+                f"not {self.low_water}"
             )
         if not 1 <= self.lifetime_seconds <= 86_400:  # noqa: PLR2004 - the service's own bounds
             raise ValueError(f"lifetime_seconds must be 1 to 86 400, not {self.lifetime_seconds}")
         if not 0 < self.margin_seconds < self.lifetime_seconds - ROUNDING_SECONDS:
             raise ValueError(
-                f"margin_seconds must be above 0 and below lifetime_seconds - 1, not {self.margin_seconds}"
+                "margin_seconds must be above 0 and below lifetime_seconds - 1, "
+                f"not {self.margin_seconds}"
             )
         if self.refusal_seconds <= 0:
             raise ValueError(f"refusal_seconds must be above 0, not {self.refusal_seconds}")

@@ -47,7 +47,7 @@ class Call(Generic[T]):
     repeatable: bool = False
 
     def may_repeat(self, error: TopupError) -> bool:
-        """What was not done may be tried again; what may have been done, only if a repeat is no second time."""
+        """Whether to retry: if nothing was done, or if a repeat has no second effect."""
         return isinstance(error, Unavailable) or (
             self.repeatable and isinstance(error, OutcomeUnknown)
         )
@@ -72,7 +72,8 @@ def debit(user_id: str, units: int, idempotency_key: str | None) -> Call[Debit]:
     """
     if idempotency_key is not None and not KEY.fullmatch(idempotency_key):
         raise ValueError(
-            f"idempotency_key must be 1 to 255 printable ASCII characters without spaces at its ends, not {idempotency_key!r}"
+            "idempotency_key must be 1 to 255 printable ASCII characters without spaces at its "
+            f"ends, not {idempotency_key!r}"
         )
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
     return Call(
@@ -109,7 +110,10 @@ def release(hold_id: str) -> Call[ClosedHold]:
 
 
 def failed(error: httpx.RequestError) -> TopupError:
-    """What it means for the units that no answer came: nothing when no connection was made, anything otherwise."""
+    """Return the error for a missing answer.
+
+    Without a connection nothing was taken. Otherwise the outcome is unknown.
+    """
     if isinstance(
         error,
         (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol),

@@ -1,1 +1,1 @@
-"""What ``topup doctor`` checks."""
+"""The checks of ``topup doctor``."""

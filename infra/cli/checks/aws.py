@@ -1,257 +1,158 @@
-"""The doctor's questions to AWS: are the tables safe, do the schedules run, and does anybody hear an alarm."""
+"""Checks the stack in AWS: dead letters, schedules, reserved concurrency and alarms."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from infra.cli.checks.findings import Finding, Level, Patient
-from infra.cli.restore.table_settings import Table, differing, missing_indexes
 from infra.deploy.concurrency import LEFT_MIN, PARAMETER, USUAL
 
-TTL_TABLE: Final = "QuotasTable"
-"""The only table with rows that may go: replayed answers and closed holds."""
-PITR: Final = "PointInTimeRecoveryEnabled=true"
 NAMES_A_CALL: Final = 100
 """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html"""
-
-
-def tables(patient: Patient) -> Iterator[Finding]:
-    """They can be restored, they outlive the stack, and nothing in them expires that must not."""
-    dynamodb, policies = patient.place.client("dynamodb"), _deletion_policies(patient)
-    for logical, name in patient.place.tables().items():
-        faults: list[Finding] = []
-        backups = dynamodb.describe_continuous_backups(TableName=name)[
-            "ContinuousBackupsDescription"
-        ]
-        if (
-            backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
-            != "ENABLED"
-        ):
-            mend = f"aws dynamodb update-continuous-backups --table-name {name} --point-in-time-recovery-specification {PITR}"
-            faults.append(
-                Finding(
-                    f"table {logical}",
-                    patient.unless_local("wrong"),
-                    "it cannot be restored to a point in time",
-                    mend,
-                )
-            )
-        if not (policy := policies.get(logical, "")).startswith("Retain"):
-            mend = "deploy the template with DeletionPolicy: RetainExceptOnCreate"
-            what = f"deleting the stack deletes the books (DeletionPolicy {policy or 'Delete'})"
-            faults.append(Finding(f"table {logical}", "wrong", what, mend))
-        faults += _unlike(patient, logical, name)
-        faults += _expiry(
-            logical, name, dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-        )
-        yield from faults or [
-            Finding(
-                f"table {logical}", "ok", "point-in-time recovery is on, and it outlives the stack"
-            )
-        ]
+MESSAGE_COUNTS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+ON: Final = ("ENABLED", "CREATING", "ENABLING", "UPDATING")
 
 
 def queues(patient: Patient) -> Iterator[Finding]:
-    """What has been given up on."""
-    sqs = patient.place.client("sqs")
-    found = patient.place.resources.get("ParkedDeadLetterQueue")
+    """Check for events that could not even be parked."""
+    found = patient.target.resources.get("ParkedDeadLetterQueue")
     if found is None:
-        yield Finding(
-            "dead letters",
-            "wrong",
-            "the stack has no ParkedDeadLetterQueue",
-            "deploy the template anew",
-        )
+        what = "the stack has no ParkedDeadLetterQueue"
+        yield Finding("dead letters", "wrong", what, "deploy the template again")
         return
-    asked = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    told = sqs.get_queue_attributes(QueueUrl=found.physical_id, AttributeNames=asked)["Attributes"]
-    count = sum(int(told.get(name, "0")) for name in asked)
+    answer = patient.target.client("sqs").get_queue_attributes(
+        QueueUrl=found.physical_id, AttributeNames=list(MESSAGE_COUNTS)
+    )
+    count = sum(int(answer["Attributes"].get(name, "0")) for name in MESSAGE_COUNTS)
     if count:
-        mend = "mend the cause (the log of RecoverFunction has it), then aws sqs start-message-move-task; they are kept for 14 days"
-        yield Finding("dead letters", "wrong", f"{count} facts could not even be parked", mend)
+        repair = (
+            "repair the cause (the log of RecoverFunction has it), then"
+            " aws sqs start-message-move-task; messages are kept for 14 days"
+        )
+        yield Finding("dead letters", "wrong", f"{count} events could not even be parked", repair)
     else:
         yield Finding("dead letters", "ok", "none")
 
 
 def schedules(patient: Patient) -> Iterator[Finding]:
-    """Recovery and reconciliation are called."""
-    events, functions = patient.place.client("events"), patient.place.client("lambda")
-    states = {
-        logical: events.describe_rule(**_where(patient, logical, name))["State"]
-        for logical, name in patient.place.of_type("AWS::Events::Rule").items()
-    }
-    for logical, uuid in patient.place.of_type("AWS::Lambda::EventSourceMapping").items():
-        states[logical] = functions.get_event_source_mapping(UUID=uuid)["State"]
-    off = [
-        f"{logical} is {state}"
-        for logical, state in states.items()
-        if state.upper() not in ("ENABLED", "CREATING", "ENABLING", "UPDATING")
-    ]
+    """Check that recovery and reconciliation are called."""
+    states = _states(patient)
+    off = [f"{logical} is {state}" for logical, state in states.items() if state.upper() not in ON]
     if off or not states:
-        mend = "aws events enable-rule --name ..., aws lambda update-event-source-mapping --enabled --uuid ..., or deploy the template anew"
-        yield Finding(
-            "schedules",
-            "wrong",
-            "; ".join(off) or "there are none: parked facts are not tried again",
-            mend,
+        what = "; ".join(off) or "there are none: parked events are not retried"
+        repair = (
+            "aws events enable-rule --name ...,"
+            " aws lambda update-event-source-mapping --enabled --uuid ...,"
+            " or deploy the template again"
         )
+        yield Finding("schedules", "wrong", what, repair)
     else:
         yield Finding("schedules", "ok", f"{len(states)} are on")
 
 
-def reserve(patient: Patient) -> Iterator[Finding]:
-    """No burst of other calls can keep Stripe's deliveries waiting.
+def _states(patient: Patient) -> dict[str, str]:
+    """Return the state of every rule and event source mapping by logical id."""
+    events, functions = patient.target.client("events"), patient.target.client("lambda")
+    states = {
+        logical: events.describe_rule(**_rule(patient, logical, name))["State"]
+        for logical, name in patient.target.of_type("AWS::Events::Rule").items()
+    }
+    for logical, uuid in patient.target.of_type("AWS::Lambda::EventSourceMapping").items():
+        states[logical] = functions.get_event_source_mapping(UUID=uuid)["State"]
+    return states
 
-    The default is none, because a new account has ten in all.
+
+def _rule(patient: Patient, logical: str, name: str) -> dict[str, str]:
+    """Return how to ask for a rule. On a bus of its own its physical id is ``bus|name``."""
+    asked = {"Name": re.split(r"[/|]", name)[-1]}
+    bus = patient.target.outputs.get("StripeEventBus", "")
+    if bus and logical == "StripeEventsRule":
+        asked["EventBusName"] = bus
+    return asked
+
+
+def reserve(patient: Patient) -> Iterator[Finding]:
+    """Check that a burst of other calls cannot delay Stripe's deliveries.
+
+    The default is no reserve, because a new account has ten concurrent executions in all.
     """
-    name = patient.place.resources["WebhookFunction"].physical_id
-    told = patient.place.client("lambda").get_function_concurrency(FunctionName=name)
-    if reserved := told.get("ReservedConcurrentExecutions", 0):
-        yield Finding(
-            "reserve", "ok", f"{reserved} concurrent executions are set aside for the webhook"
+    name = patient.target.resources["WebhookFunction"].physical_id
+    answer = patient.target.client("lambda").get_function_concurrency(FunctionName=name)
+    if reserved := answer.get("ReservedConcurrentExecutions", 0):
+        what = f"{reserved} concurrent executions are reserved for the webhook"
+        yield Finding("reserve", "ok", what)
+    elif patient.target.settings.livemode:
+        what = (
+            "no concurrent execution is reserved for the webhook: a burst of other calls delays it"
         )
-    elif patient.place.settings.livemode:
-        mend = f"once the account has more than {LEFT_MIN + USUAL} (Service Quotas): {PARAMETER}={USUAL} in the stage's file, and deploy"
-        yield Finding(
-            "reserve",
-            "note",
-            "no concurrent execution is set aside for the webhook: a burst of other calls delays it",
-            mend,
+        repair = (
+            f"once the account has more than {LEFT_MIN + USUAL} (Service Quotas):"
+            f" {PARAMETER}={USUAL} in the stage's file, and deploy"
         )
+        yield Finding("reserve", "note", what, repair)
     else:
-        yield Finding(
-            "reserve", "ok", "none is set aside for the webhook; with test cards none is needed"
-        )
+        what = "none is reserved for the webhook; with test cards none is needed"
+        yield Finding("reserve", "ok", what)
 
 
 def alarms(patient: Patient) -> Iterator[Finding]:
-    """There are alarms, somebody hears them, and none rings."""
-    names = list(patient.place.of_type("AWS::CloudWatch::Alarm").values())
+    """Check that there are alarms, that somebody is notified, and that none fires."""
+    names = list(patient.target.of_type("AWS::CloudWatch::Alarm").values())
     if not names:
-        mend = "deploy the template with its alarms, with the address of somebody who hears them"
-        yield Finding(
-            "alarms",
-            patient.unless_local("wrong"),
-            "the stack has none: nobody learns that the webhook fails",
-            mend,
-        )
+        what = "the stack has none: no operator is notified when the webhook fails"
+        repair = "deploy the template with its alarms, and with an operator's address"
+        yield Finding("alarms", patient.unless_local("wrong"), what, repair)
         return
-    cloudwatch = patient.place.client("cloudwatch")
-    found = [
-        row
-        for start in range(0, len(names), NAMES_A_CALL)
-        for page in cloudwatch.get_paginator("describe_alarms").paginate(
-            AlarmNames=names[start : start + NAMES_A_CALL]
-        )
-        for row in page["MetricAlarms"]
-    ]
-    faults = [*_unheard(patient, found), *(fault for row in found for fault in _alarm(row))]
+    found = list(_described_alarms(patient, names))
+    faults = [*_no_receiver(patient, found), *(fault for row in found for fault in _alarm(row))]
     yield from faults
     yield from _receivers(patient, {arn for row in found for arn in row["AlarmActions"]})
     if not faults:
-        yield Finding("alarms", "ok", f"{len(found)} alarms, none rings")
+        yield Finding("alarms", "ok", f"{len(found)} alarms, none fires")
 
 
-def _where(patient: Patient, logical: str, name: str) -> dict[str, str]:
-    """How a rule is asked for. On another bus than the default one its physical id is ``bus|name``."""
-    bus = patient.place.outputs.get("StripeEventBus", "") if logical == "StripeEventsRule" else ""
-    return {"Name": re.split(r"[/|]", name)[-1], **({"EventBusName": bus} if bus else {})}
+def _described_alarms(patient: Patient, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    paginator = patient.target.client("cloudwatch").get_paginator("describe_alarms")
+    for start in range(0, len(names), NAMES_A_CALL):
+        for page in paginator.paginate(AlarmNames=names[start : start + NAMES_A_CALL]):
+            yield from page["MetricAlarms"]
 
 
-def _expiry(logical: str, name: str, ttl: Mapping[str, Any]) -> Iterator[Finding]:
-    attribute, on = ttl.get("AttributeName"), ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
-    change = f"aws dynamodb update-time-to-live --table-name {name} --time-to-live-specification"
-    if on and (logical != TTL_TABLE or attribute != "ttl"):
-        what = (
-            f"rows expire by {attribute!r}: what guards against a second credit must stay for ever"
-        )
-        yield Finding(
-            f"table {logical}", "wrong", what, f"{change} Enabled=false,AttributeName={attribute}"
-        )
-    if not on and logical == TTL_TABLE:
-        what = "closed holds and replayed answers never go: the table grows"
-        yield Finding(f"table {logical}", "wrong", what, f"{change} Enabled=true,AttributeName=ttl")
-
-
-def _unlike(patient: Patient, logical: str, name: str) -> Iterator[Finding]:
-    """CloudFormation keeps to the table that it made: what a later release changes there, a restored table does not get."""
-    own = patient.place.own_tables()[logical]
-    if name == own:
+def _no_receiver(patient: Patient, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Report alarms without a receiver: a fault in live mode, after the stack's first hours."""
+    count = sum(not row["AlarmActions"] for row in rows)
+    if not count:
         return
-    client = patient.place.client("dynamodb")
-    original, used = Table.read(client, own), Table.read(client, name)
-    if lacking := [setting.name for setting in differing(original, used)]:
-        mend = f"topup restore --at TIME, the time in the name of {name}, brings them over again"
-        yield Finding(
-            f"table {logical}", "wrong", f"{name} has not {own}'s {', '.join(lacking)}", mend
-        )
-    if missing := missing_indexes(original, used):
-        mend = f"add it as it is at {own}: aws dynamodb update-table --table-name {name} --global-secondary-index-updates ..."
-        yield Finding(
-            f"table {logical}",
-            "wrong",
-            f"{name} lacks the index {', '.join(missing)}, which functions read",
-            mend,
-        )
-
-
-def _deletion_policies(patient: Patient) -> dict[str, str]:
-    told = patient.place.client("cloudformation").get_template(
-        StackName=patient.place.stack_name, TemplateStage="Processed"
-    )
-    body = told["TemplateBody"]
-    template = body if isinstance(body, dict) else json.loads(body)
-    return {
-        logical: row.get("DeletionPolicy", "") for logical, row in template["Resources"].items()
-    }
-
-
-def _unheard(patient: Patient, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """With test cards, and in a stack's first hours, it may wait."""
-    if deaf := sum(not row["AlarmActions"] for row in rows):
-        mend = "name an SNS topic that somebody is subscribed to, in the parameter AlarmTopicArn: make deploy ASK=1"
-        level: Level = "wrong" if patient.place.settings.livemode and not patient.is_new else "note"
-        yield Finding(
-            "alarms",
-            level,
-            f"{deaf} of {len(rows)} have no receiver: nobody hears them (AlarmTopicArn)",
-            mend,
-        )
+    level: Level = "note"
+    if patient.target.settings.livemode and not patient.is_new:
+        level = "wrong"
+    what = f"{count} of {len(rows)} have no receiver: no operator is notified (AlarmTopicArn)"
+    repair = "name an SNS topic with a subscriber in the parameter AlarmTopicArn: make deploy ASK=1"
+    yield Finding("alarms", level, what, repair)
 
 
 def _alarm(row: Mapping[str, Any]) -> Iterator[Finding]:
     check = f"alarm {row['AlarmName']}"
     if row["AlarmActions"] and not row.get("ActionsEnabled", True):
-        yield Finding(
-            check,
-            "wrong",
-            "its actions are switched off",
-            f"aws cloudwatch enable-alarm-actions --alarm-names {row['AlarmName']}",
-        )
+        repair = f"aws cloudwatch enable-alarm-actions --alarm-names {row['AlarmName']}"
+        yield Finding(check, "wrong", "its actions are switched off", repair)
     if row["StateValue"] == "ALARM":
-        yield Finding(
-            check,
-            "wrong",
-            f"it rings: {row.get('StateReason', '')}",
-            "docs/operations.md has a paragraph on each alarm",
-        )
+        repair = "docs/operations.md has a paragraph on each alarm"
+        yield Finding(check, "wrong", f"it fires: {row.get('StateReason', '')}", repair)
 
 
 def _receivers(patient: Patient, arns: set[str]) -> Iterator[Finding]:
-    sns = patient.place.client("sns")
+    sns = patient.target.client("sns")
     for arn in sorted(arn for arn in arns if ":sns:" in arn):
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
         rows = [row for page in pages for row in page["Subscriptions"]]
         if not any(row["SubscriptionArn"].startswith("arn:") for row in rows):
-            mend = (
-                "open the link in the mail that AWS sent"
-                if rows
-                else f"aws sns subscribe --topic-arn {arn} --protocol email --notification-endpoint ..."
-            )
-            yield Finding(
-                f"topic {arn.rsplit(':', 1)[-1]}",
-                "wrong",
-                "nobody has confirmed a subscription: alarms go nowhere",
-                mend,
-            )
+            yield _unconfirmed(arn, is_subscribed=bool(rows))
+
+
+def _unconfirmed(arn: str, *, is_subscribed: bool) -> Finding:
+    repair = f"aws sns subscribe --topic-arn {arn} --protocol email --notification-endpoint ..."
+    if is_subscribed:
+        repair = "open the link in the mail that AWS sent"
+    what = "no subscription is confirmed: alarms notify no operator"
+    return Finding(f"topic {arn.rsplit(':', 1)[-1]}", "wrong", what, repair)

@@ -1,4 +1,4 @@
-"""The doctor's questions to the books: what is parked, and when they were last compared with Stripe."""
+"""Checks the books: parked events, and the age of the last reconciliation."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,52 +12,50 @@ from billing.reconciliation.run import LAST
 from infra.cli.checks.findings import NEW_SECONDS, Finding, Patient
 
 PARKED_SECONDS_MAX: Final = 3600
-"""By then a fact that was only early has been settled."""
+"""By then recovery has settled every event that only came too early."""
 RECONCILED_SECONDS_MAX: Final = NEW_SECONDS
-"""It runs each hour; a long one may take several runs."""
+"""Reconciliation runs each hour, and a long one takes several runs."""
 
 
 def parked(patient: Patient) -> Iterator[Finding]:
-    """Facts that wait for a person, or wait too long."""
+    """Check for events that need an operator, and for events parked too long."""
     records = list(parking.all_parked(patient.books))
-    person = Counter(row.kind for row in records if row.kind in FOR_A_PERSON)
+    for_operator = Counter(row.kind for row in records if row.kind in FOR_A_PERSON)
     oldest = min((row.parked_epoch for row in records), default=0)
     age = epoch(patient.books.clock()) - oldest if oldest else 0
-    if person:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(person.items()))
-        mend = "`topup parked` says why; `topup parked retry ID` after mending, `topup parked drop ID --reason ...` after a refund"
-        yield Finding("parked", "wrong", f"facts wait for a person: {kinds}", mend)
-    if age > PARKED_SECONDS_MAX:
-        mend = "`topup parked` says what they wait for; `topup reconcile --repair` brings payments that are missing"
-        yield Finding(
-            "parked",
-            "wrong",
-            f"the oldest of {len(records)} parked facts waits for {age // 60} min",
-            mend,
+    if for_operator:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(for_operator.items()))
+        repair = (
+            "`topup parked` shows why; `topup parked retry ID` after a repair,"
+            " `topup parked drop ID --reason ...` after a refund"
         )
-    if not person and age <= PARKED_SECONDS_MAX:
-        yield Finding("parked", "ok", f"{len(records)} facts wait, none for long")
+        yield Finding("parked", "wrong", f"parked events need an operator: {kinds}", repair)
+    if age > PARKED_SECONDS_MAX:
+        what = f"the oldest of {len(records)} parked events waits for {age // 60} min"
+        repair = (
+            "`topup parked` shows what they wait for;"
+            " `topup reconcile --repair` settles missing payments"
+        )
+        yield Finding("parked", "wrong", what, repair)
+    if not for_operator and age <= PARKED_SECONDS_MAX:
+        yield Finding("parked", "ok", f"{len(records)} parked events, none for long")
 
 
 def reconciliation(patient: Patient) -> Iterator[Finding]:
-    """The books were compared with Stripe lately."""
+    """Check that the books were compared with Stripe lately."""
     last = patient.books.store.get("events", LAST)
-    mend = "look into the log of ReconcileFunction, and run `topup reconcile --since 7d`"
+    repair = "read the log of ReconcileFunction, and run `topup reconcile --since 7d`"
     if last is None:
         level = "note" if patient.is_new else patient.unless_local("wrong")
-        yield Finding(
-            "reconciliation",
-            level,
-            f"the books were never compared with Stripe{' yet' * patient.is_new}",
-            mend,
-        )
+        yet = " yet" * patient.is_new
+        what = f"the books were never compared with Stripe{yet}"
+        yield Finding("reconciliation", level, what, repair)
         return
     age = epoch(patient.books.clock()) - to_epoch(last["finished_at"])
-    what = f"finished {last['finished_at']}, {last['matched']} agreed, {sum(last['counts'].values())} did not"
-    late = age > RECONCILED_SECONDS_MAX
-    yield Finding(
-        "reconciliation",
-        patient.unless_local("wrong") if late else "ok",
-        f"{'overdue: ' if late else ''}last {what}",
-        mend if late else "",
-    )
+    differing = sum(last["counts"].values())
+    what = f"finished {last['finished_at']}, {last['matched']} agreed, {differing} did not"
+    if age > RECONCILED_SECONDS_MAX:
+        level = patient.unless_local("wrong")
+        yield Finding("reconciliation", level, f"overdue: last {what}", repair)
+    else:
+        yield Finding("reconciliation", "ok", f"last {what}")

@@ -1,4 +1,4 @@
-"""What the doctor finds, and what it looks at."""
+"""Defines what the doctor examines, and a finding."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
@@ -7,45 +7,49 @@ from billing.books import Books
 from billing.clock import epoch
 
 from infra.cli.stripe.account import AccountAtStripe
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 Level = Literal["ok", "note", "wrong", "unknown"]
 NEW_SECONDS: Final = 3 * 3600
-"""By then everything that runs by the hour has run."""
+"""By then every hourly schedule has run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``level``: ok; note (as it may be on a stand, or in a new stack); wrong (``mend`` says how); unknown (it could not be looked at)."""
+    """The result of one check.
+
+    ``level`` note is allowed in a local or a new stack. wrong needs ``repair``. unknown could not
+    be read.
+    """
 
     check: str
     level: Level
     what: str
-    mend: str = ""
+    repair: str = ""
 
     def as_answer(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One stack with all that it depends on."""
+    """One stack, with its books and its Stripe account."""
 
-    place: Place
+    target: TargetStack
     books: Books
     account: AccountAtStripe
 
     @property
     def is_local(self) -> bool:
-        """A stand lacks on purpose what only AWS has."""
-        return self.place.settings.stage == "local"
+        """Whether it is the local stack, which lacks some services of AWS on purpose."""
+        return self.target.settings.stage == "local"
 
     def unless_local(self, level: Level) -> Level:
-        """What is wrong in AWS is a note on a stand."""
+        """Return ``level``, or note in the local stack."""
         return "note" if self.is_local else level
 
     @property
     def is_new(self) -> bool:
-        """The stack was made so lately that what comes with time cannot have come yet."""
-        return epoch(self.books.clock()) - self.place.made_epoch < NEW_SECONDS
+        """Whether the stack is so new that hourly schedules may not have run yet."""
+        return epoch(self.books.clock()) - self.target.made_epoch < NEW_SECONDS

@@ -1,4 +1,4 @@
-"""The doctor's questions about selling: what is for sale, and whether the key may do what the functions do with it."""
+"""Checks prices, and the rights of a restricted Stripe key."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,40 +10,45 @@ from infra.cli.stripe.account import KeyRefusedError
 
 LISTS: Final = ("checkout/sessions", "refunds", "disputes")
 """What reconciliation lists: https://docs.stripe.com/keys/restricted-api-keys."""
+RIGHTS: Final = "stripe key's rights"
 
 
 def prices(patient: Patient) -> Iterator[Finding]:
-    """Every price of this checkout's catalogue is one that Stripe charges."""
+    """Check that Stripe can charge every price of this checkout's catalogue."""
     del patient
     try:
         plans = catalogue()
     except ValueError as error:
-        mend = "fix functions/billing/payments/plans.json and deploy; https://docs.stripe.com/currencies has the least amounts"
-        yield Finding("prices", "wrong", str(error), mend)
+        repair = (
+            "fix functions/billing/payments/plans.json and deploy;"
+            " https://docs.stripe.com/currencies has the minimum amounts"
+        )
+        yield Finding("prices", "wrong", str(error), repair)
         return
     what = f"{len(plans)} plans, none below or above what Stripe charges in its currency"
     yield Finding("prices", "ok", what)
 
 
 def rights(patient: Patient) -> Iterator[Finding]:
-    """A restricted key may lack a right, which shows nowhere until a buyer or a reconciliation needs it."""
-    found = list(_lacking(patient))
-    yield from found or [
-        Finding("stripe key's rights", "ok", "it may make checkouts and read what is reconciled")
-    ]
+    """Check the rights of a restricted key before a buyer or a reconciliation needs them."""
+    found = list(_missing_rights(patient))
+    yield from found or [Finding(RIGHTS, "ok", "it may make checkouts and read for reconciliation")]
 
 
-def _lacking(patient: Patient) -> Iterator[Finding]:
+def _missing_rights(patient: Patient) -> Iterator[Finding]:
     for name in LISTS:
         try:
             patient.account.can_list(name)
         except KeyRefusedError as error:
             if error.is_unknown:
-                return  # the check of the key itself says so
-            mend = f"give the restricted key read access to {name.replace('/', ' ')}"
-            yield Finding("stripe key's rights", "wrong", f"it may not list {name}: {error}", mend)
+                return  # the check of the key itself reports it
+            repair = f"give the restricted key read access to {name.replace('/', ' ')}"
+            yield Finding(RIGHTS, "wrong", f"it may not list {name}: {error}", repair)
     try:
         patient.account.can_create_sessions()
     except KeyRefusedError as error:
-        mend = "give the restricted key write access to checkout sessions: every checkout fails without it"
-        yield Finding("stripe key's rights", "wrong", f"it may not make checkouts: {error}", mend)
+        repair = (
+            "give the restricted key write access to checkout sessions:"
+            " every checkout fails without it"
+        )
+        yield Finding(RIGHTS, "wrong", f"it may not make checkouts: {error}", repair)

@@ -1,1 +1,1 @@
-"""One module for each command of ``topup``."""
+"""The commands of ``topup``, one module each."""

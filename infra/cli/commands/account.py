@@ -1,4 +1,4 @@
-"""``topup account``: one customer on one screen."""
+"""``topup account``: shows one customer's quota, holds, payments and ledger."""
 
 from typing import Annotated, Any, Final
 
@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
         operator: Operator,
         user: Annotated[str, typer.Argument(help="The user id: the token's sub.")],
     ) -> None:
-        """Show a customer: quota, debt, open holds, the last payments and the last lines of the ledger."""
+        """Show a customer's quota, debt, open holds, last payments and last ledger entries.
+
+        Example: topup account 8f14e45f-ceea-467f-a8d4-0e9f5e9e9d35
+        """
         check_user(user)
         found = read(operator.books, user)
         payments = [
@@ -36,23 +39,27 @@ def register(app: typer.Typer) -> None:
             for row in found["ledger"]
         ]
         holds = [[row["item"], row["units"], row["expires_at"]] for row in found["holds"]]
-        operator.screen.show(
+        shown = [facts(f"Account {user}", found["quota"])]
+        if holds:
+            shown.append(table("Open holds", ("item", "units", "expires_at"), holds))
+        operator.output.show(
             found,
-            facts(f"Account {user}", found["quota"]),
-            *([table("Open holds", ("hold", "units", "until"), holds)] if holds else []),
+            *shown,
             table(
                 "Payments, newest first",
-                ("payment", "plan", "amount", "status", "created"),
+                ("payment_id", "plan", "amount", "status", "created_at"),
                 payments,
             ),
             table(
-                "Ledger, newest first", ("booked", "type", "units", "balance", "reference"), entries
+                "Ledger, newest first",
+                ("booked_at", "type", "units", "balance_after", "reference_id"),
+                entries,
             ),
         )
 
 
 def read(books: Books, user_id: str) -> dict[str, Any]:
-    """Everything on one customer. One who never bought has zeros."""
+    """Return everything on one customer. One who never bought has zeros."""
     balance = debits.read(books, user_id)
     now = epoch(books.clock())
     holds = books.store.query("quotas", user_id, prefix="hold#", limit=HOLDS_SHOWN_MAX).items

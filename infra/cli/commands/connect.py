@@ -1,8 +1,4 @@
-"""``topup connect``:
-
-Stripe's key into the stack, one webhook endpoint at Stripe with its secret, and the doctor's word
-on it.
-"""
+"""``topup connect``: stores Stripe's key, connects one webhook endpoint, and runs the doctor."""
 
 import os
 from collections.abc import Callable
@@ -14,20 +10,32 @@ import typer
 from billing.stripe_api.client import API_VERSION
 
 from infra.cli.checks.stripe import KEY
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import AGAIN, DryRun, Operator, Yes, command
 from infra.cli.commands import doctor
-from infra.cli.errors import FINE, OperatorError, unreachable, usage
+from infra.cli.errors import FINE, FOUND_SOMETHING, OperatorError, unreachable, usage
 from infra.cli.stripe.account import SECONDS_MAX, AccountAtStripe, KeyRefusedError
 from infra.cli.stripe.endpoint_plan import Kept, Plan, Wanted, plan
 from infra.cli.stripe.endpoints import Endpoints
-from infra.cli.stripe.probe_delivery import delivered
-from infra.cli.target import Place
+from infra.cli.stripe.probe_delivery import probe_delivery
+from infra.cli.target import TargetStack
 
 VARIABLE: Final = "STRIPE_API_KEY"
 """The Stripe CLI's own name for it: https://docs.stripe.com/cli/api_keys."""
 RETRIES: Final = 3
-"""The SDK repeats under one idempotency key: an answer that was lost, and the secret in it, come
-again."""
+"""The SDK retries under one idempotency key, so a lost answer comes again with the secret in it."""
+WebhookUrl = Annotated[
+    str,
+    typer.Option(
+        "--webhook-url", help="Where Stripe delivers events (default: the stack's own address)."
+    ),
+]
+NewKey = Annotated[
+    bool, typer.Option("--new-key", help="Ask for a key even if a usable one is stored.")
+]
+Roll = Annotated[
+    bool,
+    typer.Option("--roll", help="Make a new endpoint with a new secret, even if the present fits."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,177 +44,154 @@ def register(app: typer.Typer) -> None:
     @command(app, "connect")
     def connect(  # noqa: PLR0917 - the command line's own arguments
         operator: Operator,
-        webhook_url: Annotated[
-            str,
-            typer.Option(
-                "--webhook-url",
-                help="Where Stripe shall deliver; by default the stack's own address.",
-            ),
-        ] = "",
-        new_key: Annotated[
-            bool, typer.Option("--new-key", help="Ask for a key though a usable one is stored.")
-        ] = False,
-        roll: Annotated[
-            bool,
-            typer.Option(
-                "--roll", help="A new endpoint with a new secret, though the one there fits."
-            ),
-        ] = False,
-        dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        webhook_url: WebhookUrl = "",
+        new_key: NewKey = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        roll: Roll = False,  # noqa: FBT002 - see above
+        dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Connect the stack with Stripe: its key (STRIPE_API_KEY, or asked for), its webhook endpoint and signing secret; then the doctor.
+        """Connect the stack with Stripe: its key, its webhook endpoint and its signing secret.
 
-        Run it after every deployment: what fits is left as it is.
+        The key comes from STRIPE_API_KEY, or you are asked for it. The doctor runs at the end.
+
+        Run it after every deployment: it changes only what does not fit.
+
+        Example: topup connect --stack topup-prod --webhook-url https://pay.example.com/hook
         """
-        place = operator.place
-        stored = place.stripe_key()
-        key = chosen_key(
-            stored, os.environ.get(VARIABLE, ""), place, operator.screen.ask_secret, new_key=new_key
-        )
-        kept = Kept.read(place.secret(place.settings.webhook_secrets_secret))
-        deployment = operator.books.ours.deployment
-        name = deployment.known() if dry_run else deployment.id()
-        wanted = Wanted(place.stack_name, place.webhook_url, webhook_url, place.other_urls, name)
-        todo = plan(_endpoints(key, place), place.webhook_urls(), wanted, kept, roll=roll)
-        steps = [
-            *(
-                [f"store the Stripe key in {place.settings.stripe_key_secret}"]
-                if key != stored
-                else []
-            ),
-            *todo.steps(),
-        ]
-        answer: dict[str, Any] = {"stack": place.stack_name, "steps": steps, "waiting": []}
+        target = operator.target
+        stored = target.stripe_key()
+        given, ask = os.environ.get(VARIABLE, ""), operator.output.ask_secret
+        key = chosen_key(stored, given, target, ask, new_key=new_key)
+        kept = Kept.read(target.secret(target.settings.webhook_secrets_secret))
+        wanted = _wanted(operator, webhook_url, dry_run=dry_run)
+        todo = plan(_endpoints(key, target), target.webhook_urls(), wanted, kept, roll=roll)
+        steps = todo.steps()
+        if key != stored:
+            steps.insert(0, f"store the Stripe key in {target.settings.stripe_key_secret}")
+        answer: dict[str, Any] = {"stack": target.stack_name, "steps": steps, "waiting": []}
         if dry_run or not steps:
             status = "would_change" if steps else "unchanged"
-        elif operator.screen.ask(
-            "\n".join([f"{place.stack_name}:", *(f"- {step}" for step in steps), "Go on?"]), yes=yes
-        ):
-            answer["waiting"] = _carry_out(place, key, todo, wanted, kept)
+        elif operator.output.ask(_question(target, steps), yes=yes):
+            answer["waiting"] = _carry_out(target, key, todo, wanted, kept)
             status = "connected"
         else:
             status = "not_connected"
-        return _told(operator, {**answer, "status": status}, webhook_url)
+        return _show(operator, {**answer, "status": status}, webhook_url)
+
+
+def _wanted(operator: Operator, webhook_url: str, *, dry_run: bool) -> Wanted:
+    target, deployment = operator.target, operator.books.ours.deployment
+    name = deployment.known() if dry_run else deployment.id()
+    return Wanted(target.stack_name, target.webhook_url, webhook_url, target.other_urls, name)
+
+
+def _question(target: TargetStack, steps: list[str]) -> str:
+    return "\n".join([f"{target.stack_name}:", *(f"- {step}" for step in steps), "Go on?"])
 
 
 def chosen_key(
-    stored: str, given: str, place: Place, ask: Callable[[str], str], *, new_key: bool
+    stored: str, given: str, target: TargetStack, ask: Callable[[str], str], *, new_key: bool
 ) -> str:
-    """The key to use: from the environment, the stored one, or a person's.
+    """Return the key to use: ``given``, or the stored one, or what the operator types.
 
-    Raises OperatorError for one of the other mode.
+    Raises OperatorError for a key of the other mode.
     """
-    mode = "live" if place.settings.livemode else "test"
+    mode = "live" if target.settings.livemode else "test"
     match = KEY.fullmatch(stored)
     if not given and match and match[1] == mode and not new_key:
         return stored
-    key = (
-        given
-        or ask(
-            f"Stripe's secret or restricted key, {mode} mode (sk_{mode}_... or rk_{mode}_...; not shown): "
-        )
-    ).strip()
+    forms = f"sk_{mode}_... or rk_{mode}_..."
+    question = f"Stripe's secret or restricted key, {mode} mode ({forms}; not shown): "
+    key = (given or ask(question)).strip()
     found = KEY.fullmatch(key)
     if not found:
-        raise usage(
-            "this is no secret key of Stripe's",
-            f"it begins with sk_{mode}_ or rk_{mode}_: https://dashboard.stripe.com/apikeys",
-        )
+        repair = f"it begins with sk_{mode}_ or rk_{mode}_: https://dashboard.stripe.com/apikeys"
+        raise usage("this is no secret key of Stripe's", repair)
     if found[1] != mode:
-        stage = f"Stage {place.settings.stage} with StripeMode {mode}"
-        raise usage(
-            f"a {found[1]} key, and this stack is {stage}",
-            f"give a {mode} key, or deploy with StripeMode={found[1]}",
-        )
+        stage = f"Stage {target.settings.stage} with StripeMode {mode}"
+        repair = f"give a {mode} key, or deploy with StripeMode={found[1]}"
+        raise usage(f"a {found[1]} key, and this stack is {stage}", repair)
     return key
 
 
-def _endpoints(key: str, place: Place) -> list[Any]:
-    """Asking for them proves the key, before it is stored."""
+def _endpoints(key: str, target: TargetStack) -> list[Any]:
+    """Return the account's endpoints. This also proves the key before it is stored."""
     try:
-        return AccountAtStripe(lambda: key, place.settings.stripe_api_base).endpoints()
+        return AccountAtStripe(lambda: key, target.settings.stripe_api_base).endpoints()
     except KeyRefusedError as error:
-        mend = (
-            "copy it again, or with --new-key give another"
-            if error.is_unknown
-            else "a restricted key needs: Webhook Endpoints, write, and Events, read"
-        )
-        raise OperatorError(1, f"Stripe refuses the key: {error}", mend) from error
+        repair = "a restricted key needs: Webhook Endpoints, write, and Events, read"
+        if error.is_unknown:
+            repair = "copy it again, or with --new-key give another"
+        message = f"Stripe refuses the key: {error}"
+        raise OperatorError(FOUND_SOMETHING, message, repair) from error
 
 
-def _carry_out(place: Place, key: str, todo: Plan, wanted: Wanted, kept: Kept) -> list[str]:
-    """Returns what is to be said of it afterwards."""
-    manager, settings = place.client("secretsmanager"), place.settings
+def _carry_out(target: TargetStack, key: str, todo: Plan, wanted: Wanted, kept: Kept) -> list[str]:
+    """Store the key and carry out the plan. Returns a sentence on each endpoint that stays on."""
+    manager, settings = target.client("secretsmanager"), target.settings
     if moved := todo.change.get("url"):
-        _check_address(place, str(moved), kept)
-    if key != place.stripe_key():
+        _check_address(target, str(moved), kept)
+    if key != target.stripe_key():
         manager.put_secret_value(SecretId=settings.stripe_key_secret, SecretString=key)
-    client = stripe.StripeClient(
-        key,
-        stripe_version=API_VERSION,
-        base_addresses={"api": settings.stripe_api_base},
-        max_network_retries=RETRIES,
-        http_client=stripe.RequestsClient(timeout=SECONDS_MAX),
-    )
 
     def keep(document: str) -> None:
         manager.put_secret_value(SecretId=settings.webhook_secrets_secret, SecretString=document)
 
+    account = AccountAtStripe(lambda: key, settings.stripe_api_base)
+    endpoints = Endpoints(_client(key, settings.stripe_api_base), account, keep)
     try:
-        waiting = Endpoints(
-            client, AccountAtStripe(lambda: key, settings.stripe_api_base), keep
-        ).carry_out(todo, wanted, kept)
+        waiting = endpoints.carry_out(todo, wanted, kept)
     except (stripe.APIConnectionError, httpx.HTTPError) as error:
-        raise unreachable(
-            f"Stripe cannot be reached: {error}",
-            "run the same command again; what was done is not done twice",
-        ) from error
+        raise unreachable(f"Stripe cannot be reached: {error}", AGAIN) from error
     except (stripe.StripeError, KeyRefusedError) as error:
-        raise OperatorError(
-            1, f"Stripe refuses: {error}", "mend what it says, and run the same command again"
-        ) from error
+        message = f"Stripe refuses: {error}"
+        repair = "repair what it says, and run the same command again"
+        raise OperatorError(FOUND_SOMETHING, message, repair) from error
     return [
-        f"{name} stays on meanwhile: it has still to deliver. `topup connect` disables it when that is done"
+        f"{name} stays on for its pending events. `topup connect` disables it when they are done"
         for name in waiting
     ]
 
 
-def _check_address(place: Place, url: str, kept: Kept) -> None:
-    """An endpoint is moved in one step, and only where a signed event was just accepted: no delivery falls between two addresses."""
+def _client(key: str, api_base: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        stripe_version=API_VERSION,
+        base_addresses={"api": api_base},
+        max_network_retries=RETRIES,
+        http_client=stripe.RequestsClient(timeout=SECONDS_MAX),
+    )
+
+
+def _check_address(target: TargetStack, url: str, kept: Kept) -> None:
+    """Raise OperatorError unless a signed event is accepted at ``url``.
+
+    An endpoint is moved in one step, so the new address must work before that.
+    """
     tried = [
-        delivered(url, secret, f"{url} is tried", livemode=place.settings.livemode)
+        probe_delivery(url, secret, f"{url} is tried", livemode=target.settings.livemode)
         for secret in kept.secrets
     ]
-    if not any(finding.level == "ok" for finding in tried):
-        what = "; ".join(finding.what for finding in tried) or "no signing secret is stored"
-        raise OperatorError(
-            1,
-            f"the endpoint was not moved: {what}",
-            "choose the address with --webhook-url, or mend what it says",
-        )
+    if any(finding.level == "ok" for finding in tried):
+        return
+    what = "; ".join(finding.what for finding in tried) or "no signing secret is stored"
+    repair = "choose the address with --webhook-url, or repair what it says"
+    raise OperatorError(FOUND_SOMETHING, f"the endpoint was not moved: {what}", repair)
 
 
-def _told(operator: Operator, answer: dict[str, Any], webhook_url: str) -> int:
-    """What was done, and how the stack is now."""
+def _show(operator: Operator, answer: dict[str, Any], webhook_url: str) -> int:
+    """Show what was done, and the doctor's report unless nothing was."""
+    steps = [f"- {step}" for step in answer["steps"]]
     if answer["status"] in ("would_change", "not_connected"):
-        operator.screen.show(
-            answer,
-            f"{answer['stack']}: {answer['status'].replace('_', ' ')}",
-            *(f"- {step}" for step in answer["steps"]),
-        )
+        title = f"{answer['stack']}: {answer['status'].replace('_', ' ')}"
+        operator.output.show(answer, title, *steps)
         return FINE
-    place = operator.place.at(webhook_url)
-    findings = doctor.examined(operator, place)
-    done = [
-        f"{answer['stack']} is connected with Stripe",
-        *(f"- {step}" for step in (*answer["steps"], *answer["waiting"])),
-    ]
-    said, renderables = doctor.told(place, findings)
-    operator.screen.show(
-        answer | said,
-        *(done if answer["steps"] else [f"{done[0]}; nothing was to be changed"]),
-        "",
-        *renderables,
-    )
+    target = operator.target.at(webhook_url)
+    findings = doctor.examine_all(operator, target)
+    title = f"{answer['stack']} is connected with Stripe"
+    lines = [title, *steps, *(f"- {sentence}" for sentence in answer["waiting"])]
+    if not steps:
+        lines = [f"{title}; nothing was changed"]
+    report, renderables = doctor.report(target, findings)
+    operator.output.show(answer | report, *lines, "", *renderables)
     return doctor.exit_code(findings)

@@ -1,4 +1,4 @@
-"""``topup doctor``: everything that keeps money from becoming units, each with how to mend it."""
+"""``topup doctor``: finds what keeps payments from becoming units, each fault with its repair."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final
@@ -9,13 +9,14 @@ from billing.errors import AwsRefusedError, RetryableError
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
-from infra.cli.checks import aws, books, selling, stripe
+from infra.cli.checks import aws, books, selling, stripe, tables
+from infra.cli.checks.endpoints import endpoints
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.command import Operator, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE
 from infra.cli.output import table
 from infra.cli.stripe.account import AccountAtStripe, KeyRefusedError
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 Check = Callable[[Patient], Iterator[Finding]]
 CHECKS: Final[dict[str, Check]] = {
@@ -23,12 +24,12 @@ CHECKS: Final[dict[str, Check]] = {
     "stripe key's rights": selling.rights,
     "prices": selling.prices,
     "webhook": stripe.signing_secret,
-    "endpoint": stripe.endpoints,
+    "endpoint": endpoints,
     "deliveries": stripe.deliveries,
     "clock": stripe.clock,
     "parked": books.parked,
     "reconciliation": books.reconciliation,
-    "tables": aws.tables,
+    "tables": tables.tables,
     "dead letters": aws.queues,
     "schedules": aws.schedules,
     "reserve": aws.reserve,
@@ -53,74 +54,71 @@ def register(app: typer.Typer) -> None:
         operator: Operator,
         webhook_url: Annotated[
             str,
-            typer.Option(
-                "--webhook-url", help="The webhook's address, where it has a domain of its own."
-            ),
+            typer.Option("--webhook-url", help="The webhook's address, if it has its own domain."),
         ] = "",
     ) -> int:
-        """Look at everything that a payment depends on:
+        """Check all that a payment depends on, and show each fault with its repair.
 
-        Stripe's side, the webhook, the books, AWS. Each fault with its remedy.
+        The checks read Stripe's side, the webhook, the books and AWS, and change nothing.
+
+        Example: topup doctor --stack topup-prod --webhook-url https://pay.example.com/hook
         """
-        place = operator.place.at(webhook_url)
-        findings = examined(operator, place)
-        said, renderables = told(place, findings)
-        operator.screen.show(said, *renderables)
+        target = operator.target.at(webhook_url)
+        findings = examine_all(operator, target)
+        answer, renderables = report(target, findings)
+        operator.output.show(answer, *renderables)
         return exit_code(findings)
 
 
-def examined(operator: Operator, place: Place) -> list[Finding]:
-    """What all checks find at ``place``, with a bar."""
-    account = AccountAtStripe(place.stripe_key, place.settings.stripe_api_base)
-    with operator.screen.progress("looking", len(CHECKS)) as bar:
+def examine_all(operator: Operator, target: TargetStack) -> list[Finding]:
+    """Run all checks, with a progress bar."""
+    account = AccountAtStripe(target.stripe_key, target.settings.stripe_api_base)
+    with operator.output.progress("checking", len(CHECKS)) as bar:
         findings = []
         for name, check in CHECKS.items():
             bar(0, now=name)
-            findings += examine(Patient(place, operator.books, account), name, check)
+            findings += examine(Patient(target, operator.books, account), name, check)
             bar()
     return findings
 
 
 def exit_code(findings: list[Finding]) -> int:
-    """What is known to be wrong counts more than what is not known."""
+    """Return the exit code. A known fault counts more than an unknown state."""
     levels = {finding.level for finding in findings}
-    return FOUND_SOMETHING if "wrong" in levels else UNREACHABLE if "unknown" in levels else FINE
+    if "wrong" in levels:
+        return FOUND_SOMETHING
+    return UNREACHABLE if "unknown" in levels else FINE
 
 
 def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
-    """What one check finds. One that cannot look says so, and the others go on."""
+    """Run one check. If it cannot read something, the finding says so, and the other checks run."""
     patient.books.store.deadline.begin()
     found: list[Finding] = []
     try:
         found.extend(check(patient))
     except UNANSWERED as error:
-        found.append(
-            Finding(
-                name,
-                "unknown",
-                f"could not be looked at: {type(error).__name__}: {error}",
-                "check your rights and the connection",
-            )
-        )
+        what = f"could not be read: {type(error).__name__}: {error}"
+        found.append(Finding(name, "unknown", what, "check your rights and the connection"))
     return found
 
 
-def told(place: Place, findings: list[Finding]) -> tuple[dict[str, Any], list[RenderableType]]:
-    """The report: as data, and as people read it."""
+def report(
+    target: TargetStack, findings: list[Finding]
+) -> tuple[dict[str, Any], list[RenderableType]]:
+    """Return the report as data, and as people read it."""
     wrong = [finding for finding in findings if finding.level in ("wrong", "unknown")]
+    answer = {
+        "stack": target.stack_name,
+        "findings": [finding.as_answer() for finding in findings],
+        "wrong": len(wrong),
+    }
     rows = [[SIGNS[finding.level], finding.check, finding.what] for finding in findings]
-    mending = [
-        f"{number}. {finding.check}: {finding.what}\n   {finding.mend}\n"
+    title = f"{target.stack_name} ({target.settings.stage})"
+    shown: list[RenderableType] = [table(title, ("level", "check", "finding"), rows)]
+    if not wrong:
+        return answer, [*shown, "Nothing to repair."]
+    repairs = [
+        f"{number}. {finding.check}: {finding.what}\n   {finding.repair}\n"
         for number, finding in enumerate(wrong, 1)
     ]
-    return (
-        {
-            "stack": place.stack_name,
-            "findings": [finding.as_answer() for finding in findings],
-            "wrong": len(wrong),
-        },
-        [
-            table(f"{place.stack_name} ({place.settings.stage})", ("", "what", "finding"), rows),
-            *(["What to do", *mending] if mending else ["Nothing to mend."]),
-        ],
-    )
+    return answer, [*shown, "What to do", *repairs]

@@ -110,13 +110,13 @@ def register(app: typer.Typer) -> None:
                 if kept
                 else planned | {"status": "would_be_granted", **_after(before, given)}
             )
-        elif operator.screen.ask(
+        elif operator.output.ask(
             f"{verb} ({before.remaining} remain, {before.debt} debt)?", yes=yes
         ):
             answer = _booked(operator.books, given)
         else:
             answer = planned | {"status": "not_granted"}
-        operator.screen.show(answer, facts(verb, answer))
+        operator.output.show(answer, facts(verb, answer))
 
 
 def book(books: Books, grant: Grant) -> dict[str, Any]:

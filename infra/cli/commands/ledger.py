@@ -1,4 +1,4 @@
-"""``topup ledger``: proof that the books balance, and the ledger as a file."""
+"""``topup ledger``: verifies that the books balance, and exports the ledger."""
 
 import csv
 import sys
@@ -43,6 +43,7 @@ COLUMNS: Final = (
     "booked_at",
     "note",
 )
+DIFFERENCE: Final = ("user_id", "rule", "expected", "found", "payments")
 FORMATS: Final = ("csv", "jsonl")
 RUN_BY_SPREADSHEETS: Final = (
     "=",
@@ -57,19 +58,17 @@ RUN_BY_SPREADSHEETS: Final = (
     "\uff0d",
     "\uff20",
 )
-"""How a cell begins that a spreadsheet takes for a formula, the last four in their full-width
-forms.
+"""A spreadsheet runs a cell that begins with one of these. The last four are full-width forms.
 
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 MARK: Final = "'"
-"""Before such a cell, and before one that begins with it: whoever takes one away again has the text
-as it was."""
+"""Is put before such a cell, and before a cell that begins with it. Remove one to undo this."""
 Repair = Annotated[
     bool,
     typer.Option(
         "--repair",
-        help="Mend it: payments from Stripe, ledger from payments, balance from the ledger.",
+        help="Repair payments from Stripe, the ledger from payments, the balance from the ledger.",
     ),
 ]
 
@@ -90,41 +89,36 @@ def register(app: typer.Typer) -> None:
                 "--segments",
                 min=1,
                 max=SEGMENTS_MAX,
-                help="Readers at once; more cost more read units.",
+                help="Concurrent readers. More of them use more read units.",
             ),
         ] = 4,
-        repair: Repair = False,  # noqa: FBT002 - Typer's flag
+        repair: Repair = False,  # noqa: FBT002 - Typer's own way to declare a flag
         dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Recompute every account and prove that the books balance.
+        """Recompute every account, and verify that the books balance.
 
         Exit 1 with every difference by account.
 
-        Mends nothing, unless --repair: for accounts of which a restore kept only parts.
+        It changes nothing without --repair, which is for accounts that a restore kept in part.
+
+        Example: topup ledger verify --segments 8
         """
         acts: list[dict[str, str]] = []
-        found = _judgement(operator, segments)
+        found = _verify(operator, segments)
         if repair and found.findings:
-            acts = _mend(
-                operator,
-                sorted({row["user_id"] for row in found.findings}),
-                dry_run=dry_run,
-                yes=yes,
-            )
-            found = _judgement(operator, segments)
-        done = table(
-            "Would be done" if dry_run else "Done",
-            ("account", "what"),
-            [[*act.values()] for act in acts],
-        )
-        operator.screen.show(
-            found.as_answer() | {"acts": acts}, *([done] if acts else []), found.shown()
-        )
+            users = sorted({row["user_id"] for row in found.findings})
+            acts = _repair(operator, users, dry_run=dry_run, yes=yes)
+            found = _verify(operator, segments)
+        shown = [found.shown()]
+        if acts:
+            title = "Would be done" if dry_run else "Done"
+            rows = [[act["user_id"], act["act"]] for act in acts]
+            shown.insert(0, table(title, ("user_id", "act"), rows))
+        operator.output.show(found.as_answer() | {"acts": acts}, *shown)
         if found.busy:
-            operator.screen.tell(
-                f"kept changing while they were read, run it again: {', '.join(found.busy[:PAYMENTS_NAMED_MAX])}"
-            )
+            names = ", ".join(found.busy[:PAYMENTS_NAMED_MAX])
+            operator.output.tell(f"changed while they were read, run it again: {names}")
         return FOUND_SOMETHING if found.findings or found.busy else FINE
 
     @command(group, "export")
@@ -132,31 +126,33 @@ def register(app: typer.Typer) -> None:
         operator: Operator,
         form: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
         output: Annotated[
-            Path | None, typer.Option("--output", "-o", help="A file; by default stdout.")
+            Path | None, typer.Option("--output", "-o", help="The file to write (default: stdout).")
         ] = None,
         user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
     ) -> None:
-        """Write every ledger entry, as it is read: the memory it takes does not grow.
+        """Write every ledger entry, grouped by customer and not sorted. Memory does not grow.
 
-        Grouped by customer, not sorted.
+        In CSV a text that a spreadsheet would run, or that begins with ', gets a ' before it. To
+        undo this, remove one ' from every cell that begins with one. Numbers and JSON lines are not
+        changed.
 
-        In CSV a text that a spreadsheet would run gets a ' before it, and so does one that begins
-        with '. To undo it, take one ' away from every cell that begins with one. Numbers and JSON
-        lines are as they are.
+        Example: topup ledger export --format jsonl --output ledger.jsonl
         """
         if form not in FORMATS:
-            raise usage(f"{form!r} is no format", f"--format {' or '.join(FORMATS)}")
-        rows = operator.books.store.pages("ledger", user) if user else _everyones(operator.books)
-        with _opened(output) as file, operator.screen.progress("exporting") as bar:
-            written = _written(
-                _writer("jsonl" if operator.screen.as_json else form, file), rows, bar
-            )
-        operator.screen.tell(f"{written} entries")
+            raise usage(f"{form!r} is not a format", f"--format {' or '.join(FORMATS)}")
+        rows = _all_entries(operator.books)
+        if user:
+            rows = operator.books.store.pages("ledger", user)
+        if operator.output.as_json:
+            form = "jsonl"
+        with _open(output) as file, operator.output.progress("exporting") as bar:
+            written = _write_all(_writer(form, file), rows, bar)
+        operator.output.tell(f"{written} entries")
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a reading of the whole books came to. ``busy``: accounts that would not hold still."""
+class Verdict:
+    """The result of reading all books. ``busy`` are accounts that changed while they were read."""
 
     accounts: int
     units: int
@@ -164,7 +160,7 @@ class Judgement:
     busy: list[str]
 
     def as_answer(self) -> dict[str, Any]:
-        """Plain data; of many differences the first hundred."""
+        """Return plain data, with the first hundred differences."""
         return {
             "accounts": self.accounts,
             "ledger_units": self.units,
@@ -174,43 +170,43 @@ class Judgement:
         }
 
     def shown(self) -> RenderableType:
-        """The same for people."""
+        """Return the verdict as people read it."""
         verdict = f"{len(self.findings)} differences" if self.findings else "the books balance"
         title = f"{self.accounts} accounts, {self.units} units in the ledger: {verdict}"
-        shown = self.findings[:SHOWN_MAX]
-        rows = [
-            [row["user_id"], row["rule"], row["expected"], row["found"], ", ".join(row["payments"])]
-            for row in shown
-        ]
-        return (
-            table(title, ("account", "what must hold", "expected", "found", "payments"), rows)
-            if rows
-            else title
-        )
+        if not self.findings:
+            return title
+        rows = [[*_cells(row)] for row in self.findings[:SHOWN_MAX]]
+        return table(title, DIFFERENCE, rows)
 
 
-def examine(books: Books, segments: int, bar: Bar) -> Judgement:
-    """Read everything, then look again at what does not seem to agree."""
+def _cells(row: dict[str, Any]) -> Iterator[object]:
+    for name in DIFFERENCE[:-1]:
+        yield row[name]
+    yield ", ".join(row["payments"])
+
+
+def examine(books: Books, segments: int, bar: Bar) -> Verdict:
+    """Read all tables, then read again the accounts that do not balance."""
     with tally_file() as tallies:
         read_all(books, segments, bar, tallies)
         findings, busy = judged(books, tallies, bar)
-        return Judgement(tallies.accounts, tallies.units, findings, busy)
+        return Verdict(tallies.accounts, tallies.units, findings, busy)
 
 
-def _judgement(operator: Operator, segments: int) -> Judgement:
-    with operator.screen.progress("reading the books") as bar:
+def _verify(operator: Operator, segments: int) -> Verdict:
+    with operator.output.progress("reading the books") as bar:
         return examine(operator.books, segments, bar)
 
 
-def _mend(
+def _repair(
     operator: Operator, users: list[str], *, dry_run: bool, yes: bool
 ) -> list[dict[str, str]]:
-    """One account after the other. Returns what was done, or would be."""
-    if not dry_run and not operator.screen.ask(f"mend {len(users)} accounts?", yes=yes):
+    """Repair one account after the other. Returns what was done, or would be done."""
+    if not dry_run and not operator.output.ask(f"repair {len(users)} accounts?", yes=yes):
         return []
     job = Run(operator.books, operator.gateway, not dry_run, resumes=False)
     acts = []
-    with operator.screen.progress("mending", len(users)) as bar:
+    with operator.output.progress("repairing", len(users)) as bar:
         for user_id in users:
             acts += [{"user_id": user_id, "act": act} for act in mending.mend(job, user_id).acts]
             bar()
@@ -218,7 +214,7 @@ def _mend(
 
 
 def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
-    """Every table in parallel segments; each reader adds what it has to one file."""
+    """Read every table in concurrent segments. The readers add their tallies to one file."""
 
     def read(job: tuple[Table, int]) -> None:
         _segment(books, job[0], job[1], segments, bar, into)
@@ -228,25 +224,27 @@ def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
 
 
 def judged(books: Books, tallies: TallyFile, bar: Bar) -> tuple[list[dict[str, Any]], list[str]]:
-    """The suspicions of the scan, each looked at again: findings, and accounts that would not hold still."""
+    """Read each suspected account again. Returns findings, and accounts that kept changing."""
     findings: list[dict[str, Any]] = []
     busy: list[str] = []
     for user_id in sorted(tallies.suspects()):
-        bar(now=f"looking again at {user_id}")
+        bar(now=f"reading again {user_id}")
         tally = settled_tally(books.store, user_id)
         if tally is None:
             busy.append(user_id)
         elif differences := list(tally.differences(user_id)):
-            findings += _named(books, user_id, differences)
+            findings += _with_payments(books, user_id, differences)
     return findings, busy
 
 
-def _named(books: Books, user_id: str, differences: list[Difference]) -> list[dict[str, Any]]:
+def _with_payments(
+    books: Books, user_id: str, differences: list[Difference]
+) -> list[dict[str, Any]]:
     payments = list(disagreeing_payments(books.store, user_id))[:PAYMENTS_NAMED_MAX]
     return [row.as_answer() | {"payments": payments} for row in differences]
 
 
-def _segment(
+def _segment(  # noqa: PLR0917 - what each reader needs
     books: Books, name: Table, segment: int, segments: int, bar: Bar, into: TallyFile
 ) -> None:
     tallies, after = Tallies(), None
@@ -263,7 +261,7 @@ def _segment(
             return
 
 
-def _everyones(books: Books) -> Iterator[Item]:
+def _all_entries(books: Books) -> Iterator[Item]:
     after = None
     while True:
         books.store.deadline.begin()
@@ -273,7 +271,7 @@ def _everyones(books: Books) -> Iterator[Item]:
             return
 
 
-def _written(write: Callable[[Item], None], rows: Iterator[Item], bar: Bar) -> int:
+def _write_all(write: Callable[[Item], None], rows: Iterator[Item], bar: Bar) -> int:
     count = 0
     for row in rows:
         write({name: row.get(name, "") for name in COLUMNS})
@@ -284,30 +282,27 @@ def _written(write: Callable[[Item], None], rows: Iterator[Item], bar: Bar) -> i
 
 def _writer(form: str, file: TextIO) -> Callable[[Item], None]:
     if form == "jsonl":
-        return lambda row: _ignored(file.write(json_line(row)))
+        return lambda row: _ignore(file.write(json_line(row)))
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
-    return lambda row: _ignored(
+    return lambda row: _ignore(
         writer.writerow({name: neutral(value) for name, value in row.items()})
     )
 
 
 def neutral(cell: object) -> object:
-    """Return a cell that no spreadsheet runs.
-
-    Only texts are changed: a number stays a number, negative ones too.
-    """
+    """Return the cell, marked if a spreadsheet would run it. Numbers are not changed."""
     if isinstance(cell, str) and cell.startswith((MARK, *RUN_BY_SPREADSHEETS)):
         return MARK + cell
     return cell
 
 
-def _ignored(_: object) -> None:
-    """How much was written does not matter."""
+def _ignore(_: object) -> None:
+    """Ignore how much was written."""
 
 
 @contextmanager
-def _opened(path: Path | None) -> Iterator[TextIO]:
+def _open(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return

@@ -1,4 +1,4 @@
-"""``topup parked``: facts that could not be applied; to be looked at, tried again, or dropped with a reason."""
+"""``topup parked``: lists parked events, retries them, or drops them with a reason."""
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final
@@ -18,18 +18,26 @@ from infra.cli.output import Bar, facts, table
 from infra.cli.previews import preview
 
 FactId = Annotated[
-    str, typer.Argument(metavar="ID", help="The fact's id, as `topup parked` shows it.")
+    str, typer.Argument(metavar="ID", help="The event's id, as `topup parked` shows it.")
 ]
-REASON_CHARS_MAX = 500
+REASON_CHARS_MAX: Final = 500
+PARKED: Final = ("fact_id", "type", "kind", "parked_at", "tries", "next_try", "why")
+DROPPED: Final = ("fact_id", "type", "kind", "dropped_at", "reason", "why")
 LIMIT: Final = 1000
 LIMIT_MAX: Final = 100_000
-Limit = Annotated[int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="How many are shown.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="How many to show.")]
+
+
+Dropped = Annotated[
+    bool,
+    typer.Option("--dropped", help="List the events that an operator dropped, with the reason."),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group: ``topup parked`` alone lists."""
     group = typer.Typer(
-        help="Facts that could not be applied: alone it lists them; retry, drop.",
+        help="Parked events, which could not be settled. Without a command it lists them.",
         rich_markup_mode=None,
     )
     app.add_typer(group, name="parked")
@@ -37,37 +45,30 @@ def register(app: typer.Typer) -> None:
     @command(group, "list")
     def show_all(
         operator: Operator,
-        dropped: Annotated[
-            bool,
-            typer.Option("--dropped", help="Those that a person has dropped, with the reason."),
-        ] = False,
+        dropped: Dropped = False,  # noqa: FBT002 - Typer's own way to declare a flag
         limit: Limit = LIMIT,
     ) -> int:
-        """List parked facts; exit 1 when one of them, shown or not, waits for a person."""
+        """List parked events. Exit 1 when any of them needs an operator.
+
+        Example: topup parked list --dropped
+        """
         if dropped:
             _show_dropped(operator, limit)
             return FINE
-        with operator.screen.progress("reading") as bar:
+        with operator.output.progress("reading") as bar:
             rows = [
                 row.as_answer() | {"next_try": _when(row)}
                 for row in _counted(parking.all_parked(operator.books), bar)
             ]
-        columns = ("fact", "type", "kind", "parked", "tries", "next try", "why")
-        cells = [
-            [
-                row[name]
-                for name in ("fact_id", "type", "kind", "parked_at", "tries", "next_try", "why")
-            ]
-            for row in rows[:limit]
-        ]
-        shown = table(_headed(len(rows), limit, "parked facts"), columns, cells)
-        operator.screen.show({"parked": rows[:limit], "count": len(rows)}, shown)
+        cells = [[row[name] for name in PARKED] for row in rows[:limit]]
+        shown = table(_headed(len(rows), limit, "parked events"), PARKED, cells)
+        operator.output.show({"parked": rows[:limit], "count": len(rows)}, shown)
         return FOUND_SOMETHING if any(row["kind"] in FOR_A_PERSON for row in rows) else FINE
 
     @group.callback(invoke_without_command=True)
     def alone(
         context: typer.Context,
-        as_json: AsJson = False,
+        as_json: AsJson = False,  # noqa: FBT002 - see above
         stack: Stack = "",
         profile: Profile = "",
         region: Region = "",
@@ -85,19 +86,20 @@ def register(app: typer.Typer) -> None:
             _refuse_misplaced(context)
 
     @command(group, "retry")
-    def retry(operator: Operator, name: FactId, dry_run: DryRun = False, yes: Yes = False) -> int:  # noqa: FBT002 - Typer's flags
-        """Try one now, as recovery does each minute, after you have mended what it waited for.
+    def retry(operator: Operator, name: FactId, dry_run: DryRun = False, yes: Yes = False) -> int:  # noqa: FBT002 - see above
+        """Retry one now, after you repaired what it waits for. Recovery retries each minute.
 
         Exit 1 if it stays parked.
+
+        Example: topup parked retry evt_1PqX... --dry-run
         """
         record = _find(operator, name)
-        answer = _described(record) | {"would": preview(operator.books, record.fact)}
-        if not dry_run and operator.screen.ask(
-            f"settle {record.fact.type} {name}: {answer['would']}?", yes=yes
-        ):
+        answer = _answer(record) | {"would": preview(operator.books, record.fact)}
+        question = f"settle {record.fact.type} {name}: {answer['would']}?"
+        if not dry_run and operator.output.ask(question, yes=yes):
             operator.books.store.deadline.begin()
-            answer = _described(record) | retried(operator.books, operator.gateway, record)
-        operator.screen.show(answer, facts(f"Parked {name}", answer))
+            answer = _answer(record) | retried(operator.books, operator.gateway, record)
+        operator.output.show(answer, facts(f"Parked {name}", answer))
         return FOUND_SOMETHING if answer.get("status") == "parked" else FINE
 
     @command(group, "drop")
@@ -105,53 +107,47 @@ def register(app: typer.Typer) -> None:
         operator: Operator,
         name: FactId,
         reason: Annotated[
-            str, typer.Option("--reason", help="Why it is not to be settled; kept with it.")
+            str, typer.Option("--reason", help="Why it must not be settled; stored with it.")
         ],
-        dry_run: DryRun = False,  # noqa: FBT002 - Typer's flags
+        dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> None:
-        """Decide that one is never to be settled, as a payment that you have refunded by hand.
+        """Drop one for good, for example after you refunded the payment by hand.
 
-        It is kept, with the reason.
+        It is stored with the reason.
+
+        Example: topup parked drop evt_1PqX... --reason "refunded by hand"
         """
         if not reason.strip() or len(reason) > REASON_CHARS_MAX:
             raise usage("a reason is needed", f"--reason with 1 to {REASON_CHARS_MAX} characters")
         record = _find(operator, name)
-        answer = _described(record) | {"status": "would_be_dropped", "reason": reason}
-        if not dry_run and operator.screen.ask(
-            f"drop {record.fact.type} {name} for good?", yes=yes
-        ):
+        answer = _answer(record) | {"status": "would_be_dropped", "reason": reason}
+        question = f"drop {record.fact.type} {name} for good?"
+        if not dry_run and operator.output.ask(question, yes=yes):
             operator.books.store.deadline.begin()
             parking.drop(operator.books, record, reason)
             answer |= {"status": "dropped"}
-        operator.screen.show(answer, facts(f"Parked {name}", answer))
+        operator.output.show(answer, facts(f"Parked {name}", answer))
 
 
 def _refuse_misplaced(context: typer.Context) -> None:
-    """Options before the command are nobody's: taken for granted, they would be passed over.
+    """Raise for options before the command, which would have no effect.
 
-    TOPUP_STACK is for every command.
+    TOPUP_STACK applies to every command.
     """
     sources = [
         context.get_parameter_source(name) for name in ("as_json", "stack", "profile", "region")
     ]
     if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-        raise typer.BadParameter(
-            f"options stand behind the command: topup parked {context.invoked_subcommand} ... --json"
-        )
+        example = f"topup parked {context.invoked_subcommand} ... --json"
+        raise typer.BadParameter(f"options stand behind the command: {example}")
 
 
 def _show_dropped(operator: Operator, limit: int) -> None:
     rows = list(parking.all_dropped(operator.books))
-    cells = [
-        [row[name] for name in ("fact_id", "type", "kind", "dropped_at", "reason", "why")]
-        for row in rows[:limit]
-    ]
-    title = _headed(len(rows), limit, "dropped facts")
-    operator.screen.show(
-        {"dropped": rows[:limit], "count": len(rows)},
-        table(title, ("fact", "type", "kind", "dropped", "reason", "why"), cells),
-    )
+    cells = [[row[name] for name in DROPPED] for row in rows[:limit]]
+    shown = table(_headed(len(rows), limit, "dropped events"), DROPPED, cells)
+    operator.output.show({"dropped": rows[:limit], "count": len(rows)}, shown)
 
 
 def _headed(count: int, limit: int, what: str) -> str:
@@ -165,37 +161,31 @@ def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
 
 
 def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
-    """What became of it:
-
-    ``settled``, ``ignored``, ``dropped`` with its purchase, or ``parked`` as before, and why.
-    """
+    """Retry. Returns the status ``settled``, ``ignored``, ``dropped`` or ``parked``, and why."""
     troubles: list[str] = []
-    if became := retry_parked.try_again(
-        books, gateway, record, lambda _, error: troubles.append(str(error))
-    ):
-        return {"status": became}
+
+    def keep(_: Parked, error: Exception) -> None:
+        troubles.append(str(error))
+
+    if status := retry_parked.try_again(books, gateway, record, keep):
+        return {"status": status}
     left = parking.find(books, record.name)
     answer = {"status": "parked", "why": left.why if left else record.why}
-    return answer | ({"trouble": troubles[0]} if troubles else {})
+    if troubles:
+        answer["trouble"] = troubles[0]
+    return answer
 
 
 def _find(operator: Operator, name: str) -> Parked:
-    record = next(
-        (
-            record
-            for record in parking.all_parked(operator.books)
-            if name in (record.fact.fact_id, record.name)
-        ),
-        None,
-    )
-    if record is None:
-        raise not_found(f"{name} is not parked", "`topup parked list` shows what is")
-    return record
+    for record in parking.all_parked(operator.books):
+        if name in (record.fact.fact_id, record.name):
+            return record
+    raise not_found(f"{name} is not parked", "`topup parked list` shows what is")
 
 
-def _described(record: Parked) -> dict[str, Any]:
+def _answer(record: Parked) -> dict[str, Any]:
     return record.as_answer() | {"fact": to_item(record.fact)}
 
 
 def _when(record: Parked) -> str:
-    return from_epoch(record.next_try) if record.next_try else "waits for a person"
+    return from_epoch(record.next_try) if record.next_try else "needs an operator"

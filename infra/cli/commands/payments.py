@@ -1,22 +1,23 @@
-"""``topup payments`` and ``topup payment``: what was bought, and the whole history of one purchase."""
+"""``topup payments`` and ``topup payment``: lists payments, and shows one with its history."""
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, assert_never
 
 import typer
 from billing.books import Books
 from billing.errors import BillingError, Item
-from billing.facts import DisputeFact, Fact, RefundsFact, from_item
+from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, from_item
 from billing.money import decimal_string
 from billing.payments import parking
-from billing.payments.payment import Change, Park, Payment, decide
+from billing.payments.payment import Already, Change, Park, Payment, decide
 from billing.payments.settlement import reference
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
 from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 from billing.stripe_api.events import Ignored
+from rich.console import RenderableType
 
 from infra.cli.command import Operator, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, not_found, usage
@@ -33,13 +34,24 @@ STATUSES: Final = (
     "refunded",
     "disputed",
 )
+COLUMNS: Final = ("payment_id", "user_id", "plan", "amount", "paid", "status", "created_at")
 REFERENCES: Final = ("pi_", "ch_")
+SESSION_MEMBERS: Final = ("id", "status", "payment_status", "amount_total", "currency")
+REVERSAL_MEMBERS: Final = ("id", "amount", "status")
+SETTLED: Final = ("booked_at", "fact_id", "type", "units")
+LEDGER: Final = ("booked_at", "entry_id", "type", "units")
+DROPPED: Final = ("dropped_at", "fact_id", "type", "reason")
+PARKED: Final = ("fact_id", "why")
+REPAIR: Final = (
+    "`topup reconcile --repair` settles what is missing,"
+    " `topup parked` shows what needs an operator"
+)
 ENTRIES: Final = ("reversal", "adjusted")
 User = Annotated[
     str,
     typer.Option(
         "--user",
-        help="The user id; without it a payment id is looked for everywhere, which takes a while.",
+        help="The user id. Without it the whole table is searched, which takes a while.",
     ),
 ]
 
@@ -52,25 +64,27 @@ def register(app: typer.Typer) -> None:
         operator: Operator,
         user: Annotated[str, typer.Option("--user", help="Only this customer's.")] = "",
         status: Annotated[
-            str, typer.Option("--status", help=f"Only these: {', '.join(STATUSES)}.")
+            str, typer.Option("--status", help=f"Only one of: {', '.join(STATUSES)}.")
         ] = "",
         limit: Annotated[
-            int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="So many of the newest.")
+            int,
+            typer.Option("--limit", min=1, max=LIMIT_MAX, help="How many of the newest to show."),
         ] = 50,
     ) -> None:
-        """List payments, newest first. Without --user the whole table is read, a page at a time."""
+        """List payments, newest first. Without --user the whole table is read, a page at a time.
+
+        Example: topup payments --status disputed
+        """
         if status and status not in STATUSES:
-            raise usage(f"{status!r} is no status", f"one of: {', '.join(STATUSES)}")
-        with operator.screen.progress("reading payments") as bar:
+            raise usage(f"{status!r} is not a status", f"one of: {', '.join(STATUSES)}")
+        with operator.output.progress("reading payments") as bar:
             found = [
                 row.as_answer() | {"user_id": row.user_id}
                 for row in newest(operator.books, user, status, limit, bar)
             ]
-        rows = [_listed(row) for row in found]
-        columns = ("payment", "user", "plan", "amount", "paid", "status", "created")
-        operator.screen.show(
-            {"payments": found}, table(f"{len(found)} payments, newest first", columns, rows)
-        )
+        rows = [_row(row) for row in found]
+        title = f"{len(found)} payments, newest first"
+        operator.output.show({"payments": found}, table(title, COLUMNS, rows))
 
     @command(app, "payment")
     def payment(
@@ -80,14 +94,19 @@ def register(app: typer.Typer) -> None:
         ],
         user: User = "",
     ) -> int:
-        """Show one purchase: our record, every fact settled, its ledger entries, and what Stripe says now. Exit 1 if they differ."""
-        with operator.screen.progress("looking for the payment") as bar:
+        """Show one purchase: our record, settled events, ledger entries and Stripe's state.
+
+        Exit 1 if the books differ from Stripe.
+
+        Example: topup payment cs_live_a1PqX...
+        """
+        with operator.output.progress("looking for the payment") as bar:
             found = find(operator.books, operator.gateway, name, user, bar)
         return _show(operator, found)
 
 
-def _listed(payment: Item) -> list[object]:
-    """One row of the list. ``paid`` is a decimal as ``amount`` is, and empty before it is paid."""
+def _row(payment: Item) -> list[object]:
+    """Return one row of the list. ``paid`` is a decimal string, "" for an unpaid payment."""
     paid_minor = payment["paid_minor"]
     paid = "" if paid_minor is None else decimal_string(paid_minor, payment["currency"])
     bought = [payment[name] for name in ("payment_id", "user_id", "plan", "amount")]
@@ -95,8 +114,8 @@ def _listed(payment: Item) -> list[object]:
 
 
 def newest(books: Books, user_id: str, status: str, limit: int, bar: Bar) -> list[Payment]:
-    """The newest payments; memory for no more than ``limit`` of them."""
-    rows = _of_user(books, user_id) if user_id else everyones(books, bar)
+    """Return the newest payments. Memory does not grow beyond ``limit`` of them."""
+    rows = _payments_of(books, user_id) if user_id else every_payment(books, bar)
     wanted = (row for row in map(Payment.from_item, rows) if status in ("", row.status))
     if user_id:
         return list(islice(wanted, limit))
@@ -104,44 +123,47 @@ def newest(books: Books, user_id: str, status: str, limit: int, bar: Bar) -> lis
 
 
 def find(books: Books, gateway: Gateway, name: str, user_id: str, bar: Bar) -> Payment:
-    """A payment by any of its names. Raises OperatorError when there is none."""
-    if name.startswith(REFERENCES):
-        row = reference(books, name)
-        known = row if row and "payment_id" in row else _as_stripe_knows(gateway, name)
-        user_id, name = user_id or str(known.get("user_id", "")), str(known.get("payment_id", ""))
-    elif name.startswith("cs_"):
-        metadata = gateway.session(name).get("metadata") or {}
-        user_id, name = (
-            user_id or str(metadata.get("user_id", "")),
-            str(metadata.get("payment_id", "")),
-        )
-    elif not name.startswith("pay_"):
-        raise usage(f"{name!r} is no id of a payment", "give pay_..., cs_..., pi_... or ch_...")
-    if user_id:
-        item = books.store.get("payments", (user_key(user_id), name))
-    else:
-        item = (
-            next((row for row in everyones(books, bar) if row["payment_id"] == name), None)
-            if name
-            else None
-        )
+    """Return a payment by any of its ids. Raises OperatorError for an unknown one."""
+    if not name.startswith("pay_"):
+        known = _metadata(books, gateway, name)
+        user_id = user_id or str(known.get("user_id", ""))
+        name = str(known.get("payment_id", ""))
+    item = _find_item(books, user_id, name, bar) if name else None
     if item is None:
-        raise not_found(
-            "there is no such payment in the books",
-            "`topup reconcile` finds payments that Stripe knows and the books do not",
-        )
+        repair = "`topup reconcile` finds payments that Stripe knows and the books do not"
+        raise not_found("there is no such payment in the books", repair)
     return Payment.from_item(item)
 
 
-def _as_stripe_knows(gateway: Gateway, name: str) -> Mapping[str, Any]:
-    """The metadata of the session that a payment intent or a charge belongs to: the books know it once it is settled."""
+def _find_item(books: Books, user_id: str, name: str, bar: Bar) -> Item | None:
+    if user_id:
+        return books.store.get("payments", (user_key(user_id), name))
+    return next((row for row in every_payment(books, bar) if row["payment_id"] == name), None)
+
+
+def _metadata(books: Books, gateway: Gateway, name: str) -> Mapping[str, Any]:
+    """Return user and payment id of one of Stripe's ids. Raises OperatorError for another id."""
+    if name.startswith("cs_"):
+        return gateway.session(name).get("metadata") or {}
+    if not name.startswith(REFERENCES):
+        repair = "give pay_..., cs_..., pi_... or ch_..."
+        raise usage(f"{name!r} is not an id of a payment", repair)
+    row = reference(books, name)
+    return row if row and "payment_id" in row else _metadata_at_stripe(gateway, name)
+
+
+def _metadata_at_stripe(gateway: Gateway, name: str) -> Mapping[str, Any]:
+    """Return the metadata of the session that a payment intent or a charge belongs to.
+
+    The books have the ids only once the payment is settled.
+    """
     intent = gateway.charge(name).get("payment_intent") if name.startswith("ch_") else name
     session = gateway.session_of_intent(str(intent)) if intent else None
     return (session or {}).get("metadata") or {}
 
 
-def everyones(books: Books, bar: Bar) -> Iterator[Item]:
-    """Every payment of everybody, page by page."""
+def every_payment(books: Books, bar: Bar) -> Iterator[Item]:
+    """Yield every payment, page by page."""
     after = None
     while True:
         books.store.deadline.begin()
@@ -155,9 +177,9 @@ def everyones(books: Books, bar: Bar) -> Iterator[Item]:
 
 
 def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
-    """What the books know: settled facts, ledger entries, facts still parked, and those dropped.
+    """Return what the books have: settled events, ledger entries, parked and dropped events.
 
-    ``intent``: as Stripe names it.
+    ``intent`` is the payment intent's id at Stripe.
     """
     books.store.deadline.begin()
     marks = sorted(
@@ -183,79 +205,69 @@ def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
     ]
     return {
         "payment": payment.as_answer() | {"user_id": payment.user_id},
-        "facts": [
-            {name: row[name] for name in ("booked_at", "fact_id", "type", "units")} for row in marks
-        ],
-        "entries": [
-            {name: row[name] for name in ("booked_at", "entry_id", "type", "units")}
-            for row in entries
-        ],
+        "facts": [_members(row, SETTLED) for row in marks],
+        "entries": [_members(row, LEDGER) for row in entries],
         "parked": parked,
-        "dropped": [
-            {name: row[name] for name in ("dropped_at", "fact_id", "type", "reason")}
-            for row in dropped
-        ],
+        "dropped": [_members(row, DROPPED) for row in dropped],
     }
 
 
 def at_stripe(books: Books, gateway: Gateway, payment: Payment) -> dict[str, Any]:
-    """What Stripe says now, and in which words the books differ from it."""
+    """Return the state at Stripe, and sentences on what differs in the books."""
     books.store.deadline.begin()
     if not payment.session_id:
         return {"session": None, "differences": []}
     try:
         session = gateway.session(payment.session_id)
     except StripeNotFoundError:
-        told = (
-            ["credited here, unknown at Stripe"]
-            if payment.completed_at
-            else ["the session is unknown at Stripe"]
-        )
-        return {"session": None, "differences": told}
+        text = "the session is unknown at Stripe"
+        if payment.completed_at:
+            text = "credited here, unknown at Stripe"
+        return {"session": None, "differences": [text]}
     intent = session.get("payment_intent")
     intent_id = objects.intent_of(session)
     refunds = list(gateway.refunds_of(intent_id)) if intent_id else []
     disputes = gateway.disputes_of(intent_id) if intent_id else []
     found: list[Fact | Ignored] = [objects.session(session, "operator", books.ours)]
-    found += [objects.refunds(intent_id, payment.currency, refunds, "operator")] if refunds else []
+    if refunds:
+        found.append(objects.refunds(intent_id, payment.currency, refunds, "operator"))
     found += [objects.dispute(row, "operator") for row in disputes]
+    intent_row = None
+    if isinstance(intent, dict):
+        intent_row = {"id": intent_id, "status": intent["status"]}
     return {
-        "session": {
-            name: session.get(name)
-            for name in ("id", "status", "payment_status", "amount_total", "currency")
-        },
-        "payment_intent": {"id": intent_id, "status": intent["status"]}
-        if isinstance(intent, dict)
-        else None,
-        "refunds": [
-            {name: row.get(name) for name in ("id", "amount", "status")} for row in refunds
-        ],
-        "disputes": [
-            {name: row.get(name) for name in ("id", "amount", "status")} for row in disputes
-        ],
-        "differences": [text for fact in found if (text := _differs(payment, fact))],
+        "session": _members(session, SESSION_MEMBERS),
+        "payment_intent": intent_row,
+        "refunds": [_members(row, REVERSAL_MEMBERS) for row in refunds],
+        "disputes": [_members(row, REVERSAL_MEMBERS) for row in disputes],
+        "differences": [text for fact in found if (text := _difference(payment, fact))],
     }
 
 
-def _differs(payment: Payment, fact: Fact | Ignored) -> str:
-    """What settling this would change; "" for nothing that anybody would notice."""
+def _members(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: row.get(name) for name in names}
+
+
+def _difference(payment: Payment, fact: Fact | Ignored) -> str:
+    """Return what settling this would change, "" for nothing visible."""
     if isinstance(fact, Ignored):
-        return (
-            ""
-            if fact.reason == "still_open"
-            else f"what Stripe has under this id is not read as ours: {fact.reason}"
-        )
-    decision = decide(payment, fact, "")
-    if isinstance(decision, Park):
-        return decision.why
-    if isinstance(decision, Change) and (
-        decision.units or decision.payment.status != payment.status
-    ):
-        return f"{payment.status} here, {decision.payment.status} at Stripe: {decision.units:+d} units to settle"
-    return ""
+        if fact.reason == "still_open":
+            return ""
+        return f"Stripe's object with this id is not read as ours: {fact.reason}"
+    match decide(payment, fact, ""):
+        case Park(why=why):
+            return why
+        case Already():
+            return ""
+        case Change(payment=changed, units=units):
+            if not units and changed.status == payment.status:
+                return ""
+            return f"{payment.status} here, {changed.status} at Stripe: {units:+d} units to settle"
+        case other:
+            assert_never(other)
 
 
-def _of_user(books: Books, user_id: str) -> Iterator[Item]:
+def _payments_of(books: Books, user_id: str) -> Iterator[Item]:
     after = None
     while True:
         page = books.store.query(
@@ -267,95 +279,66 @@ def _of_user(books: Books, user_id: str) -> Iterator[Item]:
 
 
 def _is_about(fact: Fact, payment: Payment, intents: Collection[str]) -> bool:
-    if isinstance(fact, RefundsFact | DisputeFact):
-        return fact.payment_intent in intents
-    return fact.payment_id == payment.payment_id
+    match fact:
+        case RefundsFact() | DisputeFact():
+            return fact.payment_intent in intents
+        case SessionFact() | DeclinedFact():
+            return fact.payment_id == payment.payment_id
+        case other:
+            assert_never(other)
 
 
-def _objects(told: dict[str, Any]) -> Iterator[list[object]]:
-    if session := told["session"]:
-        yield [
-            "session",
-            session["id"],
-            f"{session['status']}, {session['payment_status']}",
-            session["amount_total"],
-        ]
-    if intent := told.get("payment_intent"):
+def _objects(answer: dict[str, Any]) -> Iterator[list[object]]:
+    """Yield a row for each of Stripe's objects."""
+    if session := answer["session"]:
+        status = f"{session['status']}, {session['payment_status']}"
+        yield ["session", session["id"], status, session["amount_total"]]
+    if intent := answer.get("payment_intent"):
         yield ["payment intent", intent["id"], intent["status"], ""]
     for name in ("refund", "dispute"):
-        for row in told.get(f"{name}s", []):
+        for row in answer.get(f"{name}s", []):
             yield [name, row["id"], row["status"], row["amount"]]
 
 
 def _show(operator: Operator, payment: Payment) -> int:
-    told = _told(operator, payment)
-    known = history(operator.books, payment, (told.get("payment_intent") or {}).get("id", ""))
-    differs = bool(told["differences"] or known["parked"])
-    operator.screen.show(
-        {**known, "stripe": told},
-        facts(f"Payment {payment.payment_id}", known["payment"]),
-        table(
-            "Settled facts",
-            ("booked", "fact", "type", "units"),
-            [list(row.values()) for row in known["facts"]],
-        ),
-        table(
-            "Ledger",
-            ("booked", "entry", "type", "units"),
-            [list(row.values()) for row in known["entries"]],
-        ),
-        *(
-            [
-                table(
-                    "Parked",
-                    ("fact", "why"),
-                    [[row["fact_id"], row["why"]] for row in known["parked"]],
-                )
-            ]
-            if known["parked"]
-            else []
-        ),
-        *(
-            [
-                table(
-                    "Dropped",
-                    ("dropped", "fact", "type", "reason"),
-                    [[*row.values()] for row in known["dropped"]],
-                )
-            ]
-            if known["dropped"]
-            else []
-        ),
-        table("Stripe, now", ("what", "id", "status", "amount"), _objects(told)),
-        *(
-            [
-                table(
-                    "Stripe and the books differ",
-                    ("what",),
-                    [[text] for text in told["differences"]],
-                )
-            ]
-            if told["differences"]
-            else []
-        ),
-        *(
-            [
-                "`topup reconcile --repair` settles what is missing, `topup parked` shows what waits for a person"
-            ]
-            if differs
-            else []
-        ),
-    )
-    if told["trouble"]:
-        operator.screen.tell(f"Stripe was not asked to the end: {told['trouble']}")
+    stripe = _ask_stripe(operator, payment)
+    intent = (stripe.get("payment_intent") or {}).get("id", "")
+    known = history(operator.books, payment, intent)
+    differs = bool(stripe["differences"] or known["parked"])
+    shown = list(_tables(payment, known, stripe))
+    if differs:
+        shown.append(REPAIR)
+    operator.output.show({**known, "stripe": stripe}, *shown)
+    if stripe["trouble"]:
+        operator.output.tell(f"Stripe could not be read completely: {stripe['trouble']}")
         return UNREACHABLE
     return FOUND_SOMETHING if differs else FINE
 
 
-def _told(operator: Operator, payment: Payment) -> dict[str, Any]:
-    """What Stripe says; when it does not answer, that, because the books can be shown all the same."""
+def _tables(
+    payment: Payment, known: dict[str, Any], stripe: dict[str, Any]
+) -> Iterator[RenderableType]:
+    yield facts(f"Payment {payment.payment_id}", known["payment"])
+    yield table("Settled events", SETTLED, _cells(known["facts"], SETTLED))
+    yield table("Ledger", LEDGER, _cells(known["entries"], LEDGER))
+    if known["parked"]:
+        yield table("Parked", PARKED, _cells(known["parked"], PARKED))
+    if known["dropped"]:
+        yield table("Dropped", DROPPED, _cells(known["dropped"], DROPPED))
+    yield table("Stripe, now", ("object", "id", "status", "amount"), _objects(stripe))
+    if stripe["differences"]:
+        rows = [[text] for text in stripe["differences"]]
+        yield table("Stripe and the books differ", ("difference",), rows)
+
+
+def _cells(rows: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[list[object]]:
+    return [[row[name] for name in names] for row in rows]
+
+
+def _ask_stripe(operator: Operator, payment: Payment) -> dict[str, Any]:
+    """Return the state at Stripe, or the error: the books can be shown without it."""
     try:
-        with operator.screen.progress("asking Stripe"):
+        with operator.output.progress("asking Stripe"):
             return at_stripe(operator.books, operator.gateway, payment) | {"trouble": None}
     except (StripeServerError, BillingError) as error:
         return {"session": None, "differences": [], "trouble": str(error)}

@@ -1,4 +1,4 @@
-"""``topup reconcile``: Stripe against the books, now, for as far back as wanted."""
+"""``topup reconcile``: compares Stripe with the books, and repairs the differences."""
 
 import re
 from typing import Annotated, Final
@@ -17,6 +17,9 @@ SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 DAYS_MAX: Final = 3650
 
 
+Repair = Annotated[bool, typer.Option("--repair", help="Settle what the books missed.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
@@ -24,23 +27,24 @@ def register(app: typer.Typer) -> None:
     def reconcile(
         operator: Operator,
         since: Annotated[str, typer.Option("--since", help="How far back: 30m, 24h, 7d.")] = "24h",
-        repair: Annotated[bool, typer.Option("--repair", help="Settle what was missed.")] = False,  # noqa: FBT002 - Typer's flag
+        repair: Repair = False,  # noqa: FBT002 - Typer's own way to declare a flag
         dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
         """Compare all sessions, refunds and disputes with the books, both ways.
 
-        Only looks, unless --repair.
+        It changes nothing without --repair.
 
-        Exit 1 on differences, and where something could not be compared; 3 where nothing could.
+        Exit 1 on differences, or if something could not be compared; 3 if nothing could.
+
+        Example: topup reconcile --since 7d --repair
         """
         seconds, repair = duration(since), repair and not dry_run
-        if repair and not operator.screen.ask(
-            f"settle everything that was missed in the last {since}?", yes=yes
-        ):
+        question = f"settle everything that was missed in the last {since}?"
+        if repair and not operator.output.ask(question, yes=yes):
             return FINE
         start = epoch(operator.books.clock()) - seconds
-        with operator.screen.progress("comparing") as bar:
+        with operator.output.progress("comparing") as bar:
             report = compare(operator, start, bar, repair=repair)
         _show(operator, report)
         if report.failed and not report.compared:
@@ -49,24 +53,24 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report:
-    """One run from beginning to end, beside the scheduled ones and without a trace in them."""
+    """Make one whole run. Scheduled runs do not see it."""
     seen = 0
 
-    def told(phase: str, looked_at: int) -> None:
+    def report(phase: str, looked_at: int) -> None:
         nonlocal seen
         bar(looked_at - seen, now=phase)
         seen = looked_at
 
     job = Run(operator.books, operator.gateway, repair, lambda: True, resumes=False)
-    return run.run(job, start, told=told)
+    return run.run(job, start, told=report)
 
 
 def duration(text: str) -> int:
-    """``30m``, ``24h``, ``7d`` in seconds."""
+    """Return ``30m``, ``24h`` or ``7d`` in seconds."""
     match = re.fullmatch(r"(\d{1,5})([mhd])", text)
     seconds = int(match[1]) * SECONDS[match[2]] if match else 0
     if not 0 < seconds <= DAYS_MAX * SECONDS["d"]:
-        raise usage(f"{text!r} is no duration", "as 30m, 24h or 7d, at most ten years")
+        raise usage(f"{text!r} is not a duration", "as 30m, 24h or 7d, at most ten years")
     return seconds
 
 
@@ -75,10 +79,11 @@ def _show(operator: Operator, report: Report) -> None:
         [row.kind, row.stripe_id, row.payment_id, "repaired" if row.repaired else "", row.detail]
         for row in report.differences
     ]
-    title = f"{report.differing} differences, {report.repaired} repaired; {report.matched} agree, {report.not_ours} are not ours"
+    title = f"{report.differing} differences, {report.repaired} repaired; "
+    title += f"{report.matched} agree, {report.not_ours} are not ours"
     if report.failed:
         title += f"; {report.failed} could not be compared"
-        title += ", so many in a row that the rest was left" if report.given_up else ""
-    operator.screen.show(
-        report.as_answer(), table(title, ("kind", "at Stripe", "payment", "", "detail"), rows)
-    )
+    if report.failed and report.given_up:
+        title += ", and after many in a row the run stopped"
+    columns = ("kind", "stripe_id", "payment_id", "repaired", "detail")
+    operator.output.show(report.as_answer(), table(title, columns, rows))

@@ -1,9 +1,9 @@
-"""``topup replay``: an event that got lost, or was refused while something was broken, is settled by the webhook's own path."""
+"""``topup replay``: settles an event that was lost or refused, as the webhook would."""
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from billing.payments import settlement
@@ -14,6 +14,8 @@ from infra.cli.command import DryRun, Operator, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, usage
 from infra.cli.output import Bar, table
 from infra.cli.previews import preview
+
+COLUMNS: Final = ("event_id", "type", "status", "units", "detail")
 
 
 def register(app: typer.Typer) -> None:
@@ -40,34 +42,27 @@ def register(app: typer.Typer) -> None:
     ) -> int:
         """Settle an event again, by its id at Stripe or from a file.
 
-        What was settled before is not settled twice.
+        It is idempotent: an event that was settled before changes nothing.
+
+        Example: topup replay evt_1PqX... --dry-run
         """
         if bool(event_id) == bool(file):
-            raise usage(
-                "one of EVENT_ID and --file is needed",
-                "topup replay evt_..., or topup replay --file events.jsonl",
-            )
-        found: list[Mapping[str, Any]] = (
-            list(read(file)) if file else [operator.gateway.event(event_id)]
-        )
-        rows = [_previewed(operator, event) for event in found]
+            repair = "topup replay evt_..., or topup replay --file events.jsonl"
+            raise usage("one of EVENT_ID and --file is needed", repair)
+        found: list[Mapping[str, Any]] = []
+        found += read(file) if file else [operator.gateway.event(event_id)]
+        rows = [_preview(operator, event) for event in found]
         if not dry_run:
-            _refuse_nobody(operator, rows, yes=yes)
-            with operator.screen.progress("settling", len(found)) as bar:
-                rows = [_settled(operator, event, bar) for event in found]
-        cells = [
-            [row[name] for name in ("event_id", "type", "status", "units", "detail")]
-            for row in rows
-        ]
-        operator.screen.show(
-            {"events": rows},
-            table(f"{len(rows)} events", ("event", "type", "status", "units", "detail"), cells),
-        )
+            _confirm(operator, rows, yes=yes)
+            with operator.output.progress("settling", len(found)) as bar:
+                rows = [_settle(operator, event, bar) for event in found]
+        cells = [[row[name] for name in COLUMNS] for row in rows]
+        operator.output.show({"events": rows}, table(f"{len(rows)} events", COLUMNS, cells))
         return FOUND_SOMETHING if any(row["status"] == "parked" for row in rows) else FINE
 
 
 def read(file: Path) -> Iterator[dict[str, Any]]:
-    """The events in a file. Raises OperatorError naming the line that is none."""
+    """Yield the events in a file. Raises OperatorError that names the first invalid line."""
     text = file.read_text(encoding="utf-8")
     try:
         whole = json.loads(text)
@@ -80,10 +75,8 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         ]
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or row.get("object") != "event":
-            raise usage(
-                f"{file}: number {number} is no Stripe event",
-                'each must be an object with "object": "event", as Stripe delivers it',
-            )
+            repair = 'each must be an object with "object": "event", as Stripe delivers it'
+            raise usage(f"{file}: number {number} is no Stripe event", repair)
         yield row
 
 
@@ -91,20 +84,18 @@ def _line(file: Path, number: int, line: str) -> object:
     try:
         return json.loads(line)
     except ValueError as error:
-        raise usage(
-            f"{file}, line {number}: {error}",
-            "the file must be one JSON document, or one on each line",
-        ) from error
+        repair = "the file must be one JSON document, or one on each line"
+        raise usage(f"{file}, line {number}: {error}", repair) from error
 
 
-def _previewed(operator: Operator, event: Mapping[str, Any]) -> dict[str, Any]:
+def _preview(operator: Operator, event: Mapping[str, Any]) -> dict[str, Any]:
     fact = events.parse(event, operator.books.ours)
     if isinstance(fact, Ignored):
         return _row(event, "ignored", 0, fact.reason)
     return _row(event, "would_be_settled", 0, preview(operator.books, fact))
 
 
-def _settled(operator: Operator, event: Mapping[str, Any], bar: Bar) -> dict[str, Any]:
+def _settle(operator: Operator, event: Mapping[str, Any], bar: Bar) -> dict[str, Any]:
     fact = events.parse(event, operator.books.ours)
     bar()
     if isinstance(fact, Ignored):
@@ -114,9 +105,9 @@ def _settled(operator: Operator, event: Mapping[str, Any], bar: Bar) -> dict[str
     return _row(event, outcome.status, outcome.units, outcome.why)
 
 
-def _refuse_nobody(operator: Operator, rows: list[dict[str, Any]], *, yes: bool) -> None:
+def _confirm(operator: Operator, rows: list[dict[str, Any]], *, yes: bool) -> None:
     question = rows[0]["detail"] if len(rows) == 1 else f"{len(rows)} events"
-    if not operator.screen.ask(f"settle {question}?", yes=yes):
+    if not operator.output.ask(f"settle {question}?", yes=yes):
         raise typer.Exit(FINE)
 
 

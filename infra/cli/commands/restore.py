@@ -1,6 +1,6 @@
-"""``topup restore``: all tables to one second, under new names, with every setting.
+"""``topup restore``: restores all tables to one second, under new names, with every setting.
 
-The functions go on with the old ones.
+The functions keep using the old ones.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,15 +19,18 @@ from infra.cli.output import table
 from infra.cli.restore.restoration import STEPS, Restoration, restore_all
 from infra.cli.restore.restore_time import Window, moment, restored_name, suffix, written
 from infra.cli.restore.table_settings import recovery
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 LAST_WORDS: Final = """\
-The functions still use the tables of before. Look at the new ones if you like; then
+The functions still use the former tables. Look at the new ones if you like, then run
 
   topup switch --to {at}{where}
 
 They stay until you delete them, and cost storage.
 """
+
+
+Own = Annotated[bool, typer.Option("--from-original", help="Restore from the stack's own tables.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,59 +40,59 @@ def register(app: typer.Typer) -> None:
     def restore(
         operator: Operator,
         at: Annotated[str, typer.Option("--at", help="2026-11-29T12:00:00Z, '2h ago', or latest.")],
-        own: Annotated[
-            bool, typer.Option("--from-original", help="Read the tables that the stack made.")
-        ] = False,
-        dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        own: Own = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
         """Restore all tables to one second, under new names, with every setting.
 
-        Interrupted, the same command goes on.
+        After an interruption, the same command continues.
 
         Nothing changes for customers before `topup switch`.
+
+        Example: topup restore --at '2h ago' --stack topup-prod
         """
-        place = operator.place
+        target = operator.target
         second = moment(at, datetime.fromtimestamp(epoch(operator.books.clock()), UTC))
-        sources = place.own_tables() if own else place.tables()
-        at_last, jobs = planned(place, sources, second)
-        again = f"topup restore --at {written(at_last)}{' --from-original' * own}{place.where()}"
+        sources = target.own_tables() if own else target.tables()
+        at_last, jobs = planned(target, sources, second)
+        again = f"topup restore --at {written(at_last)}{' --from-original' * own}{target.options()}"
         if dry_run:
             return _show(operator, at_last, jobs, "would be restored")
-        operator.screen.tell(
-            f"restoring to {written(at_last)}; to go on after an interruption: {again}"
+        operator.output.tell(
+            f"restoring to {written(at_last)}; to continue after an interruption: {again}"
         )
-        if not operator.screen.ask(f"make {len(jobs)} tables, which cost storage?", yes=yes):
+        if not operator.output.ask(f"make {len(jobs)} tables, which cost storage?", yes=yes):
             return FINE
-        with operator.screen.progress("restoring", len(jobs) * STEPS) as bar:
+        with operator.output.progress("restoring", len(jobs) * STEPS) as bar:
             restore_all(jobs, again, lambda now: bar(now=now))
-        keep_deployment(place, place.using(suffix(at_last)))
+        keep_deployment(target, target.using(suffix(at_last)))
         return _show(operator, at_last, jobs, "restored")
 
 
 def planned(
-    place: Place, sources: Mapping[str, str], second: datetime | None
+    target: TargetStack, sources: Mapping[str, str], second: datetime | None
 ) -> tuple[datetime, list[Restoration]]:
-    """The second and what is to be done. ``second`` None: the latest that all tables have.
+    """Return the second and the tables' restorations. ``second`` None is the latest of all tables.
 
-    Raises OperatorError unless every table that is not being restored already has that second. AWS
-    may have forgotten it since.
+    Raises OperatorError unless every table has that second. A table that is being restored already
+    is not checked: AWS may have forgotten its second since.
     """
-    client = place.client("dynamodb")
+    client = target.client("dynamodb")
     if second is None:
         window = _window(client, sources.values())
         window.check(window.latest)
-        return window.latest, _jobs(place, sources, window.latest)
-    jobs = _jobs(place, sources, second)
+        return window.latest, _jobs(target, sources, window.latest)
+    jobs = _jobs(target, sources, second)
     if waiting := [job.source for job in jobs if not job.is_started()]:
         _window(client, waiting).check(second)
     return second, jobs
 
 
-def keep_deployment(old: Place, new: Place) -> None:
-    """Bring the deployment's id to tables of before it was made.
+def keep_deployment(old: TargetStack, new: TargetStack) -> None:
+    """Copy the deployment's id to tables that were restored to a time before it was made.
 
-    Without it the deployment's own sessions would be ignored.
+    Without it the deployment would ignore its own sessions.
     """
     books = old.books()
     books.store.deadline.begin()
@@ -104,13 +107,12 @@ def keep_deployment(old: Place, new: Place) -> None:
         try:
             restored.store.commit(*writes)
         except ConditionFailedError as error:
-            raise not_found(
-                "the restored tables have another deployment's id", "give another --at"
-            ) from error
+            message = "the restored tables have another deployment's id"
+            raise not_found(message, "give another --at") from error
 
 
-def _jobs(place: Place, sources: Mapping[str, str], at: datetime) -> list[Restoration]:
-    client, own, is_aws = place.client("dynamodb"), place.own_tables(), place.endpoint is None
+def _jobs(target: TargetStack, sources: Mapping[str, str], at: datetime) -> list[Restoration]:
+    client, own, is_aws = target.client("dynamodb"), target.own_tables(), target.endpoint is None
     return [
         Restoration(client, own[logical], source, restored_name(own[logical], at), at, is_aws)
         for logical, source in sorted(sources.items())
@@ -119,19 +121,16 @@ def _jobs(place: Place, sources: Mapping[str, str], at: datetime) -> list[Restor
 
 def _window(client: Any, names: Iterable[str]) -> Window:
     rows = {name: recovery(client, name) for name in names}
-    if off := sorted(
-        name for name, row in rows.items() if row.get("PointInTimeRecoveryStatus") != "ENABLED"
-    ):
-        raise not_found(
-            f"point-in-time recovery is off: {', '.join(off)}",
-            "nothing of them can be restored; see `topup doctor`",
-        )
+    state = "PointInTimeRecoveryStatus"
+    if off := sorted(name for name, row in rows.items() if row.get(state) != "ENABLED"):
+        message = f"point-in-time recovery is off: {', '.join(off)}"
+        raise not_found(message, "they cannot be restored; see `topup doctor`")
     return Window.of(rows.values())
 
 
 def _show(operator: Operator, at: datetime, jobs: list[Restoration], status: str) -> int:
     rows = [{"from": job.source, "to": job.target, "status": status} for job in jobs]
-    where = operator.place.where()
+    where = operator.target.options()
     answer = {
         "at": written(at),
         "suffix": suffix(at),
@@ -141,5 +140,5 @@ def _show(operator: Operator, at: datetime, jobs: list[Restoration], status: str
     title = f"{len(jobs)} tables {status}, to {written(at)}"
     shown = [table(title, ("from", "to"), [[row["from"], row["to"]] for row in rows])]
     last = [LAST_WORDS.format(at=written(at), where=where)] if status == "restored" else []
-    operator.screen.show(answer, *shown, *last)
+    operator.output.show(answer, *shown, *last)
     return FINE

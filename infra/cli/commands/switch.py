@@ -1,4 +1,4 @@
-"""``topup switch``: the functions use other tables from now on, by one update of the stack, which AWS rolls back if it fails."""
+"""``topup switch``: makes the functions use other tables, by one update of the stack."""
 
 import re
 from collections.abc import Mapping
@@ -15,21 +15,27 @@ from infra.cli.restore.restoration import Restoration
 from infra.cli.restore.restore_time import FORM, LATEST, moment, suffix
 from infra.cli.restore.revived_keys import Revived, revived, revoke_again
 from infra.cli.restore.stack_update import change_parameter
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 from infra.deploy.choices import SUFFIX
 
 ORIGINAL: Final = "original"
 ALIAS: Final = "live"
 """Of a stage that starts from snapshots: infra/deploy/snapstart.py."""
 AFTERWARDS: Final = """\
-What was sold in between Stripe knows, and the tables do not: now
+Stripe knows what was sold in between, and the tables do not. Next, run
 
   topup reconcile --since {days}d --repair{where}
   topup ledger verify --repair{where}
 
-Units that were spent in between are the customers' again, grants of that time must be given again, keys of that time made again.
-The way back: topup switch --to {back}{where}
+Units that were spent in between are the customers' again.
+Grants and API keys of that time must be made again.
+To go back: topup switch --to {back}{where}
 """
+
+
+Revoke = Annotated[
+    bool, typer.Option("--revoke-again", help="Revoke the keys that a restore revived.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,41 +44,45 @@ def register(app: typer.Typer) -> None:
     @command(app, "switch")
     def switch(
         operator: Operator,
-        to: Annotated[str, typer.Option("--to", help="The time of a restore, or original.")],
-        revoke: Annotated[
-            bool, typer.Option("--revoke-again", help="Revoke keys again that a restore revived.")
-        ] = False,
-        dry_run: DryRun = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        to: Annotated[
+            str,
+            typer.Option(
+                "--to", help="The time of a restore, or original for the stack's own tables."
+            ),
+        ],
+        revoke: Revoke = False,  # noqa: FBT002 - Typer's own way to declare a flag
+        dry_run: DryRun = False,  # noqa: FBT002 - see above
         yes: Yes = False,  # noqa: FBT002 - see above
     ) -> int:
-        """Let the functions use restored tables, or the stack's own again.
+        """Make the functions use restored tables, or the stack's own again.
 
-        One update of the stack; the tables of before stay.
+        It is one update of the stack, which AWS rolls back if it fails. No table is deleted.
 
-        API keys that were revoked after the moment of the restore work again: they are listed, and
-        --revoke-again revokes them.
+        API keys that were revoked after the time of the restore become valid again: they are
+        listed, and --revoke-again revokes them.
+
+        Example: topup switch --to 2026-11-29T12:00:00Z --stack topup-prod
         """
-        old, new = operator.place, operator.place.using(_suffix(to))
+        old, new = operator.target, operator.target.using(_suffix(to))
         check_ready(new)
         keys = revived(old, new)
-        _tell_keys(operator, keys, revoke=revoke)
+        _report_keys(operator, keys, revoke=revoke)
         question = f"let {old.stack_name} use the tables of {to}?"
-        if dry_run or not operator.screen.ask(question, yes=yes):
-            return _show(
-                operator, old, new, keys, "would be switched" if dry_run else "not switched"
-            )
+        if dry_run or not operator.output.ask(question, yes=yes):
+            status = "would be switched" if dry_run else "not switched"
+            return _show(operator, old, new, keys, status)
         is_changed, keys = _switch(operator, old, new, revoke=revoke)
         code = _show(operator, old, new, keys, "switched" if is_changed else "already")
-        return _told_functions(operator, new) or code
+        return _report_functions(operator, new) or code
 
 
 def _switch(
-    operator: Operator, old: Place, new: Place, *, revoke: bool
+    operator: Operator, old: TargetStack, new: TargetStack, *, revoke: bool
 ) -> tuple[bool, list[Revived]]:
-    """Update the stack. Keys are compared before it and after it: some may be revoked meanwhile."""
+    """Update the stack. Keys are compared before and after: some can be revoked concurrently."""
     if revoke:
         revoke_again(new, revived(old, new))
-    with operator.screen.progress("updating the stack"):
+    with operator.output.progress("updating the stack"):
         is_changed = change_parameter(
             new.client("cloudformation"), new.stack_name, SUFFIX, new.suffix
         )
@@ -82,8 +92,8 @@ def _switch(
     return is_changed, keys
 
 
-def check_ready(new: Place) -> None:
-    """Raise OperatorError unless every table is there and whole."""
+def check_ready(new: TargetStack) -> None:
+    """Raise OperatorError unless every table exists and is complete."""
     client, own, is_aws = new.client("dynamodb"), new.own_tables(), new.endpoint is None
     now = utc_now()
     lacking = {
@@ -94,7 +104,7 @@ def check_ready(new: Place) -> None:
     if lacking:
         lines = "\n".join(f"  {name} lacks {', '.join(lacks)}" for name, lacks in lacking.items())
         raise not_found(
-            f"these tables are not ready:\n{lines}", "`topup restore` with the same time goes on"
+            f"these tables are not ready:\n{lines}", "`topup restore` with the same time continues"
         )
 
 
@@ -104,15 +114,16 @@ def _suffix(to: str) -> str:
     now = utc_now()
     at = moment(to, now)
     if at is None or re.search(r" ago$", to):
-        raise usage(
-            f"{to!r} names no restore",
-            f"give the time that `topup restore` printed, or {ORIGINAL}; not {LATEST} ({FORM})",
-        )
+        repair = f"give the time that `topup restore` printed, or {ORIGINAL}; not {LATEST} ({FORM})"
+        raise usage(f"{to!r} names no restore", repair)
     return suffix(at)
 
 
-def unswitched(new: Place) -> list[str]:
-    """Functions that do not use the tables of ``new``, by logical id, as Lambda says; of a published version, where there is one."""
+def unswitched(new: TargetStack) -> list[str]:
+    """Return the logical ids of functions that do not use the tables of ``new``.
+
+    Lambda says so, of the published version where a function has one.
+    """
     client, wanted = new.client("lambda"), set(new.tables().values())
     published = {name.removesuffix(f"Alias{ALIAS}") for name in new.of_type("AWS::Lambda::Alias")}
     return sorted(
@@ -134,26 +145,26 @@ def _names(environment: Mapping[str, str]) -> set[str]:
     return {environment[name] for name in TABLE_VARIABLES.values() if name in environment}
 
 
-def _told_functions(operator: Operator, new: Place) -> int:
+def _report_functions(operator: Operator, new: TargetStack) -> int:
     if not (left := unswitched(new)):
         return FINE
-    operator.screen.tell(
-        f"still with the tables of before: {', '.join(left)}\nDeploy (`make deploy STAGE=...`), which publishes them anew."
-    )
+    operator.output.tell(f"these functions still use the former tables: {', '.join(left)}")
+    operator.output.tell("Deploy (`make deploy STAGE=...`): it publishes them again.")
     return FOUND_SOMETHING
 
 
-def _tell_keys(operator: Operator, keys: list[Revived], *, revoke: bool) -> None:
+def _report_keys(operator: Operator, keys: list[Revived], *, revoke: bool) -> None:
     if keys and not revoke:
         lines = "\n".join(f"  {key.key_id} of {key.user_id}" for key in keys)
-        operator.screen.tell(
-            f"{len(keys)} API keys that were revoked since would work again; --revoke-again revokes them:\n{lines}"
-        )
+        what = f"{len(keys)} API keys that were revoked since would become valid again"
+        operator.output.tell(f"{what}; --revoke-again revokes them:\n{lines}")
 
 
-def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], status: str) -> int:
+def _show(
+    operator: Operator, old: TargetStack, new: TargetStack, keys: list[Revived], status: str
+) -> int:
     rows = [[old.tables()[logical], name] for logical, name in sorted(new.tables().items())]
-    where, back = new.where(), _written(old.suffix)
+    where, back = new.options(), _written(old.suffix)
     words = AFTERWARDS.format(days=_days(old, new), where=where, back=back)
     answer = {
         "status": status,
@@ -161,7 +172,7 @@ def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], statu
         "tables": [{"from": one, "to": other} for one, other in rows],
         "revived_keys": [{"user_id": key.user_id, "key_id": key.key_id} for key in keys],
     }
-    operator.screen.show(
+    operator.output.show(
         answer,
         table(f"{new.stack_name}: {status}", ("from", "to"), rows),
         *([words] if status == "switched" else []),
@@ -169,14 +180,15 @@ def _show(operator: Operator, old: Place, new: Place, keys: list[Revived], statu
     return FINE
 
 
-def _days(old: Place, new: Place) -> int:
-    """How far back Stripe is asked: to a day before the restore's moment."""
-    seconds = [
-        epoch(moment(_written(place.suffix), utc_now())) for place in (old, new) if place.suffix
-    ]  # type: ignore[arg-type]
-    return 2 + (epoch(utc_now()) - min(seconds, default=epoch(utc_now()))) // 86_400
+def _days(old: TargetStack, new: TargetStack) -> int:
+    """Return how far back to reconcile: to a day before the earliest restore."""
+    now = epoch(utc_now())
+    times = [moment(_written(target.suffix), utc_now()) for target in (old, new) if target.suffix]
+    earliest = min((epoch(at) for at in times if at), default=now)
+    return 2 + (now - earliest) // 86_400
 
 
 def _written(suffix_: str) -> str:
+    """Return the time in a table's suffix, or ``original`` for none."""
     match = re.fullmatch(r"-at-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", suffix_)
     return "{}-{}-{}T{}:{}:{}Z".format(*match.groups()) if match else ORIGINAL

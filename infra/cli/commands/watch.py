@@ -1,4 +1,4 @@
-"""``topup watch``: what the functions do, minute by minute, from the metrics that they write into their logs.
+"""``topup watch``: shows the functions' metrics by minute, read from their logs.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -20,25 +20,25 @@ from rich.live import Live
 
 from infra.cli.command import Operator, command
 from infra.cli.output import table
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 MINUTE_MS: Final = 60_000
 FINAL_AFTER_MINUTES: Final = 2
-"""Log lines come late; a minute is read again until it is this old."""
+"""Log lines arrive late, so a minute is read again until it is this old."""
 READERS: Final = 8
-SHOWN: Final = {
-    "settled": "settled",
-    "recorded": "noted",
-    "duplicate": "again",
-    "ignored": "ignored",
-    "parked": "parked",
-    "clawed_back_units": "taken",
-    "refused_debits": "refused",
-    "refused_signatures": "forged",
-    "outcome_unknown": "unknown",
-    "internal_errors": "errors",
-}
-"""Which of telemetry.METRICS are shown, and under which heading: short, for eighty columns."""
+SHOWN: Final = (
+    "settled",
+    "recorded",
+    "duplicate",
+    "ignored",
+    "parked",
+    "clawed_back_units",
+    "refused_debits",
+    "refused_signatures",
+    "outcome_unknown",
+    "internal_errors",
+)
+"""The metrics of billing.telemetry that are shown, each under its own name."""
 Minutes = dict[int, Counter[str]]
 
 
@@ -49,35 +49,34 @@ def register(app: typer.Typer) -> None:
     def watch(
         operator: Operator,
         minutes: Annotated[
-            int, typer.Option("--minutes", min=1, max=1440, help="How far back.")
+            int, typer.Option("--minutes", min=1, max=1440, help="How many minutes back.")
         ] = 15,
         every: Annotated[
-            int, typer.Option("--every", min=1, max=3600, help="Seconds between two looks.")
+            int, typer.Option("--every", min=1, max=3600, help="Seconds between two readings.")
         ] = 5,
-        once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,  # noqa: FBT002 - Typer's flag
+        once: Annotated[bool, typer.Option("--once", help="Read once and end.")] = False,  # noqa: FBT002 - Typer's own way to declare a flag
     ) -> None:
-        """Watch settlements, refusals, parked facts and errors, minute by minute.
+        """Watch settlements, refusals, parked events and errors, minute by minute.
 
-        Ctrl-C ends it; --json prints a line a look.
+        The columns are the metrics' own names. Ctrl-C ends it; --json prints a line each time.
 
-        again: delivered twice; taken: units clawed back; refused: debits for want of units; forged:
-        bad signatures.
+        Example: topup watch --minutes 60 --once
         """
-        looks = _looks(operator.place, minutes, every)
-        live = operator.screen.out.is_terminal and not (once or operator.screen.as_json)
+        readings = _readings(operator.target, minutes, every)
+        live = operator.output.out.is_terminal and not (once or operator.output.as_json)
         with contextlib.suppress(KeyboardInterrupt):
             if live:
-                with Live(console=operator.screen.out, auto_refresh=False) as view:
-                    for seen in looks:
+                with Live(console=operator.output.out, auto_refresh=False) as view:
+                    for seen in readings:
                         view.update(_shown(seen), refresh=True)
-            for seen in islice(looks, 1 if once else None):
-                operator.screen.show(answer(seen), _shown(seen))
+            for seen in islice(readings, 1 if once else None):
+                operator.output.show(answer(seen), _shown(seen))
 
 
-def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
-    """The last minutes by epoch minute.
+def read_minutes(target: TargetStack, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
+    """Return the counts of the last minutes, by epoch minute.
 
-    Those that were not final at the last look are read anew, those too old are let go.
+    Minutes that were not final at the last reading are read again.
     """
     this_minute = now_ms // MINUTE_MS
     first = this_minute - minutes + 1
@@ -85,8 +84,8 @@ def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
     final = {minute: counts for minute, counts in seen.items() if first <= minute <= final_to}
     since = max(first, final_to + 1)
     found: Minutes = {minute: Counter() for minute in range(since, this_minute + 1)}
-    logs = place.client("logs")
-    groups = place.log_groups()
+    logs = target.client("logs")
+    groups = target.log_groups()
     with ThreadPoolExecutor(READERS) as pool:
         for lines in pool.map(lambda group: list(_lines(logs, group, since * MINUTE_MS)), groups):
             for line in lines:
@@ -97,7 +96,7 @@ def look(place: Place, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
 
 
 def figures(message: str) -> dict[str, int]:
-    """The metrics in one line of a log; {} for a line of another kind."""
+    """Return the metrics in one line of a log, {} for another kind of line."""
     try:
         line = json.loads(message)
     except ValueError:
@@ -112,7 +111,7 @@ def figures(message: str) -> dict[str, int]:
 
 
 def answer(seen: Minutes) -> dict[str, Any]:
-    """Plain data, oldest minute first."""
+    """Return plain data, oldest minute first."""
     rows = [
         {"minute": _clock(minute), **{name: seen[minute][name] for name in SHOWN}}
         for minute in sorted(seen)
@@ -120,12 +119,12 @@ def answer(seen: Minutes) -> dict[str, Any]:
     return {"minutes": rows}
 
 
-def _looks(place: Place, minutes: int, every: int) -> Iterator[Minutes]:
+def _readings(target: TargetStack, minutes: int, every: int) -> Iterator[Minutes]:
     seen: Minutes = {}
     while True:
-        seen = look(place, seen, minutes, _now_ms())
+        seen = read_minutes(target, seen, minutes, _now_ms())
         yield seen
-        time.sleep(every)  # CloudWatch tells nobody that a line has come: it must be asked
+        time.sleep(every)  # CloudWatch has no notification of new lines, so poll
 
 
 def _lines(logs: Any, group: str, start_ms: int) -> Iterator[Mapping[str, Any]]:
@@ -136,9 +135,8 @@ def _lines(logs: Any, group: str, start_ms: int) -> Iterator[Mapping[str, Any]]:
         for page in pages:
             yield from page["events"]
     except ClientError as error:
-        if (
-            error.response["Error"]["Code"] != "ResourceNotFoundException"
-        ):  # a function that was never called has no log
+        # a function that was never called has no log
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
 
 
@@ -149,9 +147,7 @@ def _shown(seen: Minutes) -> RenderableType:
     ]
     total = sum(seen.values(), Counter[str]())
     rows.append(["all", *(total[name] for name in SHOWN)])
-    return table(
-        f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN.values()), rows, tight=True
-    )
+    return table(f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN), rows, tight=True)
 
 
 def _clock(minute: int) -> str:

@@ -1,1 +1,1 @@
-"""Tables as they were at one second, and the functions led to them."""
+"""Restores tables to one second, and switches the functions to them."""

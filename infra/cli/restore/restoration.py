@@ -1,6 +1,6 @@
-"""One table's restore, step by step.
+"""Restores one table, step by step.
 
-AWS itself says how far it is, so the same command goes on wherever it was interrupted.
+AWS itself has the progress, so the same command continues wherever it was interrupted.
 """
 
 import time
@@ -14,16 +14,16 @@ from botocore.exceptions import ClientError
 from infra.cli.errors import OperatorError, not_found, unreachable
 from infra.cli.restore.table_settings import SETTINGS, Setting, Table, differing, missing_indexes
 
-LOOK_SECONDS: Final = 10
+POLL_SECONDS: Final = 10
 HOURS_MAX: Final = 24
 """A restore can take hours:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html
 """
-LOOKS_MAX: Final = HOURS_MAX * 3600 // LOOK_SECONDS
+POLLS_MAX: Final = HOURS_MAX * 3600 // POLL_SECONDS
 UNDER_WAY: Final = ("CREATING", "UPDATING")
 ABSENT: Final = ("ResourceNotFoundException", "TableNotFoundException")
 STEPS: Final = 3 + len(SETTINGS)
-"""Of the progress bar: started, active, each setting, and all of them."""
+"""The progress bar's steps: started, active, each setting, and all settings."""
 LATER: Final = (
     "ContinuousBackupsUnavailableException",
     "LimitExceededException",
@@ -31,14 +31,16 @@ LATER: Final = (
 )
 """DynamoDB is still making the table:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html"""
-Told = Callable[[str], None]
+Report = Callable[[str], None]
+"""Is called with each step that is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """``original`` is the stack's own table, ``source`` the one that is read, ``target`` the one that is made.
+    """The restore of ``source`` into a new table ``target``, with the settings of ``original``.
 
-    ``is_told``: AWS says of a restored table what it was made of. An embedded AWS may not.
+    ``original`` is the stack's own table. ``names_source``: the description of a restored table
+    names its source. An embedded AWS may leave it out.
     """
 
     client: Any
@@ -46,30 +48,32 @@ class Restoration:
     source: str
     target: str
     at: datetime
-    is_told: bool = True
+    names_source: bool = True
 
     def is_started(self) -> bool:
         """Whether the target exists.
 
-        Raises OperatorError for a table of that name that is no restore of the source.
+        Raises OperatorError for a table of that name that is not a restore of the source.
         """
         if self.target == self.source:
-            return True  # in use already: its settings alone are brought over again
+            return True  # in use already: only its settings are copied again
         description = describe(self.client, self.target)
         if description is None:
             return False
         summary = description.get("RestoreSummary")
         source = describe(self.client, self.source) or {}
-        is_other = summary["SourceTableArn"] != source.get("TableArn") if summary else self.is_told
+        is_other = (
+            summary["SourceTableArn"] != source.get("TableArn") if summary else self.names_source
+        )
         if is_other:
             message = (
-                f"there is a table {self.target} already, and it is no restore of {self.source}"
+                f"there is a table {self.target} already, and it is not a restore of {self.source}"
             )
-            raise not_found(message, "delete it if it is nobody's, or give another second")
+            raise not_found(message, "delete it if it is not in use, or give another second")
         return True
 
     def start(self) -> None:
-        """Ask for the restore, unless there is one."""
+        """Start the restore. Does nothing if it is started already."""
         if self.is_started():
             return
         try:
@@ -79,14 +83,14 @@ class Restoration:
                 RestoreDateTime=self.at,
             )
         except self.client.exceptions.TableAlreadyExistsException:
-            self.is_started()  # the answer to an earlier call was lost, or a colleague was quicker
+            self.is_started()  # an answer was lost, or a concurrent command started it
 
     def wait(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Return when the target and its indexes can be used.
+        """Wait until the target and its indexes are active.
 
-        Raises OperatorError after a day, and when it cannot become active.
+        Raises OperatorError after a day, and for a table that cannot become active.
         """
-        for _ in range(LOOKS_MAX):
+        for _ in range(POLLS_MAX):
             description = describe(self.client, self.target) or {"TableStatus": "gone"}
             indexes = [
                 row.get("IndexStatus", "ACTIVE")
@@ -97,48 +101,50 @@ class Restoration:
                 return
             if not states <= {"ACTIVE", *UNDER_WAY}:
                 raise unreachable(f"{self.target} is {', '.join(sorted(states - {'ACTIVE'}))}")
-            sleep(LOOK_SECONDS)
+            sleep(POLL_SECONDS)
         raise unreachable(f"{self.target} was not ready after {HOURS_MAX} hours")
 
-    def settle(self, told: Told, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Bring every setting of the original over, the protection against deletion last."""
+    def settle(self, report: Report, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Copy every setting of the original, the deletion protection last."""
         original = Table.read(self.client, self.original)
         for setting in SETTINGS:
-            self._bring(setting, setting.read(original), sleep)
-            told(setting.name)
+            self._copy(setting, setting.read(original), sleep)
+            report(setting.name)
 
-    def _bring(self, setting: Setting, wanted: Any, sleep: Callable[[float], None]) -> None:
-        """Give it once, and look until it shows.
+    def _copy(self, setting: Setting, wanted: Any, sleep: Callable[[float], None]) -> None:
+        """Write one setting, and poll until the target has it.
 
-        Raises OperatorError where the target does not take it within a day.
+        Raises OperatorError where the target does not have it within a day.
         """
         is_taken = False
-        for _ in range(LOOKS_MAX):
+        for _ in range(POLLS_MAX):
             target = Table.read(self.client, self.target)
             if setting.read(target) == wanted:
                 return
-            if is_taken or not (is_taken := _written(lambda: setting.write(target, wanted))):  # noqa: B023 - called at once
-                sleep(LOOK_SECONDS)
+            if is_taken:
+                sleep(POLL_SECONDS)
+            else:
+                is_taken = _try_write(setting, target, wanted)
+                if not is_taken:
+                    sleep(POLL_SECONDS)
             self.wait(sleep)
         raise unreachable(f"{self.target} does not take the {setting.name} of {self.original}")
 
     def lacks(self) -> list[str]:
-        """What the target has not got of the original. Empty when it is whole."""
+        """Return what the target lacks of the original. Empty for a complete table."""
         description = describe(self.client, self.target)
         if description is None:
             return ["everything: there is no such table"]
         if description["TableStatus"] != "ACTIVE":
             return [f"everything: it is {description['TableStatus']}"]
-        original, target = (
-            Table.read(self.client, self.original),
-            Table.read(self.client, self.target),
-        )
+        original = Table.read(self.client, self.original)
+        target = Table.read(self.client, self.target)
         settings = [setting.name for setting in differing(original, target)]
         return [*settings, *(f"index {name}" for name in missing_indexes(original, target))]
 
 
 def describe(client: Any, name: str) -> Mapping[str, Any] | None:
-    """The table's description, or None where there is none."""
+    """Return the table's description, or None for an unknown table."""
     try:
         found: Mapping[str, Any] = client.describe_table(TableName=name)["Table"]
     except ClientError as error:
@@ -148,16 +154,17 @@ def describe(client: Any, name: str) -> Mapping[str, Any] | None:
     return found
 
 
-def restore_all(jobs: list[Restoration], again: str, told: Told) -> None:
-    """Start all, then wait for each.
+def restore_all(jobs: list[Restoration], again: str, report: Report) -> None:
+    """Start all restores, then wait for each and copy its settings.
 
-    One that fails does not stop the others; OperatorError names them, and ``again`` goes on.
+    One that fails does not stop the others. The OperatorError at the end names the failed ones, and
+    ``again`` as the command that continues.
     """
     failed: dict[str, str] = {}
     steps: tuple[tuple[str, Callable[[Restoration], None]], ...] = (
         ("started", Restoration.start),
         ("active", Restoration.wait),
-        ("settings", lambda job: job.settle(told)),
+        ("settings", lambda job: job.settle(report)),
     )
     for name, step in steps:
         for job in jobs:
@@ -168,19 +175,17 @@ def restore_all(jobs: list[Restoration], again: str, told: Told) -> None:
             except (ClientError, OperatorError) as error:
                 failed[job.target] = str(error)
             else:
-                told(f"{job.target} {name}")
+                report(f"{job.target} {name}")
     if failed:
         lines = "\n".join(f"  {name}: {why}" for name, why in failed.items())
-        raise unreachable(
-            f"{len(failed)} of {len(jobs)} tables are not restored yet:\n{lines}",
-            f"to go on: {again}",
-        )
+        message = f"{len(failed)} of {len(jobs)} tables are not restored yet:\n{lines}"
+        raise unreachable(message, f"to continue: {again}")
 
 
-def _written(write: Callable[[], None]) -> bool:
-    """Whether DynamoDB took the change. False where it has to be asked later."""
+def _try_write(setting: Setting, target: Table, wanted: Any) -> bool:
+    """Write a setting. Returns False where DynamoDB cannot take it yet."""
     try:
-        write()
+        setting.write(target, wanted)
     except ClientError as error:
         if error.response["Error"]["Code"] not in LATER:
             raise

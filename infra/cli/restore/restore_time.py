@@ -1,4 +1,4 @@
-"""The second to restore to: how it is written, how it names tables, and whether AWS still has it."""
+"""Reads the time of a restore, checks that AWS has it, and names restored tables by it."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from infra.cli.errors import not_found, usage
 LATEST: Final = "latest"
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 SUFFIX: Final = "-at-{:%Y%m%dT%H%M%SZ}"
-"""The template's parameter TableSuffix takes exactly this."""
+"""The format of the template's parameter TableSuffix."""
 FORM: Final = "as 2026-11-29T12:00:00Z, `2h ago`, or latest"
 NAME_CHARS_MAX: Final = 255
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
@@ -20,7 +20,7 @@ NAME_CHARS_MAX: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What all tables can be restored to. DynamoDB's latest is about five minutes ago.
+    """The times that all tables can be restored to. DynamoDB's latest is about five minutes ago.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html
     """
@@ -30,7 +30,7 @@ class Window:
 
     @classmethod
     def of(cls, descriptions: Iterable[Any]) -> "Window":
-        """The common part of several tables' ``PointInTimeRecoveryDescription``."""
+        """Return the common window of several tables' ``PointInTimeRecoveryDescription``."""
         rows = list(descriptions)
         earliest = max(row["EarliestRestorableDateTime"] for row in rows)
         latest = min(row["LatestRestorableDateTime"] for row in rows)
@@ -40,9 +40,8 @@ class Window:
         """Raise OperatorError unless every table has that second."""
         if not self.earliest <= at <= self.latest:
             message = f"not all tables can be restored to {written(at)}"
-            raise not_found(
-                message, f"give a time from {written(self.earliest)} to {written(self.latest)}"
-            )
+            repair = f"give a time from {written(self.earliest)} to {written(self.latest)}"
+            raise not_found(message, repair)
 
 
 def moment(text: str, now: datetime) -> datetime | None:
@@ -54,24 +53,22 @@ def moment(text: str, now: datetime) -> datetime | None:
         return None
     at = _ago(text, now) or _dated(text)
     if at > now:
-        raise usage(
-            f"{written(at)} has not been yet", "a restore goes back: give a time that is past"
-        )
+        raise usage(f"{written(at)} is in the future", "give a time in the past")
     return at
 
 
 def written(at: datetime) -> str:
-    """RFC 3339, in UTC."""
+    """Return the time in RFC 3339, in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def suffix(at: datetime) -> str:
-    """What is appended to the name of a table that was restored to that second."""
+    """Return the suffix of the names of tables restored to that second."""
     return SUFFIX.format(at.astimezone(UTC))
 
 
 def restored_name(original: str, at: datetime) -> str:
-    """A restored table's name. Raises OperatorError where DynamoDB would not take it."""
+    """Return a restored table's name. Raises OperatorError for a name that is too long."""
     name = original + suffix(at)
     if len(name) > NAME_CHARS_MAX:
         raise not_found(f"{name} is longer than DynamoDB's {NAME_CHARS_MAX} characters")
@@ -87,11 +84,11 @@ def _dated(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
-        raise usage(f"{text!r} is no time", FORM) from error
+        raise usage(f"{text!r} is not a time", FORM) from error
     if at.tzinfo is None:
         raise usage(f"{text!r} has no time zone", "end it with Z for UTC, or +01:00")
     if at.microsecond:
-        raise usage(f"{text!r} is no whole second", "DynamoDB restores to a second")
+        raise usage(f"{text!r} is not a whole second", "DynamoDB restores to a second")
     return at.astimezone(UTC)
 
 

@@ -1,4 +1,4 @@
-"""API keys that were revoked after the moment of a restore: in the restored table they are alive again."""
+"""Finds API keys that a restore revives: they were revoked after the time of the restore."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,36 +10,34 @@ from billing.errors import BillingError
 from billing.quota import api_keys
 
 from infra.cli.restore.restoration import describe
-from infra.cli.target import Place
+from infra.cli.target import TargetStack
 
 PREFIX: Final = "key#"
-"""The rows by which a key is found when it is presented: functions/billing/quota/api_keys.py."""
+"""The rows that look up a presented key: functions/billing/quota/api_keys.py."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Revived:
-    """A live key of the new table that the old one does not have."""
+    """A key that is valid in the new table, and not in the old one."""
 
     user_id: str
     key_id: str
 
 
-def revived(old: Place, new: Place) -> list[Revived]:
-    """Compare the two tables.
+def revived(old: TargetStack, new: TargetStack) -> list[Revived]:
+    """Return the keys that are valid in the new table only.
 
-    What is only in the old one was made since, and is gone. Of a table that is gone nothing is
-    known.
+    The list is empty where the old table does not exist any more.
     """
-    if (
-        old.suffix == new.suffix
-        or describe(old.client("dynamodb"), old.settings.tables["keys"]) is None
-    ):
+    if old.suffix == new.suffix:
+        return []
+    if describe(old.client("dynamodb"), old.settings.tables["keys"]) is None:
         return []
     return sorted(set(_live(new.books())) - set(_live(old.books())))
 
 
-def revoke_again(new: Place, found: list[Revived]) -> None:
-    """By the product's own act. One that is revoked already is no trouble."""
+def revoke_again(new: TargetStack, found: list[Revived]) -> None:
+    """Revoke the keys. It is idempotent: one that is revoked already is left alone."""
     books = new.books()
     for key in found:
         books.store.deadline.begin()

@@ -1,7 +1,8 @@
-"""One parameter of a stack changed, and nothing else: template and all other parameters stay as they were deployed.
+"""Changes one parameter of a stack. The template and all other parameters stay as deployed.
 
-By a change set, because a template with transforms (SAM's) must be expanded anew, which AWS does for change sets:
-https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html (UsePreviousTemplate, UsePreviousValue)
+It uses a change set, because AWS expands a template with transforms (SAM's) for change sets:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
+(UsePreviousTemplate, UsePreviousValue)
 """
 
 from datetime import UTC, datetime
@@ -15,14 +16,14 @@ from infra.deploy.waiting import wait
 
 CHANGE_SET: Final = "switch-{:%Y%m%d%H%M%S}"
 CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
-"""The template has roles without names of its own, and SAM's transform."""
+"""The template has roles without names, and SAM's transform."""
 
 
 def change_parameter(client: Any, stack: str, name: str, value: str) -> bool:
-    """Change it, and return when the update has ended. False where it has that value already.
+    """Change the parameter and wait for the update. Returns False if it has that value already.
 
-    Raises OperatorError for a stack without that parameter, and when the update fails: then AWS has
-    rolled it back.
+    Raises OperatorError for a stack without that parameter, and for a failed update, which AWS has
+    rolled back.
     """
     values = _values(client, stack)
     if name not in values:
@@ -38,29 +39,25 @@ def change_parameter(client: Any, stack: str, name: str, value: str) -> bool:
         Parameters=[*kept, {"ParameterKey": name, "ParameterValue": value}],
         Capabilities=list(CAPABILITIES),
     )
-    _await(client, "change_set_create_complete", "preparing the update", asked)
+    _wait(client, "change_set_create_complete", "preparing the update", asked)
     client.execute_change_set(**asked)
-    _await(client, "stack_update_complete", f"updating {stack}", {"StackName": stack})
+    _wait(client, "stack_update_complete", f"updating {stack}", {"StackName": stack})
     return True
 
 
 def _values(client: Any, stack: str) -> dict[str, str]:
-    """The stack's parameters. Raises OperatorError in a state in which it cannot be updated."""
+    """Return the stack's parameters. Raises OperatorError if the stack cannot be updated now."""
     (found,) = client.describe_stacks(StackName=stack)["Stacks"]
     if state_of(found["StackStatus"]).kind is not Kind.ALIVE:
-        raise not_found(
-            f"{stack} is in {found['StackStatus']} and cannot be updated now",
-            "`make deploy` says what to do with it",
-        )
+        message = f"{stack} is in {found['StackStatus']} and cannot be updated now"
+        raise not_found(message, "`make deploy` says what to do with it")
     return {row["ParameterKey"]: row["ParameterValue"] for row in found.get("Parameters", [])}
 
 
-def _await(client: Any, waiter: str, doing: str, asked: dict[str, str]) -> None:
+def _wait(client: Any, waiter: str, doing: str, asked: dict[str, str]) -> None:
     try:
         wait(client, waiter, doing, **asked)
     except WaiterError as error:
         message = f"{doing} failed: {error}"
-        raise unreachable(
-            message,
-            "AWS rolled it back, or never began; the tables of before are in use. Run it again",
-        ) from error
+        repair = "AWS rolled it back, or never began; the tables of before are in use. Run it again"
+        raise unreachable(message, repair) from error

@@ -1,8 +1,10 @@
-"""A table's settings, read and brought to another table: a restore on AWS leaves most of them behind.
+"""Copies settings from one table to another, because a restore on AWS leaves most of them behind.
 
-"You must manually set up the following on the restored table": auto scaling, IAM policies, alarms, tags, streams, time to live,
-point-in-time recovery. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_RestoreTableToPointInTime.html
-Deletion protection is off too. IAM policies are the template's, by its parameter TableSuffix. The template has no auto scaling.
+"You must manually set up the following on the restored table": auto scaling, IAM policies, alarms,
+tags, streams, time to live, point-in-time recovery.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_RestoreTableToPointInTime.html
+Deletion protection is off too. The template sets IAM policies, by its parameter TableSuffix, and it
+has no auto scaling.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,14 +14,14 @@ from typing import Any, Final
 INDEXES: Final = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 INDEX_MEMBERS: Final = ("KeySchema", "Projection")
 RESERVED: Final = "aws:"
-"""CloudFormation's own tags begin with it, and nobody else may write one:
+"""CloudFormation's own tags begin with it. Only AWS may write those:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Tagging.html"""
 ON: Final = ("ENABLED", "ENABLING")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table, described, with what DynamoDB tells by other calls."""
+    """One table with its description."""
 
     client: Any
     name: str
@@ -27,17 +29,17 @@ class Table:
 
     @classmethod
     def read(cls, client: Any, name: str) -> "Table":
-        """As it is now."""
+        """Return the table as it is now."""
         return cls(client, name, client.describe_table(TableName=name)["Table"])
 
     def update(self, **change: Any) -> None:
-        """One ``UpdateTable``."""
+        """Make one ``UpdateTable`` call."""
         self.client.update_table(TableName=self.name, **change)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """``write`` gives a table the value that ``read`` found at another."""
+    """One setting. ``write`` gives a table the value that ``read`` returned of another."""
 
     name: str
     read: Callable[[Table], Any]
@@ -45,12 +47,12 @@ class Setting:
 
 
 def differing(original: Table, other: Table) -> list[Setting]:
-    """Settings in which they differ."""
+    """Return the settings in which the tables differ."""
     return [setting for setting in SETTINGS if setting.read(original) != setting.read(other)]
 
 
 def missing_indexes(original: Table, other: Table) -> list[str]:
-    """Names of the original's indexes that the other lacks, or has with other keys."""
+    """Return the original's indexes that the other lacks or has with other keys."""
     there = _indexes(other)
     return sorted(name for name, row in _indexes(original).items() if there.get(name) != row)
 
@@ -65,7 +67,7 @@ def _billing(table: Table) -> str:
     return mode
 
 
-def _bill(table: Table, mode: str) -> None:
+def _set_billing(table: Table, mode: str) -> None:
     table.update(BillingMode=mode)
 
 
@@ -105,9 +107,9 @@ def _open_stream(table: Table, wanted: dict[str, Any]) -> None:
 
 
 def recovery(client: Any, name: str) -> dict[str, Any]:
-    """What DynamoDB says of a table's point-in-time recovery."""
-    told = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
-    return dict(told.get("PointInTimeRecoveryDescription", {}))
+    """Return DynamoDB's description of a table's point-in-time recovery."""
+    answer = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    return dict(answer.get("PointInTimeRecoveryDescription", {}))
 
 
 def _recovery(table: Table) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def _recovery(table: Table) -> dict[str, Any]:
     return {"PointInTimeRecoveryEnabled": True, **({"RecoveryPeriodInDays": days} if days else {})}
 
 
-def _recover(table: Table, wanted: dict[str, Any]) -> None:
+def _set_recovery(table: Table, wanted: dict[str, Any]) -> None:
     table.client.update_continuous_backups(
         TableName=table.name, PointInTimeRecoverySpecification=wanted
     )
@@ -129,8 +131,8 @@ def _expiry(table: Table) -> str:
     return row.get("AttributeName", "") if row.get("TimeToLiveStatus") in ON else ""
 
 
-def _expire(table: Table, wanted: str) -> None:
-    """A second change within an hour is refused, hence never one that changes nothing.
+def _set_expiry(table: Table, wanted: str) -> None:
+    """Set the time to live. DynamoDB refuses a second change within an hour.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html
     """
@@ -150,22 +152,19 @@ def _tag(table: Table, wanted: dict[str, str]) -> None:
     there, arn = _tags(table), table.description["TableArn"]
     if surplus := sorted(set(there) - set(wanted)):
         table.client.untag_resource(ResourceArn=arn, TagKeys=surplus)
-    if rows := [
-        {"Key": key, "Value": value}
-        for key, value in sorted(wanted.items())
-        if there.get(key) != value
-    ]:
+    changed = sorted(set(wanted.items()) - set(there.items()))
+    if rows := [{"Key": key, "Value": value} for key, value in changed]:
         table.client.tag_resource(ResourceArn=arn, Tags=rows)
 
 
 SETTINGS: Final = (
-    Setting("billing mode", _billing, _bill),
+    Setting("billing mode", _billing, _set_billing),
     Setting("encryption", _encryption, _encrypt),
     Setting("table class", _class, lambda table, wanted: table.update(TableClass=wanted)),
     Setting("stream", _stream, _open_stream),
-    Setting("time to live", _expiry, _expire),
-    Setting("point-in-time recovery", _recovery, _recover),
+    Setting("time to live", _expiry, _set_expiry),
+    Setting("point-in-time recovery", _recovery, _set_recovery),
     Setting("tags", _tags, _tag),
     Setting("deletion protection", _protection, _protect),
 )
-"""In the order in which they are brought."""
+"""In the order in which they are copied."""

@@ -1,1 +1,1 @@
-"""The seller's Stripe account as the command line sees it."""
+"""The command line's own access to the seller's Stripe account."""

@@ -1,4 +1,4 @@
-"""The Stripe account as an operator sees it: endpoints, undelivered events, the key's rights, Stripe's clock. Changes nothing."""
+"""Reads the Stripe account: endpoints, undelivered events, the key's rights, Stripe's clock."""
 
 import ssl
 import time
@@ -20,17 +20,17 @@ _FORBIDDEN: Final = 403
 
 
 class KeyRefusedError(Exception):
-    """Stripe does not know the key, or the key may not do this."""
+    """Stripe does not know the key, or the key lacks a right."""
 
     def __init__(self, status: int, message: str) -> None:
-        """401 for an unknown key, 403 for a restricted one."""
+        """``status`` is 401 for an unknown key, 403 for a restricted one."""
         super().__init__(message)
         self.is_unknown = status == _UNAUTHORIZED
 
 
 @dataclass(slots=True)
 class AccountAtStripe:
-    """``read_key`` is asked at each call, so that the doctor can speak of a missing key first."""
+    """A client that changes nothing. ``read_key`` returns the secret key at each call."""
 
     read_key: Callable[[], str]
     api_base: str
@@ -38,56 +38,51 @@ class AccountAtStripe:
     _skew_seconds: float | None = field(default=None)
 
     def skew_seconds(self) -> float:
-        """How far this machine's clock is ahead of Stripe's, by the Date header of the last answer."""
+        """Return how far this machine's clock is ahead of the Date header from Stripe."""
         if self._skew_seconds is None:
             self._get("/v1/webhook_endpoints", {"limit": "1"})
         return self._skew_seconds or 0.0
 
     def endpoints(self) -> list[Mapping[str, Any]]:
-        """Every webhook endpoint: https://docs.stripe.com/api/webhook_endpoints/list."""
+        """Return every webhook endpoint.
+
+        https://docs.stripe.com/api/webhook_endpoints/list
+        """
         return list(self._all("/v1/webhook_endpoints", {}))
 
     def stripes_time(self) -> int:
-        """What Stripe's clock shows, in Unix seconds."""
+        """Return the time of Stripe's clock, in Unix seconds."""
         return int(self.now() - self.skew_seconds())
 
     def undelivered(
         self, since: int, types: tuple[str, ...], until: int = 0
     ) -> list[Mapping[str, Any]]:
-        """Events that some endpoint has not taken; at most a thousand, newest first.
+        """Return events that some endpoint has not accepted, newest first, at most a thousand.
 
-        ``until`` 0 for up to now.
-
+        ``until`` 0 is now.
         https://docs.stripe.com/webhooks/process-undelivered-events
         """
-        asked = {
-            "delivery_success": "false",
-            "created[gte]": str(since),
-            **({"created[lte]": str(until)} if until else {}),
-        }
-        return list(
-            self._all(
-                "/v1/events",
-                asked | {f"types[{number}]": kind for number, kind in enumerate(types)},
-            )
-        )
+        asked = {"delivery_success": "false", "created[gte]": str(since)}
+        if until:
+            asked["created[lte]"] = str(until)
+        asked |= {f"types[{number}]": kind for number, kind in enumerate(types)}
+        return list(self._all("/v1/events", asked))
 
     def can_list(self, name: str) -> None:
-        """Raise KeyRefusedError where the key may not list these objects, such as ``refunds``."""
+        """Raise KeyRefusedError where the key may not list these objects, as ``refunds``."""
         self._get(f"/v1/{name}", {"limit": "1"})
 
     def can_create_sessions(self) -> None:
         """Raise KeyRefusedError where the key may not create Checkout Sessions.
 
-        It asks for a session of a mode that there is not. Whoever may create one is told so (400),
-        and nothing is made:
-        https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-mode.
+        It asks for a session of an unknown mode. With the right, Stripe answers 400 and makes
+        nothing. https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-mode
         """
         url, asked = f"{self.api_base}/v1/checkout/sessions", {"mode": "topup_doctor"}
         answer = httpx.post(
             url, data=asked, headers=self._headers(), timeout=SECONDS_MAX, verify=_authorities()
         )
-        _refuse(answer)
+        _check_rights(answer)
         if answer.status_code != _BAD_REQUEST:
             answer.raise_for_status()
 
@@ -113,23 +108,22 @@ class AccountAtStripe:
         )
         if date := answer.headers.get("date"):
             self._skew_seconds = self.now() - parsedate_to_datetime(date).timestamp()
-        _refuse(answer)
+        _check_rights(answer)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
 
-def _refuse(answer: httpx.Response) -> None:
+def _check_rights(answer: httpx.Response) -> None:
     if answer.status_code in (_UNAUTHORIZED, _FORBIDDEN):
-        raise KeyRefusedError(
-            answer.status_code, str(answer.json().get("error", {}).get("message", ""))
-        )
+        message = answer.json().get("error", {}).get("message", "")
+        raise KeyRefusedError(answer.status_code, str(message))
 
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom a certificate is believed from.
+    """Return the trusted authorities, read once.
 
-    To read them takes longer than an answer of Stripe's, and httpx would for every request.
+    httpx would read them for every request, and that takes longer than Stripe's answer.
     """
     return httpx.create_ssl_context()

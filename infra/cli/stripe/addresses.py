@@ -1,21 +1,23 @@
-"""Where a stack's webhook answers: which address Stripe is given, and which others there are."""
+"""Chooses the webhook's address for Stripe among those of the stack."""
 
 from collections.abc import Mapping
 from typing import Final
 
 OUTPUT_URLS: Final = ("WebhookFunctionUrl", "WebhookUrl")
-"""Stripe is given the first that the stack has. In some regions there are no Function URLs."""
+"""Stripe gets the first that the stack has. Some regions have no Function URLs."""
 
 
 def same_url(one: str, other: str) -> bool:
-    """Lambda's own has a slash at the end."""
+    """Whether both are the same address. Lambda's own URL has a trailing slash."""
     return one.rstrip("/") == other.rstrip("/")
 
 
-def addresses(outputs: Mapping[str, str], stands: str) -> tuple[str, tuple[str, ...]]:
-    """Where Stripe shall deliver, and where the same function answers too.
+def addresses(outputs: Mapping[str, str], local_url: str) -> tuple[str, tuple[str, ...]]:
+    """Return the address for Stripe, and the other addresses of the same function.
 
-    ``stands``: the only address on a stand, "" in AWS.
+    ``local_url`` is the only address of a local stack, and "" in AWS.
     """
-    own = [stands] if stands else [outputs[name] for name in OUTPUT_URLS if outputs.get(name)]
+    own = [outputs[name] for name in OUTPUT_URLS if outputs.get(name)]
+    if local_url:
+        own = [local_url]
     return (own[0], tuple(own[1:])) if own else ("", ())

@@ -1,9 +1,11 @@
-"""What has to change at Stripe so that exactly one endpoint leads to this stack, fits, and has a signing secret that we know.
+"""Plans the changes at Stripe after which one endpoint leads to this stack and fits.
 
 An endpoint's API version cannot be changed, and its secret is shown only when it is made
-(https://docs.stripe.com/api/webhook_endpoints/object): one that does not fit in either is replaced, in the order in which no delivery is
-refused and none is lost (``endpoints.py``). The secrets stay in one document,
-``{"secrets": ["whsec_..."], "endpoints": {"we_...": fingerprint}}``; the functions read ``secrets`` alone.
+(https://docs.stripe.com/api/webhook_endpoints/object). An endpoint with another version or an
+unknown secret is replaced, in an order in which no delivery is refused or lost (``endpoints.py``).
+The secrets are stored in one document,
+``{"secrets": ["whsec_..."], "endpoints": {"we_...": fingerprint}}``. The functions read ``secrets``
+alone.
 """
 
 import hashlib
@@ -18,32 +20,29 @@ from billing.stripe_api.events import SUBSCRIBED
 from billing.stripe_api.signatures import usable_secrets
 
 SECRETS_MAX: Final = 4
-"""The newest ones; Stripe stops repeating an event after three days, so that older ones sign
-nothing any more."""
+"""The newest ones are kept. Older ones sign nothing: Stripe retries an event for three days."""
 MARK: Final = "topup_webhook_url"
 """In an endpoint's metadata: the stack's own address.
 
-A stand's is localhost, as on every other machine: it proves nothing by itself.
+A local stack's is localhost, as on every machine, so it proves nothing by itself.
 """
 DEPLOYMENT: Final = "topup_deployment"
-"""In an endpoint's metadata: the deployment's id, by which the endpoint is found again when its URL
-is another domain."""
+"""In an endpoint's metadata: the deployment's id. It identifies an endpoint on another domain."""
 CHOSEN: Final = "topup_chosen_url"
-"""In an endpoint's metadata: where --webhook-url has put it.
-
-A later run without it leaves it there.
-"""
+"""In an endpoint's metadata: the address that --webhook-url chose. A later run keeps it."""
 GIVEN: Final = re.compile(r"^https://[^/]+\.(lambda-url|execute-api)\.")
-"""An address that AWS gave: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
+"""An address that AWS assigned: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
 and https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html."""
 QUIET: Final = "billing_portal.configuration.created"
-"""All that a new endpoint is subscribed to until the stack has its secret: endpoints are enabled
-from the first moment, and what came before the secret would be refused. This one comes only when
-somebody sets up Stripe's customer portal, and means nothing here."""
-SINCE: Final = "topup_since"
-"""In an endpoint's metadata: from when on it gets every event, in Unix seconds.
+"""The only subscription of a new endpoint until the stack has its secret.
 
-Older ones are its predecessor's to deliver.
+An endpoint is enabled at once, and events before the secret would be refused. This event comes only
+when somebody sets up Stripe's customer portal, and has no effect here.
+"""
+SINCE: Final = "topup_since"
+"""In an endpoint's metadata: since when it gets every event, in Unix seconds.
+
+Its predecessor delivers the older ones.
 """
 
 
@@ -51,10 +50,9 @@ Older ones are its predecessor's to deliver.
 class Wanted:
     """The endpoint as it should be.
 
-    ``url`` "" leaves the address that it has, or is the stack's own for a new one.
-
-    ``other_urls``: where the stack's function answers too, the API's address last. ``deployment``
-    is "" only in a dry run before the deployment has an id.
+    ``url`` "" keeps the present address; a new endpoint gets the stack's own. ``other_urls`` are
+    further addresses of the function, the API's last. ``deployment`` is "" only in a dry run before
+    the deployment has an id.
     """
 
     stack: str
@@ -65,24 +63,24 @@ class Wanted:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What an endpoint of this stack may be marked with.
-
-        The last is the one to use: a Function URL may become another.
-        """
+        """The marks that an endpoint of this stack can have. A new one gets the last."""
         return (self.own_url, *self.other_urls)
 
     def url_of(self, row: Mapping[str, Any]) -> str:
-        """Where an endpoint should be: where somebody has put it, or, if it is at an address that AWS gave, at the stack's own."""
+        """Return the right address: a chosen one is kept, one from AWS becomes our own."""
+        if self.url:
+            return self.url
         present = str(row["url"])
         is_chosen = row["metadata"].get(CHOSEN) == present or not GIVEN.search(present)
-        return self.url or (
-            present
-            if is_chosen or present.rstrip("/") == self.own_url.rstrip("/")
-            else self.own_url
-        )
+        if is_chosen or present.rstrip("/") == self.own_url.rstrip("/"):
+            return present
+        return self.own_url
 
     def of_new(self) -> dict[str, Any]:
-        """What Stripe is asked to make: https://docs.stripe.com/api/webhook_endpoints/create."""
+        """Return the parameters of a new endpoint.
+
+        https://docs.stripe.com/api/webhook_endpoints/create
+        """
         return {
             **self.of_kept(self.url or self.own_url),
             "api_version": API_VERSION,
@@ -90,12 +88,13 @@ class Wanted:
         }
 
     def of_kept(self, url: str) -> dict[str, Any]:
-        """What can be changed later: https://docs.stripe.com/api/webhook_endpoints/update."""
-        metadata = {
-            "topup_stack": self.stack,
-            MARK: self.marks[-1],
-            **({CHOSEN: self.url} if self.url else {}),
-        }
+        """Return the parameters that can be changed later.
+
+        https://docs.stripe.com/api/webhook_endpoints/update
+        """
+        metadata = {"topup_stack": self.stack, MARK: self.marks[-1]}
+        if self.url:
+            metadata[CHOSEN] = self.url
         if self.deployment:
             metadata[DEPLOYMENT] = self.deployment
         return {
@@ -108,14 +107,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The stack's secret with the signing secrets, newest first."""
+    """The stored document: signing secrets, newest first, and the endpoints that they belong to."""
 
     secrets: tuple[str, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, stored: str) -> "Kept":
-        """What CloudFormation put there at first holds none."""
+        """Return the stored document. CloudFormation's first value has no secrets."""
         try:
             secrets = usable_secrets(stored)
         except ValueError:
@@ -124,11 +123,11 @@ class Kept:
         return cls(secrets, endpoints if isinstance(endpoints, dict) else {})
 
     def knows(self, endpoint_id: str) -> bool:
-        """Whether the secret that this endpoint was made with is one of those kept."""
+        """Whether this endpoint's secret is stored."""
         return self.endpoints.get(endpoint_id) in self._marks
 
     def may_know(self, endpoint_id: str) -> bool:
-        """Whether it could be: one that a person put there says not whose it is."""
+        """Whether its secret may be stored: one stored by hand belongs to an unknown endpoint."""
         return self.knows(endpoint_id) or not self._marks <= set(self.endpoints.values())
 
     @property
@@ -136,23 +135,23 @@ class Kept:
         return {fingerprint(secret) for secret in self.secrets}
 
     def with_first(self, endpoint_id: str, secret: str) -> "Kept":
-        """A new one before the others."""
+        """Return the document with a new secret before the others."""
         secrets = (secret, *self.secrets)[:SECRETS_MAX]
         known = {fingerprint(kept) for kept in secrets}
         endpoints = {**self.endpoints, endpoint_id: fingerprint(secret)}
         return Kept(secrets, {name: mark for name, mark in endpoints.items() if mark in known})
 
     def text(self) -> str:
-        """As it is stored."""
+        """Return the document as it is stored."""
         return json.dumps({"secrets": list(self.secrets), "endpoints": dict(self.endpoints)})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, in this order: make or change one endpoint, then disable others.
+    """The changes, in this order: make or change one endpoint, then disable others.
 
-    ``refused``: what they deliver is refused anyway. ``replaced``: they go once they have delivered
-    what is older than ``since``.
+    The webhook refuses what ``refused`` endpoints deliver. ``replaced`` endpoints are disabled once
+    they have delivered the events older than ``since``.
     """
 
     make: bool = False
@@ -164,21 +163,23 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is to be done."""
+        """Whether nothing has to change."""
         return not (self.make or self.change or self.refused or self.replaced)
 
     def steps(self) -> list[str]:
-        """Each as a sentence."""
-        made = [
-            f"make an endpoint at Stripe ({len(SUBSCRIBED)} event types, API version {API_VERSION}) and keep its secret"
-        ]
-        changed = [f"change {', '.join(sorted(self.change))} of {self.kept_id}"]
-        off = [f"disable {name}: nobody here knows its signing secret" for name in self.refused]
-        off += [
-            f"disable {name}, which is replaced, once it has delivered what it still has to"
+        """Return each step as a sentence."""
+        found = []
+        if self.make:
+            kind = f"{len(SUBSCRIBED)} event types, API version {API_VERSION}"
+            found.append(f"make an endpoint at Stripe ({kind}) and store its secret")
+        if self.change:
+            found.append(f"change {', '.join(sorted(self.change))} of {self.kept_id}")
+        found += [f"disable {name}: its signing secret is not known" for name in self.refused]
+        found += [
+            f"disable {name}, which is replaced, once it has delivered its pending events"
             for name in self.replaced
         ]
-        return [*(made if self.make else []), *(changed if self.change else []), *off]
+        return found
 
 
 def plan(
@@ -189,20 +190,14 @@ def plan(
     *,
     roll: bool = False,
 ) -> Plan:
-    """``rows``: every endpoint of the account; ``urls``: where the stack answers.
+    """Return the changes after which exactly one endpoint leads to this stack and fits.
 
-    ``roll``: a new one even if the one there fits.
+    ``rows`` are all endpoints of the account, ``urls`` the stack's addresses. ``roll`` replaces an
+    endpoint that fits.
     """
     urls = urls | {wanted.url.rstrip("/")} - {""}
     ours = [row for row in rows if _is_ours(row, urls, wanted, kept)]
-    fitting = [
-        row
-        for row in ours
-        if row["api_version"] == API_VERSION and kept.knows(row["id"]) and not roll
-    ]
-    chosen = max(
-        fitting, key=lambda row: (row["status"] == "enabled", row["created"]), default=None
-    )
+    chosen = None if roll else _best(ours, kept)
     others = [row["id"] for row in ours if row is not chosen and row["status"] == "enabled"]
     refused = tuple(name for name in others if not kept.may_know(name))
     replaced = tuple(name for name in others if kept.may_know(name))
@@ -218,15 +213,22 @@ def plan(
     )
 
 
+def _best(ours: Sequence[Mapping[str, Any]], kept: Kept) -> Mapping[str, Any] | None:
+    """Return the endpoint to keep: of those that fit, an enabled one, the newest."""
+    known = [row for row in ours if kept.knows(row["id"])]
+    fitting = [row for row in known if row["api_version"] == API_VERSION]
+    return max(fitting, key=lambda row: (row["status"] == "enabled", row["created"]), default=None)
+
+
 def fingerprint(secret: str) -> str:
-    """Tells secrets apart without telling them."""
+    """Return a hash that identifies a secret without revealing it."""
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
 def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept) -> bool:
-    """It leads here, or this deployment made it.
+    """Whether the endpoint leads here, or this deployment made it.
 
-    One made before deployments had ids is known by its mark and its secret together.
+    An endpoint from before deployments had ids is identified by its mark and its secret together.
     """
     if str(row["url"]).rstrip("/") in urls:
         return True
@@ -237,14 +239,15 @@ def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept)
 
 
 def _change(row: Mapping[str, Any], urls: set[str], wanted: Wanted) -> dict[str, Any]:
-    """What differs.
+    """Return the parameters to change.
 
-    An address on another domain is kept; the one that an earlier stack of this deployment had is
-    dead.
+    An address on another domain is kept. The address of an earlier stack of this deployment is
+    dead, and is replaced.
     """
     url = str(row["url"])
     leads_here = url.rstrip("/") in urls or row["metadata"].get(MARK) in wanted.marks
-    to_be = wanted.of_kept(wanted.url_of(row) if leads_here else wanted.url or wanted.own_url)
+    right_url = wanted.url_of(row) if leads_here else wanted.url or wanted.own_url
+    to_be = wanted.of_kept(right_url)
     differs = {
         name: value
         for name, value in to_be.items()
@@ -254,4 +257,6 @@ def _change(row: Mapping[str, Any], urls: set[str], wanted: Wanted) -> dict[str,
         differs["enabled_events"] = to_be["enabled_events"]
     if not to_be["metadata"].items() <= row["metadata"].items():
         differs["metadata"] = to_be["metadata"]
-    return differs | ({"disabled": False} if row["status"] != "enabled" else {})
+    if row["status"] != "enabled":
+        differs["disabled"] = False
+    return differs

@@ -1,8 +1,9 @@
-"""Carries out what is to change in the webhook endpoints at Stripe, in the order in which no genuine delivery is refused and none is lost.
+"""Changes the webhook endpoints at Stripe, in an order in which no delivery is refused or lost.
 
-The new endpoint gets nothing before the stack has its secret; the old one stays until it has delivered what only it was given: Stripe
-gives up what is still to be delivered when an endpoint is disabled (https://docs.stripe.com/webhooks#automatic-retries).
-Meanwhile both deliver the same events, and the second of a kind is a duplicate.
+The new endpoint gets no events before the stack has its secret. The old one stays enabled until it
+has delivered its pending events, because Stripe stops retrying when an endpoint is disabled:
+https://docs.stripe.com/webhooks#automatic-retries
+In between both deliver the same events, and the second delivery is a duplicate.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,17 +17,16 @@ from infra.cli.stripe.account import AccountAtStripe
 from infra.cli.stripe.endpoint_plan import SINCE, Kept, Plan, Wanted
 
 RETRIED_SECONDS: Final = 3 * 86_400
-"""What is older Stripe has given up: https://docs.stripe.com/webhooks#automatic-retries"""
+"""Stripe stops retrying after this: https://docs.stripe.com/webhooks#automatic-retries"""
 MARGIN_SECONDS: Final = 5
-"""Clocks are compared by whole seconds, and a subscription may take a moment to be in force: rather
-wait for an event too many."""
+"""Clocks are compared in whole seconds, and a subscription may take effect with a delay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """``keep`` stores the document with the signing secrets where the functions read it.
+    """The endpoints of one account. ``keep`` stores the document that the functions read.
 
-    Stripe's errors go through.
+    Stripe's errors are not caught.
     """
 
     client: stripe.StripeClient
@@ -34,7 +34,7 @@ class Endpoints:
     keep: Callable[[str], None]
 
     def carry_out(self, todo: Plan, wanted: Wanted, kept: Kept) -> tuple[str, ...]:
-        """Returns those of the replaced ones that stay on for what they have still to deliver."""
+        """Carry out the plan. Returns the replaced endpoints that stay on for pending events."""
         since = todo.since
         if todo.make:
             made = self.client.v1.webhook_endpoints.create(wanted.of_new())  # type: ignore[arg-type] # the SDK wants its TypedDict
@@ -44,20 +44,25 @@ class Endpoints:
             since = self._change(todo.kept_id, todo.change) or since
         for name in todo.refused:
             self._change(name, {"disabled": True})
-        if todo.replaced and self._waiting(since):
+        if todo.replaced and self._has_pending(since):
             return todo.replaced
         for name in todo.replaced:
             self._change(name, {"disabled": True})
         return ()
 
     def _change(self, name: str, changes: Mapping[str, Any]) -> int:
-        """Returns since when the endpoint gets every event, if that is what changes; 0 otherwise."""
-        since = self.account.stripes_time() + MARGIN_SECONDS if "enabled_events" in changes else 0
-        noted = {"metadata": {**changes.get("metadata", {}), SINCE: str(since)}} if since else {}
+        """Change one endpoint. Returns since when it gets every event, 0 if that is unchanged."""
+        since, noted = 0, {}
+        if "enabled_events" in changes:
+            since = self.account.stripes_time() + MARGIN_SECONDS
+            noted = {"metadata": {**changes.get("metadata", {}), SINCE: str(since)}}
         self.client.v1.webhook_endpoints.update(name, {**changes, **noted})  # type: ignore[arg-type] # see above
         return since
 
-    def _waiting(self, since: int) -> bool:
-        """Whether an event is still to be delivered, to whomever, that the new endpoint was not given. Stripe does not say to whom."""
+    def _has_pending(self, since: int) -> bool:
+        """Whether any endpoint has a pending event that the new one did not get.
+
+        Stripe does not say which endpoint.
+        """
         oldest = self.account.stripes_time() - RETRIED_SECONDS
         return bool(self.account.undelivered(oldest, SUBSCRIBED, until=since))

@@ -1,4 +1,4 @@
-"""Delivers one signed event that means nothing to the webhook, as Stripe would, and says what came back."""
+"""Delivers one signed event without effect to the webhook, and judges the answer."""
 
 import json
 from typing import Final
@@ -12,10 +12,10 @@ from infra.cli.checks.findings import Finding
 WEBHOOK_SECONDS_MAX: Final = 30
 
 
-def delivered(url: str, secret: str, which: str, *, livemode: bool, now: int = 0) -> Finding:
-    """Whether the webhook at ``url`` takes an event that means nothing, signed with ``secret``.
+def probe_delivery(url: str, secret: str, which: str, *, livemode: bool, now: int = 0) -> Finding:
+    """Return whether the webhook at ``url`` accepts an event that is signed with ``secret``.
 
-    ``now`` 0 for this machine's time.
+    ``which`` names the secret in the finding. ``now`` 0 is this machine's time.
     """
     event = {
         "id": "evt_topup_doctor",
@@ -34,30 +34,30 @@ def delivered(url: str, secret: str, which: str, *, livemode: bool, now: int = 0
             url, content=body, headers=headers, timeout=WEBHOOK_SECONDS_MAX, follow_redirects=False
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        mend = "check the domain, its certificate and its route to the API (the output WebhookUrl needs none of them)"
-        return Finding("webhook", "wrong", f"{url} cannot be reached: {error}", mend)
-    return _judged(url, answer, which)
+        repair = (
+            "check the domain, its certificate and its route to the API"
+            " (the output WebhookUrl needs none of them)"
+        )
+        return Finding("webhook", "wrong", f"{url} cannot be reached: {error}", repair)
+    return _judge(url, answer, which)
 
 
-def _judged(url: str, answer: httpx.Response, which: str) -> Finding:
+def _judge(url: str, answer: httpx.Response, which: str) -> Finding:
     if answer.is_redirect:
-        mend = f"give Stripe the address behind it: {answer.headers.get('location')}"
-        return Finding(
-            "webhook",
-            "wrong",
-            f"{url} redirects ({answer.status_code}): Stripe does not follow",
-            mend,
-        )
+        what = f"{url} redirects ({answer.status_code}): Stripe does not follow redirects"
+        repair = f"give Stripe the address behind it: {answer.headers.get('location')}"
+        return Finding("webhook", "wrong", what, repair)
     if "invalid_signature" in answer.text:
-        mend = "let no proxy change the body; a function reads a new secret at its first refusal, so ask again in a minute"
-        return Finding(
-            "webhook secret", "wrong", f"{which}: the webhook refuses what is signed with it", mend
+        what = f"{which}: the webhook refuses what is signed with it"
+        repair = (
+            "let no proxy change the body; a function reads a new secret at its first refusal,"
+            " so ask again in a minute"
         )
+        return Finding("webhook secret", "wrong", what, repair)
     if answer.status_code != httpx.codes.OK or "ignored" not in answer.text:
-        mend = "look into the log of WebhookFunction; 403 and 404 come from API Gateway: check the address"
-        return Finding(
-            "webhook", "wrong", f"{url} answers {answer.status_code} {answer.text[:200]!r}", mend
+        what = f"{url} answers {answer.status_code} {answer.text[:200]!r}"
+        repair = (
+            "read the log of WebhookFunction; 403 and 404 come from API Gateway: check the address"
         )
-    return Finding(
-        "webhook", "ok", f"{which}: a signed event that means nothing was accepted at {url}"
-    )
+        return Finding("webhook", "wrong", what, repair)
+    return Finding("webhook", "ok", f"{which}: a signed event without effect was accepted at {url}")

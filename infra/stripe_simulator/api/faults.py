@@ -1,4 +1,4 @@
-"""Faults that the control API puts into Stripe's API: refusals, slow answers, and answers that are lost on the way."""
+"""Planned faults of Stripe's API: refusals, slow answers, and answers that are lost."""
 
 import asyncio
 import contextlib
@@ -9,19 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from infra.stripe_simulator.api.errors import StripeFault
+from infra.stripe_simulator.errors import StripeFault
 
 SILENCE_SECONDS_MAX: Final = 30.0
-"""A lost answer keeps its connection no longer: clients that wait for ever must not pile up."""
+"""The longest time that a lost answer keeps its connection open."""
 SERVER_ERROR: Final = 500
 TOO_MANY: Final = 429
 
 
 @dataclass(slots=True)
 class Fault:
-    """Befalls the next ``times`` calls of a route.
+    """A fault of the next ``times`` calls of a route.
 
-    One of ``status``, ``silence_seconds`` and ``delay_seconds`` is not 0.
+    Exactly one of ``status``, ``silence_seconds`` and ``delay_seconds`` is above 0.
     """
 
     route: str
@@ -30,38 +30,37 @@ class Fault:
     silence_seconds: float = 0
     delay_seconds: float = 0
 
-    def told(self) -> dict[str, Any]:
-        """As the control API shows it."""
+    def as_answer(self) -> dict[str, Any]:
+        """Return the fault as the control API shows it."""
         seconds = {"timeout": self.silence_seconds, "delay": self.delay_seconds}
         return {"route": self.route, "times": self.times, "status": self.status, **seconds}
 
-    def as_answer(self) -> StripeFault:
-        """https://docs.stripe.com/api/errors and https://docs.stripe.com/rate-limits."""
+    def refusal(self) -> StripeFault:
+        """Return Stripe's answer with ``status``.
+
+        https://docs.stripe.com/api/errors and https://docs.stripe.com/rate-limits
+        """
         if self.status == TOO_MANY:
-            return StripeFault(
-                TOO_MANY,
-                "Request rate limit exceeded (a fault that was asked for).",
-                code="rate_limit",
-            )
-        kind = "api_error" if self.status >= SERVER_ERROR else "invalid_request_error"
-        return StripeFault(
-            self.status, "A fault that was asked for.", kind=kind, began=self.status >= SERVER_ERROR
-        )
+            message = "Request rate limit exceeded (a planned fault)."
+            return StripeFault(TOO_MANY, message, code="rate_limit")
+        began = self.status >= SERVER_ERROR
+        kind = "api_error" if began else "invalid_request_error"
+        return StripeFault(self.status, "A planned fault.", kind=kind, began=began)
 
 
 class Faults:
-    """The faults that are still to come."""
+    """The planned faults, at most one for each route."""
 
     def __init__(self) -> None:
-        """None at first."""
+        """Start without faults."""
         self._rows: dict[str, Fault] = {}
 
     def put(self, fault: Fault) -> None:
-        """A later one for the same route replaces the earlier; ``times`` 0 takes it away."""
+        """Plan a fault. It replaces the route's earlier one; ``times`` 0 removes it."""
         self._rows[fault.route] = fault
 
     def take(self, request: Request) -> Fault | None:
-        """The one that befalls this call, if any."""
+        """Return the fault of this call and count it, or return None."""
         for fault in self._rows.values():
             if fault.times > 0 and _is_route(fault.route, request):
                 fault.times -= 1
@@ -70,41 +69,36 @@ class Faults:
 
 
 def _is_route(route: str, request: Request) -> bool:
-    """``{id}`` in a route stands for any id."""
+    """Whether the call is one of this route. ``{id}`` in a route matches any id."""
     method, _, path = route.partition(" ")
     ours, theirs = path.split("/"), request.url.path.split("/")
-    same = len(ours) == len(theirs) and all(
-        part in ("{id}", other) for part, other in zip(ours, theirs, strict=False)
-    )
-    return same and method == request.method
+    if method != request.method or len(ours) != len(theirs):
+        return False
+    return all(part in ("{id}", other) for part, other in zip(ours, theirs, strict=True))
 
 
 class Silence(Response):
-    """No answer: wait until the caller gives up, at most so long, then break the connection off."""
+    """No answer: waits for a disconnect or for the deadline, then drops the connection."""
 
     def __init__(self, seconds: float) -> None:
-        """``seconds`` at most."""
+        """``seconds`` is the longest wait."""
         super().__init__()
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI has no word for hanging up, so the server's own connection is closed under it."""
+        """Wait, then close the server's own connection: ASGI has no message for that."""
         del scope
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
-                return await _hung_up(receive)
-        if transport := getattr(getattr(receive, "__self__", None), "transport", None):  # uvicorn's
+                return await _wait_for_disconnect(receive)
+        cycle = getattr(receive, "__self__", None)  # uvicorn's
+        if transport := getattr(cycle, "transport", None):
             transport.close()
-            return await _hung_up(receive)
-        return await send(
-            {
-                "type": "http.response.start",
-                "status": 504,
-                "headers": [(b"content-length", b"1"), (b"connection", b"close")],
-            }
-        )
+            return await _wait_for_disconnect(receive)
+        headers = [(b"content-length", b"1"), (b"connection", b"close")]
+        return await send({"type": "http.response.start", "status": 504, "headers": headers})
 
 
-async def _hung_up(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

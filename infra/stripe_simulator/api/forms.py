@@ -1,22 +1,25 @@
-"""Bodies and queries as Stripe takes them: form-encoded, nested by brackets. https://docs.stripe.com/api."""
+"""Parses form-encoded bodies and queries, nested by brackets as Stripe's are.
+
+https://docs.stripe.com/api
+"""
 
 import re
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from infra.stripe_simulator.api.errors import StripeFault
+from infra.stripe_simulator.errors import StripeFault
 
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _PART: Final = re.compile(r"\[([^\[\]]*)\]")
 DEPTH_MAX: Final = 12
-"""Stripe's own parameters nest six deep; more is an attack or a mistake."""
+"""Stripe's own parameters nest six levels deep. More is an attack or a mistake."""
 FIELDS_MAX: Final = 1000
 
 
 def parse(text: str) -> dict[str, Any]:
     """``a[b][0]=c`` and ``a[b][]=c`` become ``{"a": {"b": ["c"]}}``.
 
-    Raises StripeFault for what fits no tree.
+    Raises StripeFault for names that form no tree.
     """
     try:
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
@@ -53,7 +56,7 @@ def _insert(tree: dict[str, Any], name: str, value: str) -> None:
 
 
 def _lists(name: str, value: Any) -> Any:
-    """A hash whose keys are all numbers is an array, but for metadata: its keys are the caller's."""
+    """Turn hashes with numeric keys into lists, except metadata: its keys are the caller's."""
     if not isinstance(value, dict):
         return value
     inner = {key: _lists(key, member) for key, member in value.items()}

@@ -1,6 +1,7 @@
-"""Which parameters an endpoint takes: read from the stripe package's own typed parameters, and taken strictly.
+"""Checks parameters strictly against the stripe package's own typed parameters.
 
-The package's types admit any string for an enumeration and carry the client's own options; Stripe itself takes neither.
+The package's types allow any string for an enumeration, and they include the client's own options.
+Stripe accepts neither.
 """
 
 import importlib
@@ -30,7 +31,7 @@ from stripe._stripe_context import StripeContext
 from stripe._stripe_object import UntypedStripeObject
 from typing_extensions import TypedDict, is_typeddict
 
-from infra.stripe_simulator.api.errors import StripeFault
+from infra.stripe_simulator.errors import StripeFault
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _CLIENT_OPTIONS: Final = frozenset(RequestOptions.__annotations__)
@@ -38,7 +39,7 @@ _ORDER: Final = ("extra_forbidden", "missing")
 
 
 def check(module: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Typed values, or Stripe's own complaint.
+    """Return typed values. Raises StripeFault with Stripe's message.
 
     ``module`` as in ``checkout._session_create_params``.
     """
@@ -68,7 +69,7 @@ _SCALARS: Final[dict[Any, Any]] = {
 
 @cache
 def _adapter(module: str) -> TypeAdapter[Any]:
-    """Made when an endpoint is first asked: the session's parameters alone are some three hundred types."""
+    """Make the adapter at an endpoint's first call: a session alone has about 300 types."""
     loaded = importlib.import_module(f"stripe.params.{module}")
     words = module.rpartition(".")[2].strip("_").split("_")
     return TypeAdapter(_strict(getattr(loaded, "".join(word.capitalize() for word in words))))
@@ -76,7 +77,7 @@ def _adapter(module: str) -> TypeAdapter[Any]:
 
 @cache
 def _strict_dict(declared: type) -> type:
-    """The same keys, and no others."""
+    """Return a TypedDict that allows no other keys."""
     loaded = importlib.import_module(declared.__module__)
     names = {
         **vars(typing),
@@ -87,9 +88,8 @@ def _strict_dict(declared: type) -> type:
     }
     hints = typing.get_type_hints(declared, globalns=names, include_extras=True)
     fields = {name: _strict(hint) for name, hint in hints.items() if name not in _CLIENT_OPTIONS}
-    make = cast(
-        "Callable[[str, dict[str, Any]], type]", TypedDict
-    )  # the fields are known at run time only
+    # the fields are known at run time only
+    make = cast("Callable[[str, dict[str, Any]], type]", TypedDict)
     return with_config(ConfigDict(extra="forbid"))(make(declared.__name__, fields))
 
 
@@ -102,14 +102,16 @@ def _strict(hint: Any) -> Any:
     if origin in (Union, types.UnionType):
         return Union[tuple(_strict(member) for member in _members(inner))]  # noqa: UP007 - the members are known at run time only
     if origin in (NotRequired, Required, list, dict):
-        return origin[
-            tuple(_strict(member) for member in inner) if len(inner) > 1 else _strict(inner[0])
-        ]
+        members = tuple(_strict(member) for member in inner)
+        return origin[members if len(members) > 1 else members[0]]
     return hint
 
 
 def _members(inner: tuple[Any, ...]) -> list[Any]:
-    """Without the library's own object type; without ``str`` beside an enumeration that names more than the empty string."""
+    """Drop the library's own object type, and ``str`` beside an enumeration.
+
+    An enumeration of the empty string alone does not count.
+    """
     kept = [member for member in inner if get_origin(member) is not UntypedStripeObject]
     named = {
         value for member in kept if get_origin(member) is Literal for value in get_args(member)
@@ -118,7 +120,7 @@ def _members(inner: tuple[Any, ...]) -> list[Any]:
 
 
 def _fault(error: ValidationError) -> StripeFault:
-    """The complaint that Stripe would make first: unknown, then missing, then ill-typed, the most particular one."""
+    """Return Stripe's first complaint: unknown, then missing, then the innermost wrong type."""
     row = min(
         error.errors(),
         key=lambda row: (
@@ -127,15 +129,18 @@ def _fault(error: ValidationError) -> StripeFault:
         ),
     )
     param = _param(row["loc"])
-    told, code = _COMPLAINTS.get(row["type"], (_invalid, ""))
-    return StripeFault(400, told(param, row), code=code, param=param)
+    write, code = _COMPLAINTS.get(row["type"], (_invalid, ""))
+    return StripeFault(400, write(param, row), code=code, param=param)
 
 
-def _param(place: tuple[int | str, ...]) -> str:
-    """``line_items[0][quantity]``. pydantic also names the member of a union that it tried: those are no parameters."""
+def _param(location: tuple[int | str, ...]) -> str:
+    """Return the parameter's name, as ``line_items[0][quantity]``.
+
+    pydantic also names the members of a union that it tried. They are left out.
+    """
     first, *rest = [
         str(part)
-        for part in place
+        for part in location
         if isinstance(part, int) or (re.fullmatch(r"[a-z0-9_*.]+", part) and part not in _TRIED)
     ]
     return first + "".join(f"[{part}]" for part in rest)

@@ -1,4 +1,4 @@
-"""Stripe's REST API under /v1: which route takes which parameters, and what it does."""
+"""The routes of Stripe's REST API under /v1: their parameters, and the act of each."""
 
 import re
 from collections.abc import Callable
@@ -6,19 +6,30 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.stripe_simulator.api import forms, lists, params, rules
-from infra.stripe_simulator.api.errors import StripeFault
+from infra.stripe_simulator.errors import StripeFault
+from infra.stripe_simulator.ids import new_id
 from infra.stripe_simulator.objects import money, purchases, reversals
-from infra.stripe_simulator.objects.ids import new_id
-from infra.stripe_simulator.objects.store import Thing
 from infra.stripe_simulator.objects.world import World
+from infra.stripe_simulator.store import Thing
 
 Act = Callable[[World, str, dict[str, Any]], Thing]
-"""Takes the id in the path ("" where there is none) and the checked parameters."""
+"""Takes the id in the path ("" where there is none) and the checked parameters, and returns the
+answer."""
+
+
+_SESSION_FILTERS: Final = (
+    "customer",
+    "customer_account",
+    "payment_intent",
+    "payment_link",
+    "status",
+    "subscription",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route: its pattern, the module with its typed parameters, and what it does."""
+    """One route: its pattern, the module with its typed parameters, and its act."""
 
     method: str
     path: str
@@ -28,16 +39,19 @@ class Endpoint:
 
 
 def find(method: str, path: str) -> tuple[Endpoint, str]:
-    """The endpoint and the id in the path. Raises Stripe's own 404 otherwise."""
+    """Return the endpoint and the id in the path. Raises Stripe's 404 for an unknown route."""
     for endpoint in ENDPOINTS:
         if endpoint.method == method and (match := endpoint.pattern.fullmatch(path)):
             return endpoint, match.groupdict().get("id", "")
-    told = f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/."
-    raise StripeFault(404, told)
+    message = (
+        f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can"
+        " help at https://support.stripe.com/."
+    )
+    raise StripeFault(404, message)
 
 
 def answer(world: World, endpoint: Endpoint, name: str, text: str) -> Thing:
-    """Check, act, expand. ``text`` is the body or the query as it came."""
+    """Check the parameters, act, and expand the answer. ``text`` is the encoded body or query."""
     asked = params.check(endpoint.params, forms.parse(text))
     wishes = asked.pop("expand", [])
     return lists.expand(world, endpoint.act(world, name, asked), wishes)
@@ -52,29 +66,19 @@ def _lister(kind: str, *names: str) -> Act:
 
 
 def _create_session(world: World, _: str, asked: dict[str, Any]) -> Thing:
-    rules.check_session(world.drawers, asked)
+    rules.check_session(world.store, asked)
     return purchases.create(world, asked)
 
 
 def _list_sessions(world: World, _: str, asked: dict[str, Any]) -> Thing:
-    same = lists.matching(
-        asked,
-        (
-            "customer",
-            "customer_account",
-            "payment_intent",
-            "payment_link",
-            "status",
-            "subscription",
-        ),
-    )
+    same = lists.matching(asked, _SESSION_FILTERS)
     email = asked.get("customer_details", {}).get("email")
-    return lists.page(
-        world,
-        "checkout.session",
-        asked,
-        lambda row: same(row) and email in (None, (row["customer_details"] or {}).get("email")),
-    )
+
+    def wanted(row: Thing) -> bool:
+        details = row["customer_details"] or {}
+        return same(row) and email in (None, details.get("email"))
+
+    return lists.page(world, "checkout.session", asked, wanted)
 
 
 def _list_items(world: World, name: str, asked: dict[str, Any]) -> Thing:
@@ -96,15 +100,18 @@ def _cancel_refund(world: World, name: str, _: dict[str, Any]) -> Thing:
 
 
 def _create_endpoint(world: World, _: str, asked: dict[str, Any]) -> Thing:
-    """The signing secret is shown now, and never again: https://docs.stripe.com/api/webhook_endpoints/create."""
+    """Make an endpoint. Its signing secret is in this answer only.
+
+    https://docs.stripe.com/api/webhook_endpoints/create
+    """
     rules.check_url("url", asked["url"])
     rules.check_metadata("metadata", asked.get("metadata", {}))
-    if sum(1 for _ in world.drawers.newest_first("webhook_endpoint")) >= rules.ENDPOINTS_MAX:
-        raise StripeFault(
-            400, f"You have reached the maximum of {rules.ENDPOINTS_MAX} test webhook endpoints."
-        )
-    made = world.drawers.put(money.webhook_endpoint(world.drawers, asked))
-    return {**made, "secret": world.drawers.note(f"secret:{made['id']}", new_id("webhook_secret"))}
+    if sum(1 for _ in world.store.newest_first("webhook_endpoint")) >= rules.ENDPOINTS_MAX:
+        message = f"You have reached the maximum of {rules.ENDPOINTS_MAX} test webhook endpoints."
+        raise StripeFault(400, message)
+    made = world.store.put(money.webhook_endpoint(world.store, asked))
+    secret = world.store.note(f"secret:{made['id']}", new_id("webhook_secret"))
+    return {**made, "secret": secret}
 
 
 def _update_endpoint(world: World, name: str, asked: dict[str, Any]) -> Thing:
@@ -116,23 +123,21 @@ def _update_endpoint(world: World, name: str, asked: dict[str, Any]) -> Thing:
     }
     if "disabled" in asked:
         changes["status"] = "disabled" if asked["disabled"] else "enabled"
-    return world.change(
-        found, **changes, metadata=reversals.merged(found["metadata"], asked.get("metadata", {}))
-    )
+    metadata = reversals.merged(found["metadata"], asked.get("metadata", {}))
+    return world.change(found, **changes, metadata=metadata)
 
 
 def _delete_endpoint(world: World, name: str, _: dict[str, Any]) -> Thing:
     world.need("webhook_endpoint", name)
-    world.drawers.remove(name)
-    world.courier.forget(name)
+    world.store.remove(name)
+    world.deliveries.forget(name)
     return {"id": name, "object": "webhook_endpoint", "deleted": True}
 
 
 def _route(line: str, typed: str, act: Act) -> Endpoint:
     method, _, path = line.partition(" ")
-    return Endpoint(
-        method, path, re.compile(path.replace("{id}", "(?P<id>[A-Za-z0-9_]+)")), typed, act
-    )
+    pattern = re.compile(path.replace("{id}", "(?P<id>[A-Za-z0-9_]+)"))
+    return Endpoint(method, path, pattern, typed, act)
 
 
 SESSIONS, REFUNDS, HOOKS = "/v1/checkout/sessions", "/v1/refunds", "/v1/webhook_endpoints"

@@ -1,1 +1,1 @@
-"""What stands beside Stripe's API: the checkout page and the control routes."""
+"""What is served beside Stripe's API: the control API, the hosted page and the Stripe CLI."""

@@ -1,4 +1,4 @@
-"""The hosted checkout page: plain forms, test cards as buttons, no script. And the receipt."""
+"""The hosted checkout page and the receipt: plain forms, test cards as buttons, no script."""
 
 import html
 from typing import Final
@@ -8,10 +8,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from infra.stripe_simulator.api import rules
-from infra.stripe_simulator.api.errors import ConflictError
+from infra.stripe_simulator.errors import ConflictError
 from infra.stripe_simulator.objects import purchases
-from infra.stripe_simulator.objects.store import Thing
 from infra.stripe_simulator.objects.world import World
+from infra.stripe_simulator.store import Thing
 
 WAYS: Final = {
     "card": "Pay with test card 4242 4242 4242 4242",
@@ -20,116 +20,138 @@ WAYS: Final = {
 }
 GONE, DECLINED, CLOSED, SEE_OTHER = 404, 402, 409, 303
 STYLE: Final = """
-body { font: 17px/1.5 system-ui, sans-serif; background: #f6f7f9; color: #1a1f36; margin: 0; padding: 0 1rem }
-main { max-width: 26rem; margin: 8vh auto; background: #fff; padding: 2rem; border-radius: 12px; box-shadow: 0 2px 16px #0001 }
-h1 { font-size: 1.1rem; margin: 0; display: inline } .badge { float: right; background: #ffe8b3; color: #5c3a00; border-radius: 6px;
-  padding: 0 .5rem; font-size: .8rem; font-weight: 600 }
-.price { font-size: 2.2rem; font-weight: 600; margin: .3rem 0 1rem } ul { list-style: none; padding: 0; margin: .2rem 0; color: #4f566b }
-button { font: inherit; width: 100%; padding: .75rem; margin: .3rem 0; border-radius: 8px; border: 1px solid #8792a2;
-  background: #fff; color: inherit; cursor: pointer; text-align: left }
-button.first { background: #4338ca; border-color: #4338ca; color: #fff } :focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px }
-[role=alert] { background: #fdecea; color: #7a1212; padding: .7rem; border-radius: 8px } small { color: #4f566b } a { color: #4338ca }
+body { font: 17px/1.5 system-ui, sans-serif; background: #f6f7f9; color: #1a1f36; margin: 0;
+  padding: 0 1rem }
+main { max-width: 26rem; margin: 8vh auto; background: #fff; padding: 2rem; border-radius: 12px;
+  box-shadow: 0 2px 16px #0001 }
+h1 { font-size: 1.1rem; margin: 0; display: inline }
+.badge { float: right; background: #ffe8b3; color: #5c3a00; border-radius: 6px; padding: 0 .5rem;
+  font-size: .8rem; font-weight: 600 }
+.price { font-size: 2.2rem; font-weight: 600; margin: .3rem 0 1rem }
+ul { list-style: none; padding: 0; margin: .2rem 0; color: #4f566b }
+button { font: inherit; width: 100%; padding: .75rem; margin: .3rem 0; border-radius: 8px;
+  border: 1px solid #8792a2; background: #fff; color: inherit; cursor: pointer; text-align: left }
+button.first { background: #4338ca; border-color: #4338ca; color: #fff }
+:focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px }
+[role=alert] { background: #fdecea; color: #7a1212; padding: .7rem; border-radius: 8px }
+small { color: #4f566b } a { color: #4338ca }
 """
 
 
 def routes(world: World) -> list[Route]:
-    """The pages of one simulator."""
-    desk = _Desk(world)
+    """Return the pages of one simulator."""
+    pages = _Pages(world)
     return [
-        Route("/c/pay/{id}", desk.show, methods=["GET"]),
-        Route("/c/pay/{id}", desk.pay, methods=["POST"]),
-        Route("/receipts/{id}", desk.receipt),
+        Route("/c/pay/{id}", pages.show, methods=["GET"]),
+        Route("/c/pay/{id}", pages.pay, methods=["POST"]),
+        Route("/receipts/{id}", pages.receipt),
     ]
 
 
-class _Desk:
+class _Pages:
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def show(self, request: Request) -> Response:
         session = self._session(request)
-        return (
-            HTMLResponse(self._checkout(session))
-            if session
-            else _lost("There is no such checkout.")
-        )
+        if session is None:
+            return _not_found("There is no such checkout.")
+        return HTMLResponse(self._checkout(session))
 
     async def pay(self, request: Request) -> Response:
         method, session = str((await request.form()).get("method", "")), self._session(request)
         if session is None or method not in (*WAYS, "cancel"):
-            return _lost("There is no such checkout, or no such way to pay.")
+            return _not_found("There is no such checkout, or no such way to pay.")
         if method == "cancel":
             return RedirectResponse(session["cancel_url"] or session["success_url"], SEE_OTHER)
         try:
-            with self._world.drawers.transaction():
+            with self._world.store.transaction():
                 session = purchases.pay(self._world, session["id"], method)
         except ConflictError:
             return HTMLResponse(self._checkout(session), CLOSED)
         if session["status"] == "open":
-            return HTMLResponse(
-                self._checkout(session, "Your card was declined. Try another way to pay."), DECLINED
-            )
-        return RedirectResponse(_back(session), SEE_OTHER)
+            alert = "Your card was declined. Try another way to pay."
+            return HTMLResponse(self._checkout(session, alert), DECLINED)
+        return RedirectResponse(_return_url(session), SEE_OTHER)
 
     async def receipt(self, request: Request) -> Response:
-        charge = self._world.drawers.get("charge", request.path_params["id"])
+        charge = self._world.store.get("charge", request.path_params["id"])
         if charge is None:
-            return _lost("There is no such receipt.")
-        back = (
-            f"<p>Refunded: {_money(charge['amount_refunded'], charge['currency'])}</p>"
-            if charge["amount_refunded"]
-            else ""
-        )
-        return HTMLResponse(
-            _page(
-                "Receipt",
-                f"<h1>Receipt</h1><p class=price>{_money(charge['amount'], charge['currency'])}</p>{back}",
-            )
-        )
+            return _not_found("There is no such receipt.")
+        body = f"<h1>Receipt</h1><p class=price>{_money(charge['amount'], charge['currency'])}</p>"
+        if charge["amount_refunded"]:
+            body += f"<p>Refunded: {_money(charge['amount_refunded'], charge['currency'])}</p>"
+        return HTMLResponse(_page("Receipt", body))
 
     def _session(self, request: Request) -> Thing | None:
-        """A session whose time is over has expired, whether or not anybody has looked since."""
+        """Return the session, expired if its time is over, or None."""
         purchases.expire_overdue(self._world)
-        return self._world.drawers.get("checkout.session", request.path_params["id"])
+        return self._world.store.get("checkout.session", request.path_params["id"])
 
     def _checkout(self, session: Thing, alert: str = "") -> str:
         items = purchases.line_items(self._world, session["id"])
-        names = ", ".join(html.escape(item["description"]) for item in items)
-        several = [item for item in items if item["quantity"] > 1 or len(items) > 1]
-        rows = "".join(
-            f"<li>{item['quantity']} &times; {html.escape(item['description'])}: {_money(item['amount_total'], item['currency'])}</li>"
-            for item in several
-        )
-        head = f"<span class=badge>Test</span><h1>{names}</h1><p class=price>{_money(session['amount_total'], session['currency'])}</p>"
-        told = f'<p role="alert">{html.escape(alert)}</p>' if alert else ""
-        if session["status"] != "open":
-            word = "has been paid for" if session["status"] == "complete" else "has expired"
-            back = f'<p><a href="{html.escape(_back(session))}">Go back to the shop</a></p>'
-            return _page("Checkout", f"{head}<p>This checkout {word}.</p>{back}")
-        ways = {**WAYS, "cancel": "Cancel and go back"}
-        buttons = "".join(
-            f'<button name="method" value="{way}"{" class=first" if way == "card" else ""}>{text}</button>'
-            for way, text in ways.items()
-        )
-        form = (
-            f'<form method="post">{buttons}</form><p><small>Simulated: no money moves.</small></p>'
-        )
-        return _page("Checkout", f"{head}{f'<ul>{rows}</ul>' if rows else ''}{told}{form}")
+        body = _heading(session, items)
+        if session["status"] == "open":
+            return _page("Checkout", body + _rows(items) + _alert(alert) + _form())
+        state = "has been paid for" if session["status"] == "complete" else "has expired"
+        url = html.escape(_return_url(session))
+        body += f'<p>This checkout {state}.</p><p><a href="{url}">Go back to the shop</a></p>'
+        return _page("Checkout", body)
 
 
-def _back(session: Thing) -> str:
-    """Where the buyer returns to. https://docs.stripe.com/payments/checkout/custom-success-page."""
+def _heading(session: Thing, items: list[Thing]) -> str:
+    names = ", ".join(html.escape(item["description"]) for item in items)
+    price = _money(session["amount_total"], session["currency"])
+    return f"<span class=badge>Test</span><h1>{names}</h1><p class=price>{price}</p>"
+
+
+def _rows(items: list[Thing]) -> str:
+    """Return the list of items, or "" for a single one: its price is in the heading."""
+    rows = [_row(item) for item in items if item["quantity"] > 1 or len(items) > 1]
+    return f"<ul>{''.join(rows)}</ul>" if rows else ""
+
+
+def _row(item: Thing) -> str:
+    name = html.escape(item["description"])
+    price = _money(item["amount_total"], item["currency"])
+    return f"<li>{item['quantity']} &times; {name}: {price}</li>"
+
+
+def _alert(text: str) -> str:
+    return f'<p role="alert">{html.escape(text)}</p>' if text else ""
+
+
+def _form() -> str:
+    ways = {**WAYS, "cancel": "Cancel and go back"}
+    buttons = "".join(_button(way, text) for way, text in ways.items())
+    note = "<p><small>Simulated: no money moves.</small></p>"
+    return f'<form method="post">{buttons}</form>{note}'
+
+
+def _button(way: str, text: str) -> str:
+    style = " class=first" if way == "card" else ""
+    return f'<button name="method" value="{way}"{style}>{text}</button>'
+
+
+def _return_url(session: Thing) -> str:
+    """Return the address that the buyer returns to.
+
+    https://docs.stripe.com/payments/checkout/custom-success-page
+    """
     paid = session["status"] == "complete"
     url = session["success_url"] if paid or not session["cancel_url"] else session["cancel_url"]
     return str(url).replace("{CHECKOUT_SESSION_ID}", session["id"])
 
 
-def _lost(text: str) -> Response:
+def _not_found(text: str) -> Response:
     return HTMLResponse(_page("Not found", f"<h1>{text}</h1>"), GONE)
 
 
 def _page(title: str, body: str) -> str:
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{STYLE}</style>"
+    )
     return (
         f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>'
     )

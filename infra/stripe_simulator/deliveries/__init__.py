@@ -1,1 +1,1 @@
-"""Webhook deliveries: the queue, the sender, and the Stripe CLI's socket."""
+"""Webhook deliveries: the queue of pending ones, and the sender."""

@@ -1,24 +1,29 @@
-"""What is still to be delivered, to whom and when, in the simulator's file."""
+"""Stores pending deliveries in the simulator's file: which event, to which endpoint, and when."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from infra.stripe_simulator.objects.store import Drawers
+from infra.stripe_simulator.store import Store
 
 KEPT_SECONDS: Final = 3 * 86400
-"""Stripe tries for up to three days. https://docs.stripe.com/webhooks#retries"""
-_LAYOUT: Final = (
-    """CREATE TABLE IF NOT EXISTS parcels (number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, target_name TEXT,
+"""Stripe retries for up to three days. https://docs.stripe.com/webhooks#retries"""
+_SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS pending_deliveries
+    (number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, target_name TEXT,
     due REAL, tries INTEGER DEFAULT 0, counts INTEGER, posted REAL)""",
-    "CREATE INDEX IF NOT EXISTS by_event ON parcels (event_id, target_name)",
-    "CREATE INDEX IF NOT EXISTS by_due ON parcels (due)",
+    "CREATE INDEX IF NOT EXISTS by_event ON pending_deliveries (event_id, target_name)",
+    "CREATE INDEX IF NOT EXISTS by_due ON pending_deliveries (due)",
 )
+_ADD: Final = """INSERT INTO pending_deliveries (event_id, target_name, due, counts, posted)
+    VALUES (?, ?, ?, ?, ?)"""
+_SETTLE_COUNT: Final = """UPDATE pending_deliveries SET counts = 0
+    WHERE event_id = ? AND target_name = ?"""
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """One event for one endpoint, tried so many times."""
+class PendingDelivery:
+    """One event for one endpoint, after ``tries`` failed attempts."""
 
     number: int
     event_id: str
@@ -26,95 +31,91 @@ class Parcel:
     tries: int
 
 
-class Postbag:
-    """Parcels stay until they are delivered, given up, or their endpoint is gone.
+class DeliveryQueue:
+    """Pending deliveries. One ends when it succeeds, is given up, or its endpoint is deleted."""
 
-    ``targets``: only what goes to these.
-    """
-
-    def __init__(self, drawers: Drawers) -> None:
-        """In the same file as the objects, so that an event and its deliveries are written together."""
-        self._drawers, self._db = drawers, drawers.db
-        for line in _LAYOUT:
+    def __init__(self, store: Store) -> None:
+        """Share the objects' file, so that an event and its deliveries are written atomically."""
+        self._store, self._db = store, store.db
+        for line in _SCHEMA:
             self._db.execute(line)
 
     def add(self, event_id: str, target_name: str, due: float, *, counts: bool) -> None:
-        """One more delivery.
+        """Add one delivery.
 
-        ``counts``: the event's ``pending_webhooks`` has one for it until it is delivered.
+        ``counts``: the event's ``pending_webhooks`` includes it until it succeeds.
         """
-        row = (event_id, target_name, due, counts, self._drawers.time())
-        self._db.execute(
-            "INSERT INTO parcels (event_id, target_name, due, counts, posted) VALUES (?, ?, ?, ?, ?)",
-            row,
-        )
+        row = (event_id, target_name, due, counts, self._store.time())
+        self._db.execute(_ADD, row)
 
-    def due(self, targets: Collection[str], limit: int, *, shuffled: bool) -> list[Parcel]:
-        """At most ``limit`` of what may be sent now, in the order of posting or in any."""
+    def due(self, targets: Collection[str], limit: int, *, shuffled: bool) -> list[PendingDelivery]:
+        """Return at most ``limit`` deliveries that are due, in order of addition or at random."""
         order = "random()" if shuffled else "number"
-        rows = self._db.execute(
-            f"SELECT number, event_id, target_name, tries FROM parcels WHERE due <= ? AND target_name IN ({_marks(targets)})"  # noqa: S608 - marks only
-            f" ORDER BY {order} LIMIT ?",
-            (self._drawers.time(), *targets, limit),
-        )
-        return [Parcel(*row) for row in rows]
+        marks = _marks(targets)
+        asked = f"""SELECT number, event_id, target_name, tries FROM pending_deliveries
+            WHERE due <= ? AND target_name IN ({marks}) ORDER BY {order} LIMIT ?"""  # noqa: S608 - marks only
+        rows = self._db.execute(asked, (self._store.time(), *targets, limit))
+        return [PendingDelivery(*row) for row in rows]
 
     def busy(self, targets: Collection[str]) -> bool:
-        """Whether anything waits for something else than its next try."""
-        row = self._db.execute(
-            f"SELECT 1 FROM parcels WHERE (due <= ? OR tries = 0) AND target_name IN ({_marks(targets)}) LIMIT 1",  # noqa: S608 - marks only
-            (self._drawers.time(), *targets),
-        )
+        """Whether any delivery is due, or has not been tried yet."""
+        marks = _marks(targets)
+        asked = f"""SELECT 1 FROM pending_deliveries
+            WHERE (due <= ? OR tries = 0) AND target_name IN ({marks}) LIMIT 1"""  # noqa: S608 - marks only
+        row = self._db.execute(asked, (self._store.time(), *targets))
         return row.fetchone() is not None
 
     def seconds_until_due(self, longest: float) -> float:
-        """Until the next one that is not due yet, at most ``longest``."""
-        now = self._drawers.time()
-        (first,) = self._db.execute("SELECT MIN(due) FROM parcels WHERE due > ?", (now,)).fetchone()
+        """Return the time until the next delivery becomes due, at most ``longest``."""
+        now = self._store.time()
+        asked = "SELECT MIN(due) FROM pending_deliveries WHERE due > ?"
+        (first,) = self._db.execute(asked, (now,)).fetchone()
         return longest if first is None else min(longest, float(first) - now)
 
-    def done(self, parcel: Parcel) -> None:
-        """Accepted. Of several deliveries of one event to one endpoint the first settles its count."""
-        with self._drawers.transaction():
-            counted = self._db.execute(
-                "SELECT counts FROM parcels WHERE number = ?", (parcel.number,)
-            ).fetchone()
-            event = self._drawers.get("event", parcel.event_id)
-            if counted and counted[0] and event:
-                self._drawers.put({**event, "pending_webhooks": event["pending_webhooks"] - 1})
-                pair = (parcel.event_id, parcel.target_name)
-                self._db.execute(
-                    "UPDATE parcels SET counts = 0 WHERE event_id = ? AND target_name = ?", pair
-                )
-            self._db.execute("DELETE FROM parcels WHERE number = ?", (parcel.number,))
+    def done(self, delivery: PendingDelivery) -> None:
+        """Remove a delivery that succeeded, and lower the event's ``pending_webhooks``.
 
-    def failed(self, parcel: Parcel, pauses_seconds: tuple[float, ...]) -> None:
-        """Try again after the next pause; after the last one it is given up and stays pending at Stripe's."""
-        if parcel.tries >= len(pauses_seconds):
-            self._db.execute("DELETE FROM parcels WHERE number = ?", (parcel.number,))
+        Of several deliveries of one event to one endpoint only the first lowers it.
+        """
+        with self._store.transaction():
+            asked = "SELECT counts FROM pending_deliveries WHERE number = ?"
+            counted = self._db.execute(asked, (delivery.number,)).fetchone()
+            event = self._store.get("event", delivery.event_id)
+            if counted and counted[0] and event:
+                self._store.put({**event, "pending_webhooks": event["pending_webhooks"] - 1})
+                self._db.execute(_SETTLE_COUNT, (delivery.event_id, delivery.target_name))
+            self._remove(delivery)
+
+    def failed(self, delivery: PendingDelivery, pauses_seconds: tuple[float, ...]) -> None:
+        """Retry after the next pause. After the last one, give up and leave the event pending."""
+        if delivery.tries >= len(pauses_seconds):
+            self._remove(delivery)
             return
-        due = self._drawers.time() + pauses_seconds[parcel.tries]
-        self._db.execute(
-            "UPDATE parcels SET tries = tries + 1, due = ? WHERE number = ?", (due, parcel.number)
-        )
+        due = self._store.time() + pauses_seconds[delivery.tries]
+        change = "UPDATE pending_deliveries SET tries = tries + 1, due = ? WHERE number = ?"
+        self._db.execute(change, (due, delivery.number))
 
     def forget(self, target_name: str) -> None:
-        """The endpoint is gone."""
-        self._db.execute("DELETE FROM parcels WHERE target_name = ?", (target_name,))
+        """Remove all deliveries of a deleted endpoint."""
+        self._db.execute("DELETE FROM pending_deliveries WHERE target_name = ?", (target_name,))
 
     def give_up_tried(self, target_names: Collection[str]) -> None:
-        """Endpoints that are disabled when a retry falls due get no more of that event: https://docs.stripe.com/webhooks#automatic-retries."""
+        """Remove due retries of disabled endpoints.
+
+        https://docs.stripe.com/webhooks#automatic-retries
+        """
         if target_names:
             rows = f"due <= ? AND tries > 0 AND target_name IN ({_marks(target_names)})"
-            self._db.execute(
-                f"DELETE FROM parcels WHERE {rows}", (self._drawers.time(), *target_names)
-            )
+            change = f"DELETE FROM pending_deliveries WHERE {rows}"  # noqa: S608 - marks only
+            self._db.execute(change, (self._store.time(), *target_names))
 
     def give_up_old(self) -> None:
-        """What nobody has accepted for three days; that of endpoints that never came back, too."""
-        self._db.execute(
-            "DELETE FROM parcels WHERE posted < ?", (self._drawers.time() - KEPT_SECONDS,)
-        )
+        """Remove deliveries older than three days, also those of endpoints that never returned."""
+        oldest = self._store.time() - KEPT_SECONDS
+        self._db.execute("DELETE FROM pending_deliveries WHERE posted < ?", (oldest,))
+
+    def _remove(self, delivery: PendingDelivery) -> None:
+        self._db.execute("DELETE FROM pending_deliveries WHERE number = ?", (delivery.number,))
 
 
 def _marks(values: Collection[str]) -> str:

@@ -1,6 +1,7 @@
-"""Delivers events as Stripe does: signed, to every enabled endpoint, again and again until a 2xx. https://docs.stripe.com/webhooks.
+"""Delivers events as Stripe does: signed, to every enabled endpoint, with retries until a 2xx.
 
-What is still to be delivered stands in the file (``Postbag``), so a stop loses nothing; what was tried lately is kept in memory.
+https://docs.stripe.com/webhooks. Pending deliveries are stored in ``DeliveryQueue``, so a restart
+loses none. The latest attempts are kept in memory.
 """
 
 import asyncio
@@ -16,28 +17,28 @@ from typing import Any, Final
 import httpx
 from stripe import WebhookSignature
 
-from infra.stripe_simulator.deliveries.queue import Parcel, Postbag
-from infra.stripe_simulator.objects.store import Drawers, Thing
+from infra.stripe_simulator.deliveries.queue import DeliveryQueue, PendingDelivery
 from infra.stripe_simulator.settings import Timing, WebhookTarget
+from infra.stripe_simulator.store import Store, Thing
 
 IN_FLIGHT_MAX: Final = 16
-"""Deliveries under way at once: the embedded AWS starts a process of 60 MB for each."""
+"""Concurrent deliveries: the embedded AWS starts a process of 60 MB for each."""
 ATTEMPTS_KEPT: Final = 2000
 REORDER_SECONDS_MAX: Final = 0.3
-"""How long a delivery may be held back so that later ones pass it."""
+"""The longest delay by which a delivery is held back so that later ones overtake it."""
 NAP_SECONDS_MAX: Final = 1.0
 ANSWER_CHARS_KEPT: Final = 200
 
 
 @cache
 def tls() -> ssl.SSLContext:
-    """Made once: reading the certificates takes longer than everything else at a start."""
+    """Return the shared TLS context. Reading the certificates takes most of a start's time."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 @dataclass(slots=True)
-class Manners:
-    """How webhooks are delivered from now on."""
+class DeliveryOptions:
+    """How the next webhooks are delivered. ``drop`` and ``duplicate`` are probabilities."""
 
     drop: float = 0
     duplicate: float = 0
@@ -45,62 +46,62 @@ class Manners:
     pause: bool = False
 
 
-class Courier:
-    """Background deliveries of one simulator, from ``start``, or the first event, to ``close``."""
+class Deliveries:
+    """Background deliveries of one simulator, from ``start`` or the first event to ``close``."""
 
-    def __init__(self, drawers: Drawers, timing: Timing) -> None:
-        """What an earlier run left is not sent before ``start``."""
-        self.manners = Manners()
+    def __init__(self, store: Store, timing: Timing) -> None:
+        """Deliveries that an earlier run left are sent after ``start``."""
+        self.options = DeliveryOptions()
         self.targets: dict[str, WebhookTarget] = {}
         self.disabled: frozenset[str] = frozenset()
         self.attempts: deque[dict[str, Any]] = deque(maxlen=ATTEMPTS_KEPT)
-        self._drawers, self._timing = drawers, timing
-        self.postbag = Postbag(drawers)
+        self._store, self._timing = store, timing
+        self.queue = DeliveryQueue(store)
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._moved, self._woken = asyncio.Event(), asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
-    def wanting(self, kind: str) -> list[WebhookTarget]:
-        """Endpoints that want events of this type."""
+    def subscribed(self, kind: str) -> list[WebhookTarget]:
+        """Return the endpoints that are subscribed to this type of event."""
         return [target for target in self.targets.values() if target.wants(kind)]
 
     def post(self, event: Thing, *, again: bool = False) -> None:
-        """Send to all who want it, by the manners of the moment.
+        """Queue the event for every subscribed endpoint, under the present options.
 
-        ``again``: by hand, which settles no automatic delivery.
+        ``again``: sent by hand, so its success does not count for an automatic delivery.
         """
-        for target in self.wanting(event["type"]):
-            if random.random() < self.manners.drop:  # noqa: S311 - chance, not a secret
-                self._note(event, target, None, "dropped")
+        for target in self.subscribed(event["type"]):
+            if random.random() < self.options.drop:  # noqa: S311 - chance, not a secret
+                self._record(event, target, None, "dropped")
                 continue
-            copies = 2 if random.random() < self.manners.duplicate else 1  # noqa: S311 - chance, not a secret
-            held = random.uniform(0, REORDER_SECONDS_MAX) if self.manners.reorder else 0  # noqa: S311 - chance, not a secret
+            due = self._store.time() + self._delay_seconds()
+            copies = 2 if random.random() < self.options.duplicate else 1  # noqa: S311 - see above
             for _ in range(copies):
-                self.postbag.add(
-                    event["id"], target.name, self._drawers.time() + held, counts=not again
-                )
+                self.queue.add(event["id"], target.name, due, counts=not again)
         self.start()  # an application may be served without its lifespan
         self.wake()
 
+    def _delay_seconds(self) -> float:
+        if not self.options.reorder:
+            return 0
+        return random.uniform(0, REORDER_SECONDS_MAX)  # noqa: S311 - chance, not a secret
+
     def wake(self) -> None:
-        """Something changed: endpoints, manners, the clock, or there is something new to deliver."""
+        """Look at the queue now: endpoints, options, the clock or the queue changed."""
         self._woken.set()
 
     def forget(self, target_name: str) -> None:
-        """An endpoint is no more; what waited for it is not delivered."""
-        self.postbag.forget(target_name)
+        """Drop the pending deliveries of a deleted endpoint."""
+        self.queue.forget(target_name)
         self.wake()
 
     def start(self) -> None:
-        """Begin to deliver, what an earlier run left first, in the loop that is running.
-
-        A second start changes nothing.
-        """
+        """Start delivering in the running event loop. A second call does nothing."""
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
 
     async def close(self) -> None:
-        """Deliveries under way are cut off; the next start sends them again."""
+        """Cancel deliveries under way. The next start sends them again."""
         tasks = [task for task in (self._worker, *self._under_way.values()) if task]
         for task in tasks:
             task.cancel()
@@ -108,87 +109,72 @@ class Courier:
         self._worker = None
 
     async def idle(self, seconds: float = 10) -> bool:
-        """Wait until nothing is under way or due.
+        """Wait until no delivery is under way or due. Returns False after ``seconds``.
 
-        Pauses between tries do not count. False when that takes too long.
+        A delivery that waits for its next retry does not count.
         """
         try:
             async with asyncio.timeout(seconds):
-                while self._under_way or (
-                    not self.manners.pause and self.postbag.busy(self.targets)
-                ):
+                while self._under_way or self._has_work():
                     self._moved.clear()
                     await self._moved.wait()
         except TimeoutError:
             return False
         return True
 
+    def _has_work(self) -> bool:
+        return not self.options.pause and self.queue.busy(self.targets)
+
     async def _work(self) -> None:
-        async with httpx.AsyncClient(
-            timeout=self._timing.answer_seconds_max, verify=tls(), trust_env=False
-        ) as client:
+        deadline = self._timing.answer_seconds_max
+        async with httpx.AsyncClient(timeout=deadline, verify=tls(), trust_env=False) as client:
             while True:
                 self._woken.clear()
-                self._set_off(client)
+                self._start_due(client)
                 try:
-                    async with asyncio.timeout(self.postbag.seconds_until_due(NAP_SECONDS_MAX)):
+                    async with asyncio.timeout(self.queue.seconds_until_due(NAP_SECONDS_MAX)):
                         await self._woken.wait()
                 except TimeoutError:
-                    continue  # something has fallen due, or it is time to look again
+                    continue  # a delivery is due, or it is time to look again
 
-    def _set_off(self, client: httpx.AsyncClient) -> None:
+    def _start_due(self, client: httpx.AsyncClient) -> None:
         free = IN_FLIGHT_MAX - len(self._under_way)
-        if self.manners.pause or free <= 0:
+        if self.options.pause or free <= 0:
             return
-        self.postbag.give_up_tried(self.disabled)
-        ready = self.postbag.due(
-            self.targets, free + len(self._under_way), shuffled=self.manners.reorder
-        )
-        for parcel in [parcel for parcel in ready if parcel.number not in self._under_way][:free]:
-            self._under_way[parcel.number] = asyncio.create_task(
-                self._carry(client, parcel, self.targets[parcel.target_name])
-            )
+        self.queue.give_up_tried(self.disabled)
+        due = self.queue.due(self.targets, IN_FLIGHT_MAX, shuffled=self.options.reorder)
+        waiting = [delivery for delivery in due if delivery.number not in self._under_way]
+        for delivery in waiting[:free]:
+            sending = self._deliver(client, delivery, self.targets[delivery.target_name])
+            self._under_way[delivery.number] = asyncio.create_task(sending)
 
-    async def _carry(
-        self, client: httpx.AsyncClient, parcel: Parcel, target: WebhookTarget
+    async def _deliver(
+        self, client: httpx.AsyncClient, delivery: PendingDelivery, target: WebhookTarget
     ) -> None:
         try:
-            event = self._drawers.get("event", parcel.event_id)
-            if event is None or await self._accepted(client, event, target):
-                self.postbag.done(parcel)
+            event = self._store.get("event", delivery.event_id)
+            if event is None or await self._send(client, event, target):
+                self.queue.done(delivery)
             else:
-                self.postbag.failed(parcel, self._timing.pauses_seconds)
+                self.queue.failed(delivery, self._timing.pauses_seconds)
         finally:
-            del self._under_way[parcel.number]
+            del self._under_way[delivery.number]
             self._moved.set()
             self.wake()
 
-    async def _accepted(
-        self, client: httpx.AsyncClient, event: Thing, target: WebhookTarget
-    ) -> bool:
-        """Any 2xx; a redirect is none.
-
-        Each try has a new timestamp and signature, by the real clock: receivers compare with
-        theirs.
-        """
+    async def _send(self, client: httpx.AsyncClient, event: Thing, target: WebhookTarget) -> bool:
+        """Send the event once. Returns whether the answer was a 2xx; a redirect is a failure."""
         body = json.dumps(event, indent=2, ensure_ascii=False)
-        headers = {
-            "content-type": "application/json; charset=utf-8",
-            "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "stripe-signature": WebhookSignature.generate_signature_header(
-                body, target.secret, timestamp=int(time.time())
-            ),
-            **({"host": target.host} if target.host else {}),
-        }
+        headers = _headers(body, target)
         try:
             answer = await client.post(target.url, content=body.encode(), headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            self._note(event, target, None, type(error).__name__)
+            self._record(event, target, None, type(error).__name__)
             return False
-        self._note(event, target, answer.status_code, answer.text[:ANSWER_CHARS_KEPT])
+        self._record(event, target, answer.status_code, answer.text[:ANSWER_CHARS_KEPT])
         return answer.is_success
 
-    def _note(self, event: Thing, target: WebhookTarget, status: int | None, text: str) -> None:
+    def _record(self, event: Thing, target: WebhookTarget, status: int | None, text: str) -> None:
         good = status is not None and httpx.codes.is_success(status)
         row = {
             "event": event["id"],
@@ -199,3 +185,18 @@ class Courier:
             "answer": text,
         }
         self.attempts.append(row)
+
+
+def _headers(body: str, target: WebhookTarget) -> dict[str, str]:
+    """Sign with the real clock, at each attempt: receivers compare the timestamp with theirs."""
+    signature = WebhookSignature.generate_signature_header(
+        body, target.secret, timestamp=int(time.time())
+    )
+    headers = {
+        "content-type": "application/json; charset=utf-8",
+        "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        "stripe-signature": signature,
+    }
+    if target.host:
+        headers["host"] = target.host
+    return headers

@@ -1,1 +1,1 @@
-"""Stripe's objects, where they are kept, and what happens to them."""
+"""Stripe's objects, and the acts that change them."""

@@ -1,148 +1,32 @@
-"""What a buyer meets, as Stripe's objects with all the keys they have in the pinned version: sessions, line items, payment intents."""
+"""Builds Checkout Sessions, line items and payment intents, with all of Stripe's attributes."""
 
 from typing import Any, Final
 
-from infra.stripe_simulator.objects.ids import new_id
-from infra.stripe_simulator.objects.store import Drawers, Thing
+from infra.stripe_simulator.ids import new_id
+from infra.stripe_simulator.objects.attributes import (
+    INTENT_ECHOED,
+    INTENT_NULLS,
+    SESSION_ECHOED,
+    SESSION_MERGED,
+    SESSION_NULLS,
+)
+from infra.stripe_simulator.store import Store, Thing
 
 SESSION_SECONDS: Final = 24 * 3600
-_SESSION_NULLS: Final = (
-    *(
-        "after_expiration",
-        "billing_address_collection",
-        "client_secret",
-        "collected_information",
-        "consent",
-        "consent_collection",
-    ),
-    *(
-        "currency_conversion",
-        "customer",
-        "customer_account",
-        "customer_details",
-        "invoice",
-        "managed_payments",
-        "origin_context",
-    ),
-    *(
-        "payment_intent",
-        "payment_link",
-        "payment_method_configuration_details",
-        "permissions",
-        "recovered_from",
-    ),
-    *(
-        "saved_payment_method_options",
-        "setup_intent",
-        "shipping_address_collection",
-        "shipping_cost",
-        "submit_type",
-        "subscription",
-    ),
-    *(
-        "integration_identifier",
-        "wallet_options",
-        "allow_promotion_codes",
-        "allowed_payment_method_types",
-    ),
-    *(
-        "excluded_payment_method_types",
-        "cancel_url",
-        "client_reference_id",
-        "customer_email",
-        "locale",
-        "success_url",
-    ),
-)
-_ECHOED: Final = (
-    *(
-        "allow_promotion_codes",
-        "allowed_payment_method_types",
-        "billing_address_collection",
-        "cancel_url",
-        "client_reference_id",
-    ),
-    *(
-        "consent_collection",
-        "custom_fields",
-        "customer_creation",
-        "customer_email",
-        "excluded_payment_method_types",
-        "expires_at",
-    ),
-    *(
-        "integration_identifier",
-        "locale",
-        "metadata",
-        "origin_context",
-        "payment_method_collection",
-        "payment_method_options",
-    ),
-    *("permissions", "shipping_address_collection", "submit_type", "success_url", "wallet_options"),
-)
-"""Parameters that the object shows as they were given."""
-_MERGED: Final = (
-    "adaptive_pricing",
-    "automatic_tax",
-    "custom_text",
-    "phone_number_collection",
-    "invoice_creation",
-)
-_INTENT_NULLS: Final = (
-    *(
-        "application",
-        "application_fee_amount",
-        "automatic_payment_methods",
-        "canceled_at",
-        "cancellation_reason",
-        "customer",
-    ),
-    *(
-        "customer_account",
-        "description",
-        "excluded_payment_method_types",
-        "last_payment_error",
-        "latest_charge",
-        "managed_payments",
-    ),
-    *(
-        "next_action",
-        "on_behalf_of",
-        "payment_method",
-        "payment_method_configuration_details",
-        "processing",
-        "receipt_email",
-        "review",
-    ),
-    *(
-        "setup_future_usage",
-        "shipping",
-        "source",
-        "statement_descriptor",
-        "statement_descriptor_suffix",
-        "transfer_data",
-    ),
-    "transfer_group",
-)
-_INTENT_ECHOED: Final = (
-    "description",
-    "metadata",
-    "receipt_email",
-    "statement_descriptor",
-    "statement_descriptor_suffix",
-    "transfer_group",
-)
 
 
-def session(drawers: Drawers, asked: dict[str, Any], base_url: str) -> Thing:
-    """A Checkout Session in payment mode: https://docs.stripe.com/api/checkout/sessions/object."""
-    name, now = new_id("checkout.session"), drawers.now()
+def session(store: Store, asked: dict[str, Any], base_url: str) -> Thing:
+    """Return a Checkout Session in payment mode.
+
+    https://docs.stripe.com/api/checkout/sessions/object
+    """
+    name, now = new_id("checkout.session"), store.now()
     items = asked["line_items"]
     total = sum(row["price_data"]["unit_amount"] * row["quantity"] for row in items)
     made: Thing = {
         "id": name,
         "object": "checkout.session",
-        **dict.fromkeys(_SESSION_NULLS),
+        **dict.fromkeys(SESSION_NULLS),
         "amount_subtotal": total,
         "amount_total": total,
         "created": now,
@@ -165,14 +49,15 @@ def session(drawers: Drawers, asked: dict[str, Any], base_url: str) -> Thing:
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": "hosted_page",
         "url": f"{base_url}/c/pay/{name}",
-        **_usual(),
-        **{key: asked[key] for key in _ECHOED if key in asked},
+        **default_settings(),
+        **{key: asked[key] for key in SESSION_ECHOED if key in asked},
     }
-    return {**made, **{key: {**made[key], **asked[key]} for key in _MERGED if key in asked}}
+    merged = {key: {**made[key], **asked[key]} for key in SESSION_MERGED if key in asked}
+    return {**made, **merged}
 
 
-def _usual() -> Thing:
-    """The nested settings as they stand when nobody asks for anything else."""
+def default_settings() -> Thing:
+    """Return the nested settings of a session that asks for no others."""
     invoice_nulls = (
         "account_tax_ids",
         "custom_fields",
@@ -196,7 +81,7 @@ def _usual() -> Thing:
 
 
 def customer_details() -> Thing:
-    """What the hosted page asked the buyer for."""
+    """Return what the buyer entered on the hosted page."""
     address = {
         "city": None,
         "country": "US",
@@ -215,8 +100,11 @@ def customer_details() -> Thing:
     return {"address": address, **named, "tax_exempt": "none", "tax_ids": []}
 
 
-def line_item(drawers: Drawers, row: dict[str, Any]) -> Thing:
-    """One line, with the price made for it: https://docs.stripe.com/api/checkout/sessions/line_items."""
+def line_item(store: Store, row: dict[str, Any]) -> Thing:
+    """Return one line item, with its price.
+
+    https://docs.stripe.com/api/checkout/sessions/line_items
+    """
     data, quantity = row["price_data"], row["quantity"]
     total = data["unit_amount"] * quantity
     return {
@@ -230,12 +118,12 @@ def line_item(drawers: Drawers, row: dict[str, Any]) -> Thing:
         "currency": data["currency"],
         "description": data["product_data"]["name"],
         "metadata": row.get("metadata", {}),
-        "price": _price(drawers, data),
+        "price": _price(store, data),
         "quantity": quantity,
     }
 
 
-def _price(drawers: Drawers, data: dict[str, Any]) -> Thing:
+def _price(store: Store, data: dict[str, Any]) -> Thing:
     nulls = (
         "custom_unit_amount",
         "lookup_key",
@@ -250,7 +138,7 @@ def _price(drawers: Drawers, data: dict[str, Any]) -> Thing:
         **dict.fromkeys(nulls),
         "active": False,
         "billing_scheme": "per_unit",
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": data["currency"],
         "livemode": False,
         "metadata": {},
@@ -262,13 +150,16 @@ def _price(drawers: Drawers, data: dict[str, Any]) -> Thing:
     }
 
 
-def payment_intent(drawers: Drawers, of: Thing, data: dict[str, Any]) -> Thing:
-    """``data`` is the session's ``payment_intent_data``: https://docs.stripe.com/api/payment_intents/object."""
+def payment_intent(store: Store, of: Thing, data: dict[str, Any]) -> Thing:
+    """Return the payment intent of a session. ``data`` is the session's ``payment_intent_data``.
+
+    https://docs.stripe.com/api/payment_intents/object
+    """
     name = new_id("payment_intent")
     return {
         "id": name,
         "object": "payment_intent",
-        **dict.fromkeys(_INTENT_NULLS),
+        **dict.fromkeys(INTENT_NULLS),
         "amount": of["amount_total"],
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
@@ -276,12 +167,12 @@ def payment_intent(drawers: Drawers, of: Thing, data: dict[str, Any]) -> Thing:
         "capture_method": "automatic_async",
         "client_secret": f"{name}_secret_simulated",
         "confirmation_method": "automatic",
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": of["currency"],
         "livemode": False,
         "metadata": {},
         "payment_method_options": {},
         "payment_method_types": of["payment_method_types"],
         "status": "requires_payment_method",
-        **{key: data[key] for key in _INTENT_ECHOED if key in data},
+        **{key: data[key] for key in INTENT_ECHOED if key in data},
     }

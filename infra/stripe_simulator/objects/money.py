@@ -1,100 +1,22 @@
-"""Money in and out, as Stripe's objects with all the keys they have in the pinned version: charges, refunds, disputes, balance rows."""
+"""Builds charges, refunds, disputes, balance transactions and webhook endpoints."""
 
 from typing import Any, Final
 
-from infra.stripe_simulator.objects.ids import new_id
-from infra.stripe_simulator.objects.store import Drawers, Thing
+from infra.stripe_simulator.ids import new_id
+from infra.stripe_simulator.objects.attributes import (
+    CARD_NULLS,
+    CHARGE_NULLS,
+    EVIDENCE,
+    REFUND_NULLS,
+)
+from infra.stripe_simulator.store import Store, Thing
 
 DISPUTE_FEE_MINOR: Final = 1500
-"""15.00 USD per dispute; a won one gives it back. https://stripe.com/pricing"""
+"""15.00 USD for each dispute, returned if it is won. https://stripe.com/pricing"""
 DISPUTE_DAYS: Final = 7
-ASKED_DAYS: Final = 45
-"""https://docs.stripe.com/payments/customer-balance/refunding"""
-_CHARGE_NULLS: Final = (
-    *(
-        "application",
-        "application_fee",
-        "application_fee_amount",
-        "balance_transaction",
-        "customer",
-        "description",
-    ),
-    *(
-        "failure_balance_transaction",
-        "failure_code",
-        "failure_message",
-        "on_behalf_of",
-        "receipt_email",
-        "receipt_number",
-        "review",
-    ),
-    *(
-        "shipping",
-        "source",
-        "source_transfer",
-        "statement_descriptor",
-        "statement_descriptor_suffix",
-        "transfer_data",
-        "transfer_group",
-    ),
-)
-_CARD_NULLS: Final = (
-    *(
-        "amount_authorized",
-        "authorization_code",
-        "extended_authorization",
-        "incremental_authorization",
-        "installments",
-        "mandate",
-    ),
-    *(
-        "multicapture",
-        "network_transaction_id",
-        "overcapture",
-        "regulated_status",
-        "three_d_secure",
-        "transaction_link_id",
-        "wallet",
-    ),
-)
-_EVIDENCE: Final = (
-    *(
-        "access_activity_log",
-        "billing_address",
-        "cancellation_policy",
-        "cancellation_policy_disclosure",
-        "cancellation_rebuttal",
-    ),
-    *(
-        "customer_communication",
-        "customer_email_address",
-        "customer_name",
-        "customer_purchase_ip",
-        "customer_signature",
-    ),
-    *(
-        "duplicate_charge_documentation",
-        "duplicate_charge_explanation",
-        "duplicate_charge_id",
-        "product_description",
-        "receipt",
-    ),
-    *(
-        "refund_policy",
-        "refund_policy_disclosure",
-        "refund_refusal_explanation",
-        "service_date",
-        "service_documentation",
-    ),
-    *(
-        "shipping_address",
-        "shipping_carrier",
-        "shipping_date",
-        "shipping_documentation",
-        "shipping_tracking_number",
-    ),
-    *("uncategorized_file", "uncategorized_text"),
-)
+INSTRUCTIONS_DAYS: Final = 45
+"""The customer can enter the bank details for this long.
+https://docs.stripe.com/payments/customer-balance/refunding"""
 BALANCE_WORDS: Final = {
     "charge": ("payment", "charge"),
     "refund": ("refund", "refund"),
@@ -106,17 +28,17 @@ BALANCE_WORDS: Final = {
 https://docs.stripe.com/reports/reporting-categories."""
 
 
-def charge(drawers: Drawers, intent: Thing, base_url: str, method: str, status: str) -> Thing:
-    """``succeeded``, ``pending`` or ``failed``.
+def charge(store: Store, intent: Thing, base_url: str, method: str, status: str) -> Thing:
+    """Return a charge that is ``succeeded``, ``pending`` or ``failed``.
 
-    It takes the payment intent's metadata now, and no more later.
+    It copies the payment intent's metadata once.
     """
     name, good = new_id("charge"), status == "succeeded"
     nowhere = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
     return {
         "id": name,
         "object": "charge",
-        **dict.fromkeys(_CHARGE_NULLS),
+        **dict.fromkeys(CHARGE_NULLS),
         "amount": intent["amount"],
         "amount_captured": intent["amount"] if good else 0,
         "amount_refunded": 0,
@@ -129,7 +51,7 @@ def charge(drawers: Drawers, intent: Thing, base_url: str, method: str, status: 
         },
         "calculated_statement_descriptor": "TOPUP DEMO",
         "captured": good,
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": intent["currency"],
         "disputed": False,
         "fraud_details": {},
@@ -150,7 +72,7 @@ def charge(drawers: Drawers, intent: Thing, base_url: str, method: str, status: 
 
 
 def _outcome(status: str) -> Thing:
-    told = {
+    outcomes = {
         "succeeded": ("approved_by_network", "Payment complete.", "authorized"),
         "pending": ("approved_by_network", "The payment is under way.", "authorized"),
         "failed": (
@@ -159,7 +81,7 @@ def _outcome(status: str) -> Thing:
             "issuer_declined",
         ),
     }
-    network, message, kind = told[status]
+    network, message, kind = outcomes[status]
     nulls = dict.fromkeys(("advice_code", "network_advice_code", "network_decline_code"))
     reason = "generic_decline" if status == "failed" else None
     return {
@@ -191,7 +113,7 @@ def _card(good: bool) -> Thing:  # noqa: FBT001 - the one thing that differs
         "last4": "4242" if good else "0002",
         "network_token": {"used": False},
     }
-    return {**dict.fromkeys(_CARD_NULLS), **named, **marks}
+    return {**dict.fromkeys(CARD_NULLS), **named, **marks}
 
 
 def _bank() -> Thing:
@@ -210,24 +132,17 @@ def _bank() -> Thing:
     return {**named, **marks, "routing_number": "110000000"}
 
 
-def refund(drawers: Drawers, of: Thing, amount: int, asked: dict[str, Any], status: str) -> Thing:
-    """Of a charge: https://docs.stripe.com/api/refunds/object."""
-    nulls = (
-        *(
-            "balance_transaction",
-            "customer",
-            "customer_account",
-            "payment_method",
-            "reason",
-            "receipt_number",
-        ),
-        *("source_transfer_reversal", "transfer_reversal"),
-    )
+def refund(store: Store, of: Thing, amount: int, asked: dict[str, Any], status: str) -> Thing:
+    """Return a refund of the charge ``of``.
+
+    https://docs.stripe.com/api/refunds/object
+    """
     card = {
         "reference_status": "pending",
         "reference_type": "acquirer_reference_number",
         "type": "refund",
     }
+    is_card = of["payment_method_details"]["type"] == "card"
     to_card = {"card": card, "type": "card"}
     to_bank = {
         "type": "us_bank_transfer",
@@ -236,39 +151,46 @@ def refund(drawers: Drawers, of: Thing, amount: int, asked: dict[str, Any], stat
     return {
         "id": new_id("refund"),
         "object": "refund",
-        **dict.fromkeys(nulls),
+        **dict.fromkeys(REFUND_NULLS),
         "amount": amount,
         "charge": of["id"],
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": of["currency"],
-        "destination_details": to_card
-        if of["payment_method_details"]["type"] == "card"
-        else to_bank,
+        "destination_details": to_card if is_card else to_bank,
         "metadata": {},
         "payment_intent": of["payment_intent"],
         "status": status,
-        **({"pending_reason": "processing"} if status == "pending" else {}),
-        **(
-            {"next_action": _asks_the_customer(drawers, asked)}
-            if status == "requires_action"
-            else {}
-        ),
+        **_state_details(store, asked, status),
         **{key: asked[key] for key in ("instructions_email", "metadata", "reason") if key in asked},
     }
 
 
-def _asks_the_customer(drawers: Drawers, asked: dict[str, Any]) -> Thing:
-    """https://docs.stripe.com/api/refunds/object#refund_object-next_action."""
-    sent = {"email_sent_at": drawers.now(), "email_sent_to": asked["instructions_email"]}
-    details = {"email_sent": sent, "expires_at": drawers.now() + ASKED_DAYS * 86400}
+def _state_details(store: Store, asked: dict[str, Any], status: str) -> Thing:
+    if status == "pending":
+        return {"pending_reason": "processing"}
+    if status == "requires_action":
+        return {"next_action": _instructions(store, asked)}
+    return {}
+
+
+def _instructions(store: Store, asked: dict[str, Any]) -> Thing:
+    """Return the email that asks the customer for bank details.
+
+    https://docs.stripe.com/api/refunds/object#refund_object-next_action
+    """
+    sent = {"email_sent_at": store.now(), "email_sent_to": asked["instructions_email"]}
+    details = {"email_sent": sent, "expires_at": store.now() + INSTRUCTIONS_DAYS * 86400}
     return {"display_details": details, "type": "display_details"}
 
 
-def dispute(drawers: Drawers, of: Thing, amount: int, status: str) -> Thing:
-    """Of a charge; money moves later: https://docs.stripe.com/api/disputes/object."""
+def dispute(store: Store, of: Thing, amount: int, status: str) -> Thing:
+    """Return a dispute of the charge ``of``. Its money moves later.
+
+    https://docs.stripe.com/api/disputes/object
+    """
     kind = "inquiry" if status.startswith("warning") else "chargeback"
     due: Thing = {
-        "due_by": drawers.now() + DISPUTE_DAYS * 86400,
+        "due_by": store.now() + DISPUTE_DAYS * 86400,
         "has_evidence": False,
         "past_due": False,
         "submission_count": 0,
@@ -281,10 +203,10 @@ def dispute(drawers: Drawers, of: Thing, amount: int, status: str) -> Thing:
         "amount": amount,
         "balance_transactions": [],
         "charge": of["id"],
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": of["currency"],
         "enhanced_eligibility_types": [],
-        "evidence": {**dict.fromkeys(_EVIDENCE), "enhanced_evidence": {}},
+        "evidence": {**dict.fromkeys(EVIDENCE), "enhanced_evidence": {}},
         "evidence_details": {**due, "enhanced_eligibility": {}},
         "is_charge_refundable": kind == "inquiry",
         "livemode": False,
@@ -296,16 +218,19 @@ def dispute(drawers: Drawers, of: Thing, amount: int, status: str) -> Thing:
     }
 
 
-def balance_row(drawers: Drawers, source: Thing, amount: int, word: str, fee: int = 0) -> Thing:
-    """A balance transaction of ``amount`` for ``source``: https://docs.stripe.com/api/balance_transactions/object."""
+def balance_row(store: Store, source: Thing, amount: int, word: str, fee: int = 0) -> Thing:
+    """Return a balance transaction of ``amount`` for ``source``.
+
+    https://docs.stripe.com/api/balance_transactions/object
+    """
     kind, category = BALANCE_WORDS[word]
-    told = "Dispute fee" if word.startswith("dispute") else "Stripe processing fees"
+    name = "Dispute fee" if word.startswith("dispute") else "Stripe processing fees"
     fees = [
         {
             "amount": fee,
             "application": None,
             "currency": source["currency"],
-            "description": told,
+            "description": name,
             "type": "stripe_fee",
         }
     ]
@@ -313,9 +238,9 @@ def balance_row(drawers: Drawers, source: Thing, amount: int, word: str, fee: in
         "id": new_id("balance_transaction"),
         "object": "balance_transaction",
         "amount": amount,
-        "available_on": drawers.now(),
+        "available_on": store.now(),
         "balance_type": "payments",
-        "created": drawers.now(),
+        "created": store.now(),
         "currency": source["currency"],
         "description": f"{category} of {source['id']}",
         "exchange_rate": None,
@@ -329,14 +254,17 @@ def balance_row(drawers: Drawers, source: Thing, amount: int, word: str, fee: in
     }
 
 
-def webhook_endpoint(drawers: Drawers, asked: dict[str, Any]) -> Thing:
-    """Its signing secret is kept elsewhere: https://docs.stripe.com/api/webhook_endpoints/object."""
+def webhook_endpoint(store: Store, asked: dict[str, Any]) -> Thing:
+    """Return a webhook endpoint. Its signing secret is stored as a note.
+
+    https://docs.stripe.com/api/webhook_endpoints/object
+    """
     return {
         "id": new_id("webhook_endpoint"),
         "object": "webhook_endpoint",
         "api_version": asked.get("api_version"),
         "application": None,
-        "created": drawers.now(),
+        "created": store.now(),
         "description": asked.get("description") or None,
         "enabled_events": asked["enabled_events"],
         "livemode": False,

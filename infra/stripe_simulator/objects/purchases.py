@@ -1,4 +1,4 @@
-"""What becomes of a Checkout Session, with the events in the order in which Stripe sends them.
+"""Pays, settles and expires Checkout Sessions, with the events in Stripe's order.
 
 https://docs.stripe.com/payments/checkout/how-checkout-works and
 https://docs.stripe.com/checkout/fulfillment.
@@ -6,37 +6,41 @@ https://docs.stripe.com/checkout/fulfillment.
 
 from typing import Any
 
-from infra.stripe_simulator.api.errors import ConflictError, StripeFault
+from infra.stripe_simulator.errors import ConflictError, StripeFault
+from infra.stripe_simulator.ids import new_id
 from infra.stripe_simulator.objects import checkout, money
-from infra.stripe_simulator.objects.ids import new_id
-from infra.stripe_simulator.objects.store import Thing
 from infra.stripe_simulator.objects.world import World
+from infra.stripe_simulator.store import Thing
 
 BANK = "us_bank_account"
 
 
 def create(world: World, asked: dict[str, Any]) -> Thing:
-    """A new session. Its line items and what the payment intent is to carry are kept beside it."""
-    session = world.drawers.put(checkout.session(world.drawers, asked, world.base_url))
-    world.drawers.note(
-        f"items:{session['id']}",
-        [checkout.line_item(world.drawers, row) for row in asked["line_items"]],
-    )
-    world.drawers.note(f"intent:{session['id']}", asked.get("payment_intent_data", {}))
+    """Make a session and return it. Notes keep its line items and its payment intent's data."""
+    session = world.store.put(checkout.session(world.store, asked, world.base_url))
+    items = [checkout.line_item(world.store, row) for row in asked["line_items"]]
+    world.store.note(f"items:{session['id']}", items)
+    world.store.note(f"intent:{session['id']}", asked.get("payment_intent_data", {}))
     return session
 
 
 def line_items(world: World, session_id: str) -> list[Thing]:
-    """The session's line items."""
-    rows: list[Thing] = world.drawers.note(f"items:{session_id}") or []
+    """Return the session's line items."""
+    rows: list[Thing] = world.store.note(f"items:{session_id}") or []
     return rows
 
 
 def expire(world: World, name: str) -> Thing:
-    """By request or by time: https://docs.stripe.com/api/checkout/sessions/expire."""
+    """Expire an open session, by request or because its time is over.
+
+    https://docs.stripe.com/api/checkout/sessions/expire
+    """
     session = world.need("checkout.session", name)
     if session["status"] != "open":
-        message = f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of {session["status"]}.'
+        message = (
+            'Only Checkout Sessions with a status in ["open"] can be expired.'
+            f" This Checkout Session has a status of {session['status']}."
+        )
         raise StripeFault(400, message, began=True)
     session = world.change(session, status="expired", url=None)
     world.happened("checkout.session.expired", session)
@@ -44,14 +48,14 @@ def expire(world: World, name: str) -> Thing:
 
 
 def expire_overdue(world: World) -> None:
-    """All open sessions whose time is over."""
-    for name in world.drawers.overdue_sessions():
-        with world.drawers.transaction():
+    """Expire all open sessions whose time is over."""
+    for name in world.store.overdue_sessions():
+        with world.store.transaction():
             expire(world, name)
 
 
 def pay(world: World, name: str, method: str) -> Thing:
-    """The buyer presses a button: ``card`` pays, ``declined`` does not, ``delayed`` pays some day.
+    """Pay as the buyer chose: ``card`` now, ``delayed`` later; a ``declined`` card does not pay.
 
     Raises ConflictError unless the session is open.
     """
@@ -61,17 +65,12 @@ def pay(world: World, name: str, method: str) -> Thing:
         raise ConflictError(message)
     if session["amount_total"] == 0:
         return _complete(world, session, "no_payment_required")
-    session, intent = _with_intent(world, session)
+    session, intent = _ensure_intent(world, session)
     if method == "declined":
-        charge = _charge(
-            world,
-            intent,
-            "card",
-            "failed",
-            failure_code="card_declined",
-            failure_message="Your card was declined.",
-        )
-        _fail(world, intent, charge, "Your card was declined.")
+        message = "Your card was declined."
+        failure = {"failure_code": "card_declined", "failure_message": message}
+        charge = _charge(world, intent, "card", "failed", **failure)
+        _fail(world, intent, charge, message)
         return session
     if method == "delayed":
         return _submit_debit(world, session, intent)
@@ -80,54 +79,49 @@ def pay(world: World, name: str, method: str) -> Thing:
 
 
 def settle(world: World, name: str, outcome: str) -> Thing:
-    """A delayed payment ends:
+    """End a delayed payment as ``succeeded`` or ``failed``.
 
-    ``succeeded`` or ``failed``. Raises ConflictError where none is under way.
+    Raises ConflictError where none is under way.
     """
     session = world.need("checkout.session", name)
-    intent = world.drawers.get("payment_intent", session["payment_intent"] or "")
+    intent = world.store.get("payment_intent", session["payment_intent"] or "")
     if intent is None or intent["status"] != "processing":
-        message = f"session {name} is {session['status']} and {session['payment_status']}: no delayed payment is under way"
+        state = f"{session['status']} and {session['payment_status']}"
+        message = f"session {name} is {state}: no delayed payment is under way"
         raise ConflictError(message)
     charge = world.need("charge", intent["latest_charge"])
     if outcome == "failed":
-        told = "The customer's bank account could not be debited."
-        outcome_told = {
-            **charge["outcome"],
-            "network_status": "declined_by_network",
-            "type": "issuer_declined",
-        }
-        charge = world.change(
-            charge,
-            status="failed",
-            failure_code="insufficient_funds",
-            failure_message=told,
-            paid=False,
-            outcome=outcome_told,
-        )
-        _fail(world, intent, charge, told)
+        _fail_debit(world, intent, charge)
         world.happened("checkout.session.async_payment_failed", session)
         return session
     url = f"{world.base_url}/receipts/{charge['id']}"
-    _succeed(
-        world,
-        intent,
-        _earned(
-            world,
-            {**charge, "status": "succeeded", "paid": True, "captured": True, "receipt_url": url},
-        ),
-    )
+    paid = {"status": "succeeded", "paid": True, "captured": True, "receipt_url": url}
+    _succeed(world, intent, _add_to_balance(world, {**charge, **paid}))
     session = world.change(session, payment_status="paid")
     world.happened("checkout.session.async_payment_succeeded", session)
     return session
 
 
-def _with_intent(world: World, session: Thing) -> tuple[Thing, Thing]:
-    """Stripe makes the payment intent when the buyer first submits; a retry in the same session keeps it."""
+def _fail_debit(world: World, intent: Thing, charge: Thing) -> None:
+    message = "The customer's bank account could not be debited."
+    declined = {"network_status": "declined_by_network", "type": "issuer_declined"}
+    charge = world.change(
+        charge,
+        status="failed",
+        failure_code="insufficient_funds",
+        failure_message=message,
+        paid=False,
+        outcome={**charge["outcome"], **declined},
+    )
+    _fail(world, intent, charge, message)
+
+
+def _ensure_intent(world: World, session: Thing) -> tuple[Thing, Thing]:
+    """Return the session and its payment intent, made at the buyer's first attempt to pay."""
     if session["payment_intent"]:
         return session, world.need("payment_intent", session["payment_intent"])
-    data = world.drawers.note(f"intent:{session['id']}") or {}
-    intent = world.drawers.put(checkout.payment_intent(world.drawers, session, data))
+    data = world.store.note(f"intent:{session['id']}") or {}
+    intent = world.store.put(checkout.payment_intent(world.store, session, data))
     world.happened("payment_intent.created", intent)
     return world.change(session, payment_intent=intent["id"]), intent
 
@@ -146,17 +140,16 @@ def _submit_debit(world: World, session: Thing, intent: Thing) -> Thing:
 
 
 def _charge(world: World, intent: Thing, method: str, status: str, **changes: Any) -> Thing:
-    charge = {**money.charge(world.drawers, intent, world.base_url, method, status), **changes}
-    return _earned(world, charge) if status == "succeeded" else world.drawers.put(charge)
+    charge = {**money.charge(world.store, intent, world.base_url, method, status), **changes}
+    return _add_to_balance(world, charge) if status == "succeeded" else world.store.put(charge)
 
 
-def _earned(world: World, charge: Thing) -> Thing:
-    """The charge has reached the balance; 2.9 % and 30 cents stay with Stripe. https://stripe.com/pricing."""
+def _add_to_balance(world: World, charge: Thing) -> Thing:
+    """Add the charge to the balance, less 2.9 % and 30 cents. https://stripe.com/pricing."""
     fee = charge["amount"] * 29 // 1000 + 30
-    row = world.drawers.put(
-        money.balance_row(world.drawers, charge, charge["amount"], "charge", fee)
-    )
-    return world.change(charge, balance_transaction=row["id"], amount_captured=charge["amount"])
+    amount = charge["amount"]
+    row = world.store.put(money.balance_row(world.store, charge, amount, "charge", fee))
+    return world.change(charge, balance_transaction=row["id"], amount_captured=amount)
 
 
 def _succeed(world: World, intent: Thing, charge: Thing) -> None:
@@ -169,7 +162,10 @@ def _succeed(world: World, intent: Thing, charge: Thing) -> None:
 
 
 def _fail(world: World, intent: Thing, charge: Thing, message: str) -> None:
-    """The intent asks for another payment method: https://docs.stripe.com/payments/paymentintents/lifecycle."""
+    """Make the intent ask for another payment method.
+
+    https://docs.stripe.com/payments/paymentintents/lifecycle
+    """
     world.happened("charge.failed", charge)
     card = charge["payment_method_details"]["type"] == "card"
     error = {

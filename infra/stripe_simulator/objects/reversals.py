@@ -1,14 +1,14 @@
-"""Money that goes back: refunds and disputes, with the events in the order in which Stripe sends them.
+"""Makes and changes refunds and disputes, with the events in Stripe's order.
 
 https://docs.stripe.com/refunds and https://docs.stripe.com/disputes.
 """
 
 from typing import Any, Final
 
-from infra.stripe_simulator.api.errors import ConflictError, StripeFault, bad_integer
+from infra.stripe_simulator.errors import ConflictError, StripeFault, bad_integer
 from infra.stripe_simulator.objects import money
-from infra.stripe_simulator.objects.store import Thing
 from infra.stripe_simulator.objects.world import World
+from infra.stripe_simulator.store import Thing
 
 CLOSED: Final = ("won", "lost", "warning_closed")
 BLOCKING: Final = ("needs_response", "under_review", "lost")
@@ -25,40 +25,36 @@ FAILURE_REASONS: Final = {"failed": "lost_or_stolen_card", "canceled": "merchant
 
 
 def create_refund(world: World, asked: dict[str, Any]) -> Thing:
-    """https://docs.stripe.com/api/refunds/create: at most what is left of the charge."""
+    """Make a refund of at most what is left of the charge, and return it.
+
+    https://docs.stripe.com/api/refunds/create
+    """
     charge = _refundable(world, asked)
     left = charge["amount"] - charge["amount_refunded"]
     if left == 0:
-        raise StripeFault(
-            400,
-            f"Charge {charge['id']} has already been refunded.",
-            code="charge_already_refunded",
-            began=True,
-        )
+        message = f"Charge {charge['id']} has already been refunded."
+        raise StripeFault(400, message, code="charge_already_refunded", began=True)
     amount = asked.get("amount", left)
     if amount < 1:
         raise bad_integer("Invalid positive integer", "amount")
     if amount > left:
-        raise bad_integer(
-            f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})",
-            "amount",
-        )
+        message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+        raise bad_integer(message, "amount")
     status = _first_status(charge, asked)
-    refund = money.refund(world.drawers, charge, amount, asked, status)
-    refund = _moved(world, refund) if status == "succeeded" else world.drawers.put(refund)
+    refund = money.refund(world.store, charge, amount, asked, status)
+    refund = _move_refund(world, refund) if status == "succeeded" else world.store.put(refund)
     world.happened("refund.created", refund)
     before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
-    world.happened(
-        "charge.refunded", _set_refunded(world, charge, charge["amount_refunded"] + amount), before
-    )
+    charge = _set_refunded(world, charge, charge["amount_refunded"] + amount)
+    world.happened("charge.refunded", charge, before)
     return refund
 
 
 def _first_status(charge: Thing, asked: dict[str, Any]) -> str:
-    """Without a card the money takes its time, and may wait for the customer's bank details.
+    """Return the status of a new refund.
 
-    ``instructions_email`` is where Stripe asks for those:
-    https://docs.stripe.com/api/refunds/create.
+    A refund without a card is pending, or waits for the customer's bank details where
+    ``instructions_email`` says whom to ask. https://docs.stripe.com/api/refunds/create
     """
     if charge["payment_method_details"]["type"] == "card":
         return "succeeded"
@@ -66,42 +62,39 @@ def _first_status(charge: Thing, asked: dict[str, Any]) -> str:
 
 
 def _refundable(world: World, asked: dict[str, Any]) -> Thing:
+    """Return the charge to refund. Raises StripeFault where it cannot be refunded."""
     if "charge" not in asked and "payment_intent" not in asked:
-        raise StripeFault(
-            400,
-            "One of the following params should be provided for this request: payment_intent or charge.",
+        message = (
+            "One of the following params should be provided for this request:"
+            " payment_intent or charge."
         )
-    if "payment_intent" in asked:
-        intent = world.need("payment_intent", asked["payment_intent"], "payment_intent")
-        if (
-            intent["status"] != "succeeded"
-            or asked.get("charge", intent["latest_charge"]) != intent["latest_charge"]
-        ):
-            message = (
-                f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
-            )
-            raise StripeFault(400, message, param="payment_intent", began=True)
-    charge = world.need(
-        "charge", asked["charge"] if "charge" in asked else intent["latest_charge"], "charge"
-    )
+        raise StripeFault(400, message)
+    charge_id = asked["charge"] if "payment_intent" not in asked else _charge_id(world, asked)
+    charge = world.need("charge", charge_id, "charge")
     if charge["status"] != "succeeded":
-        raise StripeFault(
-            400,
-            f"Charge {charge['id']} is {charge['status']} and cannot be refunded.",
-            param="charge",
-            began=True,
-        )
-    if any(
-        row["charge"] == charge["id"] and row["status"] in BLOCKING
-        for row in world.drawers.newest_first("dispute")
-    ):
+        message = f"Charge {charge['id']} is {charge['status']} and cannot be refunded."
+        raise StripeFault(400, message, param="charge", began=True)
+    disputes = world.store.newest_first("dispute")
+    if any(row["charge"] == charge["id"] and row["status"] in BLOCKING for row in disputes):
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
         raise StripeFault(400, message, code="charge_disputed", began=True)
     return charge
 
 
+def _charge_id(world: World, asked: dict[str, Any]) -> str:
+    """Return the successful charge of the payment intent. A charge given beside it must match."""
+    intent = world.need("payment_intent", asked["payment_intent"], "payment_intent")
+    latest = intent["latest_charge"]
+    if intent["status"] != "succeeded" or asked.get("charge", latest) != latest:
+        message = (
+            f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
+        )
+        raise StripeFault(400, message, param="payment_intent", began=True)
+    return str(latest)
+
+
 def change_refund(world: World, name: str, status: str) -> Thing:
-    """The refund enters another state. What fails or is canceled is as if it had not been.
+    """Bring the refund into another status, and return it. A failed one gives the amount back.
 
     Raises ConflictError for a step that Stripe does not make.
     """
@@ -116,28 +109,31 @@ def change_refund(world: World, name: str, status: str) -> Thing:
     if status == "pending":
         changed["pending_reason"] = "processing"
     if status in FAILURE_REASONS:
-        changed = _undone(world, changed)
-    changed = _moved(world, changed) if status == "succeeded" else world.drawers.put(changed)
-    _refund_changed(world, changed, before)
+        changed = _undo_refund(world, changed)
+    changed = _move_refund(world, changed) if status == "succeeded" else world.store.put(changed)
+    _send_refund_updated(world, changed, before)
     if status == "failed":
         world.happened("refund.failed", changed, before)
     return changed
 
 
-def _undone(world: World, refund: Thing) -> Thing:
-    """The money comes back, and the charge's ``amount_refunded`` sinks."""
+def _undo_refund(world: World, refund: Thing) -> Thing:
+    """Take the refund back: the charge's ``amount_refunded`` goes down again."""
     charge = world.need("charge", refund["charge"])
     _set_refunded(world, charge, charge["amount_refunded"] - refund["amount"])
     undone = {**refund, "failure_reason": FAILURE_REASONS[refund["status"]]}
     if refund["status"] == "failed" or refund["balance_transaction"]:
         amount = refund["amount"]
-        row = money.balance_row(world.drawers, refund, amount, "refund_failure")
-        undone["failure_balance_transaction"] = world.drawers.put(row)["id"]
+        row = money.balance_row(world.store, refund, amount, "refund_failure")
+        undone["failure_balance_transaction"] = world.store.put(row)["id"]
     return undone
 
 
 def cancel_refund(world: World, name: str) -> Thing:
-    """https://docs.stripe.com/api/refunds/cancel: only what waits for the customer."""
+    """Cancel a refund that waits for the customer, and return it.
+
+    https://docs.stripe.com/api/refunds/cancel
+    """
     refund = world.need("refund", name)
     if refund["status"] != "requires_action":
         message = (
@@ -148,20 +144,23 @@ def cancel_refund(world: World, name: str) -> Thing:
 
 
 def update_refund(world: World, name: str, metadata: dict[str, str]) -> Thing:
-    """https://docs.stripe.com/api/refunds/update: metadata only."""
+    """Change the refund's metadata, and return it.
+
+    https://docs.stripe.com/api/refunds/update
+    """
     refund = world.need("refund", name)
     changed = world.change(refund, metadata=merged(refund["metadata"], metadata))
-    _refund_changed(world, changed, {"metadata": refund["metadata"]})
+    _send_refund_updated(world, changed, {"metadata": refund["metadata"]})
     return changed
 
 
-def _refund_changed(world: World, refund: Thing, before: Thing) -> None:
+def _send_refund_updated(world: World, refund: Thing, before: Thing) -> None:
     world.happened("refund.updated", refund, before)
     world.happened("charge.refund.updated", refund, before)
 
 
-def _moved(world: World, refund: Thing) -> Thing:
-    row = world.drawers.put(money.balance_row(world.drawers, refund, -refund["amount"], "refund"))
+def _move_refund(world: World, refund: Thing) -> Thing:
+    row = world.store.put(money.balance_row(world.store, refund, -refund["amount"], "refund"))
     return world.change(refund, balance_transaction=row["id"])
 
 
@@ -170,7 +169,11 @@ def _set_refunded(world: World, charge: Thing, amount: int) -> Thing:
 
 
 def merged(before: dict[str, str], given: dict[str, str] | str) -> dict[str, str]:
-    """https://docs.stripe.com/api/metadata: an empty value removes its key, an empty string all of them."""
+    """Return the metadata after a change.
+
+    An empty value removes its key, and an empty string removes all of them.
+    https://docs.stripe.com/api/metadata
+    """
     if isinstance(given, str):
         return {}
     return {name: value for name, value in {**before, **given}.items() if value != ""}
@@ -179,77 +182,78 @@ def merged(before: dict[str, str], given: dict[str, str] | str) -> dict[str, str
 def dispute(
     world: World, charge_id: str, kind: str, amount: int | None, *, withdraw: bool
 ) -> Thing:
-    """The buyer's bank asks (``inquiry``) or takes the money back (``chargeback``).
+    """Make a dispute and return it. ``amount`` None disputes the whole charge.
 
-    All of the charge where no amount is said.
+    With an ``inquiry`` the buyer's bank asks a question. With a ``chargeback`` it takes the money
+    back, now if ``withdraw``.
     """
     charge = world.need("charge", charge_id)
     amount = charge["amount"] if amount is None else amount
     if charge["status"] != "succeeded" or not 0 < amount <= charge["amount"]:
-        message = f"charge {charge_id} is {charge['status']} over {charge['amount']}: {amount} of it cannot be disputed"
+        state = f"{charge['status']} over {charge['amount']}"
+        message = f"charge {charge_id} is {state}: {amount} of it cannot be disputed"
         raise ConflictError(message)
     status = "warning_needs_response" if kind == "inquiry" else "needs_response"
-    found = world.drawers.put(money.dispute(world.drawers, charge, amount, status))
+    found = world.store.put(money.dispute(world.store, charge, amount, status))
     world.change(charge, disputed=True)
     world.happened("charge.dispute.created", found)
-    return withdraw_funds(world, found["id"], amount) if withdraw and kind != "inquiry" else found
+    if withdraw and kind != "inquiry":
+        return withdraw_funds(world, found["id"], amount)
+    return found
 
 
 def withdraw_funds(world: World, name: str, amount: int | None = None) -> Thing:
-    """Money goes out, all that is not out yet where no amount is said; an inquiry becomes a chargeback by it."""
+    """Withdraw ``amount``, or all that is left, and return the dispute.
+
+    An inquiry becomes a chargeback.
+    """
     found = world.need("dispute", name)
-    left = found["amount"] - _out(found)
+    left = found["amount"] - _withdrawn(found)
     amount = left if amount is None else amount
     if found["status"] in CLOSED or not 0 < amount <= left:
-        message = f"dispute {name} is {found['status']} and {left} of it can still be withdrawn: not {amount}"
+        state = f"{found['status']} and {left} of it can still be withdrawn"
+        message = f"dispute {name} is {state}: not {amount}"
         raise ConflictError(message)
     before = {"balance_transactions": found["balance_transactions"]}
     if found["status"].startswith("warning"):
         before |= {"status": found["status"], "is_charge_refundable": found["is_charge_refundable"]}
         found = {**found, "status": "needs_response", "is_charge_refundable": False}
-    return _move(
-        world,
-        found,
-        money.balance_row(world.drawers, found, -amount, "dispute", money.DISPUTE_FEE_MINOR),
-        before,
-    )
+    fee = money.DISPUTE_FEE_MINOR
+    row = money.balance_row(world.store, found, -amount, "dispute", fee)
+    return _move_funds(world, found, row, before)
 
 
 def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing:
-    """Money comes back, all that is out where no amount is said, whatever the dispute's status says."""
+    """Return ``amount``, or all that was withdrawn, in any status of the dispute."""
     found = world.need("dispute", name)
-    out = _out(found)
+    out = _withdrawn(found)
     amount = out if amount is None else amount
     if not 0 < amount <= out:
         message = f"of dispute {name} {out} is out: {amount} cannot come back"
         raise ConflictError(message)
-    row = money.balance_row(
-        world.drawers, found, amount, "dispute_reversal", -money.DISPUTE_FEE_MINOR
-    )
-    return _move(world, found, row, {"balance_transactions": found["balance_transactions"]})
+    fee = -money.DISPUTE_FEE_MINOR
+    row = money.balance_row(world.store, found, amount, "dispute_reversal", fee)
+    before = {"balance_transactions": found["balance_transactions"]}
+    return _move_funds(world, found, row, before)
 
 
-def _out(found: Thing) -> int:
-    """What the bank holds at the moment."""
+def _withdrawn(found: Thing) -> int:
+    """Return the amount that the bank holds at present."""
     amounts: list[int] = [row["amount"] for row in found["balance_transactions"]]
     return -sum(amounts)
 
 
-def _move(world: World, found: Thing, row: Thing, before: Thing) -> Thing:
-    world.drawers.put(row)
+def _move_funds(world: World, found: Thing, row: Thing, before: Thing) -> Thing:
+    world.store.put(row)
     changed = world.change(found, balance_transactions=[*found["balance_transactions"], row])
-    world.happened(
-        "charge.dispute.funds_withdrawn"
-        if row["amount"] < 0
-        else "charge.dispute.funds_reinstated",
-        changed,
-    )
+    act = "withdrawn" if row["amount"] < 0 else "reinstated"
+    world.happened(f"charge.dispute.funds_{act}", changed)
     world.happened("charge.dispute.updated", changed, before)
     return changed
 
 
 def close_dispute(world: World, name: str, status: str) -> Thing:
-    """``won`` or ``lost``, and ``warning_closed`` for an inquiry. Moves no money by itself."""
+    """Close a dispute as ``won`` or ``lost``, an inquiry as ``warning_closed``. Moves no money."""
     found = world.need("dispute", name)
     inquiry = found["status"].startswith("warning")
     if found["status"] in CLOSED or inquiry != (status == "warning_closed"):
@@ -261,37 +265,41 @@ def close_dispute(world: World, name: str, status: str) -> Thing:
 
 
 def give_in(world: World, name: str) -> Thing:
-    """https://docs.stripe.com/api/disputes/close: the seller accepts it; it is lost."""
+    """Close the dispute as lost, because the seller accepts it.
+
+    https://docs.stripe.com/api/disputes/close
+    """
     found = world.need("dispute", name)
+    status = "warning_closed" if found["status"].startswith("warning") else "lost"
     try:
-        return close_dispute(
-            world, name, "warning_closed" if found["status"].startswith("warning") else "lost"
-        )
+        return close_dispute(world, name, status)
     except ConflictError as conflict:
         raise StripeFault(400, "This dispute is already closed", began=True) from conflict
 
 
 def update_dispute(world: World, name: str, asked: dict[str, Any]) -> Thing:
-    """https://docs.stripe.com/api/disputes/update: evidence is submitted unless ``submit`` is false."""
+    """Change metadata and evidence. The evidence is submitted unless ``submit`` is false.
+
+    https://docs.stripe.com/api/disputes/update
+    """
     found = world.need("dispute", name)
     if found["status"] in CLOSED:
         raise StripeFault(400, "This dispute is already closed", began=True)
     changes: Thing = {"metadata": merged(found["metadata"], asked.get("metadata", {}))}
     if evidence := asked.get("evidence"):
-        changes |= {
-            "evidence": {**found["evidence"], **evidence},
-            "evidence_details": {**found["evidence_details"], "has_evidence": True},
-        }
-        if asked.get("submit", True):
-            changes["evidence_details"]["submission_count"] += 1
-            changes["evidence_details"]["submission_method"] = "manual"
-            changes["status"] = (
-                "warning_under_review" if found["status"].startswith("warning") else "under_review"
-            )
+        changes |= _evidence_changes(found, evidence, submit=asked.get("submit", True))
     changed = world.change(found, **changes)
-    world.happened(
-        "charge.dispute.updated",
-        changed,
-        {key: found[key] for key in changes if found[key] != changes[key]},
-    )
+    before = {key: found[key] for key in changes if found[key] != changes[key]}
+    world.happened("charge.dispute.updated", changed, before)
     return changed
+
+
+def _evidence_changes(found: Thing, evidence: Thing, *, submit: bool) -> Thing:
+    details = {**found["evidence_details"], "has_evidence": True}
+    changes: Thing = {"evidence": {**found["evidence"], **evidence}, "evidence_details": details}
+    if submit:
+        details["submission_count"] += 1
+        details["submission_method"] = "manual"
+        is_inquiry = found["status"].startswith("warning")
+        changes["status"] = "warning_under_review" if is_inquiry else "under_review"
+    return changes

@@ -12,6 +12,7 @@ from billing.deadline import Deadline
 from billing.errors import ConditionFailedError, Item
 from billing.storage.dynamodb import WRITES_MAX, Page
 from billing.storage.writes import KEY_NAMES, Must, Table, Write
+from support.deadlines import PausedDeadline
 
 _T = TypeVar("_T")
 INDEX_KEYS = {"by_time": "booked_at", "": None}
@@ -25,7 +26,7 @@ class MemoryStore:
     def __init__(self, deadline: Deadline | None = None) -> None:
         """Begin empty."""
         self.tables: dict[str, dict[tuple[str, str], Item]] = {table: {} for table in KEY_NAMES}
-        self.deadline = deadline or Deadline(sleep=lambda _: None)
+        self.deadline = deadline or PausedDeadline()
         self.calls = 0
         self.marked_a_page = MARKED_A_PAGE
 

@@ -15,6 +15,7 @@ from billing.storage.dynamodb import Page
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending
+from support.deadlines import PausedDeadline
 from support.fakes.memory_store import MemoryStore
 
 
@@ -26,7 +27,7 @@ class Watched(MemoryStore):
     def __init__(self) -> None:
         """Quiet."""
         self.pauses: list[float] = []
-        super().__init__(Deadline(sleep=self.pauses.append))
+        super().__init__(PausedDeadline(self.pauses.append))
         self.before_commit: list[Callable[[], object]] = []
         self.after_get: list[Callable[[], object]] = []
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from billing.deadline import Deadline
 from billing.errors import AwsRefusedError
 from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES, Must, Write, equals
 from botocore.exceptions import ClientError, ReadTimeoutError
+from support.deadlines import PausedDeadline
 
 TABLES = {table: f"{table}-table" for table in KEY_NAMES}
 
@@ -35,7 +35,7 @@ def line() -> Line:
 @pytest.fixture
 def store(line: Line) -> Store:
     """Over it."""
-    made = Store(TABLES, Deadline(sleep=lambda _: None), "us-east-1")
+    made = Store(TABLES, PausedDeadline(), "us-east-1")
     made._client = line
     return made
 

@@ -1,5 +1,6 @@
 """The door to Stripe with the real client, against the strict simulator on loopback."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +16,7 @@ from billing.stripe_api.client import Gateway, StripeServerError
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
 from support import builders
 from support.builders import SHOP, fact
+from support.deadlines import PausedDeadline
 from support.fakes.memory_store import MemoryStore
 
 CREATE: Final = "POST /v1/checkout/sessions"
@@ -35,7 +37,7 @@ def gateway(stripe: Lab) -> Gateway:
 
 
 def _gateway(stripe: Lab) -> Gateway:
-    return Gateway(lambda _: KEY, stripe.url, Deadline())
+    return Gateway(lambda _: KEY, stripe.url, PausedDeadline(time.sleep))
 
 
 def _sessions(stripe: Lab) -> list[dict[str, Any]]:

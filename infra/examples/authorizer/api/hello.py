@@ -1,4 +1,4 @@
-"""GET /hello: the seller's own code.
+"""Answers GET /hello: the seller's own code.
 
 It runs only for calls that Topup has let through, and each has cost one unit.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Say who called and what they have left. The authorizer's context is made of strings."""
+    """Answer with the caller and the remaining units. The authorizer sends strings only."""
     del context
     caller = event["requestContext"]["authorizer"]["lambda"]
     body = {"hello": caller["user_id"], "remaining": int(caller["remaining"])}

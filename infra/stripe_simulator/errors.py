@@ -1,4 +1,7 @@
-"""Stripe's error bodies: https://docs.stripe.com/api/errors."""
+"""What the simulator refuses: as Stripe's error objects, and as conflicts of the control API.
+
+https://docs.stripe.com/api/errors
+"""
 
 from typing import Any
 
@@ -18,26 +21,23 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
     ) -> None:
         """``kind`` is the error's ``type``.
 
-        ``began``: the endpoint had started, so the answer is kept under an idempotency key.
+        ``began``: the endpoint had started, so the answer is kept under the idempotency key.
         """
         super().__init__(message)
         self.status = status
-        self.message, self.code, self.param, self.kind, self.began = (
-            message,
-            code,
-            param,
-            kind,
-            began,
-        )
+        self.message = message
+        self.code = code
+        self.param = param
+        self.kind = kind
+        self.began = began
 
     def body(self, request_id: str) -> dict[str, Any]:
-        """As Stripe writes it."""
+        """Return the error as Stripe writes it."""
         error: dict[str, Any] = {"message": self.message, "type": self.kind}
         if self.code:
-            error |= {
-                "code": self.code,
-                "doc_url": f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}",
-            }
+            page = self.code.replace("_", "-")
+            error["code"] = self.code
+            error["doc_url"] = f"https://stripe.com/docs/error-codes/{page}"
         if self.param:
             error["param"] = self.param
         error["request_log_url"] = f"https://dashboard.stripe.com/test/logs/{request_id}"
@@ -45,14 +45,14 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
 
 
 class ConflictError(Exception):
-    """This cannot happen in the state that things are in."""
+    """The act is not possible in the object's present state."""
 
 
 def missing(kind: str, name: str, param: str = "id") -> StripeFault:
-    """No such object."""
+    """Return Stripe's 404 for an unknown object."""
     return StripeFault(404, f"No such {kind}: '{name}'", code="resource_missing", param=param)
 
 
 def bad_integer(message: str, param: str) -> StripeFault:
-    """A number that is out of its bounds."""
+    """Return Stripe's 400 for a number that is out of its bounds."""
     return StripeFault(400, message, code="parameter_invalid_integer", param=param)

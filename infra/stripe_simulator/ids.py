@@ -1,4 +1,4 @@
-"""Ids of the forms that Stripe gives its objects."""
+"""Makes ids in the form that Stripe gives each kind of object."""
 
 import secrets
 import string
@@ -24,6 +24,6 @@ PREFIXES: Final = {
 
 
 def new_id(kind: str) -> str:
-    """A fresh id for an object of this kind."""
+    """Return a new id for an object of this kind."""
     prefix, length = PREFIXES[kind]
     return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))

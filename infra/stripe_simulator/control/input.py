@@ -1,0 +1,121 @@
+"""Checks the bodies of the control API, and says what was expected."""
+
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+from infra.stripe_simulator.api import rest
+from infra.stripe_simulator.api.faults import SILENCE_SECONDS_MAX, Fault
+from infra.stripe_simulator.deliveries.sender import DeliveryOptions
+from infra.stripe_simulator.errors import StripeFault
+
+Body = dict[str, Any]
+STATUS_MIN, STATUS_MAX = 400, 599
+FAULT_SCHEMA: Final = (
+    '{"route": "POST /v1/checkout/sessions", "times": 1} with one of "status": 400 to 599,'
+    ' "timeout": true or seconds, "delay": seconds'
+)
+OPTIONS_SCHEMA: Final = (
+    'any of {"drop": 0 to 1, "duplicate": 0 to 1, "reorder": true or false, "pause": true or false}'
+)
+KEYS_SCHEMA: Final = '{"accept": ["sk_test_...", ...]} with at least one key'
+
+
+class BadInputError(Exception):
+    """The body of a control request is malformed."""
+
+
+def parse(text: bytes) -> Body:
+    """Return the body, {} for an empty one. Raises BadInputError unless it is a JSON object."""
+    try:
+        body = json.loads(text or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"the body must be JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadInputError("the body must be a JSON object")
+    return body
+
+
+def check_members(body: Body, *allowed: str) -> None:
+    """Raise BadInputError for a member that is not allowed."""
+    if others := [key for key in body if key not in allowed]:
+        known = ", ".join(allowed) or "nothing, the body may be empty"
+        raise BadInputError(f"{others[0]} is not known here; known: {known}")
+
+
+def one_of(body: Body, name: str, *allowed: str) -> str:
+    """Return a member that must have one of the allowed values."""
+    value = body.get(name)
+    if value not in allowed:
+        raise BadInputError(f"{name} must be one of {', '.join(allowed)}, not {json.dumps(value)}")
+    return str(value)
+
+
+def amount_in(body: Body, *beside: str) -> int | None:
+    """Return the amount in minor units, or None where there is none."""
+    check_members(body, "amount", *beside)
+    return whole_number(body["amount"], "amount") if "amount" in body else None
+
+
+def whole_number(value: object, name: str) -> int:
+    """Return the value. Raises BadInputError unless it is an integer of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BadInputError(f"{name} must be a whole number of 0 or more, not {json.dumps(value)}")
+    return value
+
+
+def keys_in(body: Body) -> list[str]:
+    """Return the secret keys to accept, at least one."""
+    check_members(body, "accept")
+    accept = body.get("accept")
+    if not isinstance(accept, list) or not accept or not all(map(_is_key, accept)):
+        raise BadInputError(f"expected {KEYS_SCHEMA}, not {json.dumps(accept)}")
+    return accept
+
+
+def delivery_options_in(body: Body, present: DeliveryOptions) -> DeliveryOptions:
+    """Return the present options with those of the body."""
+    for name, value in body.items():
+        is_chance = name in ("drop", "duplicate") and _is_number(value) and 0 <= value <= 1
+        is_switch = name in ("reorder", "pause") and isinstance(value, bool)
+        if not is_chance and not is_switch:
+            given = json.dumps({name: value})
+            raise BadInputError(f"expected {OPTIONS_SCHEMA}, not {given}")
+    return replace(present, **body)
+
+
+def fault_in(body: Body) -> Fault:
+    """Return the fault. Exactly one of status, timeout and delay must be above 0."""
+    check_members(body, "route", "times", "status", "timeout", "delay")
+    route, times = body.get("route"), whole_number(body.get("times", 1), "times")
+    if not isinstance(route, str):
+        raise BadInputError(f"expected {FAULT_SCHEMA}")
+    _check_route(route)
+    status, silence, delay = body.get("status", 0), body.get("timeout", 0), body.get("delay", 0)
+    if silence is True:
+        silence = SILENCE_SECONDS_MAX
+    kinds = (status, silence, delay)
+    are_numbers = all(_is_number(kind) and kind >= 0 for kind in kinds)
+    if not are_numbers or sum(kind > 0 for kind in kinds) != 1:
+        raise BadInputError(f"expected {FAULT_SCHEMA}")
+    if status and not (isinstance(status, int) and STATUS_MIN <= status <= STATUS_MAX):
+        raise BadInputError(f"expected {FAULT_SCHEMA}")
+    silence, delay = min(silence, SILENCE_SECONDS_MAX), min(delay, SILENCE_SECONDS_MAX)
+    return Fault(route, times, status, silence, delay)
+
+
+def _check_route(route: str) -> None:
+    method, _, path = route.replace("{id}", "any").partition(" ")
+    try:
+        rest.find(method, path)
+    except StripeFault as unknown:
+        known = ", ".join(f"{endpoint.method} {endpoint.path}" for endpoint in rest.ENDPOINTS)
+        raise BadInputError(f"there is no route {route}; known are {known}") from unknown
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
