@@ -104,7 +104,7 @@ def _page(on: Stage, phase: str) -> Callable[[], object]:
     report = Report()
 
     def page() -> None:
-        run._page(job, Cursor(0, phase), report)
+        run._look_at_page(job, Cursor(0, phase), report)
         assert report.matched + len(stripe.asked_for) >= crowds.FRESH
         assert not report.counts
 

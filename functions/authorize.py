@@ -1,12 +1,11 @@
-"""A Lambda authorizer for the seller's own API: a key in, units debited, allow or deny out.
+"""A Lambda authorizer for the seller's own API: takes a key, debits units, allows or denies.
 
 It fails closed.
-
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html (simple
 responses) and
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
-(REST policies). The authorizer's cache must be off (TTL 0): a cached answer is a call that nobody
-pays for.
+(REST policies). The authorizer's cache must be off (TTL 0): a call that is allowed from the cache
+debits nothing.
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,10 @@ in_init(connect)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Raises when the outcome is unknown: API Gateway then answers 500, and the call is not made."""
+    """Allow or deny a call. Raises when the outcome is unknown.
+
+    API Gateway then answers 500, and the call is not made.
+    """
     notes: dict[str, Any] = {
         "request_id": str(getattr(context, "aws_request_id", "")),
         "outcome": "unknown",
@@ -43,40 +45,39 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def _spend(presented: str, notes: dict[str, Any]) -> dict[str, str]:
-    """The context of an allowed call, or {} to deny it."""
+    """Debit the key's user. Return the context of an allowed call, or {} to deny it."""
     holder = api_keys.holder(books(), settings().stage, presented)
     if holder is None:
         notes.update(outcome="denied", code="no_such_key")
         return {}
     notes["key_id"] = holder.key_id
     try:
-        taken = debits.debit(
-            Meter(books(), settings().site_url), holder.user_id, settings().authorize_units
-        )
+        meter = Meter(books(), settings().site_url)
+        taken = debits.debit(meter, holder.user_id, settings().authorize_units)
     except BillingError as refused:
         count("refused_debits")
         notes.update(outcome="denied", code=refused.code)
         return {}
-    notes.update(outcome="allowed", debit_id=taken["debit_id"])
+    notes.update(outcome="allowed", debit_id=taken.debit_id)
     return {
         "user_id": holder.user_id,
         "key_id": holder.key_id,
-        "remaining": str(taken["remaining"]),
+        "remaining": str(taken.remaining),
     }
 
 
 def _presented(event: Mapping[str, Any]) -> str:
-    """The key from ``x-api-key``, or from ``Authorization:
+    """Return the key in the header ``x-api-key``, or in ``Authorization`` after ``Bearer``.
 
-    Bearer``. A TOKEN authorizer may be given either header's value.
+    A TOKEN authorizer gets either header's value as ``authorizationToken``.
     """
-    headers = {
-        str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()
-    }
-    given = str(event.get("authorizationToken") or headers.get("authorization", ""))
-    scheme, _, token = given.partition(" ")
+    sent = event.get("headers") or {}
+    headers = {str(name).lower(): str(value) for name, value in sent.items()}
+    if key := headers.get("x-api-key"):
+        return key
     bare = str(event.get("authorizationToken") or "")
-    return headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else bare)
+    scheme, _, token = (bare or headers.get("authorization", "")).partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else bare
 
 
 def _policy(event: Mapping[str, Any], allowed: Mapping[str, str]) -> dict[str, Any]:

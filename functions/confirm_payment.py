@@ -1,4 +1,4 @@
-"""POST /api/v1/payments/{id}/confirm and GET .../receipt: what Stripe knows of a user's own payment, asked for at once."""
+"""POST /api/v1/payments/{id}/confirm and GET .../receipt: asks Stripe about a payment."""
 
 from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request
@@ -13,28 +13,23 @@ from billing.wiring.stripe import gateway
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """The payment as it is now, paid or not yet; or where its receipt is."""
+    """Answer with the payment as it is now, paid or not yet, or with its receipt's address."""
     name = request.path.get("id", "")
     try:
         if request.method == "GET":
-            return 200, {
-                "receipt_url": confirmation.receipt_url(
-                    receiving_books(), gateway(), request.user_id, name
-                )
-            }
+            url = confirmation.receipt_url(receiving_books(), gateway(), request.user_id, name)
+            return 200, {"receipt_url": url}
         payment = confirmation.confirm(receiving_books(), gateway(), request.user_id, name, _report)
     except StripeServerError as error:
-        raise BillingError(
-            "stripe_unavailable",
-            "Stripe has trouble at the moment; your payment is safe, try again.",
-        ) from error
+        detail = "Stripe has trouble at the moment; your payment is safe, try again."
+        raise BillingError("stripe_unavailable", detail) from error
     return 200, payment.as_answer()
 
 
 def _report(error: StripeNotFoundError, payment: Payment) -> None:
-    """Stripe does not know a session of ours, so the key must be another account's.
+    """Report that Stripe does not know a session of ours: the key is another account's.
 
-    The buyer is told what we know.
+    The buyer still gets the payment as we know it.
     """
     refused = StripeRefusedError(error.refusal)
     report_refusal(refused, payment_id=payment.payment_id, session_id=payment.session_id)

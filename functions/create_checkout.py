@@ -1,4 +1,4 @@
-"""POST /api/v1/payments/checkout: a payment is recorded, and Stripe makes a session to pay it at."""
+"""POST /api/v1/payments/checkout: records a payment, and makes a session to pay it at."""
 
 from billing.api.endpoint import Answer, endpoint, site_url
 from billing.api.request import Request
@@ -10,24 +10,23 @@ from billing.wiring.stripe import gateway
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """For the user of the token, whatever else the caller says."""
+    """Sell a plan to the token's user."""
     user_id, key = request.user_id, request.idempotency_key()
     plan = plans.find(request.json_object("plan")["plan"])
-    return 201, checkout.create(
-        books(), gateway(), _shop(site_url(request)), user_id, plan, key=key
-    )
+    shop = _shop(site_url(request))
+    return 201, checkout.create(books(), gateway(), shop, user_id, plan, key=key)
 
 
 def _shop(site_url: str) -> Shop:
-    """What the template says about checkouts."""
-    say = settings()
+    """The stack's settings for checkouts."""
+    stack = settings()
     deployment = books().ours.deployment.id()
     return Shop(
         site_url,
-        say.stack_name,
+        stack.stack_name,
         deployment,
-        say.allow_promotion_codes,
-        say.automatic_tax,
-        say.invoice_creation,
-        say.tax_behavior,
+        stack.allow_promotion_codes,
+        stack.automatic_tax,
+        stack.invoice_creation,
+        stack.tax_behavior,
     )

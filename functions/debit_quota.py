@@ -10,7 +10,7 @@ from billing.telemetry import count
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """With an Idempotency-Key a repeat replays; without one, one conditional write."""
+    """Debit: with an Idempotency-Key a repeat replays, without one it is one conditional write."""
     caller = request.need_scope()
     key = request.idempotency_key()
     body = request.json_object("user_id", "units")

@@ -1,4 +1,7 @@
-"""POST /api/v1/quota/holds, .../{hold_id}/capture and .../{hold_id}/release: units set aside first, taken or given back later."""
+"""POST /api/v1/quota/holds, .../{hold_id}/capture and .../{hold_id}/release.
+
+Units are set aside first, and taken or given back later.
+"""
 
 from billing.api.endpoint import Answer, endpoint, meter
 from billing.api.request import Request, text, whole
@@ -10,21 +13,19 @@ from billing.telemetry import count
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Which of the three is meant, the route says."""
+    """Place, capture or release a hold: the route says which."""
     request.need_scope()
     hold_id = request.path.get("hold_id", "")
     if request.route.endswith("/capture"):
-        return 200, holds.capture(
-            meter(request), hold_id, whole(request.json_object("units"), "units")
-        )
+        units = whole(request.json_object("units"), "units")
+        return 200, holds.capture(meter(request), hold_id, units)
     if request.route.endswith("/release"):
         return 200, holds.release(meter(request), hold_id)
     body = request.json_object("user_id", "units", "expires_in_seconds")
     seconds = whole(body, "expires_in_seconds", holds.EXPIRES_IN_SECONDS_MAX)
+    user_id, units = text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units")
     try:
-        return 201, holds.place(
-            meter(request), text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units"), seconds
-        )
+        return 201, holds.place(meter(request), user_id, units, seconds)
     except BillingError as error:
         if error.code == "quota_exhausted":
             count("refused_debits")

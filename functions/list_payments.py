@@ -9,7 +9,7 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Newest first, or one of them by its id or its session's."""
+    """Answer with a page, newest first, or with one payment by its id or its session's."""
     if name := request.path.get("id"):
         return 200, queries.find(books(), request.user_id, name).as_answer()
     limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)

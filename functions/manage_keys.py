@@ -1,4 +1,4 @@
-"""POST, GET /api/v1/keys and DELETE /api/v1/keys/{key_id}: a user's API keys for the seller's own API."""
+"""POST, GET /api/v1/keys and DELETE /api/v1/keys/{key_id}: a user's own API keys."""
 
 from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request, text
@@ -8,7 +8,7 @@ from billing.wiring.container import books, settings
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Which of the three is meant, the method says."""
+    """Create, list or revoke: the method says which."""
     user_id = request.user_id
     if request.method == "POST":
         name = text(request.json_object("name"), "name", api_keys.NAME_CHARS_MAX)

@@ -9,7 +9,7 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """The caller's own, by the token."""
+    """Answer with the caller's own quota or ledger: the token says whose."""
     user_id = request.user_id
     if request.route.endswith("/ledger"):
         limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)

@@ -1,6 +1,6 @@
-"""Each hour, and on demand:
+"""Each hour, and on demand: compares Stripe with the books, and repairs what was missed.
 
-Stripe against the books. ``{"since_hours": 24, "repair": false}`` looks without touching.
+``{"since_hours": 24, "repair": false}`` compares and writes nothing.
 """
 
 import os
@@ -18,20 +18,20 @@ from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 30_000
-"""No row is looked at with less than this left: its calls and the cursor's write must fit
+"""No row is compared with less than this left: its calls and the cursor's write must fit
 (tests/repo holds the sum)."""
 PAGES_MAX: Final = 1000
 NAMED_MAX: Final = 5
 
 
 class IncompleteReconciliationError(Exception):
-    """Rows or lists could not be compared.
+    """Rows or lists could not be compared, and all others were.
 
-    All others were: raised last, so that the function's own count of errors rings for somebody.
+    Raised last, so that the function's own count of errors fires an alarm.
     """
 
     def __init__(self, report: Report) -> None:
-        """Names the first few; the log has every one with its traceback."""
+        """Names the first few of them."""
         named = [
             f"{row.stripe_id or row.payment_id} {row.detail}".strip()
             for row in report.differences
@@ -41,9 +41,10 @@ class IncompleteReconciliationError(Exception):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Answers with the report; ``finished`` is false when the next run has to go on.
+    """Run a reconciliation and answer with its report.
 
-    Raises IncompleteReconciliationError after all other work.
+    ``finished`` is false when the next run has to continue. Raises IncompleteReconciliationError
+    after all other work.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     hours = event.get("since_hours", int(os.environ.get("RECONCILE_HOURS", "720")))
@@ -60,9 +61,18 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         failed=_report,
     )
     report = run.run(job, now - int(hours) * 3600)
-    if (
-        report.compared or not report.failed
-    ):  # nothing at all was compared: ReconcileMissingAlarm must not take this for a run
+    _count(report)
+    if report.failed:
+        raise IncompleteReconciliationError(report)
+    return report.as_answer()
+
+
+def _count(report: Report) -> None:
+    """Log the report and count its differences.
+
+    If nothing was compared it is not counted: ReconcileMissingAlarm must not take that for a run.
+    """
+    if report.compared or not report.failed:
         count("reconcile_differences", report.differing)
     logger.info(
         "reconciled",
@@ -73,15 +83,12 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     )
     if metrics.metric_set:
         metrics.flush_metrics()
-    if report.failed:
-        raise IncompleteReconciliationError(report)
-    return report.as_answer()
 
 
 def _report(name: str) -> None:
     """Log what could not be compared, and count it where Stripe refused for good.
 
-    Called while that is handled.
+    Called while the exception is handled.
     """
     logger.exception("not compared", what=name)
     if isinstance(error := sys.exception(), StripeRefusedError):

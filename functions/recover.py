@@ -1,6 +1,7 @@
-"""Each minute, and for every message of the queue: parked facts are tried again, expired holds are given back.
+"""Each minute, and for every message of the queue: retries events and releases expired holds.
 
-The queue holds what could not be settled when it came, and, where StripeEventBus is set, every event as Stripe sends it.
+The queue holds the events that could not be settled when they came and, where StripeEventBus is
+set, every event as Stripe sends it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,34 +19,34 @@ from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
 STOP_MS: Final = 20_000
-"""No message and no fact begins with less than this left: its deadline and its last call must fit
+"""No message and no event begins with less than this left: its deadline and its last call must fit
 (tests/repo holds the sum)."""
 SWEEP_STOP_MS: Final = 40_000
-"""Holds are swept first, and leave this to the parked facts."""
+"""Holds are swept first, and leave this much to the parked events."""
 Record = Mapping[str, Any]
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """SQS messages are answered one by one (ReportBatchItemFailures); anything else is the schedule."""
+    """Settle SQS messages, each answered alone (ReportBatchItemFailures), or run the schedule."""
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
     try:
         if "Records" in event:
-            failed = _unsettled(event["Records"], lambda: left_ms() > STOP_MS)
+            failed = _settle_messages(event["Records"], lambda: left_ms() > STOP_MS)
             return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-        return _scheduled(left_ms)
+        return _run_schedule(left_ms)
     finally:
         if metrics.metric_set:
             metrics.flush_metrics()
 
 
-def _unsettled(records: Sequence[Record], go_on: Callable[[], bool]) -> list[str]:
-    """The messages that must come again: those that could not be settled, and those that time did not suffice for."""
+def _settle_messages(records: Sequence[Record], go_on: Callable[[], bool]) -> list[str]:
+    """Settle messages while there is time. Returns the ids of those that must come again."""
     unsettled, left = [], 0
     for record in records:
         if not go_on():
             left += 1
-        elif _is_safe(record["body"]):
+        elif _settle_message(record["body"]):
             continue
         unsettled.append(record["messageId"])
     if left:
@@ -53,62 +54,57 @@ def _unsettled(records: Sequence[Record], go_on: Callable[[], bool]) -> list[str
     return unsettled
 
 
-def _is_safe(body: str) -> bool:
-    """The fact is settled, or parked where the schedule finds it.
-
-    Otherwise SQS keeps it, and in the end its dead-letter queue.
-    """
+def _settle_message(body: str) -> bool:
+    """Settle or park one message's event. False: SQS keeps it, at last as a dead letter."""
     try:
         event = fact_queue.event_in(body)
         fact = fact_queue.read_message(body) if event is None else None
     except (ValueError, KeyError, TypeError):
-        logger.exception("a message that says nothing we know stays in the queue")
+        logger.exception("a message that cannot be read stays in the queue")
         return False
     name = fact.fact_id if fact else str((event or {}).get("id"))[:100]
     deadline().begin()
     try:
         if fact is None:
-            _hear(event or {})
+            _settle_event(event or {})
         else:
             _settle(fact, is_news=False)
     except RetryableError:
         logger.exception("a message stays in the queue", event_id=name)
         return False
     except Exception:  # noqa: BLE001 - the last line of defence: one message's fault must not send all the others back with it
-        logger.exception("a message stays in the queue by a fault of ours", event_id=name)
+        logger.exception("a message stays in the queue: internal error", event_id=name)
         count("internal_errors")
         return False
     return True
 
 
-def _hear(event: Mapping[str, Any]) -> None:
-    """An event as Stripe sent it."""
+def _settle_event(event: Mapping[str, Any]) -> None:
+    """Settle an event as Stripe sent it."""
     fact = events.parse(event, books().ours)
     if isinstance(fact, Ignored):
-        count("ignored")
+        count(fact.metric)
         logger.info("ignored", reason=fact.reason, event_id=str(event.get("id"))[:100])
         return
     _settle(fact, is_news=True)
 
 
 def _settle(fact: Fact, *, is_news: bool) -> None:
-    """``is_news``: it comes from Stripe, and nobody has counted it yet."""
+    """Settle a fact. ``is_news``: it comes from Stripe and was not counted yet."""
     outcome = settlement.apply(books(), fact)
     if is_news:
         count_outcome(outcome.status, outcome.units, fact.created)
-    ids: dict[str, Any] = (
-        {"payment_id": outcome.payment.payment_id, "session_id": outcome.payment.session_id}
-        if outcome.payment
-        else {}
-    )
+    ids: dict[str, Any] = {}
+    if payment := outcome.payment:
+        ids = {"payment_id": payment.payment_id, "session_id": payment.session_id}
     logger.info(outcome.status, event_id=fact.fact_id, type=fact.type, units=outcome.units, **ids)
 
 
-def _scheduled(left_ms: Callable[[], int]) -> dict[str, Any]:
+def _run_schedule(left_ms: Callable[[], int]) -> dict[str, Any]:
     swept = 0
     try:
         swept = retry_parked.sweep_holds(books(), lambda: left_ms() > SWEEP_STOP_MS)
-    finally:  # whatever keeps holds from being swept must not keep facts from being settled
+    finally:  # a failing sweep must not stop the parked events
         done = retry_parked.run(books(), gateway(), lambda: left_ms() > STOP_MS, _report)
         count("parked_age_seconds", done.oldest_seconds if done.waiting else 0)
         logger.info(
@@ -123,14 +119,14 @@ def _scheduled(left_ms: Callable[[], int]) -> dict[str, Any]:
 
 
 def _report(record: Parked, error: Exception) -> None:
-    """Log why a parked fact waits on, and count what no later run can change."""
+    """Log why a parked event stays parked, and count what no later run can change."""
     event_id = record.fact.fact_id
     if isinstance(error, StripeRefusedError):
         report_refusal(error, event_id=event_id)
     elif isinstance(error, AwsRefusedError):
-        logger.exception("a parked fact waits by a fault of ours", event_id=event_id)
+        logger.exception("a parked event stays parked: internal error", event_id=event_id)
         count("internal_errors")
     else:
         logger.warning(
-            "a parked fact waits on", event_id=event_id, why=f"{type(error).__name__}: {error}"
+            "a parked event stays parked", event_id=event_id, why=f"{type(error).__name__}: {error}"
         )

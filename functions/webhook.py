@@ -1,7 +1,4 @@
-"""POST /api/v1/payments/webhook, and the Function URL:
-
-Stripe tells what happened, and it is settled before we answer.
-"""
+"""POST /api/v1/payments/webhook, and the Function URL: settles an event before it is answered."""
 
 from typing import Any
 
@@ -19,50 +16,49 @@ from billing.wiring.secrets import webhook_secrets
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """2xx only when the effect is durable, or there is none.
+    """Settle one event. 2xx only when its effect is durable, or there is none.
 
-    A lost outcome is 5xx, so that Stripe delivers again.
+    An unknown outcome is 5xx, so that Stripe delivers again.
     """
-    event = _verified(request)
+    event = _verify(request)
     fact = events.parse(event, receiving_books().ours)
     if isinstance(fact, events.Ignored):
-        request.notes.update(
-            outcome="ignored", reason=fact.reason, event_id=str(event.get("id"))[:100]
-        )
-        count("ignored")
+        event_id = str(event.get("id"))[:100]
+        request.notes.update(outcome="ignored", reason=fact.reason, event_id=event_id)
+        count(fact.metric)
         return 200, {"status": "ignored"}
-    request.notes.update(
-        event_id=fact.fact_id, type=fact.type
-    )  # before anything can fail: the line of a failure needs them most
-    outcome = _settled(fact)
-    _tell(request, fact, outcome)
+    # Before anything can fail: the log line of a failure needs them most.
+    request.notes.update(event_id=fact.fact_id, type=fact.type)
+    outcome = _settle_or_enqueue(fact)
+    _note(request, fact, outcome)
     return 200, {"status": outcome.status}
 
 
-def _verified(request: Request) -> dict[str, Any]:
+def _verify(request: Request) -> dict[str, Any]:
     try:
         body = request.body_bytes(signatures.BODY_BYTES_MAX)
-        return signatures.verified_event(
-            body, request.headers.get("stripe-signature", ()), webhook_secrets
-        )
+        header = request.headers.get("stripe-signature", "")
+        return signatures.verified_event(body, header, webhook_secrets)
     except BillingError as refused:
         if refused.code == "invalid_signature":
             count("refused_signatures")
         raise
 
 
-def _settled(fact: Fact) -> Outcome:
+def _settle_or_enqueue(fact: Fact) -> Outcome:
+    """Settle it. On any failure keep it in the queue too, and raise: Stripe gets a 5xx.
+
+    Stripe retries for three days only, whereas the queue ends in an alarm.
+    """
     try:
         return settlement.apply(receiving_books(), fact)
-    except Exception:  # raised again: 5xx, and Stripe asks again. But for three days only, whereas the queue's end is an alarm
+    except Exception:  # raised again below
         receiving_books().outbox.keep(fact)
         raise
 
 
-def _tell(request: Request, fact: Fact, outcome: Outcome) -> None:
+def _note(request: Request, fact: Fact, outcome: Outcome) -> None:
     request.notes.update(outcome=outcome.status, units=outcome.units, why=outcome.why)
-    if outcome.payment:
-        request.notes.update(
-            payment_id=outcome.payment.payment_id, session_id=outcome.payment.session_id
-        )
+    if payment := outcome.payment:
+        request.notes.update(payment_id=payment.payment_id, session_id=payment.session_id)
     count_outcome(outcome.status, outcome.units, fact.created)

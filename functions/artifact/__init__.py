@@ -1,4 +1,5 @@
-"""Assembles what Lambda runs from this folder, with any Python and nothing else.
+"""Assembles the artifact that Lambda runs: our code and the locked packages.
 
-It is not in the artifact itself.
+Needs Python 3.11 or newer with pip, and nothing of this repository but this folder. It is not in
+the artifact itself.
 """

@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def assembled(parent: Path, bytecode_for: str) -> Path:
-    """Assemble the artifact in ``parent``, unless another process has:
+    """Return the artifact in ``parent``. Assembles it unless a concurrent process has.
 
     SAM builds several functions at once.
     """

@@ -1,4 +1,4 @@
-"""Leaves out of the artifact what Lambda never loads: each file costs a cold start that unpacks it."""
+"""Deletes from the artifact what no function uses: unpacking a file costs every cold start."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ unpacks them."""
 
 
 def prune(folder: Path) -> None:
-    """Leave out descriptions and addresses of unused services, and unused parts of packages."""
+    """Delete descriptions and addresses of unused services, and unused parts of packages."""
     for package in ("botocore", "boto3"):
         for path in sorted((folder / package / "data").iterdir()):
             if path.is_dir() and path.name not in SERVICES_KEPT:
@@ -46,7 +46,10 @@ def prune(folder: Path) -> None:
 
 
 def prune_endpoints(file: Path) -> None:
-    """Every session reads the addresses of all services in all regions, 1.2 MB, before it makes its first client: keep those in use."""
+    """Delete the addresses of unused services.
+
+    Every session reads the file, 1.2 MB for all services in all regions, before its first client.
+    """
     addresses = json.loads(file.read_text())
     for partition in addresses["partitions"]:
         partition["services"] = {

@@ -42,7 +42,7 @@ def unpack(wheel: Path, folder: Path) -> None:
 
 
 def importable(name: str) -> PurePosixPath | None:
-    """Return where a wheel's file goes, or None if nobody imports it.
+    """Return where a wheel's file goes, or None if it is not importable.
 
     https://packaging.python.org/en/latest/specifications/binary-distribution-format/#the-data-directory
     """

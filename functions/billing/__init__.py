@@ -1,10 +1,10 @@
-"""The product: what settles a payment, keeps the books and spends the quota.
+"""The product: settles payments, keeps the books and spends quota.
 
-Imports point one way, see docs/decisions/house.md.
+Imports between its packages point one way: tests/repo/test_layers.py.
 """
 
 import gc
 
 gc.set_threshold(100_000)
-"""A container starts by loading modules, which stay: at Python's 700 the collector looks through
-them again and again meanwhile."""
+"""A container starts by loading modules, which stay. At Python's default of 700 the garbage
+collector would scan them again and again meanwhile."""

@@ -1,4 +1,4 @@
-"""What every act works on: the store, the clock, and the stack's own rules."""
+"""Bundles what every act on the books needs: the store, the clock and the stack's settings."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -7,7 +7,7 @@ from billing.clock import Clock
 from billing.settings import Ours, ReversalPolicy
 from billing.storage.dynamodb import Store
 
-if TYPE_CHECKING:  # who only reads or spends units has no use for facts
+if TYPE_CHECKING:  # a function that only reads or spends must not pay for importing facts
     from billing.facts import Fact
 
 
@@ -22,7 +22,7 @@ class Outbox(Protocol):
 
 
 class NoOutbox:
-    """For those who work on a fact that is already kept: recovery, reconciliation, an operator."""
+    """For work on an event that is kept already: retries, reconciliation, an operator's replay."""
 
     def keep(self, fact: "Fact") -> None:
         """Do nothing: the fact is safe where it came from."""
@@ -30,7 +30,7 @@ class NoOutbox:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Handed to every act.
+    """Passed to every act.
 
     ``policy``: what becomes of units that were used before they were clawed back.
     """

@@ -1,4 +1,4 @@
-"""Moments as text: RFC 3339 in UTC, always with microseconds, so that text order is time order."""
+"""Times as text: RFC 3339 in UTC, always with microseconds, so that text order is time order."""
 
 import math
 from collections.abc import Callable
@@ -8,35 +8,35 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The clock that production uses."""
+    """Return the time now: the clock that production uses."""
     return datetime.now(UTC)
 
 
 def stamp(moment: datetime) -> str:
-    """``2026-01-02T03:04:05.000006Z``."""
+    """Return a time as text: ``2026-01-02T03:04:05.000006Z``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def day(moment: datetime) -> str:
-    """``2026-01-02``, the UTC day."""
+    """Return the UTC day as text: ``2026-01-02``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d")
 
 
 def from_epoch(seconds: int) -> str:
-    """Stripe's ``created`` and ``expires_at`` are epoch seconds."""
+    """Return epoch seconds, as Stripe's ``created`` and ``expires_at``, as text."""
     return stamp(datetime.fromtimestamp(seconds, UTC))
 
 
 def epoch(moment: datetime) -> int:
-    """Whole seconds, rounded down."""
+    """Return epoch seconds, rounded down."""
     return int(moment.timestamp())
 
 
 def epoch_after(moment: datetime) -> int:
-    """Whole seconds, rounded up: what is to last so long lasts no less."""
+    """Return epoch seconds, rounded up, so that a duration is never cut short."""
     return math.ceil(moment.timestamp())
 
 
 def to_epoch(text: str) -> int:
-    """The reverse of ``stamp``, in whole seconds."""
+    """Return the epoch seconds of a text that ``stamp`` made, rounded down."""
     return epoch(datetime.fromisoformat(text))

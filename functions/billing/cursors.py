@@ -1,4 +1,4 @@
-"""Cursors: opaque texts that say where the next page of a list begins."""
+"""Seals and opens cursors: opaque texts that say where the next page of a list begins."""
 
 import base64
 import json
@@ -16,24 +16,20 @@ KEY_BYTES_MAX: Final = 1024
 
 
 def sealed(place: dict[str, Any]) -> str:
-    """A cursor: opaque to callers."""
-    return (
-        base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode())
-        .decode()
-        .rstrip("=")
-    )
+    """Return the cursor of a place, opaque to callers."""
+    plain = json.dumps(place, separators=(",", ":"))
+    return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
 def opened(cursor: str, members: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any]:
-    """Those members of the place that a cursor names, each tested.
+    """Return these members of a cursor's place, each tested. Raises ``invalid_request``.
 
-    It is not signed: it names a place in the caller's own list only, the owner comes from the
-    token. Who forges a sum is the only one to be shown it.
+    A cursor is not signed: it names a place in the caller's own list only, because the owner comes
+    from the token. A caller who forges a sum is the only one to see it.
     """
+    padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        place = json.loads(
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        )
+        place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         found = {name: place[name] for name in members}
         is_right = all(is_such(found[name]) for name, is_such in members.items())
     except (ValueError, TypeError, LookupError, RecursionError) as error:
@@ -44,7 +40,7 @@ def opened(cursor: str, members: Mapping[str, Callable[[Any], bool]]) -> dict[st
 
 
 def is_key(value: object) -> bool:
-    """A text that DynamoDB takes for a key. Raises ValueError for one that cannot be encoded."""
+    """Whether DynamoDB takes a value as a key. Raises ValueError for an unencodable text."""
     return isinstance(value, str) and 0 < len(value.encode()) <= KEY_BYTES_MAX
 
 

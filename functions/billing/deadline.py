@@ -1,4 +1,4 @@
-"""How long one request may go on trying: one deadline for all its outside calls, and the pauses between them."""
+"""One deadline for all outside calls of a request, and the pauses between retries."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ ATTEMPTS_MAX: Final = 400
 PAUSE_FIRST_SECONDS: Final = 0.01
 PAUSE_LAST_SECONDS: Final = 0.4
 TRIES_LEFT: Final = 20
-"""So many more fit into the time that is left: without that, those who came last would ask most
-often, and be served first."""
+"""Shorten pauses so that about this many attempts still fit before the deadline. Otherwise new
+requests, which retry fastest, would starve old ones."""
 JITTER: Final = SystemRandom()
-"""The operating system's:
+"""The operating system's randomness.
 
 `random` itself would give the same pauses to all containers that start from one snapshot.
 
@@ -28,7 +28,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 
 
 class Deadline:
-    """One per process, begun anew with every request: the doors ask it before they try again."""
+    """One per process, begun with every request. Clients ask it before they retry."""
 
     def __init__(
         self,
@@ -36,22 +36,21 @@ class Deadline:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``clock`` and ``sleep`` are given by tests that must not wait."""
+        """Tests that must not wait give ``clock`` and ``sleep``."""
         self._budget_seconds = budget_seconds
         self._clock = clock
         self._sleep = sleep
         self.begin()
 
     def begin(self) -> None:
-        """A request begins, or the next fact of a batch."""
+        """Start the time: a request begins, or the next event of a batch."""
         self._deadline = self._clock() + self._budget_seconds
 
     def attempts(self, *, pauses: bool = True) -> Iterator[int]:
         """Yield 0, 1, 2, ... with a jittered pause before each but the first, until the deadline.
 
-        ``pauses``: not where each one gets on.
-
-        Pauses grow at first, and become shorter again as time runs out. Full jitter:
+        No ``pauses`` where every attempt makes progress. Pauses grow at first, and become shorter
+        as the deadline comes near. Full jitter:
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
         """
         pause = PAUSE_FIRST_SECONDS

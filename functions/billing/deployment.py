@@ -1,9 +1,7 @@
-"""Which deployment this is: an id in its own tables, which no other deployment has.
+"""Keeps this deployment's id in its own tables, so that events of other deployments are ignored.
 
-No name is used for it.
-
-A stack's name is not unique: two AWS accounts, two regions and two developers can use one name on
-one Stripe account.
+A stack's name would not do. Two AWS accounts, two regions or two developers can use one name on one
+Stripe account.
 """
 
 import secrets
@@ -15,17 +13,16 @@ from billing.storage.writes import Table, Write, absent_or
 
 KEY: Final = ("deployment", "id")
 TABLES: Final[tuple[Table, ...]] = ("payments", "events")
-"""Both hold the id, because DynamoDB restores one table at a time: the one that was not restored
-still has it."""
+"""Both hold the id. DynamoDB restores one table at a time, and the other one still has it."""
 ATTEMPTS_MAX: Final = 2
-"""A write that met another id is repeated with that one, once."""
+"""A write that finds another id is repeated with that one, once."""
 
 
 class StoredDeployment:
-    """The id as the tables hold it, read at most once a container. Satisfies settings.Deployment."""
+    """The deployment's id, read when it is first needed. Satisfies settings.Deployment."""
 
     def __init__(self, store: Store) -> None:
-        """Nothing is read yet: a function that needs no id never reads it."""
+        """Nothing is read yet."""
         self._store = store
         self._id = ""
 
@@ -62,16 +59,15 @@ class StoredDeployment:
         return ""
 
     def _stored(self, name: str) -> str:
-        """The id that stands in all tables afterwards:
+        """Write the id into all tables, and return the one that stands there afterwards.
 
-        ``name``, or the one that a concurrent container or one table had.
+        That is ``name``, or the id that a concurrent container or one table had.
         """
         for _ in range(ATTEMPTS_MAX):
             same = absent_or("deployment", "==", name)
+            writes = [Write(table, KEY, set={"deployment": name}, must=(same,)) for table in TABLES]
             try:
-                self._store.commit(
-                    *(Write(table, KEY, set={"deployment": name}, must=(same,)) for table in TABLES)
-                )
+                self._store.commit(*writes)
             except ConditionFailedError as refused:
                 name = next(str(old["deployment"]) for old in refused.old.values() if old)
                 continue

@@ -41,9 +41,9 @@ STATUS_OF: Final[Mapping[str, int]] = {
 
 
 class BillingError(Exception):
-    """The caller can act on this.
+    """An answer with a stable code, which the caller can act on.
 
-    ``code`` is one of STATUS_OF, ``detail`` a sentence saying what to do.
+    ``code`` is one of STATUS_OF, ``detail`` a sentence that says what to do.
     """
 
     def __init__(self, code: str, detail: str, **members: object) -> None:
@@ -64,17 +64,18 @@ class StripeRefusedError(BillingError):
     """
 
     def __init__(self, refusal: Mapping[str, Any]) -> None:
-        """``refusal`` has ``type``, ``code``, ``decline_code``, ``message``, ``param``, ``request_id``, ``http_status``."""
+        """``refusal`` has what ``refusals.for_the_log`` returns."""
         detail = "Stripe refused this for good. Nothing was charged; the seller must fix the cause."
         super().__init__("stripe_refused", detail)
         self.refusal = refusal
 
     def __str__(self) -> str:
-        """For operators: what Stripe said, in one line."""
-        named = (
+        """Return Stripe's answer in one line, for operators."""
+        named = [
             f"{name} {value}" for name, value in self.refusal.items() if value and name != "message"
-        )
-        return f"stripe_refused: {self.refusal.get('message') or 'no message'} ({', '.join(named)})"
+        ]
+        message = self.refusal.get("message") or "no message"
+        return f"stripe_refused: {message} ({', '.join(named)})"
 
 
 class AwsRefusedError(Exception):
@@ -85,11 +86,10 @@ class AwsRefusedError(Exception):
 
 
 class ConditionFailedError(Exception):
-    """A write whose conditions did not hold: nothing was written.
+    """A write's conditions did not hold, and nothing was written.
 
-    ``old[i]`` is what write *i* met, None for no item.
-
-    Only writes whose own condition failed are in ``old``.
+    ``old[i]`` is the item that write *i* found, None for no item. Only writes whose own condition
+    failed are in ``old``.
     """
 
     def __init__(self, old: Mapping[int, Item | None]) -> None:
@@ -117,4 +117,4 @@ class OutcomeUnknownError(RetryableError):
 
 
 class SettingsError(Exception):
-    """The environment lacks something without which no request can be answered rightly."""
+    """A setting or secret is missing or unusable. An operator must fix it."""

@@ -1,6 +1,6 @@
-"""Facts: what Stripe said, verified and reduced to what moves money or quota.
+"""Facts: Stripe's verified events, reduced to what moves money or quota.
 
-Frozen, small, without personal data.
+They are frozen and have no personal data but the user's id.
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,15 @@ SessionKind = Literal["paid", "unpaid", "async_failed", "expired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a fact comes from:
+    """Where a fact comes from.
 
-    ``fact_id`` is the event's id, or ``confirm:cs_…`` / ``reconcile:cs_…`` when we asked Stripe.
+    ``fact_id`` is the event's id, or ``confirm:cs_…`` or ``reconcile:cs_…`` when we asked Stripe.
     """
 
     fact_id: str
     type: str
     created: int
-    """Stripe's ``created``, epoch seconds: for people and latency figures.
-
-    For order only among the declines of one payment.
-    """
+    """Stripe's ``created``, epoch seconds. Orders the declines of one payment, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +44,12 @@ class SessionFact(Origin):
     currency: str
     payment_intent: str | None
     needs_record: bool = True
-    """Only our record can show that it is ours: its metadata is from before deployments had ids."""
+    """Only our record can show that it is ours: its metadata is older than deployment ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclinedFact(Origin):
-    """``payment_intent.payment_failed``: this attempt failed, the buyer may try again in the same session."""
+    """An attempt to pay failed; the buyer may try again in the same session."""
 
     name: ClassVar[str] = "declined"
     payment_id: str
@@ -64,7 +61,7 @@ class DeclinedFact(Origin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReversalFact(Origin):
-    """Something about money going back, found by its payment intent, or by its charge where Stripe gives no intent."""
+    """Money goes back. Found by its payment intent, or by its charge if Stripe gives no intent."""
 
     payment_intent: str | None
     charge: str | None
@@ -80,18 +77,16 @@ class RefundsFact(ReversalFact):
 
     name: ClassVar[str] = "refunds"
     refunded_minor: int = 0
-    """The cumulative figure; 0 where this fact does not tell it.
+    """The cumulative figure, 0 where this event does not have it.
 
     Stripe lowers it when a refund fails.
     """
     failed: Mapping[str, int] = field(default_factory=dict)
-    """Refund id to amount, of refunds that failed or were canceled: as if they had not been."""
+    """Refund id to amount, of refunds that failed or were canceled. They count as never made."""
     standing: Mapping[str, int] = field(default_factory=dict)
-    """Refund id to amount, of refunds that stand: by their own events, or as Stripe's API lists
-    them."""
+    """Refund id to amount, of refunds that stand."""
     needs_record: bool = False
-    """Only our record can show that it is ours: it comes from a charge whose metadata does not name
-    our deployment."""
+    """Only our record can show that it is ours: its charge's metadata names no deployment."""
     payment_id: str = ""
     user_id: str = ""
     """Whose record the charge's metadata names, if it has metadata of Topup."""
@@ -116,23 +111,26 @@ class DisputeFact(ReversalFact):
 
 
 Fact = SessionFact | DeclinedFact | RefundsFact | DisputeFact
-_BY_NAME: Mapping[str, type[SessionFact | DeclinedFact | RefundsFact | DisputeFact]] = {
+_BY_NAME: Mapping[str, type[Fact]] = {
     kind.name: kind for kind in (SessionFact, DeclinedFact, RefundsFact, DisputeFact)
 }
 
 
 def to_item(fact: Fact) -> dict[str, Any]:
-    """The fact as plain data, for a parked record or a queue message."""
+    """The fact as plain data, for a parked record or a message."""
     return {"fact": fact.name, **asdict(fact)}
 
 
 def from_item(item: Mapping[str, Any]) -> Fact:
-    """The reverse of to_item. Raises KeyError or TypeError on data that to_item never made."""
+    """The reverse of to_item. Raises KeyError or TypeError for other data."""
     kind = _BY_NAME[item["fact"]]
     return kind(**known(kind, item))
 
 
 def known(kind: type, item: Mapping[str, Any]) -> dict[str, Any]:
-    """The members that ``kind`` has: what a newer version wrote beside them is left alone, so that going back stays possible."""
+    """Those members of ``item`` that ``kind`` has.
+
+    Ignores what a newer version wrote, so that rolling back stays possible.
+    """
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in item.items() if name in names}

@@ -1,4 +1,4 @@
-"""Names we give: ids that sort by time, and the keys of rows that belong to a user or to one of Stripe's objects."""
+"""Makes ids that sort by time, and digests that are safe as keys."""
 
 import secrets
 from datetime import datetime
@@ -10,10 +10,13 @@ USER_ID_CHARS_MAX: Final = 255
 
 
 def new_id(prefix: str, now: datetime) -> str:
-    """``pay_`` + 12 hex digits of milliseconds + 20 random: unique, opaque ASCII, and later ones sort later."""
+    """Return ``pay_`` + 12 hex digits of milliseconds + 20 random ones.
+
+    Unique, opaque ASCII. Later ids sort later.
+    """
     return f"{prefix}_{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
 
 
 def digest(*parts: str) -> str:
-    """One name for several texts, safe as a key however long or odd they are."""
+    """Return one name for several texts, safe as a key whatever they hold."""
     return sha256("\x1f".join(parts).encode()).hexdigest()

@@ -50,7 +50,7 @@ UNITS_MAX: Final = 10**9
 """The most units of one plan, debit, hold or grant."""
 CURRENCIES: Final = ZERO_DECIMAL | TWO_DECIMAL
 # https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, read in November 2026.
-# Stripe publishes no least amount for the other currencies: from 1 on they are let pass here. Where
+# Stripe publishes no least amount for the other currencies: here it is 1. Where
 # Stripe converts into the currency of the seller's bank account, that currency's least amount
 # counts too, and only Stripe knows it: then it refuses the checkout.
 _BY_LEAST: Final[Mapping[int, tuple[str, ...]]] = {
@@ -70,16 +70,13 @@ GREATEST_MINOR_OTHERWISE: Final = 99_999_999
 
 
 def charge_bounds(currency: object) -> tuple[int, int]:
-    """Return the least and the greatest amount that Stripe charges in a currency, in its minor unit."""
+    """Return the least and greatest amount that Stripe charges, in the minor unit."""
     name = currency if isinstance(currency, str) else ""
     return LEAST_MINOR.get(name, 1), GREATEST_MINOR.get(name, GREATEST_MINOR_OTHERWISE)
 
 
 def decimal_string(amount_minor: int, currency: str) -> str:
-    """``decimal_string(999, "usd") == "9.99"``, ``decimal_string(1500, "jpy") == "1500"``.
-
-    Exact, no floats.
-    """
+    """Return an exact decimal: "9.99" for 999 in "usd", "1500" for 1500 in "jpy"."""
     if currency in ZERO_DECIMAL:
         return str(amount_minor)
     sign = "-" if amount_minor < 0 else ""

@@ -1,15 +1,20 @@
-"""The environment, read once and checked: a missing name stops the container and says which."""
+"""Reads and checks the settings of functions that work on the books, once a container.
+
+A missing name stops the container and says which. The page's own settings are read where they are
+used: functions/public/. What Lambda itself sets is read by telemetry, tracing and wiring.
+"""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, get_args
 
 from billing.errors import SettingsError
 from billing.money import UNITS_MAX
 
 ReversalPolicy = Literal["debt", "write_off"]
 TaxBehavior = Literal["exclusive", "inclusive"]
+_Choice = TypeVar("_Choice", bound=str)
 TABLE_VARIABLES: Mapping[str, str] = {
     "payments": "PAYMENTS_TABLE",
     "quotas": "QUOTAS_TABLE",
@@ -21,9 +26,10 @@ TABLE_VARIABLES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the template tells a function.
+    """The settings that the template gives to a function.
 
-    Every field comes from one environment variable of the same name.
+    Each comes from the environment variable of its name in capitals, ``tables`` from
+    TABLE_VARIABLES.
     """
 
     stage: str
@@ -56,14 +62,10 @@ class Settings:
             webhook_secrets_secret=read.text("WEBHOOK_SECRETS_SECRET"),
             stripe_api_base=read.text("STRIPE_API_BASE"),
             site_url=environment.get("SITE_URL", "").strip().rstrip("/"),
-            reversal_policy="write_off"
-            if read.choice("REVERSAL_POLICY", "debt", "write_off") == "write_off"
-            else "debt",
+            reversal_policy=read.choice("REVERSAL_POLICY", get_args(ReversalPolicy), "debt"),
             allow_promotion_codes=read.flag("ALLOW_PROMOTION_CODES"),
             automatic_tax=read.flag("AUTOMATIC_TAX"),
-            tax_behavior="inclusive"
-            if read.choice("TAX_BEHAVIOR", "exclusive", "inclusive") == "inclusive"
-            else "exclusive",
+            tax_behavior=read.choice("TAX_BEHAVIOR", get_args(TaxBehavior), "exclusive"),
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
         )
@@ -99,7 +101,7 @@ class Ours:
 
 
 class _Reader:
-    """Collects every fault, so that an operator mends them in one go."""
+    """Collects every fault, so that an operator fixes them in one go."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -111,27 +113,27 @@ class _Reader:
             self._faults.append(f"{name} is missing or blank")
         return value
 
-    def choice(self, name: str, *allowed: str) -> str:
+    def choice(self, name: str, allowed: tuple[_Choice, ...], otherwise: _Choice) -> _Choice:
+        """Return one of the allowed values; ``otherwise`` beside a fault."""
         value = self.text(name)
-        if value and value not in allowed:
+        for choice in allowed:
+            if choice == value:
+                return choice
+        if value:
             self._faults.append(f"{name} is {value!r}, expected one of {', '.join(allowed)}")
-        return value
+        return otherwise
 
     def flag(self, name: str) -> bool:
-        return self.choice(name, "true", "false") == "true"
+        return self.choice(name, ("true", "false"), "false") == "true"
 
     def units(self, name: str, default: int) -> int:
-        """A whole number from 1 to UNITS_MAX; only the functions that need it are given it."""
+        """Return a whole number from 1 to UNITS_MAX. Only functions that need it have it."""
         text = self._environment.get(name, str(default)).strip()
-        units = (
-            int(text)
-            if text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
-            else 0
-        )
+        is_number = text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
+        units = int(text) if is_number else 0
         if not 1 <= units <= UNITS_MAX:
-            self._faults.append(
-                f"{name} is {text[:20]!r}, expected a whole number from 1 to {UNITS_MAX}"
-            )
+            expected = f"expected a whole number from 1 to {UNITS_MAX}"
+            self._faults.append(f"{name} is {text[:20]!r}, {expected}")
         return units
 
     def stop_if_wrong(self) -> None:

@@ -1,6 +1,7 @@
-"""What the outside learns of a running function: one log line a request, business metrics from one closed list.
+"""Logs one line a request, and counts business metrics from one closed list.
 
-Never secrets, bodies, e-mails or tokens: only ids and words that we chose.
+Neither holds secrets, bodies, tokens or the ids of users: only ids that Stripe or we made, and
+words that we chose. Some issuers' user ids are e-mail addresses.
 """
 
 import os
@@ -17,6 +18,7 @@ METRICS: Final = {
     "recorded": "facts noted without moving units",
     "duplicate": "facts that were settled before",
     "ignored": "events not ours or not of interest",
+    "unreadable": "events of a shape that we cannot read: money may have moved",
     "parked": "facts kept for later, or for a person",
     "clawed_back_units": "units taken back after refunds and disputes",
     "refused_signatures": "deliveries that were not Stripe's",
@@ -48,13 +50,13 @@ def count(name: str, value: int = 1) -> None:
 
 
 def report_refusal(error: StripeRefusedError, **ids: Any) -> None:
-    """Count and log what Stripe refused for good. ``ids`` name what was asked for."""
+    """Count and log what Stripe refused for good. ``ids`` say what was asked for."""
     count("stripe_refused")
     logger.error("stripe refused", stripe=dict(error.refusal), **ids)
 
 
 def count_outcome(status: str, units: int, created: int) -> None:
-    """What became of an event, by whichever way it came. ``created`` is Stripe's, in epoch seconds."""
+    """Count what became of an event. ``created`` is Stripe's time of it, in epoch seconds."""
     count(status)
     if units < 0:
         count("clawed_back_units", -units)

@@ -1,7 +1,7 @@
-"""X-Ray: what a sampled request waited for outside, and the ids of its log line to find it by.
+"""Traces sampled requests in X-Ray: their outside calls, and the ids of their log line.
 
-Lambda makes the segment of every invocation and decides which are sampled. A request that is not
-pays for one look at a variable: the X-Ray SDK, 30 ms of CPU, is imported by the first one that is.
+Lambda makes the segment of every invocation and decides which are sampled. Only the first sampled
+request imports the X-Ray SDK, 30 ms of CPU. The others look at one variable.
 https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
 """
 
@@ -37,7 +37,7 @@ NOTHING: Final = nullcontext()
 
 @dataclass(slots=True)
 class _Trace:
-    """Of the request at hand. One at a time: that is how Lambda calls a process."""
+    """The trace of the current request. Lambda sends a process one request at a time."""
 
     tracer: "Tracer | None" = None
 
@@ -47,32 +47,34 @@ _trace: Final = _Trace()
 
 @cache
 def tracer() -> "Tracer":
-    """Patches nothing: what is worth a subsegment names itself.
+    """Return the tracer. It patches no library: ``call`` makes the subsegments.
 
-    Without a daemon to send to, nothing is said.
+    Its complaints about a missing X-Ray daemon are not logged.
     """
-    from aws_lambda_powertools import Tracer  # noqa: PLC0415 - what this is all about
+    from aws_lambda_powertools import Tracer  # noqa: PLC0415 - only a traced request pays for it
 
     logging.getLogger("aws_xray_sdk").setLevel(logging.CRITICAL)
     return Tracer(auto_patch=False)
 
 
 def request(name: str) -> AbstractContextManager[None]:
-    """Around one request. ``name``: the function's."""
+    """Trace one request, if Lambda sampled it. ``name``: the function's."""
     return _request(name) if SAMPLED in os.environ.get(HEADER, "") else NOTHING
 
 
 def call(name: str, operation: str = "") -> AbstractContextManager[None]:
-    """Around one call of an outside service, of AWS where an ``operation`` is named, while a request is traced."""
-    return (
-        NOTHING
-        if _trace.tracer is None
-        else _subsegment(_trace.tracer, name, "aws" if operation else "remote", operation)
-    )
+    """Trace one call of an outside service while the request is traced.
+
+    ``operation``: AWS's name for the call, where the service is AWS's.
+    """
+    if _trace.tracer is None:
+        return NOTHING
+    namespace = "aws" if operation else "remote"
+    return _subsegment(_trace.tracer, name, namespace, operation)
 
 
 def annotate(**notes: object) -> None:
-    """Make the traced request findable by what it was about."""
+    """Annotate the traced request with ids, so that it can be searched for."""
     if _trace.tracer is not None:
         for name in ANNOTATED:
             if notes.get(name):
@@ -91,10 +93,9 @@ def _request(name: str) -> Iterator[None]:
 
 @contextmanager
 def _subsegment(tracer: "Tracer", name: str, namespace: str, operation: str = "") -> Iterator[None]:
-    """A failure is marked, not told: the message of an exception may hold anything."""
-    recorder: Any = (
-        tracer.provider
-    )  # powertools types what every tracer has; this is the X-Ray SDK's
+    """Mark a failure without its message: the message of an exception may hold anything."""
+    # powertools types what every tracer has; this is the X-Ray SDK's
+    recorder: Any = tracer.provider
     made = recorder.begin_subsegment(name, namespace)
     if made and operation:
         made.set_aws({"operation": operation})

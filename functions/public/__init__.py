@@ -1,1 +1,4 @@
-"""Functions that anyone may call: the page, the plans, the API's description. They read no books."""
+"""Functions that anyone may call: they serve the page, the plans and the API's description.
+
+They read no table.
+"""

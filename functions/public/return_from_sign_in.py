@@ -1,4 +1,4 @@
-"""GET / of the sign-in API: sends customers who come back from Cognito on to the page, with Cognito's answer.
+"""GET / of the sign-in API: redirects customers from Cognito to the page, with Cognito's answer.
 
 Only where the page has no address of its own: `SignInApi` in template.yaml says why.
 """
@@ -15,7 +15,7 @@ from billing.telemetry import logger
 
 FOUND: Final = 302
 FORWARDED: Final = ("code", "state", "error", "error_description", "iss", "session_state")
-"""What an authorization server answers with, and nothing else that a stranger may add.
+"""What an authorization server answers with. Anything else in the query is dropped.
 
 https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2,
 https://www.rfc-editor.org/rfc/rfc9207#section-2
@@ -23,7 +23,7 @@ https://www.rfc-editor.org/rfc/rfc9207#section-2
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Redirect to the page. Where to is the stack's own setting: no request can change it."""
+    """Redirect to the page. Its address is the stack's own setting: no request can change it."""
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
     answered = {name: request.query[name] for name in FORWARDED if name in request.query}
     query = urlencode(answered, errors="replace")

@@ -1,7 +1,7 @@
 """GET / and GET /site/{file}: the page where customers buy, and its script.
 
 A new account runs ten functions at a time, and each file is a call of this one. So the page itself
-has the styles, the icon and the sign-in settings:
+has the styles, the icon and the sign-in settings.
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
@@ -42,7 +42,9 @@ HSTS: Final = "strict-transport-security"
 HARDENED: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
-    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), clipboard-write=(self)",
+    "permissions-policy": (
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=(), clipboard-write=(self)"
+    ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
@@ -66,9 +68,9 @@ class Asset:
 
 
 def filled(text: str, places: Mapping[str, str]) -> str:
-    """Put each text in its place.
+    """Return the text with each place replaced by its content.
 
-    A place that is not there raises ValueError: the page would be broken.
+    Raises ValueError for a place that is not there: the page would be broken.
     """
     for place, content in places.items():
         if place not in text:
@@ -79,32 +81,33 @@ def filled(text: str, places: Mapping[str, str]) -> str:
 
 
 def issuer() -> str:
-    """Where customers sign in. A missing name stops the request and says which."""
-    if faults := [
-        name for name in ("JWT_ISSUER", "JWT_CLIENT_ID") if not os.environ.get(name, "").strip()
-    ]:
-        message = f"missing or blank: {', '.join(faults)}. The template sets these under Globals.Function.Environment."
-        raise SettingsError(message)
+    """Return where customers sign in. A missing name stops the request and says which."""
+    names = ("JWT_ISSUER", "JWT_CLIENT_ID")
+    faults = [name for name in names if not os.environ.get(name, "").strip()]
+    if faults:
+        where = "The template sets these under Globals.Function.Environment."
+        raise SettingsError(f"missing or blank: {', '.join(faults)}. {where}")
     return os.environ["JWT_ISSUER"].strip()
 
 
 @cache
 def discover() -> Mapping[str, str]:
-    """Find the issuer's ENDPOINTS, once per container; a failure (OSError, TypeError, ValueError) is not kept.
+    """Find the issuer's ENDPOINTS, once per container.
 
+    A failure (OSError, TypeError, ValueError) is not remembered.
     https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
     """
     url = f"{issuer().rstrip('/')}/.well-known/openid-configuration"
     with urllib.request.urlopen(url, timeout=DISCOVERY_SECONDS) as answer:  # noqa: S310 - the operator's own setting
-        said = dict(json.loads(answer.read(DISCOVERY_BYTES_MAX)))
-    if said.get("issuer") != issuer():
-        message = f"{url} describes the issuer {said.get('issuer')!r}, JWT_ISSUER is {issuer()!r}"
-        raise ValueError(message)
-    return {name: said[name] for name in ENDPOINTS if origin(said.get(name))}
+        described = dict(json.loads(answer.read(DISCOVERY_BYTES_MAX)))
+    named = described.get("issuer")
+    if named != issuer():
+        raise ValueError(f"{url} describes the issuer {named!r}, JWT_ISSUER is {issuer()!r}")
+    return {name: described[name] for name in ENDPOINTS if origin(described.get(name))}
 
 
 def endpoints() -> Mapping[str, str]:
-    """Nothing while the issuer does not answer."""
+    """Return the issuer's ENDPOINTS, or nothing while it does not answer."""
     try:
         return discover()
     except (OSError, TypeError, ValueError) as error:
@@ -130,18 +133,23 @@ PAGE: Final = filled(
         f"/site/{SCRIPT}": f"/site/{SCRIPT}?v={VERSION}",
     },
 )
-"""Whole but for where to sign in, which only a request finds out."""
+"""Complete except for the sign-in settings: only a request finds out the issuer's endpoints."""
 STYLE_HASH: Final = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
 
 
 def origin(url: object) -> str:
-    """``https://host:port`` as a policy names it, or "" for what is no such address."""
-    match = re.match(r"https?://[A-Za-z0-9.:\[\]-]+(?=/|$)", url) if isinstance(url, str) else None
+    """Return ``https://host:port`` as a policy names it, or "" for what is no such address."""
+    if not isinstance(url, str):
+        return ""
+    match = re.match(r"https?://[A-Za-z0-9.:\[\]-]+(?=/|$)", url)
     return match[0] if match else ""
 
 
 def policy(found: Mapping[str, str]) -> str:
-    """Ours and the issuer's addresses are all that the page may load and call: https://www.w3.org/TR/CSP3/."""
+    """Return the page's policy: it may load and call only our address and the issuer's.
+
+    https://www.w3.org/TR/CSP3/
+    """
     issuers = {origin(issuer()), origin(found.get("token_endpoint"))} - {""}
     return (
         f"default-src 'none'; script-src 'self'; style-src 'sha256-{STYLE_HASH}'; img-src data:; "
@@ -151,9 +159,9 @@ def policy(found: Mapping[str, str]) -> str:
 
 
 def page(found: Mapping[str, str]) -> Asset:
-    """The page with its sign-in settings.
+    """Return the page with its sign-in settings.
 
-    ``found``: the issuer's endpoints; without them the page says that nobody can sign in.
+    ``found``: the issuer's endpoints. Without them the page says that sign-in does not work.
     """
     own = {
         "issuer": issuer(),
@@ -168,13 +176,10 @@ def page(found: Mapping[str, str]) -> Asset:
 
 @lru_cache(maxsize=2)
 def _page(settings: str) -> Asset:
-    """Kept, because compressing takes longer than everything else: with endpoints, and without."""
-    return Asset.of(
-        "html",
-        filled(
-            PAGE, {'name="sign-in" content="{}"': f'name="sign-in" content="{escape(settings)}"'}
-        ),
-    )
+    """Return the page, cached with endpoints and without: compressing takes the longest."""
+    place = 'name="sign-in" content="{}"'
+    content = f'name="sign-in" content="{escape(settings)}"'
+    return Asset.of("html", filled(PAGE, {place: content}))
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
@@ -183,33 +188,34 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     Names are looked up among the files loaded, never opened.
     """
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
+    answer = _serve(request)
+    headers = {**answer["headers"], **HARDENED}
+    headers.pop(HSTS, None)
+    if _list(request, "x-forwarded-proto") == ["https"]:
+        headers[HSTS] = HEADERS[HSTS]
+    status = answer["statusCode"]
+    logger.info("request", route=request.route, status=status, request_id=request.request_id)
+    return {**answer, "headers": headers}
+
+
+def _serve(request: Request) -> dict[str, Any]:
+    """Return the page, a file beside it, or a problem document."""
     name = request.path.get("file")
     if name is None:
         found = endpoints()
-        said = _answer(request, page(found), policy(found), ASKED)
-    elif name in ASSETS:
-        is_named = request.query.get("v") == VERSION
-        said = _answer(
-            request, ASSETS[name], HEADERS["content-security-policy"], KEPT if is_named else ASKED
-        )
-    else:
-        said = problem(
-            BillingError("not_found", "there is no such file; the page is at /"), request.request_id
-        )
-    said["headers"] = {
-        key: value for key, value in said["headers"].items() if key != HSTS
-    } | HARDENED
-    if _list(request, "x-forwarded-proto") == ["https"]:
-        said["headers"][HSTS] = HEADERS[HSTS]
-    logger.info(
-        "request", route=request.route, status=said["statusCode"], request_id=request.request_id
-    )
-    return said
+        return _answer(request, page(found), policy(found), ASKED)
+    if name in ASSETS:
+        lifetime = KEPT if request.query.get("v") == VERSION else ASKED
+        return _answer(request, ASSETS[name], HEADERS["content-security-policy"], lifetime)
+    missing = BillingError("not_found", "there is no such file; the page is at /")
+    return problem(missing, request.request_id)
 
 
 def _answer(request: Request, asset: Asset, guard: str, lifetime: str) -> dict[str, Any]:
-    packs = not {"gzip", "gzip;q=1", "gzip;q=1.0"}.isdisjoint(_list(request, "accept-encoding"))
-    tag = f'"{asset.tag}{sha256(guard.encode()).hexdigest()[:4]}{"-gzip" * packs}"'
+    accepted = _list(request, "accept-encoding")
+    packs = not {"gzip", "gzip;q=1", "gzip;q=1.0"}.isdisjoint(accepted)
+    suffix = "-gzip" if packs else ""
+    tag = f'"{asset.tag}{sha256(guard.encode()).hexdigest()[:4]}{suffix}"'
     headers = {
         "cache-control": lifetime,
         "content-security-policy": guard,
@@ -219,14 +225,13 @@ def _answer(request: Request, asset: Asset, guard: str, lifetime: str) -> dict[s
     }
     if any(known.removeprefix("W/") in (tag, "*") for known in _list(request, "if-none-match")):
         return {"statusCode": 304, "headers": headers, "body": ""}
-    headers |= {"content-type": asset.type, **({"content-encoding": "gzip"} if packs else {})}
+    headers["content-type"] = asset.type
+    if packs:
+        headers["content-encoding"] = "gzip"
     body = base64.b64encode(asset.packed if packs else asset.plain).decode()
     return {"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": True}
 
 
 def _list(request: Request, header: str) -> list[str]:
-    return [
-        part.replace(" ", "")
-        for line in request.headers.get(header, ())
-        for part in line.split(",")
-    ]
+    """Return the values of a header that is a list, without spaces."""
+    return request.headers.get(header, "").replace(" ", "").split(",")

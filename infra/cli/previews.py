@@ -4,8 +4,9 @@ from typing import assert_never
 
 from billing.books import Books
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
+from billing.payments import references
+from billing.payments.ownership import why_ignored
 from billing.payments.payment import Already, Change, Park, Payment, decide
-from billing.payments.settlement import reference, why_nobodys
 from billing.storage.keys import user_key
 
 
@@ -15,7 +16,7 @@ def preview(books: Books, fact: Fact) -> str:
     payment = _payment(books, fact)
     match decide(payment, fact, ""):
         case Park(why=why):
-            no_owner = why_nobodys(books, fact) if payment is None else ""
+            no_owner = why_ignored(books, fact) if payment is None else ""
             return f"nothing: {no_owner}" if no_owner else f"it would be parked: {why}"
         case Already(duplicate=True):
             return "nothing: it was settled before"
@@ -30,8 +31,8 @@ def preview(books: Books, fact: Fact) -> str:
 def _payment(books: Books, fact: Fact) -> Payment | None:
     match fact:
         case RefundsFact() | DisputeFact():
-            row = reference(books, fact.payment_intent or fact.charge or "") or {}
-            owner = (row.get("user_id", ""), row.get("payment_id", ""))
+            row = references.find(books, fact.payment_intent or fact.charge)
+            owner = (row.user_id, row.payment_id)
         case SessionFact() | DeclinedFact():
             owner = (fact.user_id, fact.payment_id)
         case other:

@@ -143,7 +143,7 @@ def _refunded_early(books: Books) -> tuple[Payment, dict[str, Any]]:
 
 def _held(meter: Meter) -> tuple[Payment, str]:
     """Ten used, forty held."""
-    return _bought(meter.books, 10), holds.place(meter, "alice", 40, 60)["hold_id"]
+    return _bought(meter.books, 10), holds.place(meter, "alice", 40, 60).hold_id
 
 
 def _use(books: Books, units: int) -> None:
@@ -236,7 +236,7 @@ def test_a_keyed_debit_repeated_at_the_same_time_takes_once(
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)
         store.before(lambda: _bought(books, 10))
-        answers: list[dict[str, Any]] = []
+        answers: list[debits.Debit] = []
 
         def debit() -> None:
             answers.append(debits.debit_once(Meter(books, ""), "alice", 30, "backend", "k"))
@@ -247,8 +247,8 @@ def test_a_keyed_debit_repeated_at_the_same_time_takes_once(
                     debit()
             laws.check(store.memory)
             assert debits.read(books, "alice").used == 40
-            assert len({answer["debit_id"] for answer in answers}) == 1
-            assert {answer["remaining"] for answer in answers} == {60}
+            assert len({answer.debit_id for answer in answers}) == 1
+            assert {answer.remaining for answer in answers} == {60}
 
         return [debit, debit], check
 

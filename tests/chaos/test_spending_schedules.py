@@ -80,7 +80,7 @@ class Scene:
         payment = pending(self.books, payment_id="pay_1", session_id="cs_1")
         settlement.apply(self.books, fact(builders.completed(payment)))
         debits.debit(self.meter, "alice", USED)
-        return payment, holds.place(self.meter, "alice", HELD, 60)["hold_id"]
+        return payment, holds.place(self.meter, "alice", HELD, 60).hold_id
 
     def does(self, name: str) -> str:
         """Whether it was done or refused."""

@@ -148,7 +148,7 @@ class Storm:
         figures["holds"] += 1
         meter = Meter(self.books, "")
         try:
-            hold_id = holds.place(meter, user_id, UNITS, HOLD_SECONDS)["hold_id"]
+            hold_id = holds.place(meter, user_id, UNITS, HOLD_SECONDS).hold_id
         except (RetryableError, Killed):
             figures["holds nobody knows of"] += 1
             return
@@ -175,7 +175,7 @@ class Storm:
             answered.add(
                 debits.debit_once(
                     Meter(self.books, ""), user_id, UNITS, "backend", f"{user_id}{key}"
-                )["debit_id"]
+                ).debit_id
             )
         except (RetryableError, Killed):
             return

@@ -22,7 +22,7 @@ TRACED: Final = {"xray_trace_id"}
 IDS: Final = {"request_id", "payment_id", "session_id", "event_id", "debit_id", "hold_id", "key_id"}
 FAULT: Final = {"request_id", "exception", "exception_name", "stack_trace"}
 FACT: Final = {"type", "units"}
-ODD: Final = "a message that says nothing we know stays in the queue"
+ODD: Final = "a message that cannot be read stays in the queue"
 LINES: Final = {
     "request": {"route", "status", "code", "outcome", "reason", "why", *FACT, *IDS},
     "busy": {"request_id", "why"},
@@ -30,7 +30,7 @@ LINES: Final = {
     "internal error": FAULT,
     ODD: FAULT,
     "a message stays in the queue": {"event_id", *FAULT},
-    "a message stays in the queue by a fault of ours": {"event_id", *FAULT},
+    "a message stays in the queue: internal error": {"event_id", *FAULT},
     "out of time: messages come again": {"request_id", "left"},
     "nobody can sign in": {"why"},
     "recovered": {"request_id", "settled", "waiting", "left", "swept"},

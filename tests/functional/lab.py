@@ -321,30 +321,3 @@ def gateway_event(
     if parameters:
         event["pathParameters"] = dict(parameters)
     return event if body is None else {**event, "body": body}
-
-
-def old_gateway_event(
-    path: str, headers: Mapping[str, list[str]], body: str | None, *, is_base64: bool = False
-) -> dict[str, Any]:
-    """Payload format 1.0: header names as they were sent, the last value in ``headers``, all in
-    ``multiValueHeaders``.
-    """
-    return {
-        "version": "1.0",
-        "resource": path,
-        "path": path,
-        "httpMethod": "POST",
-        "headers": {name: values[-1] for name, values in headers.items()},
-        "multiValueHeaders": dict(headers),
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "requestContext": {
-            "domainName": "api.example.com",
-            "httpMethod": "POST",
-            "requestId": "req-1",
-            "resourcePath": path,
-        },
-        "body": body,
-        "isBase64Encoded": is_base64,
-    }

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from functional.lab import API, Context, Lab, gateway_event, old_gateway_event
+from functional.lab import API, Context, Lab
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -63,9 +63,7 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
     )
     whole = {
         "routeKey": f"{method} {route}",
-        "httpMethod": method,
         "headers": draw(HEADERS | st.none()),
-        "multiValueHeaders": {name: [value, value] for name, value in draw(HEADERS).items()},
         "pathParameters": draw(PATHS | st.none()),
         "queryStringParameters": draw(LIST | st.none()),
         "requestContext": context,
@@ -159,14 +157,6 @@ def test_an_internal_error_is_answered_without_its_trace(lab: Lab) -> None:
     assert (said.status, said.code) == (500, "internal_error")
     assert "Traceback" not in said.raw["body"]
     assert "QuotasTable" not in said.raw["body"]
-
-
-def test_both_payload_formats_give_the_same_answer(lab: Lab) -> None:
-    """A REST API or an old integration sends 1.0."""
-    route, _ = lab.route("GET", f"{API}/plans")
-    new = lab.invoke("public.list_plans", gateway_event(route, route.path, {}, {}, None))
-    old = lab.invoke("public.list_plans", old_gateway_event(route.path, {}, None))
-    assert new.raw == old.raw
 
 
 def test_the_description_of_the_api_names_every_route_of_the_template(lab: Lab) -> None:

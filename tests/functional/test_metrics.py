@@ -40,18 +40,15 @@ def _counted(capsys: Counted) -> Counter[str]:
 def _without_the_right_to_write(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """As AWS answers when a grant is missing."""
     client = lab.books.store._client
-    ask = client._make_api_call
 
-    def answer(operation: str, request: dict[str, Any]) -> Any:
-        if operation == "TransactWriteItems":
-            refused = {
-                "Error": {"Code": "AccessDeniedException"},
-                "ResponseMetadata": {"HTTPStatusCode": 400},
-            }
-            raise ClientError(refused, operation)
-        return ask(operation, request)
+    def answer(**_: object) -> None:
+        refused = {
+            "Error": {"Code": "AccessDeniedException"},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+        }
+        raise ClientError(refused, "TransactWriteItems")
 
-    monkeypatch.setattr(client, "_make_api_call", answer)
+    monkeypatch.setattr(client, "transact_write_items", answer)
 
 
 def test_a_forged_delivery_is_counted_and_a_broken_one_is_not(lab: Lab, capsys: Counted) -> None:
@@ -69,6 +66,17 @@ def test_an_event_that_is_not_ours_is_counted_as_ignored(lab: Lab, capsys: Count
     capsys.readouterr()
     assert lab.deliver(event).json == {"status": "ignored"}
     assert _counted(capsys) == {"ignored": 1}
+
+
+def test_an_event_of_ours_that_cannot_be_read_is_counted_apart(
+    lab: Lab, capsys: Counted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Money may have moved: it is not one of the many events of other products."""
+    event = completed(pending(lab.books), amount_total=None)
+    capsys.readouterr()
+    assert lab.deliver(event).json == {"status": "ignored"}
+    assert _counted(capsys) == {"unreadable": 1}
+    assert [getattr(line, "reason", "") for line in caplog.records][-1:] == ["unreadable"]
 
 
 @pytest.mark.parametrize("path", ["/quota/debits", "/quota/holds"])
@@ -149,7 +157,7 @@ def test_a_parked_event_that_waits_because_of_an_internal_error_is_counted(
     (line,) = [
         vars(record)
         for record in caplog.records
-        if record.getMessage() == "a parked fact waits by a fault of ours"
+        if record.getMessage() == "a parked event stays parked: internal error"
     ]
     assert line["event_id"] == parked.fact_id
     assert _counted(capsys) == {"internal_errors": 1, "parked_age_seconds": 1}
@@ -174,8 +182,8 @@ def test_a_message_that_cannot_be_settled_comes_again_and_its_line_names_the_eve
     )
     assert done == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]}
     lines = {record.getMessage(): vars(record) for record in caplog.records}
-    assert lines["a message stays in the queue by a fault of ours"]["event_id"] == "evt_failing"
-    assert "a message that says nothing we know stays in the queue" in lines
+    assert lines["a message stays in the queue: internal error"]["event_id"] == "evt_failing"
+    assert "a message that cannot be read stays in the queue" in lines
 
 
 def test_a_keyed_debit_whose_answer_was_lost_is_resolved_in_the_same_request(
@@ -184,16 +192,16 @@ def test_a_keyed_debit_whose_answer_was_lost_is_resolved_in_the_same_request(
     """It was taken: the same request finds that out, and the caller hears it."""
     lab.fund("alice", 10)
     client = lab.books.store._client
-    ask, lost = client._make_api_call, [True]
+    ask, lost = client.transact_write_items, [True]
 
-    def answer(operation: str, request: dict[str, Any]) -> Any:
-        done = ask(operation, request)
-        if operation == "TransactWriteItems" and "debit#" in str(request) and lost:
+    def answer(**request: object) -> Any:
+        done = ask(**request)
+        if "debit#" in str(request) and lost:
             lost.clear()
             raise ReadTimeoutError(endpoint_url="dynamodb")
         return done
 
-    monkeypatch.setattr(client, "_make_api_call", answer)
+    monkeypatch.setattr(client, "transact_write_items", answer)
     backend: dict[str, Any] = {"sub": "backend", "scope": "quota.write", "idempotency_key": "k"}
     assert (
         lab.call("POST", "/quota/debits", body={"user_id": "alice", "units": 3}, **backend).status

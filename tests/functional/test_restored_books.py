@@ -148,7 +148,7 @@ def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
         for user in _differences(new):
             books = new.books()
             books.store.deadline.begin()
-            repair.mend(Run(books, new.gateway(books), repair=True, resumes=False), user)
+            repair.repair_account(Run(books, new.gateway(books), repair=True, resumes=False), user)
         assert _differences(new) == []
         dora, erik = lab.quota("dora"), lab.quota("erik")
         assert (dora["total"], dora["used"], dora["remaining"]) == (1100, 30, 1070)

@@ -1,6 +1,7 @@
 """One fault that the machine makes: where it is, what it changes, and the changed source."""
 
 import ast
+import re
 from dataclasses import dataclass
 from difflib import unified_diff
 from functools import cache, cached_property
@@ -52,35 +53,76 @@ class Fault:
         """The source with the fault, with every later line at its old number."""
         before, old, after = self.span.cut(self.source)
         gap = "\n" * max(0, old.count("\n") - self.text.count("\n"))
-        if not gap:
-            return f"{before}{self.text}{after}"
         if self.text.endswith(")"):  # within it, for what follows may belong to the same statement
             return f"{before}{self.text[:-1]}{gap}){after}"
-        if _is_expression(self.text):
+        if gap and _is_expression(self.text):
             return f"{before}({self.text}{gap}){after}"
         return f"{before}{self.text}{gap}{after}"
 
     @cached_property
     def diff(self) -> str:
-        """Return the changed statements alone, as ``-`` and ``+``, one a line whatever their
-        layout.
-        """
-        first, last = _function_lines(self.source, self.span.line)
-        before, after = (_code(text, first, last) for text in (self.source, self.changed))
-        made = unified_diff(before, after, n=0, lineterm="")
+        """Return the changed lines alone, as ``-`` and ``+``."""
+        before, _, after = self.span.cut(self.source)
+        new = f"{before}{self.text}{after}"
+        made = unified_diff(self.source.splitlines(), new.splitlines(), n=0, lineterm="")
+        return "\n".join(line for line in made if line[:3] not in ("---", "+++") and line[0] != "@")
+
+    @cached_property
+    def change(self) -> str:
+        """Return the changed statements as ``-`` and ``+``, each on one line."""
+        before, part, after = self.span.cut(self.source)
+        first, last = _around(self.source, self.span.line)
+        fewer = part.count("\n") - self.text.count("\n")
+        old = _plain(_lines(self.source, first, last))
+        new = _plain(_lines(f"{before}{self.text}{after}", first, last - fewer))
+        made = unified_diff(old, new, n=0, lineterm="")
         return "\n".join(line for line in made if line[:3] not in ("---", "+++") and line[0] != "@")
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Return its name, which no other layout changes: the file, the
-        function, and the change.
-        """
-        return self.file, self.function, " ".join(self.diff.split())
+        """Return what names it wherever it has moved to: the file, the function, and the change."""
+        return self.file, self.function, bare(self.change)
 
     @property
     def is_hot(self) -> bool:
         """Whether it lies in a function, whose code a running process can exchange."""
         return bool(self.function)
+
+
+def bare(change: str) -> str:
+    """Return a change without what only its layout is: spaces, quotes, brackets, comments."""
+    code = re.sub(r"(?m)\s+#.*$", "", change)
+    code = re.sub(r"(?<=\d)_(?=\d)", "", code)
+    return re.sub(r"""[\s"'()]|,(?=\s*[)\]}])""", "", code)
+
+
+@cache
+def _plain(source: str) -> list[str]:
+    """Return the lines of a statement with each statement in it on one line."""
+    try:
+        return ast.unparse(ast.parse(source)).splitlines()
+    except SyntaxError:  # a fault that cannot be compiled
+        return source.splitlines()
+
+
+def _lines(source: str, first: int, last: int) -> str:
+    return "\n".join(source.split("\n")[first - 1 : last])
+
+
+def _around(source: str, line: int) -> tuple[int, int]:
+    """Return the lines of the module's statement around a line."""
+    return next((first, last) for first, last in _statements(source) if first <= line <= last)
+
+
+@cache
+def _statements(source: str) -> list[tuple[int, int]]:
+    return [
+        (
+            min([one.lineno, *(mark.lineno for mark in getattr(one, "decorator_list", []))]),
+            one.end_lineno or 0,
+        )
+        for one in ast.parse(source).body
+    ]
 
 
 def _is_expression(text: str) -> bool:
@@ -89,28 +131,3 @@ def _is_expression(text: str) -> bool:
     except SyntaxError:
         return False
     return True
-
-
-@cache
-def _functions(source: str) -> tuple[tuple[int, int], ...]:
-    """Return the first and the last line of each function, the shortest first."""
-    found = [
-        (min(line.lineno for line in (node, *node.decorator_list)), node.end_lineno or node.lineno)
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-    return tuple(sorted(found, key=lambda lines: lines[1] - lines[0]))
-
-
-def _function_lines(source: str, line: int) -> tuple[int, int]:
-    """Return the lines of the innermost function around a line, or all lines of the file."""
-    around = (lines for lines in _functions(source) if lines[0] <= line <= lines[1])
-    return next(around, (1, source.count("\n") + 1))
-
-
-def _code(source: str, first: int, last: int) -> list[str]:
-    """Return these lines' code as ast.unparse prints it: one statement a line."""
-    lines = source.splitlines()[first - 1 : last]
-    if lines[0].startswith(" "):
-        lines.insert(0, "if True:")
-    return ast.unparse(ast.parse("\n".join(lines))).splitlines()

@@ -121,6 +121,7 @@ def _run_once(session: pytest.Session, finder: Finder, out: IO[str], known: froz
 
 
 def _ran(item: pytest.Item, following: pytest.Item | None, finder: Finder) -> dict[str, Any]:
+    finder.forget_answers()
     finder.lines.take()
     started = monotonic()
     failed = [

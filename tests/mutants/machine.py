@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 from mutants import known
 from mutants.equals import load
-from mutants.fault import Fault
+from mutants.fault import Fault, bare
 from mutants.faults import faults_in
 from mutants.modules import FILES
 from mutants.report import GOAL_PERCENT, Result, show, write_figures
@@ -110,7 +110,7 @@ def _draw(faults: list[Fault], seed: int, sample: int) -> list[Fault]:
 def _lived(faults: list[Fault], file: str) -> list[Fault]:
     rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
     kept = {
-        (row["file"], row["function"], " ".join(row["diff"].split()))
+        (row["file"], row["function"], bare(row["diff"]))
         for row in rows
         if row["verdict"] == "lived"
     }

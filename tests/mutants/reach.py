@@ -9,8 +9,11 @@ from typing import Any, Final
 from mutants.fault import Fault
 
 TEST_SECONDS_MAX: Final = 6
+QUICK_SECONDS: Final = 1
 SLOW: Final = ("tests/functional/", "tests/ops/", "tests/properties/", "tests/chaos/")
 """What needs things set up that each fork must set up anew comes after what does not."""
+CONSTANTS: Final = "tests/repo/test_template.py"
+"""Holds sums of constants in many files, and runs no line of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Reach:
     seconds_max: float
     """Of tests for one fault, as long as they took without it."""
     by_line: dict[tuple[str, int], list[Test]] = field(default_factory=lambda: defaultdict(list))
+    of_constants: list[Test] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
     @classmethod
@@ -51,21 +55,33 @@ class Reach:
             self.failed.append(f"{row['test']}: {row['said']}")
             return
         test = Test(row["test"], row["place"], row["seconds"])
+        if test.name.startswith(CONSTANTS):
+            self.of_constants.append(test)
         for file, line in row["lines"]:
             self.by_line[file, line].append(test)
 
+    def is_cold(self, fault: Fault) -> bool:
+        """Return whether the fault acts only when its module is loaded.
+
+        So it is outside of functions, and in a function that only the loading calls.
+        """
+        return not fault.is_hot or not self.by_line.get((fault.file, fault.statement))
+
     def tests(self, fault: Fault) -> list[Test]:
         """Return those that reach it."""
-        places = [(fault.file, fault.statement)] if fault.is_hot else _users(fault, self.uses)
-        found = {test for place in places for test in self.by_line.get(place, ())}
-        if not fault.is_hot:
-            found |= {
-                test
-                for (file, _), tests in self.by_line.items()
-                if file == fault.file
-                for test in tests
-            }
-        return list(_bounded(sorted(found, key=lambda test: test.cost), self.seconds_max))
+        if not self.is_cold(fault):
+            found = self.by_line[fault.file, fault.statement]
+            return list(_bounded(sorted(set(found), key=lambda test: test.cost), self.seconds_max))
+        users = {test for place in _users(fault, self.uses) for test in self.by_line.get(place, ())}
+        others = {
+            test
+            for (file, _), tests in self.by_line.items()
+            if file == fault.file
+            for test in tests
+        }
+        users |= {test for test in self.of_constants if test.seconds <= QUICK_SECONDS}
+        found = sorted(users | others, key=lambda test: (test not in users, test.cost))
+        return list(_bounded(found, self.seconds_max))
 
 
 def _bounded(tests: Iterable[Test], seconds_max: float) -> Iterable[Test]:
@@ -78,12 +94,22 @@ def _bounded(tests: Iterable[Test], seconds_max: float) -> Iterable[Test]:
 def _users(
     fault: Fault, uses: Mapping[str, Sequence[tuple[str, int]]]
 ) -> Iterator[tuple[str, int]]:
-    """The statements, in any file, that name what a line of a module gives a value to."""
+    """The statements, in any file, that name what a statement of a module defines."""
     for statement in ast.parse(fault.source).body:
         if statement.lineno <= fault.span.line <= (statement.end_lineno or 0):
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    yield from uses.get(node.id, ())
+            for name in _defined(statement):
+                yield from uses.get(name, ())
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    """What a function or class and its methods are called, or the names that are given a value."""
+    nodes = list(ast.walk(statement))
+    made = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    if isinstance(statement, made):
+        return {node.name for node in nodes if isinstance(node, made)}
+    return {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 def _uses(sources: Mapping[str, str]) -> dict[str, list[tuple[str, int]]]:

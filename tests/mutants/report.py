@@ -34,7 +34,7 @@ class Result:
             "line": fault.span.line,
             "function": fault.function,
             "kind": fault.kind,
-            "diff": fault.diff,
+            "diff": fault.change,
         }
         return {
             **place,
@@ -60,7 +60,7 @@ def show(console: Console, results: list[Result]) -> None:
                 f"\n{fault.file}:{fault.span.line} {fault.function} ({fault.kind}) {reason}",
                 highlight=False,
             )
-            console.print(fault.diff, markup=False, highlight=False)
+            console.print(fault.change, markup=False, highlight=False)
 
 
 def write_figures(

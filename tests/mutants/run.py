@@ -15,7 +15,7 @@ from mutants import known
 from mutants.cold import ended
 from mutants.fault import Fault
 from mutants.modules import FILES
-from mutants.reach import Reach, Test
+from mutants.reach import CONSTANTS, Reach, Test
 from mutants.report import Result
 
 TESTS: Final = (
@@ -25,6 +25,7 @@ TESTS: Final = (
     "tests/properties",
     "tests/chaos",
     "tests/ops",
+    CONSTANTS,
 )
 LOOKING_SECONDS: Final = 0.1
 SECONDS_MIN: Final = 10
@@ -91,7 +92,7 @@ class Run:
         jobs = [
             _job(number, fault, tests[fault])
             for number, fault in enumerate(faults)
-            if fault.is_hot and tests[fault]
+            if tests[fault] and not reach.is_cold(fault)
         ]
         (self.folder / "new").write_text(json.dumps(jobs), encoding="utf-8")
         (self.folder / "new").rename(self.folder / "jobs")
@@ -104,7 +105,7 @@ class Run:
                 row["seconds"],
             )
         for fault in faults:
-            if tests[fault] and not fault.is_hot:
+            if tests[fault] and reach.is_cold(fault):
                 yield self._tried_alone(fault, tests[fault])
 
     def _tried_alone(self, fault: Fault, tests: Sequence[Test]) -> Result:

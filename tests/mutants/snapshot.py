@@ -12,6 +12,8 @@ COPIED: Final = (
     "functions",
     "tests",
     "infra",
+    "tools",
+    "bench",
     "template.yaml",
     "pyproject.toml",
     "docs",

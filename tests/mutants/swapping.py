@@ -126,11 +126,6 @@ class Finder(importlib.abc.MetaPathFinder):
         for one in gc.get_objects():
             if isinstance(one, FunctionType) and one.__code__.co_filename in self._files:
                 found[self._files[one.__code__.co_filename]].append(one)
-            elif (
-                isinstance(one, _lru_cache_wrapper)
-                and one.__wrapped__.__code__.co_filename in self._files
-            ):
-                self.caches.append(one)
         return found
 
     def exchange(self, file: str, functions: Sequence[FunctionType]) -> None:
@@ -145,8 +140,19 @@ class Finder(importlib.abc.MetaPathFinder):
             new = codes.get((old.co_qualname, old.co_firstlineno))
             if new is not None and new.co_freevars == old.co_freevars:
                 function.__code__ = new
+        self.forget_answers()
+
+    def forget_answers(self) -> None:
+        """Clear the caches of functions: other code gave those answers, or another test had them
+        noted.
+        """
         for cached in self.caches:
-            cached.cache_clear()  # what was answered before was answered by other code
+            cached.cache_clear()
+
+    def keep_caches(self, module: ModuleType) -> None:
+        """Remember the cached functions of a module that was just loaded."""
+        found = (one for one in vars(module).values() if isinstance(one, _lru_cache_wrapper))
+        self.caches += [one for one in found if one.__module__ == module.__name__]
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
@@ -163,6 +169,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
         """Run it, with the name under which notes are taken."""
         vars(module)[HIT] = self._finder.lines.add
         super().exec_module(module)
+        self._finder.keep_caches(module)
 
 
 def install(finder: Finder) -> None:

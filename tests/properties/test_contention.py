@@ -60,7 +60,7 @@ class Crowd:
     def hold(self, number: int, turn: int) -> None:
         """Two requests, each with its own time."""
         del number, turn
-        held = holds.place(self.meter, "alice", 1, 600)["hold_id"]
+        held = holds.place(self.meter, "alice", 1, 600).hold_id
         self.store.deadline.begin()
         holds.capture(self.meter, held, 1)
 
@@ -150,10 +150,10 @@ def test_a_debit_without_concurrent_requests_insists_on_the_exact_balance(
 
     def ours() -> None:
         crowd.store.deadline.begin()
-        answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "one")["remaining"])
+        answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "one").remaining)
         crowd.store.time.sleep(60)
         crowd.store.deadline.begin()
-        answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "two")["remaining"])
+        answers.append(debits.debit_once(crowd.meter, "alice", 1, "backend", "two").remaining)
 
     def theirs() -> None:
         crowd.store.time.sleep(30)

@@ -1,9 +1,10 @@
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
+from billing.quota.debits import Debit
+from billing.quota.holds import Hold
 from billing.quota.spending import Meter
 from properties.crowd import check_laws
 from support import builders
@@ -28,7 +29,7 @@ class Shop:
         settlement.apply(self.books, fact(builders.completed(pending(self.books, plan="pro"))))
         for _ in range(HELD):
             holds.place(self.meter, "alice", 1, 60)
-        self.long = holds.place(self.meter, "alice", 100, 600)["hold_id"]
+        self.long = holds.place(self.meter, "alice", 100, 600).hold_id
         self.clock.advance(seconds=61)
         self.store.deadline.begin()
 
@@ -42,19 +43,19 @@ def test_expired_holds_are_released_and_spent_in_one_request(
 ) -> None:
     """Each way on both databases, as in memory: the writes are DynamoDB's to judge."""
     shop = Shop(database)
-    ways: dict[str, Callable[[], dict[str, Any]]] = {
+    ways: dict[str, Callable[[], Debit | Hold]] = {
         "plain debit": lambda: debits.debit(shop.meter, "alice", 890),
         "keyed debit": lambda: debits.debit_once(shop.meter, "alice", 890, "backend", "k"),
         "hold": lambda: holds.place(shop.meter, "alice", 890, 30),
     }
     if is_cold:
         spending._seen.clear()
-    assert ways[way]()["remaining"] == 10
+    assert ways[way]().remaining == 10
     check_laws(shop.store)
     shop.clock.advance(seconds=600)
     balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.remaining) == (0, 1000 - balance.used)
-    assert debits.debit(shop.meter, "alice", balance.remaining)["remaining"] == 0
+    assert debits.debit(shop.meter, "alice", balance.remaining).remaining == 0
     check_laws(shop.store)
 
 
@@ -63,7 +64,7 @@ def test_a_read_counts_what_has_expired_over_several_pages(database: Dynamo) -> 
     shop = Shop(database)
     balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.remaining) == (100, 900)
-    assert holds.capture(shop.meter, shop.long, 40)["released"] == 60
+    assert holds.capture(shop.meter, shop.long, 40).released == 60
     balance = debits.read(shop.books, "alice")
     assert (balance.held, balance.used, balance.remaining) == (0, 40, 960)
     check_laws(shop.store)

@@ -396,7 +396,7 @@ class Shop:
         """For a minute."""
         units = draw.upto(120, 1)
         self.refusable(
-            lambda: self.holds.append(holds.place(self.meter, "alice", units, 60)["hold_id"])
+            lambda: self.holds.append(holds.place(self.meter, "alice", units, 60).hold_id)
         )
 
     def closes_a_hold(self, draw: Draw) -> None:

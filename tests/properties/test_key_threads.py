@@ -5,7 +5,6 @@ APIs.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from billing.books import Books
@@ -29,10 +28,10 @@ def _books(database: Dynamo) -> Books:
 def _create(books: Books) -> Callable[[], str]:
     def act() -> str:
         try:
-            made: dict[str, Any] = api_keys.create(books, "alice", "dev", "a key")
+            made = api_keys.create(books, "alice", "dev", "a key")
         except BillingError as refused:
             return refused.code
-        return str(made["key_id"])
+        return made.key_id
 
     return act
 
@@ -50,7 +49,7 @@ def _revoke(books: Books, key_id: str) -> Callable[[], str]:
 
 def _live(books: Books) -> list[str]:
     books.store.deadline.begin()
-    return [key["key_id"] for key in api_keys.list_all(books, "alice")]
+    return [key.key_id for key in api_keys.list_all(books, "alice")]
 
 
 @DATABASES
@@ -108,5 +107,5 @@ def _key_of_old(books: Books, number: int) -> None:
             (user_key("alice"), f"key_{name}"),
             {"name": "old", "created_at": "2026-01-01T00:00:00Z"},
         ),
-        Write("keys", (f"key#{name}", "key"), set={"hash": api_keys.NOBODY, "user_id": "alice"}),
+        Write("keys", (f"key#{name}", "key"), set={"hash": api_keys.NO_HASH, "user_id": "alice"}),
     )

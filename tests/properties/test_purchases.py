@@ -261,7 +261,7 @@ def _after_refunds(
         laws.check_what_was_given_up(store)
     for hold, captured in placed:
         if captured >= 0:
-            holds.capture(meter, hold["hold_id"], captured)
+            holds.capture(meter, hold.hold_id, captured)
     clock.advance(seconds=61)
     laws.check(store)
     stored = Payment.from_item(store.get("payments", (user_key("alice"), "pay_1")) or {})

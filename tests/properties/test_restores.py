@@ -161,7 +161,7 @@ class Shop:
         job = Run(self.books, self.stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
         assert not run.run(job, 0).failed
         for row in self.findings():
-            repair.mend(job, row["user_id"])
+            repair.repair_account(job, row["user_id"])
         assert self.findings() == []
 
     def findings(self) -> list[dict[str, Any]]:

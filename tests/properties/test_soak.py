@@ -148,8 +148,9 @@ def test_only_a_whole_run_in_which_all_was_right_is_published(
     monkeypatch.setattr("tools.docs.figures.FIGURES", tmp_path)
     publish(Progress("7", 20, 60.0, Counter(counts)), tmp_path / "soak.json")
     if is_published:
-        assert "| deliveries | 1 000 000 |" in (soak_text() or "")
-        assert "| histories with a unit lost or doubled | 0 |" in (soak_text() or "")
+        shown = soak_text() or ""
+        assert "| deliveries | 1 000 000 |" in shown
+        assert "| histories with a unit lost or doubled | 0 |" in shown
     else:
         with pytest.raises(SystemExit, match="not published"):
             soak_text()

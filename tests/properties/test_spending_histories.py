@@ -144,7 +144,7 @@ class Spending:
         except RetryableError:
             return
         if answer:
-            known.add(answer["debit_id"])
+            known.add(answer.debit_id)
             assert len(known) == 1, f"k{number} was debited twice"
 
     def holds_back(self, draw: Draw) -> None:
@@ -161,7 +161,7 @@ class Spending:
         except RetryableError:
             return
         if answer:
-            self.holds.append(Hold(answer["hold_id"], units, now + seconds))
+            self.holds.append(Hold(answer.hold_id, units, now + seconds))
 
     def closes_a_hold(self, draw: Draw) -> None:
         """In time or late, once or again, one way or another."""

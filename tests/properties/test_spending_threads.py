@@ -111,7 +111,7 @@ class Crowd:
                 raise
             except RetryableError:
                 return Used(user_id, refusal="unknown", unsure=units)
-            assert answer["remaining"] >= 0
+            assert answer.remaining >= 0
             return Used(user_id, units)
 
         return _refusable(act)
@@ -122,8 +122,8 @@ class Crowd:
 
         def act() -> Used:
             answer = debits.debit_once(self.meter, user_id, units, "backend", key)
-            assert answer["remaining"] >= 0
-            return Used(user_id, units, key, answer["debit_id"])
+            assert answer.remaining >= 0
+            return Used(user_id, units, key, answer.debit_id)
 
         return _refusable(act)
 
@@ -134,12 +134,11 @@ class Crowd:
         )
 
         def act() -> Used:
-            hold_id = holds.place(self.meter, user_id, units, 1 if end == "expire" else 300)[
-                "hold_id"
-            ]
+            seconds = 1 if end == "expire" else 300
+            hold_id = holds.place(self.meter, user_id, units, seconds).hold_id
             self.books.store.deadline.begin()  # another request
             if end == "capture":
-                return Used(user_id, holds.capture(self.meter, hold_id, kept)["units"])
+                return Used(user_id, holds.capture(self.meter, hold_id, kept).units)
             if end == "release":
                 holds.release(self.meter, hold_id)
             return Used()

@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 from billing.deadline import Deadline
 from billing.payments import fact_queue
-from billing.storage.dynamodb import Store
+from billing.storage.dynamodb import UNTIL_DEADLINE, Store
 from billing.wiring.secrets import Reader
 from botocore.exceptions import ParamValidationError
 
@@ -70,7 +70,7 @@ def test_a_wrong_parameter_of_the_store_ends_the_test_that_sends_it(
 ) -> None:
     """Although the store's own client validates nothing, and whatever would be retried."""
     with pytest.raises(AssertionError, match=word):
-        _store()._ask(operation, request_, repeatable=True)
+        _store()._ask(operation, request_, UNTIL_DEADLINE)
 
 
 @pytest.mark.usefixtures("signed_in")

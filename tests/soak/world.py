@@ -134,7 +134,7 @@ class Soaked(Shop):
     def holds_back(self, draw: Draw) -> None:
         """Whose answer is lost, nobody can close: it expires."""
         units = draw.upto(120, 1)
-        self.play(lambda: self.holds.append(holds.place(self.meter, "alice", units, 60)["hold_id"]))
+        self.play(lambda: self.holds.append(holds.place(self.meter, "alice", units, 60).hold_id))
 
     def closes_a_hold(self, draw: Draw) -> None:
         """Any, as often as one likes."""

@@ -16,9 +16,11 @@ from typing import Any, Final
 from billing.deadline import Deadline
 from billing.errors import ConditionFailedError
 from billing.quota.balance import Balance
+from billing.storage.dynamodb import IF_NOT_DONE, IF_UNKNOWN, NEVER, UNTIL_DEADLINE
 from billing.storage.writes import Write
 from botocore.exceptions import ClientError
 from greenlet import greenlet
+from support.fakes.dynamodb_client import DynamoDBClient
 from support.schedules import ScheduledStore, Twin
 
 CALL_SECONDS: Final = 0.010
@@ -55,13 +57,13 @@ class VirtualTime:
             waiter.switch()
 
 
-class _Client:
+class _Client(DynamoDBClient):
     """Stands where botocore's client stands."""
 
     def __init__(self, store: "ContendedStore") -> None:
         self._store = store
 
-    def _make_api_call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         store, places = self._store, request.get("places", frozenset())
         store.calls[operation] += 1
         if store.under_way & places:
@@ -113,16 +115,14 @@ class ContendedStore(ScheduledStore):
         self._ask(
             "TransactWriteItems",
             {"act": lambda: self.memory.commit(*writes), "places": places},
-            repeatable=True,
+            UNTIL_DEADLINE,
         )
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
         """See Store."""
         places = frozenset((write.table, write.key) for write in writes)
         request = {"act": lambda: self.memory.commit(*writes), "places": places}
-        self._ask(
-            "TransactWriteItems", request, repeatable=True, is_patient=False, clears_up=clears_up
-        )
+        self._ask("TransactWriteItems", request, IF_UNKNOWN if clears_up else NEVER)
 
     def update(self, write: Write) -> Any:
         """See Store."""
@@ -130,7 +130,7 @@ class ContendedStore(ScheduledStore):
             "act": lambda: self.memory.update(write),
             "places": frozenset({(write.table, write.key)}),
         }
-        return self._ask("UpdateItem", request, repeatable=False)["answer"]
+        return self._ask("UpdateItem", request, IF_NOT_DONE)["answer"]
 
 
 class _Own(Deadline):

@@ -62,14 +62,17 @@ def _out(dispute: Thing) -> int:
 
 
 def _lost(dispute: Thing) -> int:
+    """By the disputed amount, unless all the money came back."""
     if dispute["status"] != "lost":
         return 0
-    return _out(dispute) if dispute["balance_transactions"] else int(dispute["amount"])
+    returned = dispute["balance_transactions"] and not _out(dispute)
+    return 0 if returned else int(dispute["amount"])
 
 
 def _is_open(dispute: Thing) -> bool:
     status = dispute["status"]
-    if status == "lost":
+    came_back = any(row["amount"] > 0 for row in dispute["balance_transactions"])
+    if status == "lost" or (status in OVER and came_back):
         return False
     if dispute["balance_transactions"]:
         return _out(dispute) > 0

@@ -16,12 +16,21 @@ from typing import Any, Final, TypeVar
 from billing.books import Books
 from billing.errors import ConditionFailedError, Item, RetryableError
 from billing.quota import spending
-from billing.storage.dynamodb import Page, Store
+from billing.storage.dynamodb import (
+    IF_NOT_DONE,
+    IF_UNKNOWN,
+    NEVER,
+    UNTIL_DEADLINE,
+    Page,
+    Retry,
+    Store,
+)
 from billing.storage.writes import Table, Write
 from botocore.exceptions import ClientError, ReadTimeoutError
 from greenlet import greenlet
 from support import builders
 from support.deadlines import PausedDeadline
+from support.fakes.dynamodb_client import DynamoDBClient
 from support.fakes.memory_store import MemoryStore, copy_of
 
 _T = TypeVar("_T")
@@ -115,16 +124,16 @@ class _Before:
     seen: dict[Any, Any]
 
 
-class _Client:
+class _Client(DynamoDBClient):
     """Stands where botocore's client stands: a request is carried out whole, or a fault strikes."""
 
     def __init__(self, store: "ScheduledStore") -> None:
         self._store = store
 
-    def _make_api_call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         fault = self._store.meet_fault()
         try:
-            return self._carry_out(operation, request, fault)
+            return self._carry_out(operation, request["carried"], fault)
         except ConditionFailedError as refused:
             self._store.remember(refused.old)
             raise
@@ -225,10 +234,8 @@ class ScheduledStore(Store):
         me.parent.switch()
         return plan.fault()
 
-    def _do(
-        self, operation: str, act: Callable[[], Any], *, repeatable: bool = True, **how: bool
-    ) -> Any:
-        return self._ask(operation, {"act": act}, repeatable=repeatable, **how)["answer"]
+    def _do(self, operation: str, act: Callable[[], Any], retry: Retry = UNTIL_DEADLINE) -> Any:
+        return self._ask(operation, {"carried": {"act": act}}, retry)["answer"]
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """See Store."""
@@ -244,13 +251,12 @@ class ScheduledStore(Store):
         self._do(
             "TransactWriteItems",
             lambda: self.memory.commit(*writes),
-            is_patient=False,
-            clears_up=clears_up,
+            IF_UNKNOWN if clears_up else NEVER,
         )
 
     def update(self, write: Write) -> Item:
         """See Store."""
-        found: Item = self._do("UpdateItem", lambda: self.memory.update(write), repeatable=False)
+        found: Item = self._do("UpdateItem", lambda: self.memory.update(write), IF_NOT_DONE)
         return found
 
     def query(self, table: Table, owner: str, **how: Any) -> Page:

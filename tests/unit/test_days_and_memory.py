@@ -1,11 +1,14 @@
 """What accounts keep over midnight, after their holds are closed, and in a container's memory."""
 
+from collections.abc import Callable
+
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
 from billing.payments import queries, settlement
 from billing.quota import debits, history, hold_expiry, holds, spending
 from billing.quota.balance import Balance
+from billing.quota.grants import Grant, book
 from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
@@ -13,8 +16,6 @@ from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.deadlines import PausedDeadline
 from support.fakes.memory_store import MemoryStore
-
-from infra.cli.commands.grant import Grant, book
 
 MORNING = int(START.timestamp())
 
@@ -49,7 +50,7 @@ def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock
     """The hold was placed before: what was used before is booked on its own day, and what is
     captured on the day of the capture.
     """
-    hold = holds.place(meter, "alice", 20, 86_400)["hold_id"]
+    hold = holds.place(meter, "alice", 20, 86_400).hold_id
     clock.advance(hours=22)
     holds.capture(meter, hold, 15)
     assert _consumed(meter.books) == {"2026-01-02": -10}
@@ -60,7 +61,7 @@ def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock
 
 def test_a_release_after_midnight_begins_no_day(meter: Meter, clock: Clock) -> None:
     """Nothing is used, so that nothing is booked."""
-    hold = holds.place(meter, "alice", 20, 86_400)["hold_id"]
+    hold = holds.place(meter, "alice", 20, 86_400).hold_id
     clock.advance(hours=22)
     holds.release(meter, hold)
     assert _consumed(meter.books) == {}
@@ -91,7 +92,7 @@ def test_a_closed_hold_is_reported_for_thirty_days_after_its_end(
     """After its expiry if it was captured early, after it was given back if that was late: a repeat
     of either is answered as long.
     """
-    placed = holds.place(meter, "alice", 20, 3600)["hold_id"]
+    placed = holds.place(meter, "alice", 20, 3600).hold_id
     clock.advance(hours=hours)
     if hours:
         debits.debit(meter, "alice", 1)
@@ -105,11 +106,8 @@ def test_a_closed_hold_is_reported_for_thirty_days_after_its_end(
 def test_a_keyed_debit_is_replayed_for_thirty_days(meter: Meter) -> None:
     """Its row says when DynamoDB may forget it."""
     debits.debit_once(meter, "alice", 1, "backend", "k")
-    (kept,) = (
-        row
-        for (name, _), row in meter.books.store.tables["quotas"].items()  # type: ignore[attr-defined]
-        if name.startswith("debit#")
-    )
+    rows = meter.books.store.tables["quotas"]  # type: ignore[attr-defined]
+    (kept,) = (row for (name, _), row in rows.items() if name.startswith("debit#"))
     assert kept["ttl"] == MORNING + 30 * 24 * 3600
 
 
@@ -119,8 +117,8 @@ def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
     for number in range(spending.SEEN_MAX + 1):
         spending.remember(f"user{number}", Balance())
     assert len(spending._seen) == spending.SEEN_MAX
-    assert spending.recalled("user0") is None
-    assert spending.recalled(f"user{spending.SEEN_MAX}") is not None
+    assert spending.recall("user0") is None
+    assert spending.recall(f"user{spending.SEEN_MAX}") is not None
     spending._seen.clear()
 
 
@@ -151,9 +149,9 @@ def test_the_first_page_says_what_of_the_last_day_is_no_entry_yet(
 @pytest.mark.parametrize("by", ["debit", "keyed", "hold", "capture", "release"])
 def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str) -> None:
     """Customers see when their quota changed last."""
-    held = holds.place(meter, "alice", 5, 600)["hold_id"]
+    held = holds.place(meter, "alice", 5, 600).hold_id
     clock.advance(seconds=7)
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "debit": lambda: debits.debit(meter, "alice", 1),
         "keyed": lambda: debits.debit_once(meter, "alice", 1, "backend", "k"),
         "hold": lambda: holds.place(meter, "alice", 1, 600),
@@ -162,7 +160,7 @@ def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str
     }
     acts[by]()
     shown = debits.read(meter.books, "alice").as_answer("alice")
-    assert shown["updated_at"].startswith("2026-01-02T03:04:12")
+    assert str(shown.updated_at).startswith("2026-01-02T03:04:12")
 
 
 def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:

@@ -12,7 +12,7 @@ from billing.errors import AwsRefusedError, ConditionFailedError
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked, run
-from billing.reconciliation.repair import mend
+from billing.reconciliation.repair import repair_account
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.storage.keys import REFERENCE, reference_key, user_key
@@ -160,7 +160,7 @@ def test_repairing_an_account_removes_it(shop: Shop, kind: str) -> None:
         **entry,
     }
     shop.stripe.sell(shop.payment, epoch(shop.clock()), **LISTED[kind])
-    mend(Run(shop.books, shop.stripe, repair=True, resumes=False), "alice")  # type: ignore[arg-type]
+    repair_account(Run(shop.books, shop.stripe, repair=True, resumes=False), "alice")  # type: ignore[arg-type]
     assert shop.parked() == []
     assert not any(key[0] == user_key("alice") for key in shop.store.tables["payments"])
 
@@ -210,11 +210,13 @@ def test_a_lost_way_from_a_payment_intent_is_written_again(shop: Shop) -> None:
     del shop.store.tables["payments"][reference_key(intent_of(shop.payment)), REFERENCE]
     shop.stripe.sell(shop.payment, epoch(shop.clock()))
     job = Run(shop.books, shop.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
-    assert mend(job, "alice").acts == (f"{intent_of(shop.payment)}: leads to its payment again",)
+    assert repair_account(job, "alice").acts == (
+        f"{intent_of(shop.payment)}: leads to its payment again",
+    )
     assert (
         settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "settled"
     )
-    assert mend(job, "alice").acts == ()
+    assert repair_account(job, "alice").acts == ()
 
 
 class Moved(MemoryStore):

@@ -54,6 +54,14 @@ def test_a_batch_ends_in_time_and_what_is_left_comes_again(
     assert ("out of time" in caplog.text) is (seconds == 6)
 
 
+@pytest.mark.parametrize("nested", ["[" * 100_000, '{"source":' * 100_000])
+def test_a_message_nested_too_deeply_comes_back_alone(recovery: Recovery, nested: str) -> None:
+    """Those around it are settled."""
+    before, after = (kept(builders.completed(pending(recovery.books))) for _ in range(2))
+    assert recovery.answer(before, nested, after) == ["1"]
+    assert recovery.units() == 200
+
+
 def test_a_batch_of_lost_causes_ends_in_time(recovery: Recovery) -> None:
     """Each takes all the time that it has: some are tried, the rest is left, nobody is killed."""
     recovery.store.fault_of = {"pay_": OutcomeUnknownError("injected")}

@@ -61,6 +61,15 @@ class Charge:
         return self
 
 
+def _listing(charge: Charge) -> Event:
+    """charge.refunded with the list of the charge's refunds, newest first."""
+    event = copy.deepcopy(charge.events[-1])
+    assert event["type"] == "charge.refunded"
+    rows = [dict(row) for row in charge.stripe.returned]
+    event["data"]["object"]["refunds"] = {"object": "list", "data": rows, "has_more": False}
+    return event
+
+
 def _bought(policy: str = "debt") -> tuple[Books, Charge]:
     books = builders.books_on(MemoryStore(), policy)
     return books, Charge(pending(books, payment_id="pay_1", session_id="cs_1"))
@@ -170,6 +179,33 @@ def test_without_refund_created_the_highest_figure_less_the_failures_counts() ->
     assert _end(books) == ("partially_refunded", 60)
 
 
+def test_an_old_endpoint_knows_the_refunds_that_a_charge_lists() -> None:
+    """Endpoints of API versions before 2022-11-15 see the charge's refunds in charge.refunded.
+
+    Nothing else names a refund that succeeded there.
+    """
+    books, charge = _bought()
+    charge.refund("re_A", 500)
+    first = _listing(charge)
+    charge.change("re_A", "failed").refund("re_B", 333)
+    failure = builders.refund(charge.payment, "re_A", 500, "failed", "charge.refund.updated")
+    _settle(books, charge.events[0], first, failure, _listing(charge))
+    assert _end(books) == ("partially_refunded", 100 - 100 * 333 // 999)
+
+
+@pytest.mark.parametrize(
+    "listed", [None, [], "re_1", {}, {"data": None}, {"data": [None, "re_1", {"status": []}]}]
+)
+def test_refunds_that_a_charge_does_not_list_are_counted_by_its_figure(listed: object) -> None:
+    """As newer versions of the API leave the list out."""
+    books, charge = _bought()
+    charge.refund("re_A", 500)
+    event = copy.deepcopy(charge.events[-1])
+    event["data"]["object"]["refunds"] = listed
+    _settle(books, charge.events[0], event)
+    assert _end(books) == ("partially_refunded", 100 - 100 * 500 // 999)
+
+
 def test_a_refund_that_succeeded_late_does_not_undo_its_failure() -> None:
     """``succeeded`` may come before ``failed``, never after it, whatever the events' order."""
     books, charge = _bought()
@@ -243,8 +279,8 @@ def test_after_a_repair_two_further_refunds_are_taken_back_exactly(
     job = Run(books, charge.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
     if restored == "payments ledger":
         run.run(job, 0)
-    repair.mend(job, "alice")
-    assert repair.mend(job, "alice").acts == ()
+    repair.repair_account(job, "alice")
+    assert repair.repair_account(job, "alice").acts == ()
     after = len(charge.events)
     charge.refund("re_C", 333).refund("re_D", 333)
     for event, taken in zip(charge.events[after:], (66, 66, 100, 100), strict=True):

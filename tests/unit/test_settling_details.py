@@ -80,12 +80,8 @@ def test_a_hold_of_any_user_is_found_by_its_id(books: Books, user_id: str) -> No
     row |= {"total": 10, "remaining": 10}
     meter = Meter(books, "")
     placed = holds.place(meter, user_id, 4, 60)
-    assert holds.capture(meter, placed["hold_id"], 3) == {
-        "hold_id": placed["hold_id"],
-        "status": "captured",
-        "units": 3,
-        "released": 1,
-    }
+    captured = holds.ClosedHold(placed.hold_id, "captured", units=3, released=1)
+    assert holds.capture(meter, placed.hold_id, 3) == captured
     assert debits.read(books, user_id).remaining == 7
 
 
@@ -93,7 +89,7 @@ def test_an_account_whose_row_says_that_nothing_was_used_begins_its_day(books: B
     _bought(books)
     row = books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
     row |= {"used": 0, "itemised": 0}
-    assert debits.debit(Meter(books, ""), "alice", 1)["remaining"] == 99
+    assert debits.debit(Meter(books, ""), "alice", 1).remaining == 99
 
 
 def test_a_place_between_two_entries_leads_on_from_there(books: Books, clock: Clock) -> None:

@@ -172,7 +172,7 @@ def test_repairing_an_account_takes_nothing_from_another_deployment(shops: Neigh
     shops.sell()
     before = set(shops.store.tables["payments"])
     job = Run(shops.ours, shops.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
-    repair.mend(job, "alice")
+    repair.repair_account(job, "alice")
     assert set(shops.store.tables["payments"]) == before
 
 

@@ -3,9 +3,11 @@
 import functools
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from billing import tracing
+from billing.answers import members
 from billing.api import response
 from billing.api.request import Request
 from billing.errors import BillingError, NotDoneError, RetryableError, StripeRefusedError
@@ -14,27 +16,35 @@ from billing.telemetry import count, logger, metrics, report_refusal
 from billing.wiring import container
 from billing.wiring.container import connect, deadline, in_init
 
-Answer = tuple[int, Mapping[str, Any] | None]
+if TYPE_CHECKING:
+    from billing.api.response import Body
+
+Answer = tuple[int, "Body"]
+"""A status code and a body."""
 Lambda = Callable[[Mapping[str, Any], object], dict[str, Any]]
 IDS: Final = ("payment_id", "session_id", "debit_id", "hold_id", "key_id")
-"""What an answer says of these goes into the request's log line."""
+"""The members of an answer that go into the request's log line."""
 HOLD_CHARS: Final = 45
-"""That much of a hold's id is its own; the rest spells the user (holds.HoldId), and some issuers'
+"""That much of a hold's id is its own. The rest spells the user (holds.HoldId), and some issuers'
 users are e-mail addresses."""
 UNKNOWN: Final = (
     "the outcome is not known yet; ask again, with the same Idempotency-Key where there is one"
 )
 BUSY: Final = "there was no time for this; nothing was taken or charged; ask again in a moment"
+INTERNAL: Final = "Internal error. Quote this request_id when you report it."
 RETRY_AFTER_SECONDS: Final = "1"
 
 
 def site_url(request: Request) -> str:
-    """Where customers go: the template's SiteUrl, or the API's own address, which API Gateway tells and no caller can."""
+    """Return where customers go: the template's SiteUrl, or the API's own address.
+
+    API Gateway tells that address; no caller can set it.
+    """
     return container.settings().site_url or f"https://{request.domain}"
 
 
 def meter(request: Request) -> Meter:
-    """For debits and holds."""
+    """Return what debits and holds work on."""
     return Meter(container.books(), site_url(request))
 
 
@@ -45,60 +55,72 @@ def endpoint(act: Callable[[Request], Answer]) -> Lambda:
 
 
 def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
-    """Make a Lambda handler of an act: the caller's mistakes are 4xx, everything else 5xx, nothing is swallowed."""
+    """Make a Lambda handler of an act that needs no books.
+
+    The caller's mistakes are 4xx, everything else is 5xx, and no error is swallowed.
+    """
 
     @functools.wraps(act)
     def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         request = Request.of(event, str(getattr(context, "aws_request_id", "") or uuid.uuid4()))
         deadline().begin()
         with tracing.request(act.__module__):
-            said = _said(act, request)
-            tracing.annotate(
-                request_id=request.request_id, status=said["statusCode"], **request.notes
-            )
-        logger.info(
-            "request",
-            route=request.route,
-            status=said["statusCode"],
-            request_id=request.request_id,
-            **request.notes,
-        )
+            answer = _answer(act, request)
+            noted = {
+                "status": answer["statusCode"],
+                "request_id": request.request_id,
+                **request.notes,
+            }
+            tracing.annotate(**noted)
+        logger.info("request", route=request.route, **noted)
         _flush()
-        return said
+        return answer
 
     return handler
 
 
-def _said(act: Callable[[Request], Answer], request: Request) -> dict[str, Any]:
+def _answer(act: Callable[[Request], Answer], request: Request) -> dict[str, Any]:
     try:
         status, body = act(request)
-        request.notes.update(_ids(body or {}))
+        request.notes.update(_ids(body))
         return response.answer(status, body, request.request_id)
     except BillingError as error:
         request.notes["code"] = error.code
         if isinstance(error, StripeRefusedError):
             report_refusal(error, request_id=request.request_id)
         return response.problem(error, request.request_id)
-    except NotDoneError as error:
-        logger.warning("busy", why=str(error), request_id=request.request_id)
-        count("outcome_unknown")
-        said = response.problem(BillingError("busy", BUSY), request.request_id)
-        return {**said, "headers": {**said["headers"], "retry-after": RETRY_AFTER_SECONDS}}
     except RetryableError as error:
-        logger.warning("outcome unknown", why=str(error), request_id=request.request_id)
-        count("outcome_unknown")
-        return response.problem(BillingError("outcome_unknown", UNKNOWN), request.request_id)
+        return _answer_retryable(error, request.request_id)
     except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours is logged whole, answered 500, and counted for the alarm
         logger.exception("internal error", request_id=request.request_id)
         count("internal_errors")
-        return response.problem(
-            BillingError("internal_error", "a fault of ours; the log has it"), request.request_id
-        )
+        return response.problem(BillingError("internal_error", INTERNAL), request.request_id)
 
 
-def _ids(body: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: body[name] for name in IDS if name in body}
-    return {**found, "hold_id": found["hold_id"][:HOLD_CHARS]} if "hold_id" in found else found
+def _answer_retryable(error: RetryableError, request_id: str) -> dict[str, Any]:
+    """Answer 503: nothing was done (``busy``), or the outcome is unknown."""
+    count("outcome_unknown")
+    if isinstance(error, NotDoneError):
+        logger.warning("busy", why=str(error), request_id=request_id)
+        answer = response.problem(BillingError("busy", BUSY), request_id)
+        answer["headers"]["retry-after"] = RETRY_AFTER_SECONDS
+        return answer
+    logger.warning("outcome unknown", why=str(error), request_id=request_id)
+    return response.problem(BillingError("outcome_unknown", UNKNOWN), request_id)
+
+
+def _ids(body: "Body") -> dict[str, Any]:
+    shown = _members(body)
+    found = {name: shown[name] for name in IDS if name in shown}
+    if "hold_id" in found:
+        found["hold_id"] = found["hold_id"][:HOLD_CHARS]
+    return found
+
+
+def _members(body: "Body") -> Mapping[str, Any]:
+    if is_dataclass(body):
+        return members(body)
+    return body or {}
 
 
 def _flush() -> None:

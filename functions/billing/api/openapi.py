@@ -1,4 +1,4 @@
-"""The API's description, OpenAPI 3.1, from the same limits, patterns and codes that the validation uses.
+"""Builds the API's description, OpenAPI 3.1, from the limits, patterns and codes of the validation.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -52,9 +52,10 @@ REPEATS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of the tables below.
+    """One operation of the API.
 
-    ``who`` is "" for everybody, ``codes`` what it refuses beside what all of its kind do.
+    ``who`` may call it, "" for everybody. ``codes`` are its refusals, beside those that all
+    operations of its kind share.
     """
 
     name: str
@@ -69,8 +70,9 @@ class Operation:
 
 
 def document() -> Schema:
-    """The whole description."""
+    """Return the whole description."""
     table = {**_of_buying(), **_of_spending(), **_of_keys()}
+    scopes = " or ".join(sorted(request.SCOPES))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -87,16 +89,14 @@ def document() -> Schema:
             "schemas": schemas(),
             "securitySchemes": {
                 "user": _token("a token of the configured issuer"),
-                "service": _token(
-                    f"a token of the configured issuer with the scope {' or '.join(sorted(request.SCOPES))}"
-                ),
+                "service": _token(f"a token of the configured issuer with the scope {scopes}"),
             },
         },
     }
 
 
 def _of_buying() -> dict[str, dict[str, Operation]]:
-    """By path and method."""
+    """Return the operations of buying, by path and method."""
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
     signature = _parameter(
         "Stripe-Signature",
@@ -159,7 +159,7 @@ def _of_buying() -> dict[str, dict[str, Operation]]:
 
 
 def _of_spending() -> dict[str, dict[str, Operation]]:
-    """The same."""
+    """Return the operations of reading and spending a quota, by path and method."""
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
     one = (_in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),)
     links = {name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")}
@@ -206,7 +206,7 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
 
 
 def _of_keys() -> dict[str, dict[str, Operation]]:
-    """The same."""
+    """Return the operations of API keys and the description's own, by path and method."""
     name = record(
         name={
             "type": "string",
@@ -276,7 +276,10 @@ def _described(row: Operation) -> Schema:
 
 
 def _refusals(row: Operation) -> Schema:
-    """By status: our codes, and where API Gateway may refuse by itself (its throttle, its authorizer, a firewall before it), its own."""
+    """Return the refusals by status: our codes, and API Gateway's own.
+
+    API Gateway refuses by its throttle, its authorizer or a firewall before it.
+    """
     has_id = any(parameter["in"] == "path" for parameter in row.parameters)
     ours = [
         *row.codes,
@@ -305,20 +308,19 @@ def _refusals(row: Operation) -> Schema:
 
 
 def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
-    """The codes stand in the description, for readers; a problem that tells more has a schema of its own.
+    """Return one refusal, with its codes in the description, for readers.
 
-    What API Gateway says comes first: generated clients take the first of several, and it reads what the other one says, too.
+    API Gateway's schema comes first: generated clients take the first of several, and that schema
+    accepts our problems too.
     """
-    ours = (
-        {OURS: {"schema": ref("Exhausted" if "quota_exhausted" in codes else "Problem")}}
-        if codes
-        else {}
-    )
-    gateways = {GATEWAYS: {"schema": ref("Refusal")}} if is_gateways else {}
-    return {
-        "description": ", ".join([*codes, *(["API Gateway's own"] if is_gateways else [])]),
-        "content": gateways | ours,
-    }
+    described, content = list(codes), {}
+    if is_gateways:
+        described.append("API Gateway's own")
+        content[GATEWAYS] = {"schema": ref("Refusal")}
+    if codes:
+        name = "Exhausted" if "quota_exhausted" in codes else "Problem"
+        content[OURS] = {"schema": ref(name)}
+    return {"description": ", ".join(described), "content": content}
 
 
 def _parameter(

@@ -1,13 +1,13 @@
-"""What comes in through API Gateway or a Function URL, and the one way an answer goes out: never without a status code.
+"""Reads what API Gateway or a Function URL hands over, payload format 2.0.
 
-https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html (payload 2.0; 1.0 is read too)
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
 
 import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,28 +20,27 @@ KEY_CHARS_MAX: Final = 255
 KEY: Final = "^[!-~]([ -~]*[!-~])?$"
 """An Idempotency-Key: printable ASCII. HTTP drops spaces at its ends."""
 TEXT: Final = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
-"""Nothing that controls, hides or turns around what stands beside it.
+"""No control characters, and none that hide or reverse the text beside them.
 
-Read alike by Python and by every JSON Schema.
+Python and every JSON Schema validator read this pattern alike.
 """
 DIGITS_MAX: Final = 4
 SCOPE: Final = "quota.write"
 SCOPES: Final = frozenset({SCOPE, f"topup/{SCOPE}"})
-"""As the routes of template.yaml take it: bare, or as Cognito writes it, behind its resource
-server's name."""
+"""As template.yaml's routes ask for it: bare, or behind the name of Cognito's resource server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call, reduced to what the product looks at.
 
-    Every member may be hostile but ``claims``, which the authorizer made.
+    The caller chooses every member except ``claims``, which API Gateway's authorizer made.
     """
 
     method: str
     path: Mapping[str, str]
     query: Mapping[str, str]
-    headers: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str]
     raw_body: str
     is_base64: bool
     claims: Mapping[str, Any]
@@ -53,17 +52,17 @@ class Request:
 
     @classmethod
     def of(cls, event: Mapping[str, Any], fallback_id: str) -> "Request":
-        """Read any event of the two payload formats. Header names in lower case."""
+        """Read any event, however malformed. Header names are in lower case."""
         context = _mapping(event.get("requestContext"))
         http = _mapping(context.get("http"))
         authorizer = _mapping(context.get("authorizer"))
-        claims = _mapping(authorizer.get("jwt")).get("claims", authorizer.get("claims"))
+        claims = _mapping(authorizer.get("jwt")).get("claims")
         body = event.get("body")
         return cls(
-            method=str(http.get("method") or event.get("httpMethod") or ""),
+            method=str(http.get("method") or ""),
             path=_texts(event.get("pathParameters")),
             query=_texts(event.get("queryStringParameters")),
-            headers=_headers(event),
+            headers=_headers(_mapping(event.get("headers"))),
             raw_body=body if isinstance(body, str) else "",
             is_base64=event.get("isBase64Encoded") is True,
             claims=_mapping(claims),
@@ -83,78 +82,76 @@ class Request:
         return subject
 
     def need_scope(self) -> str:
-        """Who may spend, by the token's ``sub``: a backend has one too (https://www.rfc-editor.org/rfc/rfc9068#section-2.2).
+        """Return who may spend, by the token's ``sub``. Raises ``forbidden`` without the scope.
 
-        API Gateway asks for the scope as well, in the same two claims: ``scope`` (RFC 9068), ``scp`` (Okta, Entra).
+        A backend has a ``sub`` too: https://www.rfc-editor.org/rfc/rfc9068#section-2.2. API Gateway
+        checks the scope as well, in the same two claims: ``scope`` (RFC 9068), ``scp`` (Okta,
+        Entra).
         """
-        if SCOPES.isdisjoint(_scopes(self.claims.get("scope")) | _scopes(self.claims.get("scp"))):
+        granted = _scopes(self.claims.get("scope")) | _scopes(self.claims.get("scp"))
+        if SCOPES.isdisjoint(granted):
             raise BillingError("forbidden", f"a token with the scope {SCOPE} is needed")
         return self.user_id
 
     def body_bytes(self, largest: int) -> bytes:
-        """The bytes as they were sent, at most ``largest``:
+        """Return the bytes as they were sent, at most ``largest``.
 
-        API Gateway hands some content types over as base64.
-
-        There is no other way to a body. API Gateway itself takes 10 MB and a Function URL 6;
-        nothing larger is decoded.
+        API Gateway hands some content types over as base64. It takes bodies of 10 MB, and a
+        Function URL of 6: a larger one than ``largest`` is refused before it is decoded.
         """
         too_large = BillingError("payload_too_large", f"a body has at most {largest} bytes")
-        if len(self.raw_body) > (-(-largest // 3) * 4 if self.is_base64 else largest):
+        chars_max = -(-largest // 3) * 4 if self.is_base64 else largest
+        if len(self.raw_body) > chars_max:
             raise too_large
-        try:
-            raw = (
-                base64.b64decode(self.raw_body, validate=True)
-                if self.is_base64
-                else self.raw_body.encode("utf-8", "surrogatepass")
-            )
-        except (binascii.Error, ValueError) as error:
-            raise BillingError("invalid_payload", "the body is not valid base64") from error
+        raw = self._decoded()
         if len(raw) > largest:
             raise too_large
         return raw
 
+    def _decoded(self) -> bytes:
+        if not self.is_base64:
+            return self.raw_body.encode("utf-8", "surrogatepass")
+        try:
+            return base64.b64decode(self.raw_body, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise BillingError("invalid_payload", "the body is not valid base64") from error
+
     def json_object(self, *names: str) -> dict[str, Any]:
-        """The body as an object with exactly these members."""
+        """Return the body, an object with exactly these members. Raises ``invalid_request``."""
         raw = self.body_bytes(BODY_BYTES_MAX)
         try:
             body = json.loads(raw)
         except (ValueError, RecursionError) as error:
             raise BillingError("invalid_request", "the body must be JSON") from error
         if not isinstance(body, dict) or set(body) != set(names):
-            raise BillingError(
-                "invalid_request", f"the body must be an object with exactly: {', '.join(names)}"
-            )
+            detail = f"the body must be an object with exactly: {', '.join(names)}"
+            raise BillingError("invalid_request", detail)
         return body
 
     def idempotency_key(self) -> str:
-        """The header's value, or "" where there is none."""
-        values = self.headers.get("idempotency-key", ())
-        if not values:
+        """Return the Idempotency-Key, or "" where there is none. Raises ``invalid_request``."""
+        key = self.headers.get("idempotency-key")
+        if key is None:
             return ""
-        key = values[0]
-        if len(values) > 1 or len(key) > KEY_CHARS_MAX or not re.fullmatch(KEY, key):
-            raise BillingError(
-                "invalid_request",
-                f"Idempotency-Key must be 1 to {KEY_CHARS_MAX} printable ASCII characters",
-            )
+        if len(key) > KEY_CHARS_MAX or not re.fullmatch(KEY, key):
+            detail = f"Idempotency-Key must be 1 to {KEY_CHARS_MAX} printable ASCII characters"
+            raise BillingError("invalid_request", detail)
         return key
 
     def limit(self, default: int, largest: int) -> int:
-        """The ``limit`` of a list."""
+        """Return the ``limit`` of a list. Raises ``invalid_request``."""
         text = self.query.get("limit", str(default))
-        if not (
-            text.isascii()
-            and text.isdigit()
-            and len(text) <= DIGITS_MAX
-            and 1 <= int(text) <= largest
-        ):
+        is_number = text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
+        if not is_number or not 1 <= int(text) <= largest:
             raise BillingError("invalid_request", f"limit must be 1 to {largest}")
         return int(text)
 
 
 def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
-    """A whole number from 1 to ``largest``; a JSON number with a fraction, a text or a boolean is none."""
+    """Return a member that is a whole number from 1 to ``largest``. Raises ``invalid_request``.
+
+    A JSON number with a fraction, a text and a boolean are refused.
+    """
     value = body[name]
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
         raise BillingError("invalid_request", f"{name} must be a whole number from 1 to {largest}")
@@ -162,23 +159,18 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
 
 
 def text(body: Mapping[str, Any], name: str, longest: int) -> str:
-    """A text of 1 to ``longest`` characters that DynamoDB and JSON can carry."""
+    """Return a member that is a text of 1 to ``longest`` characters. Raises ``invalid_request``."""
     value = body[name]
-    if (
-        not isinstance(value, str)
-        or len(value) > longest
-        or not re.fullmatch(TEXT, value)
-        or _is_broken(value)
-    ):
-        raise BillingError(
-            "invalid_request", f"{name} must be a text of 1 to {longest} printable characters"
-        )
-    return value
+    if isinstance(value, str) and len(value) <= longest and _is_printable(value):
+        return value
+    detail = f"{name} must be a text of 1 to {longest} printable characters"
+    raise BillingError("invalid_request", detail)
 
 
-def _is_broken(value: str) -> bool:
-    """Half of a character: JSON can spell it, nothing can store it."""
-    return any("\ud800" <= char <= "\udfff" for char in value)
+def _is_printable(value: str) -> bool:
+    """Whether DynamoDB and JSON can carry it. JSON can escape half a surrogate pair alone."""
+    has_surrogate = any("\ud800" <= char <= "\udfff" for char in value)
+    return bool(re.fullmatch(TEXT, value)) and not has_surrogate
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -186,25 +178,26 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _scopes(claim: object) -> set[str]:
-    """Separated by spaces, or a list: API Gateway hands that on as the text ``[a b]``."""
+    """Return the scopes in a claim: separated by spaces, or a list.
+
+    API Gateway hands a list over as the text ``[a b]``.
+    """
     if isinstance(claim, list):
         return {scope for scope in claim if isinstance(scope, str)}
     if not isinstance(claim, str):
         return set()
-    return set((claim[1:-1] if claim.startswith("[") and claim.endswith("]") else claim).split())
+    if claim.startswith("[") and claim.endswith("]"):
+        claim = claim[1:-1]
+    return set(claim.split())
 
 
 def _texts(value: object) -> dict[str, str]:
     return {str(name): str(text) for name, text in _mapping(value).items() if text is not None}
 
 
-def _headers(event: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Format 1.0 may carry a header several times in ``multiValueHeaders``; 2.0 joins them with commas."""
-    found: dict[str, list[str]] = {}
-    several = _mapping(event.get("multiValueHeaders"))
-    for name, value in _mapping(event.get("headers")).items():
-        if name not in several and isinstance(value, str):
-            found.setdefault(str(name).lower(), []).append(value)
-    for name, values in several.items():
-        found.setdefault(str(name).lower(), []).extend(str(value) for value in values or ())
-    return found
+def _headers(sent: Mapping[str, Any]) -> dict[str, str]:
+    """Return each header by its name in lower case.
+
+    Format 2.0 has one value for each name: several are joined with commas.
+    """
+    return {str(name).lower(): value for name, value in sent.items() if isinstance(value, str)}

@@ -1,10 +1,19 @@
-"""Builds the answers of the HTTP API, problem documents included."""
+"""Builds the answers of the HTTP API, problem documents included.
+
+A ``Body`` is a mapping or an answer's dataclass; dataclasses may stand in it at any depth.
+"""
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from billing.answers import members
 from billing.errors import BillingError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Body = Mapping[str, Any] | DataclassInstance | None
 
 HEADERS: Final = {
     "cache-control": "no-store",
@@ -17,19 +26,18 @@ HEADERS: Final = {
 https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers."""
 
 
-def answer(status: int, body: Mapping[str, Any] | None, request_id: str) -> dict[str, Any]:
-    """The only way out: a handler's answer without a status code would be a 200 to API Gateway."""
-    content = {} if body is None else {"content-type": "application/json"}
-    return {
-        "statusCode": status,
-        "headers": {**HEADERS, **content, "x-request-id": request_id},
-        "body": "" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")),
-        "isBase64Encoded": False,
-    }
+def answer(status: int, body: "Body", request_id: str) -> dict[str, Any]:
+    """Return an answer for API Gateway, with a status code: without one it would be a 200."""
+    headers = {**HEADERS, "x-request-id": request_id}
+    text = ""
+    if body is not None:
+        headers["content-type"] = "application/json"
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=members)
+    return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
 
 
 def problem(error: BillingError, request_id: str) -> dict[str, Any]:
-    """A problem document, https://www.rfc-editor.org/rfc/rfc9457, with a stable code."""
+    """Return a problem document, https://www.rfc-editor.org/rfc/rfc9457, with a stable code."""
     body = {
         "type": "about:blank",
         "title": error.code.replace("_", " ").capitalize(),
@@ -39,6 +47,6 @@ def problem(error: BillingError, request_id: str) -> dict[str, Any]:
         "request_id": request_id,
         **error.members,
     }
-    said = answer(error.status, body, request_id)
-    said["headers"]["content-type"] = "application/problem+json"
-    return said
+    found = answer(error.status, body, request_id)
+    found["headers"]["content-type"] = "application/problem+json"
+    return found

@@ -1,14 +1,22 @@
-"""What requests and answers look like, as JSON Schema 2020-12: the schemas of the API's description."""
+"""Builds the schemas of the API's description, JSON Schema 2020-12.
+
+Those of debits, holds, keys and the quota are derived from the dataclasses that are answered.
+"""
 
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from dataclasses import MISSING, fields
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from billing.cursors import LIMIT_MAX
 from billing.errors import STATUS_OF
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
-from billing.quota.api_keys import LISTED_MAX
+from billing.quota.api_keys import LISTED_MAX, Key, NewKey
+from billing.quota.balance import Quota
+from billing.quota.debits import Debit
+from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
 
 Schema = dict[str, Any]
@@ -19,9 +27,6 @@ TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
 MAYBE_COUNT: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
 MAYBE_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
-REMAINING: Final = COUNT | {
-    "description": "may be a moment old on an account that many spend from at once; units are exact always"
-}
 PAID_MINOR: Final = MAYBE_COUNT | {
     "description": "what was paid, after discounts, with tax; null before it is paid"
 }
@@ -37,18 +42,50 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """By name, as ``ref`` finds them."""
+    """Return all schemas by name, as ``ref`` refers to them."""
     return {**_of_buying(), **_of_spending(), **_of_keys(), **_of_refusing()}
 
 
 def ref(name: str) -> Schema:
-    """The schema of that name."""
+    """Return a reference to the schema of that name."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def record(**properties: Schema) -> Schema:
-    """An object that has all of these."""
+    """Return the schema of an object that has all of these members."""
     return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def schema_of(answer: type) -> Schema:
+    """Return the schema of an answer's dataclass. A member with a default is optional."""
+    hints = get_type_hints(answer, include_extras=True)
+    declared = fields(answer)
+    return {
+        "type": "object",
+        "required": [field.name for field in declared if field.default is MISSING],
+        "properties": {field.name: _of_type(hints[field.name]) for field in declared},
+    }
+
+
+JSON_TYPES: Final = {str: "string", int: "integer", bool: "boolean"}
+
+
+def _of_type(hint: Any) -> Schema:
+    """Return the schema of one member's type, as billing/answers.py declares it."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        base, *said = get_args(hint)
+        schema = _of_type(base)
+        for member in said:
+            schema |= {name: value for name, value in member._asdict().items() if value is not None}
+        return schema
+    if origin is Literal:
+        return _one_of(get_args(hint))
+    if origin is UnionType or NoneType in get_args(hint):
+        (some,) = (kind for kind in get_args(hint) if kind is not NoneType)
+        schema = _of_type(some)
+        return schema | {"type": [schema["type"], "null"]}
+    return {"type": JSON_TYPES[hint]}
 
 
 def _of_buying() -> Schema:
@@ -84,20 +121,6 @@ def _of_buying() -> Schema:
 
 
 def _of_spending() -> Schema:
-    balance: Schema = {
-        "total": WHOLE,
-        "used": COUNT,
-        "held": COUNT,
-        "remaining": COUNT,
-        "debt": COUNT,
-    }
-    taken = record(debit_id=TEXT, units=COUNT, remaining=REMAINING)
-    taken["properties"] |= {
-        "idempotent_replayed": {
-            "type": "boolean",
-            "description": "there, and true, when this is the answer of an earlier call",
-        }
-    }
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
     entries["properties"]["not_itemised"] = record(day=TEXT | {"format": "date"}, units=COUNT) | {
         "description": "on the first page, while the last day's use is no entry yet"
@@ -112,26 +135,20 @@ def _of_spending() -> Schema:
         booked_at=TIME,
     )
     return {
-        "Quota": record(user_id=TEXT, **balance, updated_at=MAYBE_TIME),
+        "Quota": schema_of(Quota),
         "Entry": entry,
         "Entries": entries,
-        "Debit": taken,
-        "Hold": record(hold_id=TEXT, units=COUNT, remaining=REMAINING, expires_at=TIME),
-        "ClosedHold": record(
-            hold_id=TEXT,
-            status=_one_of(("captured", "released")),
-            units=COUNT | {"description": "captured"},
-            released=COUNT | {"description": "given back"},
-        ),
+        "Debit": schema_of(Debit),
+        "Hold": schema_of(Hold),
+        "ClosedHold": schema_of(ClosedHold),
     }
 
 
 def _of_keys() -> Schema:
-    key: Schema = {"key_id": TEXT, "name": TEXT, "created_at": TIME}
     return {
-        "Key": record(**key),
+        "Key": schema_of(Key),
         "Keys": record(keys=_list("Key", LISTED_MAX)),
-        "NewKey": record(key=TEXT | {"pattern": "^tk_", "description": "shown this once"}, **key),
+        "NewKey": schema_of(NewKey),
     }
 
 

@@ -1,4 +1,7 @@
-"""Checkout: the payment is recorded, then Stripe is asked for a session, under a key that comes from the payment."""
+"""Checkout: records a payment, then asks Stripe for a session to pay it at.
+
+The idempotency key to Stripe comes from the payment's id.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from billing.books import Books
 from billing.clock import epoch, from_epoch, stamp, to_epoch
-from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError
+from billing.errors import BillingError, ConditionFailedError, Item, OutcomeUnknownError
 from billing.ids import digest, new_id
 from billing.money import decimal_string
 from billing.payments.payment import Payment, Phase
@@ -17,30 +20,27 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent, absent_or, creates, equals, exists
 from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
 
-if TYPE_CHECKING:  # it takes longer to import than the rest of a checkout
+if TYPE_CHECKING:  # its import takes longer than the rest of a checkout
     from stripe.params.checkout import SessionCreateParams
 
 FAULTS_MAX: Final = 2
-"""How many of Stripe's 5xx one request answers with a new key before it gives up."""
+"""After how many of Stripe's 5xx, each retried under a new key, a request fails."""
 REMEMBERED_SECONDS: Final = 23 * 3600
-"""Stripe keeps an idempotency key for at least 24 hours: asked later, it may make a second session
-for one payment.
+"""Stripe keeps an idempotency key for at least 24 hours. After that, a retry may make a second
+session for one payment.
 
-One hour less, for the two clocks and the request itself:
+One hour less, for the difference of the clocks and for the request itself:
 https://docs.stripe.com/api/idempotent_requests.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """Where buyers come from and go back to, and what the template switched on.
-
-    URLs never come from the caller.
-    """
+    """The stack's settings for checkouts. URLs never come from the caller."""
 
     site_url: str
     stack_name: str
-    """For people who look at Stripe's dashboard; names are not unique."""
+    """Shown in Stripe's dashboard. Names are not unique."""
     deployment: str
     allow_promotion_codes: bool
     automatic_tax: bool
@@ -52,13 +52,14 @@ class Shop:
 def create(
     books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, *, key: str
 ) -> dict[str, Any]:
-    """Answer with a session to pay at.
+    """Record a payment and answer with a session to pay it at.
 
-    ``key``: the caller's Idempotency-Key or "". Two DynamoDB calls, one to Stripe.
+    ``key``: the caller's Idempotency-Key or "". Idempotent under one key. Two calls to DynamoDB,
+    one to Stripe.
     """
-    payment = _recorded(books, user_id, plan, key)
+    payment = _record(books, user_id, plan, key)
     if not payment.url:
-        payment = _with_session(books, gateway, shop, payment, plan)
+        payment = _make_session(books, gateway, shop, payment, plan)
     return _answer(payment)
 
 
@@ -106,10 +107,22 @@ def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreatePa
     return params  # type: ignore[return-value]
 
 
-def _recorded(books: Books, user_id: str, plan: Plan, key: str, instead_of: str = "") -> Payment:
-    """The payment as a new row, or the one that the key leads to.
+def _record(books: Books, user_id: str, plan: Plan, key: str, instead_of: str = "") -> Payment:
+    """Record a new payment under the key, or go on with the one that the key leads to.
 
-    ``instead_of``: the payment that the key shall lead to no longer.
+    ``instead_of``: the payment to which the key must still lead, and leads no longer then. What
+    stands under the key, and what a repeat does::
+
+        under the key                              a repeat
+        nothing                                    records a new payment
+        a payment of another plan                  409 idempotency_conflict
+        a payment with a session                   answers that session again
+        paid, being paid, or failed, no session    409 idempotency_conflict
+        no session, Stripe remembers our key       asks Stripe again under the same key
+        no session, and expired or too old         records a new payment at today's price
+
+    A payment without a session is one whose answer never reached the caller. A new one is safe then
+    only because Stripe cannot be asked for the old one any more: no payment has two sessions.
     """
     now = books.clock()
     payment = Payment.of(plan, new_id("pay", now), user_id, stamp(now))
@@ -122,38 +135,34 @@ def _recorded(books: Books, user_id: str, plan: Plan, key: str, instead_of: str 
     try:
         books.store.commit(*writes)
     except ConditionFailedError as refused:
-        kept_before = refused.old.get(1)
-        if not kept_before:
+        under_key = refused.old.get(1)
+        if not under_key:
             raise
-        if kept_before["plan"] != plan.id:
-            detail = (
-                "this Idempotency-Key was used with another body; send a new key for a new purchase"
-            )
-            raise BillingError("idempotency_conflict", detail) from refused
-        return _repeated(books, user_id, plan, key, kept_before["payment_id"])
+        return _repeat(books, user_id, plan, key, under_key)
     return payment
 
 
-def _repeated(books: Books, user_id: str, plan: Plan, key: str, payment_id: str) -> Payment:
-    """The payment that a repeat goes on with.
-
-    One whose answer nobody has heard, and that Stripe can no longer be asked for, gives way to a
-    new one at today's price: a repeat after a failure succeeds, and no payment has two sessions.
-    Where money may have moved, nothing is sold again.
-    """
-    payment = _found(books, user_id, payment_id)
+def _repeat(books: Books, user_id: str, plan: Plan, key: str, under_key: Item) -> Payment:
+    """The payment that a repeat goes on with: see the table of _record."""
+    if under_key["plan"] != plan.id:
+        detail = (
+            "this Idempotency-Key was used with another body; send a new key for a new purchase"
+        )
+        raise BillingError("idempotency_conflict", detail)
+    payment = _find(books, user_id, under_key["payment_id"])
     if payment.url:
         return payment
     if payment.phase > Phase.EXPIRED:
-        detail = f"this key's purchase was paid, is being paid or failed: see {payment_id}; send a new key for a new purchase"
+        state = f"was paid, is being paid or failed: see {payment.payment_id}"
+        detail = f"this key's purchase {state}; send a new key for a new purchase"
         raise BillingError("idempotency_conflict", detail)
-    remembered = epoch(books.clock()) - to_epoch(payment.created_at) < REMEMBERED_SECONDS
-    if remembered and payment.phase < Phase.EXPIRED:
+    age_seconds = epoch(books.clock()) - to_epoch(payment.created_at)
+    if age_seconds < REMEMBERED_SECONDS and payment.phase < Phase.EXPIRED:
         return payment
-    return _recorded(books, user_id, plan, key, instead_of=payment_id)
+    return _record(books, user_id, plan, key, instead_of=payment.payment_id)
 
 
-def _found(books: Books, user_id: str, payment_id: str) -> Payment:
+def _find(books: Books, user_id: str, payment_id: str) -> Payment:
     item = books.store.get("payments", (user_key(user_id), payment_id))
     if item is None:
         message = f"payment {payment_id} is named by a key but is not there"
@@ -161,93 +170,86 @@ def _found(books: Books, user_id: str, payment_id: str) -> Payment:
     return Payment.from_item(item)
 
 
-def _with_session(
+def _make_session(
     books: Books, gateway: Gateway, shop: Shop, payment: Payment, plan: Plan
 ) -> Payment:
+    """Ask Stripe for a session and note it on the payment. Raises ``stripe_unavailable``."""
     for _ in range(FAULTS_MAX):
+        params = session_params(shop, payment, plan)
         try:
-            session = gateway.create_session(
-                session_params(shop, payment, plan), f"{payment.payment_id}-{payment.attempt}"
-            )
+            session = gateway.create_session(params, f"{payment.payment_id}-{payment.attempt}")
         except StripeServerError:
-            payment = _next_attempt(books, payment)
+            payment = _begin_next_attempt(books, payment)
             continue
-        return _attached(books, gateway, payment, session)
-    raise BillingError(
-        "stripe_unavailable",
-        "Stripe has trouble at the moment. Nothing was charged; please try again.",
-    )
+        return _attach(books, gateway, payment, session)
+    detail = "Stripe has trouble at the moment. Nothing was charged; please try again."
+    raise BillingError("stripe_unavailable", detail)
 
 
-def _next_attempt(books: Books, payment: Payment) -> Payment:
-    """Stripe would replay its fault under this key for a day: https://docs.stripe.com/api/idempotent_requests.
+def _begin_next_attempt(books: Books, payment: Payment) -> Payment:
+    """Count the attempt, which makes a new key to Stripe.
 
-    Should that fault have left a session behind, nobody has its address: it expires unpaid.
+    Stripe would replay its fault under the old key for a day:
+    https://docs.stripe.com/api/idempotent_requests. If that fault left a session behind, its
+    address was never given to a buyer, and it expires unpaid.
     """
     key = (user_key(payment.user_id), payment.payment_id)
+    must = (exists("owner"), equals("attempt", payment.attempt))
     try:
-        books.store.commit(
-            Write(
-                "payments",
-                key,
-                add={"attempt": 1},
-                must=(exists("owner"), equals("attempt", payment.attempt)),
-            )
-        )
+        books.store.commit(Write("payments", key, add={"attempt": 1}, must=must))
     except ConditionFailedError:
-        return _found(books, payment.user_id, payment.payment_id)
+        return _find(books, payment.user_id, payment.payment_id)
     return replace(payment, attempt=payment.attempt + 1)
 
 
-def _attached(
+def _attach(
     books: Books, gateway: Gateway, payment: Payment, session: Mapping[str, Any]
 ) -> Payment:
     """Note the session on the payment, and lead from the session's id to it.
 
-    The first one stays: somebody may be paying it.
+    If a concurrent request attached another session, that one stays: a buyer may be paying it.
     """
-    assert session["url"], (
-        "Stripe answers a create with an open session, and repeats that answer as it was"
-    )
-    noted = replace(
+    assert session["url"], "Stripe answers a create with an open session"  # noqa: S101 - Stripe's rule; a repeat gets the first answer
+    attached = replace(
         payment,
         session_id=session["id"],
         url=session["url"],
         expires_at=from_epoch(session["expires_at"]),
     )
+    names = ("session_id", "url", "expires_at")
+    values = {name: getattr(attached, name) for name in names}
+    must = (exists("owner"), absent_or("session_id", "==", attached.session_id))
     owner = user_key(payment.user_id)
-    values = {"session_id": noted.session_id, "url": noted.url, "expires_at": noted.expires_at}
-    first = absent_or("session_id", "==", noted.session_id)
+    leads = {"payment_id": payment.payment_id}
     try:
         books.store.commit(
-            Write(
-                "payments", (owner, payment.payment_id), set=values, must=(exists("owner"), first)
-            ),
-            Write("payments", (owner, noted.session_id), set={"payment_id": payment.payment_id}),
+            Write("payments", (owner, payment.payment_id), set=values, must=must),
+            Write("payments", (owner, attached.session_id), set=leads),
         )
     except ConditionFailedError:
-        return _outrun(books, gateway, noted)
-    return noted
+        return _close_late_session(books, gateway, attached)
+    return attached
 
 
-def _outrun(books: Books, gateway: Gateway, late: Payment) -> Payment:
-    """Another request under the same key was first: its session is answered, and the late one is closed at Stripe.
+def _close_late_session(books: Books, gateway: Gateway, late: Payment) -> Payment:
+    """Close our session, and go on with the one that a concurrent request attached first.
 
-    Sessions are told once they are attached: nobody has this one's address, so that closing it takes nothing from anybody.
-    Left open it could only be paid beside the first. Should closing fail, it ends unpaid within a day; should it be paid
-    all the same, settlement keeps that for a person or until the first has expired.
+    An address is answered only once its session is attached, so no buyer has the late one's. Left
+    open it could only be paid beside the first. If closing fails, it expires within a day. If it is
+    paid all the same, settlement parks it for an operator or until the first has expired.
     """
-    payment = _found(books, late.user_id, late.payment_id)
+    payment = _find(books, late.user_id, late.payment_id)
     with suppress(BillingError, StripeServerError, StripeNotFoundError):
         gateway.expire_session(late.session_id)
     if not payment.url:
-        message = f"payment {late.payment_id} is session {payment.session_id}'s, which was never told to anybody"
+        session = f"session {payment.session_id}, whose address was never answered"
+        message = f"payment {late.payment_id} has {session}"
         raise OutcomeUnknownError(message)
     return payment
 
 
 def _answer(payment: Payment) -> dict[str, Any]:
-    """The first answer, whatever became of the payment since: a repeat replays it."""
+    """The first answer. A repeat gets the same, whatever became of the payment since."""
     return {
         "payment_id": payment.payment_id,
         "session_id": payment.session_id,

@@ -1,6 +1,6 @@
-"""Confirm: what the success page asks for, so that the buyer never sees an old balance.
+"""Confirms a payment with Stripe for the success page, so that the buyer sees no stale balance.
 
-Settles by the webhook's own path.
+It settles by the webhook's own path.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ def confirm(
     name: str,
     missing: Callable[[StripeNotFoundError, Payment], None] = lambda *_: None,
 ) -> Payment:
-    """Ask Stripe and settle at once. Return the payment as it is now, paid or not yet.
+    """Ask Stripe, settle at once, and return the payment as it is now, paid or not yet.
 
-    ``missing`` is told when Stripe does not know the session that we made there: the key is another
-    account's or mode's.
+    ``missing`` is called when Stripe does not know the session that we made: the key belongs to
+    another account or mode.
     """
     payment = find(books, user_id, name)
     if payment.phase is Phase.PAID or not payment.session_id:
@@ -43,7 +43,7 @@ def confirm(
 
 
 def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
-    """Where Stripe shows the receipt of a paid payment. ``not_found`` when nothing was paid."""
+    """The address of a paid payment's receipt. ``not_found`` when nothing was paid."""
     payment = find(books, user_id, name)
     try:
         url = gateway.receipt_url(payment.payment_intent) if payment.payment_intent else None

@@ -1,6 +1,7 @@
-"""The queue that keeps facts outside DynamoDB until they are settled: a second place, so that one service's trouble loses nothing.
+"""The queue that keeps events outside DynamoDB until they are settled.
 
-It is also where Stripe's events arrive by Amazon EventBridge, where a stack has that switched on (the parameter StripeEventBus).
+It is a second place, so that the failure of one service loses nothing. Stripe's events arrive here
+too by Amazon EventBridge, where a stack has that switched on (the parameter StripeEventBus).
 """
 
 import json
@@ -18,11 +19,11 @@ from billing.storage import aws_faults
 CLIENT = Config(
     connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1, "mode": "standard"}
 )
-"""Once: it comes last in a request, and what it does not take is answered 5xx."""
+"""One attempt: it comes last in a request, and a failure is answered 5xx."""
 DELAY_SECONDS = 20
-"""What a fact was ahead of has usually come by then."""
+"""By then, what an event was ahead of has usually come."""
 STRIPES_SOURCE: Final = "aws.partner/stripe.com/"
-"""How an envelope's ``source`` begins, and nobody but Stripe can write one:
+"""How an envelope's ``source`` begins. Only Stripe can write one:
 https://docs.stripe.com/event-destinations/eventbridge#event-structure"""
 
 
@@ -32,14 +33,14 @@ def _client() -> Any:
 
 
 class Queue:
-    """The stack's queue of parked facts."""
+    """The stack's queue of parked events."""
 
     def __init__(self, url: str) -> None:
         """``url`` as SQS gives it."""
         self._url = url
 
     def keep(self, fact: Fact) -> None:
-        """Return when SQS has the fact.
+        """Send the event, and return when SQS has it.
 
         Raises AwsRefusedError when SQS refuses for good, else OutcomeUnknownError.
         """
@@ -59,23 +60,29 @@ class Queue:
 
 
 def read_message(body: str) -> Fact:
-    """The fact in a message that ``keep`` sent.
+    """The event in a message that ``keep`` sent.
 
-    Raises ValueError, KeyError or TypeError for any other.
+    Raises ValueError, KeyError or TypeError for any other message.
     """
-    return from_item(json.loads(body))
+    return from_item(_parsed(body))
 
 
 def event_in(body: str) -> dict[str, Any] | None:
-    """The event in a message that EventBridge brought from Stripe; None for any other.
+    """The event in a message that EventBridge brought from Stripe; None for any other message.
 
-    Raises ValueError for what is no JSON.
-
-    It carries no signature: the queue's policy lets in nobody but the stack's own rule, and the
-    rule nobody but Stripe.
+    Raises ValueError for what is no JSON. The message needs no signature: the queue's policy lets
+    in only the stack's own rule, and that rule only Stripe.
     """
-    message = json.loads(body)
+    message = _parsed(body)
     if not isinstance(message, dict) or not str(message.get("source")).startswith(STRIPES_SOURCE):
         return None
     detail = message.get("detail")
     return detail if isinstance(detail, dict) else {}
+
+
+def _parsed(body: str) -> Any:
+    """The JSON in a message. Raises ValueError for anything else, however deeply it is nested."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("the message is nested too deeply") from error

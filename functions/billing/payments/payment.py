@@ -1,18 +1,17 @@
-"""One payment: our record of one purchase, and what each fact makes of it.
+"""One payment: our record of one purchase, and what each event makes of it.
 
 Pure: no clock, no outside call.
 
-The phase only ever rises, so that the order in which Stripe's events come does not matter: pending
-< declined < expired < processing < failed < paid. What comes after ``paid`` follows from the
-reversals.
+The phase only rises, so Stripe's events may come in any order: pending < declined < expired <
+processing < failed < paid. What comes after ``paid`` follows from the reversals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
-from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
+from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, SessionKind
 from billing.money import decimal_string
 from billing.payments.plans import Plan
 from billing.payments.reversals import Reversals
@@ -32,6 +31,8 @@ class Phase(IntEnum):
 
 
 ParkKind = Literal["ahead", "unknown_payment", "other_session", "mismatch", "paid_twice"]
+Field = Literal["user_id", "plan", "quota", "amount", "currency"]
+"""What an event claims of a payment, as operators read it."""
 UNSEEN: Final = "unseen"
 PaymentStatus = Literal[
     "pending",
@@ -43,19 +44,6 @@ PaymentStatus = Literal[
     "refunded",
     "disputed",
 ]
-_STATUS: Final[Mapping[Phase, PaymentStatus]] = {
-    Phase.PENDING: "pending",
-    Phase.DECLINED: "failed",
-    Phase.EXPIRED: "expired",
-    Phase.PROCESSING: "processing",
-    Phase.FAILED: "failed",
-}
-_RISES_TO: Final = {
-    "paid": Phase.PAID,
-    "unpaid": Phase.PROCESSING,
-    "async_failed": Phase.FAILED,
-    "expired": Phase.EXPIRED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +58,8 @@ class Payment:
     currency: str
     created_at: str
     attempt: int = 0
-    """Part of the idempotency key to Stripe; counts answers that Stripe itself would replay for
-    ever."""
+    """Part of the idempotency key to Stripe. Counts Stripe's 5xx answers, which Stripe would replay
+    under the same key."""
     session_id: str = ""
     url: str = ""
     expires_at: str = ""
@@ -82,21 +70,20 @@ class Payment:
     failure_code: str = ""
     """Of the latest decline; empty once it is paid."""
     declined_at: int = 0
-    """Stripe's ``created`` of that decline, epoch seconds. 0 also where an older version noted it.
-    """
+    """Stripe's ``created`` of that decline, epoch seconds. 0 where an older version stored it."""
     units_clawed_back: int = 0
     units_written_off: int = 0
     movements: int = 0
-    """Units moved by reversals, so often.
+    """How many times reversals have moved units.
 
-    Numbers their ledger entries: the n-th movement can be booked once only.
+    Numbers their ledger entries: the n-th movement can be booked only once.
     """
     reversals: Reversals = Reversals()  # noqa: RUF009 - frozen
     unseen: str = ""
-    """Not empty from the moment it is paid until reconciliation has seen its session at Stripe: the
-    key of a sparse index."""
+    """Set when it is paid, removed when reconciliation has seen its session at Stripe. The key of a
+    sparse index."""
     version: int = 0
-    """Rises with every change, so that two changes at once cannot both be written."""
+    """Rises with every change, so that two concurrent changes cannot both be written."""
 
     @classmethod
     def of(cls, plan: Plan, payment_id: str, user_id: str, created_at: str) -> "Payment":
@@ -113,9 +100,9 @@ class Payment:
 
     @classmethod
     def claimed_by(cls, fact: SessionFact | DeclinedFact) -> "Payment":
-        """The record as it must be for an ordinary delivery.
+        """The record as the event claims it to be.
 
-        The write's conditions hold every claim against the real one.
+        The write's conditions check every claim against the stored record.
         """
         bare = cls(
             payment_id=fact.payment_id,
@@ -139,14 +126,28 @@ class Payment:
     @property
     def status(self) -> PaymentStatus:
         """The word that answers show."""
-        if self.phase is not Phase.PAID:
-            return _STATUS[self.phase]
+        match self.phase:
+            case Phase.PENDING:
+                return "pending"
+            case Phase.DECLINED | Phase.FAILED:
+                return "failed"
+            case Phase.EXPIRED:
+                return "expired"
+            case Phase.PROCESSING:
+                return "processing"
+            case Phase.PAID:
+                return self._status_once_paid
+            case _:
+                assert_never(self.phase)
+
+    @property
+    def _status_once_paid(self) -> PaymentStatus:
         if self.reversals.is_disputed:
             return "disputed"
         returned = self.reversals.returned_minor
-        if returned and returned >= self.paid_minor:
-            return "refunded"
-        return "partially_refunded" if returned else "completed"
+        if not returned:
+            return "completed"
+        return "refunded" if returned >= self.paid_minor else "partially_refunded"
 
     def as_answer(self) -> dict[str, Any]:
         """The payment as the API shows it. ``paid_minor``: after discounts, with tax."""
@@ -169,7 +170,7 @@ class Payment:
         }
 
     def to_item(self) -> dict[str, Any]:
-        """Every attribute that the store keeps, beside the key."""
+        """Every stored attribute except the key."""
         names = (name for name in self.__slots__ if name not in ("reversals", "phase"))
         stored = {name: value for name in names if (value := getattr(self, name)) != ""}
         return {
@@ -181,7 +182,7 @@ class Payment:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Payment":
-        """The reverse; unknown attributes of a newer version are left alone."""
+        """The reverse of to_item. Ignores attributes that a newer version wrote."""
         known = {name: item[name] for name in cls.__slots__ if name in item}
         known["phase"] = Phase(known.get("phase", 0))
         known["reversals"] = Reversals.from_item(known.get("reversals", {}))
@@ -190,7 +191,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Write ``payment``, and move ``units`` (signed) for the reason ``entry``; no entry, no units."""
+    """Write ``payment``, and move ``units`` (signed) under the ledger entry ``entry``, if any."""
 
     payment: Payment
     units: int = 0
@@ -201,7 +202,7 @@ class Change:
 class Already:
     """Nothing to write.
 
-    ``duplicate``: the same was settled before; else the fact is older than what we know.
+    ``duplicate``: the same was settled before. Otherwise the event is stale.
     """
 
     duplicate: bool
@@ -209,90 +210,123 @@ class Already:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The fact cannot be applied, and must not be forgotten."""
+    """The event cannot be applied now, and must not be forgotten. ``why`` is for operators."""
 
     kind: ParkKind
     why: str
+    fields: tuple[Field, ...] = ()
+    """Of a mismatch: on which claims our record and Stripe differ."""
 
 
 Decision = Change | Already | Park
 
 
 def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
-    """What this fact makes of this payment. ``now`` is written, never compared."""
-    if isinstance(fact, SessionFact):
-        return _session(payment, fact, now)
-    if isinstance(fact, DeclinedFact):
-        return _declined(payment, fact)
-    return _reversal(payment, fact)
+    """What this event makes of this payment. ``now`` is written, never compared."""
+    match fact:
+        case SessionFact():
+            return _session(payment, fact, now)
+        case DeclinedFact():
+            return _declined(payment, fact)
+        case RefundsFact() | DisputeFact():
+            return _reversal(payment, fact)
+        case _:
+            assert_never(fact)
 
 
 def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     if payment is None:
-        return Park(
-            "unknown_payment",
-            f"payment {fact.payment_id} of session {fact.session_id} is not in our records",
-        )
-    if fact.kind == "paid" and (misfit := _misfit(payment, fact)):
-        return Park("mismatch", misfit)
-    if payment.session_id not in ("", fact.session_id) and (
-        early := _of_another_session(payment, fact)
-    ):
-        return early
-    phase = _RISES_TO[fact.kind]
+        why = f"payment {fact.payment_id} of session {fact.session_id} is not in our records"
+        return Park("unknown_payment", why)
+    if fact.kind == "paid" and (differing := tuple(_differing(payment, fact))):
+        return _mismatch(differing)
+    if payment.session_id not in ("", fact.session_id):
+        early = _of_another_session(payment, fact)
+        if early is not None:
+            return early
+    phase = _phase_after(fact.kind)
     if payment.phase >= phase:
         return Already(duplicate=payment.phase == phase)
-    if fact.kind != "paid":
-        return Change(
-            replace(payment, phase=phase, session_id=fact.session_id, version=payment.version + 1)
-        )
+    version = payment.version + 1
+    risen = replace(payment, phase=phase, session_id=fact.session_id, version=version)
+    return _funded(risen, fact, now) if fact.kind == "paid" else Change(risen)
+
+
+def _phase_after(kind: SessionKind) -> Phase:
+    match kind:
+        case "paid":
+            return Phase.PAID
+        case "unpaid":
+            return Phase.PROCESSING
+        case "async_failed":
+            return Phase.FAILED
+        case "expired":
+            return Phase.EXPIRED
+        case _:
+            assert_never(kind)
+
+
+def _funded(payment: Payment, fact: SessionFact, now: str) -> Change:
     paid = replace(
         payment,
-        phase=phase,
-        session_id=fact.session_id,
         completed_at=now,
         payment_intent=fact.payment_intent or "",
         paid_minor=fact.amount_total,
         failure_code="",
         unseen=UNSEEN,
-        version=payment.version + 1,
     )
     return Change(paid, units=paid.quota, entry="funded")
 
 
 def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
-    """Stripe copies an expired session with its metadata, where recovery is switched on:
+    """Decide about a session that is not the one we made for this payment.
 
-    None, the copy takes its place.
-
-    https://docs.stripe.com/payments/checkout/abandoned-carts. Until the first one has expired, both
-    might be paid.
+    None: it is a copy that takes the place of ours. Stripe copies an expired session, metadata
+    included, where recovery is switched on:
+    https://docs.stripe.com/payments/checkout/abandoned-carts. Ours must have expired or failed for
+    good: until then both could be paid.
     """
     if fact.kind != "paid":
         return Already(duplicate=False)
-    told = f"session {fact.session_id} was paid for payment {payment.payment_id}, which is {payment.session_id}'s"
-    if payment.phase is Phase.PAID:
-        return Park("paid_twice", told)
-    return (
-        None
-        if payment.phase is Phase.EXPIRED
-        else Park("other_session", f"{told}, and that one has not expired")
-    )
+    ours = f"payment {payment.payment_id}, which is {payment.session_id}'s"
+    why = f"session {fact.session_id} was paid for {ours}"
+    match payment.phase:
+        case Phase.EXPIRED | Phase.FAILED:
+            return None
+        case Phase.PAID:
+            return Park("paid_twice", why)
+        case Phase.PENDING | Phase.DECLINED | Phase.PROCESSING:
+            return Park("other_session", f"{why}, and that one can still be paid")
+        case _:
+            assert_never(payment.phase)
 
 
-def _misfit(payment: Payment, fact: SessionFact) -> str:
-    pairs = (
-        ("user_id", payment.user_id, fact.user_id),
-        ("plan", payment.plan, fact.plan),
-        ("quota", payment.quota, fact.quota),
-        ("amount", payment.amount_minor, fact.amount_subtotal),
-        ("currency", payment.currency, fact.currency),
+@dataclass(frozen=True, slots=True)
+class _Differing:
+    """A claim on which our record and Stripe differ."""
+
+    field: Field
+    ours: str | int
+    theirs: str | int
+
+
+def _differing(payment: Payment, fact: SessionFact) -> Iterator[_Differing]:
+    claims = (
+        _Differing("user_id", payment.user_id, fact.user_id),
+        _Differing("plan", payment.plan, fact.plan),
+        _Differing("quota", payment.quota, fact.quota),
+        _Differing("amount", payment.amount_minor, fact.amount_subtotal),
+        _Differing("currency", payment.currency, fact.currency),
     )
-    return "; ".join(
-        f"{name} is {ours!r} in our record and {theirs!r} at Stripe"
-        for name, ours, theirs in pairs
-        if ours != theirs
+    return (claim for claim in claims if claim.ours != claim.theirs)
+
+
+def _mismatch(differing: tuple[_Differing, ...]) -> Park:
+    why = "; ".join(
+        f"{claim.field} is {claim.ours!r} in our record and {claim.theirs!r} at Stripe"
+        for claim in differing
     )
+    return Park("mismatch", why, tuple(claim.field for claim in differing))
 
 
 def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
@@ -316,26 +350,17 @@ def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
 
 def _reversal(payment: Payment | None, fact: RefundsFact | DisputeFact) -> Decision:
     if payment is None or payment.phase is not Phase.PAID:
-        return Park(
-            "ahead",
-            f"{'a refund' if isinstance(fact, RefundsFact) else 'a dispute'} came before the payment it takes back",
-        )
+        reversal = "a refund" if isinstance(fact, RefundsFact) else "a dispute"
+        return Park("ahead", f"{reversal} came before the payment it takes back")
     if fact.currency != payment.currency:
-        return Park(
-            "mismatch",
-            f"currency is {payment.currency!r} in our record and {fact.currency!r} at Stripe",
-        )
-    before = payment.reversals
-    reversals = (
-        before.with_refunds(fact) if isinstance(fact, RefundsFact) else before.with_dispute(fact)
-    )
-    if reversals == before:
+        return _mismatch((_Differing("currency", payment.currency, fact.currency),))
+    reversals = payment.reversals.with_fact(fact)
+    if reversals == payment.reversals:
         return Already(duplicate=True)
     taken = reversals.units_to_take_back(payment.quota, payment.paid_minor)
     delta = payment.units_clawed_back - taken
-    learned = replace(
-        payment, reversals=reversals, units_clawed_back=taken, version=payment.version + 1
-    )
+    version = payment.version + 1
+    learned = replace(payment, reversals=reversals, units_clawed_back=taken, version=version)
     if not delta:
         return Change(learned)
     moved = replace(learned, movements=payment.movements + 1)

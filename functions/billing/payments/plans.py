@@ -1,4 +1,4 @@
-"""The catalogue: what is for sale, from one data file, checked when it is loaded."""
+"""The catalogue: the plans for sale, read from plans.json and checked when loaded."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _PLAN_ID: Final = re.compile(r"[a-z0-9_-]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One line of the catalogue. ``amount_minor`` in the currency's minor unit, ``quota`` in units."""
+    """One line of the catalogue. ``amount_minor`` is in the currency's minor unit."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ def catalogue() -> Mapping[str, Plan]:
 
 
 def find(plan_id: object) -> Plan:
-    """Return the plan or raise ``invalid_plan`` naming those there are."""
+    """Return the plan, or raise ``invalid_plan`` naming the plans for sale."""
     plans = catalogue()
     if not isinstance(plan_id, str) or plan_id not in plans:
         raise BillingError("invalid_plan", f"plan must be one of: {', '.join(plans)}")
@@ -78,21 +78,27 @@ def _faults(number: int, row: object) -> list[str]:
     if not isinstance(row, dict) or set(row) != names:
         return [f"plan {number} must have exactly: {', '.join(sorted(names))}"]
     least, greatest = charge_bounds(row["currency"])
-    priced = f"amount_minor must be an integer from {least} to {greatest}, which is what Stripe charges in {row['currency']}"
+    bounds = f"from {least} to {greatest}, which is what Stripe charges in {row['currency']}"
+    plan_id, currency = row["id"], row["currency"]
     checks = {
-        "id must be 1 to 40 of a-z 0-9 _ -": isinstance(row["id"], str)
-        and _PLAN_ID.fullmatch(row["id"]),
-        "name must be a text of 1 to 200 letters": isinstance(row["name"], str)
-        and 0 < len(row["name"]) <= NAME_MAX,
-        "description must be a text of 1 to 500 letters": isinstance(row["description"], str)
-        and 0 < len(row["description"]) <= DESCRIPTION_MAX,
-        priced: _whole(row["amount_minor"], greatest, least),
-        "currency must be one that Topup can print exactly": isinstance(row["currency"], str)
-        and row["currency"] in CURRENCIES,
-        f"quota must be an integer from 1 to {UNITS_MAX}": _whole(row["quota"], UNITS_MAX),
+        "id must be 1 to 40 of a-z 0-9 _ -": _is_text(plan_id) and _PLAN_ID.fullmatch(plan_id),
+        "name must be a text of 1 to 200 letters": _is_text(row["name"], NAME_MAX),
+        "description must be a text of 1 to 500 letters": _is_text(
+            row["description"], DESCRIPTION_MAX
+        ),
+        f"amount_minor must be an integer {bounds}": _is_whole(
+            row["amount_minor"], greatest, least
+        ),
+        "currency must be one that Topup can print exactly": _is_text(currency)
+        and currency in CURRENCIES,
+        f"quota must be an integer from 1 to {UNITS_MAX}": _is_whole(row["quota"], UNITS_MAX),
     }
     return [f"plan {number}: {rule}" for rule, holds in checks.items() if not holds]
 
 
-def _whole(value: object, largest: int, least: int = 1) -> bool:
+def _is_text(value: object, most: int = NAME_MAX) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= most
+
+
+def _is_whole(value: object, largest: int, least: int = 1) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= largest

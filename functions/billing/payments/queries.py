@@ -1,4 +1,4 @@
-"""What a user may look at of their payments: one of them, or newest first by the page."""
+"""A user's own payments: one by its id, or page by page, newest first."""
 
 from typing import Any, Final
 
@@ -9,11 +9,11 @@ from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 
 ID_CHARS_MAX: Final = 255
-"""Of a payment's or session's id: no longer ones are Stripe's. https://docs.stripe.com/upgrades"""
+"""Of a payment's or session's id. Stripe's are not longer: https://docs.stripe.com/upgrades"""
 
 
 def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
-    """One page of a user's payments. Payment ids sort by time, so that no index is needed."""
+    """One page of a user's payments. Payment ids sort by time, so no index is needed."""
     after = {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})} if cursor else None
     page = books.store.query(
         "payments", user_key(user_id), prefix="pay_", limit=limit, newest_first=True, after=after
@@ -40,5 +40,5 @@ def find(books: Books, user_id: str, name: str) -> Payment:
 
 
 def _is_payments(value: object) -> bool:
-    """DynamoDB refuses to start outside of what it is asked for."""
+    """Whether a page can start after this id: DynamoDB refuses others."""
     return is_key(value) and str(value).startswith("pay_")

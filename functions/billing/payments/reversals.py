@@ -1,17 +1,17 @@
-"""Money that went back: what is known of a payment's refunds and disputes, and how many units that takes back.
+"""Money that went back: a payment's known refunds and disputes, and the units they take back.
 
-Everything here only ever grows (a highest figure, sets of failures, a union of transactions), so that facts may come in any
-order, twice, or late, and end in one state.
+Everything here only grows (a highest figure, sets of failures, a union of transactions), so events
+may come in any order, twice, or late, and end in one state.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from billing.facts import DisputeFact, RefundsFact, known
 
 CLOSED: Final = ("", "prevented", "warning_closed", "lost", "won")
-"""How a dispute can end, the strongest last; "" while it is open.
+"""How a dispute can end, the strongest last. "" while it is open.
 https://docs.stripe.com/api/disputes/object#dispute_object-status"""
 
 
@@ -19,10 +19,8 @@ https://docs.stripe.com/api/disputes/object#dispute_object-status"""
 class Dispute:
     """One dispute.
 
-    ``amount`` in the payment's minor units; ``transactions`` by balance transaction id, negative
-    when money went out.
-
-    ``converted``: the transactions are in another currency.
+    ``amount`` is in the payment's minor units. ``transactions`` are amounts by balance transaction
+    id, negative when money went out. ``converted``: they are in another currency.
     """
 
     amount: int = 0
@@ -31,45 +29,59 @@ class Dispute:
     transactions: Mapping[str, int] = field(default_factory=dict)
     converted: bool = False
     told_with: int = 0
-    """How many transactions came with ``amount``: the more, the newer.
+    """How many transactions came with ``amount``. The event with the most is the newest.
 
     An inquiry's amount may fall.
     """
 
     @property
     def out_minor(self) -> int:
-        """Money that is out now, whatever the dispute's status says. Fees are not counted.
+        """Money that is out now, in the payment's minor units, whatever the dispute's status says.
 
-        In another currency it is measured by its share: what was withdrawn in all is the disputed
-        amount. Money comes back at another day's rate; once the dispute is won, the difference is
-        the seller's.
+        Fees are not counted. In another currency, the total withdrawn stands for the disputed
+        amount, and what is out is a share of it. Money comes back at another day's exchange rate.
+        Once the dispute is won, that difference is the seller's.
         """
         out = max(0, -sum(self.transactions.values()))
         withdrawn = -sum(amount for amount in self.transactions.values() if amount < 0)
         if not self.converted or not withdrawn:
             return out
-        came_back = any(amount > 0 for amount in self.transactions.values())
-        return 0 if self.closed == "won" and came_back else self.amount * out // withdrawn
+        if self.closed == "won" and self._came_back:
+            return 0
+        return self.amount * out // withdrawn
+
+    @property
+    def _came_back(self) -> bool:
+        """Whether any money was reinstated."""
+        return any(amount > 0 for amount in self.transactions.values())
 
     @property
     def is_open(self) -> bool:
-        """The money is out and not lost for good, or it is about to go."""
-        if self.closed == "lost":
+        """Whether the money is out and not lost for good, or is about to go.
+
+        Money may come back after the dispute was won, and less of it than went out: the rest is the
+        seller's.
+        """
+        if self.closed == "lost" or (self.closed and self._came_back):
             return False
         return self.out_minor > 0 or (self.opened and not self.closed and not self.transactions)
 
     @property
     def lost_minor(self) -> int:
-        """What the customer has got back for good: by the money, or by the disputed amount while no money was seen."""
+        """The disputed amount of a lost dispute: the customer keeps it.
+
+        Adjustments of a few cents do not change that. 0 if all the money came back.
+        """
         if self.closed != "lost":
             return 0
-        return self.out_minor if self.transactions else self.amount
+        all_came_back = self.transactions and not self.out_minor
+        return 0 if all_came_back else self.amount
 
     def with_fact(self, fact: DisputeFact) -> "Dispute":
-        """Learn of it.
+        """This dispute and what the event says of it.
 
-        The last word is the strongest one, in whichever order the words come: a lost dispute may be
-        won on appeal.
+        The strongest ending wins, whatever the order of events: a lost dispute may be won on
+        appeal.
         """
         mine, theirs = (self.told_with, self.amount), (len(fact.transactions), fact.amount)
         told_with, amount = max(mine, theirs)
@@ -85,7 +97,7 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Reversals:
-    """All that is known of one payment's refunds and disputes."""
+    """Everything known of one payment's refunds and disputes."""
 
     refunded_high_minor: int = 0
     failed: Mapping[str, int] = field(default_factory=dict)
@@ -94,10 +106,11 @@ class Reversals:
 
     @property
     def refunded_minor(self) -> int:
-        """The larger of two lower bounds, so that events may come in any order, or not at all.
+        """The larger of two lower bounds, so that events may come in any order, or be lost.
 
-        The refunds known by id that have not failed; and the highest cumulative figure less all
-        failures. Stripe lowers its figure when a refund fails: the next refund may hide in it.
+        One is the sum of the refunds known by id that have not failed. The other is the highest
+        cumulative figure less all failures. Stripe lowers its figure when a refund fails, so that
+        figure alone would hide the next refund.
         """
         standing = sum(
             amount for refund, amount in self.standing.items() if refund not in self.failed
@@ -116,11 +129,11 @@ class Reversals:
 
     @property
     def returned_minor(self) -> int:
-        """What the customer has back for good: refunds and lost disputes."""
+        """Money that the customer keeps: refunds and lost disputes."""
         return self.refunded_minor + sum(dispute.lost_minor for dispute in self.disputes.values())
 
     def units_to_take_back(self, units: int, paid_minor: int) -> int:
-        """``units * out // paid``: never more than was credited, and all of it when all the money is out.
+        """Units to claw back in all: ``units * out // paid``, at most ``units``.
 
         The remainder of the division stays with the customer until the last cent is out.
         """
@@ -130,15 +143,23 @@ class Reversals:
         return units * out_minor // paid_minor
 
     def knows(self, refund_id: str, *, gone: bool) -> bool:
-        """Whether this refund is known by its id, as it is now."""
-        return (
-            refund_id in self.failed
-            if gone
-            else refund_id in self.standing and refund_id not in self.failed
-        )
+        """Whether this refund is known by its id, as ``gone`` (failed or canceled) or standing."""
+        if gone:
+            return refund_id in self.failed
+        return refund_id in self.standing and refund_id not in self.failed
 
-    def with_refunds(self, fact: RefundsFact) -> "Reversals":
-        """Learn of refunds."""
+    def with_fact(self, fact: RefundsFact | DisputeFact) -> "Reversals":
+        """These reversals and what the event says of them."""
+        match fact:
+            case RefundsFact():
+                return self._with_refunds(fact)
+            case DisputeFact():
+                return self._with_dispute(fact)
+            case _:
+                assert_never(fact)
+
+    def _with_refunds(self, fact: RefundsFact) -> "Reversals":
+        """These reversals and what the event says of refunds."""
         return replace(
             self,
             refunded_high_minor=max(self.refunded_high_minor, fact.refunded_minor),
@@ -146,8 +167,8 @@ class Reversals:
             standing={**self.standing, **fact.standing},
         )
 
-    def with_dispute(self, fact: DisputeFact) -> "Reversals":
-        """Learn of a dispute."""
+    def _with_dispute(self, fact: DisputeFact) -> "Reversals":
+        """These reversals and what the event says of one dispute."""
         learned = self.disputes.get(fact.dispute_id, Dispute()).with_fact(fact)
         return replace(self, disputes={**self.disputes, fact.dispute_id: learned})
 
@@ -160,7 +181,7 @@ class Reversals:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
-        """As read from the payment; {} for none. Unknown members of a newer version are left alone."""
+        """As stored in the payment, {} for none. Ignores members that a newer version wrote."""
         disputes = {
             name: Dispute(**known(Dispute, dispute))
             for name, dispute in item.get("disputes", {}).items()
@@ -169,5 +190,5 @@ class Reversals:
 
 
 def _members(one: Dispute | Reversals) -> dict[str, Any]:
-    """What dataclasses.asdict does, without copying what is in it: that took a tenth of a settlement."""
+    """What dataclasses.asdict returns, but shallow: its copies took a tenth of a settlement."""
     return {name: getattr(one, name) for name in one.__slots__}

@@ -6,12 +6,14 @@ All keys of a user spend one quota.
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final
+from typing import Annotated, Final
 
+from billing.answers import Member, Time
 from billing.books import Books
 from billing.clock import stamp
 from billing.errors import BillingError, ConditionFailedError, Item, OutcomeUnknownError
@@ -21,7 +23,8 @@ from billing.storage.writes import Must, Write, absent, creates, equals, exists
 _KEY: Final = re.compile(r"tk_([a-z]{1,20})_([0-9a-f]{24})_([0-9A-Za-z_-]{43})")
 ID: Final = "^key_[0-9a-f]{24}$"
 NAME_CHARS_MAX: Final = 100
-NOBODY: Final = "0" * 64
+NO_HASH: Final = "0" * 64
+"""Compared with where there is no such key, so that the answer takes as long as for one."""
 LIVE_MAX: Final = 32
 """Live keys of one user. Revoking one frees its place."""
 LISTED_MAX: Final = 1000
@@ -30,10 +33,30 @@ rest."""
 COUNT: Final = "count"
 """A user's row that counts their live keys, beside the keys themselves.
 
-Every change of a key is a change of it.
+``live`` is how many there are. ``changes`` grows with every revocation and recount, so that a
+recount that began before is refused as stale.
 """
 COUNT_AT: Final = 2
 """Its place in both transactions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key without its secret."""
+
+    key_id: str
+    name: str
+    created_at: Time
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made. This answer is the only place that ever shows the secret."""
+
+    key: Annotated[str, Member(pattern="^tk_", description="shown this once")]
+    key_id: str
+    name: str
+    created_at: Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +67,31 @@ class Holder:
     key_id: str
 
 
-def create(books: Books, user_id: str, stage: str, name: str) -> dict[str, Any]:
-    """Make a key. The answer is the only place where it ever stands in clear."""
+def create(books: Books, user_id: str, stage: str, name: str) -> NewKey:
+    """Make a key. Raises ``too_many_keys`` when the user has LIVE_MAX already."""
     number, secret = secrets.token_hex(12), secrets.token_urlsafe(32)
     owner, key_id, created_at = user_key(user_id), f"key_{number}", stamp(books.clock())
     has_place = Must("live", "<", LIVE_MAX)
     writes = (
         creates("keys", (owner, key_id), {"name": name, "created_at": created_at}),
         creates("keys", (f"key#{number}", "key"), {"hash": _hash(secret), "user_id": user_id}),
-        Write(
-            "keys", (owner, COUNT), add={"live": 1, "changes": 1}, must=(exists("owner"), has_place)
-        ),
+        _count(owner, {"live": 1}, has_place),
     )
     _commit_counted(books, owner, writes)
-    return {
-        "key_id": key_id,
-        "key": f"tk_{stage}_{number}_{secret}",
-        "name": name,
-        "created_at": created_at,
-    }
+    return NewKey(f"tk_{stage}_{number}_{secret}", key_id, name, created_at)
 
 
-def list_all(books: Books, user_id: str) -> list[dict[str, Any]]:
-    """A user's keys, without secrets, oldest first."""
+def list_all(books: Books, user_id: str) -> list[Key]:
+    """Return a user's keys, oldest first."""
     rows = islice(books.store.pages("keys", user_key(user_id), "key_"), LISTED_MAX)
-    keys = [
-        {"key_id": row["id"], "name": row["name"], "created_at": row["created_at"]} for row in rows
-    ]
-    return sorted(keys, key=lambda key: (key["created_at"], key["key_id"]))
+    keys = [Key(row["id"], row["name"], row["created_at"]) for row in rows]
+    return sorted(keys, key=lambda key: (key.created_at, key.key_id))
 
 
 def revoke(books: Books, user_id: str, key_id: str) -> None:
-    """From now on it works nowhere.
+    """Revoke a key: from now on it works nowhere.
 
-    ``not_found`` for another user's, and for one that is revoked already.
+    Raises ``not_found`` for a key of another user's, and for one that is revoked already.
     """
     missing = BillingError("not_found", "you have no such key")
     if not re.fullmatch(ID, key_id):
@@ -87,9 +101,7 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
     writes = (
         Write("keys", (owner, key_id), delete=True, must=(exists("owner"),)),
         Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),
-        Write(
-            "keys", (owner, COUNT), add={"live": -1, "changes": 1}, must=(exists("owner"), has_some)
-        ),
+        _count(owner, {"live": -1, "changes": 1}, has_some),
     )
     try:
         _commit_counted(books, owner, writes)
@@ -98,7 +110,7 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
 
 
 def holder(books: Books, stage: str, presented: str) -> Holder | None:
-    """Whose key this is, or None for anything else.
+    """Return whose key this is, or None for anything else.
 
     Compared in constant time, also when there is no such key.
     """
@@ -106,8 +118,14 @@ def holder(books: Books, stage: str, presented: str) -> Holder | None:
     if parts is None or parts[1] != stage:
         return None
     row = books.store.get("keys", (f"key#{parts[2]}", "key"))
-    matches = hmac.compare_digest(row["hash"] if row else NOBODY, _hash(parts[3]))
+    stored = row["hash"] if row else NO_HASH
+    matches = hmac.compare_digest(stored, _hash(parts[3]))
     return Holder(row["user_id"], f"key_{parts[2]}") if row and matches else None
+
+
+def _count(owner: str, change: Mapping[str, int], bound: Must) -> Write:
+    """Return the write that counts one key more or less."""
+    return Write("keys", (owner, COUNT), add=change, must=(exists("owner"), bound))
 
 
 def _commit_counted(books: Books, owner: str, writes: tuple[Write, Write, Write]) -> None:
@@ -130,29 +148,32 @@ def _commit_counted(books: Books, owner: str, writes: tuple[Write, Write, Write]
 
 
 def _recount(books: Books, owner: str, seen: Item | None) -> int:
-    """Count a user's live keys, and note the number unless somebody has changed a key meanwhile.
+    """Count a user's live keys and store the number, unless a key was changed concurrently.
 
-    Keys made before there was a count are counted here, at the first change. No change of a key can
-    happen without the count's row, so that what was read is still true when the row is made. An
-    older version of the function that still runs while a new one is deployed changes keys without
-    it: the count is put right when it is full or empty.
+    Keys made before there was a count are counted here, at the first change. A count is also
+    corrected when it is full or empty: an older version of the function, still running while a new
+    one is deployed, changes keys without it. A full count leaves no place for a concurrent key, and
+    a concurrent revocation changes ``changes``, so what was counted is still true when it is
+    written.
     """
     live = sum(1 for _ in books.store.pages("keys", owner, "key_"))
     if seen and seen["live"] == live:
         return live
     unchanged = equals("changes", seen["changes"]) if seen else absent("owner")
+    counted = Write(
+        "keys", (owner, COUNT), set={"live": live}, add={"changes": 1}, must=(unchanged,)
+    )
     with suppress(ConditionFailedError):  # counted or changed by a concurrent request
-        books.store.commit(
-            Write("keys", (owner, COUNT), set={"live": live}, add={"changes": 1}, must=(unchanged,))
-        )
+        books.store.commit(counted)
     return live
 
 
 def _no_place() -> BillingError:
-    detail = f"you have {LIVE_MAX} live keys, which is the most; revoke one that is no longer used, then create this one"
+    most = f"you have {LIVE_MAX} live keys, which is the most"
+    detail = f"{most}; revoke one that is no longer used, then create this one"
     return BillingError("too_many_keys", detail)
 
 
 def _hash(secret: str) -> str:
-    """A plain hash will do: the secret has 256 random bits, nobody can try them all."""
+    """Return a plain hash. That is enough: the secret has 256 random bits, too many to guess."""
     return sha256(secret.encode()).hexdigest()

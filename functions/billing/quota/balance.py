@@ -1,22 +1,38 @@
-"""A user's balance, and how units come in and go out of it.
-
-Pure: each movement says what it adds and what must hold.
+"""A user's balance: how it is read, and how units come in and go out.
 
 ``total - used == remaining + held - debt`` always, and never both ``remaining`` and ``debt`` above
-zero.
+zero. Movements are pure: each says what it adds to the stored balance, and what must hold there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, assert_never
 
+from billing.answers import Count, Time
 from billing.settings import ReversalPolicy
+from billing.storage.dynamodb import Store
 from billing.storage.writes import Must, absent_or, equals
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """The balance as ``GET /quota`` shows it, in units."""
+
+    user_id: str
+    total: int
+    used: Count
+    held: Count
+    remaining: Count
+    debt: Count
+    updated_at: Time | None
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
-    """All in units. ``itemised`` is the part of ``used`` that ledger entries already show."""
+    """The stored balance, in units. ``itemised`` is the part of ``used`` that ledger entries show.
+
+    A user who never bought has zeros.
+    """
 
     total: int = 0
     used: int = 0
@@ -27,54 +43,58 @@ class Balance:
     use_day: str = ""
     """The UTC day whose use is not itemised yet."""
     holds_due: int = 0
-    """Epoch second at which the first open hold may expire; 0 for none. Never later than the truth.
-    """
+    """Epoch second at which the first open hold may expire, 0 for none. Never too late."""
     holds_placed: int = 0
+    """How many holds were ever placed: a change tells that the list of open holds is stale."""
     updated_at: str = ""
     booked_at: str = "never"
-    """Of the entry that was booked last, whatever its place in the ledger: another one means that
-    the ledger has changed."""
+    """When the last entry was booked, wherever it stands in the ledger. A change tells that the
+    ledger has changed."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
-        """As stored; a user who never bought has zeros."""
-        return (
-            cls(**{name: item[name] for name in cls.__slots__ if name in item}) if item else cls()
-        )
+        """Return the balance in a stored item. Members that it lacks are zero."""
+        stored = item or {}
+        return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
 
     @property
     def ledger_units(self) -> int:
-        """What the units of all ledger entries sum up to."""
+        """The sum of the units of all ledger entries."""
         return self.total - self.itemised
 
-    def as_answer(self, user_id: str) -> dict[str, Any]:
-        """The quota as ``GET /quota`` shows it."""
-        return {
-            "user_id": user_id,
-            "total": self.total,
-            "used": self.used,
-            "held": self.held,
-            "remaining": self.remaining,
-            "debt": self.debt,
-            "updated_at": self.updated_at or None,
-        }
+    def as_answer(self, user_id: str) -> Quota:
+        """Return the quota as ``GET /quota`` shows it."""
+        return Quota(
+            user_id=user_id,
+            total=self.total,
+            used=self.used,
+            held=self.held,
+            remaining=self.remaining,
+            debt=self.debt,
+            updated_at=self.updated_at or None,
+        )
+
+
+def read_account(store: Store, user_id: str) -> Balance:
+    """Read a user's balance as it is stored, strongly consistent."""
+    return Balance.from_item(store.get("quotas", (user_id, "quota")))
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What to add to the stored balance, and what must hold of it for that to be right."""
+    """What to add to the stored balance, and what must hold there for that to be right."""
 
     add: Mapping[str, int]
     must: tuple[Must, ...] = ()
-    written_off: int = field(default=0)
-    """Units that are given up instead of becoming debt (negative: taken back from an earlier
-    write-off)."""
+    written_off: int = 0
+    """Units that are given up instead of becoming debt. Negative: taken back from an earlier
+    write-off."""
 
 
 def come_in(balance: Balance, units: int) -> Movement:
-    """Units are bought, given back or released: debt is paid first.
+    """Return how ``units`` come in that are bought, granted or released. Debt is paid first.
 
-    Needs no exact balance unless there is debt.
+    Without debt the exact balance does not matter.
     """
     if not balance.debt:
         return Movement({"remaining": units}, (absent_or("debt", "==", 0),))
@@ -83,26 +103,28 @@ def come_in(balance: Balance, units: int) -> Movement:
 
 
 def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
-    """Units are clawed back.
+    """Return how ``units`` are clawed back.
 
-    Those that do not remain become debt; under ``write_off`` only those that holds still promise.
-
-    A hold's units are not used yet: what it gives back pays their debt, and what it captures was
-    used after the clawback. Only what was used before is written off, so that parts of a refund end
-    where a whole one does.
+    Units that no longer remain become debt. Under ``write_off`` they are given up, except those in
+    open holds. Held units are not used yet: a hold that is released pays their debt, and a hold
+    that is captured is used after the clawback. So partial refunds end where a whole one does.
     """
     if balance.remaining >= units:
         return Movement({"remaining": -units}, (Must("remaining", ">=", units),))
     short = units - balance.remaining
-    must: tuple[Must, ...] = (
-        _exactly("remaining", balance.remaining),
-        _exactly("debt", balance.debt),
-    )
-    if policy == "debt":
-        return Movement({"remaining": -balance.remaining, "debt": short}, must)
-    owed = min(short, max(0, balance.held - balance.debt))
-    must = (*must, _exactly("held", balance.held))
-    return Movement({"remaining": -balance.remaining, "debt": owed}, must, written_off=short - owed)
+    must = (_exactly("remaining", balance.remaining), _exactly("debt", balance.debt))
+    match policy:
+        case "debt":
+            return Movement({"remaining": -balance.remaining, "debt": short}, must)
+        case "write_off":
+            owed = min(short, max(0, balance.held - balance.debt))
+            return Movement(
+                add={"remaining": -balance.remaining, "debt": owed},
+                must=(*must, _exactly("held", balance.held)),
+                written_off=short - owed,
+            )
+        case _:
+            assert_never(policy)
 
 
 def _exactly(name: str, units: int) -> Must:

@@ -11,29 +11,29 @@ from billing.storage.writes import Must, Write, absent, absent_or, equals, exist
 
 
 def itemise(books: Books, user_id: str, balance: Balance) -> None:
-    """A new day begins: the last day's use becomes one ledger entry, and plain debits stay one write each."""
+    """Book the last day's use as one ledger entry, and begin a new day. Idempotent."""
     now = books.clock()
+    today, booked_at = day(now), stamp(now)
     units = balance.used - balance.itemised
-    same_day = equals("use_day", balance.use_day) if balance.use_day else absent("use_day")
-    same_use: Must = equals("used", balance.used) if balance.used else absent_or("used", "==", 0)
-    account = Write(
-        "quotas",
-        (user_id, "quota"),
-        set={
-            "use_day": day(now),
-            "itemised": balance.used,
-            **({"booked_at": stamp(now)} if units else {}),
-        },
-        must=(exists("user_id"), same_day, same_use),
-    )
-    past_day = balance.use_day or day(now)
-    entry = Entry(user_id, f"consumed:{past_day}", "consumed", -units, "day", past_day, stamp(now))
+    begun: dict[str, str | int] = {"use_day": today, "itemised": balance.used}
+    if units:
+        begun["booked_at"] = booked_at
+    account = Write("quotas", (user_id, "quota"), set=begun, must=_unchanged(balance))
+    past_day = balance.use_day or today
+    entry = Entry(user_id, f"consumed:{past_day}", "consumed", -units, "day", past_day, booked_at)
+    booking = (entry.write(),) if units else ()
     try:
-        books.store.commit(account, *([entry.write()] if units else []))
+        books.store.commit(account, *booking)
     except ConditionFailedError as refused:
         if 0 in refused.old:
-            return  # another hand did it
+            return  # a concurrent request did it
         # That day was itemised before a restore put the balance back: its rest goes with today's
         # use. Debits must go on.
         with suppress(ConditionFailedError):
-            books.store.commit(account._replace(set={"use_day": day(now)}))
+            books.store.commit(account._replace(set={"use_day": today}))
+
+
+def _unchanged(balance: Balance) -> tuple[Must, ...]:
+    same_day = equals("use_day", balance.use_day) if balance.use_day else absent("use_day")
+    same_use = equals("used", balance.used) if balance.used else absent_or("used", "==", 0)
+    return (exists("user_id"), same_day, same_use)

@@ -1,36 +1,51 @@
-"""Reading and debiting a quota. Never below zero, and never twice by our own doing.
+"""Reads and debits a quota. Never below zero, and never twice by our own doing.
 
 A plain debit is one conditional write, and is not repeated when its answer is lost. A debit with a
 key is one transaction that also keeps the answer for replay.
 """
 
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
 
+from billing.answers import Count, Member, Remaining, members
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
 from billing.ids import digest, new_id
 from billing.quota import hold_expiry
-from billing.quota.balance import Balance
-from billing.quota.hold_expiry import GivingBack
+from billing.quota.balance import Balance, read_account
+from billing.quota.hold_expiry import ExpiredHolds
 from billing.quota.spending import (
+    Attempt,
     Meter,
     look_again,
-    make_way,
-    recalled,
+    recall,
+    release_before_taking,
     remember,
     take,
-    take_knowing,
+    take_and_release,
+    take_in_transaction,
 )
-from billing.storage.writes import Write, creates
+from billing.storage.writes import creates
 
 REPLAY_SECONDS: Final = 30 * 24 * 3600
 """How long a keyed debit is replayed.
 
 Callers repeat within minutes; Stripe keeps its own keys for a day.
 """
+Replayed = Annotated[
+    bool, Member(description="there, and true, when this is the answer of an earlier call")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Debit:
+    """Units taken for good."""
+
+    debit_id: str
+    units: Count
+    remaining: Remaining
+    idempotent_replayed: Replayed = False
 
 
 class _KeyUsedError(Exception):
@@ -42,80 +57,98 @@ class _KeyUsedError(Exception):
 
 
 def read(books: Books, user_id: str) -> Balance:
-    """The balance now; holds past their time count as given back.
+    """Return the balance now. Expired holds count as released.
 
-    One call, one more when a hold has expired.
+    One call, and one more when a hold has expired.
     """
-    balance = Balance.from_item(books.store.get("quotas", (user_id, "quota")))
+    balance = read_account(books.store, user_id)
     return hold_expiry.as_if_given_back(books, user_id, balance)
 
 
-def debit(meter: Meter, user_id: str, units: int) -> dict[str, Any]:
+def debit(meter: Meter, user_id: str, units: int) -> Debit:
     """Take ``units``, or raise ``quota_exhausted`` and take nothing. One conditional write.
 
-    When a hold has expired: a query and a transaction that gives back and takes; if this container
-    has not seen that hold, they follow a refused write.
+    When a hold has expired it is a query, and a transaction that releases and takes. They follow a
+    refused write if this container has not seen that hold.
     """
-    balance = recalled(user_id)
+    balance = recall(user_id)
     for _ in meter.books.store.deadline.attempts():
-        now = meter.books.clock()
         try:
-            back = make_way(meter, user_id, balance, units) if balance else None
-            new = _taken(meter.books, take(user_id, units, now, "used", back), units, back)
+            answer, left = _take_now(meter, user_id, units, balance)
         except ConditionFailedError as refused:
             balance = look_again(meter, user_id, units, refused)
             continue
-        remember(user_id, new)
-        return {"debit_id": new_id("deb", now), "units": units, "remaining": new.remaining}
-    raise NotDoneError(
-        f"the account {user_id} kept changing until the time was up; nothing was taken"
-    )
+        remember(user_id, left)
+        return answer
+    raise NotDoneError("the account kept changing until the deadline; nothing was taken")
 
 
-def _taken(books: Books, account: Write, units: int, back: GivingBack | None) -> Balance:
-    if back and back.closing:
-        books.store.commit(account, *back.closing)
-        return replace(
-            back.after, used=back.after.used + units, remaining=back.after.remaining - units
-        )
-    return Balance.from_item(books.store.update(account))
+def _take_now(
+    meter: Meter, user_id: str, units: int, balance: Balance | None
+) -> tuple[Debit, Balance]:
+    """Try once. Without a remembered balance the write itself finds out about expired holds."""
+    store, now = meter.books.store, meter.books.clock()
+    expired: ExpiredHolds | None = None
+    if balance:
+        expired = release_before_taking(meter, user_id, balance, units)
+    if expired is None:
+        left = Balance.from_item(store.update(take(user_id, units, now, "used")))
+    else:
+        account = take_and_release(expired, units, now, "used")
+        left = _debited(expired.after, units)
+        if expired.closing:
+            store.commit(account, *expired.closing)
+        else:
+            left = Balance.from_item(store.update(account))
+    return Debit(new_id("deb", now), units, left.remaining), left
 
 
-def debit_once(meter: Meter, user_id: str, units: int, scope: str, key: str) -> dict[str, Any]:
-    """The same under an idempotency key of one caller (``scope``): a repeat replays, another body is a conflict."""
-    row, body = f"debit#{digest(scope, key)}", digest(user_id, str(units))
+def debit_once(meter: Meter, user_id: str, units: int, scope: str, key: str) -> Debit:
+    """Debit under an idempotency key of one caller (``scope``).
 
-    def transaction(
-        account: Write, balance: Balance, now: datetime, back: GivingBack | None
-    ) -> tuple[dict[str, Any], Balance]:
-        answer = {
-            "debit_id": new_id("deb", now),
-            "units": units,
-            "remaining": max(0, balance.remaining - units),
+    A repeat is answered as the first time. The same key with another body raises
+    ``idempotency_conflict``.
+    """
+    row, body = (f"debit#{digest(scope, key)}", "debit"), digest(user_id, str(units))
+
+    def transaction(attempt: Attempt) -> tuple[Debit, Balance]:
+        """Commit one attempt, and the answer under the key.
+
+        All or nothing::
+
+            0    user, quota     remaining -= units, used += units    if the units are there
+            1    debit#, debit   answer, body, ttl                    if the key is new
+            2..  user, hold#     delete, for each expired hold        if it is still open
+            3..  user, closed#   state = expired                      if there is none
+        """
+        remaining = max(0, attempt.balance.remaining - units)
+        answer = Debit(new_id("deb", attempt.now), units, remaining)
+        kept = {
+            "answer": members(answer),
+            "body": body,
+            "ttl": epoch(attempt.now) + REPLAY_SECONDS,
         }
-        kept = creates(
-            "quotas",
-            (row, "debit"),
-            {"answer": answer, "body": body, "ttl": epoch(now) + REPLAY_SECONDS},
-        )
+        writes = (attempt.account, creates("quotas", row, kept), *attempt.closing)
         try:
-            meter.books.store.commit_once(
-                account, kept, *(back.closing if back else ()), clears_up=True
-            )
+            meter.books.store.commit_once(*writes, clears_up=True)
         except ConditionFailedError as refused:
             if used := refused.old.get(1):
                 raise _KeyUsedError(used) from refused
             raise
-        return answer, replace(
-            balance, used=balance.used + units, remaining=balance.remaining - units
-        )
+        return answer, _debited(attempt.balance, units)
 
     try:
-        return take_knowing(meter, user_id, units, "used", transaction)
+        return take_in_transaction(meter, user_id, units, "used", transaction)
     except _KeyUsedError as used:
-        if used.item["body"] != body:
-            detail = (
-                "this Idempotency-Key was used with another body; send a new key for a new debit"
-            )
-            raise BillingError("idempotency_conflict", detail) from used
-        return {**used.item["answer"], "idempotent_replayed": True}
+        if used.item["body"] == body:
+            return _replayed(used.item["answer"])
+        detail = "this Idempotency-Key was used with another body; send a new key for a new debit"
+        raise BillingError("idempotency_conflict", detail) from used
+
+
+def _replayed(kept: Item) -> Debit:
+    return Debit(kept["debit_id"], kept["units"], kept["remaining"], idempotent_replayed=True)
+
+
+def _debited(balance: Balance, units: int) -> Balance:
+    return replace(balance, used=balance.used + units, remaining=balance.remaining - units)

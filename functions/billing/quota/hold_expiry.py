@@ -1,84 +1,102 @@
-"""What an account needs before it can be read or spent from: expired holds given back, and past days' use itemised."""
+"""Releases holds whose time has passed, and counts them as released for those who only read."""
 
 from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import ConditionFailedError, Item, NotDoneError
-from billing.quota.balance import Balance, come_in
+from billing.quota.balance import Balance, come_in, read_account
 from billing.storage.writes import Write, creates, equals, exists
 
-EXPIRED_AT_ONCE = 48
-"""Holds given back in one transaction: two writes each, beside the account and what is taken with
+EXPIRED_AT_ONCE: Final = 48
+"""Holds released in one transaction: two writes each, beside the account and what is taken with
 it, within DynamoDB's 100."""
-CLOSED_KEPT_SECONDS = 30 * 24 * 3600
+CLOSED_KEPT_SECONDS: Final = 30 * 24 * 3600
 """How long a closed hold answers ``hold_closed`` or replays, before it is not found."""
+State = Literal["captured", "released", "expired"]
+"""How a hold ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class GivingBack:
-    """Expired holds, as the writes of one transaction that gives them back."""
+class ExpiredHolds:
+    """A batch of expired holds, as the writes of the transaction that releases them."""
 
     account: Write
-    """Refused if any hold was placed or given back since ``before``, or the debt has changed."""
+    """Refused if a hold was placed or released since ``before``, or if the debt has changed."""
     closing: tuple[Write, ...]
+    """Closes each hold; refused if a concurrent request has closed it."""
     before: Balance
+    """The account as it was seen."""
     after: Balance
+    """The account once this batch is released."""
     is_all: bool
     """Nothing more has expired."""
 
+    @classmethod
+    def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredHolds":
+        """Read the holds that expired first, at most EXPIRED_AT_ONCE. Nothing is written."""
+        now = books.clock()
+        page = books.store.query("quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1)
+        rows = page.items  # sorted by expiry
+        expired = [row for row in rows[:EXPIRED_AT_ONCE] if row["expires_at"] <= epoch(now)]
+        next_due = rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
+        units = sum(row["units"] for row in expired)
+        after = replace(with_released(balance, units), holds_due=next_due)
+        closing = tuple(write for row in expired for write in close(row, "expired", 0, epoch(now)))
+        return cls(
+            account=_release(user_id, balance, units, next_due, stamp(now)),
+            closing=closing,
+            before=balance,
+            after=after,
+            is_all=not holds_are_due(after, epoch(now)),
+        )
 
-def holds_are_due(balance: Balance, now_epoch: int) -> bool:
-    """A hold's time may have passed: it counts as given back from that moment."""
-    return 0 < balance.holds_due <= now_epoch
 
-
-def giving_back(books: Books, user_id: str, balance: Balance) -> GivingBack:
-    """What has expired first, EXPIRED_AT_ONCE of it at most. One call; nothing is written."""
-    now = books.clock()
-    rows = books.store.query(
-        "quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1
-    ).items  # they sort by expiry
-    expired = [row for row in rows[:EXPIRED_AT_ONCE] if row["expires_at"] <= epoch(now)]
-    next_due = rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
-    units = sum(row["units"] for row in expired)
-    movement = come_in(balance, units)
-    account = Write(
+def _release(user_id: str, seen: Balance, units: int, next_due: int, now: str) -> Write:
+    """Return the account's part: held units come back, and ``holds_due`` moves on."""
+    movement = come_in(seen, units)
+    changed: dict[str, str | int] = {"updated_at": now}
+    if next_due:
+        changed["holds_due"] = next_due
+    return Write(
         "quotas",
         (user_id, "quota"),
-        set={"updated_at": stamp(now), **({"holds_due": next_due} if next_due else {})},
+        set=changed,
         add={"held": -units, **movement.add},
         remove=() if next_due else ("holds_due",),
         must=(
-            equals("holds_due", balance.holds_due),
-            equals("holds_placed", balance.holds_placed),
+            equals("holds_due", seen.holds_due),
+            equals("holds_placed", seen.holds_placed),
             *movement.must,
         ),
     )
-    closing = tuple(write for row in expired for write in close(row, "expired", 0, epoch(now)))
-    after = replace(moved(balance, units), holds_due=next_due)
-    return GivingBack(account, closing, balance, after, not holds_are_due(after, epoch(now)))
+
+
+def holds_are_due(balance: Balance, now_epoch: int) -> bool:
+    """Whether a hold may have expired. It counts as released from that moment."""
+    return 0 < balance.holds_due <= now_epoch
 
 
 def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
-    """Give back all that has expired, once, whoever else tries at the same time.
+    """Release all expired holds, each once, even with concurrent requests.
 
-    Afterwards the balance must be read anew.
+    The caller must read the balance again afterwards.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         if not holds_are_due(balance, epoch(books.clock())):
             return
-        back = giving_back(books, user_id, balance)
+        expired = ExpiredHolds.read(books, user_id, balance)
         try:
-            books.store.commit(back.account, *back.closing)
+            books.store.commit(expired.account, *expired.closing)
         except ConditionFailedError:
-            # another hand gave them back, or placed a hold meanwhile: the caller reads again
+            # a concurrent request released them, or placed a hold: the caller reads again
             return
-        balance = back.after
+        balance = expired.after
 
 
-def moved(balance: Balance, units: int) -> Balance:
-    """The balance when so many held units are back."""
+def with_released(balance: Balance, units: int) -> Balance:
+    """Return the balance after ``units`` that were held are released."""
     back = come_in(balance, units).add
     return replace(
         balance,
@@ -89,34 +107,39 @@ def moved(balance: Balance, units: int) -> Balance:
 
 
 def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
-    """The balance as it counts now, for those who may only read: what has expired is back, written or not."""
+    """Return the balance that counts now: with expired holds released, written or not.
+
+    For those who may only read.
+    """
     for _ in books.store.deadline.attempts():
         now = epoch(books.clock())
         if not holds_are_due(balance, now):
             return balance
         units, seen = _expired(books, user_id, now)
         if _same_holds(balance, seen) and units <= balance.held:
-            return moved(balance, units)
-        balance = seen  # somebody gave them back meanwhile: rows and balance are of two moments
-    raise NotDoneError(f"the holds of {user_id} kept changing until the time was up")
+            return with_released(balance, units)
+        # A concurrent request released them: the rows and the balance are of two moments.
+        balance = seen
+    raise NotDoneError("the account's holds kept changing until the deadline")
 
 
 def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:
-    """The units of all expired holds, and the balance as it stands behind them: the rows sort by expiry, then comes the balance."""
-    units, after = 0, None
+    """Return the units of all expired holds, and the balance that was read behind them.
+
+    One query reads both: the holds' rows sort by expiry, and the balance's row comes after them.
+    """
+    units = 0
+    after: Item | None = None
     while True:
         page = books.store.query("quotas", user_id, prefix="hold#", up_to="quota", after=after)
-        balance = next((row for row in page.items if row["item"] == "quota"), None)
-        expired = [
-            row["units"]
-            for row in page.items
-            if row is not balance and row["expires_at"] <= now_epoch
-        ]
+        account = next((row for row in page.items if row["item"] == "quota"), None)
+        holds = [row for row in page.items if row is not account]
+        expired = [row["units"] for row in holds if row["expires_at"] <= now_epoch]
         units += sum(expired)
         if len(expired) < len(page.items) or page.after is None:
-            return units, Balance.from_item(
-                balance or books.store.get("quotas", (user_id, "quota"))
-            )
+            if account is None:
+                return units, read_account(books.store, user_id)
+            return units, Balance.from_item(account)
         after = page.after
 
 
@@ -128,8 +151,12 @@ def _same_holds(one: Balance, other: Balance) -> bool:
     )
 
 
-def close(row: Item, state: str, captured: int, now_epoch: int) -> tuple[Write, Write]:
-    """An open hold's row goes, and a closed one tells later callers what became of it: only one hand can do this."""
+def close(row: Item, state: State, captured: int, now_epoch: int) -> tuple[Write, Write]:
+    """Return the writes that replace an open hold's row by a closed one.
+
+    They are atomic: of concurrent requests only one can close a hold. The closed row tells later
+    callers what became of it.
+    """
     user_id, item = row["user_id"], row["item"]
     closed = {
         "state": state,
@@ -137,12 +164,8 @@ def close(row: Item, state: str, captured: int, now_epoch: int) -> tuple[Write, 
         "captured": captured,
         "ttl": max(now_epoch, row["expires_at"]) + CLOSED_KEPT_SECONDS,
     }
+    still_open = (exists("user_id"), equals("units", row["units"]))
     return (
-        Write(
-            "quotas",
-            (user_id, item),
-            delete=True,
-            must=(exists("user_id"), equals("units", row["units"])),
-        ),
+        Write("quotas", (user_id, item), delete=True, must=still_open),
         creates("quotas", (user_id, item.replace("hold#", "closed#", 1)), closed),
     )

@@ -1,10 +1,8 @@
 """Holds: units set aside, then captured, released, or given back when their time is over.
 
-Each is closed exactly once.
-
-A hold is one row of its own beside the balance's ``held``; closing it removes the open row and
-leaves a closed one, in the transaction that moves the units. The id names the account, so that a
-hold is found without an index.
+A hold is one row beside the account's ``held``. Closing it deletes the open row and leaves a closed
+one, in the transaction that moves the units, so each hold is closed exactly once. The id names the
+account, so a hold is found without an index.
 """
 
 import base64
@@ -12,8 +10,9 @@ import re
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Final, Literal
 
+from billing.answers import Count, Member, Remaining, Time
 from billing.books import Books
 from billing.clock import day, epoch, epoch_after, from_epoch, stamp
 from billing.errors import (
@@ -26,17 +25,38 @@ from billing.errors import (
 )
 from billing.ids import USER_ID_CHARS_MAX
 from billing.quota import daily_usage, hold_expiry
-from billing.quota.balance import Balance, come_in
-from billing.quota.hold_expiry import GivingBack
-from billing.quota.spending import Meter, take_knowing
+from billing.quota.balance import Balance, come_in, read_account
+from billing.quota.spending import Attempt, Meter, take_in_transaction
 from billing.storage.writes import Must, Write, absent, creates, equals
 
 EXPIRES_IN_SECONDS_MAX: Final = 86_400
 ID_CHARS_MAX: Final = 1_500
 """Of a hold's id: that of an account whose name has 255 letters of four bytes is the longest."""
-_PLACE: Final = re.compile(
+_ID: Final = re.compile(
     rf"([0-9]{{12}})\.([0-9a-f]{{16}})\.(.{{1,{USER_ID_CHARS_MAX}}})", re.DOTALL
 )
+Ended = Literal["captured", "released"]
+"""How a caller ends a hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Units set aside until ``expires_at``. After that they count as released."""
+
+    hold_id: str
+    units: Count
+    remaining: Remaining
+    expires_at: Time
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedHold:
+    """A hold that a caller has ended."""
+
+    hold_id: str
+    status: Ended
+    units: Annotated[Count, Member(description="captured")]
+    released: Annotated[Count, Member(description="given back")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,133 +68,146 @@ class HoldId:
     random: str
 
     def __str__(self) -> str:
-        """The id that callers see: opaque to them, without dots or padding."""
+        """Return the id that callers see: opaque to them, without dots or padding."""
         plain = f"{self.expires_at:012d}.{self.random}.{self.user_id}"
         return "hold_" + base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
     @property
     def open_row(self) -> tuple[str, str]:
-        """The key of the row while the hold is open; the ids sort by expiry."""
+        """The key of the row while the hold is open. These keys sort by expiry."""
         return (self.user_id, f"hold#{self.expires_at:012d}#{self.random}")
 
     @property
     def closed_row(self) -> tuple[str, str]:
-        """The key of what remains when it is closed."""
+        """The key of the row that remains once it is closed."""
         return (self.user_id, f"closed#{self.expires_at:012d}#{self.random}")
 
     @classmethod
     def parse(cls, text: str) -> "HoldId":
-        """Raise ``not_found`` for anything that we did not make."""
+        """Read an id. Raises ``not_found`` for anything that we did not make."""
         try:
             body = text.removeprefix("hold_").encode("ascii")
-            plain = base64.b64decode(
-                body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True
-            ).decode()
+            padded = body + b"=" * (-len(body) % 4)
+            plain = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
         except ValueError as error:
             raise _not_found() from error
-        if found := _PLACE.fullmatch(plain):
+        if found := _ID.fullmatch(plain):
             made = cls(found[3], int(found[1]), found[2])
             if str(made) == text:
                 return made
         raise _not_found()
 
 
-def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> dict[str, Any]:
-    """Set ``units`` aside for 1 to 86 400 seconds, rounded up to a whole one, or raise ``quota_exhausted``."""
+def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> Hold:
+    """Set ``units`` aside, or raise ``quota_exhausted`` and take nothing.
 
-    def transaction(
-        account: Write, balance: Balance, now: datetime, back: GivingBack | None
-    ) -> tuple[dict[str, Any], Balance]:
-        expires_at = epoch_after(now + timedelta(seconds=expires_in_seconds))
+    ``expires_in_seconds``: 1 to 86 400. The expiry is rounded up to a whole second.
+    """
+
+    def transaction(attempt: Attempt) -> tuple[Hold, Balance]:
+        """Commit one attempt, and the hold's row.
+
+        All or nothing::
+
+            0    user, quota     remaining -= units, held += units    if the units are there
+            1    user, hold#     units, expires_at                    if there is none
+            2..  user, hold#     delete, for each expired hold        if it is still open
+            3..  user, closed#   state = expired                      if there is none
+        """
+        expires_at = epoch_after(attempt.now + timedelta(seconds=expires_in_seconds))
         hold = HoldId(user_id, expires_at, secrets.token_hex(8))
-        due, account = _noting_due(account, balance, expires_at, is_pinned=back is not None)
-        meter.books.store.commit_once(
-            account, _open(hold, units), *(back.closing if back else ()), clears_up=True
-        )
-        remaining = balance.remaining - units
-        answer = {
-            "hold_id": str(hold),
-            "units": units,
-            "remaining": max(0, remaining),
-            "expires_at": from_epoch(expires_at),
-        }
-        placed = balance.holds_placed + 1
-        return answer, replace(
+        due, account = _keep_holds_due(attempt, expires_at)
+        meter.books.store.commit_once(account, _open(hold, units), *attempt.closing, clears_up=True)
+        balance = attempt.balance
+        left = replace(
             balance,
             held=balance.held + units,
-            remaining=remaining,
+            remaining=balance.remaining - units,
             holds_due=due,
-            holds_placed=placed,
+            holds_placed=balance.holds_placed + 1,
         )
+        remaining = max(0, left.remaining)
+        return Hold(str(hold), units, remaining, from_epoch(expires_at)), left
 
-    return take_knowing(meter, user_id, units, "held", transaction)
+    return take_in_transaction(meter, user_id, units, "held", transaction)
 
 
-def capture(meter: Meter, hold_id: str, units: int) -> dict[str, Any]:
+def capture(meter: Meter, hold_id: str, units: int) -> ClosedHold:
     """Take ``units`` of the hold for good and give the rest back. A repeat replays."""
-    return _close(meter, HoldId.parse(hold_id), "captured", units)
+    return _close(meter.books, HoldId.parse(hold_id), "captured", units)
 
 
-def release(meter: Meter, hold_id: str) -> dict[str, Any]:
+def release(meter: Meter, hold_id: str) -> ClosedHold:
     """Give all of it back. A repeat replays."""
-    return _close(meter, HoldId.parse(hold_id), "released", 0)
+    return _close(meter.books, HoldId.parse(hold_id), "released", 0)
 
 
-def _close(meter: Meter, hold: HoldId, state: str, units: int) -> dict[str, Any]:
-    """Once only, and never tried when its time has passed: the clock is looked at before every single attempt.
+def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
+    """Close a hold once, retrying until the deadline.
 
-    DynamoDB cannot compare with its own clock, so that an attempt which is under way at that moment (3 s at most, by the door's
-    timeouts) may still be carried out. Then a reader may have seen the units back before they were captured; nobody can have spent
-    them, for whoever spends gives the hold back first, in a transaction of which only one succeeds.
+    Never tried once the hold has expired: every attempt looks at the clock first. DynamoDB cannot
+    compare with its own clock, so an attempt under way at that moment may still be carried out, up
+    to 3 s later by the client's timeouts. A reader may then have seen the units as released before
+    they were captured. They cannot have been spent: a request that spends them releases the hold
+    first, in a transaction that races with this one, and only one of the two succeeds.
     """
     unclear = False
-    for _ in meter.books.store.deadline.attempts():
+    for _ in books.store.deadline.attempts():
         try:
-            if (answer := _tried(meter.books, hold, state, units)) is not None:
-                return answer
-        except RetryableError as error:  # the next look at the row tells whether it was done
-            unclear = unclear or not isinstance(error, NotDoneError)
+            answer = _try_to_close(books, hold, state, units)
+        except NotDoneError:
+            continue
+        except RetryableError:  # the next look at the row tells whether it was done
+            unclear = True
+            continue
+        if answer is not None:
+            return answer
     if unclear:
-        raise OutcomeUnknownError(f"whether {hold} was {state} is not known")
-    raise NotDoneError(
-        f"the account of {hold} kept changing until the time was up; nothing was {state}"
-    )
+        raise OutcomeUnknownError(f"whether the hold was {state} is not known")
+    raise NotDoneError(f"the account kept changing until the deadline; the hold was not {state}")
 
 
-def _tried(books: Books, hold: HoldId, state: str, units: int) -> dict[str, Any] | None:
-    """None: look again, after upkeep or because another hand was quicker."""
+def _try_to_close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold | None:
+    """Close or replay. None: look again, after housekeeping or a lost race."""
     row = books.store.get("quotas", hold.open_row)
     if row is None:
         return _replay(books.store.get("quotas", hold.closed_row), hold, state, units)
-    balance = Balance.from_item(books.store.get("quotas", (hold.user_id, "quota")))
-    if (writes := _closing(books, row, balance, state, units)) is None:
+    balance, now = read_account(books.store, hold.user_id), books.clock()
+    if _keep_house(books, row, balance, units, now):
         return None
     try:
-        books.store.commit_once(*writes, clears_up=False)
+        books.store.commit_once(*_closing(row, balance, state, units, now), clears_up=False)
     except ConditionFailedError:
         return None
     return _answer(hold, state, row["units"], units)
 
 
-def _closing(
-    books: Books, row: Item, balance: Balance, state: str, units: int
-) -> tuple[Write, ...] | None:
-    """The writes that close it, or None after upkeep."""
-    now, user_id = books.clock(), row["user_id"]
+def _keep_house(books: Books, row: Item, balance: Balance, units: int, now: datetime) -> bool:
+    """Do what must come before closing, and say whether that was anything.
+
+    Raises ``exceeds_hold``.
+    """
+    user_id = row["user_id"]
     if row["expires_at"] <= epoch(now):
         hold_expiry.give_back_expired(books, user_id, balance)
-        return None
+        return True
     if units > row["units"]:
-        raise BillingError(
-            "exceeds_hold", f"the hold is of {row['units']} units, {units} cannot be captured"
-        )
+        detail = f"the hold is of {row['units']} units, {units} cannot be captured"
+        raise BillingError("exceeds_hold", detail)
     if units and balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
-        return None
+        return True
+    return False
+
+
+def _closing(
+    row: Item, balance: Balance, state: Ended, units: int, now: datetime
+) -> tuple[Write, ...]:
+    """Return the writes that capture ``units`` of a hold and give the rest back."""
     movement = come_in(balance, row["units"] - units)
     account = Write(
         "quotas",
-        (user_id, "quota"),
+        (row["user_id"], "quota"),
         set={"updated_at": stamp(now)},
         add={"held": -row["units"], "used": units, **movement.add},
         must=movement.must,
@@ -182,46 +215,48 @@ def _closing(
     return (account, *hold_expiry.close(row, state, units, epoch(now)))
 
 
-def _replay(closed: Item | None, hold: HoldId, state: str, units: int) -> dict[str, Any]:
+def _replay(closed: Item | None, hold: HoldId, state: Ended, units: int) -> ClosedHold:
     if closed is None:
         raise _not_found()
     if closed["state"] != state or closed["captured"] != units:
-        raise BillingError(
-            "hold_closed",
-            f"this hold was {closed['state']} before, with {closed['captured']} units captured",
-        )
+        before = f"{closed['state']} before, with {closed['captured']} units captured"
+        raise BillingError("hold_closed", f"this hold was {before}")
     return _answer(hold, state, closed["units"], units)
 
 
-def _answer(hold: HoldId, state: str, held: int, captured: int) -> dict[str, Any]:
-    return {"hold_id": str(hold), "status": state, "units": captured, "released": held - captured}
+def _answer(hold: HoldId, state: Ended, held: int, captured: int) -> ClosedHold:
+    return ClosedHold(str(hold), state, captured, released=held - captured)
 
 
 def _open(hold: HoldId, units: int) -> Write:
-    return creates(
-        "quotas", hold.open_row, {"units": units, "expires_at": hold.expires_at, "open": "open"}
-    )
+    values = {"units": units, "expires_at": hold.expires_at, "open": "open"}
+    return creates("quotas", hold.open_row, values)
 
 
-def _noting_due(
-    account: Write, balance: Balance, expires_at: int, *, is_pinned: bool
-) -> tuple[int, Write]:
-    """Keep ``holds_due`` at the first expiry, and say which that is.
+def _keep_holds_due(attempt: Attempt, expires_at: int) -> tuple[int, Write]:
+    """Return the first expiry, and the account's write that keeps ``holds_due`` at it.
 
-    The condition is on what the balance showed, so no earlier one is lost; ``is_pinned``: that is
-    one of the write's conditions already.
+    Its condition is on what the balance showed, so a concurrent hold that expires sooner is not
+    lost. An attempt that releases expired holds has that condition already.
     """
-    sooner = not balance.holds_due or expires_at < balance.holds_due
-    seen = equals("holds_due", balance.holds_due) if balance.holds_due else absent("holds_due")
-    later = Must("holds_due", "<=", expires_at)
-    due = expires_at if sooner else balance.holds_due
+    seen = attempt.balance.holds_due
+    is_sooner = not seen or expires_at < seen
+    due, changed = (expires_at, {"holds_due": expires_at}) if is_sooner else (seen, {})
+    account = attempt.account
     noted = account._replace(
-        set={**account.set, **({"holds_due": due} if sooner else {})},
+        set={**account.set, **changed},
         add={**account.add, "holds_placed": 1},
         remove=(),
-        must=account.must if is_pinned else (*account.must, seen if sooner else later),
     )
-    return due, noted
+    if attempt.expired:
+        return due, noted
+    if not is_sooner:
+        unchanged = Must("holds_due", "<=", expires_at)
+    elif seen:
+        unchanged = equals("holds_due", seen)
+    else:
+        unchanged = absent("holds_due")
+    return due, noted._replace(must=(*account.must, unchanged))
 
 
 def _not_found() -> BillingError:

@@ -1,6 +1,6 @@
-"""The ledger: immutable lines, each keyed by what caused it.
+"""The ledger: immutable entries, each keyed by what caused it.
 
-The quota is their cache; nothing here is ever changed.
+The quota is their cache. An entry is never changed or deleted.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from billing.storage.dynamodb import Store
 from billing.storage.writes import Write, creates
 
-if TYPE_CHECKING:  # whose ledger entry is a day's use has no use for payments
+if TYPE_CHECKING:  # a function that only spends must not pay for importing payments
     from billing.payments.payment import Payment
 
 EntryType = Literal["funded", "clawed_back", "reinstated", "consumed", "adjusted"]
@@ -18,10 +18,9 @@ EntryType = Literal["funded", "clawed_back", "reinstated", "consumed", "adjusted
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line.
+    """One entry. ``units`` is signed.
 
-    ``units`` is signed. ``entry_id`` names the cause, so that one cause can be booked once only,
-    for ever.
+    ``entry_id`` names the cause, so one cause is booked once, for ever.
     """
 
     user_id: str
@@ -34,7 +33,7 @@ class Entry:
     note: str = ""
 
     def write(self) -> Write:
-        """The write that books it; refused when this cause was booked before."""
+        """Return the write that books it. It is refused when this cause was booked before."""
         values = {
             "type": self.type,
             "units": self.units,
@@ -42,32 +41,30 @@ class Entry:
             "reference_id": self.reference_id,
             "booked_at": self.booked_at,
         }
-        return creates(
-            "ledger",
-            (self.user_id, self.entry_id),
-            {**values, **({"note": self.note} if self.note else {})},
-        )
+        if self.note:
+            values["note"] = self.note
+        return creates("ledger", (self.user_id, self.entry_id), values)
 
 
 def funded_id(session_id: str) -> str:
-    """A session is credited once."""
+    """Return the id of the entry that credits a session: a session is credited once."""
     return f"funded:{session_id}"
 
 
 def reversal_id(payment: "Payment") -> str:
-    """A payment's n-th movement is booked once, whether it takes or gives back."""
+    """Return the id of a payment's n-th movement: it is booked once, whichever way it goes."""
     return f"reversal:{payment.payment_id}:{payment.movements}"
 
 
 def write_off_id(payment: "Payment") -> str:
-    """What was given up, or taken back of it, with that movement."""
+    """Return the id of the entry for what that movement wrote off, or took back."""
     return f"adjusted:{payment.payment_id}:{payment.movements}"
 
 
 def with_all_booked(store: Store, payment: "Payment") -> "Payment":
-    """The payment with those reversals that the ledger has and the payment does not show.
+    """Return the payment with those reversals that only the ledger has.
 
-    None, unless a restore put it back.
+    There are some only after a restore of the payments' table.
     """
     while True:
         following = replace(payment, movements=payment.movements + 1)
@@ -83,9 +80,7 @@ def with_all_booked(store: Store, payment: "Payment") -> "Payment":
 
 
 def as_answer(item: Mapping[str, Any], balance_after: int) -> dict[str, Any]:
-    """A stored entry as ``GET /quota/ledger`` shows it."""
-    shown = {
-        name: item[name]
-        for name in ("type", "units", "reference_type", "reference_id", "booked_at")
-    }
+    """Return a stored entry as ``GET /quota/ledger`` shows it."""
+    names = ("type", "units", "reference_type", "reference_id", "booked_at")
+    shown = {name: item[name] for name in names}
     return {"id": item["entry_id"], "balance_after": balance_after, **shown}

@@ -1,22 +1,26 @@
-"""Taking units from an account: the conditional write behind debits and holds, and what to do when it is refused."""
+"""Takes units from an account: the conditional write behind debits and holds, and its retries."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from billing.books import Books
 from billing.clock import day, epoch, stamp
 from billing.errors import BillingError, ConditionFailedError, NotDoneError
 from billing.quota import daily_usage, hold_expiry
-from billing.quota.balance import Balance
-from billing.quota.hold_expiry import GivingBack
+from billing.quota.balance import Balance, read_account
+from billing.quota.hold_expiry import ExpiredHolds
 from billing.storage.writes import Must, Write, absent_or, equals
 
 EXACT_TRIES: Final = 2
 """How often a transaction insists on an exact ``remaining`` before it accepts one that is a moment
 old."""
 SEEN_MAX: Final = 1000
+"""Accounts that a container remembers."""
+Into = Literal["used", "held"]
+"""Where units go when they are taken from ``remaining``: a debit uses them, a hold holds them."""
+_Answer = TypeVar("_Answer")
 
 
 class Meter(NamedTuple):
@@ -26,63 +30,94 @@ class Meter(NamedTuple):
     top_up_url: str
 
 
-def take(
-    user_id: str, units: int, now: datetime, into: str, back: GivingBack | None = None
-) -> Write:
-    """Move ``units`` from ``remaining`` into ``used`` or ``held``: refused when they are not there, or upkeep is due.
+class Attempt(NamedTuple):
+    """What one try of a transaction writes to the account, and what it starts from."""
 
-    With ``back``, what has expired is given back in the same write, and the account must be as it was seen.
+    account: Write
+    """Takes the units, and releases ``expired`` if there are any."""
+    balance: Balance
+    """The account before the units are taken, with ``expired`` released already."""
+    now: datetime
+    expired: ExpiredHolds | None
+
+    @property
+    def closing(self) -> tuple[Write, ...]:
+        """The writes that close the expired holds, in the same transaction."""
+        return self.expired.closing if self.expired else ()
+
+
+Transaction = Callable[[Attempt], tuple[_Answer, Balance]]
+"""Commits an attempt beside its own rows; returns the answer and the balance afterwards."""
+_seen: dict[str, Balance] = {}
+
+
+def take(user_id: str, units: int, now: datetime, into: Into) -> Write:
+    """Return the write that moves ``units`` from ``remaining`` into ``used`` or ``held``.
+
+    It is refused when they are not there, when a hold has expired, or when a new day has begun.
     """
-    today = Must("use_day", ">=", day(now))
-    if back:
-        seen, after = back.before, back.after
-        moved = {
-            "remaining": after.remaining - seen.remaining - units,
-            "held": after.held - seen.held,
-        }
-        moved[into] = moved.get(into, 0) + units
-        must = (*back.account.must, equals("remaining", seen.remaining), today)
-        return back.account._replace(add={**back.account.add, **moved}, must=must)
+    enough = Must("remaining", ">=", units)
+    no_hold_is_due = absent_or("holds_due", ">", epoch(now))
     return Write(
         "quotas",
         (user_id, "quota"),
         set={"updated_at": stamp(now)},
         add={"remaining": -units, into: units},
-        must=(Must("remaining", ">=", units), absent_or("holds_due", ">", epoch(now)), today),
+        must=(enough, no_hold_is_due, _day_has_begun(now)),
     )
 
 
-def make_way(meter: Meter, user_id: str, balance: Balance, units: int) -> GivingBack | None:
-    """Before the write: give back what has expired on the account as it was seen last.
+def take_and_release(expired: ExpiredHolds, units: int, now: datetime, into: Into) -> Write:
+    """Return one write that releases the expired holds and then takes ``units``.
 
-    What is returned, the write itself gives back.
+    It is refused when the account is no longer as ``expired`` found it.
+    """
+    before, after = expired.before, expired.after
+    moved = {
+        "remaining": after.remaining - before.remaining - units,
+        "held": after.held - before.held,
+    }
+    moved[into] = moved.get(into, 0) + units
+    same_remaining = equals("remaining", before.remaining)
+    return expired.account._replace(
+        add={**expired.account.add, **moved},
+        must=(*expired.account.must, same_remaining, _day_has_begun(now)),
+    )
 
-    Each part that is given back is progress, so that none is followed by a pause.
+
+def release_before_taking(
+    meter: Meter, user_id: str, balance: Balance, units: int
+) -> ExpiredHolds | None:
+    """Release expired holds, but leave the last batch for the write that takes the units.
+
+    Returns that batch, or None when no hold has expired. Earlier batches are written here. Each is
+    progress, so no pause follows it.
     """
     books = meter.books
     for _ in books.store.deadline.attempts(pauses=False):
         if not hold_expiry.holds_are_due(balance, epoch(books.clock())):
             return None
-        back = hold_expiry.giving_back(books, user_id, balance)
-        if back.is_all and back.after.remaining >= units:
-            return back
-        books.store.commit(back.account, *back.closing)
-        balance = back.after
+        expired = ExpiredHolds.read(books, user_id, balance)
+        if expired.is_all and expired.after.remaining >= units:
+            return expired
+        books.store.commit(expired.account, *expired.closing)
+        balance = expired.after
     raise NotDoneError(
-        f"more holds of {user_id} had expired than could be given back in time; nothing was taken"
+        "more holds had expired than could be released before the deadline; nothing was taken"
     )
 
 
 def look_again(meter: Meter, user_id: str, units: int, refused: ConditionFailedError) -> Balance:
-    """After a refusal: the balance as it is now.
+    """Return the balance as it is now, after a refusal.
 
-    Raise ``quota_exhausted`` if that is why; begin the day if that is due.
+    Raises ``quota_exhausted`` if that is why. Begins the day if that is due.
     """
     books = meter.books
     now = books.clock()
-    balance = Balance.from_item(
-        refused.old[0] if 0 in refused.old else books.store.get("quotas", (user_id, "quota"))
-    )
+    if 0 in refused.old:
+        balance = Balance.from_item(refused.old[0])
+    else:
+        balance = read_account(books.store, user_id)
     if balance.remaining < units and not hold_expiry.holds_are_due(balance, epoch(now)):
         detail = f"{units} units were asked for and {balance.remaining} remain; nothing was taken"
         raise BillingError(
@@ -94,63 +129,73 @@ def look_again(meter: Meter, user_id: str, units: int, refused: ConditionFailedE
     return balance
 
 
-Transaction = Callable[
-    [Write, Balance, datetime, GivingBack | None], tuple[dict[str, Any], Balance]
-]
-_seen: dict[str, Balance] = {}
+def take_in_transaction(
+    meter: Meter, user_id: str, units: int, into: Into, transaction: Transaction[_Answer]
+) -> _Answer:
+    """Take units in a transaction that writes other rows too, and return its answer.
 
+    DynamoDB does not return what remains after a transaction, so the answer is computed from a
+    balance that was seen before. There are two phases:
 
-def take_knowing(
-    meter: Meter, user_id: str, units: int, into: str, transaction: Transaction
-) -> dict[str, Any]:
-    """Run ``transaction`` with the write that takes the units, and the balance that it starts from; it returns answer and balance.
-
-    A transaction cannot return what remains. So the first tries demand that nothing has changed since the balance was
-    seen: with a balance from this container's last call that is one call in all. On an account that many spend from at
-    once, later tries demand only that the units are there, and the answer's ``remaining`` may be a moment old: each
-    insistence keeps the others off the account while it is refused.
+    1. Optimistic, the first EXACT_TRIES: the write also demands the exact ``remaining`` that was
+       seen. With the balance of this container's last call, that is one call in all.
+    2. Only enough: the write demands that the units are there. The answer's ``remaining`` may be a
+       moment old. Exact writes would keep losing the race on an account with many concurrent
+       requests, and each refused transaction keeps the others off the account.
     """
     store = meter.books.store
-    balance = recalled(user_id) or Balance.from_item(store.get("quotas", (user_id, "quota")))
+    balance = recall(user_id) or read_account(store, user_id)
     exact_tries = EXACT_TRIES
     for _ in store.deadline.attempts():
-        now = meter.books.clock()
+        is_exact = exact_tries > 0
         try:
-            back = make_way(meter, user_id, balance, units)
-            account = take(user_id, units, now, into, back)
-            if exact_tries and not back:
-                account = insisting(account, equals("remaining", balance.remaining))
-            answer, left = transaction(account, back.after if back else balance, now, back)
+            attempt = _prepare(meter, user_id, units, into, balance, is_exact=is_exact)
+            answer, left = transaction(attempt)
         except ConditionFailedError as refused:
-            exact_tries = max(0, exact_tries - 1)
+            exact_tries -= 1
             balance = look_again(meter, user_id, units, refused)
         except NotDoneError:
-            if exact_tries:  # others are at it: what was seen is old by now
-                exact_tries, balance = 0, Balance.from_item(store.get("quotas", (user_id, "quota")))
+            if is_exact:  # a concurrent request was at it: what was seen is stale by now
+                exact_tries = 0
+                balance = read_account(store, user_id)
         else:
-            if exact_tries or back:
+            if is_exact or attempt.expired:
                 remember(user_id, left)
             return answer
-    raise NotDoneError(
-        f"the account {user_id} kept changing until the time was up; nothing was taken"
-    )
+    raise NotDoneError("the account kept changing until the deadline; nothing was taken")
 
 
-def insisting(write: Write, *exact: Must) -> Write:
-    """The write with further conditions."""
-    return write._replace(must=(*write.must, *exact))
+def _prepare(
+    meter: Meter, user_id: str, units: int, into: Into, balance: Balance, *, is_exact: bool
+) -> Attempt:
+    """Release what has expired, and build the write of one try."""
+    now = meter.books.clock()
+    expired = release_before_taking(meter, user_id, balance, units)
+    if expired:
+        account = take_and_release(expired, units, now, into)
+        return Attempt(account, expired.after, now, expired)
+    account = take(user_id, units, now, into)
+    if is_exact:
+        same_remaining = equals("remaining", balance.remaining)
+        account = account._replace(must=(*account.must, same_remaining))
+    return Attempt(account, balance, now, None)
 
 
-def recalled(user_id: str) -> Balance | None:
-    """The balance that this container saw last, if any.
+def recall(user_id: str) -> Balance | None:
+    """Return the balance that this container saw last, if any, and forget it.
 
-    It is forgotten here: only what is still right is remembered again.
+    Only what is still right is remembered again.
     """
     return _seen.pop(user_id, None)
 
 
 def remember(user_id: str, balance: Balance) -> None:
-    """A guess for the next call, never a decision: the write's condition judges it."""
+    """Keep a guess for the next call. It decides nothing: the write's condition judges it."""
     while len(_seen) >= SEEN_MAX:
         _seen.pop(next(iter(_seen)))
     _seen[user_id] = balance
+
+
+def _day_has_begun(now: datetime) -> Must:
+    """The last day's use is itemised, so ``used`` grows by today's use only."""
+    return Must("use_day", ">=", day(now))

@@ -1,11 +1,8 @@
-"""Do the books balance?
+"""Audits the books: recomputes every account from its ledger, its payments and its open holds.
 
-Every account recomputed from its ledger, its payments and its open holds. Pure but for
-``settled_tally``.
-
-A whole table is read while others write to it, so that what a scan shows of one account may be
-torn: a difference found there is a suspicion, and only ``settled_tally``, which reads one account
-until two readings agree, makes it a finding. Nothing is mended.
+A scan reads a table while others write to it, so what it shows of one account may be torn: a
+difference found there is only a suspicion. ``settled_tally`` reads one account until two readings
+agree, which makes it a finding. Nothing is repaired here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,10 +16,9 @@ from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Table
 
 TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas")
-"""What an account is made of."""
+"""The tables that an account has rows in."""
 READINGS_MAX: Final = 20
-"""Two readings in a row agree at once on an account that nobody buys for or places holds on just
-now."""
+"""Two readings agree at once, unless the account buys or places holds concurrently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +37,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Tally:
-    """What one account's rows add up to: as many figures for a million entries as for one.
-
-    In units, unless it says ``_count``.
-    """
+    """What one account's rows add up to, in units, or in rows where it says ``_count``."""
 
     # from the ledger
     booked: int = 0
@@ -72,12 +65,15 @@ class Tally:
     placed_count: int = 0
 
     def steady(self) -> tuple[int, ...]:
-        """The figures that plain spending does not move: it changes ``used`` and ``remaining`` in one row, never torn."""
+        """The figures that plain spending does not move.
+
+        It changes ``used`` and ``remaining`` together in one row, which is never torn.
+        """
         moving = ("used", "remaining")
         return tuple(getattr(self, name) for name in self.__slots__ if name not in moving)
 
     def differences(self, user_id: str) -> Iterator[Difference]:
-        """Every rule that does not hold: the contract's law 4, and what a settlement writes all of or nothing of."""
+        """Every rule that does not hold."""
         rules = {
             "the ledger's entries sum up to total less what is itemised": (
                 self.booked,
@@ -119,7 +115,7 @@ class Tallies(dict[str, Tally]):
     """Tallies by account."""
 
     def add(self, table: Table, item: Mapping[str, Any]) -> None:
-        """Count one row; rows that move no units are passed over."""
+        """Count one row. Rows that move no units are not counted."""
         if table == "ledger":
             _add_entry(self._of(item["user_id"]), item)
         elif table == "payments" and item.get("phase") == int(Phase.PAID):
@@ -140,9 +136,9 @@ class Tallies(dict[str, Tally]):
 
 
 def settled_tally(store: Store, user_id: str) -> Tally | None:
-    """The account read until two readings agree on everything but spending.
+    """Read the account until two readings agree on everything but spending.
 
-    None: it kept changing, ask again later.
+    None: it kept changing, try again later.
     """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
@@ -155,15 +151,17 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
 
 
 def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
-    """Which of an account's payments the ledger tells otherwise, by payment id, or by session id where there is no payment."""
+    """The payments on which an account's ledger and payments disagree.
+
+    Yields payment ids, or a session id where there is no payment.
+    """
     funded: dict[str, int] = {}
     for item in store.pages("ledger", user_id):
         if item["type"] in ("funded", "clawed_back", "reinstated"):
             funded[item["reference_id"]] = funded.get(item["reference_id"], 0) + item["units"]
     for item in store.pages("payments", user_key(user_id), "pay_"):
-        kept = (
-            item["quota"] - item["units_clawed_back"] if item.get("phase") == int(Phase.PAID) else 0
-        )
+        is_paid = item.get("phase") == int(Phase.PAID)
+        kept = item["quota"] - item["units_clawed_back"] if is_paid else 0
         if funded.pop(item.get("session_id", ""), 0) != kept:
             yield item["payment_id"]
     yield from (session_id for session_id, units in funded.items() if units)
@@ -187,7 +185,7 @@ def _reading(store: Store, user_id: str) -> Tally:
 def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The row that leads from a stored payment's intent to it, or None.
 
-    Where nothing was to pay there is no intent.
+    A payment of nothing has no intent.
     """
     intent = payment.get("payment_intent") if payment.get("phase") == int(Phase.PAID) else None
     row = store.get("payments", (reference_key(intent), REFERENCE)) if intent else None

@@ -1,30 +1,33 @@
-"""Comparing one object of Stripe's with the books, or one payment with Stripe; what was missed is settled by the webhook's own path."""
+"""Compares one object of Stripe's with the books, or one payment with Stripe.
+
+What was missed is settled by the webhook's own path.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from billing.books import Books
 from billing.clock import from_epoch
 from billing.errors import ConditionFailedError
-from billing.facts import Fact, SessionFact
-from billing.payments import parking, settlement
+from billing.facts import DisputeFact, Fact, SessionFact
+from billing.payments import ownership, parking, references, settlement
 from billing.payments.payment import Already, Change, Park, Payment, Phase, decide
 from billing.payments.plans import catalogue
-from billing.reconciliation.report import Difference, Report, differs, told
+from billing.reconciliation.report import Difference, Report, describe, differs
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates, equals, exists
 from billing.stripe_api import objects
 from billing.stripe_api.client import Gateway, StripeNotFoundError
-from billing.stripe_api.events import GONE, Ignored, claims_in
+from billing.stripe_api.events import GONE, PAID, UNREADABLE, Ignored, claims_in
 
 SOURCE: Final = "reconcile"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The means. ``repair``: settle what was missed; otherwise nothing at all is written."""
+    """What a comparison needs. ``repair``: settle what was missed; otherwise write nothing."""
 
     books: Books
     gateway: Gateway
@@ -32,50 +35,75 @@ class Comparison:
 
 
 def look_again(by: Comparison, session_id: str, report: Report) -> None:
-    """One purchase, its refunds and its disputes, as Stripe's API shows them now.
+    """Compare one purchase, its refunds and its disputes with Stripe's API as it is now.
 
     Raises StripeNotFoundError.
     """
     session = by.gateway.session(session_id)
     look_at_session(by, session, report)
-    if intent := objects.intent_of(session):
-        for refund in islice(
-            by.gateway.refunds_of(intent), 1
-        ):  # looking at one is looking at all of them
-            look_at_refund(by, refund, report)
-        for dispute in by.gateway.disputes_of(intent):
-            look_at_dispute(by, dispute, report)
+    intent = objects.intent_of(session)
+    if not intent:
+        return
+    # Looking at one refund is looking at all refunds of its payment.
+    for refund in islice(by.gateway.refunds_of(intent), 1):
+        look_at_refund(by, refund, report)
+    for dispute in by.gateway.disputes_of(intent):
+        look_at_dispute(by, dispute, report)
 
 
 def look_at_session(by: Comparison, session: Mapping[str, Any], report: Report) -> None:
-    """Credit it if it is paid and was not credited; make its record anew if that was lost."""
+    """Credit a session that is paid and was not credited. Rebuild its record if that was lost."""
     fact = objects.session(session, SOURCE, by.books.ours)
     if isinstance(fact, Ignored):
-        report.not_ours += fact.reason != "still_open"
+        _set_aside(by, session, fact, report)
         return
     payment = _payment(by.books, fact.user_id, fact.payment_id)
-    if payment is None and settlement.why_nobodys(by.books, fact):
+    if payment is None and ownership.why_ignored(by.books, fact):
         _let_go(by, fact, report)
         return
-    if payment is None and by.repair and (rebuilt := _rebuilt(by.books, fact, session)):
-        payment = rebuilt
-        report.add(
-            Difference(
-                "missing_here",
-                fact.session_id,
-                fact.payment_id,
-                "the payment's record was lost, and rebuilt",
-                repaired=True,
-            )
-        )
+    if payment is None and by.repair:
+        payment = _rebuild(by.books, fact, session)
+        if payment is not None:
+            report.add(_rebuilt(fact))
     _compare(by, fact, payment, fact.session_id, report)
-    if fact.kind == "paid" and not (payment and payment.phase is Phase.PAID and not payment.unseen):
-        _seen_at_stripe(by, fact)
+    is_seen = payment and payment.phase is Phase.PAID and not payment.unseen
+    if fact.kind == "paid" and not is_seen:
+        _mark_seen(by, fact)
+
+
+def _rebuilt(fact: SessionFact) -> Difference:
+    detail = "the payment's record was lost, and rebuilt"
+    return Difference("missing_here", fact.session_id, fact.payment_id, detail, repaired=True)
+
+
+def _set_aside(by: Comparison, session: Mapping[str, Any], why: Ignored, report: Report) -> None:
+    """Report a session without a fact: still open, not ours, or a purchase we cannot read."""
+    claims = claims_in(session, by.books.ours)
+    is_purchase = why.reason == UNREADABLE and session.get("payment_status") in PAID
+    if is_purchase and not isinstance(claims, Ignored) and _are_ours(by, claims):
+        report.add(_unreadable(str(session["id"]), str(claims["payment_id"]), "session"))
+        return
+    report.not_ours += why.reason != "still_open"
+
+
+def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
+    """Whether these claims name our deployment, or else a record of ours."""
+    if not claims["needs_record"]:
+        return True
+    return _payment(by.books, claims["user_id"], claims["payment_id"]) is not None
+
+
+def _unreadable(stripe_id: str, payment_id: str, what: str) -> Difference:
+    detail = f"this {what} cannot be read: a member is missing or of another type than documented"
+    return Difference("failed", stripe_id, payment_id, detail)
 
 
 def look_at_refund(by: Comparison, refund: Mapping[str, Any], report: Report) -> None:
-    """Stripe is asked for all refunds of its payment, unless this one is known already: units follow from the sum."""
-    payment = _reversed(by, refund, report)
+    """Compare all refunds of one refund's payment, unless this refund is known already.
+
+    Units follow from the sum, so Stripe is asked for all of them.
+    """
+    payment = _payment_of(by, refund, report)
     if payment is None:
         return
     if payment.reversals.knows(str(refund["id"]), gone=refund["status"] in GONE):
@@ -87,113 +115,120 @@ def look_at_refund(by: Comparison, refund: Mapping[str, Any], report: Report) ->
 
 
 def look_at_dispute(by: Comparison, dispute: Mapping[str, Any], report: Report) -> None:
-    """By the money that is out."""
-    payment, fact = _reversed(by, dispute, report), objects.dispute(dispute, SOURCE)
-    if payment and not isinstance(fact, Ignored):
-        _compare(by, fact, payment, fact.dispute_id, report)
+    """Compare one dispute, by the money that is out."""
+    payment = _payment_of(by, dispute, report)
+    if payment is None:
+        return
+    fact = objects.dispute(dispute, SOURCE)
+    if isinstance(fact, Ignored):
+        report.add(_unreadable(str(dispute["id"]), payment.payment_id, "dispute"))
+        return
+    _compare(by, fact, payment, fact.dispute_id, report)
 
 
 def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
-    """A payment that is paid here and that no listing has shown: Stripe is asked for its session."""
+    """Compare a payment that is paid here and was in no list: Stripe is asked for its session."""
+    missing = Difference("missing_there", payment.session_id, payment.payment_id, "")
     try:
         session = by.gateway.session(payment.session_id)
     except StripeNotFoundError:
-        report.add(
-            Difference(
-                "missing_there",
-                payment.session_id,
-                payment.payment_id,
-                "credited here, unknown at Stripe",
-            )
-        )
+        report.add(replace(missing, detail="credited here, unknown at Stripe"))
         return
     fact = objects.session(session, SOURCE, by.books.ours)
     if isinstance(fact, SessionFact) and fact.kind == "paid":
-        _seen_at_stripe(by, fact)
-        return
-    detail = f"credited here, {session.get('payment_status')} at Stripe"
-    report.add(Difference("missing_there", payment.session_id, payment.payment_id, detail))
+        _mark_seen(by, fact)
+    elif isinstance(fact, Ignored) and fact.reason == UNREADABLE:
+        report.add(_unreadable(payment.session_id, payment.payment_id, "session"))
+    else:
+        detail = f"credited here, {session.get('payment_status')} at Stripe"
+        report.add(replace(missing, detail=detail))
 
 
 def _compare(
     by: Comparison, fact: Fact, payment: Payment | None, stripe_id: str, report: Report
 ) -> None:
-    """Decide as settlement would.
+    """Decide as settlement would, and settle it.
 
-    A difference is what it would change; what is learned beside that is written all the same.
+    A difference is what the decision would change. What it only learns is no difference.
     """
     decision = decide(payment, fact, "")
-    if isinstance(decision, Already):
-        report.matched += 1
-        return
-    if isinstance(decision, Park) and parking.is_dropped(by.books, fact):
-        report.dropped += 1
-        return
-    repaired = by.repair and settlement.apply(by.books, fact).status in (
-        "settled",
-        "recorded",
-        "duplicate",
-    )
+    match decision:
+        case Already():
+            report.matched += 1
+            return
+        case Park():
+            if parking.is_dropped(by.books, fact):
+                report.dropped += 1
+                return
+        case Change():
+            pass
+        case _:
+            assert_never(decision)
+    repaired = by.repair and _settle(by, fact)
     if isinstance(decision, Change) and not differs(payment, decision):
         report.matched += 1
         return
-    kind, detail = told(payment, decision)
-    name = payment.payment_id if payment else getattr(fact, "payment_id", "")
-    report.add(Difference(kind, stripe_id, name, detail, repaired=repaired))
+    kind, detail = describe(payment, decision)
+    payment_id = payment.payment_id if payment else _claimed_payment_id(fact)
+    report.add(Difference(kind, stripe_id, payment_id, detail, repaired=repaired))
 
 
-def _reversed(by: Comparison, reversal: Mapping[str, Any], report: Report) -> Payment | None:
-    """The paid payment that a refund or dispute belongs to.
+def _settle(by: Comparison, fact: Fact) -> bool:
+    """Settle it. False if it is not in the books now."""
+    return settlement.apply(by.books, fact).status in ("settled", "recorded", "duplicate")
 
-    None, and said in the report, where it is not ours or not known.
+
+def _claimed_payment_id(fact: Fact) -> str:
+    return "" if isinstance(fact, DisputeFact) else fact.payment_id
+
+
+def _payment_of(by: Comparison, reversal: Mapping[str, Any], report: Report) -> Payment | None:
+    """The paid payment of a refund or dispute; None where it is not ours or not known.
+
+    A lost reference row is reported and, when repairing, written again.
     """
     intent = objects.intent_of(reversal)
-    found = settlement.reference(by.books, intent) if intent else None
-    if found and "payment_id" in found:
-        return _payment(by.books, found["user_id"], found["payment_id"])
+    row = references.find(by.books, intent)
+    if row.payment_id:
+        return _payment(by.books, row.user_id, row.payment_id)
     expanded = reversal.get("payment_intent")
-    claims = (
-        claims_in(expanded, by.books.ours) if isinstance(expanded, Mapping) else Ignored("not_ours")
-    )
-    payment = (
-        None
-        if isinstance(claims, Ignored)
-        else _payment(by.books, claims["user_id"], claims["payment_id"])
-    )
-    if payment is None or payment.payment_intent != intent:
-        report.not_ours += isinstance(claims, Ignored) or (
-            payment is None and claims["needs_record"]
-        )
-        return None  # one of ours that is not settled yet: its session tells
-    report.add(
-        Difference(
-            "missing_here",
-            intent,
-            payment.payment_id,
-            "nothing led from this payment intent",
-            repaired=by.repair,
-        )
-    )
+    claims: Mapping[str, Any] | Ignored = Ignored("not_ours")
+    if isinstance(expanded, Mapping):
+        claims = claims_in(expanded, by.books.ours)
+    if isinstance(claims, Ignored):
+        report.not_ours += 1
+        return None
+    payment = _payment(by.books, claims["user_id"], claims["payment_id"])
+    if payment is None:
+        report.not_ours += claims["needs_record"]
+        return None
+    if payment.payment_intent != intent:
+        return None  # it is ours and not settled yet: its session is compared
+    return _with_reference(by, payment, report)
+
+
+def _with_reference(by: Comparison, payment: Payment, report: Report) -> Payment:
+    detail, intent = "nothing led from this payment intent", payment.payment_intent
     if by.repair:
-        settlement.refer(by.books, payment)
+        references.write_again(by.books, payment)
+    report.add(Difference("missing_here", intent, payment.payment_id, detail, repaired=by.repair))
     return payment
 
 
-def _rebuilt(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Payment | None:
-    """A lost record, made anew from the session that we created: only at a price that the catalogue knows."""
+def _rebuild(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Payment | None:
+    """Write a lost record again, from the session that we created.
+
+    None where the catalogue does not have its plan at its price.
+    """
     plan = catalogue().get(fact.plan)
     if fact.kind != "paid" or plan is None:
         return None
-    if (plan.quota, plan.amount_minor, plan.currency) != (
-        fact.quota,
-        fact.amount_subtotal,
-        fact.currency,
-    ):
+    claimed = (fact.quota, fact.amount_subtotal, fact.currency)
+    if (plan.quota, plan.amount_minor, plan.currency) != claimed:
         return None
-    payment = replace(
-        Payment.of(plan, fact.payment_id, fact.user_id, from_epoch(int(session["created"]))),
-        session_id=fact.session_id,
-    )
+    created_at = from_epoch(int(session["created"]))
+    fresh = Payment.of(plan, fact.payment_id, fact.user_id, created_at)
+    payment = replace(fresh, session_id=fact.session_id)
     owner = user_key(fact.user_id)
     try:
         books.store.commit(
@@ -206,8 +241,11 @@ def _rebuilt(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Pay
 
 
 def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
-    """No difference: nothing is owed for it here. What an older version parked about it goes too."""
-    if settlement.moves_nothing(fact):
+    """Count a session for which nothing is owed here.
+
+    An older version may have parked it: settle that record.
+    """
+    if ownership.moves_nothing(fact):
         report.matched += 1
     else:
         report.not_ours += 1
@@ -215,20 +253,14 @@ def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
         settlement.retry(by.books, record)
 
 
-def _seen_at_stripe(by: Comparison, fact: SessionFact) -> None:
-    """Take the payment out of the index of those that no listing has shown."""
+def _mark_seen(by: Comparison, fact: SessionFact) -> None:
+    """Take the payment out of the index of those that were in no list."""
     if not by.repair:
         return
     key = (user_key(fact.user_id), fact.payment_id)
+    must = (equals("session_id", fact.session_id), exists("unseen"))
     try:
-        by.books.store.commit(
-            Write(
-                "payments",
-                key,
-                remove=("unseen",),
-                must=(equals("session_id", fact.session_id), exists("unseen")),
-            ),
-        )
+        by.books.store.commit(Write("payments", key, remove=("unseen",), must=must))
     except ConditionFailedError:
         return  # seen before, or not settled
 

@@ -1,58 +1,81 @@
-"""Mending an account of which a restore kept only parts: its payments from Stripe, its ledger from those, its balance from the ledger.
+"""Repairs an account of which a restore kept only parts.
 
-Only at an operator's word (``topup ledger verify --repair``), and only by adding: no entry is ever changed. DynamoDB restores one
-table at a time (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html). Units spent
-after the moment to which the balance was put back are known to nobody, and stay with the customer.
+Its payments come from Stripe, its ledger from its payments, its balance from its ledger. It runs
+only when an operator asks (``topup ledger verify --repair``), and only adds: no entry is changed.
+DynamoDB restores one table at a time:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html.
+Use after the moment to which the balance was restored is lost: those units stay with the customer.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from billing.clock import stamp
 from billing.errors import ConditionFailedError, Item, OutcomeUnknownError
-from billing.payments import settlement
+from billing.payments import references
 from billing.payments.payment import Payment, Phase
 from billing.quota import ledger
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry, EntryType
 from billing.reconciliation.audit import disagreeing_payments, reference
 from billing.reconciliation.compare import look_again
-from billing.reconciliation.report import Report
+from billing.reconciliation.report import Difference, Report
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, absent_or, equals
 from billing.stripe_api.client import StripeNotFoundError
 
-COMPARED = ("total", "used", "held", "remaining", "debt", "itemised", "holds_placed", "holds_due")
+COMPARED: Final = (
+    "total",
+    "used",
+    "held",
+    "remaining",
+    "debt",
+    "itemised",
+    "holds_placed",
+    "holds_due",
+)
+NOTE: Final = "written again after a restore"
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class Repaired:
     """What was done for one account, in words, one line an act."""
 
     user_id: str
     acts: tuple[str, ...]
 
 
-def mend(job: Run, user_id: str) -> Mended:
-    """Mend one account.
+def repair_account(job: Run, user_id: str) -> Repaired:
+    """Repair one account. Idempotent: a second call does nothing.
 
-    Asked again, it has nothing to do. ``job.repair`` False: nothing is written, and this says what
-    would be.
+    With ``job.repair`` False nothing is written, and the acts say what would be done.
     """
-    return Mended(
-        user_id,
-        (
-            *_payments(job, user_id),
-            *_references(job, user_id),
-            *_entries(job, user_id),
-            *_balance(job, user_id),
-        ),
+    differences = _repair_payments(job, user_id)
+    acts = [_act(difference) for difference in differences]
+    acts += _repair_references(job, user_id)
+    lost = _book_lost_entries(job, user_id)
+    acts += (
+        f"{entry.entry_id}: {entry.units:+d} units written into the ledger again" for entry in lost
     )
+    if job.repair:
+        acts += _repair_balance(job, user_id)
+    elif any(difference.kind != "missing_there" for difference in differences):
+        acts.append("the balance is recomputed once these payments are settled")
+    else:
+        acts += _repair_balance(job, user_id, unbooked=sum(entry.units for entry in lost))
+    return Repaired(user_id, tuple(acts))
 
 
-def _payments(job: Run, user_id: str) -> Iterator[str]:
-    """Those that ledger and payments tell otherwise, as Stripe tells them."""
+def _act(difference: Difference) -> str:
+    ending = ", settled" if difference.repaired else ""
+    return f"{difference.stripe_id}: {difference.detail}{ending}"
+
+
+def _repair_payments(job: Run, user_id: str) -> list[Difference]:
+    """Settle the payments on which ledger and payments disagree as Stripe shows them now."""
+    found: list[Difference] = []
     for name in list(disagreeing_payments(job.books.store, user_id)):
         job.books.store.deadline.begin()
         item = job.books.store.get("payments", (user_key(user_id), name)) or {}
@@ -60,65 +83,66 @@ def _payments(job: Run, user_id: str) -> Iterator[str]:
         try:
             look_again(job.comparison, session_id, report)
         except StripeNotFoundError:
-            yield f"{session_id}: Stripe knows no such session; nothing was done about it"
-        yield from (
-            f"{row.stripe_id}: {row.detail}{', settled' * row.repaired}"
-            for row in report.differences
-        )
+            why = "Stripe knows no such session; nothing was done about it"
+            report.add(Difference("missing_there", session_id, item.get("payment_id", ""), why))
+        found += report.differences
+    return found
 
 
-def _references(job: Run, user_id: str) -> Iterator[str]:
-    """The rows without which refunds and disputes of these payments would be nobody's."""
-    for item in list(job.books.store.pages("payments", user_key(user_id), "pay_")):
+def _repair_references(job: Run, user_id: str) -> Iterator[str]:
+    """Write the lost rows that lead from payment intents to payments.
+
+    Without them, refunds and disputes of these payments would find no payment.
+    """
+    store = job.books.store
+    for item in list(store.pages("payments", user_key(user_id), "pay_")):
         payment = Payment.from_item(item)
-        if (
-            payment.phase is Phase.PAID
-            and payment.payment_intent
-            and reference(job.books.store, item) is None
-        ):
-            job.books.store.deadline.begin()
-            if job.repair:
-                settlement.refer(job.books, payment)
-            yield f"{payment.payment_intent}: leads to its payment again"
+        is_paid = payment.phase is Phase.PAID and payment.payment_intent
+        if not is_paid or reference(store, item) is not None:
+            continue
+        store.deadline.begin()
+        if job.repair:
+            references.write_again(job.books, payment)
+        yield f"{payment.payment_intent}: leads to its payment again"
 
 
-def _entries(job: Run, user_id: str) -> Iterator[str]:
-    """The entries that paid payments show and the ledger has lost."""
-    booked = list(job.books.store.pages("ledger", user_id))
-    for item in list(job.books.store.pages("payments", user_key(user_id), "pay_")):
+def _book_lost_entries(job: Run, user_id: str) -> list[Entry]:
+    """Book the entries that paid payments show and the ledger has lost. Returns them."""
+    store = job.books.store
+    booked = list(store.pages("ledger", user_id))
+    found: list[Entry] = []
+    for item in list(store.pages("payments", user_key(user_id), "pay_")):
         payment = Payment.from_item(item)
-        if payment.phase is Phase.PAID and (
-            lost := list(_lost(payment, booked, stamp(job.books.clock())))
-        ):
-            if job.repair:
-                _book(job, payment, lost)
-            yield from (
-                f"{entry.entry_id}: {entry.units:+d} units written into the ledger again"
-                for entry in lost
-            )
+        if payment.phase is not Phase.PAID:
+            continue
+        lost = list(_lost(payment, booked, stamp(job.books.clock())))
+        if lost and job.repair:
+            _book(job, payment, lost)
+        found += lost
+    return found
 
 
 def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]:
-    about = [
-        row
-        for row in booked
-        if row["reference_type"] == "payment" and row["reference_id"] == payment.session_id
-    ]
+    """The entries that this payment shows and the ledger lacks, under ids that are free."""
+    about = [row for row in booked if _is_about(row, payment)]
     numbered = [_number(row["entry_id"]) for row in about if row["type"] != "funded"]
     free = replace(payment, movements=max([payment.movements, *numbered]) + 1)
 
     def entry(cause: str, kind: EntryType, units: int) -> Entry:
-        note = "written again after a restore"
-        return Entry(payment.user_id, cause, kind, units, "payment", payment.session_id, now, note)
+        return Entry(payment.user_id, cause, kind, units, "payment", payment.session_id, now, NOTE)
 
     if not any(row["type"] == "funded" for row in about):
         yield entry(ledger.funded_id(payment.session_id), "funded", payment.quota)
     taken = -sum(row["units"] for row in about if row["type"] in ("clawed_back", "reinstated"))
     if more := payment.units_clawed_back - taken:
         yield entry(ledger.reversal_id(free), "clawed_back" if more > 0 else "reinstated", -more)
-    given_up = sum(row["units"] for row in about if row["type"] == "adjusted")
-    if more := payment.units_written_off - given_up:
+    written_off = sum(row["units"] for row in about if row["type"] == "adjusted")
+    if more := payment.units_written_off - written_off:
         yield entry(ledger.write_off_id(free), "adjusted", more)
+
+
+def _is_about(row: Item, payment: Payment) -> bool:
+    return (row["reference_type"], row["reference_id"]) == ("payment", payment.session_id)
 
 
 def _number(entry_id: str) -> int:
@@ -126,59 +150,61 @@ def _number(entry_id: str) -> int:
 
 
 def _book(job: Run, payment: Payment, lost: Sequence[Entry]) -> None:
-    """The balance shows these units already, or is mended next."""
-    last = max(
-        [payment.movements, *(_number(entry.entry_id) for entry in lost if entry.type != "funded")]
+    """Write the entries alone: the balance has these units already, or is repaired next."""
+    numbers = [_number(entry.entry_id) for entry in lost if entry.type != "funded"]
+    numbered = Write(
+        "payments",
+        (user_key(payment.user_id), payment.payment_id),
+        set={"movements": max([payment.movements, *numbers])},
+        add={"version": 1},
+        must=(equals("version", payment.version),),
     )
     job.books.store.deadline.begin()
-    job.books.store.commit(
-        Write(
-            "payments",
-            (user_key(payment.user_id), payment.payment_id),
-            set={"movements": last},
-            add={"version": 1},
-            must=(equals("version", payment.version),),
-        ),
-        *(entry.write() for entry in lost),
-    )
+    job.books.store.commit(numbered, *(entry.write() for entry in lost))
 
 
-def _balance(job: Run, user_id: str) -> Iterator[str]:
-    """Recomputed from ledger and open holds, written if nobody changed it meanwhile."""
+def _repair_balance(job: Run, user_id: str, unbooked: int = 0) -> Iterator[str]:
+    """Recompute the balance from ledger and open holds, and write it.
+
+    Optimistic: written on condition that it is as it was read. ``unbooked``: units of entries that
+    a dry run has not written into the ledger.
+    """
     store = job.books.store
     store.deadline.begin()
     for _ in store.deadline.attempts():
         item = store.get("quotas", (user_id, "quota"))
         found = Balance.from_item(item)
-        right = _recomputed(job, user_id, found)
+        right = _recomputed(job, user_id, found, unbooked)
         changed = [name for name in COMPARED if getattr(found, name) != getattr(right, name)]
         if not changed and item is not None:
             return
-        values, now = {name: getattr(right, name) for name in COMPARED}, stamp(job.books.clock())
-        write = Write(
-            "quotas",
-            (user_id, "quota"),
-            set={**values, "updated_at": now, "booked_at": now},
-            must=tuple(_unchanged(item)),
-        )
         try:
             if job.repair:
-                store.commit(write)
+                store.commit(_balance_write(job, user_id, item, right))
         except ConditionFailedError:
             continue
-        yield from (
-            f"balance: {name} was {getattr(found, name)}, is {getattr(right, name)}"
-            for name in changed
-        )
+        for name in changed:
+            yield f"balance: {name} was {getattr(found, name)}, is {getattr(right, name)}"
         return
-    message = f"the account {user_id} kept changing until the time was up"
+    message = f"the account {user_id} kept changing until the deadline"
     raise OutcomeUnknownError(message)
 
 
-def _recomputed(job: Run, user_id: str, found: Balance) -> Balance:
+def _balance_write(job: Run, user_id: str, item: Item | None, right: Balance) -> Write:
+    now = stamp(job.books.clock())
+    values = {name: getattr(right, name) for name in COMPARED}
+    return Write(
+        "quotas",
+        (user_id, "quota"),
+        set={**values, "updated_at": now, "booked_at": now},
+        must=tuple(_unchanged(item)),
+    )
+
+
+def _recomputed(job: Run, user_id: str, found: Balance, unbooked: int) -> Balance:
     rows = list(job.books.store.pages("ledger", user_id))
     itemised = -sum(row["units"] for row in rows if row["type"] == "consumed")
-    total = sum(row["units"] for row in rows) + itemised
+    total = sum(row["units"] for row in rows) + itemised + unbooked
     used = max(found.used, itemised)
     open_holds = list(job.books.store.pages("quotas", user_id, "hold#"))
     held = sum(row["units"] for row in open_holds)

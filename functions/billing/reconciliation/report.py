@@ -1,16 +1,16 @@
-"""What a comparison of Stripe with the books finds: one difference each, and a report of bounded size."""
+"""What a comparison of Stripe with the books found, as a report of bounded size."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
-from billing.payments.payment import Change, Park, Payment
+from billing.payments.payment import Change, Field, Park, Payment
 
 Kind = Literal[
     "missing_here", "missing_there", "amount", "currency", "status", "identity", "failed"
 ]
-"""``failed``: nobody knows whether they agree, for it could not be compared."""
+"""``failed``: it could not be compared, so it is not known whether they agree."""
 SHOWN_MAX: Final = 100
-"""Of each kind."""
+"""How many differences of each kind are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,18 @@ class Report:
     matched: int = 0
     not_ours: int = 0
     dropped: int = 0
-    """What a person has decided not to settle."""
+    """What an operator has decided not to settle."""
     repaired: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     finished: bool = False
     unlisted: list[str] = field(default_factory=list)
-    """Lists that could not be read to their end."""
+    """Lists of which a page could not be read."""
     given_up: bool = False
-    """So many rows in a row failed that the run was ended."""
+    """The run ended early: too many rows in a row failed."""
 
     def add(self, difference: Difference) -> None:
-        """Count it, show it while there is room."""
+        """Count it, and show it while there is room."""
         self.counts[difference.kind] = self.counts.get(difference.kind, 0) + 1
         self.repaired += difference.repaired
         if self.counts[difference.kind] <= SHOWN_MAX:
@@ -63,7 +63,7 @@ class Report:
 
     @property
     def compared(self) -> int:
-        """What was looked at to its end."""
+        """Rows that were compared."""
         return self.matched + self.not_ours + self.dropped + self.differing
 
     def as_answer(self) -> dict[str, Any]:
@@ -72,24 +72,42 @@ class Report:
 
 
 def differs(payment: Payment | None, change: Change) -> bool:
-    """Learning a refund's name is no difference; another state, or other units, are."""
+    """Whether a change is a difference: another status, or other units.
+
+    Learning a refund's id is none.
+    """
     return payment is None or bool(change.units) or change.payment.status != payment.status
 
 
-def told(payment: Payment | None, decision: Change | Park) -> tuple[Kind, str]:
-    """Of what kind a difference is, and a sentence about it."""
-    if isinstance(decision, Change):
-        was = payment.status if payment else "unknown"
-        if decision.entry == "funded":
-            return "missing_here", f"paid at Stripe, {was} here: {decision.units} units are owed"
-        return (
-            "status",
-            f"{was} here, {decision.payment.status} at Stripe; {decision.units:+d} units",
-        )
-    if decision.kind == "unknown_payment":
-        return "missing_here", decision.why
-    if decision.kind == "mismatch" and "amount is" in decision.why:
-        return "amount", decision.why
-    if decision.kind == "mismatch" and "currency is" in decision.why:
-        return "currency", decision.why
-    return "identity", decision.why
+def describe(payment: Payment | None, decision: Change | Park) -> tuple[Kind, str]:
+    """The kind of a difference, and a sentence about it."""
+    match decision:
+        case Park():
+            return _kind_of(decision), decision.why
+        case Change():
+            was = payment.status if payment else "unknown"
+            units = decision.units
+            if decision.entry == "funded":
+                return "missing_here", f"paid at Stripe, {was} here: {units} units are owed"
+            status = decision.payment.status
+            return "status", f"{was} here, {status} at Stripe; {units:+d} units"
+        case _:
+            assert_never(decision)
+
+
+def _kind_of(park: Park) -> Kind:
+    match park.kind:
+        case "unknown_payment":
+            return "missing_here"
+        case "mismatch":
+            return _kind_of_mismatch(park.fields)
+        case "ahead" | "other_session" | "paid_twice":
+            return "identity"
+        case _:
+            assert_never(park.kind)
+
+
+def _kind_of_mismatch(fields: tuple[Field, ...]) -> Kind:
+    if "amount" in fields:
+        return "amount"
+    return "currency" if "currency" in fields else "identity"

@@ -1,4 +1,7 @@
-"""Recovery: parked facts are tried again with growing pauses; what they are ahead of is asked of Stripe."""
+"""Recovery: retries parked events with growing pauses, and asks Stripe for what they are ahead of.
+
+It also sweeps expired holds, which release their units.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,7 +13,7 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, Item, RetryableError
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
-from billing.payments import parking, settlement
+from billing.payments import parking, references, settlement
 from billing.payments.parking import Parked
 from billing.payments.payment import Phase
 from billing.quota import hold_expiry
@@ -21,25 +24,22 @@ from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServer
 from billing.stripe_api.events import Ignored, claims_in
 
 READ_A_RUN_MAX: Final = 10_000
-"""Parked facts that a run looks at.
-
-Were there more, reconciliation would settle what is behind them.
-"""
+"""How many parked events a run reads. Reconciliation settles what is behind more of them."""
 TRIES_A_RUN_MAX: Final = 200
 SWEEP_PAGES_MAX: Final = 10
 Became = Literal["settled", "ignored", "dropped", ""]
-"""What became of a parked fact; "" while it stays parked."""
+"""What became of a parked event; "" while it stays parked."""
 
 Failed = Callable[[Parked, Exception], None]
-"""Is told why a parked fact could not be settled this time."""
+"""Called with the reason when a parked event could not be settled this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a run did. ``left``: due, and not tried for want of time.
+    """What a run did. ``left``: due, and not tried because time ran out.
 
-    ``oldest_seconds``: the age of the oldest fact that is still parked, those that wait for a
-    person among them.
+    ``oldest_seconds``: the age of the oldest event that is still parked, including those that wait
+    for an operator.
     """
 
     settled: int
@@ -54,15 +54,14 @@ def run(
     go_on: Callable[[], bool] = lambda: True,
     failed: Failed = lambda *_: None,
 ) -> Recovered:
-    """Try the parked facts that are due, those that are due for longest first.
+    """Retry the parked events that are due, the longest due first.
 
     ``go_on`` is asked before each.
     """
-    parked = _parked(books, go_on)
-    due = sorted(
-        (record for record in parked if 0 < record.next_try <= epoch(books.clock())),
-        key=lambda record: record.next_try,
-    )
+    parked = _read_parked(books, go_on)
+    started = epoch(books.clock())
+    due = [record for record in parked if 0 < record.next_try <= started]
+    due.sort(key=lambda record: record.next_try)
     tried, settled = 0, set()
     for record in due[:TRIES_A_RUN_MAX]:
         if not go_on():
@@ -73,10 +72,11 @@ def run(
             settled.add(record.name)
     waiting = [record.parked_epoch for record in parked if record.name not in settled]
     now = epoch(books.clock())
-    return Recovered(len(settled), len(waiting), len(due) - tried, now - min(waiting, default=now))
+    oldest = min(waiting, default=now)
+    return Recovered(len(settled), len(waiting), len(due) - tried, now - oldest)
 
 
-def _parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
+def _read_parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
     found = []
     books.store.deadline.begin()
     for record in parking.all_parked(books):
@@ -90,17 +90,15 @@ def _parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
 def try_again(
     books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None
 ) -> Became:
-    """Settle the fact, find that it is not ours, or drop it with its purchase.
+    """Settle the event, find that it is not ours, or drop it with its purchase.
 
-    Whatever fails, the record stays, for later.
-
-    It is postponed before it is tried: even one that our process dies of is behind all the others
-    next time.
+    If anything fails, the record stays, for a later run. It is postponed first: an event that kills
+    the process is behind all others next time.
     """
     try:
         if not parking.postpone(books, record):
-            return ""  # somebody else has it in hand, has settled it, or dropped it
-        return _retried(books, record) or _with_stripes_help(books, gateway, record)
+            return ""  # a concurrent request has taken, settled or dropped it
+        return _retry(books, record) or _settle_purchase_first(books, gateway, record)
     except (
         RetryableError,
         AwsRefusedError,
@@ -109,85 +107,90 @@ def try_again(
         BillingError,
     ) as error:
         failed(record, error)
-        return ""  # not failed, not settled; and the others have their turn
+        return ""
 
 
-def _retried(books: Books, record: Parked) -> Became:
+def _retry(books: Books, record: Parked) -> Became:
     status = settlement.retry(books, record).status
     if status == "parked":
         return ""
     return "ignored" if status == "ignored" else "settled"
 
 
-def _with_stripes_help(books: Books, gateway: Gateway, record: Parked) -> Became:
-    """Ask Stripe whose a refund or dispute is.
+def _settle_purchase_first(books: Books, gateway: Gateway, record: Parked) -> Became:
+    """Ask Stripe which purchase a reversal belongs to, settle that, then the reversal.
 
-    Resolve what is not ours; settle the session of what is, then the fact.
-
-    The payment intent's metadata tells, at once and for good. A list that has no session yet tells
-    nothing: it may only lag.
+    A reversal that belongs to no purchase of ours is resolved.
     """
     fact = record.fact
     if record.kind != "ahead" or isinstance(fact, SessionFact | DeclinedFact):
         return ""
     intent = _intent_of(gateway, fact)
-    claims = (
-        claims_in(gateway.payment_intent(intent), books.ours) if intent else Ignored("not_ours")
-    )
-    kept = None if isinstance(claims, Ignored) else _record_of(books, claims)
-    if isinstance(claims, Ignored) or (kept is None and claims["needs_record"]):
+    owner = _owner_of(books, gateway, intent)
+    if isinstance(owner, Ignored):
         parking.resolve(books, record)
         return "ignored"
-    return _after_its_session(
-        books,
-        replace(record, fact=replace(fact, payment_intent=intent)),
-        _session_of(gateway, kept, intent),
-    )
+    session = _session_of(gateway, owner, intent)
+    found = objects.session(session, "recover", books.ours) if session else None
+    if not isinstance(found, SessionFact):
+        return ""  # still open, not readable, or not listed yet: Stripe's lists may lag
+    known = replace(record, fact=replace(fact, payment_intent=intent))
+    return _settle_both(books, known, found, intent)
 
 
-def _after_its_session(books: Books, record: Parked, session: Mapping[str, Any] | None) -> Became:
-    """Settle the session first. ``record``: its fact names the payment intent."""
-    intent = str(getattr(record.fact, "payment_intent", ""))
-    found = objects.session(session, "recover", books.ours) if session else Ignored("still_open")
-    if isinstance(found, Ignored):
-        return ""  # still open, not listed yet, or not to be read
-    outcome = settlement.apply(books, found)
-    if outcome.status == "parked" and parking.is_dropped(books, found):
-        gone = parking.drop_with_purchase(books, record, found.session_id, intent)
-        return "dropped" if gone else ""
-    settled = outcome.payment
-    if settled and settled.phase is Phase.PAID and settled.payment_intent == intent:
-        settlement.refer(books, settled)  # a restore may have lost the row that leads there
-    return _retried(books, record)
+def _settle_both(books: Books, record: Parked, purchase: SessionFact, intent: str) -> Became:
+    """Settle a purchase, then its reversal. Drop the reversal if the purchase was dropped."""
+    outcome = settlement.apply(books, purchase)
+    if outcome.status == "parked" and parking.is_dropped(books, purchase):
+        dropped = parking.drop_with_purchase(books, record, purchase.session_id, intent)
+        return "dropped" if dropped else ""
+    payment = outcome.payment
+    if payment and payment.phase is Phase.PAID and payment.payment_intent == intent:
+        references.write_again(books, payment)  # a restore may have lost the row that leads there
+    return _retry(books, record)
 
 
 def _intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
-    """The payment intent's id, "" for a payment that has none: such a payment is not of Checkout's making."""
+    """The payment intent's id, "" where there is none. Checkout in payment mode always has one."""
     if fact.payment_intent or not fact.charge:
         return fact.payment_intent or ""
     return str(gateway.charge(fact.charge).get("payment_intent") or "")
 
 
-def _record_of(books: Books, claims: Mapping[str, Any]) -> Item | None:
-    return books.store.get("payments", (user_key(claims["user_id"]), claims["payment_id"]))
+def _owner_of(books: Books, gateway: Gateway, intent: str) -> Item | Ignored:
+    """The stored payment that an intent's metadata names, {} if it is ours and lost.
+
+    Ignored where the intent is not ours. Its metadata says so at once and for good.
+    """
+    if not intent:
+        return Ignored("not_ours")
+    claims = claims_in(gateway.payment_intent(intent), books.ours)
+    if isinstance(claims, Ignored):
+        return claims
+    stored = books.store.get("payments", (user_key(claims["user_id"]), claims["payment_id"]))
+    if stored is None and claims["needs_record"]:
+        return Ignored("not_ours")
+    return stored or {}
 
 
-def _session_of(gateway: Gateway, kept: Item | None, intent: str) -> Mapping[str, Any] | None:
-    """By the id that our record has, which Stripe answers at once; by the list where the record is lost or names another."""
-    if kept and kept.get("session_id"):
+def _session_of(gateway: Gateway, stored: Item, intent: str) -> Mapping[str, Any] | None:
+    """The session of an intent: by our record's session id, else by Stripe's list.
+
+    Stripe answers by id at once. The record may be lost, or name another session.
+    """
+    if stored.get("session_id"):
         with suppress(StripeNotFoundError):
-            session = gateway.session(kept["session_id"])
+            session = gateway.session(stored["session_id"])
             if objects.intent_of(session) == intent:
                 return session
     return gateway.session_of_intent(intent)
 
 
 def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Give back what has expired on accounts that nobody has touched since.
+    """Release expired holds on accounts that had no request since.
 
-    Returns how many rows of the index it came to.
-
-    ``go_on`` is asked before each account; the next sweep finds what is left.
+    Returns how many rows of the index it came to. ``go_on`` is asked before each account. The next
+    sweep finds what is left.
     """
     seen, after = 0, None
     for _ in range(SWEEP_PAGES_MAX):
@@ -198,14 +201,14 @@ def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
                 return seen
             seen += rows
             books.store.deadline.begin()
-            with suppress(RetryableError):  # the next account may have more luck
-                _give_back(books, user_id)
+            with suppress(RetryableError):  # one account's trouble must not stop the others
+                _release_expired(books, user_id)
         if (after := page.after) is None:
             break
     return seen
 
 
-def _give_back(books: Books, user_id: str) -> None:
+def _release_expired(books: Books, user_id: str) -> None:
     balance = Balance.from_item(books.store.get("quotas", (user_id, "quota")))
     if hold_expiry.holds_are_due(balance, epoch(books.clock())):
         hold_expiry.give_back_expired(books, user_id, balance)

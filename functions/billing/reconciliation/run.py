@@ -1,12 +1,12 @@
-"""Reconciliation: page after page of Stripe's objects against the books, then of the books against Stripe.
+"""Runs a reconciliation: page after page of Stripe's objects against the books, then the reverse.
 
 Sessions, refunds and disputes are listed, not events: Stripe itself may fail to make an event
-(https://docs.stripe.com/webhooks/handle-irrecoverable-events). Bounded by pages and time: a run may end after any row, or be
-killed, and the next goes on where its last page ended. No row and no list that fails keeps the others from their turn.
+(https://docs.stripe.com/webhooks/handle-irrecoverable-events). A run is bounded by pages and time.
+It may end after any row, or be killed, and the next run continues after its last page. A row or a
+list that fails does not stop the others.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -26,28 +26,28 @@ OLDER_SECONDS: Final[Mapping[str, int]] = {
     "refunds": 60 * DAY_SECONDS,
     "disputes": 180 * DAY_SECONDS,
 }
-"""How much further back each kind is listed: what was made long ago may change now.
+"""How much further back each kind is listed: an old one may change now.
 
 A refund can fail after weeks (https://docs.stripe.com/refunds#failed-refunds), a dispute takes two
 to three months (https://docs.stripe.com/disputes/how-disputes-work).
 """
 PHASES: Final = (*OLDER_SECONDS, "ours")
 CURSORS: Final = {True: ("reconcile", "cursor"), False: ("reconcile", "cursor_dry")}
-"""A dry run that is stopped goes on as one: it must not swallow the pages of a repair."""
+"""A dry run has a cursor of its own, or it would skip pages of a repair."""
 LAST: Final = ("reconcile", "last")
 INDEX_KEYS: Final = ("owner", "id", "unseen", "completed_at")
 FAILED_IN_A_ROW_MAX: Final = 10
-"""Rows of one page.
+"""How many rows of a page may fail in a row before the run ends.
 
-One customer may have bought a few times in a row; where ten rows fail, Stripe or DynamoDB does, and
-a run would only wait, up to 14 s a row: less than half of its time (tests/repo holds the sum). The
-next run goes on behind them all the same.
+A few may belong to one customer. If ten fail, Stripe or DynamoDB does, and the run would only wait,
+up to 14 s a row: less than half of its time (tests/repo holds the sum). The next run continues
+after them.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where to go on: constant in size, whatever there is to look at."""
+    """Where to continue."""
 
     since: int
     phase: str = PHASES[0]
@@ -56,12 +56,11 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run's means and bounds:
+    """What one run works with, and its bounds.
 
-    ``go_on`` is asked before every page, ``has_time`` before every row of it.
-
-    ``resumes``: a stopped run is gone on with by the next. ``failed`` is called with the name of a
-    row or list that could not be compared, while the exception is at hand.
+    ``go_on`` is asked before every page, ``has_time`` before every row. ``resumes``: the next run
+    continues a stopped one. ``failed`` is called with the name of a row or list that could not be
+    compared, while its exception is handled.
     """
 
     books: Books
@@ -74,91 +73,94 @@ class Run:
 
     @property
     def comparison(self) -> Comparison:
-        """What looking at one object needs of it."""
+        """What the comparison of one object needs."""
         return Comparison(self.books, self.gateway, self.repair)
 
 
 def run(job: Run, since: int, *, told: Callable[[str, int], None] = lambda *_: None) -> Report:
     """Compare everything created since an epoch second.
 
-    Resumes a run that was stopped, then starts a fresh one if time is left.
-
-    What fails is in the report, and does not raise. SettingsError does, and whatever keeps the
-    cursor from being read or written.
+    Resumes a stopped run, then starts a fresh one if time is left. ``told`` is called after each
+    page with its list and the rows compared so far. What fails is in the report. Raises
+    SettingsError, and what keeps the cursor from being read or written.
     """
     report = Report()
-    kept = _kept_cursor(job)
+    kept = _read_cursor(job)
     if kept is not None and not _cycle(job, kept, report, told):
         return report
     report.finished = _cycle(job, Cursor(since), report, told) and not report.unlisted
     if report.finished and job.repair and job.resumes:
         job.books.ours.deployment.keep()
-        _note(
-            job.books,
-            LAST,
-            {
-                "finished_at": stamp(job.books.clock()),
-                "counts": report.counts,
-                "matched": report.matched,
-            },
-        )
+        _note_finished(job, report)
     return report
+
+
+def _note_finished(job: Run, report: Report) -> None:
+    finished_at = stamp(job.books.clock())
+    note = {"finished_at": finished_at, "counts": report.counts, "matched": report.matched}
+    _note(job.books, LAST, note)
 
 
 def _cycle(
     job: Run, cursor: Cursor | None, report: Report, told: Callable[[str, int], None]
 ) -> bool:
-    """Page after page; the cursor is kept after each, so that any of them may be the last.
-
-    True when all is done.
-    """
+    """Look at page after page, and keep the cursor after each. True when all is done."""
     while cursor is not None:
         if report.given_up or not (job.has_time() and job.go_on()):
             return False
-        cursor = _page(job, cursor, report)
+        cursor = _look_at_page(job, cursor, report)
         _keep_cursor(job, cursor)
-        told(cursor.phase if cursor else "done", report.matched + sum(report.counts.values()))
+        phase = cursor.phase if cursor else "done"
+        told(phase, report.matched + sum(report.counts.values()))
     return True
 
 
-def _page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Look at one page.
+def _look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
+    """Look at one page. Returns where to continue, None when there is nothing more.
 
-    Returns where to go on: behind the last row looked at; None when there is nothing more.
-
-    A list that cannot be had, for want of a right perhaps, loses its place: the others have their
-    turn, and the next run begins it anew.
+    If the list itself cannot be read, perhaps for want of a right, the next list has its turn. The
+    next run begins the failed one again.
     """
     job.books.store.deadline.begin()
-    with _telling(job, report, f"the list {cursor.phase!r}"):
-        return (_our_page if cursor.phase == "ours" else _stripes_page)(job, cursor, report)
+    try:
+        if cursor.phase == "ours":
+            return _our_page(job, cursor, report)
+        return _stripes_page(job, cursor, report)
+    except SettingsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one list must not stop the others
+        _report_failure(job, report, f"the list {cursor.phase!r}", error)
     report.unlisted.append(cursor.phase)
-    return _at_the_next_list(cursor)
+    return _at_next_list(cursor)
 
 
 def _stripes_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """A page of what Stripe lists."""
+    """Look at a page of a list of Stripe's."""
     lister, look = {
         "sessions": (job.gateway.sessions, compare.look_at_session),
         "refunds": (job.gateway.refunds, compare.look_at_refund),
         "disputes": (job.gateway.disputes, compare.look_at_dispute),
     }[cursor.phase]
     page = lister(cursor.since - OLDER_SECONDS[cursor.phase], cursor.after)
-    done, rest = _looked_at(
-        job, report, page["data"], lambda row: look(job.comparison, row, report)
+    rows = page["data"]
+    done, is_stopped = _look_at_rows(
+        job, report, rows, lambda row: look(job.comparison, row, report)
     )
-    if rest or page["has_more"]:
+    if is_stopped or page["has_more"]:
         return replace(cursor, after=done["id"]) if done else cursor
-    return _at_the_next_list(cursor)
+    return _at_next_list(cursor)
 
 
-def _at_the_next_list(cursor: Cursor) -> Cursor | None:
+def _at_next_list(cursor: Cursor) -> Cursor | None:
     left = PHASES[PHASES.index(cursor.phase) + 1 :]
     return Cursor(cursor.since, left[0]) if left else None
 
 
 def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
-    """Our own records that say ``paid`` and that no listing has shown: an index holds those, and only those."""
+    """Look at a page of our own payments that are paid and were in no list of Stripe's.
+
+    A sparse index holds only those.
+    """
     page = job.books.store.unseen(from_epoch(cursor.since), cursor.after or None)
 
     def look(row: Item) -> None:
@@ -166,21 +168,19 @@ def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
         if "unseen" in item:
             compare.look_at_ours(job.comparison, Payment.from_item(item), report)
 
-    done, rest = _looked_at(job, report, page.items, look)
-    if rest:
+    done, is_stopped = _look_at_rows(job, report, page.items, look)
+    if is_stopped:
         return replace(cursor, after={name: done[name] for name in INDEX_KEYS}) if done else cursor
     return replace(cursor, after=page.after) if page.after else None
 
 
-def _looked_at(
+def _look_at_rows(
     job: Run, report: Report, rows: Iterable[Item], look: Callable[[Item], None]
 ) -> tuple[Item | None, bool]:
-    """Row after row while there is time: one row's calls fit into what ``has_time`` leaves.
+    """Look at row after row while there is time: one row's calls fit into what ``has_time`` leaves.
 
-    The last one, and whether some are left.
-
-    One that fails counts as looked at: every run lists it again, and until then the rows behind it
-    have their turn.
+    Returns the last row looked at, and whether rows are left. A row that fails counts as looked
+    at: every run lists it again, and the rows after it have their turn.
     """
     done: Item | None = None
     failed_in_a_row = 0
@@ -188,37 +188,32 @@ def _looked_at(
         if report.given_up or not job.has_time():
             return done, True
         job.books.store.deadline.begin()
-        before, is_ours = report.failed, "unseen" in row
-        with _telling(
-            job,
-            report,
-            row["id"],
-            stripe_id="" if is_ours else row["id"],
-            payment_id=row["id"] if is_ours else "",
-        ):
+        try:
             look(row)
-        failed_in_a_row = failed_in_a_row + 1 if report.failed > before else 0
+            failed_in_a_row = 0
+        except SettingsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last line of defence: one customer's row must not stop the others
+            _report_failure(job, report, row["id"], error, row)
+            failed_in_a_row += 1
         report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX
         done = row
     return done, False
 
 
-@contextmanager
-def _telling(
-    job: Run, report: Report, name: str, *, stripe_id: str = "", payment_id: str = ""
-) -> Iterator[None]:
-    """What fails in here, by a fault of ours too, is in the report, and keeps nothing else from its turn."""
-    try:
-        yield
-    except SettingsError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the last line of defence: one customer's trouble must not starve all the others
-        job.failed(name)
-        why = f"{name} was not compared: {type(error).__name__}: {error}".removesuffix(TO_A_BUYER)
-        report.add(Difference("failed", stripe_id, payment_id, why))
+def _report_failure(
+    job: Run, report: Report, name: str, error: Exception, row: Item | None = None
+) -> None:
+    """Report a row or list that could not be compared, be it by a fault of ours."""
+    job.failed(name)
+    why = f"{name} was not compared: {type(error).__name__}: {error}".removesuffix(TO_A_BUYER)
+    is_ours = row is not None and "unseen" in row
+    payment_id = name if is_ours else ""
+    stripe_id = name if row is not None and not is_ours else ""
+    report.add(Difference("failed", stripe_id, payment_id, why))
 
 
-def _kept_cursor(job: Run) -> Cursor | None:
+def _read_cursor(job: Run) -> Cursor | None:
     item = job.books.store.get("events", CURSORS[job.repair]) if job.resumes else None
     return Cursor(item["since"], item["phase"], item["after"]) if item and "phase" in item else None
 

@@ -1,4 +1,4 @@
-"""Which errors of AWS's services pass by themselves, and which stay until an operator fixes something."""
+"""Tells AWS's errors that pass by themselves from those that an operator must fix."""
 
 from typing import Final
 
@@ -33,7 +33,10 @@ PASSING: Final = frozenset(
 
 
 def is_final(error: Exception) -> bool:
-    """Whether the service answered, and would answer the same again: a missing grant, a missing resource, a bad request."""
+    """Whether the service would answer the same again.
+
+    A missing grant, a missing resource or a bad request.
+    """
     if not isinstance(error, ClientError):
         return False
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -41,7 +44,7 @@ def is_final(error: Exception) -> bool:
 
 
 def code_of(error: Exception) -> str:
-    """AWS's own code, or the exception's name where there was no answer."""
+    """Return AWS's own code, or the exception's name where there was no answer."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "no code"))
     return type(error).__name__

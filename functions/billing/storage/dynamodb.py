@@ -1,7 +1,9 @@
-"""The door to DynamoDB: conditional writes and transactions, each with its timeouts, its attempts and its batch size.
+"""The client of DynamoDB: conditional writes and transactions, with time-outs, retries and pages.
 
-Four answers only: it was written; it was refused, and this is what stood there (ConditionFailedError); there was no time for it and
-nothing was done (NotDoneError); nobody knows (OutcomeUnknownError). https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+A write ends in one of four ways. It was written. A condition failed, and this is what stood there
+(ConditionFailedError). There was no time, and nothing was written (NotDoneError). The outcome is
+unknown (OutcomeUnknownError).
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import botocore.session
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -64,7 +67,22 @@ PASSING: Final = frozenset(
 )
 SERVER_ERROR: Final = 500
 READS: Final = frozenset({"GetItem", "Query", "Scan"})
-"""Whatever became of one of these, nothing was done."""
+"""Operations that write nothing, whatever became of them."""
+
+
+class Retry(NamedTuple):
+    """After which of two failures a request is sent again, until the deadline."""
+
+    not_done: bool
+    """It is known that nothing was written."""
+    unknown: bool
+    """It may have been written: only for what is idempotent."""
+
+
+UNTIL_DEADLINE: Final = Retry(not_done=True, unknown=True)
+IF_NOT_DONE: Final = Retry(not_done=True, unknown=False)
+IF_UNKNOWN: Final = Retry(not_done=False, unknown=True)
+NEVER: Final = Retry(not_done=False, unknown=False)
 
 
 class Page(NamedTuple):
@@ -74,12 +92,12 @@ class Page(NamedTuple):
     after: Item | None
 
 
-class _AgainError(Exception):
-    """Asking again is safe: nothing was done, or, if ``unclear``, it may have been, and a repeat does it once only."""
+class _NoResultError(Exception):
+    """One try had no result. ``is_unknown``: it may have been carried out."""
 
-    def __init__(self, why: str, *, unclear: bool) -> None:
+    def __init__(self, why: str, *, is_unknown: bool) -> None:
         super().__init__(why)
-        self.unclear = unclear
+        self.is_unknown = is_unknown
 
 
 class Store:
@@ -92,9 +110,9 @@ class Store:
         region: str | None = None,
         host: str | None = None,
     ) -> None:
-        """``tables`` maps ours to the stack's names.
+        """``tables`` maps our names of tables to the stack's.
 
-        Region and credentials come from the environment unless given.
+        botocore reads the credentials from the environment, and the region unless it is given.
         """
         self._tables = tables
         self.deadline = deadline
@@ -103,21 +121,21 @@ class Store:
 
     @cached_property
     def _client(self) -> Any:
-        """Made by the first call: it holds credentials, which no snapshot of a container may.
+        """Made by the first call: it holds credentials, which no snapshot of a container may hold.
 
-        Of a session of its own: botocore's clients may be shared by threads, the making of them may
-        not.
+        It has a session of its own. Threads may share botocore's clients, but not a session:
+        https://docs.aws.amazon.com/boto3/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
         """
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=64,
-            # Retries are ours, in one place: botocore would repeat an unguarded ADD whose answer
-            # was lost, and never a conflict.
+            # We retry ourselves, in ``_ask``: botocore would repeat an ADD without a condition
+            # whose answer was lost, and would never repeat a conflict.
             retries={"total_max_attempts": 1, "mode": "standard"},
-            # what is sent was spelled here; DynamoDB checks it all the same
+            # our own code builds every request, and DynamoDB checks it all the same
             parameter_validation=False,
-            user_agent=USER_AGENT,  # botocore's own is put together twice for every request
+            user_agent=USER_AGENT,  # botocore builds its own twice for every request
         )
         return botocore.session.get_session().create_client(
             "dynamodb", self._region, endpoint_url=self._host, config=config
@@ -134,43 +152,36 @@ class Store:
             "Key": _key(table, key),
             "ConsistentRead": True,
         }
-        answer = self._ask("GetItem", request, repeatable=True)
+        answer = self._ask("GetItem", request, UNTIL_DEADLINE)
         return decode(answer["Item"]) if "Item" in answer else None
 
     def commit(self, *writes: Write) -> None:
-        """All or none of the writes. Safe to repeat: every attempt carries the same token."""
-        self._ask("TransactWriteItems", self._transaction(writes), repeatable=True)
+        """Write all or nothing. Idempotent: every try carries the same token."""
+        self._ask("TransactWriteItems", self._transaction(writes), UNTIL_DEADLINE)
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
-        """The same for those who look again before they try again:
+        """Write all or nothing, for callers that look again before they retry.
 
-        NotDoneError at once for what was not done.
-
-        ``clears_up``: what may have been done is repeated under its token until that is known.
-        Otherwise it is OutcomeUnknownError at once, and the caller's to find out.
+        Raises NotDoneError at once when nothing was written. When the outcome is unknown,
+        ``clears_up`` repeats the transaction under its token until it is known. Otherwise it raises
+        OutcomeUnknownError at once, and the caller finds out.
         """
-        self._ask(
-            "TransactWriteItems",
-            self._transaction(writes),
-            repeatable=True,
-            is_patient=False,
-            clears_up=clears_up,
-        )
+        retry = IF_UNKNOWN if clears_up else NEVER
+        self._ask("TransactWriteItems", self._transaction(writes), retry)
 
     def update(self, write: Write) -> Item:
-        """One conditional write, answering with the new item.
+        """Make one conditional write, and return the new item.
 
         Never repeated when its outcome is unknown.
         """
-        spelled = spell(write)
         request = {
             "TableName": self._tables[write.table],
             "Key": _key(write.table, write.key),
             "ReturnValues": "ALL_NEW",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            **spelled,
+            **spell(write),
         }
-        return decode(self._ask("UpdateItem", request, repeatable=False)["Attributes"])
+        return decode(self._ask("UpdateItem", request, IF_NOT_DONE)["Attributes"])
 
     def query(
         self,
@@ -184,21 +195,24 @@ class Store:
         index: str = "",
         up_to: str = "",
     ) -> Page:
-        """One page of an owner's items, in key order (or in that of the local index), strongly consistent."""
-        names = {"#h": KEY_NAMES[table][0]}
+        """Return one page of an owner's items, strongly consistent.
+
+        In the order of the table's keys, or of the local ``index``. ``prefix``: only keys that
+        begin so, or with ``up_to`` those between the two.
+        """
+        hash_name, range_name = KEY_NAMES[table]
+        names = {"#h": hash_name}
         values: dict[str, Any] = {":h": encode(owner)}
         condition = "#h = :h"
+        if prefix:
+            names["#r"] = range_name
         if prefix and up_to:
-            names["#r"], values[":a"], values[":b"] = (
-                KEY_NAMES[table][1],
-                encode(prefix),
-                encode(up_to),
-            )
+            values |= {":a": encode(prefix), ":b": encode(up_to)}
             condition += " AND #r BETWEEN :a AND :b"
         elif prefix:
-            names["#r"], values[":p"] = KEY_NAMES[table][1], encode(prefix)
+            values[":p"] = encode(prefix)
             condition += " AND begins_with(#r, :p)"
-        request = {
+        request: dict[str, Any] = {
             "TableName": self._tables[table],
             "KeyConditionExpression": condition,
             "ExpressionAttributeNames": names,
@@ -206,16 +220,23 @@ class Store:
             "ScanIndexForward": not newest_first,
             "Limit": min(limit, PAGE_MAX),
             "ConsistentRead": True,
-            **({"IndexName": index} if index else {}),
         }
+        if index:
+            request["IndexName"] = index
         return self._page("Query", request, after)
 
     def due(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Open holds whose time has passed, over all users, by the eventually consistent index: a hint, never a decision."""
+        """Return one page of holds that may have expired, over all users.
+
+        The index is eventually consistent: a hint, never a decision.
+        """
         return self._marked("quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after)
 
     def unseen(self, since: str, after: Item | None = None) -> Page:
-        """Keys of payments paid since then that no reconciliation has seen at Stripe, over all users. A hint as well."""
+        """Return one page of keys of payments that no reconciliation has seen at Stripe.
+
+        Over all users, paid since then. A hint as well.
+        """
         return self._marked("payments", "unseen", "unseen", ("completed_at", ">=", since), after)
 
     def _marked(
@@ -226,7 +247,7 @@ class Store:
         rest: tuple[str, str, str | int],
         after: Item | None,
     ) -> Page:
-        """A sparse index: only items that carry the mark, whose value is its name, are in it."""
+        """Read a sparse index: it has only items that carry the mark, whose value is its name."""
         name, operator, value = rest
         request = {
             "TableName": self._tables[table],
@@ -241,7 +262,7 @@ class Store:
     def scan(
         self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None
     ) -> Page:
-        """One page of one segment of a whole table, strongly consistent."""
+        """Return one page of one segment of a whole table, strongly consistent."""
         request = {
             "TableName": self._tables[table],
             "Segment": segment,
@@ -252,18 +273,19 @@ class Store:
         return self._page("Scan", request, after)
 
     def pages(self, table: Table, owner: str, prefix: str = "") -> Iterator[Item]:
-        """All of an owner's items, page by page."""
-        after = None
+        """Yield all of an owner's items, page by page."""
+        after: Item | None = None
         while True:
             page = self.query(table, owner, prefix=prefix, after=after)
             yield from page.items
-            if (after := page.after) is None:
+            after = page.after
+            if after is None:
                 return
 
     def _page(self, operation: str, request: dict[str, Any], after: Item | None) -> Page:
         if after is not None:
             request["ExclusiveStartKey"] = {name: encode(value) for name, value in after.items()}
-        answer = self._ask(operation, request, repeatable=True)
+        answer = self._ask(operation, request, UNTIL_DEADLINE)
         last = answer.get("LastEvaluatedKey")
         return Page([decode(item) for item in answer["Items"]], decode(last) if last else None)
 
@@ -287,82 +309,80 @@ class Store:
             return {"Delete": body}
         return {"ConditionCheck" if write.is_check else "Update": body}
 
-    def _ask(
-        self,
-        operation: str,
-        request: dict[str, Any],
-        *,
-        repeatable: bool,
-        is_patient: bool = True,
-        clears_up: bool = True,
-    ) -> dict[str, Any]:
-        last: Exception | None = None
-        unclear = False
+    def _ask(self, operation: str, request: dict[str, Any], retry: Retry) -> dict[str, Any]:
+        """Send a request until it has a result, or ``retry`` or the deadline ends the tries.
+
+        One try with an unknown outcome makes the whole outcome unknown, whatever later tries say.
+        """
+        last: _NoResultError | None = None
+        is_unknown = False
         for _ in self.deadline.attempts():
             try:
-                return self._once(operation, request, repeatable=repeatable)
-            except _AgainError as again:
-                last = again
-                unclear = unclear or (again.unclear and operation not in READS)
-            if not (is_patient or (unclear and clears_up)):
+                return self._send(operation, request)
+            except _NoResultError as error:
+                last = error
+                is_unknown = is_unknown or (error.is_unknown and operation not in READS)
+            may_repeat = retry.unknown if is_unknown else retry.not_done
+            if not may_repeat:
                 break
-        if unclear:
-            raise OutcomeUnknownError(f"{operation} gave no answer in time") from last
+        if is_unknown:
+            raise OutcomeUnknownError(f"{operation} gave no answer in time ({last})") from last
         raise NotDoneError(f"{operation} was not carried out in time") from last
 
-    def _once(self, operation: str, request: dict[str, Any], *, repeatable: bool) -> dict[str, Any]:
+    def _send(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request once, by the client's own method. Raises what its answer means."""
         try:
+            send = getattr(self._client, xform_name(operation))
             with tracing.call("DynamoDB", operation):
-                answer: dict[str, Any] = self._client._make_api_call(operation, request)  # noqa: SLF001 - what every method comes down to
+                answer: dict[str, Any] = send(**request)
             return answer
         except (ConnectTimeoutError, EndpointConnectionError) as error:
-            raise _AgainError("nothing was sent", unclear=False) from error
+            raise _NoResultError("nothing was sent", is_unknown=False) from error
         except NoCredentialsError as error:
-            self.__dict__.pop(
-                "_client", None
-            )  # it would remember for ever that there were none for a moment
+            # This client would remember for ever that there were none for a moment.
+            vars(self).pop("_client", None)
             raise NotDoneError(f"{operation}: {type(error).__name__}, nothing was sent") from error
         except BotoCoreError as error:
-            if repeatable:
-                raise _AgainError("the answer was lost", unclear=True) from error
-            raise OutcomeUnknownError(f"{operation}: {type(error).__name__}") from error
+            why = f"the answer was lost, {type(error).__name__}"
+            raise _NoResultError(why, is_unknown=True) from error
         except ClientError as error:
-            raise _judged(operation, error.response, repeatable=repeatable) from error
+            raise _meaning(operation, error.response) from error
 
 
-def _judged(operation: str, answer: Mapping[str, Any], *, repeatable: bool) -> Exception:
-    """What an error answer means.
+def _meaning(operation: str, answer: Mapping[str, Any]) -> Exception:
+    """Return what an error answer means.
 
     All cancellation reasons count: a conflict beside a failed condition is a failed condition.
     """
     code = answer["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
-        return ConditionFailedError({0: decode(answer["Item"]) if answer.get("Item") else None})
+        return ConditionFailedError({0: _old_item(answer)})
     if code == "TransactionCanceledException":
         return _cancelled(answer.get("CancellationReasons", []))
     if code in NOT_DONE:
-        return _AgainError(code, unclear=False)
+        return _NoResultError(code, is_unknown=False)
     if code in UNCLEAR or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR:
-        return (
-            _AgainError(code, unclear=True)
-            if repeatable
-            else OutcomeUnknownError(f"{operation}: {code}")
-        )
+        return _NoResultError(code, is_unknown=True)
     return AwsRefusedError(f"{operation}: {code}: {answer['Error'].get('Message', '')}")
 
 
 def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
     codes = [reason.get("Code", "None") for reason in reasons]
     refused = {
-        number: decode(reason["Item"]) if reason.get("Item") else None
+        number: _old_item(reason)
         for number, reason in enumerate(reasons)
         if reason.get("Code") == "ConditionalCheckFailed"
     }
     if refused:
         return ConditionFailedError(refused)
     if any(code in PASSING for code in codes):
-        return _AgainError(", ".join(codes), unclear=False)
+        return _NoResultError(", ".join(codes), is_unknown=False)
     return AwsRefusedError(f"TransactWriteItems was cancelled: {', '.join(codes)}")
+
+
+def _old_item(refusal: Mapping[str, Any]) -> Item | None:
+    """Return the item that a failed condition met."""
+    return decode(refusal["Item"]) if refusal.get("Item") else None
 
 
 def _key(table: Table, key: tuple[str, str]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""How writes and items are spelled for DynamoDB: expressions by pynamodb, and integers only, so that no float can enter the books."""
+"""Turns writes into DynamoDB's expressions, by pynamodb, and values into its attribute values.
+
+Numbers are integers only, so that no float can enter the books.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, reduce
@@ -25,7 +28,7 @@ _COMPARE: Final = {
 
 
 def spell(write: Write) -> dict[str, Any]:
-    """The expressions of one write, as the members that every DynamoDB write operation shares."""
+    """Return the expressions of one write: the members that all write operations share."""
     shape = _shape(
         tuple((must.name, must.operator, must.or_absent) for must in write.must),
         tuple(write.set),
@@ -43,7 +46,7 @@ def spell(write: Write) -> dict[str, Any]:
 
 
 class _Shape(NamedTuple):
-    """What all writes to the same attributes under the same clauses have in common."""
+    """The expressions that all writes to the same attributes under the same clauses share."""
 
     members: Mapping[str, Any]
     placeholders: tuple[str, ...]
@@ -57,7 +60,7 @@ def _shape(
     removes: tuple[str, ...],
     adds: tuple[str, ...],
 ) -> _Shape:
-    """Let pynamodb spell it once, around numbers in place of the values."""
+    """Let pynamodb build the expressions once, with numbers in place of the values."""
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
     members: dict[str, Any] = {}
@@ -78,7 +81,7 @@ def _shape(
 
 
 def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
-    """A Python value as a DynamoDB attribute value.
+    """Return a Python value as a DynamoDB attribute value.
 
     Raises TypeError for anything but text, bool, int, map, list, set of texts.
     """
@@ -103,7 +106,7 @@ def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
 
 
 def decode(item: Mapping[str, Any]) -> Item:
-    """An item as DynamoDB returns it, as plain Python."""
+    """Return an item of DynamoDB's as plain Python."""
     return {name: _decode(value) for name, value in item.items()}
 
 

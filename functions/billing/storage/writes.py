@@ -1,4 +1,4 @@
-"""What a door to storage is asked for: one write, its conditions, and nothing of how the database spells them."""
+"""Writes and their conditions, as the rest of the code states them to storage."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -40,37 +40,37 @@ class Write(NamedTuple):
     key: tuple[str, str]
     set: Mapping[str, Any] = NOTHING
     add: Mapping[str, int | frozenset[str]] = NOTHING
-    """Integers are added up, sets are united."""
+    """Integers are added, sets are united."""
     remove: tuple[str, ...] = ()
     must: tuple[Must, ...] = ()
     delete: bool = False
 
     @property
     def is_check(self) -> bool:
-        """It only checks."""
+        """Whether it writes nothing and only checks its conditions."""
         return not (self.set or self.add or self.remove or self.delete)
 
 
 def equals(name: str, value: object) -> Must:
-    """The attribute has this value."""
+    """Return the clause: the attribute has this value."""
     return Must(name, "==", value)
 
 
 def absent(name: str) -> Must:
-    """There is no such attribute; on a key attribute: no such item."""
+    """Return the clause: there is no such attribute. On a key attribute: no such item."""
     return Must(name, "absent")
 
 
 def exists(name: str) -> Must:
-    """There is such an attribute; on a key attribute: such an item."""
+    """Return the clause: there is such an attribute. On a key attribute: such an item."""
     return Must(name, "exists")
 
 
 def absent_or(name: str, operator: Operator, value: object) -> Must:
-    """There is no such attribute, or this holds of it."""
+    """Return the clause: there is no such attribute, or it compares like this."""
     return Must(name, operator, value, or_absent=True)
 
 
 def creates(table: Table, key: tuple[str, str], values: Mapping[str, Any]) -> Write:
-    """A new item: refused when there is one already."""
+    """Return the write of a new item. It is refused when there is one already."""
     return Write(table, key, set=values, must=(absent(KEY_NAMES[table][0]),))

@@ -1,8 +1,6 @@
-"""The door to Stripe's API: the only file that imports stripe.
+"""The client of Stripe's API: sends requests, with time-outs, retries and a fixed API version.
 
-Objects come in as plain dicts and leave as facts elsewhere.
-
-Timeouts and attempts are set here; the API version is the one that the pinned package was made for.
+Objects leave here as plain dicts. stripe is imported here, in refusals.py and in signatures.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,17 +14,18 @@ from billing.deadline import Deadline
 from billing.errors import BillingError, StripeRefusedError
 from billing.stripe_api import refusals
 
-if TYPE_CHECKING:  # it takes longer to import than the rest of this
+if TYPE_CHECKING:  # it takes longer to import than the rest of this module
     from stripe.params.checkout import SessionCreateParams
 
 API_VERSION: Final = "2026-10-28.endive"
+"""The version that the pinned package was made for."""
 CONNECT_SECONDS: Final = 1
 READ_SECONDS: Final = 5
 PAGE: Final = 100
 TO_A_BUYER: Final = ". Nothing was charged; please try again."
-"""Behind what went wrong."""
+"""The end of every detail that a buyer sees."""
 _Object = TypeVar("_Object", bound=stripe.StripeObject)
-_KEY_TROUBLE: Final = (stripe.AuthenticationError, stripe.PermissionError)
+_KEY_REFUSED: Final = (stripe.AuthenticationError, stripe.PermissionError)
 
 
 class StripeServerError(Exception):
@@ -39,27 +38,27 @@ class StripeServerError(Exception):
 
 
 class StripeNotFoundError(Exception):
-    """Stripe has no object of that id. ``refusal``: what Stripe said, as in StripeRefusedError."""
+    """Stripe has no object of that id. ``refusal`` is Stripe's answer, as in StripeRefusedError."""
 
     def __init__(
         self, what: str = "no such object", refusal: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
-        """``what``: Stripe's words."""
+        """``what`` is Stripe's message."""
         super().__init__(what)
         self.refusal = refusal
 
 
 class Gateway:
-    """One client per secret key.
+    """Sends requests to Stripe with one client for each secret key.
 
-    ``read_key(fresh)`` gives the key it remembers; one that Stripe refuses is read once more.
+    ``read_key(fresh)`` returns the key, read again when ``fresh``.
     """
 
     def __init__(self, read_key: Callable[[bool], str], api_base: str, deadline: Deadline) -> None:
         """``api_base`` is https://api.stripe.com, or a simulator."""
         self._read_key = read_key
         self._api_base = api_base
-        self._patience = deadline
+        self._deadline = deadline
         self._key = ""
         self._client: stripe.StripeClient | None = None
 
@@ -82,75 +81,63 @@ class Gateway:
             raise StripeRefusedError(error.refusal) from error
 
     def expire_session(self, session_id: str) -> None:
-        """Close an open session, so that nobody can pay it.
+        """Close an open session, so that it can no longer be paid.
 
         Raises BillingError when it is paid or closed already.
-
         https://docs.stripe.com/api/checkout/sessions/expire
         """
         self._ask(lambda client: client.v1.checkout.sessions.expire(session_id))
 
     def session(self, session_id: str) -> Mapping[str, Any]:
-        """A Checkout Session with its payment intent expanded."""
-        return self._ask(
-            lambda client: client.v1.checkout.sessions.retrieve(
-                session_id, {"expand": ["payment_intent"]}
-            )
-        )
+        """Return a Checkout Session with its payment intent expanded."""
+        params: Any = {"expand": ["payment_intent"]}
+        return self._ask(lambda client: client.v1.checkout.sessions.retrieve(session_id, params))
 
     def session_of_intent(self, payment_intent: str) -> Mapping[str, Any] | None:
-        """The session that a payment intent belongs to, or None."""
-        page = self._ask(
-            lambda client: client.v1.checkout.sessions.list(
-                {"payment_intent": payment_intent, "limit": 1}
-            )
-        )
+        """Return the session that a payment intent belongs to, or None."""
+        params: Any = {"payment_intent": payment_intent, "limit": 1}
+        page = self._ask(lambda client: client.v1.checkout.sessions.list(params))
         return page["data"][0] if page["data"] else None
 
     def payment_intent(self, payment_intent: str) -> Mapping[str, Any]:
-        """A payment intent."""
+        """Return a payment intent."""
         return self._ask(lambda client: client.v1.payment_intents.retrieve(payment_intent))
 
     def receipt_url(self, payment_intent: str) -> str | None:
-        """The page on which Stripe shows the receipt (https://docs.stripe.com/api/charges/object#charge_object-receipt_url)."""
+        """Return the page on which Stripe shows the receipt, if there is one.
+
+        https://docs.stripe.com/api/charges/object#charge_object-receipt_url
+        """
+        expanded: Any = {"expand": ["latest_charge"]}
         intent = self._ask(
-            lambda client: client.v1.payment_intents.retrieve(
-                payment_intent, {"expand": ["latest_charge"]}
-            )
+            lambda client: client.v1.payment_intents.retrieve(payment_intent, expanded)
         )
         charge = intent.get("latest_charge")
         return charge.get("receipt_url") if isinstance(charge, dict) else None
 
     def charge(self, charge: str) -> Mapping[str, Any]:
-        """A charge."""
+        """Return a charge."""
         return self._ask(lambda client: client.v1.charges.retrieve(charge))
 
     def event(self, event_id: str) -> Mapping[str, Any]:
-        """An event, for an operator's replay. Stripe keeps them for 30 days."""
+        """Return an event, for an operator's replay. Stripe keeps them for 30 days."""
         return self._ask(lambda client: client.v1.events.retrieve(event_id))
 
     def sessions(self, since: int, after: str = "") -> Mapping[str, Any]:
-        """One page of Checkout Sessions created since an epoch second, newest first."""
-        params: Any = {
-            "created": {"gte": since},
-            "limit": PAGE,
-            "expand": ["data.payment_intent"],
-            **_after(after),
-        }
+        """Return one page of Checkout Sessions created since an epoch second, newest first."""
+        params: Any = _page(since, after)
         return self._ask(lambda client: client.v1.checkout.sessions.list(params))
 
     def refunds(self, since: int, after: str = "") -> Mapping[str, Any]:
-        """One page of refunds created since an epoch second, newest first, with what their payment intents say."""
-        params: Any = {
-            "created": {"gte": since},
-            "limit": PAGE,
-            "expand": ["data.payment_intent"],
-            **_after(after),
-        }
+        """Return one page of refunds created since an epoch second, newest first.
+
+        Their payment intents are expanded.
+        """
+        params: Any = _page(since, after)
         return self._ask(lambda client: client.v1.refunds.list(params))
 
     def refunds_of(self, payment_intent: str) -> Iterator[Mapping[str, Any]]:
-        """All refunds of one payment intent."""
+        """Yield all refunds of one payment intent."""
         after = ""
         while True:
             params: Any = {"payment_intent": payment_intent, "limit": PAGE, **_after(after)}
@@ -161,53 +148,52 @@ class Gateway:
             after = page["data"][-1]["id"]
 
     def disputes(self, since: int, after: str = "") -> Mapping[str, Any]:
-        """One page of disputes created since an epoch second, newest first, with what their payment intents say."""
-        params: Any = {
-            "created": {"gte": since},
-            "limit": PAGE,
-            "expand": ["data.payment_intent"],
-            **_after(after),
-        }
+        """Return one page of disputes created since an epoch second, newest first.
+
+        Their payment intents are expanded.
+        """
+        params: Any = _page(since, after)
         return self._ask(lambda client: client.v1.disputes.list(params))
 
     def disputes_of(self, payment_intent: str) -> list[Mapping[str, Any]]:
-        """The disputes of one payment intent; more than a page of them cannot be."""
-        page = self._ask(
-            lambda client: client.v1.disputes.list(
-                {"payment_intent": payment_intent, "limit": PAGE}
-            )
-        )
+        """Return the disputes of one payment intent. There are never more than a page."""
+        params: Any = {"payment_intent": payment_intent, "limit": PAGE}
+        page = self._ask(lambda client: client.v1.disputes.list(params))
         return list(page["data"])
 
     def _ask(
         self, call: Callable[[stripe.StripeClient], _Object], personal: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Stripe's answer. ``personal``: values in the request that must not stand in a log."""
+        """Return Stripe's answer, retrying until the deadline what may pass by itself.
+
+        A key that Stripe refuses is read again once: it may have been rolled
+        (https://docs.stripe.com/keys#rolling-keys). ``personal``: values in the request that must
+        not be logged.
+        """
         last: stripe.StripeError | None = None
-        renewed = False
-        for _ in self._patience.attempts():
+        key_is_stale = key_was_reread = False
+        for _ in self._deadline.attempts():
+            client = self._client_for(self._read_key(key_is_stale))
+            key_was_reread = key_was_reread or key_is_stale
             try:
-                client = self._connected(fresh=isinstance(last, _KEY_TROUBLE))
                 with tracing.call("Stripe"):
                     return _plain(call(client))
             except stripe.StripeError as error:
                 last = error
-                may_be_rolled = isinstance(error, _KEY_TROUBLE) and not renewed
-                if not may_be_rolled and not refusals.passes(error):
-                    raise _judged(error, personal) from error
-                renewed = renewed or may_be_rolled
+            key_is_stale = isinstance(last, _KEY_REFUSED) and not key_was_reread
+            if not key_is_stale and not refusals.passes(last):
+                raise _meaning(last, personal) from last
         raise _unavailable("Stripe did not answer in time") from last
 
-    def _connected(self, *, fresh: bool) -> stripe.StripeClient:
-        """A key that Stripe refuses is read once more: it may have been replaced (https://docs.stripe.com/keys#rolling-keys)."""
-        key = self._read_key(fresh)
+    def _client_for(self, key: str) -> stripe.StripeClient:
+        """Return the client for a key. It is made again when the key has changed."""
         if self._client is None or key != self._key:
             self._key = key
             self._client = stripe.StripeClient(
                 key,
                 stripe_version=API_VERSION,
                 base_addresses={"api": self._api_base},
-                # ours, within the request's deadline; the SDK never repeats a 429
+                # we retry ourselves, within the request's deadline; the SDK never repeats a 429
                 max_network_retries=0,
                 http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS)),
             )
@@ -215,32 +201,33 @@ class Gateway:
 
 
 def _plain(answer: stripe.StripeObject) -> dict[str, Any]:
-    """The object as Stripe sent it: a StripeObject is not a dict, and goes no further."""
+    """Return the object as Stripe sent it. A StripeObject is not a dict, and goes no further."""
     response = answer.last_response
-    assert response is not None, "every answer of the client carries its response"  # noqa: S101 - our own invariant
+    assert response is not None, "every answer of the client has its response"  # noqa: S101 - our own invariant
     data: dict[str, Any] = response.data  # type: ignore[assignment]
     return data
 
 
-def _judged(error: stripe.StripeError, personal: Sequence[str]) -> Exception:
-    """What an answer means that is not worth another try under the same key."""
+def _meaning(error: stripe.StripeError, personal: Sequence[str]) -> Exception:
+    """Return what an error means that is not worth another try under the same key."""
+    name = f"{type(error).__name__} {error.http_status}"
     if refusals.is_missing(error):
         refusal = refusals.for_the_log(error, personal)
         return StripeNotFoundError(refusal["message"] or "no such object", refusal)
-    is_kept = (
-        error.http_status or 0
-    ) >= refusals.SERVER_ERROR or error.http_status == refusals.DEPENDENCY
-    if isinstance(error, stripe.IdempotencyError) or is_kept:
-        return StripeServerError(f"{type(error).__name__} {error.http_status}")
+    if refusals.is_kept(error):
+        return StripeServerError(name)
     if refusals.is_final(error):
         return StripeRefusedError(refusals.for_the_log(error, personal))
-    return _unavailable(
-        f"Stripe's answer cannot be read ({type(error).__name__} {error.http_status})"
-    )
+    return _unavailable(f"Stripe's answer cannot be read ({name})")
 
 
 def _unavailable(why: str) -> BillingError:
     return BillingError("stripe_unavailable", f"{why}{TO_A_BUYER}")
+
+
+def _page(since: int, after: str) -> dict[str, Any]:
+    created = {"gte": since}
+    return {"created": created, "limit": PAGE, "expand": ["data.payment_intent"], **_after(after)}
 
 
 def _after(last_id: str) -> dict[str, str]:

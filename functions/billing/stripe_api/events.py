@@ -1,14 +1,12 @@
-"""Stripe's events, parsed once into facts, or set aside with the reason.
+"""Parses Stripe's events into facts, once, or ignores them with a reason.
 
-Shapes only: nothing here knows our records.
-
-https://docs.stripe.com/api/events/types
+It knows Stripe's objects, and none of our records: https://docs.stripe.com/api/events/types.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
@@ -44,16 +42,18 @@ SUBSCRIBED: Final = (
 DIGITS_MAX: Final = 10
 CHARS_MAX: Final = 255
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
-"""Half of a character: JSON can spell it, UTF-8 and so DynamoDB cannot hold it."""
+"""Half of a surrogate pair: JSON can escape it, UTF-8 and so DynamoDB cannot hold it."""
 OTHER_DEPLOYMENT: Final = "other_deployment"
 """Why metadata of Topup is not ours: another deployment on the same Stripe account wrote it."""
+UNREADABLE: Final = "unreadable"
+"""A member is missing or of another type than Stripe documents."""
 PAID: Final = ("paid", "no_payment_required")
 CARD_DECLINED: Final = "card_declined"
 UNNAMED_FAILURE: Final = "payment_failed"
 """Ours, where Stripe names no code."""
 STANDING: Final = ("pending", "requires_action", "succeeded")
 GONE: Final = ("failed", "canceled")
-"""A refund's states: the money goes back to the customer, or has come back from there.
+"""A refund's states: STANDING, the money goes to the customer; GONE, it has come back from there.
 
 https://docs.stripe.com/api/refunds/object#refund_object-status
 """
@@ -69,6 +69,11 @@ class Ignored:
     """
 
     reason: str
+
+    @property
+    def metric(self) -> Literal["ignored", "unreadable"]:
+        """Under which metric it is counted: money may have moved by what cannot be read."""
+        return "unreadable" if self.reason == UNREADABLE else "ignored"
 
 
 class _UnreadableError(Exception):
@@ -95,7 +100,7 @@ def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
         origin = {"fact_id": _text(event, "id"), "type": kind, "created": _whole(event, "created")}
         return reader(subject, origin, ours)
     except _UnreadableError:
-        return Ignored("unreadable")
+        return Ignored(UNREADABLE)
 
 
 def session_fact(
@@ -121,7 +126,7 @@ def session_fact(
             **origin,
         )
     except _UnreadableError:
-        return Ignored("unreadable")
+        return Ignored(UNREADABLE)
 
 
 def dispute_fact(
@@ -132,7 +137,8 @@ def dispute_fact(
     ``formal``: this reading may open the dispute (its creation, or the API's own word).
     """
     try:
-        if not any((found_by := _found_by(dispute)).values()):
+        found_by = _found_by(dispute)
+        if not any(found_by.values()):
             return Ignored("not_ours")
         status = _text(dispute, "status")
         amount = _whole(dispute, "amount")
@@ -150,17 +156,18 @@ def dispute_fact(
             **origin,
         )
     except _UnreadableError:
-        return Ignored("unreadable")
+        return Ignored(UNREADABLE)
 
 
 def _session(session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
     kind = SESSION_EVENTS[origin["type"]]
     status = session.get("payment_status")
-    if kind == "paid" and status not in PAID:
-        if origin["type"] != "checkout.session.completed" or status != "unpaid":
-            return Ignored("unreadable")
+    if kind == "paid" and status == "unpaid" and origin["type"] == "checkout.session.completed":
         kind = "unpaid"
-    return session_fact(session, kind, origin, ours)
+    found = session_fact(session, kind, origin, ours)
+    if isinstance(found, SessionFact) and kind == "paid" and status not in PAID:
+        return Ignored(UNREADABLE)
+    return found
 
 
 def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
@@ -201,14 +208,29 @@ def _charge_refunded(
     intent = _reference(charge, "payment_intent")
     if intent is None or not intent.startswith("pi_"):
         return Ignored("not_ours")  # Checkout in payment mode always has a payment intent
+    standing, failed = refunds_by_id(_listed_refunds(charge))
     return RefundsFact(
         payment_intent=intent,
         charge=_text(charge, "id"),
         currency=_text(charge, "currency"),
         refunded_minor=_whole(charge, "amount_refunded"),
+        standing=standing,
+        failed=failed,
         **_proof(claims),
         **origin,
     )
+
+
+def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The charge's refunds as endpoints of API versions before 2022-11-15 list them; [] otherwise.
+
+    https://docs.stripe.com/changelog/2022-11-15/deprecates-charges-auto-expand
+    """
+    listed = charge.get("refunds")
+    rows = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(rows, list):
+        return []
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
@@ -216,7 +238,8 @@ def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) ->
     standing, failed = refunds_by_id([refund])
     if not standing and not failed:
         return Ignored("not_of_interest")
-    if not any((found_by := _found_by(refund)).values()):
+    found_by = _found_by(refund)
+    if not any(found_by.values()):
         return Ignored("not_ours")
     return RefundsFact(
         currency=_text(refund, "currency"),
@@ -234,7 +257,8 @@ def refunds_by_id(refunds: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int],
     """
     standing, failed = {}, {}
     for refund in refunds:
-        if (status := refund.get("status")) in STANDING:
+        status = refund.get("status")
+        if status in STANDING:
             standing[_text(refund, "id")] = _whole(refund, "amount")
         elif status in GONE:
             failed[_text(refund, "id")] = _whole(refund, "amount")
@@ -247,32 +271,36 @@ def _dispute(dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
 
 
 def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignored:
-    """What our metadata on a session, a payment intent or a charge says, or why it is not ours.
+    """Return what our metadata on a session, payment intent or charge says, or why it is not ours.
 
-    Raises what reading our deployment's id raises: unknown is not foreign.
+    Raises what reading our deployment's id raises: unknown does not mean foreign.
     """
     metadata = subject.get("metadata")
     if not isinstance(metadata, dict):
         return Ignored("not_ours")
     claims = {name: metadata.get(name) for name in ("payment_id", "user_id", "plan", "quota")}
-    if not all(
-        isinstance(value, str) and 0 < len(value) <= CHARS_MAX and not SURROGATE.search(value)
-        for value in claims.values()
-    ):
+    if not all(_is_claim(value) for value in claims.values()):
         return Ignored("not_ours")
     units = str(claims["quota"])
     if not (units.isascii() and units.isdigit() and len(units) <= DIGITS_MAX):
         return Ignored("not_ours")
     deployment = metadata.get("deployment")
-    if deployment is not None and not (
-        isinstance(deployment, str) and ours.deployment.wrote(deployment)
-    ):
-        return Ignored(OTHER_DEPLOYMENT)
-    return {**claims, "quota": int(units), "needs_record": deployment is None}
+    needs_record = deployment is None
+    if not needs_record:
+        is_ours = isinstance(deployment, str) and ours.deployment.wrote(deployment)
+        if not is_ours:
+            return Ignored(OTHER_DEPLOYMENT)
+    return {**claims, "quota": int(units), "needs_record": needs_record}
+
+
+def _is_claim(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    return 0 < len(value) <= CHARS_MAX and not SURROGATE.search(value)
 
 
 def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
-    """What shows that a charge is ours: its metadata, or else only our record, which older metadata names."""
+    """Return what shows that a charge is ours: its metadata, or else only our record of it."""
     if isinstance(claims, Ignored):
         return {"needs_record": True}
     return {name: claims[name] for name in ("payment_id", "user_id", "needs_record")}
@@ -289,11 +317,9 @@ def _found_by(reversal: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _transactions(dispute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    rows = (
-        _member(dispute, "balance_transactions", list)
-        if dispute.get("balance_transactions") is not None
-        else []
-    )
+    if dispute.get("balance_transactions") is None:
+        return []
+    rows = _member(dispute, "balance_transactions", list)
     if not all(isinstance(row, dict) for row in rows):
         raise _UnreadableError
     return rows
@@ -313,9 +339,9 @@ def _text(subject: Mapping[str, Any], name: str) -> str:
 
 
 def _is_short(text: str) -> bool:
-    """As all of Stripe's ids and codes:
+    """Whether a text has the form of Stripe's ids and codes: ASCII, 1 to 255 characters.
 
-    ASCII, up to 255 characters (https://docs.stripe.com/upgrades). No more fits into a key.
+    https://docs.stripe.com/upgrades. No more fits into a key of ours.
     """
     return 0 < len(text) <= CHARS_MAX and text.isascii()
 
@@ -331,7 +357,7 @@ def _whole(subject: Mapping[str, Any], name: str) -> int:
 
 
 def _reference(subject: Mapping[str, Any], name: str) -> str | None:
-    """An id, or the id of the expanded object that stands in its place, or None."""
+    """Return an id, or the id of the expanded object in its place, or None."""
     value = subject.get(name)
     if isinstance(value, dict):
         value = value.get("id")

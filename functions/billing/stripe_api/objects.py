@@ -1,15 +1,27 @@
-"""Facts from what Stripe's API says now, for confirm, recovery and reconciliation: the same facts as those of events."""
+"""Facts from what Stripe's API says now: the same facts as those of events.
+
+Confirmation, retries and reconciliation use them.
+"""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from billing.facts import DisputeFact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
 from billing.stripe_api.events import PAID, Ignored, dispute_fact, refunds_by_id, session_fact
 
+FAILED: Final = ("requires_payment_method", "canceled")
+"""The states of a payment intent whose delayed payment has failed.
+
+https://docs.stripe.com/payments/paymentintents/lifecycle
+"""
+
 
 def session(found: Mapping[str, Any], source: str, ours: Ours) -> SessionFact | Ignored:
-    """A session as the API shows it, with ``payment_intent`` expanded if a failed delayed payment is to be told apart."""
+    """Return the fact in a session as the API shows it.
+
+    With ``payment_intent`` expanded, a failed delayed payment is recognised too.
+    """
     kind = _kind(found)
     if kind is None:
         return Ignored("still_open")
@@ -22,15 +34,23 @@ def session(found: Mapping[str, Any], source: str, ours: Ours) -> SessionFact | 
 
 
 def intent_of(found: Mapping[str, Any]) -> str:
-    """The id of a session's payment intent, expanded or not; empty where it has none, as when nothing was to pay."""
+    """Return the id of a session's payment intent, expanded or not.
+
+    Empty where it has none: there was nothing to pay.
+    """
     intent = found.get("payment_intent")
-    return str((intent.get("id") if isinstance(intent, Mapping) else intent) or "")
+    if isinstance(intent, Mapping):
+        intent = intent.get("id")
+    return str(intent or "")
 
 
 def refunds(
     payment_intent: str, currency: str, found: Iterable[Mapping[str, Any]], source: str
 ) -> RefundsFact:
-    """All refunds of one payment intent (https://docs.stripe.com/api/refunds/object#refund_object-status)."""
+    """Return the fact in all refunds of one payment intent.
+
+    https://docs.stripe.com/api/refunds/object#refund_object-status
+    """
     rows = list(found)
     standing, failed = refunds_by_id(rows)
     return RefundsFact(
@@ -46,7 +66,7 @@ def refunds(
 
 
 def dispute(found: Mapping[str, Any], source: str) -> DisputeFact | Ignored:
-    """A dispute as the API shows it."""
+    """Return the fact in a dispute as the API shows it."""
     origin = {
         "fact_id": f"{source}:{found.get('id')}",
         "type": source,
@@ -56,6 +76,7 @@ def dispute(found: Mapping[str, Any], source: str) -> DisputeFact | Ignored:
 
 
 def _kind(found: Mapping[str, Any]) -> SessionKind | None:
+    """Return what became of a session. None: it is still open."""
     status = found.get("status")
     if status == "expired":
         return "expired"
@@ -64,8 +85,6 @@ def _kind(found: Mapping[str, Any]) -> SessionKind | None:
     if found.get("payment_status") in PAID:
         return "paid"
     intent = found.get("payment_intent")
-    failed = isinstance(intent, Mapping) and intent.get("status") in (
-        "requires_payment_method",
-        "canceled",
-    )
-    return "async_failed" if failed else "unpaid"
+    if isinstance(intent, Mapping) and intent.get("status") in FAILED:
+        return "async_failed"
+    return "unpaid"

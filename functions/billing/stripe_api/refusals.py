@@ -1,4 +1,4 @@
-"""What Stripe says when it refuses, reduced to what may stand in a log: no personal data, no key."""
+"""Classifies Stripe's refusals, and reduces them to what a log may hold: no e-mail, no key."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ MESSAGE_CHARS_MAX: Final = 500
 EMAIL: Final = re.compile(r"[^\s'\"<>,;:()]+@[^\s'\"<>,;:()]+")
 KEY: Final = re.compile(r"\b(?:[rsp]k|whsec)_\w[\w*]*")
 HIDDEN: Final = "[hidden]"
-# https://docs.stripe.com/api/errors: what the request was can be sent again in these cases only.
+# The same request may succeed later after these only: https://docs.stripe.com/api/errors.
 CONFLICT: Final = 409
 DEPENDENCY: Final = 424
 TIMEOUT: Final = 408
@@ -25,33 +25,46 @@ MISSING: Final = "resource_missing"
 
 
 def error_of(error: stripe.StripeError) -> dict[str, Any]:
-    """Stripe's own error object, or nothing where the answer is not Stripe's.
+    """Return Stripe's own error object, or nothing where the answer is not Stripe's.
 
     stripe-python leaves ``code`` empty for 401, 403 and 429; the body has it.
     """
     body = error.json_body
-    said = body.get("error") if isinstance(body, dict) else None
-    return said if isinstance(said, dict) else {}
+    found = body.get("error") if isinstance(body, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def passes(error: stripe.StripeError) -> bool:
-    """Worth another try under the same key: no connection, too many requests, or another request at work."""
+    """Whether another try under the same key may succeed.
+
+    There was no connection, there were too many requests, or a concurrent request holds the object.
+    """
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
         return True
     return error.http_status == CONFLICT or error_of(error).get("code") == LOCKED
 
 
 def is_missing(error: stripe.StripeError) -> bool:
-    """Stripe itself says that there is no such object. A proxy's page of status 404 does not."""
+    """Whether Stripe itself says that there is no such object. A proxy's 404 page does not."""
     return error_of(error).get("code") == MISSING
 
 
+def is_kept(error: stripe.StripeError) -> bool:
+    """Whether Stripe keeps this answer under the idempotency key, and would replay it for a day.
+
+    https://docs.stripe.com/api/idempotent_requests
+    """
+    status = error.http_status or 0
+    is_server_error = status >= SERVER_ERROR or status == DEPENDENCY
+    return is_server_error or isinstance(error, stripe.IdempotencyError)
+
+
 def is_final(error: stripe.StripeError) -> bool:
-    """The same request again is refused again.
+    """Whether the same request would be refused again.
 
     400 (a parameter), 401 (the key), 402 (valid, but failed), 403 (the key's rights), 404 (no such
-    object or route): https://docs.stripe.com/api/errors#errors-http_status_code_summary. What is
-    not Stripe's error object comes from something between us and Stripe, and says nothing for good.
+    object or route): https://docs.stripe.com/api/errors#errors-http_status_code_summary. An answer
+    without Stripe's error object comes from a proxy, and is never final.
     """
     status = error.http_status or 0
     is_client_error = CLIENT_ERROR <= status < SERVER_ERROR
@@ -59,20 +72,18 @@ def is_final(error: stripe.StripeError) -> bool:
 
 
 def for_the_log(error: stripe.StripeError, personal: Iterable[str] = ()) -> dict[str, Any]:
-    """Stripe's type, code, message and so on.
+    """Return Stripe's type, codes, message and parameter, and the request's id and status.
 
-    ``personal``: what was sent that must not stand in a log.
+    ``personal``: values that were sent and must not be logged.
     """
-    said = error_of(error)
-    texts = {
-        name: _text(said.get(name), personal)
-        for name in ("type", "code", "decline_code", "message", "param")
-    }
+    found = error_of(error)
+    names = ("type", "code", "decline_code", "message", "param")
+    texts = {name: _text(found.get(name), personal) for name in names}
     return {**texts, "request_id": error.request_id, "http_status": error.http_status}
 
 
 def _text(value: object, personal: Iterable[str]) -> str | None:
-    """Stripe repeats what it was sent in some messages:
+    """Hide personal data and keys. Stripe's messages repeat what was sent.
 
     "Invalid email address: ...", "Invalid API Key provided: sk_...".
     """

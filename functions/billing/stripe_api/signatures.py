@@ -1,4 +1,7 @@
-"""Stripe's signature over a delivery's raw bytes: who may speak here (https://docs.stripe.com/webhooks#verify-manually)."""
+"""Verifies Stripe's signature over a delivery's raw bytes, so that only Stripe can send events.
+
+https://docs.stripe.com/webhooks#verify-manually
+"""
 
 import json
 import time
@@ -10,9 +13,9 @@ from stripe import SignatureVerificationError, WebhookSignature
 from billing.errors import BillingError
 
 TOLERANCE_SECONDS: Final = 300
-"""Both ways: the SDK itself takes any timestamp in the future."""
+"""In the past and in the future. The SDK itself accepts any timestamp in the future."""
 BODY_BYTES_MAX: Final = 256 * 1024
-"""Of an event; it is the caller who asks for no more."""
+"""Of an event's body. The caller reads no more than this."""
 HEADER_MAX: Final = 4096
 DIGEST_CHARS: Final = 64
 """SHA-256 in hexadecimal."""
@@ -22,45 +25,50 @@ TIME_CHARS_MAX: Final = 12
 FORM: Final = 'the webhook secret must hold {"secrets": ["whsec_..."]}'
 
 Secrets = Callable[[bool], Sequence[str]]
-"""``secrets(fresh)``: the endpoint's signing secrets, read anew when ``fresh``."""
+"""``secrets(fresh)`` returns the endpoint's signing secrets, read again when ``fresh``."""
 
 
 def verified_event(
-    body: bytes, headers: Sequence[str], secrets: Secrets, now: Callable[[], float] = time.time
+    body: bytes, header: str, secrets: Secrets, now: Callable[[], float] = time.time
 ) -> dict[str, Any]:
     """Return the event in a genuine delivery. Raises a BillingError, always 4xx, for anything else.
 
-    ``headers``: every value of Stripe-Signature that came; there must be exactly one.
+    ``header`` is the value of Stripe-Signature, empty where there is none.
     """
-    header = _only(headers)
+    _check_form(header)
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BillingError("invalid_payload", "the body is not UTF-8") from error
-    # One of them matches, or, after a roll, one of those read anew.
-    # https://docs.stripe.com/webhooks#roll-endpoint-secrets
-    if not _matches(text, header, secrets(False)) and not (
-        _may_be_new(header, int(now())) and _matches(text, header, secrets(True))
-    ):
+    if not _is_signed(text, header, secrets, int(now())):
         raise _invalid("no signature matches, or it is older than 300 s")
     if _timestamp(header) > now() + TOLERANCE_SECONDS:
         raise _invalid("the timestamp is in the future")
     return _parsed(text)
 
 
-def usable_secrets(stored: str) -> tuple[str, ...]:
-    """The list in the stored secret, ``{"secrets": [...]}``.
+def _is_signed(text: str, header: str, secrets: Secrets, now: int) -> bool:
+    """Whether a known secret has signed the body, or, after a roll, one that is read again.
 
-    Raises ValueError when there is none that is usable.
+    https://docs.stripe.com/webhooks#roll-endpoint-secrets
+    """
+    if _matches(text, header, secrets(False)):  # noqa: FBT003 - the protocol is positional
+        return True
+    return _may_be_new(header, now) and _matches(text, header, secrets(True))  # noqa: FBT003 - see above
+
+
+def usable_secrets(stored: str) -> tuple[str, ...]:
+    """Return the signing secrets in the stored text, ``{"secrets": [...]}``.
+
+    Raises ValueError when one of them is unusable, or there is none.
     """
     try:
         secrets = json.loads(stored)["secrets"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(FORM) from error
-    if not isinstance(
-        secrets, list
-    ):  # each letter of a text would be a secret, and anyone could sign with one
-        raise ValueError(FORM)  # noqa: TRY004 - for whoever reads it, it is one more secret that cannot be used
+    if not isinstance(secrets, list):
+        # Each letter of a text would be a secret, and anyone could sign with one.
+        raise ValueError(FORM)  # noqa: TRY004 - to the caller it is one more unusable secret
     usable = tuple(
         secret.strip() for secret in secrets if isinstance(secret, str) and secret.strip()
     )
@@ -70,15 +78,14 @@ def usable_secrets(stored: str) -> tuple[str, ...]:
     return usable
 
 
-def _only(headers: Sequence[str]) -> str:
-    if len(headers) != 1:
+def _check_form(header: str) -> None:
+    """Raise ``invalid_signature`` for what cannot be one header of Stripe's."""
+    if not header:
         raise _invalid("exactly one Stripe-Signature header is expected")
-    header = headers[0]
     if sum(part.strip().startswith("t=") for part in header.split(",")) > 1:
         raise _invalid("two Stripe-Signature headers came, joined into one")
     if not header.isascii() or len(header) > HEADER_MAX:
         raise _invalid("the Stripe-Signature header is malformed")
-    return header
 
 
 def _matches(text: str, header: str, secrets: Sequence[str]) -> bool:
@@ -94,19 +101,22 @@ def _is_signed_with(secret: str, text: str, header: str) -> bool:
 
 
 def _may_be_new(header: str, now: int) -> bool:
-    """Whether a secret that we do not know yet could have made this: for anything else none need be read."""
+    """Whether a secret that we have not read yet could have made this header.
+
+    For anything else the secrets are not read again.
+    """
     parts = [part.partition("=") for part in header.split(",")]
     digests = [value for name, _, value in parts if name == "v1" and len(value) == DIGEST_CHARS]
-    times = [
-        value
-        for name, _, value in parts
-        if name == "t" and value.isdigit() and len(value) <= TIME_CHARS_MAX
-    ]
-    return bool(digests) and any(abs(int(value) - now) <= TOLERANCE_SECONDS for value in times)
+    times = [int(value) for name, _, value in parts if name == "t" and _is_time(value)]
+    return bool(digests) and any(abs(value - now) <= TOLERANCE_SECONDS for value in times)
+
+
+def _is_time(value: str) -> bool:
+    return value.isdigit() and len(value) <= TIME_CHARS_MAX
 
 
 def _timestamp(header: str) -> int:
-    """The header has been verified: it holds a ``t``."""
+    """Return the ``t`` of a header that has been verified."""
     return int(next(part[2:] for part in header.split(",") if part.startswith("t=")))
 
 

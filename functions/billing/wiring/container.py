@@ -1,4 +1,4 @@
-"""Builds the objects that all requests of one container share."""
+"""Builds the objects that all requests of one container share, each at its first use."""
 
 import os
 from collections.abc import Callable
@@ -13,8 +13,9 @@ from billing.settings import Ours, Settings
 from billing.storage.dynamodb import Store
 
 STARTS_WHOLE: Final = ("on-demand", "provisioned-concurrency")
-"""Ways to start in which what is made before the first request lives as long as the container, its
-credentials too. Not from a snapshot.
+"""Ways to start a container in which a client made before the first request stays valid.
+
+A container that starts from a snapshot would hold the snapshot's credentials.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 """
@@ -22,35 +23,38 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configur
 
 @cache
 def settings() -> Settings:
-    """The environment, read at the first request of a container."""
+    """Return the settings, read from the environment at a container's first request."""
     return Settings.from_environment()
 
 
 @cache
 def deadline() -> Deadline:
-    """The deadline that all doors of a request share."""
+    """Return the deadline that all clients of a request share."""
     return Deadline()
 
 
 @cache
 def store() -> Store:
-    """DynamoDB."""
+    """Return the client of DynamoDB."""
     return Store(settings().tables, deadline())
 
 
 def connect() -> None:
-    """What the first call of DynamoDB would have to do first."""
+    """Make DynamoDB's client now instead of at its first call."""
     store().connect()
 
 
 @cache
 def books() -> Books:
-    """What every act works on."""
+    """Return what every act works on."""
     ours = Ours(settings().livemode, StoredDeployment(store()))
     return Books(store(), utc_now, ours, settings().reversal_policy, NoOutbox())
 
 
 def in_init(make: Callable[[], object]) -> None:
-    """Make a client while Lambda starts the container, if it may be kept: a whole processor is there then, and a seventh of one later."""
+    """Make a client while Lambda starts the container, if it may be kept.
+
+    The start has a whole processor; a request has a seventh of one.
+    """
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in STARTS_WHOLE:
         make()

@@ -1,4 +1,4 @@
-"""The books of those who hear of facts first, made where they are needed only: reading a quota must not pay for importing a queue."""
+"""Builds the books of functions that receive events. Only they import this, and pay for SQS."""
 
 from dataclasses import replace
 from functools import cache
@@ -10,5 +10,5 @@ from billing.wiring.container import books, settings
 
 @cache
 def receiving_books() -> Books:
-    """What cannot be applied is kept in the queue as well."""
+    """Return books that also keep in the queue what cannot be applied yet."""
     return replace(books(), outbox=Queue(settings().parked_queue_url))

@@ -1,7 +1,8 @@
-"""The stack's secrets, read where they are needed only: reading a quota must not pay for importing their reader."""
+"""Reads the stack's secrets. Only functions that need one import this, and pay for its client."""
 
 from functools import cache
 from time import monotonic
+from typing import Final
 
 import botocore.session
 from botocore.config import Config
@@ -12,58 +13,68 @@ from billing.storage import aws_faults
 from billing.stripe_api.signatures import usable_secrets
 from billing.wiring.container import in_init, settings
 
-SECRET_AGE_SECONDS_MAX = 300
-REREADS_AT_ONCE = 20
-"""Enough for a roll, and for somebody who tries signatures now and then: no genuine delivery waits
-for the next."""
-REREAD_SECONDS = 10
-"""After those, one in so long: a flood of forged signatures costs next to nothing, and hides a roll
+SECRET_AGE_SECONDS_MAX: Final = 300
+REREADS_AT_ONCE: Final = 20
+"""Enough for a roll, and for a stranger who tries signatures now and then: a genuine delivery does
+not wait for the next token."""
+REREAD_SECONDS: Final = 10
+"""Then one token in this time. A flood of forged signatures costs next to nothing, and hides a roll
 no longer than this."""
-CLIENT = Config(
+CLIENT: Final = Config(
     connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"}
 )
-"""A delivery may read its secret twice before it is settled: tests/repo holds the sum."""
+"""A delivery may read its secret twice before it is settled: tests/repo adds the time-outs up."""
 
 
-class Allowance:
-    """So many at once, then one in so many seconds; a quiet time gives them back, one by one."""
+class TokenBucket:
+    """Rate limit: ``capacity`` tokens at once, and one more every ``refill_seconds``.
 
-    def __init__(self, at_once: int, every_seconds: int) -> None:
-        """Nothing is spent."""
-        self._ahead_seconds = (at_once - 1) * every_seconds
-        self._every_seconds = every_seconds
-        self._spent_until = 0
+    The bucket's whole state is one time, the moment at which it is full again:
+    https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
+    """
+
+    def __init__(self, capacity: int, refill_seconds: int) -> None:
+        """The bucket is full."""
+        self._refill_seconds = refill_seconds
+        self._full_in_seconds_max = (capacity - 1) * refill_seconds
+        self._full_at = 0
 
     def take(self, now: int) -> bool:
-        """Whether there is one left, at this second.
+        """Take a token at this second. False when there is none.
 
-        The whole state is one time: https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm.
+        Each token taken puts ``full_at`` off by ``refill_seconds``. With one token left it is at
+        most ``capacity - 1`` refills ahead.
         """
-        if self._spent_until > now + self._ahead_seconds:
+        if self._full_at - now > self._full_in_seconds_max:
             return False
-        self._spent_until = max(self._spent_until, now) + self._every_seconds
+        self._full_at = max(self._full_at, now) + self._refill_seconds
         return True
 
 
 class Reader:
-    """Secrets Manager, and what it said a while ago. powertools' own brings boto3, which is a twelfth of the webhook's start."""
+    """A client of Secrets Manager that remembers what it read.
+
+    powertools' own imports boto3, a twelfth of the webhook's cold start.
+    """
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """Nothing is read yet."""
         self.client = botocore.session.get_session().create_client("secretsmanager", config=CLIENT)
         self.store: dict[str, tuple[str, float]] = {}
 
     def get(self, name: str, *, max_age: int, force_fetch: bool) -> str:
-        """The secret's text, at most ``max_age`` seconds old, or of now.
+        """Return the secret's text, at most ``max_age`` seconds old, or read just now.
 
         Raises what botocore raises.
         """
         known, now = self.store.get(name), monotonic()
-        if known and not force_fetch and now - known[1] < max_age:
-            return known[0]
-        value = str(self.client.get_secret_value(SecretId=name).get("SecretString", ""))
-        self.store[name] = (value, now)
-        return value
+        if known and not force_fetch:
+            text, read_at = known
+            if now - read_at < max_age:
+                return text
+        text = str(self.client.get_secret_value(SecretId=name).get("SecretString", ""))
+        self.store[name] = (text, now)
+        return text
 
 
 @cache
@@ -75,27 +86,29 @@ in_init(_provider)
 
 
 @cache
-def _rereads(name: str) -> Allowance:
-    """One for each secret, in each container."""
+def _rereads(name: str) -> TokenBucket:
+    """One bucket for each secret, in each container."""
     del name
-    return Allowance(REREADS_AT_ONCE, REREAD_SECONDS)
+    return TokenBucket(REREADS_AT_ONCE, REREAD_SECONDS)
 
 
 def _secret(name: str, *, fresh: bool) -> str:
-    """Cached for at most five minutes; ``fresh`` reads anew, after a roll, as far as the allowance goes."""
+    """Return a secret, at most five minutes old.
+
+    ``fresh`` reads it again, after a roll, as far as the rate limit allows.
+    """
+    may_reread = fresh and _rereads(name).take(int(monotonic()))
     try:
-        anew = fresh and _rereads(name).take(int(monotonic()))
-        value = _provider().get(name, max_age=SECRET_AGE_SECONDS_MAX, force_fetch=anew)
+        return _provider().get(name, max_age=SECRET_AGE_SECONDS_MAX, force_fetch=may_reread)
     except (BotoCoreError, ClientError) as error:
         message = f"the secret {name} cannot be read: {aws_faults.code_of(error)}"
         if aws_faults.is_final(error):
             raise AwsRefusedError(message) from error
         raise OutcomeUnknownError(message) from error
-    return value
 
 
 def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signature's own protocol
-    """The endpoint's signing secrets; several while one is being rolled.
+    """Return the endpoint's signing secrets; several while one is being rolled.
 
     Raises SettingsError rather than work with none.
     """
@@ -103,18 +116,18 @@ def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signa
     try:
         return usable_secrets(_secret(name, fresh=fresh))
     except ValueError as error:
-        raise _of_no_use(name, str(error)) from error
+        raise _forget(name, str(error)) from error
 
 
-def stripe_key(fresh: bool) -> str:  # noqa: FBT001 - the gateway's own protocol
-    """Stripe's secret key. Raises SettingsError rather than work with none."""
+def stripe_key(fresh: bool) -> str:  # noqa: FBT001 - the client's own protocol
+    """Return Stripe's secret key. Raises SettingsError rather than work with none."""
     name = settings().stripe_key_secret
     if key := _secret(name, fresh=fresh).strip():
         return key
-    raise _of_no_use(name, "the secret with Stripe's key is blank")
+    raise _forget(name, "the secret with Stripe's key is blank")
 
 
-def _of_no_use(name: str, why: str) -> SettingsError:
-    """It is not remembered: once somebody has mended it, the next request works."""
+def _forget(name: str, why: str) -> SettingsError:
+    """Forget an unusable secret, so that the next request works once an operator has fixed it."""
     _provider().store.pop(name, None)
     return SettingsError(why)

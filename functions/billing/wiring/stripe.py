@@ -1,4 +1,4 @@
-"""The door to Stripe's API, built where it is needed only: reading a quota must not pay for importing it."""
+"""Builds the client of Stripe's API. Only functions that call it import this, and pay for it."""
 
 from functools import cache
 
@@ -9,5 +9,5 @@ from billing.wiring.secrets import stripe_key
 
 @cache
 def gateway() -> Gateway:
-    """Stripe's API."""
+    """Return the client of Stripe's API."""
     return Gateway(stripe_key, settings().stripe_api_base, deadline())

@@ -6,7 +6,6 @@ from typing import Final
 
 from billing.clock import epoch, to_epoch
 from billing.payments import parking
-from billing.payments.parking import FOR_A_PERSON
 from billing.reconciliation.run import LAST
 
 from infra.cli.checks.findings import NEW_SECONDS, Finding, Patient
@@ -20,7 +19,7 @@ RECONCILED_SECONDS_MAX: Final = NEW_SECONDS
 def parked(patient: Patient) -> Iterator[Finding]:
     """Check for events that need an operator, and for events parked too long."""
     records = list(parking.all_parked(patient.books))
-    for_operator = Counter(row.kind for row in records if row.kind in FOR_A_PERSON)
+    for_operator = Counter(row.kind for row in records if row.waits_for_operator)
     oldest = min((row.parked_epoch for row in records), default=0)
     age = epoch(patient.books.clock()) - oldest if oldest else 0
     if for_operator:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Final
 
 import typer
+from billing.answers import members
 from billing.books import Books
 from billing.clock import epoch, from_epoch
 from billing.payments import queries
@@ -65,7 +66,7 @@ def read(books: Books, user_id: str) -> dict[str, Any]:
     holds = books.store.query("quotas", user_id, prefix="hold#", limit=HOLDS_SHOWN_MAX).items
     return {
         "quota": {
-            **balance.as_answer(user_id),
+            **members(balance.as_answer(user_id)),
             "used_not_itemised": balance.used - balance.itemised,
         },
         "holds": [

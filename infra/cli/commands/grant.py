@@ -1,73 +1,17 @@
-"""``topup grant``: units given or taken back by a person, as one ledger entry, under an id that makes it happen once."""
+"""``topup grant``: asks, and has units given to a customer or taken back."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, assert_never
 
 import typer
 from billing.books import Books
-from billing.clock import epoch, stamp
-from billing.errors import ConditionFailedError, Item, OutcomeUnknownError, RetryableError
+from billing.errors import RetryableError
 from billing.ids import new_id
-from billing.money import UNITS_MAX
-from billing.quota import hold_expiry
-from billing.quota.balance import Balance, Movement, come_in, go_out
-from billing.quota.ledger import Entry
-from billing.storage.writes import Write
+from billing.quota.balance import read_account
+from billing.quota.grants import Grant, GrantError, book, find_booked, left_after
 
 from infra.cli.command import DryRun, Operator, Yes, command
-from infra.cli.errors import OperatorError, check_user, not_found, unreachable, usage
+from infra.cli.errors import FOUND_SOMETHING, OperatorError, not_found, unreachable, usage
 from infra.cli.output import facts
-
-REASON_CHARS_MAX: Final = 500
-ID_CHARS_MAX: Final = 100
-CONFLICT: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What is to be booked. ``units`` is signed."""
-
-    grant_id: str
-    user_id: str
-    units: int
-    reason: str
-
-    @property
-    def entry_id(self) -> str:
-        """The ledger's key: one grant is booked once only, for ever."""
-        return f"grant:{self.grant_id}"
-
-    def entry(self, now: str) -> Entry:
-        """The line in the ledger; customers see the grant's id, not the reason."""
-        return Entry(
-            self.user_id,
-            self.entry_id,
-            "adjusted",
-            self.units,
-            "grant",
-            self.grant_id,
-            now,
-            note=self.reason,
-        )
-
-    def check(self) -> None:
-        """Raise OperatorError for what makes no sense."""
-        if not self.units or abs(self.units) > UNITS_MAX:
-            raise usage(
-                f"{self.units} units cannot be granted",
-                f"give a whole number from 1 to {UNITS_MAX}, or a negative one",
-            )
-        if not self.reason.strip() or len(self.reason) > REASON_CHARS_MAX:
-            raise usage(
-                "a grant needs a reason",
-                f"--reason with 1 to {REASON_CHARS_MAX} characters, for those who read the ledger later",
-            )
-        if not 0 < len(self.grant_id) <= ID_CHARS_MAX or not self.grant_id.isprintable():
-            raise usage(
-                f"{self.grant_id!r} is no id",
-                f"--id takes 1 to {ID_CHARS_MAX} printable characters",
-            )
-        check_user(self.user_id)
 
 
 def register(app: typer.Typer) -> None:
@@ -93,71 +37,37 @@ def register(app: typer.Typer) -> None:
         Debt is paid first. One entry, once per --id.
         """
         given = Grant(grant_id or new_id("grant", operator.books.clock()), user, units, reason)
-        given.check()
-        before = _balance(operator.books, user)
         verb = f"grant {units} units to {user}" if units > 0 else f"take {-units} units from {user}"
-        planned = {
-            "grant_id": given.grant_id,
-            "user_id": user,
-            "units": units,
-            "remaining_before": before.remaining,
-            "debt": before.debt,
-        }
-        if dry_run:
-            kept = operator.books.store.get("ledger", (user, given.entry_id))
-            answer = (
-                _already(given, kept)
-                if kept
-                else planned | {"status": "would_be_granted", **_after(before, given)}
-            )
-        elif operator.output.ask(
-            f"{verb} ({before.remaining} remain, {before.debt} debt)?", yes=yes
-        ):
-            answer = _booked(operator.books, given)
-        else:
-            answer = planned | {"status": "not_granted"}
+        try:
+            answer = _run(operator, given, verb, dry_run=dry_run, yes=yes)
+        except GrantError as error:
+            raise _for_the_operator(error) from error
         operator.output.show(answer, facts(verb, answer))
 
 
-def book(books: Books, grant: Grant) -> dict[str, Any]:
-    """Book it, once.
-
-    Raises OperatorError for more than there is to take, or an id that another grant has.
-    """
-    for _ in books.store.deadline.attempts():
-        now = books.clock()
-        balance = _balance(books, grant.user_id)
-        if hold_expiry.holds_are_due(balance, epoch(now)):
-            hold_expiry.give_back_expired(books, grant.user_id, balance)
-            continue
-        movement = _movement(balance, grant)
-        account = Write(
-            "quotas",
-            (grant.user_id, "quota"),
-            set={"updated_at": stamp(now), "booked_at": stamp(now)},
-            add={
-                **{name: units for name, units in movement.add.items() if units},
-                "total": grant.units,
-            },
-            must=movement.must,
-        )
-        try:
-            books.store.commit(grant.entry(stamp(now)).write(), account)
-        except ConditionFailedError as refused:
-            if kept := refused.old.get(0):
-                return _already(grant, kept)
-            continue  # the balance has changed: look again
-        return {
-            "status": "granted",
-            "grant_id": grant.grant_id,
-            "user_id": grant.user_id,
-            "units": grant.units,
-            **_after(balance, grant),
-        }
-    raise OutcomeUnknownError(f"the account {grant.user_id} kept changing until the time was up")
+def _run(operator: Operator, given: Grant, verb: str, *, dry_run: bool, yes: bool) -> Any:
+    """Check, ask and book; return the answer to show."""
+    given.check()
+    before = read_account(operator.books.store, given.user_id)
+    planned = {
+        "grant_id": given.grant_id,
+        "user_id": given.user_id,
+        "units": given.units,
+        "remaining_before": before.remaining,
+        "debt": before.debt,
+    }
+    if dry_run:
+        booked = find_booked(operator.books, given)
+        would = {**planned, "status": "would_be_granted"}
+        return booked or would | left_after(before, given)
+    question = f"{verb} ({before.remaining} remain, {before.debt} debt)?"
+    if operator.output.ask(question, yes=yes):
+        return _book(operator.books, given)
+    return planned | {"status": "not_granted"}
 
 
-def _booked(books: Books, grant: Grant) -> dict[str, Any]:
+def _book(books: Books, grant: Grant) -> dict[str, Any]:
+    """Book it within one deadline. Raises OperatorError when the outcome is unknown."""
     books.store.deadline.begin()
     try:
         return book(books, grant)
@@ -168,38 +78,15 @@ def _booked(books: Books, grant: Grant) -> dict[str, Any]:
         ) from error
 
 
-def _movement(balance: Balance, grant: Grant) -> Movement:
-    if grant.units > 0:
-        return come_in(balance, grant.units)
-    if balance.remaining < -grant.units:
-        raise not_found(
-            f"{grant.user_id} has {balance.remaining} units, {-grant.units} cannot be taken",
-            "take at most what is there",
-        )
-    return go_out(balance, -grant.units, "debt")
-
-
-def _balance(books: Books, user_id: str) -> Balance:
-    return Balance.from_item(books.store.get("quotas", (user_id, "quota")))
-
-
-def _after(balance: Balance, grant: Grant) -> dict[str, Any]:
-    moved = _movement(balance, grant).add
-    return {
-        "remaining": balance.remaining + moved.get("remaining", 0),
-        "debt": balance.debt + moved.get("debt", 0),
-    }
-
-
-def _already(grant: Grant, kept: Item) -> dict[str, Any]:
-    """The same grant was booked before, or another one under its id."""
-    if (kept["units"], kept.get("note")) != (grant.units, grant.reason):
-        message = f"the id {grant.grant_id} was used before: {kept['units']:+d} units, {kept.get('note')!r}"
-        raise OperatorError(CONFLICT, message, "give another --id for another grant")
-    return {
-        "status": "already",
-        "grant_id": grant.grant_id,
-        "user_id": grant.user_id,
-        "units": grant.units,
-        "booked_at": kept["booked_at"],
-    }
+def _for_the_operator(error: GrantError) -> OperatorError:
+    """Return the error with the exit code of its kind."""
+    message, remedy = str(error), error.remedy
+    match error.kind:
+        case "invalid":
+            return usage(message, remedy)
+        case "not_enough":
+            return not_found(message, remedy)
+        case "conflict":
+            return OperatorError(FOUND_SOMETHING, message, remedy)
+        case _:
+            assert_never(error.kind)

@@ -208,7 +208,10 @@ def _repair(
     acts = []
     with operator.output.progress("repairing", len(users)) as bar:
         for user_id in users:
-            acts += [{"user_id": user_id, "act": act} for act in mending.mend(job, user_id).acts]
+            acts += [
+                {"user_id": user_id, "act": act}
+                for act in mending.repair_account(job, user_id).acts
+            ]
             bar()
     return acts
 

@@ -8,7 +8,7 @@ from billing.books import Books
 from billing.clock import from_epoch
 from billing.facts import to_item
 from billing.payments import parking
-from billing.payments.parking import FOR_A_PERSON, Parked
+from billing.payments.parking import Parked
 from billing.reconciliation import retry_parked
 from billing.stripe_api.client import Gateway
 
@@ -56,14 +56,12 @@ def register(app: typer.Typer) -> None:
             _show_dropped(operator, limit)
             return FINE
         with operator.output.progress("reading") as bar:
-            rows = [
-                row.as_answer() | {"next_try": _when(row)}
-                for row in _counted(parking.all_parked(operator.books), bar)
-            ]
+            records = list(_counted(parking.all_parked(operator.books), bar))
+        rows = [record.as_answer() | {"next_try": _when(record)} for record in records]
         cells = [[row[name] for name in PARKED] for row in rows[:limit]]
         shown = table(_headed(len(rows), limit, "parked events"), PARKED, cells)
         operator.output.show({"parked": rows[:limit], "count": len(rows)}, shown)
-        return FOUND_SOMETHING if any(row["kind"] in FOR_A_PERSON for row in rows) else FINE
+        return FOUND_SOMETHING if any(record.waits_for_operator for record in records) else FINE
 
     @group.callback(invoke_without_command=True)
     def alone(

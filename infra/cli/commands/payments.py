@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import islice
 from typing import Annotated, Any, Final, assert_never
 
@@ -10,9 +11,8 @@ from billing.books import Books
 from billing.errors import BillingError, Item
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, from_item
 from billing.money import decimal_string
-from billing.payments import parking
+from billing.payments import parking, references
 from billing.payments.payment import Already, Change, Park, Payment, decide
-from billing.payments.settlement import reference
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
 from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
@@ -148,8 +148,8 @@ def _metadata(books: Books, gateway: Gateway, name: str) -> Mapping[str, Any]:
     if not name.startswith(REFERENCES):
         repair = "give pay_..., cs_..., pi_... or ch_..."
         raise usage(f"{name!r} is not an id of a payment", repair)
-    row = reference(books, name)
-    return row if row and "payment_id" in row else _metadata_at_stripe(gateway, name)
+    row = references.find(books, name)
+    return asdict(row) if row.payment_id else _metadata_at_stripe(gateway, name)
 
 
 def _metadata_at_stripe(gateway: Gateway, name: str) -> Mapping[str, Any]:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from billing.errors import OutcomeUnknownError
+from billing.payments.payment import Payment
+from billing.payments.plans import catalogue
 from support import builders
 from support.builders import fact, pending
 from support.slow import STRIPES_SOURCE, Recovery, bridged, kept
@@ -58,7 +60,6 @@ def test_an_event_ahead_of_its_payment_is_parked_before_its_message_goes(
     [
         builders.event("customer.created", {"id": "cus_1"}),
         builders.event("checkout.session.completed", {"id": "cs_1"}),
-        builders.event("charge.refunded", {"payment_intent": "pi_1"}),
         {**builders.event("charge.refunded", {}), "livemode": True},
         {"id": "evt_1", "object": "v2.core.event", "type": "v2.core.event_destination.ping"},
         {},
@@ -68,11 +69,30 @@ def test_an_event_ahead_of_its_payment_is_parked_before_its_message_goes(
     ],
 )
 def test_an_event_that_is_not_for_us_is_counted_and_goes(recovery: Recovery, event: Any) -> None:
-    """Not ours, of no interest, thin, or of a shape that nobody can read: it would be no other when
-    it came again.
-    """
+    """Not ours, of no interest, or thin: it would be the same if it came again."""
     assert recovery.answer(bridged(event)) == []
     assert recovery.counted == {"ignored": [1]}
+    assert recovery.parked() == []
+
+
+SOLD = Payment.of(catalogue()["starter"], "pay_1", "alice", "")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        builders.completed(SOLD, amount_total=None),
+        builders.completed(SOLD, payment_status=None),
+        builders.event("charge.refunded", {"payment_intent": "pi_1"}),
+        builders.event("charge.refunded", {"payment_intent": "pi_1"}, created=""),
+    ],
+)
+def test_an_event_that_cannot_be_read_is_counted_apart_and_goes(
+    recovery: Recovery, event: Any
+) -> None:
+    """It would be the same if it came again, but money may have moved."""
+    assert recovery.answer(bridged(event)) == []
+    assert recovery.counted == {"unreadable": [1]}
     assert recovery.parked() == []
 
 

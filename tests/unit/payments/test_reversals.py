@@ -1,10 +1,11 @@
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from billing import facts
 from billing.facts import DisputeFact, RefundsFact
-from billing.payments.payment import Payment
+from billing.payments.payment import Change, Payment, Phase, decide
 from billing.payments.plans import catalogue
 from billing.payments.reversals import Reversals
 from support import builders
@@ -18,8 +19,8 @@ def _known(*events: dict[str, object]) -> Reversals:
     known = Reversals()
     for event in events:
         found = fact(event)
-        known = known.with_refunds(found) if isinstance(found, RefundsFact) else known
-        known = known.with_dispute(found) if isinstance(found, DisputeFact) else known
+        assert isinstance(found, RefundsFact | DisputeFact)
+        known = known.with_fact(found)
     return known
 
 
@@ -115,6 +116,45 @@ def test_a_lost_dispute_whose_money_all_came_back_gave_the_customer_nothing() ->
     """By the money, once any was seen; by the disputed amount before."""
     assert _known(builders.dispute(PAYMENT, "closed", "lost", -999, 999)).returned_minor == 0
     assert _known(builders.dispute(PAYMENT, "closed", "lost")).returned_minor == 999
+
+
+def _bought() -> Payment:
+    return replace(PAYMENT, phase=Phase.PAID, paid_minor=999)
+
+
+def _told(*events: dict[str, Any]) -> Payment:
+    payment = _bought()
+    for event in events:
+        if isinstance(decision := decide(payment, fact(event), ""), Change):
+            payment = decision.payment
+    return payment
+
+
+def test_a_lost_dispute_over_the_whole_amount_reads_refunded_though_a_cent_came_back() -> None:
+    """The status follows the disputed amount, the units follow the money."""
+    payment = _told(builders.dispute(PAYMENT, "closed", "lost", -999, 8))
+    assert (payment.status, payment.units_clawed_back) == ("refunded", 100 * 991 // 999)
+
+
+def test_a_lost_dispute_over_a_part_reads_partially_refunded() -> None:
+    """Only 600 of 999 were disputed."""
+    payment = _told(builders.dispute(PAYMENT, "closed", "lost", -600, 8, amount=600))
+    assert (payment.status, payment.units_clawed_back) == ("partially_refunded", 100 * 592 // 999)
+
+
+@pytest.mark.parametrize("word", ["won", "warning_closed", "prevented"])
+def test_a_dispute_that_ended_well_is_over_though_less_came_back_than_went_out(word: str) -> None:
+    """The status follows the end of the dispute, the units follow the money."""
+    payment = _told(builders.dispute(PAYMENT, "closed", word, -999, 891))
+    assert (payment.status, payment.units_clawed_back) == ("completed", 100 * 108 // 999)
+
+
+def test_a_won_dispute_is_open_until_its_money_comes_back() -> None:
+    """Stripe reinstates the money after it closes the dispute."""
+    out = builders.dispute(PAYMENT, "closed", "won", -999)
+    assert _told(out).status == "disputed"
+    back = builders.dispute(PAYMENT, "funds_reinstated", "won", -999, 991)
+    assert _told(out, back).status == _told(back, out).status == "completed"
 
 
 def test_a_prevented_dispute_is_none() -> None:

@@ -327,6 +327,17 @@ def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books
     assert _balance(books) == (0, 0, 0)
 
 
+def test_a_copy_of_a_session_whose_payment_failed_for_good_is_credited_once(books: Books) -> None:
+    """A delayed payment that failed cannot be paid any more, like an expired session."""
+    payment = pending(books)
+    copy = replace(payment, session_id="cs_test_copy")
+    _settle(books, builders.completed_unpaid(payment))
+    _settle(books, builders.async_failed(payment))
+    assert _settle(books, builders.completed(copy)) == "settled"
+    assert _settle(books, builders.completed(copy)) == "duplicate"
+    assert _balance(books) == (100, 0, 0)
+
+
 def test_a_copied_session_that_is_reported_before_the_expiry_waits_for_it(books: Books) -> None:
     """Until then the first session might be paid as well."""
     payment = pending(books)
@@ -476,7 +487,7 @@ def test_a_hold_is_not_touched_by_a_refund(policy: str) -> None:
     books = builders.books_on(Meddled(), policy)
     payment = pending(books)
     _settle(books, builders.completed(payment))
-    hold = holds.place(Meter(books, ""), "alice", 30, 60)["hold_id"]
+    hold = holds.place(Meter(books, ""), "alice", 30, 60).hold_id
     _settle(books, builders.refunded(payment, 999))
     assert _balance(books) == (0, 30, 0)
     holds.release(Meter(books, ""), hold)
@@ -506,7 +517,7 @@ def test_only_what_was_used_before_the_refund_is_written_off(
     payment, meter = pending(books), Meter(books, "")
     _settle(books, builders.completed(payment))
     _use(books, 60)
-    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    hold = holds.place(meter, "alice", 40, 60).hold_id
     acts: dict[str, Callable[[], object]] = {
         "released": lambda: holds.release(meter, hold),
         "captured": lambda: holds.capture(meter, hold, 20),
@@ -569,7 +580,7 @@ def test_a_refund_knows_the_account_as_it_is_when_it_is_written_off(
     for payment in (first, second):
         _settle(books, builders.completed(payment))
     _use(books, 100)
-    hold = holds.place(meter, "alice", 80 if meanwhile == "debited" else 100, 60)["hold_id"]
+    hold = holds.place(meter, "alice", 80 if meanwhile == "debited" else 100, 60).hold_id
     if meanwhile == "paid":
         _settle(books, builders.refunded(first, 999))
     acts: dict[str, Callable[[], object]] = {

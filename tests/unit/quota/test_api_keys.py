@@ -21,29 +21,29 @@ def books() -> Books:
 def test_a_key_opens_its_owners_account_and_no_other(books: Books) -> None:
     """One letter of the secret changed: nobody's. Another stage: nobody's."""
     made = api_keys.create(books, "alice", "dev", "laptop")
-    key = made["key"]
-    assert api_keys.holder(books, "dev", key) == Holder("alice", made["key_id"])
+    key = made.key
+    assert api_keys.holder(books, "dev", key) == Holder("alice", made.key_id)
     assert api_keys.holder(books, "dev", key[:-1] + ("B" if key[-1] == "A" else "A")) is None
     assert api_keys.holder(books, "prod", key) is None
 
 
 def test_a_revoked_key_works_nowhere(books: Books) -> None:
     made = api_keys.create(books, "alice", "dev", "laptop")
-    api_keys.revoke(books, "alice", made["key_id"])
-    assert api_keys.holder(books, "dev", made["key"]) is None
+    api_keys.revoke(books, "alice", made.key_id)
+    assert api_keys.holder(books, "dev", made.key) is None
     assert api_keys.list_all(books, "alice") == []
 
 
 def test_a_user_cannot_revoke_another_users_key(books: Books) -> None:
     made = api_keys.create(books, "alice", "dev", "laptop")
     with pytest.raises(BillingError, match="not_found"):
-        api_keys.revoke(books, "bob", made["key_id"])
-    assert api_keys.holder(books, "dev", made["key"])
+        api_keys.revoke(books, "bob", made.key_id)
+    assert api_keys.holder(books, "dev", made.key)
 
 
 def test_the_secret_is_nowhere_in_the_table(books: Books) -> None:
     made = api_keys.create(books, "alice", "dev", "laptop")
-    assert made["key"].rsplit("_", 1)[1] not in str(books.store.tables)  # type: ignore[attr-defined]
+    assert made.key.rsplit("_", 1)[1] not in str(books.store.tables)  # type: ignore[attr-defined]
 
 
 def test_a_secrets_hash_is_compared_in_constant_time(
@@ -62,10 +62,9 @@ def test_a_secrets_hash_is_compared_in_constant_time(
         return hmac.compare_digest(one, other)
 
     monkeypatch.setattr(api_keys, "hmac", SimpleNamespace(compare_digest=compare_digest))
-    assert api_keys.holder(books, "dev", made["key"])
+    assert api_keys.holder(books, "dev", made.key)
     assert (
-        api_keys.holder(books, "dev", made["key"][:-1] + ("B" if made["key"][-1] == "A" else "A"))
-        is None
+        api_keys.holder(books, "dev", made.key[:-1] + ("B" if made.key[-1] == "A" else "A")) is None
     )
     assert api_keys.holder(books, "dev", f"tk_dev_{'0' * 24}_{'A' * 43}") is None
     assert [one == other for one, other in compared] == [True, False, False]
@@ -104,9 +103,9 @@ def test_a_key_that_two_concurrent_requests_revoke_frees_one_place() -> None:
     store = BusyStore()
     books = builders.books_on(store)
     made = [api_keys.create(books, "alice", "dev", "laptop") for _ in range(api_keys.LIVE_MAX)]
-    store.meanwhile = lambda: api_keys.revoke(books, "alice", made[0]["key_id"])
+    store.meanwhile = lambda: api_keys.revoke(books, "alice", made[0].key_id)
     with pytest.raises(BillingError, match="not_found"):
-        api_keys.revoke(books, "alice", made[0]["key_id"])
+        api_keys.revoke(books, "alice", made[0].key_id)
     api_keys.create(books, "alice", "dev", "laptop")
     with pytest.raises(BillingError, match="too_many_keys"):
         api_keys.create(books, "alice", "dev", "laptop")

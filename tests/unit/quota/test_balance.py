@@ -34,7 +34,7 @@ class Account:
         self.books: Books = builders.books_on(MemoryStore(), "write_off", self.clock)
         self.meter = Meter(self.books, "")
         self.payment = self.buys()
-        self.hold = holds.place(self.meter, "alice", 10, 60)["hold_id"]
+        self.hold = holds.place(self.meter, "alice", 10, 60).hold_id
 
     def buys(self) -> Payment:
         """A purchase."""
@@ -68,7 +68,7 @@ class Account:
     @property
     def updated_at(self) -> str:
         """As ``GET /quota`` answers it."""
-        return str(debits.read(self.books, "alice").as_answer("alice")["updated_at"])
+        return str(debits.read(self.books, "alice").as_answer("alice").updated_at)
 
 
 CHANGES: Final[dict[str, tuple[int, Callable[[Account], object]]]] = {

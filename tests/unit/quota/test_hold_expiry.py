@@ -10,6 +10,8 @@ from billing.errors import BillingError, Item, NotDoneError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance
+from billing.quota.debits import Debit
+from billing.quota.holds import Hold
 from billing.quota.spending import Meter
 from billing.storage.dynamodb import Page
 from billing.storage.writes import Write
@@ -62,7 +64,7 @@ class Shop:
 
     def hold(self, units: int, seconds: int = 60) -> str:
         """Its id."""
-        made: str = holds.place(self.meter, "alice", units, seconds)["hold_id"]
+        made: str = holds.place(self.meter, "alice", units, seconds).hold_id
         return made
 
     def calls(self, act: Callable[[], object]) -> int:
@@ -88,7 +90,7 @@ def shop() -> Shop:
     return Shop()
 
 
-def _ways(shop: Shop) -> dict[str, Callable[[int], dict[str, Any]]]:
+def _ways(shop: Shop) -> dict[str, Callable[[int], Debit | Hold]]:
     return {
         "plain debit": lambda units: debits.debit(shop.meter, "alice", units),
         "keyed debit": lambda units: debits.debit_once(
@@ -138,8 +140,8 @@ def test_the_answer_counts_the_released_units(shop: Shop, way: str, is_cold: boo
     if is_cold:
         spending._seen.clear()
     shop.clock.advance(seconds=61)
-    assert _ways(shop)[way](10)["remaining"] == 89
-    assert _ways(shop)[way](10)["remaining"] == 79
+    assert _ways(shop)[way](10).remaining == 89
+    assert _ways(shop)[way](10).remaining == 79
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -292,7 +294,7 @@ def test_a_hold_lasts_no_less_than_was_asked_for(shop: Shop) -> None:
     shop.clock.now = shop.clock.now.replace(microsecond=990_000)
     held = shop.hold(40, seconds=1)
     shop.clock.now += timedelta(microseconds=990_000)
-    assert holds.capture(shop.meter, held, 25)["units"] == 25
+    assert holds.capture(shop.meter, held, 25).units == 25
     late = shop.hold(40, seconds=1)
     shop.clock.advance(seconds=2)
     with pytest.raises(BillingError, match="hold_closed"):
@@ -352,7 +354,7 @@ def test_a_hold_is_not_closed_by_a_retry_after_its_expiry(
 def test_a_capture_whose_answer_was_lost_is_found_and_answered() -> None:
     """The row tells that it was done, also after the hold's time."""
     shop, held = _unlucky(OutcomeUnknownError, is_carried_out=True)
-    assert holds.capture(shop.meter, held, 25)["units"] == 25
+    assert holds.capture(shop.meter, held, 25).units == 25
     assert shop.three() == (26, 0, 74)
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from billing.books import Books
@@ -78,7 +79,7 @@ def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Me
     """The repeat is the first answer, marked as such."""
     first = debits.debit_once(meter, "alice", 30, "backend", "k")
     again = debits.debit_once(meter, "alice", 30, "backend", "k")
-    assert again == {**first, "idempotent_replayed": True}
+    assert again == replace(first, idempotent_replayed=True)
     assert _three(books) == (30, 0, 70)
 
 
@@ -103,19 +104,22 @@ def test_two_callers_keys_are_their_own(books: Books, meter: Meter) -> None:
 
 
 def test_no_more_is_captured_than_was_held(books: Books, meter: Meter) -> None:
-    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    """Though as much remains."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
     assert _refused(lambda: holds.capture(meter, hold, 41)) == "exceeds_hold"
     assert _three(books) == (0, 40, 60)
 
 
 def test_what_was_not_captured_comes_back(books: Books, meter: Meter) -> None:
-    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    """A repeat replays."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
     assert holds.capture(meter, hold, 25) == holds.capture(meter, hold, 25)
     assert _three(books) == (25, 0, 75)
 
 
 def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> None:
-    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    """The other one was quicker."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
     books.store.first = lambda: holds.release(meter, hold)  # type: ignore[attr-defined]
     holds.release(meter, hold)
     assert _three(books) == (0, 0, 100)
@@ -123,7 +127,7 @@ def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> Non
 
 def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
     """409, and nothing taken."""
-    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    hold = holds.place(meter, "alice", 40, 60).hold_id
     holds.release(meter, hold)
     assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
     assert _three(books) == (0, 0, 100)
@@ -131,7 +135,7 @@ def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
 
 def test_an_expired_hold_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
     """Nobody has looked at the account since: it counts as given back all the same."""
-    hold = holds.place(meter, "alice", 40, 60)["hold_id"]
+    hold = holds.place(meter, "alice", 40, 60).hold_id
     clock.advance(seconds=61)
     assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
     assert _three(books) == (0, 0, 100)

@@ -310,6 +310,51 @@ def test_a_second_refund_of_a_payment_is_found_beside_the_known_one(
     assert stripe.asked_for == []
 
 
+def _look(books: Books, stripe: Stripe) -> Report:
+    job = Run(books, stripe, repair=True)  # type: ignore[arg-type]
+    return reconciliation.run(job, epoch(builders.START) - 30 * 24 * 3600)
+
+
+@pytest.mark.parametrize("member", ["amount_total", "amount_subtotal", "currency"])
+def test_a_paid_session_of_ours_that_cannot_be_read_is_a_failure(
+    books: Books, stripe: Stripe, member: str
+) -> None:
+    """Somebody paid and was not credited: an operator must look. The others have their turn."""
+    payment, other = pending(books), pending(books)
+    stripe.sell(payment, epoch(books.clock()), **{member: None})
+    stripe.sell(other, epoch(books.clock()))
+    report = _look(books, stripe)
+    assert report.counts == {"failed": 1, "missing_here": 1}
+    failed = next(row for row in report.differences if row.kind == "failed")
+    assert (failed.stripe_id, failed.payment_id) == (payment.session_id, payment.payment_id)
+    assert report.not_ours == 0
+    assert _units(books) == 100
+
+
+def test_a_session_that_cannot_be_read_and_is_not_ours_or_not_paid_is_no_failure(
+    books: Books, stripe: Stripe
+) -> None:
+    """It owes nothing here."""
+    stripe.sell(pending(books), epoch(books.clock()), amount_total=None, metadata={})
+    unpaid = {"status": "expired", "payment_status": "unpaid", "payment_intent": None}
+    stripe.sell(pending(books), epoch(books.clock()), amount_total=None, **unpaid)
+    elsewhere = pending(builders.books_on(MemoryStore()))
+    old = builders.old_metadata(elsewhere)
+    stripe.sell(elsewhere, epoch(books.clock()), amount_total=None, metadata=old)
+    report = _look(books, stripe)
+    assert (report.counts, report.not_ours) == ({}, 3)
+
+
+def test_a_credited_session_that_cannot_be_read_any_more_is_a_failure(
+    books: Books, stripe: Stripe
+) -> None:
+    """Whether it agrees is not known; it is not said to be missing at Stripe."""
+    payment = pending(books)
+    settlement.apply(books, fact(builders.completed(payment)))
+    stripe.sell(payment, epoch(builders.START) - 90 * 24 * 3600, amount_total=None)
+    assert _look(books, stripe).counts == {"failed": 1}
+
+
 def test_an_unpaid_session_is_not_credited(books: Books, stripe: Stripe) -> None:
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()), payment_status="unpaid")

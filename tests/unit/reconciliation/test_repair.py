@@ -13,6 +13,7 @@ from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
+from billing.quota.grants import Grant, book
 from billing.quota.spending import Meter
 from billing.reconciliation import repair as mending
 from billing.reconciliation import retry_parked, run
@@ -25,8 +26,6 @@ from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
-
-from infra.cli.commands.grant import Grant, book
 
 QUOTA = ("alice", "quota")
 
@@ -90,8 +89,8 @@ def _job(books: Books, stripe: Stripe, *, repair: bool = True) -> Run:
 
 
 def _mended(books: Books, stripe: Stripe) -> tuple[str, ...]:
-    acts = mending.mend(_job(books, stripe), "alice").acts
-    assert mending.mend(_job(books, stripe), "alice").acts == ()
+    acts = mending.repair_account(_job(books, stripe), "alice").acts
+    assert mending.repair_account(_job(books, stripe), "alice").acts == ()
     laws.check(books.store)
     tally = settled_tally(books.store, "alice")
     assert tally is not None
@@ -112,7 +111,7 @@ def test_an_account_that_is_right_is_left_alone(
 ) -> None:
     """Nothing is written, not even a time."""
     before = copy.deepcopy(store.tables)
-    assert mending.mend(_job(books, stripe), payment.user_id).acts == ()
+    assert mending.repair_account(_job(books, stripe), payment.user_id).acts == ()
     assert store.tables == before
 
 
@@ -143,23 +142,37 @@ def test_lost_entries_are_written_again(
     assert all(now[name] == balance.get(name, 0) for name in ("total", "used", "held", "remaining"))
 
 
-@pytest.mark.parametrize("part", ["ledger", "quotas"])
+@pytest.mark.parametrize("part", ["ledger", "quotas", "both"])
 def test_a_dry_run_says_the_same_and_writes_nothing(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment, part: str
 ) -> None:
-    if part == "ledger":
+    """An operator looks first."""
+    if part != "quotas":
         store.tables["ledger"].clear()
-    else:
+    if part != "ledger":
         store.tables["quotas"][QUOTA]["total"] += 7
     before = copy.deepcopy(store.tables)
-    told = [
-        act
-        for act in mending.mend(_job(books, stripe, repair=False), payment.user_id).acts
-        if part == "quotas" or "ledger" in act
-    ]
+    told = mending.repair_account(_job(books, stripe, repair=False), payment.user_id).acts
     assert store.tables == before
     assert told
-    assert list(_mended(books, stripe)) == told
+    assert _mended(books, stripe) == told
+
+
+def test_a_dry_run_tells_no_balance_that_a_settlement_will_move(
+    books: Books, store: Meddled, stripe: Stripe, payment: Payment
+) -> None:
+    """The purchase is lost in both tables: it is settled first, and the balance follows it."""
+    for key in [key for key in store.tables["ledger"] if key[1].startswith("funded")]:
+        del store.tables["ledger"][key]
+    store.tables["payments"].clear()
+    pending(books, payment_id=payment.payment_id, session_id=payment.session_id)
+    before = copy.deepcopy(store.tables)
+    job = _job(books, stripe, repair=False)
+    told = mending.repair_account(job, payment.user_id).acts
+    assert store.tables == before
+    assert [act for act in told if act.startswith("balance")] == []
+    assert told[-1] == "the balance is recomputed once these payments are settled"
+    assert _mended(books, stripe)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +272,7 @@ def test_an_account_that_never_holds_still_is_an_unknown_outcome(
 
     store.first = [used] * 1000
     with pytest.raises(OutcomeUnknownError):
-        mending.mend(_job(books, stripe), payment.user_id)
+        mending.repair_account(_job(books, stripe), payment.user_id)
 
 
 def test_a_payment_that_stripe_does_not_know_is_named_and_left(
@@ -276,7 +289,7 @@ def test_a_payment_that_stripe_does_not_know_is_named_and_left(
     store.tables["ledger"]["alice", "funded:cs_stranger"] = {
         "user_id": "alice", "entry_id": "funded:cs_stranger", "booked_at": "2026", **row,
     }  # fmt: skip
-    acts = mending.mend(_job(books, stripe), "alice").acts
+    acts = mending.repair_account(_job(books, stripe), "alice").acts
     assert "cs_stranger: Stripe knows no such session; nothing was done about it" in acts
 
 
@@ -287,7 +300,7 @@ def test_a_lost_way_from_a_payment_intent_is_written_again(
     """Without it the next refund would be nobody's. A dry run says so, and writes nothing."""
     (lost,) = [key for key in store.tables["payments"] if key[0].startswith("ref#pi_")]
     row = store.tables["payments"].pop(lost)
-    acts = mending.mend(_job(books, stripe, repair=repair), "alice").acts
+    acts = mending.repair_account(_job(books, stripe, repair=repair), "alice").acts
     assert acts == (f"{builders.intent_of(payment)}: leads to its payment again",)
     assert (store.tables["payments"].get(lost) == row) is repair
 
@@ -310,7 +323,7 @@ def test_a_payment_that_led_nowhere_needs_no_way(
     settlement.apply(books, fact(event))
     pending(books)
     before = copy.deepcopy(store.tables)
-    assert mending.mend(_job(books, stripe), "alice").acts == ()
+    assert mending.repair_account(_job(books, stripe), "alice").acts == ()
     assert store.tables == before
 
 
@@ -333,7 +346,7 @@ def test_a_grant_under_a_sessions_name_is_no_part_of_its_purchase(
     """An operator may give a grant any id."""
     book(books, Grant(payment.session_id, "alice", 7, "sorry"))
     before = copy.deepcopy(store.tables)
-    assert mending.mend(_job(books, stripe), "alice").acts == ()
+    assert mending.repair_account(_job(books, stripe), "alice").acts == ()
     assert store.tables == before
 
 
@@ -397,7 +410,7 @@ def test_a_slow_account_with_many_payments_is_repaired(
             del store.tables["payments"][f"ref#{builders.intent_of(paid)}", "reference"]
     store.seconds = 1.1
     store.deadline.begin()
-    assert len(mending.mend(_job(books, stripe), "alice").acts) == 8
+    assert len(mending.repair_account(_job(books, stripe), "alice").acts) == 8
     store.seconds = 0
     laws.check(store)
 

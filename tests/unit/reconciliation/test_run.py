@@ -257,7 +257,8 @@ def test_an_outage_of_stripe_is_not_reported_as_an_unknown_purchase(
     assert (report.failed, report.counts) == (1, {"failed": 1})
 
 
-def test_a_dispute_that_cannot_be_read_is_passed_over(books: Books, stripe: Stripe) -> None:
+def test_a_dispute_that_cannot_be_read_is_a_failure(books: Books, stripe: Stripe) -> None:
+    """The money that is out is not known: an operator must look."""
     payment = pending(books)
     stripe.sell(payment, epoch(START))
     settlement.apply(books, fact(builders.completed(payment)))
@@ -265,7 +266,9 @@ def test_a_dispute_that_cannot_be_read_is_passed_over(books: Books, stripe: Stri
     event["data"]["object"]["amount"] = "999"
     stripe.dispute(event)
     report = _run(books, stripe)
-    assert (report.failed, report.counts) == (0, {})
+    assert report.counts == {"failed": 1}
+    (failed,) = report.differences
+    assert (failed.stripe_id, failed.payment_id) == ("du_1", payment.payment_id)
 
 
 def test_a_record_that_two_concurrent_requests_rebuild_is_credited_once(

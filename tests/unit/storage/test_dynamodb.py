@@ -14,6 +14,7 @@ from billing.storage.writes import KEY_NAMES, Must, Write
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from support.deadlines import PausedDeadline
+from support.fakes.dynamodb_client import DynamoDBClient
 
 WRITE = Write("quotas", ("alice", "quota"), add={"remaining": -1})
 DONE: dict[str, Any] = {"Attributes": {"remaining": {"N": "1"}}}
@@ -21,7 +22,7 @@ LOST = ReadTimeoutError(endpoint_url="dynamodb")
 NOT_SENT = ConnectTimeoutError(endpoint_url="dynamodb")
 
 
-class Line:
+class Line(DynamoDBClient):
     """Stands where botocore's client stands: gives the next answer, and
     remembers what was asked.
     """
@@ -31,7 +32,8 @@ class Line:
         self.answers = list(answers)
         self.asked: list[dict[str, Any]] = []
 
-    def _make_api_call(self, operation: str, request: dict[str, Any]) -> Any:
+    def ask(self, operation: str, request: dict[str, Any]) -> Any:
+        """Answer as botocore would."""
         del operation
         self.asked.append(copy.deepcopy(request))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -40,7 +42,7 @@ class Line:
         return answer
 
 
-class Lagging:
+class Lagging(DynamoDBClient):
     """Stands there too: answers from a replica that lags, unless it is asked for what is written.
 
     An index over all owners cannot be.
@@ -48,7 +50,8 @@ class Lagging:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
     """
 
-    def _make_api_call(self, operation: str, request: dict[str, Any]) -> Any:
+    def ask(self, operation: str, request: dict[str, Any]) -> Any:
+        """Answer as botocore would."""
         consistent = request.get("ConsistentRead", False)
         if consistent and request.get("IndexName") in ("open_holds", "unseen"):
             raise _error("ValidationException")

@@ -8,11 +8,12 @@ from billing.storage.dynamodb import Store
 from billing.storage.writes import KEY_NAMES, Must, Write, equals
 from botocore.exceptions import ClientError, ReadTimeoutError
 from support.deadlines import PausedDeadline
+from support.fakes.dynamodb_client import DynamoDBClient
 
 TABLES = {table: f"{table}-table" for table in KEY_NAMES}
 
 
-class Line:
+class Line(DynamoDBClient):
     """Stands where botocore's client stands: remembers what was asked, and answers that there is
     nothing.
     """
@@ -21,7 +22,8 @@ class Line:
         """Nothing was asked."""
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    def _make_api_call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer as botocore would."""
         self.asked.append((operation, request))
         return {"Items": [], "Attributes": {}}
 
@@ -188,7 +190,7 @@ def test_a_write_says_what_it_must_meet_and_what_it_changes(store: Store, line: 
 
 def test_a_page_whose_answer_was_lost_is_asked_for_again(store: Store, line: Line) -> None:
     """A read changes nothing, however often it is carried out."""
-    ask, lost = line._make_api_call, [True]
+    ask, lost = line.ask, [True]
 
     def answer(operation: str, request: dict[str, Any]) -> dict[str, Any]:
         done = ask(operation, request)
@@ -197,7 +199,7 @@ def test_a_page_whose_answer_was_lost_is_asked_for_again(store: Store, line: Lin
             raise ReadTimeoutError(endpoint_url="dynamodb")
         return done
 
-    line._make_api_call = answer  # type: ignore[method-assign]
+    line.ask = answer  # type: ignore[method-assign]
     assert store.query("ledger", "alice").items == []
     assert len(line.asked) == 2
 
@@ -212,6 +214,6 @@ def test_a_transaction_that_can_never_succeed_is_a_fault(store: Store, line: Lin
         }
         raise ClientError(told, operation)
 
-    line._make_api_call = answer  # type: ignore[method-assign, assignment]
+    line.ask = answer  # type: ignore[method-assign, assignment]
     with pytest.raises(AwsRefusedError, match="ValidationError"):
         store.commit(WRITE)

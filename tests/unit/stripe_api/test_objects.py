@@ -186,7 +186,7 @@ def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: B
     del books.store.tables["ledger"]["alice", f"funded:{payment.session_id}"]  # type: ignore[attr-defined]
     job = Run(books, Away(), repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
     with pytest.raises(StripeServerError):
-        repair.mend(job, "alice")
+        repair.repair_account(job, "alice")
 
 
 def test_a_deployments_id_is_read_once_a_container() -> None:
@@ -307,7 +307,7 @@ def test_a_dispute_is_looked_at_with_its_purchase(books: Books) -> None:
     _settle(books, event)
     books.store.tables["payments"][user_key("alice"), payment.payment_id] = before  # type: ignore[attr-defined]
     job = Run(books, stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
-    repair.mend(job, "alice")
+    repair.repair_account(job, "alice")
     laws.check(books.store)
     found = queries.find(books, "alice", payment.payment_id)
     assert (found.status, found.units_clawed_back) == ("disputed", 100)

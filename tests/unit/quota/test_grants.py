@@ -6,14 +6,12 @@ from billing.books import Books
 from billing.errors import ConditionFailedError
 from billing.payments import settlement
 from billing.quota import debits, history, holds
+from billing.quota.grants import Grant, GrantError, book
 from billing.quota.spending import Meter
 from billing.reconciliation.audit import settled_tally
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import MemoryStore
-
-from infra.cli.commands.grant import Grant, book
-from infra.cli.errors import FOUND_SOMETHING, USAGE, OperatorError
 
 
 @pytest.fixture
@@ -50,9 +48,9 @@ def test_the_same_id_is_granted_once(books: Books) -> None:
 def test_another_grant_under_a_used_id_is_refused(books: Books, other: Grant) -> None:
     """A typo must not look like success."""
     book(books, Grant("T-1", "alice", 50, "why"))
-    with pytest.raises(OperatorError, match="used before") as caught:
+    with pytest.raises(GrantError, match="used before") as caught:
         book(books, other)
-    assert caught.value.code == FOUND_SOMETHING
+    assert caught.value.kind == "conflict"
     assert debits.read(books, "alice").remaining == 50
 
 
@@ -71,7 +69,7 @@ def test_units_are_taken_back_but_never_below_what_is_there(books: Books) -> Non
     """No debt comes of it, and nothing is written."""
     book(books, Grant("T-1", "alice", 50, "why"))
     assert book(books, Grant("T-2", "alice", -20, "too much"))["remaining"] == 30
-    with pytest.raises(OperatorError, match="has 30 units, 31 cannot"):
+    with pytest.raises(GrantError, match="has 30 units, 31 cannot"):
         book(books, Grant("T-3", "alice", -31, "more"))
     assert (debits.read(books, "alice").remaining, debits.read(books, "alice").debt) == (30, 0)
     assert _balances(books, "alice")
@@ -99,10 +97,10 @@ def test_an_expired_hold_is_there_to_be_taken(books: Books) -> None:
     ],
 )
 def test_a_grant_that_makes_no_sense_is_a_usage_error(wrong: Grant) -> None:
-    """Exit code 2, before anything is asked."""
-    with pytest.raises(OperatorError) as caught:
+    """It is found before anything is asked."""
+    with pytest.raises(GrantError) as caught:
         wrong.check()
-    assert caught.value.code == USAGE
+    assert caught.value.kind == "invalid"
 
 
 class _Contested(MemoryStore):
@@ -126,7 +124,7 @@ def test_a_grant_looks_again_when_the_balance_changed_under_it() -> None:
     """It takes what is there then, or says that it is not there any more."""
     books = builders.books_on(_Contested())
     book(books, Grant("T-1", "alice", 50, "why"))
-    with pytest.raises(OperatorError, match="has 40 units, 45 cannot"):
+    with pytest.raises(GrantError, match="has 40 units, 45 cannot"):
         book(books, Grant("T-2", "alice", -45, "why"))
     assert debits.read(books, "alice").remaining == 40
 

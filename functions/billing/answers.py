@@ -1,0 +1,41 @@
+"""The types in which answers are declared, and how an answer becomes the members of a JSON object.
+
+billing/api/schemas.py derives the API's description from the same dataclasses that are answered.
+"""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+class Member(NamedTuple):
+    """What JSON Schema says about a member, beside its type. Unset for what it does not say."""
+
+    minimum: int | None = None
+    format: str | None = None
+    pattern: str | None = None
+    description: str | None = None
+
+
+Count = Annotated[int, Member(minimum=0)]
+"""Zero or more."""
+Time = Annotated[str, Member(format="date-time")]
+"""A moment, as ``clock.stamp`` writes it."""
+_OLD = "may be a moment old on an account that many spend from at once; units are exact always"
+Remaining = Annotated[Count, Member(description=_OLD)]
+"""What remains after a debit or a hold."""
+
+
+def members(answer: "DataclassInstance") -> dict[str, Any]:
+    """Return an answer's members by name.
+
+    A member with a default is optional: it is left out while it has that value.
+    """
+    shown = {}
+    for field in fields(answer):
+        value = getattr(answer, field.name)
+        if value != field.default:
+            shown[field.name] = value
+    return shown

@@ -1,0 +1,79 @@
+"""What a settlement is decided on: the event's own claims, or what was read from the tables."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from billing.books import Books
+from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
+from billing.payments import references
+from billing.payments.payment import Payment
+from billing.payments.references import NO_REFERENCE, Reference
+from billing.quota.balance import Balance
+from billing.storage.keys import user_key
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """Nothing was read. The payment is as the event claims, and the write's conditions check it."""
+
+    payment: Payment
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was read. The write is refused if the payment's version is another by then.
+
+    ``payment`` is None where there is no record.
+    """
+
+    payment: Payment | None
+    stored: Payment | None = None
+    """The record as it is stored. It differs from ``payment`` after a restore (restores.py)."""
+    balance: Balance = Balance()  # noqa: RUF009 - frozen
+    reference: Reference = NO_REFERENCE
+    """Of a paid session or a reversal: the row of its payment intent."""
+    linked: bool = False
+    """Stripe's id leads to a payment of ours, whether or not that payment is there."""
+    is_funded: bool = False
+    """The ledger has this session's units already, and the payment does not show them."""
+
+
+Basis = Assumed | Loaded
+
+
+def begin(books: Books, fact: Fact) -> Basis:
+    """Assume where the event carries our metadata, which saves the reads; load otherwise."""
+    match fact:
+        case SessionFact() | DeclinedFact():
+            return Assumed(Payment.claimed_by(fact))
+        case RefundsFact() | DisputeFact():
+            return load(books, fact)
+        case _:
+            assert_never(fact)
+
+
+def load(books: Books, fact: Fact) -> Loaded:
+    """Read the reference row, the payment and the balance that an event is about."""
+    match fact:
+        case RefundsFact() | DisputeFact():
+            row = references.find(books, fact.payment_intent or fact.charge)
+            if not row.payment_id:
+                return Loaded(None)
+            return _load(books, row.user_id, row.payment_id, row, linked=True)
+        case SessionFact():
+            intent = fact.payment_intent if fact.kind == "paid" else None
+            row = references.find(books, intent)
+            return _load(books, fact.user_id, fact.payment_id, row)
+        case DeclinedFact():
+            return _load(books, fact.user_id, fact.payment_id, NO_REFERENCE)
+        case _:
+            assert_never(fact)
+
+
+def _load(
+    books: Books, user_id: str, payment_id: str, row: Reference, *, linked: bool = False
+) -> Loaded:
+    item = books.store.get("payments", (user_key(user_id), payment_id))
+    balance = Balance.from_item(books.store.get("quotas", (user_id, "quota")))
+    payment = Payment.from_item(item) if item else None
+    return Loaded(payment, payment, balance, row, linked)

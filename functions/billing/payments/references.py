@@ -1,0 +1,121 @@
+"""The row "Stripe id -> payment": which payment a payment intent or charge belongs to.
+
+Until that payment is credited, the row of its intent holds the refunds and disputes that came
+ahead of it. The states of that row, and what moves it between them::
+
+    no row ────────── park ────────► waiting ── drop_with_purchase ──► dropped with the purchase
+       │                               │  ▲                                     │
+       │ credit                 credit │  └─────────────── bring_back ──────────┘
+       ▼                               ▼                   (a credit is refused until it is done)
+    leads to its payment ◄─── credit removes the waiting events and settles them
+
+In DynamoDB an event that waits is in the set ``waiting``. One that an operator dropped with its
+purchase is in ``waiting`` and in ``aside``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from billing.books import Books
+from billing.payments.payment import Payment
+from billing.storage.keys import REFERENCE, reference_key
+from billing.storage.writes import Must, Write, absent, equals
+
+_NO_EVENTS: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One row. ``payment_id`` and ``user_id`` are "" until the payment is credited."""
+
+    payment_id: str = ""
+    user_id: str = ""
+    waiting: frozenset[str] = _NO_EVENTS
+    """Names of the parked events that wait for the payment, those dropped with it included."""
+    dropped: frozenset[str] = _NO_EVENTS
+    """Names of the events that were dropped with the purchase."""
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Reference":
+        """As stored; {} for no row."""
+        return cls(
+            item.get("payment_id", ""),
+            item.get("user_id", ""),
+            item.get("waiting", _NO_EVENTS),
+            item.get("aside", _NO_EVENTS),
+        )
+
+
+NO_REFERENCE: Final = Reference()
+
+
+def find(books: Books, stripe_id: str | None) -> Reference:
+    """The row of a payment intent or charge; NO_REFERENCE where there is none."""
+    if not stripe_id:
+        return NO_REFERENCE
+    return Reference.from_item(books.store.get(*_row(stripe_id)) or {})
+
+
+def write_again(books: Books, payment: Payment) -> None:
+    """Lead from a paid payment's intent to it, where a restore lost that row.
+
+    The events that wait there are left to recovery.
+    """
+    books.store.commit(
+        Write(
+            *_row(payment.payment_intent),
+            set=_owner(payment),
+            remove=("waiting",),
+        )
+    )
+
+
+def leads_to(payment: Payment, intent: str, waiting: frozenset[str]) -> Write:
+    """The write that leads from an intent to its payment, in the transaction that credits it.
+
+    It is refused when other events wait than those that were read, and while any is dropped with
+    the purchase.
+    """
+    waits: Must = equals("waiting", waiting) if waiting else absent("waiting")
+    return Write(
+        *_row(intent),
+        set=_owner(payment),
+        remove=("waiting",) if waiting else (),
+        must=(waits, absent("aside")),
+    )
+
+
+def charge_leads_to(payment: Payment, charge: str) -> Write:
+    """The write that leads from a charge to its payment."""
+    return Write(*_row(charge), set=_owner(payment))
+
+
+def waits(intent: str, name: str) -> Write:
+    """The write that lets a parked event wait for the payment. Refused once that is credited."""
+    return Write(*_row(intent), add={"waiting": frozenset({name})}, must=(absent("payment_id"),))
+
+
+def waits_dropped(intent: str, name: str) -> Write:
+    """The write for an event that is dropped with its purchase. Refused once that is credited."""
+    gone = frozenset({name})
+    return Write(*_row(intent), add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))
+
+
+def waits_again(intent: str, name: str, dropped: frozenset[str]) -> Write:
+    """The write that lets a dropped event wait again. Refused when ``dropped`` is stale."""
+    left = dropped - {name}
+    return Write(
+        *_row(intent),
+        set={"aside": left} if left else {},
+        remove=() if left else ("aside",),
+        must=(equals("aside", dropped),),
+    )
+
+
+def _row(stripe_id: str) -> tuple[Any, tuple[str, str]]:
+    return "payments", (reference_key(stripe_id), REFERENCE)
+
+
+def _owner(payment: Payment) -> dict[str, str]:
+    return {"payment_id": payment.payment_id, "user_id": payment.user_id}

@@ -1,0 +1,27 @@
+"""After a restore the ledger may show more than the payment: what is booked is not booked again.
+
+DynamoDB restores one table at a time, so the payments may be older than the ledger.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html
+"""
+
+from dataclasses import replace
+
+from billing.books import Books
+from billing.facts import Fact, SessionFact
+from billing.payments.basis import Loaded
+from billing.payments.payment import Phase
+from billing.quota import ledger
+
+
+def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:
+    """What was read, with the movements that the ledger shows and the payment does not."""
+    if loaded.payment is None:
+        return loaded
+    payment = ledger.with_all_booked(books.store, loaded.payment)
+    is_unpaid = payment.phase is not Phase.PAID
+    is_funded = isinstance(fact, SessionFact) and is_unpaid and _is_funded(books, fact)
+    return replace(loaded, payment=payment, is_funded=is_funded)
+
+
+def _is_funded(books: Books, fact: SessionFact) -> bool:
+    return books.store.get("ledger", (fact.user_id, ledger.funded_id(fact.session_id))) is not None

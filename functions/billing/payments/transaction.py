@@ -1,0 +1,151 @@
+"""The one transaction of a settlement: payment, balance, ledger, references, event's mark."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import assert_never
+
+from billing.books import Books
+from billing.clock import stamp
+from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
+from billing.payments import references
+from billing.payments.basis import Assumed, Basis, Loaded
+from billing.payments.payment import Change, Payment, Phase
+from billing.quota import balance as balances
+from billing.quota import ledger
+from billing.quota.balance import Balance, Movement
+from billing.quota.ledger import Entry, EntryType
+from billing.storage.keys import user_key
+from billing.storage.writes import Must, Write, absent_or, equals, exists
+
+PAYMENT_PLACE = 0
+"""The payment's write comes first: the item that a refusal returns at this place tells why."""
+
+
+def writes(books: Books, fact: Fact, basis: Basis, change: Change) -> Iterator[Write]:
+    """Every write of one settlement. DynamoDB makes all of them or none::
+
+          table     key                         writes                 on condition that
+        0 payments  user#alice / pay_1          the payment's state    see _payment_write
+        . quotas    alice / quota               remaining, debt,       enough remains, or debt and
+                                                total                  remaining are as read
+        . ledger    alice / funded:cs_1         the entry              this cause is not booked
+        . ledger    alice / adjusted:pay_1:n    the write-off          this cause is not booked
+        . payments  user#alice / cs_copy        leads to pay_1
+        . payments  ref#pi_1 / reference        leads to pay_1         the same events wait, and
+                                                                       none is dropped with it
+        . payments  ref#ch_1 / reference        leads to pay_1
+        . events    pay_1 / evt_1               the event's mark
+
+    The balance and the ledger are written only when units move. The session's row is written for
+    a copy, the intent's for a paid session, the charge's for a reversal.
+    """  # noqa: D415 - a drawing follows
+    now = stamp(books.clock())
+    movement = _movement(books, basis, change)
+    written_off = change.payment.units_written_off + movement.written_off
+    payment = replace(change.payment, units_written_off=written_off)
+    yield _payment_write(fact, basis, payment)
+    yield from _units_writes(payment, change, movement, now)
+    yield from _reference_writes(fact, basis, payment)
+    mark = {"type": fact.type, "units": change.units, "created": fact.created, "booked_at": now}
+    yield Write("events", (payment.payment_id, fact.fact_id), set=mark)
+
+
+def _movement(books: Books, basis: Basis, change: Change) -> Movement:
+    balance = basis.balance if isinstance(basis, Loaded) else Balance()
+    if change.units < 0:
+        return balances.go_out(balance, -change.units, books.policy)
+    # What was written off at the clawback comes back first: the customer has used those units.
+    back = 0
+    if change.entry == "reinstated":
+        back = min(change.payment.units_written_off, change.units)
+    return replace(balances.come_in(balance, change.units - back), written_off=-back)
+
+
+def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
+    """The payment's changed attributes, on condition that the decision's basis still holds.
+
+    An assumed payment must be as the event claims. A loaded one must have the version that was
+    read.
+    """
+    match basis:
+        case Assumed():
+            before = basis.payment.to_item()
+            must = tuple(_claims(fact, after))
+        case Loaded():
+            before = (basis.stored or after).to_item()
+            must = (equals("version", after.version - 1),)
+        case _:
+            assert_never(basis)
+    values = {name: value for name, value in after.to_item().items() if value != before.get(name)}
+    values.pop("version", None)
+    if isinstance(fact, SessionFact):
+        values["session_id"] = fact.session_id
+    return Write(
+        "payments",
+        (user_key(after.user_id), after.payment_id),
+        set={**values, "status": after.status},
+        add={"version": 1},
+        remove=("failure_code",) if after.phase is Phase.PAID else (),
+        must=must,
+    )
+
+
+def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
+    yield exists("owner")
+    yield Must("phase", "<", int(after.phase))
+    if isinstance(fact, SessionFact):
+        yield absent_or("session_id", "==", fact.session_id)
+        if fact.kind == "paid":
+            for name in ("plan", "quota", "amount_minor", "currency"):
+                yield equals(name, getattr(after, name))
+
+
+def _units_writes(
+    payment: Payment, change: Change, movement: Movement, now: str
+) -> Iterator[Write]:
+    if not change.entry:
+        return
+    moved = {name: units for name, units in movement.add.items() if units}
+    yield Write(
+        "quotas",
+        (payment.user_id, "quota"),
+        set={"updated_at": now, "booked_at": now},
+        add={**moved, "total": change.units + movement.written_off},
+        must=movement.must,
+    )
+    cause = ledger.reversal_id(payment)
+    if change.entry == "funded":
+        cause = ledger.funded_id(payment.session_id)
+    yield _entry(payment, cause, change.entry, change.units, now).write()
+    if movement.written_off:
+        cause = ledger.write_off_id(payment)
+        yield _entry(payment, cause, "adjusted", movement.written_off, now).write()
+
+
+def _entry(payment: Payment, cause: str, kind: EntryType, units: int, now: str) -> Entry:
+    return Entry(payment.user_id, cause, kind, units, "payment", payment.session_id, now)
+
+
+def _reference_writes(fact: Fact, basis: Basis, payment: Payment) -> Iterator[Write]:
+    """Lead from Stripe's ids to this payment, from the moment it is paid."""
+    before = basis.payment.session_id if basis.payment else ""
+    if before not in ("", payment.session_id):
+        key = (user_key(payment.user_id), payment.session_id)
+        yield Write("payments", key, set={"payment_id": payment.payment_id})
+    match fact:
+        case SessionFact():
+            if fact.kind == "paid" and fact.payment_intent:
+                waiting = waiting_events(basis)
+                yield references.leads_to(payment, fact.payment_intent, waiting)
+        case RefundsFact() | DisputeFact():
+            if fact.charge and fact.payment_intent:
+                yield references.charge_leads_to(payment, fact.charge)
+        case DeclinedFact():
+            pass
+        case _:
+            assert_never(fact)
+
+
+def waiting_events(basis: Basis) -> frozenset[str]:
+    """Names of the parked events that wait for this payment; none where nothing was read."""
+    return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()
