@@ -22,12 +22,12 @@ BUYING: Final = (
         "Stripe is asked before the payment is recorded",
         "payments/test_checkout.py::test_a_payment_is_recorded_before_stripe_is_asked",
         (
-            CHECKOUT,
-            "payment = _recorded(books, user_id, plan, key)",
+            "payments/checkout.py",
+            "payment = _record(books, user_id, plan, key)",
             (
                 'early = Payment.of(plan, new_id("pay", books.clock()), user_id, "")\n'
                 'gateway.create_session(session_params(shop, early, plan), "early-0")\n'
-                "payment = _recorded(books, user_id, plan, key)"
+                "payment = _record(books, user_id, plan, key)"
             ),
         ),
     ),
@@ -39,12 +39,16 @@ BUYING: Final = (
     bug(
         "a checkout's key with another plan replays the first answer",
         "payments/test_checkout.py::test_a_repeated_key_is_one_purchase",
-        (CHECKOUT, 'kept_before["plan"] != plan.id', "False"),
+        ("payments/checkout.py", 'under_key["plan"] != plan.id', "False"),
     ),
     bug(
         "a late session replaces the one that was answered",
         ONE_KEY,
-        (CHECKOUT, '(exists("owner"), first)', '(exists("owner"),)'),
+        (
+            "payments/checkout.py",
+            '(exists("owner"), absent_or("session_id", "==", attached.session_id))',
+            '(exists("owner"),)',
+        ),
     ),
     bug(
         "two concurrent repeats put two new payments in place of an old one",

@@ -44,9 +44,9 @@ DOORS: Final = (
         "a plain debit is repeated when its answer is lost",
         "storage/test_dynamodb.py::test_a_plain_debit_is_not_repeated_when_its_answer_is_lost",
         (
-            DYNAMODB,
-            'self._ask("UpdateItem", request, repeatable=False)',
-            'self._ask("UpdateItem", request, repeatable=True)',
+            "storage/dynamodb.py",
+            'self._ask("UpdateItem", request, IF_NOT_DONE)',
+            'self._ask("UpdateItem", request, ALWAYS)',
         ),
     ),
     bug(
@@ -54,11 +54,8 @@ DOORS: Final = (
         "storage/test_dynamodb.py::test_a_transaction_is_repeated_under_one_token",
         (
             DYNAMODB,
-            "self._once(operation, request, repeatable=repeatable)",
-            (
-                "self._once(operation, {**request, 'ClientRequestToken': str(uuid4())},"
-                " repeatable=repeatable)"
-            ),
+            "self._send(operation, request)",
+            "self._send(operation, {**request, 'ClientRequestToken': str(uuid4())})",
         ),
     ),
     bug(
@@ -75,7 +72,7 @@ DOORS: Final = (
         "storage/test_dynamodb.py::test_trouble_without_end_is_an_unknown_outcome",
         (
             DYNAMODB,
-            "unclear or (again.unclear and operation not in READS)",
+            "is_unknown or (error.is_unknown and operation not in READS)",
             "False",
         ),
     ),
@@ -109,6 +106,10 @@ DOORS: Final = (
     bug(
         "a message leaves the queue though its event is not settled",
         "test_webhook.py::test_a_message_stays_in_the_queue_until_its_event_is_settled",
-        ("../recover.py", "_is_safe(record['body'])", "_is_safe(record['body']) or True"),
+        (
+            "../recover.py",
+            '_settle_message(record["body"])',
+            '_settle_message(record["body"]) or True',
+        ),
     ),
 )

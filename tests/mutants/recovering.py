@@ -22,37 +22,29 @@ RECOVERING: Final = (
         "a refund is dropped because its purchase waits for an operator",
         "payments/test_parking.py::test_a_refund_waits_until_an_operator_has_decided",
         (
-            RETRY,
-            'outcome.status == "parked" and parking.is_dropped(books, found)',
+            "reconciliation/retry_parked.py",
+            'outcome.status == "parked" and parking.is_dropped(books, purchase)',
             'outcome.status == "parked"',
         ),
     ),
     bug(
         "a lost record is rebuilt at any price",
-        "reconciliation/test_compare.py"
-        "::test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once",
+        "reconciliation/test_compare.py::test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once",
         (
-            COMPARE,
-            (
-                "(plan.quota, plan.amount_minor, plan.currency)"
-                " != (fact.quota, fact.amount_subtotal, fact.currency)"
-            ),
+            "reconciliation/compare.py",
+            "(plan.quota, plan.amount_minor, plan.currency) != claimed",
             "False",
         ),
     ),
     bug(
         "a dry run repairs",
         "reconciliation/test_compare.py::test_a_dry_run_touches_nothing",
-        (
-            COMPARE,
-            "by.repair and settlement.apply(by.books, fact).status in ...",
-            "settlement.apply(by.books, fact).status in ...",
-        ),
+        ("reconciliation/compare.py", "by.repair and _settle(by, fact)", "_settle(by, fact)"),
     ),
     bug(
         "reconciliation reads the first page alone",
         STOPPED,
-        (RUN, 'rest or page["has_more"]', "rest"),
+        ("reconciliation/run.py", 'is_stopped or page["has_more"]', "is_stopped"),
     ),
     bug(
         "reconciliation believes its index, which may be stale, and not the record",

@@ -24,8 +24,8 @@ SETTLING: Final = (
     bug(
         "the only guard of a credit is the event's id",
         "payments/test_settlement.py::test_one_session_under_two_event_ids_is_credited_once",
-        (SETTLEMENT, 'Must("phase", "<", int(after.phase))', 'exists("owner")'),
-        (SETTLEMENT, 'equals("version", after.version - 1)', 'exists("owner")'),
+        ("payments/transaction.py", 'Must("phase", "<", int(after.phase))', 'exists("owner")'),
+        ("payments/transaction.py", 'equals("version", after.version - 1)', 'exists("owner")'),
         ("payments/payment.py", "payment.phase >= phase", "payment.phase > phase"),
         (
             "quota/ledger.py",
@@ -34,45 +34,50 @@ SETTLING: Final = (
         ),
     ),
     bug(
-        "the ledger is keyed by the event and not by the session",
+        "the ledger is keyed by the time and not by the session",
         RESTORED,
         (
-            SETTLEMENT,
-            "ledger.funded_id(payment.session_id)",
-            "ledger.funded_id(fact.fact_id)",
+            "payments/transaction.py",
+            "cause = ledger.funded_id(payment.session_id)",
+            "cause = ledger.funded_id(now)",
         ),
     ),
     bug(
         "quota and payment are two transactions",
         ATOMIC,
         (
-            SETTLEMENT,
-            COMMIT,
+            "payments/settlement.py",
+            "books.store.commit(*transaction.writes(books, fact, basis, change))",
             (
-                "[books.store.commit(*part)"
-                " for all_ in [list(_writes(books, fact, view, decision))]"
-                " for part in (all_[:1], all_[1:])]"
+                "[books.store.commit(*part) for all_ in"
+                " [list(transaction.writes(books, fact, basis, change))] for part in (all_[:1], all_[1:])]"
             ),
         ),
     ),
     bug(
         "what a delivery claims is not checked against the record when it is written",
         "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator",
-        (SETTLEMENT, '("plan", "quota", "amount_minor", "currency")', "()"),
+        ("payments/transaction.py", '("plan", "quota", "amount_minor", "currency")', "()"),
     ),
     bug(
         "a payment is read, then written without a condition on its version",
-        "payments/test_settlement.py::test_two_concurrent_events_that_move_no_units_are_both_recorded",
-        (SETTLEMENT, 'equals("version", after.version - 1)', 'exists("owner")'),
+        (
+            "payments/test_settlement.py::test_two_concurrent_events_that_move_no_units_are_both_recorde"
+            "d"
+        ),
+        ("payments/transaction.py", 'equals("version", after.version - 1)', 'exists("owner")'),
     ),
     bug(
         "an expiry overwrites a completed payment, for the write has no condition on the phase",
         "payments/test_settlement.py::test_a_late_event_undoes_no_purchase",
-        (SETTLEMENT, 'Must("phase", "<", int(after.phase))', 'exists("owner")'),
+        ("payments/transaction.py", 'Must("phase", "<", int(after.phase))', 'exists("owner")'),
     ),
     bug(
         "running out of time is answered as recorded",
-        "payments/test_settlement.py::test_an_unknown_outcome_is_reported_and_not_taken_for_success",
+        (
+            "payments/test_settlement.py::test_an_unknown_outcome_is_reported_and_not_taken_for_succes"
+            "s"
+        ),
         (
             SETTLEMENT,
             "message = ...\nraise OutcomeUnknownError(message)",
@@ -108,12 +113,12 @@ SETTLING: Final = (
     bug(
         "an event that cannot be applied is answered as parked and forgotten",
         AHEAD,
-        (SETTLEMENT, "parking.park(books, fact, decision)", "decision.kind"),
+        ("payments/settlement.py", "parking.park(books, fact, park)", "park.kind"),
     ),
     bug(
         "a purchase does not look for the events that wait for it",
         AHEAD,
-        (SETTLEMENT, '(nobody_waits, absent("aside"))', '(absent("aside"),)'),
+        ("payments/references.py", '(waits, absent("aside"))', '(absent("aside"),)'),
     ),
     bug(
         "an event is parked in DynamoDB alone",
@@ -122,25 +127,38 @@ SETTLING: Final = (
     ),
     bug(
         "a purchase is credited though its refund was dropped concurrently",
-        "payments/test_parking.py"
-        "::test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_more",
-        (SETTLEMENT, '(nobody_waits, absent("aside"))', "(nobody_waits,)"),
+        (
+            "payments/test_parking.py::test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_mor"
+            "e"
+        ),
+        ("payments/references.py", '(waits, absent("aside"))', "(waits,)"),
     ),
     bug(
         "a refund is dropped though its purchase was credited a moment ago",
-        "payments/test_parking.py"
-        "::test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund",
         (
-            "payments/parking.py",
-            'Write(..., ..., add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))',
-            'Write(..., ..., add={"waiting": gone, "aside": gone})',
+            "payments/test_parking.py::test_a_purchase_that_is_credited_at_that_moment_keeps_its_refun"
+            "d"
+        ),
+        (
+            "payments/references.py",
+            (
+                'Write(*_row(intent), add={"waiting": gone, "aside": gone},'
+                ' must=(absent("payment_id"),))'
+            ),
+            'Write(*_row(intent), add={"waiting": gone, "aside": gone})',
         ),
     ),
     bug(
         "a record that was resolved concurrently comes back when its reason changes",
-        "test_events_that_move_nothing.py"
-        "::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost",
-        ("payments/parking.py", '(equals("kind", kept["kind"]),)', "()"),
+        (
+            "test_events_that_move_nothing.py::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghos"
+            "t"
+        ),
+        (
+            "payments/parking.py",
+            'Write("events", key, set=changed, must=(same,))',
+            'Write("events", key, set=changed)',
+        ),
     ),
     bug(
         "a record that was resolved concurrently comes back when it is put off",

@@ -28,16 +28,17 @@ SPENDING: Final = (
     bug(
         "a keyed debit overwrites the answer of the first",
         "quota/test_spending.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
+        ("quota/debits.py", 'creates("quotas", row, kept)', 'Write("quotas", row, set=kept)'),
         (
-            DEBITS,
-            'creates("quotas", (row, "debit"), ...)',
-            'Write("quotas", (row, "debit"), set=...)',
+            "quota/debits.py",
+            "from billing.storage.writes import creates",
+            "from billing.storage.writes import Write",
         ),
     ),
     bug(
         "a key with another body replays the first answer",
         "quota/test_spending.py::test_a_key_with_another_body_is_a_conflict",
-        (DEBITS, 'used.item["body"] != body', "False"),
+        ("quota/debits.py", 'used.item["body"] == body', "True"),
     ),
     bug(
         "more is captured than was held",
@@ -62,36 +63,48 @@ SPENDING: Final = (
     bug(
         "a debit after an expiry has no condition on what remained",
         "quota/test_hold_expiry.py::test_a_refund_concurrent_with_an_expiry_oversells_nothing",
-        (TAKING, 'equals("remaining", seen.remaining)', "today"),
+        (
+            "quota/spending.py",
+            "(*expired.account.must, same_remaining, _day_has_begun(now))",
+            "(*expired.account.must, _day_has_begun(now))",
+        ),
     ),
     bug(
         "two concurrent requests release the same expired hold",
         "quota/test_hold_expiry.py::test_concurrent_expiry_releases_a_hold_once",
         (
-            EXPIRY,
+            "quota/hold_expiry.py",
             (
-                '(equals("holds_due", balance.holds_due),'
-                ' equals("holds_placed", balance.holds_placed), *movement.must)'
+                '(equals("holds_due", seen.holds_due), equals("holds_placed",'
+                " seen.holds_placed), *movement.must)"
             ),
             "movement.must",
         ),
-        (TAKING, 'equals("remaining", seen.remaining)', "today"),
+        (
+            "quota/spending.py",
+            "(*expired.account.must, same_remaining, _day_has_begun(now))",
+            "(*expired.account.must, _day_has_begun(now))",
+        ),
         *CLOSING_CONDITIONS,
     ),
     bug(
         "a capture that met a conflict is tried again without a look at the clock",
         "quota/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_retry_after_its_expiry",
-        (HOLDS, ONCE, "books.store.commit(*writes)"),
+        (
+            "quota/holds.py",
+            "books.store.commit_once(*_closing(row, balance, state, units, now), clears_up=False)",
+            "books.store.commit(*_closing(row, balance, state, units, now))",
+        ),
     ),
     bug(
         "a capture that may have been done is called busy",
         "quota/test_hold_expiry.py::test_a_capture_with_an_unknown_outcome_is_never_called_busy",
-        (HOLDS, "unclear or not isinstance(error, NotDoneError)", "False"),
+        ("quota/holds.py", "unclear = True", "unclear = False"),
     ),
     bug(
         "a day's use is itemised without its entry",
         "quota/test_spending.py::test_a_days_use_becomes_one_entry",
-        ("quota/daily_usage.py", "[entry.write()] if units else []", "[]"),
+        ("quota/daily_usage.py", "(entry.write(),) if units else ()", "()"),
     ),
     bug(
         "anyone can revoke a key",

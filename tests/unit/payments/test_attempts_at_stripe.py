@@ -10,8 +10,8 @@ from billing.payments import checkout
 from billing.payments.plans import catalogue
 from billing.stripe_api.client import StripeServerError
 from support import builders
+from support.builders import SHOP
 from support.fakes.memory_store import MemoryStore
-from unit.test_checkout import SHOP
 
 
 class Troubled:
