@@ -46,7 +46,7 @@ DOORS: Final = (
         (
             "storage/dynamodb.py",
             'self._ask("UpdateItem", request, IF_NOT_DONE)',
-            'self._ask("UpdateItem", request, ALWAYS)',
+            'self._ask("UpdateItem", request, UNTIL_DEADLINE)',
         ),
     ),
     bug(

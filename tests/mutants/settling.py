@@ -50,7 +50,8 @@ SETTLING: Final = (
             "books.store.commit(*transaction.writes(books, fact, basis, change))",
             (
                 "[books.store.commit(*part) for all_ in"
-                " [list(transaction.writes(books, fact, basis, change))] for part in (all_[:1], all_[1:])]"
+                " [list(transaction.writes(books, fact, basis, change))]"
+                " for part in (all_[:1], all_[1:])]"
             ),
         ),
     ),
