@@ -48,7 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class ByStand(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
-    """For several workers: all that shares a stand goes to one of them, because a stand is large; every other file goes whole to any.
+    """For several workers: all that shares a stand goes to one of them, because a stand is large;
+    every other file goes whole to any.
 
     Not by xdist's own groups: it writes them into a test's id, which pytest 9.2 does not let it.
     """

@@ -45,7 +45,9 @@ def browser_path() -> str | None:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One browser process for this folder; longer would leave Playwright's event loop in the way of other tests."""
+    """One browser process for this folder; longer would leave Playwright's event loop in the way of
+    other tests.
+    """
     path = browser_path()
     if path is None:
         lacking("these tests need a browser: apt-get install chromium-headless-shell, or chromium")
@@ -57,7 +59,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def usual(chromium: Browser) -> BrowserContext:
-    """Most customers' browser, which has been here before: it keeps the page's files from one test to the next, and nothing else."""
+    """Most customers' browser, which has been here before: it keeps the page's files from one test
+    to the next, and nothing else.
+    """
     return chromium.new_context(**USUAL)
 
 

@@ -1,4 +1,6 @@
-"""A customer who comes back from the stand's issuer, without the page load on which they left for it."""
+"""A customer who comes back from the stand's issuer, without the page load on which they left for
+it.
+"""
 
 import json
 import re
@@ -26,7 +28,9 @@ def settings_of(page: str) -> dict[str, str]:
 
 
 def way_back(api_url: str, name: str, view: str) -> tuple[str, str]:
-    """Where the issuer sends this customer, and a script that remembers for the page what it would have before it left."""
+    """Where the issuer sends this customer, and a script that remembers for the page what it would
+    have before it left.
+    """
     issuer = issuer_of(api_url)
     state, verifier, nonce = (secrets.token_hex(32) for _ in range(3))
     asked = authorization.request(issuer["client_id"], f"{api_url}/", verifier, state, nonce=nonce)

@@ -11,7 +11,10 @@ from support.stand import Stand
 
 def until_plans_are_answered(visitor: Visitor) -> None:
     """Everything that the page waits for has come, but for what a test holds back."""
-    came = "() => performance.getEntriesByType('resource').some((one) => one.name.endsWith('/plans') && one.responseEnd)"
+    came = (
+        "() => performance.getEntriesByType('resource')"
+        ".some((one) => one.name.endsWith('/plans') && one.responseEnd)"
+    )
     visitor.page.wait_for_function(came)
 
 
@@ -175,7 +178,6 @@ def test_an_expired_checkout_offers_a_new_one(visitor: Visitor) -> None:
 
 
 def test_buying_before_signing_in_goes_on_to_stripe_by_itself(arrive: Arrive) -> None:
-    """One click is one click."""
     stranger = arrive()
     stranger.page.goto(stranger.stand.api_url)
     stranger.to_stripe("Starter Pack")
@@ -213,7 +215,7 @@ def faulty_stripe(stand: Stand) -> Iterator[Callable[[int], object]]:
     fail(0)
 
 
-def test_when_stripe_fails_the_buyer_hears_it_and_tries_again(
+def test_when_stripe_fails_the_buyer_is_told_and_tries_again(
     visitor: Visitor, faulty_stripe: Callable[[int], object]
 ) -> None:
     """Nothing was charged, and the second try is the same purchase."""
@@ -252,7 +254,7 @@ def test_a_buyer_is_not_told_to_try_again_where_that_cannot_help(visitor: Visito
     expect(visitor.page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
-def test_somebody_elses_payment_is_not_shown(arrive: Arrive) -> None:
+def test_another_users_payment_is_not_shown(arrive: Arrive) -> None:
     """Signed in as another, the buyer is told which account this is."""
     buyer, other = arrive().enter(), arrive().enter()
     session = buyer.to_stripe()

@@ -1,4 +1,6 @@
-"""By keyboard and by ear: what is replaced keeps the focus, nobody is torn from what they do, and nothing is said twice."""
+"""By keyboard and by ear: what is replaced keeps the focus, nobody is torn from what they do, and
+nothing is said twice.
+"""
 
 import pytest
 from browser.visitor import Arrive, Visitor
@@ -44,7 +46,6 @@ def test_while_a_payment_is_watched_its_button_keeps_the_focus_and_nothing_is_re
 def test_a_payment_that_arrives_does_not_take_the_keyboard_from_somebody_who_types(
     visitor: Visitor,
 ) -> None:
-    """It is said, and seen."""
     session = waiting(visitor)
     visitor.go("keys")
     visitor.page.get_by_label("Name of the key").focus()
@@ -91,7 +92,9 @@ def test_the_heading_of_a_view_keeps_the_focus_when_its_figures_come(visitor: Vi
 def test_more_lines_are_read_from_where_they_begin(
     arrive: Arrive, view: str, path: str, size: int
 ) -> None:
-    """The next page is appended, the first of its lines has the focus, and the button goes when there is no more."""
+    """The next page is appended, the first of its lines has the focus, and the button goes when
+    there is no more.
+    """
     visitor = arrive()
     entry = {
         "type": "funded",

@@ -1,4 +1,6 @@
-"""By keyboard, by ear, in Chinese, in the dark, on a phone, without a network, and when things fail."""
+"""By keyboard, by ear, in Chinese, in the dark, on a phone, without a network, and when things
+fail.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +17,9 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The rules of axe-core (https://github.com/dequelabs/axe-core), a development dependency from npm."""
+    """The rules of axe-core (https://github.com/dequelabs/axe-core), a development dependency from
+    npm.
+    """
     if not AXE.exists():
         lacking(
             f"axe-core is not at {AXE.relative_to(ROOT)}: `make setup` installs it where npm exists"
@@ -90,7 +94,8 @@ def tab_to(visitor: Visitor, name: str) -> None:
     for _ in range(30):
         visitor.page.keyboard.press("Tab")
         words, outline = visitor.page.evaluate(
-            "[document.activeElement.textContent, getComputedStyle(document.activeElement).outlineStyle]"
+            "[document.activeElement.textContent,"
+            " getComputedStyle(document.activeElement).outlineStyle]"
         )
         assert outline == "solid", f"{words!r} has the focus and does not show it"
         if words == name:
@@ -119,7 +124,6 @@ def test_amounts_are_written_as_the_browser_writes_them(arrive: Arrive) -> None:
 
 
 def test_dark_is_dark(arrive: Arrive) -> None:
-    """By the browser's wish."""
     grounds = []
     for scheme in ("light", "dark"):
         visitor = arrive(color_scheme=scheme)
@@ -143,7 +147,8 @@ def test_nothing_is_wider_than_a_phone(arrive: Arrive) -> None:
         visitor.snap(f"phone-{view or 'overview'}")
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
         low = visitor.page.evaluate(
-            "[...document.querySelectorAll('button')].filter(b => b.offsetHeight < 44).map(b => b.textContent)"
+            "[...document.querySelectorAll('button')]"
+            ".filter(b => b.offsetHeight < 44).map(b => b.textContent)"
         )
         assert low == []
 

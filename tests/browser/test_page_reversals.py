@@ -1,4 +1,6 @@
-"""Money that goes back, by the seller or by the bank: what a customer reads of it, and what it does to the quota."""
+"""Money that goes back, by the seller or by the bank: what a customer reads of it, and what it does
+to the quota.
+"""
 
 from browser.visitor import Arrive, Visitor
 from playwright.sync_api import expect
@@ -21,7 +23,6 @@ def test_a_part_refund_is_seen_in_payments_history_and_balance(arrive: Arrive) -
 
 
 def test_a_full_refund_says_how_much_and_how_long_banks_take(arrive: Arrive) -> None:
-    """And where the receipt is."""
     visitor = arrive()
     visitor.refund(visitor.stand.purchase(visitor.name))
     visitor.enter("#/payments")
@@ -41,7 +42,10 @@ def test_a_dispute_is_explained_and_what_it_took_comes_back_when_it_is_won(arriv
     visitor.stand.control("idle")
     visitor.enter("#/payments")
     expect(visitor.page.locator(".row .state")).to_have_text("Disputed")
-    words = "Your bank is asking for this payment back; 100 calls are set aside until it decides. If that is a mistake, tell your bank."
+    words = (
+        "Your bank is asking for this payment back; 100 calls are set aside until it decides."
+        " If that is a mistake, tell your bank."
+    )
     expect(visitor.page.locator(".row .about")).to_have_text(words)
     visitor.snap("disputed")
     visitor.stand.control(f"disputes/{dispute}/reinstate")
@@ -55,7 +59,7 @@ def test_a_dispute_is_explained_and_what_it_took_comes_back_when_it_is_won(arriv
     expect(visitor.page.locator(".row .state")).to_have_text("Paid")
 
 
-def test_a_lost_dispute_is_not_told_as_a_refund(arrive: Arrive) -> None:
+def test_a_lost_dispute_is_not_reported_as_a_refund(arrive: Arrive) -> None:
     """The bank gave the money back, not the seller: no amount of ours, and none of nothing."""
     visitor = arrive()
     charge = visitor.charge(visitor.stand.purchase(visitor.name))
@@ -108,6 +112,9 @@ def test_calls_set_aside_are_a_part_of_the_bar(visitor: Visitor) -> None:
     expect(visitor.page.locator(".legend li")).to_have_text(
         ["60 left", "40 set aside for calls under way", "0 used"]
     )
-    widths = "['.left', '.held', ''].map((part) => document.querySelector(`.quota > .bar ${part}`).getBoundingClientRect().width)"
+    widths = (
+        "['.left', '.held', ''].map((part) =>"
+        " document.querySelector(`.quota > .bar ${part}`).getBoundingClientRect().width)"
+    )
     left, held, whole = visitor.page.evaluate(widths.replace("${part}`", "${part}`.trim()"))
     assert (round(left / whole, 2), round(held / whole, 2)) == (0.6, 0.4)

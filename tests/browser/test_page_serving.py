@@ -60,7 +60,9 @@ def test_the_page_is_never_kept_without_asking_and_its_script_is_kept_for_good()
 
 
 def test_the_page_asks_for_its_script_and_for_no_other_file() -> None:
-    """Styles, icon and settings are in it: each file would be another function in an account that runs ten."""
+    """Styles, icon and settings are in it: each file would be another function in an account that
+    runs ten.
+    """
     text = content(ask()).decode()
     asked = re.findall(r'(?:src|href)="(?!data:|[/]?#|/#)([^"]+)"', text)
     assert [address.split("?")[0] for address in asked] == ["/site/app.js"]
@@ -99,7 +101,6 @@ def test_what_the_browser_has_is_not_sent_again(file: str | None) -> None:
     ("accepts", "encoding"), [("gzip, br", "gzip"), ("br;q=1.0, gzip;q=0", None), ("", None)]
 )
 def test_it_is_compressed_for_those_who_take_it(accepts: str, encoding: str | None) -> None:
-    """Both forms are the same content."""
     said = ask("app.js", accept_encoding=accepts)
     assert said["headers"].get("content-encoding") == encoding
     assert content(said) == serve_site.ASSETS["app.js"].plain
@@ -205,8 +206,10 @@ def test_the_whole_page_is_light() -> None:
 
 
 def test_the_page_needs_no_aws_and_no_stripe() -> None:
-    """A cold start is short."""
-    script = "import serve_site, sys; print(sorted({'boto3', 'botocore.session', 'stripe', 'pynamodb'} & set(sys.modules)))"
+    script = (
+        "import serve_site, sys;"
+        " print(sorted({'boto3', 'botocore.session', 'stripe', 'pynamodb'} & set(sys.modules)))"
+    )
     folder = Path(serve_site.__file__).parent
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True

@@ -70,12 +70,12 @@ def test_signing_out_leaves_nobody_signed_in(arrive: Arrive) -> None:
 
 
 def test_signing_out_is_not_undone_by_what_the_page_still_asks(visitor: Visitor) -> None:
-    """The way out takes a moment: a question that finds no token meanwhile must not sign in again."""
+    """The way out takes a moment: a question that finds no token meanwhile must
+    not sign in again.
+    """
     expect(visitor.page.locator(".figure")).to_be_visible()
     held: list[Route] = []
-    visitor.context.route(
-        f"{visitor.stand.facts['issuer_url']}/logout?**", lambda route: held.append(route)
-    )
+    visitor.context.route(f"{visitor.stand.facts['issuer_url']}/logout?**", held.append)
     refresh = visitor.page.get_by_role("button", name="Refresh").element_handle()
     visitor.page.evaluate(
         "([button, after]) => setTimeout(() => button.click(), after)", [refresh, MOMENT_MS]
@@ -128,7 +128,7 @@ def test_a_refused_token_does_not_send_the_browser_round_in_circles(arrive: Arri
 @pytest.mark.parametrize(
     "claims", [{}, {"nonce": "another"}, {"nonce": ""}], ids=["none", "another", "empty"]
 )
-def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(
+def test_an_id_token_without_this_sign_ins_nonce_does_not_sign_in(
     arrive: Arrive, claims: dict[str, Any]
 ) -> None:
     """It was made for another sign-in, or stolen from one (OpenID Connect Core, 3.1.3.7)."""
@@ -140,8 +140,7 @@ def test_an_id_token_without_this_sign_ins_nonce_signs_nobody_in(
     expect(victim.page.locator("#account button")).to_have_count(0)
 
 
-def test_an_answer_without_an_id_token_signs_nobody_in(arrive: Arrive) -> None:
-    """Nothing says whose it is."""
+def test_an_answer_without_an_id_token_does_not_sign_in(arrive: Arrive) -> None:
     victim = arrive()
     victim.mislead({"id_token": None})
     victim.page.goto(victim.stand.api_url)
@@ -154,10 +153,9 @@ def test_an_answer_without_an_id_token_signs_nobody_in(arrive: Arrive) -> None:
     [{"audience": "another-page"}, {"iss": "https://elsewhere.example"}],
     ids=["page", "issuer"],
 )
-def test_an_id_token_for_another_page_or_of_another_issuer_signs_nobody_in(
+def test_an_id_token_for_another_page_or_of_another_issuer_does_not_sign_in(
     arrive: Arrive, whose: dict[str, Any]
 ) -> None:
-    """Even with the right nonce."""
     victim = arrive()
     victim.mislead({}, **whose)
     victim.page.goto(victim.stand.api_url)
@@ -246,7 +244,9 @@ def sign_in_api(monkeypatch: pytest.MonkeyPatch, stand: Stand) -> Iterator[str]:
 
 
 def test_signing_in_by_an_address_that_leads_to_the_page(arrive: Arrive, sign_in_api: str) -> None:
-    """What the stack has whose page has no address of its own: there, back, after a reload, and out again."""
+    """What the stack has whose page has no address of its own: there, back, after a reload, and out
+    again.
+    """
     stranger = arrive(None)
 
     stranger.context.add_init_script(TOLD.replace("ADDRESS", sign_in_api))

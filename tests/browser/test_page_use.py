@@ -1,4 +1,6 @@
-"""Use over time: a bar a day, the same as a table, and use of the day that is no line of the ledger yet."""
+"""Use over time: a bar a day, the same as a table, and use of the day that is no line of the ledger
+yet.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -46,7 +48,9 @@ def test_calls_used_today_are_in_the_bar_the_chart_and_the_history(arrive: Arriv
 
 @pytest.mark.parametrize("ago", [3, 45])
 def test_use_counts_on_its_own_day_however_long_ago(arrive: Arrive, ago: int) -> None:
-    """Only the next day's first call makes a line of it; a customer who never came back used nothing in these 30 days."""
+    """Only the next day's first call makes a line of it; a customer who never came back used
+    nothing in these 30 days.
+    """
     visitor = arrive()
     visitor.stand.purchase(visitor.name)
     visitor.spend(30)
@@ -69,7 +73,9 @@ def test_use_counts_on_its_own_day_however_long_ago(arrive: Arrive, ago: int) ->
 
 
 def test_bars_are_as_high_as_their_days_and_the_table_says_the_same(arrive: Arrive) -> None:
-    """Days of one size are bars of one size; the table has the days with use, newest first, and is reached by keyboard."""
+    """Days of one size are bars of one size; the table has the days with use, newest first, and is
+    reached by keyboard.
+    """
     visitor = arrive()
     days = [TODAY - timedelta(days=ago) for ago in (1, 4, 9)]
     line = {

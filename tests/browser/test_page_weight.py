@@ -1,4 +1,6 @@
-"""What the page weighs on its way: counted by the browser, through the stand's gateway and front."""
+"""What the page weighs on its way: counted by the browser, through the stand's
+gateway and front.
+"""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +35,9 @@ class Scales:
 
 
 def test_everything_together_is_light_over_the_wire(arrive: Arrive) -> None:
-    """The page, its files, signing in, and the first answers of the API, for somebody who was never here."""
+    """The page, its files, signing in, and the first answers of the API, for somebody who was never
+    here.
+    """
     stranger = arrive(
         None
     )  # of whom Playwright intercepts nothing: a browser that is intercepted keeps no file

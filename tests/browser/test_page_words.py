@@ -1,4 +1,6 @@
-"""What is written: in both languages, for every state, in the right number, and where it can be seen."""
+"""What is written: in both languages, for every state, in the right number, and where it can be
+seen.
+"""
 
 from typing import get_args
 
@@ -54,7 +56,9 @@ def list_of(visitor: Visitor, *payments: dict[str, object]) -> None:
 
 
 def test_a_chinese_browser_reads_chinese(arrive: Arrive) -> None:
-    """Words, numbers, dates and the currency's sign; the document says its language, and the seller's words theirs."""
+    """Words, numbers, dates and the currency's sign; the document says its language, and the
+    seller's words theirs.
+    """
     visitor = arrive(locale="zh-CN").enter()
     expect(visitor.page.locator(".figure")).to_have_text("0 次调用可用")
     expect(visitor.page.locator("html")).to_have_attribute("lang", "zh-Hans")
@@ -168,9 +172,8 @@ def test_numbers_agree_with_their_words(arrive: Arrive) -> None:
 def test_an_amount_has_the_digits_that_the_api_gives_it(
     arrive: Arrive, currency: str, amount: str, shown: str, each: str
 ) -> None:
-    """Browsers have tables of their own:
-
-    Chromium gives RSD no decimals, Firefox gives MGA two, and Stripe neither.
+    """Browsers have tables of their own: Chromium gives RSD no decimals, Firefox gives MGA two, and
+    Stripe neither.
     """
     visitor = arrive()
     priced = {
@@ -215,7 +218,6 @@ def test_the_whole_navigation_is_seen_on_a_phone(arrive: Arrive, language: str) 
 
 
 def test_a_name_that_is_cut_off_can_be_read_whole(arrive: Arrive) -> None:
-    """Where the pointer rests."""
     name = "a-customer-with-a-long-name@a-company.example"
     visitor = arrive(name).enter()
     expect(visitor.page.locator(".who")).to_have_attribute("title", name)

@@ -41,7 +41,9 @@ class Visitor:
             self.faults.append(line.text)
 
     def recognise(self) -> None:
-        """Let the issuer know this customer: it does not ask who somebody is that has signed in before."""
+        """Let the issuer know this customer: it does not ask who somebody is that has signed in
+        before.
+        """
         self.context.add_cookies(
             [
                 {
@@ -53,7 +55,8 @@ class Visitor:
         )
 
     def mislead(self, said: Mapping[str, object], **claims: Any) -> None:
-        """From now on the issuer's answers have this in them, and its id tokens these claims; ``asked`` collects the forms it was sent.
+        """From now on the issuer's answers have this in them, and its id tokens these claims;
+        ``asked`` collects the forms it was sent.
 
         A browser whose requests are intercepted keeps no file: others do without.
         """
@@ -95,7 +98,9 @@ class Visitor:
         self.context.route(re.compile(re.escape(issuer["token_endpoint"])), exchange)
 
     def wait(self, true: Callable[[], object]) -> None:
-        """Until it is so. What Playwright tells, as of a request that it holds, it tells meanwhile."""
+        """Until it is so. What Playwright tells, as of a request that it holds,
+        it tells meanwhile.
+        """
         for _ in range(LOOKS_MAX):
             if true():
                 return
@@ -164,14 +169,22 @@ class Visitor:
         self.stand.control("idle")
 
     def listen(self) -> Callable[[], list[str]]:
-        """From now on, note what a screen reader is given to say by itself: texts put into live regions."""
+        """From now on, note what a screen reader is given to say by itself: texts put into live
+        regions.
+        """
         self.page.evaluate(
             """() => {
               window.heard = [];
               const live = '[role=status], [role=alert], [aria-live]:not([aria-live=off])';
               new MutationObserver((changes) => {
-                const places = changes.map(({ target }) => (target.closest ? target : target.parentElement)?.closest(live)).filter(Boolean);
-                for (const place of new Set(places)) if (place.textContent.trim()) window.heard.push(place.textContent.trim());
+                const places = changes
+                    .map(({ target }) =>
+                        (target.closest ? target : target.parentElement)?.closest(live))
+                    .filter(Boolean);
+                for (const place of new Set(places)) {
+                    const text = place.textContent.trim();
+                    if (text) window.heard.push(text);
+                }
               }).observe(document.body, { subtree: true, childList: true, characterData: true });
             }"""
         )

@@ -1,29 +1,21 @@
-"""Every interleaving of two checkouts under one key, with every fault at every call of DynamoDB's and of Stripe's."""
+"""Every interleaving of two checkouts under one key, with every fault at every call of DynamoDB's
+and of Stripe's.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
 from billing.payments import checkout, settlement
-from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api.client import StripeServerError
 from support import builders
-from support.builders import fact
+from support.builders import SHOP, fact
 from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
-
-SHOP: Final = Shop(
-    "https://shop.example.com",
-    builders.STACK,
-    builders.DEPLOYMENT,
-    allow_promotion_codes=False,
-    automatic_tax=False,
-    invoice_creation=False,
-)
 
 
 class Stripe:
@@ -40,7 +32,9 @@ class Stripe:
         self.dies_next = False
 
     def create_session(self, params: Mapping[str, Any], idempotency_key: str) -> dict[str, Any]:
-        """See the gateway. ``throttle``: the edge's 503, before anything is looked at and not kept."""
+        """See the gateway. ``throttle``: the edge's 503, before anything is
+        looked at and not kept.
+        """
         del params
         fault = self._meet_fault()
         if fault == "throttle":
@@ -83,13 +77,14 @@ class Stripe:
     ("callers", "faults", "before"),
     [(2, FAULTS, 0), (3, (), 0), (2, ("crash_after", "throttle", "lost"), 1)],
 )
-def test_all_who_ask_under_one_key_hear_one_session_and_its_buyer_is_credited(
+def test_concurrent_requests_under_one_key_get_one_session_and_its_buyer_is_credited(
     callers: int,
     faults: tuple[str, ...],
     before: int,
     record_figures: Callable[[str, dict[str, int]], None],
 ) -> None:
-    """Whatever order, whatever fault: who heard nothing asks again, and hears what the others heard.
+    """Whatever order, whatever fault: who heard nothing asks again, and hears what the others
+    heard.
 
     ``before``: so many payments of the same key expired before anybody had heard of them.
     """

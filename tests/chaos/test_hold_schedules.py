@@ -1,4 +1,6 @@
-"""Every interleaving of those who place holds and those who give expired ones back, and what becomes of each hold when its time is over."""
+"""Every interleaving of those who place holds and those who give expired ones back, and what
+becomes of each hold when its time is over.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -134,7 +136,9 @@ def _all(names: tuple[str, ...], old: str) -> Callable[[ScheduledStore], Handler
 
 
 def _possible(names: tuple[str, ...], said: list[str]) -> set[int]:
-    """What may be held when the short holds are over: the long ones that were placed, and those of which nobody knows."""
+    """What may be held when the short holds are over: the long ones that were placed, and those of
+    which nobody knows.
+    """
     possible = {0}
     for name, word in zip(names, said, strict=True):
         if name == "a long hold" and word != "refused":
@@ -154,11 +158,12 @@ def _possible(names: tuple[str, ...], said: list[str]) -> set[int]:
 def test_every_hold_comes_back_when_its_time_is_over(
     names: tuple[str, ...], old: str, record_figures: Record
 ) -> None:
-    """Neither is forgotten by whoever gives others back in that moment, nor kept until a later one is due."""
+    """Neither is forgotten by whoever gives others back in that moment, nor kept until a later one
+    is due.
+    """
     record_figures(f"{' and '.join(names)}, old hold: {old}", explore(_all(names, old), FAULTS))
 
 
 def test_two_holds_and_a_sweep_after_an_expiry_forget_no_hold(record_figures: Record) -> None:
-    """Three at once, without faults."""
     names = ("a short hold", "a long hold", "a sweep")
     record_figures(f"{', '.join(names)}, old hold: expired", explore(_all(names, "expired"), ()))

@@ -1,4 +1,6 @@
-"""Every interleaving of two handlers (three for duplicates), with every fault at every outside call."""
+"""Every interleaving of two handlers (three for duplicates), with every fault at every outside
+call.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -77,7 +79,9 @@ def _stories() -> dict[
 def test_deliveries_at_the_same_time_end_as_the_model_says(
     name: str, policy: str, record_figures: Callable[[str, dict[str, int]], None]
 ) -> None:
-    """Whatever order, whatever fault: what was not acknowledged is delivered again, and the account is exactly right."""
+    """Whatever order, whatever fault: what was not acknowledged is delivered again, and the account
+    is exactly right.
+    """
     before, together = _stories()[name]
     faults = (
         () if len(together) > 2 else ("crash_before", "crash_after", "throttle", "conflict", "lost")
@@ -228,7 +232,6 @@ def _refusable(act: Callable[[], object]) -> object:
 def test_a_keyed_debit_repeated_at_the_same_time_takes_once(
     record_figures: Callable[[str, dict[str, int]], None],
 ) -> None:
-    """Both answers are one."""
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store)
@@ -298,10 +301,12 @@ def test_a_hold_is_closed_exactly_once(
 
 @pytest.mark.parametrize("policy", ["debt", "write_off"])
 @pytest.mark.parametrize("end", ["release", "capture", "expire"])
-def test_a_refund_takes_back_what_a_hold_gives_back(
+def test_a_refund_takes_back_what_a_hold_releases(
     end: str, policy: str, record_figures: Callable[[str, dict[str, int]], None]
 ) -> None:
-    """Ten units were used before; what the hold captures is written off only where it was captured before the refund."""
+    """Ten units were used before; what the hold captures is written off only where it was captured
+    before the refund.
+    """
 
     def build(store: ScheduledStore) -> Handlers:
         books = fresh_books(store, policy)
@@ -356,7 +361,9 @@ def test_two_holds_and_a_debit_on_the_last_units_never_oversell(
 def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
     record_figures: Callable[[str, dict[str, int]], None],
 ) -> None:
-    """Its amount was told wrong and a person dropped it; it is told right while recovery, which sees the wrong one, drops the refund."""
+    """Its amount was told wrong and a person dropped it; it is told right while recovery, which
+    sees the wrong one, drops the refund.
+    """
 
     def build(store: ScheduledStore) -> Handlers:
         books, stripe = fresh_books(store), Stripe()

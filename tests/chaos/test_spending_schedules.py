@@ -1,4 +1,6 @@
-"""Every interleaving of two who spend from one account, or look after it, with every fault at every outside call."""
+"""Every interleaving of two who spend from one account, or look after it, with every fault at every
+outside call.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -148,7 +150,7 @@ def _both(first: str, second: str, *, is_expired: bool) -> Callable[[ScheduledSt
 
 
 @pytest.mark.parametrize(("first", "second"), OPEN)
-def test_two_at_once_on_an_account_with_a_hold_take_what_they_were_told(
+def test_two_concurrent_requests_on_an_account_with_a_hold_take_what_they_were_answered(
     first: str, second: str, record_figures: Record
 ) -> None:
     """What was answered is what was taken; what nobody knows of was taken once or not at all."""
@@ -156,10 +158,12 @@ def test_two_at_once_on_an_account_with_a_hold_take_what_they_were_told(
 
 
 @pytest.mark.parametrize(("first", "second"), EXPIRED)
-def test_two_at_once_after_an_expiry_give_back_once_and_take_what_they_were_told(
+def test_two_concurrent_requests_after_an_expiry_release_once_and_take_what_they_were_answered(
     first: str, second: str, record_figures: Record
 ) -> None:
-    """The hold comes back exactly once, with whoever is first, and is never captured or released."""
+    """The hold comes back exactly once, with whoever is first, and is never
+    captured or released.
+    """
     record_figures(
         f"{first} and {second} after an expiry", explore(_both(first, second, is_expired=True))
     )

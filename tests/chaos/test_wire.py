@@ -1,4 +1,5 @@
-"""Faults on the wire: requests that never leave, answers that never come, throttles, conflicts, processes and databases killed.
+"""Faults on the wire: requests that never leave, answers that never come, throttles, conflicts,
+processes and databases killed.
 
 A few seconds in ``make test``; ``make chaos`` sets TOPUP_CHAOS_SECONDS and goes on for ten minutes.
 """
@@ -67,7 +68,9 @@ class Spent:
 
 @dataclass(slots=True)
 class Storm:
-    """One round: purchases told in several copies, debits beside them, and what was acknowledged."""
+    """One round: purchases told in several copies, debits beside them, and what
+    was acknowledged.
+    """
 
     books: Books
     payments: list[Payment]
@@ -321,7 +324,9 @@ def _rounds(
 
 @pytest.mark.parametrize("name", ["ministack", "dynoxide"])
 def test_sixteen_threads_on_a_rough_wire_end_as_the_model_says(name: str) -> None:
-    """Duplicates under the same event id and under another, and debits; the seed of a failing round is in its message."""
+    """Duplicates under the same event id and under another, and debits; the seed of a failing round
+    is in its message.
+    """
     with getattr(dynamo, name)() as database:
         _rounds(database, SECONDS / 3)
 

@@ -1,4 +1,5 @@
-"""The product's own handlers behind httpx, over a store in memory: what a client sends comes to them as API Gateway would bring it.
+"""The product's own handlers behind httpx, over a store in memory: what a client sends comes to
+them as API Gateway would bring it.
 
 Answers are lost and connections refused here, at the wire; nothing of ours is replaced.
 """
@@ -158,7 +159,9 @@ class AsyncGateway(httpx.AsyncBaseTransport):
         self._gateway = gateway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The way there takes a turn of the loop, and the way back another: others run meanwhile."""
+        """The way there takes a turn of the loop, and the way back another:
+        others run meanwhile.
+        """
         await request.aread()
         await asyncio.sleep(0)
         answer = self._gateway.handle_request(request)

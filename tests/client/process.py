@@ -1,7 +1,9 @@
-"""A process of a seller's API, for tests: spends one customer's units through a lease and prints what it served, as JSON lines.
+"""A process of a seller's API, for tests: spends one customer's units through a lease and prints
+what it served, as JSON lines.
 
-``python process.py <api_url> <token> <user_id> <size> <what>``; ``what`` is ``all``, ``fork``, a number of units after which
-it waits to be killed, or ``together`` or ``together async``: spends a unit, says so, and goes on when it is told to.
+``python process.py <api_url> <token> <user_id> <size> <what>``; ``what`` is ``all``, ``fork``, a
+number of units after which it waits to be killed, or ``together`` or ``together async``: spends a
+unit, says so, and goes on when it is told to.
 """
 
 import asyncio
@@ -33,7 +35,9 @@ def spends(lease: Lease) -> int:
 
 
 async def spends_awaiting(api_url: str, token: str, user_id: str, terms: Any) -> int:
-    """The same on a loop, with four calls at once, and never closed: the interpreter's exit does that."""
+    """The same on a loop, with four calls at once, and never closed: the interpreter's exit does
+    that.
+    """
     lease, served = AsyncLease(AsyncMeter(api_url, token), user_id, **terms), 1
     await lease.debit()
     says(ready=True)

@@ -53,7 +53,6 @@ def test_debits_are_spent_in_memory_and_captured_at_the_end(
 def test_a_million_units_cost_fewer_than_a_thousand_calls(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
 ) -> None:
-    """By the default terms, with fetching ahead."""
     gateway.fund("alice", 1_000_000)
 
     async def story() -> None:
@@ -122,7 +121,6 @@ def test_a_caller_who_goes_away_leaves_the_hold_to_the_next(
 def test_a_hold_is_captured_before_it_expires(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, clock: Clock
 ) -> None:
-    """And the next call gets a new one."""
     gateway.fund("alice", 100)
 
     async def story() -> None:
@@ -166,7 +164,6 @@ def test_without_an_answer_nothing_is_served(
 def test_leases_serve_every_customer_and_close_together(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
 ) -> None:
-    """Each from a quota of their own."""
     users = [f"user{number}" for number in range(20)]
     for user in users:
         gateway.fund(user, 50)
@@ -187,7 +184,6 @@ def test_leases_serve_every_customer_and_close_together(
 def test_customers_who_have_gone_are_forgotten(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
 ) -> None:
-    """And served when they come back."""
 
     async def story() -> None:
         async with AsyncLeases(async_backend, clock=seconds) as leases:

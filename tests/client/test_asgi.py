@@ -84,16 +84,15 @@ def test_a_call_whose_payment_is_unknown_is_not_served(
 
 
 @pytest.mark.parametrize("headers", [{"x_api_key": "unknown"}, {"accept": "text/plain"}])
-def test_a_call_of_nobody_is_a_401(
+def test_a_call_without_a_user_is_a_401(
     gateway: Gateway, async_backend: AsyncMeter, headers: dict[str, str]
 ) -> None:
-    """And the service is not asked."""
     (refused,) = _calls(_app(async_backend), "/a", **headers)
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
     assert gateway.service_calls == 0
 
 
-def test_a_header_sent_twice_names_nobody() -> None:
+def test_a_header_sent_twice_identifies_no_user() -> None:
     """Which of them was meant, only an attacker knows."""
     scope = {"headers": [(b"x-api-key", b"key of alice"), (b"X-API-Key", b"key of alice")]}
     assert USER(scope) is None
@@ -176,7 +175,9 @@ async def _socket(app: Callable[..., Awaitable[None]], **members: Any) -> list[d
 def test_a_socket_is_paid_for_when_it_is_opened(
     gateway: Gateway, async_backend: AsyncMeter
 ) -> None:
-    """Without units it is refused: by an answer where the server can send one, else by closing it."""
+    """Without units it is refused: by an answer where the server can send one,
+    else by closing it.
+    """
     gateway.fund("alice", 1)
     app = _app(async_backend)
     assert asyncio.run(_socket(app))[0]["type"] == "websocket.accept"

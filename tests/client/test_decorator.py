@@ -29,7 +29,6 @@ def test_a_function_runs_when_its_units_are_paid_for(gateway: Gateway, backend: 
 
 
 def test_an_async_function_awaits_its_debit(gateway: Gateway, async_backend: AsyncMeter) -> None:
-    """For one customer, one unit."""
     gateway.fund("alice", 1)
 
     @metered(async_backend, user="alice")

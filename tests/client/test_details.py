@@ -126,7 +126,6 @@ def test_a_lease_that_somebody_is_asking_for_is_not_swept(
 def test_a_blocking_lease_that_somebody_is_asking_for_is_not_swept(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
-    """The same between threads."""
     gateway.fund("alice", 100)
     asked, answered = threading.Event(), threading.Event()
 
@@ -158,7 +157,7 @@ class Tended:
         self.called.set()
 
 
-def test_who_is_due_soon_stays_so_though_told_of_a_later_time_as_well() -> None:
+def test_an_earlier_due_time_is_kept_when_a_later_one_is_added() -> None:
     """The later word may come from somebody who does not know of the earlier one."""
     keeper, tended = Keeper(1, time.monotonic), Tended()
     keeper.at(tended, time.monotonic() + 0.2)
@@ -233,7 +232,6 @@ def test_pauses_grow_between_the_tries_of_a_service_in_trouble(
 def test_an_answer_that_is_no_success_says_what_it_means(
     gateway: Gateway, backend: Meter, status: int, body: dict[str, Any], kind: type[TopupError]
 ) -> None:
-    """And why, in the words of whoever answered."""
     gateway.faults = [answers(status, body)] * 3
     with pytest.raises(kind) as told:
         backend.release("hold_1")
@@ -264,13 +262,12 @@ def test_what_is_neither_a_call_nor_a_socket_is_free(
 
 
 def test_a_header_names_its_value_where_nobody_looks_it_up() -> None:
-    """By any spelling of its name."""
     scope: dict[str, Any] = {"headers": [(b"X-User", b"alice"), (b"other", b"bob")]}
     assert header_user("x-USER")(scope) == "alice"
     assert header_user("other", {"bob": "robert"}.get)(scope) == "robert"
 
 
-def test_what_an_old_hold_gives_back_may_be_all_that_there_is(
+def test_an_expired_hold_may_release_all_that_there_is(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, clock: Clock
 ) -> None:
     """It is given back before more is asked for."""
@@ -306,7 +303,6 @@ def test_two_callers_of_a_lease_that_is_closed_meet_in_the_next_one(
 
 
 def test_a_keeper_has_no_more_threads_than_it_was_given_and_calls_nobody_early() -> None:
-    """However many are due."""
     keeper, later, first, last = Keeper(1, lambda: 0.0), Tended(), Tended(), Tended()
     keeper.at(later, 5.0)
     for one in (first, last):
@@ -359,7 +355,7 @@ def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -
     assert not last.called.is_set()
 
 
-def test_when_the_rest_was_taken_nobody_asks_for_more_in_vain(
+def test_when_the_rest_was_taken_no_further_hold_is_requested(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
     """The service has said that there is no more: the next call is refused from memory."""

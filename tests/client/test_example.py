@@ -28,7 +28,9 @@ def example(stand: Stand, customer: str, monkeypatch: pytest.MonkeyPatch) -> Any
 def test_the_example_sells_twenty_reports_of_five_units(
     stand: Stand, customer: str, example: Any
 ) -> None:
-    """And then no more, though its health is still told; what was used is captured when it shuts down."""
+    """And then no more, though its health is still told; what was used is captured when it shuts
+    down.
+    """
     stand.purchase(customer)
 
     async def story() -> list[int]:

@@ -1,4 +1,6 @@
-"""What a process with units of a customer leaves behind when it ends, or forks, without a word to its leases."""
+"""What a process with units of a customer leaves behind when it ends, or forks, without a word to
+its leases.
+"""
 
 import asyncio
 import atexit
@@ -122,7 +124,6 @@ def test_a_process_that_ends_while_the_service_is_away_says_what_stays_open(
 def test_an_awaited_lease_that_spent_nothing_asks_nothing_at_the_exit(
     gateway: Gateway, url: str
 ) -> None:
-    """There is nothing to close."""
 
     def child() -> None:
         AsyncLease(AsyncMeter(url, TOKEN), "alice")
@@ -132,7 +133,9 @@ def test_an_awaited_lease_that_spent_nothing_asks_nothing_at_the_exit(
 
 
 def test_a_forked_child_has_units_and_connections_of_its_own(gateway: Gateway, url: str) -> None:
-    """What its parent held stays the parent's: the child fetches, spends and captures a hold of its own."""
+    """What its parent held stays the parent's: the child fetches, spends and captures a hold of its
+    own.
+    """
     gateway.fund("alice", 200)
     with Meter(url, TOKEN) as meter, Lease(meter, "alice", size=50, low_water=0) as lease:
         lease.debit(10)

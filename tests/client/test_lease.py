@@ -47,8 +47,7 @@ def test_debits_are_spent_in_memory_and_captured_at_the_end(
     assert (lease.tally.spent, lease.tally.captured, lease.tally.released) == (60, 60, 40)
 
 
-def test_what_nobody_used_is_released(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
-    """All of it."""
+def test_unused_units_are_released(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
     gateway.fund("alice", 1000)
     lease = _lease(backend, seconds)
     with pytest.raises(QuotaExhausted):
@@ -116,7 +115,7 @@ def test_a_hold_is_captured_before_it_expires(
     assert lease.tally.lost == 0
 
 
-def test_units_of_an_old_hold_are_given_back_before_more_are_asked_for(
+def test_units_of_an_expired_hold_are_released_before_a_new_hold(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
 ) -> None:
     """They may be all that the customer has."""
@@ -132,7 +131,9 @@ def test_units_of_an_old_hold_are_given_back_before_more_are_asked_for(
 def test_a_process_that_stood_still_too_long_counts_what_it_lost(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
 ) -> None:
-    """Its hold has expired: the customer has all units back, and the tally says what the seller bears."""
+    """Its hold has expired: the customer has all units back, and the tally says what the seller
+    bears.
+    """
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
     lease.debit(30)
@@ -191,7 +192,6 @@ def test_without_an_answer_nothing_is_served(
 def test_a_hold_whose_answer_was_lost_comes_back_by_itself(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
 ) -> None:
-    """Its units were never spent."""
     gateway.fund("alice", 100)
     gateway.faults = [lost_after]
     lease = _lease(backend, seconds)
@@ -227,7 +227,6 @@ def test_the_next_hold_is_fetched_before_the_last_runs_out(
 def test_an_idle_lease_gives_its_units_back(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock
 ) -> None:
-    """And takes none until somebody calls."""
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
     lease.debit()
@@ -241,7 +240,6 @@ def test_an_idle_lease_gives_its_units_back(
 
 
 def test_a_closed_lease_serves_nothing(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
-    """And closing it again does nothing."""
     gateway.fund("alice", 100)
     lease = _lease(backend, seconds)
     lease.debit()
@@ -335,7 +333,9 @@ def test_a_debit_that_has_looked_often_enough_waits_for_its_turn(
 def test_threads_of_one_process_never_oversell(
     gateway: Gateway, backend: Meter, seconds: Seconds, size: int
 ) -> None:
-    """Sixteen at once on one lease and on another of the same customer: every unit is served exactly once."""
+    """Sixteen at once on one lease and on another of the same customer: every unit is served
+    exactly once.
+    """
     gateway.fund("alice", 1000)
     start = threading.Barrier(16)
 

@@ -42,7 +42,6 @@ NOT_DONE: list[Fault] = [unreachable, answers(429), answers(503, {"code": "busy"
 
 
 def test_a_debit_says_what_remains(gateway: Gateway, backend: Meter) -> None:
-    """Typed."""
     gateway.fund("alice", 10)
     taken = backend.debit("alice", 3)
     assert (taken.units, taken.remaining, taken.replayed) == (3, 7, False)
@@ -139,7 +138,6 @@ def test_a_page_that_refuses_says_that_nothing_was_taken(
 def test_a_service_that_stays_away_is_told_apart_from_an_unknown_outcome(
     gateway: Gateway, backend: Meter
 ) -> None:
-    """After three tries."""
     gateway.faults = [unreachable] * 9
     with pytest.raises(Unavailable):
         backend.debit("alice")
@@ -147,7 +145,6 @@ def test_a_service_that_stays_away_is_told_apart_from_an_unknown_outcome(
 
 
 def test_a_key_with_another_body_is_refused(gateway: Gateway, backend: Meter) -> None:
-    """With the service's code."""
     gateway.fund("alice", 10)
     backend.debit("alice", 3, "k")
     with pytest.raises(Refused) as refused:
@@ -219,20 +216,17 @@ def test_a_token_is_asked_for_before_each_request(gateway: Gateway) -> None:
     ["https://topup.example.com", "https://topup.example.com/", "https://topup.example.com/api/v1"],
 )
 def test_the_address_may_name_the_api_or_not(gateway: Gateway, url: str) -> None:
-    """It is the same service."""
     gateway.fund("alice", 1)
     assert Meter(url, TOKEN, transport=gateway).debit("alice").remaining == 0
 
 
 @pytest.mark.parametrize(("url", "tries"), [("topup.example.com", 3), ("", 3), (URL, 0)])
 def test_a_meter_that_cannot_work_is_not_made(url: str, tries: int) -> None:
-    """ValueError says what is wrong."""
     with pytest.raises(ValueError, match="must be"):
         Meter(url, TOKEN, tries=tries)
 
 
 def test_the_awaited_meter_does_the_same(gateway: Gateway, async_backend: AsyncMeter) -> None:
-    """Every call, a repeat, and a refusal."""
     gateway.fund("alice", 10)
 
     async def story() -> list[Any]:

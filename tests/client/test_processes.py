@@ -60,7 +60,9 @@ def held_process(stand: Stand, customer: str) -> Iterator[subprocess.Popen[str]]
 
 
 def test_four_processes_never_oversell(stand: Stand, customer: str) -> None:
-    """Three that block and one that awaits: every unit bought is served once and captured once, and none is left held."""
+    """Three that block and one that awaits: every unit bought is served once and captured once, and
+    none is left held.
+    """
     stand.purchase(customer, "pro")
     processes = [
         _start(stand, customer, 40, what) for what in (*["together"] * 3, "together async")
@@ -100,7 +102,9 @@ def test_a_forked_child_spends_none_of_its_parents_units(stand: Stand, customer:
 def test_a_process_that_stood_still_too_long_spends_nothing_that_is_not_its_own(
     stand: Stand, customer: str, held_process: subprocess.Popen[str]
 ) -> None:
-    """Stopped until its hold has expired, it captures nothing of what others may have bought meanwhile: the seller bears it."""
+    """Stopped until its hold has expired, it captures nothing of what others may have bought
+    meanwhile: the seller bears it.
+    """
     assert _said(held_process) == {"served": 10, "left": 50}
     held_process.send_signal(signal.SIGSTOP)
     stand.until(lambda: _units(stand, customer) == (0, 0, 100))
@@ -113,9 +117,11 @@ def test_a_process_that_stood_still_too_long_spends_nothing_that_is_not_its_own(
 def test_a_process_that_ends_without_closing_captures_at_its_exit(
     stand: Stand, customer: str
 ) -> None:
-    """As the interpreter goes."""
     stand.purchase(customer)
-    code = "import sys; from topup_client import *; lease = Lease(Meter(*sys.argv[1:3]), sys.argv[3], size=50); lease.debit(7)"
+    code = (
+        "import sys; from topup_client import *;"
+        " lease = Lease(Meter(*sys.argv[1:3]), sys.argv[3], size=50); lease.debit(7)"
+    )
     token = stand.token("backend", "quota.write")
     command: list[Any] = [sys.executable, "-c", code, stand.api_url, token, customer]
     subprocess.run(

@@ -136,13 +136,14 @@ def test_what_could_not_be_captured_is_captured_later(error: Exception) -> None:
     ],
 )
 def test_terms_that_cannot_work_are_refused(terms: dict[str, int]) -> None:
-    """The sentence names the member."""
     with pytest.raises(ValueError, match=list(terms)[-1]):
         Terms(**terms)
 
 
 class Story(RuleBasedStateMachine):
-    """A purse beside an account: units are nowhere twice and nowhere lost, and a hold past its end is never spent from."""
+    """A purse beside an account: units are nowhere twice and nowhere lost, and a hold past its end
+    is never spent from.
+    """
 
     def __init__(self) -> None:
         """500 units at the service."""
@@ -154,7 +155,9 @@ class Story(RuleBasedStateMachine):
 
     @rule(units=st.integers(1, 70), lag=st.floats(0, 5))
     def fetch(self, units: int, lag: float) -> None:
-        """The service holds what is asked for; its clock starts when the request comes, and rounds down."""
+        """The service holds what is asked for; its clock starts when the request comes, and rounds
+        down.
+        """
         asked = min(self.purse.asks_for(units), self.remaining)
         if asked:
             sent, self.number = self.now, self.number + 1
@@ -165,7 +168,9 @@ class Story(RuleBasedStateMachine):
 
     @rule(units=st.integers(1, 120))
     def spend(self, units: int) -> None:
-        """Refused exactly when the units are not there; each used unit is of a hold that is open."""
+        """Refused exactly when the units are not there; each used unit is of a
+        hold that is open.
+        """
         before = {tranche: tranche.used for tranche in (*self.purse._usable, *self.purse._to_close)}
         self.purse.retire(self.now)
         left = self.purse.left

@@ -39,7 +39,9 @@ def _again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _looks(gateway: Gateway, used: int) -> Iterator[None]:
-    """Yield until so many units are captured and nothing is held, or for as long as any machine should need."""
+    """Yield until so many units are captured and nothing is held, or for as long as any machine
+    should need.
+    """
     for _ in range(LOOKS_MAX):
         balance = gateway.quota()
         if (balance.used, balance.held) == (used, 0):
@@ -74,7 +76,6 @@ class _OfAlice:
 
 
 def test_a_quiet_customers_lease_is_captured_by_a_thread(gateway: Gateway, backend: Meter) -> None:
-    """By the lease's own keeper."""
     gateway.fund("alice", 1000)
     with Lease(backend, "alice", **TERMS) as lease:
         _goes_quiet(gateway, lease)
@@ -84,7 +85,6 @@ def test_a_quiet_customers_lease_is_captured_by_a_thread(gateway: Gateway, backe
 def test_a_quiet_customers_lease_among_others_is_captured_by_a_thread(
     gateway: Gateway, backend: Meter
 ) -> None:
-    """By the keeper that they share."""
     gateway.fund("alice", 1000)
     gateway.fund("bob", 1000)
     with Leases(backend, **TERMS) as leases:
@@ -95,7 +95,6 @@ def test_a_quiet_customers_lease_among_others_is_captured_by_a_thread(
 def test_a_quiet_customers_lease_is_captured_by_a_task(
     gateway: Gateway, async_backend: AsyncMeter
 ) -> None:
-    """Of the loop that it belongs to."""
     gateway.fund("alice", 1000)
 
     async def story() -> None:
@@ -109,7 +108,6 @@ def test_a_quiet_customers_lease_is_captured_by_a_task(
 def test_a_quiet_customers_lease_among_others_is_captured_by_a_task(
     gateway: Gateway, async_backend: AsyncMeter
 ) -> None:
-    """Each has its own."""
     gateway.fund("alice", 1000)
     gateway.fund("bob", 1000)
 

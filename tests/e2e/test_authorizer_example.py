@@ -154,7 +154,9 @@ def _units(stand: Stand, customer: str) -> tuple[int, int]:
 
 
 def test_each_call_with_a_key_costs_one_unit(stand: Stand, example: Example, customer: str) -> None:
-    """The seller's function is told who calls and what remains; a second call is paid for like the first."""
+    """The seller's function is told who calls and what remains; a second call is paid for like the
+    first.
+    """
     stand.purchase(customer)
     key = _key(stand, customer)["key"]
     for remaining in (99, 98, 97):

@@ -25,7 +25,9 @@ second."""
 def _debit(
     client: httpx.Client, stand: Stand, body: dict[str, object], *, is_keyed: bool
 ) -> httpx.Response:
-    """A keyed one is asked again where its outcome is unknown, as the answer says; a plain one never."""
+    """A keyed one is asked again where its outcome is unknown, as the answer says; a plain one
+    never.
+    """
     headers = {"idempotency-key": uuid.uuid4().hex} if is_keyed else {}
     for _ in range(TRIES_MAX if is_keyed else 1):
         answer = client.post(f"{stand.api_url}{API}/quota/debits", json=body, headers=headers)
@@ -37,7 +39,9 @@ def _debit(
 def _debits(
     stand: Stand, user_id: str, threads: int, each: int, pay: tuple[str, ...] = ()
 ) -> list[httpx.Response]:
-    """All threads begin together; beside them one buyer pays one session after another, and the debits go on meanwhile."""
+    """All threads begin together; beside them one buyer pays one session after another, and the
+    debits go on meanwhile.
+    """
     authorization = {"authorization": f"Bearer {stand.token('backend', 'quota.write')}"}
     ready = threading.Barrier(threads + 1)
 
@@ -64,7 +68,9 @@ def _debits(
 
 @pytest.fixture
 def warm_stand(stand: Stand) -> Stand:
-    """The functions' processes are there: on AWS a cold start takes no other's processor, here 32 at once would take all."""
+    """The functions' processes are there: on AWS a cold start takes no other's processor, here 32
+    at once would take all.
+    """
     stand.purchase(f"first-{uuid.uuid4().hex[:8]}")
     for threads in STEPS:
         _debits(stand, "nobody-of-the-warm-up", threads, 2)
@@ -74,7 +80,9 @@ def warm_stand(stand: Stand) -> Stand:
 def test_debits_and_purchases_of_one_account_meet_without_a_5xx_or_a_lost_unit(
     warm_stand: Stand,
 ) -> None:
-    """Debits go on from all threads while four purchases settle: no conflict is ever answered, and the books balance at the end."""
+    """Debits go on from all threads while four purchases settle: no conflict is ever answered, and
+    the books balance at the end.
+    """
     stand, buyer = warm_stand, f"busy-{uuid.uuid4().hex[:8]}"
     sessions = tuple(stand.buy(buyer)["session_id"] for _ in range(PURCHASES))
     answers = _debits(stand, buyer, THREADS, DEBITS_EACH, pay=sessions)
@@ -104,7 +112,9 @@ def test_debits_and_purchases_of_one_account_meet_without_a_5xx_or_a_lost_unit(
 
 
 def _taken(answers: list[httpx.Response]) -> int:
-    """The units of the accepted debits, each of which has an id of its own; a refused one says what it would take."""
+    """The units of the accepted debits, each of which has an id of its own; a refused one says what
+    it would take.
+    """
     accepted: list[dict[str, Any]] = [
         answer.json() for answer in answers if answer.status_code == 200
     ]

@@ -130,7 +130,6 @@ def test_every_function_has_its_line_here() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_call_beside_the_grant_is_denied(stand: Stand, function: str) -> None:
-    """By IAM itself, not by our code."""
     assert _try(stand, function, BEYOND[function]) in REFUSED
 
 

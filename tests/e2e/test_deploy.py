@@ -12,7 +12,8 @@ from infra.local.paths import ROOT
 
 HANDLERS: Final = dict(
     re.findall(
-        r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Metadata: .*\n    Properties:\n      Handler: (\w+)\.handler\n",
+        r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Metadata: .*\n"
+        r"    Properties:\n      Handler: (\w+)\.handler\n",
         (ROOT / "template.yaml").read_text(),
         re.MULTILINE,
     )
@@ -29,12 +30,17 @@ import importlib, json, sys
 sys.path.insert(0, {folder!r})
 handler = importlib.import_module({module!r}).handler
 said = handler(json.loads(sys.stdin.read()), None) if {called!r} else {{}}
-print(json.dumps({{"callable": callable(handler), "stripe": "stripe" in sys.modules, "path": sys.path, "said": said}}))
+has_stripe = "stripe" in sys.modules
+print(json.dumps(
+    {{"callable": callable(handler), "stripe": has_stripe, "path": sys.path, "said": said}}
+))
 """
 
 
 def _loaded(stand: Stand, function: str, event: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Load a handler in an interpreter that has its artifact, its environment in the stack and nothing else; call it with an event."""
+    """Load a handler in an interpreter that has its artifact, its environment in the stack and
+    nothing else; call it with an event.
+    """
     told = stand.boto("lambda").get_function_configuration(FunctionName=stand.resources()[function])
     environment = {
         **told["Environment"]["Variables"],
@@ -138,5 +144,4 @@ def test_an_artifact_holds_no_native_code(function: str) -> None:
 
 @pytest.mark.usefixtures("stand")
 def test_the_archive_is_small() -> None:
-    """What every cold start fetches."""
     assert 1024 * 1024 < (BUILD / ARCHIVE).stat().st_size <= ZIP_BYTES_MAX

@@ -1,4 +1,6 @@
-"""The event table of the contract, line by line, on the stand: what each of Stripe's events does to payment and quota."""
+"""The event table of the contract, line by line, on the stand: what each of Stripe's events does to
+payment and quota.
+"""
 
 import random
 import uuid
@@ -39,7 +41,6 @@ def _until_status(stand: Stand, buyer: str, payment_id: str, status: str) -> dic
 def test_a_paid_session_completes_the_payment_and_credits_the_plans_units(
     stand: Stand, buyer: str
 ) -> None:
-    """checkout.session.completed, paid."""
     bought = stand.purchase(buyer, "pro")
     payment = stand.payment(buyer, bought["session_id"])
     assert payment["status"] == "completed"
@@ -72,7 +73,6 @@ def test_an_unpaid_completed_session_is_processing_and_credits_nothing(
 
 
 def test_a_delayed_payment_that_fails_credits_nothing(stand: Stand, buyer: str) -> None:
-    """checkout.session.async_payment_failed."""
     bought = stand.buy(buyer)
     stand.pay(bought["session_id"], "delayed")
     stand.control(f"sessions/{bought['session_id']}/settle", outcome="failed")
@@ -84,7 +84,6 @@ def test_a_delayed_payment_that_fails_credits_nothing(stand: Stand, buyer: str) 
 def test_an_expired_session_expires_the_payment_unless_it_is_completed(
     stand: Stand, buyer: str
 ) -> None:
-    """checkout.session.expired."""
     abandoned = stand.buy(buyer)
     stand.control(f"sessions/{abandoned['session_id']}/expire")
     _until_status(stand, buyer, abandoned["payment_id"], "expired")
@@ -137,7 +136,6 @@ def test_partial_refunds_take_back_in_proportion_and_the_last_takes_all(
 def test_a_refund_of_used_units_leaves_a_debt_that_the_next_purchase_pays(
     stand: Stand, buyer: str
 ) -> None:
-    """ReversalPolicy debt."""
     bought, intent = _paid(stand, buyer)
     assert (
         stand.call(
@@ -157,7 +155,6 @@ def test_a_refund_of_used_units_leaves_a_debt_that_the_next_purchase_pays(
 
 
 def test_a_refund_that_fails_afterwards_gives_the_units_back(stand: Stand, buyer: str) -> None:
-    """refund.failed."""
     bought, intent = _paid(stand, buyer)
     refund = stand.stripe.v1.refunds.create({"payment_intent": intent.id})
     _until_status(stand, buyer, bought["payment_id"], "refunded")
@@ -214,7 +211,6 @@ def test_an_inquiry_changes_nothing(stand: Stand, buyer: str) -> None:
 def test_a_dispute_takes_back_what_is_out_and_a_won_one_gives_it_back(
     stand: Stand, buyer: str
 ) -> None:
-    """created, funds_withdrawn, funds_reinstated, closed won."""
     bought, intent = _paid(stand, buyer)
     dispute = stand.control(f"charges/{intent.latest_charge}/dispute", amount=333)
     payment = _until_status(stand, buyer, bought["payment_id"], "disputed")
@@ -368,7 +364,6 @@ def test_confirm_credits_a_purchase_whose_webhook_is_late(stand: Stand, buyer: s
 def test_a_purchase_whose_every_webhook_was_dropped_is_credited_once_by_reconciliation(
     stand: Stand, buyer: str
 ) -> None:
-    """Also while the late webhooks arrive after all."""
     bought = stand.buy(buyer)
     stand.control("deliveries", drop=1)
     stand.control(f"sessions/{bought['session_id']}/pay", method="card")
@@ -394,7 +389,9 @@ def test_a_purchase_whose_every_webhook_was_dropped_is_credited_once_by_reconcil
 def test_reconciliation_and_late_webhooks_at_the_same_time_credit_once(
     stand: Stand, buyer: str
 ) -> None:
-    """Every webhook was dropped; then all of them come at once, over both endpoints and under two ids, while Stripe is asked."""
+    """Every webhook was dropped; then all of them come at once, over both endpoints and under two
+    ids, while Stripe is asked.
+    """
     bought = [stand.buy(buyer) for _ in range(3)]
     stand.control("deliveries", drop=1)
     for purchase in bought:

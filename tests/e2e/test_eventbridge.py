@@ -1,4 +1,6 @@
-"""Stripe's events by Amazon EventBridge, beside the webhook: switched on by the template's parameter, and off again."""
+"""Stripe's events by Amazon EventBridge, beside the webhook: switched on by the template's
+parameter, and off again.
+"""
 
 import json
 import uuid
@@ -41,7 +43,9 @@ class Bridge:
         return found
 
     def carry(self) -> None:
-        """A way for the stand to act as Stripe: nobody may put events of a partner's source, so they come inside another event."""
+        """A way for the stand to act as Stripe: nobody may put events of a partner's source, so
+        they come inside another event.
+        """
         pattern = json.dumps({"source": [CARRIER]})
         self.events.put_rule(Name="carrier", EventBusName=BUS, EventPattern=pattern)
         target = {"Id": "queue", "Arn": self.queue_attribute("QueueArn"), "InputPath": "$.detail"}
@@ -96,7 +100,9 @@ def bridge(stand: Stand) -> Iterator[Bridge]:
 
 @pytest.fixture
 def paid(stand: Stand) -> tuple[str, dict[str, Any]]:
-    """A user whose purchase Stripe has been paid for, and the event of it, which no webhook brought."""
+    """A user whose purchase Stripe has been paid for, and the event of it, which no webhook
+    brought.
+    """
     buyer = f"bridged-{uuid.uuid4().hex[:8]}"
     bought = stand.buy(buyer)
     stand.control("deliveries", drop=1)
@@ -140,7 +146,9 @@ def test_the_bus_has_one_rule_of_the_stack_and_the_queue_lets_in_nobody_else(
 
 
 def test_nobody_in_the_account_can_put_an_event_in_stripes_name(bridge: Bridge) -> None:
-    """Not even with an administrator's rights: sources that begin with `aws.` are not theirs to use."""
+    """Not even with an administrator's rights: sources that begin with `aws.` are not theirs to
+    use.
+    """
     entry = {"EventBusName": BUS, "Source": BUS, "DetailType": SUBSCRIBED[0], "Detail": "{}"}
     told = bridge.events.put_events(Entries=[entry])
     assert (told["FailedEntryCount"], told["Entries"][0]["ErrorCode"]) == (

@@ -133,7 +133,9 @@ def test_a_generated_client_buys_and_spends(stand: Stand, generated: Generated, 
 def test_a_generated_client_tells_refusals_apart(
     stand: Stand, generated: Generated, buyer: str
 ) -> None:
-    """What is left and where to buy more; and API Gateway's own words, which are no problem document."""
+    """What is left and where to buy more; and API Gateway's own words, which are no problem
+    document.
+    """
     user, service = (
         generated.client(stand.token(buyer)),
         generated.client(stand.token("backend", "quota.write")),

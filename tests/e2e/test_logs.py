@@ -1,4 +1,6 @@
-"""What all functions logged while the whole suite used the stand. tests/conftest.py puts this file last."""
+"""What all functions logged while the whole suite used the stand. tests/conftest.py puts this file
+last.
+"""
 
 import base64
 import json
@@ -117,7 +119,9 @@ def _present(stand: Stand, key: str) -> None:
 
 
 def _deliver(stand: Stand, bought: dict[str, Any]) -> None:
-    """Genuine again, of another user's mind, forged, and no event at all; here and at the Function URL."""
+    """Genuine again, of another user's mind, forged, and no event at all; here and at the Function
+    URL.
+    """
     event = stand.events("checkout.session.completed", bought["session_id"])[0]
     assert "@" in event["data"]["object"]["customer_details"]["email"], (
         "the simulator's events hold an address"
@@ -149,7 +153,6 @@ def _said(logged: list[Invocation]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_function_has_logged(stand: Stand, logged: list[Invocation]) -> None:
-    """What follows looks at something."""
     lines = Counter(one.function for one in logged for _ in one.lines)
     assert set(lines) == {name for name in stand.resources() if name.endswith("Function")}
     assert lines["WebhookFunction"] >= 5
@@ -167,9 +170,10 @@ def test_every_line_is_of_a_known_form(logged: list[Invocation]) -> None:
 
 
 def test_no_request_has_two_lines_and_hardly_one_has_none(logged: list[Invocation]) -> None:
-    """The embedded AWS takes what is printed 50 ms late for the next call's, and loses it with the process: hence "hardly".
+    """The embedded AWS takes what is printed 50 ms late for the next call's, and loses it with the
+    process: hence "hardly".
 
-    That each has one, tests/functional/test_lines.py shows.
+    That each has one, tests/functional/test_log_lines.py shows.
     """
     lines = [
         (function, line["message"], line["request_id"])
@@ -212,7 +216,9 @@ def test_the_line_names_request_payment_session_and_event(logged: list[Invocatio
 def test_nothing_that_is_nobodys_business_is_logged(
     logged: list[Invocation], called: dict[str, str]
 ) -> None:
-    """No secrets, bodies, e-mail addresses or tokens: of this file's calls, and of all that the suite made before."""
+    """No secrets, bodies, e-mail addresses or tokens: of this file's calls, and of all that the
+    suite made before.
+    """
     found = {
         (one.function, what)
         for one in logged
@@ -228,7 +234,9 @@ PLANTED: Final = {
     "a customer's key": "tk_prod_0123456789abcdef_abc",
     "a token": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2ln",
     "an e-mail address": "buyer@example.com",
-    "a signature": "t=1764000000,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+    "a signature": (
+        "t=1764000000,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd"
+    ),
     "an authorization": "Authorization: Bearer c2VjcmV0c2VjcmV0",
     "an object of Stripe": '{"id": "evt_1", "object": "event"}',
 }

@@ -3,7 +3,8 @@ from support.stand import Stand
 
 
 def test_no_answer_is_outside_of_the_description(stand: Stand) -> None:
-    """No 5xx, no status, content type, header or member that is not described; good input is taken, bad input and no token are not.
+    """No 5xx, no status, content type, header or member that is not described; good input is taken,
+    bad input and no token are not.
 
     The same examples every time, and few of them: `make fuzz` tries others for five minutes.
     """

@@ -43,7 +43,9 @@ def paths(stand: Stand) -> Paths:
 
 
 def _marked(folder: Path, number: int) -> Path:
-    """A build whose code differs from the one in .aws-sam: every handler is another file, as after a release."""
+    """A build whose code differs from the one in .aws-sam: every handler is another file, as after
+    a release.
+    """
     folder.mkdir()
     shutil.copy(BUILD / PARSED, folder)
     with (
@@ -59,7 +61,9 @@ def _marked(folder: Path, number: int) -> Path:
 
 
 class _Traffic:
-    """A seller's backend that debits one unit after another, and a buyer who buys meanwhile; each under a key, repeated when cut off."""
+    """A seller's backend that debits one unit after another, and a buyer who buys meanwhile; each
+    under a key, repeated when cut off.
+    """
 
     def __init__(self, stand: Stand) -> None:
         self.taken = 0
@@ -96,7 +100,8 @@ class _Traffic:
     def _answered(
         self, path: str, body: object, key: str, *, sub: str, scope: str = ""
     ) -> dict[str, Any] | None:
-        """The embedded AWS kills a worker when its code is replaced, even one at work (Lambda lets it finish): the caller repeats.
+        """The embedded AWS kills a worker when its code is replaced, even one at work (Lambda lets
+        it finish): the caller repeats.
 
         Its answers are not held against the API's description.
         """
@@ -151,7 +156,9 @@ def _code(stand: Stand) -> set[str]:
 def test_an_update_and_the_way_back_lose_nothing_under_traffic(
     stand: Stand, paths: Paths, tmp_path: Path
 ) -> None:
-    """Tables are the same ones, no call is refused, every unit is accounted for, and the first build's code runs again at the end."""
+    """Tables are the same ones, no call is refused, every unit is accounted for, and the first
+    build's code runs again at the end.
+    """
     tables, first = _tables(stand), _code(stand)
     traffic = _Traffic(stand)
     with traffic.flowing():
@@ -195,7 +202,9 @@ def _balanced(stand: Stand) -> None:
 def test_leaving_keeps_every_table_and_says_how_to_come_back(
     stand: Stand, paths: Paths, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As far as the embedded AWS goes: its CloudFormation has to honour what the template says of the tables."""
+    """As far as the embedded AWS goes: its CloudFormation has to honour what the template says of
+    the tables.
+    """
     names: dict[str, Any] = {logical: stand.resources()[logical] for logical in TABLES}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOPUP_STATE_DIR", str(stand.state))

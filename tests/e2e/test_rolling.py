@@ -1,4 +1,6 @@
-"""Secrets are rolled while deliveries and purchases go on: nothing genuine is refused, nothing forged is accepted."""
+"""Secrets are rolled while deliveries and purchases go on: nothing genuine is refused, nothing
+forged is accepted.
+"""
 
 import json
 import threading
@@ -18,7 +20,9 @@ Act = Callable[[int], None]
 
 
 class Traffic:
-    """Acts that go on in threads of their own, so that a test can wait for each to have been done some times more."""
+    """Acts that go on in threads of their own, so that a test can wait for each to have been done
+    some times more.
+    """
 
     def __init__(self, *acts: Act) -> None:
         """Begins at once."""
@@ -34,7 +38,9 @@ class Traffic:
             thread.start()
 
     def further(self, rounds: int) -> None:
-        """Wait until every act has been begun and ended so many times from now on, or one has failed."""
+        """Wait until every act has been begun and ended so many times from now on, or one has
+        failed.
+        """
         with self._moved:
             goals = [done + rounds + 1 for done in self._done]  # one is under way
             moved = self._moved.wait_for(
@@ -81,7 +87,9 @@ def _put_webhook_secrets(stand: Stand, *values: str) -> None:
 
 @pytest.fixture
 def paid(stand: Stand) -> dict[str, dict[str, Any]]:
-    """Purchases that Stripe says are paid, by their buyers; their deliveries are the test's to make."""
+    """Purchases that Stripe says are paid, by their buyers; their deliveries are the test's to
+    make.
+    """
     found: dict[str, dict[str, Any]] = {}
     stand.control("deliveries", drop=1)
     for _ in range(6):
@@ -95,7 +103,9 @@ def paid(stand: Stand) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def secrets_of(stand: Stand) -> Iterator[tuple[str, str]]:
-    """The stand's signing secret and the one that follows it; afterwards the stand has its own again."""
+    """The stand's signing secret and the one that follows it; afterwards the stand has its own
+    again.
+    """
     old, new = stand.facts["webhook_secret"], f"whsec_{uuid.uuid4().hex}"
     yield old, new
     _put_webhook_secrets(stand, old)
@@ -104,7 +114,9 @@ def secrets_of(stand: Stand) -> Iterator[tuple[str, str]]:
 def test_no_genuine_delivery_is_refused_while_the_signing_secret_is_rolled(
     stand: Stand, paid: dict[str, dict[str, Any]], secrets_of: tuple[str, str]
 ) -> None:
-    """Signed with the old one, the new one, and both; a forged one never gets in, and in the end the old one does not either."""
+    """Signed with the old one, the new one, and both; a forged one never gets in, and in the end
+    the old one does not either.
+    """
     old, new = secrets_of
     events: list[dict[str, Any]] = list(paid.values())
     signers: list[tuple[str, ...]] = [(old,)]
@@ -120,7 +132,8 @@ def test_no_genuine_delivery_is_refused_while_the_signing_secret_is_rolled(
 
     with (
         going_on(*[deliver] * 4) as traffic
-        # few forged ones: a flood of them would delay the new secret (tests/functional/test_rolling.py)
+        # few forged ones, for a flood of them would delay the new secret:
+        # tests/functional/test_secret_cache.py shows that
     ):
         forge()
         traffic.further(3)
@@ -166,7 +179,9 @@ def _ask_a_new_process(stand: Stand, event: dict[str, Any], secret: str) -> int:
 
 @pytest.fixture
 def keys_of(stand: Stand) -> Iterator[tuple[str, str]]:
-    """Stripe's key of the stand and the one that follows it; afterwards the stand has its own again."""
+    """Stripe's key of the stand and the one that follows it; afterwards the stand has its own
+    again.
+    """
     old, new = stand.facts["stripe_secret_key"], f"sk_test_{uuid.uuid4().hex}"
     yield old, new
     stand.control("keys", accept=[old])
@@ -183,7 +198,9 @@ def _put_stripe_key(stand: Stand, key: str) -> None:
 def test_no_purchase_fails_while_stripes_key_is_rolled(
     stand: Stand, keys_of: tuple[str, str]
 ) -> None:
-    """Stripe takes both keys for a while, then the new one alone; checkouts and confirms go on, in processes that know the old one."""
+    """Stripe takes both keys for a while, then the new one alone; checkouts and confirms go on, in
+    processes that know the old one.
+    """
     old, new = keys_of
     bought: list[tuple[str, str]] = []
 

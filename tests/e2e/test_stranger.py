@@ -1,6 +1,8 @@
-"""A stranger's way from the README to a stack of their own, with every question answered by Enter, on the embedded AWS.
+"""A stranger's way from the README to a stack of their own, with every question answered by Enter,
+on the embedded AWS.
 
-It is a second stack beside the stand's, in one account. What that AWS does not do is named where it is done by hand.
+It is a second stack beside the stand's, in one account. What that AWS does not do is named where it
+is done by hand.
 """
 
 import json
@@ -94,7 +96,8 @@ class Shop:
 
     def call(self, method: str, path: str, token: str, body: object = None) -> httpx.Response:
         """One call of the stack's API."""
-        url = f"{self.stand.facts['aws_endpoint_url']}/_aws/execute-api/{self.resources['HttpApi']}/$default{API}{path}"
+        aws, api = self.stand.facts["aws_endpoint_url"], self.resources["HttpApi"]
+        url = f"{aws}/_aws/execute-api/{api}/$default{API}{path}"
         return self.stand.http.request(
             method, url, headers={"authorization": f"Bearer {token}"}, json=body
         )
@@ -145,8 +148,11 @@ class Shop:
         return str(got.json()["access_token"])
 
     def on_to_the_page(self, address: str) -> dict[str, list[str]]:
-        """What arrives at the page of those whom Cognito has sent to ``address``: there it is the sign-in API, in nobody's DNS here."""
-        api = f"{self.stand.facts['aws_endpoint_url']}/_aws/execute-api/{self.resources['SignInApi']}/$default/"
+        """What arrives at the page of those whom Cognito has sent to ``address``: there it is the
+        sign-in API, in nobody's DNS here.
+        """
+        aws, sign_in = self.stand.facts["aws_endpoint_url"], self.resources["SignInApi"]
+        api = f"{aws}/_aws/execute-api/{sign_in}/$default/"
         answer = self.stand.http.get(f"{api}?{urlparse(address).query}", follow_redirects=False)
         page, _, query = answer.headers["location"].partition("?")
         assert (answer.status_code, page) == (302, f"{self.outputs['ApiUrl']}/")
@@ -197,7 +203,9 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A shell that is signed in to the embedded AWS and has Stripe's key; and the stack that `make deploy` made there."""
+    """A shell that is signed in to the embedded AWS and has Stripe's key; and the stack that `make
+    deploy` made there.
+    """
     folder = tmp_path_factory.mktemp("stranger")
     with pytest.MonkeyPatch.context() as shell:
         for name, value in stand.paths().environment().items():
@@ -227,7 +235,9 @@ def shop(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
 def test_with_enter_alone_a_deployment_ends_with_nothing_wrong_that_is_not_the_emulators(
     shop: Shop,
 ) -> None:
-    """The doctor of a first deployment: what AWS does, and this AWS does not, is all that it finds."""
+    """The doctor of a first deployment: what AWS does, and this AWS does not,
+    is all that it finds.
+    """
     report = shop.topup("doctor")
     wrong = {
         row["check"]: row for row in report["findings"] if row["level"] in ("wrong", "unknown")
@@ -269,12 +279,13 @@ def test_the_stack_says_what_comes_next(shop: Shop) -> None:
 
 
 def test_customers_come_back_from_signing_out_too(shop: Shop) -> None:
-    """To the page, without a word."""
     assert shop.on_to_the_page(shop.sign_in_url) == {}
 
 
 def test_a_sign_in_address_is_lower_case_whatever_the_stack_is_called(shop: Shop) -> None:
-    """And has none of the words that Cognito keeps: https://docs.aws.amazon.com/cognito/latest/developerguide/."""
+    """And has none of the words that Cognito keeps:
+    https://docs.aws.amazon.com/cognito/latest/developerguide/.
+    """
     domain = shop.resources["UserPoolDomain"]
     assert domain == domain.lower()
     assert "aws" not in domain
@@ -285,7 +296,9 @@ def test_a_sign_in_address_is_lower_case_whatever_the_stack_is_called(shop: Shop
 
 
 def test_a_backend_gets_a_token_and_spends(shop: Shop) -> None:
-    """Through the authorizer, with a token that names a client and no audience; and only with the scope."""
+    """Through the authorizer, with a token that names a client and no audience; and only with the
+    scope.
+    """
     alice = shop.enrol("spender@example.com")
     assert shop.topup("grant", alice, "10", "--reason", "a gift", "--yes")["units"] == 10
     got = shop.service_token()
@@ -351,7 +364,6 @@ def test_who_leaves_and_comes_back_has_their_books_and_users_again(
 def test_an_issuer_without_an_audience_is_refused_before_anything_is_made(
     shop: Shop, tmp_path: Path
 ) -> None:
-    """By the template's own rule."""
     told = {**shop.stage.parameters, "JwtIssuer": "https://sign-in.example.com"}
     stage = Stage("refused", "topup-refused", REGION, parameters=told, folder=tmp_path)
     stage.keep()

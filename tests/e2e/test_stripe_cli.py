@@ -162,7 +162,9 @@ def _answered(log: Path, event_id: str) -> list[str]:
 def test_an_event_resent_through_the_cli_settles_the_payment(
     stand: Stand, cli: Cli, device: str, buyer: str
 ) -> None:
-    """All webhooks were lost; `stripe events resend` reaches `stripe listen`, whose own secret is in the list."""
+    """All webhooks were lost; `stripe events resend` reaches `stripe listen`, whose own secret is
+    in the list.
+    """
     payment_id, event_id = _paid_unheard(stand, buyer)
     with _also_valid(stand, cli.secret(device)), cli.listening(device) as log:
         assert cli.ask("events", "resend", event_id)["id"] == event_id
@@ -175,7 +177,9 @@ def test_an_event_resent_through_the_cli_settles_the_payment(
 def test_an_event_forwarded_while_it_happens_credits_once_beside_the_endpoint(
     stand: Stand, cli: Cli, device: str, buyer: str
 ) -> None:
-    """The CLI listens during a checkout: the endpoint and the CLI bring the same event, under two secrets."""
+    """The CLI listens during a checkout: the endpoint and the CLI bring the same event, under two
+    secrets.
+    """
     with _also_valid(stand, cli.secret(device)), cli.listening(device) as log:
         bought = stand.purchase(buyer)
         (event,) = stand.events("checkout.session.completed", bought["session_id"])
@@ -219,7 +223,7 @@ def test_a_refund_made_with_the_cli_takes_the_units_back(
     assert stand.quota(buyer)["remaining"] == 0
 
 
-def test_a_session_made_with_the_cli_is_not_ours_and_credits_nobody(
+def test_a_session_made_with_the_cli_is_not_ours_and_credits_no_units(
     stand: Stand, cli: Cli, buyer: str
 ) -> None:
     """Another product of the same account: its checkout is paid, and our books do not move."""

@@ -1,4 +1,6 @@
-"""Who is let in, on the stand: every route that needs a token, with every kind of token that must not open it."""
+"""Who is let in, on the stand: every route that needs a token, with every kind of token that must
+not open it.
+"""
 
 import base64
 import hashlib
@@ -61,14 +63,18 @@ class Forger:
         )
 
     def resigned(self, token: str, algorithm: str, sign: Callable[[bytes], bytes]) -> str:
-        """The token's claims under another algorithm: PyJWT itself refuses to make some of these."""
+        """The token's claims under another algorithm: PyJWT itself refuses to
+        make some of these.
+        """
         header = _text(json.dumps({"alg": algorithm, "typ": "JWT", "kid": self._key_id}).encode())
         signed = f"{header}.{token.split('.')[1]}"
         return f"{signed}.{_text(sign(signed.encode()))}"
 
     @property
     def public_pem(self) -> bytes:
-        """What everybody can fetch, in the form that careless verifiers take for a shared secret."""
+        """What everybody can fetch, in the form that careless verifiers take
+        for a shared secret.
+        """
         private = serialization.load_pem_private_key(self._pem.encode(), None)
         return private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -153,7 +159,9 @@ def customer(stand: Stand) -> Customer:
 
 
 def _routes(stand: Stand, who: str, customer: Customer) -> list[tuple[str, str, Any]]:
-    """Every operation that the API's description keeps for users, or for services: method, path, body."""
+    """Every operation that the API's description keeps for users, or for services: method, path,
+    body.
+    """
     bodies: dict[str, Any] = {
         "createCheckout": {"plan": "starter"},
         "createKey": {"name": "stolen"},
@@ -184,7 +192,9 @@ def _belongings(stand: Stand, customer: Customer) -> list[Any]:
 def test_no_wrong_token_opens_any_route_and_nothing_changes(
     stand: Stand, customer: Customer, who: str
 ) -> None:
-    """401 or 403, by API Gateway or by us, never a 5xx; as many refusals as there are wrong tokens and routes."""
+    """401 or 403, by API Gateway or by us, never a 5xx; as many refusals as there are wrong tokens
+    and routes.
+    """
     before = _belongings(stand, customer)
     tokens = _bad(Forger(stand), customer.name, SCOPE)
     said = {

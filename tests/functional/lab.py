@@ -120,7 +120,9 @@ class Lab:
             )
 
     def _copy(self, stripe_key: str) -> None:
-        """What the APIs made once for the whole process: it was two thirds of the time of every test."""
+        """What the APIs made once for the whole process: it was two thirds of the time of every
+        test.
+        """
         now = [_backend("dynamodb").tables, _backend("secretsmanager").secrets]
         made = copy.deepcopy(_made.setdefault(stripe_key, copy.deepcopy(now)))
         for place, content in zip(now, made, strict=True):

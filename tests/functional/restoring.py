@@ -78,7 +78,9 @@ def only(target: TargetStack, *names: str) -> TargetStack:
 
 
 def state(target: TargetStack) -> dict[str, Any]:
-    """Everything that shall be the same of a table and its restore, by logical id, asked one by one."""
+    """Everything that shall be the same of a table and its restore, by logical id, asked one by
+    one.
+    """
     return {
         logical: _state(target.client("dynamodb"), name)
         for logical, name in target.tables().items()

@@ -1,4 +1,6 @@
-"""Reads template.yaml as CloudFormation would, as far as the functional tests need it: parameters, conditions, names."""
+"""Reads template.yaml as CloudFormation would, as far as the functional tests need it: parameters,
+conditions, names.
+"""
 
 import re
 from dataclasses import dataclass
@@ -59,7 +61,9 @@ class Route:
 
 
 class Template:
-    """template.yaml with values for its parameters. A resource's physical name is its logical id."""
+    """template.yaml with values for its parameters. A resource's physical name
+    is its logical id.
+    """
 
     def __init__(self, stack_name: str, region: str, **parameters: str) -> None:
         """``parameters`` override the template's defaults."""

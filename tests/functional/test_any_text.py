@@ -1,4 +1,6 @@
-"""Any text in any place of any route, over a DynamoDB API that is as strict with keys as AWS is: moto takes keys of any length."""
+"""Any text in any place of any route, over a DynamoDB API that is as strict with keys as AWS is:
+moto takes keys of any length.
+"""
 
 import base64
 import json
@@ -131,10 +133,12 @@ def _event(
     key=texts,
     body=bodies,
 )
-def test_no_text_in_any_place_is_a_fault_of_ours(
+def test_no_text_in_any_place_is_an_internal_error(
     strict: Lab, *, name: str, limit: str, cursor: str, key: str, body: str
 ) -> None:
-    """Every route of the API, with up to 2 000 characters in its path, its query, its headers and its body: never a 5xx."""
+    """Every route of the API, with up to 2 000 characters in its path, its query, its headers and
+    its body: never a 5xx.
+    """
     query = {name: value for name, value in (("limit", limit), ("cursor", cursor)) if value}
     for route in strict.template.routes():
         if route.path.startswith(API):

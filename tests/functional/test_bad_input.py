@@ -65,7 +65,9 @@ def test_a_body_that_is_no_such_object_is_refused(lab: Lab, name: str, raw: str 
 
 @pytest.mark.parametrize("name", POSTS)
 def test_a_member_too_many_is_refused(lab: Lab, name: str) -> None:
-    """A misspelt or invented member (``amount``, ``user_id``, ``success_url``) is told, not overlooked."""
+    """A misspelt or invented member (``amount``, ``user_id``, ``success_url``) is told, not
+    overlooked.
+    """
     path, body = POSTS[name]
     said = _post(lab, path, body={**body, "success_url": "https://evil.example.com"})
     assert (said.status, said.code) == (400, "invalid_request")
@@ -74,7 +76,6 @@ def test_a_member_too_many_is_refused(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", POSTS)
 def test_a_member_too_few_is_refused(lab: Lab, name: str) -> None:
-    """Each in turn."""
     path, body = POSTS[name]
     for member in body:
         said = _post(
@@ -185,7 +186,6 @@ def test_a_user_id_is_a_printable_text(lab: Lab, name: str, user_id: Any) -> Non
     ],
 )
 def test_any_printable_user_id_is_another_account(lab: Lab, user_id: str) -> None:
-    """Also such as look like our own keys."""
     lab.fund(user_id, 5)
     assert _post(lab, "/quota/debits", body={"user_id": user_id, "units": 2}).json["remaining"] == 3
     assert lab.quota(user_id)["used"] == 2
@@ -234,7 +234,6 @@ def test_an_idempotency_key_is_printable_ascii(lab: Lab, name: str, key: str) ->
 )
 @pytest.mark.parametrize("path", ["/payments", "/quota/ledger"])
 def test_a_limit_is_1_to_100(lab: Lab, path: str, limit: str) -> None:
-    """Anything else is told."""
     said = lab.call("GET", path, sub="alice", query={"limit": limit})
     assert (said.status, said.code) == (400, "invalid_request")
     assert [
@@ -257,7 +256,9 @@ def test_a_token_without_a_usable_subject_is_refused(
 def test_a_backend_without_a_usable_subject_cannot_spend(
     lab: Lab, method: str, path: str, body: Any, sub: Any
 ) -> None:
-    """Nor is nobody a backend: a repeated Idempotency-Key is its caller's own, so that there must be one."""
+    """Nor is nobody a backend: a repeated Idempotency-Key is its caller's own, so that there must
+    be one.
+    """
     said = lab.call(method, path, sub=sub, scope="quota.write", body=body)
     assert (said.status, said.code) == (401, "unauthorized")
 
@@ -342,7 +343,9 @@ def test_the_scope_is_found_where_other_issuers_write_it(
 
 
 def test_a_token_of_cognitos_machine_to_machine_grant_spends(lab: Lab) -> None:
-    """It names a client and no audience, and its ``sub`` is the client: that is who the idempotency keys belong to."""
+    """It names a client and no audience, and its ``sub`` is the client: that is who the idempotency
+    keys belong to.
+    """
     lab.fund("alice", 10)
     client = "1example23456789"
     issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE"
@@ -359,7 +362,9 @@ def test_a_token_of_cognitos_machine_to_machine_grant_spends(lab: Lab) -> None:
 
 
 def test_the_user_of_the_body_never_counts_for_a_user(lab: Lab) -> None:
-    """Users' routes take no user id: one in the body is refused, one in the query changes nothing."""
+    """Users' routes take no user id: one in the body is refused, one in the
+    query changes nothing.
+    """
     lab.fund("bob", 10)
     assert lab.call("GET", "/quota", sub="alice", query={"user_id": "bob"}).json["remaining"] == 0
     assert (

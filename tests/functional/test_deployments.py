@@ -1,4 +1,6 @@
-"""The deployment's id through the handlers: made by the first checkout, found by every later container, and never guessed."""
+"""The deployment's id through the handlers: made by the first checkout, found by every later
+container, and never guessed.
+"""
 
 from typing import Any
 
@@ -63,7 +65,6 @@ def test_the_sale_of_another_deployment_of_the_same_name_is_ignored_by_the_webho
 
 
 def test_readers_need_no_id(unnamed: Lab) -> None:
-    """Nothing is made by looking."""
     for path in ("/plans", "/quota", "/payments"):
         assert unnamed.call("GET", path, sub="alice").status == 200
     assert [_id_in(unnamed, table) for table in TABLES] == ["", ""]

@@ -50,7 +50,9 @@ def _ask(lab: Lab, route: Route, body: str | None = None, **members: Any) -> Sai
 
 @pytest.mark.parametrize("route", ROUTES, ids=_name)
 def test_every_answer_is_guarded(lab: Lab, route: Route) -> None:
-    """No guessing of types, no address told to others, no plain HTTP, no frame, no source of anything that is not named."""
+    """No guessing of types, no address told to others, no plain HTTP, no frame, no source of
+    anything that is not named.
+    """
     headers = _ask(lab, route).raw["headers"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
@@ -63,14 +65,18 @@ def test_every_answer_is_guarded(lab: Lab, route: Route) -> None:
     "route", [route for route in ROUTES if route.handler != "public.serve_site"], ids=_name
 )
 def test_no_answer_of_the_api_is_kept_by_anybody(lab: Lab, route: Route) -> None:
-    """Balances, keys and checkout pages are nobody else's; files of the page have rules of their own."""
+    """Balances, keys and checkout pages are nobody else's; files of the page have rules of their
+    own.
+    """
     assert _ask(lab, route).raw["headers"]["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("encoded", [False, True], ids=["as it is", "as base64"])
 @pytest.mark.parametrize("route", ROUTES, ids=_name)
 def test_no_route_reads_a_body_of_any_size(lab: Lab, route: Route, *, encoded: bool) -> None:
-    """One byte more than it takes, or as much as API Gateway lets through, is 413; or the route looks at no body at all."""
+    """One byte more than it takes, or as much as API Gateway lets through, is 413; or the route
+    looks at no body at all.
+    """
     largest = READ_BODIES_UP_TO.get(_name(route))
     for size in (GATEWAY_BYTES_MAX, (largest or 0) + 1):
         body = "x" * size
@@ -89,7 +95,6 @@ def test_no_route_reads_a_body_of_any_size(lab: Lab, route: Route, *, encoded: b
 @pytest.mark.parametrize("encoded", [False, True], ids=["as it is", "as base64"])
 @pytest.mark.parametrize("name", READ_BODIES_UP_TO)
 def test_a_body_of_exactly_the_limit_is_read(lab: Lab, name: str, *, encoded: bool) -> None:
-    """And then refused for what is in it."""
     (route,) = [route for route in ROUTES if _name(route) == name]
     body = "x" * READ_BODIES_UP_TO[name]
     said = _ask(

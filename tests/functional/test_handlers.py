@@ -104,7 +104,6 @@ def test_a_handlers_answer_always_has_an_integer_status(
 
 @pytest.mark.parametrize("module", list(http_handlers()))
 def test_an_empty_event_is_answered(lab: Lab, module: str) -> None:
-    """Also one without any member."""
     assert lab.invoke(module, {}).status in (200, 302, 400, 401, 403)
 
 
@@ -151,7 +150,7 @@ def test_a_missing_setting_is_a_500_that_tells_the_caller_nothing(
     assert f"{name} is missing or blank" in caplog.text
 
 
-def test_a_fault_of_ours_is_answered_without_its_trace(lab: Lab) -> None:
+def test_an_internal_error_is_answered_without_its_trace(lab: Lab) -> None:
     """A table that is gone: 5xx, and nothing of the inside in the answer."""
     lab.boto("dynamodb").delete_table(TableName="QuotasTable")
     said = lab.call("GET", "/quota", sub="alice")

@@ -87,7 +87,9 @@ def test_a_payment_without_a_session_yet_has_none(lab: Lab, stripe_side: Stripe)
 
 
 def test_a_quota_says_when_it_was_changed_last(lab: Lab) -> None:
-    """By a purchase that is the moment of its entry; reading is no change, a debit is, and nobody's quota has none."""
+    """By a purchase that is the moment of its entry; reading is no change, a debit is, and nobody's
+    quota has none.
+    """
     assert lab.call("GET", "/quota", sub="alice").json["updated_at"] is None
     lab.deliver(builders.completed(builders.pending(lab.books)))
     (entry,) = lab.call("GET", "/quota/ledger", sub="alice").json["entries"]

@@ -49,7 +49,9 @@ def test_every_schema_that_is_named_is_there(lab: Lab) -> None:
 
 
 def test_the_description_is_valid_openapi(lab: Lab) -> None:
-    """By the specification's own schema (https://spec.openapis.org/oas/3.1/schema/2025-09-15); its schemas by that of JSON Schema."""
+    """By the specification's own schema (https://spec.openapis.org/oas/3.1/schema/2025-09-15); its
+    schemas by that of JSON Schema.
+    """
     import schemathesis  # noqa: PLC0415 - it takes half a second, which every other process of the tests would take too
 
     document = _described(lab)
@@ -61,7 +63,9 @@ def test_the_description_is_valid_openapi(lab: Lab) -> None:
 
 
 def test_texts_are_refused_as_they_are_described(lab: Lab) -> None:
-    """Character by character: validation and description read one pattern, each in its own language."""
+    """Character by character: validation and description read one pattern, each in its own
+    language.
+    """
     name = _body(lab, "/keys")["name"]
     is_described = Draft202012Validator(name).is_valid
     characters = [
@@ -88,7 +92,6 @@ def _is_taken(value: str) -> bool:
 
 @pytest.mark.parametrize("path", ["/payments/checkout", "/quota/debits"])
 def test_what_may_be_repeated_names_the_header_for_it(lab: Lab, path: str) -> None:
-    """Both routes that take an Idempotency-Key."""
     (header,) = _described(lab)["paths"][path]["post"]["parameters"]
     assert (header["name"], header["in"], header["schema"]["maxLength"]) == (
         "Idempotency-Key",

@@ -1,4 +1,6 @@
-"""Objects as Stripe sends them, of old and new versions and with every member, and what the webhook makes of them."""
+"""Objects as Stripe sends them, of old and new versions and with every member, and what the webhook
+makes of them.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -521,7 +523,9 @@ def test_what_is_not_ours_is_ignored_and_counted_by_its_reason(
 def test_events_of_others_move_nothing(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, told: Callable[[Payment], list[Event]], mode: str
 ) -> None:
-    """The same stories of another seller on the account, at a live and at a test endpoint: without our metadata they move nothing."""
+    """The same stories of another seller on the account, at a live and at a test endpoint: without
+    our metadata they move nothing.
+    """
     monkeypatch.setenv("LIVEMODE", mode)
     payment = _sell(lab)
     for one in told(replace(payment, payment_id="pay_other", session_id="cs_other")):

@@ -58,7 +58,6 @@ def _cursor(**place: Any) -> str:
 
 
 def test_one_payment_is_found_by_either_id(lab: Lab) -> None:
-    """Ours, and Stripe's session's."""
     payment = pending(lab.books)
     for name in (payment.payment_id, payment.session_id):
         said = lab.call("GET", f"/payments/{name}", sub="alice")
@@ -200,7 +199,9 @@ def test_the_ledger_comes_newest_first_with_the_balance_after_each_entry(lab: La
 
 
 def test_the_ledger_says_which_days_use_is_no_entry_yet(lab: Lab) -> None:
-    """Of that day, however long ago, on the first page alone; with it, the books balance by the answers alone."""
+    """Of that day, however long ago, on the first page alone; with it, the books balance by the
+    answers alone.
+    """
     for _ in range(2):
         lab.deliver(completed(pending(lab.books)))
     body = {"user_id": "alice", "units": 30}

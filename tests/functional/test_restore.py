@@ -44,7 +44,9 @@ def two(target: TargetStack) -> TargetStack:
 
 
 def test_a_restore_has_every_setting_and_every_row(target: TargetStack) -> None:
-    """Recovery, expiry, protection, tags, billing and indexes: what AWS leaves behind, and what it does not."""
+    """Recovery, expiry, protection, tags, billing and indexes: what AWS leaves behind, and what it
+    does not.
+    """
     new = restore(target)
     assert new.tables() == {logical: f"{logical}{suffix(AT)}" for logical in target.tables()}
     assert state(new) == state(target)
@@ -168,21 +170,41 @@ def test_a_table_of_that_name_that_is_no_restore_is_refused(target: TargetStack)
     assert len(target.client("dynamodb").list_tables()["TableNames"]) == 6
 
 
+def _without_recovery(client: Any, name: str) -> None:
+    off = {"PointInTimeRecoveryEnabled": False}
+    client.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=off)
+
+
+def _without_expiry(client: Any, name: str) -> None:
+    off = {"Enabled": False, "AttributeName": "ttl"}
+    client.update_time_to_live(TableName=name, TimeToLiveSpecification=off)
+
+
+def _without_protection(client: Any, name: str) -> None:
+    client.update_table(TableName=name, DeletionProtectionEnabled=False)
+
+
+def _delete(client: Any, name: str) -> None:
+    _without_protection(client, name)
+    client.delete_table(TableName=name)
+
+
+def _without_index(client: Any, name: str) -> None:
+    gone = [{"Delete": {"IndexName": "open_holds"}}]
+    client.update_table(TableName=name, GlobalSecondaryIndexUpdates=gone)
+
+
 @pytest.mark.parametrize(
     ("lacking", "change"),
     [
-        ("point-in-time recovery", lambda client, name: client.update_continuous_backups(
-            TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False})),
-        ("time to live", lambda client, name: client.update_time_to_live(
-            TableName=name, TimeToLiveSpecification={"Enabled": False, "AttributeName": "ttl"})),
-        ("deletion protection", lambda client, name: client.update_table(TableName=name, DeletionProtectionEnabled=False)),
-        ("there is no such table", lambda client, name: (
-            client.update_table(TableName=name, DeletionProtectionEnabled=False), client.delete_table(TableName=name))),
-        ("index open_holds", lambda client, name: client.update_table(
-            TableName=name, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "open_holds"}}])),
+        ("point-in-time recovery", _without_recovery),
+        ("time to live", _without_expiry),
+        ("deletion protection", _without_protection),
+        ("there is no such table", _delete),
+        ("index open_holds", _without_index),
     ],
     ids=["recovery", "expiry", "protection", "gone", "index"],
-)  # fmt: skip
+)
 def test_nothing_is_switched_to_tables_that_lack_something(
     target: TargetStack, lacking: str, change: Callable[[Any, str], object]
 ) -> None:

@@ -42,7 +42,9 @@ def _quotas(target: TargetStack) -> Restoration:
 def test_a_table_that_is_being_made_is_waited_for(
     target: TargetStack, state: str, index: str
 ) -> None:
-    """Until AWS says that it is active, and so are its indexes: functions read them as soon as they are switched."""
+    """Until AWS says that it is active, and so are its indexes: functions read them as soon as they
+    are switched.
+    """
     job = _quotas(target)
     seen = Appearing(job.client, job.target, state, index)
     slept: list[float] = []
@@ -112,7 +114,9 @@ def test_a_setting_that_aws_cannot_take_yet_is_given_later(target: TargetStack, 
 
 
 def test_a_setting_that_shows_late_is_given_once(target: TargetStack) -> None:
-    """Tags and expiry show a little later, and DynamoDB refuses a second change of the expiry within an hour."""
+    """Tags and expiry show a little later, and DynamoDB refuses a second change of the expiry
+    within an hour.
+    """
     job = _quotas(target)
     given: list[str] = []
     slept: list[float] = []
@@ -130,7 +134,7 @@ def test_a_setting_that_shows_late_is_given_once(target: TargetStack) -> None:
     assert job.lacks() == []
 
 
-def test_progress_is_told_for_every_step(target: TargetStack) -> None:
+def test_progress_is_reported_for_every_step(target: TargetStack) -> None:
     """The bar's total is what is told."""
     _, jobs = planned(target, target.tables(), AT)
     told: list[str] = []

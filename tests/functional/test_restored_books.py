@@ -1,4 +1,6 @@
-"""The books after ``topup restore``: the same deployment, keys that were revoked, and what was sold in between."""
+"""The books after ``topup restore``: the same deployment, keys that were revoked, and what was sold
+in between.
+"""
 
 import contextlib
 
@@ -27,7 +29,9 @@ def target(lab: Lab) -> TargetStack:
 
 
 def test_a_restore_to_before_the_first_sale_is_the_same_deployment(target: TargetStack) -> None:
-    """Without its id every session of its own would be another deployment's, and never be credited."""
+    """Without its id every session of its own would be another deployment's,
+    and never be credited.
+    """
     client = target.client("dynamodb")
     rows = [("PaymentsTable", ("owner", "id")), ("WebhookEventsTable", ("subject", "fact_id"))]
     found = {}
@@ -122,7 +126,9 @@ def _differences(target: TargetStack) -> list[str]:
 def test_what_was_sold_in_between_is_credited_once_and_the_way_back_works(
     lab: Lab, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sold, restored, sold and spent; switched, reconciled, verified; nothing is lost or doubled, and then all the way back."""
+    """Sold, restored, sold and spent; switched, reconciled, verified; nothing is lost or doubled,
+    and then all the way back.
+    """
     shop = Shop(lab, stripe_side)
     first = shop.sell("dora")
     shop.spend("dora", 30)

@@ -40,7 +40,6 @@ def _release(lab: Lab, hold_id: str) -> Said:
 
 
 def test_a_debit_takes_units_and_says_what_remains(lab: Lab) -> None:
-    """Two debits, two ids."""
     lab.fund("alice", 10)
     first, second = _debit(lab, 3), _debit(lab, 3)
     assert (first.status, first.json["units"], first.json["remaining"]) == (200, 3, 7)
@@ -53,7 +52,6 @@ def test_a_debit_takes_units_and_says_what_remains(lab: Lab) -> None:
 @pytest.mark.parametrize("key", ["", "k"], ids=["plain", "keyed"])
 @pytest.mark.parametrize("funds", [0, 2])
 def test_more_than_there_is_is_a_402_and_takes_nothing(lab: Lab, key: str, funds: int) -> None:
-    """With what remains and where to buy more."""
     if funds:
         lab.fund("alice", funds)
     said = _debit(lab, 3, key=key)
@@ -64,7 +62,6 @@ def test_more_than_there_is_is_a_402_and_takes_nothing(lab: Lab, key: str, funds
 
 
 def test_a_refused_hold_is_the_same_402(lab: Lab) -> None:
-    """Nothing is set aside."""
     lab.fund("alice", 2)
     said = _hold(lab, 3)
     assert (said.status, said.code) == (402, "quota_exhausted")
@@ -145,7 +142,6 @@ def test_a_hold_is_released_whole(lab: Lab) -> None:
 
 
 def test_a_captured_hold_cannot_be_released(lab: Lab) -> None:
-    """What was taken stays taken."""
     lab.fund("alice", 10)
     hold_id = _hold(lab, 6).json["hold_id"]
     assert _capture(lab, hold_id, 6).status == 200
@@ -155,7 +151,6 @@ def test_a_captured_hold_cannot_be_released(lab: Lab) -> None:
 
 
 def test_more_than_was_held_cannot_be_captured(lab: Lab) -> None:
-    """And the hold stays open."""
     lab.fund("alice", 10)
     hold_id = _hold(lab, 6).json["hold_id"]
     said = _capture(lab, hold_id, 7)
@@ -207,7 +202,6 @@ def test_a_thousand_million_units_are_taken_at_once(lab: Lab, key: str) -> None:
 
 
 def test_a_thousand_million_units_are_held_and_captured_at_once(lab: Lab) -> None:
-    """The same."""
     lab.fund("alice", 10**9)
     held = _hold(lab, 10**9)
     assert (held.status, held.json["remaining"]) == (201, 0)

@@ -126,7 +126,7 @@ def test_a_call_that_failed_is_marked_and_its_message_is_not_told(lab: Lab, daem
     assert "ResourceNotFound" not in json.dumps([call, request])
 
 
-def test_a_trace_holds_ids_and_no_person(lab: Lab, daemon: Sent) -> None:
+def test_a_trace_holds_ids_and_no_personal_data(lab: Lab, daemon: Sent) -> None:
     """Neither the user nor what Stripe knows of the buyer."""
     event = completed(
         pending(lab.books, "somebody-of-flesh"),
@@ -149,7 +149,6 @@ def test_a_trace_holds_ids_and_no_person(lab: Lab, daemon: Sent) -> None:
 def test_a_request_that_is_not_sampled_sends_nothing(
     lab: Lab, daemon: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lambda decides."""
     monkeypatch.setenv(tracing.HEADER, f"Root={TRACE};Parent={LAMBDAS};Sampled=0")
     assert lab.deliver(completed(pending(lab.books))).json == {"status": "settled"}
     assert not daemon()
@@ -158,7 +157,10 @@ def test_a_request_that_is_not_sampled_sends_nothing(
 @pytest.mark.parametrize(("sampled", "loaded"), [("0", False), ("1", True)])
 def test_the_sdk_is_loaded_by_the_first_request_that_is_sampled(sampled: str, loaded: bool) -> None:  # noqa: FBT001 - a column of the table
     """A cold start that nobody traces does not pay for it."""
-    program = "import sys, public.list_plans; public.list_plans.handler({}, None); print('aws_xray_sdk.core' in sys.modules)"
+    program = (
+        "import sys, public.list_plans; public.list_plans.handler({}, None);"
+        " print('aws_xray_sdk.core' in sys.modules)"
+    )
     environment = {
         "PYTHONPATH": str(ROOT / "functions"),
         tracing.HEADER: f"Root={TRACE};Parent={LAMBDAS};Sampled={sampled}",

@@ -44,7 +44,9 @@ BAD = {
 def test_a_body_that_is_no_json_object_is_refused(
     lab: Lab, body: bytes, *, is_signed: bool
 ) -> None:
-    """S-8, S-9, S-15: 400, whoever sends it; the SDK by itself would raise five different errors."""
+    """S-8, S-9, S-15: 400, whoever sends it; the SDK by itself would raise five
+    different errors.
+    """
     said = lab.webhook(body, _header(lab.secret, body) if is_signed else "t=1,v1=x")
     assert said.status == (413 if len(body) > BODY_BYTES_MAX else 400)
     assert said.code in ("invalid_payload", "invalid_signature", "payload_too_large")
@@ -104,7 +106,9 @@ def test_an_unsigned_eventbridge_envelope_is_refused(lab: Lab) -> None:
 
 
 def test_of_two_members_of_one_name_the_last_counts_as_for_stripes_own_library(lab: Lab) -> None:
-    """S-9: signed twice over, read once: the JSON reader's own rule, and nobody but Stripe can use it."""
+    """S-9: signed twice over, read once: the JSON reader's own rule, and nobody but Stripe can use
+    it.
+    """
     payment = pending(lab.books)
     text = json.dumps(completed(payment)).replace(
         '"livemode": false', '"livemode": false, "livemode": true'
@@ -263,7 +267,7 @@ def _queued(lab: Lab) -> int:
     return int(found["Attributes"]["ApproximateNumberOfMessagesDelayed"])
 
 
-def test_when_the_books_are_gone_stripe_is_asked_to_come_again_and_the_fact_is_kept(
+def test_when_dynamodb_is_down_stripe_delivers_again_and_the_event_is_queued(
     lab: Lab,
 ) -> None:
     """L8, Z6: no 2xx without an effect.

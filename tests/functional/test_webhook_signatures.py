@@ -66,7 +66,9 @@ def test_a_secret_that_is_being_rolled_counts_beside_the_new_one(lab: Lab) -> No
 
 
 def test_a_roll_is_noticed_by_a_warm_container(lab: Lab) -> None:
-    """S-2, L9: the secret in memory fails, the stored one is read anew; the old one no longer counts then."""
+    """S-2, L9: the secret in memory fails, the stored one is read anew; the old one no longer
+    counts then.
+    """
     old = lab.sign(UNKNOWN.encode())
     assert _accepted(lab.webhook(UNKNOWN, old))
     lab.put_secrets("whsec_new")
@@ -81,7 +83,9 @@ def test_a_roll_is_noticed_by_a_warm_container(lab: Lab) -> None:
 def test_timestamps_count_within_five_minutes_both_ways(
     lab: Lab, age: int, *, accepted: bool
 ) -> None:
-    """S-3, S-4, S-6: a genuine retry has a new timestamp; the SDK alone would take any in the future."""
+    """S-3, S-4, S-6: a genuine retry has a new timestamp; the SDK alone would take any in the
+    future.
+    """
     said = lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), at=int(time.time()) - age))
     assert _accepted(said) if accepted else _refused(said)
 
@@ -97,7 +101,9 @@ def test_another_timestamp_under_the_same_digest_is_refused(lab: Lab) -> None:
     ['{"secrets": "whsec_9f2c"}', '{"secrets": {"w": 1}}', '{"secrets": [7]}', '{"secrets": null}'],
 )
 def test_secrets_that_are_no_list_of_texts_stop_the_endpoint(lab: Lab, stored: str) -> None:
-    """S-7: each letter of a text, or each name of an object, would be a secret that anyone can guess."""
+    """S-7: each letter of a text, or each name of an object, would be a secret that anyone can
+    guess.
+    """
     lab.put_secret("WebhookSecretsSecret", stored)
     assert lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), secret="w")).status == 500
 
@@ -125,7 +131,7 @@ def test_without_a_usable_secret_nothing_is_accepted(lab: Lab, stored: str) -> N
     assert (said.status, said.code) == (500, "internal_error")
 
 
-def test_a_secret_that_was_mended_is_used_by_the_next_request(lab: Lab) -> None:
+def test_a_corrected_secret_is_used_by_the_next_request(lab: Lab) -> None:
     """S-7: what is of no use is not remembered."""
     lab.put_secret("WebhookSecretsSecret", '{"secrets": []}')
     assert lab.webhook(UNKNOWN).status == 500
@@ -201,7 +207,9 @@ def _signed(lab: Lab, names: dict[str, list[str]], *, is_base64: bool = False) -
 @pytest.mark.parametrize("is_base64", [True, False])
 @pytest.mark.parametrize("name", ["Stripe-Signature", "stripe-signature", "STRIPE-SIGNATURE"])
 def test_a_delivery_is_read_in_both_encodings(lab: Lab, name: str, *, is_base64: bool) -> None:
-    """S-11, S-12: the signature is over the decoded bytes, the header's case is nobody's business."""
+    """S-11, S-12: the signature is over the decoded bytes, the header's case is
+    nobody's business.
+    """
     assert _accepted(_signed(lab, {name: ["{}"]}, is_base64=is_base64))
 
 

@@ -1,5 +1,4 @@
 """Plants each bug of planted.py in a copy of the product and runs the tests that must notice:
-
 ``python -m tests.mutants``.
 """
 
@@ -33,7 +32,7 @@ SECONDS_MAX: Final = 120
 PASSED: Final = 0
 FAILED: Final = 1
 """https://docs.pytest.org/en/stable/reference/exit-codes.html"""
-Verdict = Literal["killed", "survived", "broken"]
+Verdict = Literal["killed", "survived", "broken", "stale"]
 console = Console()
 
 
@@ -42,6 +41,7 @@ class Result:
     """What became of one bug.
 
     ``broken``: its tests did not run to an end, so that they say nothing.
+    ``stale``: the product or its tests have changed, and the bug no longer fits.
     """
 
     bug: Bug
@@ -57,9 +57,11 @@ def main(
     ] = "",
     at_once: Annotated[int, typer.Option(help="How many are tried at the same time.")] = AT_ONCE,
 ) -> None:
-    """Plant known bugs in a copy of the product, one at a time, and see whether the tests notice each of them.
+    """Plant known bugs in a copy of the product, one at a time, and see whether the tests notice
+    each of them.
 
-    Exit code 0: all were killed. 1: some survived (each is shown with its change), or the tests fail without any bug.
+    Exit code 0: all were killed. 1: some survived or no longer fit (each is shown), or the tests
+    fail without any bug.
     """
     bugs = [bug for bug in PLANTED if only.lower() in bug.name.lower()]
     if not bugs:
@@ -70,15 +72,28 @@ def main(
     started = monotonic()
     with tempfile.TemporaryDirectory(prefix="topup-mutants-") as folder:
         whole = snapshot(Path(folder) / "unchanged")
-        _prove_unchanged(bugs, whole)
-        results = _tried(bugs, whole, at_once)
+        stale = _stale(bugs, whole)
+        fitting = [bug for bug in bugs if bug not in {result.bug for result in stale}]
+        _prove_unchanged(fitting, whole)
+        results = [*_tried(fitting, whole, at_once), *stale]
     for result in results:
         _show_unless_killed(result)
     killed = sum(result.verdict == "killed" for result in results)
     if not only:
         _write_figures(results, round(monotonic() - started, 1))
-    console.print(f"{killed}/{len(results)} killed")
+    console.print(f"{killed}/{len(results)} killed, {len(stale)} stale")
     raise typer.Exit(killed != len(results))
+
+
+def _stale(bugs: Iterable[Bug], whole: Path) -> list[Result]:
+    """Return those that no longer fit the product: each must follow it, or go."""
+    found = []
+    for bug in bugs:
+        try:
+            bug.check(whole)
+        except StaleBugError as stale:
+            found.append(Result(bug, "stale", 0, output=str(stale)))
+    return found
 
 
 def _prove_unchanged(bugs: Iterable[Bug], whole: Path) -> None:
@@ -88,7 +103,7 @@ def _prove_unchanged(bugs: Iterable[Bug], whole: Path) -> None:
         code, output = _pytest(whole, killers)
     if code != PASSED:
         console.print(output, markup=False, highlight=False)
-        console.print("[red]the tests do not pass on the unchanged product: mend that first[/]")
+        console.print("[red]the tests do not pass on the unchanged product: fix that first[/]")
         raise typer.Exit(1)
 
 
@@ -116,10 +131,7 @@ def _tried(bugs: list[Bug], whole: Path, at_once: int) -> list[Result]:
 def _try(bug: Bug, whole: Path, root: Path) -> Result:
     started = monotonic()
     shutil.copytree(whole, root, symlinks=True)
-    try:
-        diff = bug.plant(root)
-    except StaleBugError as stale:
-        return Result(bug, "broken", 0, output=str(stale))
+    diff = bug.plant(root)
     code, output = _pytest(root, bug.killers)
     shutil.rmtree(root)
     verdict: Verdict = "killed" if code == FAILED else "survived" if code == PASSED else "broken"
@@ -167,7 +179,7 @@ def _show_unless_killed(result: Result) -> None:
         highlight=False,
     )
     console.print(Syntax(result.diff, "diff", background_color="default"))
-    if result.verdict == "broken":
+    if result.verdict in ("broken", "stale"):
         console.print(result.output, markup=False, highlight=False)
 
 
@@ -189,7 +201,9 @@ def _write_figures(results: list[Result], seconds: float) -> None:
 
 
 def _complaint(output: str) -> str:
-    """What the failed test said in the end: a bug should be noticed by what it does, not by a crash of the planting."""
+    """What the failed test said in the end: a bug should be noticed by what it does, not by a crash
+    of the planting.
+    """
     lines = output.splitlines()
     said = [
         line

@@ -16,9 +16,17 @@ CONDITIONS: Final = frozenset(
 """Calls whose first argument names an attribute."""
 TRANSACTIONS: Final = frozenset({"commit", "commit_once", "update"})
 OTHER_OPERATOR: Final = {
-    ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
-    ast.Is: "is not", ast.IsNot: "is", ast.In: "not in", ast.NotIn: "in",
-}  # fmt: skip
+    ast.Lt: "<=",
+    ast.LtE: "<",
+    ast.Gt: ">=",
+    ast.GtE: ">",
+    ast.Eq: "!=",
+    ast.NotEq: "==",
+    ast.Is: "is not",
+    ast.IsNot: "is",
+    ast.In: "not in",
+    ast.NotIn: "in",
+}
 SIGN: Final[dict[type[ast.cmpop], str]] = {
     kind: ast.unparse(ast.Compare(ast.Name("a"), [kind()], [ast.Name("b")])).strip("ab ")
     for kind in OTHER_OPERATOR
@@ -26,8 +34,12 @@ SIGN: Final[dict[type[ast.cmpop], str]] = {
 OTHER_TEXT: Final = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": ">="}
 """Operators of a condition, as our writes name them."""
 OTHER_SIGN: Final[dict[type[ast.operator], ast.operator]] = {
-    ast.Add: ast.Sub(), ast.Sub: ast.Add(), ast.Mult: ast.FloorDiv(), ast.FloorDiv: ast.Mult(), ast.Pow: ast.Mult(),
-}  # fmt: skip
+    ast.Add: ast.Sub(),
+    ast.Sub: ast.Add(),
+    ast.Mult: ast.FloorDiv(),
+    ast.FloorDiv: ast.Mult(),
+    ast.Pow: ast.Mult(),
+}
 HANDLES: Final = frozenset({"books", "meter", "self", "stripe"})
 """What most calls take first: in another place it ends every call."""
 NEVER: Final = "ZeroDivisionError"
@@ -251,9 +263,25 @@ def _dropped(node: ast.Delete) -> Iterator[Change]:
 
 
 _OF: Final[Mapping[type[ast.AST], Callable[[Any], Iterator[Change]]]] = {
-    ast.Tuple: _container, ast.List: _container, ast.Set: _container, ast.Dict: _members, ast.Call: _call,
-    ast.Compare: _compare, ast.BoolOp: _either, ast.UnaryOp: _sign, ast.BinOp: _sum, ast.IfExp: _choice,
-    ast.If: _branch, ast.While: _branch, ast.Constant: _constant, ast.Expr: _statement, ast.Return: _answer,
-    ast.AugAssign: _changed, ast.ExceptHandler: _handler, ast.Continue: _jump, ast.Break: _jump,
-    ast.Subscript: _part, ast.Delete: _dropped,
-}  # fmt: skip
+    ast.Tuple: _container,
+    ast.List: _container,
+    ast.Set: _container,
+    ast.Dict: _members,
+    ast.Call: _call,
+    ast.Compare: _compare,
+    ast.BoolOp: _either,
+    ast.UnaryOp: _sign,
+    ast.BinOp: _sum,
+    ast.IfExp: _choice,
+    ast.If: _branch,
+    ast.While: _branch,
+    ast.Constant: _constant,
+    ast.Expr: _statement,
+    ast.Return: _answer,
+    ast.AugAssign: _changed,
+    ast.ExceptHandler: _handler,
+    ast.Continue: _jump,
+    ast.Break: _jump,
+    ast.Subscript: _part,
+    ast.Delete: _dropped,
+}

@@ -11,7 +11,9 @@ SECONDS_MAX: Final = 90
 
 
 def ended(fault: Fault, ran: "subprocess.Popen[str]", log: IO[str]) -> Result:
-    """Return what its tests found. A fault with which nothing can be imported is noticed as well."""
+    """Return what its tests found. A fault with which nothing can be imported
+    is noticed as well.
+    """
     started = monotonic()
     try:
         code = ran.wait(SECONDS_MAX)

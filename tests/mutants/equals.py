@@ -1,4 +1,6 @@
-"""Reads equivalent.toml: faults that nobody can notice, each with its reason, named by what they change and not by their line."""
+"""Reads equivalent.toml: faults that nobody can notice, each with its reason, named by what they
+change and not by their line.
+"""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Finds every place in a source text where a fault can be made: dropped conditions, shifted bounds, swapped arguments, ..."""
+"""Finds every place in a source text where a fault can be made: dropped conditions, shifted bounds,
+swapped arguments, ...
+"""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""Tries faults in forks of the process that has everything loaded: several at once, each within bounds of time and memory."""
+"""Tries faults in forks of the process that has everything loaded: several at once, each within
+bounds of time and memory.
+"""
 
 import json
 import os

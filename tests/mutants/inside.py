@@ -1,6 +1,8 @@
-"""A pytest plugin that runs inside the tests' process: it runs all tests once, then forks for each fault and runs those that reach it.
+"""A pytest plugin that runs inside the tests' process: it runs all tests once, then forks for each
+fault and runs those that reach it.
 
-``--faults=FILE`` names a JSON file with what is to be done; the answers are lines of JSON beside it.
+``--faults=FILE`` names a JSON file with what is to be done; the answers are lines of JSON beside
+it.
 """
 
 import json
@@ -24,7 +26,7 @@ DEAR: Final = frozenset({"stand", "database", "ministack", "dynoxide"})
 """Fixtures that start servers: no fork can afford them."""
 LEFT_OUT: Final = (
     "tests/chaos/test_wire.py",
-    "tests/unit/test_starting.py",
+    "tests/unit/wiring/test_container.py",
     "::test_recovery_and_a_late_purchase_settle_a_waiting_refund_once",
 )
 """Tests with servers or processes of their own, and one that takes longer than any fault is given.
@@ -102,7 +104,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _run_once(session: pytest.Session, finder: Finder, out: IO[str], known: frozenset[str]) -> None:
-    """Run what is not known yet, and of the rest enough to have everything loaded that a test loads."""
+    """Run what is not known yet, and of the rest enough to have everything loaded that a test
+    loads.
+    """
     places = [
         place
         for place, item in enumerate(session.items)

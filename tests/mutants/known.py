@@ -1,4 +1,6 @@
-"""What earlier runs have learnt about tests that have not changed since: which lines each one reaches, and how long it takes."""
+"""What earlier runs have learnt about tests that have not changed since: which lines each one
+reaches, and how long it takes.
+"""
 
 import hashlib
 import json
@@ -22,7 +24,9 @@ def remember(root: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def recall(root: Path) -> dict[str, dict[str, Any]]:
-    """Return the rows that are still right, by test: neither what it reaches nor its file nor what tests share has changed."""
+    """Return the rows that are still right, by test: neither what it reaches nor its file nor what
+    tests share has changed.
+    """
     if not FILE.exists():
         return {}
     rows = json.loads(FILE.read_text(encoding="utf-8"))

@@ -1,6 +1,5 @@
-"""Makes one-line faults in the money modules and sees whether the tests notice:
-
-``python -m mutants.machine``.
+"""Makes one-line faults in the money modules and sees whether the tests notice: ``python -m
+mutants.machine``.
 """
 
 import json
@@ -76,11 +75,16 @@ def main(  # noqa: PLR0917 - the command line's own arguments
             console.print(str(broken), markup=False, highlight=False)
             raise typer.Exit(2) from broken
     show(console, results)
+    stale = _stale(files)
+    for file, function, change in stale:
+        console.print(f"stale in equivalent.toml: {file} {function}: {change}", highlight=False)
     figures = write_figures(
         results, seed, datetime.now(UTC), published=not (only or lived or kinds)
     )
     console.print(
-        f"{figures['percent']} % of what can be noticed ({figures['noticed']} of {len(results)} faults; seed {seed})"
+        f"{figures['percent']} % of what can be noticed"
+        f" ({figures['noticed']} of {len(results)} faults; seed {seed});"
+        f" {len(stale)} stale in equivalent.toml"
     )
     raise typer.Exit(figures["percent"] < GOAL_PERCENT)
 
@@ -91,6 +95,12 @@ def _all(files: list[str]) -> list[Fault]:
         for file in files
         for fault in faults_in(file, (ROOT / file).read_text(encoding="utf-8"))
     ]
+
+
+def _stale(files: list[str]) -> list[tuple[str, str, str]]:
+    """Return the faults that equivalent.toml names and that can no longer be made."""
+    made = {fault.key for fault in _all(files)}
+    return sorted(key for key in load() if key[0] in files and key not in made)
 
 
 def _draw(faults: list[Fault], seed: int, sample: int) -> list[Fault]:

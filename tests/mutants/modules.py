@@ -5,7 +5,8 @@ from typing import Final
 _BILLING: Final = (
     "facts money deployment cursors "
     "storage/dynamodb storage/writes storage/expressions storage/keys "
-    "stripe_api/client stripe_api/signatures stripe_api/events stripe_api/objects stripe_api/refusals "
+    "stripe_api/client stripe_api/signatures stripe_api/events stripe_api/objects "
+    "stripe_api/refusals "
     "quota/balance quota/ledger quota/debits quota/holds quota/spending quota/hold_expiry "
     "quota/daily_usage quota/history quota/api_keys "
     "payments/payment payments/reversals payments/plans payments/checkout payments/settlement "
@@ -14,7 +15,10 @@ _BILLING: Final = (
     "reconciliation/audit reconciliation/repair wiring/secrets"
 )
 _HANDLERS: Final = "webhook debit_quota hold_quota authorize recover reconcile"
-_CLIENT: Final = "aio aio_leases asgi decorator errors forks keeper lease leases meter purse results spender terms wire"
+_CLIENT: Final = (
+    "aio aio_leases asgi decorator errors forks keeper lease leases meter purse results spender "
+    "terms wire"
+)
 FILES: Final = [
     *(f"functions/billing/{name}.py" for name in _BILLING.split()),
     *(f"functions/{name}.py" for name in _HANDLERS.split()),

@@ -1,4 +1,6 @@
-"""Every planted bug: mistakes that billing code is known for, to see whether the product's tests notice them."""
+"""Every planted bug: mistakes that billing code is known for, to see whether the product's tests
+notice them.
+"""
 
 from typing import Final
 

@@ -1,4 +1,6 @@
-"""One run: a copy of the product, the process that tries the faults in it, and its answers as they come."""
+"""One run: a copy of the product, the process that tries the faults in it, and its answers as they
+come.
+"""
 
 import json
 import subprocess
@@ -107,7 +109,9 @@ class Run:
                 yield self._tried_alone(fault, tests[fault])
 
     def _tried_alone(self, fault: Fault, tests: Sequence[Test]) -> Result:
-        """What runs when a module is loaded cannot be exchanged later: an interpreter of its own reads the changed text."""
+        """What runs when a module is loaded cannot be exchanged later: an interpreter of its own
+        reads the changed text.
+        """
         with (self.folder / "cold.log").open("w+", encoding="utf-8") as log:
             names = [test.name for test in tests]
             files = sorted({name.partition("::")[0] for name in names})

@@ -1,238 +1,170 @@
-"""Bugs in settling and parking: guards, marks, and what is written together."""
+"""Bugs in settling and parking: conditions of the writes, and what is written together."""
 
 from typing import Final
 
 from .bug import bug
 
+SETTLEMENT: Final = "payments/settlement.py"
+COMMIT: Final = "books.store.commit(*_writes(books, fact, view, decision))"
+RESTORED: Final = (
+    "payments/test_settlement.py"
+    "::test_a_session_is_credited_once_though_its_payment_was_restored_to_before"
+)
+ATOMIC: Final = "payments/test_settlement.py::test_settling_is_atomic_wherever_it_dies"
+DEBT: Final = (
+    "payments/test_settlement.py"
+    "::test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it"
+)
+AHEAD: Final = (
+    "payments/test_settlement.py"
+    "::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes"
+)
+
 SETTLING: Final = (
     bug(
         "the only guard of a credit is the event's id",
-        "test_settlement.py::test_one_session_under_two_event_ids_is_credited_once",
-        (
-            "payments/settlement.py",
-            'must=tuple(_assumptions(fact, after)) if view.assumed else (equals("version", after.version - 1),)',
-            "must=()",
-        ),
+        "payments/test_settlement.py::test_one_session_under_two_event_ids_is_credited_once",
+        ("payments/transaction.py", 'Must("phase", "<", int(after.phase))', 'exists("owner")'),
+        ("payments/transaction.py", 'equals("version", after.version - 1)', 'exists("owner")'),
+        ("payments/payment.py", "payment.phase >= phase", "payment.phase > phase"),
         (
             "quota/ledger.py",
-            'return creates("ledger", (self.user_id, self.entry_id), {',
-            'return Write("ledger", (self.user_id, self.entry_id), set={',
-        ),
-        (
-            "payments/settlement.py",
-            "(payment.payment_id, fact.fact_id), set=mark)",
-            '(payment.payment_id, fact.fact_id), set=mark, must=(absent("subject"),))',
+            'creates("ledger", (self.user_id, self.entry_id), ...)',
+            'Write("ledger", (self.user_id, self.entry_id), set=...)',
         ),
     ),
     bug(
-        "the ledger is keyed by the event and not by the session",
-        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
+        "the ledger is keyed by the time and not by the session",
+        RESTORED,
         (
-            "payments/settlement.py",
-            "ledger.funded_id(payment.session_id) if",
-            "ledger.funded_id(fact.fact_id) if",
-        ),
-    ),
-    bug(
-        "the ledger is keyed by the time and not by the cause",
-        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        (
-            "payments/settlement.py",
-            "ledger.funded_id(payment.session_id) if",
-            "ledger.funded_id(payment.completed_at) if",
-        ),
-    ),
-    bug(
-        "a ledger entry can be written over",
-        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        (
-            "quota/ledger.py",
-            'return creates("ledger", (self.user_id, self.entry_id), {',
-            'return Write("ledger", (self.user_id, self.entry_id), set={',
-        ),
-    ),
-    bug(
-        "a restored payment's reversal is booked beside the one that the ledger has",
-        "test_settlement.py::test_a_refund_takes_back_once_though_its_payment_was_restored_to_before",
-        (
-            "quota/ledger.py",
-            'return f"reversal:{payment.payment_id}:{payment.movements}"',
-            'return f"reversal:{payment.payment_id}:{hash(str(payment.reversals))}"',
-        ),
-    ),
-    bug(
-        "a restored payment that the ledger has funded is not caught up",
-        "test_settlement.py::test_a_session_is_credited_once_though_its_payment_was_restored_to_before",
-        (
-            "payments/settlement.py",
-            "return fresh if 0 in refused.old else _caught_up(books, fact, fresh)",
-            "return fresh",
-        ),
-    ),
-    bug(
-        "the mark is written before the effect",
-        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
-        (
-            "payments/settlement.py",
-            "books.store.commit(*_writes(books, fact, view, decision))",
-            "*effect, seen = _writes(books, fact, view, decision); books.store.commit(seen); books.store.commit(*effect)",
-        ),
-    ),
-    bug(
-        "the mark is written after the effect, in a second transaction",
-        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
-        (
-            "payments/settlement.py",
-            "books.store.commit(*_writes(books, fact, view, decision))",
-            "*effect, seen = _writes(books, fact, view, decision); books.store.commit(*effect); books.store.commit(seen)",
+            "payments/transaction.py",
+            "cause = ledger.funded_id(payment.session_id)",
+            "cause = ledger.funded_id(now)",
         ),
     ),
     bug(
         "quota and payment are two transactions",
-        "test_settlement.py::test_wherever_settling_dies_all_of_it_stands_or_none",
+        ATOMIC,
         (
             "payments/settlement.py",
-            "books.store.commit(*_writes(books, fact, view, decision))",
-            "first, *rest = _writes(books, fact, view, decision); books.store.commit(first); books.store.commit(*rest)",
+            "books.store.commit(*transaction.writes(books, fact, basis, change))",
+            (
+                "[books.store.commit(*part) for all_ in"
+                " [list(transaction.writes(books, fact, basis, change))]"
+                " for part in (all_[:1], all_[1:])]"
+            ),
         ),
     ),
     bug(
         "what a delivery claims is not checked against the record when it is written",
-        "test_settlement.py::test_a_session_at_another_price_is_parked_for_a_person",
+        "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator",
+        ("payments/transaction.py", '("plan", "quota", "amount_minor", "currency")', "()"),
+    ),
+    bug(
+        "a payment is read, then written without a condition on its version",
         (
-            "payments/settlement.py",
-            'yield from (equals(name, getattr(after, name)) for name in ("plan", "quota", "amount_minor", "currency"))',
-            "return",
+            "payments/test_settlement.py::test_two_concurrent_events_that_move_no_units_are_both_recorde"
+            "d"
         ),
+        ("payments/transaction.py", 'equals("version", after.version - 1)', 'exists("owner")'),
     ),
     bug(
-        "a payment is read, then written without a look at its version",
-        "test_settlement.py::test_two_facts_that_move_no_units_are_both_learnt",
-        ("payments/settlement.py", '(equals("version", after.version - 1),)', '(exists("owner"),)'),
+        "an expiry overwrites a completed payment, for the write has no condition on the phase",
+        "payments/test_settlement.py::test_a_late_event_undoes_no_purchase",
+        ("payments/transaction.py", 'Must("phase", "<", int(after.phase))', 'exists("owner")'),
     ),
     bug(
-        "an expiry overwrites a completed payment, for the write does not look",
-        "test_settlement.py::test_what_comes_late_undoes_no_purchase",
-        ("payments/settlement.py", 'yield Must("phase", "<", int(after.phase))', "yield from ()"),
-    ),
-    bug(
-        "running out of tries is answered as recorded",
-        "test_settlement.py::test_a_lost_outcome_is_told_and_not_taken_for_success",
+        "running out of time is answered as recorded",
         (
-            "payments/settlement.py",
-            "    raise OutcomeUnknownError(message)\n\n\ndef _without_change",
-            '    return Outcome("recorded", view.payment, why=message)\n\n\ndef _without_change',
+            "payments/test_settlement.py::test_an_unknown_outcome_is_reported_and_not_taken_for_succes"
+            "s"
         ),
-    ),
-    bug(
-        "the units of the metadata are credited",
-        "test_settlement.py::test_units_are_what_our_record_says",
         (
-            "payments/settlement.py",
-            '("plan", "quota", "amount_minor", "currency")',
-            '("plan", "amount_minor", "currency")',
+            SETTLEMENT,
+            "message = ...\nraise OutcomeUnknownError(message)",
+            'return Outcome("recorded", None)',
         ),
-    ),
-    bug(
-        "an account without a quota row is credited nothing, silently",
-        "test_settlement.py::test_a_purchase_credits_what_was_bought",
-        (
-            "payments/settlement.py",
-            "    if change.entry:\n        yield Write(",
-            "    if change.entry and (view.assumed is False or view.balance.total):\n        yield Write(",
-        ),
-    ),
-    bug(
-        "the ledger's entry is clamped at what remains",
-        "test_settlement.py::test_a_refund_of_used_units_leaves_debt_and_the_next_purchase_pays_it",
-        (
-            "payments/settlement.py",
-            "yield _entry(payment, cause, change.entry, change.units, now).write()",
-            "yield _entry(payment, cause, change.entry, max(change.units, -view.balance.remaining), now).write()",
-        ),
-    ),
-    bug(
-        "what was written off is given out again when the refund fails",
-        "test_settlement.py::test_written_off_units_come_back_first_when_the_refund_fails",
-        (
-            "payments/settlement.py",
-            "back = min(change.payment.units_written_off, change.units)",
-            "back = min(0, change.units)",
-        ),
-    ),
-    bug(
-        "units that a hold still promises are written off as if they were used",
-        "test_settlement.py::test_a_hold_is_not_touched_by_a_refund",
-        ("quota/balance.py", "owed = min(short, max(0, balance.held - balance.debt))", "owed = 0"),
-    ),
-    bug(
-        "each part of a refund owes the same held units again",
-        "test_settlement.py::test_parts_of_a_refund_write_off_what_a_whole_one_does",
-        ("quota/balance.py", "max(0, balance.held - balance.debt)", "balance.held"),
     ),
     bug(
         "what is written off is judged by what was held a moment ago",
-        "test_settlement.py::test_a_refund_knows_the_account_as_it_is_when_it_is_written_off",
-        ("quota/balance.py", '    must = (*must, _exactly("held", balance.held))\n', ""),
+        "payments/test_settlement.py"
+        "::test_a_refund_knows_the_account_as_it_is_when_it_is_written_off",
+        ("quota/balance.py", '(*must, _exactly("held", balance.held))', "must"),
     ),
     bug(
-        "a fact that cannot be applied is answered as parked and forgotten",
-        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
-        ("payments/settlement.py", "if parking.park(books, fact, decision):", "if decision.kind:"),
+        "the next purchase does not pay the debt",
+        DEBT,
+        ("quota/balance.py", "min(balance.debt, units)", "0"),
     ),
     bug(
-        "a purchase does not look for the facts that wait for it",
-        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
+        "a purchase has no condition on the debt",
+        DEBT,
+        ("quota/balance.py", '(absent_or("debt", "==", 0),)', "()"),
+    ),
+    bug(
+        "a clawback takes the balance below zero",
+        DEBT,
         (
-            "payments/settlement.py",
-            'must = (nobody_waits, absent("aside"))',
-            'must = (absent("aside"),)',
+            "quota/balance.py",
+            "balance.remaining >= units",
+            "units",
+        ),
+        ("quota/balance.py", '(Must("remaining", ">=", units),)', "()"),
+    ),
+    bug(
+        "an event that cannot be applied is answered as parked and forgotten",
+        AHEAD,
+        ("payments/settlement.py", "parking.park(books, fact, park)", "park.kind"),
+    ),
+    bug(
+        "a purchase does not look for the events that wait for it",
+        AHEAD,
+        ("payments/references.py", '(waits, absent("aside"))', '(absent("aside"),)'),
+    ),
+    bug(
+        "an event is parked in DynamoDB alone",
+        "payments/test_settlement.py::test_an_event_is_in_the_queue_before_anything_else_can_fail",
+        ("payments/parking.py", "books.outbox.keep(fact)", "None"),
+    ),
+    bug(
+        "a purchase is credited though its refund was dropped concurrently",
+        (
+            "payments/test_parking.py::test_a_refund_that_goes_once_more_before_the_credit_comes_back_once_mor"
+            "e"
+        ),
+        ("payments/references.py", '(waits, absent("aside"))', "(waits,)"),
+    ),
+    bug(
+        "a refund is dropped though its purchase was credited a moment ago",
+        (
+            "payments/test_parking.py::test_a_purchase_that_is_credited_at_that_moment_keeps_its_refun"
+            "d"
+        ),
+        (
+            "payments/references.py",
+            (
+                'Write(*_row(intent), add={"waiting": gone, "aside": gone},'
+                ' must=(absent("payment_id"),))'
+            ),
+            'Write(*_row(intent), add={"waiting": gone, "aside": gone})',
         ),
     ),
     bug(
-        "facts that waited for a purchase go on waiting",
-        "test_settlement.py::test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes",
+        "a record that was resolved concurrently comes back when its reason changes",
         (
-            "payments/settlement.py",
-            "for fact_id in sorted(view.waiting)[:WAITING_AT_ONCE_MAX]:",
-            "for fact_id in ():",
+            "test_events_that_move_nothing.py::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghos"
+            "t"
+        ),
+        (
+            "payments/parking.py",
+            'Write("events", key, set=changed, must=(same,))',
+            'Write("events", key, set=changed)',
         ),
     ),
     bug(
-        "however many facts wait for a purchase, all are settled with it",
-        "test_settlement.py::test_a_purchase_for_which_many_facts_wait_is_settled_within_bounds",
-        (
-            "payments/settlement.py",
-            "sorted(view.waiting)[:WAITING_AT_ONCE_MAX]",
-            "sorted(view.waiting)",
-        ),
-    ),
-    bug(
-        "an unknown outcome of what waited is told of the purchase",
-        "test_settlement.py::test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase",
-        (
-            "payments/settlement.py",
-            "with suppress(RetryableError):",
-            "with suppress(ZeroDivisionError):",
-        ),
-    ),
-    bug(
-        "nobody is told that a parked fact waits for a person by now",
-        "test_settlement.py::test_a_fact_that_waits_for_a_person_by_now_says_so",
-        ("payments/parking.py", "        _wait_for(books, fact, record, refused.old[0])\n", ""),
-    ),
-    bug(
-        "the parked record is deleted before its fact is applied",
-        "test_settlement.py::test_wherever_a_retry_dies_the_parked_fact_is_applied_in_the_end",
-        (
-            "payments/settlement.py",
-            "    outcome = apply(books, record.fact)\n",
-            "    parking.resolve(books, record)\n    outcome = apply(books, record.fact)\n",
-        ),
-    ),
-    bug(
-        "a fact is parked in DynamoDB alone",
-        "test_settlement.py::test_a_fact_is_in_the_queue_before_anything_else_can_fail",
-        ("payments/parking.py", "    books.outbox.keep(fact)\n", ""),
+        "a record that was resolved concurrently comes back when it is put off",
+        "test_events_that_move_nothing.py"
+        "::test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost",
+        ("payments/parking.py", '(equals("tries", parked.tries),)', "()"),
     ),
 )

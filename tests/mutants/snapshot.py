@@ -1,4 +1,6 @@
-"""A copy of the product and its tests, so that nobody's work is touched and no change under way disturbs a run."""
+"""A copy of the product and its tests, so that nobody's work is touched and no change under way
+disturbs a run.
+"""
 
 import shutil
 from pathlib import Path

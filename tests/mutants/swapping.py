@@ -1,4 +1,6 @@
-"""Runs inside the tests' process: notes which lines a test runs, and exchanges the code of functions that are loaded already."""
+"""Runs inside the tests' process: notes which lines a test runs, and exchanges the code of
+functions that are loaded already.
+"""
 
 import ast
 import gc
@@ -19,7 +21,9 @@ HIT: Final = "__topup_hit__"
 
 
 class Lines:
-    """The lines that ran since they were last asked for, by file; also those that ran in a forked child."""
+    """The lines that ran since they were last asked for, by file; also those that ran in a forked
+    child.
+    """
 
     def __init__(self) -> None:
         """None yet."""
@@ -85,7 +89,9 @@ class _Noting(ast.NodeTransformer):
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Loads the modules of ``files`` with notes, or from the text in ``texts`` where there is one."""
+    """Loads the modules of ``files`` with notes, or from the text in ``texts``
+    where there is one.
+    """
 
     def __init__(
         self, root: Path, files: Sequence[str], texts: dict[str, str], *, notes: bool
@@ -137,7 +143,9 @@ class Finder(importlib.abc.MetaPathFinder):
         self.forget_answers()
 
     def forget_answers(self) -> None:
-        """Clear the caches of functions: other code gave those answers, or another test had them noted."""
+        """Clear the caches of functions: other code gave those answers, or another test had them
+        noted.
+        """
         for cached in self.caches:
             cached.cache_clear()
 

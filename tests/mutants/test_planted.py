@@ -1,30 +1,56 @@
-from pathlib import Path
+"""Planted bugs are found by syntax. Those that no longer fit are findings of ``make mutants``."""
+
+import ast
 
 import pytest
-from mutants.bug import Bug
+from mutants.pattern import replace_once
 from mutants.planted import PLANTED
 
-ROOT = Path(__file__).resolve().parents[2]
+SOURCE = """
+def settle(books, payment):
+    # a comment
+    books.commit(
+        Write("payments", payment.key,
+              set={"phase": 1}, must=(equals('version', 1), exists("owner"))),
+    )
+    if payment.is_late:
+        log("late")
+        return None
+    try:
+        return read(payment)
+    except (KeyError, ValueError):
+        return False
+"""
 
 
-@pytest.mark.parametrize("bug", PLANTED, ids=lambda bug: bug.name)
-def test_a_planted_bug_still_fits_the_product(bug: Bug) -> None:
-    """What it replaces is there exactly once, and what it plants is another program that can be read."""
-    for edit in bug.edits:
-        before, after = edit.changed(ROOT)
-        assert before != after
-        compile(after, edit.file, "exec")
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('(equals("version", 1), exists("owner"))', "()", "must=()"),
+        ('Write("payments", ..., **...)', "check(..., **...)", "check(payment.key, set="),
+        ("if payment.is_late:\n    ...", "if True:\n    ...", "if True:\n        log('late')"),
+        ("if payment.is_late:\n    ...", "pass", "    pass\n    try:"),
+        ("try:\n    ...\nexcept ...:\n    return False", "...", "\n    return read(payment)"),
+        ('log("late")\nreturn None', "return 1", "return 1\n    try"),
+    ],
+)
+def test_code_is_replaced_whatever_its_layout(old: str, new: str, expected: str) -> None:
+    tree = ast.parse(SOURCE)
+    assert replace_once(tree, old, new) == 1
+    assert expected in ast.unparse(ast.fix_missing_locations(tree))
 
 
-@pytest.mark.parametrize("bug", PLANTED, ids=lambda bug: bug.name)
-def test_the_tests_that_must_notice_it_are_there(bug: Bug) -> None:
-    """A killer that was renamed kills nothing."""
-    for killer in bug.killers:
-        path, _, test = killer.partition("::")
-        assert f"def {test.partition('[')[0]}(" in (ROOT / path).read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("old", "times"), [("payment", 3), ("refund", 0), ("Write(..., **...)", 0)]
+)
+def test_code_that_is_there_several_times_or_not_at_all_is_left_alone(old: str, times: int) -> None:
+    tree = ast.parse(SOURCE)
+    before = ast.unparse(tree)
+    assert replace_once(tree, old, "other") == times
+    assert ast.unparse(tree) == before
 
 
 def test_no_bug_is_planted_twice() -> None:
-    """Names are sentences of their own."""
     names = [bug.name for bug in PLANTED]
-    assert len(set(names)) == len(names) >= 32
+    edits = [(bug.edits, bug.killers) for bug in PLANTED]
+    assert len(set(names)) == len(set(edits)) == len(names) >= 60

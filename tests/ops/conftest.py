@@ -24,7 +24,9 @@ TAKEN_FROM_THE_SHELL = (
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A shell without credentials, in which no stand is up; what a command puts into its environment is undone."""
+    """A shell without credentials, in which no stand is up; what a command puts into its
+    environment is undone.
+    """
     for name in TAKEN_FROM_THE_SHELL:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

@@ -51,7 +51,6 @@ def _refund(stand: Stand, bought: dict[str, Any], amount: int) -> str:
 def test_account_shows_quota_holds_payments_and_ledger(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
-    """One customer on one screen."""
     bought = stand.purchase(buyer)
     for path, extra in (("debits", {}), ("holds", {"expires_in_seconds": 600})):
         stand.call(
@@ -70,7 +69,6 @@ def test_account_shows_quota_holds_payments_and_ledger(
 
 
 def test_payments_are_listed_by_user_and_status(topup: Topup, stand: Stand, buyer: str) -> None:
-    """Newest first, among everybody's too."""
     first, second = stand.purchase(buyer), stand.buy(buyer)
     _, mine = topup("payments", "--user", buyer)
     assert [row["payment_id"] for row in mine["payments"]] == [
@@ -191,7 +189,9 @@ def test_a_file_without_events_is_refused_as_a_whole(
 def test_what_cannot_be_meant_is_a_usage_error_and_no_traceback(
     topup: Topup, words: tuple[str, ...]
 ) -> None:
-    """Exit 2: nothing was asked, nothing was changed, and no other stack was taken for the one that was named."""
+    """Exit 2: nothing was asked, nothing was changed, and no other stack was taken for the one that
+    was named.
+    """
     assert topup(*words)[0] == 2
 
 
@@ -215,7 +215,9 @@ def test_a_payment_is_shown_though_stripe_does_not_answer(
 def test_a_payment_that_waits_with_its_refund_is_found_by_stripes_names(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
-    """Every webhook of the payment was lost; its refund came, and is parked: that is what the command is for."""
+    """Every webhook of the payment was lost; its refund came, and is parked: that is what the
+    command is for.
+    """
     bought = _lost(stand, buyer)
     intent = _refund(stand, bought, 999)
     charge = stand.events("charge.refunded", intent)[0]["data"]["object"]["id"]
@@ -227,7 +229,6 @@ def test_a_payment_that_waits_with_its_refund_is_found_by_stripes_names(
 
 
 def test_replay_wants_one_source(topup: Topup) -> None:
-    """Neither none nor two."""
     assert topup("replay", "--yes")[0] == 2
     assert topup("replay", "evt_unknown", "--yes")[0] == 1
 
@@ -238,9 +239,7 @@ def _differing(report: dict[str, Any], bought: dict[str, Any]) -> list[bool]:
     ]
 
 
-def test_reconcile_looks_first_and_repairs_when_told(
-    topup: Topup, stand: Stand, buyer: str
-) -> None:
+def test_reconcile_repairs_only_when_asked_to(topup: Topup, stand: Stand, buyer: str) -> None:
     """Without --repair it only looks, and exits 1 while there is a difference."""
     bought = _lost(stand, buyer)
     code, report = topup("reconcile", "--since", "1h")
@@ -258,7 +257,9 @@ def test_reconcile_looks_first_and_repairs_when_told(
 
 
 def test_reconcile_says_what_it_could_not_compare(topup: Topup, stand: Stand, buyer: str) -> None:
-    """A key without the right to refunds, say: the sessions are settled all the same, and no script takes it for fine."""
+    """A key without the right to refunds, say: the sessions are settled all the same, and no script
+    takes it for fine.
+    """
     bought = _lost(stand, buyer)
     stand.control("faults", route="GET /v1/refunds", status=403, times=50)
     try:
@@ -268,7 +269,10 @@ def test_reconcile_says_what_it_could_not_compare(topup: Topup, stand: Stand, bu
     assert (code, _differing(report, bought)) == (1, [True])
     assert (report["unlisted"], report["finished"]) == (["refunds"], False)
     assert [row["detail"] for row in report["differences"] if row["kind"] == "failed"] == [
-        f"the list 'refunds' was not compared: StripeRefusedError: stripe_refused: {_asked_for(report)}"
+        (
+            "the list 'refunds' was not compared: StripeRefusedError: stripe_refused: "
+            f"{_asked_for(report)}"
+        )
     ]
 
 
@@ -298,7 +302,6 @@ def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: St
 
 @pytest.mark.parametrize("since", ["24", "0h", "1w", "h", "-1h", "9999d"])
 def test_a_duration_that_is_none_is_a_usage_error(topup: Topup, since: str) -> None:
-    """Before Stripe is asked anything."""
     assert topup("reconcile", f"--since={since}")[0] == 2
 
 
@@ -331,7 +334,7 @@ def test_a_grant_is_booked_once_and_seen_by_the_customer(
     assert [row["units"] for row in entries] == [-50, 50]
 
 
-def test_a_parked_fact_is_listed_retried_and_dropped(
+def test_a_parked_event_is_listed_retried_and_dropped(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
     """A session whose amount is not the plan's waits for a person: parked alone exits 1."""
@@ -377,7 +380,7 @@ def test_a_parked_fact_is_listed_retried_and_dropped(
     topup("reconcile", "--since", "1h", "--repair", "--yes")
 
 
-def test_a_parked_fact_settles_when_what_it_waited_for_has_come(
+def test_a_parked_event_settles_when_its_payment_has_come(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
     """A refund ahead of its payment: retry asks Stripe for the session and settles both."""
@@ -420,10 +423,12 @@ def test_the_ledger_balances_and_a_planted_difference_is_found(
     ]
 
 
-def test_what_a_restore_took_apart_is_mended_from_stripe(
+def test_what_a_restore_took_apart_is_repaired_from_stripe(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
-    """The payment is back before it was paid, the credit of another is gone from the ledger: all three tables agree again."""
+    """The payment is back before it was paid, the credit of another is gone from the ledger: all
+    three tables agree again.
+    """
     first, second = stand.purchase(buyer), stand.purchase(buyer)
     tables, dynamodb = stand.resources(), stand.boto("dynamodb")
     unpaid = {"owner": {"S": f"user#{buyer}"}, "id": {"S": first["payment_id"]}}
@@ -579,7 +584,9 @@ def test_aws_that_does_not_answer_is_exit_3(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_stack_is_found_by_its_name_and_a_profile(
     stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As in AWS: no stand.json, keys of another account in the shell, everything from the profile."""
+    """As in AWS: no stand.json, keys of another account in the shell,
+    everything from the profile.
+    """
     config, credentials = tmp_path / "config", tmp_path / "credentials"
     config.write_text(
         f"[profile seller]\nregion = us-east-1\nendpoint_url = {stand.facts['aws_endpoint_url']}\n"

@@ -39,7 +39,6 @@ def _row(**members: Any) -> dict[str, Any]:
 
 
 def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
-    """Others of the account, too."""
     stranger = _row(id="we_2", url="https://other.example.test/", metadata={}, enabled_events=["*"])
     assert plan([stranger, _row()], {OWN}, WANTED, KEPT).is_empty
 
@@ -60,7 +59,6 @@ def test_an_endpoint_that_fits_is_left_as_it_is() -> None:
     ],
 )
 def test_what_stripe_can_change_is_changed(members: dict[str, Any], changed: str) -> None:
-    """And nothing else."""
     found = plan([_row(**members)], {OWN}, WANTED, KEPT)
     assert (set(found.change), found.kept_id, found.make, found.replaced, found.refused) == (
         {changed},
@@ -97,7 +95,6 @@ def test_of_two_that_fit_the_newer_one_is_kept() -> None:
 
 
 def test_an_endpoint_on_another_domain_is_found_by_its_mark() -> None:
-    """And keeps that domain unless another is named."""
     away = _row(url="https://shop.example.test/api/v1/payments/webhook")
     assert plan([away], {OWN}, WANTED, KEPT).is_empty
     assert plan([away], {OWN}, replace(WANTED, url=OWN), KEPT).change["url"] == OWN
@@ -176,7 +173,9 @@ def test_another_stage_in_the_same_account_is_left_alone() -> None:
 
 
 def test_another_deployment_with_the_same_name_and_address_is_left_alone() -> None:
-    """Two developers' stands on one test key: each answers at localhost, and each has a tunnel of its own."""
+    """Two developers' stands on one test key: each answers at localhost, and each has a tunnel of
+    its own.
+    """
     theirs = replace(WANTED, deployment="dep_theirs")
     ours = replace(WANTED, deployment="dep_ours", url="https://my-tunnel.example.test/")
     for row in (
@@ -208,7 +207,6 @@ def test_an_endpoint_from_before_ids_learns_its_deployment() -> None:
 
 
 def test_a_roll_makes_a_new_one_though_the_old_fits() -> None:
-    """The old one goes last."""
     found = plan([_row()], {OWN}, WANTED, KEPT, roll=True)
     assert (found.make, found.replaced) == (True, ("we_1",))
 
@@ -227,7 +225,6 @@ def test_the_new_secret_is_the_first_and_old_ones_stay_for_a_while() -> None:
 
 @pytest.mark.parametrize("stored", ["aB3$random", "{}", '{"secrets": [" "]}', '"text"'])
 def test_a_secret_that_was_never_filled_holds_none(stored: str) -> None:
-    """As CloudFormation made it."""
     assert Kept.read(stored) == Kept()
 
 
@@ -259,7 +256,7 @@ def test_what_is_no_secret_key_is_refused(here: TargetStack, typed: str) -> None
         chosen_key("random", "", here, lambda _: typed, new_key=False)
 
 
-def test_a_person_is_asked_only_where_no_key_is_there(here: TargetStack) -> None:
+def test_an_operator_is_asked_only_where_no_key_is_there(here: TargetStack) -> None:
     """Or when they want to give another."""
     asked: list[str] = []
 
@@ -308,7 +305,6 @@ def _signing(stand: Stand) -> tuple[str, ...]:
 def test_a_stack_is_connected_once_and_what_stripe_then_signs_is_settled(
     topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second run changes nothing."""
     with _as_it_was(stand):
         stand.boto("secretsmanager").put_secret_value(
             SecretId=stand.resources()["StripeKeySecret"], SecretString="as CloudFormation made it"
@@ -352,7 +348,9 @@ def test_a_stack_is_connected_once_and_what_stripe_then_signs_is_settled(
 def test_an_endpoint_of_an_older_version_is_replaced_and_the_doctor_is_content(
     topup: Topup, stand: Stand
 ) -> None:
-    """It is disabled, or, where other tests have left something undelivered, stays on for it: tests/ops/test_endpoints.py has both."""
+    """It is disabled, or, where other tests have left something undelivered, stays on for it:
+    tests/ops/test_endpoints.py has both.
+    """
     with _as_it_was(stand):
         asked: Any = {
             "url": stand.facts["webhook_url"],
@@ -408,7 +406,6 @@ def test_an_endpoint_is_moved_to_where_the_webhook_answers(topup: Topup, stand: 
 def test_a_key_that_stripe_does_not_know_is_not_stored(
     topup: Topup, stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried first."""
     with _as_it_was(stand):
         monkeypatch.setenv("STRIPE_API_KEY", "sk_test_unknown")
         code, answer = topup("connect", "--yes")
@@ -418,7 +415,6 @@ def test_a_key_that_stripe_does_not_know_is_not_stored(
 
 
 def test_no_secret_is_ever_printed(topup: Topup, stand: Stand) -> None:
-    """Neither the key nor what Stripe signs with."""
     with _as_it_was(stand):
         _, answer = topup("connect", "--yes")
         text = json.dumps(answer)

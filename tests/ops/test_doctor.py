@@ -149,7 +149,7 @@ def _endpoint(stand: Stand, **members: Any) -> Iterator[str]:
         stand.control("deliveries", pause=False)
 
 
-def test_a_healthy_stand_has_nothing_to_mend(topup: Topup, stand: Stand) -> None:
+def test_a_healthy_local_stack_has_nothing_to_fix(topup: Topup, stand: Stand) -> None:
     """What only AWS has is a note.
 
     Facts that other tests left parked or undelivered on this stand are theirs.
@@ -169,7 +169,6 @@ def test_a_healthy_stand_has_nothing_to_mend(topup: Topup, stand: Stand) -> None
 
 
 def test_a_fault_is_exit_1_with_its_remedy(topup: Topup, stand: Stand) -> None:
-    """For scripts and for people."""
     with _planted(stand, "WebhookSecretsSecret", "as CloudFormation made it"):
         code, answer = topup("doctor")
     assert code == 1
@@ -198,7 +197,6 @@ def test_a_production_stage_in_test_mode_is_found(patient: Patient) -> None:
 
 
 def test_a_key_that_stripe_refuses_is_found(patient: Patient, stand: Stand) -> None:
-    """As after it was rolled."""
     with _planted(stand, "StripeKeySecret", "sk_test_rolled"):
         assert "refuses the key" in _only(patient, "stripe key").what
 
@@ -230,7 +228,9 @@ def test_a_webhook_that_cannot_be_reached_is_found(patient: Patient) -> None:
 
 
 def test_the_stacks_other_address_is_tried_too(patient: Patient) -> None:
-    """API Gateway may answer and the Function URL not, or the other way round: who relies on one must know."""
+    """API Gateway may answer and the Function URL not, or the other way round: who relies on one
+    must know.
+    """
     away = f"http://127.0.0.1:{free_port()}/"
     both = replace(patient, target=replace(patient.target, other_urls=(away,)))
     assert f"{away} cannot be reached" in _only(both, "webhook").what
@@ -314,7 +314,9 @@ def test_a_webhook_address_that_is_another_page_is_found(patient: Patient) -> No
 
 
 def test_no_endpoint_at_stripe_is_found(patient: Patient) -> None:
-    """On a stand a note, in AWS the reason why nothing is credited; the remedy is a whole command."""
+    """On a stand a note, in AWS the reason why nothing is credited; the remedy
+    is a whole command.
+    """
     found = _only(_set(patient, stage="dev"), "endpoint")
     assert "no endpoint" in found.what
     assert all(kind in found.repair for kind in SUBSCRIBED)
@@ -412,7 +414,6 @@ def test_deliveries_that_stripe_could_not_make_are_found(patient: Patient, stand
 
 
 def test_a_clock_that_is_wrong_is_found(patient: Patient) -> None:
-    """Against Stripe's Date header."""
     account = patient.account
     skewed = AccountAtStripe(
         account.read_key, account.api_base, lambda: utc_now().timestamp() - 400
@@ -421,8 +422,7 @@ def test_a_clock_that_is_wrong_is_found(patient: Patient) -> None:
     assert not _wrong(patient, "clock")
 
 
-def test_facts_that_wait_for_a_person_are_found(patient: Patient) -> None:
-    """And those that wait too long."""
+def test_events_that_wait_for_an_operator_are_found(patient: Patient) -> None:
     fact = SessionFact(
         fact_id="evt_ops_doctor",
         type="checkout.session.completed",
@@ -609,5 +609,4 @@ def test_what_cannot_be_looked_at_is_unknown_and_the_rest_goes_on(
     ("levels", "code"), [("ok note", 0), ("ok wrong", 1), ("wrong unknown", 1), ("ok unknown", 3)]
 )
 def test_exit_codes_say_fine_wrong_or_not_known(levels: str, code: int) -> None:
-    """Scripts need no parsing."""
     assert exit_code([Finding("check", level, "") for level in levels.split()]) == code  # type: ignore[arg-type]

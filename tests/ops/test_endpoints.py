@@ -29,7 +29,9 @@ HOUR = 3600
 
 @dataclass
 class Webhook(Receiver):
-    """A webhook that takes what is signed with one of the secrets in its document; 503 while it is ``down``."""
+    """A webhook that takes what is signed with one of the secrets in its document; 503 while it is
+    ``down``.
+    """
 
     document: str = "as CloudFormation made it"
     down: bool = False
@@ -141,7 +143,6 @@ def shop() -> Iterator[Shop]:
 def test_the_certificate_authorities_are_read_once_for_all_questions(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To read them takes longer than Stripe's answer."""
     account = AccountAtStripe(lambda: KEY, shop.stripe.url)
     first = account.endpoints()
     monkeypatch.setattr(ssl, "create_default_context", lambda *_, **__: pytest.fail("read again"))
@@ -150,7 +151,9 @@ def test_the_certificate_authorities_are_read_once_for_all_questions(
 
 
 def test_rolling_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
-    """Somebody buys all the time, also between the moment when the new endpoint is made and that when its secret is known."""
+    """Somebody buys all the time, also between the moment when the new endpoint is made and that
+    when its secret is known.
+    """
     bought, over = [shop.sell()], threading.Event()
 
     def buy() -> None:
@@ -216,7 +219,9 @@ def test_moving_an_endpoint_under_traffic_refuses_and_loses_nothing(shop: Shop) 
 def test_the_old_endpoint_stays_on_until_it_has_delivered_what_only_it_was_given(
     shop: Shop,
 ) -> None:
-    """Stripe gives a retry up that falls due while the endpoint is disabled: nobody would hear of that purchase."""
+    """Stripe gives a retry up that falls due while the endpoint is disabled: nobody would hear of
+    that purchase.
+    """
     shop.webhook.down = True
     session = shop.sell()
     shop.stripe.idle()

@@ -64,7 +64,6 @@ def _grant(*words: object) -> tuple[int, Any]:
 
 
 def test_units_are_given_and_the_answer_says_what_is_there_now(books: Books) -> None:
-    """Debt is paid first."""
     told = {"grant_id": "T-1", "user_id": "alice", "units": 100}
     assert _grant("alice", 100, "--reason", "sorry", "--id", "T-1", "--yes") == (
         0,
@@ -77,7 +76,6 @@ def test_units_are_given_and_the_answer_says_what_is_there_now(books: Books) -> 
 
 
 def test_a_dry_run_says_what_would_be_and_writes_nothing(books: Books) -> None:
-    """Also that it was booked before."""
     before = copy.deepcopy(books.store.tables)  # type: ignore[attr-defined]
     words = ("alice", 100, "--reason", "sorry", "--id", "T-1")
     told = {"grant_id": "T-1", "user_id": "alice", "units": 100, "remaining_before": 0, "debt": 0}
@@ -117,7 +115,7 @@ def test_what_cannot_be_granted_is_not(books: Books, words: tuple[object, ...], 
     assert books.store.tables == before  # type: ignore[attr-defined]
 
 
-def test_a_grant_of_which_nobody_knows_is_not_told_as_done(books: Books) -> None:
+def test_a_grant_with_an_unknown_outcome_is_not_reported_as_done(books: Books) -> None:
     """It can be run again under its id."""
     books.store.loses = True  # type: ignore[attr-defined]
     done = CliRunner().invoke(
@@ -147,7 +145,6 @@ def test_the_largest_and_the_longest_that_is_allowed_is_booked(
 
 
 def test_a_name_of_the_greatest_length_is_a_users(books: Books) -> None:
-    """As in the token."""
     assert _grant("x" * 255, 5, "--reason", "why", "--yes")[0] == 0
     assert debits.read(books, "x" * 255).remaining == 5
 

@@ -56,7 +56,6 @@ def test_the_minutes_fit_eighty_columns() -> None:
     ],
 )
 def test_control_characters_are_spelled_out(given: object, shown: str) -> None:
-    """Also those that turn text around."""
     assert printable(given) == shown
 
 
@@ -67,7 +66,6 @@ def test_every_figure_that_watch_shows_is_emitted_under_that_name() -> None:
 
 @pytest.mark.parametrize("line", ["START RequestId: 1", "[1]", "{}", '{"settled": 1}', ""])
 def test_lines_that_are_no_metrics_count_nothing(line: str) -> None:
-    """Logs hold anything."""
     assert figures(line) == {}
 
 
@@ -117,5 +115,4 @@ def test_a_marked_cell_can_be_undone(text: str) -> None:
 
 @pytest.mark.parametrize("number", [-5, 0, 100])
 def test_a_number_stays_a_number(number: int) -> None:
-    """What was used is negative."""
     assert neutral(number) == number

@@ -8,7 +8,7 @@ from support.fakes.stripe_twin import Stripe
 from infra.cli.commands.parked import retried
 
 
-def test_a_retry_says_whether_a_fact_was_settled_or_went_with_its_purchase() -> None:
+def test_a_retry_says_whether_an_event_was_settled_or_dropped_with_its_purchase() -> None:
     """A refund of a purchase that is credited, and of one that a person has dropped."""
     clock, stripe = Clock(), Stripe()
     books = builders.books_on(MemoryStore(), clock=clock)

@@ -1,4 +1,6 @@
-"""``topup restore`` and ``topup switch`` on the stand: its AWS restores, checks the functions' rights, and updates the stack."""
+"""``topup restore`` and ``topup switch`` on the stand: its AWS restores, checks the functions'
+rights, and updates the stack.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -93,7 +95,9 @@ def _the_doctor_looks_at_the_tables_in_use(stand: Stand, suffix: str) -> None:
 def test_restore_switch_reconcile_verify_and_back(
     topup: Topup, stand: Stand, restorable: TargetStack
 ) -> None:
-    """What was sold afterwards is credited once, nothing is doubled, and the functions may use the restored tables and no others."""
+    """What was sold afterwards is credited once, nothing is doubled, and the functions may use the
+    restored tables and no others.
+    """
     stand.purchase("frida")
     made = [
         stand.call("POST", "/keys", sub="frida", body={"name": name}).json()
@@ -145,7 +149,6 @@ def test_restore_switch_reconcile_verify_and_back(
 def test_nothing_is_made_where_recovery_is_off_or_the_time_is_to_come(
     topup: Topup, stand: Stand
 ) -> None:
-    """Said before anything is done."""
     before = stand.boto("dynamodb").list_tables()["TableNames"]
     assert topup("restore", "--at", "2999-01-01T00:00:00Z", "--yes")[0] == 2
     assert topup("restore", "--at", "2020-01-01T00:00:00Z", "--yes")[0] == 1

@@ -1,4 +1,6 @@
-"""Many threads at once on one store, each as a function's container of its own; whatever one of them raises is raised."""
+"""Many threads at once on one store, each as a function's container of its own; whatever one of
+them raises is raised.
+"""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,7 +15,9 @@ from support import dynamo, laws
 
 
 class PerThread(dict[str, Balance]):
-    """What a container remembers between requests: threads do not share it, as containers do not."""
+    """What a container remembers between requests: threads do not share it, as
+    containers do not.
+    """
 
     def __init__(self) -> None:
         """Nothing is remembered."""

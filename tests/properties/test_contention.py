@@ -23,7 +23,9 @@ CONFLICTS_MAX = {"plain": 4, "keyed": 8, "hold": 16, "mixed": 8}
 
 
 class Crowd:
-    """Clients that spend from one account, each the next unit as soon as it has the last, while purchases settle on it."""
+    """Clients that spend from one account, each the next unit as soon as it has the last, while
+    purchases settle on it.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """One purchase has settled, and the day has begun.
@@ -99,7 +101,9 @@ class Crowd:
 def test_sixty_four_who_spend_from_one_account_are_all_served_while_purchases_settle_on_it(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With conflicts as DynamoDB has them, 10 ms a call and the product's own 8 s: none is busy, none unknown, none refused."""
+    """With conflicts as DynamoDB has them, 10 ms a call and the product's own 8 s: none is busy,
+    none unknown, none refused.
+    """
     crowd = Crowd(monkeypatch)
     crowd.spend(kind)
     assert crowd.said == {"done": ASKED, "settled": PURCHASES}
@@ -126,15 +130,21 @@ def test_a_crowd_that_finds_two_hundred_holds_expired_is_served_as_well(
 
 @pytest.mark.parametrize("kind", ["plain", "keyed", "hold", "mixed"])
 def test_what_a_crowd_costs_is_bounded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few conflicts for each debit, and next to no transaction that insists in vain: it would keep the others off meanwhile."""
+    """Few conflicts for each debit, and next to no transaction that insists in vain: it would keep
+    the others off meanwhile.
+    """
     crowd = Crowd(monkeypatch)
     crowd.spend(kind)
     assert crowd.store.calls["conflicts"] <= CONFLICTS_MAX[kind] * ASKED
     assert crowd.store.calls["refusals"] <= CLIENTS + EACH
 
 
-def test_a_debit_beside_nobody_insists_on_what_remains(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no conflict the answer is exact: another container's debit between two of ours costs one more try."""
+def test_a_debit_without_concurrent_requests_insists_on_the_exact_balance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where there is no conflict the answer is exact: another container's debit between two of ours
+    costs one more try.
+    """
     crowd = Crowd(monkeypatch)
     answers = []
 

@@ -16,7 +16,9 @@ HELD = 120
 
 
 class Shop:
-    """Alice has bought 1 000 units, and 120 holds of one unit each expire in a minute; one of 100 lasts longer."""
+    """Alice has bought 1 000 units, and 120 holds of one unit each expire in a minute; one of 100
+    lasts longer.
+    """
 
     def __init__(self, database: Dynamo) -> None:
         """On fresh tables."""
@@ -36,8 +38,8 @@ class Shop:
     ("database", "is_cold"), [("ministack", True), ("dynoxide", False)], indirect=["database"]
 )
 @pytest.mark.parametrize("way", ["plain debit", "keyed debit", "hold"])
-def test_what_has_expired_is_given_back_and_spent_at_once(
-    database: Dynamo, way: str, is_cold: bool
+def test_expired_holds_are_released_and_spent_in_one_request(
+    database: Dynamo, way: str, *, is_cold: bool
 ) -> None:
     """Each way on both databases, as in memory: the writes are DynamoDB's to judge."""
     shop = Shop(database)

@@ -1,4 +1,6 @@
-"""Random histories of a shop: buy, pay, delay, expire, refund, dispute, resend, reorder, lose, crash, spend, hold, reconcile."""
+"""Random histories of a shop: buy, pay, delay, expire, refund, dispute, resend, reorder, lose,
+crash, spend, hold, reconcile.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -329,7 +331,9 @@ class Shop:
             self.store.strikes_in = -1
 
     def is_reconciled(self, draw: Draw) -> None:
-        """With all that Stripe's API shows, whatever webhooks were lost; a run ends anywhere, also by a crash, or goes on behind it."""
+        """With all that Stripe's API shows, whatever webhooks were lost; a run ends anywhere, also
+        by a crash, or goes on behind it.
+        """
         pages, rows = draw.upto(12, 1), draw.upto(12, 1)
         self.store.strikes_in, self.store.is_after = draw.upto(12), draw.one_of(YES_NO)
         with suppress(RetryableError):

@@ -1,4 +1,6 @@
-"""The bound on a user's live keys, while many create and revoke at the same time, on real DynamoDB APIs."""
+"""The bound on a user's live keys, while many create and revoke at the same time, on real DynamoDB
+APIs.
+"""
 
 from collections import Counter
 from collections.abc import Callable

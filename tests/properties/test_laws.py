@@ -50,7 +50,9 @@ _plans = st.sampled_from(sorted(catalogue()))
 
 @pytest.fixture(scope="module")
 def store(database: Dynamo) -> Store:
-    """Shared by all examples, each with an account of its own: purchases of others are none of its business."""
+    """Shared by all examples, each with an account of its own: purchases of others are none of its
+    business.
+    """
     return database.store()
 
 
@@ -88,7 +90,6 @@ def _status(books: Books, payment: Payment) -> str:
 def test_after_a_paid_purchase_quota_grows_by_exactly_what_the_plan_says(
     store: Store, plan: str, story: str, before: list[str]
 ) -> None:
-    """However Stripe tells it."""
     books, user_id = _account(store, before)
     payment = _pending(books, user_id, plan)
     was = debits.read(books, user_id)

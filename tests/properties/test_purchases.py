@@ -1,4 +1,6 @@
-"""Three laws of purchases, and one end whatever the order: in memory for the many, on real DynamoDB APIs for what is concurrent."""
+"""Three laws of purchases, and one end whatever the order: in memory for the many, on real DynamoDB
+APIs for what is concurrent.
+"""
 
 import itertools
 import random
@@ -52,7 +54,6 @@ def test_after_a_paid_purchase_quota_grows_by_exactly_the_plans_units(
     ),
 )
 def test_after_a_failed_purchase_quota_does_not_change(plan: str, kinds: list[str]) -> None:
-    """Nor is there an entry."""
     store = MemoryStore()
     books = builders.books_on(store)
     payment = pending(books, plan=plan)
@@ -83,7 +84,9 @@ def test_concurrent_purchases_add_up_exactly(
 
 
 def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: Dynamo) -> None:
-    """Debits, keyed and plain, beside purchases and refunds: each is done or refused for want of units, and the books balance."""
+    """Debits, keyed and plain, beside purchases and refunds: each is done or refused for want of
+    units, and the books balance.
+    """
     store = database.store()
     books = builders.books_on(store)
     meter = Meter(books, "")
@@ -219,7 +222,9 @@ def test_all_orders_of_a_purchases_events_end_in_one_state(name: str, policy: st
 def test_parts_of_a_refund_end_where_a_whole_one_does(
     policy: str, used: int, held: list[tuple[int, int]], figures: list[int]
 ) -> None:
-    """With units used before it, and holds that are captured, released or left to expire (-1) after it."""
+    """With units used before it, and holds that are captured, released or left to expire (-1) after
+    it.
+    """
     ends = [
         _after_refunds(policy, used, held, parts) for parts in (sorted(figures), [max(figures)])
     ]

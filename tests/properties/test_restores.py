@@ -1,4 +1,6 @@
-"""A restore puts single tables back to an earlier moment: whichever it was, verify finds it and Stripe mends it."""
+"""A restore puts single tables back to an earlier moment: whichever it was, verify finds it and
+Stripe mends it.
+"""
 
 import copy
 from contextlib import suppress
@@ -133,7 +135,9 @@ class Shop:
         return event
 
     def put_back(self, name: str, moment: dict[tuple[str, str], Any], *, whole: int) -> None:
-        """Every ``whole``-th of the rows that have changed since: a restore may keep half a transaction (DB15)."""
+        """Every ``whole``-th of the rows that have changed since: a restore may keep half a
+        transaction (DB15).
+        """
         now = self.store.tables[name]
         changed = sorted(key for key in {*now, *moment} if now.get(key) != moment.get(key))
         for key in changed[::whole]:
@@ -151,7 +155,9 @@ class Shop:
             settlement.retry(self.books, record)
 
     def mended(self) -> None:
-        """As an operator does after a restore: reconcile, then verify with --repair, until nothing differs."""
+        """As an operator does after a restore: reconcile, then verify with --repair, until nothing
+        differs.
+        """
         job = Run(self.books, self.stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
         assert not run.run(job, 0).failed
         for row in self.findings():
@@ -166,7 +172,9 @@ class Shop:
 
 
 def _is_right(shop: Shop) -> None:
-    """Every payment as the independent model says, and the balance what was credited and not taken back."""
+    """Every payment as the independent model says, and the balance what was credited and not taken
+    back.
+    """
     laws.check(shop.store)
     expected = given_up = 0
     for payment in filter(
@@ -238,7 +246,7 @@ histories = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(1, 400)), min_
     is_told_first=False,
     whole=1,
 )
-def test_whatever_tables_were_put_back_stripe_mends_the_books(
+def test_whatever_tables_were_restored_stripe_repairs_the_books(
     *,
     policy: str,
     history: list[tuple[str, int]],
@@ -247,7 +255,9 @@ def test_whatever_tables_were_put_back_stripe_mends_the_books(
     is_told_first: bool,
     whole: int,
 ) -> None:
-    """Payments, ledger, balances, marks: each alone or some together, whole or in part, before or after all is delivered again."""
+    """Payments, ledger, balances, marks: each alone or some together, whole or in part, before or
+    after all is delivered again.
+    """
     spending._seen.clear()
     shop = Shop(policy)
     for act in history:

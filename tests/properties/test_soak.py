@@ -1,4 +1,6 @@
-"""The suite's share of ``make soak``, and that a soak finds what is wrong, goes on where it was stopped, and is the same each time."""
+"""The suite's share of ``make soak``, and that a soak finds what is wrong, goes on where it was
+stopped, and is the same each time.
+"""
 
 import json
 import os
@@ -75,7 +77,9 @@ def test_histories_with_every_fault_at_every_call_end_as_the_model_says() -> Non
 def test_a_soak_finds_what_is_planted_and_says_how_to_see_it_again(
     tmp_path: Path, name: str
 ) -> None:
-    """The line that it prints plays just that history, which goes wrong again, and is whole without the bug."""
+    """The line that it prints plays just that history, which goes wrong again, and is whole without
+    the bug.
+    """
     (bug,) = [bug for bug in PLANTED if bug.name == name]
     shutil.copytree(ROOT / "functions", tmp_path / "functions")
     bug.plant(tmp_path)
@@ -92,7 +96,6 @@ def test_a_soak_finds_what_is_planted_and_says_how_to_see_it_again(
 
 
 def test_a_soak_that_is_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    """With the same figures, but for the seconds."""
     state = tmp_path / "state.json"
     stopped = _soaking(tmp_path, "--deliveries", str(WHOLE))
     while not state.exists():

@@ -1,4 +1,6 @@
-"""Random histories of spending: debits, keyed debits, holds and their ends, refunds, sweeps and waiting, each call with any fault."""
+"""Random histories of spending: debits, keyed debits, holds and their ends, refunds, sweeps and
+waiting, each call with any fault.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -234,7 +236,9 @@ class Spending:
         laws.check(self.store.memory)
 
     def end(self) -> None:
-        """Faults stop, what nobody knows of is asked for again, all holds expire, and what was taken is what was told."""
+        """Faults stop, what nobody knows of is asked for again, all holds expire, and what was
+        taken is what was told.
+        """
         for hold in self.holds:
             for end in hold.asked if hold.answered is None else ():
                 self._close(hold, end, [])
@@ -254,7 +258,7 @@ class Spending:
 
 @many(RUNS)
 @given(steps(STEPS), without(*SOME))
-def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_told(
+def test_histories_of_spending_with_any_fault_at_any_call_take_what_was_answered(
     numbers: bytes, barred: frozenset[str]
 ) -> None:
     """The seed of a failing one is printed by hypothesis, and what happened in it."""

@@ -170,7 +170,9 @@ def _refusable(act: Callable[[], Used]) -> Callable[[], Used]:
 
 
 def _expired_are_back(books: Books) -> None:
-    """As the schedule does, for the holds that nobody closed and no read has found expired; then nothing is held."""
+    """As the schedule does, for the holds that nobody closed and no read has found expired; then
+    nothing is held.
+    """
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
     books.store.deadline.begin()
     assert retry_parked.sweep_holds(later) > 0
@@ -181,7 +183,8 @@ def _expired_are_back(books: Books) -> None:
 def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(
     database: Dynamo, name: str
 ) -> None:
-    """Within the product's own 8 seconds nobody is refused but for units, and what was taken is what was answered.
+    """Within the product's own 8 seconds nobody is refused but for units, and what was taken is
+    what was answered.
 
     Nothing is answered 5xx but a plain debit whose answer was lost: nobody may take it twice.
     """

@@ -22,7 +22,9 @@ Answer = Mapping[str, Any] | str
 
 
 class Account:
-    """``answers`` by operation: one answer for every call, or a function of the call's parameters."""
+    """``answers`` by operation: one answer for every call, or a function of the
+    call's parameters.
+    """
 
     def __init__(
         self,

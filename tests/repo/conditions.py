@@ -1,4 +1,6 @@
-"""CloudFormation's conditions, evaluated: what a template holds for given parameters, and who refers to what is not there."""
+"""CloudFormation's conditions, evaluated: what a template holds for given parameters, and who
+refers to what is not there.
+"""
 
 import itertools
 import re

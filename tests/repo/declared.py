@@ -91,10 +91,16 @@ def stand_variables() -> dict[str, str]:
         **ports,
         "TOPUP_STATE_DIR": "where a local stack keeps its data; `.local` by default",
         "TOPUP_TOOLS_DIR": "where the tools of a local stack are installed; `.local/venvs` by default",
-        "TOPUP_IDLE_SECONDS": "how long an idle function of a local stack keeps its process; 60 by default",
-        "TOPUP_PERSIST": "0: the embedded AWS of a local stack forgets everything when it stops; 1 by default",
+        "TOPUP_IDLE_SECONDS": (
+            "how long an idle function of a local stack keeps its process; 60 by default"
+        ),
+        "TOPUP_PERSIST": (
+            "0: the embedded AWS of a local stack forgets everything when it stops; 1 by default"
+        ),
         "TOPUP_CHAOS_SECONDS": "how long the tests on the wire go on; `make chaos` sets it to 600",
-        "TOPUP_CHAOS_SEED": "what their faults are drawn from, printed by a run that fails; 1 by default",
+        "TOPUP_CHAOS_SEED": (
+            "what their faults are drawn from, printed by a run that fails; 1 by default"
+        ),
         "TOPUP_URL": "where the example of `client/` finds Topup",
         "TOPUP_TOKEN": "with it: a token with the scope `quota.write`",
         "TOPUP_STACK": "the stack that `topup` works on, instead of `--stack`",

@@ -1,6 +1,8 @@
-"""Run in an interpreter of its own: imports handlers, and says what a snapshot of it would hold that no two containers may share.
+"""Run in an interpreter of its own: imports handlers, and says what a snapshot of it would hold
+that no two containers may share.
 
-``python probe.py FOLDER MODULE ...`` prints a JSON list of findings. Lambda takes its snapshot when the handlers have been imported:
+``python probe.py FOLDER MODULE ...`` prints a JSON list of findings. Lambda takes its snapshot when
+the handlers have been imported:
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 """
 
@@ -46,7 +48,9 @@ KEPT: Final = frozenset(
 
 
 class Watch:
-    """Sees every call into C that our own modules cause while they are imported; what libraries do for themselves is theirs."""
+    """Sees every call into C that our own modules cause while they are imported; what libraries do
+    for themselves is theirs.
+    """
 
     def __init__(self, folder: str) -> None:
         """``folder``: where our modules are."""
@@ -60,9 +64,8 @@ class Watch:
         place: FrameType | None = frame
         while place is not None and not place.f_code.co_filename.startswith("<frozen importlib"):
             if place.f_code.co_filename.startswith(self.folder):
-                self.found.add(
-                    f"{argument.__qualname__} is called by {place.f_code.co_filename.rpartition('/')[2]}"
-                )
+                caller = place.f_code.co_filename.rpartition("/")[2]
+                self.found.add(f"{argument.__qualname__} is called by {caller}")
                 return
             place = place.f_back
 

@@ -1,4 +1,6 @@
-"""The API's access log says who was refused and why, in lines that are JSON whatever stands in them."""
+"""The API's access log says who was refused and why, in lines that are JSON whatever stands in
+them.
+"""
 
 import json
 import re
@@ -54,7 +56,9 @@ def test_it_says_why_a_token_was_refused_and_what_became_of_the_function() -> No
 
 @pytest.mark.parametrize("value", ["-", "200", 'no "kid" here', "back\\slash", "Ungültig\n"])
 def test_a_line_is_json_whatever_stands_in_it(value: str) -> None:
-    """Each value between quotes, as API Gateway escapes it there; where there is none it writes a dash."""
+    """Each value between quotes, as API Gateway escapes it there; where there is none it writes a
+    dash.
+    """
     escaped = json.dumps(value)[1:-1].replace("\\", "\\\\")
     line = json.loads(VARIABLE.sub(escaped, _format()))
     assert set(line.values()) == {value}

@@ -1,4 +1,6 @@
-"""Every call to AWS in what deploys and operates a stack, read from the source and held against botocore's own service models."""
+"""Every call to AWS in what deploys and operates a stack, read from the source and held against
+botocore's own service models.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -108,7 +110,9 @@ def _is_paged(method: str) -> bool:
 
 
 def test_the_calls_are_found() -> None:
-    """The reading does not overlook them, and every service that is asked for is one that is looked at."""
+    """The reading does not overlook them, and every service that is asked for is one that is looked
+    at.
+    """
     assert len(CALLS) > 30
     asked = {
         node.args[0].value
@@ -121,7 +125,9 @@ def test_the_calls_are_found() -> None:
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_every_call_has_the_parameters_that_the_service_knows_and_needs(call: Call) -> None:
-    """By the model that boto3 itself validates with; what stands in a mapping (**) is validated when it runs."""
+    """By the model that boto3 itself validates with; what stands in a mapping (**) is validated
+    when it runs.
+    """
     shapes = [model.input_shape for model in _models(call.method)]
     assert any(_fits(shape, call) for shape in shapes), (
         f"{call.method} takes {[sorted(shape.members) for shape in shapes if shape]}"

@@ -62,12 +62,14 @@ def _is_rows(node: ast.stmt) -> bool:
         r"memory of a reconciliation: .* sessions, ours \| .* \| at most 1.1 x \|",
         r"debits \| .* a second \| at least 200,000 a second \|",
         r"units a call \| .* \| at least 1,000 units \|",
-        r"keyed debits, 64 containers, with conflicts \| 0 \(at most 0 units\) \| \d+ \(at most 0 of 768\)",
+        (
+            r"keyed debits, 64 containers, with conflicts \| 0 \(at most 0 units\)"
+            r" \| \d+ \(at most 0 of 768\)"
+        ),
         r"duplicates over 32 connections: 5xx that stay \| .* \| at most 0 of",
     ],
 )
 def test_every_goal_is_on_the_page(goal: str) -> None:
-    """With what was measured beside it."""
     assert re.search(goal, PAGE.read_text())
 
 
@@ -140,7 +142,9 @@ SCALE = (ROOT / "docs" / "scale.md").read_text()
 
 
 def test_the_throttles_that_scale_md_names_are_the_templates() -> None:
-    """Rate and burst of each route, as the template sets them, and no route that it does not name."""
+    """Rate and burst of each route, as the template sets them, and no route
+    that it does not name.
+    """
     named = re.findall(
         r"^\| (?:`([A-Z]+ /[^`]*)`|every other route[^|]*)((?: \| [\d ]+){4}) \|$",
         SCALE,

@@ -1,4 +1,6 @@
-"""Every test runs from a clone alone: none reads beside the checkout, and none is skipped for what only some machines have."""
+"""Every test runs from a clone alone: none reads beside the checkout, and none is skipped for what
+only some machines have.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -14,7 +16,9 @@ SKIPS: Final = ("skip", "skipif", "importorskip", "xfail")
 
 
 def _climbs(tree: ast.AST, depth: int) -> Iterator[str]:
-    """Yield each path from ``__file__`` or ROOT that leaves a checkout in which the file is ``depth`` folders deep."""
+    """Yield each path from ``__file__`` or ROOT that leaves a checkout in which the file is
+    ``depth`` folders deep.
+    """
     for node in ast.walk(tree):
         up, start = _climb(node)
         room = {"__file__": depth, "ROOT": 0}.get(start)
@@ -103,5 +107,4 @@ def test_a_path_that_leaves_the_checkout_is_found(planted: str) -> None:
     ],
 )
 def test_a_path_within_the_checkout_is_not(fine: str) -> None:
-    """The root itself is within."""
     assert not list(_climbs(ast.parse(fine), 3))

@@ -1,4 +1,6 @@
-"""Continuous integration: what is missing is installed, what cannot be installed stops it, and nothing is skipped."""
+"""Continuous integration: what is missing is installed, what cannot be installed stops it, and
+nothing is skipped.
+"""
 
 import os
 import shutil
@@ -16,7 +18,9 @@ RUN: Final = ROOT / ".ci" / "run"
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A folder of programs that has nothing but a shell's own, and a ``make`` that notes what it is asked for."""
+    """A folder of programs that has nothing but a shell's own, and a ``make`` that notes what it is
+    asked for.
+    """
     for name in ("sh", "dirname", "grep"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     _program(tmp_path, "make", f'echo "make $* CI=$CI" >> {tmp_path}/log')
@@ -37,7 +41,10 @@ def _run(machine: Path) -> tuple[int, list[str]]:
 def test_a_bare_machine_gets_its_tools_and_then_the_two_commands_run(machine: Path) -> None:
     """The README's own, and no other; both know that nothing may be skipped."""
     _program(machine, "apt-get", f'echo "apt-get $*" >> {machine}/log')
-    install = "apt-get install -y -qq --no-install-recommends chromium-headless-shell fonts-wqy-microhei npm"
+    install = (
+        "apt-get install -y -qq --no-install-recommends"
+        " chromium-headless-shell fonts-wqy-microhei npm"
+    )
     assert _run(machine) == (
         0,
         ["apt-get update -qq", install, "make check CI=true", "make test CI=true"],
@@ -71,7 +78,6 @@ def test_what_cannot_be_installed_stops_it(machine: Path, failing: str) -> None:
 def test_a_missing_tool_is_a_skip_here_and_a_failure_there(
     monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
 ) -> None:
-    """Both say what is missing."""
     monkeypatch.setitem(os.environ, "CI", ci)
     with pytest.raises(outcome, match="no browser"):
         lacking("no browser")

@@ -1,4 +1,6 @@
-"""The optional parts of the template: each combination holds together, and none of it meets the stand."""
+"""The optional parts of the template: each combination holds together, and none of it meets the
+stand.
+"""
 
 import copy
 import itertools
@@ -83,7 +85,9 @@ def test_a_domain_and_a_firewall_come_together_or_alone(
 def test_where_stripe_delivers_is_the_apis_own_address_whatever_stands_before_it(
     whole: Conditions,
 ) -> None:
-    """A domain that expires, or a firewall with an opinion about large bodies, must not lose deliveries."""
+    """A domain that expires, or a firewall with an opinion about large bodies, must not lose
+    deliveries.
+    """
     assert whole.template["Outputs"]["WebhookUrl"]["Value"] == {
         "Fn::Sub": f"{OWN}/api/v1/payments/webhook"
     }
@@ -127,7 +131,9 @@ def test_nothing_refers_to_what_its_condition_excludes(whole: Conditions) -> Non
 def test_a_reference_without_its_guard_is_found(
     whole: Conditions, place: str, broken: Any, missed: str | None
 ) -> None:
-    """The check above can see: planted ones, in every form; and a record under the firewall's condition lacks nothing."""
+    """The check above can see: planted ones, in every form; and a record under the firewall's
+    condition lacks nothing.
+    """
     planted = copy.deepcopy(dict(whole.template))
     section, name, member = place.split(".")
     planted[section][name][member] = broken

@@ -1,4 +1,6 @@
-"""One account for everything that a deployment does: who is asked is who is deployed to, whatever the shell and the stage's file hold."""
+"""One account for everything that a deployment does: who is asked is who is deployed to, whatever
+the shell and the stage's file hold.
+"""
 
 import json
 import os
@@ -33,11 +35,16 @@ aws_secret_access_key = secret
 IDENTITY: Final = """\
 <GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
 <Arn>arn:aws:iam::{0}:user/one</Arn><UserId>one</UserId><Account>{0}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"""
-REFUSED: Final = "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message></Error></ErrorResponse>"
+REFUSED: Final = (
+    "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message></Error>"
+    "</ErrorResponse>"
+)
 
 
 class Recorder(BaseHTTPRequestHandler):
-    """An AWS that has no stack and lets nobody make one, and notes by which access key it was asked for what."""
+    """An AWS that has no stack and lets nobody make one, and notes by which access key it was asked
+    for what.
+    """
 
     asked: list[tuple[str, str]]
 
@@ -70,7 +77,9 @@ class Recorder(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[tuple[str, str]]]:
-    """Access keys and actions, in order. The shell has keys, two profiles, and an AWS that records."""
+    """Access keys and actions, in order. The shell has keys, two profiles, and
+    an AWS that records.
+    """
     (tmp_path / "config").write_text(CONFIG)
     (tmp_path / PARSED).write_text(
         json.dumps({"Parameters": {"Runtime": {"AllowedValues": []}}, "Resources": {}})

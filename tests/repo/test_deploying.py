@@ -1,4 +1,6 @@
-"""What `make deploy` does before and after `sam deploy`: a reserve that the account has, and versions for those who want snapshots."""
+"""What `make deploy` does before and after `sam deploy`: a reserve that the account has, and
+versions for those who want snapshots.
+"""
 
 import re
 import subprocess
@@ -52,7 +54,9 @@ def test_without_snapshots_there_is_no_version_and_no_alias(
 
 
 def test_with_snapshots_every_way_to_a_function_leads_to_its_alias(built: Path) -> None:
-    """Routes, the Function URL, schedules, the queue, and the permissions for them: what is not published starts from no snapshot."""
+    """Routes, the Function URL, schedules, the queue, and the permissions for them: what is not
+    published starts from no snapshot.
+    """
     made = _made(built, SNAPSHOTS)
     aliases = {f"{name}Alias{snapstart.ALIAS}" for name in functions()}
     assert {name for name, row in made.items() if row["Type"] == "AWS::Lambda::Alias"} == aliases
@@ -98,7 +102,9 @@ def test_old_versions_go_because_their_snapshots_cost(built: Path) -> None:
 def test_a_version_is_published_when_code_template_or_a_parameter_changes_and_not_otherwise(
     built: Path,
 ) -> None:
-    """SAM alone overlooks the parameter: its new value would stand in the unpublished function, which nobody calls."""
+    """SAM alone overlooks the parameter: its new value would stand in the unpublished function,
+    which nobody calls.
+    """
 
     def versions(told: Mapping[str, str]) -> set[str]:
         return {
@@ -134,7 +140,8 @@ def test_what_is_proposed_leaves_a_hundred_executions_to_the_others(
 
 
 def test_a_plain_deployment_reserves_nothing() -> None:
-    """A new account has ten executions in all, and Lambda keeps a hundred unreserved: any reserve would be refused.
+    """A new account has ten executions in all, and Lambda keeps a hundred unreserved: any reserve
+    would be refused.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
@@ -152,7 +159,6 @@ def _lambda(prepare: Callable[[Stubber], None]) -> Callable[[], Any]:
 
 
 def test_lambda_is_asked_what_the_account_has() -> None:
-    """And the other parameters stay."""
     limit = {"AccountLimit": {"UnreservedConcurrentExecutions": 10}}
     told, sentence = concurrency.proposed(
         {"Stage": "prod"}, _lambda(lambda stub: stub.add_response("get_account_settings", limit))
@@ -174,7 +180,9 @@ def test_what_was_told_before_stands_and_lambda_is_not_asked() -> None:
 def test_what_the_stack_has_reserved_itself_is_there_for_it_again(
     unreserved: int, own: int, reserved: str
 ) -> None:
-    """Lambda does not count it among the unreserved; a second machine would propose less each time."""
+    """Lambda does not count it among the unreserved; a second machine would
+    propose less each time.
+    """
     limit = {"AccountLimit": {"UnreservedConcurrentExecutions": unreserved}}
     told, _ = concurrency.proposed(
         {}, _lambda(lambda stub: stub.add_response("get_account_settings", limit)), own

@@ -1,4 +1,6 @@
-"""What stands between the API and everybody: how often each route may be called, from which pages, and behind which firewall."""
+"""What stands between the API and everybody: how often each route may be called, from which pages,
+and behind which firewall.
+"""
 
 import json
 from typing import Any, Final
@@ -81,7 +83,9 @@ def test_every_route_is_throttled_and_every_throttle_has_its_route() -> None:
 
 
 def test_no_route_asks_stripe_for_more_than_stripe_answers() -> None:
-    """Every route whose function holds Stripe's key; what comes too fast is refused here, before a payment is recorded."""
+    """Every route whose function holds Stripe's key; what comes too fast is refused here, before a
+    payment is recorded.
+    """
     asking = [
         route
         for route, name in _routes().items()
@@ -97,7 +101,9 @@ def test_no_route_asks_stripe_for_more_than_stripe_answers() -> None:
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_the_webhook_takes_all_that_stripe_sends(region: str) -> None:
-    """Every event of as many purchases as Stripe lets anybody make; where the quota allows it, a backlog at once."""
+    """Every event of as many purchases as Stripe lets anybody make; where the quota allows it, a
+    backlog at once.
+    """
     rate, burst = _limits(region)[WEBHOOK]
     assert WEBHOOK in _stage(region)["RouteSettings"], "a bucket of its own"
     assert rate >= STRIPE_A_SECOND * len(SUBSCRIBED)
@@ -105,13 +111,16 @@ def test_the_webhook_takes_all_that_stripe_sends(region: str) -> None:
 
 
 def test_debits_pass_as_fast_as_one_account_carries_them() -> None:
-    """One item takes 1 000 plain debits a second (docs/scale.md); several customers spend at once."""
+    """One item takes 1 000 plain debits a second (docs/scale.md); several
+    customers spend at once.
+    """
     assert _limits()[DEBITS][0] >= 2 * 1000
 
 
 @pytest.mark.parametrize("region", sorted({*REGIONS, *WITH_SMALL}))
 def test_all_routes_together_leave_each_its_own(region: str) -> None:
-    """The account's own limit is shared by all: below it, no route can take what another was promised.
+    """The account's own limit is shared by all: below it, no route can take what another was
+    promised.
 
     The sign-in API's one route is among them, and room is left for a few more.
     """
@@ -132,7 +141,9 @@ def _cors(**parameters: str) -> tuple[str, dict[str, Any], Any]:
 
 
 def test_no_other_page_may_call_the_api_unless_it_is_named() -> None:
-    """As the OpenAPI document says it that API Gateway imports; with no value there, there is no CORS at all."""
+    """As the OpenAPI document says it that API Gateway imports; with no value there, there is no
+    CORS at all.
+    """
     condition, _, closed = _cors()
     assert (condition, closed) == ("OpensCors", {"Ref": "AWS::NoValue"})
     assert template()["Conditions"]["OpensCors"] == {
@@ -170,7 +181,9 @@ def test_the_firewall_passes_the_whole_api_and_keeps_nothing() -> None:
 
 
 def test_a_domain_before_cloudfront_has_both_kinds_of_address() -> None:
-    """The distribution speaks IPv6: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-to-cloudfront-distribution.html."""
+    """The distribution speaks IPv6:
+    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-to-cloudfront-distribution.html.
+    """
     resources = template()["Resources"]
     made = {
         row["Properties"]["Type"]: row

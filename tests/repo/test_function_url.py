@@ -1,4 +1,6 @@
-"""The webhook's function URL: by a parameter, with what AWS requires of it, and at the same address after an update."""
+"""The webhook's function URL: by a parameter, with what AWS requires of it, and at the same address
+after an update.
+"""
 
 import json
 from typing import Any, Final
@@ -44,7 +46,6 @@ def test_the_function_url_is_there_unless_the_region_has_none() -> None:
 
 
 def test_nothing_of_it_is_made_without_it() -> None:
-    """And nothing that is made refers to it."""
     whole = Conditions(transformed())
     made = [whole.resources({"FunctionUrl": value}) for value in ("true", "false")]
     assert made[0] - made[1] == {"WebhookFunctionUrl", *PUBLIC}
@@ -52,7 +53,8 @@ def test_nothing_of_it_is_made_without_it() -> None:
 
 
 def test_an_update_leaves_the_function_url_where_it_is() -> None:
-    """SAM's FunctionUrlConfig made it until version 1: under these names, of these properties, none of which may change in place.
+    """SAM's FunctionUrlConfig made it until version 1: under these names, of these properties, none
+    of which may change in place.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html
     """

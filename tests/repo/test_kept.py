@@ -1,4 +1,6 @@
-"""Leaving with the books kept: nothing that stays is forgotten, and the file that says so is used where it belongs and nowhere else."""
+"""Leaving with the books kept: nothing that stays is forgotten, and the file that says so is used
+where it belongs and nowhere else.
+"""
 
 import json
 import subprocess
@@ -144,7 +146,7 @@ def test_a_table_that_the_deployed_template_does_not_keep_stops_everything(
     assert not ran
 
 
-def test_something_kept_that_nobody_could_take_back_stops_everything(
+def test_a_kept_resource_that_could_not_be_taken_back_stops_everything(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     ran: list[str],
@@ -204,7 +206,6 @@ def test_what_was_kept_is_taken_back_and_the_file_goes_only_then(
 
 
 def test_the_kept_file_says_where_and_when(tmp_path: Path) -> None:
-    """For whoever finds it later."""
     document = json.loads(_left(tmp_path).read_text())
     assert (
         document["account"],
@@ -230,7 +231,6 @@ def test_two_accounts_and_two_regions_have_a_file_each(tmp_path: Path) -> None:
 
 
 def test_the_file_of_an_earlier_stack_is_set_aside_not_overwritten(tmp_path: Path) -> None:
-    """Its tables are still there."""
     _left(tmp_path)
     _left(tmp_path, stack_id="2")
     _left(tmp_path, stack_id="2")
@@ -259,7 +259,6 @@ def test_a_file_of_another_account_or_region_is_refused_with_both_named(
     name: str,
     place: tuple[str, str],
 ) -> None:
-    """As when it was copied or renamed."""
     _left(tmp_path, *place).rename(tmp_path / ".topup" / name)
     account = _empty(monkeypatch)
     assert stages.deploy(_stage(tmp_path), yes=True) == stages.REFUSED

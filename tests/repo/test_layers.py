@@ -1,4 +1,6 @@
-"""Imports point one way: handlers, api, wiring, reconciliation, payments, quota, Stripe, storage."""
+"""Imports point one way: handlers, api, wiring, reconciliation, payments,
+quota, Stripe, storage.
+"""
 
 import ast
 import sys
@@ -49,7 +51,9 @@ HANDLERS: Final = set(MODULES) - set(BILLING)
 
 
 def _imports(path: Path, known: set[str]) -> Iterator[str]:
-    """The modules that a file imports when it runs; what only the type checker reads is left out."""
+    """The modules that a file imports when it runs; what only the type checker
+    reads is left out.
+    """
     tree = ast.parse(path.read_text())
     unread = {
         id(inner) for node in ast.walk(tree) if _is_for_types(node) for inner in ast.walk(node)
@@ -79,7 +83,9 @@ def _level(name: str) -> int:
 
 
 def test_imports_between_packages_point_inwards() -> None:
-    """What is shared is imported by all, so that only its imports of packages are looked at by name."""
+    """What is shared is imported by all, so that only its imports of packages are looked at by
+    name.
+    """
     outward = [
         (name, other)
         for name, path in BILLING.items()
@@ -91,7 +97,6 @@ def test_imports_between_packages_point_inwards() -> None:
 
 @pytest.mark.parametrize("folder", ["functions", "infra", "client/src"])
 def test_no_import_goes_in_a_circle(folder: str) -> None:
-    """TopologicalSorter raises CycleError."""
     root = ROOT if folder == "infra" else ROOT / folder
     modules = {
         f"infra.{name}" if folder == "infra" else name: path

@@ -38,9 +38,11 @@ NOT_POSIX: Final = {
     r"[<>]\(|&>|<<<": "process substitution and such redirections are of bash",
     r"(?:^|[;&|]\s*)(?:source|function|declare|local|pushd) ": "a word of bash",
     r"(?<!\$)\$\$'": "quotes of bash",
-    r"\bsed (?:-\w+ )*-i|\breadlink -f|\bcp -\w*l|\bstat -c|\bdate -d|\bgrep -\w*P|\bxargs -r|\bmktemp --|\bsort -\w*V": (
-        "macOS' own tool takes no such option"
-    ),
+    r"\$\$\{\w+[/^,]": "substitution in a variable is of bash",
+    (
+        r"\bsed (?:-\w+ )*-i|\breadlink -f|\bcp -\w*l|\bstat -c|\bdate -d|\bgrep -\w*P"
+        r"|\bxargs -r|\bmktemp --|\bsort -\w*V"
+    ): "macOS' own tool takes no such option",
 }
 
 
@@ -101,5 +103,4 @@ def test_every_recipe_is_a_shell_program(target: str) -> None:
     ],
 )
 def test_a_newer_feature_is_seen(line: str) -> None:
-    """The check itself."""
     assert any(re.search(newer, line) for newer in NEWER)

@@ -1,4 +1,6 @@
-"""The dashboard and the alarms speak of metrics that there are, leave none of ours out, and name resources of the template."""
+"""The dashboard and the alarms speak of metrics that there are, leave none of ours out, and name
+resources of the template.
+"""
 
 import json
 from collections.abc import Iterator
@@ -67,7 +69,9 @@ def _watched() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("found", [_shown, _watched])
 def test_every_metric_of_the_dashboard_and_of_the_alarms_exists(found: Any) -> None:
-    """A graph of a name that nobody emits is empty for ever, and an alarm on it is silent for ever."""
+    """A graph of a name that nobody emits is empty for ever, and an alarm on it
+    is silent for ever.
+    """
     rows = list(found())
     assert len(rows) > 10
     assert not [row for row in rows if row[1] not in KNOWN[row[0]][1] or row[2] != KNOWN[row[0]][0]]
@@ -79,7 +83,9 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 
 def test_our_metrics_are_those_of_this_stack() -> None:
-    """The dimension that the functions are told to write (tests/functional/test_lines.py looks at what they write)."""
+    """The dimension that the functions are told to write (tests/functional/test_log_lines.py looks
+    at what they write).
+    """
     values = [
         metric[3]
         for widget in _widgets("metric")
@@ -100,7 +106,6 @@ def test_our_metrics_are_those_of_this_stack() -> None:
 
 
 def test_every_alarm_is_at_the_top_of_the_dashboard() -> None:
-    """Whoever was woken begins there."""
     (widget,) = _widgets("alarm")
     assert widget["alarms"] == [f"${{{name}Alarm.Arn}}" for name in alarms()]
     assert _dashboard()["widgets"][0]["type"] == "alarm"
@@ -113,7 +118,6 @@ def test_an_alarm_that_hears_nothing_rings_where_silence_is_the_fault() -> None:
 
 
 def test_the_dashboard_stays_one_of_the_free_ones() -> None:
-    """Fifty metrics."""
     assert len(list(_shown())) <= FREE_METRICS
 
 

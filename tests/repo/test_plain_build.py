@@ -31,7 +31,8 @@ sys.path.insert(0, {folder!r})
 from public import serve_site
 http = {{"method": "GET"}}
 for file in [None, *serve_site.ASSETS]:
-    event = {{"requestContext": {{"requestId": "1", "http": http}}, "pathParameters": {{"file": file}} if file else None}}
+    parameters = {{"file": file}} if file else None
+    event = {{"requestContext": {{"requestId": "1", "http": http}}, "pathParameters": parameters}}
     said = serve_site.handler(event, None)
     print(json.dumps([file, said["statusCode"], len(said["body"])]))
 """
@@ -56,7 +57,9 @@ def ours() -> Path:
 
 @pytest.fixture(scope="module")
 def plain(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `sam build` fills, after `make build` has, in a clone whose path has a space."""
+    """The folder that `sam build` fills, after `make build` has, in a clone
+    whose path has a space.
+    """
     clone, home = tmp_path_factory.mktemp("a clone"), tmp_path_factory.mktemp("home")
     _clone(clone)
     shutil.copytree(ours.parent, clone / ".aws-sam" / "build", copy_function=os.link)
@@ -154,7 +157,9 @@ def test_the_builder_prefers_the_runtime_that_is_deployed() -> None:
 def test_what_sam_build_overwrote_is_built_again(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`make build`, `sam build`, `make deploy`, in this order: the last one finds SAM's files where ours stood."""
+    """`make build`, `sam build`, `make deploy`, in this order: the last one finds SAM's files where
+    ours stood.
+    """
     shutil.copytree(plain, tmp_path / "build", copy_function=os.link)
     monkeypatch.setattr(artifact, "BUILD", tmp_path / "build")
     assert build(Paths.from_environment())

@@ -43,7 +43,9 @@ def whole() -> Conditions:
 def test_one_deployment_tells_cognito_where_customers_come_back_to(
     whole: Conditions, name: str, values: dict[str, str], address: dict[str, str]
 ) -> None:
-    """To the page where its address is known beforehand, else to an API that nothing has to be known for."""
+    """To the page where its address is known beforehand, else to an API that nothing has to be
+    known for.
+    """
     client = whole.template["Resources"]["UserPoolClient"]["Properties"]
     assert whole.settled(client[name], values) == [address]
 
@@ -61,7 +63,9 @@ def test_one_deployment_tells_cognito_where_customers_come_back_to(
 def test_the_sign_in_api_is_there_for_those_who_need_it_and_the_page_is_told(
     whole: Conditions, values: dict[str, str], *, is_made: bool
 ) -> None:
-    """The page names the same address to Cognito, which compares the two letter by letter (RFC 6749, 3.1.2.3)."""
+    """The page names the same address to Cognito, which compares the two letter by letter (RFC
+    6749, 3.1.2.3).
+    """
     assert whole.resources(values) & SIGN_IN_PARTS == (SIGN_IN_PARTS if is_made else set())
     told = whole.template["Resources"]["ServeSiteFunction"]["Properties"]["Environment"][
         "Variables"
@@ -90,7 +94,9 @@ def test_the_sign_in_api_leads_to_the_page(
 
 
 def test_no_resource_waits_for_itself() -> None:
-    """CloudFormation refuses a circle: the API names the client, the client the way back, and that one nothing."""
+    """CloudFormation refuses a circle: the API names the client, the client the way back, and that
+    one nothing.
+    """
     resources = transformed()["Resources"]
     needs = {name: _named_in(row, set(resources)) - {name} for name, row in resources.items()}
     while ready := {name for name, others in needs.items() if not others}:
@@ -151,7 +157,9 @@ def test_a_pool_that_was_made_with_case_keeps_it(
 
 
 def test_a_user_name_has_no_case_and_mail_goes_by_ses_where_it_is_named() -> None:
-    """A pool of version 1 was made without the first, and Cognito refuses any update that brings it."""
+    """A pool of version 1 was made without the first, and Cognito refuses any update that brings
+    it.
+    """
     pool = template()["Resources"]["UserPool"]["Properties"]
     assert pool["UsernameConfiguration"] == {
         "If": ["KeepsCase", {"Ref": "AWS::NoValue"}, {"CaseSensitive": False}]
@@ -169,7 +177,8 @@ def test_a_user_name_has_no_case_and_mail_goes_by_ses_where_it_is_named() -> Non
 
 
 def test_the_sign_in_pages_know_prompt_none() -> None:
-    """Managed login (2), which shows nothing for a client without a style, and which the cheapest plan does not have.
+    """Managed login (2), which shows nothing for a client without a style, and which the cheapest
+    plan does not have.
 
     https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-managed-login.html
     """

@@ -1,4 +1,6 @@
-"""What AWS documents as a quota, held against the template as CloudFormation gets it: a refusal after ten minutes of deploying is late."""
+"""What AWS documents as a quota, held against the template as CloudFormation gets it: a refusal
+after ten minutes of deploying is late.
+"""
 
 import json
 import re
@@ -49,7 +51,9 @@ def test_the_template_has_room(published: dict[str, Any]) -> None:
 
 
 def test_every_output_can_be_shown() -> None:
-    """1 024 characters of description: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/outputs-section-structure.html."""
+    """1 024 characters of description:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/outputs-section-structure.html.
+    """
     for name, row in transformed()["Outputs"].items():
         assert re.fullmatch(r"[A-Za-z0-9]{1,255}", name)
         assert len(row["Description"].encode()) <= 1024
@@ -57,14 +61,15 @@ def test_every_output_can_be_shown() -> None:
 
 @pytest.mark.parametrize("name", sorted(made("AWS::Lambda::Function")))
 def test_a_functions_environment_fits(name: str) -> None:
-    """4 KB for all variables: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+    """4 KB for all variables:
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+    """
     variables = made()[name]["Environment"]["Variables"]
     assert sum(len(key) + len(longest(value)) for key, value in variables.items()) <= 4096
 
 
 @pytest.mark.parametrize("name", sorted(made("AWS::Lambda::Function")))
 def test_a_functions_memory_and_time_are_what_lambda_gives(name: str) -> None:
-    """The same page."""
     row = made()[name]
     assert 128 <= row["MemorySize"] <= 10_240
     assert 1 <= row["Timeout"] <= 900
@@ -73,7 +78,8 @@ def test_a_functions_memory_and_time_are_what_lambda_gives(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(made("AWS::IAM::Role")))
 def test_a_role_fits(name: str) -> None:
-    """Of all inline policies 10 240 characters, of its trust 2 048, ten managed policies; white space does not count.
+    """Of all inline policies 10 240 characters, of its trust 2 048, ten managed policies; white
+    space does not count.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """

@@ -1,4 +1,6 @@
-"""What a deployment decides by the region, the builder's Python and an address: known where AWS says, asked where it does not."""
+"""What a deployment decides by the region, the builder's Python and an address: known where AWS
+says, asked where it does not.
+"""
 
 import json
 import re
@@ -57,7 +59,6 @@ def _typing(*words: str) -> Callable[[str], str]:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_region_that_aws_has_may_be_typed(name: str, tmp_path: Path) -> None:
-    """In all partitions, and no question follows."""
     assert (
         questions.region(Stage("qa", "topup-qa", folder=tmp_path), "", _typing(name)).region == name
     )
@@ -134,7 +135,6 @@ def _overrides(
 def test_where_there_are_no_function_urls_none_is_deployed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, region: str, *, ask: bool
 ) -> None:
-    """And nobody is asked about it."""
     told, asked = _overrides(monkeypatch, tmp_path, region, ask=ask)
     assert told["FunctionUrl"] == "false"
     assert not [question for question in asked if "function URL" in question]
@@ -169,7 +169,9 @@ def test_where_it_is_not_known_it_is_asked_or_said(
 def test_the_builders_python_is_deployed_unless_another_was_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Bytecode of another Python is ignored, and compiling at a cold start costs most of a second."""
+    """Bytecode of another Python is ignored, and compiling at a cold start
+    costs most of a second.
+    """
     assert _overrides(monkeypatch, tmp_path, "eu-west-1", ask=True)[0]["Runtime"] == RUNTIME
     assert "Runtime" not in Stage.read("qa", folder=tmp_path).parameters, (
         "the next builder may have another"
@@ -188,7 +190,9 @@ def test_the_builders_python_is_deployed_unless_another_was_told(
 def test_a_python_that_cannot_be_deployed_is_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, allowed: list[str], told: dict[str, str]
 ) -> None:
-    """Lambda does not have it, or has no snapshots of it: the template's own is taken, and the reason said."""
+    """Lambda does not have it, or has no snapshots of it: the template's own is taken, and the
+    reason said.
+    """
     monkeypatch.setattr(choices, "NO_SNAPSHOTS", (RUNTIME,))
     (tmp_path / PARSED).write_text(
         json.dumps({"Parameters": {"Runtime": {"AllowedValues": allowed}}})
@@ -200,7 +204,9 @@ def test_a_python_that_cannot_be_deployed_is_not(
 
 @pytest.mark.parametrize("word", [*ORIGINS, *NO_ORIGINS])
 def test_an_address_of_the_page_is_an_origin_and_nothing_else(word: str, tmp_path: Path) -> None:
-    """A slash or a path would be put into Stripe's return address and Cognito's callback as it is."""
+    """A slash or a path would be put into Stripe's return address and Cognito's
+    callback as it is.
+    """
     typed = _typing("", word, "") if word in ORIGINS else _typing("", word, "", "")
     told = questions.parameters(
         Stage("qa", "topup-qa", "eu-west-1", folder=tmp_path), {}, typed
@@ -209,7 +215,6 @@ def test_an_address_of_the_page_is_an_origin_and_nothing_else(word: str, tmp_pat
 
 
 def test_the_question_and_the_template_take_the_same_addresses() -> None:
-    """One pattern in both."""
     (question,) = [question for question in questions.QUESTIONS if question.parameter == "SiteUrl"]
     patterns = [question.pattern, parameters()["SiteUrl"].get("AllowedPattern", question.pattern)]
     for word in (*ORIGINS, *NO_ORIGINS):

@@ -1,4 +1,6 @@
-"""What each function may do, in the template as CloudFormation gets it: after SAM's transform, which adds roles and policies of its own."""
+"""What each function may do, in the template as CloudFormation gets it: after SAM's transform,
+which adds roles and policies of its own.
+"""
 
 import json
 import re
@@ -116,7 +118,9 @@ def _several(value: Any) -> list[Any]:
 
 
 def _named(resource: Any) -> str:
-    """``QuotasTable/index/open_holds``; a text of its own, such as ``*`` or a whole ARN, as it is."""
+    """``QuotasTable/index/open_holds``; a text of its own, such as ``*`` or a
+    whole ARN, as it is.
+    """
     if isinstance(resource, str):
         return resource
     if "Fn::GetAtt" in resource:
@@ -148,9 +152,8 @@ def test_every_function_has_a_role_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_no_function_has_a_policy_of_awss_own(name: str) -> None:
-    """They name no resource:
-
-    SAM gives a function with a queue the right to empty every queue of the account.
+    """They name no resource: SAM gives a function with a queue the right to empty every queue of
+    the account.
     """
     assert [
         arn for arn in _role(name).get("ManagedPolicyArns", []) if not isinstance(arn, dict)
@@ -175,7 +178,9 @@ def test_no_grant_has_a_star() -> None:
 
 
 def test_no_right_is_given_that_the_code_never_uses() -> None:
-    """The store writes by updates only: an item that is put would forget what others have added to it."""
+    """The store writes by updates only: an item that is put would forget what others have added to
+    it.
+    """
     source = Path(dynamodb.__file__).read_text()
     used = {
         word
@@ -212,7 +217,6 @@ def test_no_right_is_given_that_the_code_never_uses() -> None:
     ],
 )
 def test_a_reading_function_cannot_write(name: str) -> None:
-    """Nor read a secret."""
     for resource, actions in _grants(name).items():
         assert resource in RUNNING or set(actions.split()) <= {"GetItem", "Query"}
 
@@ -232,7 +236,7 @@ def test_the_webhook_cannot_read_keys_or_stripes_key() -> None:
     assert not {"KeysTable", "StripeKeySecret"} & set(_grants("WebhookFunction"))
 
 
-def test_nobody_may_delete_payments_or_ledger_entries() -> None:
+def test_no_function_may_delete_payments_or_ledger_entries() -> None:
     """Append-only means that no role can do otherwise."""
     for name in FUNCTIONS:
         for resource, actions in _grants(name).items():

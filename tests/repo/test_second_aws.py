@@ -110,7 +110,6 @@ def test_every_route_of_the_description_is_a_route_of_the_api(aws: Second, stack
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_permission_names_who_may_call_and_from_where(aws: Second, stack: str) -> None:
-    """As the policy of its function has it."""
     for name, row in expected(aws, stack).of_type("AWS::Lambda::Permission").items():
         policy = json.loads(
             aws.client("lambda").get_policy(FunctionName=row["FunctionName"])["Policy"]

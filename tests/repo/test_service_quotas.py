@@ -1,4 +1,6 @@
-"""What the services themselves bound, held against the template: the API, the alarms, the queue, the tables, the pool."""
+"""What the services themselves bound, held against the template: the API, the alarms, the queue,
+the tables, the pool.
+"""
 
 import json
 from collections import Counter
@@ -38,14 +40,18 @@ def test_the_api_has_room() -> None:
 
 
 def test_a_function_lets_the_api_call_it_by_every_route() -> None:
-    """20 KB for all statements of one: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+    """20 KB for all statements of one:
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+    """
     permissions = [row["FunctionName"]["Ref"] for row in made("AWS::Lambda::Permission").values()]
     statement = 600  # bytes: AWS adds an id and the function's ARN to ours
     assert max(Counter(permissions).values()) * statement <= 20 * 1024
 
 
 def test_an_alarm_is_named_and_described_within_bounds() -> None:
-    """At most 1 024 characters: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html."""
+    """At most 1 024 characters:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html.
+    """
     alarms = made("AWS::CloudWatch::Alarm")
     assert len(alarms) > 10
     for row in alarms.values():
@@ -56,7 +62,9 @@ def test_an_alarm_is_named_and_described_within_bounds() -> None:
 
 
 def test_the_dashboard_fits() -> None:
-    """500 widgets, 500 metrics a widget, 2 500 in all: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html."""
+    """500 widgets, 500 metrics a widget, 2 500 in all:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html.
+    """
     dashboard = json.loads(made()["OperatorDashboard"]["DashboardBody"]["Fn::Sub"])
     metrics = [len(widget["properties"].get("metrics", [])) for widget in dashboard["widgets"]]
     assert len(metrics) <= 500
@@ -74,14 +82,17 @@ def test_the_queue_and_what_reads_it_are_within_bounds() -> None:
 
 
 def test_a_tables_indexes_are_as_many_as_dynamodb_takes() -> None:
-    """Twenty global and five local ones: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html."""
+    """Twenty global and five local ones:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
+    """
     for row in made("AWS::DynamoDB::Table").values():
         assert len(row.get("GlobalSecondaryIndexes", [])) <= 20
         assert len(row.get("LocalSecondaryIndexes", [])) <= 5
 
 
 def test_the_pool_is_within_bounds() -> None:
-    """Names, scopes and the sign-in address: https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html.
+    """Names, scopes and the sign-in address:
+    https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html.
 
     A pool's name is the stack's, 128 at most (API_CreateUserPool), and so is a stack's own.
     """
@@ -96,7 +107,9 @@ def test_the_pool_is_within_bounds() -> None:
 
 
 def test_a_rule_is_within_bounds() -> None:
-    """A pattern of 2 048 characters, five targets: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html."""
+    """A pattern of 2 048 characters, five targets:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html.
+    """
     rules = made("AWS::Events::Rule")
     assert len(rules) == 3
     for row in rules.values():

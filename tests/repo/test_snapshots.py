@@ -1,4 +1,6 @@
-"""What Lambda may keep in a snapshot and start many containers from: code, and nothing that each of them must have for itself."""
+"""What Lambda may keep in a snapshot and start many containers from: code, and nothing that each of
+them must have for itself.
+"""
 
 import ast
 import json
@@ -32,7 +34,9 @@ def _found(folder: Path, *modules: str) -> list[str]:
 
 
 def test_importing_every_handler_makes_nothing_that_a_snapshot_must_not_hold() -> None:
-    """No client, connection, credential, secret or setting, no reading of a clock, no chance, no remembered answer."""
+    """No client, connection, credential, secret or setting, no reading of a clock, no chance, no
+    remembered answer.
+    """
     handlers = Template("any", "any").handlers()
     assert len(handlers) >= 14
     assert _found(FUNCTIONS, *sorted(handlers)) == []
@@ -66,7 +70,6 @@ def test_importing_every_handler_makes_nothing_that_a_snapshot_must_not_hold() -
     ],
 )
 def test_the_probe_sees_what_is_planted(tmp_path: Path, line: str, finding: str) -> None:
-    """Each kind, at import."""
     (tmp_path / "billing").symlink_to(FUNCTIONS / "billing")
     (tmp_path / "planted.py").write_text(line + "\n")
     assert finding in _found(tmp_path, "planted")

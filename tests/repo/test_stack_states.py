@@ -1,4 +1,6 @@
-"""What `make deploy` and `make uninstall` do with a stack in every state that AWS knows, and that nothing alive is deleted unasked."""
+"""What `make deploy` and `make uninstall` do with a stack in every state that AWS knows, and that
+nothing alive is deleted unasked.
+"""
 
 import json
 import subprocess
@@ -46,7 +48,9 @@ ROUTES: Final[dict[str, Any]] = {"Parameters": {"Runtime": {"AllowedValues": []}
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """The commands that would have been run, each of which fails, so that nothing follows; and a build with nothing in it."""
+    """The commands that would have been run, each of which fails, so that nothing follows; and a
+    build with nothing in it.
+    """
     found: list[list[str]] = []
 
     def call(command: list[str], **_: Any) -> int:
@@ -97,7 +101,6 @@ def _nobody(question: str) -> str:
 
 
 def test_every_state_that_aws_knows_has_a_line() -> None:
-    """By botocore's own list of them."""
     assert sorted(STATES) == EVERY
     assert {status for status in EVERY if state_of(status).kind is Kind.ALIVE} == ALIVE
     assert {status for status in EVERY if state_of(status).kind is Kind.BUSY} == {
@@ -175,7 +178,9 @@ def test_a_deployment_that_fails_says_how_it_goes_on(
     ran: list[list[str]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The first one in production leaves a stack that nothing but a deletion could free: nobody should do that by hand."""
+    """The first one in production leaves a stack that nothing but a deletion could free: nobody
+    should do that by hand.
+    """
     _account(monkeypatch, "REVIEW_IN_PROGRESS", [])
     assert commands.deploy(_stage(tmp_path), yes=True) == 1
     assert ran == [["sam", "deploy"]]

@@ -119,14 +119,12 @@ def test_a_second_machine_changes_nothing_by_pressing_enter(tmp_path: Path) -> N
 
 
 def test_questions_are_about_parameters_of_the_template() -> None:
-    """And none is about a secret."""
     assert {question.parameter for question in questions.QUESTIONS} <= set(parameters())
 
 
-def test_where_nobody_can_be_asked_the_file_to_write_is_named(
+def test_without_a_terminal_the_file_to_write_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In continuous deployment."""
 
     def nobody(question: str) -> str:
         raise EOFError(question)
@@ -139,7 +137,9 @@ def test_where_nobody_can_be_asked_the_file_to_write_is_named(
 def test_a_new_stack_is_made_without_a_further_question_and_one_that_is_there_is_not(
     tmp_path: Path,
 ) -> None:
-    """SAM's own guide asks whether a function may have no authentication, and takes Enter for no."""
+    """SAM's own guide asks whether a function may have no authentication, and
+    takes Enter for no.
+    """
     stage = _stage(tmp_path)
     commands = [stages.deploy_command(stage, "sam", TEMPLATE, yes=yes) for yes in (True, False)]
     assert ["--no-confirm-changeset" in command for command in commands] == [True, False]
@@ -159,7 +159,7 @@ def _stack(**told: str) -> dict[str, Any]:
     }
 
 
-def test_the_apis_own_address_is_nobodys_answer() -> None:
+def test_the_apis_own_address_is_refused_as_an_answer() -> None:
     """It would be a stale one for the next stack of this stage."""
     assert proposals(_stack(SiteUrl="https://api.example", AlarmTopicArn=TOPIC)) == {
         "JwtIssuer": "",
@@ -211,7 +211,6 @@ def test_what_is_taken_back_needs_nothing_that_is_gone() -> None:
 
 
 def test_make_uninstall_without_a_stage_does_nothing() -> None:
-    """Deleting has no default."""
     done = subprocess.run(
         ["make", "-n", "uninstall"], cwd=ROOT, capture_output=True, text=True, check=False
     )

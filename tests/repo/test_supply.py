@@ -66,7 +66,6 @@ def folder() -> Path:
 
 
 def test_the_artifact_holds_exactly_what_is_locked(folder: Path) -> None:
-    """And the bill of materials says so."""
     components = sbom.bill(folder, BUILD / ARCHIVE)["components"]
     assert {row["name"].lower().replace("_", "-"): row["version"] for row in components} == LOCKED
     assert all(row["licenses"] for row in components), [

@@ -1,4 +1,6 @@
-"""Which tables the functions use: one parameter of the stack, changed by ``topup switch`` and by nothing else."""
+"""Which tables the functions use: one parameter of the stack, changed by ``topup switch`` and by
+nothing else.
+"""
 
 import json
 import re
@@ -64,7 +66,9 @@ def _switch(account: Account, value: str = SUFFIX) -> bool:
 
 
 def test_a_switch_changes_one_parameter_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The template that is deployed, with its transform, and every other parameter as it is: also one that is empty."""
+    """The template that is deployed, with its transform, and every other parameter as it is: also
+    one that is empty.
+    """
     account = _standing(monkeypatch, **OLD)
     assert _switch(account)
     (asked,) = account.called("CreateChangeSet")
@@ -94,7 +98,6 @@ def test_a_stack_of_an_earlier_release_cannot_be_switched(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("status", sorted(STATES))
 def test_only_a_working_stack_is_switched(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    """Every state that CloudFormation knows."""
     ready = STATES[status].kind is Kind.ALIVE
     account = Account(
         monkeypatch,
@@ -209,7 +212,9 @@ def test_leaving_names_the_restored_tables_as_the_books(tmp_path: Path) -> None:
 def test_taken_back_after_a_restore_the_stack_has_its_tables(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, commands: list[list[str]]
 ) -> None:
-    """The import brings the suffix, and the deployment behind it goes on with it, though the stage's file says nothing."""
+    """The import brings the suffix, and the deployment behind it goes on with it, though the
+    stage's file says nothing.
+    """
     account = Account(
         monkeypatch,
         DescribeStacks=lambda _: (
@@ -251,7 +256,6 @@ def test_the_template_takes_what_restores_are_named_by() -> None:
 
 
 def test_every_function_is_told_the_tables_in_use() -> None:
-    """All five, by the same parameter."""
     functions = [
         row["Properties"]
         for row in transformed()["Resources"].values()
@@ -288,7 +292,9 @@ class _Session:
 def test_a_function_is_switched_when_what_is_called_is(
     monkeypatch: pytest.MonkeyPatch, published: str, left: list[str]
 ) -> None:
-    """With snapshots the alias's version is called, which the update of the stack does not publish: the operator is told to deploy."""
+    """With snapshots the alias's version is called, which the update of the stack does not publish:
+    the operator is told to deploy.
+    """
 
     def configured(asked: dict[str, Any]) -> dict[str, Any]:
         suffix = published if asked.get("Qualifier") else SUFFIX

@@ -1,4 +1,6 @@
-"""The template's promises: deadlines that fit inside each other, books that are kept, no secret in clear."""
+"""The template's promises: deadlines that fit inside each other, books that are kept, no secret in
+clear.
+"""
 
 import json
 import re
@@ -65,13 +67,17 @@ def test_a_request_ends_before_its_function_is_killed_and_that_before_the_gatewa
 
 
 def _longest(client: Config) -> int:
-    """Of one call with all its attempts: botocore pauses for up to a second before the second one."""
+    """Of one call with all its attempts: botocore pauses for up to a second
+    before the second one.
+    """
     attempts = int(client.retries["total_max_attempts"])
     return attempts * int(client.connect_timeout + client.read_timeout) + attempts - 1
 
 
 def test_a_delivery_is_kept_in_the_queue_before_its_function_is_killed_whatever_hangs() -> None:
-    """DynamoDB until the budget ends, or the secret, which is read twice when a signature does not fit; the queue comes after either."""
+    """DynamoDB until the budget ends, or the secret, which is read twice when a signature does not
+    fit; the queue comes after either.
+    """
     settling = deadline.BUDGET_SECONDS + dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS
     reading = 2 * _longest(secrets.CLIENT)
     assert max(settling, reading) + _longest(fact_queue.CLIENT) < _timeout(
@@ -80,7 +86,8 @@ def test_a_delivery_is_kept_in_the_queue_before_its_function_is_killed_whatever_
 
 
 def test_recovery_stops_in_time_whatever_it_is_at() -> None:
-    """One fact has its deadline and one last call, to whichever is slower; one account of the sweep is DynamoDB's alone.
+    """One fact has its deadline and one last call, to whichever is slower; one account of the sweep
+    is DynamoDB's alone.
 
     The rest of the sum: holds leave the facts time for more than one try, and are swept at all.
     """
@@ -102,14 +109,15 @@ def test_a_message_is_hidden_for_longer_than_six_runs_of_recovery() -> None:
 
 
 def test_the_stack_has_the_names_of_the_contract() -> None:
-    """Others rely on them."""
     assert set(functions()) >= CONTRACT_FUNCTIONS
     assert set(template()["Outputs"]) >= {"ApiUrl", "WebhookUrl", "WebhookFunctionUrl"}
     assert set(template()["Resources"]) >= {*TABLES}
 
 
 def test_the_template_is_one_file_with_no_transform_within() -> None:
-    """`sam deploy` writes Metadata into a transform's parameters, which AWS::Include does not know."""
+    """`sam deploy` writes Metadata into a transform's parameters, which
+    AWS::Include does not know.
+    """
     assert "Fn::Transform" not in json.dumps(template())
     assert "Transform" not in json.dumps(template()["Resources"])
     assert transformed()["Resources"]["OperatorDashboard"]["Type"] == "AWS::CloudWatch::Dashboard"
@@ -133,7 +141,9 @@ def test_books_are_encrypted_restorable_and_kept(name: str) -> None:
 
 
 def test_events_by_eventbridge_are_off_by_default() -> None:
-    """Without a bus there is no rule, and nobody but the functions' own roles may write to the queue."""
+    """Without a bus there is no rule, and nobody but the functions' own roles may write to the
+    queue.
+    """
     assert parameters()["StripeEventBus"]["Default"] == ""
     assert template()["Conditions"]["HasStripeEventBus"] == {
         "Not": [{"Equals": [{"Ref": "StripeEventBus"}, ""]}]
@@ -187,7 +197,9 @@ def test_the_queue_takes_messages_from_the_rule_alone() -> None:
     }.items(),
 )
 def test_no_bus_but_stripes_can_be_named(bus: str, *, is_stripes: bool) -> None:
-    """On a bus of one's own, whoever may put events there could write what they like, if its name began like Stripe's."""
+    """On a bus of one's own, whoever may put events there could write what they like, if its name
+    began like Stripe's.
+    """
     assert bool(re.fullmatch(parameters()["StripeEventBus"]["AllowedPattern"], bus)) is is_stripes
 
 
@@ -209,7 +221,9 @@ def _authorizer() -> dict[str, Any]:
 
 
 def test_with_the_pool_a_backend_gets_tokens_that_the_service_routes_take() -> None:
-    """By its own client, with a secret: https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html."""
+    """By its own client, with a secret:
+    https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html.
+    """
     client = template()["Resources"]["ServiceClient"]["Properties"]
     assert (client["AllowedOAuthFlows"], client["GenerateSecret"]) == (["client_credentials"], True)
     server = template()["Resources"]["UserPoolScopes"]["Properties"]
@@ -257,7 +271,9 @@ def test_the_page_asks_for_exactly_the_scopes_that_its_client_has() -> None:
 
 
 def test_a_sign_in_address_is_valid_for_every_name_of_a_stack() -> None:
-    """Lower case, at most 63 characters, unique among all accounts: a stack's name may be none of it, its id is."""
+    """Lower case, at most 63 characters, unique among all accounts: a stack's name may be none of
+    it, its id is.
+    """
     domain = template()["Resources"]["UserPoolDomain"]["Properties"]["Domain"]
     assert "AWS::StackName" not in json.dumps(domain)
     assert "AWS::StackId" in json.dumps(domain)
@@ -285,7 +301,9 @@ def test_two_stages_in_one_account_have_no_name_in_common() -> None:
 
 
 def test_function_logs_expire() -> None:
-    """Lambda writes them where the template says, not into a group of its own making, which keeps them for ever."""
+    """Lambda writes them where the template says, not into a group of its own making, which keeps
+    them for ever.
+    """
     for name in functions():
         told = transformed()["Resources"][name]["Properties"]["LoggingConfig"]["Fn::If"]
         assert told[:2] == ["IsAws", {"LogGroup": {"Ref": "FunctionLogs"}}]
@@ -310,7 +328,8 @@ DAY_SECONDS: Final = 24 * 3600
 
 
 def test_what_is_parked_survives_an_outage_of_a_day_and_is_kept_for_a_week_after() -> None:
-    """A message that moves to the dead letters keeps the age that it has: one retention bounds both.
+    """A message that moves to the dead letters keeps the age that it has: one retention bounds
+    both.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
     """
@@ -356,7 +375,7 @@ def test_no_partition_is_written_down() -> None:
     assert "arn:aws:" not in json.dumps(template()["Resources"])
 
 
-def test_whoever_uses_a_table_may_use_its_key() -> None:
+def test_a_role_that_uses_a_table_may_use_its_key() -> None:
     """Where a key is named: every role with a grant on a table, and no other."""
     resources = template()["Resources"]
     roles = [

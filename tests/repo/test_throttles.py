@@ -1,4 +1,6 @@
-"""A route that is taken away leaves its throttle in the API's stage, where AWS then refuses every update: it is removed first."""
+"""A route that is taken away leaves its throttle in the API's stage, where AWS then refuses every
+update: it is removed first.
+"""
 
 import json
 import subprocess
@@ -35,7 +37,9 @@ def _deploy(
     codes: tuple[int, ...] = (0, 0),
     **answers: Any,
 ) -> Account:
-    """Of a stack whose stage has throttles for these routes; ``codes`` of SAM and of ``topup connect``."""
+    """Of a stack whose stage has throttles for these routes; ``codes`` of SAM and of ``topup
+    connect``.
+    """
     (tmp_path / PARSED).write_text(json.dumps(TEMPLATE))
     monkeypatch.setattr(commands, "BUILD", tmp_path)
     left = iter(codes)
@@ -62,7 +66,6 @@ def _deploy(
 def test_the_throttle_of_a_route_that_is_no_more_goes_before_the_deployment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And no other."""
     account = _deploy(monkeypatch, tmp_path, HERE, GONE)
     assert account.called("DeleteRouteSettings") == [
         {"ApiId": "physical-HttpApi", "StageName": "$default", "RouteKey": GONE}
@@ -73,7 +76,9 @@ def test_the_throttle_of_a_route_that_is_no_more_goes_before_the_deployment(
 def test_a_deployment_that_does_not_happen_leaves_every_throttle_as_it_was(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Somebody said no to the change set, or AWS refused: the route is still there, and the others keep theirs."""
+    """Somebody said no to the change set, or AWS refused: the route is still there, and the others
+    keep theirs.
+    """
     pages = {
         "": {"Items": [{"RouteKey": HERE}], "NextToken": "2"},
         "2": {"Items": [{"RouteKey": GONE}]},
@@ -96,7 +101,6 @@ def test_a_deployment_that_does_not_happen_leaves_every_throttle_as_it_was(
 def test_where_nothing_is_orphaned_nothing_is_touched(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Also after a deployment that failed."""
     account = _deploy(monkeypatch, tmp_path, HERE, codes=(1,))
     assert (
         not account.called("DeleteRouteSettings")
@@ -108,7 +112,6 @@ def test_where_nothing_is_orphaned_nothing_is_touched(
 def test_a_stack_that_has_no_api_yet_is_deployed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As after an import of the tables alone."""
     missing = "Resource HttpApi does not exist for stack topup-prod"
     account = _deploy(monkeypatch, tmp_path, DescribeStackResource=missing)
     assert not account.called("GetStage")

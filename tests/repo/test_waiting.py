@@ -33,7 +33,6 @@ def _in(status: str) -> dict[str, Any]:
 def test_a_long_wait_says_every_minute_what_it_waits_for(
     stub: Stubber, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And ends when AWS is done."""
     for status in ["DELETE_IN_PROGRESS"] * 4 + ["DELETE_COMPLETE"]:
         stub.add_response("describe_stacks", _in(status))
     wait(stub.client, "stack_delete_complete", "deleting s", StackName="s")

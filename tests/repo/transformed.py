@@ -1,4 +1,6 @@
-"""A template as CloudFormation makes it: transformed by SAM's own translator, which the tools' environment has."""
+"""A template as CloudFormation makes it: transformed by SAM's own translator, which the tools'
+environment has.
+"""
 
 import atexit
 import json
@@ -25,7 +27,8 @@ from samtranslator.yaml_helper import yaml_parse
 for line in sys.stdin:
     text, parameters = json.loads(line)
     template = yaml_parse(text)
-    for made in (template["Globals"]["Function"], *(row.get("Properties", {}) for row in template["Resources"].values())):
+    rows = template["Resources"].values()
+    for made in (template["Globals"]["Function"], *(row.get("Properties", {}) for row in rows)):
         if "CodeUri" in made:
             made["CodeUri"] = "s3://bucket/key"
     print(json.dumps(Translator({}, Parser()).translate(template, parameters)), flush=True)
@@ -75,7 +78,9 @@ def _transformed(text: str, parameters: tuple[tuple[str, str], ...]) -> dict[str
 
 @cache
 def _translator() -> "subprocess.Popen[str]":
-    """One for a process. A template that SAM refuses ends it, with what SAM says of it on stderr."""
+    """One for a process. A template that SAM refuses ends it, with what SAM
+    says of it on stderr.
+    """
     python = str(ROOT / ".local" / "venvs" / "sam" / "bin" / "python")
     environment = {"AWS_DEFAULT_REGION": "us-east-1"}
     child = subprocess.Popen(

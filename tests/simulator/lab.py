@@ -1,4 +1,6 @@
-"""A simulator on a port of its own, an endpoint that receives its webhooks, and the official client."""
+"""A simulator on a port of its own, an endpoint that receives its webhooks, and the official
+client.
+"""
 
 import asyncio
 import json
@@ -51,7 +53,9 @@ FORM: Final = {
 
 
 class _Server(uvicorn.Server):
-    """uvicorn as it is, but it says when it is up and stops at once: by itself it looks ten times a second."""
+    """uvicorn as it is, but it says when it is up and stops at once: by itself it looks ten times a
+    second.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -157,7 +161,9 @@ class Lab:
     def call(
         self, method: str, path: str, form: dict[str, str] | str | None = None, **headers: str
     ) -> httpx.Response:
-        """One call of the API, as it goes over the wire. Underscores in header names become dashes."""
+        """One call of the API, as it goes over the wire. Underscores in header
+        names become dashes.
+        """
         sent = {
             "authorization": f"Bearer {KEY}",
             **{name.replace("_", "-"): value for name, value in headers.items()},

@@ -76,7 +76,6 @@ def test_what_the_control_does_not_know_is_refused_with_what_it_expected(
     ids=lambda content: repr(content[:6]),
 )
 def test_the_control_takes_json_objects(barren_lab: Lab, content: bytes) -> None:
-    """Nothing else."""
     answer = barren_lab.http.post(f"{barren_lab.url}/_control/deliveries", content=content)
     assert answer.status_code == 400
     assert "JSON" in answer.json()["error"]
@@ -98,7 +97,6 @@ def test_the_control_takes_json_objects(barren_lab: Lab, content: bytes) -> None
     ],
 )
 def test_what_is_not_there_is_a_404(barren_lab: Lab, path: str, body: dict[str, Any]) -> None:
-    """With its name."""
     assert "none" in barren_lab.control(path, 404, **body)["error"]
 
 
@@ -120,7 +118,6 @@ def test_a_partly_wrong_change_of_deliveries_changes_nothing(stripe_lab: Lab) ->
 
 
 def test_a_fault_strikes_as_often_as_asked_and_only_its_route(stripe_lab: Lab) -> None:
-    """{id} stands for any id."""
     session = stripe_lab.create()
     stripe_lab.control("faults", route="GET /v1/checkout/sessions/{id}", status=503, times=2)
     assert stripe_lab.call("GET", SESSIONS).status_code == 200
@@ -147,7 +144,6 @@ def test_a_fault_strikes_as_often_as_asked_and_only_its_route(stripe_lab: Lab) -
 def test_a_fault_is_the_error_that_the_client_knows(
     stripe_lab: Lab, status: int, raised: type[stripe.StripeError]
 ) -> None:
-    """And nothing was done."""
     stripe_lab.control("faults", route=CREATE, status=status)
     with pytest.raises(raised) as caught:
         stripe_lab.client.v1.checkout.sessions.create(PARAMS)
@@ -172,14 +168,12 @@ def test_a_timeout_does_the_act_and_says_nothing(stripe_lab: Lab) -> None:
 
 
 def test_the_clock_moves_what_is_made_from_then_on(stripe_lab: Lab) -> None:
-    """And says where it stands."""
     before = stripe_lab.create().created
     now = stripe_lab.control("clock", advance_seconds=1000)["now"]
     assert stripe_lab.create().created >= now >= before + 1000
 
 
 def test_while_a_key_is_being_rolled_two_count_and_afterwards_the_new_one(stripe_lab: Lab) -> None:
-    """Another one never does."""
 
     def statuses() -> list[int]:
         keys = (KEY, "sk_test_new", "sk_test_of_nobody")

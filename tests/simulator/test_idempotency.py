@@ -83,14 +83,15 @@ def test_a_server_error_is_kept_and_replayed(stripe_lab: Lab) -> None:
 
 @pytest.mark.parametrize("status", [400, 409, 429])
 def test_a_fault_of_the_fours_is_not_kept(stripe_lab: Lab, status: int) -> None:
-    """It did not begin."""
     stripe_lab.control("faults", route=f"POST {SESSIONS}", status=status)
     assert stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k").status_code == status
     assert stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k").status_code == 200
 
 
-def test_two_requests_at_once_under_one_key_make_one_session(stripe_lab: Lab) -> None:
-    """The second is told that the first is still going through; afterwards it gets the first one's answer."""
+def test_two_concurrent_requests_under_one_key_make_one_session(stripe_lab: Lab) -> None:
+    """The second is told that the first is still going through; afterwards it gets the first one's
+    answer.
+    """
     stripe_lab.control("faults", route=f"POST {SESSIONS}", delay=0.4)
     gate = threading.Barrier(2)
 
@@ -109,7 +110,7 @@ def test_two_requests_at_once_under_one_key_make_one_session(stripe_lab: Lab) ->
     assert _sessions(stripe_lab) == 1
 
 
-def test_a_lost_answer_is_replayed_to_who_asks_again(stripe_lab: Lab) -> None:
+def test_a_lost_answer_is_replayed_to_a_repeated_request(stripe_lab: Lab) -> None:
     """The session was made; the connection broke.
 
     The same key finds it, another would make a second one.
@@ -154,7 +155,6 @@ def test_a_key_of_more_than_255_characters_is_refused(stripe_lab: Lab) -> None:
 
 
 def test_a_key_with_a_get_means_nothing(stripe_lab: Lab) -> None:
-    """Reads are repeated anyway."""
     assert stripe_lab.call("GET", SESSIONS, idempotency_key="k").json()["data"] == []
     stripe_lab.create()
     answer = stripe_lab.call("GET", SESSIONS, idempotency_key="k")

@@ -68,7 +68,9 @@ def test_created_bounds_are_inclusive_or_not_as_they_say(stripe_lab: Lab) -> Non
 
 
 def test_lists_are_filtered_by_what_they_refer_to(stripe_lab: Lab) -> None:
-    """Sessions, charges, refunds and disputes of one payment among others; balance transactions of one source."""
+    """Sessions, charges, refunds and disputes of one payment among others; balance transactions of
+    one source.
+    """
     one, other = stripe_lab.pay(), stripe_lab.pay()
     stripe_lab.create()
     intent, charge = one.payment_intent.id, one.payment_intent.latest_charge.id
@@ -196,7 +198,6 @@ def test_objects_are_put_where_their_ids_stand(
 
 
 def test_line_items_are_a_list_of_their_own(stripe_lab: Lab) -> None:
-    """With their prices, in their order, in pages."""
     item = {
         "quantity": 2,
         "price_data": {"currency": "usd", "unit_amount": 100, "product_data": {"name": "Small"}},

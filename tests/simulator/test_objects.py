@@ -90,7 +90,9 @@ def _each(lab: Lab) -> dict[str, dict[str, Any]]:
 
 
 def test_objects_are_what_stripes_own_library_describes(stripe_lab: Lab) -> None:
-    """Every member but those that Stripe leaves out, no other, and none of another type; in their parts too."""
+    """Every member but those that Stripe leaves out, no other, and none of another type; in their
+    parts too.
+    """
     for kind, thing in _each(stripe_lab).items():
         assert [*faults(TYPES[kind], thing), *lacking(TYPES[kind], thing)] == [], kind
         assert members(TYPES[kind]).keys() - thing.keys() == LEFT_OUT.get(kind, set()), kind

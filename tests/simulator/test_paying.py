@@ -171,7 +171,6 @@ def test_a_session_can_be_expired_once(stripe_lab: Lab) -> None:
 
 
 def test_a_session_expires_by_itself_when_its_time_is_over(stripe_lab: Lab) -> None:
-    """Only open ones do."""
     abandoned, paid = stripe_lab.create(), stripe_lab.pay()
     stripe_lab.control("clock", advance_seconds=24 * 3600 - 60)
     assert stripe_lab.session(abandoned.id).status == "open"
@@ -238,7 +237,6 @@ def test_the_hosted_page_lets_a_declined_buyer_try_again_or_leave(stripe_lab: La
 
 
 def test_the_hosted_page_shows_names_as_text_and_several_items_in_lines(stripe_lab: Lab) -> None:
-    """Whatever a product is called."""
     sly = {
         "quantity": 3,
         "price_data": {
@@ -270,8 +268,7 @@ def test_the_hosted_page_says_when_it_is_too_late(stripe_lab: Lab) -> None:
     )
 
 
-def test_a_receipt_shows_what_was_paid_and_given_back(stripe_lab: Lab) -> None:
-    """At the charge's receipt_url."""
+def test_a_receipt_shows_what_was_paid_and_refunded(stripe_lab: Lab) -> None:
     charge = stripe_lab.pay().payment_intent.latest_charge
     stripe_lab.client.v1.refunds.create({"charge": charge.id, "amount": 250})
     assert urlsplit(charge.receipt_url).path == f"/receipts/{charge.id}"

@@ -1,4 +1,6 @@
-"""What Stripe refuses, the simulator refuses, with Stripe's error bodies, and nothing comes of it."""
+"""What Stripe refuses, the simulator refuses, with Stripe's error bodies, and
+nothing comes of it.
+"""
 
 import base64
 import time
@@ -123,7 +125,6 @@ def test_the_least_and_the_fullest_session_are_taken(stripe_lab: Lab) -> None:
 
 @pytest.mark.parametrize("seconds", [1700, 86500])
 def test_a_session_expires_after_half_an_hour_to_a_day(barren_lab: Lab, seconds: int) -> None:
-    """Sooner and later are refused."""
     error = barren_lab.error(
         "POST", "/v1/checkout/sessions", {**FORM, "expires_at": str(int(time.time()) + seconds)}
     )
@@ -186,7 +187,6 @@ def test_arrays_may_be_numbered_or_not(stripe_lab: Lab) -> None:
 def test_a_list_that_stripe_would_refuse_is_refused(
     furnished_lab: Lab, path: str, param: str
 ) -> None:
-    """Limits, filters, cursors and expansions."""
     assert furnished_lab.error("GET", path)["param"] == param
 
 

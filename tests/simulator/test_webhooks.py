@@ -1,4 +1,6 @@
-"""Deliveries: signed, tried until a 2xx, lost or doubled or shuffled as asked for. https://docs.stripe.com/webhooks."""
+"""Deliveries: signed, tried until a 2xx, lost or doubled or shuffled as asked for.
+https://docs.stripe.com/webhooks.
+"""
 
 import json
 import time
@@ -20,7 +22,9 @@ CARD = [
 
 
 def test_every_event_arrives_signed(stripe_lab: Lab) -> None:
-    """Stripe's own verification accepts it over the raw bytes, and refuses it with another secret."""
+    """Stripe's own verification accepts it over the raw bytes, and refuses it
+    with another secret.
+    """
     stripe_lab.pay(metadata={"name": "Zoë 小明"})
     stripe_lab.idle()
     assert sorted(stripe_lab.receiver.types) == CARD
@@ -44,7 +48,9 @@ def test_pending_webhooks_counts_down(stripe_lab: Lab) -> None:
 
 @pytest.mark.parametrize("status", [500, 400, 410, 302, 404])
 def test_anything_but_a_2xx_is_tried_again(stripe_lab: Lab, status: int) -> None:
-    """Redirects too, and they are not followed. Each try is signed anew and carries the same event."""
+    """Redirects too, and they are not followed. Each try is signed anew and
+    carries the same event.
+    """
     stripe_lab.receiver.statuses = [status, status, 204]
     session = stripe_lab.create()
     stripe_lab.client.v1.checkout.sessions.expire(session.id)
@@ -59,7 +65,6 @@ def test_anything_but_a_2xx_is_tried_again(stripe_lab: Lab, status: int) -> None
 
 
 def test_an_endpoint_that_does_not_answer_is_tried_again_and_at_last_given_up() -> None:
-    """The event stays listed, pending."""
     nobody = Receiver(url="http://127.0.0.1:9/")
     with lab(nobody, timing=Timing(pauses_seconds=(0.01, 0.01), answer_seconds_max=0.5)) as found:
         session = found.create()
@@ -72,7 +77,6 @@ def test_an_endpoint_that_does_not_answer_is_tried_again_and_at_last_given_up() 
 
 
 def test_a_dropped_event_is_lost_for_good_but_listed(stripe_lab: Lab) -> None:
-    """Whatever is switched back afterwards."""
     stripe_lab.control("deliveries", drop=1)
     stripe_lab.pay()
     stripe_lab.control("deliveries", drop=0)
@@ -84,7 +88,6 @@ def test_a_dropped_event_is_lost_for_good_but_listed(stripe_lab: Lab) -> None:
 
 
 def test_a_duplicated_event_arrives_twice_under_one_id(stripe_lab: Lab) -> None:
-    """And counts once."""
     stripe_lab.control("deliveries", duplicate=1)
     stripe_lab.pay()
     stripe_lab.idle()
@@ -94,7 +97,6 @@ def test_a_duplicated_event_arrives_twice_under_one_id(stripe_lab: Lab) -> None:
 
 
 def test_paused_events_wait_and_arrive_afterwards(stripe_lab: Lab) -> None:
-    """All of them, once."""
     stripe_lab.control("deliveries", pause=True)
     stripe_lab.pay()
     stripe_lab.idle()
@@ -105,7 +107,9 @@ def test_paused_events_wait_and_arrive_afterwards(stripe_lab: Lab) -> None:
 
 
 def test_reordered_events_arrive_shuffled_and_complete(stripe_lab: Lab) -> None:
-    """In order, the n-th to arrive would be among the first n and those under way at once; sixty do so by chance once in 10^15."""
+    """In order, the n-th to arrive would be among the first n and those under way at once; sixty do
+    so by chance once in 10^15.
+    """
     stripe_lab.control("deliveries", pause=True)
     made = [stripe_lab.create().id for _ in range(60)]
     for name in made:
@@ -222,7 +226,6 @@ def test_a_retry_that_falls_due_while_the_endpoint_is_disabled_is_the_last(
 def test_an_endpoint_that_stripe_would_refuse_is_refused(
     stripe_lab: Lab, form: dict[str, str], param: str
 ) -> None:
-    """No URL, unknown events."""
     assert stripe_lab.error("POST", "/v1/webhook_endpoints", form)["param"] == param
 
 
@@ -237,7 +240,6 @@ def test_a_host_header_can_be_given_to_an_endpoint(receiver: Receiver) -> None:
 def test_a_stop_keeps_objects_keys_and_what_was_still_to_be_delivered(
     receiver: Receiver, tmp_path: Path
 ) -> None:
-    """The next start goes on."""
     with lab(receiver, tmp_path / "state.sqlite") as before:
         before.control("deliveries", pause=True)
         before.control("clock", advance_seconds=100)

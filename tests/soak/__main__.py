@@ -1,4 +1,6 @@
-"""``make soak``: a million deliveries with every fault, on the proven twin, judged by the independent model."""
+"""``make soak``: a million deliveries with every fault, on the proven twin, judged by the
+independent model.
+"""
 
 import argparse
 import secrets
@@ -33,7 +35,8 @@ def _one(history: History) -> int:
         sys.stdout.write(f"{found}\n")
         return 1
     sys.stdout.write(
-        f"history {history.number} of seed {history.seed} keeps the laws: {shown(found['deliveries'])} deliveries\n"
+        f"history {history.number} of seed {history.seed} keeps the laws:"
+        f" {shown(found['deliveries'])} deliveries\n"
     )
     return 0
 

@@ -1,4 +1,6 @@
-"""What a soak shows while it runs, and how far it has come: kept in a file, so that it can go on after Ctrl-C."""
+"""What a soak shows while it runs, and how far it has come: kept in a file, so that it can go on
+after Ctrl-C.
+"""
 
 import hashlib
 import json
@@ -55,7 +57,9 @@ class Progress:
 
     @classmethod
     def resumed(cls, path: Path, seed: str) -> "Progress | None":
-        """Where an earlier run stopped, if it was of this seed (any, if none is given) and of this code."""
+        """Where an earlier run stopped, if it was of this seed (any, if none is given) and of this
+        code.
+        """
         if not path.exists():
             return None
         kept = json.loads(path.read_text())
@@ -73,8 +77,9 @@ class Progress:
             f"{kind} {shown(count)}" for kind, count in faults_in(self.counts).items()
         )
         return (
-            f"[{bar:.<{BAR}}] {shown(self.deliveries)} of {shown(asked)} deliveries, {shown(round(rate))}/s, "
-            f"{_clock(left)} left after {_clock(seconds)}; {shown(self.counts['histories'])} histories; {faults}"
+            f"[{bar:.<{BAR}}] {shown(self.deliveries)} of {shown(asked)} deliveries, "
+            f"{shown(round(rate))}/s, {_clock(left)} left after {_clock(seconds)}; "
+            f"{shown(self.counts['histories'])} histories; {faults}"
         )
 
 

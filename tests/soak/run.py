@@ -1,4 +1,6 @@
-"""Plays histories until enough deliveries are made: in one process for each core, in an order that does not depend on them."""
+"""Plays histories until enough deliveries are made: in one process for each core, in an order that
+does not depend on them.
+"""
 
 import json
 import os
@@ -37,7 +39,10 @@ class Wrong:
         """What happened in it, and how to see it again."""
         told = "\n".join(f"  {act}" for act in self.acts)
         again = f"make soak SEED={self.history.seed} HISTORY={self.history.number}"
-        return f"history {self.history.number} of seed {self.history.seed} went wrong:\n{told}\n{self.why}\nPlay just this one again: {again}"
+        return (
+            f"history {self.history.number} of seed {self.history.seed} went wrong:\n{told}\n"
+            f"{self.why}\nPlay just this one again: {again}"
+        )
 
 
 def tried(history: History) -> Counter[str] | Wrong:

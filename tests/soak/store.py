@@ -53,7 +53,9 @@ class SoakStore(ScheduledStore):
 
     @contextmanager
     def faults(self, chance: Random | None) -> Iterator[None]:
-        """A handler is at work and meets faults, or, with None, somebody looks on and meets none."""
+        """A handler is at work and meets faults, or, with None, somebody looks
+        on and meets none.
+        """
         before, calls = self.chance, self.calls
         self.chance, self.calls = chance, 0
         try:

@@ -1,4 +1,6 @@
-"""One history: the shop of tests/properties, with a fault possible at every call that a handler makes. The same for the same seed."""
+"""One history: the shop of tests/properties, with a fault possible at every call that a handler
+makes. The same for the same seed.
+"""
 
 import itertools
 from collections import Counter
@@ -33,7 +35,9 @@ def faults_in(counts: Counter[str]) -> dict[str, int]:
 
 
 class Soaked(Shop):
-    """A shop whose handlers die, are throttled, conflict, and lose their answers, at any of their calls."""
+    """A shop whose handlers die, are throttled, conflict, and lose their answers, at any of their
+    calls.
+    """
 
     store_type = SoakStore
     store: SoakStore  # type: ignore[assignment] # of the same calls

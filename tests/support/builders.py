@@ -10,6 +10,7 @@ from typing import Any
 from billing.books import Books, NoOutbox
 from billing.clock import stamp
 from billing.facts import Fact
+from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.settings import Ours
@@ -19,6 +20,14 @@ from billing.stripe_api.events import parse
 
 STACK = "topup-test"
 DEPLOYMENT = "dep_test"
+SHOP = Shop(
+    "https://shop.example.com",
+    STACK,
+    DEPLOYMENT,
+    allow_promotion_codes=False,
+    automatic_tax=False,
+    invoice_creation=False,
+)
 
 
 class Fixed:
@@ -287,7 +296,9 @@ def dispute(
     dispute_id: str = "du_1",
     amount: int = 0,
 ) -> dict[str, Any]:
-    """charge.dispute.<kind>; ``amounts`` are its balance transactions so far, negative when money went out."""
+    """charge.dispute.<kind>; ``amounts`` are its balance transactions so far, negative when money
+    went out.
+    """
     transactions = [
         {
             "id": f"txn_{dispute_id}_{number}",

@@ -1,7 +1,9 @@
-"""One account that many spend from at once, with conflicts as DynamoDB has them, in virtual time: counts that hold on any machine.
+"""One account that many spend from at once, with conflicts as DynamoDB has them, in virtual time:
+counts that hold on any machine.
 
-While a transaction is under way, another one on the same item is cancelled with ``TransactionConflict``, and a plain write
-refused with ``TransactionConflictException``; plain writes do not disturb each other. None of the local databases does that.
+While a transaction is under way, another one on the same item is cancelled with
+``TransactionConflict``, and a plain write refused with ``TransactionConflictException``; plain
+writes do not disturb each other. None of the local databases does that.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
 """
 

@@ -1,4 +1,6 @@
-"""Holds every answer that a test gets against the API's own description: status, code, content type, headers, every member."""
+"""Holds every answer that a test gets against the API's own description: status, code, content
+type, headers, every member.
+"""
 
 import json
 import re
@@ -67,7 +69,9 @@ def _paths() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
 
 @cache
 def _validator(reference: str) -> Draft202012Validator:
-    """A member too many is a fault as well: what is not described is not promised, and may be somebody's secret."""
+    """A member too many is a fault as well: what is not described is not promised, and may be
+    somebody's secret.
+    """
     components = _closed(openapi.document()["components"])
     return Draft202012Validator(
         {"$ref": reference, "components": components}, validate_formats=True

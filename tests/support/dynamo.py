@@ -1,6 +1,8 @@
-"""Real DynamoDB APIs for tests: the stand's embedded AWS, and dynoxide, which keeps its tables on disk and survives being killed.
+"""Real DynamoDB APIs for tests: the stand's embedded AWS, and dynoxide, which keeps its tables on
+disk and survives being killed.
 
-Both get the tables of template.yaml, a fresh set for each test, and give the product's own store on them.
+Both get the tables of template.yaml, a fresh set for each test, and give the product's own store on
+them.
 """
 
 import itertools
@@ -40,7 +42,9 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything that a store contained when it was read, shaped as tests/support/laws.py wants it."""
+    """Everything that a store contained when it was read, shaped as
+    tests/support/laws.py wants it.
+    """
 
     tables: Mapping[str, Mapping[tuple[str, str], Item]]
 

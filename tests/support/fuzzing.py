@@ -1,6 +1,5 @@
-"""Fuzzes a stand by the API's own description:
-
-``make fuzz`` for minutes, tests/e2e/test_openapi_fuzz.py for seconds.
+"""Fuzzes a stand by the API's own description: ``make fuzz`` for minutes,
+tests/e2e/test_openapi_fuzz.py for seconds.
 """
 
 import subprocess
@@ -18,7 +17,9 @@ PROGRAM: Final = Path(sys.executable).with_name("st")
 
 
 def fuzz(stand: Stand, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run schemathesis with both kinds of tokens, for a customer who has units, a payment and a hold. Its report is the output."""
+    """Run schemathesis with both kinds of tokens, for a customer who has units, a payment and a
+    hold. Its report is the output.
+    """
     customer = f"fuzzed-{uuid.uuid4().hex[:8]}"
     bought = stand.purchase(customer, "enterprise")
     hold = {"user_id": customer, "units": 1000, "expires_in_seconds": 3600}

@@ -57,7 +57,9 @@ def _account(user_id: str, balance: Balance, entries: list[dict[str, Any]], held
 
 
 def _payments(store: Any) -> None:
-    """Status, ledger and quota change together or not at all; reversals never take more than was credited."""
+    """Status, ledger and quota change together or not at all; reversals never take more than was
+    credited.
+    """
     funded: dict[str, int] = defaultdict(int)
     taken: dict[str, int] = defaultdict(int)
     for entry in store.tables["ledger"].values():
@@ -71,7 +73,8 @@ def _payments(store: Any) -> None:
         payment = Payment.from_item(item)
         credited = payment.quota if payment.phase is Phase.PAID else 0
         assert funded.get(payment.session_id, 0) == credited, (
-            f"{payment.payment_id} is {payment.status}, credited {funded.get(payment.session_id, 0)}"
+            f"{payment.payment_id} is {payment.status},"
+            f" credited {funded.get(payment.session_id, 0)}"
         )
         assert taken.get(payment.session_id, 0) == payment.units_clawed_back, (
             f"{payment.payment_id}: clawed back differs from the ledger"

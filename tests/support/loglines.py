@@ -1,4 +1,6 @@
-"""All that a stand's functions have logged, invocation by invocation; and what must never be among it."""
+"""All that a stand's functions have logged, invocation by invocation; and what must never be among
+it.
+"""
 
 import base64
 import json
@@ -36,7 +38,9 @@ PRINTABLE: Final = re.compile(r"[ -~]{12,}")
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One call of a function, by its logical id: the lines that it logged, without Lambda's own, and what Lambda's report says of it."""
+    """One call of a function, by its logical id: the lines that it logged, without Lambda's own,
+    and what Lambda's report says of it.
+    """
 
     function: str
     lines: tuple[str, ...]
@@ -94,7 +98,9 @@ def _events(logs: Any, group: str, start_ms: int) -> Iterator[dict[str, Any]]:
 
 
 def leaks(text: str, known: Iterable[str] = ()) -> list[str]:
-    """What of NEVER is in a text, and which of the ``known`` secrets; in base64 too, as within ids."""
+    """What of NEVER is in a text, and which of the ``known`` secrets; in base64
+    too, as within ids.
+    """
     whole = "\n".join([text, *_decoded(text)])
     return [what for what, form in NEVER.items() if form.search(whole)] + [
         f"known: {secret}" for secret in known if secret in whole

@@ -40,7 +40,9 @@ def purchase(events: Iterable[Thing], units: int, paid: int) -> tuple[str, int, 
 
 
 def written_off(units: int, taken: int, used: int) -> int:
-    """Under ``write_off``, of one purchase: what was used before it was taken back; not what a hold promised, or what is used later."""
+    """Under ``write_off``, of one purchase: what was used before it was taken back; not what a hold
+    promised, or what is used later.
+    """
     return max(0, taken + used - units)
 
 

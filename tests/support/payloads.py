@@ -1,4 +1,5 @@
-"""Builds whole objects as Stripe sends them: every member of the typed class, null where nothing is said. Ids are made up.
+"""Builds whole objects as Stripe sends them: every member of the typed class, null where nothing is
+said. Ids are made up.
 
 tests/support/builders.py has the small ones, of the members that the product reads.
 """
@@ -216,7 +217,9 @@ def transaction(number: int, amount: int, currency: str, fee: int = 1500) -> dic
 def dispute(
     payment: Payment, status: str, *amounts: int, currency: str = "", **members: Any
 ) -> dict[str, Any]:
-    """Return a dispute of this payment with these balance transactions, in the currency of the seller's account."""
+    """Return a dispute of this payment with these balance transactions, in the currency of the
+    seller's account.
+    """
     rows = [
         transaction(number, amount, currency or payment.currency)
         for number, amount in enumerate(amounts)

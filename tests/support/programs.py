@@ -1,4 +1,6 @@
-"""Tools that only some tests need: where one is missing they are skipped, and on a machine that must have it they fail."""
+"""Tools that only some tests need: where one is missing they are skipped, and on a machine that
+must have it they fail.
+"""
 
 import os
 from typing import NoReturn
@@ -7,7 +9,9 @@ import pytest
 
 
 def lacking(reason: str) -> NoReturn:
-    """Skip the test for this reason; fail where CI is set, as in .ci/run, which has installed everything."""
+    """Skip the test for this reason; fail where CI is set, as in .ci/run, which has installed
+    everything.
+    """
     if os.environ.get("CI"):
         pytest.fail(f"nothing may be skipped here, and {reason}", pytrace=False)
     pytest.skip(reason)

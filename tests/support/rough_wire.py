@@ -1,4 +1,6 @@
-"""A rough wire under boto3: requests that never leave, answers that never come, throttles, conflicts, a process killed."""
+"""A rough wire under boto3: requests that never leave, answers that never come, throttles,
+conflicts, a process killed.
+"""
 
 import io
 import json
@@ -30,7 +32,9 @@ class _Body(io.BytesIO):
 
 
 class Killed(BaseException):
-    """The function's process is gone: nothing of the product runs after it, no handler of exceptions either."""
+    """The function's process is gone: nothing of the product runs after it, no handler of
+    exceptions either.
+    """
 
 
 def _error(url: str, status: int, code: str, **members: object) -> AWSResponse:

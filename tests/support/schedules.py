@@ -55,7 +55,8 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class Plan:
-    """What is chosen at each point (``choices``, then the first there is): which handler goes next, and whether its call meets a fault.
+    """What is chosen at each point (``choices``, then the first there is): which handler goes next,
+    and whether its call meets a fault.
 
     One fault strikes in an order, or none.
     """
@@ -171,7 +172,9 @@ def _error(code: str) -> dict[str, Any]:
 
 
 class ScheduledStore(Store):
-    """The product's store with its own retry loop, on the twin; control returns to the schedule before every request."""
+    """The product's store with its own retry loop, on the twin; control returns to the schedule
+    before every request.
+    """
 
     def __init__(self, kept: list[_Before] | None = None) -> None:
         """On an empty twin, outside any schedule.
@@ -188,7 +191,9 @@ class ScheduledStore(Store):
         self._client = _Client(self)
 
     def before(self, act: Callable[[], _T]) -> _T:
-        """What goes before is the same in every order: the first carries it out, the others find it. Returns what the first was told."""
+        """What goes before is the same in every order: the first carries it out, the others find
+        it. Returns what the first was told.
+        """
         if not self._kept:
             told = act()
             self._kept.append(
@@ -307,7 +312,9 @@ class ScheduledStore(Store):
 
 
 def fresh_books(store: ScheduledStore, policy: str = "debt") -> Books:
-    """Numbered from one each time: two orders that differ in nothing else come to the same state."""
+    """Numbered from one each time: two orders that differ in nothing else come
+    to the same state.
+    """
     spending._seen.clear()
     _number_from(1)
     return builders.books_on(store, policy, Still())

@@ -1,4 +1,6 @@
-"""Handlers of schedules where time passes only while somebody waits: a store and a Stripe as slow as a test wants, and a deadline."""
+"""Handlers of schedules where time passes only while somebody waits: a store and a Stripe as slow
+as a test wants, and a deadline.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -27,7 +29,9 @@ STRIPES_SOURCE = "aws.partner/stripe.com/ed_test_made_up"
 
 
 class Slow(MemoryStore):
-    """A store whose every call takes ``seconds``, begins only while there is deadline, and may fail for one fact or user."""
+    """A store whose every call takes ``seconds``, begins only while there is deadline, and may fail
+    for one fact or user.
+    """
 
     def __init__(self) -> None:
         """Quick, at first."""
@@ -73,7 +77,9 @@ class Slow(MemoryStore):
 
 
 class SlowStripe(Stripe):
-    """Stripe, giving no answer for some payment intents for as long as the caller's deadline lasts."""
+    """Stripe, giving no answer for some payment intents for as long as the
+    caller's deadline lasts.
+    """
 
     def __init__(self, store: Slow) -> None:
         """Shares the store's deadline, as the gateway does."""
@@ -158,7 +164,9 @@ class Recovery:
         return settlement.apply(self.books, fact(event)).status
 
     def park_refunds(self, count: int) -> None:
-        """Of half of paid purchases whose own events never came: each a second older than the next, and all due."""
+        """Of half of paid purchases whose own events never came: each a second older than the next,
+        and all due.
+        """
         for _ in range(count):
             payment = pending(self.books)
             self.stripe.sell(payment, 1767323045)
@@ -184,7 +192,9 @@ def kept(event: dict[str, Any]) -> str:
 
 
 def bridged(event: Any, **members: Any) -> str:
-    """A message as EventBridge brings an event: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html."""
+    """A message as EventBridge brings an event:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html.
+    """
     envelope = {
         "version": "0",
         "id": "17e8dff5-d6cd-3770-ace9-aeac02b6ac3f",

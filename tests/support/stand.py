@@ -31,7 +31,9 @@ LOOK_SECONDS_MAX: Final = 1.0
 
 
 class Stand:
-    """What contract and tests need to know of a running stand, and the acts of buyers, sellers and Stripe."""
+    """What contract and tests need to know of a running stand, and the acts of buyers, sellers and
+    Stripe.
+    """
 
     def __init__(self, state: Path) -> None:
         """``state`` is the folder with stand.json."""
@@ -135,7 +137,8 @@ class Stand:
     def deliver(
         self, event: dict[str, Any], *secrets: str, url: str = "", host: str = ""
     ) -> httpx.Response:
-        """Sign an event and send it as Stripe would: with the stand's secret, or these, as while one is being rolled.
+        """Sign an event and send it as Stripe would: with the stand's secret, or these, as while
+        one is being rolled.
 
         Like Stripe, repeat the delivery while the endpoint has no result.
         """
@@ -198,7 +201,9 @@ class Stand:
 
 
 def signed(text: str, *secrets: str) -> str:
-    """Stripe's header of a delivery now, one signature for each secret (https://docs.stripe.com/webhooks#roll-endpoint-secrets)."""
+    """Stripe's header of a delivery now, one signature for each secret
+    (https://docs.stripe.com/webhooks#roll-endpoint-secrets).
+    """
     now = int(time.time())
     made = [
         stripe.WebhookSignature.generate_signature_header(text, secret, now) for secret in secrets

@@ -1,4 +1,5 @@
-"""Compares JSON with the typed objects of the ``stripe`` package, which Stripe generates from its own API description.
+"""Compares JSON with the typed objects of the ``stripe`` package, which Stripe generates from its
+own API description.
 
 https://github.com/stripe/stripe-python#types
 """
@@ -39,7 +40,9 @@ def whole(kind: Kind, **given: Any) -> dict[str, Any]:
 
 
 def lacking(kind: Kind, value: dict[str, Any], place: str = "") -> Iterator[str]:
-    """Yield the members that Stripe always sends and that ``value`` or a part of it does not have."""
+    """Yield the members that Stripe always sends and that ``value`` or a part
+    of it does not have.
+    """
     for name, annotation in members(kind).items():
         where = f"{place}.{name}" if place else name
         if name not in value and not is_nullable(annotation):

@@ -1,4 +1,6 @@
-"""Answers to the last member, bounds to the last value, and what several of a kind make of one payment."""
+"""Answers to the last member, bounds to the last value, and what several of a kind make of one
+payment.
+"""
 
 from dataclasses import replace
 
@@ -19,10 +21,9 @@ from billing.storage.writes import Write
 from billing.stripe_api.events import parse
 from billing.stripe_api.signatures import usable_secrets
 from support import builders, laws
-from support.builders import START, Clock, fact, pending
+from support.builders import SHOP, START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
-from unit.test_checkout import SHOP
 
 
 class Rough(MemoryStore):
@@ -82,9 +83,7 @@ def test_a_paid_payment_is_shown_whole(books: Books) -> None:
     )
 
 
-def test_a_purchase_for_which_a_fact_waits_that_is_gone_is_settled(
-    books: Books, store: Rough
-) -> None:
+def test_a_purchase_whose_waiting_event_is_gone_is_settled(books: Books, store: Rough) -> None:
     """The record was resolved in the moment before; its word in the reference row was not."""
     payment = pending(books)
     settlement.apply(books, fact(builders.refunded(payment, 500)))
@@ -124,7 +123,9 @@ def test_a_name_that_no_payment_can_have_is_not_looked_for(books: Books, store: 
 
 
 def test_a_key_is_as_long_as_dynamodb_takes_it() -> None:
-    """In bytes of UTF-8. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html."""
+    """In bytes of UTF-8.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html.
+    """
     lengths = ("", "x", "x" * 1024, "x" * 1025, "ü" * 512, "ü" * 513)
     assert [cursors.is_key(key) for key in lengths] == [
         False,
@@ -144,7 +145,7 @@ def test_a_purchase_whose_record_may_not_be_written_is_not_sold(books: Books, st
 
 
 @pytest.mark.parametrize("count", [99, 100, 101, 250])
-def test_however_many_holds_have_expired_all_count_as_given_back(
+def test_all_expired_holds_count_as_released(
     books: Books, store: Rough, clock: Clock, count: int
 ) -> None:
     """A page of them, a whole one, and several."""
@@ -161,7 +162,6 @@ def test_however_many_holds_have_expired_all_count_as_given_back(
 
 @pytest.mark.parametrize("intent", [5, True, ["pi_1"], {"id": 5}])
 def test_a_payment_intent_that_is_no_text_is_none(books: Books, intent: object) -> None:
-    """Never taken for a name."""
     found = parse(builders.completed(pending(books), payment_intent=intent), books.ours)
     assert isinstance(found, SessionFact)
     assert found.payment_intent is None
@@ -202,7 +202,6 @@ RIGHT = {"balance_count": 1}
     ids=lambda value: str(sorted(value)),
 )
 def test_each_rule_is_broken_by_its_own_figures(figures: dict[str, int], rules: set[str]) -> None:
-    """And no other one with it."""
     found = [one.rule for one in Tally(**{**RIGHT, **figures}).differences("alice")]
     assert len(found) == len(rules)
     assert all(any(rule.startswith(start) for start in rules) for rule in found)
@@ -227,7 +226,9 @@ def test_a_cursors_sum_is_a_number_that_every_reader_carries(
 def test_of_a_converted_dispute_what_is_back_counts_by_its_share(
     books: Books, store: Rough
 ) -> None:
-    """The account is settled in another currency: a third is back while the dispute goes on, and all of it once it is won."""
+    """The account is settled in another currency: a third is back while the dispute goes on, and
+    all of it once it is won.
+    """
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
     for kind, status, *amounts in (
@@ -244,8 +245,10 @@ def test_of_a_converted_dispute_what_is_back_counts_by_its_share(
         laws.check(store)
 
 
-def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
-    """Somebody has credited it by hand, or Stripe's object was changed; nothing is taken back for it."""
+def test_what_is_paid_here_and_not_at_stripe_is_reported(books: Books) -> None:
+    """Somebody has credited it by hand, or Stripe's object was changed; nothing is taken back for
+    it.
+    """
     stripe, payment = Stripe(), pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
     stripe.sell(payment, epoch(START) - 10**7, status="expired", payment_status="unpaid")
@@ -262,7 +265,7 @@ def test_what_is_paid_here_and_not_at_stripe_is_told(books: Books) -> None:
 
 
 @pytest.mark.parametrize("make", ["refunded", "refund", "dispute"])
-def test_a_reversal_that_is_told_twice_is_a_duplicate(books: Books, make: str) -> None:
+def test_a_reversal_that_is_delivered_twice_is_a_duplicate(books: Books, make: str) -> None:
     """It was learnt the first time, whether it moved units or not: nothing is written again."""
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
@@ -318,7 +321,6 @@ def test_a_converted_dispute_that_is_won_gives_back_with_the_money(
 
 
 def test_an_account_of_which_nothing_is_known_balances(store: Rough) -> None:
-    """It needs no balance."""
     tally = settled_tally(store, "nobody")  # type: ignore[arg-type]
     assert tally is not None
     assert list(tally.differences("nobody")) == []
@@ -329,6 +331,5 @@ def test_an_account_of_which_nothing_is_known_balances(store: Rough) -> None:
     ["[]", "5", "null", '"whsec_1"', "{}", '{"secrets": 5}', '{"secrets": [""]}', "no JSON"],
 )
 def test_a_stored_secret_of_another_form_is_of_no_use(stored: str) -> None:
-    """And says so, whatever its form."""
     with pytest.raises(ValueError, match="the webhook secret"):
         usable_secrets(stored)

@@ -47,7 +47,9 @@ def _consumed(books: Books) -> dict[str, int]:
 
 
 def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock) -> None:
-    """The hold was placed before: what was used before is booked on its own day, and what is captured on the day of the capture."""
+    """The hold was placed before: what was used before is booked on its own day, and what is
+    captured on the day of the capture.
+    """
     hold = holds.place(meter, "alice", 20, 86_400).hold_id
     clock.advance(hours=22)
     holds.capture(meter, hold, 15)
@@ -69,7 +71,9 @@ def test_a_release_after_midnight_begins_no_day(meter: Meter, clock: Clock) -> N
 def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(
     meter: Meter, clock: Clock
 ) -> None:
-    """The page that was read before carries a sum that is old by then: the entry comes before the place where it ends."""
+    """The page that was read before carries a sum that is old by then: the entry comes before the
+    place where it ends.
+    """
     for _ in range(3):
         clock.advance(days=3)
         settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
@@ -82,10 +86,12 @@ def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(
 
 
 @pytest.mark.parametrize(("hours", "end"), [(0, MORNING + 3600), (2, MORNING + 7200)])
-def test_a_closed_hold_is_told_for_thirty_days_after_its_end(
+def test_a_closed_hold_is_reported_for_thirty_days_after_its_end(
     meter: Meter, clock: Clock, hours: int, end: int
 ) -> None:
-    """After its expiry if it was captured early, after it was given back if that was late: a repeat of either is answered as long."""
+    """After its expiry if it was captured early, after it was given back if that was late: a repeat
+    of either is answered as long.
+    """
     placed = holds.place(meter, "alice", 20, 3600).hold_id
     clock.advance(hours=hours)
     if hours:
@@ -117,7 +123,6 @@ def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
 
 
 def test_a_customer_who_has_used_everything_is_told_where_to_buy(meter: Meter) -> None:
-    """With what remains."""
     with pytest.raises(BillingError) as refused:
         debits.debit(meter, "alice", 91)
     assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}
@@ -159,7 +164,9 @@ def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str
 
 
 def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
-    """A restore has put the account back to before its day began, and an operator has mended what was used."""
+    """A restore has put the account back to before its day began, and an operator has mended what
+    was used.
+    """
     row = meter.books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
     del row["use_day"]
     spending._seen.clear()
@@ -167,7 +174,7 @@ def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
     assert _consumed(meter.books) == {"2026-01-02": -10}
 
 
-def test_what_is_not_due_is_not_given_back(meter: Meter) -> None:
+def test_a_hold_that_is_not_due_is_not_released(meter: Meter) -> None:
     """Nothing is asked and nothing written."""
     holds.place(meter, "alice", 5, 600)
     calls = meter.books.store.calls  # type: ignore[attr-defined]
@@ -177,7 +184,9 @@ def test_what_is_not_due_is_not_given_back(meter: Meter) -> None:
 
 
 def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, clock: Clock) -> None:
-    """Also where this container has not seen the one that ends first: as much remains as it remembers, by a grant beside that hold."""
+    """Also where this container has not seen the one that ends first: as much remains as it
+    remembers, by a grant beside that hold.
+    """
     holds.place(meter, "alice", 1, 600)
     seen = dict(spending._seen)
     spending._seen.clear()
@@ -207,8 +216,7 @@ def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(
     assert [row["balance_after"] for row in second["entries"]] == [207, 107, 100]
 
 
-def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
-    """Each part of them is progress."""
+def test_expired_holds_are_released_without_a_pause(clock: Clock) -> None:
     pauses: list[float] = []
     books = builders.books_on(MemoryStore(PausedDeadline(pauses.append)), clock=clock)
     for _ in range(2):
@@ -229,7 +237,9 @@ def test_expired_holds_are_given_back_without_a_pause(clock: Clock) -> None:
 def test_units_that_come_back_pay_the_debt_in_the_write_that_spends_the_rest(
     meter: Meter, clock: Clock, by: str
 ) -> None:
-    """A refund left debt while a hold was open: when it expires, the customer has what is left of it, and owes nothing more."""
+    """A refund left debt while a hold was open: when it expires, the customer has what is left of
+    it, and owes nothing more.
+    """
     holds.place(meter, "alice", 60, 60)
     (payment,) = [key for key in meter.books.store.tables["payments"] if key[1].startswith("pay_")]  # type: ignore[attr-defined]
     paid = queries.find(meter.books, "alice", payment[1])

@@ -57,7 +57,9 @@ def api() -> Iterator[Api]:
 
 
 def test_a_compressed_answer_arrives_as_it_was_sent(api: Api) -> None:
-    """The bytes, and every header that speaks of them: a browser then receives what the function's ETag names."""
+    """The bytes, and every header that speaks of them: a browser then receives what the function's
+    ETag names.
+    """
     with httpx.stream(
         "GET", f"{api.front}/site/app.js", headers={"accept-encoding": "gzip"}, trust_env=False
     ) as answer:
@@ -69,7 +71,9 @@ def test_a_compressed_answer_arrives_as_it_was_sent(api: Api) -> None:
 
 
 def test_a_request_gets_there_with_its_own_headers_and_no_others(api: Api) -> None:
-    """Above all no accept-encoding of the front's client: the function would compress for somebody who cannot read it."""
+    """Above all no accept-encoding of the front's client: the function would compress for somebody
+    who cannot read it.
+    """
     asked = httpx.Request(
         "POST",
         f"{api.front}/a%2Fb?c=%2B&c=2",

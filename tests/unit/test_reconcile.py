@@ -132,7 +132,7 @@ def test_a_row_that_fails_keeps_no_other_from_being_credited(
     assert reconciliation.units("bob", "hot", "carol") == [100, 100, 100]
 
 
-def test_a_row_that_fails_for_ever_starves_nobody(reconciliation: Reconciliation) -> None:
+def test_a_row_that_always_fails_starves_no_other(reconciliation: Reconciliation) -> None:
     """What is sold on later days is credited, and what was sold before."""
     reconciliation.sell("bob", "hot")
     reconciliation.store.fault_of = {"hot": UNKNOWN}
@@ -177,7 +177,7 @@ def test_a_list_that_stripe_refuses_keeps_no_other_from_being_read(
     assert reconciliation.units(*after) == [100, 0, 0]
 
 
-def test_a_list_of_ours_that_dynamodb_refuses_is_told(reconciliation: Reconciliation) -> None:
+def test_a_list_of_ours_that_dynamodb_refuses_is_reported(reconciliation: Reconciliation) -> None:
     """A missing grant on the index: everything that Stripe lists is settled all the same."""
     reconciliation.sell("bob")
     reconciliation.store.fault_of = {"unseen": AwsRefusedError("injected")}
@@ -185,10 +185,12 @@ def test_a_list_of_ours_that_dynamodb_refuses_is_told(reconciliation: Reconcilia
     assert reconciliation.units("bob") == [100]
 
 
-def test_a_list_of_which_one_page_fails_is_begun_anew_by_the_next_run(
+def test_a_list_with_a_failed_page_is_restarted_by_the_next_run(
     reconciliation: Reconciliation,
 ) -> None:
-    """Its place may be what Stripe refuses: one that was kept would be refused by every later run too."""
+    """Its place may be what Stripe refuses: one that was kept would be refused by every later run
+    too.
+    """
     reconciliation.stripe.rows_a_page = 1
     payments = reconciliation.sell("bob", "carol", "dave")
     reconciliation.refuse("sessions", REFUSED, after=payments[1].session_id)
@@ -212,7 +214,9 @@ def test_what_failed_is_named_however_much_differs(reconciliation: Reconciliatio
 def test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them(
     reconciliation: Reconciliation,
 ) -> None:
-    """Nobody waits for thousands of rows while DynamoDB is down; and one customer's many purchases are passed in the end."""
+    """Nobody waits for thousands of rows while DynamoDB is down; and one customer's many purchases
+    are passed in the end.
+    """
     reconciliation.sell("carol", *["hot"] * (2 * FAILED_IN_A_ROW_MAX + 1))
     reconciliation.store.fault_of = {"hot": UNKNOWN}
     failed = [int(str(reconciliation.fail()).partition(" ")[0]) for _ in range(2)]
@@ -234,7 +238,9 @@ def test_failures_with_others_between_them_do_not_end_the_run(
 
 @pytest.mark.parametrize("seconds", [1, 11])
 def test_a_run_of_rows_that_fail_ends_in_time(reconciliation: Reconciliation, seconds: int) -> None:
-    """Every call takes its time, half of the accounts fail or all: the function is not killed, and the next runs do what is left."""
+    """Every call takes its time, half of the accounts fail or all: the function is not killed, and
+    the next runs do what is left.
+    """
     users = [f"user{number}" for number in range(90)]
     reconciliation.sell(*(name for user_id in users for name in (user_id, "hot")))
     reconciliation.store.fault_of = {"hot": UNKNOWN}
@@ -255,7 +261,9 @@ def test_a_run_that_could_compare_nothing_counts_for_none(reconciliation: Reconc
 
 
 def test_a_missing_setting_is_no_rows_trouble(reconciliation: Reconciliation) -> None:
-    """Nothing can be done without it: the run ends with what is missing, and goes on there next time."""
+    """Nothing can be done without it: the run ends with what is missing, and goes on there next
+    time.
+    """
     reconciliation.refuse("refunds", SettingsError("the secret with Stripe's key is blank"))
     with pytest.raises(SettingsError):
         reconciliation.run()

@@ -40,7 +40,9 @@ def _held(recovery: Recovery, user_id: str) -> int:
 def test_a_batch_ends_in_time_and_what_is_left_comes_again(
     recovery: Recovery, seconds: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However slow DynamoDB is: the function is never killed, and after enough deliveries everything is settled, once."""
+    """However slow DynamoDB is: the function is never killed, and after enough deliveries
+    everything is settled, once.
+    """
     bodies = [kept(builders.completed(pending(recovery.books))) for _ in range(BATCH)]
     recovery.store.seconds = seconds
     while bodies:
@@ -72,7 +74,9 @@ def test_a_batch_of_lost_causes_ends_in_time(recovery: Recovery) -> None:
 
 
 @pytest.mark.parametrize("slow", ["Stripe", "DynamoDB"])
-def test_a_run_ends_in_time_and_says_how_many_facts_are_left(recovery: Recovery, slow: str) -> None:
+def test_a_run_ends_before_its_deadline_and_says_how_many_events_are_left(
+    recovery: Recovery, slow: str
+) -> None:
     """What is left is tried by the next runs, and in the end all is settled."""
     recovery.park_refunds(30)
     recovery.stripe.hangs_for = set(_intents(recovery)) if slow == "Stripe" else set()
@@ -88,7 +92,7 @@ def test_a_run_ends_in_time_and_says_how_many_facts_are_left(recovery: Recovery,
     assert recovery.parked() == []
 
 
-def test_a_fact_that_took_all_its_time_does_not_end_the_run(recovery: Recovery) -> None:
+def test_an_event_that_times_out_does_not_end_the_run(recovery: Recovery) -> None:
     """Stripe hangs for the first: it is put off, and the second is settled in the same run."""
     recovery.park_refunds(2)
     first, _ = recovery.parked()
@@ -109,8 +113,10 @@ def test_those_due_for_longest_are_tried_first(recovery: Recovery) -> None:
     assert recovery.stripe.asked == [second, third, first]
 
 
-def test_poisonous_facts_in_front_starve_nobody(recovery: Recovery) -> None:
-    """They come first in every order, and each takes the whole deadline of its try: the others have their turn all the same."""
+def test_failing_events_at_the_front_starve_no_others(recovery: Recovery) -> None:
+    """They come first in every order, and each takes the whole deadline of its try: the others have
+    their turn all the same.
+    """
     recovery.park_refunds(20)
     poison = _intents(recovery)[:10]
     recovery.stripe.hangs_for = set(poison)
@@ -121,7 +127,7 @@ def test_poisonous_facts_in_front_starve_nobody(recovery: Recovery) -> None:
     assert recovery.units() == 10 * 50
 
 
-def test_a_fact_that_the_function_dies_of_is_behind_the_others_next_time(
+def test_an_event_that_kills_the_function_is_retried_after_the_others(
     recovery: Recovery,
 ) -> None:
     """Out of memory, say: nothing that should come after it is ever carried out."""
@@ -134,7 +140,7 @@ def test_a_fact_that_the_function_dies_of_is_behind_the_others_next_time(
     assert [record.fact for record in recovery.parked()] == [deadly.fact]
 
 
-def test_a_fact_that_a_person_has_just_dropped_is_not_tried(
+def test_an_event_that_an_operator_has_just_dropped_is_not_retried(
     recovery: Recovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run had read it a moment before: the person's word counts."""
@@ -146,10 +152,9 @@ def test_a_fact_that_a_person_has_just_dropped_is_not_tried(
     assert recovery.units() == 0
 
 
-def test_facts_that_fail_for_the_whole_run_keep_no_hold_from_being_swept(
+def test_failing_events_do_not_stop_the_release_of_holds(
     recovery: Recovery,
 ) -> None:
-    """Holds come first."""
     _hold(recovery, "bob")
     recovery.park_refunds(30)
     recovery.stripe.hangs_for = set(_intents(recovery))
@@ -180,7 +185,7 @@ def test_a_sweep_comes_to_all_accounts_page_after_page(recovery: Recovery) -> No
     assert [_held(recovery, user_id) for user_id in users] == [0] * 5
 
 
-def test_a_sweep_that_fails_keeps_no_fact_from_being_settled(recovery: Recovery) -> None:
+def test_a_failed_sweep_does_not_stop_parked_events(recovery: Recovery) -> None:
     """A fault of ours: the run fails for all to see, and the facts are settled before it does."""
     _hold(recovery, "bob")
     recovery.park_refunds(1)
@@ -191,7 +196,7 @@ def test_a_sweep_that_fails_keeps_no_fact_from_being_settled(recovery: Recovery)
     assert recovery.parked() == []
 
 
-def test_a_slow_sweep_leaves_time_for_the_facts(recovery: Recovery) -> None:
+def test_a_slow_release_of_holds_leaves_time_for_parked_events(recovery: Recovery) -> None:
     """Sixty accounts, and a DynamoDB that takes its time: the next runs sweep on."""
     users = [f"user-{number:02}" for number in range(60)]
     _hold(recovery, *users)
@@ -206,7 +211,9 @@ def test_a_slow_sweep_leaves_time_for_the_facts(recovery: Recovery) -> None:
     assert not any(_held(recovery, user_id) for user_id in users)
 
 
-def test_the_age_of_what_waits_counts_those_that_wait_for_a_person(recovery: Recovery) -> None:
+def test_the_age_of_parked_events_includes_those_that_wait_for_an_operator(
+    recovery: Recovery,
+) -> None:
     """Nobody else will settle them: an alarm that passed them over would let them lie."""
     recovery.settle(builders.completed(pending(recovery.books), currency="eur"))
     recovery.clock.advance(hours=2)

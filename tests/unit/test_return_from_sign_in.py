@@ -44,7 +44,6 @@ def page(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_issuer_answers_reaches_the_page_letter_by_letter(
     answered: dict[str, str],
 ) -> None:
-    """Whatever is in it."""
     address = urlsplit(_location(urlencode(answered)))
     assert f"{address.scheme}://{address.netloc}{address.path}" == f"{PAGE}/"
     assert parse_qs(address.query, strict_parsing=True) == {
@@ -53,7 +52,6 @@ def test_what_the_issuer_answers_reaches_the_page_letter_by_letter(
 
 
 def test_after_signing_out_the_page_is_shown_as_it_is() -> None:
-    """Cognito sends nothing along then."""
     assert _location("") == f"{PAGE}/"
 
 
@@ -81,7 +79,6 @@ def test_no_request_leads_anywhere_but_to_the_page(query: str) -> None:
 
 
 def test_a_function_without_its_setting_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Instead of leading nowhere."""
     monkeypatch.setenv("PAGE_URL", " ")
     with pytest.raises(SettingsError, match="PAGE_URL"):
         return_from_sign_in.handler({}, None)

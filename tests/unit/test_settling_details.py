@@ -18,10 +18,9 @@ from billing.quota.spending import Meter
 from billing.storage.keys import user_key
 from billing.stripe_api.client import StripeServerError
 from support import builders, laws
-from support.builders import START, Clock, fact, pending
+from support.builders import SHOP, START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
-from unit.test_checkout import SHOP
 
 
 @pytest.fixture
@@ -48,7 +47,9 @@ def _bought(books: Books) -> Payment:
 
 
 def test_half_of_what_was_written_off_comes_back_as_no_units(books: Books) -> None:
-    """All units were used and given up; half of the money comes back: half is given up no longer, and nobody owes or has anything."""
+    """All units were used and given up; half of the money comes back: half is given up no longer,
+    and nobody owes or has anything.
+    """
     payment = _bought(books)
     debits.debit(Meter(books, ""), "alice", 100)
     _settle(books, builders.dispute(payment, "funds_withdrawn", "needs_response", -999))
@@ -74,7 +75,6 @@ def test_an_events_mark_says_what_it_was_and_did(books: Books) -> None:
     "user_id", ["alice", "?", ">>>", "~~~~", "ÿ", "日本", "a.b", "a\nb", "😀" * 255]
 )
 def test_a_hold_of_any_user_is_found_by_its_id(books: Books, user_id: str) -> None:
-    """Whatever letters its name has."""
     books.store.commit(builders.balance(user_id, 0))
     row = books.store.tables["quotas"][user_id, "quota"]  # type: ignore[attr-defined]
     row |= {"total": 10, "remaining": 10}
@@ -86,7 +86,6 @@ def test_a_hold_of_any_user_is_found_by_its_id(books: Books, user_id: str) -> No
 
 
 def test_an_account_whose_row_says_that_nothing_was_used_begins_its_day(books: Books) -> None:
-    """As a mended one does."""
     _bought(books)
     row = books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
     row |= {"used": 0, "itemised": 0}
@@ -109,7 +108,9 @@ def test_a_place_between_two_entries_leads_on_from_there(books: Books, clock: Cl
 
 
 def test_a_session_that_is_no_longer_ours_at_stripe_confirms_nothing(books: Books) -> None:
-    """Somebody has edited its metadata in Stripe's dashboard: the buyer sees the payment as we know it."""
+    """Somebody has edited its metadata in Stripe's dashboard: the buyer sees the payment as we know
+    it.
+    """
     payment, stripe = pending(books), Stripe()
     stripe.sell(payment, epoch(START), metadata={})
     seen = confirmation.confirm(books, stripe, "alice", payment.payment_id)  # type: ignore[arg-type]
@@ -117,7 +118,9 @@ def test_a_session_that_is_no_longer_ours_at_stripe_confirms_nothing(books: Book
 
 
 class Twice:
-    """Stripe fails at first, and while it does another request with the same key meets the same fault, and goes on."""
+    """Stripe fails at first, and while it does another request with the same key meets the same
+    fault, and goes on.
+    """
 
     def __init__(self, books: Books, shop: Shop) -> None:
         """Nobody has asked."""
@@ -147,15 +150,21 @@ class Twice:
         )
 
 
-def test_two_who_meet_one_fault_of_stripes_go_on_under_one_key(books: Books) -> None:
-    """The later one finds that the other has begun another attempt: one session, and one answer for both."""
+def test_two_concurrent_requests_that_meet_one_error_of_stripe_go_on_under_one_key(
+    books: Books,
+) -> None:
+    """The later one finds that the other has begun another attempt: one session, and one answer for
+    both.
+    """
     stripe = Twice(books, replace(SHOP))
     assert stripe.buy() == stripe.other
     assert len({key for key in stripe.keys if not key.endswith("-0")}) == 1
 
 
 def test_what_was_written_off_before_a_restore_is_known_again(books: Books) -> None:
-    """The ledger has it; the next part of the refund is taken back exactly, and given up as well."""
+    """The ledger has it; the next part of the refund is taken back exactly, and
+    given up as well.
+    """
     payment = _bought(books)
     debits.debit(Meter(books, ""), "alice", 100)
     key = (user_key("alice"), payment.payment_id)

@@ -171,7 +171,9 @@ class MemoryStore:
 
 
 def copy_of(value: _T) -> _T:
-    """What an item may hold. copy.deepcopy does the same, and took a fifth of the time of all schedules."""
+    """What an item may hold. copy.deepcopy does the same, and took a fifth of the time of all
+    schedules.
+    """
     made: Any = value
     if isinstance(value, dict):
         made = {name: copy_of(one) for name, one in value.items()}

@@ -13,7 +13,9 @@ from support import builders
 
 
 class Stripe:
-    """A twin of what Stripe's API lists, as the gateway hands it on, newest first and few to a page."""
+    """A twin of what Stripe's API lists, as the gateway hands it on, newest first and few to a
+    page.
+    """
 
     def __init__(self) -> None:
         """Nothing was sold."""

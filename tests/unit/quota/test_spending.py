@@ -1,0 +1,213 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from billing.books import Books
+from billing.errors import BillingError
+from billing.payments import settlement
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.spending import Meter
+from billing.storage.writes import Write
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+
+
+class Meddled(MemoryStore):
+    """A store on which something else happens just before the next transaction."""
+
+    first: Callable[[], object] | None = None
+
+    def commit(self, *writes: Write) -> None:
+        """Meddle, once, then carry on."""
+        if (first := self.first) is not None:
+            self.first = None
+            first()
+        super().commit(*writes)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Moved by hand."""
+    return Clock()
+
+
+@pytest.fixture
+def books(clock: Clock) -> Books:
+    """Alice has bought 100 units."""
+    spending._seen.clear()
+    books = builders.books_on(Meddled(), clock=clock)
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    return books
+
+
+@pytest.fixture
+def meter(books: Books) -> Meter:
+    """To spend from."""
+    return Meter(books, "https://shop.example.com")
+
+
+def _balance(books: Books) -> Balance:
+    laws.check(books.store)
+    return debits.read(books, "alice")
+
+
+def _three(books: Books) -> tuple[int, int, int]:
+    balance = _balance(books)
+    return balance.used, balance.held, balance.remaining
+
+
+def _refused(act: Callable[[], object]) -> str:
+    with pytest.raises(BillingError) as refused:
+        act()
+    return refused.value.code
+
+
+def test_more_than_remains_is_not_taken(books: Books, meter: Meter) -> None:
+    """By a plain debit, by a keyed one, by a hold; what is held does not remain."""
+    holds.place(meter, "alice", 40, 60)
+    assert _refused(lambda: debits.debit(meter, "alice", 61)) == "quota_exhausted"
+    assert (
+        _refused(lambda: debits.debit_once(meter, "alice", 61, "backend", "k")) == "quota_exhausted"
+    )
+    assert _refused(lambda: holds.place(meter, "alice", 61, 60)) == "quota_exhausted"
+    assert _three(books) == (0, 40, 60)
+
+
+def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Meter) -> None:
+    """The repeat is the first answer, marked as such."""
+    first = debits.debit_once(meter, "alice", 30, "backend", "k")
+    again = debits.debit_once(meter, "alice", 30, "backend", "k")
+    assert again == replace(first, idempotent_replayed=True)
+    assert _three(books) == (30, 0, 70)
+
+
+@pytest.mark.parametrize(("user_id", "units"), [("alice", 31), ("bob", 30)])
+def test_a_key_with_another_body_is_a_conflict(
+    books: Books, meter: Meter, user_id: str, units: int
+) -> None:
+    settlement.apply(books, fact(builders.completed(pending(books, "bob"))))
+    debits.debit_once(meter, "alice", 30, "backend", "k")
+    assert (
+        _refused(lambda: debits.debit_once(meter, user_id, units, "backend", "k"))
+        == "idempotency_conflict"
+    )
+    assert _three(books) == (30, 0, 70)
+    assert debits.read(books, "bob").used == 0
+
+
+def test_two_callers_keys_are_their_own(books: Books, meter: Meter) -> None:
+    debits.debit_once(meter, "alice", 30, "backend", "k")
+    debits.debit_once(meter, "alice", 30, "another", "k")
+    assert _three(books) == (60, 0, 40)
+
+
+def test_no_more_is_captured_than_was_held(books: Books, meter: Meter) -> None:
+    """Though as much remains."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    assert _refused(lambda: holds.capture(meter, hold, 41)) == "exceeds_hold"
+    assert _three(books) == (0, 40, 60)
+
+
+def test_what_was_not_captured_comes_back(books: Books, meter: Meter) -> None:
+    """A repeat replays."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    assert holds.capture(meter, hold, 25) == holds.capture(meter, hold, 25)
+    assert _three(books) == (25, 0, 75)
+
+
+def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> None:
+    """The other one was quicker."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    books.store.first = lambda: holds.release(meter, hold)  # type: ignore[attr-defined]
+    holds.release(meter, hold)
+    assert _three(books) == (0, 0, 100)
+
+
+def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
+    """409, and nothing taken."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    holds.release(meter, hold)
+    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
+    assert _three(books) == (0, 0, 100)
+
+
+def test_an_expired_hold_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
+    """Nobody has looked at the account since: it counts as given back all the same."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    clock.advance(seconds=61)
+    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
+    assert _three(books) == (0, 0, 100)
+
+
+def test_an_expired_hold_counts_as_released_at_the_next_read(
+    books: Books, meter: Meter, clock: Clock
+) -> None:
+    """Also the one that was placed last and is due first."""
+    holds.place(meter, "alice", 40, 600)
+    holds.place(meter, "alice", 20, 60)
+    clock.advance(seconds=61)
+    balance = debits.read(books, "alice")
+    assert (balance.held, balance.remaining) == (40, 60)
+    clock.advance(seconds=600)
+    balance = debits.read(books, "alice")
+    assert (balance.held, balance.remaining) == (0, 100)
+
+
+@pytest.mark.parametrize("by", ["plain debit", "keyed debit", "hold"])
+def test_the_units_of_an_expired_hold_can_be_spent_immediately(
+    books: Books, meter: Meter, clock: Clock, by: str
+) -> None:
+    """Whether or not a sweep has passed."""
+    holds.place(meter, "alice", 40, 600)
+    holds.place(meter, "alice", 20, 60)
+    clock.advance(seconds=61)
+    ways: dict[str, Callable[[], object]] = {
+        "plain debit": lambda: debits.debit(meter, "alice", 60),
+        "keyed debit": lambda: debits.debit_once(meter, "alice", 60, "backend", "k"),
+        "hold": lambda: holds.place(meter, "alice", 60, 60),
+    }
+    ways[by]()
+    balance = _balance(books)
+    assert (balance.used + balance.held, balance.remaining) == (100, 0)
+
+
+def test_what_expires_later_is_released_later(books: Books, meter: Meter, clock: Clock) -> None:
+    """One hold after the other, each at its time."""
+    holds.place(meter, "alice", 40, 600)
+    holds.place(meter, "alice", 20, 60)
+    clock.advance(seconds=61)
+    debits.debit(meter, "alice", 50)
+    assert _three(books) == (50, 40, 10)
+    clock.advance(seconds=600)
+    debits.debit(meter, "alice", 50)
+    assert _three(books) == (100, 0, 0)
+
+
+def test_released_units_pay_debt_first(books: Books, meter: Meter, clock: Clock) -> None:
+    """A refund came while they were held."""
+    refunded = pending(books)
+    settlement.apply(books, fact(builders.completed(refunded)))
+    holds.place(meter, "alice", 40, 60)
+    debits.debit(meter, "alice", 130)
+    settlement.apply(books, fact(builders.refunded(refunded, 999)))
+    assert (_balance(books).debt, _balance(books).held) == (70, 40)
+    clock.advance(seconds=61)
+    assert _refused(lambda: debits.debit(meter, "alice", 1)) == "quota_exhausted"
+    balance = debits.read(books, "alice")
+    assert (balance.debt, balance.held, balance.remaining) == (30, 0, 0)
+    laws.check(books.store)
+
+
+def test_a_days_use_becomes_one_entry(books: Books, meter: Meter, clock: Clock) -> None:
+    """The next day's first debit writes it; the books balance."""
+    debits.debit(meter, "alice", 10)
+    debits.debit(meter, "alice", 20)
+    clock.advance(days=1)
+    debits.debit(meter, "alice", 5)
+    assert _three(books) == (35, 0, 65)
+    entries = [
+        row["units"] for row in books.store.pages("ledger", "alice") if row["type"] == "consumed"
+    ]
+    assert entries == [-30]

@@ -1,0 +1,272 @@
+"""Facts that can move no unit and whose payment is not in our records: they are ignored, by
+whichever way they come.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from billing.books import Books
+from billing.clock import epoch
+from billing.errors import AwsRefusedError, ConditionFailedError
+from billing.payments import parking, settlement
+from billing.payments.payment import Park, Payment
+from billing.reconciliation import retry_parked, run
+from billing.reconciliation.repair import repair_account
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
+from billing.storage.keys import REFERENCE, reference_key, user_key
+from billing.storage.writes import Write
+from support import builders
+from support.builders import Clock, fact, intent_of, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
+from support.slow import Recovery, bridged
+
+from infra.cli.commands.parked import retried
+from infra.cli.previews import preview
+
+Make = Callable[[Payment], dict[str, Any]]
+MAKERS: Final[dict[str, Make]] = {
+    "expired": builders.expired,
+    "declined": builders.declined,
+    "unpaid": builders.completed_unpaid,
+    "failed later": builders.async_failed,
+    "an inquiry": lambda payment: builders.dispute(payment, "created", "warning_needs_response"),
+}
+LISTED: Final[dict[str, dict[str, Any]]] = {
+    "expired": {"payment_status": "unpaid", "status": "expired", "payment_intent": None},
+    "unpaid": {"payment_status": "unpaid"},
+    "failed later": {
+        "payment_status": "unpaid",
+        "payment_intent": {"id": "pi_1", "status": "requires_payment_method"},
+    },
+}
+"""As Stripe's API shows such sessions."""
+each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+each_listed = pytest.mark.parametrize("kind", LISTED)
+
+
+class Shop:
+    """Its one payment's record was lost by a restore."""
+
+    def __init__(self) -> None:
+        """It was sold, and forgotten."""
+        self.clock, self.store, self.stripe = Clock(), MemoryStore(), Stripe()
+        self.books = builders.books_on(self.store, clock=self.clock)
+        self.payment = pending(self.books)
+        self.forget()
+
+    def forget(self) -> None:
+        """The restore."""
+        self.store.tables["payments"].clear()
+
+    def park(self, make: Make) -> parking.Parked:
+        """As an older version did."""
+        parking.park(
+            self.books, fact(make(self.payment)), Park("unknown_payment", "not in our records")
+        )
+        (record,) = parking.all_parked(self.books)
+        return record
+
+    def reconcile(self, *, repair: bool = True) -> Report:
+        """As each hour."""
+        return run.run(Run(self.books, self.stripe, repair), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
+
+    def recover(self) -> retry_parked.Recovered:
+        """A minute later."""
+        self.clock.advance(seconds=60)
+        return retry_parked.run(self.books, self.stripe)  # type: ignore[arg-type]
+
+    def parked(self) -> list[parking.Parked]:
+        """What waits."""
+        return list(parking.all_parked(self.books))
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """One."""
+    return Shop()
+
+
+@each
+def test_the_webhook_ignores_it(shop: Shop, make: Make) -> None:
+    """Nothing is kept, and an operator who would replay it is told so."""
+    told = fact(make(shop.payment))
+    assert settlement.apply(shop.books, told).status == "ignored"
+    assert preview(shop.books, told).startswith("nothing: ")
+    assert not any(shop.store.tables.values())
+
+
+@each
+def test_what_eventbridge_brings_is_ignored_and_counted(
+    monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    at_work = Recovery(monkeypatch)
+    payment = pending(at_work.books)
+    at_work.store.tables["payments"].clear()
+    assert at_work.answer(bridged(make(payment))) == []
+    assert at_work.counted == {"ignored": [1]}
+    assert at_work.parked() == []
+
+
+@each
+def test_what_was_parked_before_goes_at_the_next_retry_and_the_alarm_of_its_age_goes_quiet(
+    monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    at_work = Recovery(monkeypatch)
+    payment = pending(at_work.books)
+    at_work.store.tables["payments"].clear()
+    parking.park(at_work.books, fact(make(payment)), Park("unknown_payment", "not in our records"))
+    at_work.clock.advance(hours=1)
+    assert at_work.run()["waiting"] == 0
+    assert at_work.counted == {"parked_age_seconds": [0]}
+
+
+@each
+def test_parked_retry_lets_it_go_and_says_so(shop: Shop, make: Make) -> None:
+    """``topup parked retry``."""
+    record = shop.park(make)
+    assert retried(shop.books, shop.stripe, record) == {"status": "ignored"}  # type: ignore[arg-type]
+    assert shop.parked() == []
+
+
+@each_listed
+def test_reconciliation_calls_it_no_difference_and_lets_go_what_was_parked(
+    shop: Shop, kind: str
+) -> None:
+    """``topup reconcile --repair``; a dry run leaves it, and calls it none either."""
+    shop.park(MAKERS[kind])
+    shop.stripe.sell(shop.payment, epoch(shop.clock()), **LISTED[kind])
+    assert (shop.reconcile(repair=False).counts, len(shop.parked())) == ({}, 1)
+    report = shop.reconcile()
+    assert (report.counts, report.matched, shop.parked()) == ({}, 1, [])
+
+
+@each_listed
+def test_repairing_an_account_removes_it(shop: Shop, kind: str) -> None:
+    """``topup ledger verify --repair``, where the ledger is what names the session."""
+    shop.park(MAKERS[kind])
+    entry = {
+        "type": "clawed_back",
+        "units": -1,
+        "reference_type": "payment",
+        "reference_id": shop.payment.session_id,
+        "booked_at": "x",
+    }
+    shop.store.tables["ledger"]["alice", "reversal:1"] = {
+        "user_id": "alice",
+        "entry_id": "reversal:1",
+        **entry,
+    }
+    shop.stripe.sell(shop.payment, epoch(shop.clock()), **LISTED[kind])
+    repair_account(Run(shop.books, shop.stripe, repair=True, resumes=False), "alice")  # type: ignore[arg-type]
+    assert shop.parked() == []
+    assert not any(key[0] == user_key("alice") for key in shop.store.tables["payments"])
+
+
+def test_a_paid_session_whose_record_was_lost_still_waits_and_is_rebuilt(shop: Shop) -> None:
+    """Units are owed for it: that is another thing."""
+    assert settlement.apply(shop.books, fact(builders.completed(shop.payment))).status == "parked"
+    shop.stripe.sell(shop.payment, epoch(shop.clock()))
+    assert shop.reconcile().counts == {"missing_here": 2}
+    shop.recover()
+    assert shop.parked() == []
+
+
+def test_a_decline_of_an_unknown_payment_leaves_the_buyer_to_pay_later(shop: Shop) -> None:
+    """It is ignored; the success that comes after it is not."""
+    assert settlement.apply(shop.books, fact(builders.declined(shop.payment))).status == "ignored"
+    assert settlement.apply(shop.books, fact(builders.completed(shop.payment))).status == "parked"
+
+
+def test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the_end(
+    shop: Shop,
+) -> None:
+    """The way from its payment intent was kept: the refund waits for reconciliation, is not let go,
+    and is applied once.
+    """
+    shop.payment = pending(shop.books)
+    before = dict(shop.store.tables["payments"][user_key("alice"), shop.payment.payment_id])
+    settlement.apply(shop.books, fact(builders.completed(shop.payment)))
+    shop.store.tables["payments"][user_key("alice"), shop.payment.payment_id] = before
+    shop.stripe.sell(shop.payment, epoch(shop.clock()))
+    assert (
+        settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "parked"
+    )
+    shop.recover()
+    assert [record.kind for record in shop.parked()] == ["unknown_payment"]
+    shop.reconcile()
+    shop.clock.advance(hours=1)
+    shop.recover()
+    item = shop.store.get("quotas", ("alice", "quota"))
+    assert (shop.parked(), item and item["remaining"]) == ([], 50)
+
+
+def test_a_lost_way_from_a_payment_intent_is_written_again(shop: Shop) -> None:
+    """Not only told: a refund that comes afterwards is settled at once."""
+    shop.payment = pending(shop.books)
+    settlement.apply(shop.books, fact(builders.completed(shop.payment)))
+    del shop.store.tables["payments"][reference_key(intent_of(shop.payment)), REFERENCE]
+    shop.stripe.sell(shop.payment, epoch(shop.clock()))
+    job = Run(shop.books, shop.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
+    assert repair_account(job, "alice").acts == (
+        f"{intent_of(shop.payment)}: leads to its payment again",
+    )
+    assert (
+        settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "settled"
+    )
+    assert repair_account(job, "alice").acts == ()
+
+
+class Moved(MemoryStore):
+    """Something happens between one writer's refusal and what it writes next."""
+
+    then: Callable[[], object] | None = None
+
+    def commit(self, *writes: Write) -> None:
+        """After it was refused once."""
+        try:
+            super().commit(*writes)
+        except ConditionFailedError:
+            then, self.then = self.then, None
+            if then:
+                then()
+            raise
+
+
+def _resolved_meanwhile(books: Books, record: parking.Parked) -> None:
+    books.store.commit(Write("events", (parking.PARKED, record.name), delete=True))
+
+
+def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() -> None:
+    """A row without its fact would end every later run.
+
+    It is told of another reason just as it is settled, and as it is tried.
+    """
+    store = Moved()
+    books = builders.books_on(store)
+    told = fact(builders.completed(pending(books)))
+    parking.park(books, told, Park("unknown_payment", "not in our records"))
+    (record,) = parking.all_parked(books)
+    store.then = lambda: _resolved_meanwhile(books, record)
+    parking.park(books, told, Park("mismatch", "another amount"))
+    assert list(parking.all_parked(books)) == []
+    assert not parking.postpone(books, record)
+    assert list(parking.all_parked(books)) == []
+    assert retry_parked.run(books, Stripe()) == retry_parked.Recovered(0, 0, 0, 0)  # type: ignore[arg-type]
+
+
+def test_one_fault_of_the_store_does_not_end_a_recovery_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the first fact alone: the second has its turn."""
+    at_work = Recovery(monkeypatch)
+    at_work.park_refunds(2)
+    first, _ = at_work.parked()
+    at_work.store.fault_of = {
+        str(getattr(first.fact, "payment_intent", "")): AwsRefusedError("injected")
+    }
+    assert (at_work.run()["settled"], at_work.run()["settled"]) == (1, 0)
+    at_work.store.fault_of = {}
+    assert [record.name for record in at_work.parked()] == [first.name]
