@@ -90,7 +90,9 @@ def stand_variables() -> dict[str, str]:
     return {
         **ports,
         "TOPUP_STATE_DIR": "where a local stack keeps its data; `.local` by default",
-        "TOPUP_TOOLS_DIR": "where the tools of a local stack are installed; `.local/venvs` by default",
+        "TOPUP_TOOLS_DIR": (
+            "where the tools of a local stack are installed; `.local/venvs` by default"
+        ),
         "TOPUP_IDLE_SECONDS": (
             "how long an idle function of a local stack keeps its process; 60 by default"
         ),
