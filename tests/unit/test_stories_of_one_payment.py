@@ -310,3 +310,14 @@ def test_a_refund_of_a_purchase_that_is_credited_as_it_is_dropped_is_not_counted
     done = retry_parked.run(books, stripe)  # type: ignore[arg-type]
     assert (done.settled, done.waiting) == (0, 1)
     assert len(list(parking.all_parked(books))) == 1
+
+
+@pytest.mark.parametrize("paid", [1, 2])
+def test_a_purchase_that_cost_a_cent_is_taken_back_with_that_cent(books: Books, paid: int) -> None:
+    """A promotion code left so little to pay; all of it went back."""
+    payment = pending(books)
+    _settle(books, builders.completed(payment, amount_total=paid))
+    _settle(books, builders.refunded(payment, paid))
+    found = queries.find(books, "alice", payment.payment_id)
+    assert (found.status, found.units_clawed_back) == ("refunded", 100)
+    laws.check(books.store)
