@@ -32,8 +32,8 @@ RECOVERING: Final = (
         "reconciliation/test_compare.py::test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once",
         (
             "reconciliation/compare.py",
-            "(plan.quota, plan.amount_minor, plan.currency) != claimed",
-            "False",
+            "if (plan.quota, plan.amount_minor, plan.currency) != claimed:\n    ...",
+            "plan = replace(plan, quota=fact.quota, amount_minor=fact.amount_subtotal)",
         ),
     ),
     bug(
