@@ -13,7 +13,7 @@ from infra.local.paths import ROOT
 HANDLERS: Final = dict(
     re.findall(
         r"^  (\w+):\n    Type: AWS::Serverless::Function\n    Metadata: .*\n"
-        r"    Properties:\n      Handler: (\w+)\.handler\n",
+        r"    Properties:\n      Handler: ([\w.]+)\.handler\n",
         (ROOT / "template.yaml").read_text(),
         re.MULTILINE,
     )

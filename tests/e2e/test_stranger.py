@@ -249,7 +249,7 @@ def test_with_enter_alone_a_deployment_ends_with_nothing_wrong_that_is_not_the_e
     )
     notes = {row["check"]: row["what"] for row in report["findings"] if row["level"] == "note"}
     assert "never compared" in notes["reconciliation"]
-    assert "nobody hears" in notes["alarms"]
+    assert "no operator is notified" in notes["alarms"]
 
 
 def test_answers_are_kept_and_one_deployment_made_the_way_back_from_signing_in(shop: Shop) -> None:
