@@ -97,41 +97,42 @@ def document() -> Schema:
 
 def _of_buying() -> dict[str, dict[str, Operation]]:
     """Return the operations of buying, by path and method."""
-    key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
-    signature = _parameter(
-        "Stripe-Signature",
-        "header",
-        TEXT,
-        "https://docs.stripe.com/webhooks#verify-manually",
-        required=True,
-    )
-    one = (
-        _in_path(
-            "id",
-            {"type": "string", "maxLength": queries.ID_CHARS_MAX},
-            "a payment's id, or its session's",
-        ),
-    )
-    plan = record(plan={"type": "string", "enum": list(catalogue())})
-    links = {
-        name: _link(name, "id", "payment_id")
-        for name in ("getPayment", "confirmPayment", "getReceipt")
+    plans = Operation("listPlans", "What is for sale", 200, "Plans")
+    payments = _listing("listPayments", "Own payments, newest first", "Payments")
+    return {
+        "/plans": {"get": plans},
+        "/payments/checkout": {"post": _checkout()},
+        "/payments/webhook": {"post": _webhook()},
+        "/payments": {"get": payments},
+        **_of_one_payment(),
     }
+
+
+def _checkout() -> Operation:
+    key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
+    plan = record(plan={"type": "string", "enum": list(catalogue())})
+    followed_by = ("getPayment", "confirmPayment", "getReceipt")
+    links = {name: _link(name, "id", "payment_id") for name in followed_by}
     refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
-    forged = ("invalid_signature", "invalid_payload", "outcome_unknown", "busy")
-    buy = Operation(
+    return Operation(
         "createCheckout", "Buy a plan", 201, "Checkout", "user", refused, plan, (key,), links
     )
-    hear = Operation(
-        "receiveEvent",
-        "For Stripe",
-        200,
-        "Settlement",
-        "",
-        forged,
-        {"type": "object"},
-        (signature,),
+
+
+def _webhook() -> Operation:
+    guide = "https://docs.stripe.com/webhooks#verify-manually"
+    signature = _parameter("Stripe-Signature", "header", TEXT, guide, required=True)
+    forged = ("invalid_signature", "invalid_payload", "outcome_unknown", "busy")
+    body = {"type": "object"}
+    return Operation(
+        "receiveEvent", "For Stripe", 200, "Settlement", "", forged, body, (signature,)
     )
+
+
+def _of_one_payment() -> dict[str, dict[str, Operation]]:
+    name = {"type": "string", "maxLength": queries.ID_CHARS_MAX}
+    one = (_in_path("id", name, "a payment's id, or its session's"),)
+    get = Operation("getPayment", "One payment", 200, "Payment", "user", (), None, one)
     confirm = Operation(
         "confirmPayment",
         "Ask Stripe and settle at once",
@@ -146,13 +147,7 @@ def _of_buying() -> dict[str, dict[str, Operation]]:
         "getReceipt", "Where Stripe shows the receipt", 200, "Receipt", "user", STRIPES, None, one
     )
     return {
-        "/plans": {"get": Operation("listPlans", "What is for sale", 200, "Plans")},
-        "/payments/checkout": {"post": buy},
-        "/payments/webhook": {"post": hear},
-        "/payments": {"get": _listing("listPayments", "Own payments, newest first", "Payments")},
-        "/payments/{id}": {
-            "get": Operation("getPayment", "One payment", 200, "Payment", "user", (), None, one)
-        },
+        "/payments/{id}": {"get": get},
         "/payments/{id}/confirm": {"post": confirm},
         "/payments/{id}/receipt": {"get": receipt},
     }
@@ -161,27 +156,24 @@ def _of_buying() -> dict[str, dict[str, Operation]]:
 def _of_spending() -> dict[str, dict[str, Operation]]:
     """Return the operations of reading and spending a quota, by path and method."""
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
+    refused = ("invalid_request", "quota_exhausted", "idempotency_conflict")
+    body = record(user_id=USER_ID, units=UNITS)
+    debit = Operation("debit", "Take units", 200, "Debit", "service", refused, body, (key,))
+    return {
+        "/quota": {"get": Operation("readQuota", "What is left", 200, "Quota", "user")},
+        "/quota/ledger": {"get": _listing("readLedger", "How it came to that", "Entries")},
+        "/quota/debits": {"post": debit},
+        **_of_holds(),
+    }
+
+
+def _of_holds() -> dict[str, dict[str, Operation]]:
     one = (_in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),)
     links = {name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")}
-    units, place = (
-        record(user_id=USER_ID, units=UNITS),
-        record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS),
-    )
-    refused, closed = (
-        ("invalid_request", "quota_exhausted"),
-        ("invalid_request", "exceeds_hold", "hold_closed"),
-    )
-    debit = Operation(
-        "debit",
-        "Take units",
-        200,
-        "Debit",
-        "service",
-        (*refused, "idempotency_conflict"),
-        units,
-        (key,),
-    )
+    refused = ("invalid_request", "quota_exhausted")
+    place = record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
     hold = Operation("hold", "Set units aside", 201, "Hold", "service", refused, place, (), links)
+    closed = ("invalid_request", "exceeds_hold", "hold_closed")
     capture = Operation(
         "capture",
         "Take held units, give the rest back",
@@ -196,9 +188,6 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
         "release", "Give held units back", 200, "ClosedHold", "service", ("hold_closed",), None, one
     )
     return {
-        "/quota": {"get": Operation("readQuota", "What is left", 200, "Quota", "user")},
-        "/quota/ledger": {"get": _listing("readLedger", "How it came to that", "Entries")},
-        "/quota/debits": {"post": debit},
         "/quota/holds": {"post": hold},
         "/quota/holds/{hold_id}/capture": {"post": capture},
         "/quota/holds/{hold_id}/release": {"post": release},

@@ -41,6 +41,9 @@ class MemoryStore:
         places = [(write.table, write.key) for write in writes]
         assert len(set(places)) == len(places), "DynamoDB refuses two actions on one item"
         assert 0 < len(places) <= WRITES_MAX
+        for write in writes:
+            named = [*write.set, *write.add, *write.remove]
+            assert len(set(named)) == len(named), "DynamoDB refuses two actions on one attribute"
         old = {
             number: copy_of(self.tables[write.table].get(write.key))
             for number, write in enumerate(writes)
