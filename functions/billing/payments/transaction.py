@@ -78,8 +78,6 @@ def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
             assert_never(basis)
     values = {name: value for name, value in after.to_item().items() if value != before.get(name)}
     values.pop("version", None)
-    if isinstance(fact, SessionFact):
-        values["session_id"] = fact.session_id
     return Write(
         "payments",
         (user_key(after.user_id), after.payment_id),

@@ -205,7 +205,7 @@ def _add_payment(tally: Tally, item: Mapping[str, Any]) -> None:
     tally.paid += item["quota"]
     tally.paid_count += 1
     tally.intents_count += bool(item.get("payment_intent"))
-    tally.clawed_back += item.get("units_clawed_back", 0)
+    tally.clawed_back += item["units_clawed_back"]
     tally.written_off += item.get("units_written_off", 0)
 
 

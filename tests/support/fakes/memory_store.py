@@ -41,9 +41,7 @@ class MemoryStore:
         places = [(write.table, write.key) for write in writes]
         assert len(set(places)) == len(places), "DynamoDB refuses two actions on one item"
         assert 0 < len(places) <= WRITES_MAX
-        for write in writes:
-            named = [*write.set, *write.add, *write.remove]
-            assert len(set(named)) == len(named), "DynamoDB refuses two actions on one attribute"
+        assert all(_names_each_attribute_once(write) for write in writes)
         old = {
             number: copy_of(self.tables[write.table].get(write.key))
             for number, write in enumerate(writes)
@@ -171,6 +169,15 @@ class MemoryStore:
         for name in write.remove:
             item.pop(name, None)
         item.update(copy_of(dict(write.set)))
+
+
+def _names_each_attribute_once(write: Write) -> bool:
+    """Whether no attribute stands in two clauses: DynamoDB refuses paths that overlap.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
+    """
+    names = (*write.set, *write.add, *write.remove)
+    return len(set(names)) == len(names)
 
 
 def copy_of(value: _T) -> _T:
