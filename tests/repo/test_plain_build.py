@@ -160,8 +160,10 @@ def test_what_sam_build_overwrote_is_built_again(
     """`make build`, `sam build`, `make deploy`, in this order: the last one finds SAM's files where
     ours stood.
     """
-    shutil.copytree(plain, tmp_path / "build", copy_function=os.link)
     monkeypatch.setattr(artifact, "BUILD", tmp_path / "build")
+    assert build(Paths.from_environment())
+    shutil.rmtree(artifact.BUILD)  # SAM empties the folder before it builds
+    shutil.copytree(plain, artifact.BUILD, copy_function=os.link)
     assert build(Paths.from_environment())
     template = json.loads((artifact.BUILD / "template.yaml").read_text())
     codes = [template["Resources"][name]["Properties"]["CodeUri"] for name in functions()]
