@@ -17,11 +17,17 @@ def handler(request: Request) -> Answer:
     name = request.path.get("id", "")
     try:
         if request.method == "GET":
-            url = confirmation.receipt_url(receiving_books(), gateway(), request.user_id, name)
+            url = confirmation.receipt_url(
+                receiving_books(), gateway(), request.user_id, name
+            )
             return 200, {"receipt_url": url}
-        payment = confirmation.confirm(receiving_books(), gateway(), request.user_id, name, _report)
+        payment = confirmation.confirm(
+            receiving_books(), gateway(), request.user_id, name, _report
+        )
     except StripeServerError as error:
-        detail = "Stripe has trouble at the moment; your payment is safe, try again."
+        detail = (
+            "Stripe has trouble at the moment; your payment is safe, try again."
+        )
         raise BillingError("stripe_unavailable", detail) from error
     return 200, payment.as_answer()
 
@@ -32,4 +38,6 @@ def _report(error: StripeNotFoundError, payment: Payment) -> None:
     The buyer still gets the payment as we know it.
     """
     refused = StripeRefusedError(error.refusal)
-    report_refusal(refused, payment_id=payment.payment_id, session_id=payment.session_id)
+    report_refusal(
+        refused, payment_id=payment.payment_id, session_id=payment.session_id
+    )

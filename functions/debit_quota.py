@@ -17,7 +17,9 @@ def handler(request: Request) -> Answer:
     user_id, units = text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units")
     try:
         if key:
-            return 200, debits.debit_once(meter(request), user_id, units, caller, key)
+            return 200, debits.debit_once(
+                meter(request), user_id, units, caller, key
+            )
         return 200, debits.debit(meter(request), user_id, units)
     except BillingError as error:
         if error.code == "quota_exhausted":

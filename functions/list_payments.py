@@ -13,4 +13,6 @@ def handler(request: Request) -> Answer:
     if name := request.path.get("id"):
         return 200, queries.find(books(), request.user_id, name).as_answer()
     limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)
-    return 200, queries.payments(books(), request.user_id, limit, request.query.get("cursor", ""))
+    return 200, queries.payments(
+        books(), request.user_id, limit, request.query.get("cursor", "")
+    )

@@ -13,5 +13,7 @@ def handler(request: Request) -> Answer:
     user_id = request.user_id
     if request.route.endswith("/ledger"):
         limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)
-        return 200, history.entries(books(), user_id, limit, request.query.get("cursor", ""))
+        return 200, history.entries(
+            books(), user_id, limit, request.query.get("cursor", "")
+        )
     return 200, debits.read(books(), user_id).as_answer(user_id)

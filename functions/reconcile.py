@@ -37,7 +37,9 @@ class IncompleteReconciliationError(Exception):
             for row in report.differences
             if row.kind == "failed"
         ]
-        super().__init__(f"{report.failed} not compared: {'; '.join(named[:NAMED_MAX])}")
+        super().__init__(
+            f"{report.failed} not compared: {'; '.join(named[:NAMED_MAX])}"
+        )
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:

@@ -33,14 +33,20 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     try:
         if "Records" in event:
             failed = _settle_messages(event["Records"], lambda: left_ms() > STOP_MS)
-            return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+            return {
+                "batchItemFailures": [
+                    {"itemIdentifier": message_id} for message_id in failed
+                ]
+            }
         return _run_schedule(left_ms)
     finally:
         if metrics.metric_set:
             metrics.flush_metrics()
 
 
-def _settle_messages(records: Sequence[Record], go_on: Callable[[], bool]) -> list[str]:
+def _settle_messages(
+    records: Sequence[Record], go_on: Callable[[], bool]
+) -> list[str]:
     """Settle messages while there is time. Returns the ids of those that must come again."""
     unsettled, left = [], 0
     for record in records:
@@ -73,7 +79,9 @@ def _settle_message(body: str) -> bool:
         logger.exception("a message stays in the queue", event_id=name)
         return False
     except Exception:  # noqa: BLE001 - the last line of defence: one message's fault must not send all the others back with it
-        logger.exception("a message stays in the queue: internal error", event_id=name)
+        logger.exception(
+            "a message stays in the queue: internal error", event_id=name
+        )
         count("internal_errors")
         return False
     return True
@@ -84,7 +92,9 @@ def _settle_event(event: Mapping[str, Any]) -> None:
     fact = events.parse(event, books().ours)
     if isinstance(fact, Ignored):
         count(fact.metric)
-        logger.info("ignored", reason=fact.reason, event_id=str(event.get("id"))[:100])
+        logger.info(
+            "ignored", reason=fact.reason, event_id=str(event.get("id"))[:100]
+        )
         return
     _settle(fact, is_news=True)
 
@@ -97,7 +107,13 @@ def _settle(fact: Fact, *, is_news: bool) -> None:
     ids: dict[str, Any] = {}
     if payment := outcome.payment:
         ids = {"payment_id": payment.payment_id, "session_id": payment.session_id}
-    logger.info(outcome.status, event_id=fact.fact_id, type=fact.type, units=outcome.units, **ids)
+    logger.info(
+        outcome.status,
+        event_id=fact.fact_id,
+        type=fact.type,
+        units=outcome.units,
+        **ids,
+    )
 
 
 def _run_schedule(left_ms: Callable[[], int]) -> dict[str, Any]:
@@ -105,10 +121,16 @@ def _run_schedule(left_ms: Callable[[], int]) -> dict[str, Any]:
     try:
         swept = retry_parked.sweep_holds(books(), lambda: left_ms() > SWEEP_STOP_MS)
     finally:  # a failing sweep must not stop the parked events
-        done = retry_parked.run(books(), gateway(), lambda: left_ms() > STOP_MS, _report)
+        done = retry_parked.run(
+            books(), gateway(), lambda: left_ms() > STOP_MS, _report
+        )
         count("parked_age_seconds", done.oldest_seconds if done.waiting else 0)
         logger.info(
-            "recovered", settled=done.settled, waiting=done.waiting, left=done.left, swept=swept
+            "recovered",
+            settled=done.settled,
+            waiting=done.waiting,
+            left=done.left,
+            swept=swept,
         )
     return {
         "settled": done.settled,
@@ -124,9 +146,13 @@ def _report(record: Parked, error: Exception) -> None:
     if isinstance(error, StripeRefusedError):
         report_refusal(error, event_id=event_id)
     elif isinstance(error, AwsRefusedError):
-        logger.exception("a parked event stays parked: internal error", event_id=event_id)
+        logger.exception(
+            "a parked event stays parked: internal error", event_id=event_id
+        )
         count("internal_errors")
     else:
         logger.warning(
-            "a parked event stays parked", event_id=event_id, why=f"{type(error).__name__}: {error}"
+            "a parked event stays parked",
+            event_id=event_id,
+            why=f"{type(error).__name__}: {error}",
         )

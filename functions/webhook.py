@@ -24,7 +24,9 @@ def handler(request: Request) -> Answer:
     fact = events.parse(event, receiving_books().ours)
     if isinstance(fact, events.Ignored):
         event_id = str(event.get("id"))[:100]
-        request.notes.update(outcome="ignored", reason=fact.reason, event_id=event_id)
+        request.notes.update(
+            outcome="ignored", reason=fact.reason, event_id=event_id
+        )
         count(fact.metric)
         return 200, {"status": "ignored"}
     # Before anything can fail: the log line of a failure needs them most.
@@ -58,7 +60,11 @@ def _settle_or_enqueue(fact: Fact) -> Outcome:
 
 
 def _note(request: Request, fact: Fact, outcome: Outcome) -> None:
-    request.notes.update(outcome=outcome.status, units=outcome.units, why=outcome.why)
+    request.notes.update(
+        outcome=outcome.status, units=outcome.units, why=outcome.why
+    )
     if payment := outcome.payment:
-        request.notes.update(payment_id=payment.payment_id, session_id=payment.session_id)
+        request.notes.update(
+            payment_id=payment.payment_id, session_id=payment.session_id
+        )
     count_outcome(outcome.status, outcome.units, fact.created)

@@ -19,7 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m artifact", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="where it goes")
     parser.add_argument(
-        "--bytecode-for", required=True, help="the functions' Runtime, such as python3.13"
+        "--bytecode-for",
+        required=True,
+        help="the functions' Runtime, such as python3.13",
     )
     chosen = parser.parse_args()
     folders: list[Path] = [folder.resolve() for folder in chosen.folders]
@@ -51,7 +53,9 @@ def fingerprint(bytecode_for: str) -> str:
     digest = hashlib.sha256(f"{RUNTIME} {bytecode_for}".encode())
     for path in sorted(CODE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"\0{path.relative_to(CODE)}\0".encode() + path.read_bytes())
+            digest.update(
+                f"\0{path.relative_to(CODE)}\0".encode() + path.read_bytes()
+            )
     return digest.hexdigest()[:12]
 
 

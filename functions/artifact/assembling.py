@@ -11,7 +11,14 @@ from artifact.pruning import prune
 from artifact.wheels import install
 
 CODE: Final = Path(__file__).parents[1]
-LEFT_OUT: Final = ("artifact", "Makefile", "requirements.txt", "__pycache__")
+LEFT_OUT: Final = (
+    "artifact",
+    "Makefile",
+    "requirements.txt",
+    "ruff.toml",
+    "__pycache__",
+    ".*",
+)
 """What builds the artifact, and what other programs leave beside the code."""
 RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that builds, by Lambda's name for it."""
@@ -54,13 +61,23 @@ def prove(folder: Path) -> list[Path]:
     modules = ", ".join(sorted(path.stem for path in CODE.glob("*.py")))
     program = PROOF.format(folder=str(folder), modules=modules)
     # As in Lambda: elsewhere the X-Ray SDK loads other parts of itself.
-    environment = {"AWS_DEFAULT_REGION": "us-east-1", "LAMBDA_TASK_ROOT": str(folder)}
+    environment = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "LAMBDA_TASK_ROOT": str(folder),
+    }
     clean = [sys.executable, "-I", "-S", "-B", "-c", program]
     done = subprocess.run(  # noqa: S603 - the same interpreter, and a program of ours
-        clean, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        clean,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        sys.exit(f"a handler does not import from the artifact alone:\n{done.stderr}")
+        sys.exit(
+            f"a handler does not import from the artifact alone:\n{done.stderr}"
+        )
     return [Path(line) for line in done.stdout.splitlines()]
 
 
@@ -71,7 +88,15 @@ def ship_bytecode(folder: Path, files: list[Path]) -> None:
     """
     for path in files:
         shown = str(Path("/var/task") / path.relative_to(folder))
-        compiled = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
+        compiled = (
+            path.parent
+            / "__pycache__"
+            / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
+        )
         py_compile.compile(
-            str(path), str(compiled), shown, doraise=True, invalidation_mode=UNCHECKED
+            str(path),
+            str(compiled),
+            shown,
+            doraise=True,
+            invalidation_mode=UNCHECKED,
         )

@@ -53,6 +53,8 @@ def prune_endpoints(file: Path) -> None:
     addresses = json.loads(file.read_text())
     for partition in addresses["partitions"]:
         partition["services"] = {
-            name: found for name, found in partition["services"].items() if name in SERVICES_KEPT
+            name: found
+            for name, found in partition["services"].items()
+            if name in SERVICES_KEPT
         }
     file.write_text(json.dumps(addresses, separators=(",", ":")))

@@ -23,8 +23,19 @@ def install(lock: Path, folder: Path) -> None:
     Exits with pip's own words if it cannot.
     """
     with tempfile.TemporaryDirectory() as fetched:
-        command = [sys.executable, "-m", "pip", *PIP, "--dest", fetched, "--requirement", str(lock)]
-        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            *PIP,
+            "--dest",
+            fetched,
+            "--requirement",
+            str(lock),
+        ]
+        done = subprocess.run(  # noqa: S603 - the same interpreter, and pip
+            command, stderr=subprocess.PIPE, text=True, check=False
+        )
         if done.returncode:
             sys.exit(f"pip cannot fetch what {lock.name} names:\n{done.stderr}")
         for wheel in sorted(Path(fetched).iterdir()):

@@ -7,7 +7,9 @@ from billing.clock import Clock
 from billing.settings import Ours, ReversalPolicy
 from billing.storage.dynamodb import Store
 
-if TYPE_CHECKING:  # a function that only reads or spends must not pay for importing facts
+if (
+    TYPE_CHECKING
+):  # a function that only reads or spends must not pay for importing facts
     from billing.facts import Fact
 
 

@@ -21,7 +21,9 @@ def sealed(place: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
-def opened(cursor: str, members: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any]:
+def opened(
+    cursor: str, members: Mapping[str, Callable[[Any], bool]]
+) -> dict[str, Any]:
     """Return these members of a cursor's place, each tested. Raises ``invalid_request``.
 
     A cursor is not signed: it names a place in the caller's own list only, because the owner comes
@@ -45,4 +47,6 @@ def is_key(value: object) -> bool:
 
 
 def _bad_cursor() -> BillingError:
-    return BillingError("invalid_request", "cursor must be a next_cursor of an earlier answer")
+    return BillingError(
+        "invalid_request", "cursor must be a next_cursor of an earlier answer"
+    )

@@ -65,11 +65,16 @@ class StoredDeployment:
         """
         for _ in range(ATTEMPTS_MAX):
             same = absent_or("deployment", "==", name)
-            writes = [Write(table, KEY, set={"deployment": name}, must=(same,)) for table in TABLES]
+            writes = [
+                Write(table, KEY, set={"deployment": name}, must=(same,))
+                for table in TABLES
+            ]
             try:
                 self._store.commit(*writes)
             except ConditionFailedError as refused:
-                name = next(str(old["deployment"]) for old in refused.old.values() if old)
+                name = next(
+                    str(old["deployment"]) for old in refused.old.values() if old
+                )
                 continue
             return name
         message = f"the tables {' and '.join(TABLES)} hold ids of two deployments"

@@ -72,7 +72,9 @@ class StripeRefusedError(BillingError):
     def __str__(self) -> str:
         """Return Stripe's answer in one line, for operators."""
         named = [
-            f"{name} {value}" for name, value in self.refusal.items() if value and name != "message"
+            f"{name} {value}"
+            for name, value in self.refusal.items()
+            if value and name != "message"
         ]
         message = self.refusal.get("message") or "no message"
         return f"stripe_refused: {message} ({', '.join(named)})"

@@ -112,7 +112,8 @@ class DisputeFact(ReversalFact):
 
 Fact = SessionFact | DeclinedFact | RefundsFact | DisputeFact
 _BY_NAME: Mapping[str, type[Fact]] = {
-    kind.name: kind for kind in (SessionFact, DeclinedFact, RefundsFact, DisputeFact)
+    kind.name: kind
+    for kind in (SessionFact, DeclinedFact, RefundsFact, DisputeFact)
 }
 
 

@@ -55,7 +55,20 @@ CURRENCIES: Final = ZERO_DECIMAL | TWO_DECIMAL
 # counts too, and only Stripe knows it: then it refuses the checkout.
 _BY_LEAST: Final[Mapping[int, tuple[str, ...]]] = {
     30: ("gbp",),
-    50: ("aud", "brl", "cad", "chf", "eur", "inr", "jpy", "krw", "nzd", "sgd", "usd", "zar"),
+    50: (
+        "aud",
+        "brl",
+        "cad",
+        "chf",
+        "eur",
+        "inr",
+        "jpy",
+        "krw",
+        "nzd",
+        "sgd",
+        "usd",
+        "zar",
+    ),
     200: ("myr", "pln", "ron"),
     250: ("dkk",),
     300: ("nok", "sek"),
@@ -63,7 +76,9 @@ _BY_LEAST: Final[Mapping[int, tuple[str, ...]]] = {
     1000: ("mxn", "thb"),
     1500: ("czk",),
 }
-LEAST_MINOR: Final = {currency: least for least, names in _BY_LEAST.items() for currency in names}
+LEAST_MINOR: Final = {
+    currency: least for least, names in _BY_LEAST.items() for currency in names
+}
 # The same page: 8 digits for payments by any method. Cards alone would take more.
 GREATEST_MINOR: Final = {"inr": 999_999_999}
 GREATEST_MINOR_OTHERWISE: Final = 99_999_999
@@ -72,7 +87,9 @@ GREATEST_MINOR_OTHERWISE: Final = 99_999_999
 def charge_bounds(currency: object) -> tuple[int, int]:
     """Return the least and greatest amount that Stripe charges, in the minor unit."""
     name = currency if isinstance(currency, str) else ""
-    return LEAST_MINOR.get(name, 1), GREATEST_MINOR.get(name, GREATEST_MINOR_OTHERWISE)
+    return LEAST_MINOR.get(name, 1), GREATEST_MINOR.get(
+        name, GREATEST_MINOR_OTHERWISE
+    )
 
 
 def decimal_string(amount_minor: int, currency: str) -> str:

@@ -49,23 +49,31 @@ class Settings:
     authorize_units: int
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ
+    ) -> "Settings":
         """Raise SettingsError naming every variable that is missing, blank or of the wrong form."""
         read = _Reader(environment)
         settings = cls(
             stage=read.text("STAGE"),
             stack_name=read.text("STACK_NAME"),
             livemode=read.flag("LIVEMODE"),
-            tables={table: read.text(name) for table, name in TABLE_VARIABLES.items()},
+            tables={
+                table: read.text(name) for table, name in TABLE_VARIABLES.items()
+            },
             parked_queue_url=read.text("PARKED_QUEUE_URL"),
             stripe_key_secret=read.text("STRIPE_KEY_SECRET"),
             webhook_secrets_secret=read.text("WEBHOOK_SECRETS_SECRET"),
             stripe_api_base=read.text("STRIPE_API_BASE"),
             site_url=environment.get("SITE_URL", "").strip().rstrip("/"),
-            reversal_policy=read.choice("REVERSAL_POLICY", get_args(ReversalPolicy), "debt"),
+            reversal_policy=read.choice(
+                "REVERSAL_POLICY", get_args(ReversalPolicy), "debt"
+            ),
             allow_promotion_codes=read.flag("ALLOW_PROMOTION_CODES"),
             automatic_tax=read.flag("AUTOMATIC_TAX"),
-            tax_behavior=read.choice("TAX_BEHAVIOR", get_args(TaxBehavior), "exclusive"),
+            tax_behavior=read.choice(
+                "TAX_BEHAVIOR", get_args(TaxBehavior), "exclusive"
+            ),
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
         )
@@ -113,14 +121,18 @@ class _Reader:
             self._faults.append(f"{name} is missing or blank")
         return value
 
-    def choice(self, name: str, allowed: tuple[_Choice, ...], otherwise: _Choice) -> _Choice:
+    def choice(
+        self, name: str, allowed: tuple[_Choice, ...], otherwise: _Choice
+    ) -> _Choice:
         """Return one of the allowed values; ``otherwise`` beside a fault."""
         value = self.text(name)
         for choice in allowed:
             if choice == value:
                 return choice
         if value:
-            self._faults.append(f"{name} is {value!r}, expected one of {', '.join(allowed)}")
+            self._faults.append(
+                f"{name} is {value!r}, expected one of {', '.join(allowed)}"
+            )
         return otherwise
 
     def flag(self, name: str) -> bool:
@@ -129,7 +141,9 @@ class _Reader:
     def units(self, name: str, default: int) -> int:
         """Return a whole number from 1 to UNITS_MAX. Only functions that need it have it."""
         text = self._environment.get(name, str(default)).strip()
-        is_number = text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
+        is_number = (
+            text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
+        )
         units = int(text) if is_number else 0
         if not 1 <= units <= UNITS_MAX:
             expected = f"expected a whole number from 1 to {UNITS_MAX}"

@@ -92,7 +92,9 @@ def _request(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _subsegment(tracer: "Tracer", name: str, namespace: str, operation: str = "") -> Iterator[None]:
+def _subsegment(
+    tracer: "Tracer", name: str, namespace: str, operation: str = ""
+) -> Iterator[None]:
     """Mark a failure without its message: the message of an exception may hold anything."""
     # powertools types what every tracer has; this is the X-Ray SDK's
     recorder: Any = tracer.provider

@@ -14,7 +14,14 @@ from billing.errors import SettingsError
 from billing.telemetry import logger
 
 FOUND: Final = 302
-FORWARDED: Final = ("code", "state", "error", "error_description", "iss", "session_state")
+FORWARDED: Final = (
+    "code",
+    "state",
+    "error",
+    "error_description",
+    "iss",
+    "session_state",
+)
 """What an authorization server answers with. Anything else in the query is dropped.
 
 https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2,
@@ -25,11 +32,15 @@ https://www.rfc-editor.org/rfc/rfc9207#section-2
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Redirect to the page. Its address is the stack's own setting: no request can change it."""
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
-    answered = {name: request.query[name] for name in FORWARDED if name in request.query}
+    answered = {
+        name: request.query[name] for name in FORWARDED if name in request.query
+    }
     query = urlencode(answered, errors="replace")
     location = f"{_page_url()}/?{query}" if query else f"{_page_url()}/"
     headers = {**HEADERS, "location": location, "x-request-id": request.request_id}
-    logger.info("request", route=request.route, status=FOUND, request_id=request.request_id)
+    logger.info(
+        "request", route=request.route, status=FOUND, request_id=request.request_id
+    )
     return {"statusCode": FOUND, "headers": headers, "body": ""}
 
 

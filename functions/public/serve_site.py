@@ -30,7 +30,11 @@ SITE: Final = Path(__file__).parents[1] / "site"
 """The page, in the source tree and in every build alike."""
 SCRIPT: Final = "app.js"
 """The one file that the page asks for: all modules, joined."""
-ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "end_session_endpoint")
+ENDPOINTS: Final = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "end_session_endpoint",
+)
 DISCOVERY_SECONDS: Final = 2.0
 """An issuer answers in a tenth of that; a page without it still shows the plans."""
 DISCOVERY_BYTES_MAX: Final = 64 * 1024
@@ -64,7 +68,12 @@ class Asset:
         """``kind``: html or javascript."""
         content = text.encode()
         packed = gzip.compress(content, 9, mtime=0)
-        return cls(f"text/{kind}; charset=utf-8", content, packed, sha256(content).hexdigest()[:20])
+        return cls(
+            f"text/{kind}; charset=utf-8",
+            content,
+            packed,
+            sha256(content).hexdigest()[:20],
+        )
 
 
 def filled(text: str, places: Mapping[str, str]) -> str:
@@ -102,8 +111,12 @@ def discover() -> Mapping[str, str]:
         described = dict(json.loads(answer.read(DISCOVERY_BYTES_MAX)))
     named = described.get("issuer")
     if named != issuer():
-        raise ValueError(f"{url} describes the issuer {named!r}, JWT_ISSUER is {issuer()!r}")
-    return {name: described[name] for name in ENDPOINTS if origin(described.get(name))}
+        raise ValueError(
+            f"{url} describes the issuer {named!r}, JWT_ISSUER is {issuer()!r}"
+        )
+    return {
+        name: described[name] for name in ENDPOINTS if origin(described.get(name))
+    }
 
 
 def endpoints() -> Mapping[str, str]:
@@ -120,7 +133,10 @@ STYLE: Final = FILES["style.css"]
 ASSETS: Final = {
     SCRIPT: Asset.of(
         "javascript",
-        bundle({name: text for name, text in FILES.items() if name.endswith(".js")}, SCRIPT),
+        bundle(
+            {name: text for name, text in FILES.items() if name.endswith(".js")},
+            SCRIPT,
+        ),
     )
 }
 """What is served beside the page, by name."""
@@ -194,7 +210,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     if _list(request, "x-forwarded-proto") == ["https"]:
         headers[HSTS] = HEADERS[HSTS]
     status = answer["statusCode"]
-    logger.info("request", route=request.route, status=status, request_id=request.request_id)
+    logger.info(
+        "request", route=request.route, status=status, request_id=request.request_id
+    )
     return {**answer, "headers": headers}
 
 
@@ -206,12 +224,16 @@ def _serve(request: Request) -> dict[str, Any]:
         return _answer(request, page(found), policy(found), ASKED)
     if name in ASSETS:
         lifetime = KEPT if request.query.get("v") == VERSION else ASKED
-        return _answer(request, ASSETS[name], HEADERS["content-security-policy"], lifetime)
+        return _answer(
+            request, ASSETS[name], HEADERS["content-security-policy"], lifetime
+        )
     missing = BillingError("not_found", "there is no such file; the page is at /")
     return problem(missing, request.request_id)
 
 
-def _answer(request: Request, asset: Asset, guard: str, lifetime: str) -> dict[str, Any]:
+def _answer(
+    request: Request, asset: Asset, guard: str, lifetime: str
+) -> dict[str, Any]:
     accepted = _list(request, "accept-encoding")
     packs = not {"gzip", "gzip;q=1", "gzip;q=1.0"}.isdisjoint(accepted)
     suffix = "-gzip" if packs else ""
@@ -223,13 +245,21 @@ def _answer(request: Request, asset: Asset, guard: str, lifetime: str) -> dict[s
         "vary": "accept-encoding",
         "x-request-id": request.request_id,
     }
-    if any(known.removeprefix("W/") in (tag, "*") for known in _list(request, "if-none-match")):
+    if any(
+        known.removeprefix("W/") in (tag, "*")
+        for known in _list(request, "if-none-match")
+    ):
         return {"statusCode": 304, "headers": headers, "body": ""}
     headers["content-type"] = asset.type
     if packs:
         headers["content-encoding"] = "gzip"
     body = base64.b64encode(asset.packed if packs else asset.plain).decode()
-    return {"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": True}
+    return {
+        "statusCode": 200,
+        "headers": headers,
+        "body": body,
+        "isBase64Encoded": True,
+    }
 
 
 def _list(request: Request, header: str) -> list[str]:

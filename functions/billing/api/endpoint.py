@@ -10,7 +10,12 @@ from billing import tracing
 from billing.answers import members
 from billing.api import response
 from billing.api.request import Request
-from billing.errors import BillingError, NotDoneError, RetryableError, StripeRefusedError
+from billing.errors import (
+    BillingError,
+    NotDoneError,
+    RetryableError,
+    StripeRefusedError,
+)
 from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics, report_refusal
 from billing.wiring import container
@@ -28,7 +33,8 @@ HOLD_CHARS: Final = 45
 """That much of a hold's id is its own. The rest spells the user (holds.HoldId), and some issuers'
 users are e-mail addresses."""
 UNKNOWN: Final = (
-    "the outcome is not known yet; ask again, with the same Idempotency-Key where there is one"
+    "the outcome is not known yet; "
+    "ask again, with the same Idempotency-Key where there is one"
 )
 BUSY: Final = "there was no time for this; nothing was taken or charged; ask again in a moment"
 INTERNAL: Final = "Internal error. Quote this request_id when you report it."
@@ -62,7 +68,9 @@ def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
 
     @functools.wraps(act)
     def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-        request = Request.of(event, str(getattr(context, "aws_request_id", "") or uuid.uuid4()))
+        request = Request.of(
+            event, str(getattr(context, "aws_request_id", "") or uuid.uuid4())
+        )
         deadline().begin()
         with tracing.request(act.__module__):
             answer = _answer(act, request)
@@ -94,7 +102,9 @@ def _answer(act: Callable[[Request], Answer], request: Request) -> dict[str, Any
     except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours is logged whole, answered 500, and counted for the alarm
         logger.exception("internal error", request_id=request.request_id)
         count("internal_errors")
-        return response.problem(BillingError("internal_error", INTERNAL), request.request_id)
+        return response.problem(
+            BillingError("internal_error", INTERNAL), request.request_id
+        )
 
 
 def _answer_retryable(error: RetryableError, request_id: str) -> dict[str, Any]:

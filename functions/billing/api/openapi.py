@@ -31,14 +31,22 @@ USER_ID: Final[Schema] = {
     "maxLength": USER_ID_CHARS_MAX,
     "pattern": request.TEXT,
 }
-SECONDS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": holds.EXPIRES_IN_SECONDS_MAX}
+SECONDS: Final[Schema] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": holds.EXPIRES_IN_SECONDS_MAX,
+}
 LIMIT: Final[Schema] = {
     "type": "integer",
     "minimum": 1,
     "maximum": cursors.LIMIT_MAX,
     "default": cursors.LIMIT_DEFAULT,
 }
-KEY: Final[Schema] = {"type": "string", "maxLength": request.KEY_CHARS_MAX, "pattern": request.KEY}
+KEY: Final[Schema] = {
+    "type": "string",
+    "maxLength": request.KEY_CHARS_MAX,
+    "pattern": request.KEY,
+}
 CURSOR: Final[Schema] = {
     "type": "string",
     "maxLength": cursors.CURSOR_CHARS_MAX,
@@ -46,7 +54,8 @@ CURSOR: Final[Schema] = {
 }
 STRIPES: Final = ("stripe_unavailable", "stripe_refused")
 REPEATS: Final = (
-    "a repeat under the same key is answered as the first time, and another body under it refused"
+    "a repeat under the same key is answered as the first time, "
+    "and another body under it refused"
 )
 
 
@@ -89,7 +98,9 @@ def document() -> Schema:
             "schemas": schemas(),
             "securitySchemes": {
                 "user": _token("a token of the configured issuer"),
-                "service": _token(f"a token of the configured issuer with the scope {scopes}"),
+                "service": _token(
+                    f"a token of the configured issuer with the scope {scopes}"
+                ),
             },
         },
     }
@@ -115,7 +126,15 @@ def _checkout() -> Operation:
     links = {name: _link(name, "id", "payment_id") for name in followed_by}
     refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
     return Operation(
-        "createCheckout", "Buy a plan", 201, "Checkout", "user", refused, plan, (key,), links
+        "createCheckout",
+        "Buy a plan",
+        201,
+        "Checkout",
+        "user",
+        refused,
+        plan,
+        (key,),
+        links,
     )
 
 
@@ -125,14 +144,23 @@ def _webhook() -> Operation:
     forged = ("invalid_signature", "invalid_payload", "outcome_unknown", "busy")
     body = {"type": "object"}
     return Operation(
-        "receiveEvent", "For Stripe", 200, "Settlement", "", forged, body, (signature,)
+        "receiveEvent",
+        "For Stripe",
+        200,
+        "Settlement",
+        "",
+        forged,
+        body,
+        (signature,),
     )
 
 
 def _of_one_payment() -> dict[str, dict[str, Operation]]:
     name = {"type": "string", "maxLength": queries.ID_CHARS_MAX}
     one = (_in_path("id", name, "a payment's id, or its session's"),)
-    get = Operation("getPayment", "One payment", 200, "Payment", "user", (), None, one)
+    get = Operation(
+        "getPayment", "One payment", 200, "Payment", "user", (), None, one
+    )
     confirm = Operation(
         "confirmPayment",
         "Ask Stripe and settle at once",
@@ -144,7 +172,14 @@ def _of_one_payment() -> dict[str, dict[str, Operation]]:
         one,
     )
     receipt = Operation(
-        "getReceipt", "Where Stripe shows the receipt", 200, "Receipt", "user", STRIPES, None, one
+        "getReceipt",
+        "Where Stripe shows the receipt",
+        200,
+        "Receipt",
+        "user",
+        STRIPES,
+        None,
+        one,
     )
     return {
         "/payments/{id}": {"get": get},
@@ -158,21 +193,33 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
     refused = ("invalid_request", "quota_exhausted", "idempotency_conflict")
     body = record(user_id=USER_ID, units=UNITS)
-    debit = Operation("debit", "Take units", 200, "Debit", "service", refused, body, (key,))
+    debit = Operation(
+        "debit", "Take units", 200, "Debit", "service", refused, body, (key,)
+    )
     return {
-        "/quota": {"get": Operation("readQuota", "What is left", 200, "Quota", "user")},
-        "/quota/ledger": {"get": _listing("readLedger", "How it came to that", "Entries")},
+        "/quota": {
+            "get": Operation("readQuota", "What is left", 200, "Quota", "user")
+        },
+        "/quota/ledger": {
+            "get": _listing("readLedger", "How it came to that", "Entries")
+        },
         "/quota/debits": {"post": debit},
         **_of_holds(),
     }
 
 
 def _of_holds() -> dict[str, dict[str, Operation]]:
-    one = (_in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),)
-    links = {name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")}
+    one = (
+        _in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),
+    )
+    links = {
+        name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")
+    }
     refused = ("invalid_request", "quota_exhausted")
     place = record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
-    hold = Operation("hold", "Set units aside", 201, "Hold", "service", refused, place, (), links)
+    hold = Operation(
+        "hold", "Set units aside", 201, "Hold", "service", refused, place, (), links
+    )
     closed = ("invalid_request", "exceeds_hold", "hold_closed")
     capture = Operation(
         "capture",
@@ -185,7 +232,14 @@ def _of_holds() -> dict[str, dict[str, Operation]]:
         one,
     )
     release = Operation(
-        "release", "Give held units back", 200, "ClosedHold", "service", ("hold_closed",), None, one
+        "release",
+        "Give held units back",
+        200,
+        "ClosedHold",
+        "service",
+        ("hold_closed",),
+        None,
+        one,
     )
     return {
         "/quota/holds": {"post": hold},
@@ -217,14 +271,20 @@ def _of_keys() -> dict[str, dict[str, Operation]]:
         (),
         links,
     )
-    revoke = Operation("revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one)
+    revoke = Operation(
+        "revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one
+    )
     return {
         "/keys": {
             "post": create,
-            "get": Operation("listKeys", "Own keys, without secrets", 200, "Keys", "user"),
+            "get": Operation(
+                "listKeys", "Own keys, without secrets", 200, "Keys", "user"
+            ),
         },
         "/keys/{key_id}": {"delete": revoke},
-        "/openapi.json": {"get": Operation("describe", "This description", 200, "Description")},
+        "/openapi.json": {
+            "get": Operation("describe", "This description", 200, "Description")
+        },
     }
 
 
@@ -232,10 +292,15 @@ def _listing(name: str, summary: str, answer: str) -> Operation:
     page = (
         _parameter("limit", "query", LIMIT),
         _parameter(
-            "cursor", "query", CURSOR, "next_cursor of the page before; empty for the first"
+            "cursor",
+            "query",
+            CURSOR,
+            "next_cursor of the page before; empty for the first",
         ),
     )
-    return Operation(name, summary, 200, answer, "user", ("invalid_request",), None, page)
+    return Operation(
+        name, summary, 200, answer, "user", ("invalid_request",), None, page
+    )
 
 
 def _described(row: Operation) -> Schema:
@@ -254,9 +319,15 @@ def _described(row: Operation) -> Schema:
         "responses": {str(row.status): good, **_refusals(row)},
     }
     if row.who:
-        found["security"] = [{row.who: [request.SCOPE] if row.who == "service" else []}]
+        found["security"] = [
+            {row.who: [request.SCOPE] if row.who == "service" else []}
+        ]
     if row.body:
-        exact = row.body if row.who == "" else {**row.body, "additionalProperties": False}
+        exact = (
+            row.body
+            if row.who == ""
+            else {**row.body, "additionalProperties": False}
+        )
         found["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": exact}},
@@ -329,8 +400,16 @@ def _in_path(name: str, schema: Schema, told: str = "") -> Schema:
 
 
 def _link(operation: str, parameter: str, member: str) -> dict[str, Any]:
-    return {"operationId": operation, "parameters": {parameter: f"$response.body#/{member}"}}
+    return {
+        "operationId": operation,
+        "parameters": {parameter: f"$response.body#/{member}"},
+    }
 
 
 def _token(told: str) -> Schema:
-    return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": told}
+    return {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": told,
+    }

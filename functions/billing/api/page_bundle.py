@@ -9,11 +9,16 @@ from graphlib import TopologicalSorter
 from typing import Final
 
 IMPORT: Final = re.compile(
-    r'^import (?:\* as (\w+)|\{ ([\w, ]+) \}|(\w+)) from "/site/([\w.]+)";$', re.MULTILINE
+    r'^import (?:\* as (\w+)|\{ ([\w, ]+) \}|(\w+)) from "/site/([\w.]+)";$',
+    re.MULTILINE,
 )
-EXPORT: Final = re.compile(r"^export ((?:async )?(?:const|function|class) (\w+))", re.MULTILINE)
+EXPORT: Final = re.compile(
+    r"^export ((?:async )?(?:const|function|class) (\w+))", re.MULTILINE
+)
 DEFAULT: Final = re.compile(r"^export default ", re.MULTILINE)
-LEFT: Final = re.compile(r"^(?:import|export|await)\b.*|.*\bimport\(.*", re.MULTILINE)
+LEFT: Final = re.compile(
+    r"^(?:import|export|await)\b.*|.*\bimport\(.*", re.MULTILINE
+)
 
 
 def bundle(modules: Mapping[str, str], entry: str) -> str:
@@ -34,7 +39,8 @@ def bundle(modules: Mapping[str, str], entry: str) -> str:
     for name in wanted:
         _check(name, modules)
     return "\n".join(
-        _scope(name, modules[name]) for name in TopologicalSorter(wanted).static_order()
+        _scope(name, modules[name])
+        for name in TopologicalSorter(wanted).static_order()
     )
 
 
@@ -48,7 +54,9 @@ def _check(name: str, modules: Mapping[str, str]) -> None:
 
 
 def _exports(text: str) -> list[str]:
-    return [found[2] for found in EXPORT.finditer(text)] + ["$default"] * len(DEFAULT.findall(text))
+    return [found[2] for found in EXPORT.finditer(text)] + ["$default"] * len(
+        DEFAULT.findall(text)
+    )
 
 
 def _scope(name: str, text: str) -> str:
@@ -56,7 +64,9 @@ def _scope(name: str, text: str) -> str:
 
     What it returns are its exports.
     """
-    body = DEFAULT.sub("const $default = ", EXPORT.sub(r"\1", IMPORT.sub(_take, text)))
+    body = DEFAULT.sub(
+        "const $default = ", EXPORT.sub(r"\1", IMPORT.sub(_take, text))
+    )
     if left := LEFT.search(body):
         message = f"{name}: cannot be joined with the others: {left[0].strip()}"
         raise ValueError(message)

@@ -19,7 +19,9 @@ BODY_BYTES_MAX: Final = 64 * 1024
 KEY_CHARS_MAX: Final = 255
 KEY: Final = "^[!-~]([ -~]*[!-~])?$"
 """An Idempotency-Key: printable ASCII. HTTP drops spaces at its ends."""
-TEXT: Final = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
+TEXT: Final = (
+    r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
+)
 """No control characters, and none that hide or reverse the text beside them.
 
 Python and every JSON Schema validator read this pattern alike.
@@ -75,9 +77,13 @@ class Request:
     def user_id(self) -> str:
         """The token's ``sub``; never from the body."""
         subject = self.claims.get("sub")
-        if not isinstance(subject, str) or not 0 < len(subject) <= USER_ID_CHARS_MAX:
+        if (
+            not isinstance(subject, str)
+            or not 0 < len(subject) <= USER_ID_CHARS_MAX
+        ):
             raise BillingError(
-                "unauthorized", "a token with a subject is needed; sign in and try again"
+                "unauthorized",
+                "a token with a subject is needed; sign in and try again",
             )
         return subject
 
@@ -88,9 +94,13 @@ class Request:
         checks the scope as well, in the same two claims: ``scope`` (RFC 9068), ``scp`` (Okta,
         Entra).
         """
-        granted = _scopes(self.claims.get("scope")) | _scopes(self.claims.get("scp"))
+        granted = _scopes(self.claims.get("scope")) | _scopes(
+            self.claims.get("scp")
+        )
         if SCOPES.isdisjoint(granted):
-            raise BillingError("forbidden", f"a token with the scope {SCOPE} is needed")
+            raise BillingError(
+                "forbidden", f"a token with the scope {SCOPE} is needed"
+            )
         return self.user_id
 
     def body_bytes(self, largest: int) -> bytes:
@@ -99,7 +109,9 @@ class Request:
         API Gateway hands some content types over as base64. It takes bodies of 10 MB, and a
         Function URL of 6: a larger one than ``largest`` is refused before it is decoded.
         """
-        too_large = BillingError("payload_too_large", f"a body has at most {largest} bytes")
+        too_large = BillingError(
+            "payload_too_large", f"a body has at most {largest} bytes"
+        )
         chars_max = -(-largest // 3) * 4 if self.is_base64 else largest
         if len(self.raw_body) > chars_max:
             raise too_large
@@ -114,7 +126,9 @@ class Request:
         try:
             return base64.b64decode(self.raw_body, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise BillingError("invalid_payload", "the body is not valid base64") from error
+            raise BillingError(
+                "invalid_payload", "the body is not valid base64"
+            ) from error
 
     def json_object(self, *names: str) -> dict[str, Any]:
         """Return the body, an object with exactly these members. Raises ``invalid_request``."""
@@ -122,7 +136,9 @@ class Request:
         try:
             body = json.loads(raw)
         except (ValueError, RecursionError) as error:
-            raise BillingError("invalid_request", "the body must be JSON") from error
+            raise BillingError(
+                "invalid_request", "the body must be JSON"
+            ) from error
         if not isinstance(body, dict) or set(body) != set(names):
             detail = f"the body must be an object with exactly: {', '.join(names)}"
             raise BillingError("invalid_request", detail)
@@ -153,8 +169,14 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
     A JSON number with a fraction, a text and a boolean are refused.
     """
     value = body[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
-        raise BillingError("invalid_request", f"{name} must be a whole number from 1 to {largest}")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not 1 <= value <= largest
+    ):
+        raise BillingError(
+            "invalid_request", f"{name} must be a whole number from 1 to {largest}"
+        )
     return value
 
 
@@ -192,7 +214,11 @@ def _scopes(claim: object) -> set[str]:
 
 
 def _texts(value: object) -> dict[str, str]:
-    return {str(name): str(text) for name, text in _mapping(value).items() if text is not None}
+    return {
+        str(name): str(text)
+        for name, text in _mapping(value).items()
+        if text is not None
+    }
 
 
 def _headers(sent: Mapping[str, Any]) -> dict[str, str]:
@@ -200,4 +226,8 @@ def _headers(sent: Mapping[str, Any]) -> dict[str, str]:
 
     Format 2.0 has one value for each name: several are joined with commas.
     """
-    return {str(name).lower(): value for name, value in sent.items() if isinstance(value, str)}
+    return {
+        str(name).lower(): value
+        for name, value in sent.items()
+        if isinstance(value, str)
+    }

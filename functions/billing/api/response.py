@@ -32,8 +32,15 @@ def answer(status: int, body: "Body", request_id: str) -> dict[str, Any]:
     text = ""
     if body is not None:
         headers["content-type"] = "application/json"
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=members)
-    return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
+        text = json.dumps(
+            body, ensure_ascii=False, separators=(",", ":"), default=members
+        )
+    return {
+        "statusCode": status,
+        "headers": headers,
+        "body": text,
+        "isBase64Encoded": False,
+    }
 
 
 def problem(error: BillingError, request_id: str) -> dict[str, Any]:

@@ -6,7 +6,15 @@ Those of debits, holds, keys and the quota are derived from the dataclasses that
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from billing.cursors import LIMIT_MAX
 from billing.errors import STATUS_OF
@@ -53,7 +61,11 @@ def ref(name: str) -> Schema:
 
 def record(**properties: Schema) -> Schema:
     """Return the schema of an object that has all of these members."""
-    return {"type": "object", "required": list(properties), "properties": properties}
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+    }
 
 
 def schema_of(answer: type) -> Schema:
@@ -63,7 +75,9 @@ def schema_of(answer: type) -> Schema:
     return {
         "type": "object",
         "required": [field.name for field in declared if field.default is MISSING],
-        "properties": {field.name: _of_type(hints[field.name]) for field in declared},
+        "properties": {
+            field.name: _of_type(hints[field.name]) for field in declared
+        },
     }
 
 
@@ -77,7 +91,11 @@ def _of_type(hint: Any) -> Schema:
         base, *said = get_args(hint)
         schema = _of_type(base)
         for member in said:
-            schema |= {name: value for name, value in member._asdict().items() if value is not None}
+            schema |= {
+                name: value
+                for name, value in member._asdict().items()
+                if value is not None
+            }
         return schema
     if origin is Literal:
         return _one_of(get_args(hint))
@@ -115,14 +133,18 @@ def _of_buying() -> Schema:
             units_clawed_back=COUNT,
             failure_code=MAYBE_TEXT,
         ),
-        "Payments": record(payments=_list("Payment", LIMIT_MAX), next_cursor=MAYBE_TEXT),
+        "Payments": record(
+            payments=_list("Payment", LIMIT_MAX), next_cursor=MAYBE_TEXT
+        ),
         "Receipt": record(receipt_url=TEXT | {"format": "uri"}),
     }
 
 
 def _of_spending() -> Schema:
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
-    entries["properties"]["not_itemised"] = record(day=TEXT | {"format": "date"}, units=COUNT) | {
+    entries["properties"]["not_itemised"] = record(
+        day=TEXT | {"format": "date"}, units=COUNT
+    ) | {
         "description": "on the first page, while the last day's use is no entry yet"
     }
     entry = record(
@@ -168,8 +190,12 @@ def _of_refusing() -> Schema:
     }
     return {
         "Problem": record(**problem)
-        | {"description": "https://www.rfc-editor.org/rfc/rfc9457, with a stable code"},
-        "Exhausted": record(**problem, remaining=COUNT, top_up_url=TEXT | {"format": "uri"}),
+        | {
+            "description": "https://www.rfc-editor.org/rfc/rfc9457, with a stable code"
+        },
+        "Exhausted": record(
+            **problem, remaining=COUNT, top_up_url=TEXT | {"format": "uri"}
+        ),
         "Refusal": refusal,
         "Description": {"type": "object", "description": "OpenAPI 3.1"},
     }

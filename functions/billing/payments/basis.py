@@ -71,7 +71,12 @@ def load(books: Books, fact: Fact) -> Loaded:
 
 
 def _load(
-    books: Books, user_id: str, payment_id: str, row: Reference, *, linked: bool = False
+    books: Books,
+    user_id: str,
+    payment_id: str,
+    row: Reference,
+    *,
+    linked: bool = False,
 ) -> Loaded:
     item = books.store.get("payments", (user_key(user_id), payment_id))
     balance = Balance.from_item(books.store.get("quotas", (user_id, "quota")))

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from billing.books import Books
 from billing.clock import epoch, from_epoch, stamp, to_epoch
-from billing.errors import BillingError, ConditionFailedError, Item, OutcomeUnknownError
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    OutcomeUnknownError,
+)
 from billing.ids import digest, new_id
 from billing.money import decimal_string
 from billing.payments.payment import Payment, Phase
@@ -18,7 +23,11 @@ from billing.payments.plans import Plan
 from billing.settings import TaxBehavior
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent, absent_or, creates, equals, exists
-from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
+from billing.stripe_api.client import (
+    Gateway,
+    StripeNotFoundError,
+    StripeServerError,
+)
 
 if TYPE_CHECKING:  # its import takes longer than the rest of a checkout
     from stripe.params.checkout import SessionCreateParams
@@ -50,7 +59,13 @@ class Shop:
 
 
 def create(
-    books: Books, gateway: Gateway, shop: Shop, user_id: str, plan: Plan, *, key: str
+    books: Books,
+    gateway: Gateway,
+    shop: Shop,
+    user_id: str,
+    plan: Plan,
+    *,
+    key: str,
 ) -> dict[str, Any]:
     """Record a payment and answer with a session to pay it at.
 
@@ -63,7 +78,9 @@ def create(
     return _answer(payment)
 
 
-def session_params(shop: Shop, payment: Payment, plan: Plan) -> "SessionCreateParams":
+def session_params(
+    shop: Shop, payment: Payment, plan: Plan
+) -> "SessionCreateParams":
     """Stripe's parameters for the session of a payment.
 
     The metadata goes on the payment intent too: Stripe does not copy it there.
@@ -117,7 +134,9 @@ def _price(shop: Shop, payment: Payment, plan: Plan) -> dict[str, Any]:
     return price
 
 
-def _record(books: Books, user_id: str, plan: Plan, key: str, instead_of: str = "") -> Payment:
+def _record(
+    books: Books, user_id: str, plan: Plan, key: str, instead_of: str = ""
+) -> Payment:
     """Record a new payment under the key, or go on with the one that the key leads to.
 
     ``instead_of``: the payment to which the key must still lead, and leads no longer then. What
@@ -141,7 +160,9 @@ def _record(books: Books, user_id: str, plan: Plan, key: str, instead_of: str = 
     if key:
         kept = {"payment_id": payment.payment_id, "plan": plan.id}
         free = equals("payment_id", instead_of) if instead_of else absent("owner")
-        writes.append(Write("payments", (owner, f"key#{digest(key)}"), set=kept, must=(free,)))
+        writes.append(
+            Write("payments", (owner, f"key#{digest(key)}"), set=kept, must=(free,))
+        )
     try:
         books.store.commit(*writes)
     except ConditionFailedError as refused:
@@ -152,11 +173,14 @@ def _record(books: Books, user_id: str, plan: Plan, key: str, instead_of: str = 
     return payment
 
 
-def _repeat(books: Books, user_id: str, plan: Plan, key: str, under_key: Item) -> Payment:
+def _repeat(
+    books: Books, user_id: str, plan: Plan, key: str, under_key: Item
+) -> Payment:
     """The payment that a repeat goes on with: see the table of _record."""
     if under_key["plan"] != plan.id:
         detail = (
-            "this Idempotency-Key was used with another body; send a new key for a new purchase"
+            "this Idempotency-Key was used with another body; "
+            "send a new key for a new purchase"
         )
         raise BillingError("idempotency_conflict", detail)
     payment = _find(books, user_id, under_key["payment_id"])
@@ -187,12 +211,16 @@ def _make_session(
     for _ in range(FAULTS_MAX):
         params = session_params(shop, payment, plan)
         try:
-            session = gateway.create_session(params, f"{payment.payment_id}-{payment.attempt}")
+            session = gateway.create_session(
+                params, f"{payment.payment_id}-{payment.attempt}"
+            )
         except StripeServerError:
             payment = _begin_next_attempt(books, payment)
             continue
         return _attach(books, gateway, payment, session)
-    detail = "Stripe has trouble at the moment. Nothing was charged; please try again."
+    detail = (
+        "Stripe has trouble at the moment. Nothing was charged; please try again."
+    )
     raise BillingError("stripe_unavailable", detail)
 
 

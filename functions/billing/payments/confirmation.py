@@ -46,9 +46,15 @@ def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
     """The address of a paid payment's receipt. ``not_found`` when nothing was paid."""
     payment = find(books, user_id, name)
     try:
-        url = gateway.receipt_url(payment.payment_intent) if payment.payment_intent else None
+        url = (
+            gateway.receipt_url(payment.payment_intent)
+            if payment.payment_intent
+            else None
+        )
     except StripeNotFoundError:
         url = None
     if not url:
-        raise BillingError("not_found", "this payment has no receipt: nothing was paid")
+        raise BillingError(
+            "not_found", "this payment has no receipt: nothing was paid"
+        )
     return url

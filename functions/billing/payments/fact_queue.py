@@ -17,7 +17,9 @@ from billing.facts import Fact, from_item, to_item
 from billing.storage import aws_faults
 
 CLIENT = Config(
-    connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1, "mode": "standard"}
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"total_max_attempts": 1, "mode": "standard"},
 )
 """One attempt: it comes last in a request, and a failure is answered 5xx."""
 DELAY_SECONDS = 20
@@ -51,9 +53,8 @@ class Queue:
                 DelaySeconds=DELAY_SECONDS,
             )
         except (BotoCoreError, ClientError) as error:
-            message = (
-                f"the queue of parked facts did not take the fact: {aws_faults.code_of(error)}"
-            )
+            code = aws_faults.code_of(error)
+            message = f"the queue of parked facts did not take the fact: {code}"
             if aws_faults.is_final(error):
                 raise AwsRefusedError(message) from error
             raise OutcomeUnknownError(message) from error
@@ -74,7 +75,9 @@ def event_in(body: str) -> dict[str, Any] | None:
     in only the stack's own rule, and that rule only Stripe.
     """
     message = _parsed(body)
-    if not isinstance(message, dict) or not str(message.get("source")).startswith(STRIPES_SOURCE):
+    if not isinstance(message, dict) or not str(message.get("source")).startswith(
+        STRIPES_SOURCE
+    ):
         return None
     detail = message.get("detail")
     return detail if isinstance(detail, dict) else {}

@@ -16,7 +16,9 @@ def why_ignored(books: Books, fact: Fact, *, linked: bool = False) -> str:
     ``linked``: our records lead from Stripe's id to a payment, so the event is ours.
     """
     if moves_nothing(fact):
-        return f"{fact.type} can move no unit, and its payment is not in our records"
+        return (
+            f"{fact.type} can move no unit, and its payment is not in our records"
+        )
     if _needs_record(fact) and not linked and not _has_record(books, fact):
         return f"only our record could show that this {fact.type} is ours, and there is none"
     return ""
@@ -54,4 +56,7 @@ def _has_record(books: Books, fact: Fact) -> bool:
     """
     if not isinstance(fact, RefundsFact) or not fact.payment_id:
         return False
-    return books.store.get("payments", (user_key(fact.user_id), fact.payment_id)) is not None
+    return (
+        books.store.get("payments", (user_key(fact.user_id), fact.payment_id))
+        is not None
+    )

@@ -15,7 +15,14 @@ from typing import Any, Final, assert_never
 from billing.books import Books
 from billing.clock import epoch, stamp, to_epoch
 from billing.errors import ConditionFailedError, Item
-from billing.facts import DisputeFact, Fact, RefundsFact, SessionFact, from_item, to_item
+from billing.facts import (
+    DisputeFact,
+    Fact,
+    RefundsFact,
+    SessionFact,
+    from_item,
+    to_item,
+)
 from billing.payments import references
 from billing.payments.payment import Park, ParkKind
 from billing.storage.writes import Write, creates, equals
@@ -88,7 +95,11 @@ def name_of(fact: Fact) -> str:
 
     Two events may tell of one session, or an event and Stripe's API.
     """
-    return f"{fact.session_id}:{fact.kind}" if isinstance(fact, SessionFact) else fact.fact_id
+    return (
+        f"{fact.session_id}:{fact.kind}"
+        if isinstance(fact, SessionFact)
+        else fact.fact_id
+    )
 
 
 def is_dropped(books: Books, fact: Fact) -> bool:
@@ -105,7 +116,10 @@ def park(books: Books, fact: Fact, park: Park) -> bool:
         return True
     books.outbox.keep(fact)
     record = _record(books, fact, park)
-    writes = [creates("events", (PARKED, name_of(fact)), record), *_waiting(fact, park)]
+    writes = [
+        creates("events", (PARKED, name_of(fact)), record),
+        *_waiting(fact, park),
+    ]
     try:
         books.store.commit(*writes)
     except ConditionFailedError as refused:
@@ -123,7 +137,9 @@ def _record(books: Books, fact: Fact, park: Park) -> Item:
         "why": park.why,
         "parked_at": stamp(now),
         "tries": 0,
-        "next_try": 0 if _needs_operator(park.kind) else epoch(now) + RETRY_FIRST_SECONDS,
+        "next_try": 0
+        if _needs_operator(park.kind)
+        else epoch(now) + RETRY_FIRST_SECONDS,
     }
 
 
@@ -137,7 +153,9 @@ def _needs_operator(kind: ParkKind) -> bool:
             assert_never(kind)
 
 
-def _update_reason(books: Books, fact: Fact, record: Item, kept: Item | None) -> None:
+def _update_reason(
+    books: Books, fact: Fact, record: Item, kept: Item | None
+) -> None:
     """Already parked, but the reason may have changed.
 
     Update it, or an event that now needs an operator would keep being retried silently.
@@ -146,7 +164,9 @@ def _update_reason(books: Books, fact: Fact, record: Item, kept: Item | None) ->
         return
     changed = {name: record[name] for name in ("kind", "why", "next_try")}
     key, same = (PARKED, name_of(fact)), equals("kind", kept["kind"])
-    with suppress(ConditionFailedError):  # settled, dropped or changed by a concurrent request
+    with suppress(
+        ConditionFailedError
+    ):  # settled, dropped or changed by a concurrent request
         books.store.commit(Write("events", key, set=changed, must=(same,)))
 
 
@@ -193,7 +213,10 @@ def postpone(books: Books, parked: Parked) -> bool:
     write = Write(
         "events",
         (PARKED, parked.name),
-        set={"next_try": 0 if parked.waits_for_operator else later, "tries": parked.tries + 1},
+        set={
+            "next_try": 0 if parked.waits_for_operator else later,
+            "tries": parked.tries + 1,
+        },
         must=(equals("tries", parked.tries),),
     )
     try:
@@ -208,7 +231,9 @@ def drop(books: Books, parked: Parked, reason: str) -> None:
     books.store.commit(*_dropping(books, parked, reason))
 
 
-def drop_with_purchase(books: Books, parked: Parked, session_id: str, payment_intent: str) -> bool:
+def drop_with_purchase(
+    books: Books, parked: Parked, session_id: str, payment_intent: str
+) -> bool:
     """Drop a reversal whose purchase an operator dropped. False: that purchase is credited by now.
 
     The purchase's reference row shows it. If the purchase is credited after all, ``bring_back``
@@ -224,7 +249,11 @@ def drop_with_purchase(books: Books, parked: Parked, session_id: str, payment_in
 
 
 def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
-    shown = {name: value for name, value in parked.as_answer().items() if name != "fact_id"}
+    shown = {
+        name: value
+        for name, value in parked.as_answer().items()
+        if name != "fact_id"
+    }
     item = {
         **shown,
         "fact": to_item(parked.fact),
@@ -243,7 +272,9 @@ def bring_back(books: Books, payment_intent: str, dropped: frozenset[str]) -> No
 
     A credit is refused while any of them is left.
     """
-    with suppress(ConditionFailedError):  # a concurrent request brings them back: look again
+    with suppress(
+        ConditionFailedError
+    ):  # a concurrent request brings them back: look again
         for name in sorted(dropped):
             again = references.waits_again(payment_intent, name, dropped)
             books.store.commit(*_parking_again(books, name), again)
@@ -253,7 +284,10 @@ def bring_back(books: Books, payment_intent: str, dropped: frozenset[str]) -> No
 def _parking_again(books: Books, name: str) -> Iterator[Write]:
     """No write where a restore has left it parked, or lost it."""
     if item := books.store.get("events", (DROPPED, name)):
-        record = {member: item[member] for member in ("fact", "kind", "why", "parked_at", "tries")}
+        record = {
+            member: item[member]
+            for member in ("fact", "kind", "why", "parked_at", "tries")
+        }
         next_try = epoch(books.clock()) + RETRY_FIRST_SECONDS
         yield Write("events", (PARKED, name), set={**record, "next_try": next_try})
         yield Write("events", (DROPPED, name), delete=True)

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final, Literal, assert_never
 
-from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, SessionKind
+from billing.facts import (
+    DeclinedFact,
+    DisputeFact,
+    Fact,
+    RefundsFact,
+    SessionFact,
+    SessionKind,
+)
 from billing.money import decimal_string
 from billing.payments.plans import Plan
 from billing.payments.reversals import Reversals
@@ -30,7 +37,9 @@ class Phase(IntEnum):
     PAID = 5
 
 
-ParkKind = Literal["ahead", "unknown_payment", "other_session", "mismatch", "paid_twice"]
+ParkKind = Literal[
+    "ahead", "unknown_payment", "other_session", "mismatch", "paid_twice"
+]
 Field = Literal["user_id", "plan", "quota", "amount", "currency"]
 """What an event claims of a payment, as operators read it."""
 UNSEEN: Final = "unseen"
@@ -86,7 +95,9 @@ class Payment:
     """Rises with every change, so that two concurrent changes cannot both be written."""
 
     @classmethod
-    def of(cls, plan: Plan, payment_id: str, user_id: str, created_at: str) -> "Payment":
+    def of(
+        cls, plan: Plan, payment_id: str, user_id: str, created_at: str
+    ) -> "Payment":
         """Freeze the price and the units as the buyer sees them now."""
         return cls(
             payment_id=payment_id,
@@ -171,8 +182,12 @@ class Payment:
 
     def to_item(self) -> dict[str, Any]:
         """Every stored attribute except the key."""
-        names = (name for name in self.__slots__ if name not in ("reversals", "phase"))
-        stored = {name: value for name in names if (value := getattr(self, name)) != ""}
+        names = (
+            name for name in self.__slots__ if name not in ("reversals", "phase")
+        )
+        stored = {
+            name: value for name in names if (value := getattr(self, name)) != ""
+        }
         return {
             **stored,
             "phase": int(self.phase),
@@ -248,7 +263,9 @@ def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     if payment.phase >= phase:
         return Already(duplicate=payment.phase == phase)
     version = payment.version + 1
-    risen = replace(payment, phase=phase, session_id=fact.session_id, version=version)
+    risen = replace(
+        payment, phase=phase, session_id=fact.session_id, version=version
+    )
     return _funded(risen, fact, now) if fact.kind == "paid" else Change(risen)
 
 
@@ -331,7 +348,9 @@ def _mismatch(differing: tuple[_Differing, ...]) -> Park:
 
 def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
     if payment is None:
-        return Park("unknown_payment", f"payment {fact.payment_id} is not in our records")
+        return Park(
+            "unknown_payment", f"payment {fact.payment_id} is not in our records"
+        )
     if payment.phase is Phase.PAID:
         return Already(duplicate=False)
     known = (payment.declined_at, payment.failure_code)
@@ -360,8 +379,12 @@ def _reversal(payment: Payment | None, fact: RefundsFact | DisputeFact) -> Decis
     taken = reversals.units_to_take_back(payment.quota, payment.paid_minor)
     delta = payment.units_clawed_back - taken
     version = payment.version + 1
-    learned = replace(payment, reversals=reversals, units_clawed_back=taken, version=version)
+    learned = replace(
+        payment, reversals=reversals, units_clawed_back=taken, version=version
+    )
     if not delta:
         return Change(learned)
     moved = replace(learned, movements=payment.movements + 1)
-    return Change(moved, units=delta, entry="reinstated" if delta > 0 else "clawed_back")
+    return Change(
+        moved, units=delta, entry="reinstated" if delta > 0 else "clawed_back"
+    )

@@ -53,7 +53,9 @@ def find(plan_id: object) -> Plan:
     """Return the plan, or raise ``invalid_plan`` naming the plans for sale."""
     plans = catalogue()
     if not isinstance(plan_id, str) or plan_id not in plans:
-        raise BillingError("invalid_plan", f"plan must be one of: {', '.join(plans)}")
+        raise BillingError(
+            "invalid_plan", f"plan must be one of: {', '.join(plans)}"
+        )
     return plans[plan_id]
 
 
@@ -63,8 +65,14 @@ def load(text: str) -> Mapping[str, Plan]:
     if not isinstance(rows, list) or not rows:
         raise ValueError("plans.json must hold a list with at least one plan")
     if len(rows) > PLANS_MAX:
-        raise ValueError(f"plans.json must hold at most {PLANS_MAX} plans, not {len(rows)}")
-    faults = [fault for number, row in enumerate(rows, 1) for fault in _faults(number, row)]
+        raise ValueError(
+            f"plans.json must hold at most {PLANS_MAX} plans, not {len(rows)}"
+        )
+    faults = [
+        fault
+        for number, row in enumerate(rows, 1)
+        for fault in _faults(number, row)
+    ]
     if faults:
         raise ValueError("plans.json: " + "; ".join(faults))
     plans = {row["id"]: Plan(**row) for row in rows}
@@ -81,7 +89,8 @@ def _faults(number: int, row: object) -> list[str]:
     bounds = f"from {least} to {greatest}, which is what Stripe charges in {row['currency']}"
     plan_id, currency = row["id"], row["currency"]
     checks = {
-        "id must be 1 to 40 of a-z 0-9 _ -": _is_text(plan_id) and _PLAN_ID.fullmatch(plan_id),
+        "id must be 1 to 40 of a-z 0-9 _ -": _is_text(plan_id)
+        and _PLAN_ID.fullmatch(plan_id),
         "name must be a text of 1 to 200 letters": _is_text(row["name"], NAME_MAX),
         "description must be a text of 1 to 500 letters": _is_text(
             row["description"], DESCRIPTION_MAX
@@ -91,7 +100,9 @@ def _faults(number: int, row: object) -> list[str]:
         ),
         "currency must be one that Topup can print exactly": _is_text(currency)
         and currency in CURRENCIES,
-        f"quota must be an integer from 1 to {UNITS_MAX}": _is_whole(row["quota"], UNITS_MAX),
+        f"quota must be an integer from 1 to {UNITS_MAX}": _is_whole(
+            row["quota"], UNITS_MAX
+        ),
     }
     return [f"plan {number}: {rule}" for rule, holds in checks.items() if not holds]
 
@@ -101,4 +112,8 @@ def _is_text(value: object, most: int = NAME_MAX) -> bool:
 
 
 def _is_whole(value: object, largest: int, least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= largest
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and least <= value <= largest
+    )

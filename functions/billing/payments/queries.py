@@ -14,9 +14,18 @@ ID_CHARS_MAX: Final = 255
 
 def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
     """One page of a user's payments. Payment ids sort by time, so no index is needed."""
-    after = {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})} if cursor else None
+    after = (
+        {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})}
+        if cursor
+        else None
+    )
     page = books.store.query(
-        "payments", user_key(user_id), prefix="pay_", limit=limit, newest_first=True, after=after
+        "payments",
+        user_key(user_id),
+        prefix="pay_",
+        limit=limit,
+        newest_first=True,
+        after=after,
     )
     answers = [Payment.from_item(item).as_answer() for item in page.items]
     return {
@@ -33,7 +42,11 @@ def find(books: Books, user_id: str, name: str) -> Payment:
     if name.startswith("cs_"):
         link = books.store.get("payments", (owner, name))
         name = link["payment_id"] if link else ""
-    item = books.store.get("payments", (owner, name)) if name.startswith("pay_") else None
+    item = (
+        books.store.get("payments", (owner, name))
+        if name.startswith("pay_")
+        else None
+    )
     if item is None:
         raise BillingError("not_found", "you have no such payment")
     return Payment.from_item(item)

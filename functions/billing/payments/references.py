@@ -93,13 +93,21 @@ def charge_leads_to(payment: Payment, charge: str) -> Write:
 
 def waits(intent: str, name: str) -> Write:
     """The write that lets a parked event wait for the payment. Refused once that is credited."""
-    return Write(*_row(intent), add={"waiting": frozenset({name})}, must=(absent("payment_id"),))
+    return Write(
+        *_row(intent),
+        add={"waiting": frozenset({name})},
+        must=(absent("payment_id"),),
+    )
 
 
 def waits_dropped(intent: str, name: str) -> Write:
     """The write for an event that is dropped with its purchase. Refused once that is credited."""
     gone = frozenset({name})
-    return Write(*_row(intent), add={"waiting": gone, "aside": gone}, must=(absent("payment_id"),))
+    return Write(
+        *_row(intent),
+        add={"waiting": gone, "aside": gone},
+        must=(absent("payment_id"),),
+    )
 
 
 def waits_again(intent: str, name: str, dropped: frozenset[str]) -> Write:

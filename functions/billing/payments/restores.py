@@ -19,9 +19,14 @@ def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:
         return loaded
     payment = ledger.with_all_booked(books.store, loaded.payment)
     is_unpaid = payment.phase is not Phase.PAID
-    is_funded = isinstance(fact, SessionFact) and is_unpaid and _is_funded(books, fact)
+    is_funded = (
+        isinstance(fact, SessionFact) and is_unpaid and _is_funded(books, fact)
+    )
     return replace(loaded, payment=payment, is_funded=is_funded)
 
 
 def _is_funded(books: Books, fact: SessionFact) -> bool:
-    return books.store.get("ledger", (fact.user_id, ledger.funded_id(fact.session_id))) is not None
+    return (
+        books.store.get("ledger", (fact.user_id, ledger.funded_id(fact.session_id)))
+        is not None
+    )

@@ -43,7 +43,9 @@ class Dispute:
         Once the dispute is won, that difference is the seller's.
         """
         out = max(0, -sum(self.transactions.values()))
-        withdrawn = -sum(amount for amount in self.transactions.values() if amount < 0)
+        withdrawn = -sum(
+            amount for amount in self.transactions.values() if amount < 0
+        )
         if not self.converted or not withdrawn:
             return out
         if self.closed == "won" and self._came_back:
@@ -64,7 +66,9 @@ class Dispute:
         """
         if self.closed == "lost" or (self.closed and self._came_back):
             return False
-        return self.out_minor > 0 or (self.opened and not self.closed and not self.transactions)
+        return self.out_minor > 0 or (
+            self.opened and not self.closed and not self.transactions
+        )
 
     @property
     def lost_minor(self) -> int:
@@ -83,7 +87,10 @@ class Dispute:
         The strongest ending wins, whatever the order of events: a lost dispute may be won on
         appeal.
         """
-        mine, theirs = (self.told_with, self.amount), (len(fact.transactions), fact.amount)
+        mine, theirs = (
+            (self.told_with, self.amount),
+            (len(fact.transactions), fact.amount),
+        )
         told_with, amount = max(mine, theirs)
         return Dispute(
             amount=amount,
@@ -113,9 +120,13 @@ class Reversals:
         figure alone would hide the next refund.
         """
         standing = sum(
-            amount for refund, amount in self.standing.items() if refund not in self.failed
+            amount
+            for refund, amount in self.standing.items()
+            if refund not in self.failed
         )
-        return max(0, self.refunded_high_minor - sum(self.failed.values()), standing)
+        return max(
+            0, self.refunded_high_minor - sum(self.failed.values()), standing
+        )
 
     @property
     def disputed_minor(self) -> int:
@@ -130,7 +141,9 @@ class Reversals:
     @property
     def returned_minor(self) -> int:
         """Money that the customer keeps: refunds and lost disputes."""
-        return self.refunded_minor + sum(dispute.lost_minor for dispute in self.disputes.values())
+        return self.refunded_minor + sum(
+            dispute.lost_minor for dispute in self.disputes.values()
+        )
 
     def units_to_take_back(self, units: int, paid_minor: int) -> int:
         """Units to claw back in all: ``units * out // paid``, at most ``units``.
@@ -176,7 +189,9 @@ class Reversals:
         """As stored in the payment."""
         return {
             **_members(self),
-            "disputes": {name: _members(dispute) for name, dispute in self.disputes.items()},
+            "disputes": {
+                name: _members(dispute) for name, dispute in self.disputes.items()
+            },
         }
 
     @classmethod

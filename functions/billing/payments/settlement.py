@@ -17,7 +17,14 @@ from billing.payments import basis as bases
 from billing.payments import parking, restores, transaction
 from billing.payments.basis import Assumed, Basis, Loaded
 from billing.payments.ownership import why_ignored
-from billing.payments.payment import Already, Change, Decision, Park, Payment, decide
+from billing.payments.payment import (
+    Already,
+    Change,
+    Decision,
+    Park,
+    Payment,
+    decide,
+)
 from billing.payments.transaction import PAYMENT_PLACE
 
 Status = Literal["settled", "recorded", "duplicate", "ignored", "parked"]
@@ -57,7 +64,9 @@ def apply(books: Books, fact: Fact) -> Outcome:
             case Change():
                 done = _write(books, fact, basis, decision)
             case Already():
-                done = Outcome("duplicate" if decision.duplicate else "recorded", basis.payment)
+                done = Outcome(
+                    "duplicate" if decision.duplicate else "recorded", basis.payment
+                )
             case Park():
                 done = _ignore_or_park(books, fact, basis, decision)
             case _:
@@ -71,19 +80,27 @@ def apply(books: Books, fact: Fact) -> Outcome:
 
 def _decide(books: Books, fact: Fact, basis: Basis) -> Decision:
     decision = decide(basis.payment, fact, stamp(books.clock()))
-    if isinstance(decision, Change) and isinstance(basis, Loaded) and basis.is_funded:
+    if (
+        isinstance(decision, Change)
+        and isinstance(basis, Loaded)
+        and basis.is_funded
+    ):
         return replace(decision, units=0, entry="")
     return decision
 
 
-def _write(books: Books, fact: Fact, basis: Basis, change: Change) -> Outcome | Loaded:
+def _write(
+    books: Books, fact: Fact, basis: Basis, change: Change
+) -> Outcome | Loaded:
     """Write the change. Returns what to decide on next if DynamoDB refuses."""
     try:
         books.store.commit(*transaction.writes(books, fact, basis, change))
     except ConditionFailedError as refused:
         return _read_after_refusal(books, fact, basis, refused)
     _settle_waiting(books, transaction.waiting_events(basis))
-    return Outcome("settled" if change.units else "recorded", change.payment, change.units)
+    return Outcome(
+        "settled" if change.units else "recorded", change.payment, change.units
+    )
 
 
 def _read_after_refusal(
@@ -103,12 +120,18 @@ def _read_after_refusal(
         if not isinstance(decide(stored, fact, ""), Change):
             return Loaded(stored, stored)
     loaded = bases.load(books, fact)
-    if loaded.reference.dropped and isinstance(fact, SessionFact) and fact.payment_intent:
+    if (
+        loaded.reference.dropped
+        and isinstance(fact, SessionFact)
+        and fact.payment_intent
+    ):
         parking.bring_back(books, fact.payment_intent, loaded.reference.dropped)
     return loaded if payment_was_refused else restores.catch_up(books, fact, loaded)
 
 
-def _ignore_or_park(books: Books, fact: Fact, basis: Basis, park: Park) -> Outcome | Loaded:
+def _ignore_or_park(
+    books: Books, fact: Fact, basis: Basis, park: Park
+) -> Outcome | Loaded:
     """Keep an event that cannot be applied now, unless it is not ours.
 
     Returns what to decide on next if what it waited for came concurrently.

@@ -21,7 +21,9 @@ PAYMENT_PLACE = 0
 """The payment's write comes first: the item that a refusal returns at this place tells why."""
 
 
-def writes(books: Books, fact: Fact, basis: Basis, change: Change) -> Iterator[Write]:
+def writes(
+    books: Books, fact: Fact, basis: Basis, change: Change
+) -> Iterator[Write]:
     """Every write of one settlement. DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
@@ -46,7 +48,12 @@ def writes(books: Books, fact: Fact, basis: Basis, change: Change) -> Iterator[W
     yield _payment_write(fact, basis, payment)
     yield from _units_writes(payment, change, movement, now)
     yield from _reference_writes(fact, basis, payment)
-    mark = {"type": fact.type, "units": change.units, "created": fact.created, "booked_at": now}
+    mark = {
+        "type": fact.type,
+        "units": change.units,
+        "created": fact.created,
+        "booked_at": now,
+    }
     yield Write("events", (payment.payment_id, fact.fact_id), set=mark)
 
 
@@ -58,7 +65,9 @@ def _movement(books: Books, basis: Basis, change: Change) -> Movement:
     back = 0
     if change.entry == "reinstated":
         back = min(change.payment.units_written_off, change.units)
-    return replace(balances.come_in(balance, change.units - back), written_off=-back)
+    return replace(
+        balances.come_in(balance, change.units - back), written_off=-back
+    )
 
 
 def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
@@ -76,7 +85,11 @@ def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
             must = (equals("version", after.version - 1),)
         case _:
             assert_never(basis)
-    values = {name: value for name, value in after.to_item().items() if value != before.get(name)}
+    values = {
+        name: value
+        for name, value in after.to_item().items()
+        if value != before.get(name)
+    }
     values.pop("version", None)
     return Write(
         "payments",
@@ -120,11 +133,17 @@ def _units_writes(
         yield _entry(payment, cause, "adjusted", movement.written_off, now).write()
 
 
-def _entry(payment: Payment, cause: str, kind: EntryType, units: int, now: str) -> Entry:
-    return Entry(payment.user_id, cause, kind, units, "payment", payment.session_id, now)
+def _entry(
+    payment: Payment, cause: str, kind: EntryType, units: int, now: str
+) -> Entry:
+    return Entry(
+        payment.user_id, cause, kind, units, "payment", payment.session_id, now
+    )
 
 
-def _reference_writes(fact: Fact, basis: Basis, payment: Payment) -> Iterator[Write]:
+def _reference_writes(
+    fact: Fact, basis: Basis, payment: Payment
+) -> Iterator[Write]:
     """Lead from Stripe's ids to this payment, from the moment it is paid."""
     before = basis.payment.session_id if basis.payment else ""
     if before not in ("", payment.session_id):

@@ -16,7 +16,12 @@ from typing import Annotated, Final
 from billing.answers import Member, Time
 from billing.books import Books
 from billing.clock import stamp
-from billing.errors import BillingError, ConditionFailedError, Item, OutcomeUnknownError
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    OutcomeUnknownError,
+)
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates, equals, exists
 
@@ -70,11 +75,19 @@ class Holder:
 def create(books: Books, user_id: str, stage: str, name: str) -> NewKey:
     """Make a key. Raises ``too_many_keys`` when the user has LIVE_MAX already."""
     number, secret = secrets.token_hex(12), secrets.token_urlsafe(32)
-    owner, key_id, created_at = user_key(user_id), f"key_{number}", stamp(books.clock())
+    owner, key_id, created_at = (
+        user_key(user_id),
+        f"key_{number}",
+        stamp(books.clock()),
+    )
     has_place = Must("live", "<", LIVE_MAX)
     writes = (
         creates("keys", (owner, key_id), {"name": name, "created_at": created_at}),
-        creates("keys", (f"key#{number}", "key"), {"hash": _hash(secret), "user_id": user_id}),
+        creates(
+            "keys",
+            (f"key#{number}", "key"),
+            {"hash": _hash(secret), "user_id": user_id},
+        ),
         _count(owner, {"live": 1}, has_place),
     )
     _commit_counted(books, owner, writes)
@@ -128,7 +141,9 @@ def _count(owner: str, change: Mapping[str, int], bound: Must) -> Write:
     return Write("keys", (owner, COUNT), add=change, must=(exists("owner"), bound))
 
 
-def _commit_counted(books: Books, owner: str, writes: tuple[Write, Write, Write]) -> None:
+def _commit_counted(
+    books: Books, owner: str, writes: tuple[Write, Write, Write]
+) -> None:
     """Commit a change of a key together with the user's count of live keys.
 
     Raises BillingError ``too_many_keys`` when there is no place, and ConditionFailedError when the
@@ -161,9 +176,15 @@ def _recount(books: Books, owner: str, seen: Item | None) -> int:
         return live
     unchanged = equals("changes", seen["changes"]) if seen else absent("owner")
     counted = Write(
-        "keys", (owner, COUNT), set={"live": live}, add={"changes": 1}, must=(unchanged,)
+        "keys",
+        (owner, COUNT),
+        set={"live": live},
+        add={"changes": 1},
+        must=(unchanged,),
     )
-    with suppress(ConditionFailedError):  # counted or changed by a concurrent request
+    with suppress(
+        ConditionFailedError
+    ):  # counted or changed by a concurrent request
         books.store.commit(counted)
     return live
 

@@ -55,7 +55,9 @@ class Balance:
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
         """Return the balance in a stored item. Members that it lacks are zero."""
         stored = item or {}
-        return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
+        return cls(
+            **{name: stored[name] for name in cls.__slots__ if name in stored}
+        )
 
     @property
     def ledger_units(self) -> int:
@@ -99,7 +101,9 @@ def come_in(balance: Balance, units: int) -> Movement:
     if not balance.debt:
         return Movement({"remaining": units}, (absent_or("debt", "==", 0),))
     paid = min(balance.debt, units)
-    return Movement({"remaining": units - paid, "debt": -paid}, (equals("debt", balance.debt),))
+    return Movement(
+        {"remaining": units - paid, "debt": -paid}, (equals("debt", balance.debt),)
+    )
 
 
 def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
@@ -112,7 +116,10 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
     if balance.remaining >= units:
         return Movement({"remaining": -units}, (Must("remaining", ">=", units),))
     short = units - balance.remaining
-    must = (_exactly("remaining", balance.remaining), _exactly("debt", balance.debt))
+    must = (
+        _exactly("remaining", balance.remaining),
+        _exactly("debt", balance.debt),
+    )
     match policy:
         case "debt":
             return Movement({"remaining": -balance.remaining, "debt": short}, must)

@@ -18,9 +18,19 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
     begun: dict[str, str | int] = {"use_day": today, "itemised": balance.used}
     if units:
         begun["booked_at"] = booked_at
-    account = Write("quotas", (user_id, "quota"), set=begun, must=_unchanged(balance))
+    account = Write(
+        "quotas", (user_id, "quota"), set=begun, must=_unchanged(balance)
+    )
     past_day = balance.use_day or today
-    entry = Entry(user_id, f"consumed:{past_day}", "consumed", -units, "day", past_day, booked_at)
+    entry = Entry(
+        user_id,
+        f"consumed:{past_day}",
+        "consumed",
+        -units,
+        "day",
+        past_day,
+        booked_at,
+    )
     booking = (entry.write(),) if units else ()
     try:
         books.store.commit(account, *booking)
@@ -34,6 +44,10 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
 
 
 def _unchanged(balance: Balance) -> tuple[Must, ...]:
-    same_day = equals("use_day", balance.use_day) if balance.use_day else absent("use_day")
-    same_use = equals("used", balance.used) if balance.used else absent_or("used", "==", 0)
+    same_day = (
+        equals("use_day", balance.use_day) if balance.use_day else absent("use_day")
+    )
+    same_use = (
+        equals("used", balance.used) if balance.used else absent_or("used", "==", 0)
+    )
     return (exists("user_id"), same_day, same_use)

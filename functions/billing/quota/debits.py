@@ -34,7 +34,10 @@ REPLAY_SECONDS: Final = 30 * 24 * 3600
 Callers repeat within minutes; Stripe keeps its own keys for a day.
 """
 Replayed = Annotated[
-    bool, Member(description="there, and true, when this is the answer of an earlier call")
+    bool,
+    Member(
+        description="there, and true, when this is the answer of an earlier call"
+    ),
 ]
 
 
@@ -80,7 +83,9 @@ def debit(meter: Meter, user_id: str, units: int) -> Debit:
             continue
         remember(user_id, left)
         return answer
-    raise NotDoneError("the account kept changing until the deadline; nothing was taken")
+    raise NotDoneError(
+        "the account kept changing until the deadline; nothing was taken"
+    )
 
 
 def _take_now(
@@ -103,13 +108,18 @@ def _take_now(
     return Debit(new_id("deb", now), units, left.remaining), left
 
 
-def debit_once(meter: Meter, user_id: str, units: int, scope: str, key: str) -> Debit:
+def debit_once(
+    meter: Meter, user_id: str, units: int, scope: str, key: str
+) -> Debit:
     """Debit under an idempotency key of one caller (``scope``).
 
     A repeat is answered as the first time. The same key with another body raises
     ``idempotency_conflict``.
     """
-    row, body = (f"debit#{digest(scope, key)}", "debit"), digest(user_id, str(units))
+    row, body = (
+        (f"debit#{digest(scope, key)}", "debit"),
+        digest(user_id, str(units)),
+    )
 
     def transaction(attempt: Attempt) -> tuple[Debit, Balance]:
         """Commit one attempt, and the answer under the key.
@@ -149,8 +159,12 @@ def _replay(used: _KeyUsedError, body: str) -> Debit:
         detail = "this Idempotency-Key was used with another body; send a new key for a new debit"
         raise BillingError("idempotency_conflict", detail) from used
     kept = used.item["answer"]
-    return Debit(kept["debit_id"], kept["units"], kept["remaining"], idempotent_replayed=True)
+    return Debit(
+        kept["debit_id"], kept["units"], kept["remaining"], idempotent_replayed=True
+    )
 
 
 def _debited(balance: Balance, units: int) -> Balance:
-    return replace(balance, used=balance.used + units, remaining=balance.remaining - units)
+    return replace(
+        balance, used=balance.used + units, remaining=balance.remaining - units
+    )

@@ -63,17 +63,24 @@ class Grant:
         """Raise GrantError for a grant that makes no sense."""
         if not self.units or abs(self.units) > UNITS_MAX:
             remedy = f"give a whole number from 1 to {UNITS_MAX}, or a negative one"
-            raise GrantError("invalid", f"{self.units} units cannot be granted", remedy)
+            raise GrantError(
+                "invalid", f"{self.units} units cannot be granted", remedy
+            )
         if not self.reason.strip() or len(self.reason) > REASON_CHARS_MAX:
             length = f"--reason with 1 to {REASON_CHARS_MAX} characters"
             remedy = f"{length}, for those who read the ledger later"
             raise GrantError("invalid", "a grant needs a reason", remedy)
-        if not 0 < len(self.grant_id) <= ID_CHARS_MAX or not self.grant_id.isprintable():
+        if (
+            not 0 < len(self.grant_id) <= ID_CHARS_MAX
+            or not self.grant_id.isprintable()
+        ):
             remedy = f"--id takes 1 to {ID_CHARS_MAX} printable characters"
             raise GrantError("invalid", f"{self.grant_id!r} is no id", remedy)
         if not 0 < len(self.user_id) <= USER_ID_CHARS_MAX:
             remedy = f"give the token's sub, 1 to {USER_ID_CHARS_MAX} characters"
-            raise GrantError("invalid", f"{self.user_id[:40]!r} is no user id", remedy)
+            raise GrantError(
+                "invalid", f"{self.user_id[:40]!r} is no user id", remedy
+            )
 
 
 def book(books: Books, grant: Grant) -> dict[str, Any]:
@@ -96,7 +103,9 @@ def book(books: Books, grant: Grant) -> dict[str, Any]:
                 return _already(grant, kept)
             continue  # a concurrent request has changed the balance: look again
         return _answer(grant, "granted") | left_after(balance, grant)
-    raise OutcomeUnknownError(f"the account {grant.user_id} kept changing until the time was up")
+    raise OutcomeUnknownError(
+        f"the account {grant.user_id} kept changing until the time was up"
+    )
 
 
 def find_booked(books: Books, grant: Grant) -> dict[str, Any] | None:

@@ -40,7 +40,12 @@ class _Cursor:
         """Read a cursor, None for the first page. Raises ``invalid_request``."""
         if not text:
             return None
-        tests = {"entry_id": is_key, "booked_at": is_key, "balance": _is_balance, "last": is_key}
+        tests = {
+            "entry_id": is_key,
+            "booked_at": is_key,
+            "balance": _is_balance,
+            "last": is_key,
+        }
         return cls(**opened(text, tests))
 
     def seal(self) -> str:
@@ -54,7 +59,11 @@ class _Cursor:
 
     def start_key(self, user_id: str) -> Item:
         """Return the key after which DynamoDB goes on."""
-        return {"user_id": user_id, "entry_id": self.entry_id, "booked_at": self.booked_at}
+        return {
+            "user_id": user_id,
+            "entry_id": self.entry_id,
+            "booked_at": self.booked_at,
+        }
 
 
 def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
@@ -109,9 +118,16 @@ def _units_before(books: Books, user_id: str, place: _Cursor) -> int:
             return units
 
 
-def _newest_first(books: Books, user_id: str, limit: int, after: Item | None) -> Page:
+def _newest_first(
+    books: Books, user_id: str, limit: int, after: Item | None
+) -> Page:
     return books.store.query(
-        "ledger", user_id, limit=limit, newest_first=True, after=after, index="by_time"
+        "ledger",
+        user_id,
+        limit=limit,
+        newest_first=True,
+        after=after,
+        index="by_time",
     )
 
 
@@ -124,7 +140,9 @@ def _shown(page: Page, found: _Sum) -> dict[str, Any]:
     return {"entries": shown, "next_cursor": next_cursor}
 
 
-def _next_cursor(after: Mapping[str, Any] | None, last: str, balance: int) -> str | None:
+def _next_cursor(
+    after: Mapping[str, Any] | None, last: str, balance: int
+) -> str | None:
     if after is None:
         return None
     return _Cursor(after["entry_id"], after["booked_at"], balance, last).seal()
@@ -133,7 +151,9 @@ def _next_cursor(after: Mapping[str, Any] | None, last: str, balance: int) -> st
 def _not_itemised(balance: Balance) -> dict[str, Any]:
     """It is all of one day: the first debit of another day itemises it before it takes units."""
     units = balance.used - balance.itemised
-    return {"not_itemised": {"day": balance.use_day, "units": units}} if units else {}
+    return (
+        {"not_itemised": {"day": balance.use_day, "units": units}} if units else {}
+    )
 
 
 def _is_balance(value: object) -> bool:

@@ -37,13 +37,23 @@ class ExpiredHolds:
     def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredHolds":
         """Read the holds that expired first, at most EXPIRED_AT_ONCE. Nothing is written."""
         now = books.clock()
-        page = books.store.query("quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1)
+        page = books.store.query(
+            "quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1
+        )
         rows = page.items  # sorted by expiry
-        expired = [row for row in rows[:EXPIRED_AT_ONCE] if row["expires_at"] <= epoch(now)]
-        next_due = rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
+        expired = [
+            row for row in rows[:EXPIRED_AT_ONCE] if row["expires_at"] <= epoch(now)
+        ]
+        next_due = (
+            rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
+        )
         units = sum(row["units"] for row in expired)
         after = replace(with_released(balance, units), holds_due=next_due)
-        closing = tuple(write for row in expired for write in close(row, "expired", 0, epoch(now)))
+        closing = tuple(
+            write
+            for row in expired
+            for write in close(row, "expired", 0, epoch(now))
+        )
         return cls(
             account=_release(user_id, balance, units, next_due, stamp(now)),
             closing=closing,
@@ -53,7 +63,9 @@ class ExpiredHolds:
         )
 
 
-def _release(user_id: str, seen: Balance, units: int, next_due: int, now: str) -> Write:
+def _release(
+    user_id: str, seen: Balance, units: int, next_due: int, now: str
+) -> Write:
     """Return the account's part: held units come back, and ``holds_due`` moves on."""
     movement = come_in(seen, units)
     changed: dict[str, str | int] = {"updated_at": now}
@@ -131,7 +143,9 @@ def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:
     units = 0
     after: Item | None = None
     while True:
-        page = books.store.query("quotas", user_id, prefix="hold#", up_to="quota", after=after)
+        page = books.store.query(
+            "quotas", user_id, prefix="hold#", up_to="quota", after=after
+        )
         account = next((row for row in page.items if row["item"] == "quota"), None)
         holds = [row for row in page.items if row is not account]
         expired = [row["units"] for row in holds if row["expires_at"] <= now_epoch]
@@ -151,7 +165,9 @@ def _same_holds(one: Balance, other: Balance) -> bool:
     )
 
 
-def close(row: Item, state: State, captured: int, now_epoch: int) -> tuple[Write, Write]:
+def close(
+    row: Item, state: State, captured: int, now_epoch: int
+) -> tuple[Write, Write]:
     """Return the writes that replace an open hold's row by a closed one.
 
     They are atomic: of concurrent requests only one can close a hold. The closed row tells later

@@ -70,7 +70,9 @@ class HoldId:
     def __str__(self) -> str:
         """Return the id that callers see: opaque to them, without dots or padding."""
         plain = f"{self.expires_at:012d}.{self.random}.{self.user_id}"
-        return "hold_" + base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+        return "hold_" + base64.urlsafe_b64encode(plain.encode()).decode().rstrip(
+            "="
+        )
 
     @property
     def open_row(self) -> tuple[str, str]:
@@ -114,10 +116,14 @@ def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> Ho
             2..  user, hold#     delete, for each expired hold        if it is still open
             3..  user, closed#   state = expired                      if there is none
         """
-        expires_at = epoch_after(attempt.now + timedelta(seconds=expires_in_seconds))
+        expires_at = epoch_after(
+            attempt.now + timedelta(seconds=expires_in_seconds)
+        )
         hold = HoldId(user_id, expires_at, secrets.token_hex(8))
         due, account = _keep_holds_due(attempt, expires_at)
-        meter.books.store.commit_once(account, _open(hold, units), *attempt.closing, clears_up=True)
+        meter.books.store.commit_once(
+            account, _open(hold, units), *attempt.closing, clears_up=True
+        )
         balance = attempt.balance
         left = replace(
             balance,
@@ -164,25 +170,35 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
             return answer
     if unclear:
         raise OutcomeUnknownError(f"whether the hold was {state} is not known")
-    raise NotDoneError(f"the account kept changing until the deadline; the hold was not {state}")
+    raise NotDoneError(
+        f"the account kept changing until the deadline; the hold was not {state}"
+    )
 
 
-def _try_to_close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold | None:
+def _try_to_close(
+    books: Books, hold: HoldId, state: Ended, units: int
+) -> ClosedHold | None:
     """Close or replay. None: look again, after housekeeping or a lost race."""
     row = books.store.get("quotas", hold.open_row)
     if row is None:
-        return _replay(books.store.get("quotas", hold.closed_row), hold, state, units)
+        return _replay(
+            books.store.get("quotas", hold.closed_row), hold, state, units
+        )
     balance, now = read_account(books.store, hold.user_id), books.clock()
     if _keep_house(books, row, balance, units, now):
         return None
     try:
-        books.store.commit_once(*_closing(row, balance, state, units, now), clears_up=False)
+        books.store.commit_once(
+            *_closing(row, balance, state, units, now), clears_up=False
+        )
     except ConditionFailedError:
         return None
     return _answer(hold, state, row["units"], units)
 
 
-def _keep_house(books: Books, row: Item, balance: Balance, units: int, now: datetime) -> bool:
+def _keep_house(
+    books: Books, row: Item, balance: Balance, units: int, now: datetime
+) -> bool:
     """Do what must come before closing, and say whether that was anything.
 
     Raises ``exceeds_hold``.
@@ -215,11 +231,15 @@ def _closing(
     return (account, *hold_expiry.close(row, state, units, epoch(now)))
 
 
-def _replay(closed: Item | None, hold: HoldId, state: Ended, units: int) -> ClosedHold:
+def _replay(
+    closed: Item | None, hold: HoldId, state: Ended, units: int
+) -> ClosedHold:
     if closed is None:
         raise _not_found()
     if closed["state"] != state or closed["captured"] != units:
-        before = f"{closed['state']} before, with {closed['captured']} units captured"
+        before = (
+            f"{closed['state']} before, with {closed['captured']} units captured"
+        )
         raise BillingError("hold_closed", f"this hold was {before}")
     return _answer(hold, state, closed["units"], units)
 
@@ -241,7 +261,9 @@ def _keep_holds_due(attempt: Attempt, expires_at: int) -> tuple[int, Write]:
     """
     seen = attempt.balance.holds_due
     is_sooner = not seen or expires_at < seen
-    due, changed = (expires_at, {"holds_due": expires_at}) if is_sooner else (seen, {})
+    due, changed = (
+        (expires_at, {"holds_due": expires_at}) if is_sooner else (seen, {})
+    )
     account = attempt.account
     noted = account._replace(
         set={**account.set, **changed},

@@ -71,7 +71,9 @@ def with_all_booked(store: Store, payment: "Payment") -> "Payment":
         entry = store.get("ledger", (payment.user_id, reversal_id(following)))
         if entry is None:
             return payment
-        given_up = store.get("ledger", (payment.user_id, write_off_id(following))) or {"units": 0}
+        given_up = store.get(
+            "ledger", (payment.user_id, write_off_id(following))
+        ) or {"units": 0}
         payment = replace(
             following,
             units_clawed_back=payment.units_clawed_back - entry["units"],

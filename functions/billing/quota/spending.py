@@ -67,7 +67,9 @@ def take(user_id: str, units: int, now: datetime, into: Into) -> Write:
     )
 
 
-def take_and_release(expired: ExpiredHolds, units: int, now: datetime, into: Into) -> Write:
+def take_and_release(
+    expired: ExpiredHolds, units: int, now: datetime, into: Into
+) -> Write:
     """Return one write that releases the expired holds and then takes ``units``.
 
     It is refused when the account is no longer as ``expired`` found it.
@@ -107,7 +109,9 @@ def release_before_taking(
     )
 
 
-def look_again(meter: Meter, user_id: str, units: int, refused: ConditionFailedError) -> Balance:
+def look_again(
+    meter: Meter, user_id: str, units: int, refused: ConditionFailedError
+) -> Balance:
     """Return the balance as it is now, after a refusal.
 
     Raises ``quota_exhausted`` if that is why. Begins the day if that is due.
@@ -118,10 +122,15 @@ def look_again(meter: Meter, user_id: str, units: int, refused: ConditionFailedE
         balance = Balance.from_item(refused.old[0])
     else:
         balance = read_account(books.store, user_id)
-    if balance.remaining < units and not hold_expiry.holds_are_due(balance, epoch(now)):
+    if balance.remaining < units and not hold_expiry.holds_are_due(
+        balance, epoch(now)
+    ):
         detail = f"{units} units were asked for and {balance.remaining} remain; nothing was taken"
         raise BillingError(
-            "quota_exhausted", detail, remaining=balance.remaining, top_up_url=meter.top_up_url
+            "quota_exhausted",
+            detail,
+            remaining=balance.remaining,
+            top_up_url=meter.top_up_url,
         )
     if balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
@@ -130,7 +139,11 @@ def look_again(meter: Meter, user_id: str, units: int, refused: ConditionFailedE
 
 
 def take_in_transaction(
-    meter: Meter, user_id: str, units: int, into: Into, transaction: Transaction[_Answer]
+    meter: Meter,
+    user_id: str,
+    units: int,
+    into: Into,
+    transaction: Transaction[_Answer],
 ) -> _Answer:
     """Take units in a transaction that writes other rows too, and return its answer.
 
@@ -149,24 +162,36 @@ def take_in_transaction(
     for _ in store.deadline.attempts():
         is_exact = exact_tries > 0
         try:
-            attempt = _prepare(meter, user_id, units, into, balance, is_exact=is_exact)
+            attempt = _prepare(
+                meter, user_id, units, into, balance, is_exact=is_exact
+            )
             answer, left = transaction(attempt)
         except ConditionFailedError as refused:
             exact_tries -= 1
             balance = look_again(meter, user_id, units, refused)
         except NotDoneError:
-            if is_exact:  # a concurrent request was at it: what was seen is stale by now
+            if (
+                is_exact
+            ):  # a concurrent request was at it: what was seen is stale by now
                 exact_tries = 0
                 balance = read_account(store, user_id)
         else:
             if is_exact or attempt.expired:
                 remember(user_id, left)
             return answer
-    raise NotDoneError("the account kept changing until the deadline; nothing was taken")
+    raise NotDoneError(
+        "the account kept changing until the deadline; nothing was taken"
+    )
 
 
 def _prepare(
-    meter: Meter, user_id: str, units: int, into: Into, balance: Balance, *, is_exact: bool
+    meter: Meter,
+    user_id: str,
+    units: int,
+    into: Into,
+    balance: Balance,
+    *,
+    is_exact: bool,
 ) -> Attempt:
     """Release what has expired, and build the write of one try."""
     now = meter.books.clock()

@@ -70,7 +70,9 @@ class Tally:
         It changes ``used`` and ``remaining`` together in one row, which is never torn.
         """
         moving = ("used", "remaining")
-        return tuple(getattr(self, name) for name in self.__slots__ if name not in moving)
+        return tuple(
+            getattr(self, name) for name in self.__slots__ if name not in moving
+        )
 
     def differences(self, user_id: str) -> Iterator[Difference]:
         """Every rule that does not hold."""
@@ -81,29 +83,52 @@ class Tally:
     def _sums(self) -> dict[str, tuple[int, int]]:
         """What ledger, payments, holds and balance must agree on: expected and found, by rule."""
         in_ledger = self.total - self.itemised
-        unused, rest = self.total - self.used, self.remaining + self.held - self.debt
+        unused, rest = (
+            self.total - self.used,
+            self.remaining + self.held - self.debt,
+        )
         written_off, adjusted = self.written_off, self.adjusted_for_payments
         return {
-            "the ledger's entries sum up to total less what is itemised": (self.booked, in_ledger),
+            "the ledger's entries sum up to total less what is itemised": (
+                self.booked,
+                in_ledger,
+            ),
             "remaining + held - debt is total - used": (unused, rest),
             "held is what the open holds hold": (self.in_holds, self.held),
-            "every paid payment is funded once": (self.paid_count, self.funded_count),
-            "every payment intent leads to its payment": (self.intents_count, self.referred_count),
-            "paid payments are funded with the units they bought": (self.paid, self.funded),
+            "every paid payment is funded once": (
+                self.paid_count,
+                self.funded_count,
+            ),
+            "every payment intent leads to its payment": (
+                self.intents_count,
+                self.referred_count,
+            ),
+            "paid payments are funded with the units they bought": (
+                self.paid,
+                self.funded,
+            ),
             "payments and ledger agree on what was clawed back": (
                 self.clawed_back,
                 self.taken_back,
             ),
-            "payments and ledger agree on what was written off": (written_off, adjusted),
+            "payments and ledger agree on what was written off": (
+                written_off,
+                adjusted,
+            ),
         }
 
     def _bounds(self) -> dict[str, tuple[int, int]]:
         """What the balance must be by itself: expected and found, by rule."""
-        debt_beside_units = min(self.debt, self.remaining) if self.remaining > 0 else 0
+        debt_beside_units = (
+            min(self.debt, self.remaining) if self.remaining > 0 else 0
+        )
         return {
             "remaining is not below zero": (max(0, self.remaining), self.remaining),
             "debt is not below zero": (max(0, self.debt), self.debt),
-            "itemised is not more than used": (min(self.used, self.itemised), self.itemised),
+            "itemised is not more than used": (
+                min(self.used, self.itemised),
+                self.itemised,
+            ),
             "there is no debt while units remain": (0, debt_beside_units),
             "an account has one balance": (1, self.balance_count),
         }
@@ -156,7 +181,9 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
     funded: dict[str, int] = {}
     for item in store.pages("ledger", user_id):
         if item["type"] in ("funded", "clawed_back", "reinstated"):
-            funded[item["reference_id"]] = funded.get(item["reference_id"], 0) + item["units"]
+            funded[item["reference_id"]] = (
+                funded.get(item["reference_id"], 0) + item["units"]
+            )
     for item in store.pages("payments", user_key(user_id), "pay_"):
         is_paid = item.get("phase") == int(Phase.PAID)
         kept = item["quota"] - item["units_clawed_back"] if is_paid else 0
@@ -185,8 +212,16 @@ def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | N
 
     A payment of nothing has no intent.
     """
-    intent = payment.get("payment_intent") if payment.get("phase") == int(Phase.PAID) else None
-    row = store.get("payments", (reference_key(intent), REFERENCE)) if intent else None
+    intent = (
+        payment.get("payment_intent")
+        if payment.get("phase") == int(Phase.PAID)
+        else None
+    )
+    row = (
+        store.get("payments", (reference_key(intent), REFERENCE))
+        if intent
+        else None
+    )
     return row if row and row.get("payment_id") == payment["payment_id"] else None
 
 

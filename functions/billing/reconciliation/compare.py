@@ -51,7 +51,9 @@ def look_again(by: Comparison, session_id: str, report: Report) -> None:
         look_at_dispute(by, dispute, report)
 
 
-def look_at_session(by: Comparison, session: Mapping[str, Any], report: Report) -> None:
+def look_at_session(
+    by: Comparison, session: Mapping[str, Any], report: Report
+) -> None:
     """Credit a session that is paid and was not credited. Rebuild its record if that was lost."""
     fact = objects.session(session, SOURCE, by.books.ours)
     if isinstance(fact, Ignored):
@@ -73,15 +75,21 @@ def look_at_session(by: Comparison, session: Mapping[str, Any], report: Report) 
 
 def _rebuilt(fact: SessionFact) -> Difference:
     detail = "the payment's record was lost, and rebuilt"
-    return Difference("missing_here", fact.session_id, fact.payment_id, detail, repaired=True)
+    return Difference(
+        "missing_here", fact.session_id, fact.payment_id, detail, repaired=True
+    )
 
 
-def _set_aside(by: Comparison, session: Mapping[str, Any], why: Ignored, report: Report) -> None:
+def _set_aside(
+    by: Comparison, session: Mapping[str, Any], why: Ignored, report: Report
+) -> None:
     """Report a session without a fact: still open, not ours, or a purchase we cannot read."""
     claims = claims_in(session, by.books.ours)
     is_purchase = why.reason == UNREADABLE and session.get("payment_status") in PAID
     if is_purchase and not isinstance(claims, Ignored) and _are_ours(by, claims):
-        report.add(_unreadable(str(session["id"]), str(claims["payment_id"]), "session"))
+        report.add(
+            _unreadable(str(session["id"]), str(claims["payment_id"]), "session")
+        )
         return
     report.not_ours += why.reason != "still_open"
 
@@ -98,7 +106,9 @@ def _unreadable(stripe_id: str, payment_id: str, what: str) -> Difference:
     return Difference("failed", stripe_id, payment_id, detail)
 
 
-def look_at_refund(by: Comparison, refund: Mapping[str, Any], report: Report) -> None:
+def look_at_refund(
+    by: Comparison, refund: Mapping[str, Any], report: Report
+) -> None:
     """Compare all refunds of one refund's payment, unless this refund is known already.
 
     Units follow from the sum, so Stripe is asked for all of them.
@@ -110,11 +120,15 @@ def look_at_refund(by: Comparison, refund: Mapping[str, Any], report: Report) ->
         report.matched += 1
         return
     intent = payment.payment_intent
-    fact = objects.refunds(intent, payment.currency, by.gateway.refunds_of(intent), SOURCE)
+    fact = objects.refunds(
+        intent, payment.currency, by.gateway.refunds_of(intent), SOURCE
+    )
     _compare(by, fact, payment, str(refund["id"]), report)
 
 
-def look_at_dispute(by: Comparison, dispute: Mapping[str, Any], report: Report) -> None:
+def look_at_dispute(
+    by: Comparison, dispute: Mapping[str, Any], report: Report
+) -> None:
     """Compare one dispute, by the money that is out."""
     payment = _payment_of(by, dispute, report)
     if payment is None:
@@ -128,7 +142,9 @@ def look_at_dispute(by: Comparison, dispute: Mapping[str, Any], report: Report) 
 
 def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
     """Compare a payment that is paid here and was in no list: Stripe is asked for its session."""
-    missing = Difference("missing_there", payment.session_id, payment.payment_id, "")
+    missing = Difference(
+        "missing_there", payment.session_id, payment.payment_id, ""
+    )
     try:
         session = by.gateway.session(payment.session_id)
     except StripeNotFoundError:
@@ -145,7 +161,11 @@ def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
 
 
 def _compare(
-    by: Comparison, fact: Fact, payment: Payment | None, stripe_id: str, report: Report
+    by: Comparison,
+    fact: Fact,
+    payment: Payment | None,
+    stripe_id: str,
+    report: Report,
 ) -> None:
     """Decide as settlement would, and settle it.
 
@@ -175,14 +195,20 @@ def _compare(
 
 def _settle(by: Comparison, fact: Fact) -> bool:
     """Settle it. False if it is not in the books now."""
-    return settlement.apply(by.books, fact).status in ("settled", "recorded", "duplicate")
+    return settlement.apply(by.books, fact).status in (
+        "settled",
+        "recorded",
+        "duplicate",
+    )
 
 
 def _claimed_payment_id(fact: Fact) -> str:
     return "" if isinstance(fact, DisputeFact) else fact.payment_id
 
 
-def _payment_of(by: Comparison, reversal: Mapping[str, Any], report: Report) -> Payment | None:
+def _payment_of(
+    by: Comparison, reversal: Mapping[str, Any], report: Report
+) -> Payment | None:
     """The paid payment of a refund or dispute; None where it is not ours or not known.
 
     A lost reference row is reported and, when repairing, written again.
@@ -211,11 +237,17 @@ def _with_reference(by: Comparison, payment: Payment, report: Report) -> Payment
     detail, intent = "nothing led from this payment intent", payment.payment_intent
     if by.repair:
         references.write_again(by.books, payment)
-    report.add(Difference("missing_here", intent, payment.payment_id, detail, repaired=by.repair))
+    report.add(
+        Difference(
+            "missing_here", intent, payment.payment_id, detail, repaired=by.repair
+        )
+    )
     return payment
 
 
-def _rebuild(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Payment | None:
+def _rebuild(
+    books: Books, fact: SessionFact, session: Mapping[str, Any]
+) -> Payment | None:
     """Write a lost record again, from the session that we created.
 
     None where the catalogue does not have its plan at its price.
@@ -233,7 +265,11 @@ def _rebuild(books: Books, fact: SessionFact, session: Mapping[str, Any]) -> Pay
     try:
         books.store.commit(
             creates("payments", (owner, payment.payment_id), payment.to_item()),
-            Write("payments", (owner, fact.session_id), set={"payment_id": payment.payment_id}),
+            Write(
+                "payments",
+                (owner, fact.session_id),
+                set={"payment_id": payment.payment_id},
+            ),
         )
     except ConditionFailedError:
         return _payment(books, fact.user_id, fact.payment_id)

@@ -57,14 +57,17 @@ def repair_account(job: Run, user_id: str) -> Repaired:
     acts += _repair_references(job, user_id)
     lost = _book_lost_entries(job, user_id)
     acts += (
-        f"{entry.entry_id}: {entry.units:+d} units written into the ledger again" for entry in lost
+        f"{entry.entry_id}: {entry.units:+d} units written into the ledger again"
+        for entry in lost
     )
     if job.repair:
         acts += _repair_balance(job, user_id)
     elif any(difference.kind != "missing_there" for difference in differences):
         acts.append("the balance is recomputed once these payments are settled")
     else:
-        acts += _repair_balance(job, user_id, unbooked=sum(entry.units for entry in lost))
+        acts += _repair_balance(
+            job, user_id, unbooked=sum(entry.units for entry in lost)
+        )
     return Repaired(user_id, tuple(acts))
 
 
@@ -84,7 +87,11 @@ def _repair_payments(job: Run, user_id: str) -> list[Difference]:
             look_again(job.comparison, session_id, report)
         except StripeNotFoundError:
             why = "Stripe knows no such session; nothing was done about it"
-            report.add(Difference("missing_there", session_id, item.get("payment_id", ""), why))
+            report.add(
+                Difference(
+                    "missing_there", session_id, item.get("payment_id", ""), why
+                )
+            )
         found += report.differences
     return found
 
@@ -125,24 +132,46 @@ def _book_lost_entries(job: Run, user_id: str) -> list[Entry]:
 def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]:
     """The entries that this payment shows and the ledger lacks, under ids that are free."""
     about = [row for row in booked if _is_about(row, payment)]
-    numbered = [_number(row["entry_id"]) for row in about if row["type"] != "funded"]
+    numbered = [
+        _number(row["entry_id"]) for row in about if row["type"] != "funded"
+    ]
     free = replace(payment, movements=max([payment.movements, *numbered]) + 1)
 
     def entry(cause: str, kind: EntryType, units: int) -> Entry:
-        return Entry(payment.user_id, cause, kind, units, "payment", payment.session_id, now, NOTE)
+        return Entry(
+            payment.user_id,
+            cause,
+            kind,
+            units,
+            "payment",
+            payment.session_id,
+            now,
+            NOTE,
+        )
 
     if not any(row["type"] == "funded" for row in about):
         yield entry(ledger.funded_id(payment.session_id), "funded", payment.quota)
-    taken = -sum(row["units"] for row in about if row["type"] in ("clawed_back", "reinstated"))
+    taken = -sum(
+        row["units"]
+        for row in about
+        if row["type"] in ("clawed_back", "reinstated")
+    )
     if more := payment.units_clawed_back - taken:
-        yield entry(ledger.reversal_id(free), "clawed_back" if more > 0 else "reinstated", -more)
+        yield entry(
+            ledger.reversal_id(free),
+            "clawed_back" if more > 0 else "reinstated",
+            -more,
+        )
     written_off = sum(row["units"] for row in about if row["type"] == "adjusted")
     if more := payment.units_written_off - written_off:
         yield entry(ledger.write_off_id(free), "adjusted", more)
 
 
 def _is_about(row: Item, payment: Payment) -> bool:
-    return (row["reference_type"], row["reference_id"]) == ("payment", payment.session_id)
+    return (row["reference_type"], row["reference_id"]) == (
+        "payment",
+        payment.session_id,
+    )
 
 
 def _number(entry_id: str) -> int:
@@ -175,7 +204,11 @@ def _repair_balance(job: Run, user_id: str, unbooked: int = 0) -> Iterator[str]:
         item = store.get("quotas", (user_id, "quota"))
         found = Balance.from_item(item)
         right = _recomputed(job, user_id, found, unbooked)
-        changed = [name for name in COMPARED if getattr(found, name) != getattr(right, name)]
+        changed = [
+            name
+            for name in COMPARED
+            if getattr(found, name) != getattr(right, name)
+        ]
         if not changed and item is not None:
             return
         try:
@@ -190,7 +223,9 @@ def _repair_balance(job: Run, user_id: str, unbooked: int = 0) -> Iterator[str]:
     raise OutcomeUnknownError(message)
 
 
-def _balance_write(job: Run, user_id: str, item: Item | None, right: Balance) -> Write:
+def _balance_write(
+    job: Run, user_id: str, item: Item | None, right: Balance
+) -> Write:
     now = stamp(job.books.clock())
     values = {name: getattr(right, name) for name in COMPARED}
     return Write(

@@ -6,7 +6,13 @@ from typing import Any, Final, Literal, assert_never
 from billing.payments.payment import Change, Field, Park, Payment
 
 Kind = Literal[
-    "missing_here", "missing_there", "amount", "currency", "status", "identity", "failed"
+    "missing_here",
+    "missing_there",
+    "amount",
+    "currency",
+    "status",
+    "identity",
+    "failed",
 ]
 """``failed``: it could not be compared, so it is not known whether they agree."""
 SHOWN_MAX: Final = 100
@@ -76,7 +82,11 @@ def differs(payment: Payment | None, change: Change) -> bool:
 
     Learning a refund's id is none.
     """
-    return payment is None or bool(change.units) or change.payment.status != payment.status
+    return (
+        payment is None
+        or bool(change.units)
+        or change.payment.status != payment.status
+    )
 
 
 def describe(payment: Payment | None, decision: Change | Park) -> tuple[Kind, str]:
@@ -88,7 +98,10 @@ def describe(payment: Payment | None, decision: Change | Park) -> tuple[Kind, st
             was = payment.status if payment else "unknown"
             units = decision.units
             if decision.entry == "funded":
-                return "missing_here", f"paid at Stripe, {was} here: {units} units are owed"
+                return (
+                    "missing_here",
+                    f"paid at Stripe, {was} here: {units} units are owed",
+                )
             status = decision.payment.status
             return "status", f"{was} here, {status} at Stripe; {units:+d} units"
         case _:

@@ -20,7 +20,11 @@ from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
-from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
+from billing.stripe_api.client import (
+    Gateway,
+    StripeNotFoundError,
+    StripeServerError,
+)
 from billing.stripe_api.events import Ignored, claims_in
 
 READ_A_RUN_MAX: Final = 10_000
@@ -70,7 +74,9 @@ def run(
         books.store.deadline.begin()
         if try_again(books, gateway, record, failed):
             settled.add(record.name)
-    waiting = [record.parked_epoch for record in parked if record.name not in settled]
+    waiting = [
+        record.parked_epoch for record in parked if record.name not in settled
+    ]
     now = epoch(books.clock())
     oldest = min(waiting, default=now)
     return Recovered(len(settled), len(waiting), len(due) - tried, now - oldest)
@@ -98,7 +104,9 @@ def try_again(
     try:
         if not parking.postpone(books, record):
             return ""  # a concurrent request has taken, settled or dropped it
-        return _retry(books, record) or _settle_purchase_first(books, gateway, record)
+        return _retry(books, record) or _settle_purchase_first(
+            books, gateway, record
+        )
     except (
         RetryableError,
         AwsRefusedError,
@@ -117,7 +125,9 @@ def _retry(books: Books, record: Parked) -> Became:
     return "ignored" if status == "ignored" else "settled"
 
 
-def _settle_purchase_first(books: Books, gateway: Gateway, record: Parked) -> Became:
+def _settle_purchase_first(
+    books: Books, gateway: Gateway, record: Parked
+) -> Became:
     """Ask Stripe which purchase a reversal belongs to, settle that, then the reversal.
 
     A reversal that belongs to no purchase of ours is resolved.
@@ -138,15 +148,21 @@ def _settle_purchase_first(books: Books, gateway: Gateway, record: Parked) -> Be
     return _settle_both(books, known, found, intent)
 
 
-def _settle_both(books: Books, record: Parked, purchase: SessionFact, intent: str) -> Became:
+def _settle_both(
+    books: Books, record: Parked, purchase: SessionFact, intent: str
+) -> Became:
     """Settle a purchase, then its reversal. Drop the reversal if the purchase was dropped."""
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):
-        dropped = parking.drop_with_purchase(books, record, purchase.session_id, intent)
+        dropped = parking.drop_with_purchase(
+            books, record, purchase.session_id, intent
+        )
         return "dropped" if dropped else ""
     payment = outcome.payment
     if payment and payment.phase is Phase.PAID and payment.payment_intent == intent:
-        references.write_again(books, payment)  # a restore may have lost the row that leads there
+        references.write_again(
+            books, payment
+        )  # a restore may have lost the row that leads there
     return _retry(books, record)
 
 
@@ -167,13 +183,17 @@ def _owner_of(books: Books, gateway: Gateway, intent: str) -> Item | Ignored:
     claims = claims_in(gateway.payment_intent(intent), books.ours)
     if isinstance(claims, Ignored):
         return claims
-    stored = books.store.get("payments", (user_key(claims["user_id"]), claims["payment_id"]))
+    stored = books.store.get(
+        "payments", (user_key(claims["user_id"]), claims["payment_id"])
+    )
     if stored is None and claims["needs_record"]:
         return Ignored("not_ours")
     return stored or {}
 
 
-def _session_of(gateway: Gateway, stored: Item, intent: str) -> Mapping[str, Any] | None:
+def _session_of(
+    gateway: Gateway, stored: Item, intent: str
+) -> Mapping[str, Any] | None:
     """The session of an intent: by our record's session id, else by Stripe's list.
 
     Stripe answers by id at once. The record may be lost, or name another session.
@@ -196,12 +216,16 @@ def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
     for _ in range(SWEEP_PAGES_MAX):
         books.store.deadline.begin()
         page = books.store.due(epoch(books.clock()), after)
-        for user_id, rows in sorted(Counter(item["user_id"] for item in page.items).items()):
+        for user_id, rows in sorted(
+            Counter(item["user_id"] for item in page.items).items()
+        ):
             if not go_on():
                 return seen
             seen += rows
             books.store.deadline.begin()
-            with suppress(RetryableError):  # one account's trouble must not stop the others
+            with suppress(
+                RetryableError
+            ):  # one account's trouble must not stop the others
                 _release_expired(books, user_id)
         if (after := page.after) is None:
             break

@@ -77,7 +77,9 @@ class Run:
         return Comparison(self.books, self.gateway, self.repair)
 
 
-def run(job: Run, since: int, *, progress: Callable[[str, int], None] = lambda *_: None) -> Report:
+def run(
+    job: Run, since: int, *, progress: Callable[[str, int], None] = lambda *_: None
+) -> Report:
     """Compare everything created since an epoch second.
 
     Resumes a stopped run, then starts a fresh one if time is left. ``progress`` is called after
@@ -88,7 +90,9 @@ def run(job: Run, since: int, *, progress: Callable[[str, int], None] = lambda *
     kept = _read_cursor(job)
     if kept is not None and not _cycle(job, kept, report, progress):
         return report
-    report.finished = _cycle(job, Cursor(since), report, progress) and not report.unlisted
+    report.finished = (
+        _cycle(job, Cursor(since), report, progress) and not report.unlisted
+    )
     if report.finished and job.repair and job.resumes:
         job.books.ours.deployment.keep()
         _note_finished(job, report)
@@ -97,12 +101,19 @@ def run(job: Run, since: int, *, progress: Callable[[str, int], None] = lambda *
 
 def _note_finished(job: Run, report: Report) -> None:
     finished_at = stamp(job.books.clock())
-    note = {"finished_at": finished_at, "counts": report.counts, "matched": report.matched}
+    note = {
+        "finished_at": finished_at,
+        "counts": report.counts,
+        "matched": report.matched,
+    }
     _note(job.books, LAST, note)
 
 
 def _cycle(
-    job: Run, cursor: Cursor | None, report: Report, progress: Callable[[str, int], None]
+    job: Run,
+    cursor: Cursor | None,
+    report: Report,
+    progress: Callable[[str, int], None],
 ) -> bool:
     """Look at page after page, and keep the cursor after each. True when all is done."""
     while cursor is not None:
@@ -170,7 +181,11 @@ def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 
     done, is_stopped = _look_at_rows(job, report, page.items, look)
     if is_stopped:
-        return replace(cursor, after={name: done[name] for name in INDEX_KEYS}) if done else cursor
+        return (
+            replace(cursor, after={name: done[name] for name in INDEX_KEYS})
+            if done
+            else cursor
+        )
     return replace(cursor, after=page.after) if page.after else None
 
 
@@ -206,7 +221,9 @@ def _report_failure(
 ) -> None:
     """Report a row or list that could not be compared, be it by a fault of ours."""
     job.failed(name)
-    why = f"{name} was not compared: {type(error).__name__}: {error}".removesuffix(TO_A_BUYER)
+    why = f"{name} was not compared: {type(error).__name__}: {error}".removesuffix(
+        TO_A_BUYER
+    )
     is_ours = row is not None and "unseen" in row
     payment_id = name if is_ours else ""
     stripe_id = name if row is not None and not is_ours else ""
@@ -214,8 +231,14 @@ def _report_failure(
 
 
 def _read_cursor(job: Run) -> Cursor | None:
-    item = job.books.store.get("events", CURSORS[job.repair]) if job.resumes else None
-    return Cursor(item["since"], item["phase"], item["after"]) if item and "phase" in item else None
+    item = (
+        job.books.store.get("events", CURSORS[job.repair]) if job.resumes else None
+    )
+    return (
+        Cursor(item["since"], item["phase"], item["after"])
+        if item and "phase" in item
+        else None
+    )
 
 
 def _keep_cursor(job: Run, cursor: Cursor | None) -> None:

@@ -219,14 +219,18 @@ class Store:
 
         The index is eventually consistent: a hint, never a decision.
         """
-        return self._marked("quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after)
+        return self._marked(
+            "quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after
+        )
 
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """Return one page of keys of payments that no reconciliation has seen at Stripe.
 
         Over all users, paid since then. A hint as well.
         """
-        return self._marked("payments", "unseen", "unseen", ("completed_at", ">=", since), after)
+        return self._marked(
+            "payments", "unseen", "unseen", ("completed_at", ">=", since), after
+        )
 
     def _marked(
         self,
@@ -249,7 +253,11 @@ class Store:
         return self._page("Query", request, after)
 
     def scan(
-        self, table: Table, segment: int = 0, segments: int = 1, after: Item | None = None
+        self,
+        table: Table,
+        segment: int = 0,
+        segments: int = 1,
+        after: Item | None = None,
     ) -> Page:
         """Return one page of one segment of a whole table, strongly consistent."""
         request = {
@@ -271,16 +279,25 @@ class Store:
             if after is None:
                 return
 
-    def _page(self, operation: str, request: dict[str, Any], after: Item | None) -> Page:
+    def _page(
+        self, operation: str, request: dict[str, Any], after: Item | None
+    ) -> Page:
         if after is not None:
-            request["ExclusiveStartKey"] = {name: encode(value) for name, value in after.items()}
+            request["ExclusiveStartKey"] = {
+                name: encode(value) for name, value in after.items()
+            }
         answer = self._ask(operation, request, UNTIL_DEADLINE)
         last = answer.get("LastEvaluatedKey")
-        return Page([decode(item) for item in answer["Items"]], decode(last) if last else None)
+        return Page(
+            [decode(item) for item in answer["Items"]],
+            decode(last) if last else None,
+        )
 
     def _transaction(self, writes: Sequence[Write]) -> dict[str, Any]:
         if not 0 < len(writes) <= WRITES_MAX:
-            message = f"a transaction takes 1 to {WRITES_MAX} writes, not {len(writes)}"
+            message = (
+                f"a transaction takes 1 to {WRITES_MAX} writes, not {len(writes)}"
+            )
             raise ValueError(message)
         return {
             "TransactItems": [self._action(write) for write in writes],
@@ -298,7 +315,9 @@ class Store:
             return {"Delete": body}
         return {"ConditionCheck" if write.is_check else "Update": body}
 
-    def _ask(self, operation: str, request: dict[str, Any], retry: Retry) -> dict[str, Any]:
+    def _ask(
+        self, operation: str, request: dict[str, Any], retry: Retry
+    ) -> dict[str, Any]:
         """Send a request until it has a result, or ``retry`` or the deadline ends the tries.
 
         One try with an unknown outcome makes the whole outcome unknown, whatever later tries say.
@@ -310,12 +329,16 @@ class Store:
                 return self._send(operation, request)
             except _NoResultError as error:
                 last = error
-                is_unknown = is_unknown or (error.is_unknown and operation not in READS)
+                is_unknown = is_unknown or (
+                    error.is_unknown and operation not in READS
+                )
             may_repeat = retry.unknown if is_unknown else retry.not_done
             if not may_repeat:
                 break
         if is_unknown:
-            raise OutcomeUnknownError(f"{operation} gave no answer in time ({last})") from last
+            raise OutcomeUnknownError(
+                f"{operation} gave no answer in time ({last})"
+            ) from last
         raise NotDoneError(f"{operation} was not carried out in time") from last
 
     def _send(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -330,7 +353,9 @@ class Store:
         except NoCredentialsError as error:
             # This client would remember for ever that there were none for a moment.
             vars(self).pop("_client", None)
-            raise NotDoneError(f"{operation}: {type(error).__name__}, nothing was sent") from error
+            raise NotDoneError(
+                f"{operation}: {type(error).__name__}, nothing was sent"
+            ) from error
         except BotoCoreError as error:
             why = f"the answer was lost, {type(error).__name__}"
             raise _NoResultError(why, is_unknown=True) from error
@@ -350,9 +375,14 @@ def _meaning(operation: str, answer: Mapping[str, Any]) -> Exception:
         return _cancelled(answer.get("CancellationReasons", []))
     if code in NOT_DONE:
         return _NoResultError(code, is_unknown=False)
-    if code in UNCLEAR or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR:
+    if (
+        code in UNCLEAR
+        or answer["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR
+    ):
         return _NoResultError(code, is_unknown=True)
-    return AwsRefusedError(f"{operation}: {code}: {answer['Error'].get('Message', '')}")
+    return AwsRefusedError(
+        f"{operation}: {code}: {answer['Error'].get('Message', '')}"
+    )
 
 
 def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:

@@ -76,7 +76,10 @@ def _shape(
             placeholder: name for name, placeholder in names.items()
         }
     return _Shape(
-        members, tuple(sorted(values, key=lambda placeholder: int(values[placeholder]["N"])))
+        members,
+        tuple(
+            sorted(values, key=lambda placeholder: int(values[placeholder]["N"]))
+        ),
     )
 
 
@@ -99,8 +102,9 @@ def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
         return {"L": [encode(member) for member in value]}
     if value is None:
         return {"NULL": True}
+    kind = type(value).__name__
     message = (
-        f"{type(value).__name__} is not stored: books hold text, integers and collections of them"
+        f"{kind} is not stored: books hold text, integers and collections of them"
     )
     raise TypeError(message)
 
@@ -123,7 +127,12 @@ def _decode(value: Mapping[str, Any]) -> Any:
     return None if kind == "NULL" else content
 
 
-def _condition(name: str, operator: str, or_absent: bool, numbers: Iterator[Value]) -> Condition:  # noqa: FBT001 - a clause's own fields
+def _condition(
+    name: str,
+    operator: str,
+    or_absent: bool,  # noqa: FBT001 - a clause's own field
+    numbers: Iterator[Value],
+) -> Condition:
     path = Path([name])
     if operator == "exists":
         return path.exists()
@@ -134,7 +143,10 @@ def _condition(name: str, operator: str, or_absent: bool, numbers: Iterator[Valu
 
 
 def _update(
-    sets: tuple[str, ...], removes: tuple[str, ...], adds: tuple[str, ...], numbers: Iterator[Value]
+    sets: tuple[str, ...],
+    removes: tuple[str, ...],
+    adds: tuple[str, ...],
+    numbers: Iterator[Value],
 ) -> Update | None:
     actions = [
         *[SetAction(Path([name]), next(numbers)) for name in sets],

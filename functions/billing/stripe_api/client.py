@@ -41,7 +41,9 @@ class StripeNotFoundError(Exception):
     """Stripe has no object of that id. ``refusal`` is Stripe's answer, as in StripeRefusedError."""
 
     def __init__(
-        self, what: str = "no such object", refusal: Mapping[str, Any] = MappingProxyType({})
+        self,
+        what: str = "no such object",
+        refusal: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """``what`` is Stripe's message."""
         super().__init__(what)
@@ -54,7 +56,9 @@ class Gateway:
     ``read_key(fresh)`` returns the key, read again when ``fresh``.
     """
 
-    def __init__(self, read_key: Callable[[bool], str], api_base: str, deadline: Deadline) -> None:
+    def __init__(
+        self, read_key: Callable[[bool], str], api_base: str, deadline: Deadline
+    ) -> None:
         """``api_base`` is https://api.stripe.com, or a simulator."""
         self._read_key = read_key
         self._api_base = api_base
@@ -91,7 +95,9 @@ class Gateway:
     def session(self, session_id: str) -> Mapping[str, Any]:
         """Return a Checkout Session with its payment intent expanded."""
         params: Any = {"expand": ["payment_intent"]}
-        return self._ask(lambda client: client.v1.checkout.sessions.retrieve(session_id, params))
+        return self._ask(
+            lambda client: client.v1.checkout.sessions.retrieve(session_id, params)
+        )
 
     def session_of_intent(self, payment_intent: str) -> Mapping[str, Any] | None:
         """Return the session that a payment intent belongs to, or None."""
@@ -101,7 +107,9 @@ class Gateway:
 
     def payment_intent(self, payment_intent: str) -> Mapping[str, Any]:
         """Return a payment intent."""
-        return self._ask(lambda client: client.v1.payment_intents.retrieve(payment_intent))
+        return self._ask(
+            lambda client: client.v1.payment_intents.retrieve(payment_intent)
+        )
 
     def receipt_url(self, payment_intent: str) -> str | None:
         """Return the page on which Stripe shows the receipt, if there is one.
@@ -110,7 +118,9 @@ class Gateway:
         """
         expanded: Any = {"expand": ["latest_charge"]}
         intent = self._ask(
-            lambda client: client.v1.payment_intents.retrieve(payment_intent, expanded)
+            lambda client: client.v1.payment_intents.retrieve(
+                payment_intent, expanded
+            )
         )
         charge = intent.get("latest_charge")
         return charge.get("receipt_url") if isinstance(charge, dict) else None
@@ -133,15 +143,21 @@ class Gateway:
 
         Their payment intents are expanded.
         """
-        params: Any = _page(since, after)
+        return self._refunds_page(_page(since, after))
+
+    def _refunds_page(self, params: Any) -> Mapping[str, Any]:
         return self._ask(lambda client: client.v1.refunds.list(params))
 
     def refunds_of(self, payment_intent: str) -> Iterator[Mapping[str, Any]]:
         """Yield all refunds of one payment intent."""
         after = ""
         while True:
-            params: Any = {"payment_intent": payment_intent, "limit": PAGE, **_after(after)}
-            page = self._ask(lambda client, params=params: client.v1.refunds.list(params))  # type: ignore[misc]
+            params: Any = {
+                "payment_intent": payment_intent,
+                "limit": PAGE,
+                **_after(after),
+            }
+            page = self._refunds_page(params)
             yield from page["data"]
             if not page["has_more"]:
                 return
@@ -162,7 +178,9 @@ class Gateway:
         return list(page["data"])
 
     def _ask(
-        self, call: Callable[[stripe.StripeClient], _Object], personal: Sequence[str] = ()
+        self,
+        call: Callable[[stripe.StripeClient], _Object],
+        personal: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Return Stripe's answer, retrying until the deadline what may pass by itself.
 
@@ -195,7 +213,9 @@ class Gateway:
                 base_addresses={"api": self._api_base},
                 # we retry ourselves, within the request's deadline; the SDK never repeats a 429
                 max_network_retries=0,
-                http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS)),
+                http_client=stripe.RequestsClient(
+                    timeout=(CONNECT_SECONDS, READ_SECONDS)
+                ),
             )
         return self._client
 
@@ -227,7 +247,12 @@ def _unavailable(why: str) -> BillingError:
 
 def _page(since: int, after: str) -> dict[str, Any]:
     created = {"gte": since}
-    return {"created": created, "limit": PAGE, "expand": ["data.payment_intent"], **_after(after)}
+    return {
+        "created": created,
+        "limit": PAGE,
+        "expand": ["data.payment_intent"],
+        **_after(after),
+    }
 
 
 def _after(last_id: str) -> dict[str, str]:

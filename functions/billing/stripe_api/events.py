@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
-from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, SessionKind
+from billing.facts import (
+    DeclinedFact,
+    DisputeFact,
+    Fact,
+    RefundsFact,
+    SessionFact,
+    SessionKind,
+)
 from billing.settings import Ours
 
 SESSION_EVENTS: Final[Mapping[str, SessionKind]] = {
@@ -97,14 +104,21 @@ def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
         return Ignored("other_mode")
     try:
         subject = _member(_member(event, "data", dict), "object", dict)
-        origin = {"fact_id": _text(event, "id"), "type": kind, "created": _whole(event, "created")}
+        origin = {
+            "fact_id": _text(event, "id"),
+            "type": kind,
+            "created": _whole(event, "created"),
+        }
         return reader(subject, origin, ours)
     except _UnreadableError:
         return Ignored(UNREADABLE)
 
 
 def session_fact(
-    session: Mapping[str, Any], kind: SessionKind, origin: Mapping[str, Any], ours: Ours
+    session: Mapping[str, Any],
+    kind: SessionKind,
+    origin: Mapping[str, Any],
+    ours: Ours,
 ) -> SessionFact | Ignored:
     """Read a Checkout Session object, whether it came in an event or from the API."""
     if session.get("mode") != "payment":
@@ -148,7 +162,9 @@ def dispute_fact(
             currency=currency,
             dispute_id=_text(dispute, "id"),
             amount=amount,
-            opened=formal and status != "prevented" and not status.startswith("warning_"),
+            opened=formal
+            and status != "prevented"
+            and not status.startswith("warning_"),
             closed=status if status in CLOSED else "",
             transactions={_text(row, "id"): _signed(row, "amount") for row in rows},
             converted=any(_text(row, "currency") != currency for row in rows),
@@ -159,10 +175,16 @@ def dispute_fact(
         return Ignored(UNREADABLE)
 
 
-def _session(session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+def _session(
+    session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> Fact | Ignored:
     kind = SESSION_EVENTS[origin["type"]]
     status = session.get("payment_status")
-    if kind == "paid" and status == "unpaid" and origin["type"] == "checkout.session.completed":
+    if (
+        kind == "paid"
+        and status == "unpaid"
+        and origin["type"] == "checkout.session.completed"
+    ):
         kind = "unpaid"
     found = session_fact(session, kind, origin, ours)
     if isinstance(found, SessionFact) and kind == "paid" and status not in PAID:
@@ -170,7 +192,9 @@ def _session(session: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
     return found
 
 
-def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+def _declined(
+    intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> Fact | Ignored:
     claims = claims_in(intent, ours)
     if isinstance(claims, Ignored):
         return claims
@@ -179,7 +203,9 @@ def _declined(intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) 
         payment_id=claims["payment_id"],
         user_id=claims["user_id"],
         needs_record=claims["needs_record"],
-        failure_code=_failure_code(error) if isinstance(error, dict) else UNNAMED_FAILURE,
+        failure_code=_failure_code(error)
+        if isinstance(error, dict)
+        else UNNAMED_FAILURE,
         **origin,
     )
 
@@ -207,7 +233,9 @@ def _charge_refunded(
         return claims
     intent = _reference(charge, "payment_intent")
     if intent is None or not intent.startswith("pi_"):
-        return Ignored("not_ours")  # Checkout in payment mode always has a payment intent
+        return Ignored(
+            "not_ours"
+        )  # Checkout in payment mode always has a payment intent
     standing, failed = refunds_by_id(_listed_refunds(charge))
     return RefundsFact(
         payment_intent=intent,
@@ -233,7 +261,9 @@ def _listed_refunds(charge: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row for row in rows if isinstance(row, dict)]
 
 
-def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+def _refund(
+    refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> Fact | Ignored:
     del ours
     standing, failed = refunds_by_id([refund])
     if not standing and not failed:
@@ -250,7 +280,9 @@ def _refund(refund: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) ->
     )
 
 
-def refunds_by_id(refunds: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], dict[str, int]]:
+def refunds_by_id(
+    refunds: Iterable[Mapping[str, Any]],
+) -> tuple[dict[str, int], dict[str, int]]:
     """Return the amounts of the refunds that stand, and of those that failed or were canceled.
 
     A refund whose status we do not know is in neither: its charge's figure still counts it.
@@ -265,9 +297,13 @@ def refunds_by_id(refunds: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int],
     return standing, failed
 
 
-def _dispute(dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
+def _dispute(
+    dispute: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> Fact | Ignored:
     del ours
-    return dispute_fact(dispute, origin, formal=origin["type"] == "charge.dispute.created")
+    return dispute_fact(
+        dispute, origin, formal=origin["type"] == "charge.dispute.created"
+    )
 
 
 def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignored:
@@ -278,7 +314,10 @@ def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignore
     metadata = subject.get("metadata")
     if not isinstance(metadata, dict):
         return Ignored("not_ours")
-    claims = {name: metadata.get(name) for name in ("payment_id", "user_id", "plan", "quota")}
+    claims = {
+        name: metadata.get(name)
+        for name in ("payment_id", "user_id", "plan", "quota")
+    }
     if not all(_is_claim(value) for value in claims.values()):
         return Ignored("not_ours")
     units = str(claims["quota"])
@@ -303,7 +342,9 @@ def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
     """Return what shows that a charge is ours: its metadata, or else only our record of it."""
     if isinstance(claims, Ignored):
         return {"needs_record": True}
-    return {name: claims[name] for name in ("payment_id", "user_id", "needs_record")}
+    return {
+        name: claims[name] for name in ("payment_id", "user_id", "needs_record")
+    }
 
 
 def _found_by(reversal: Mapping[str, Any]) -> dict[str, Any]:
@@ -313,7 +354,9 @@ def _found_by(reversal: Mapping[str, Any]) -> dict[str, Any]:
 
     https://docs.stripe.com/api/refunds/object#refund_object-charge
     """
-    return {name: _reference(reversal, name) for name in ("payment_intent", "charge")}
+    return {
+        name: _reference(reversal, name) for name in ("payment_intent", "charge")
+    }
 
 
 def _transactions(dispute: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from billing.facts import DisputeFact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
-from billing.stripe_api.events import PAID, Ignored, dispute_fact, refunds_by_id, session_fact
+from billing.stripe_api.events import (
+    PAID,
+    Ignored,
+    dispute_fact,
+    refunds_by_id,
+    session_fact,
+)
 
 FAILED: Final = ("requires_payment_method", "canceled")
 """The states of a payment intent whose delayed payment has failed.
@@ -17,7 +23,9 @@ https://docs.stripe.com/payments/paymentintents/lifecycle
 """
 
 
-def session(found: Mapping[str, Any], source: str, ours: Ours) -> SessionFact | Ignored:
+def session(
+    found: Mapping[str, Any], source: str, ours: Ours
+) -> SessionFact | Ignored:
     """Return the fact in a session as the API shows it.
 
     With ``payment_intent`` expanded, a failed delayed payment is recognised too.
@@ -45,7 +53,10 @@ def intent_of(found: Mapping[str, Any]) -> str:
 
 
 def refunds(
-    payment_intent: str, currency: str, found: Iterable[Mapping[str, Any]], source: str
+    payment_intent: str,
+    currency: str,
+    found: Iterable[Mapping[str, Any]],
+    source: str,
 ) -> RefundsFact:
     """Return the fact in all refunds of one payment intent.
 

@@ -71,7 +71,9 @@ def is_final(error: stripe.StripeError) -> bool:
     return is_client_error and status not in PASSING and bool(error_of(error))
 
 
-def for_the_log(error: stripe.StripeError, personal: Iterable[str] = ()) -> dict[str, Any]:
+def for_the_log(
+    error: stripe.StripeError, personal: Iterable[str] = ()
+) -> dict[str, Any]:
     """Return Stripe's type, codes, message and parameter, and the request's id and status.
 
     ``personal``: values that were sent and must not be logged.
@@ -79,7 +81,11 @@ def for_the_log(error: stripe.StripeError, personal: Iterable[str] = ()) -> dict
     found = error_of(error)
     names = ("type", "code", "decline_code", "message", "param")
     texts = {name: _text(found.get(name), personal) for name in names}
-    return {**texts, "request_id": error.request_id, "http_status": error.http_status}
+    return {
+        **texts,
+        "request_id": error.request_id,
+        "http_status": error.http_status,
+    }
 
 
 def _text(value: object, personal: Iterable[str]) -> str | None:

@@ -70,7 +70,9 @@ def usable_secrets(stored: str) -> tuple[str, ...]:
         # Each letter of a text would be a secret, and anyone could sign with one.
         raise ValueError(FORM)  # noqa: TRY004 - to the caller it is one more unusable secret
     usable = tuple(
-        secret.strip() for secret in secrets if isinstance(secret, str) and secret.strip()
+        secret.strip()
+        for secret in secrets
+        if isinstance(secret, str) and secret.strip()
     )
     if not usable or len(usable) != len(secrets):
         message = "the webhook secret holds no secret, or a blank one: anyone could sign with it"
@@ -106,9 +108,17 @@ def _may_be_new(header: str, now: int) -> bool:
     For anything else the secrets are not read again.
     """
     parts = [part.partition("=") for part in header.split(",")]
-    digests = [value for name, _, value in parts if name == "v1" and len(value) == DIGEST_CHARS]
-    times = [int(value) for name, _, value in parts if name == "t" and _is_time(value)]
-    return bool(digests) and any(abs(value - now) <= TOLERANCE_SECONDS for value in times)
+    digests = [
+        value
+        for name, _, value in parts
+        if name == "v1" and len(value) == DIGEST_CHARS
+    ]
+    times = [
+        int(value) for name, _, value in parts if name == "t" and _is_time(value)
+    ]
+    return bool(digests) and any(
+        abs(value - now) <= TOLERANCE_SECONDS for value in times
+    )
 
 
 def _is_time(value: str) -> bool:
@@ -117,7 +127,9 @@ def _is_time(value: str) -> bool:
 
 def _timestamp(header: str) -> int:
     """Return the ``t`` of a header that has been verified."""
-    return int(next(part[2:] for part in header.split(",") if part.startswith("t=")))
+    return int(
+        next(part[2:] for part in header.split(",") if part.startswith("t="))
+    )
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -136,4 +148,6 @@ def _refuse(constant: str) -> None:
 
 
 def _invalid(why: str) -> BillingError:
-    return BillingError("invalid_signature", f"{why}; the body must be exactly as Stripe sent it")
+    return BillingError(
+        "invalid_signature", f"{why}; the body must be exactly as Stripe sent it"
+    )

@@ -21,7 +21,9 @@ REREAD_SECONDS: Final = 10
 """Then one token in this time. A flood of forged signatures costs next to nothing, and hides a roll
 no longer than this."""
 CLIENT: Final = Config(
-    connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"}
+    connect_timeout=1,
+    read_timeout=1,
+    retries={"total_max_attempts": 2, "mode": "standard"},
 )
 """A delivery may read its secret twice before it is settled: tests/repo adds the time-outs up."""
 
@@ -59,7 +61,9 @@ class Reader:
 
     def __init__(self) -> None:
         """Nothing is read yet."""
-        self.client = botocore.session.get_session().create_client("secretsmanager", config=CLIENT)
+        self.client = botocore.session.get_session().create_client(
+            "secretsmanager", config=CLIENT
+        )
         self.store: dict[str, tuple[str, float]] = {}
 
     def get(self, name: str, *, max_age: int, force_fetch: bool) -> str:
@@ -72,7 +76,9 @@ class Reader:
             text, read_at = known
             if now - read_at < max_age:
                 return text
-        text = str(self.client.get_secret_value(SecretId=name).get("SecretString", ""))
+        text = str(
+            self.client.get_secret_value(SecretId=name).get("SecretString", "")
+        )
         self.store[name] = (text, now)
         return text
 
@@ -99,7 +105,9 @@ def _secret(name: str, *, fresh: bool) -> str:
     """
     may_reread = fresh and _rereads(name).take(int(monotonic()))
     try:
-        return _provider().get(name, max_age=SECRET_AGE_SECONDS_MAX, force_fetch=may_reread)
+        return _provider().get(
+            name, max_age=SECRET_AGE_SECONDS_MAX, force_fetch=may_reread
+        )
     except (BotoCoreError, ClientError) as error:
         message = f"the secret {name} cannot be read: {aws_faults.code_of(error)}"
         if aws_faults.is_final(error):
