@@ -1,4 +1,4 @@
-"""Imports point one way: handlers, api, wiring, reconciliation, payments,
+"""Imports point one way: handlers, api, wiring, top-up, reconciliation, payments,
 quota, Stripe, storage.
 """
 
@@ -14,10 +14,20 @@ import pytest
 from infra.local.paths import ROOT
 
 FUNCTIONS: Final = ROOT / "functions"
-PACKAGES: Final = ("storage", "stripe_api", "quota", "payments", "reconciliation", "wiring", "api")
+PACKAGES: Final = (
+    "storage",
+    "stripe_api",
+    "quota",
+    "payments",
+    "reconciliation",
+    "top_up",
+    "wiring",
+    "api",
+)
 """From the inside out: each may import those before it. A module beside them is shared by all."""
 OUTSIDE: Final = {
     "stripe": {
+        "billing.stripe_api.cards",
         "billing.stripe_api.client",
         "billing.stripe_api.signatures",
         "billing.stripe_api.refusals",
