@@ -7,7 +7,7 @@ from typing import assert_never
 from billing.books import Books
 from billing.clock import stamp
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
-from billing.payments import references
+from billing.payments import automatic, references
 from billing.payments.basis import Assumed, Basis, Loaded
 from billing.payments.payment import Change, Payment, Phase
 from billing.quota import balance as balances
@@ -36,10 +36,12 @@ def writes(
         . payments  ref#pi_1 / reference        leads to pay_1         the same events wait, and
                                                                        none is dropped with it
         . payments  ref#ch_1 / reference        leads to pay_1
+        . quotas    alice / top_up              switched off
         . events    pay_1 / evt_1               the event's mark
 
     The balance and the ledger are written only when units move. The session's row is written for
-    a copy, the intent's for a paid session, the charge's for a reversal.
+    a copy, the intent's for a paid session, the charge's for a reversal. Automatic top-ups are
+    switched off by a dispute or full refund of one.
     """  # noqa: D415 - a drawing follows
     now = stamp(books.clock())
     movement = _movement(books, basis, change)
@@ -48,6 +50,7 @@ def writes(
     yield _payment_write(fact, basis, payment)
     yield from _units_writes(payment, change, movement, now)
     yield from _reference_writes(fact, basis, payment)
+    yield from automatic.switch_off(basis.payment, payment)
     mark = {
         "type": fact.type,
         "units": change.units,

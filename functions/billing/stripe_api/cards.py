@@ -76,7 +76,7 @@ class SavedCards:
         """
         self._gateway.ask(lambda client: client.v1.payment_methods.detach(card))
 
-    def charge(
+    def charge_card(
         self, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
         """Create a payment intent and confirm it, once under this key. Returns the intent.
@@ -95,7 +95,7 @@ class SavedCards:
         except StripeRefusedError as error:
             raise _meaning(error) from error
 
-    def charge_again(
+    def charge_card_again(
         self, intent: str, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
         """Confirm a declined payment intent again, once under this key. An intent succeeds once.

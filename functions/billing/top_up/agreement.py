@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from billing.payments.plans import Plan
+from billing.storage.keys import TOP_UP
 from billing.storage.writes import Must, Write, absent_or, equals
 from billing.top_up.charge import CARD_SECONDS, Charge, Reason
 
-ROW: Final = "top_up"
 MARK: Final = "open"
-"""The attribute that puts a row into the index of what is due; ROW is its value."""
+"""The attribute that puts a row into the index of what is due; TOP_UP is its value."""
 DUE: Final = "expires_at"
 """When the sweep comes to the row, epoch seconds: the index's range key."""
 MONTH: Final = "%Y-%m"
@@ -144,13 +144,13 @@ class Agreement:
             item["charge"] = _members(self.charge)
             item["charge_id"] = self.charge.payment_id
         if self.due:
-            item |= {MARK: ROW, DUE: self.due}
+            item |= {MARK: TOP_UP, DUE: self.due}
         return item
 
 
 def row(user_id: str) -> tuple[Literal["quotas"], tuple[str, str]]:
     """Return table and key of a customer's agreement."""
-    return "quotas", (user_id, ROW)
+    return "quotas", (user_id, TOP_UP)
 
 
 def change(before: Agreement, after: Agreement, *must: Must) -> Write:

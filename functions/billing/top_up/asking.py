@@ -44,12 +44,12 @@ class Cards(Protocol):
     def cards_of(self, customer: str) -> list[Mapping[str, Any]]:
         """Return a customer's saved cards."""
 
-    def charge(
+    def charge_card(
         self, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
         """Create a payment intent and confirm it."""
 
-    def charge_again(
+    def charge_card_again(
         self, intent: str, params: Mapping[str, Any], idempotency_key: str
     ) -> Mapping[str, Any]:
         """Confirm a declined payment intent again."""
@@ -112,7 +112,7 @@ class Asker:
         away = {"off_session": True, "error_on_requires_action": True}
         if charge.intent:
             params = {"payment_method": charge.card, **away}
-            return self.cards.charge_again(charge.intent, params, charge.key)
+            return self.cards.charge_card_again(charge.intent, params, charge.key)
         told = metadata(payment, self.stack, self.ours.deployment.id())
         params = {
             "amount": payment.amount_minor,
@@ -124,7 +124,7 @@ class Asker:
             **away,
             "metadata": {**told, intents.AUTOMATIC: "true"},
         }
-        return self.cards.charge(params, charge.key)
+        return self.cards.charge_card(params, charge.key)
 
     def _refused(self, charge: Charge, error: StripeRefusedError) -> Word:
         """The request itself was refused: nothing was charged.

@@ -97,6 +97,8 @@ def _advance(job: Job, agreement: Agreement) -> Agreement | None:
 def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
     """Open a charge where the account is below ``when_below``, and nothing else has done it."""
     books, now = job.books, job.books.clock()
+    if epoch(now) < agreement.due:
+        return agreement
     if not agreement.charges:
         return _leave_index(books, agreement)
     if debits.read(books, agreement.user_id).remaining >= agreement.when_below:
