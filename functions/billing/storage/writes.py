@@ -44,11 +44,16 @@ class Write(NamedTuple):
     remove: tuple[str, ...] = ()
     must: tuple[Must, ...] = ()
     delete: bool = False
+    copy: Mapping[str, str] = NOTHING
+    """Attributes that take the value of another one of the item, as it was before this write."""
+    subtract: Mapping[str, tuple[int, str]] = NOTHING
+    """Attributes that become a number less another attribute of the item, as it was before."""
 
     @property
     def is_check(self) -> bool:
         """Whether it writes nothing and only checks its conditions."""
-        return not (self.set or self.add or self.remove or self.delete)
+        written = (self.set, self.add, self.remove, self.copy, self.subtract)
+        return not (self.delete or any(written))
 
 
 def equals(name: str, value: object) -> Must:
