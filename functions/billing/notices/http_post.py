@@ -100,6 +100,7 @@ def send(
         numbers = addresses.resolve(address, getaddrinfo)
         with _in_time(wire):
             status = _post(wire, address, numbers, body, headers, context)
+            _ = wire.left  # a head that was cut reads as a whole one
     except AddressError as error:
         return Failed(str(error))
     except ssl.SSLCertVerificationError as error:
