@@ -1,5 +1,5 @@
 """Imports point one way: handlers, api, wiring, reconciliation, payments,
-quota, Stripe, storage.
+quota, notices, Stripe, storage.
 """
 
 import ast
@@ -14,7 +14,16 @@ import pytest
 from infra.local.paths import ROOT
 
 FUNCTIONS: Final = ROOT / "functions"
-PACKAGES: Final = ("storage", "stripe_api", "quota", "payments", "reconciliation", "wiring", "api")
+PACKAGES: Final = (
+    "storage",
+    "stripe_api",
+    "notices",
+    "quota",
+    "payments",
+    "reconciliation",
+    "wiring",
+    "api",
+)
 """From the inside out: each may import those before it. A module beside them is shared by all."""
 OUTSIDE: Final = {
     "stripe": {
@@ -26,6 +35,7 @@ OUTSIDE: Final = {
     "botocore": {
         "billing.storage.dynamodb",
         "billing.storage.aws_faults",
+        "billing.notices.event_bus",
         "billing.payments.fact_queue",
         "billing.wiring.secrets",
     },

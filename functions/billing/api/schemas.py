@@ -21,6 +21,7 @@ from billing.errors import STATUS_OF
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
+from billing.quota.alert import Alert
 from billing.quota.api_keys import LISTED_MAX, Key, NewKey
 from billing.quota.balance import Quota
 from billing.quota.debits import Debit
@@ -158,6 +159,7 @@ def _of_spending() -> Schema:
     )
     return {
         "Quota": schema_of(Quota),
+        "Alert": schema_of(Alert),
         "Entry": entry,
         "Entries": entries,
         "Debit": schema_of(Debit),

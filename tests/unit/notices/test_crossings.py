@@ -45,9 +45,7 @@ def test_the_clauses_hold_exactly_where_the_decision_is_the_same() -> None:
     """Whatever concurrent debits make of the balance: where the clauses hold, the same is told;
     and they hold for the balance that was read.
     """
-    for before, units, low_at, comes_in in product(
-        range(7), range(-6, 7), range(6), (False, True)
-    ):
+    for before, units, low_at, comes_in in product(range(7), range(-6, 7), range(6), (False, True)):
         if before + units < 0 or (comes_in and units < 0):
             continue
         found = cross(Balance(remaining=before), units, low_at, comes_in=comes_in)

@@ -68,7 +68,9 @@ def _run(books: Books, clock: Clock, receiver: Receiver, minutes: int) -> list[s
     found: list[str] = []
     for _ in range(minutes):
         clock.advance(minutes=1)
-        outbox.sweep(books, {"url": receiver}, lambda: True, lambda _, what: found.append(str(what)))
+        outbox.sweep(
+            books, {"url": receiver}, lambda: True, lambda _, what: found.append(str(what))
+        )
     return found
 
 
@@ -147,7 +149,11 @@ def test_two_ways_are_independent(books: Books, clock: Clock) -> None:
 
 
 def test_410_from_one_way_does_not_stop_the_other(books: Books, clock: Clock) -> None:
-    row, bus, url = written(books), Receiver(Failed("ThrottlingException"), Sent()), Receiver(Gone())
+    row, bus, url = (
+        written(books),
+        Receiver(Failed("ThrottlingException"), Sent()),
+        Receiver(Gone()),
+    )
     ways = {"bus": bus, "url": url}
     assert delivery.deliver(books, ways, row) == "retried"
     clock.advance(minutes=5)

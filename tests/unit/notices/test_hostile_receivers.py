@@ -1,6 +1,6 @@
 """Receivers that hang, drip, redirect, flood, or show a wrong certificate: real sockets."""
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 import threading
@@ -173,7 +173,7 @@ def test_a_try_ends_in_time_whatever_the_receiver_does(
 
 
 def test_a_tls_handshake_that_hangs_ends_in_time(serve: Callable[..., Server]) -> None:
-    server = serve(lambda connection: time.sleep(30))
+    server = serve(lambda _: time.sleep(30))
     assert _send(f"https://127.0.0.1:{server.port}/") == Failed(f"no answer in {TRY} s")
 
 
@@ -217,15 +217,15 @@ def test_a_receiver_that_is_not_there_is_a_failed_try() -> None:
 def _certificate(folder: Path, name: str) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -268,7 +268,9 @@ def test_tls_checks_the_name_though_the_address_was_resolved_before(
 def test_a_certificate_that_nobody_vouches_for_is_refused(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    server = serve(_answering(b"HTTP/1.1 200 OK\r\n\r\n"), _tls(_certificate(tmp_path, "localhost")))
+    server = serve(
+        _answering(b"HTTP/1.1 200 OK\r\n\r\n"), _tls(_certificate(tmp_path, "localhost"))
+    )
     refused = _send(f"https://localhost:{server.port}/")
     assert isinstance(refused, Failed)
     assert refused.why.startswith("TLS: ")

@@ -71,7 +71,7 @@ def test_a_purchase_tells_once_and_shows_the_payment_as_the_api_does(
     assert (row.type, row.sequence, row.state) == ("payment.completed", 1, "pending")
     item = store.tables["payments"]["user#alice", payment.payment_id]
     assert row.data == type(payment).from_item(item).as_answer()
-    assert read_account(books.store, "alice").told == 1  # type: ignore[arg-type]
+    assert read_account(books.store, "alice").told == 1
     laws.check(store)
 
 
@@ -148,7 +148,8 @@ def test_a_refusal_writes_no_event(books: Books, store: Losing) -> None:
     """Another purchase told concurrently: the write is refused whole, and decided again."""
     one, two = pending(books), pending(books)
     _settle(books, builders.completed(one))
-    commit, meddled = store.commit, []
+    meddled: list[bool] = []
+    commit = store.commit
 
     def meddle(*writes: Write) -> None:
         if not meddled:
