@@ -94,7 +94,7 @@ def resend(
     if not dry_run and operator.output.ask(question, yes=yes):
         operator.books.store.deadline.begin()
         delivery.send_again(operator.books, Row.from_item(item))
-        answer |= {"status": "sent_again"}
+        answer |= {"status": "sent_again", "state": "pending", "ended_at": None}
     operator.output.show(answer, facts(f"Event {name}", answer))
 
 

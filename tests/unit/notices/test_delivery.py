@@ -27,7 +27,7 @@ class Receiver:
 
     def __call__(self, row: Row) -> Answer:
         """Take one."""
-        self.got.append(row.id)
+        self.got.append(row.body()["id"])
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
