@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from billing import cursors
 from billing.api import request
+from billing.api.event_schemas import webhooks
 from billing.api.schemas import TEXT, Schema, record, ref, schemas
 from billing.errors import STATUS_OF
 from billing.ids import USER_ID_CHARS_MAX
@@ -17,7 +18,7 @@ from billing.keys.limits import PERS
 from billing.money import UNITS_MAX
 from billing.payments import queries
 from billing.payments.plans import catalogue
-from billing.quota import holds
+from billing.quota import alert, holds
 
 OURS: Final = "application/problem+json"
 GATEWAYS: Final = "application/json"
@@ -32,6 +33,12 @@ USER_ID: Final[Schema] = {
     "minLength": 1,
     "maxLength": USER_ID_CHARS_MAX,
     "pattern": request.TEXT,
+}
+LOW_AT: Final[Schema] = {
+    "type": ["integer", "null"],
+    "minimum": 0,
+    "maximum": alert.LOW_AT_MAX,
+    "description": "written without a fraction; 0 is never",
 }
 SECONDS: Final[Schema] = {
     "type": "integer",
@@ -128,6 +135,7 @@ def document() -> Schema:
             path: {method: _described(row) for method, row in methods.items()}
             for path, methods in table.items()
         },
+        "webhooks": webhooks(),
         "components": {
             "schemas": schemas(),
             "securitySchemes": {
@@ -240,11 +248,31 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
         "/quota": {
             "get": Operation("readQuota", "What is left", 200, "Quota", "user")
         },
+        "/quota/alert": _alert(),
         "/quota/ledger": {
             "get": _listing("readLedger", "How it came to that", "Entries")
         },
         "/quota/debits": {"post": debit},
         **_of_holds(),
+    }
+
+
+def _alert() -> dict[str, Operation]:
+    low_at = record(low_at=LOW_AT)
+    refused = ("invalid_request",)
+    return {
+        "get": Operation(
+            "readAlert", "Where quota.low begins", 200, "Alert", "user"
+        ),
+        "put": Operation(
+            "setAlert",
+            "Set it, null for the default",
+            200,
+            "Alert",
+            "user",
+            refused,
+            low_at,
+        ),
     }
 
 

@@ -194,6 +194,20 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
     return value
 
 
+def whole_or_null(
+    body: Mapping[str, Any], name: str, least: int, largest: int
+) -> int | None:
+    """Return a member that is a whole number in these bounds, or null."""
+    value = body[name]
+    if value is None:
+        return None
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= largest:
+        detail = f"{name} must be a whole number from {least} to {largest}, or null"
+        raise BillingError("invalid_request", detail)
+    return int(value)
+
+
 def text(body: Mapping[str, Any], name: str, longest: int) -> str:
     """Return a member that is a text of 1 to ``longest`` characters. Raises ``invalid_request``."""
     value = body[name]

@@ -24,6 +24,7 @@ from billing.keys.held import HeldKey
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
+from billing.quota.alert import Alert
 from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold
@@ -169,6 +170,7 @@ def _of_spending() -> Schema:
     entry["properties"]["by_key"] = by_key
     return {
         "Quota": schema_of(Quota),
+        "Alert": schema_of(Alert),
         "Entry": entry,
         "Entries": entries,
         "Debit": schema_of(Debit),

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, assert_never
 
-from billing.answers import Count, Time
+from billing.answers import Count, Time, members
 from billing.settings import ReversalPolicy
 from billing.storage.dynamodb import Store
-from billing.storage.writes import Must, absent_or, equals
+from billing.storage.writes import Must, Write, absent_or, equals
 
 COUNTER_CHARS: Final = 5
 COUNTERS: Final = "urx"
@@ -60,6 +60,13 @@ class Balance:
     keys: Mapping[str, int] = field(default_factory=dict)
     """The counters of API keys, by attribute."""
 
+    told: int = 0
+    """The sequence of the account's last event out."""
+    low_at: int | None = None
+    """Where ``quota.low`` begins, as the customer set it. None for the template's LowAtUnits."""
+    low_told: bool = False
+    """``quota.low`` was told, and no ``quota.recovered`` since."""
+
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
         """Return the balance in a stored item. Members that it lacks are zero."""
@@ -72,6 +79,24 @@ class Balance:
     def ledger_units(self) -> int:
         """The sum of the units of all ledger entries."""
         return self.total - self.itemised
+
+    def after(self, write: Write) -> "Balance":
+        """Return the balance as a write on it leaves it."""
+        added = {
+            name: getattr(self, name) + amount
+            for name, amount in write.add.items()
+            if name in self.__slots__
+        }
+        known = {
+            name: value
+            for name, value in write.set.items()
+            if name in self.__slots__
+        }
+        return replace(self, **added, **known)
+
+    def shown(self, user_id: str) -> dict[str, Any]:
+        """Return the members of ``GET /quota``, for an event out."""
+        return members(self.as_answer(user_id))
 
     def as_answer(self, user_id: str) -> Quota:
         """Return the quota as ``GET /quota`` shows it."""

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-Table = Literal["payments", "quotas", "events", "ledger", "keys"]
+Table = Literal["payments", "quotas", "events", "ledger", "keys", "notices"]
 KEY_NAMES: Mapping[str, tuple[str, str]] = {
     "payments": ("owner", "id"),
     "quotas": ("user_id", "item"),
     "events": ("subject", "fact_id"),
     "ledger": ("user_id", "entry_id"),
     "keys": ("owner", "id"),
+    "notices": ("user_id", "notice"),
 }
 Operator = Literal["exists", "absent", "==", ">=", "<=", "<", ">"]
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -103,6 +103,10 @@ class MemoryStore:
             "quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after
         )
 
+    def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Events out that are due."""
+        return self._marked("notices", "due", "due_at", lambda due_at: due_at <= now_epoch, after)
+
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """Payments that no reconciliation has seen at Stripe."""
         return self._marked(
