@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from billing.clock import Clock
-from billing.settings import Ours, ReversalPolicy
+from billing.settings import Ours, ReversalPolicy, Telling
 from billing.storage.dynamodb import Store
 
 if (
@@ -34,7 +34,8 @@ class NoOutbox:
 class Books:
     """Passed to every act.
 
-    ``policy``: what becomes of units that were used before they were clawed back.
+    ``policy``: what becomes of units that were used before they were clawed back. ``telling``:
+    whether effects tell events.
     """
 
     store: Store
@@ -42,3 +43,4 @@ class Books:
     ours: Ours
     policy: ReversalPolicy
     outbox: Outbox
+    telling: Telling = Telling()  # noqa: RUF009 - frozen

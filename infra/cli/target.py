@@ -123,7 +123,8 @@ class TargetStack:
         """Return the books. Parked events are stored in the table alone, not in a queue."""
         store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
-        return Books(store, utc_now, ours, self.settings.reversal_policy, NoOutbox())
+        policy, telling = self.settings.reversal_policy, self.settings.telling
+        return Books(store, utc_now, ours, policy, NoOutbox(), telling)
 
     def gateway(self, books: Books) -> Gateway:
         """Return the Stripe client, with the stack's own key and the deadline of ``books``."""

@@ -8,7 +8,7 @@ _BILLING: Final = (
     "stripe_api/client stripe_api/signatures stripe_api/events stripe_api/objects "
     "stripe_api/refusals "
     "quota/balance quota/ledger quota/debits quota/holds quota/spending quota/hold_expiry "
-    "quota/daily_usage quota/history quota/api_keys "
+    "quota/daily_usage quota/history keys/api_keys "
     "payments/payment payments/reversals payments/plans payments/checkout payments/settlement "
     "payments/parking payments/fact_queue payments/confirmation payments/queries "
     "reconciliation/run reconciliation/compare reconciliation/report reconciliation/retry_parked "

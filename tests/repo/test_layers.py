@@ -1,5 +1,5 @@
 """Imports point one way: handlers, api, wiring, top-up, reconciliation, payments,
-quota, Stripe, storage.
+quota, notices, Stripe, storage.
 """
 
 import ast
@@ -17,7 +17,9 @@ FUNCTIONS: Final = ROOT / "functions"
 PACKAGES: Final = (
     "storage",
     "stripe_api",
+    "notices",
     "quota",
+    "keys",
     "payments",
     "reconciliation",
     "top_up",
@@ -36,6 +38,7 @@ OUTSIDE: Final = {
     "botocore": {
         "billing.storage.dynamodb",
         "billing.storage.aws_faults",
+        "billing.notices.event_bus",
         "billing.payments.fact_queue",
         "billing.wiring.secrets",
     },

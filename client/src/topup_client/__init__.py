@@ -16,6 +16,7 @@ from topup_client.errors import (
     TopupError,
     Unavailable,
 )
+from topup_client.events import EventRefused, verify_event
 from topup_client.lease import Lease
 from topup_client.leases import Leases
 from topup_client.meter import AsyncMeter, Meter
@@ -28,6 +29,7 @@ __all__ = [
     "AsyncMeter",
     "ClosedHold",
     "Debit",
+    "EventRefused",
     "Hold",
     "HoldClosed",
     "Lease",
@@ -43,4 +45,5 @@ __all__ = [
     "Unavailable",
     "header_user",
     "metered",
+    "verify_event",
 ]
