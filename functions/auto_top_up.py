@@ -20,9 +20,9 @@ from billing.wiring.container import books, settings
 from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway, saved_cards
 
-STOP_MS: Final = 40_000
-"""No account begins with less than this left: a lost charge, the charge itself and two looks at
-Stripe must fit."""
+STOP_MS: Final = 30_000
+"""No account begins with less than this left: its deadline at Stripe and then at the books, each
+with its last call, must fit."""
 MAX_PER_MONTH: Final = 30
 
 
@@ -81,7 +81,7 @@ def _terms(request: Request) -> Terms:
 
 
 def _users_in(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the users of a batch. A message that cannot be read is dropped: the sweep is behind it."""
+    """Yield the users of a batch. What cannot be read is dropped: the sweep is behind it."""
     for record in records:
         try:
             yield messages.user_in(record["body"])

@@ -174,6 +174,7 @@ def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
     assert before is not None  # noqa: S101 - the caller's own branch
     if word.error:
         job.report(before.payment_id, word.error)
+    books.store.deadline.begin()  # Stripe may have used the time up
     if word.fact:
         settlement.apply(books, word.fact)
     agreement = read(books, asked.user_id)
