@@ -3,7 +3,7 @@
 A message hurries one account's charge; each minute all that are due are run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from billing.api.endpoint import Answer, endpoint
@@ -20,9 +20,11 @@ from billing.wiring.container import books, settings
 from billing.wiring.queue import receiving_books
 from billing.wiring.stripe import gateway, saved_cards
 
-STOP_MS: Final = 30_000
+STOP_MS: Final = 28_000
 """No account begins with less than this left: its deadline at Stripe and then at the books, each
 with its last call, must fit."""
+SWEEP_STOP_MS: Final = 5_000
+"""No further account is hurried with less than this left."""
 MAX_PER_MONTH: Final = 30
 
 
@@ -32,16 +34,29 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         return _serve(event, context)
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
-    users: Iterable[str] = sweep.due(books())
-    if "Records" in event:
-        users = dict.fromkeys(_users_in(event["Records"]))
     try:
+        if "Records" in event:
+            users = list(dict.fromkeys(_users_in(event["Records"])))
+        else:
+            users = list(_not_hurried(left_ms))
         done = sweep.run_all(_job(), users, lambda: left_ms() > STOP_MS, _failed)
     finally:
         if metrics.metric_set:
             metrics.flush_metrics()
     logger.info("topped up", done=done["done"], failed=done["failed"])
     return {"done": done["done"], "failed": done["failed"]}
+
+
+def _not_hurried(left_ms: Callable[[], int]) -> Iterator[str]:
+    """Hurry every account that is due: each then has an invocation of its own.
+
+    Yields those for which no message could be sent.
+    """
+    for user_id in sweep.due(books()):
+        if left_ms() < SWEEP_STOP_MS:
+            return
+        if not messages.hurry(settings().top_up_queue_url, user_id):
+            yield user_id
 
 
 @endpoint

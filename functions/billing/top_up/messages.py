@@ -1,7 +1,6 @@
 """Messages that hurry a charge. Each is a user's id alone: the sweep finds what is lost."""
 
 import json
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -22,12 +21,14 @@ def _client() -> Any:
     return botocore.session.get_session().create_client("sqs", config=CLIENT)
 
 
-def hurry(queue_url: str, user_id: str) -> None:
-    """Ask for a run of this account now. What fails here is found by the next sweep."""
-    with suppress(BotoCoreError, ClientError):
-        _client().send_message(
-            QueueUrl=queue_url, MessageBody=json.dumps({"user_id": user_id})
-        )
+def hurry(queue_url: str, user_id: str) -> bool:
+    """Ask for a run of this account now. False: not sent; the next sweep finds the account."""
+    body = json.dumps({"user_id": user_id})
+    try:
+        _client().send_message(QueueUrl=queue_url, MessageBody=body)
+    except (BotoCoreError, ClientError):
+        return False
+    return True
 
 
 def user_in(body: str) -> str:
