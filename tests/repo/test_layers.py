@@ -1,4 +1,4 @@
-"""Imports point one way: handlers, api, wiring, reconciliation, payments,
+"""Imports point one way: handlers, api, wiring, top-up, reconciliation, payments,
 quota, notices, Stripe, storage.
 """
 
@@ -22,12 +22,14 @@ PACKAGES: Final = (
     "keys",
     "payments",
     "reconciliation",
+    "top_up",
     "wiring",
     "api",
 )
 """From the inside out: each may import those before it. A module beside them is shared by all."""
 OUTSIDE: Final = {
     "stripe": {
+        "billing.stripe_api.cards",
         "billing.stripe_api.client",
         "billing.stripe_api.signatures",
         "billing.stripe_api.refusals",

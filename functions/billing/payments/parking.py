@@ -3,7 +3,7 @@
 A message in the queue keeps them safe, a record here makes them visible. Events that came ahead of
 their payment, or whose payment we do not know yet, are retried on a schedule. A mismatch, or money
 received twice, waits for an operator (``topup parked``). Several events that say the same of one
-session are one record, and one decision.
+purchase are one record, and one decision.
 """
 
 from collections.abc import Iterator
@@ -91,12 +91,12 @@ class Parked:
 
 
 def name_of(fact: Fact) -> str:
-    """The key of an event's record: one for everything that says the same of one session.
+    """The key of an event's record: one for everything that says the same of one purchase.
 
-    Two events may tell of one session, or an event and Stripe's API.
+    Two events may tell of one purchase, or an event and Stripe's API.
     """
     return (
-        f"{fact.session_id}:{fact.kind}"
+        f"{fact.funding_id}:{fact.kind}"
         if isinstance(fact, SessionFact)
         else fact.fact_id
     )
@@ -232,14 +232,14 @@ def drop(books: Books, parked: Parked, reason: str) -> None:
 
 
 def drop_with_purchase(
-    books: Books, parked: Parked, session_id: str, payment_intent: str
+    books: Books, parked: Parked, funding_id: str, payment_intent: str
 ) -> bool:
     """Drop a reversal whose purchase an operator dropped. False: that purchase is credited by now.
 
     The purchase's reference row shows it. If the purchase is credited after all, ``bring_back``
     comes first.
     """
-    reason = f"{session_id}, whose money it gives back, was dropped"
+    reason = f"{funding_id}, whose money it gives back, was dropped"
     shown = references.waits_dropped(payment_intent, parked.name)
     try:
         books.store.commit(*_dropping(books, parked, reason), shown)

@@ -9,7 +9,7 @@ from billing.books import Books
 from billing.clock import stamp
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
 from billing.notices.notice import tell
-from billing.payments import references
+from billing.payments import automatic, references
 from billing.payments.basis import Assumed, Basis, Loaded
 from billing.payments.payment import Change, Payment, Phase
 from billing.payments.telling import told_by
@@ -18,7 +18,7 @@ from billing.quota import ledger
 from billing.quota.balance import Balance, Movement
 from billing.quota.ledger import Entry, EntryType
 from billing.storage.keys import user_key
-from billing.storage.writes import Must, Write, absent_or, equals, exists
+from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 
 PAYMENT_PLACE = 0
 """The payment's write comes first: the item that a refusal returns at this place tells why."""
@@ -39,12 +39,13 @@ def writes(
         . payments  ref#pi_1 / reference        leads to pay_1         the same events wait, and
                                                                        none is dropped with it
         . payments  ref#ch_1 / reference        leads to pay_1
+        . quotas    alice / top_up              switched off
         . notices   alice / 000000000007#evt_2  an event out           the account's last one is 6
         . events    pay_1 / evt_1               the event's mark
 
     The balance and the ledger are written only when units move, or an event goes out. The
     session's row is written for a copy, the intent's for a paid session, the charge's for a
-    reversal.
+    reversal. A dispute or full refund of an automatic payment switches automatic top-ups off.
     """  # noqa: D415 - a drawing follows
     moment = books.clock()
     now = stamp(moment)
@@ -57,6 +58,7 @@ def writes(
     yield from _tell(books, basis, payment, account, moment, comes_in=comes_in)
     yield from _entry_writes(payment, change, movement, now)
     yield from _reference_writes(fact, basis, payment)
+    yield from automatic.switch_off(basis.payment, payment)
     mark = {
         "type": fact.type,
         "units": change.units,
@@ -114,7 +116,7 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
     yield exists("owner")
     yield Must("phase", "<", int(after.phase))
     if isinstance(fact, SessionFact):
-        yield absent_or("session_id", "==", fact.session_id)
+        yield from _same_funding(fact)
         if fact.kind == "paid":
             for name in ("plan", "quota", "amount_minor", "currency"):
                 yield equals(name, getattr(after, name))
@@ -142,6 +144,15 @@ def _tell(
     )
 
 
+def _same_funding(fact: SessionFact) -> Iterator[Must]:
+    """The payment is this session's, or this intent's, or nobody's yet."""
+    if fact.session_id:
+        yield absent_or("session_id", "==", fact.session_id)
+        return
+    yield absent("session_id")
+    yield absent_or("payment_intent", "==", fact.funding_id)
+
+
 def _entry_writes(
     payment: Payment, change: Change, movement: Movement, now: str
 ) -> Iterator[Write]:
@@ -149,7 +160,7 @@ def _entry_writes(
         return
     cause = ledger.reversal_id(payment)
     if change.entry == "funded":
-        cause = ledger.funded_id(payment.session_id)
+        cause = ledger.funded_id(payment.funding_id)
     yield _entry(payment, cause, change.entry, change.units, now).write()
     if movement.written_off:
         cause = ledger.write_off_id(payment)
@@ -175,7 +186,7 @@ def _entry(
     payment: Payment, cause: str, kind: EntryType, units: int, now: str
 ) -> Entry:
     return Entry(
-        payment.user_id, cause, kind, units, "payment", payment.session_id, now
+        payment.user_id, cause, kind, units, "payment", payment.funding_id, now
     )
 
 
@@ -183,9 +194,9 @@ def _reference_writes(
     fact: Fact, basis: Basis, payment: Payment
 ) -> Iterator[Write]:
     """Lead from Stripe's ids to this payment, from the moment it is paid."""
-    before = basis.payment.session_id if basis.payment else ""
-    if before not in ("", payment.session_id):
-        key = (user_key(payment.user_id), payment.session_id)
+    before = basis.payment.funding_id if basis.payment else ""
+    if before not in ("", payment.funding_id):
+        key = (user_key(payment.user_id), payment.funding_id)
         yield Write("payments", key, set={"payment_id": payment.payment_id})
     match fact:
         case SessionFact():
