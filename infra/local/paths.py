@@ -60,6 +60,11 @@ class Paths:
         return self.state / "stand.log"
 
     @property
+    def clock_file(self) -> Path:
+        """The seconds by which Stripe's and the functions' clock are ahead of real time."""
+        return self.state / "clock"
+
+    @property
     def front_url(self) -> str:
         """The address of the page and the API."""
         return f"http://localhost:{self.front}"

@@ -87,7 +87,10 @@ class Supervisor:
         paths = self.paths
         front, settings = Front(), self._settings()
         simulator = Simulator(
-            paths.stripe_url, settings["stripe_secret_key"], paths.state / "stripe.sqlite"
+            paths.stripe_url,
+            settings["stripe_secret_key"],
+            paths.state / "stripe.sqlite",
+            clock_file=paths.clock_file,
         )
         keys = Keys(paths.state / "issuer.pem", paths.issuer_url)
         apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(keys)}

@@ -22,10 +22,14 @@ class Simulator:
         *,
         api_version: str = API_VERSION,
         timing: Timing | None = None,
+        clock_file: Path | None = None,
     ) -> None:
-        """``base_url`` is where the application is served, ``file`` is where objects are stored."""
+        """``base_url`` is where the application is served, ``file`` is where objects are stored.
+
+        ``clock_file`` gets the seconds by which the clock was advanced.
+        """
         timing = timing or Timing()
-        self.store = Store(file, timing.clock)
+        self.store = Store(file, timing.clock, clock_file)
         self.deliveries = Deliveries(self.store, timing)
         self.world = World(self.store, self.deliveries, base_url, api_version)
         self.faults = Faults()
