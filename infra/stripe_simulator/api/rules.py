@@ -43,7 +43,6 @@ EXPIRES_SECONDS: Final = (30 * 60, 24 * 3600)
 ENDPOINTS_MAX: Final = 16
 """The limit of webhook endpoints in one account."""
 _NOT_SIMULATED: Final = {
-    "customer": "customer",
     "customer_account": "account",
     "payment_method_configuration": "payment_method_configuration",
 }
@@ -54,9 +53,9 @@ def check_session(store: Store, asked: dict[str, Any]) -> None:
     """Raise StripeFault for a session that is well-typed but not allowed."""
     _check_mode(asked)
     if not asked.get("line_items"):
-        raise _missing_param("line_items")
+        raise missing_param("line_items")
     if "success_url" not in asked:
-        raise _missing_param("success_url")
+        raise missing_param("success_url")
     for number, row in enumerate(asked["line_items"]):
         _check_item(f"line_items[{number}]", row)
     _check_total(asked["line_items"])
@@ -66,6 +65,7 @@ def check_session(store: Store, asked: dict[str, Any]) -> None:
     check_metadata("metadata", asked.get("metadata", {}))
     intent_data = asked.get("payment_intent_data", {})
     check_metadata("payment_intent_data[metadata]", intent_data.get("metadata", {}))
+    _check_customer(store, asked)
     if len(asked.get("client_reference_id", "")) > REFERENCE_CHARS_MAX:
         message = (
             f"Invalid string: client_reference_id has more than {REFERENCE_CHARS_MAX} characters"
@@ -73,6 +73,21 @@ def check_session(store: Store, asked: dict[str, Any]) -> None:
         raise StripeFault(400, message, param="client_reference_id")
     if "expires_at" in asked:
         _check_expiry(asked["expires_at"] - store.now())
+
+
+def _check_customer(store: Store, asked: dict[str, Any]) -> None:
+    """Check the customer, beside whom neither an email nor a new customer can be asked for.
+
+    https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer
+    """
+    if "customer" not in asked:
+        return
+    for name in ("customer_email", "customer_creation"):
+        if name in asked:
+            message = f"You may only specify one of these parameters: customer, {name}."
+            raise StripeFault(400, message, code="parameters_exclusive", param=name)
+    if store.get("customer", asked["customer"]) is None:
+        raise missing("customer", asked["customer"], "customer", 400)
 
 
 def _check_expiry(seconds: int) -> None:
@@ -87,7 +102,7 @@ def _check_expiry(seconds: int) -> None:
 
 def _check_mode(asked: dict[str, Any]) -> None:
     if "mode" not in asked:
-        raise _missing_param("mode")
+        raise missing_param("mode")
     if asked["mode"] != "payment":
         message = f"Invalid mode: this simulator supports payment, not {asked['mode']}"
         raise StripeFault(400, message, param="mode")
@@ -112,21 +127,21 @@ def _check_item(param: str, row: dict[str, Any]) -> None:
     if "price" in row:
         raise missing("price", row["price"], f"{param}[price]")
     if "price_data" not in row:
-        raise _missing_param(f"{param}[price_data]")
+        raise missing_param(f"{param}[price_data]")
     _check_price(f"{param}[price_data]", row["price_data"])
     if "quantity" not in row:
-        raise _missing_param(f"{param}[quantity]")
+        raise missing_param(f"{param}[quantity]")
     if row["quantity"] < 1:
         raise bad_integer("This value must be greater than or equal to 1.", f"{param}[quantity]")
 
 
 def _check_price(param: str, price: dict[str, Any]) -> None:
     if "unit_amount" not in price:
-        raise _missing_param(f"{param}[unit_amount]")
+        raise missing_param(f"{param}[unit_amount]")
     if "product" in price:
         raise missing("product", price["product"], f"{param}[product]")
     if not price.get("product_data", {}).get("name", "").strip():
-        raise _missing_param(f"{param}[product_data][name]")
+        raise missing_param(f"{param}[product_data][name]")
     if "recurring" in price:
         message = "You must provide one-time prices in `payment` mode."
         raise StripeFault(400, message, param=f"{param}[recurring]")
@@ -204,6 +219,7 @@ def check_metadata(param: str, metadata: dict[str, str] | str) -> None:
             raise StripeFault(400, message, param=f"{param}[{name}]")
 
 
-def _missing_param(param: str) -> StripeFault:
+def missing_param(param: str) -> StripeFault:
+    """Return Stripe's 400 for a parameter that must be there."""
     message = f"Missing required param: {param}."
     return StripeFault(400, message, code="parameter_missing", param=param)
