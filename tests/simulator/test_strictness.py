@@ -181,7 +181,7 @@ def test_arrays_may_be_numbered_or_not(stripe_lab: Lab) -> None:
         ("/v1/events?delivery_success=yes", "delivery_success"),
         ("/v1/refunds?currency=usd", "currency"),
         ("/v1/charges?expand[]=payment_intent", "expand"),
-        ("/v1/charges?expand[]=data.customer", "expand"),
+        ("/v1/charges?expand[]=data.review", "expand"),
         ("/v1/charges?expand[]=data.a.b.c.d", "expand"),
     ],
 )
@@ -220,7 +220,7 @@ def test_an_unknown_address_is_not_a_missing_object(barren_lab: Lab) -> None:
     for method, path in (
         ("GET", "/v1/cats"),
         ("DELETE", "/v1/charges/ch_1"),
-        ("POST", "/v1/payment_intents"),
+        ("POST", "/v1/subscriptions"),
     ):
         error = barren_lab.error(method, path, status=404)
         assert "code" not in error
