@@ -5,7 +5,7 @@ from pathlib import Path
 from infra.stripe_simulator.api.faults import Faults
 from infra.stripe_simulator.api.idempotency import Answers
 from infra.stripe_simulator.deliveries.sender import Deliveries
-from infra.stripe_simulator.objects import intents, purchases
+from infra.stripe_simulator.objects import purchases, settling
 from infra.stripe_simulator.objects.world import World
 from infra.stripe_simulator.settings import API_VERSION, Timing, WebhookTarget
 from infra.stripe_simulator.store import Store
@@ -72,7 +72,7 @@ class Simulator:
     def do_housekeeping(self) -> None:
         """Expire overdue sessions, settle cards, remove old idempotency keys and deliveries."""
         purchases.expire_overdue(self.world)
-        intents.settle_due(self.world)
+        settling.settle_due(self.world)
         self.answers.prune()
         self.deliveries.queue.give_up_old()
         self.deliveries.wake()

@@ -182,3 +182,25 @@ def test_customers_and_cards_are_what_stripes_own_library_describes(stripe_lab: 
     ).json()["data"][0]
     assert intent["customer"]["object"] == "customer"
     assert intent["payment_method"]["object"] == "payment_method"
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "told"),
+    [
+        ("4000 0000 0000 9995", 402, "declined"),
+        ("1234", 402, "none of Stripe"),
+        ("5555 5555 5555 4444", 303, ""),
+    ],
+)
+def test_the_hosted_page_takes_test_cards_by_number(
+    stripe_lab: Lab, number: str, status: int, told: str
+) -> None:
+    """https://docs.stripe.com/testing#cards."""
+    session = stripe_lab.create()
+    url = str(session.url)
+    assert "Another test card" in stripe_lab.http.get(url).text
+    answer = stripe_lab.http.post(url, data={"method": "card", "card": number})
+    assert answer.status_code == status
+    assert told in answer.text
+    paid = stripe_lab.session(session.id).payment_status == "paid"
+    assert paid == (status == 303)

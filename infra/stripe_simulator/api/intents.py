@@ -5,7 +5,7 @@ https://docs.stripe.com/api/payment_intents
 
 from typing import Any, Final
 
-from infra.stripe_simulator.api import rules
+from infra.stripe_simulator.api import currencies, rules
 from infra.stripe_simulator.api.endpoint import getter, lister, route
 from infra.stripe_simulator.errors import StripeFault, bad_integer
 from infra.stripe_simulator.objects import intents
@@ -54,16 +54,18 @@ def _check_amount(asked: dict[str, Any]) -> None:
     https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
     """
     currency, amount = asked["currency"].lower(), asked["amount"]
-    if currency not in rules.CURRENCIES:
+    if currency not in currencies.CURRENCIES:
         raise StripeFault(400, f"Invalid currency: {currency}.", param="currency")
     if amount < 1:
         raise bad_integer("This value must be greater than or equal to 1.", "amount")
-    least = rules.MINIMUM_MINOR.get(currency, 50)
+    least = currencies.MINIMUM_MINOR.get(currency, 50)
     if amount < least:
         message = f"Amount must be at least {least} in the minor unit of {currency}"
         raise StripeFault(400, message, code="amount_too_small", param="amount")
-    if amount > rules.AMOUNT_MAX:
-        message = f"Amount must be no more than {rules.AMOUNT_MAX} in the minor unit of {currency}"
+    if amount > currencies.AMOUNT_MAX:
+        message = (
+            f"Amount must be no more than {currencies.AMOUNT_MAX} in the minor unit of {currency}"
+        )
         raise StripeFault(400, message, code="amount_too_large", param="amount")
 
 

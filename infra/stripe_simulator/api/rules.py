@@ -1,40 +1,15 @@
 """Checks what Stripe demands of sessions and endpoints beyond the types of their parameters.
 
-https://docs.stripe.com/api/checkout/sessions/create, https://docs.stripe.com/api/metadata and https://docs.stripe.com/currencies.
+https://docs.stripe.com/api/checkout/sessions/create and https://docs.stripe.com/api/metadata.
 """
 
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from infra.stripe_simulator.api import currencies
 from infra.stripe_simulator.errors import StripeFault, bad_integer, missing
 from infra.stripe_simulator.store import Store
 
-
-def _currencies(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-ZERO_DECIMAL: Final = _currencies("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf")
-_OTHERS: Final = _currencies("ars cny cop egp idr ils isk pen php qar sar try twd uah zar")
-_BY_MINIMUM: Final = {
-    30: ("gbp",),
-    50: ("aud", "brl", "cad", "chf", "eur", "inr", "jpy", "nzd", "sgd", "usd"),
-    100: ("bgn",),
-    200: ("aed", "myr", "pln", "ron"),
-    250: ("dkk",),
-    300: ("nok", "sek"),
-    400: ("hkd",),
-    1000: ("mxn", "thb"),
-    1500: ("czk",),
-    17500: ("huf",),
-}
-MINIMUM_MINOR: Final = {
-    currency: least for least, currencies in _BY_MINIMUM.items() for currency in currencies
-}
-"""https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
-CURRENCIES: Final = ZERO_DECIMAL | MINIMUM_MINOR.keys() | _OTHERS
-"""Most of the currencies that Stripe supports."""
-AMOUNT_MAX: Final = 99_999_999
 METADATA_KEYS_MAX, METADATA_KEY_CHARS_MAX, METADATA_VALUE_CHARS_MAX = 50, 40, 500
 LINE_ITEMS_MAX: Final = 100
 URL_CHARS_MAX: Final = 5000
@@ -145,7 +120,7 @@ def _check_price(param: str, price: dict[str, Any]) -> None:
     if "recurring" in price:
         message = "You must provide one-time prices in `payment` mode."
         raise StripeFault(400, message, param=f"{param}[recurring]")
-    if price["currency"] not in CURRENCIES:
+    if price["currency"] not in currencies.CURRENCIES:
         message = f"Invalid currency: {price['currency']}."
         raise StripeFault(400, message, param=f"{param}[currency]")
     if price["unit_amount"] < 0:
@@ -160,21 +135,21 @@ def _check_total(items: list[dict[str, Any]]) -> None:
     if len(items) > LINE_ITEMS_MAX:
         message = f"You may only specify up to {LINE_ITEMS_MAX} line items."
         raise StripeFault(400, message, param="line_items")
-    currencies = {row["price_data"]["currency"] for row in items}
-    if len(currencies) > 1:
-        found = sorted(currencies)
+    named = {row["price_data"]["currency"] for row in items}
+    if len(named) > 1:
+        found = sorted(named)
         message = f"All prices on a Checkout Session must use the same currency, not {found}."
         raise StripeFault(400, message, param="line_items")
-    currency = currencies.pop()
-    least = MINIMUM_MINOR.get(currency, 50)
+    currency = named.pop()
+    least = currencies.MINIMUM_MINOR.get(currency, 50)
     total = sum(row["price_data"]["unit_amount"] * row["quantity"] for row in items)
     subject = "The Checkout Session's total amount due must"
     unit = f"in the minor unit of {currency}; it is {total}."
     if 0 < total < least:
         message = f"{subject} add up to at least {least} {unit}"
         raise StripeFault(400, message, code="amount_too_small", param="line_items")
-    if total > AMOUNT_MAX:
-        message = f"{subject} be no more than {AMOUNT_MAX} {unit}"
+    if total > currencies.AMOUNT_MAX:
+        message = f"{subject} be no more than {currencies.AMOUNT_MAX} {unit}"
         raise StripeFault(400, message, code="amount_too_large", param="line_items")
 
 

@@ -26,7 +26,7 @@ from infra.stripe_simulator.control.input import (
     whole_number,
 )
 from infra.stripe_simulator.errors import ConflictError, StripeFault
-from infra.stripe_simulator.objects import disputes, intents, methods, purchases, refunds
+from infra.stripe_simulator.objects import disputes, methods, purchases, refunds, settling
 from infra.stripe_simulator.simulator import Simulator
 
 Act = Callable[[str, Body], Any]
@@ -114,7 +114,7 @@ class _Panel:
 
     def settle_intent(self, name: str, body: Body) -> Any:
         outcome = one_of(body, "outcome", "succeeded", "failed")
-        return intents.settle(self._world, name, outcome)
+        return settling.settle(self._world, name, outcome)
 
     def expire(self, name: str, body: Body) -> Any:
         check_members(body)

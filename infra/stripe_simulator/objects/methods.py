@@ -1,4 +1,4 @@
-"""Makes payment methods, and saves them to customers.
+"""Finds payment methods, saves them to customers, and says how an attempt with one ends.
 
 https://docs.stripe.com/api/payment_methods
 """
@@ -6,8 +6,8 @@ https://docs.stripe.com/api/payment_methods
 from typing import Any, Final
 
 from infra.stripe_simulator.errors import CardDeclined, StripeFault, missing
-from infra.stripe_simulator.ids import new_id
-from infra.stripe_simulator.objects.cards import CARDS, DECLINES, SUCCEED, TestCard
+from infra.stripe_simulator.objects import instruments
+from infra.stripe_simulator.objects.cards import CARDS, DECLINES, SUCCEED
 from infra.stripe_simulator.objects.world import World
 from infra.stripe_simulator.store import Thing
 
@@ -25,73 +25,6 @@ TAKEN: Final = "The payment method you provided has already been attached to a c
 NOT_ATTACHED: Final = (
     "The payment method you provided is not attached to a customer so detachment is impossible."
 )
-NOWHERE: Final = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
-
-
-def make_card(world: World, card: TestCard) -> Thing:
-    """Make a payment method of a test card and return it."""
-    checks = {
-        "address_line1_check": None,
-        "address_postal_code_check": None,
-        "cvc_check": "pass" if card.outcome == SUCCEED else None,
-    }
-    shown = {
-        "brand": card.brand,
-        "checks": checks,
-        "country": "US",
-        "display_brand": card.brand,
-        "exp_month": 12,
-        "exp_year": 2034,
-        "fingerprint": f"SimulatedPrint{card.number[-4:]}",
-        "funding": card.funding,
-        "generated_from": None,
-        "last4": card.number[-4:],
-        "networks": {"available": [card.brand], "preferred": None},
-        "regulated_status": None,
-        "three_d_secure_usage": {"supported": True},
-        "wallet": None,
-    }
-    made = world.store.put(_method(world, "card", shown))
-    world.store.note(f"card:{made['id']}", card.token)
-    return made
-
-
-def make_bank(world: World) -> Thing:
-    """Make a payment method of a US bank account and return it."""
-    shown = {
-        "account_holder_type": "individual",
-        "account_type": "checking",
-        "bank_name": "STRIPE TEST BANK",
-        "financial_connections_account": None,
-        "fingerprint": "SimulatedPrint01",
-        "last4": "6789",
-        "networks": {"preferred": "ach", "supported": ["ach"]},
-        "routing_number": "110000000",
-        "status_details": None,
-    }
-    return world.store.put(_method(world, "us_bank_account", shown))
-
-
-def _method(world: World, kind: str, shown: Thing) -> Thing:
-    details: Thing = {"address": dict(NOWHERE), "email": "buyer@example.com", "name": "Jenny Rosen"}
-    return {
-        "id": new_id("payment_method"),
-        "object": "payment_method",
-        "allow_redisplay": "unspecified",
-        "billing_details": {**details, "phone": None, "tax_id": None},
-        "created": world.store.now(),
-        "customer": None,
-        "customer_account": None,
-        "livemode": False,
-        "metadata": {},
-        "type": kind,
-        kind: shown,
-    }
-
-
-def card_of(world: World, method: Thing) -> TestCard:
-    """Return the test card behind a payment method of type card."""
-    return CARDS[world.store.note(f"card:{method['id']}")]
 
 
 def find(world: World, name: str, status: int = 404, param: str = "id") -> Thing:
@@ -100,7 +33,7 @@ def find(world: World, name: str, status: int = 404, param: str = "id") -> Thing
     https://docs.stripe.com/testing?testing-method=payment-methods
     """
     if card := CARDS.get(name):
-        return make_card(world, card)
+        return instruments.make_card(world, card)
     if found := world.store.get("payment_method", name):
         return found
     raise missing("PaymentMethod", name, param, status)
@@ -137,7 +70,7 @@ def attach(world: World, name: str, customer: str) -> Thing:
         raise StripeFault(400, TAKEN, began=True)
     if world.store.note(f"used:{found['id']}"):
         raise StripeFault(400, NOT_ATTACHABLE, began=True)
-    if found["type"] == "card" and not (card := card_of(world, found)).attachable:
+    if found["type"] == "card" and not (card := instruments.card_of(world, found)).attachable:
         raise CardDeclined(decline_error(card.outcome), is_effect=False)
     return keep(world, found, customer)
 
@@ -199,7 +132,7 @@ def next_outcome(world: World, method: Thing, *, off_session: bool) -> str:
     if method["type"] != "card":
         return SUCCEED
     is_set_up = bool(world.store.note(f"set_up:{name}"))
-    return card_of(world, method).verdict(off_session=off_session, is_set_up=is_set_up)
+    return instruments.card_of(world, method).verdict(off_session=off_session, is_set_up=is_set_up)
 
 
 def decline_error(word: str, **members: Any) -> Thing:

@@ -7,7 +7,7 @@ https://docs.stripe.com/checkout/fulfillment.
 from typing import Any
 
 from infra.stripe_simulator.errors import ConflictError, StripeFault
-from infra.stripe_simulator.objects import attempts, cards, checkout, customers, methods
+from infra.stripe_simulator.objects import attempts, cards, checkout, customers, instruments
 from infra.stripe_simulator.objects.world import World
 from infra.stripe_simulator.store import Thing
 
@@ -65,10 +65,10 @@ def pay(world: World, name: str, method: str, card: str = "") -> Thing:
         return _complete(world, session, "no_payment_required")
     session, intent = _ensure_intent(world, session)
     if method == "delayed":
-        attempts.submit(world, intent, methods.make_bank(world))
+        attempts.submit(world, intent, instruments.make_bank(world))
         return _complete(world, session, "unpaid")
     chosen = _card(method, card)
-    found = methods.make_card(world, chosen)
+    found = instruments.make_card(world, chosen)
     if chosen.outcome != cards.SUCCEED:
         attempts.decline(world, intent, found, chosen.outcome)
         return session
