@@ -4,6 +4,7 @@ others stay in the present.
 
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 import httpx
@@ -62,8 +63,11 @@ def test_checkout_works_after_the_clock_was_moved(moved: Stand, buyer: str) -> N
     left = moved.buy(buyer)
     moved.control("clock", advance_seconds=40 * DAY)
     moved.control("idle")
-    assert moved.purchase(buyer)["status"] == "pending"
+    bought = moved.purchase(buyer)
     assert moved.quota(buyer)["total"] == 200
+    session = moved.stripe.v1.checkout.sessions.retrieve(bought["session_id"])
+    created = datetime.fromisoformat(moved.payment(buyer, bought["payment_id"])["created_at"])
+    assert abs(created.timestamp() - session.created) < DAY
     expired = moved.stripe.v1.checkout.sessions.retrieve(left["session_id"])
     assert expired.status == "expired"
     moved.until(lambda: moved.payment(buyer, left["payment_id"])["status"] == "expired")

@@ -279,7 +279,7 @@ def test_a_saved_card_is_charged_and_declined_with_the_cli(stand: Stand, cli: Cl
     charge = ("post", "/v1/payment_intents", *fields)
     assert cli.ask(*charge)["status"] == "succeeded"
     stand.control(f"payment_methods/{method}/behave", next=["authentication_required"])
-    told = cli.run(*charge)
-    assert '"code": "authentication_required"' in told.stdout + told.stderr
+    error = json.loads(cli.run(*charge).stdout)["error"]
+    assert (error["type"], error["code"]) == ("card_error", "authentication_required")
     listed = cli.ask("payment_intents", "list", "--customer", customer)["data"]
     assert [row["status"] for row in listed] == ["requires_payment_method", "succeeded"]
