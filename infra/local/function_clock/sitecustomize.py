@@ -19,7 +19,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Final
 
-VARIABLE: Final = "TOPUP_CLOCK_FILE"
+VARIABLE: Final = "CLOCK_OFFSET_FILE"
 """Names the file with the offset in seconds, which the simulator's clock writes."""
 MODULE: Final = "billing.clock"
 
