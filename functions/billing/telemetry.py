@@ -1,7 +1,7 @@
-"""Logs one line a request, and counts business metrics from one closed list.
+"""Logs one line a request, and counts the metrics of one fixed list.
 
-Neither holds secrets, bodies, tokens or the ids of users: only ids that Stripe or we made, and
-words that we chose. Some issuers' user ids are e-mail addresses.
+Logs and metrics have no secrets, bodies, tokens or users' ids, because some issuers use e-mail
+addresses as ids. They have only Stripe's ids, our own ids and fixed words.
 """
 
 import os
@@ -40,7 +40,7 @@ metrics = Metrics(
 
 
 def count(name: str, value: int = 1) -> None:
-    """Add to a metric of the list."""
+    """Add a number to a metric. The metric must be in the fixed list."""
     assert name in METRICS, f"{name} is not a metric of ours"  # noqa: S101 - our own invariant
     metrics.add_metric(
         name=name,
@@ -50,13 +50,16 @@ def count(name: str, value: int = 1) -> None:
 
 
 def report_refusal(error: StripeRefusedError, **ids: Any) -> None:
-    """Count and log what Stripe refused for good. ``ids`` say what was asked for."""
+    """Count and log a request that Stripe refused for good. ``ids`` identify the request."""
     count("stripe_refused")
     logger.error("stripe refused", stripe=dict(error.refusal), **ids)
 
 
 def count_outcome(status: str, units: int, created: int) -> None:
-    """Count what became of an event. ``created`` is Stripe's time of it, in epoch seconds."""
+    """Count the outcome of an event, and its age.
+
+    ``created`` is when Stripe made it, in epoch seconds.
+    """
     count(status)
     if units < 0:
         count("clawed_back_units", -units)

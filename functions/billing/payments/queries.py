@@ -1,4 +1,4 @@
-"""A user's own payments: one by its id, or page by page, newest first."""
+"""Reads a user's own payments: one by its id, or a page of them, newest first."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ ID_CHARS_MAX: Final = 255
 
 
 def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
-    """One page of a user's payments. Payment ids sort by time, so no index is needed."""
+    """Return one page of a user's payments. Payment ids sort by time, so no index is needed."""
     after = (
         {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})}
         if cursor
@@ -35,7 +35,10 @@ def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, A
 
 
 def find(books: Books, user_id: str, name: str) -> Payment:
-    """A user's own payment by its id or its session's. ``not_found`` also for another user's."""
+    """Return a user's payment by its id or its session's id.
+
+    Raises ``not_found`` for an unknown id and for another user's payment.
+    """
     owner = user_key(user_id)
     if not name.isascii() or len(name) > ID_CHARS_MAX:
         name = ""
@@ -53,5 +56,5 @@ def find(books: Books, user_id: str, name: str) -> Payment:
 
 
 def _is_payments(value: object) -> bool:
-    """Whether a page can start after this id: DynamoDB refuses others."""
+    """Return whether a page can start after this id: DynamoDB refuses others."""
     return is_key(value) and str(value).startswith("pay_")

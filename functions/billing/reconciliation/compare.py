@@ -1,6 +1,6 @@
 """Compares one object of Stripe's with the books, or one payment with Stripe.
 
-What was missed is settled by the webhook's own path.
+Missed events are settled in the same way as in the webhook.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,10 @@ SOURCE: Final = "reconcile"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a comparison needs. ``repair``: settle what was missed; otherwise write nothing."""
+    """The inputs of a comparison.
+
+    With ``repair`` it settles missed events, otherwise it only reads.
+    """
 
     books: Books
     gateway: Gateway
@@ -35,9 +38,9 @@ class Comparison:
 
 
 def look_again(by: Comparison, session_id: str, report: Report) -> None:
-    """Compare one purchase, its refunds and its disputes with Stripe's API as it is now.
+    """Compare one purchase, its refunds and its disputes with Stripe's present state.
 
-    Raises StripeNotFoundError.
+    Raises StripeNotFoundError if Stripe does not know the session.
     """
     session = by.gateway.session(session_id)
     look_at_session(by, session, report)
@@ -54,7 +57,7 @@ def look_again(by: Comparison, session_id: str, report: Report) -> None:
 def look_at_session(
     by: Comparison, session: Mapping[str, Any], report: Report
 ) -> None:
-    """Credit a session that is paid and was not credited. Rebuild its record if that was lost."""
+    """Credit a session that is paid but not credited. Rebuild its payment if that was lost."""
     fact = objects.session(session, SOURCE, by.books.ours)
     if isinstance(fact, Ignored):
         _set_aside(by, session, fact, report)
@@ -95,7 +98,7 @@ def _set_aside(
 
 
 def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
-    """Whether these claims name our deployment, or else a record of ours."""
+    """Return whether these claims name our deployment, or else a record of ours."""
     if not claims["needs_record"]:
         return True
     return _payment(by.books, claims["user_id"], claims["payment_id"]) is not None
@@ -109,9 +112,9 @@ def _unreadable(stripe_id: str, payment_id: str, what: str) -> Difference:
 def look_at_refund(
     by: Comparison, refund: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare all refunds of one refund's payment, unless this refund is known already.
+    """Compare all refunds of the payment that a refund belongs to. Skip a refund that is known.
 
-    Units follow from the sum, so Stripe is asked for all of them.
+    Units follow from the sum of all refunds, so Stripe is asked for all of them.
     """
     payment = _payment_of(by, refund, report)
     if payment is None:
@@ -129,7 +132,7 @@ def look_at_refund(
 def look_at_dispute(
     by: Comparison, dispute: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare one dispute, by the money that is out."""
+    """Compare one dispute with the books, by the money that is out."""
     payment = _payment_of(by, dispute, report)
     if payment is None:
         return
@@ -141,7 +144,7 @@ def look_at_dispute(
 
 
 def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
-    """Compare a payment that is paid here and was in no list: Stripe is asked for its session."""
+    """Compare a paid payment that Stripe's lists did not contain, by asking for its session."""
     missing = Difference(
         "missing_there", payment.session_id, payment.payment_id, ""
     )
@@ -209,7 +212,7 @@ def _claimed_payment_id(fact: Fact) -> str:
 def _payment_of(
     by: Comparison, reversal: Mapping[str, Any], report: Report
 ) -> Payment | None:
-    """The paid payment of a refund or dispute; None where it is not ours or not known.
+    """Return the paid payment of a refund or dispute; None where it is not ours or not known.
 
     A lost reference row is reported and, when repairing, written again.
     """

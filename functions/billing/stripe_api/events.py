@@ -1,4 +1,4 @@
-"""Parses Stripe's events into facts, once, or ignores them with a reason.
+"""Parses Stripe's events into facts, or ignores them with a reason.
 
 It knows Stripe's objects, and none of our records: https://docs.stripe.com/api/events/types.
 """
@@ -70,7 +70,7 @@ CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Not ours, or not of interest.
+    """An event that is not ours or not of interest.
 
     ``reason`` is one of a few fixed words, so that it can be counted.
     """
@@ -79,7 +79,10 @@ class Ignored:
 
     @property
     def metric(self) -> Literal["ignored", "unreadable"]:
-        """Under which metric it is counted: money may have moved by what cannot be read."""
+        """Return the metric that counts the ignored event.
+
+        Events that cannot be read have a metric of their own, because they may have moved money.
+        """
         return "unreadable" if self.reason == UNREADABLE else "ignored"
 
 
@@ -88,9 +91,9 @@ class _UnreadableError(Exception):
 
 
 def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    """Return the fact in a verified event.
+    """Return the fact in a verified event, or Ignored.
 
-    Raises for no JSON object, only what reading our deployment's id raises.
+    Malformed events are ignored too. It raises only the errors of reading our deployment's id.
     """
     kind = event.get("type")
     if event.get("object") != "event" or not isinstance(kind, str):
@@ -120,7 +123,7 @@ def session_fact(
     origin: Mapping[str, Any],
     ours: Ours,
 ) -> SessionFact | Ignored:
-    """Read a Checkout Session object, whether it came in an event or from the API."""
+    """Return the fact in a Checkout Session object, from an event or from the API."""
     if session.get("mode") != "payment":
         return Ignored("not_ours")
     claims = claims_in(session, ours)
@@ -146,9 +149,10 @@ def session_fact(
 def dispute_fact(
     dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool
 ) -> DisputeFact | Ignored:
-    """Read a dispute object.
+    """Return the fact in a dispute object.
 
-    ``formal``: this reading may open the dispute (its creation, or the API's own word).
+    ``formal`` is true if this reading may open the dispute: for its creation event, and for the
+    API's answer.
     """
     try:
         found_by = _found_by(dispute)
@@ -211,7 +215,7 @@ def _declined(
 
 
 def _failure_code(error: Mapping[str, Any]) -> str:
-    """The issuer's reason where ``code`` says only that the card was declined.
+    """Return the issuer's reason where ``code`` says only that the card was declined.
 
     https://docs.stripe.com/declines/codes
     """
@@ -283,9 +287,9 @@ def _refund(
 def refunds_by_id(
     refunds: Iterable[Mapping[str, Any]],
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the amounts of the refunds that stand, and of those that failed or were canceled.
+    """Return refunded amounts by id: those that stand, and those that failed or were canceled.
 
-    A refund whose status we do not know is in neither: its charge's figure still counts it.
+    A refund with an unknown status is in neither. The cumulative figure of its charge counts it.
     """
     standing, failed = {}, {}
     for refund in refunds:
@@ -307,9 +311,10 @@ def _dispute(
 
 
 def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignored:
-    """Return what our metadata on a session, payment intent or charge says, or why it is not ours.
+    """Return the claims of our metadata on an object of Stripe's, or Ignored if it is not ours.
 
-    Raises what reading our deployment's id raises: unknown does not mean foreign.
+    Raises the errors of reading our deployment's id, because an unknown id does not mean that the
+    object is foreign.
     """
     metadata = subject.get("metadata")
     if not isinstance(metadata, dict):
@@ -382,7 +387,7 @@ def _text(subject: Mapping[str, Any], name: str) -> str:
 
 
 def _is_short(text: str) -> bool:
-    """Whether a text has the form of Stripe's ids and codes: ASCII, 1 to 255 characters.
+    """Return whether a text has the form of Stripe's ids and codes: ASCII, 1 to 255 characters.
 
     https://docs.stripe.com/upgrades. No more fits into a key of ours.
     """

@@ -1,4 +1,4 @@
-"""Facts from what Stripe's API says now: the same facts as those of events.
+"""Builds facts from answers of Stripe's API, equal to the facts of Stripe's events.
 
 Confirmation, retries and reconciliation use them.
 """
@@ -26,7 +26,7 @@ https://docs.stripe.com/payments/paymentintents/lifecycle
 def session(
     found: Mapping[str, Any], source: str, ours: Ours
 ) -> SessionFact | Ignored:
-    """Return the fact in a session as the API shows it.
+    """Return the fact in a Checkout Session from Stripe's API.
 
     With ``payment_intent`` expanded, a failed delayed payment is recognised too.
     """
@@ -44,7 +44,7 @@ def session(
 def intent_of(found: Mapping[str, Any]) -> str:
     """Return the id of a session's payment intent, expanded or not.
 
-    Empty where it has none: there was nothing to pay.
+    It is "" for a session without one, which had nothing to pay.
     """
     intent = found.get("payment_intent")
     if isinstance(intent, Mapping):
@@ -58,7 +58,7 @@ def refunds(
     found: Iterable[Mapping[str, Any]],
     source: str,
 ) -> RefundsFact:
-    """Return the fact in all refunds of one payment intent.
+    """Return one fact for all refunds of one payment intent.
 
     https://docs.stripe.com/api/refunds/object#refund_object-status
     """
@@ -77,7 +77,7 @@ def refunds(
 
 
 def dispute(found: Mapping[str, Any], source: str) -> DisputeFact | Ignored:
-    """Return the fact in a dispute as the API shows it."""
+    """Return the fact in a dispute from Stripe's API."""
     origin = {
         "fact_id": f"{source}:{found.get('id')}",
         "type": source,
