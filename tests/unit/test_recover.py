@@ -63,7 +63,7 @@ def test_a_message_nested_too_deeply_comes_back_alone(recovery: Recovery, nested
 
 
 def test_a_batch_of_lost_causes_ends_in_time(recovery: Recovery) -> None:
-    """Each takes all the time that it has: some are tried, the rest is left, nobody is killed."""
+    """Each takes all of its time: some are tried, the rest is left, and no process is killed."""
     recovery.store.fault_of = {"pay_": OutcomeUnknownError("injected")}
     recovery.store.seconds = 11
     elsewhere = builders.books_on(MemoryStore())
@@ -143,7 +143,7 @@ def test_an_event_that_kills_the_function_is_retried_after_the_others(
 def test_an_event_that_an_operator_has_just_dropped_is_not_retried(
     recovery: Recovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run had read it a moment before: the person's word counts."""
+    """The run had read it a moment before: the operator's decision counts."""
     recovery.park_refunds(1)
     read = recovery.parked()
     parking.drop(recovery.books, read[0], "refunded by hand")
@@ -214,7 +214,7 @@ def test_a_slow_release_of_holds_leaves_time_for_parked_events(recovery: Recover
 def test_the_age_of_parked_events_includes_those_that_wait_for_an_operator(
     recovery: Recovery,
 ) -> None:
-    """Nobody else will settle them: an alarm that passed them over would let them lie."""
+    """No other process will settle them, so the alarm must count them."""
     recovery.settle(builders.completed(pending(recovery.books), currency="eur"))
     recovery.clock.advance(hours=2)
     recovery.run()
