@@ -14,20 +14,20 @@ from aws_lambda_powertools.metrics import MetricUnit
 from billing.errors import StripeRefusedError
 
 METRICS: Final = {
-    "settled": "facts that moved units, or a payment to paid",
-    "recorded": "facts noted without moving units",
-    "duplicate": "facts that were settled before",
+    "settled": "events that moved units, or a payment to paid",
+    "recorded": "events recorded without moving units",
+    "duplicate": "events that were settled before",
     "ignored": "events not ours or not of interest",
-    "unreadable": "events of a shape that we cannot read: money may have moved",
-    "parked": "facts kept for later, or for a person",
+    "unreadable": "events with an unknown schema: money may have moved",
+    "parked": "events kept for a retry or for an operator",
     "clawed_back_units": "units taken back after refunds and disputes",
     "refused_signatures": "deliveries that were not Stripe's",
     "refused_debits": "debits and holds for want of units",
     "stripe_refused": "requests that Stripe refused for good: a key, an amount, a parameter",
-    "outcome_unknown": "requests that had no outcome in time, answered 5xx",
-    "internal_errors": "requests that failed by a fault of ours",
+    "outcome_unknown": "requests whose outcome is unknown at the deadline, answered 5xx",
+    "internal_errors": "requests that failed with an internal error",
     "reconcile_differences": "differences between Stripe and the books",
-    "parked_age_seconds": "age of the oldest parked fact, those that wait for a person among them",
+    "parked_age_seconds": "age of the oldest parked event, including events that wait for an operator",
     "settle_latency_seconds": "from Stripe's event to the settled payment",
 }
 """The closed list: every metric the product emits, and what it means."""

@@ -178,7 +178,7 @@ def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_reported(
 def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stripe delivers again; a secret that is not there is a fault of ours."""
+    """Stripe delivers again; a secret that is not there is an internal error."""
     reader = secrets._provider()
 
     def away(*_: object, **__: object) -> None:

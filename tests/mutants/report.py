@@ -75,7 +75,7 @@ def write_figures(
     figures = {
         "faults tried": len(results),
         "noticed": killed,
-        "nobody can notice (named, with reasons)": equivalent,
+        "no test can notice (named, with reasons)": equivalent,
         "percent": percent,
         "seed": seed,
         "date": when.date().isoformat(),

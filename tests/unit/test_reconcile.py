@@ -111,7 +111,7 @@ def reconciliation(monkeypatch: pytest.MonkeyPatch) -> Reconciliation:
 
 
 @pytest.mark.parametrize(
-    "fault", [UNKNOWN, AwsRefusedError("injected"), KeyError("a fault of ours")], ids=repr
+    "fault", [UNKNOWN, AwsRefusedError("injected"), KeyError("an internal error")], ids=repr
 )
 def test_a_row_that_fails_keeps_no_other_from_being_credited(
     reconciliation: Reconciliation, fault: Exception, caplog: pytest.LogCaptureFixture

@@ -19,7 +19,7 @@ def recovery(monkeypatch: pytest.MonkeyPatch) -> Recovery:
 
 
 def _intents(recovery: Recovery) -> list[str]:
-    """Of the parked facts, those due for longest first."""
+    """Of the parked events, those due for longest first."""
     return [record.fact.payment_intent or "" for record in recovery.parked()]  # type: ignore[union-attr]
 
 
@@ -186,10 +186,10 @@ def test_a_sweep_comes_to_all_accounts_page_after_page(recovery: Recovery) -> No
 
 
 def test_a_failed_sweep_does_not_stop_parked_events(recovery: Recovery) -> None:
-    """A fault of ours: the run fails for all to see, and the facts are settled before it does."""
+    """An internal error: the run fails for all to see, and the facts are settled before it does."""
     _hold(recovery, "bob")
     recovery.park_refunds(1)
-    recovery.store.fault_of = {"bob": KeyError("a fault of ours")}
+    recovery.store.fault_of = {"bob": KeyError("an internal error")}
     with pytest.raises(KeyError):
         recovery.run()
     recovery.store.fault_of = {}

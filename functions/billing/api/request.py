@@ -213,7 +213,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _scopes(claim: object) -> set[str]:
     """Return the scopes in a claim: separated by spaces, or a list.
 
-    API Gateway hands a list over as the text ``[a b]``.
+    API Gateway passes a list as the text ``[a b]``.
     """
     if isinstance(claim, list):
         return {scope for scope in claim if isinstance(scope, str)}

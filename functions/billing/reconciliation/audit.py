@@ -18,7 +18,7 @@ from billing.storage.writes import Table
 TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas")
 """The tables that an account has rows in."""
 READINGS_MAX: Final = 20
-"""Two readings agree at once, unless the account buys or places holds concurrently."""
+"""The first two readings agree, unless the account buys or places holds concurrently."""
 
 
 @dataclass(frozen=True, slots=True)

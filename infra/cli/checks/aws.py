@@ -96,7 +96,7 @@ def reserve(patient: Patient) -> Iterator[Finding]:
 
 
 def alarms(patient: Patient) -> Iterator[Finding]:
-    """Check that alarms exist, that they notify somebody, and that none is in alarm."""
+    """Check that alarms exist, that they have a subscriber, and that none is in alarm."""
     names = list(patient.target.of_type("AWS::CloudWatch::Alarm").values())
     if not names:
         what = "the stack has none: no operator is notified when the webhook fails"

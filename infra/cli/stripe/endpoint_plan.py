@@ -37,7 +37,7 @@ QUIET: Final = "billing_portal.configuration.created"
 """The only subscription of a new endpoint until the stack has its secret.
 
 An endpoint is enabled at once, and events before the secret would be refused. This event comes only
-when somebody sets up Stripe's customer portal, and has no effect here.
+when the seller sets up Stripe's customer portal, and has no effect here.
 """
 SINCE: Final = "topup_since"
 """In an endpoint's metadata: since when it gets every event, in Unix seconds.

@@ -133,7 +133,7 @@ def test_an_unknown_message_stays_in_the_queue(
 def test_an_internal_error_in_one_message_returns_no_other_to_the_queue(recovery: Recovery) -> None:
     """It alone stays in the queue, and the alarm on internal errors fires."""
     bad, good = pending(recovery.books), pending(recovery.books)
-    recovery.store.fault_of = {bad.payment_id: KeyError("a fault of ours")}
+    recovery.store.fault_of = {bad.payment_id: KeyError("an internal error")}
     assert recovery.answer(bridged(builders.completed(bad)), bridged(builders.completed(good))) == [
         "0"
     ]
