@@ -183,11 +183,11 @@ def test_all_refunds_of_a_payment_are_read_page_after_page(
     stripe: Lab, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Units follow from their sum: those of the first page alone would take back too little."""
-    monkeypatch.setattr("billing.stripe_api.client.PAGE", 2)
+    monkeypatch.setattr("billing.stripe_api.client.PAGE", 3)
     intent = stripe.pay().payment_intent
     made = [
         stripe.client.v1.refunds.create({"payment_intent": intent.id, "amount": amount}).id
-        for amount in range(1, 6)
+        for amount in range(1, 9)
     ]
     assert [row["id"] for row in gateway.refunds_of(intent.id)] == made[::-1]
 
