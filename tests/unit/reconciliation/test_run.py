@@ -109,7 +109,9 @@ class Faulty(Stripe):
         """Rows that make nothing but trouble."""
         page = super().sessions(since, after)
         self.listed += 1
-        rows = [row if row["id"] in self.spared else {**row, "created": "?"} for row in page["data"]]
+        rows = [
+            row if row["id"] in self.spared else {**row, "created": "?"} for row in page["data"]
+        ]
         return {**page, "data": rows}
 
 

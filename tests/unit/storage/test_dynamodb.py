@@ -355,9 +355,7 @@ READS: dict[str, Callable[[Store], object]] = {
 
 @pytest.mark.parametrize("answer", [LOST, NOT_SENT, _error("InternalServerError", 500)], ids=repr)
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_no_read_has_an_unknown_outcome(
-    read: Callable[[Store], object], answer: Exception
-) -> None:
+def test_no_read_has_an_unknown_outcome(read: Callable[[Store], object], answer: Exception) -> None:
     """It wrote nothing, whatever became of its answer: the caller may try again."""
     store, _ = _store(answer)
     with pytest.raises(NotDoneError):
@@ -389,7 +387,7 @@ def test_a_refused_single_write_hands_back_what_it_met(
 ) -> None:
     """So that whoever was refused need not read it."""
     refused = _error("ConditionalCheckFailedException")
-    refused.response.update(stored)  # type: ignore[typeddict-item]
+    refused.response.update(stored)
     store, _ = _store(refused)
     with pytest.raises(ConditionFailedError) as met:
         store.update(WRITE)

@@ -232,7 +232,7 @@ def test_the_buyers_own_currency_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], None, "missing"])
-def test_a_dispute_without_a_list_of_transactions_has_none(rows: list[object] | None | str) -> None:
+def test_a_dispute_without_a_list_of_transactions_has_none(rows: list[object] | str | None) -> None:
     """It is no reason not to read what else it says."""
     event = builders.dispute(PAYMENT, "created", "needs_response")
     if rows == "missing":
