@@ -221,3 +221,18 @@ def test_every_line_of_a_scheduled_run_names_its_request(
         lines = [json.loads(formatter.format(record)) for record in caplog.records]
         ours = [line for line in lines if line["message"] in ("recovered", "reconciled")]
         assert [line["request_id"] for line in ours] == [request_id]
+
+
+@pytest.mark.parametrize("door", ["webhook", "queue"])
+def test_of_an_odd_id_a_line_has_a_hundred_characters(
+    lab: Lab, caplog: pytest.LogCaptureFixture, door: str
+) -> None:
+    """Whatever stands there: what is ignored fills no log."""
+    event = completed(pending(lab.books), "evt_" + "x" * 200, metadata={})
+    if door == "webhook":
+        lab.deliver(event)
+    else:
+        body = json.dumps({"source": "aws.partner/stripe.com/ed_1", "detail": event})
+        lab.ask("recover", {"Records": [{"messageId": "m", "body": body}]})
+    lines = [vars(record) for record in caplog.records if "event_id" in vars(record)]
+    assert [line["event_id"] for line in lines] == [event["id"][:100]]

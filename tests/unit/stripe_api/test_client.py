@@ -199,3 +199,11 @@ class _Once(Deadline):
         """One."""
         del pauses
         yield 0
+
+
+def test_a_page_of_a_list_is_as_long_as_stripe_allows(gateway: Gateway) -> None:
+    """A hundred rows, where Stripe's own default is ten: https://docs.stripe.com/api/pagination."""
+    for number in range(11):
+        gateway.create_session(PARAMS, f"k{number}")
+    page = gateway.sessions(0)
+    assert (len(page["data"]), page["has_more"]) == (11, False)
