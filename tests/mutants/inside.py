@@ -27,6 +27,7 @@ DEAR: Final = frozenset({"stand", "database", "ministack", "dynoxide"})
 """Fixtures that start servers: no fork can afford them."""
 LEFT_OUT: Final = (
     "tests/chaos/test_wire.py",
+    "tests/properties/test_soak.py",
     "tests/unit/wiring/test_container.py",
     "::test_recovery_and_a_late_purchase_settle_a_waiting_refund_once",
 )

@@ -57,6 +57,13 @@ def test_no_text_for_people_and_no_type_is_a_fault() -> None:
     assert faults_in("a.py", source) == []
 
 
+def test_a_protocol_has_no_fault() -> None:
+    """Nothing of it ever runs."""
+    method = "    def f(self, a: int = 1) -> int:\n        return a\n"
+    assert faults_in("a.py", f"class A(Protocol):\n{method}") == []
+    assert faults_in("a.py", f"class A(Other):\n{method}") != []
+
+
 def test_no_as_an_answer_becomes_yes_and_never_none() -> None:
     """Whoever asks yes or no cannot tell None from False; 0 is a figure."""
     assert [fault.text for fault in faults_in("a.py", "def f():\n    return False\n")] == ["True"]
