@@ -144,7 +144,8 @@ def test_a_checkouts_own_intent_credits_nothing(books: Books) -> None:
 def test_an_intent_that_cannot_be_read_or_is_not_ours_is_ignored(
     books: Books, member: str, value: object, reason: str
 ) -> None:
-    event = intent_event(builders.automatic(books), **{member: value})
+    event = intent_event(builders.automatic(books))
+    event["data"]["object"][member] = value
     assert parse(event, builders.OURS) == Ignored(reason)
 
 
@@ -164,8 +165,10 @@ def test_an_automatic_charge_of_a_payment_that_has_a_session_waits_for_an_operat
 @pytest.mark.parametrize("member", ["amount", "currency"])
 def test_a_charge_of_another_price_is_parked(books: Books, member: str) -> None:
     payment = builders.automatic(books)
-    other = {"amount": 1, "currency": "eur"}[member]
-    assert _settle(books, intent_event(payment, **{member: other})) == "parked"
+    other: object = {"amount": 1, "currency": "eur"}[member]
+    event = intent_event(payment)
+    event["data"]["object"][member] = other
+    assert _settle(books, event) == "parked"
     assert _units(books) == 0
 
 
@@ -284,9 +287,8 @@ def test_payments_older_than_the_ledger_are_not_credited_again(
 def test_two_words_on_one_charge_are_one_parked_record(books: Books, stripe: Stripe) -> None:
     """An event and Stripe's list say the same: an operator decides once."""
     payment = builders.automatic(books)
-    wrong = {"amount": 1}
-    assert _settle(books, intent_event(payment, **wrong)) == "parked"
-    stripe.charged = [builders.intent(payment, **wrong)]
+    assert _settle(books, intent_event(payment, amount=1)) == "parked"
+    stripe.charged = [builders.intent(payment, amount=1)]
     _reconcile(books, stripe)
     (record,) = parking.all_parked(books)
     assert record.name == f"{intent_of(payment)}:paid"
