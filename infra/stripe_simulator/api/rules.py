@@ -1,4 +1,4 @@
-"""Checks what Stripe demands of sessions and endpoints beyond the types of their parameters.
+"""Checks Stripe's rules for sessions and endpoints beyond the types of their parameters.
 
 https://docs.stripe.com/api/checkout/sessions/create and https://docs.stripe.com/api/metadata.
 """
@@ -25,7 +25,7 @@ _NOT_SIMULATED: Final = {
 
 
 def check_session(store: Store, asked: dict[str, Any]) -> None:
-    """Raise StripeFault for a session that is well-typed but not allowed."""
+    """Raise StripeFault for a session whose parameters have the right types but are not allowed."""
     _check_mode(asked)
     if not asked.get("line_items"):
         raise missing_param("line_items")

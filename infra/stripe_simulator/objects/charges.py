@@ -15,9 +15,9 @@ def charge(
     *,
     decline: Decline | None = None,
 ) -> Thing:
-    """Return a charge of the payment method that is ``succeeded``, ``pending`` or ``failed``.
+    """Return a new charge of the payment method that is ``succeeded``, ``pending`` or ``failed``.
 
-    It copies the payment intent's metadata once.
+    It has a copy of the payment intent's metadata at this moment.
     """
     name, good = new_id("charge"), status == "succeeded"
     failure = {"code": decline.code, "message": decline.message} if decline else {}
