@@ -86,11 +86,13 @@ class Supervisor:
         """Serve front, issuer and simulator, and deploy. Returns what stand.json has."""
         paths = self.paths
         front, settings = Front(), self._settings()
+        if settings["real_stripe"]:  # its clock does not move
+            paths.clock_file.unlink(missing_ok=True)
         simulator = Simulator(
             paths.stripe_url,
             settings["stripe_secret_key"],
             paths.state / "stripe.sqlite",
-            clock_file=paths.clock_file,
+            clock_file=None if settings["real_stripe"] else paths.clock_file,
         )
         keys = Keys(paths.state / "issuer.pem", paths.issuer_url)
         apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(keys)}

@@ -11,6 +11,8 @@ import httpx
 import pytest
 from support.stand import Stand, running
 
+from infra.cli.find_target import find_target
+
 SERVICE: Final = {"sub": "backend", "scope": "quota.write"}
 DAY: Final = 86400
 
@@ -71,3 +73,15 @@ def test_checkout_works_after_the_clock_was_moved(moved: Stand, buyer: str) -> N
     expired = moved.stripe.v1.checkout.sessions.retrieve(left["session_id"])
     assert expired.status == "expired"
     moved.until(lambda: moved.payment(buyer, left["payment_id"])["status"] == "expired")
+
+
+def test_the_operators_command_keeps_to_the_moved_clock(
+    moved: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it books has the time of the functions' own entries."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "")  # the command changes these, and the test undoes it
+    monkeypatch.setenv("TOPUP_STATE_DIR", str(moved.state))
+    now = moved.control("clock", advance_seconds=DAY)["now"]
+    clock = find_target("", "", "").books().clock
+    assert abs(clock().timestamp() - now) < DAY / 2
