@@ -1,4 +1,4 @@
-"""What becomes of a payment's state and of long ledgers, told event by event."""
+"""What becomes of a payment's state and of long ledgers, event by event."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from support.slow import Slow
 
 @pytest.fixture
 def clock() -> Clock:
-    """Moved by hand."""
+    """Advanced by the tests."""
     return Clock()
 
 

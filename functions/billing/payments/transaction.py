@@ -1,4 +1,4 @@
-"""The one transaction of a settlement: payment, balance, ledger, references, event's mark."""
+"""Builds the one transaction of a settlement: payment, balance, ledger, references and mark."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,7 +27,9 @@ PAYMENT_PLACE = 0
 def writes(
     books: Books, fact: Fact, basis: Basis, change: Change
 ) -> Iterator[Write]:
-    """Every write of one settlement. DynamoDB makes all of them or none::
+    """Return all writes of one settlement.
+
+    DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see _payment_write
@@ -82,7 +84,7 @@ def _movement(books: Books, basis: Basis, change: Change) -> Movement:
 
 
 def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
-    """The payment's changed attributes, on condition that the decision's basis still holds.
+    """Return the payment's changed attributes, on condition that the decision's basis still holds.
 
     An assumed payment must be as the event claims. A loaded one must have the version that was
     read.
@@ -213,5 +215,8 @@ def _reference_writes(
 
 
 def waiting_events(basis: Basis) -> frozenset[str]:
-    """Names of the parked events that wait for this payment; none where nothing was read."""
+    """Return the names of the parked events that wait for this payment.
+
+    Empty on an Assumed basis.
+    """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

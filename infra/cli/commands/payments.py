@@ -57,7 +57,7 @@ User = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands."""
+    """Add the commands ``payments`` and ``payment`` to the application."""
     command(app, "payments")(list_payments)
     command(app, "payment")(show_payment)
 
@@ -114,7 +114,7 @@ def _row(payment: Item) -> list[object]:
 
 
 def newest(books: Books, user_id: str, status: str, limit: int, bar: Bar) -> list[Payment]:
-    """Return the newest payments. Memory does not grow beyond ``limit`` of them."""
+    """Return the newest payments. At most ``limit`` of them are in memory."""
     rows = _payments_of(books, user_id) if user_id else every_payment(books, bar)
     wanted = (row for row in map(Payment.from_item, rows) if status in ("", row.status))
     if user_id:
@@ -179,7 +179,7 @@ def every_payment(books: Books, bar: Bar) -> Iterator[Item]:
 
 
 def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
-    """Return what the books have: settled events, ledger entries, parked and dropped events.
+    """Return what the books have on a payment: events, ledger entries, parked and dropped events.
 
     ``intent`` is the payment intent's id at Stripe.
     """
@@ -215,7 +215,7 @@ def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
 
 
 def at_stripe(books: Books, gateway: Gateway, payment: Payment) -> dict[str, Any]:
-    """Return the state at Stripe, and sentences on what differs in the books."""
+    """Return the payment's state at Stripe, and a sentence for each difference in the books."""
     books.store.deadline.begin()
     if not payment.funding_id:
         return {"session": None, "differences": []}

@@ -43,7 +43,7 @@ def test_a_part_of_a_unit_stays_with_the_customer(refunded: int, units: int) -> 
 
 
 def test_refund_and_dispute_together_take_no_more_than_was_credited() -> None:
-    """All of it twice is still all of it."""
+    """A full refund that is reported twice is still one full refund."""
     assert (
         _taken(
             builders.refunded(PAYMENT, 999),
@@ -189,7 +189,7 @@ def test_two_withdrawals_in_another_currency_come_to_what_was_disputed() -> None
     assert _taken(both, first) == 100
 
 
-def test_the_disputed_amount_is_the_one_told_with_the_money() -> None:
+def test_the_disputed_amount_is_that_of_the_event_with_the_money() -> None:
     """An inquiry about all of it becomes a chargeback of half: half of the units, in any order.
 
     The amount may differ from the charge's, and may fall:
@@ -214,6 +214,36 @@ def test_what_a_newer_version_wrote_is_read_after_going_back() -> None:
     assert Reversals.from_item(item) == known
     parked = fact(builders.refunded(PAYMENT, 5))
     assert facts.from_item({**facts.to_item(parked), "tomorrow": "?"}) == parked
+
+
+@pytest.mark.parametrize(
+    ("event", "later"),
+    [
+        (
+            builders.completed(replace(PAYMENT, session_id="cs_test_1")),
+            {"needs_record": True},
+        ),
+        (builders.declined(PAYMENT), {"needs_record": True}),
+        (
+            builders.refunded(PAYMENT, 5),
+            {
+                "refunded_minor": 0,
+                "failed": {},
+                "standing": {},
+                "needs_record": False,
+                "payment_id": "",
+                "user_id": "",
+            },
+        ),
+        (builders.dispute(PAYMENT, "created", "lost"), {"converted": False}),
+    ],
+    ids=["session", "declined", "refunds", "dispute"],
+)
+def test_what_an_older_version_wrote_is_read(event: dict[str, Any], later: dict[str, Any]) -> None:
+    """A parked event, or a message: the members that came later have what was true before them."""
+    item = facts.to_item(fact(event))
+    old = {name: value for name, value in item.items() if name not in later}
+    assert facts.to_item(facts.from_item(old)) == item | later
 
 
 def test_an_inquiry_is_no_dispute() -> None:
