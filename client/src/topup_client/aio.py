@@ -5,18 +5,19 @@ No locks on the way of a call, no threads at all.
 
 import asyncio
 import atexit
-from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Unpack
 
 from topup_client import forks
-from topup_client.errors import LeaseClosed, QuotaExhausted, TopupError, Unavailable
-from topup_client.lease import ASKS_MAX, FETCHES_MAX
-from topup_client.meter import AsyncMeter
-from topup_client.purse import Purse, Tally, Tranche
+from topup_client.aio_meter import AsyncMeter
+from topup_client.closing import AsyncClosing
+from topup_client.errors import LeaseClosed, TopupError, Unavailable
+from topup_client.lease import FETCHES_MAX
+from topup_client.purse import Purse
 from topup_client.terms import Clock, Options, Terms, clock
+from topup_client.tranche import Tally, Tranche
 
 
-class AsyncLease:
+class AsyncLease(AsyncClosing):
     """One customer's units for this process, for one event loop.
 
     See ``Lease`` for what it promises, and for what the seller bears.
@@ -29,6 +30,7 @@ class AsyncLease:
         self,
         meter: AsyncMeter,
         user_id: str,
+        key_id: str | None = None,
         *,
         clock: Clock = clock,
         at_exit: bool = True,
@@ -41,6 +43,7 @@ class AsyncLease:
         """
         self._meter: Final = meter
         self._user_id: Final = user_id
+        self._key_id: Final = key_id
         self._clock: Final = clock
         self._purse: Final = Purse(Terms(**terms))
         self._closed = False
@@ -141,19 +144,6 @@ class AsyncLease:
             await self._close_due(with_rest=False)
             return self._purse.next_due()
 
-    async def __aenter__(self) -> Self:
-        """Close at the end of the block."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        await self.aclose()
-
     def _spent(self, units: int) -> bool:
         if self._closed:
             raise LeaseClosed("this lease is closed: nothing is spent from it any more")
@@ -195,25 +185,20 @@ class AsyncLease:
 
     async def _fetch(self, units: int) -> None:
         """Place a hold, of what remains if that is less. What comes of it is in the purse."""
-        asked = self._purse.asks_for(units)
-        refusal: QuotaExhausted | None = None
-        for asks_left in reversed(range(ASKS_MAX)):
-            sent = self._clock()
-            try:
-                hold = await self._meter.hold(
-                    self._user_id, asked, self._purse.terms.lifetime_seconds
-                )
-            except QuotaExhausted as error:
-                refusal, asked = error, min(asked, error.remaining)
-                if not (asked and asks_left):
-                    self._purse.refused(error, self._clock())
-                    return
-            except TopupError as error:
-                self._purse.troubled(error, self._clock())
-                return
-            else:
-                self._purse.add(hold, sent, refusal)
-                return
+        sent = self._clock()
+        ask = self._purse.ask(units, sent)
+        try:
+            hold = await self._meter.hold(
+                self._user_id,
+                ask.units,
+                self._purse.terms.lifetime_seconds,
+                at_least=ask.at_least,
+                key_id=self._key_id,
+            )
+        except TopupError as error:
+            self._purse.fetch_failed(error, self._clock())
+        else:
+            self._purse.add(hold, ask.units, sent)
 
     async def _close_due(self, *, with_rest: bool) -> None:
         for tranche in self._purse.closable(self._clock(), with_rest=with_rest):
