@@ -1,5 +1,6 @@
 import copy
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -17,7 +18,7 @@ def _hold(units: int, name: str = "hold_1", remaining: int = 0) -> Hold:
     return Hold(name, units, remaining, EVER)
 
 
-def _purse(units: int, **terms: int) -> Purse:
+def _purse(units: int, **terms: Any) -> Purse:
     purse = Purse(Terms(**{"size": 100, "ahead_seconds": None, "lifetime_seconds": 60, **terms}))
     purse.add(_hold(units), units, 0)
     return purse

@@ -6,7 +6,8 @@
 from topup_client.aio import AsyncLease
 from topup_client.aio_leases import AsyncLeases
 from topup_client.aio_meter import AsyncMeter
-from topup_client.asgi import QuotaMiddleware, header_user
+from topup_client.asgi import Caller, QuotaMiddleware, header_user
+from topup_client.costs import CallCosts
 from topup_client.decorator import metered
 from topup_client.errors import (
     HoldClosed,
@@ -29,6 +30,8 @@ __all__ = [
     "AsyncLease",
     "AsyncLeases",
     "AsyncMeter",
+    "CallCosts",
+    "Caller",
     "ClosedHold",
     "Debit",
     "Hold",

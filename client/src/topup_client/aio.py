@@ -14,13 +14,11 @@ from topup_client.errors import LeaseClosed, TopupError, Unavailable
 from topup_client.lease import FETCHES_MAX
 from topup_client.purse import Purse
 from topup_client.terms import Clock, Options, Terms, clock
-from topup_client.tranche import Tally, Tranche
+from topup_client.tranche import Tally, Tranche, close_hold
 
 
 class AsyncLease(AsyncClosing):
-    """One customer's units for this process, for one event loop.
-
-    See ``Lease`` for what it promises, and for what the seller bears.
+    """One customer's units for this process, for one event loop. It promises what ``Lease`` does.
 
     ``aclose()`` or ``async with`` captures what was used; where neither ran, the interpreter's exit
     does, with blocking calls.
@@ -36,11 +34,7 @@ class AsyncLease(AsyncClosing):
         at_exit: bool = True,
         **terms: Unpack[Options],
     ) -> None:
-        """Nothing is fetched yet.
-
-        ``terms`` are those of ``Terms``; ``at_exit``: close at the interpreter's exit when nobody
-        did.
-        """
+        """Nothing is fetched yet. ``at_exit``: close at the interpreter's exit if it is open."""
         self._meter: Final = meter
         self._user_id: Final = user_id
         self._key_id: Final = key_id
@@ -73,11 +67,7 @@ class AsyncLease(AsyncClosing):
         return self._purse.tally.copy()
 
     async def debit(self, units: int = 1) -> None:
-        """Spend ``units``, from memory where they are there.
-
-        Raise ``QuotaExhausted``, ``Unavailable`` or ``OutcomeUnknown`` (the fetch failed), or
-        ``LeaseClosed``.
-        """
+        """Spend ``units``, from memory where they are there. Raises as ``Lease.debit`` does."""
         if type(units) is not int or units < 1:
             raise ValueError(f"units must be a whole number, 1 or more, not {units!r}")
         if not self._spent(units):
@@ -112,14 +102,7 @@ class AsyncLease(AsyncClosing):
             return
         with self._meter.blocking() as meter:
             for tranche in self._purse.to_close:
-                ended: TopupError | None = None
-                try:
-                    meter.capture(tranche.hold_id, tranche.used) if tranche.used else meter.release(
-                        tranche.hold_id
-                    )
-                except TopupError as error:
-                    ended = error
-                self._purse.closing_ended(tranche, ended, self._clock())
+                self._purse.closing_ended(tranche, close_hold(meter, tranche), self._clock())
         self._purse.report_unclosed()
 
     def close_if_empty(self) -> bool:

@@ -12,7 +12,7 @@ from topup_client.locks import take
 from topup_client.meter import Meter
 from topup_client.purse import Purse
 from topup_client.terms import Clock, Options, Terms, clock
-from topup_client.tranche import Tally, Tranche
+from topup_client.tranche import Tally, Tranche, close_hold
 
 FETCHES_MAX: Final = 10
 """A debit waits for so many fetches at most, while others spend what comes."""
@@ -44,11 +44,7 @@ class Lease(Closing):
         clock: Clock = clock,
         **terms: Unpack[Options],
     ) -> None:
-        """Nothing is fetched yet.
-
-        ``terms`` are those of ``Terms``: size, low_water, lifetime_seconds, margin_seconds,
-        refusal_seconds.
-        """
+        """Nothing is fetched yet. ``terms`` are the members of ``Terms``."""
         self._meter: Final = meter
         self._user_id: Final = user_id
         self._key_id: Final = key_id
@@ -85,8 +81,8 @@ class Lease(Closing):
     def debit(self, units: int = 1) -> None:
         """Spend ``units``, from memory where they are there.
 
-        Raise ``QuotaExhausted``, ``Unavailable`` or ``OutcomeUnknown`` (the fetch failed), or
-        ``LeaseClosed``.
+        Raise ``QuotaExhausted`` or ``KeyLimitReached``; ``InvalidKey``, ``Unavailable`` or
+        ``OutcomeUnknown`` (the fetch failed); or ``LeaseClosed``.
         """
         if type(units) is not int or units < 1:
             raise ValueError(f"units must be a whole number, 1 or more, not {units!r}")
@@ -193,13 +189,6 @@ class Lease(Closing):
             self._close(tranche)
 
     def _close(self, tranche: Tranche) -> None:
-        ended: TopupError | None = None
-        try:
-            if tranche.used:
-                self._meter.capture(tranche.hold_id, tranche.used)
-            else:
-                self._meter.release(tranche.hold_id)
-        except TopupError as error:
-            ended = error
+        ended = close_hold(self._meter, tranche)
         with self._lock:
             self._purse.closing_ended(tranche, ended, self._clock())

@@ -17,21 +17,13 @@ from typing import Final
 from topup_client.errors import HoldClosed, Refused, TopupError
 from topup_client.memory import Memory
 from topup_client.results import Hold
-from topup_client.sizing import Sizing
+from topup_client.sizing import Ask, Sizing
 from topup_client.terms import Terms
 from topup_client.tranche import Tally, Tranche
 
 CLOSE_AGAIN_SECONDS: Final = 2.0
 HTTP_NOT_FOUND: Final = 404
 logger = logging.getLogger("topup_client")
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What to ask the service for: ``units``, or as many of them as remain, if ``at_least``."""
-
-    units: int
-    at_least: int
 
 
 @dataclass(slots=True)
@@ -137,7 +129,7 @@ class Purse:
 
     @property
     def to_close(self) -> Sequence[Tranche]:
-        """All that is to be closed."""
+        """All of them."""
         return tuple(self._to_close)
 
     def closing_ended(self, tranche: Tranche, error: TopupError | None, now: float) -> None:
@@ -202,8 +194,5 @@ class Purse:
     def _look(self) -> None:
         """Note the times at which the next debit has to look closer."""
         self._until = self._usable[0].usable_until if self._usable else inf
-        if self._usable:
-            early = min(self.terms.margin_seconds / 2, self.terms.usable_seconds / 4)
-            self._renew_at = self._usable[-1].usable_until - early
-        else:
-            self._renew_at = inf
+        early = min(self.terms.margin_seconds / 2, self.terms.usable_seconds / 4)
+        self._renew_at = self._usable[-1].usable_until - early if self._usable else inf

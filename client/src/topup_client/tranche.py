@@ -1,6 +1,9 @@
-"""One hold as its holder sees it, and the tally of what became of units."""
+"""One hold as its holder sees it, how it is closed, and the tally of what became of units."""
 
 from dataclasses import dataclass, replace
+
+from topup_client.errors import TopupError
+from topup_client.meter import Meter
 
 
 @dataclass(slots=True, eq=False)
@@ -34,3 +37,15 @@ class Tally:
     def copy(self) -> "Tally":
         """The figures as they are now."""
         return replace(self)
+
+
+def close_hold(meter: Meter, tranche: Tranche) -> TopupError | None:
+    """Capture what was used, and give the rest back. Return why it could not be done."""
+    try:
+        if tranche.used:
+            meter.capture(tranche.hold_id, tranche.used)
+        else:
+            meter.release(tranche.hold_id)
+    except TopupError as error:
+        return error
+    return None
