@@ -207,3 +207,30 @@ def test_a_keeper_that_comes_after_the_closing_fetches_nothing(
     lease.close()
     lease.tend()
     assert (gateway.calls["holds"], gateway.quota().held, gateway.quota().used) == (1, 0, 2)
+
+
+def test_a_keeper_that_comes_late_fetches_nothing_that_a_caller_has_fetched(
+    gateway: Gateway, backend: Meter, seconds: Seconds
+) -> None:
+    """Units were low when it was woken, and are no more."""
+    gateway.fund("alice", 1000)
+    terms: Any = {"size": 100, "ahead_seconds": None, "low_water": 20}
+    with Lease(backend, "alice", keeper=Late(1, seconds), clock=seconds, **terms) as lease:
+        lease.debit(85)
+        lease.debit(1)
+        lease.debit(50)
+        assert lease.left == 64
+        lease.tend()
+        assert (gateway.calls["holds"], lease.left) == (2, 64)
+
+
+def test_an_awaited_lease_that_was_closed_at_the_exit_serves_nothing(
+    gateway: Gateway, async_backend: AsyncMeter
+) -> None:
+    """What it would serve then is captured by nobody."""
+    gateway.fund("alice", 10)
+    lease = AsyncLease(async_backend, "alice", at_exit=False)
+    lease.close_at_exit()
+    with pytest.raises(LeaseClosed):
+        asyncio.run(lease.debit())
+    assert gateway.service_calls == 0
