@@ -65,8 +65,8 @@ LEASING: Final = (
     _bug(
         "a lease spends for no key",
         "test_key_limits.py::test_debits_and_holds_name_the_key",
-        "lease.py",
-        "key_id=self._key_id",
-        "key_id=None",
+        "leases.py",
+        "holder = (user_id, key_id)",
+        "holder = (user_id, None)",
     ),
 )
