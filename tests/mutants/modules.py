@@ -16,8 +16,8 @@ _BILLING: Final = (
 )
 _HANDLERS: Final = "webhook debit_quota hold_quota authorize recover reconcile"
 _CLIENT: Final = (
-    "aio aio_leases asgi decorator errors forks keeper lease leases meter purse results spender "
-    "terms wire"
+    "aio aio_leases aio_meter answers asgi closing costs decorator errors forks json_lines keeper "
+    "lease leases locks memory meter purse results service sizing spender terms tranche wire"
 )
 FILES: Final = [
     *(f"functions/billing/{name}.py" for name in _BILLING.split()),

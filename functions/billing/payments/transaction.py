@@ -48,7 +48,7 @@ def writes(
     The balance and the ledger are written only when units move, or an event goes out. The
     session's row is written for a copy, the intent's for a paid session, the charge's for a
     reversal. A dispute or full refund of an automatic payment switches automatic top-ups off.
-    """  # noqa: D415 - a drawing follows
+    """
     moment = books.clock()
     now = stamp(moment)
     movement = _movement(books, basis, change)
