@@ -1,4 +1,4 @@
-"""What is no answer of the service's is never taken for one: nobody knows what became of the units."""
+"""What is no answer of the service's is not taken for one: the outcome is unknown."""
 
 from collections.abc import Callable
 from typing import Any, Final
