@@ -117,11 +117,30 @@ def _bounded(tests: Iterable[Test], seconds_max: float) -> Iterable[Test]:
 def _users(
     fault: Fault, uses: Mapping[str, Sequence[tuple[str, int]]]
 ) -> Iterator[tuple[str, int]]:
-    """The statements, in any file, that name what a statement of a module defines."""
-    for statement in ast.parse(fault.source).body:
-        if statement.lineno <= fault.span.line <= (statement.end_lineno or 0):
-            for name in _defined(statement):
-                yield from uses.get(name, ())
+    """The statements, in any file, that name what a statement of a module defines, or a constant
+    that is made of it.
+    """
+    names = [
+        name
+        for statement in ast.parse(fault.source).body
+        if statement.lineno <= fault.span.line <= (statement.end_lineno or 0)
+        for name in _defined(statement)
+    ]
+    made = _made_of(fault.source)
+    for name in names:  # grows on the way
+        names += [other for other in made.get(name, ()) if other not in names]
+        yield from uses.get(name, ())
+
+
+def _made_of(source: str) -> dict[str, set[str]]:
+    """The constants of a module by what they are made of."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                    found[node.id] |= _defined(statement)
+    return found
 
 
 def _defined(statement: ast.stmt) -> set[str]:

@@ -84,6 +84,17 @@ def test_the_many_quick_tests_of_one_file_leave_time_for_the_others() -> None:
     assert chosen == [*[quick] * 5, slow, quick]
 
 
+def test_a_constant_is_tested_by_those_who_use_what_is_made_of_it() -> None:
+    """A list of lists is looked at, and its parts never."""
+    source = "PART = {1}\nWHOLE = PART | {2}\ndef f():\n    return WHOLE\n"
+    (fault, *_) = (one for one in faults_in("a.py", source) if one.span.line == 1)
+    reach = Reach.over({"a.py": source}, seconds_max=1)
+    for number, lines in ((0, [("a.py", 9)]), (1, [("a.py", 4)])):
+        found = {"test": f"test_{number}", "place": number, "seconds": number / 10}
+        reach.add({**found, "failed": False, "said": "", "lines": lines})
+    assert [test.name for test in reach.tests(fault)] == ["test_1", "test_0"]
+
+
 def test_a_fault_leaves_every_later_line_where_it_was() -> None:
     """Functions are found again by the line on which they begin."""
     source = "def f():\n    g(\n        a,\n        b,\n    )\n\n\ndef h():\n    pass\n"
