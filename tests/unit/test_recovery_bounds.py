@@ -45,7 +45,9 @@ def test_a_parked_event_is_tried_half_a_minute_later(
     recovery: Recovery, seconds: int, tries: int
 ) -> None:
     """To the second."""
-    recovery.settle(builders.refunded(pending(recovery.books), 500))
+    payment = pending(recovery.books)
+    recovery.stripe.sell(payment, 1767323045, status="open", payment_status="unpaid")
+    recovery.settle(builders.refunded(payment, 500))
     recovery.clock.advance(seconds=seconds)
     recovery.run()
     assert [record.tries for record in recovery.parked()] == [tries]
