@@ -1,11 +1,16 @@
-"""A Lambda authorizer for the seller's own API: takes a key, debits units, allows or denies.
+"""A Lambda authorizer for the seller's own API.
 
-It fails closed.
-https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html (simple
-responses) and
+It checks an API key, debits units and allows or denies.
+
+It fails closed: a call is never allowed when the debit's outcome is unknown.
+
+Simple responses:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
+
+REST policies:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
-(REST policies). The authorizer's cache must be off (TTL 0): a call that is allowed from the cache
-debits nothing.
+
+The authorizer's cache must be off (TTL 0). A call that is allowed from the cache debits nothing.
 """
 
 from collections.abc import Mapping
@@ -22,9 +27,10 @@ in_init(connect)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Allow or deny a call. Raises when the outcome is unknown.
+    """Allow or deny one call to the seller's API.
 
-    API Gateway then answers 500, and the call is not made.
+    It raises when the debit's outcome is unknown. API Gateway then answers 500 and does not make
+    the call.
     """
     notes: dict[str, Any] = {
         "request_id": str(getattr(context, "aws_request_id", "")),

@@ -1,4 +1,4 @@
-"""POST /api/v1/payments/checkout: records a payment, and makes a session to pay it at."""
+"""POST /api/v1/payments/checkout: records a payment, and creates a Checkout Session for it."""
 
 from billing.api.endpoint import Answer, endpoint, site_url
 from billing.api.request import Request
@@ -10,7 +10,7 @@ from billing.wiring.stripe import gateway
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Sell a plan to the token's user."""
+    """Create a checkout of a plan for the token's user."""
     user_id, key = request.user_id, request.idempotency_key()
     plan = plans.find(request.json_object("plan")["plan"])
     shop = _shop(site_url(request))
@@ -18,7 +18,7 @@ def handler(request: Request) -> Answer:
 
 
 def _shop(site_url: str) -> Shop:
-    """The stack's settings for checkouts."""
+    """Return the stack's settings for checkouts."""
     stack = settings()
     deployment = books().ours.deployment.id()
     return Shop(

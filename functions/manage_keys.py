@@ -1,4 +1,4 @@
-"""POST, GET /api/v1/keys and DELETE /api/v1/keys/{key_id}: a user's own API keys."""
+"""POST, GET /api/v1/keys and DELETE /api/v1/keys/{key_id}: manages a user's own API keys."""
 
 from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request, text
@@ -8,7 +8,7 @@ from billing.wiring.container import books, settings
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Create, list or revoke: the method says which."""
+    """Create, list or revoke API keys, depending on the method."""
     user_id = request.user_id
     if request.method == "POST":
         name = text(request.json_object("name"), "name", api_keys.NAME_CHARS_MAX)

@@ -25,10 +25,10 @@ SUFFIX: Final = "TableSuffix"
 def tables(
     parameters: Mapping[str, str], deployed: Mapping[str, str]
 ) -> tuple[dict[str, str], str]:
-    """Keep the tables that the stack uses now. A deployment never switches tables.
+    """Return the parameter that keeps the tables in use. A deployment never switches tables.
 
-    ``deployed``: what the stack was deployed with; empty for a new stack, which begins with its own
-    tables. The sentence is "" unless the stage's file names other tables.
+    ``deployed`` are the present stack's parameters. They are empty for a new stack, which begins
+    with its own tables. The sentence is "" unless the stage's file names other tables.
     """
     now = deployed.get(SUFFIX, "")
     asked = parameters.get(SUFFIX)
@@ -41,9 +41,10 @@ def tables(
 
 
 def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str], str]:
-    """Choose the Python that built the artifact, so that Lambda can use its bytecode.
+    """Return the parameter for the Python that built the artifact.
 
-    No parameter where one is set already, or where Lambda does not have that Python.
+    Lambda can then use the artifact's bytecode. No parameter is returned if it is set already, or
+    if Lambda does not have that Python.
     """
     if "Runtime" in parameters:
         return {}, f"Runtime={parameters['Runtime']}, as configured."
@@ -57,7 +58,7 @@ def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str],
 def function_url(
     parameters: Mapping[str, str], region: str, agree: Callable[[str], bool]
 ) -> tuple[dict[str, str], str]:
-    """Choose ``FunctionUrl=false`` in a region whose Lambda has no function URLs.
+    """Return ``FunctionUrl=false`` for a region in which Lambda has no function URLs.
 
     ``agree`` asks the operator about a region that AWS's page does not mention.
     """
@@ -75,9 +76,10 @@ def function_url(
 def user_names(
     parameters: Mapping[str, str], pool: Mapping[str, Any]
 ) -> tuple[dict[str, str], str]:
-    """Keep user names case-sensitive in a pool that was made so. Cognito cannot change that later.
+    """Return the parameter that keeps user names case-sensitive if the present pool is.
 
-    ``pool``: as Cognito describes it, or {}. A pool is case-sensitive unless it says otherwise:
+    Cognito cannot change that later. ``pool`` is Cognito's description of the pool, or {}. A pool
+    is case-sensitive unless it says otherwise:
     https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UsernameConfigurationType.html
     """
     if CASE in parameters:

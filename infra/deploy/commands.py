@@ -1,4 +1,4 @@
-"""``make deploy`` and ``make uninstall``: run SAM for a stage, and the steps around it."""
+"""Runs SAM for a stage, with the steps before and after it: ``make deploy``, ``make uninstall``."""
 
 import argparse
 import json
@@ -45,7 +45,7 @@ REFUSALS: Final = (RemovalError, StateError, ElsewhereError, leaving.NotWholeErr
 def deploy(
     stage: Stage, *, ask: bool = False, yes: bool = False, answers: questions.Answers = input
 ) -> int:
-    """Deploy what was built, then run ``topup connect``, which ends with the doctor.
+    """Deploy the built artifact, then run ``topup connect``, which ends with the doctor.
 
     Returns an exit code.
     """
@@ -62,7 +62,7 @@ def deploy(
 def deploy_command(stage: Stage, sam: str, template: Any, *, yes: bool) -> list[str]:
     """Return SAM's command line. Unless ``yes``, SAM shows the changes and asks.
 
-    The stage's file says where and how to deploy.
+    The region, the stack and the parameters come from the stage.
     """
     command = [
         sam,
@@ -92,7 +92,7 @@ def uninstall(
 ) -> int:
     """Delete the stack, but keep its tables and users.
 
-    Writes a file with which the next deployment takes them back. Returns an exit code.
+    Writes a file from which the next deployment imports them. Returns an exit code.
     """
     try:
         return _uninstall(Target.reached(stage, environment), environment, yes=yes, answers=answers)
@@ -269,7 +269,7 @@ def _refused(words: str) -> int:
 
 
 def main() -> int:
-    """``deploy STAGE [--ask] [--yes]``, ``uninstall STAGE [--yes]``."""
+    """Run ``deploy STAGE [--ask] [--yes]`` or ``uninstall STAGE [--yes]``."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy.commands", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     deploying = commands.add_parser(

@@ -1,4 +1,4 @@
-"""Asks the operator what a deployment must know. Pressing Enter always gives a working answer."""
+"""Asks the operator for a deployment's parameters. Pressing Enter always gives a working answer."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ SITE_URL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one parameter. ``after``: asked only when that parameter has a value."""
+    """A question about one parameter. It is asked only if the parameter ``after`` has a value."""
 
     parameter: str
     words: str
@@ -75,9 +75,9 @@ Answers = Callable[[str], str]
 
 
 def region(stage: Stage, proposed: str, answers: Answers) -> Stage:
-    """Ask for the region. Returns the stage with it.
+    """Ask for the region, and return the stage with it.
 
-    A region that botocore does not know may be newer, so the operator may insist on it.
+    botocore may not know a new region, so the operator may insist on it.
     """
     while True:
         name = _ask(REGION, stage.region or proposed, answers)
@@ -88,14 +88,17 @@ def region(stage: Stage, proposed: str, answers: Answers) -> Stage:
 
 
 def agreed(question: str, answers: Answers) -> bool:
-    """Ask a yes-or-no question. Enter means no. Raises EOFError where there is no terminal."""
+    """Ask a yes-or-no question and return the answer. Enter is no.
+
+    Raises EOFError without a terminal.
+    """
     return answers(f"{question} [y/N]: ").strip().lower() in ("y", "yes")
 
 
 def parameters(stage: Stage, present: Mapping[str, str], answers: Answers) -> Stage:
-    """Ask all questions. Returns the stage with the answers.
+    """Ask all questions, and return the stage with the answers.
 
-    ``present``: what the present stack was deployed with.
+    ``present`` are the parameters of the present stack.
     """
     answered: dict[str, str] = dict(stage.parameters)
     for question in QUESTIONS:

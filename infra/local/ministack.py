@@ -1,4 +1,4 @@
-"""Starts and stops the embedded AWS, as a child process on loopback without our environment."""
+"""Starts and stops the embedded AWS (MiniStack), a child process that listens on loopback."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ TOPUP_IDLE_SECONDS changes it."""
 
 
 def start(paths: Paths, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
-    """Start it and wait until it answers.
+    """Start the embedded AWS, and wait until it answers.
 
     IAM is enforced: each function runs with its own role.
     """
@@ -53,7 +53,7 @@ def start(paths: Paths, folder: str = "aws", port: int | None = None) -> "subpro
 
 
 def stop(child: "subprocess.Popen[bytes]") -> None:
-    """Send SIGTERM, so that it saves its state, and wait."""
+    """Send SIGTERM to the embedded AWS and wait, so that it saves its state."""
     child.terminate()
     try:
         child.wait(STOP_SECONDS_MAX)

@@ -43,7 +43,7 @@ class _Server(uvicorn.Server):
 
 
 class Supervisor:
-    """One run of a local stack."""
+    """Starts, serves and stops one local stack."""
 
     def __init__(self, paths: Paths, tell: Callable[[str], None]) -> None:
         """``tell`` shows progress."""
@@ -55,7 +55,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
 
     def step(self, text: str) -> None:
-        """Show a line of progress, with the time since the start."""
+        """Print a line of progress, with the time since the start."""
         self._tell(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:

@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: Stripe's API, the hosted page and the control API.
+"""Builds the simulator's ASGI application: Stripe's API, the hosted page and the control API.
 
 Each API call passes authentication, its idempotency key and the planned faults.
 """
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> Starlette:
 def application(simulator: Simulator) -> Starlette:
     """Return the application that serves ``simulator``.
 
-    Background work runs during the application's lifespan. Its end closes the simulator.
+    Background work runs while the application runs. Its end closes the simulator.
     """
 
     @asynccontextmanager

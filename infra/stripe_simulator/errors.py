@@ -1,4 +1,4 @@
-"""What the simulator refuses: as Stripe's error objects, and as conflicts of the control API.
+"""Defines the simulator's errors: Stripe's error objects, and conflicts of the control API.
 
 https://docs.stripe.com/api/errors
 """
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an error of ours
-    """An answer with ``status`` and Stripe's error object."""
+    """An error answer with ``status`` and Stripe's error object."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
         self.began = began
 
     def body(self, request_id: str) -> dict[str, Any]:
-        """Return the error as Stripe writes it."""
+        """Return the error as Stripe's JSON."""
         error: dict[str, Any] = {"message": self.message, "type": self.kind}
         if self.code:
             page = self.code.replace("_", "-")
@@ -45,7 +45,7 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
 
 
 class ConflictError(Exception):
-    """The act is not possible in the object's present state."""
+    """The requested change is not possible in the object's present state."""
 
 
 def missing(kind: str, name: str, param: str = "id") -> StripeFault:

@@ -1,4 +1,4 @@
-"""Makes ids in the form that Stripe gives each kind of object."""
+"""Makes ids in Stripe's format for each kind of object."""
 
 import secrets
 import string

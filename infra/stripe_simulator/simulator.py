@@ -1,4 +1,4 @@
-"""The state of one simulated Stripe account: its objects, deliveries, secret keys and faults."""
+"""Defines one simulated Stripe account: its objects, deliveries, secret keys and faults."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from infra.stripe_simulator.store import Store
 
 
 class Simulator:
-    """One account at Stripe, in test mode. ``app.application`` serves it."""
+    """One simulated Stripe account, in test mode. ``app.application`` serves it."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Simulator:
         self.refresh_targets()
 
     def deliver_to(self, *targets: WebhookTarget) -> None:
-        """Set the endpoints that were not made by the API. Those made by the API come on top."""
+        """Set the endpoints from the settings. Endpoints that the API created are added to them."""
         self._given = targets
         self.refresh_targets()
 
@@ -48,7 +48,7 @@ class Simulator:
         self.secret_keys = secret_keys
 
     def refresh_targets(self) -> None:
-        """Read the webhook endpoints again after one was made, changed or deleted."""
+        """Read the webhook endpoints again after one was created, changed or deleted."""
         rows = list(self.store.newest_first("webhook_endpoint"))
         made = [
             WebhookTarget(

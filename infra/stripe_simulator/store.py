@@ -30,7 +30,7 @@ _SEQUENCE_MAX: Final = 1 << 62
 
 
 class Store:
-    """Reads and writes objects and notes. They survive a restart."""
+    """Reads and writes objects and notes in the file. They survive a restart."""
 
     def __init__(self, file: Path | str, clock: Callable[[], float] = time.time) -> None:
         """``file`` may be ``:memory:``."""
@@ -59,7 +59,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all writes inside atomic. Do not await inside."""
+        """Make all writes of a ``with`` block atomic. The block must not await."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -106,7 +106,7 @@ class Store:
         return [row[0] for row in self.db.execute(_OVERDUE, (self.now(),))]
 
     def note(self, name: str, value: Any = None) -> Any:
-        """Return the note, or None. Where ``value`` is given, write it and return it."""
+        """Return the note with this name, or None. With ``value``, write it and return it."""
         if value is not None:
             self.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
             return value

@@ -21,7 +21,7 @@ KINDS: Final = "checkout.session.completed,charge.refunded"
 
 @dataclass(frozen=True, slots=True)
 class Cli:
-    """The official Stripe CLI, told where this stand's Stripe is, with a home of its own."""
+    """The official Stripe CLI, with the address of this stack's Stripe, with a home of its own."""
 
     stand: Stand
     home: Path
@@ -192,7 +192,7 @@ def test_an_event_forwarded_while_it_happens_credits_once_beside_the_endpoint(
 def test_an_event_forwarded_under_a_secret_that_is_not_in_the_list_is_refused(
     stand: Stand, cli: Cli, device: str, buyer: str
 ) -> None:
-    """Whoever listens to an account does not thereby write to its books."""
+    """A listener of an account cannot write to its books."""
     payment_id, event_id = _paid_unheard(stand, buyer)
     with cli.listening(device) as log:
         cli.ask("events", "resend", event_id)
@@ -202,7 +202,7 @@ def test_an_event_forwarded_under_a_secret_that_is_not_in_the_list_is_refused(
     assert stand.quota(buyer)["remaining"] == 0
 
 
-def test_resending_while_nobody_listens_says_what_to_do(stand: Stand, cli: Cli, buyer: str) -> None:
+def test_resending_without_a_listener_says_what_to_do(stand: Stand, cli: Cli, buyer: str) -> None:
     """`stripe events resend` does not fall back on the endpoints: the payment stays as it is."""
     payment_id, event_id = _paid_unheard(stand, buyer)
     assert "Run 'stripe listen'" in cli.run("events", "resend", event_id).stdout

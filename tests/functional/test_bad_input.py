@@ -65,7 +65,7 @@ def test_a_body_that_is_no_such_object_is_refused(lab: Lab, name: str, raw: str 
 
 @pytest.mark.parametrize("name", POSTS)
 def test_a_member_too_many_is_refused(lab: Lab, name: str) -> None:
-    """A misspelt or invented member (``amount``, ``user_id``, ``success_url``) is told, not
+    """A misspelt or invented member (``amount``, ``user_id``, ``success_url``) is reported, not
     overlooked.
     """
     path, body = POSTS[name]
@@ -246,7 +246,7 @@ def test_a_limit_is_1_to_100(lab: Lab, path: str, limit: str) -> None:
 def test_a_token_without_a_usable_subject_is_refused(
     lab: Lab, method: str, path: str, body: Any, sub: Any
 ) -> None:
-    """Some issuers' machine tokens have none: nobody is not a user."""
+    """Some issuers' machine tokens have none. A call without a user is refused."""
     said = lab.call(method, path, sub=sub, body=body)
     assert (said.status, said.code) == (401, "unauthorized")
 
@@ -290,7 +290,7 @@ def test_a_user_cannot_spend(lab: Lab, method: str, path: str, body: Any, scope:
 @pytest.mark.parametrize(
     "scope", ["quota.write", "openid quota.write", "topup/quota.write profile"]
 )
-def test_the_scope_may_stand_among_others(lab: Lab, scope: str) -> None:
+def test_the_scope_may_be_one_of_several(lab: Lab, scope: str) -> None:
     """Separated by spaces (RFC 6749), or as Cognito writes it, with its resource server."""
     lab.fund("alice", 10)
     assert (

@@ -50,7 +50,7 @@ def _ask(lab: Lab, route: Route, body: str | None = None, **members: Any) -> Sai
 
 @pytest.mark.parametrize("route", ROUTES, ids=_name)
 def test_every_answer_is_guarded(lab: Lab, route: Route) -> None:
-    """No guessing of types, no address told to others, no plain HTTP, no frame, no source of
+    """No guessing of types, no referrer, no plain HTTP, no frame, no source of
     anything that is not named.
     """
     headers = _ask(lab, route).raw["headers"]
@@ -65,7 +65,7 @@ def test_every_answer_is_guarded(lab: Lab, route: Route) -> None:
     "route", [route for route in ROUTES if route.handler != "public.serve_site"], ids=_name
 )
 def test_no_answer_of_the_api_is_kept_by_anybody(lab: Lab, route: Route) -> None:
-    """Balances, keys and checkout pages are nobody else's; files of the page have rules of their
+    """Balances, keys and checkout pages are private; files of the page have rules of their
     own.
     """
     assert _ask(lab, route).raw["headers"]["cache-control"] == "no-store"

@@ -113,7 +113,7 @@ def test_every_function_of_the_template_has_its_handler(lab: Lab) -> None:
         assert callable(importlib.import_module(module).handler)
 
 
-def test_an_answer_says_who_asked_and_is_kept_by_nobody(lab: Lab) -> None:
+def test_an_answer_has_the_request_id_and_is_never_cached(lab: Lab) -> None:
     """The request id of API Gateway, no caching, no guessing of types."""
     headers = lab.call("GET", "/plans").raw["headers"]
     assert headers["x-request-id"] == "req-1"
@@ -132,7 +132,7 @@ def test_without_a_gateway_the_request_id_is_lambdas(lab: Lab) -> None:
     ("name", "value"),
     [("PAYMENTS_TABLE", ""), ("STACK_NAME", "  "), ("LIVEMODE", None), ("REVERSAL_POLICY", "")],
 )
-def test_a_missing_setting_is_a_500_that_tells_the_caller_nothing(
+def test_a_missing_setting_is_a_500_without_details(
     lab: Lab,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

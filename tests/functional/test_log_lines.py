@@ -83,7 +83,7 @@ def test_metrics_carry_the_one_dimension_that_dashboard_and_alarms_ask_for(
 
 
 def test_a_run_of_a_schedule_always_counts(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once, with nothing to do, too: RecoverMissingAlarm and ReconcileMissingAlarm ring when
+    """Once, with nothing to do, too: RecoverMissingAlarm and ReconcileMissingAlarm fire when
     nothing was counted.
     """
     for function, metric in (

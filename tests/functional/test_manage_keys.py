@@ -232,7 +232,7 @@ def test_a_call_costs_what_the_stack_says(lab: Lab, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("units", ["-5", "0"])
-def test_a_price_that_cannot_be_lets_nobody_in(
+def test_an_impossible_price_allows_no_call(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, units: str
 ) -> None:
     """It raises and says which setting it is: API Gateway answers 500, no unit moves, in or out."""

@@ -52,7 +52,7 @@ def _without_the_right_to_write(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_forged_delivery_is_counted_and_a_broken_one_is_not(lab: Lab, capsys: Counted) -> None:
-    """Only one of them looks like somebody who tries keys."""
+    """Only one of them looks like an attempt to guess keys."""
     body = json.dumps(completed(pending(lab.books)))
     capsys.readouterr()
     assert lab.webhook(body, lab.sign(body.encode(), secret="whsec_of_another")).status == 400
@@ -116,7 +116,7 @@ def test_a_used_key_with_another_body_is_no_customer_without_units(
 def test_the_line_of_a_delivery_that_fails_names_its_event(
     lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever looks for it in the log has nothing but Stripe's id."""
+    """An operator can find it in the log by Stripe's id alone."""
     event = completed(pending(lab.books), "evt_failing")
     _without_the_right_to_write(lab, monkeypatch)
     assert lab.deliver(event).status == 500
@@ -189,7 +189,7 @@ def test_a_message_that_cannot_be_settled_comes_again_and_its_line_names_the_eve
 def test_a_keyed_debit_whose_answer_was_lost_is_resolved_in_the_same_request(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was taken: the same request finds that out, and the caller hears it."""
+    """It was taken: the same request finds that out, and the caller gets the answer."""
     lab.fund("alice", 10)
     client = lab.books.store._client
     ask, lost = client.transact_write_items, [True]

@@ -83,7 +83,7 @@ PAID: dict[str, tuple[dict[str, Any], int, str | None]] = {
 
 
 @pytest.mark.parametrize("how", PAID)
-def test_a_payment_tells_what_was_paid_and_by_which_payment_intent(lab: Lab, how: str) -> None:
+def test_a_payment_shows_what_was_paid_and_its_payment_intent(lab: Lab, how: str) -> None:
     """After discounts, with tax. Nothing of it before it is paid."""
     members, paid, intent = PAID[how]
     payment = pending(lab.books, payment_id="pay_1")

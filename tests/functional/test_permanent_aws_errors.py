@@ -1,5 +1,5 @@
-"""What AWS refuses for good is a fault of ours, told at the first occurrence; what passes is asked
-for again.
+"""What AWS refuses for good is an internal error, reported at the first occurrence; what passes is
+asked for again.
 """
 
 import pytest
@@ -74,7 +74,7 @@ def test_a_queue_that_is_gone_is_no_unknown_outcome(
 def test_a_queue_that_is_out_of_reach_is_an_unknown_outcome(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody knows whether it has the fact."""
+    """Whether it has the fact is unknown."""
     monkeypatch.setattr("billing.payments.fact_queue._client", _Silent)
     with pytest.raises(OutcomeUnknownError, match="ConnectTimeoutError") as unknown:
         Queue("https://sqs").keep(fact(completed(pending(lab.books))))

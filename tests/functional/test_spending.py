@@ -108,7 +108,7 @@ def test_a_refused_keyed_debit_may_succeed_later(lab: Lab) -> None:
 
 
 def test_a_hold_is_captured_in_part_and_the_rest_comes_back(lab: Lab) -> None:
-    """A repeat replays; another figure is told apart."""
+    """A repeat replays. Another figure is a conflict."""
     lab.fund("alice", 10)
     held = _hold(lab, 6)
     assert (held.status, held.json["units"], held.json["remaining"]) == (201, 6, 4)
@@ -193,7 +193,7 @@ def test_a_hold_that_is_not_there_is_a_404(lab: Lab, hold_id: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "k"], ids=["plain", "keyed"])
-def test_a_thousand_million_units_are_taken_at_once(lab: Lab, key: str) -> None:
+def test_a_thousand_million_units_are_debited_in_one_call(lab: Lab, key: str) -> None:
     """The most that one call can ask for."""
     lab.fund("alice", 10**9)
     said = _debit(lab, 10**9, key=key)
@@ -201,7 +201,7 @@ def test_a_thousand_million_units_are_taken_at_once(lab: Lab, key: str) -> None:
     assert lab.quota("alice")["used"] == 10**9
 
 
-def test_a_thousand_million_units_are_held_and_captured_at_once(lab: Lab) -> None:
+def test_a_thousand_million_units_are_held_and_captured_in_one_call(lab: Lab) -> None:
     lab.fund("alice", 10**9)
     held = _hold(lab, 10**9)
     assert (held.status, held.json["remaining"]) == (201, 0)

@@ -46,7 +46,7 @@ OTHER_SIGN: Final[dict[type[ast.operator], ast.operator]] = {
 HANDLES: Final = frozenset({"books", "meter", "self", "stripe"})
 """What most calls take first: in another place it ends every call."""
 NEVER: Final = "ZeroDivisionError"
-"""An exception that our code does not raise: whoever catches this alone catches nothing."""
+"""An exception that our code does not raise: a handler of this alone catches nothing."""
 
 
 def changes(node: ast.AST) -> Iterator[Change]:

@@ -78,7 +78,7 @@ DECIDING: Final = (
     bug(
         "another deployment's purchases are credited here too",
         "test_two_deployments.py"
-        "::test_what_bears_the_metadata_of_another_deployment_is_ignored_at_once",
+        "::test_an_event_with_another_deployments_metadata_is_ignored_immediately",
         (EVENTS, "ours.deployment.wrote(deployment)", "True"),
     ),
     bug(

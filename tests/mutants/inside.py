@@ -147,7 +147,9 @@ def _cpu_seconds() -> float:
 
 
 def _waited_for(jobs: Path) -> list[dict[str, Any]]:
-    """The faults, chosen by whoever started this process, once it knows what each test reaches."""
+    """The faults, chosen by the process that started this one, once it knows what each test
+    reaches.
+    """
     while not jobs.exists():
         sleep(LOOKING_SECONDS)
     found: list[dict[str, Any]] = json.loads(jobs.read_text(encoding="utf-8"))

@@ -36,7 +36,7 @@ SLOWER: Final = 3
 
 
 class BrokenRunError(Exception):
-    """The tests' process ended before it had answered; this is what it said last."""
+    """The tests' process ended before it had answered; this is its last output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Run:
     def results(self, faults: Sequence[Fault], tell: Callable[[int], None]) -> Iterator[Result]:
         """Yield what became of each fault, in no order.
 
-        ``tell`` hears how many tests ran without one.
+        ``tell`` is called with the number of tests that ran without one.
         """
         (self.folder / "answers").touch()
         names = {"answers": str(self.folder / "answers"), "jobs": str(self.folder / "jobs")}

@@ -112,7 +112,7 @@ def test_a_change_is_named_the_same_however_its_statement_is_laid_out() -> None:
 
 
 def test_a_condition_of_several_lines_can_be_dropped() -> None:
-    """A fault that cannot be compiled would count as one that nobody noticed."""
+    """A fault that cannot be compiled would count as one that no test noticed."""
     source = "def f():\n    if a and (\n        b or c\n    ):\n        d()\n"
     for fault in faults_in("a.py", source):
         compile(fault.changed, "a.py", "exec")

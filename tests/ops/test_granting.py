@@ -22,7 +22,7 @@ from infra.cli.errors import FOUND_SOMETHING, UNREACHABLE, USAGE
 
 
 class Rough(MemoryStore):
-    """``loses``: nobody knows what became of a transaction."""
+    """``loses``: the outcome of a transaction is unknown."""
 
     loses = False
 
@@ -161,7 +161,7 @@ def test_a_grant_works_however_long_the_operator_has_thought(books: Books) -> No
     ("units", "told"), [(5, "grant 5 units to bob"), (-5, "take 5 units from bob")]
 )
 @pytest.mark.usefixtures("books")
-def test_people_are_told_in_words_what_was_done(units: int, told: str) -> None:
+def test_the_output_says_in_words_what_was_done(units: int, told: str) -> None:
     """Giving and taking are two words."""
     _grant("bob", 5, "--reason", "why", "--yes")
     done = CliRunner().invoke(app, ["grant", "bob", "--reason", "why", "--yes", "--", str(units)])

@@ -21,7 +21,7 @@ TOPIC: Final = "arn:aws:sns:eu-west-1:123456789012:pager"
 
 
 def _typing(*words: str) -> Callable[[str], str]:
-    """Somebody at the terminal who types these, in this order, and nothing more."""
+    """An operator at the terminal who types these, in this order, and nothing more."""
     left: Iterator[str] = iter(words)
 
     def answer(question: str) -> str:

@@ -121,7 +121,7 @@ def test_only_a_working_stack_is_switched(monkeypatch: pytest.MonkeyPatch, statu
         {"status": "UPDATE_ROLLBACK_COMPLETE"},
     ],
 )
-def test_an_update_that_fails_is_said_to_have_changed_nothing(
+def test_a_failed_update_reports_that_nothing_changed(
     monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]
 ) -> None:
     """Refused while it is prepared, or rolled back."""
@@ -157,7 +157,7 @@ def test_a_deployment_never_switches(
 ) -> None:
     """What the stack has wins over a file, and a new stack begins with tables that it has.
 
-    Where they disagree, it is said.
+    A disagreement is reported.
     """
     decided, words = choices.tables(told, deployed)
     assert decided == expected
@@ -255,7 +255,7 @@ def test_the_template_takes_what_restores_are_named_by() -> None:
     )
 
 
-def test_every_function_is_told_the_tables_in_use() -> None:
+def test_every_function_gets_the_tables_in_use() -> None:
     functions = [
         row["Properties"]
         for row in transformed()["Resources"].values()
@@ -293,7 +293,7 @@ def test_a_function_is_switched_when_what_is_called_is(
     monkeypatch: pytest.MonkeyPatch, published: str, left: list[str]
 ) -> None:
     """With snapshots the alias's version is called, which the update of the stack does not publish:
-    the operator is told to deploy.
+    the operator is asked to deploy.
     """
 
     def configured(asked: dict[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_the_throttle_of_a_route_that_is_no_more_goes_before_the_deployment(
 def test_a_deployment_that_does_not_happen_leaves_every_throttle_as_it_was(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Somebody said no to the change set, or AWS refused: the route is still there, and the others
+    """The operator refused the change set, or AWS did: the route is still there, and the others
     keep theirs.
     """
     pages = {

@@ -268,7 +268,7 @@ def test_a_stop_keeps_objects_keys_and_what_was_still_to_be_delivered(
 
 
 def test_a_burst_after_a_pause_arrives_whole(stripe_lab: Lab) -> None:
-    """More than may be under way at once."""
+    """More than may be under way concurrently."""
     stripe_lab.control("deliveries", pause=True)
     for _ in range(20):
         stripe_lab.pay()
@@ -280,7 +280,7 @@ def test_a_burst_after_a_pause_arrives_whole(stripe_lab: Lab) -> None:
 
 
 def test_waiting_retries_fall_due_when_the_clock_is_advanced(receiver: Receiver) -> None:
-    """Nobody needs to wait for an hour to see a retry."""
+    """A test need not wait for an hour to see a retry."""
     receiver.statuses = [503]
     with lab(receiver, timing=Timing(QUICK.clock, pauses_seconds=(3600,))) as found:
         found.client.v1.checkout.sessions.expire(found.create().id)

@@ -27,7 +27,7 @@ from support.fakes.stripe_twin import Stripe
 
 
 class Rough(MemoryStore):
-    """``loses``: nobody knows what became of a transaction."""
+    """``loses``: the outcome of a transaction is unknown."""
 
     loses = False
 
@@ -40,7 +40,7 @@ class Rough(MemoryStore):
 
 @pytest.fixture
 def clock() -> Clock:
-    """Moved by hand."""
+    """Advanced by the tests."""
     return Clock()
 
 
@@ -138,7 +138,7 @@ def test_a_key_is_as_long_as_dynamodb_takes_it() -> None:
 
 
 def test_a_purchase_whose_record_may_not_be_written_is_not_sold(books: Books, store: Rough) -> None:
-    """Stripe is not asked: the buyer hears that the outcome is not known."""
+    """Stripe is not asked: the buyer is informed that the outcome is unknown."""
     store.loses = True
     with pytest.raises(OutcomeUnknownError):
         checkout.create(books, None, SHOP, "alice", catalogue()["starter"], key="k")  # type: ignore[arg-type]
@@ -246,8 +246,8 @@ def test_of_a_converted_dispute_what_is_back_counts_by_its_share(
 
 
 def test_what_is_paid_here_and_not_at_stripe_is_reported(books: Books) -> None:
-    """Somebody has credited it by hand, or Stripe's object was changed; nothing is taken back for
-    it.
+    """An operator has credited it by hand, or Stripe's object was changed; nothing is taken back
+    for it.
     """
     stripe, payment = Stripe(), pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
@@ -281,7 +281,7 @@ def test_a_reversal_that_is_delivered_twice_is_a_duplicate(books: Books, make: s
     assert queries.find(books, "alice", payment.payment_id) == before
 
 
-def test_units_that_are_owed_and_there_are_told_as_far_as_both_go() -> None:
+def test_owed_and_remaining_units_are_both_reported() -> None:
     """What would be left if one had paid the other."""
     (found,) = [
         one

@@ -22,7 +22,7 @@ MORNING = int(START.timestamp())
 
 @pytest.fixture
 def clock() -> Clock:
-    """Moved by hand."""
+    """Advanced by the tests."""
     return Clock()
 
 
@@ -122,7 +122,7 @@ def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
     spending._seen.clear()
 
 
-def test_a_customer_who_has_used_everything_is_told_where_to_buy(meter: Meter) -> None:
+def test_a_customer_who_has_used_everything_gets_a_link_to_buy_more(meter: Meter) -> None:
     with pytest.raises(BillingError) as refused:
         debits.debit(meter, "alice", 91)
     assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}

@@ -91,7 +91,7 @@ def shop() -> Shop:
 
 @each
 def test_the_webhook_ignores_it(shop: Shop, make: Make) -> None:
-    """Nothing is kept, and an operator who would replay it is told so."""
+    """Nothing is kept, and an operator who replays it is informed."""
     told = fact(make(shop.payment))
     assert settlement.apply(shop.books, told).status == "ignored"
     assert preview(shop.books, told).startswith("nothing: ")
@@ -204,7 +204,7 @@ def test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the
 
 
 def test_a_lost_way_from_a_payment_intent_is_written_again(shop: Shop) -> None:
-    """Not only told: a refund that comes afterwards is settled at once."""
+    """It is not only reported: a later refund is settled immediately."""
     shop.payment = pending(shop.books)
     settlement.apply(shop.books, fact(builders.completed(shop.payment)))
     del shop.store.tables["payments"][reference_key(intent_of(shop.payment)), REFERENCE]
@@ -242,7 +242,7 @@ def _resolved_meanwhile(books: Books, record: parking.Parked) -> None:
 def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() -> None:
     """A row without its fact would end every later run.
 
-    It is told of another reason just as it is settled, and as it is tried.
+    Another reason is reported while it is settled, and while it is retried.
     """
     store = Moved()
     books = builders.books_on(store)

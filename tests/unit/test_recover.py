@@ -19,7 +19,7 @@ def recovery(monkeypatch: pytest.MonkeyPatch) -> Recovery:
 
 
 def _intents(recovery: Recovery) -> list[str]:
-    """Of the parked facts, those due for longest first."""
+    """Of the parked events, those due for longest first."""
     return [record.fact.payment_intent or "" for record in recovery.parked()]  # type: ignore[union-attr]
 
 
@@ -63,7 +63,7 @@ def test_a_message_nested_too_deeply_comes_back_alone(recovery: Recovery, nested
 
 
 def test_a_batch_of_lost_causes_ends_in_time(recovery: Recovery) -> None:
-    """Each takes all the time that it has: some are tried, the rest is left, nobody is killed."""
+    """Each takes all of its time: some are tried, the rest is left, and no process is killed."""
     recovery.store.fault_of = {"pay_": OutcomeUnknownError("injected")}
     recovery.store.seconds = 11
     elsewhere = builders.books_on(MemoryStore())
@@ -143,7 +143,7 @@ def test_an_event_that_kills_the_function_is_retried_after_the_others(
 def test_an_event_that_an_operator_has_just_dropped_is_not_retried(
     recovery: Recovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run had read it a moment before: the person's word counts."""
+    """The run had read it a moment before: the operator's decision counts."""
     recovery.park_refunds(1)
     read = recovery.parked()
     parking.drop(recovery.books, read[0], "refunded by hand")
@@ -186,10 +186,10 @@ def test_a_sweep_comes_to_all_accounts_page_after_page(recovery: Recovery) -> No
 
 
 def test_a_failed_sweep_does_not_stop_parked_events(recovery: Recovery) -> None:
-    """A fault of ours: the run fails for all to see, and the facts are settled before it does."""
+    """An internal error: the run fails for all to see, and the facts are settled before it does."""
     _hold(recovery, "bob")
     recovery.park_refunds(1)
-    recovery.store.fault_of = {"bob": KeyError("a fault of ours")}
+    recovery.store.fault_of = {"bob": KeyError("an internal error")}
     with pytest.raises(KeyError):
         recovery.run()
     recovery.store.fault_of = {}
@@ -214,7 +214,7 @@ def test_a_slow_release_of_holds_leaves_time_for_parked_events(recovery: Recover
 def test_the_age_of_parked_events_includes_those_that_wait_for_an_operator(
     recovery: Recovery,
 ) -> None:
-    """Nobody else will settle them: an alarm that passed them over would let them lie."""
+    """No other process will settle them, so the alarm must count them."""
     recovery.settle(builders.completed(pending(recovery.books), currency="eur"))
     recovery.clock.advance(hours=2)
     recovery.run()

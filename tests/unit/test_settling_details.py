@@ -25,7 +25,7 @@ from support.fakes.stripe_twin import Stripe
 
 @pytest.fixture
 def clock() -> Clock:
-    """Moved by hand."""
+    """Advanced by the tests."""
     return Clock()
 
 
@@ -48,7 +48,7 @@ def _bought(books: Books) -> Payment:
 
 def test_half_of_what_was_written_off_comes_back_as_no_units(books: Books) -> None:
     """All units were used and given up; half of the money comes back: half is given up no longer,
-    and nobody owes or has anything.
+    and no account owes or has anything.
     """
     payment = _bought(books)
     debits.debit(Meter(books, ""), "alice", 100)
@@ -61,7 +61,7 @@ def test_half_of_what_was_written_off_comes_back_as_no_units(books: Books) -> No
 
 
 def test_an_events_mark_says_what_it_was_and_did(books: Books) -> None:
-    """For whoever asks later what became of a delivery."""
+    """It shows later what became of a delivery."""
     payment = pending(books)
     event = builders.completed(payment, "evt_1")
     _settle(books, event)
@@ -108,7 +108,7 @@ def test_a_place_between_two_entries_leads_on_from_there(books: Books, clock: Cl
 
 
 def test_a_session_that_is_no_longer_ours_at_stripe_confirms_nothing(books: Books) -> None:
-    """Somebody has edited its metadata in Stripe's dashboard: the buyer sees the payment as we know
+    """Its metadata was edited in Stripe's dashboard: the buyer sees the payment as we know
     it.
     """
     payment, stripe = pending(books), Stripe()
@@ -123,7 +123,7 @@ class Twice:
     """
 
     def __init__(self, books: Books, shop: Shop) -> None:
-        """Nobody has asked."""
+        """It was never asked for."""
         self.books, self.shop = books, shop
         self.keys: list[str] = []
         self.other: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What becomes of a payment's state and of long ledgers, told event by event."""
+"""What becomes of a payment's state and of long ledgers, event by event."""
 
 from typing import Any
 
@@ -16,8 +16,9 @@ from billing.reconciliation.compare import look_again
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.storage.writes import Write
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import StripeNotFoundError
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.events import parse
 from support import builders, laws
 from support.builders import OURS, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -27,7 +28,7 @@ from support.slow import Slow
 
 @pytest.fixture
 def clock() -> Clock:
-    """Moved by hand."""
+    """Advanced by the tests."""
     return Clock()
 
 

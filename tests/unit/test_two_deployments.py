@@ -16,8 +16,9 @@ from billing.quota import debits
 from billing.reconciliation import repair, retry_parked, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import StripeNotFoundError
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.events import parse
 from support import builders, laws
 from support.builders import Clock, pending
 from support.fakes.memory_store import MemoryStore
@@ -41,7 +42,7 @@ WITHOUT: Final[dict[str, Make]] = {
 
 
 class Neighbours:
-    """``theirs`` sold; ``ours`` sold nothing, and hears of everything.
+    """``theirs`` sold; ``ours`` sold nothing, and receives every event.
 
     ``old``: metadata from before deployments had ids.
     """
@@ -110,7 +111,7 @@ def shops() -> Neighbours:
 
 
 @pytest.mark.parametrize("make", WITH_METADATA.values(), ids=WITH_METADATA)
-def test_what_bears_the_metadata_of_another_deployment_is_ignored_at_once(
+def test_an_event_with_another_deployments_metadata_is_ignored_immediately(
     shops: Neighbours, make: Make
 ) -> None:
     assert shops.hear(make(shops.payment)) == "other_deployment"
@@ -310,7 +311,7 @@ def test_one_charge_that_stripe_does_not_know_does_not_end_a_recovery_run(
 
 
 def test_books_that_share_an_account_stay_apart_to_the_end(shops: Neighbours) -> None:
-    """Every event of theirs is told to both, in turn."""
+    """Every event of theirs is delivered to both, in turn."""
     shops.sell()
     for make in (*WITH_METADATA.values(), *WITHOUT.values()):
         event = make(shops.payment)

@@ -14,10 +14,9 @@ from topup_client.purse import Purse, Tally, Tranche
 from topup_client.terms import Clock, Options, Terms, clock
 
 FETCHES_MAX: Final = 10
-"""A debit waits for so many fetches at most, while others spend what comes."""
+"""How many fetches a debit waits for, while concurrent debits spend their units."""
 ASKS_MAX: Final = 3
-"""A fetch asks so often, each time for what the last refusal said remains: meanwhile others take
-it."""
+"""How often a fetch asks, each time for the units that the last refusal reported as remaining."""
 LOOKS_MAX: Final = 100
 """How often a debit looks whether the lock is free before it lies down to wait for it."""
 

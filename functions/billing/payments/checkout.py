@@ -1,6 +1,6 @@
-"""Checkout: records a payment, then asks Stripe for a session to pay it at.
+"""Creates checkouts: records a payment, then asks Stripe for a session to pay it.
 
-The idempotency key to Stripe comes from the payment's id.
+The idempotency key for Stripe comes from the payment's id.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ https://docs.stripe.com/api/idempotent_requests.
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The stack's settings for checkouts. URLs never come from the caller."""
+    """The stack's settings for checkouts. Addresses never come from the caller."""
 
     site_url: str
     stack_name: str
@@ -67,10 +67,10 @@ def create(
     *,
     key: str,
 ) -> dict[str, Any]:
-    """Record a payment and answer with a session to pay it at.
+    """Record a payment, create its Checkout Session, and return both.
 
-    ``key``: the caller's Idempotency-Key or "". Idempotent under one key. Two calls to DynamoDB,
-    one to Stripe.
+    ``key`` is the caller's Idempotency-Key or "". Calls under one key create one payment. A
+    checkout makes two calls to DynamoDB and one to Stripe.
     """
     payment = _record(books, user_id, plan, key)
     if not payment.url:
@@ -81,7 +81,7 @@ def create(
 def session_params(
     shop: Shop, payment: Payment, plan: Plan
 ) -> "SessionCreateParams":
-    """Stripe's parameters for the session of a payment.
+    """Return Stripe's parameters for the Checkout Session of a payment.
 
     The metadata goes on the payment intent too: Stripe does not copy it there.
     https://docs.stripe.com/api/checkout/sessions/create
@@ -176,7 +176,7 @@ def _record(
 def _repeat(
     books: Books, user_id: str, plan: Plan, key: str, under_key: Item
 ) -> Payment:
-    """The payment that a repeat goes on with: see the table of _record."""
+    """Return the payment that a repeat goes on with: see the table of _record."""
     if under_key["plan"] != plan.id:
         detail = (
             "this Idempotency-Key was used with another body; "
@@ -287,7 +287,7 @@ def _close_late_session(books: Books, gateway: Gateway, late: Payment) -> Paymen
 
 
 def _answer(payment: Payment) -> dict[str, Any]:
-    """The first answer. A repeat gets the same, whatever became of the payment since."""
+    """Return the first answer. A repeat gets the same, whatever became of the payment since."""
     return {
         "payment_id": payment.payment_id,
         "session_id": payment.session_id,

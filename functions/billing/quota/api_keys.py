@@ -1,6 +1,6 @@
-"""API keys for the seller's own API: shown once, stored as hashes, revoked for good.
+"""Manages API keys for the seller's own API: creates, lists, finds and revokes them.
 
-All keys of a user spend one quota.
+A key is shown once and stored as a hash. All keys of a user spend one quota.
 """
 
 import hmac
@@ -47,7 +47,7 @@ COUNT_AT: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret."""
+    """An API key without its secret."""
 
     key_id: str
     name: str
@@ -56,7 +56,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was just made. This answer is the only place that ever shows the secret."""
+    """A new API key with its secret. Only this answer ever shows the secret."""
 
     key: Annotated[str, Member(pattern="^tk_", description="shown this once")]
     key_id: str
@@ -66,14 +66,14 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose key it is."""
+    """The user and the id of a valid API key."""
 
     user_id: str
     key_id: str
 
 
 def create(books: Books, user_id: str, stage: str, name: str) -> NewKey:
-    """Make a key. Raises ``too_many_keys`` when the user has LIVE_MAX already."""
+    """Create an API key. Raises ``too_many_keys`` if the user has LIVE_MAX already."""
     number, secret = secrets.token_hex(12), secrets.token_urlsafe(32)
     owner, key_id, created_at = (
         user_key(user_id),
@@ -95,16 +95,16 @@ def create(books: Books, user_id: str, stage: str, name: str) -> NewKey:
 
 
 def list_all(books: Books, user_id: str) -> list[Key]:
-    """Return a user's keys, oldest first."""
+    """Return a user's API keys, oldest first."""
     rows = islice(books.store.pages("keys", user_key(user_id), "key_"), LISTED_MAX)
     keys = [Key(row["id"], row["name"], row["created_at"]) for row in rows]
     return sorted(keys, key=lambda key: (key.created_at, key.key_id))
 
 
 def revoke(books: Books, user_id: str, key_id: str) -> None:
-    """Revoke a key: from now on it works nowhere.
+    """Revoke an API key for good.
 
-    Raises ``not_found`` for a key of another user's, and for one that is revoked already.
+    Raises ``not_found`` for another user's key and for a revoked key.
     """
     missing = BillingError("not_found", "you have no such key")
     if not re.fullmatch(ID, key_id):
@@ -123,9 +123,9 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
 
 
 def holder(books: Books, stage: str, presented: str) -> Holder | None:
-    """Return whose key this is, or None for anything else.
+    """Return the holder of a secret key, or None for any other text.
 
-    Compared in constant time, also when there is no such key.
+    The comparison takes constant time, also without such a key.
     """
     parts = _KEY.fullmatch(presented)
     if parts is None or parts[1] != stage:

@@ -1,7 +1,7 @@
-"""Reads and debits a quota. Never below zero, and never twice by our own doing.
+"""Reads and debits a quota. It never falls below zero, and we never debit twice.
 
-A plain debit is one conditional write, and is not repeated when its answer is lost. A debit with a
-key is one transaction that also keeps the answer for replay.
+A plain debit is one conditional write, and is not repeated when its answer is lost. A debit with an
+idempotency key is one transaction that also stores the answer for replay.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from billing.quota.hold_expiry import ExpiredHolds
 from billing.quota.spending import (
     Attempt,
     Meter,
+    Taking,
     look_again,
     recall,
     release_before_taking,
@@ -43,7 +44,7 @@ Replayed = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """Units taken for good."""
+    """The answer to a debit: the units were used for good."""
 
     debit_id: str
     units: Count
@@ -60,26 +61,26 @@ class _KeyUsedError(Exception):
 
 
 def read(books: Books, user_id: str) -> Balance:
-    """Return the balance now. Expired holds count as released.
+    """Return the quota now. Expired holds count as released.
 
-    One call, and one more when a hold has expired.
+    It makes one call to DynamoDB, and one more if a hold has expired.
     """
     balance = read_account(books.store, user_id)
     return hold_expiry.as_if_given_back(books, user_id, balance)
 
 
 def debit(meter: Meter, user_id: str, units: int) -> Debit:
-    """Take ``units``, or raise ``quota_exhausted`` and take nothing. One conditional write.
+    """Debit ``units`` in one conditional write, or raise ``quota_exhausted`` and debit nothing.
 
-    When a hold has expired it is a query, and a transaction that releases and takes. They follow a
-    refused write if this container has not seen that hold.
+    If a hold has expired, it queries the holds, and one transaction releases them and debits. If
+    this container has not seen that hold, DynamoDB refuses the first write, and this follows.
     """
-    balance = recall(user_id)
+    taking, balance = Taking(user_id, units, "used"), recall(user_id)
     for _ in meter.books.store.deadline.attempts():
         try:
-            answer, left = _take_now(meter, user_id, units, balance)
+            answer, left = _take_now(meter, taking, balance)
         except ConditionFailedError as refused:
-            balance = look_again(meter, user_id, units, refused)
+            balance = look_again(meter, taking, refused)
             continue
         remember(user_id, left)
         return answer
@@ -89,17 +90,17 @@ def debit(meter: Meter, user_id: str, units: int) -> Debit:
 
 
 def _take_now(
-    meter: Meter, user_id: str, units: int, balance: Balance | None
+    meter: Meter, taking: Taking, balance: Balance | None
 ) -> tuple[Debit, Balance]:
     """Try once. Without a remembered balance the write itself finds out about expired holds."""
-    store, now = meter.books.store, meter.books.clock()
+    store, now, units = meter.books.store, meter.books.clock(), taking.units
     expired: ExpiredHolds | None = None
     if balance:
-        expired = release_before_taking(meter, user_id, balance, units)
+        expired = release_before_taking(meter, taking, balance)
     if expired is None:
-        left = Balance.from_item(store.update(take(user_id, units, now, "used")))
+        left = Balance.from_item(store.update(take(taking, now)))
     else:
-        account = take_and_release(expired, units, now, "used")
+        account = take_and_release(expired, taking, now)
         left = _debited(expired.after, units)
         if expired.closing:
             store.commit(account, *expired.closing)
@@ -111,9 +112,9 @@ def _take_now(
 def debit_once(
     meter: Meter, user_id: str, units: int, scope: str, key: str
 ) -> Debit:
-    """Debit under an idempotency key of one caller (``scope``).
+    """Debit once under an idempotency key. ``scope`` is the caller.
 
-    A repeat is answered as the first time. The same key with another body raises
+    A repeat gets the first answer again. The same key with another body raises
     ``idempotency_conflict``.
     """
     row, body = (
@@ -148,7 +149,9 @@ def debit_once(
         return answer, _debited(attempt.balance, units)
 
     try:
-        return take_in_transaction(meter, user_id, units, "used", transaction)
+        return take_in_transaction(
+            meter, Taking(user_id, units, "used"), transaction
+        )
     except _KeyUsedError as used:
         return _replay(used, body)
 

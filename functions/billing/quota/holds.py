@@ -1,8 +1,8 @@
-"""Holds: units set aside, then captured, released, or given back when their time is over.
+"""Places, captures and releases holds: units set aside for a limited time.
 
-A hold is one row beside the account's ``held``. Closing it deletes the open row and leaves a closed
-one, in the transaction that moves the units, so each hold is closed exactly once. The id names the
-account, so a hold is found without an index.
+A hold is one row beside the account's ``held``. The transaction that moves the units also deletes
+the open row and writes a closed one, so each hold is closed exactly once. The hold's id contains
+the user's id, so a hold is found without an index.
 """
 
 import base64
@@ -26,7 +26,7 @@ from billing.errors import (
 from billing.ids import USER_ID_CHARS_MAX
 from billing.quota import daily_usage, hold_expiry
 from billing.quota.balance import Balance, come_in, read_account
-from billing.quota.spending import Attempt, Meter, take_in_transaction
+from billing.quota.spending import Attempt, Meter, Taking, take_in_transaction
 from billing.storage.writes import Must, Write, absent, creates, equals
 
 EXPIRES_IN_SECONDS_MAX: Final = 86_400
@@ -41,7 +41,7 @@ Ended = Literal["captured", "released"]
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Units set aside until ``expires_at``. After that they count as released."""
+    """Units set aside until ``expires_at``. After that time they count as released."""
 
     hold_id: str
     units: Count
@@ -51,7 +51,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ClosedHold:
-    """A hold that a caller has ended."""
+    """A hold that a caller has captured or released."""
 
     hold_id: str
     status: Ended
@@ -61,7 +61,7 @@ class ClosedHold:
 
 @dataclass(frozen=True, slots=True)
 class HoldId:
-    """Where a hold's row stands: ``hold_`` + base64url of ``expiry.random.user``."""
+    """A hold's id: ``hold_`` and base64url of ``expiry.random.user``. It gives the row's key."""
 
     user_id: str
     expires_at: int
@@ -76,17 +76,17 @@ class HoldId:
 
     @property
     def open_row(self) -> tuple[str, str]:
-        """The key of the row while the hold is open. These keys sort by expiry."""
+        """Return the key of the row while the hold is open. These keys sort by expiry."""
         return (self.user_id, f"hold#{self.expires_at:012d}#{self.random}")
 
     @property
     def closed_row(self) -> tuple[str, str]:
-        """The key of the row that remains once it is closed."""
+        """Return the key of the row after the hold is closed."""
         return (self.user_id, f"closed#{self.expires_at:012d}#{self.random}")
 
     @classmethod
     def parse(cls, text: str) -> "HoldId":
-        """Read an id. Raises ``not_found`` for anything that we did not make."""
+        """Return the parts of an id. Raises ``not_found`` for a text that is not one of our ids."""
         try:
             body = text.removeprefix("hold_").encode("ascii")
             padded = body + b"=" * (-len(body) % 4)
@@ -101,9 +101,9 @@ class HoldId:
 
 
 def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> Hold:
-    """Set ``units`` aside, or raise ``quota_exhausted`` and take nothing.
+    """Set ``units`` aside, or raise ``quota_exhausted`` and change nothing.
 
-    ``expires_in_seconds``: 1 to 86 400. The expiry is rounded up to a whole second.
+    ``expires_in_seconds`` is 1 to 86 400. The expiry is rounded up to a whole second.
     """
 
     def transaction(attempt: Attempt) -> tuple[Hold, Balance]:
@@ -135,16 +135,16 @@ def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> Ho
         remaining = max(0, left.remaining)
         return Hold(str(hold), units, remaining, from_epoch(expires_at)), left
 
-    return take_in_transaction(meter, user_id, units, "held", transaction)
+    return take_in_transaction(meter, Taking(user_id, units, "held"), transaction)
 
 
 def capture(meter: Meter, hold_id: str, units: int) -> ClosedHold:
-    """Take ``units`` of the hold for good and give the rest back. A repeat replays."""
+    """Use ``units`` of the hold for good and release the rest. A repeat gets the same answer."""
     return _close(meter.books, HoldId.parse(hold_id), "captured", units)
 
 
 def release(meter: Meter, hold_id: str) -> ClosedHold:
-    """Give all of it back. A repeat replays."""
+    """Release all units of the hold. A repeat gets the same answer."""
     return _close(meter.books, HoldId.parse(hold_id), "released", 0)
 
 

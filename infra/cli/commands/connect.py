@@ -39,7 +39,7 @@ Roll = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``connect`` to the application."""
 
     @command(app, "connect")
     def connect(  # noqa: PLR0917 - the command line's own arguments
@@ -92,7 +92,7 @@ def _question(target: TargetStack, steps: list[str]) -> str:
 def chosen_key(
     stored: str, given: str, target: TargetStack, ask: Callable[[str], str], *, new_key: bool
 ) -> str:
-    """Return the key to use: ``given``, or the stored one, or what the operator types.
+    """Return the Stripe key to use: ``given``, the stored key, or what the operator types.
 
     Raises OperatorError for a key of the other mode.
     """

@@ -74,7 +74,7 @@ Repair = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the group."""
+    """Add the commands ``ledger verify`` and ``ledger export`` to the application."""
     group = typer.Typer(
         help="The ledger: verify, export.", no_args_is_help=True, rich_markup_mode=None
     )
@@ -154,7 +154,10 @@ def export(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of reading all books. ``busy`` are accounts that changed while they were read."""
+    """The result of verifying all books.
+
+    ``busy`` are accounts that changed while they were read.
+    """
 
     accounts: int
     units: int
@@ -162,7 +165,7 @@ class Verdict:
     busy: list[str]
 
     def as_answer(self) -> dict[str, Any]:
-        """Return plain data, with the first hundred differences."""
+        """Return the result as plain data, with the first hundred differences."""
         return {
             "accounts": self.accounts,
             "ledger_units": self.units,
@@ -172,7 +175,7 @@ class Verdict:
         }
 
     def shown(self) -> RenderableType:
-        """Return the verdict as people read it."""
+        """Return the result as tables for the terminal."""
         verdict = f"{len(self.findings)} differences" if self.findings else "the books balance"
         title = f"{self.accounts} accounts, {self.units} units in the ledger: {verdict}"
         if not self.findings:
@@ -229,7 +232,10 @@ def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
 
 
 def judged(books: Books, tallies: TallyFile, bar: Bar) -> tuple[list[dict[str, Any]], list[str]]:
-    """Read each suspected account again. Returns findings, and accounts that kept changing."""
+    """Read each suspected account again.
+
+    Returns the findings, and the accounts that kept changing.
+    """
     findings: list[dict[str, Any]] = []
     busy: list[str] = []
     for user_id in sorted(tallies.suspects()):
@@ -296,7 +302,7 @@ def _writer(form: str, file: TextIO) -> Callable[[Item], None]:
 
 
 def neutral(cell: object) -> object:
-    """Return the cell, marked if a spreadsheet would run it. Numbers are not changed."""
+    """Return a cell's text, with a ' before it if a spreadsheet would run it as a formula."""
     if isinstance(cell, str) and cell.startswith((MARK, *RUN_BY_SPREADSHEETS)):
         return MARK + cell
     return cell

@@ -37,7 +37,7 @@ QUIET: Final = "billing_portal.configuration.created"
 """The only subscription of a new endpoint until the stack has its secret.
 
 An endpoint is enabled at once, and events before the secret would be refused. This event comes only
-when somebody sets up Stripe's customer portal, and has no effect here.
+when the seller sets up Stripe's customer portal, and has no effect here.
 """
 SINCE: Final = "topup_since"
 """In an endpoint's metadata: since when it gets every event, in Unix seconds.
@@ -48,7 +48,7 @@ Its predecessor delivers the older ones.
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The endpoint as it should be.
+    """The settings that the endpoint should have.
 
     ``url`` "" keeps the present address; a new endpoint gets the stack's own. ``other_urls`` are
     further addresses of the function, the API's last. ``deployment`` is "" only in a dry run before
@@ -63,11 +63,14 @@ class Wanted:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """The marks that an endpoint of this stack can have. A new one gets the last."""
+        """Return the marks that an endpoint of this stack can have. A new one gets the last."""
         return (self.own_url, *self.other_urls)
 
     def url_of(self, row: Mapping[str, Any]) -> str:
-        """Return the right address: a chosen one is kept, one from AWS becomes our own."""
+        """Return the address that an endpoint should have.
+
+        An address that the operator chose is kept. An address of AWS's becomes our own.
+        """
         if self.url:
             return self.url
         present = str(row["url"])
@@ -107,14 +110,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The stored document: signing secrets, newest first, and the endpoints that they belong to."""
+    """The stored signing secrets, newest first, and the endpoints that they belong to."""
 
     secrets: tuple[str, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, stored: str) -> "Kept":
-        """Return the stored document. CloudFormation's first value has no secrets."""
+        """Return the stored secrets. The value that CloudFormation creates has none."""
         try:
             secrets = usable_secrets(stored)
         except ValueError:
@@ -123,11 +126,14 @@ class Kept:
         return cls(secrets, endpoints if isinstance(endpoints, dict) else {})
 
     def knows(self, endpoint_id: str) -> bool:
-        """Whether this endpoint's secret is stored."""
+        """Return whether this endpoint's signing secret is stored."""
         return self.endpoints.get(endpoint_id) in self._marks
 
     def may_know(self, endpoint_id: str) -> bool:
-        """Whether its secret may be stored: one stored by hand belongs to an unknown endpoint."""
+        """Return whether this endpoint's signing secret may be stored.
+
+        A secret that was stored by hand belongs to an unknown endpoint, so it may be this one's.
+        """
         return self.knows(endpoint_id) or not self._marks <= set(self.endpoints.values())
 
     @property
@@ -135,23 +141,23 @@ class Kept:
         return {fingerprint(secret) for secret in self.secrets}
 
     def with_first(self, endpoint_id: str, secret: str) -> "Kept":
-        """Return the document with a new secret before the others."""
+        """Return the stored secrets with a new one before the others."""
         secrets = (secret, *self.secrets)[:SECRETS_MAX]
         known = {fingerprint(kept) for kept in secrets}
         endpoints = {**self.endpoints, endpoint_id: fingerprint(secret)}
         return Kept(secrets, {name: mark for name, mark in endpoints.items() if mark in known})
 
     def text(self) -> str:
-        """Return the document as it is stored."""
+        """Return the stored secrets as JSON."""
         return json.dumps({"secrets": list(self.secrets), "endpoints": dict(self.endpoints)})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes, in this order: make or change one endpoint, then disable others.
+    """The changes at Stripe: one endpoint is created or changed, then others are disabled.
 
-    The webhook refuses what ``refused`` endpoints deliver. ``replaced`` endpoints are disabled once
-    they have delivered the events older than ``since``.
+    The webhook refuses the deliveries of ``refused`` endpoints. ``replaced`` endpoints are disabled
+    once they have delivered the events older than ``since``.
     """
 
     make: bool = False
@@ -163,11 +169,11 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has to change."""
+        """Return whether nothing has to change."""
         return not (self.make or self.change or self.refused or self.replaced)
 
     def steps(self) -> list[str]:
-        """Return each step as a sentence."""
+        """Return each change as a sentence."""
         found = []
         if self.make:
             kind = f"{len(SUBSCRIBED)} event types, API version {API_VERSION}"
@@ -226,7 +232,7 @@ def fingerprint(secret: str) -> str:
 
 
 def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept) -> bool:
-    """Whether the endpoint leads here, or this deployment made it.
+    """Return whether the endpoint leads here, or this deployment made it.
 
     An endpoint from before deployments had ids is identified by its mark and its secret together.
     """

@@ -24,7 +24,7 @@ MARGIN_SECONDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The endpoints of one account. ``keep`` stores the document that the functions read.
+    """Changes the endpoints of one account. ``keep`` stores the secrets that the functions read.
 
     Stripe's errors are not caught.
     """
@@ -34,7 +34,11 @@ class Endpoints:
     keep: Callable[[str], None]
 
     def carry_out(self, todo: Plan, wanted: Wanted, kept: Kept) -> tuple[str, ...]:
-        """Carry out the plan. Returns the replaced endpoints that stay on for pending events."""
+        """Carry out the plan.
+
+        Returns the replaced endpoints that stay enabled until they have delivered their pending
+        events.
+        """
         since = todo.since
         if todo.make:
             made = self.client.v1.webhook_endpoints.create(wanted.of_new())  # type: ignore[arg-type] # the SDK wants its TypedDict
@@ -60,7 +64,7 @@ class Endpoints:
         return since
 
     def _has_pending(self, since: int) -> bool:
-        """Whether any endpoint has a pending event that the new one did not get.
+        """Return whether any endpoint has a pending event that the new one did not get.
 
         Stripe does not say which endpoint.
         """

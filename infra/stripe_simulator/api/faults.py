@@ -1,4 +1,4 @@
-"""Planned faults of Stripe's API: refusals, slow answers, and answers that are lost."""
+"""Simulates faults of Stripe's API: refusals, slow answers, and lost answers."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ class Fault:
         return {"route": self.route, "times": self.times, "status": self.status, **seconds}
 
     def refusal(self) -> StripeFault:
-        """Return Stripe's answer with ``status``.
+        """Return Stripe's error answer for ``status``.
 
         https://docs.stripe.com/api/errors and https://docs.stripe.com/rate-limits
         """
@@ -56,11 +56,14 @@ class Faults:
         self._rows: dict[str, Fault] = {}
 
     def put(self, fault: Fault) -> None:
-        """Plan a fault. It replaces the route's earlier one; ``times`` 0 removes it."""
+        """Plan a fault. It replaces an earlier fault of the route.
+
+        ``times`` 0 removes the fault.
+        """
         self._rows[fault.route] = fault
 
     def take(self, request: Request) -> Fault | None:
-        """Return the fault of this call and count it, or return None."""
+        """Return the planned fault of this call and count it, or return None."""
         for fault in self._rows.values():
             if fault.times > 0 and _is_route(fault.route, request):
                 fault.times -= 1
@@ -69,7 +72,7 @@ class Faults:
 
 
 def _is_route(route: str, request: Request) -> bool:
-    """Whether the call is one of this route. ``{id}`` in a route matches any id."""
+    """Return whether the call is one of this route. ``{id}`` in a route matches any id."""
     method, _, path = route.partition(" ")
     ours, theirs = path.split("/"), request.url.path.split("/")
     if method != request.method or len(ours) != len(theirs):
@@ -78,7 +81,10 @@ def _is_route(route: str, request: Request) -> bool:
 
 
 class Silence(Response):
-    """No answer: waits for a disconnect or for the deadline, then drops the connection."""
+    """A response that sends nothing.
+
+    It waits for a disconnect or its deadline, then disconnects.
+    """
 
     def __init__(self, seconds: float) -> None:
         """``seconds`` is the longest wait."""

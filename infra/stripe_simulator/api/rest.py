@@ -1,4 +1,4 @@
-"""The routes of Stripe's REST API under /v1: their parameters, and the act of each."""
+"""Defines the routes of Stripe's REST API under /v1: their parameters and their functions."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _SESSION_FILTERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route: its pattern, the module with its typed parameters, and its act."""
+    """One route: its pattern, the module with its typed parameters, and its function."""
 
     method: str
     path: str
@@ -51,7 +51,10 @@ def find(method: str, path: str) -> tuple[Endpoint, str]:
 
 
 def answer(world: World, endpoint: Endpoint, name: str, text: str) -> Thing:
-    """Check the parameters, act, and expand the answer. ``text`` is the encoded body or query."""
+    """Check the parameters, call the route's function, and expand its answer.
+
+    ``text`` is the encoded body or query.
+    """
     asked = params.check(endpoint.params, forms.parse(text))
     wishes = asked.pop("expand", [])
     return lists.expand(world, endpoint.act(world, name, asked), wishes)

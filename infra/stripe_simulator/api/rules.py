@@ -1,6 +1,7 @@
-"""Checks what Stripe demands of sessions and endpoints beyond the types of their parameters.
+"""Checks Stripe's rules for sessions and endpoints beyond the types of their parameters.
 
-https://docs.stripe.com/api/checkout/sessions/create, https://docs.stripe.com/api/metadata and https://docs.stripe.com/currencies.
+https://docs.stripe.com/api/checkout/sessions/create, https://docs.stripe.com/api/metadata and
+https://docs.stripe.com/currencies.
 """
 
 from typing import Any, Final
@@ -51,7 +52,7 @@ _NOT_SIMULATED: Final = {
 
 
 def check_session(store: Store, asked: dict[str, Any]) -> None:
-    """Raise StripeFault for a session that is well-typed but not allowed."""
+    """Raise StripeFault for a session whose parameters have the right types but are not allowed."""
     _check_mode(asked)
     if not asked.get("line_items"):
         raise _missing_param("line_items")

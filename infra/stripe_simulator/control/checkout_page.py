@@ -1,4 +1,4 @@
-"""The hosted checkout page and the receipt: plain forms, test cards as buttons, no script."""
+"""Serves the hosted checkout page and the receipt, with test cards as buttons."""
 
 import html
 from typing import Final
@@ -39,7 +39,7 @@ small { color: #4f566b } a { color: #4338ca }
 
 
 def routes(world: World) -> list[Route]:
-    """Return the pages of one simulator."""
+    """Return the routes of the hosted pages."""
     pages = _Pages(world)
     return [
         Route("/c/pay/{id}", pages.show, methods=["GET"]),

@@ -1,4 +1,4 @@
-"""Checks the bodies of the control API, and says what was expected."""
+"""Checks the bodies of the control API. Errors say what was expected."""
 
 import json
 from dataclasses import replace
@@ -22,11 +22,11 @@ KEYS_SCHEMA: Final = '{"accept": ["sk_test_...", ...]} with at least one key'
 
 
 class BadInputError(Exception):
-    """The body of a control request is malformed."""
+    """A malformed body of a request to the control API."""
 
 
 def parse(text: bytes) -> Body:
-    """Return the body, {} for an empty one. Raises BadInputError unless it is a JSON object."""
+    """Return the body as an object, {} for an empty body. Raises BadInputError for other JSON."""
     try:
         body = json.loads(text or b"{}")
     except (ValueError, RecursionError) as error:
@@ -44,7 +44,7 @@ def check_members(body: Body, *allowed: str) -> None:
 
 
 def one_of(body: Body, name: str, *allowed: str) -> str:
-    """Return a member that must have one of the allowed values."""
+    """Return a member of the body. Raises BadInputError unless its value is allowed."""
     value = body.get(name)
     if value not in allowed:
         raise BadInputError(f"{name} must be one of {', '.join(allowed)}, not {json.dumps(value)}")
@@ -74,7 +74,7 @@ def keys_in(body: Body) -> list[str]:
 
 
 def delivery_options_in(body: Body, present: DeliveryOptions) -> DeliveryOptions:
-    """Return the present options with those of the body."""
+    """Return the present delivery options, changed by those in the body."""
     for name, value in body.items():
         is_chance = name in ("drop", "duplicate") and _is_number(value) and 0 <= value <= 1
         is_switch = name in ("reorder", "pause") and isinstance(value, bool)
@@ -85,7 +85,7 @@ def delivery_options_in(body: Body, present: DeliveryOptions) -> DeliveryOptions
 
 
 def fault_in(body: Body) -> Fault:
-    """Return the fault. Exactly one of status, timeout and delay must be above 0."""
+    """Return the fault in the body. Raises BadInputError unless it is of exactly one kind."""
     check_members(body, "route", "times", "status", "timeout", "delay")
     route, times = body.get("route"), whole_number(body.get("times", 1), "times")
     if not isinstance(route, str):

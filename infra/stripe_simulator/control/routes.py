@@ -1,6 +1,6 @@
-"""The control API: the acts of buyers and banks, delivery options, and planned faults.
+"""Defines the control API, which acts as buyers, sellers and banks, and plans faults.
 
-It serves tests, and people at a local stack.
+Tests use it, and developers at a local stack.
 """
 
 import json
@@ -40,7 +40,7 @@ REFUND_ACTS: Final = {
 
 
 def routes(simulator: Simulator) -> list[Route]:
-    """Return everything under /_control."""
+    """Return all routes under /_control."""
     panel = _Panel(simulator)
     acts: dict[str, Act] = {
         "sessions/{id}/pay": panel.pay,

@@ -1,4 +1,4 @@
-"""Names of the attributes and parameters of Stripe's objects in the pinned version."""
+"""Lists the attributes and parameters of Stripe's objects in the pinned version."""
 
 from typing import Final
 

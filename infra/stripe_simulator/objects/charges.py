@@ -6,9 +6,9 @@ from infra.stripe_simulator.store import Store, Thing
 
 
 def charge(store: Store, intent: Thing, base_url: str, method: str, status: str) -> Thing:
-    """Return a charge that is ``succeeded``, ``pending`` or ``failed``.
+    """Return a new charge that is ``succeeded``, ``pending`` or ``failed``.
 
-    It copies the payment intent's metadata once.
+    It has a copy of the payment intent's metadata at this moment.
     """
     name, good = new_id("charge"), status == "succeeded"
     nowhere = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))

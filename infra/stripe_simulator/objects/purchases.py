@@ -1,4 +1,4 @@
-"""Pays, settles and expires Checkout Sessions, with the events in Stripe's order.
+"""Pays, settles and expires Checkout Sessions, with their events in Stripe's order.
 
 https://docs.stripe.com/payments/checkout/how-checkout-works and
 https://docs.stripe.com/checkout/fulfillment.
@@ -16,7 +16,10 @@ BANK = "us_bank_account"
 
 
 def create(world: World, asked: dict[str, Any]) -> Thing:
-    """Make a session and return it. Notes keep its line items and its payment intent's data."""
+    """Create a session and return it.
+
+    Its line items and payment intent data are stored as notes.
+    """
     session = world.store.put(checkout.session(world.store, asked, world.base_url))
     items = [checkout.line_item(world.store, row) for row in asked["line_items"]]
     world.store.note(f"items:{session['id']}", items)
@@ -55,7 +58,7 @@ def expire_overdue(world: World) -> None:
 
 
 def pay(world: World, name: str, method: str) -> Thing:
-    """Pay as the buyer chose: ``card`` now, ``delayed`` later; a ``declined`` card does not pay.
+    """Pay a session by ``card`` now or ``delayed``, or fail with a ``declined`` card.
 
     Raises ConflictError unless the session is open.
     """
@@ -81,7 +84,7 @@ def pay(world: World, name: str, method: str) -> Thing:
 def settle(world: World, name: str, outcome: str) -> Thing:
     """End a delayed payment as ``succeeded`` or ``failed``.
 
-    Raises ConflictError where none is under way.
+    Raises ConflictError if the session has none.
     """
     session = world.need("checkout.session", name)
     intent = world.store.get("payment_intent", session["payment_intent"] or "")

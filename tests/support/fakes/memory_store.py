@@ -17,7 +17,7 @@ from support.deadlines import PausedDeadline
 _T = TypeVar("_T")
 INDEX_KEYS = {"by_time": "booked_at", "": None}
 MARKED_A_PAGE = 2
-"""Of what carries a mark: few, so that whoever reads the first page alone is found out."""
+"""Of what carries a mark: few, so that code that reads the first page alone fails."""
 
 
 class MemoryStore:

@@ -43,7 +43,7 @@ def test_a_part_of_a_unit_stays_with_the_customer(refunded: int, units: int) -> 
 
 
 def test_refund_and_dispute_together_take_no_more_than_was_credited() -> None:
-    """All of it twice is still all of it."""
+    """A full refund that is reported twice is still one full refund."""
     assert (
         _taken(
             builders.refunded(PAYMENT, 999),
@@ -189,7 +189,7 @@ def test_two_withdrawals_in_another_currency_come_to_what_was_disputed() -> None
     assert _taken(both, first) == 100
 
 
-def test_the_disputed_amount_is_the_one_told_with_the_money() -> None:
+def test_the_disputed_amount_is_that_of_the_event_with_the_money() -> None:
     """An inquiry about all of it becomes a chargeback of half: half of the units, in any order.
 
     The amount may differ from the charge's, and may fall:

@@ -29,7 +29,7 @@ class Meddled(MemoryStore):
 
 @pytest.fixture
 def clock() -> Clock:
-    """Moved by hand."""
+    """Advanced by the tests."""
     return Clock()
 
 
@@ -134,7 +134,7 @@ def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
 
 
 def test_an_expired_hold_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
-    """Nobody has looked at the account since: it counts as given back all the same."""
+    """The account had no request since. The hold counts as given back all the same."""
     hold = holds.place(meter, "alice", 40, 60).hold_id
     clock.advance(seconds=61)
     assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"

@@ -161,7 +161,7 @@ def test_a_difference_names_both_sides_what_it_is_and_whether_it_was_repaired(
     ]
     if happens is _rebuilt and not repair:
         sold = world.payment
-        unknown = f"payment {sold.payment_id} of session {sold.session_id} is not in our records"
+        unknown = f"payment {sold.payment_id} of {sold.session_id} is not in our records"
         wanted = [{**wanted[1], "detail": unknown}]
     assert world.found(repair=repair) == wanted
 

@@ -75,7 +75,7 @@ def test_a_run_that_resumes_nothing_starts_over_and_leaves_the_cursor(
 
 
 def test_a_finished_run_says_when_and_what_it_found(books: Books, stripe: Stripe) -> None:
-    """For whoever asks whether the books are still compared."""
+    """It shows that the books are still compared."""
     stripe.sell(pending(books), epoch(START))
     _run(books, stripe)
     last = books.store.get("events", LAST) or {}
@@ -130,7 +130,7 @@ def test_a_run_that_has_given_up_asks_for_no_further_page(books: Books) -> None:
     assert books.store.get("events", LAST) is None
 
 
-def test_a_refund_whose_purchase_is_settled_as_it_is_parked_is_taken_back_at_once(
+def test_a_refund_whose_purchase_is_settled_while_it_is_parked_is_settled_immediately(
     books: Books,
 ) -> None:
     """It does not wait for a purchase that has come."""
@@ -190,7 +190,7 @@ def test_a_refund_that_stripe_lists_without_its_payment_intent_is_passed_over(
 
 
 def test_what_agrees_is_counted(books: Books, stripe: Stripe) -> None:
-    """Each session, refund and dispute once: whoever reads the report sees that something was
+    """Each session, refund and dispute once: the report shows that something was
     compared.
     """
     payment = pending(books)
@@ -217,7 +217,7 @@ def test_an_event_that_is_delivered_again_waits_as_long(books: Books) -> None:
 
 
 def test_what_was_settled_meanwhile_is_not_dropped(books: Books) -> None:
-    """The operator hears that it is not there any more."""
+    """The operator is informed that it does not exist any more."""
     event = builders.completed(pending(books), currency="eur")
     settlement.apply(books, fact(event))
     (record,) = parking.all_parked(books)

@@ -88,7 +88,7 @@ def _cancelled(*reasons: str) -> ClientError:
     ids=repr,
 )
 def test_a_plain_debit_is_not_repeated_when_its_answer_is_lost(answer: Exception) -> None:
-    """It may have been taken: nobody knows, and nobody takes it twice."""
+    """It may have been taken. The outcome is unknown, and it is never taken twice."""
     store, line = _store(answer, DONE)
     with pytest.raises(OutcomeUnknownError):
         store.update(WRITE)
@@ -219,7 +219,7 @@ def test_a_caller_that_looks_again_gets_a_conflict_immediately(
 
 
 @pytest.mark.parametrize("answer", [LOST, _error("InternalServerError", 500)], ids=repr)
-def test_a_lost_answer_is_cleared_up_under_the_same_token_or_told_at_once(
+def test_a_lost_answer_is_cleared_up_under_the_same_token_or_reported_immediately(
     answer: Exception,
 ) -> None:
     """As the caller wants it; a conflict on the way does not end it."""

@@ -75,7 +75,7 @@ def test_two_concurrent_requests_under_one_key_get_one_session(stripe: Lab) -> N
     assert len(_sessions(stripe)) == 1
 
 
-def test_trouble_that_does_not_pass_is_told_the_buyer(stripe: Lab) -> None:
+def test_a_lasting_failure_is_reported_to_the_buyer(stripe: Lab) -> None:
     """Its key is as good as before: nothing was kept under it."""
     stripe.control("faults", route=CREATE, status=429)
     hasty = Gateway(lambda _: KEY, stripe.url, _Once())
@@ -97,7 +97,7 @@ def test_a_fault_that_stripe_keeps_uses_up_its_key(
 
 
 def test_a_key_of_other_parameters_is_used_up(stripe: Lab, gateway: Gateway) -> None:
-    """``idempotency_error``: whoever asked before asked for something else."""
+    """``idempotency_error``: an earlier request under the key asked for something else."""
     gateway.create_session(PARAMS, "k")
     with pytest.raises(StripeServerError, match="IdempotencyError"):
         gateway.create_session(PARAMS | {"cancel_url": "https://shop.example.com/moved"}, "k")

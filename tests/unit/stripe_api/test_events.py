@@ -7,7 +7,8 @@ from billing.facts import DisputeFact, RefundsFact, SessionFact
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api import objects
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from support import builders
 from support.builders import OURS, metadata
 
