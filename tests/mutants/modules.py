@@ -19,9 +19,18 @@ _CLIENT: Final = (
     "aio aio_leases aio_meter answers asgi closing costs decorator errors forks json_lines keeper "
     "lease leases locks memory meter purse results service sizing spender terms tranche wire"
 )
+
+
+def _found(folder: str, names: str = "*") -> list[str]:
+    """The modules of those names that there are, relative to the root."""
+    paths = (path for name in names.split() for path in (ROOT / folder).glob(f"{name}.py"))
+    return sorted(str(path.relative_to(ROOT)) for path in paths if path.stem != "__init__")
+
+
 FILES: Final = [
-    *(f"functions/billing/{name}.py" for name in _BILLING.split()),
-    *(f"functions/{name}.py" for name in _HANDLERS.split()),
+    *_found("functions/billing", _SHARED),
+    *(file for package in _PACKAGES for file in _found(f"functions/billing/{package}")),
+    *_found("functions", _HANDLERS),
     "infra/cli/commands/grant.py",
-    *(f"client/src/topup_client/{name}.py" for name in _CLIENT.split()),
+    *_found("client/src/topup_client"),
 ]
