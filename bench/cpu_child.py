@@ -1,8 +1,8 @@
 """Measures CPU time of the built artifact's handlers, inside the artifact alone (``-I -S -B``).
 
-The wire is cut under botocore: every request is answered immediately, so only Python's work is
-timed. Blocks of each candidate alternate, and each block's CPU seconds are printed. Arguments: the
-artifact, a file with the events.
+The wire is cut under botocore: requests are answered immediately, so only Python is timed.
+Blocks of each candidate alternate, and each block's CPU seconds are printed.
+Arguments: the artifact, a file with the events.
 """
 
 import gc

@@ -90,7 +90,7 @@ def _policy(event: Mapping[str, Any], allowed: Mapping[str, str]) -> dict[str, A
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow" if allowed else "Deny",
-        "Resource": event.get("methodArn", event.get("routeArn", "*")),
+        "Resource": event.get("methodArn", "*"),
     }
     return {
         "principalId": allowed.get("user_id", "nobody"),

@@ -13,7 +13,7 @@ from billing.payments import fact_queue, settlement
 from billing.payments.parking import Parked
 from billing.reconciliation import retry_parked
 from billing.stripe_api import events
-from billing.stripe_api.events import Ignored
+from billing.stripe_api.claims import Ignored
 from billing.telemetry import count, count_outcome, logger, metrics, report_refusal
 from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway

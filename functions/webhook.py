@@ -9,6 +9,7 @@ from billing.facts import Fact
 from billing.payments import settlement
 from billing.payments.settlement import Outcome
 from billing.stripe_api import events, signatures
+from billing.stripe_api.claims import Ignored
 from billing.telemetry import count, count_outcome
 from billing.wiring.queue import receiving_books
 from billing.wiring.secrets import webhook_secrets
@@ -22,7 +23,7 @@ def handler(request: Request) -> Answer:
     """
     event = _verify(request)
     fact = events.parse(event, receiving_books().ours)
-    if isinstance(fact, events.Ignored):
+    if isinstance(fact, Ignored):
         event_id = str(event.get("id"))[:100]
         request.notes.update(
             outcome="ignored", reason=fact.reason, event_id=event_id

@@ -26,14 +26,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFact(Origin):
-    """The state of one of our Checkout Sessions, with everything that its metadata claims.
+    """What became of a purchase of ours, with everything its metadata claims.
 
+    It is paid at a Checkout Session, or charged automatically by a payment intent alone.
     https://docs.stripe.com/api/checkout/sessions/object
+    https://docs.stripe.com/api/payment_intents/object
     """
 
     name: ClassVar[str] = "session"
     kind: SessionKind
     session_id: str
+    """"" for an automatic charge."""
     payment_id: str
     user_id: str
     plan: str
@@ -46,6 +49,11 @@ class SessionFact(Origin):
     payment_intent: str | None
     needs_record: bool = True
     """Only our record can show that it is ours: its metadata is older than deployment ids."""
+
+    @property
+    def funding_id(self) -> str:
+        """The id of what is paid: the session, or the payment intent where there is no session."""
+        return self.session_id or self.payment_intent or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

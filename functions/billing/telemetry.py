@@ -27,7 +27,7 @@ METRICS: Final = {
     "outcome_unknown": "requests whose outcome is unknown at the deadline, answered 5xx",
     "internal_errors": "requests that failed with an internal error",
     "reconcile_differences": "differences between Stripe and the books",
-    "parked_age_seconds": "age of the oldest parked event, including those for an operator",
+    "parked_age_seconds": "age of the oldest parked event, also of those that wait for an operator",
     "settle_latency_seconds": "from Stripe's event to the settled payment",
 }
 """The closed list: every metric the product emits, and what it means."""

@@ -266,3 +266,16 @@ def test_who_never_bought_has_zeros(lab: Lab) -> None:
         "entries": [],
         "next_cursor": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/payments", "payments"), ("/quota/ledger", "entries")]
+)
+def test_a_list_shows_twenty_where_no_limit_is_given(lab: Lab, path: str, name: str) -> None:
+    """And says that there are more."""
+    for _ in range(21):
+        lab.deliver(completed(pending(lab.books)))
+    first = lab.call("GET", path, sub="alice").json
+    assert len(first[name]) == 20
+    rest = lab.call("GET", path, sub="alice", query={"cursor": first["next_cursor"]}).json
+    assert (len(rest[name]), rest["next_cursor"]) == (1, None)

@@ -11,7 +11,8 @@ import stripe
 from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from functional.lab import Lab
 from support import builders, payloads
 from support.payloads import PARTS, event, session
@@ -487,7 +488,7 @@ NOT_OURS: Final[dict[str, tuple[Callable[[Payment], Event], str]]] = {
         ),
         "not_of_interest",
     ),
-    "a payment that succeeded": (lambda p: _intent(p, "succeeded"), "not_of_interest"),
+    "a checkout's intent that succeeded": (lambda p: _intent(p, "succeeded"), "of_a_checkout"),
     "a type of tomorrow": (
         lambda p: _paid(p) | {"type": "checkout.session.reviewed"},
         "not_of_interest",

@@ -154,7 +154,7 @@ def test_one_blank_secret_among_good_ones_stops_the_endpoint(lab: Lab) -> None:
 
 
 def test_a_delivery_is_sent_again_when_the_secret_is_gone(lab: Lab) -> None:
-    """It is an internal error, answered 5xx: Stripe delivers again, and an alarm fires."""
+    """5xx, so that Stripe delivers again, and an internal error: no later try can read it."""
     lab.boto("secretsmanager").delete_secret(
         SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True
     )

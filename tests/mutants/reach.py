@@ -1,7 +1,7 @@
 """Which tests reach a fault, the quickest first, within a bound of time."""
 
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -70,8 +70,8 @@ class Reach:
     def tests(self, fault: Fault) -> list[Test]:
         """Return those that reach it."""
         if not self.is_cold(fault):
-            found = self.by_line[fault.file, fault.statement]
-            return list(_bounded(sorted(set(found), key=lambda test: test.cost), self.seconds_max))
+            found = set(self.by_line[fault.file, fault.statement])
+            return list(_bounded(_mixed(found), self.seconds_max))
         users = {test for place in _users(fault, self.uses) for test in self.by_line.get(place, ())}
         others = {
             test
@@ -80,8 +80,21 @@ class Reach:
             for test in tests
         }
         users |= {test for test in self.of_constants if test.seconds <= QUICK_SECONDS}
-        found = sorted(users | others, key=lambda test: (test not in users, test.cost))
-        return list(_bounded(found, self.seconds_max))
+        return list(_bounded([*_mixed(users), *_mixed(others - users)], self.seconds_max))
+
+
+def _mixed(tests: Iterable[Test]) -> list[Test]:
+    """Take one of every file, the quickest first, then a second of every file, and so on.
+
+    One file's quick tests would else use up the time of all the others.
+    """
+    taken: Counter[str] = Counter()
+    turns = {}
+    for test in sorted(tests, key=lambda one: (one.cost, one.name)):
+        file = test.name.partition("::")[0]
+        turns[test] = taken[file]
+        taken[file] += 1
+    return sorted(turns, key=lambda test: (turns[test], test.cost, test.name))
 
 
 def _bounded(tests: Iterable[Test], seconds_max: float) -> Iterable[Test]:

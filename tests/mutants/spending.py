@@ -65,8 +65,8 @@ SPENDING: Final = (
         "quota/test_hold_expiry.py::test_a_refund_concurrent_with_an_expiry_oversells_nothing",
         (
             "quota/spending.py",
-            "(*expired.account.must, same_remaining, _day_has_begun(now))",
-            "(*expired.account.must, _day_has_begun(now))",
+            "(*expired.account.must, same_remaining, _day_has_begun(now), *taking.clauses)",
+            "(*expired.account.must, _day_has_begun(now), *taking.clauses)",
         ),
     ),
     bug(
@@ -82,8 +82,8 @@ SPENDING: Final = (
         ),
         (
             "quota/spending.py",
-            "(*expired.account.must, same_remaining, _day_has_begun(now))",
-            "(*expired.account.must, _day_has_begun(now))",
+            "(*expired.account.must, same_remaining, _day_has_begun(now), *taking.clauses)",
+            "(*expired.account.must, _day_has_begun(now), *taking.clauses)",
         ),
         *CLOSING_CONDITIONS,
     ),

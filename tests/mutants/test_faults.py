@@ -1,5 +1,6 @@
 import pytest
 from mutants.faults import faults_in
+from mutants.reach import Reach
 
 WRITE = (
     'Write("quotas", key, set={"at": now}, add={"held": units}, remove=("due",),'
@@ -54,6 +55,33 @@ def test_no_text_for_people_and_no_type_is_a_fault() -> None:
         '    message = f"{1 + 2} units"\n    raise Oh(message)\n'
     )
     assert faults_in("a.py", source) == []
+
+
+def test_a_protocol_has_no_fault() -> None:
+    """Nothing of it ever runs."""
+    method = "    def f(self, a: int = 1) -> int:\n        return a\n"
+    assert faults_in("a.py", f"class A(Protocol):\n{method}") == []
+    assert faults_in("a.py", f"class A(Other):\n{method}") != []
+
+
+def test_no_as_an_answer_becomes_yes_and_never_none() -> None:
+    """Whoever asks yes or no cannot tell None from False; 0 is a figure."""
+    assert [fault.text for fault in faults_in("a.py", "def f():\n    return False\n")] == ["True"]
+    assert "None" in [fault.text for fault in faults_in("a.py", "def f():\n    return 0\n")]
+
+
+def test_every_file_of_tests_has_its_turn_before_any_has_a_second() -> None:
+    """The time for one fault is not used up by the many quick tests of one file."""
+    source = "def f():\n    return a < 1\n"
+    (fault, *_) = faults_in("a.py", source)
+    reach = Reach.over({"a.py": source}, seconds_max=3)
+    rows = [(f"tests/unit/test_many.py::test_{number}", 0.5) for number in range(9)]
+    for place, (name, seconds) in enumerate([*rows, ("tests/functional/test_one.py::test", 1)]):
+        found = {"test": name, "place": place, "seconds": seconds, "failed": False, "said": ""}
+        reach.add({**found, "lines": [("a.py", 2)]})
+    chosen = [test.name.partition("::")[0] for test in reach.tests(fault)]
+    assert chosen[:2] == ["tests/unit/test_many.py", "tests/functional/test_one.py"]
+    assert len(chosen) == 5
 
 
 def test_a_fault_leaves_every_later_line_where_it_was() -> None:

@@ -111,6 +111,15 @@ def pending(
     return Payment.from_item(item)
 
 
+def automatic(books: Books, user_id: str = "alice", plan: str = "starter") -> Payment:
+    """The payment of an automatic charge, recorded before Stripe is called."""
+    payment_id = f"pay_{next(_numbers):08d}"
+    payment = Payment.of(catalogue()[plan], payment_id, user_id, stamp(START))
+    key = (user_key(user_id), payment.payment_id)
+    books.store.commit(creates("payments", key, payment.to_item()))
+    return payment
+
+
 def metadata(payment: Payment) -> dict[str, str]:
     """What checkout puts on the session and on its payment intent."""
     claims = {"payment_id": payment.payment_id, "user_id": payment.user_id, "plan": payment.plan}
@@ -130,6 +139,28 @@ def intent_of(payment: Payment) -> str:
 def charge_of(payment: Payment) -> str:
     """The charge's id in these stories."""
     return "ch_" + payment.payment_id.removeprefix("pay_")
+
+
+def intent(payment: Payment, status: str = "succeeded", **members: Any) -> dict[str, Any]:
+    """The payment intent of an automatic charge."""
+    whole = {
+        "id": intent_of(payment),
+        "object": "payment_intent",
+        "amount": payment.amount_minor,
+        "amount_received": payment.amount_minor if status == "succeeded" else 0,
+        "created": 1767323045,
+        "currency": payment.currency,
+        "last_payment_error": None,
+        "livemode": False,
+        "metadata": {**metadata(payment), "automatic": "true"},
+        "status": status,
+    }
+    return {**whole, **members}
+
+
+def intent_event(payment: Payment, status: str = "succeeded", **members: Any) -> dict[str, Any]:
+    """payment_intent.<status> of an automatic charge."""
+    return event(f"payment_intent.{status}", intent(payment, status, **members))
 
 
 def event(kind: str, subject: dict[str, Any], event_id: str = "", **members: Any) -> dict[str, Any]:

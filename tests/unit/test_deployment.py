@@ -9,7 +9,8 @@ from billing.deployment import StoredDeployment
 from billing.errors import Item, OutcomeUnknownError
 from billing.payments import settlement
 from billing.storage.writes import Table, Write
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from support import builders
 from support.builders import pending
 from support.fakes.memory_store import MemoryStore

@@ -35,7 +35,7 @@ class Loaded:
     linked: bool = False
     """Stripe's id leads to a payment of ours, whether or not that payment is there."""
     is_funded: bool = False
-    """The ledger has this session's units already, and the payment does not show them."""
+    """The ledger has this purchase's units already, and the payment does not show them."""
 
 
 Basis = Assumed | Loaded

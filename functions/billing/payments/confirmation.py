@@ -11,8 +11,8 @@ from billing.payments import settlement
 from billing.payments.payment import Payment, Phase
 from billing.payments.queries import find
 from billing.stripe_api import objects
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import Gateway, StripeNotFoundError
-from billing.stripe_api.events import Ignored
 
 
 def confirm(
@@ -28,14 +28,14 @@ def confirm(
     another account or mode.
     """
     payment = find(books, user_id, name)
-    if payment.phase is Phase.PAID or not payment.session_id:
+    if payment.phase is Phase.PAID or not payment.funding_id:
         return payment
     try:
-        session = gateway.session(payment.session_id)
+        purchase = gateway.purchase(payment.funding_id)
     except StripeNotFoundError as error:
         missing(error, payment)
         return payment
-    fact = objects.session(session, "confirm", books.ours)
+    fact = objects.purchase(purchase, "confirm", books.ours)
     if isinstance(fact, Ignored):
         return payment
     settlement.apply(books, fact)

@@ -1,9 +1,9 @@
 """Parks verified events that cannot be settled yet, so that none is lost.
 
-A message in the queue keeps the event safe. A record in DynamoDB makes it visible. Events that
-arrived before their payment are retried on a schedule. A mismatch, or money received twice, waits
-for an operator (``topup parked``). Several events that report the same of one session share one
-record.
+A message in the queue keeps them safe, a record here makes them visible. Events that came ahead of
+their payment, or whose payment we do not know yet, are retried on a schedule. A mismatch, or money
+received twice, waits for an operator (``topup parked``). Several events that say the same of one
+purchase are one record, and one decision.
 """
 
 from collections.abc import Iterator
@@ -94,12 +94,12 @@ class Parked:
 
 
 def name_of(fact: Fact) -> str:
-    """Return the key of an event's record. Reports of the same state of one session share a key.
+    """The key of an event's record: one for everything that says the same of one purchase.
 
-    Such reports are two events, or an event and an answer of Stripe's API.
+    Two events may tell of one purchase, or an event and Stripe's API.
     """
     return (
-        f"{fact.session_id}:{fact.kind}"
+        f"{fact.funding_id}:{fact.kind}"
         if isinstance(fact, SessionFact)
         else fact.fact_id
     )
@@ -239,14 +239,14 @@ def drop(books: Books, parked: Parked, reason: str) -> None:
 
 
 def drop_with_purchase(
-    books: Books, parked: Parked, session_id: str, payment_intent: str
+    books: Books, parked: Parked, funding_id: str, payment_intent: str
 ) -> bool:
     """Drop a refund or dispute of a purchase that an operator dropped.
 
     Returns False if the purchase is credited by now. The purchase's reference row shows the drop.
     If the purchase is credited after all, ``bring_back`` parks the event again first.
     """
-    reason = f"{session_id}, whose money it gives back, was dropped"
+    reason = f"{funding_id}, whose money it gives back, was dropped"
     shown = references.waits_dropped(payment_intent, parked.name)
     try:
         books.store.commit(*_dropping(books, parked, reason), shown)

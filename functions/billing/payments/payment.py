@@ -138,6 +138,14 @@ class Payment:
         )
 
     @property
+    def funding_id(self) -> str:
+        """The session that pays it, or the payment intent where there is no session.
+
+        "" until Stripe has made either. It is the payment's identity in the ledger.
+        """
+        return self.session_id or self.payment_intent
+
+    @property
     def status(self) -> PaymentStatus:
         """Return the status that the API shows."""
         match self.phase:
@@ -177,7 +185,7 @@ class Payment:
             "amount": decimal_string(self.amount_minor, self.currency),
             "currency": self.currency,
             "paid_minor": self.paid_minor if self.phase is Phase.PAID else None,
-            "payment_intent_id": self.payment_intent or None,
+            "payment_intent_id": self._paid_intent,
             "status": self.status,
             "created_at": self.created_at,
             "completed_at": self.completed_at or None,
@@ -185,6 +193,11 @@ class Payment:
             "units_clawed_back": self.units_clawed_back,
             "failure_code": self.failure_code or None,
         }
+
+    @property
+    def _paid_intent(self) -> str | None:
+        """None before it is paid, although an automatic charge's intent is known earlier."""
+        return (self.payment_intent or None) if self.phase is Phase.PAID else None
 
     def to_item(self) -> dict[str, Any]:
         """Return the stored attributes except the key."""
@@ -260,11 +273,13 @@ def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
 
 def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     if payment is None:
-        why = f"payment {fact.payment_id} of session {fact.session_id} is not in our records"
+        why = (
+            f"payment {fact.payment_id} of {fact.funding_id} is not in our records"
+        )
         return Park("unknown_payment", why)
     if fact.kind == "paid" and (differing := tuple(_differing(payment, fact))):
         return _mismatch(differing)
-    if payment.session_id not in ("", fact.session_id):
+    if payment.funding_id not in ("", fact.funding_id):
         early = _of_another_session(payment, fact)
         if early is not None:
             return early
@@ -275,6 +290,8 @@ def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     risen = replace(
         payment, phase=phase, session_id=fact.session_id, version=version
     )
+    if not fact.session_id:
+        risen = replace(risen, payment_intent=fact.funding_id)
     return _funded(risen, fact, now) if fact.kind == "paid" else Change(risen)
 
 
@@ -305,7 +322,7 @@ def _funded(payment: Payment, fact: SessionFact, now: str) -> Change:
 
 
 def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
-    """Decide about a session that is not the one we made for this payment.
+    """Decide about a session or intent that is not the one we made for this payment.
 
     None: it is a copy that takes the place of ours. Stripe copies an expired session, metadata
     included, where recovery is switched on:
@@ -314,8 +331,8 @@ def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
     """
     if fact.kind != "paid":
         return Already(duplicate=False)
-    ours = f"payment {payment.payment_id}, which is {payment.session_id}'s"
-    why = f"session {fact.session_id} was paid for {ours}"
+    ours = f"payment {payment.payment_id}, which is {payment.funding_id}'s"
+    why = f"{fact.funding_id} was paid for {ours}"
     match payment.phase:
         case Phase.EXPIRED | Phase.FAILED:
             return None

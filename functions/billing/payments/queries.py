@@ -5,11 +5,12 @@ from typing import Any, Final
 from billing.books import Books
 from billing.cursors import is_key, opened, sealed
 from billing.errors import BillingError
+from billing.payments import references
 from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 
 ID_CHARS_MAX: Final = 255
-"""Of a payment's or session's id. Stripe's are not longer: https://docs.stripe.com/upgrades"""
+"""Of a payment's, session's or payment intent's id. Stripe's are not longer: https://docs.stripe.com/upgrades"""
 
 
 def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
@@ -35,9 +36,9 @@ def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, A
 
 
 def find(books: Books, user_id: str, name: str) -> Payment:
-    """Return a user's payment by its id or its session's id.
+    """A user's own payment by its id, its session's or its intent's.
 
-    Raises ``not_found`` for an unknown id and for another user's payment.
+    ``not_found`` also for another user's. An intent leads to its payment once that is paid.
     """
     owner = user_key(user_id)
     if not name.isascii() or len(name) > ID_CHARS_MAX:
@@ -45,6 +46,9 @@ def find(books: Books, user_id: str, name: str) -> Payment:
     if name.startswith("cs_"):
         link = books.store.get("payments", (owner, name))
         name = link["payment_id"] if link else ""
+    elif name.startswith("pi_"):
+        row = references.find(books, name)
+        name = row.payment_id if row.user_id == user_id else ""
     item = (
         books.store.get("payments", (owner, name))
         if name.startswith("pay_")

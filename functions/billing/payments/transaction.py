@@ -15,7 +15,7 @@ from billing.quota import ledger
 from billing.quota.balance import Balance, Movement
 from billing.quota.ledger import Entry, EntryType
 from billing.storage.keys import user_key
-from billing.storage.writes import Must, Write, absent_or, equals, exists
+from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 
 PAYMENT_PLACE = 0
 """The payment's write comes first: the item that a refusal returns at this place tells why."""
@@ -107,10 +107,19 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
     yield exists("owner")
     yield Must("phase", "<", int(after.phase))
     if isinstance(fact, SessionFact):
-        yield absent_or("session_id", "==", fact.session_id)
+        yield from _same_funding(fact)
         if fact.kind == "paid":
             for name in ("plan", "quota", "amount_minor", "currency"):
                 yield equals(name, getattr(after, name))
+
+
+def _same_funding(fact: SessionFact) -> Iterator[Must]:
+    """The payment is this session's, or this intent's, or nobody's yet."""
+    if fact.session_id:
+        yield absent_or("session_id", "==", fact.session_id)
+        return
+    yield absent("session_id")
+    yield absent_or("payment_intent", "==", fact.funding_id)
 
 
 def _units_writes(
@@ -128,7 +137,7 @@ def _units_writes(
     )
     cause = ledger.reversal_id(payment)
     if change.entry == "funded":
-        cause = ledger.funded_id(payment.session_id)
+        cause = ledger.funded_id(payment.funding_id)
     yield _entry(payment, cause, change.entry, change.units, now).write()
     if movement.written_off:
         cause = ledger.write_off_id(payment)
@@ -139,7 +148,7 @@ def _entry(
     payment: Payment, cause: str, kind: EntryType, units: int, now: str
 ) -> Entry:
     return Entry(
-        payment.user_id, cause, kind, units, "payment", payment.session_id, now
+        payment.user_id, cause, kind, units, "payment", payment.funding_id, now
     )
 
 
@@ -147,9 +156,9 @@ def _reference_writes(
     fact: Fact, basis: Basis, payment: Payment
 ) -> Iterator[Write]:
     """Lead from Stripe's ids to this payment, from the moment it is paid."""
-    before = basis.payment.session_id if basis.payment else ""
-    if before not in ("", payment.session_id):
-        key = (user_key(payment.user_id), payment.session_id)
+    before = basis.payment.funding_id if basis.payment else ""
+    if before not in ("", payment.funding_id):
+        key = (user_key(payment.user_id), payment.funding_id)
         yield Write("payments", key, set={"payment_id": payment.payment_id})
     match fact:
         case SessionFact():

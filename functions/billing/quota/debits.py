@@ -18,6 +18,7 @@ from billing.quota.hold_expiry import ExpiredHolds
 from billing.quota.spending import (
     Attempt,
     Meter,
+    Taking,
     look_again,
     recall,
     release_before_taking,
@@ -74,12 +75,12 @@ def debit(meter: Meter, user_id: str, units: int) -> Debit:
     If a hold has expired, it queries the holds, and one transaction releases them and debits. If
     this container has not seen that hold, DynamoDB refuses the first write, and this follows.
     """
-    balance = recall(user_id)
+    taking, balance = Taking(user_id, units, "used"), recall(user_id)
     for _ in meter.books.store.deadline.attempts():
         try:
-            answer, left = _take_now(meter, user_id, units, balance)
+            answer, left = _take_now(meter, taking, balance)
         except ConditionFailedError as refused:
-            balance = look_again(meter, user_id, units, refused)
+            balance = look_again(meter, taking, refused)
             continue
         remember(user_id, left)
         return answer
@@ -89,17 +90,17 @@ def debit(meter: Meter, user_id: str, units: int) -> Debit:
 
 
 def _take_now(
-    meter: Meter, user_id: str, units: int, balance: Balance | None
+    meter: Meter, taking: Taking, balance: Balance | None
 ) -> tuple[Debit, Balance]:
     """Try once. Without a remembered balance the write itself finds out about expired holds."""
-    store, now = meter.books.store, meter.books.clock()
+    store, now, units = meter.books.store, meter.books.clock(), taking.units
     expired: ExpiredHolds | None = None
     if balance:
-        expired = release_before_taking(meter, user_id, balance, units)
+        expired = release_before_taking(meter, taking, balance)
     if expired is None:
-        left = Balance.from_item(store.update(take(user_id, units, now, "used")))
+        left = Balance.from_item(store.update(take(taking, now)))
     else:
-        account = take_and_release(expired, units, now, "used")
+        account = take_and_release(expired, taking, now)
         left = _debited(expired.after, units)
         if expired.closing:
             store.commit(account, *expired.closing)
@@ -148,7 +149,9 @@ def debit_once(
         return answer, _debited(attempt.balance, units)
 
     try:
-        return take_in_transaction(meter, user_id, units, "used", transaction)
+        return take_in_transaction(
+            meter, Taking(user_id, units, "used"), transaction
+        )
     except _KeyUsedError as used:
         return _replay(used, body)
 

@@ -26,7 +26,7 @@ from billing.errors import (
 from billing.ids import USER_ID_CHARS_MAX
 from billing.quota import daily_usage, hold_expiry
 from billing.quota.balance import Balance, come_in, read_account
-from billing.quota.spending import Attempt, Meter, take_in_transaction
+from billing.quota.spending import Attempt, Meter, Taking, take_in_transaction
 from billing.storage.writes import Must, Write, absent, creates, equals
 
 EXPIRES_IN_SECONDS_MAX: Final = 86_400
@@ -135,7 +135,7 @@ def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> Ho
         remaining = max(0, left.remaining)
         return Hold(str(hold), units, remaining, from_epoch(expires_at)), left
 
-    return take_in_transaction(meter, user_id, units, "held", transaction)
+    return take_in_transaction(meter, Taking(user_id, units, "held"), transaction)
 
 
 def capture(meter: Meter, hold_id: str, units: int) -> ClosedHold:

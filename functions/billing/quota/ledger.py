@@ -46,9 +46,12 @@ class Entry:
         return creates("ledger", (self.user_id, self.entry_id), values)
 
 
-def funded_id(session_id: str) -> str:
-    """Return the id of the entry that credits a session. A session is credited once."""
-    return f"funded:{session_id}"
+def funded_id(funding_id: str) -> str:
+    """Return the id of the entry that credits a purchase.
+
+    ``funding_id``: the session or payment intent that paid it. It is credited once.
+    """
+    return f"funded:{funding_id}"
 
 
 def reversal_id(payment: "Payment") -> str:

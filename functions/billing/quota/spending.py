@@ -1,7 +1,7 @@
 """Takes units from an account by a conditional write, for debits and holds, with retries."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeVar
 
@@ -30,6 +30,21 @@ class Meter(NamedTuple):
     top_up_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """Units to take from an account, and what else that write must demand and do.
+
+    Whatever a feature asks of every debit or hold is a clause or an addition here, so that a plain
+    debit stays one write.
+    """
+
+    user_id: str
+    units: int
+    into: Into
+    clauses: tuple[Must, ...] = ()
+    """What must hold on the account beside what every taking demands."""
+
+
 class Attempt(NamedTuple):
     """One attempt of a transaction: its write to the account, and the balance that it assumes."""
 
@@ -51,44 +66,48 @@ Transaction = Callable[[Attempt], tuple[_Answer, Balance]]
 _seen: dict[str, Balance] = {}
 
 
-def take(user_id: str, units: int, now: datetime, into: Into) -> Write:
-    """Return the write that moves ``units`` from ``remaining`` into ``used`` or ``held``.
+def take(taking: Taking, now: datetime) -> Write:
+    """Return the write that moves units from ``remaining`` into ``used`` or ``held``.
 
     DynamoDB refuses it if too few units remain, if a hold has expired, or if a new day has begun.
     """
+    units = taking.units
     enough = Must("remaining", ">=", units)
     no_hold_is_due = absent_or("holds_due", ">", epoch(now))
     return Write(
         "quotas",
-        (user_id, "quota"),
+        (taking.user_id, "quota"),
         set={"updated_at": stamp(now)},
-        add={"remaining": -units, into: units},
-        must=(enough, no_hold_is_due, _day_has_begun(now)),
+        add={"remaining": -units, taking.into: units},
+        must=(enough, no_hold_is_due, _day_has_begun(now), *taking.clauses),
     )
 
 
-def take_and_release(
-    expired: ExpiredHolds, units: int, now: datetime, into: Into
-) -> Write:
-    """Return one write that releases the expired holds and then takes ``units``.
+def take_and_release(expired: ExpiredHolds, taking: Taking, now: datetime) -> Write:
+    """Return one write that releases the expired holds and then takes the units.
 
     DynamoDB refuses it if the account has changed since ``expired`` was read.
     """
     before, after = expired.before, expired.after
     moved = {
-        "remaining": after.remaining - before.remaining - units,
+        "remaining": after.remaining - before.remaining - taking.units,
         "held": after.held - before.held,
     }
-    moved[into] = moved.get(into, 0) + units
+    moved[taking.into] = moved.get(taking.into, 0) + taking.units
     same_remaining = equals("remaining", before.remaining)
     return expired.account._replace(
         add={**expired.account.add, **moved},
-        must=(*expired.account.must, same_remaining, _day_has_begun(now)),
+        must=(
+            *expired.account.must,
+            same_remaining,
+            _day_has_begun(now),
+            *taking.clauses,
+        ),
     )
 
 
 def release_before_taking(
-    meter: Meter, user_id: str, balance: Balance, units: int
+    meter: Meter, taking: Taking, balance: Balance
 ) -> ExpiredHolds | None:
     """Release expired holds, except the last batch, and return that batch.
 
@@ -99,8 +118,8 @@ def release_before_taking(
     for _ in books.store.deadline.attempts(pauses=False):
         if not hold_expiry.holds_are_due(balance, epoch(books.clock())):
             return None
-        expired = ExpiredHolds.read(books, user_id, balance)
-        if expired.is_all and expired.after.remaining >= units:
+        expired = ExpiredHolds.read(books, taking.user_id, balance)
+        if expired.is_all and expired.after.remaining >= taking.units:
             return expired
         books.store.commit(expired.account, *expired.closing)
         balance = expired.after
@@ -110,13 +129,13 @@ def release_before_taking(
 
 
 def look_again(
-    meter: Meter, user_id: str, units: int, refused: ConditionFailedError
+    meter: Meter, taking: Taking, refused: ConditionFailedError
 ) -> Balance:
     """Return the present balance after DynamoDB refused a write.
 
     Raises ``quota_exhausted`` if too few units remain. Begins a new day if that is due.
     """
-    books = meter.books
+    books, user_id, units = meter.books, taking.user_id, taking.units
     now = books.clock()
     if 0 in refused.old:
         balance = Balance.from_item(refused.old[0])
@@ -139,11 +158,7 @@ def look_again(
 
 
 def take_in_transaction(
-    meter: Meter,
-    user_id: str,
-    units: int,
-    into: Into,
-    transaction: Transaction[_Answer],
+    meter: Meter, taking: Taking, transaction: Transaction[_Answer]
 ) -> _Answer:
     """Take units in a transaction that writes other rows too, and return its answer.
 
@@ -156,19 +171,17 @@ def take_in_transaction(
        moment old. Exact writes would keep losing the race on an account with many concurrent
        requests, and each refused transaction keeps the others off the account.
     """
-    store = meter.books.store
+    store, user_id = meter.books.store, taking.user_id
     balance = recall(user_id) or read_account(store, user_id)
     exact_tries = EXACT_TRIES
     for _ in store.deadline.attempts():
         is_exact = exact_tries > 0
         try:
-            attempt = _prepare(
-                meter, user_id, units, into, balance, is_exact=is_exact
-            )
+            attempt = _prepare(meter, taking, balance, is_exact=is_exact)
             answer, left = transaction(attempt)
         except ConditionFailedError as refused:
             exact_tries -= 1
-            balance = look_again(meter, user_id, units, refused)
+            balance = look_again(meter, taking, refused)
         except NotDoneError:
             if (
                 is_exact
@@ -185,21 +198,15 @@ def take_in_transaction(
 
 
 def _prepare(
-    meter: Meter,
-    user_id: str,
-    units: int,
-    into: Into,
-    balance: Balance,
-    *,
-    is_exact: bool,
+    meter: Meter, taking: Taking, balance: Balance, *, is_exact: bool
 ) -> Attempt:
     """Release what has expired, and build the write of one try."""
     now = meter.books.clock()
-    expired = release_before_taking(meter, user_id, balance, units)
+    expired = release_before_taking(meter, taking, balance)
     if expired:
-        account = take_and_release(expired, units, now, into)
+        account = take_and_release(expired, taking, now)
         return Attempt(account, expired.after, now, expired)
-    account = take(user_id, units, now, into)
+    account = take(taking, now)
     if is_exact:
         same_remaining = equals("remaining", balance.remaining)
         account = account._replace(must=(*account.must, same_remaining))

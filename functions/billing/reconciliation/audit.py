@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from billing.payments.payment import Phase
+from billing.payments.payment import Payment, Phase
 from billing.quota.balance import Balance
 from billing.storage.dynamodb import Store
 from billing.storage.keys import REFERENCE, reference_key, user_key
@@ -176,7 +176,7 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
 def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
     """Yield the ids of the payments on which an account's ledger and payments disagree.
 
-    For an entry without a payment it yields the session's id.
+    Yields payment ids, or the id of what was paid where there is no payment.
     """
     funded: dict[str, int] = {}
     for item in store.pages("ledger", user_id):
@@ -187,9 +187,9 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
     for item in store.pages("payments", user_key(user_id), "pay_"):
         is_paid = item.get("phase") == int(Phase.PAID)
         kept = item["quota"] - item["units_clawed_back"] if is_paid else 0
-        if funded.pop(item.get("session_id", ""), 0) != kept:
+        if funded.pop(Payment.from_item(item).funding_id, 0) != kept:
             yield item["payment_id"]
-    yield from (session_id for session_id, units in funded.items() if units)
+    yield from (funding_id for funding_id, units in funded.items() if units)
 
 
 def _reading(store: Store, user_id: str) -> Tally:

@@ -82,14 +82,16 @@ def _repair_payments(job: Run, user_id: str) -> list[Difference]:
     for name in list(disagreeing_payments(job.books.store, user_id)):
         job.books.store.deadline.begin()
         item = job.books.store.get("payments", (user_key(user_id), name)) or {}
-        session_id, report = item.get("session_id", name), Report()
+        funding_id = Payment.from_item(item).funding_id if item else name
+        report = Report()
         try:
-            look_again(job.comparison, session_id, report)
+            look_again(job.comparison, funding_id, report)
         except StripeNotFoundError:
-            why = "Stripe knows no such session; nothing was done about it"
+            what = "payment intent" if funding_id.startswith("pi_") else "session"
+            why = f"Stripe knows no such {what}; nothing was done about it"
             report.add(
                 Difference(
-                    "missing_there", session_id, item.get("payment_id", ""), why
+                    "missing_there", funding_id, item.get("payment_id", ""), why
                 )
             )
         found += report.differences
@@ -144,13 +146,13 @@ def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]
             kind,
             units,
             "payment",
-            payment.session_id,
+            payment.funding_id,
             now,
             NOTE,
         )
 
     if not any(row["type"] == "funded" for row in about):
-        yield entry(ledger.funded_id(payment.session_id), "funded", payment.quota)
+        yield entry(ledger.funded_id(payment.funding_id), "funded", payment.quota)
     taken = -sum(
         row["units"]
         for row in about
@@ -170,7 +172,7 @@ def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]
 def _is_about(row: Item, payment: Payment) -> bool:
     return (row["reference_type"], row["reference_id"]) == (
         "payment",
-        payment.session_id,
+        payment.funding_id,
     )
 
 

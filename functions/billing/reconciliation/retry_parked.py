@@ -19,13 +19,13 @@ from billing.payments.payment import Phase
 from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.storage.keys import user_key
-from billing.stripe_api import objects
+from billing.stripe_api import intents, objects
+from billing.stripe_api.claims import Ignored, claims_in
 from billing.stripe_api.client import (
     Gateway,
     StripeNotFoundError,
     StripeServerError,
 )
-from billing.stripe_api.events import Ignored, claims_in
 
 READ_A_RUN_MAX: Final = 10_000
 """How many parked events a run reads. Reconciliation settles what is behind more of them."""
@@ -136,12 +136,13 @@ def _settle_purchase_first(
     if record.kind != "ahead" or isinstance(fact, SessionFact | DeclinedFact):
         return ""
     intent = _intent_of(gateway, fact)
-    owner = _owner_of(books, gateway, intent)
+    paid_by = gateway.payment_intent(intent) if intent else {}
+    owner = _owner_of(books, paid_by)
     if isinstance(owner, Ignored):
         parking.resolve(books, record)
         return "ignored"
-    session = _session_of(gateway, owner, intent)
-    found = objects.session(session, "recover", books.ours) if session else None
+    purchase = _purchase_of(gateway, owner, paid_by)
+    found = objects.purchase(purchase, "recover", books.ours) if purchase else None
     if not isinstance(found, SessionFact):
         return ""  # still open, not readable, or not listed yet: Stripe's lists may lag
     known = replace(record, fact=replace(fact, payment_intent=intent))
@@ -155,7 +156,7 @@ def _settle_both(
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):
         dropped = parking.drop_with_purchase(
-            books, record, purchase.session_id, intent
+            books, record, purchase.funding_id, intent
         )
         return "dropped" if dropped else ""
     payment = outcome.payment
@@ -176,14 +177,12 @@ def _intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
     return str(gateway.charge(fact.charge).get("payment_intent") or "")
 
 
-def _owner_of(books: Books, gateway: Gateway, intent: str) -> Item | Ignored:
-    """Return the stored payment that an intent's metadata names, {} if it is ours and lost.
+def _owner_of(books: Books, intent: Mapping[str, Any]) -> Item | Ignored:
+    """The stored payment that an intent's metadata names, {} if it is ours and lost.
 
     Ignored where the intent is not ours. Its metadata says so at once and for good.
     """
-    if not intent:
-        return Ignored("not_ours")
-    claims = claims_in(gateway.payment_intent(intent), books.ours)
+    claims = claims_in(intent, books.ours)
     if isinstance(claims, Ignored):
         return claims
     stored = books.store.get(
@@ -194,13 +193,17 @@ def _owner_of(books: Books, gateway: Gateway, intent: str) -> Item | Ignored:
     return stored or {}
 
 
-def _session_of(
-    gateway: Gateway, stored: Item, intent: str
+def _purchase_of(
+    gateway: Gateway, stored: Item, paid_by: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return the session of an intent: by our record's session id, else by Stripe's list.
+    """The purchase that an intent paid: an automatic charge is its intent, others are sessions.
 
-    Stripe answers by id at once. The record may be lost, or name another session.
+    A session is found by our record's session id, else by Stripe's list. Stripe answers by id at
+    once. The record may be lost, or name another session.
     """
+    if intents.is_automatic(paid_by):
+        return paid_by
+    intent = str(paid_by["id"])
     if stored.get("session_id"):
         with suppress(StripeNotFoundError):
             session = gateway.session(stored["session_id"])

@@ -1,8 +1,9 @@
 """Runs a reconciliation: compares Stripe's objects with the books, then the books with Stripe.
 
-It lists sessions, refunds and disputes instead of events, because Stripe may fail to create an
-event (https://docs.stripe.com/webhooks/handle-irrecoverable-events). A run is bounded by pages and
-time. It may end after any row, or be killed. The next run continues after its last page. A row or
+Sessions, payment intents, refunds and disputes are listed, not events: Stripe itself may fail to
+make an event (https://docs.stripe.com/webhooks/handle-irrecoverable-events). A run is bounded by
+pages and time. It may end after any row, or be killed, and the next run continues after its last
+page. A row or a
 list that fails does not stop the others.
 """
 
@@ -23,6 +24,7 @@ from billing.stripe_api.client import TO_A_BUYER, Gateway
 DAY_SECONDS: Final = 24 * 3600
 OLDER_SECONDS: Final[Mapping[str, int]] = {
     "sessions": 0,
+    "intents": 0,
     "refunds": 60 * DAY_SECONDS,
     "disputes": 180 * DAY_SECONDS,
 }
@@ -148,7 +150,8 @@ def _look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 def _stripes_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
     """Look at a page of a list of Stripe's."""
     lister, look = {
-        "sessions": (job.gateway.sessions, compare.look_at_session),
+        "sessions": (job.gateway.sessions, compare.look_at_purchase),
+        "intents": (job.gateway.payment_intents, compare.look_at_intent),
         "refunds": (job.gateway.refunds, compare.look_at_refund),
         "disputes": (job.gateway.disputes, compare.look_at_dispute),
     }[cursor.phase]

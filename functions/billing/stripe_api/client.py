@@ -115,6 +115,17 @@ class Gateway:
             lambda client: client.v1.payment_intents.retrieve(payment_intent)
         )
 
+    def payment_intents(self, since: int, after: str = "") -> Mapping[str, Any]:
+        """Return one page of payment intents created since an epoch second, newest first."""
+        params: Any = {"created": {"gte": since}, "limit": PAGE, **_after(after)}
+        return self._ask(lambda client: client.v1.payment_intents.list(params))
+
+    def purchase(self, funding_id: str) -> Mapping[str, Any]:
+        """Return the session of this id, or the payment intent of an automatic charge."""
+        if funding_id.startswith("pi_"):
+            return self.payment_intent(funding_id)
+        return self.session(funding_id)
+
     def receipt_url(self, payment_intent: str) -> str | None:
         """Return the address of Stripe's page with the receipt, or None.
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from billing.facts import DisputeFact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
+from billing.stripe_api import intents
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import (
     PAID,
-    Ignored,
     dispute_fact,
     refunds_by_id,
     session_fact,
@@ -23,6 +24,15 @@ https://docs.stripe.com/payments/paymentintents/lifecycle
 """
 
 
+def purchase(
+    found: Mapping[str, Any], source: str, ours: Ours
+) -> SessionFact | Ignored:
+    """Return the fact in a session, or in a payment intent where there is no session."""
+    if found.get("object") == "payment_intent":
+        return intents.intent_fact(found, _origin(found, source), ours)
+    return session(found, source, ours)
+
+
 def session(
     found: Mapping[str, Any], source: str, ours: Ours
 ) -> SessionFact | Ignored:
@@ -33,19 +43,24 @@ def session(
     kind = _kind(found)
     if kind is None:
         return Ignored("still_open")
-    origin = {
+    return session_fact(found, kind, _origin(found, source), ours)
+
+
+def _origin(found: Mapping[str, Any], source: str) -> dict[str, Any]:
+    return {
         "fact_id": f"{source}:{found.get('id')}",
         "type": source,
         "created": int(found.get("created") or 0),
     }
-    return session_fact(found, kind, origin, ours)
 
 
 def intent_of(found: Mapping[str, Any]) -> str:
-    """Return the id of a session's payment intent, expanded or not.
+    """Return the id of a session's payment intent, expanded or not, or a payment intent's own.
 
     It is "" for a session without one, which had nothing to pay.
     """
+    if found.get("object") == "payment_intent":
+        return str(found["id"])
     intent = found.get("payment_intent")
     if isinstance(intent, Mapping):
         intent = intent.get("id")
@@ -77,13 +92,8 @@ def refunds(
 
 
 def dispute(found: Mapping[str, Any], source: str) -> DisputeFact | Ignored:
-    """Return the fact in a dispute from Stripe's API."""
-    origin = {
-        "fact_id": f"{source}:{found.get('id')}",
-        "type": source,
-        "created": int(found.get("created") or 0),
-    }
-    return dispute_fact(found, origin, formal=True)
+    """Return the fact in a dispute as the API shows it."""
+    return dispute_fact(found, _origin(found, source), formal=True)
 
 
 def _kind(found: Mapping[str, Any]) -> SessionKind | None:

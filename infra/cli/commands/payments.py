@@ -15,8 +15,8 @@ from billing.payments import parking, references
 from billing.payments.payment import Already, Change, Park, Payment, decide
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
-from billing.stripe_api.events import Ignored
 from rich.console import RenderableType
 
 from infra.cli.command import Operator, command
@@ -158,8 +158,10 @@ def _metadata_at_stripe(gateway: Gateway, name: str) -> Mapping[str, Any]:
     The books have the ids only once the payment is settled.
     """
     intent = gateway.charge(name).get("payment_intent") if name.startswith("ch_") else name
-    session = gateway.session_of_intent(str(intent)) if intent else None
-    return (session or {}).get("metadata") or {}
+    if not intent:
+        return {}
+    session = gateway.session_of_intent(str(intent))
+    return (session or gateway.payment_intent(str(intent))).get("metadata") or {}
 
 
 def every_payment(books: Books, bar: Bar) -> Iterator[Item]:
@@ -186,8 +188,8 @@ def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
         books.store.pages("events", payment.payment_id), key=lambda row: row["booked_at"]
     )
     entries = (
-        list(books.store.pages("ledger", payment.user_id, f"funded:{payment.session_id}"))
-        if payment.session_id
+        list(books.store.pages("ledger", payment.user_id, f"funded:{payment.funding_id}"))
+        if payment.funding_id
         else []
     )
     for kind in ENTRIES:
@@ -215,28 +217,29 @@ def history(books: Books, payment: Payment, intent: str) -> dict[str, Any]:
 def at_stripe(books: Books, gateway: Gateway, payment: Payment) -> dict[str, Any]:
     """Return the payment's state at Stripe, and a sentence for each difference in the books."""
     books.store.deadline.begin()
-    if not payment.session_id:
+    if not payment.funding_id:
         return {"session": None, "differences": []}
     try:
-        session = gateway.session(payment.session_id)
+        purchase = gateway.purchase(payment.funding_id)
     except StripeNotFoundError:
-        text = "the session is unknown at Stripe"
+        what = "session" if payment.session_id else "payment intent"
+        text = f"the {what} is unknown at Stripe"
         if payment.completed_at:
             text = "credited here, unknown at Stripe"
         return {"session": None, "differences": [text]}
-    intent = session.get("payment_intent")
-    intent_id = objects.intent_of(session)
+    intent = purchase.get("payment_intent") if payment.session_id else purchase
+    intent_id = objects.intent_of(purchase)
     refunds = list(gateway.refunds_of(intent_id)) if intent_id else []
     disputes = gateway.disputes_of(intent_id) if intent_id else []
-    found: list[Fact | Ignored] = [objects.session(session, "operator", books.ours)]
+    found: list[Fact | Ignored] = [objects.purchase(purchase, "operator", books.ours)]
     if refunds:
         found.append(objects.refunds(intent_id, payment.currency, refunds, "operator"))
     found += [objects.dispute(row, "operator") for row in disputes]
     intent_row = None
-    if isinstance(intent, dict):
+    if isinstance(intent, Mapping):
         intent_row = {"id": intent_id, "status": intent["status"]}
     return {
-        "session": _members(session, SESSION_MEMBERS),
+        "session": _members(purchase, SESSION_MEMBERS) if payment.session_id else None,
         "payment_intent": intent_row,
         "refunds": [_members(row, REVERSAL_MEMBERS) for row in refunds],
         "disputes": [_members(row, REVERSAL_MEMBERS) for row in disputes],

@@ -16,8 +16,9 @@ from billing.quota import debits
 from billing.reconciliation import repair, retry_parked, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import StripeNotFoundError
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.events import parse
 from support import builders, laws
 from support.builders import Clock, pending
 from support.fakes.memory_store import MemoryStore

@@ -305,3 +305,19 @@ def _is_credited(shop: Shop) -> bool:
     ).status not in ("pending", "failed")
     assert paid == ("payment_id" in row)
     return paid
+
+
+def test_all_that_was_dropped_with_a_purchase_is_brought_back_at_once() -> None:
+    """One after the other, each on condition of what is left by then."""
+    shop = Shop("mismatch")
+    events = [builders.refund(shop.session, f"re_{number}", 100) for number in range(3)]
+    for event in events:
+        shop.tell(event)
+    shop.drop()
+    shop.recover()
+    names = {event["id"] for event in events}
+    assert shop.waiting() == []
+    intent = builders.intent_of(shop.session)
+    parking.bring_back(shop.books, intent, frozenset(names))
+    assert set(shop.waiting()) == names
+    assert not names & shop.dropped().keys()

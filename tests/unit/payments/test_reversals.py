@@ -216,6 +216,36 @@ def test_what_a_newer_version_wrote_is_read_after_going_back() -> None:
     assert facts.from_item({**facts.to_item(parked), "tomorrow": "?"}) == parked
 
 
+@pytest.mark.parametrize(
+    ("event", "later"),
+    [
+        (
+            builders.completed(replace(PAYMENT, session_id="cs_test_1")),
+            {"needs_record": True},
+        ),
+        (builders.declined(PAYMENT), {"needs_record": True}),
+        (
+            builders.refunded(PAYMENT, 5),
+            {
+                "refunded_minor": 0,
+                "failed": {},
+                "standing": {},
+                "needs_record": False,
+                "payment_id": "",
+                "user_id": "",
+            },
+        ),
+        (builders.dispute(PAYMENT, "created", "lost"), {"converted": False}),
+    ],
+    ids=["session", "declined", "refunds", "dispute"],
+)
+def test_what_an_older_version_wrote_is_read(event: dict[str, Any], later: dict[str, Any]) -> None:
+    """A parked event, or a message: the members that came later have what was true before them."""
+    item = facts.to_item(fact(event))
+    old = {name: value for name, value in item.items() if name not in later}
+    assert facts.to_item(facts.from_item(old)) == item | later
+
+
 def test_an_inquiry_is_no_dispute() -> None:
     """No money has moved: ``warning_needs_response``. A formal one is, even
     before the money goes.

@@ -455,3 +455,19 @@ def test_one_lost_unit_is_taken_back_and_not_given(
     _mended(books, stripe)
     (row,) = [row for row in store.tables["ledger"].values() if row.get("note")]
     assert (row["type"], row["units"]) == ("clawed_back", -1)
+
+
+def test_a_lost_entry_of_units_that_came_back_is_written_again_as_such(
+    books: Books, store: Meddled, stripe: Stripe
+) -> None:
+    """A refund had failed: its units were given back."""
+    paid = pending(books)
+    stripe.sell(paid, epoch(START))
+    settlement.apply(books, fact(builders.completed(paid)))
+    for status in ("succeeded", "failed"):
+        settlement.apply(books, fact(builders.refund(paid, "re_1", 500, status)))
+    (key,) = [key for key, row in store.tables["ledger"].items() if row["type"] == "reinstated"]
+    units = store.tables["ledger"].pop(key)["units"]
+    _mended(books, stripe)
+    (row,) = [row for row in store.tables["ledger"].values() if row.get("note")]
+    assert (row["type"], row["units"]) == ("reinstated", units) == ("reinstated", 50)

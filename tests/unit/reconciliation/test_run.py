@@ -86,15 +86,19 @@ def test_a_dry_run_that_stops_among_our_own_records_goes_on_behind_them(
 
 
 class Faulty(Stripe):
-    """What is listed cannot be read."""
+    """What is listed cannot be read, but for what is ``spared``."""
 
     listed = 0
+    spared: frozenset[str] = frozenset()
 
     def sessions(self, since: int, after: str = "") -> dict[str, Any]:
         """Rows that make nothing but trouble."""
         page = super().sessions(since, after)
         self.listed += 1
-        return {**page, "data": [{**row, "created": "?"} for row in page["data"]]}
+        rows = [
+            row if row["id"] in self.spared else {**row, "created": "?"} for row in page["data"]
+        ]
+        return {**page, "data": rows}
 
 
 def test_a_run_that_has_given_up_asks_for_no_further_page(books: Books) -> None:
@@ -312,3 +316,20 @@ def test_a_lost_dispute_ahead_of_its_purchase_is_kept(books: Books) -> None:
     """It is closed, and its money is gone."""
     event = builders.dispute(pending(books), "closed", "lost")
     assert settlement.apply(books, fact(event)).status == "parked"
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_run_gives_up_after_as_many_failures_in_a_row_wherever_they_begin(
+    books: Books, good: int
+) -> None:
+    """Also behind a row that was compared."""
+    stripe = Faulty()
+    stripe.rows_a_page = 100
+    sold = [pending(books) for _ in range(good + FAILED_IN_A_ROW_MAX + 2)]
+    for payment in sold:
+        stripe.sell(payment, epoch(START))
+    listed = Stripe.sessions(stripe, 0)["data"]
+    stripe.spared = frozenset(row["id"] for row in listed[:good])
+    report = _run(books, stripe)
+    assert (report.given_up, report.failed) == (True, FAILED_IN_A_ROW_MAX)
+    assert report.repaired == good

@@ -183,11 +183,11 @@ def test_all_refunds_of_a_payment_are_read_page_after_page(
     stripe: Lab, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Units follow from their sum: those of the first page alone would take back too little."""
-    monkeypatch.setattr("billing.stripe_api.client.PAGE", 2)
+    monkeypatch.setattr("billing.stripe_api.client.PAGE", 3)
     intent = stripe.pay().payment_intent
     made = [
         stripe.client.v1.refunds.create({"payment_intent": intent.id, "amount": amount}).id
-        for amount in range(1, 6)
+        for amount in range(1, 9)
     ]
     assert [row["id"] for row in gateway.refunds_of(intent.id)] == made[::-1]
 
@@ -199,3 +199,11 @@ class _Once(Deadline):
         """One."""
         del pauses
         yield 0
+
+
+def test_a_page_of_a_list_is_as_long_as_stripe_allows(gateway: Gateway) -> None:
+    """A hundred rows, where Stripe's own default is ten: https://docs.stripe.com/api/pagination."""
+    for number in range(11):
+        gateway.create_session(PARAMS, f"k{number}")
+    page = gateway.sessions(0)
+    assert (len(page["data"]), page["has_more"]) == (11, False)

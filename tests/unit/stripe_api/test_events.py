@@ -7,7 +7,8 @@ from billing.facts import DisputeFact, RefundsFact, SessionFact
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api import objects
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from support import builders
 from support.builders import OURS, metadata
 
@@ -229,3 +230,16 @@ def test_the_buyers_own_currency_changes_nothing() -> None:
         told = parse(event, OURS)
         assert not isinstance(told, Ignored | SessionFact)
         assert told.currency == "usd"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("rows", [[], None, "missing"])
+def test_a_dispute_without_a_list_of_transactions_has_none(rows: list[object] | str | None) -> None:
+    """It is no reason not to read what else it says."""
+    event = builders.dispute(PAYMENT, "created", "needs_response")
+    if rows == "missing":
+        del event["data"]["object"]["balance_transactions"]
+    else:
+        event["data"]["object"]["balance_transactions"] = rows
+    told = parse(event, OURS)
+    assert isinstance(told, DisputeFact)
+    assert told.transactions == {}
