@@ -236,3 +236,16 @@ def _holds(must: Must, item: Item | None) -> bool:
 
 def _at_least(one: Any, other: Any) -> bool:
     return not isinstance(one, frozenset) and one >= other
+
+
+class Meddled(MemoryStore):
+    """A store with one concurrent act just before the next transaction."""
+
+    first: Callable[[], object] | None = None
+
+    def commit(self, *writes: Write) -> None:
+        """Do the concurrent act, once, then commit."""
+        if (first := self.first) is not None:
+            self.first = None
+            first()
+        super().commit(*writes)
