@@ -131,7 +131,8 @@ class TargetStack:
         """Return the books. Parked events are stored in the table alone, not in a queue."""
         store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
-        return Books(store, self._clock(), ours, self.settings.reversal_policy, NoOutbox())
+        policy, telling = self.settings.reversal_policy, self.settings.telling
+        return Books(store, self._clock(), ours, policy, NoOutbox(), telling)
 
     def _clock(self) -> Clock:
         """Return the clock. The local stack's may have been moved, together with its functions'."""

@@ -87,6 +87,11 @@ class Paths:
         """Return the address of the Stripe simulator."""
         return f"http://127.0.0.1:{self.stripe}"
 
+    @property
+    def notify_url(self) -> str:
+        """The receiver of events out, which runs beside the Stripe simulator."""
+        return f"{self.stripe_url}/_events"
+
     def environment(self) -> dict[str, str]:
         """Return the environment for AWS tools that talk to the local stack.
 

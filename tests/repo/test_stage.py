@@ -11,7 +11,7 @@ from repo.declared import TEMPLATE, parameters
 from repo.transformed import transformed
 
 from infra.deploy import commands as stages
-from infra.deploy import questions, uninstall
+from infra.deploy import questions, sam, uninstall
 from infra.deploy.kept import Kept
 from infra.deploy.stage import CONFIG, FOLDER, Stage, proposals
 from infra.local.paths import ROOT
@@ -60,7 +60,7 @@ def test_answers_are_kept_where_another_release_does_not_meet_them(tmp_path: Pat
     assert again.parameters == {"StripeMode": "live"} | told
     assert not again.must_be_asked
     assert f"{FOLDER.relative_to(ROOT)}/" in (ROOT / ".gitignore").read_text().splitlines()
-    assert stages.deploy_command(stage, "sam", TEMPLATE, yes=False)[4:6] == [
+    assert sam.deploy_command(stage, "sam", TEMPLATE, yes=False)[4:6] == [
         "--config-file",
         str(stage.file),
     ]
@@ -141,7 +141,7 @@ def test_a_new_stack_is_made_without_a_further_question_and_one_that_is_there_is
     takes Enter for no.
     """
     stage = _stage(tmp_path)
-    commands = [stages.deploy_command(stage, "sam", TEMPLATE, yes=yes) for yes in (True, False)]
+    commands = [sam.deploy_command(stage, "sam", TEMPLATE, yes=yes) for yes in (True, False)]
     assert ["--no-confirm-changeset" in command for command in commands] == [True, False]
     assert ["--confirm-changeset" in command for command in commands] == [False, True]
     assert not [command for command in commands if "--guided" in command]
