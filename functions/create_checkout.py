@@ -1,4 +1,4 @@
-"""POST /api/v1/payments/checkout: records a payment, and makes a session to pay it at."""
+"""POST /api/v1/payments/checkout: records a payment, and creates a Checkout Session for it."""
 
 from billing.api.endpoint import Answer, endpoint, site_url
 from billing.api.request import Request, flag
@@ -11,7 +11,7 @@ from billing.wiring.stripe import gateway, saved_cards
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Sell a plan to the token's user. ``remember_card``: save the card for automatic top-ups."""
+    """Create a checkout of a plan for the token's user. ``remember_card``: also save the card."""
     user_id, key = request.user_id, request.idempotency_key()
     body = request.json_object("plan", optional=("remember_card",))
     customer = _customer(user_id) if flag(body, "remember_card") else None
@@ -38,7 +38,7 @@ def _customer(user_id: str) -> Customer:
 
 
 def _shop(site_url: str) -> Shop:
-    """The stack's settings for checkouts."""
+    """Return the stack's settings for checkouts."""
     stack = settings()
     deployment = books().ours.deployment.id()
     return Shop(

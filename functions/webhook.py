@@ -1,4 +1,4 @@
-"""POST /api/v1/payments/webhook, and the Function URL: settles an event before it is answered."""
+"""POST /api/v1/payments/webhook, and the Function URL: settles Stripe's events before answering."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ from billing.wiring.secrets import webhook_secrets
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Settle one event. 2xx only when its effect is durable, or there is none.
+    """Settle one event. Answers 2xx only if the event is settled, parked or ignored.
 
-    An unknown outcome is 5xx, so that Stripe delivers again.
+    An unknown outcome is answered with 5xx, so that Stripe delivers the event again.
     """
     event = _verify(request)
     fact = events.parse(event, receiving_books().ours)

@@ -162,7 +162,7 @@ def _named(resource: Any) -> str:
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
-    """And the same trust: Lambda, nobody else."""
+    """And the same trust policy: only Lambda."""
     resources = transformed()["Resources"]
     assert len(
         {resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS}
@@ -258,7 +258,7 @@ def test_no_function_scans() -> None:
 
 
 def test_the_webhook_cannot_read_keys_or_stripes_key() -> None:
-    """It speaks to nobody but the books."""
+    """It calls nothing but the books."""
     assert not {"KeysTable", "StripeKeySecret"} & set(_grants("WebhookFunction"))
 
 

@@ -1,4 +1,4 @@
-"""Builders of what Stripe sends: small, whole, with our metadata unless told otherwise.
+"""Builders of what Stripe sends: small, whole, with our metadata by default.
 
 Times and ids are made up.
 """
@@ -34,7 +34,7 @@ class Fixed:
     """A deployment whose id needs no table."""
 
     def __init__(self, name: str = DEPLOYMENT) -> None:
-        """Ours, unless told otherwise."""
+        """Our metadata by default."""
         self.name = name
 
     def id(self) -> str:
@@ -66,7 +66,7 @@ def renumber(first: int = 1) -> None:
 
 
 class Clock:
-    """A clock that tests move by hand."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         """Begin at START."""
@@ -186,7 +186,7 @@ def event(kind: str, subject: dict[str, Any], event_id: str = "", **members: Any
 
 
 def session(payment: Payment, **members: Any) -> dict[str, Any]:
-    """A Checkout Session of this payment, paid unless told otherwise."""
+    """A Checkout Session of this payment, paid by default."""
     whole = {
         "id": payment.session_id,
         "object": "checkout.session",
@@ -287,7 +287,7 @@ def refund(
 
 
 def refund_created(payment: Payment, refund_id: str, amount: int) -> dict[str, Any]:
-    """refund.created, of a refund that succeeded at once."""
+    """refund.created, of a refund that succeeded immediately."""
     return refund(payment, refund_id, amount, "succeeded", "refund.created")
 
 

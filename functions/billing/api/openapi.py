@@ -1,4 +1,4 @@
-"""Builds the API's description, OpenAPI 3.1, from the limits, patterns and codes of the validation.
+"""Builds the OpenAPI 3.1 description of the API from the same limits and codes as the validation.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -104,8 +104,8 @@ KEY_LIMIT: Final[Schema] = record(
 class Operation:
     """One operation of the API.
 
-    ``who`` may call it, "" for everybody. ``codes`` are its refusals, beside those that all
-    operations of its kind share.
+    ``who`` says who may call it, "" for everybody. ``codes`` are the errors of this operation,
+    beside those that all operations of its kind share.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Operation:
 
 
 def document() -> Schema:
-    """Return the whole description."""
+    """Return the whole OpenAPI description as a dictionary."""
     table = {**_of_buying(), **_of_spending(), **_of_keys()}
     scopes = " or ".join(sorted(request.SCOPES))
     return {

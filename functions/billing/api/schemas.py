@@ -1,6 +1,6 @@
-"""Builds the schemas of the API's description, JSON Schema 2020-12.
+"""Builds the JSON Schemas of the API's description (JSON Schema 2020-12).
 
-Those of debits, holds, keys and the quota are derived from the dataclasses that are answered.
+The schemas of debits, holds, keys and the quota are derived from the dataclasses of their answers.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """Return all schemas by name, as ``ref`` refers to them."""
+    """Return all schemas by name. ``ref`` refers to them."""
     return {**_of_buying(), **_of_spending(), **_of_keys(), **_of_refusing()}
 
 
@@ -63,7 +63,7 @@ def ref(name: str) -> Schema:
 
 
 def record(**properties: Schema) -> Schema:
-    """Return the schema of an object that has all of these members."""
+    """Return the schema of an object in which all of these members are required."""
     return {
         "type": "object",
         "required": list(properties),

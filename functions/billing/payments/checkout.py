@@ -1,6 +1,6 @@
-"""Checkout: records a payment, then asks Stripe for a session to pay it at.
+"""Creates checkouts: records a payment, then asks Stripe for a session to pay it.
 
-The idempotency key to Stripe comes from the payment's id.
+The idempotency key for Stripe comes from the payment's id.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ one was deleted at Stripe."""
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The stack's settings for checkouts. URLs never come from the caller."""
+    """The stack's settings for checkouts. Addresses never come from the caller."""
 
     site_url: str
     stack_name: str
@@ -95,10 +95,11 @@ def create(
     key: str,
     customer: Customer | None = None,
 ) -> dict[str, Any]:
-    """Record a payment and answer with a session to pay it at.
+    """Record a payment, create its Checkout Session, and return both.
 
-    ``key``: the caller's Idempotency-Key or "". Idempotent under one key. ``customer``: whose card
-    is to be saved, None to save none. Two calls to DynamoDB, one to Stripe.
+    ``key`` is the caller's Idempotency-Key or "". Calls under one key create one payment.
+    ``customer``: whose card is saved, None to save none. A checkout makes two calls to DynamoDB and
+    one to Stripe.
     """
     order = Order(user_id, plan, saves_card=customer is not None)
     payment = _record(books, order, key)
@@ -112,8 +113,9 @@ def create(
 def session_params(
     shop: Shop, payment: Payment, plan: Plan, customer: str = ""
 ) -> "SessionCreateParams":
-    """Stripe's parameters for the session of a payment. ``customer``: whose card is saved.
+    """Return Stripe's parameters for the Checkout Session of a payment.
 
+    ``customer``: whose card is saved, "" to save none.
     The metadata goes on the payment intent too: Stripe does not copy it there.
     https://docs.stripe.com/api/checkout/sessions/create
     """
@@ -208,7 +210,7 @@ def _record(books: Books, order: Order, key: str, instead_of: str = "") -> Payme
 
 
 def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
-    """The payment that a repeat goes on with: see the table of _record."""
+    """Return the payment that a repeat goes on with: see the table of _record."""
     if not order.is_repeated_by(under_key):
         detail = (
             "this Idempotency-Key was used with another body; "
@@ -332,7 +334,7 @@ def _close_late_session(books: Books, gateway: Gateway, late: Payment) -> Paymen
 
 
 def _answer(payment: Payment) -> dict[str, Any]:
-    """The first answer. A repeat gets the same, whatever became of the payment since."""
+    """Return the first answer. A repeat gets the same, whatever became of the payment since."""
     return {
         "payment_id": payment.payment_id,
         "session_id": payment.session_id,

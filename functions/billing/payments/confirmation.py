@@ -1,6 +1,6 @@
-"""Confirms a payment with Stripe for the success page, so that the buyer sees no stale balance.
+"""Confirms a payment with Stripe for the success page, so that the buyer sees a fresh balance.
 
-It settles by the webhook's own path.
+It settles the payment in the same way as the webhook.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,9 @@ def confirm(
     name: str,
     missing: Callable[[StripeNotFoundError, Payment], None] = lambda *_: None,
 ) -> Payment:
-    """Ask Stripe, settle at once, and return the payment as it is now, paid or not yet.
+    """Ask Stripe for the session, settle it, and return the payment as it is now, paid or not.
 
-    ``missing`` is called when Stripe does not know the session that we made: the key belongs to
+    ``missing`` is called when Stripe does not know a session that we made. The key then belongs to
     another account or mode.
     """
     payment = find(books, user_id, name)
@@ -43,7 +43,7 @@ def confirm(
 
 
 def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
-    """The address of a paid payment's receipt. ``not_found`` when nothing was paid."""
+    """Return the address of a payment's receipt. Raises ``not_found`` for an unpaid payment."""
     payment = find(books, user_id, name)
     try:
         url = (

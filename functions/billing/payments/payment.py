@@ -1,9 +1,9 @@
-"""One payment: our record of one purchase, and what each event makes of it.
+"""Defines a payment, our record of one purchase, and decides how each event changes it.
 
-Pure: no clock, no outside call.
+It is pure: it reads no clock and makes no outside call.
 
-The phase only rises, so Stripe's events may come in any order: pending < declined < expired <
-processing < failed < paid. What comes after ``paid`` follows from the reversals.
+The phase only rises, so Stripe's events may arrive in any order: pending < declined < expired <
+processing < failed < paid. The states after ``paid`` follow from the refunds and disputes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from billing.payments.reversals import Reversals
 
 
 class Phase(IntEnum):
-    """How far the checkout has come. Stored as the number."""
+    """The progress of a checkout. It is stored as the number."""
 
     PENDING = 0
     DECLINED = 1
@@ -57,7 +57,10 @@ PaymentStatus = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """Amounts in minor units, times RFC 3339. The first block is frozen when the buyer saw it."""
+    """Our record of one purchase. Amounts are in minor units, times in RFC 3339.
+
+    The first block never changes after the buyer has seen it.
+    """
 
     payment_id: str
     user_id: str
@@ -98,7 +101,7 @@ class Payment:
     def of(
         cls, plan: Plan, payment_id: str, user_id: str, created_at: str
     ) -> "Payment":
-        """Freeze the price and the units as the buyer sees them now."""
+        """Return a new payment with the price and the units that the buyer sees now."""
         return cls(
             payment_id=payment_id,
             user_id=user_id,
@@ -111,7 +114,7 @@ class Payment:
 
     @classmethod
     def claimed_by(cls, fact: SessionFact | DeclinedFact) -> "Payment":
-        """The record as the event claims it to be.
+        """Return the payment as an event's metadata claims it to be.
 
         The write's conditions check every claim against the stored record.
         """
@@ -150,7 +153,7 @@ class Payment:
 
     @property
     def status(self) -> PaymentStatus:
-        """The word that answers show."""
+        """Return the status that the API shows."""
         match self.phase:
             case Phase.PENDING:
                 return "pending"
@@ -175,7 +178,10 @@ class Payment:
         return "refunded" if returned >= self.paid_minor else "partially_refunded"
 
     def as_answer(self) -> dict[str, Any]:
-        """The payment as the API shows it. ``paid_minor``: after discounts, with tax."""
+        """Return the payment as the API shows it.
+
+        ``paid_minor`` is after discounts and with tax.
+        """
         return {
             "payment_id": self.payment_id,
             "session_id": self.session_id or None,
@@ -200,7 +206,7 @@ class Payment:
         return (self.payment_intent or None) if self.phase is Phase.PAID else None
 
     def to_item(self) -> dict[str, Any]:
-        """Every stored attribute except the key."""
+        """Return the stored attributes except the key."""
         names = (
             name for name in self.__slots__ if name not in ("reversals", "phase")
         )
@@ -216,7 +222,10 @@ class Payment:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Payment":
-        """The reverse of to_item. Ignores attributes that a newer version wrote."""
+        """Return the payment in a stored item.
+
+        Attributes that a newer version wrote are ignored.
+        """
         known = {name: item[name] for name in cls.__slots__ if name in item}
         known["phase"] = Phase(known.get("phase", 0))
         known["reversals"] = Reversals.from_item(known.get("reversals", {}))
@@ -225,7 +234,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Write ``payment``, and move ``units`` (signed) under the ledger entry ``entry``, if any."""
+    """A decision to write ``payment``, and to move ``units`` (signed) under the ledger entry."""
 
     payment: Payment
     units: int = 0
@@ -234,9 +243,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Already:
-    """Nothing to write.
+    """A decision to write nothing.
 
-    ``duplicate``: the same was settled before. Otherwise the event is stale.
+    ``duplicate`` is true if the same was settled before. Otherwise the event is stale.
     """
 
     duplicate: bool
@@ -244,7 +253,7 @@ class Already:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The event cannot be applied now, and must not be forgotten. ``why`` is for operators."""
+    """A decision to park an event that cannot be settled now. ``why`` is for operators."""
 
     kind: ParkKind
     why: str
@@ -256,7 +265,7 @@ Decision = Change | Already | Park
 
 
 def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
-    """What this event makes of this payment. ``now`` is written, never compared."""
+    """Return how an event changes a payment. ``now`` is written, never compared."""
     match fact:
         case SessionFact():
             return _session(payment, fact, now)

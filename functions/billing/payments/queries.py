@@ -1,4 +1,4 @@
-"""A user's own payments: one by its id, or page by page, newest first."""
+"""Reads a user's own payments: one by its id, or a page of them, newest first."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ ID_CHARS_MAX: Final = 255
 
 
 def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
-    """One page of a user's payments. Payment ids sort by time, so no index is needed."""
+    """Return one page of a user's payments. Payment ids sort by time, so no index is needed."""
     after = (
         {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})}
         if cursor
@@ -60,5 +60,5 @@ def find(books: Books, user_id: str, name: str) -> Payment:
 
 
 def _is_payments(value: object) -> bool:
-    """Whether a page can start after this id: DynamoDB refuses others."""
+    """Return whether a page can start after this id: DynamoDB refuses others."""
     return is_key(value) and str(value).startswith("pay_")

@@ -1,4 +1,4 @@
-"""The one transaction of a settlement: payment, balance, ledger, references, event's mark."""
+"""Builds the one transaction of a settlement: payment, balance, ledger, references and mark."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,7 +27,9 @@ PAYMENT_PLACE = 0
 def writes(
     books: Books, fact: Fact, basis: Basis, change: Change
 ) -> Iterator[Write]:
-    """Every write of one settlement. DynamoDB makes all of them or none::
+    """Return all writes of one settlement.
+
+    DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see _payment_write
@@ -45,8 +47,8 @@ def writes(
 
     The balance and the ledger are written only when units move, or an event goes out. The
     session's row is written for a copy, the intent's for a paid session, the charge's for a
-    reversal. Automatic top-ups are switched off by a dispute or full refund of one.
-    """  # noqa: D415 - a drawing follows
+    reversal. A dispute or full refund of an automatic payment switches automatic top-ups off.
+    """
     moment = books.clock()
     now = stamp(moment)
     movement = _movement(books, basis, change)
@@ -82,7 +84,7 @@ def _movement(books: Books, basis: Basis, change: Change) -> Movement:
 
 
 def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
-    """The payment's changed attributes, on condition that the decision's basis still holds.
+    """Return the payment's changed attributes, on condition that the decision's basis still holds.
 
     An assumed payment must be as the event claims. A loaded one must have the version that was
     read.
@@ -122,15 +124,6 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
                 yield equals(name, getattr(after, name))
 
 
-def _same_funding(fact: SessionFact) -> Iterator[Must]:
-    """The payment is this session's, or this intent's, or nobody's yet."""
-    if fact.session_id:
-        yield absent_or("session_id", "==", fact.session_id)
-        return
-    yield absent("session_id")
-    yield absent_or("payment_intent", "==", fact.funding_id)
-
-
 def _tell(
     books: Books,
     basis: Basis,
@@ -151,6 +144,15 @@ def _tell(
         notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
         comes_in=comes_in,
     )
+
+
+def _same_funding(fact: SessionFact) -> Iterator[Must]:
+    """The payment is this session's, or this intent's, or nobody's yet."""
+    if fact.session_id:
+        yield absent_or("session_id", "==", fact.session_id)
+        return
+    yield absent("session_id")
+    yield absent_or("payment_intent", "==", fact.funding_id)
 
 
 def _entry_writes(
@@ -213,5 +215,8 @@ def _reference_writes(
 
 
 def waiting_events(basis: Basis) -> frozenset[str]:
-    """Names of the parked events that wait for this payment; none where nothing was read."""
+    """Return the names of the parked events that wait for this payment.
+
+    Empty on an Assumed basis.
+    """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

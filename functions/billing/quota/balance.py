@@ -1,7 +1,8 @@
-"""A user's balance: how it is read, and how units come in and go out.
+"""Reads a user's balance, and computes how units are added and clawed back.
 
 ``total - used == remaining + held - debt`` always, and never both ``remaining`` and ``debt`` above
-zero. Movements are pure: each says what it adds to the stored balance, and what must hold there.
+zero. Movements are pure: each states what it adds to the stored balance, and which conditions must
+hold there.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ the key's name follow, so no other attribute of the balance may have this form."
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The balance as ``GET /quota`` shows it, in units."""
+    """A user's quota as ``GET /quota`` shows it, in units."""
 
     user_id: str
     total: int
@@ -34,7 +35,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The stored balance, in units. ``itemised`` is the part of ``used`` that ledger entries show.
+    """A stored balance, in units. ``itemised`` is the part of ``used`` that ledger entries show.
 
     A user who never bought has zeros.
     """
@@ -69,7 +70,7 @@ class Balance:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
-        """Return the balance in a stored item. Members that it lacks are zero."""
+        """Return the balance in a stored item. Missing attributes are zero."""
         stored = item or {}
         named = {name: stored[name] for name in cls.__slots__ if name in stored}
         keys = {name: stored[name] for name in stored if is_counter(name)}
@@ -77,7 +78,7 @@ class Balance:
 
     @property
     def ledger_units(self) -> int:
-        """The sum of the units of all ledger entries."""
+        """Return the sum of the units of all ledger entries."""
         return self.total - self.itemised
 
     def after(self, write: Write) -> "Balance":
@@ -117,13 +118,13 @@ def is_counter(name: str) -> bool:
 
 
 def read_account(store: Store, user_id: str) -> Balance:
-    """Read a user's balance as it is stored, strongly consistent."""
+    """Return a user's stored balance, from a strongly consistent read."""
     return Balance.from_item(store.get("quotas", (user_id, "quota")))
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What to add to the stored balance, and what must hold there for that to be right."""
+    """Additions to the stored balance, and the conditions under which they are right."""
 
     add: Mapping[str, int]
     must: tuple[Must, ...] = ()
@@ -139,9 +140,9 @@ class Movement:
 
 
 def come_in(balance: Balance, units: int) -> Movement:
-    """Return how ``units`` come in that are bought, granted or released. Debt is paid first.
+    """Return the movement that adds ``units`` (bought, granted or released). Debt is paid first.
 
-    Without debt the exact balance does not matter.
+    Without debt the movement does not depend on the exact balance.
     """
     if not balance.debt:
         return Movement({"remaining": units}, (absent_or("debt", "==", 0),))
@@ -152,11 +153,12 @@ def come_in(balance: Balance, units: int) -> Movement:
 
 
 def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
-    """Return how ``units`` are clawed back.
+    """Return the movement that claws back ``units``.
 
-    Units that no longer remain become debt. Under ``write_off`` they are given up, except those in
-    open holds. Held units are not used yet: a hold that is released pays their debt, and a hold
-    that is captured is used after the clawback. So partial refunds end where a whole one does.
+    Units that no longer remain become debt. Under ``write_off`` the seller gives them up, except
+    those in open holds. Held units are not used yet: releasing a hold pays their debt, and
+    capturing a hold uses them after the clawback. So partial refunds end with the same balance as a
+    whole one.
     """
     if balance.remaining >= units:
         return Movement({"remaining": -units}, (Must("remaining", ">=", units),))

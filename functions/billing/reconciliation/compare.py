@@ -1,6 +1,6 @@
 """Compares one object of Stripe's with the books, or one payment with Stripe.
 
-What was missed is settled by the webhook's own path.
+Missed events are settled in the same way as in the webhook.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,10 @@ SOURCE: Final = "reconcile"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a comparison needs. ``repair``: settle what was missed; otherwise write nothing."""
+    """The inputs of a comparison.
+
+    With ``repair`` it settles missed events, otherwise it only reads.
+    """
 
     books: Books
     gateway: Gateway
@@ -39,7 +42,7 @@ class Comparison:
 def look_again(by: Comparison, funding_id: str, report: Report) -> None:
     """Compare one purchase, its refunds and its disputes with Stripe's API as it is now.
 
-    Raises StripeNotFoundError.
+    Raises StripeNotFoundError if Stripe does not know the session.
     """
     purchase = by.gateway.purchase(funding_id)
     look_at_purchase(by, purchase, report)
@@ -110,7 +113,7 @@ def _set_aside(
 
 
 def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
-    """Whether these claims name our deployment, or else a record of ours."""
+    """Return whether these claims name our deployment, or else a record of ours."""
     if not claims["needs_record"]:
         return True
     return _payment(by.books, claims["user_id"], claims["payment_id"]) is not None
@@ -128,9 +131,9 @@ def _unreadable(stripe_id: str, payment_id: str, what: str) -> Difference:
 def look_at_refund(
     by: Comparison, refund: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare all refunds of one refund's payment, unless this refund is known already.
+    """Compare all refunds of the payment that a refund belongs to. Skip a refund that is known.
 
-    Units follow from the sum, so Stripe is asked for all of them.
+    Units follow from the sum of all refunds, so Stripe is asked for all of them.
     """
     payment = _payment_of(by, refund, report)
     if payment is None:
@@ -148,7 +151,7 @@ def look_at_refund(
 def look_at_dispute(
     by: Comparison, dispute: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare one dispute, by the money that is out."""
+    """Compare one dispute with the books, by the money that is out."""
     payment = _payment_of(by, dispute, report)
     if payment is None:
         return
@@ -229,7 +232,7 @@ def _claimed_payment_id(fact: Fact) -> str:
 def _payment_of(
     by: Comparison, reversal: Mapping[str, Any], report: Report
 ) -> Payment | None:
-    """The paid payment of a refund or dispute; None where it is not ours or not known.
+    """Return the paid payment of a refund or dispute; None where it is not ours or not known.
 
     A lost reference row is reported and, when repairing, written again.
     """

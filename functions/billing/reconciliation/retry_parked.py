@@ -1,6 +1,6 @@
-"""Recovery: retries parked events with growing pauses, and asks Stripe for what they are ahead of.
+"""Retries parked events with growing pauses, and asks Stripe for the payment that one lacks.
 
-It also sweeps expired holds, which release their units.
+It also sweeps expired holds, which releases their units.
 """
 
 from collections import Counter
@@ -40,10 +40,10 @@ Failed = Callable[[Parked, Exception], None]
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a run did. ``left``: due, and not tried because time ran out.
+    """The result of one recovery. ``left`` counts due events that were not tried in time.
 
-    ``oldest_seconds``: the age of the oldest event that is still parked, including those that wait
-    for an operator.
+    ``oldest_seconds`` is the age of the oldest parked event, including events that wait for an
+    operator.
     """
 
     settled: int
@@ -58,9 +58,9 @@ def run(
     go_on: Callable[[], bool] = lambda: True,
     failed: Failed = lambda *_: None,
 ) -> Recovered:
-    """Retry the parked events that are due, the longest due first.
+    """Retry the parked events that are due, the longest overdue first.
 
-    ``go_on`` is asked before each.
+    ``go_on`` is called before each event. The run stops when it returns False.
     """
     parked = _read_parked(books, go_on)
     started = epoch(books.clock())
@@ -96,10 +96,10 @@ def _read_parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
 def try_again(
     books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None
 ) -> Became:
-    """Settle the event, find that it is not ours, or drop it with its purchase.
+    """Settle the event, ignore it as not ours, or drop it with its purchase.
 
-    If anything fails, the record stays, for a later run. It is postponed first: an event that kills
-    the process is behind all others next time.
+    If anything fails, the record stays for a later run. The record is postponed first, so that an
+    event that kills the process comes last in the next run.
     """
     try:
         if not parking.postpone(books, record):
@@ -168,7 +168,10 @@ def _settle_both(
 
 
 def _intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
-    """The payment intent's id, "" where there is none. Checkout in payment mode always has one."""
+    """Return the payment intent's id, "" where there is none.
+
+    Checkout in payment mode always has one.
+    """
     if fact.payment_intent or not fact.charge:
         return fact.payment_intent or ""
     return str(gateway.charge(fact.charge).get("payment_intent") or "")
@@ -210,10 +213,10 @@ def _purchase_of(
 
 
 def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Release expired holds on accounts that had no request since.
+    """Release expired holds on accounts without requests.
 
-    Returns how many rows of the index it came to. ``go_on`` is asked before each account. The next
-    sweep finds what is left.
+    Returns the number of index rows that it read. ``go_on`` is called before each account, and the
+    sweep stops when it returns False. The next sweep finds the rest.
     """
     seen, after = 0, None
     for _ in range(SWEEP_PAGES_MAX):

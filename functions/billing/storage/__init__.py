@@ -1,1 +1,1 @@
-"""DynamoDB: conditional writes and transactions, and the keys of rows."""
+"""Reads and writes DynamoDB: conditional writes, transactions, and the keys of rows."""

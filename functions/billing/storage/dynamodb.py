@@ -1,8 +1,9 @@
 """The client of DynamoDB: conditional writes and transactions, with time-outs, retries and pages.
 
-A write ends in one of four ways. It was written. A condition failed, and this is what stood there
-(ConditionFailedError). There was no time, and nothing was written (NotDoneError). The outcome is
-unknown (OutcomeUnknownError).
+A write ends in one of four ways. It was written. A condition failed, and ConditionFailedError has
+the stored item. Nothing was written in time (NotDoneError). The outcome is unknown
+(OutcomeUnknownError).
+
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
@@ -72,7 +73,7 @@ READS: Final = frozenset({"GetItem", "Query", "Scan"})
 
 
 class Retry(NamedTuple):
-    """After which of two failures a request is sent again, until the deadline."""
+    """Says which failures of a request are retried until the deadline."""
 
     not_done: bool
     """It is known that nothing was written."""
@@ -87,7 +88,7 @@ NEVER: Final = Retry(not_done=False, unknown=False)
 
 
 class Page(NamedTuple):
-    """Some items, and where to go on: None at the end."""
+    """A page of items, and the key at which the next page begins, or None after the last."""
 
     items: Sequence[Item]
     after: Item | None
@@ -102,7 +103,7 @@ class _NoResultError(Exception):
 
 
 class Store:
-    """One client, shared by all tables. Thread-safe."""
+    """A thread-safe client for all tables of the stack."""
 
     def __init__(
         self,
@@ -143,11 +144,11 @@ class Store:
         )
 
     def connect(self) -> None:
-        """Make the client now."""
+        """Create the boto3 client now instead of at the first call."""
         _ = self._client
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
-        """Read one item, strongly consistent."""
+        """Return one item, or None, from a strongly consistent read."""
         request = {
             "TableName": self._tables[table],
             "Key": _key(table, key),
@@ -157,15 +158,15 @@ class Store:
         return decode(answer["Item"]) if "Item" in answer else None
 
     def commit(self, *writes: Write) -> None:
-        """Write all or nothing. Idempotent: every try carries the same token."""
+        """Make all of the writes or none. Idempotent: every attempt carries the same token."""
         self._ask("TransactWriteItems", self._transaction(writes), UNTIL_DEADLINE)
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
-        """Write all or nothing, for callers that look again before they retry.
+        """Make all of the writes or none, for callers that read again before they retry.
 
-        Raises NotDoneError at once when nothing was written. When the outcome is unknown,
-        ``clears_up`` repeats the transaction under its token until it is known. Otherwise it raises
-        OutcomeUnknownError at once, and the caller finds out.
+        Raises NotDoneError at once if nothing was written. If the outcome is unknown, ``clears_up``
+        repeats the transaction under its token until it is known. Without ``clears_up`` it raises
+        OutcomeUnknownError at once, and the caller must find out.
         """
         retry = IF_UNKNOWN if clears_up else NEVER
         self._ask("TransactWriteItems", self._transaction(writes), retry)
@@ -173,7 +174,7 @@ class Store:
     def update(self, write: Write) -> Item:
         """Make one conditional write, and return the new item.
 
-        Never repeated when its outcome is unknown.
+        It is never repeated after an unknown outcome.
         """
         request = {
             "TableName": self._tables[write.table],
@@ -196,10 +197,10 @@ class Store:
         index: str = "",
         up_to: str = "",
     ) -> Page:
-        """Return one page of an owner's items, strongly consistent.
+        """Return one page of the items in a partition, from a strongly consistent read.
 
-        In the order of the table's keys, or of the local ``index``. ``prefix``: only keys that
-        begin so, or with ``up_to`` those between the two.
+        The order is that of the table's keys, or of the local ``index``. ``prefix`` selects keys
+        that begin with it. With ``up_to`` it selects the keys between the two.
         """
         condition, names, values = _key_condition(table, owner, prefix, up_to)
         request: dict[str, Any] = {
@@ -216,9 +217,9 @@ class Store:
         return self._page("Query", request, after)
 
     def due(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Return one page of holds that may have expired, over all users.
+        """Return one page of holds that may have expired, of all users.
 
-        The index is eventually consistent: a hint, never a decision.
+        The index is eventually consistent, so callers must check each hold before they act on it.
         """
         return self._marked(
             "quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after
@@ -242,9 +243,10 @@ class Store:
         )
 
     def unseen(self, since: str, after: Item | None = None) -> Page:
-        """Return one page of keys of payments that no reconciliation has seen at Stripe.
+        """Return one page of keys of payments that no reconciliation has compared with Stripe.
 
-        Over all users, paid since then. A hint as well.
+        They were paid since the given time, by any user. The index is eventually consistent, so
+        callers must check each payment.
         """
         return self._marked(
             "payments", "unseen", "unseen", ("completed_at", ">=", since), after
@@ -285,7 +287,7 @@ class Store:
         segments: int = 1,
         after: Item | None = None,
     ) -> Page:
-        """Return one page of one segment of a whole table, strongly consistent."""
+        """Return one page of one segment of a table, from a strongly consistent read."""
         request = {
             "TableName": self._tables[table],
             "Segment": segment,
@@ -296,7 +298,7 @@ class Store:
         return self._page("Scan", request, after)
 
     def pages(self, table: Table, owner: str, prefix: str = "") -> Iterator[Item]:
-        """Yield all of an owner's items, page by page."""
+        """Yield all items of a partition. It reads them page by page."""
         after: Item | None = None
         while True:
             page = self.query(table, owner, prefix=prefix, after=after)

@@ -1,4 +1,4 @@
-"""The keys of rows that belong to a user or to one of Stripe's objects."""
+"""Builds the keys of rows that belong to a user or to one of Stripe's objects."""
 
 from typing import Final
 
@@ -11,10 +11,13 @@ TOP_UP: Final = "top_up"
 
 
 def user_key(user_id: str) -> str:
-    """The partition of a user's payments."""
+    """Return the partition key of a user's payments."""
     return f"user#{user_id}"
 
 
 def reference_key(stripe_id: str) -> str:
-    """The row that leads from one of Stripe's ids (``pi_``, ``ch_``) back to our payment."""
+    """Return the partition key of the row from one of Stripe's ids to our payment.
+
+    The id is of a payment intent (``pi_``) or of a charge (``ch_``).
+    """
     return f"ref#{stripe_id}"

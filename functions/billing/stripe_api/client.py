@@ -1,6 +1,7 @@
 """The client of Stripe's API: sends requests, with time-outs, retries and a fixed API version.
 
-Objects leave here as plain dicts. stripe is imported here, in refusals.py and in signatures.py.
+It returns Stripe's objects as plain dictionaries. The package stripe is imported here, in
+refusals.py and in signatures.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,14 +32,17 @@ _KEY_REFUSED: Final = (stripe.AuthenticationError, stripe.PermissionError)
 class StripeServerError(Exception):
     """Stripe answered 5xx.
 
-    Under an idempotency key that answer is stored and would be replayed for a day.
+    Stripe keeps that answer under the idempotency key, and would replay it for a day.
 
     https://docs.stripe.com/api/idempotent_requests
     """
 
 
 class StripeNotFoundError(Exception):
-    """Stripe has no object of that id. ``refusal`` is Stripe's answer, as in StripeRefusedError."""
+    """Stripe has no object with this id.
+
+    ``refusal`` is Stripe's answer, as in StripeRefusedError.
+    """
 
     def __init__(
         self,
@@ -51,9 +55,9 @@ class StripeNotFoundError(Exception):
 
 
 class Gateway:
-    """Sends requests to Stripe with one client for each secret key.
+    """Sends requests to Stripe. It makes one client for each secret key.
 
-    ``read_key(fresh)`` returns the key, read again when ``fresh``.
+    ``read_key(fresh)`` returns the secret key. With ``fresh`` it must read the key again.
     """
 
     def __init__(
@@ -73,10 +77,10 @@ class Gateway:
     def create_session(
         self, params: "SessionCreateParams", idempotency_key: str
     ) -> Mapping[str, Any]:
-        """Create a Checkout Session, or find the one made before under the same key.
+        """Return a new Checkout Session, or the one that was made before under the same key.
 
-        Raises StripeServerError when the key must not be used again, StripeRefusedError when no
-        repeat can help, and BillingError ``stripe_unavailable`` otherwise.
+        Raises StripeServerError if the key must not be used again, StripeRefusedError if Stripe
+        refused for good, and BillingError ``stripe_unavailable`` otherwise.
         """
         metadata: Any = params.get("metadata") or {}
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
@@ -89,9 +93,9 @@ class Gateway:
             raise StripeRefusedError(error.refusal) from error
 
     def expire_session(self, session_id: str) -> None:
-        """Close an open session, so that it can no longer be paid.
+        """Expire an open session, so that it can no longer be paid.
 
-        Raises BillingError when it is paid or closed already.
+        Raises BillingError if it is paid or expired already.
         https://docs.stripe.com/api/checkout/sessions/expire
         """
         self.ask(lambda client: client.v1.checkout.sessions.expire(session_id))
@@ -127,7 +131,7 @@ class Gateway:
         return self.session(funding_id)
 
     def receipt_url(self, payment_intent: str) -> str | None:
-        """Return the page on which Stripe shows the receipt, if there is one.
+        """Return the address of Stripe's page with the receipt, or None.
 
         https://docs.stripe.com/api/charges/object#charge_object-receipt_url
         """
@@ -187,7 +191,7 @@ class Gateway:
         return self.ask(lambda client: client.v1.disputes.list(params))
 
     def disputes_of(self, payment_intent: str) -> list[Mapping[str, Any]]:
-        """Return the disputes of one payment intent. There are never more than a page."""
+        """Return all disputes of one payment intent. They always fit on one page."""
         params: Any = {"payment_intent": payment_intent, "limit": PAGE}
         page = self.ask(lambda client: client.v1.disputes.list(params))
         return list(page["data"])

@@ -1,4 +1,4 @@
-"""Parses Stripe's events into facts, once, or ignores them with a reason.
+"""Parses Stripe's events into facts, or ignores them with a reason.
 
 It knows Stripe's objects, and none of our records: https://docs.stripe.com/api/events/types.
 """
@@ -70,9 +70,9 @@ CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 
 
 def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    """Return the fact in a verified event.
+    """Return the fact in a verified event, or Ignored.
 
-    Raises for no JSON object, only what reading our deployment's id raises.
+    Malformed events are ignored too. It raises only the errors of reading our deployment's id.
     """
     kind = event.get("type")
     if event.get("object") != "event" or not isinstance(kind, str):
@@ -102,7 +102,7 @@ def session_fact(
     origin: Mapping[str, Any],
     ours: Ours,
 ) -> SessionFact | Ignored:
-    """Read a Checkout Session object, whether it came in an event or from the API."""
+    """Return the fact in a Checkout Session object, from an event or from the API."""
     if session.get("mode") != "payment":
         return Ignored("not_ours")
     claims = claims_in(session, ours)
@@ -128,9 +128,10 @@ def session_fact(
 def dispute_fact(
     dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool
 ) -> DisputeFact | Ignored:
-    """Read a dispute object.
+    """Return the fact in a dispute object.
 
-    ``formal``: this reading may open the dispute (its creation, or the API's own word).
+    ``formal`` is true if this reading may open the dispute: for its creation event, and for the
+    API's answer.
     """
     try:
         found_by = _found_by(dispute)
@@ -236,9 +237,9 @@ def _refund(
 def refunds_by_id(
     refunds: Iterable[Mapping[str, Any]],
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the amounts of the refunds that stand, and of those that failed or were canceled.
+    """Return refunded amounts by id: those that stand, and those that failed or were canceled.
 
-    A refund whose status we do not know is in neither: its charge's figure still counts it.
+    A refund with an unknown status is in neither. The cumulative figure of its charge counts it.
     """
     standing, failed = {}, {}
     for refund in refunds:

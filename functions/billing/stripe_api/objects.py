@@ -1,4 +1,4 @@
-"""Facts from what Stripe's API says now: the same facts as those of events.
+"""Builds facts from answers of Stripe's API, equal to the facts of Stripe's events.
 
 Confirmation, retries and reconciliation use them.
 """
@@ -36,7 +36,7 @@ def purchase(
 def session(
     found: Mapping[str, Any], source: str, ours: Ours
 ) -> SessionFact | Ignored:
-    """Return the fact in a session as the API shows it.
+    """Return the fact in a Checkout Session from Stripe's API.
 
     With ``payment_intent`` expanded, a failed delayed payment is recognised too.
     """
@@ -57,7 +57,7 @@ def _origin(found: Mapping[str, Any], source: str) -> dict[str, Any]:
 def intent_of(found: Mapping[str, Any]) -> str:
     """Return the id of a session's payment intent, expanded or not, or a payment intent's own.
 
-    Empty where it has none: there was nothing to pay.
+    It is "" for a session without one, which had nothing to pay.
     """
     if found.get("object") == "payment_intent":
         return str(found["id"])
@@ -73,7 +73,7 @@ def refunds(
     found: Iterable[Mapping[str, Any]],
     source: str,
 ) -> RefundsFact:
-    """Return the fact in all refunds of one payment intent.
+    """Return one fact for all refunds of one payment intent.
 
     https://docs.stripe.com/api/refunds/object#refund_object-status
     """

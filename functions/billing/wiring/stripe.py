@@ -1,4 +1,4 @@
-"""Builds the client of Stripe's API. Only functions that call it import this, and pay for it."""
+"""Creates the client of Stripe's API. Functions that do not call Stripe do not load it."""
 
 from functools import cache
 

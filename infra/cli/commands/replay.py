@@ -19,7 +19,7 @@ COLUMNS: Final = ("event_id", "type", "status", "units", "detail")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``replay`` to the application."""
 
     @command(app, "replay")
     def replay(

@@ -17,7 +17,7 @@ from support.deadlines import PausedDeadline
 _T = TypeVar("_T")
 INDEX_KEYS = {"by_time": "booked_at", "": None}
 MARKED_A_PAGE = 2
-"""Of what carries a mark: few, so that whoever reads the first page alone is found out."""
+"""Of what carries a mark: few, so that code that reads the first page alone fails."""
 
 
 class MemoryStore:
@@ -249,3 +249,16 @@ def _holds(must: Must, item: Item | None) -> bool:
 
 def _at_least(one: Any, other: Any) -> bool:
     return not isinstance(one, frozenset) and one >= other
+
+
+class Meddled(MemoryStore):
+    """A store with one concurrent act just before the next transaction."""
+
+    first: Callable[[], object] | None = None
+
+    def commit(self, *writes: Write) -> None:
+        """Do the concurrent act, once, then commit."""
+        if (first := self.first) is not None:
+            self.first = None
+            first()
+        super().commit(*writes)
