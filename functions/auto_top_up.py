@@ -13,6 +13,7 @@ from billing.payments import plans
 from billing.reconciliation import adopting
 from billing.telemetry import count, logger, metrics, report_refusal
 from billing.top_up import consent, messages, sweep
+from billing.top_up.agreement import MAX_PER_MONTH
 from billing.top_up.asking import Asker
 from billing.top_up.consent import Terms
 from billing.top_up.runner import Job
@@ -25,7 +26,6 @@ STOP_MS: Final = 28_000
 with its last call, must fit."""
 SWEEP_STOP_MS: Final = 5_000
 """No further account is hurried with less than this left."""
-MAX_PER_MONTH: Final = 30
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
