@@ -124,6 +124,22 @@ def test_a_soft_decline_is_tried_again_after_1_6_and_24_hours_and_then_paused(
     assert len({intent for intent, _ in story.stripe.attempts}) == 1
 
 
+def test_a_second_attempt_whose_answer_was_lost_is_not_judged_by_the_first_ones_decline(
+    story: Story,
+) -> None:
+    """The intent shows the decline of an hour ago until the new attempt has ended."""
+    story.stripe.script = ["insufficient_funds"]
+    story.run()
+    story.advance(hours=2)
+    story.stripe.faults = [LOST_BEFORE]
+    story.run()
+    assert story.agreement.charge is not None
+    assert (story.agreement.charge.attempt, story.agreement.charge.state) == (1, "asked")
+    story.advance(minutes=5)
+    story.run()
+    assert story.credited == 1
+
+
 def test_a_card_that_pays_at_the_second_try_is_credited_once(story: Story) -> None:
     story.stripe.script = ["insufficient_funds"]
     story.run()
