@@ -8,6 +8,8 @@ from billing.books import Books
 from billing.clock import epoch, from_epoch
 from billing.payments import queries
 from billing.quota import debits, history
+from billing.top_up import runner
+from billing.top_up.agreement import month_of
 
 from infra.cli.command import Operator, command
 from infra.cli.errors import check_user
@@ -41,6 +43,8 @@ def register(app: typer.Typer) -> None:
         ]
         holds = [[row["item"], row["units"], row["expires_at"]] for row in found["holds"]]
         shown = [facts(f"Account {user}", found["quota"])]
+        if found["auto_top_up"]["agreed_at"]:
+            shown.append(facts("Automatic top-ups", _flat(found["auto_top_up"])))
         if holds:
             shown.append(table("Open holds", ("item", "units", "expires_at"), holds))
         operator.output.show(
@@ -57,6 +61,30 @@ def register(app: typer.Typer) -> None:
                 entries,
             ),
         )
+
+
+def _flat(agreement: dict[str, Any]) -> dict[str, Any]:
+    """Return an agreement with its card and open charge in a line each."""
+    card, charge = agreement["card"], agreement["open_charge"]
+    shown_card = f"{card['brand']} {card['last4']}" if card else "none"
+    shown_charge = f"{charge['payment_id']}, {charge['state']}" if charge else "none"
+    return {**agreement, "card": shown_card, "open_charge": shown_charge}
+
+
+def _auto_top_up(books: Books, user_id: str) -> dict[str, Any]:
+    """Return what the customer agreed to, and the charge that is open under it."""
+    agreement = runner.read(books, user_id)
+    charge = agreement.charge
+    open_charge = None
+    if charge:
+        open_charge = {
+            "payment_id": charge.payment_id,
+            "state": charge.state,
+            "attempt": charge.attempt + 1,
+            "due": from_epoch(charge.due),
+            "payment_intent_id": charge.intent or None,
+        }
+    return {**agreement.as_answer(month_of(books.clock())), "open_charge": open_charge}
 
 
 def read(books: Books, user_id: str) -> dict[str, Any]:
@@ -78,6 +106,7 @@ def read(books: Books, user_id: str) -> dict[str, Any]:
             for row in holds
             if row["expires_at"] > now
         ],
+        "auto_top_up": _auto_top_up(books, user_id),
         "payments": queries.payments(books, user_id, LINES_SHOWN, "")["payments"],
         "ledger": history.entries(books, user_id, LINES_SHOWN, "")["entries"],
     }
