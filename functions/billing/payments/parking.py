@@ -65,7 +65,7 @@ class Parked:
 
     @property
     def name(self) -> str:
-        """Return the record's key."""
+        """Return the key of the parked event's record."""
         return name_of(self.fact)
 
     @property

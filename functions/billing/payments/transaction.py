@@ -26,7 +26,7 @@ def writes(
 ) -> Iterator[Write]:
     """Return all writes of one settlement.
 
-    DynamoDB makes all of them or none::
+    The transaction is atomic: DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see _payment_write

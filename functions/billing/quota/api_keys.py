@@ -73,7 +73,10 @@ class Holder:
 
 
 def create(books: Books, user_id: str, stage: str, name: str) -> NewKey:
-    """Create an API key. Raises ``too_many_keys`` if the user has LIVE_MAX already."""
+    """Create an API key. Raises ``too_many_keys`` if the user has LIVE_MAX already.
+
+    The count is a condition of the write, so a race cannot exceed LIVE_MAX.
+    """
     number, secret = secrets.token_hex(12), secrets.token_urlsafe(32)
     owner, key_id, created_at = (
         user_key(user_id),

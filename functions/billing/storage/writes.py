@@ -29,7 +29,7 @@ class Must(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One item's part of a transaction.
+    """One item's part of an atomic transaction.
 
     ``set``, ``add`` and ``remove`` create the item if it does not exist.
 
