@@ -63,6 +63,11 @@ class Paths:
         return self.state / "stand.log"
 
     @property
+    def clock_file(self) -> Path:
+        """The seconds by which Stripe's and the functions' clock are ahead of real time."""
+        return self.state / "clock"
+
+    @property
     def front_url(self) -> str:
         """Return the address of the page and the API."""
         return f"http://localhost:{self.front}"
@@ -81,6 +86,11 @@ class Paths:
     def stripe_url(self) -> str:
         """Return the address of the Stripe simulator."""
         return f"http://127.0.0.1:{self.stripe}"
+
+    @property
+    def notify_url(self) -> str:
+        """The receiver of events out, which runs beside the Stripe simulator."""
+        return f"{self.stripe_url}/_events"
 
     def environment(self) -> dict[str, str]:
         """Return the environment for AWS tools that talk to the local stack.

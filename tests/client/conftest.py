@@ -12,7 +12,7 @@ from functional.template import Template
 from support import builders
 from support.builders import STACK, Clock
 from support.fakes.memory_store import MemoryStore
-from topup_client import AsyncMeter, Meter, meter
+from topup_client import AsyncMeter, Meter, service
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     monkeypatch.setattr(
         container, "deadline", lambda: books.store.deadline
     )  # begun anew with every request, as in Lambda
-    monkeypatch.setattr(meter, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(service, "PAUSE_SECONDS", 0.001)
     spending._seen.clear()
     yield Gateway(template, books)
     spending._seen.clear()

@@ -21,6 +21,7 @@ from billing.quota import debits
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry
 from billing.storage.writes import Write
+from client.older_service import translate
 from functional.lab import Context, gateway_event
 from functional.template import Template
 
@@ -110,7 +111,7 @@ class Gateway(httpx.BaseTransport):
             request.url.path,
             parameters,
             dict(request.headers),
-            request.read().decode() or None,
+            translate(request.read().decode() or None, self.books),
         )
         event["requestContext"]["authorizer"] = {
             "jwt": {"claims": {"sub": "backend", "scope": "quota.write"}, "scopes": None}

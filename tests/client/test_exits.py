@@ -65,19 +65,27 @@ def _in_a_child(story: Callable[[], object]) -> int:
 
 
 def _lease(url: str) -> None:
-    Lease(Meter(url, TOKEN), "alice", size=60, low_water=0).debit(10)
+    Lease(Meter(url, TOKEN), "alice", size=60, ahead_seconds=None, low_water=0).debit(10)
 
 
 def _leases(url: str) -> None:
-    Leases(Meter(url, TOKEN), size=60, low_water=0).debit("alice", 10)
+    Leases(Meter(url, TOKEN), size=60, ahead_seconds=None, low_water=0).debit("alice", 10)
 
 
 def _async_lease(url: str) -> None:
-    asyncio.run(AsyncLease(AsyncMeter(url, TOKEN), "alice", size=60, low_water=0).debit(10))
+    asyncio.run(
+        AsyncLease(AsyncMeter(url, TOKEN), "alice", size=60, ahead_seconds=None, low_water=0).debit(
+            10
+        )
+    )
 
 
 def _async_leases(url: str) -> None:
-    asyncio.run(AsyncLeases(AsyncMeter(url, TOKEN), size=60, low_water=0).debit("alice", 10))
+    asyncio.run(
+        AsyncLeases(AsyncMeter(url, TOKEN), size=60, ahead_seconds=None, low_water=0).debit(
+            "alice", 10
+        )
+    )
 
 
 ALL = [_lease, _leases, _async_lease, _async_leases]
@@ -137,7 +145,10 @@ def test_a_forked_child_has_units_and_connections_of_its_own(gateway: Gateway, u
     own.
     """
     gateway.fund("alice", 200)
-    with Meter(url, TOKEN) as meter, Lease(meter, "alice", size=50, low_water=0) as lease:
+    with (
+        Meter(url, TOKEN) as meter,
+        Lease(meter, "alice", size=50, ahead_seconds=None, low_water=0) as lease,
+    ):
         lease.debit(10)
 
         def child() -> None:
@@ -160,7 +171,7 @@ def test_a_forked_childs_awaited_meter_works_in_a_loop_of_its_own(
     """Its parent's connections belong to its parent's loop."""
     gateway.fund("alice", 200)
     meter = AsyncMeter(url, TOKEN)
-    lease = AsyncLease(meter, "alice", at_exit=False, size=50, low_water=0)
+    lease = AsyncLease(meter, "alice", at_exit=False, size=50, ahead_seconds=None, low_water=0)
 
     def child() -> None:
         async def story() -> None:

@@ -236,3 +236,22 @@ def test_of_an_odd_id_a_line_has_a_hundred_characters(
         lab.ask("recover", {"Records": [{"messageId": "m", "body": body}]})
     lines = [vars(record) for record in caplog.records if "event_id" in vars(record)]
     assert [line["event_id"] for line in lines] == [event["id"][:100]]
+
+
+def test_the_line_of_a_message_that_was_settled_names_all_that_it_touched(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the line of a delivery does."""
+    payment = pending(lab.books)
+    event = completed(payment)
+    body = json.dumps(to_item(fact(event)))
+    lab.ask("recover", {"Records": [{"messageId": "m", "body": body}]})
+    (line,) = [vars(record) for record in caplog.records if record.getMessage() == "settled"]
+    wanted = {
+        "units": 100,
+        "event_id": event["id"],
+        "type": "checkout.session.completed",
+        "payment_id": payment.payment_id,
+        "session_id": payment.session_id,
+    }
+    assert wanted.items() <= line.items()

@@ -7,7 +7,7 @@ import contextlib
 import pytest
 from billing import deployment
 from billing.clock import epoch, utc_now
-from billing.quota import api_keys as keys
+from billing.keys import api_keys as keys
 from billing.reconciliation import repair, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run

@@ -12,6 +12,7 @@ from .leasing import LEASING
 from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
+from .telling import TELLING
 
 PLANTED: Final[tuple[Bug, ...]] = (
     *SETTLING,
@@ -21,4 +22,5 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *BUYING,
     *DOORS,
     *LEASING,
+    *TELLING,
 )

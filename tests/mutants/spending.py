@@ -4,7 +4,7 @@ from typing import Final
 
 from .bug import bug
 
-API_KEYS: Final = "quota/api_keys.py"
+API_KEYS: Final = "keys/api_keys.py"
 DEBITS: Final = "quota/debits.py"
 EXPIRY: Final = "quota/hold_expiry.py"
 HOLDS: Final = "quota/holds.py"
@@ -108,7 +108,7 @@ SPENDING: Final = (
     ),
     bug(
         "anyone can revoke a key",
-        "quota/test_api_keys.py::test_a_user_cannot_revoke_another_users_key",
+        "keys/test_api_keys.py::test_a_user_cannot_revoke_another_users_key",
         (
             API_KEYS,
             'Write("keys", (owner, key_id), delete=True, must=(exists("owner"),))',
@@ -117,12 +117,12 @@ SPENDING: Final = (
     ),
     bug(
         "a key's number opens without its secret",
-        "quota/test_api_keys.py::test_a_key_opens_its_owners_account_and_no_other",
+        "keys/test_api_keys.py::test_a_key_opens_its_owners_account_and_no_other",
         (API_KEYS, "row and matches", "row"),
     ),
     bug(
         "the bound on keys is looked at before the write",
-        "quota/test_api_keys.py::test_the_last_place_is_given_once_to_two_concurrent_requests",
+        "keys/test_api_keys.py::test_the_last_place_is_given_once_to_two_concurrent_requests",
         (
             API_KEYS,
             'has_place = Must("live", "<", LIVE_MAX)',
@@ -134,7 +134,7 @@ SPENDING: Final = (
     ),
     bug(
         "a late count of keys overwrites a concurrent one",
-        "quota/test_api_keys.py::test_a_count_that_is_made_late_does_not_forget_a_concurrent_key",
+        "keys/test_api_keys.py::test_a_count_that_is_made_late_does_not_forget_a_concurrent_key",
         (API_KEYS, 'absent("owner")', 'exists("owner")'),
         (API_KEYS, "(unchanged,)", "()"),
     ),

@@ -70,18 +70,29 @@ def test_no_as_an_answer_becomes_yes_and_never_none() -> None:
     assert "None" in [fault.text for fault in faults_in("a.py", "def f():\n    return 0\n")]
 
 
-def test_every_file_of_tests_has_its_turn_before_any_has_a_second() -> None:
-    """The time for one fault is not used up by the many quick tests of one file."""
+def test_the_many_quick_tests_of_one_file_leave_time_for_the_others() -> None:
+    """Half of it goes to the quickest, the other half to some of every file."""
     source = "def f():\n    return a < 1\n"
     (fault, *_) = faults_in("a.py", source)
-    reach = Reach.over({"a.py": source}, seconds_max=3)
-    rows = [(f"tests/unit/test_many.py::test_{number}", 0.5) for number in range(9)]
+    reach = Reach.over({"a.py": source}, seconds_max=4)
+    rows = [(f"tests/unit/test_many.py::test_{number}", 0.5) for number in range(90)]
     for place, (name, seconds) in enumerate([*rows, ("tests/functional/test_one.py::test", 1)]):
         found = {"test": name, "place": place, "seconds": seconds, "failed": False, "said": ""}
         reach.add({**found, "lines": [("a.py", 2)]})
     chosen = [test.name.partition("::")[0] for test in reach.tests(fault)]
-    assert chosen[:2] == ["tests/unit/test_many.py", "tests/functional/test_one.py"]
-    assert len(chosen) == 5
+    quick, slow = "tests/unit/test_many.py", "tests/functional/test_one.py"
+    assert chosen == [*[quick] * 5, slow, quick]
+
+
+def test_a_constant_is_tested_by_those_who_use_what_is_made_of_it() -> None:
+    """A list of lists is looked at, and its parts never."""
+    source = "PART = {1}\nWHOLE = PART | {2}\ndef f():\n    return WHOLE\n"
+    (fault, *_) = (one for one in faults_in("a.py", source) if one.span.line == 1)
+    reach = Reach.over({"a.py": source}, seconds_max=1)
+    for number, lines in ((0, [("a.py", 9)]), (1, [("a.py", 4)])):
+        found = {"test": f"test_{number}", "place": number, "seconds": number / 10}
+        reach.add({**found, "failed": False, "said": "", "lines": lines})
+    assert [test.name for test in reach.tests(fault)] == ["test_1", "test_0"]
 
 
 def test_a_fault_leaves_every_later_line_where_it_was() -> None:

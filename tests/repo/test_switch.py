@@ -267,7 +267,7 @@ def test_every_function_gets_the_tables_in_use() -> None:
             for name, value in function["Environment"]["Variables"].items()
             if name.endswith("_TABLE")
         }
-        assert len(told) == 5
+        assert len(told) == 6
         assert all(
             re.fullmatch(r"\$\{\w+Table\}\$\{TableSuffix\}", value["Fn::Sub"])
             for value in told.values()

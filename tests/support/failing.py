@@ -10,6 +10,7 @@ from billing.quota import api_keys, debits, holds, spending
 from billing.quota.spending import Meter
 from billing.storage.dynamodb import Page
 from billing.storage.writes import Table, Write
+from billing.stripe_api.client import StripeServerError
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -21,7 +22,8 @@ class Failing(MemoryStore):
 
     good: int | None = None
 
-    def _call(self) -> None:
+    def call(self) -> None:
+        """One is made."""
         if self.good is not None:
             self.good -= 1
             if self.good < 0:
@@ -30,22 +32,22 @@ class Failing(MemoryStore):
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """See the store."""
-        self._call()
+        self.call()
         return super().get(table, key)
 
     def commit(self, *writes: Write) -> None:
         """See the store."""
-        self._call()
+        self.call()
         super().commit(*writes)
 
     def query(self, *args: Any, **options: Any) -> Page:
         """See the store."""
-        self._call()
+        self.call()
         return super().query(*args, **options)
 
     def due(self, now_epoch: int, after: Item | None = None) -> Page:
         """See the store."""
-        self._call()
+        self.call()
         return super().due(now_epoch, after)
 
 
@@ -60,6 +62,7 @@ class Shop:
         self.books: Books = builders.books_on(self.store, clock=self.clock)
         self.meter = Meter(self.books, "")
         self.stripe = Till()
+        self.gateway: Any = Line(self.stripe, self.store)
         self.stripe.rows_a_page = 100
         self.paid, self.unpaid = pending(self.books), pending(self.books)
         self.tell(builders.completed(self.paid))
@@ -95,9 +98,31 @@ class Shop:
 
 
 class Till(Stripe):
-    """It makes sessions too."""
+    """It makes sessions too, or has trouble first, and has no receipts."""
+
+    troubles = 0
 
     def create_session(self, params: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
         """See the gateway."""
         del params
+        if self.troubles:
+            self.troubles -= 1
+            raise StripeServerError("500")
         return {"id": f"cs_{idempotency_key}", "url": "https://pay", "expires_at": 1767409445}
+
+    def receipt_url(self, payment_intent: str) -> str:
+        """See the gateway."""
+        return f"https://receipts/{payment_intent}"
+
+
+class Line:
+    """Leads to Stripe; a call of it may fail like one of the store."""
+
+    def __init__(self, till: Till, store: Failing) -> None:
+        """Both ends."""
+        self._till, self._store = till, store
+
+    def __getattr__(self, name: str) -> Any:
+        """Every method of the gateway."""
+        self._store.call()
+        return getattr(self._till, name)

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from billing.errors import AwsRefusedError
 from billing.payments import checkout, confirmation, parking, settlement
+from billing.payments.payment import Park
 from billing.payments.plans import catalogue
 from billing.quota import api_keys, debits, hold_expiry, holds
 from billing.quota.balance import read_account
@@ -24,16 +25,29 @@ CALLS_MAX: Final = 60
 
 
 def _buys(shop: Shop) -> None:
-    checkout.create(shop.books, shop.stripe, SHOP, "alice", catalogue()["starter"], key="k")  # type: ignore[arg-type]
+    checkout.create(shop.books, shop.gateway, SHOP, "alice", catalogue()["starter"], key="k")
 
 
 def _buys_again(shop: Shop) -> None:
-    checkout.create(shop.books, shop.stripe, SHOP, "bob", catalogue()["starter"], key="k")  # type: ignore[arg-type]
+    checkout.create(shop.books, shop.gateway, SHOP, "bob", catalogue()["starter"], key="k")
 
 
 def _compares(shop: Shop) -> None:
-    by = Comparison(shop.books, shop.stripe, repair=True)  # type: ignore[arg-type]
+    by = Comparison(shop.books, shop.gateway, repair=True)
     look_again(by, shop.unpaid.session_id, Report())
+
+
+def _drops_with_its_purchase(shop: Shop) -> None:
+    intent = builders.intent_of(shop.unpaid)
+    parking.drop_with_purchase(shop.books, shop.parked(), shop.unpaid.session_id, intent)
+
+
+def _waits_for_another_reason(shop: Shop) -> None:
+    parking.park(shop.books, shop.parked().fact, Park("paid_twice", "it was paid twice"))
+
+
+def _in_trouble(shop: Shop) -> None:
+    shop.stripe.troubles = 1
 
 
 def _sweeps(shop: Shop) -> None:
@@ -114,14 +128,21 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
     "a read after an expiry": (_an_hour, lambda shop: debits.read(shop.books, "alice")),
     "a checkout": (_nothing, _buys),
     "a checkout that is repeated": (_buys, _buys),
+    "a checkout while Stripe has trouble": (_in_trouble, _buys),
     "a checkout of another user": (_nothing, _buys_again),
     "a confirmation": (
         _nothing,
         lambda shop: confirmation.confirm(
             shop.books,
-            shop.stripe,  # type: ignore[arg-type]
+            shop.gateway,
             "alice",
             shop.unpaid.payment_id,
+        ),
+    ),
+    "a receipt": (
+        _nothing,
+        lambda shop: confirmation.receipt_url(
+            shop.books, shop.gateway, "alice", shop.paid.payment_id
         ),
     ),
     "a comparison": (_nothing, _compares),
@@ -136,6 +157,8 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
         _nothing,
         lambda shop: parking.drop(shop.books, shop.parked(), "why"),
     ),
+    "an event that is dropped with its purchase": (_nothing, _drops_with_its_purchase),
+    "an event that waits for another reason": (_nothing, _waits_for_another_reason),
     "a retry": (_an_hour, lambda shop: settlement.retry(shop.books, shop.parked())),
     "a sweep of holds": (_an_hour, lambda shop: retry_parked.sweep_holds(shop.books)),
 }

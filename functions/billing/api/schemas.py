@@ -4,7 +4,7 @@ The schemas of debits, holds, keys and the quota are derived from the dataclasse
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -18,10 +18,13 @@ from typing import (
 
 from billing.cursors import LIMIT_MAX
 from billing.errors import STATUS_OF
+from billing.keys.api_keys import LISTED_MAX, NewKey
+from billing.keys.figures import Key
+from billing.keys.held import HeldKey
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
-from billing.quota.api_keys import LISTED_MAX, Key, NewKey
+from billing.quota.alert import Alert
 from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold
@@ -103,6 +106,8 @@ def _of_type(hint: Any) -> Schema:
         (some,) = (kind for kind in get_args(hint) if kind is not NoneType)
         schema = _of_type(some)
         return schema | {"type": [schema["type"], "null"]}
+    if isinstance(hint, type) and is_dataclass(hint):
+        return schema_of(hint)
     return {"type": JSON_TYPES[hint]}
 
 
@@ -142,11 +147,17 @@ def _of_buying() -> Schema:
 
 def _of_spending() -> Schema:
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
-    entries["properties"]["not_itemised"] = record(
-        day=TEXT | {"format": "date"}, units=COUNT
-    ) | {
-        "description": "on the first page, while the last day's use is no entry yet"
+    by_key: Schema = {
+        "type": "object",
+        "additionalProperties": COUNT,
+        "description": "of these units, those used by each API key, where any were",
     }
+    rest = record(day=TEXT | {"format": "date"}, units=COUNT)
+    rest["properties"]["by_key"] = by_key
+    rest["description"] = (
+        "on the first page, while the last day's use is no entry yet"
+    )
+    entries["properties"]["not_itemised"] = rest
     entry = record(
         id=TEXT,
         type=_one_of(get_args(EntryType)),
@@ -156,8 +167,10 @@ def _of_spending() -> Schema:
         reference_id=TEXT,
         booked_at=TIME,
     )
+    entry["properties"]["by_key"] = by_key
     return {
         "Quota": schema_of(Quota),
+        "Alert": schema_of(Alert),
         "Entry": entry,
         "Entries": entries,
         "Debit": schema_of(Debit),
@@ -171,6 +184,7 @@ def _of_keys() -> Schema:
         "Key": schema_of(Key),
         "Keys": record(keys=_list("Key", LISTED_MAX)),
         "NewKey": schema_of(NewKey),
+        "HeldKey": schema_of(HeldKey),
     }
 
 
@@ -195,6 +209,9 @@ def _of_refusing() -> Schema:
         },
         "Exhausted": record(
             **problem, remaining=COUNT, top_up_url=TEXT | {"format": "uri"}
+        ),
+        "LimitReached": record(
+            **problem, limit_remaining=COUNT, resets_at=MAYBE_TIME
         ),
         "Refusal": refusal,
         "Description": {"type": "object", "description": "OpenAPI 3.1"},

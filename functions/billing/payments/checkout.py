@@ -18,6 +18,7 @@ from billing.errors import (
 )
 from billing.ids import digest, new_id
 from billing.money import decimal_string
+from billing.payments.metadata import metadata
 from billing.payments.payment import Payment, Phase
 from billing.payments.plans import Plan
 from billing.settings import TaxBehavior
@@ -86,15 +87,15 @@ def session_params(
     The metadata goes on the payment intent too: Stripe does not copy it there.
     https://docs.stripe.com/api/checkout/sessions/create
     """
-    metadata = _metadata(shop, payment)
+    claims = metadata(payment, shop.stack_name, shop.deployment)
     params: dict[str, Any] = {
         "mode": "payment",
         "line_items": [{"price_data": _price(shop, payment, plan), "quantity": 1}],
         "success_url": f"{shop.site_url}/?session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": f"{shop.site_url}/?cancelled=1",
         "client_reference_id": payment.payment_id,
-        "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata},
+        "metadata": claims,
+        "payment_intent_data": {"metadata": claims},
         "adaptive_pricing": {"enabled": False},
     }
     if shop.allow_promotion_codes:
@@ -104,17 +105,6 @@ def session_params(
     if shop.invoice_creation:
         params["invoice_creation"] = {"enabled": True}
     return params  # type: ignore[return-value]
-
-
-def _metadata(shop: Shop, payment: Payment) -> dict[str, str]:
-    return {
-        "payment_id": payment.payment_id,
-        "user_id": payment.user_id,
-        "plan": payment.plan,
-        "quota": str(payment.quota),
-        "stack": shop.stack_name,
-        "deployment": shop.deployment,
-    }
 
 
 def _price(shop: Shop, payment: Payment, plan: Plan) -> dict[str, Any]:

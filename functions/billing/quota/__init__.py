@@ -1,1 +1,1 @@
-"""Manages a user's units: balance, ledger, debits, holds and API keys."""
+"""A user's units: balance, ledger, debits and holds."""

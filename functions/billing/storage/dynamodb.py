@@ -227,6 +227,12 @@ class Store:
             "quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after
         )
 
+    def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Return one page of keys of events out that are due, over all users. A hint as well."""
+        return self._marked(
+            "notices", "due_notices", "due", ("due_at", "<=", now_epoch), after
+        )
+
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """Return one page of keys of payments that no reconciliation has compared with Stripe.
 

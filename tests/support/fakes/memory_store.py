@@ -103,6 +103,10 @@ class MemoryStore:
             "quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after
         )
 
+    def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Events out that are due."""
+        return self._marked("notices", "due", "due_at", lambda due_at: due_at <= now_epoch, after)
+
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """Payments that no reconciliation has seen at Stripe."""
         return self._marked(
@@ -160,6 +164,7 @@ class MemoryStore:
             return
         hash_name, range_name = KEY_NAMES[write.table]
         item = rows.setdefault(write.key, {hash_name: write.key[0], range_name: write.key[1]})
+        before = dict(item)
         for name, amount in write.add.items():
             item[name] = (
                 item[name] | amount
@@ -169,6 +174,10 @@ class MemoryStore:
         for name in write.remove:
             item.pop(name, None)
         item.update(copy_of(dict(write.set)))
+        item.update({name: before[other] for name, other in write.copy.items()})
+        item.update(
+            {name: number - before[other] for name, (number, other) in write.subtract.items()}
+        )
 
 
 def _names_each_attribute_once(write: Write) -> bool:
@@ -176,7 +185,7 @@ def _names_each_attribute_once(write: Write) -> bool:
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
     """
-    names = (*write.set, *write.add, *write.remove)
+    names = (*write.set, *write.add, *write.remove, *write.copy, *write.subtract)
     return len(set(names)) == len(names)
 
 

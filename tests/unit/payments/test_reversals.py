@@ -252,3 +252,11 @@ def test_an_inquiry_is_no_dispute() -> None:
     """
     assert not _known(builders.dispute(PAYMENT, "created", "warning_needs_response")).is_disputed
     assert _known(builders.dispute(PAYMENT, "created", "needs_response")).is_disputed
+
+
+@pytest.mark.parametrize(
+    ("paid", "taken"), [(-1, 0), (0, 0), (1, 100), (9, 55), (10, 50), (999, 0), (500, 1)]
+)
+def test_units_are_taken_back_in_the_share_of_what_was_paid(paid: int, taken: int) -> None:
+    """Of a purchase for which nothing was paid nothing can be given back."""
+    assert Reversals(standing={"re_1": 5}).units_to_take_back(100, paid) == taken

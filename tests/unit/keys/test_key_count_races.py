@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, Item
-from billing.quota import api_keys
+from billing.keys import api_keys
 from support import builders
 from support.fakes.memory_store import MemoryStore
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from billing.books import Books
 from billing.errors import BillingError, Item
-from billing.quota import api_keys
-from billing.quota.api_keys import Holder
+from billing.keys import api_keys
+from billing.keys.api_keys import Holder
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import MemoryStore

@@ -1,0 +1,23 @@
+"""What becomes of automatic top-ups when a customer takes the money of one back."""
+
+from collections.abc import Iterator
+
+from billing.payments.payment import Payment
+from billing.storage.keys import TOP_UP
+from billing.storage.writes import Write
+
+TAKEN_BACK = ("disputed", "refunded")
+
+
+def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
+    """Yield the write that ends automatic charges until the customer agrees again.
+
+    A dispute or a full refund of an automatic payment says that it was not wanted. It stands in
+    the transaction that notes it, and no version is pinned: a charge that is being opened pins it.
+    """
+    if before is None or after.session_id or before.status in TAKEN_BACK:
+        return
+    if after.status in TAKEN_BACK:
+        off = {"on": False, "paused": after.status}
+        key = (after.user_id, TOP_UP)
+        yield Write("quotas", key, set=off, add={"version": 1})

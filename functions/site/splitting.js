@@ -1,0 +1,40 @@
+/** Use by key: which part of each day's calls came with which key. */
+
+import { t } from "/site/words.js";
+
+/** Keys that are shown by themselves; the rest are shown together. */
+const KEYS_MAX = 3;
+
+/**
+ * Parts of the use, largest key first: `[{name, units}]`, `units` by date. Days of which the ledger does not say it (older
+ * ones) are a part of their own. `keys` as the API lists them: they have names, and the use of today.
+ */
+export function partsOf({ entries, not_itemised: open }, keys, today = new Date().toISOString().slice(0, 10)) {
+  const [byKey, without, unknown] = [new Map(), new Map(), new Map()];
+  const add = (part, date, units) => units && part.set(date, (part.get(date) ?? 0) + units);
+  const addKey = (id, date, units) => add(byKey.get(id) ?? byKey.set(id, new Map()).get(id), date, units);
+  const addDay = (date, units, uses, rest) => {
+    for (const { key_id: id, units: part } of uses) addKey(id, date, part);
+    add(without, date, rest ?? units - sum(uses.map((one) => one.units)));
+  };
+  for (const entry of entries.filter((one) => one.type === "consumed")) {
+    const date = entry.reference_type === "day" ? entry.reference_id : entry.booked_at.slice(0, 10);
+    if (entry.by_key) addDay(date, -entry.units, entry.by_key, entry.without_key);
+    else add(unknown, date, -entry.units);
+  }
+  const knowsToday = open?.day === today && keys.some((key) => key.used_today !== undefined);
+  if (knowsToday) addDay(open.day, open.units, keys.map((key) => ({ key_id: key.key_id, units: key.used_today })));
+  else if (open) add(unknown, open.day, open.units);
+  return [...shown(byKey, keys), { name: t("use_without_key"), units: without }, { name: t("use_not_split"), units: unknown }].filter((part) => part.units.size);
+}
+
+function shown(byKey, keys) {
+  const names = new Map(keys.map((key) => [key.key_id, key.name]));
+  const largest = [...byKey].sort(([, one], [, other]) => sum(other.values()) - sum(one.values()));
+  const rest = new Map();
+  for (const [, units] of largest.slice(KEYS_MAX)) for (const [date, n] of units) rest.set(date, (rest.get(date) ?? 0) + n);
+  const parts = largest.slice(0, KEYS_MAX).map(([id, units]) => ({ name: names.get(id) ?? t("key_gone", { id }), units }));
+  return [...parts, { name: t("use_other_keys"), units: rest }];
+}
+
+const sum = (numbers) => [...numbers].reduce((total, one) => total + one, 0);
