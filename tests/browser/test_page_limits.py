@@ -1,4 +1,7 @@
-"""A key's limit and use, and the chart of use by key. The API's answers are put on the wire here."""
+"""A key's limit and use, and the chart of use by key.
+
+The API's answers are put on the wire here.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta

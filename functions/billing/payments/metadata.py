@@ -1,4 +1,4 @@
-"""What our objects at Stripe say of a payment: the claims that its events carry back to us."""
+"""Builds the metadata on our objects at Stripe, which Stripe's events carry back to us."""
 
 from billing.payments.payment import Payment
 

@@ -94,7 +94,7 @@ class Parked:
 
 
 def name_of(fact: Fact) -> str:
-    """The key of an event's record: one for everything that says the same of one purchase.
+    """Return the key of an event's record: one for everything that says the same of one purchase.
 
     Two events may tell of one purchase, or an event and Stripe's API.
     """

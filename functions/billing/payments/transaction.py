@@ -147,7 +147,7 @@ def _tell(
 
 
 def _same_funding(fact: SessionFact) -> Iterator[Must]:
-    """The payment is this session's, or this intent's, or nobody's yet."""
+    """Return the clause that the payment is this session's or this intent's, or not funded yet."""
     if fact.session_id:
         yield absent_or("session_id", "==", fact.session_id)
         return

@@ -1,4 +1,4 @@
-"""What a change of an agreement tells the seller's systems. Pure."""
+"""Decides which events out follow from a change of an agreement. It is pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from billing.top_up.agreement import Agreement
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event out. ``reason`` is why no charge is made, "" for a decline that is tried again."""
+    """One event out. ``reason`` is why charges have ended, or "" for a decline that is retried."""
 
     type: Literal["top_up.failed", "top_up.off"]
     reason: str
 
 
 def told_by(before: Agreement, after: Agreement) -> Iterator[Told]:
-    """Yield what is told: the first decline of a charge, and that no charge is made any more.
+    """Yield the events out: the first decline of a charge, and the end of charges.
 
-    What the customer switched off is not told back.
+    A customer's own switching off causes no event.
     """
     if _is_first_decline(before, after):
         yield Told("top_up.failed", after.paused)
