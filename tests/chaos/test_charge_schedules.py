@@ -3,7 +3,7 @@ at every call of DynamoDB's and of Stripe's.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from billing.errors import BillingError, ConditionFailedError
@@ -12,6 +12,7 @@ from support.fakes.card_twin import CardTwin
 from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
 from support.top_ups import Story
 
+_Answer = TypeVar("_Answer")
 PAUSES = (1, 1, 7, 25, 25)
 """Hours, in which every retry falls due."""
 
@@ -45,7 +46,7 @@ class Stripe(CardTwin):
         """See CardTwin."""
         return self._point(lambda: super(Stripe, self).intent(intent))
 
-    def _point(self, act: Callable[[], Any]) -> Any:
+    def _point(self, act: Callable[[], _Answer]) -> _Answer:
         fault = self.store.meet_fault()
         self.store.remember(fault)
         if fault == "crash_before":

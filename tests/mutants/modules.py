@@ -2,22 +2,23 @@
 
 from typing import Final
 
-_BILLING: Final = (
-    "facts money deployment cursors "
-    "storage/dynamodb storage/writes storage/expressions storage/keys "
-    "stripe_api/client stripe_api/signatures stripe_api/events stripe_api/objects "
-    "stripe_api/refusals "
-    "quota/balance quota/ledger quota/debits quota/holds quota/spending quota/hold_expiry "
-    "quota/daily_usage quota/history keys/api_keys "
-    "payments/payment payments/reversals payments/plans payments/checkout payments/settlement "
-    "payments/parking payments/fact_queue payments/confirmation payments/queries "
-    "reconciliation/run reconciliation/compare reconciliation/report reconciliation/retry_parked "
-    "reconciliation/audit reconciliation/repair wiring/secrets"
+from mutants.snapshot import ROOT
+
+_PACKAGES: Final = (
+    "storage",
+    "stripe_api",
+    "quota",
+    "keys",
+    "lots",
+    "payments",
+    "top_up",
+    "notices",
+    "reconciliation",
 )
-_HANDLERS: Final = "webhook debit_quota hold_quota authorize recover reconcile"
-_CLIENT: Final = (
-    "aio aio_leases aio_meter answers asgi closing costs decorator errors forks json_lines keeper "
-    "lease leases locks memory meter purse results service sizing spender terms tranche wire"
+"""Of ``functions/billing``, as far as they are there: every file of theirs."""
+_SHARED: Final = "facts money deployment cursors wiring/secrets"
+_HANDLERS: Final = (
+    "webhook debit_quota hold_quota authorize recover reconcile notify grant_quota auto_top_up"
 )
 
 

@@ -116,6 +116,15 @@ def test_a_charge_may_be_processing_first(
     stripe_lab.control(f"payment_intents/{intent.id}/settle", 409, outcome="succeeded")
 
 
+def test_a_processing_charge_ends_by_itself(stripe_lab: Lab) -> None:
+    """Nobody has to move the clock."""
+    customer, method = remember(stripe_lab)
+    stripe_lab.control(f"payment_methods/{method}/behave", next=["processing_then_succeed"])
+    intent = charge(stripe_lab, customer, method)
+    retrieve = stripe_lab.client.v1.payment_intents.retrieve
+    stripe_lab.until(lambda: retrieve(intent.id).status == "succeeded")
+
+
 def test_a_processing_charge_can_be_ended_by_hand(stripe_lab: Lab) -> None:
     customer, method = remember(stripe_lab)
     stripe_lab.control(f"payment_methods/{method}/behave", next=["processing_then_fail"])

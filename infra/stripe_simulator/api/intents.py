@@ -76,9 +76,6 @@ def _check_common(asked: dict[str, Any]) -> None:
             raise StripeFault(400, f"This simulator has no {name}.", param=name)
     if "return_url" in asked:
         rules.check_url("return_url", asked["return_url"])
-    if asked.get("off_session") and asked.get("setup_future_usage") == "on_session":
-        message = "You cannot set `setup_future_usage` to `on_session` with `off_session`."
-        raise StripeFault(400, message, param="setup_future_usage")
 
 
 def _check_confirmed(asked: dict[str, Any]) -> None:

@@ -15,11 +15,9 @@ NOWHERE: Final = dict.fromkeys(("city", "country", "line1", "line2", "postal_cod
 
 def make_card(world: World, card: TestCard) -> Thing:
     """Make a payment method of a test card and return it."""
-    checks = {
-        "address_line1_check": None,
-        "address_postal_code_check": None,
-        "cvc_check": "pass" if card.outcome == SUCCEED else None,
-    }
+    checks: Thing = dict.fromkeys(("address_line1_check", "address_postal_code_check", "cvc_check"))
+    if card.outcome == SUCCEED:
+        checks["cvc_check"] = "pass"
     shown = {
         "brand": card.brand,
         "checks": checks,
