@@ -16,6 +16,7 @@ READ_BODIES_UP_TO = {
     "POST /api/v1/quota/holds": 64 * 1024,
     "POST /api/v1/quota/holds/{hold_id}/capture": 64 * 1024,
     "POST /api/v1/keys": 64 * 1024,
+    "PATCH /api/v1/keys/{key_id}": 64 * 1024,
 }
 """The others never look at one."""
 GATEWAY_BYTES_MAX = 10 * 1024 * 1024
