@@ -87,7 +87,9 @@ def _counts_too_little(world: World) -> None:
 
 
 def _counts_too_much(world: World) -> None:
-    world.store.tables["quotas"]["alice", "quota"][f"u{name_of(world.live)}"] += 90
+    account = world.store.tables["quotas"]["alice", "quota"]
+    account[f"u{name_of(world.live)}"] += 90
+    account[f"r{name_of(world.live)}"] -= 90
 
 
 def _swaps_two_keys(world: World) -> None:
