@@ -173,10 +173,14 @@ def _revoke_uncounted(
 ) -> None:
     """Revoke a key that was never counted, unless a concurrent debit began to count it."""
     uncounted = Write(
-        "quotas", (user_id, "quota"), must=(absent(used(name_of(key_id))),)
+        "quotas",
+        (user_id, "quota"),
+        add=BUMP,
+        must=(absent(used(name_of(key_id))),),
     )
+    changed = (*writes[:ACCOUNT_AT], uncounted, write_uses(user_id, {}))
     try:
-        _commit_counted(books, user_key(user_id), (*writes[:ACCOUNT_AT], uncounted))
+        _commit_counted(books, user_key(user_id), changed)
     except ConditionFailedError as refused:
         if ACCOUNT_AT not in refused.old or 0 in refused.old:
             raise no_such_key() from refused

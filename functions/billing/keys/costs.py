@@ -58,7 +58,7 @@ class Route:
         own = self.segments
         if own[-1:] == ("{+}",):
             own = own[:-1]
-            if len(segments) <= len(own):
+            if not any(segments[len(own) :]):
                 return False
             segments = segments[: len(own)]
         return len(own) == len(segments) and all(

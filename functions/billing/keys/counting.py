@@ -137,7 +137,13 @@ def _is_full(balance: Balance) -> bool:
 
 def _begin(user_id: str, row: Item) -> tuple[Write, ...]:
     key_id = row["id"]
-    still_live = Write("keys", (user_key(user_id), key_id), must=(exists("owner"),))
+    # A write, not only a check: a check needs a right of its own in every role.
+    still_live = Write(
+        "keys",
+        (user_key(user_id), key_id),
+        set={"is_counted": True},
+        must=(exists("owner"),),
+    )
     named = name_write(user_id, key_id, absent_or("key_id", "==", key_id))
     return (still_live, *counters(user_id, key_id, Limit.from_item(row)), named)
 

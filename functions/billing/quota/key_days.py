@@ -20,6 +20,8 @@ Per = Literal["day", "month", "total"]
 """The window of a limit. Days and months are UTC."""
 USES: Final = "uses"
 """Sorts after the balance's row, so that one query reads both."""
+NAMES: Final = "name#"
+"""In the table of keys, the rows of the user's short names."""
 MARK: Final = "k"
 """First letter of a live key's attribute in that row; its short name follows."""
 READS_MAX: Final = 5
@@ -63,7 +65,12 @@ def name_row(user_id: str, name: str) -> tuple[str, str]:
 
     It also has the total use of a revoked key.
     """
-    return (user_key(user_id), f"name#{name}")
+    return (user_key(user_id), f"{NAMES}{name}")
+
+
+def user_of(owner: str) -> str:
+    """Return the user of a row of the table of keys."""
+    return owner.removeprefix(user_key(""))
 
 
 def read_uses(store: Store, user_id: str) -> Uses:

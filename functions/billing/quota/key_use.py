@@ -63,6 +63,11 @@ def name_of(key_id: str) -> str:
     return base64.urlsafe_b64encode(digest).decode()
 
 
+def weight(name: str) -> int:
+    """Return a short name as a number above zero, which no other name has."""
+    return int.from_bytes(base64.urlsafe_b64decode(name)) + 1
+
+
 def used(name: str) -> str:
     """Return the name of the attribute that counts a live key's use."""
     return f"u{name}"
