@@ -42,12 +42,12 @@ export function chart(ledger, split, unfolded = false) {
     const found = isSplit ? await split() : null;
     parts = found?.filter((part) => days.some(({ date }) => part.units.has(date))) ?? null;
     isSplit = parts !== null;
-    toggle.setAttribute("aria-pressed", isSplit);
+    toggle.setAttribute("aria-pressed", `${isSplit}`);
     put(legend, parts && el("ul", { class: "legend" }, parts.map(({ name }, index) => el("li", { class: `part${index}` }, name))));
     list.replaceChildren(el("summary", {}, t("use_days")), table(days, parts));
     redraw();
   };
-  const toggle = button(t("use_split"), () => ((isSplit = !isSplit), show()), "link", { "aria-pressed": false });
+  const toggle = button(t("use_split"), () => ((isSplit = !isSplit), show()), "link", { "aria-pressed": "false" });
   list.append(el("summary", {}, t("use_days")), table(days, null));
   new ResizeObserver(redraw).observe(drawing);
   if (isSplit) show();

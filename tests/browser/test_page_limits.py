@@ -1,4 +1,4 @@
-"""A key's limit and use, and the chart of use by key. The API's answers are put on the wire here."""
+"""A key's limit and use, and the chart of use by key. The API's answers are written here."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -174,7 +174,8 @@ def test_a_chinese_browser_reads_of_limits_in_chinese(arrive: Arrive) -> None:
     limit = {"units": 1000, "per": "day"}
     Keys(visitor, key(1, used_today=30, limit=limit, limit_remaining=970))
     visitor.enter("#/keys")
-    expect(_row(visitor, 1)).to_contain_text("今日已用 30 次，上限 1,000 次，剩余 970")
+    for words in ("今日已用 30 次", "上限 1,000 次", "剩余 970"):
+        expect(_row(visitor, 1)).to_contain_text(words)
     expect(_row(visitor, 1).get_by_role("button")).to_have_text(["上限", "撤销"])
 
 
