@@ -59,7 +59,7 @@ function table(days, parts) {
   const cells = (date, ...rest) => el("tr", {}, el("th", { scope: "row" }, day(date)), rest.map((one) => el("td", { class: typeof one === "number" ? "count" : "" }, typeof one === "number" ? number(one) : one)));
   const ofParts = ({ date }) => parts.filter((part) => part.units.has(date)).map((part) => cells(date, part.name, part.units.get(date)));
   const rows = parts ? used.flatMap(ofParts) : used.map(({ date, units }) => cells(date, units));
-  const head = ["day", ...(parts ? ["key"] : []), "calls"].map((name) => el("th", { scope: "col", class: name === "calls" ? "count" : "" }, t(name)));
+  const head = ["day", ...(parts ? ["key"] : []), "calls"].map((name) => el("th", { scope: "col", class: name === "calls" ? "count" : "name" }, t(name)));
   return el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
 }
 
