@@ -92,7 +92,7 @@ def main(api_url: str, token: str, user_id: str, size: str, what: str) -> None:
         if what.isdigit()
         else {"lifetime_seconds": 90, "margin_seconds": 45}
     )
-    terms: Any = {"size": int(size), "refusal_seconds": 0.2, **times}
+    terms: Any = {"size": int(size), "ahead_seconds": None, "refusal_seconds": 0.2, **times}
     if what.startswith("slowly"):
         seconds = float(what.split()[1])
         terms = {"ahead_seconds": 10 * seconds}
