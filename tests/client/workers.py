@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from client.conftest import Seconds
 from support.builders import Clock
-from topup_client import Lease, Meter, QuotaExhausted
+from topup_client import KeyLimitReached, Lease, Meter, QuotaExhausted
 from topup_client.keeper import Keeper
 
 Calls = Iterator[tuple[float, int]]
@@ -31,12 +31,19 @@ def at_random(workers: int, a_second: float, seed: int) -> Calls:
 class Crowd:
     """Workers with a lease each, and the calls that come to them."""
 
-    def __init__(self, backend: Meter, seconds: Seconds, clock: Clock, workers: int) -> None:
+    def __init__(
+        self,
+        backend: Meter,
+        seconds: Seconds,
+        clock: Clock,
+        workers: int,
+        key_id: str | None = None,
+    ) -> None:
         """Nothing is fetched yet."""
         self._seconds, self._clock = seconds, clock
         self._began = seconds()
         self.leases = [
-            Lease(backend, "alice", keeper=Keeper(0, seconds), clock=seconds)
+            Lease(backend, "alice", key_id, keeper=Keeper(0, seconds), clock=seconds)
             for _ in range(workers)
         ]
 
@@ -46,7 +53,7 @@ class Crowd:
             self._pass_until(self._began + when)
             try:
                 self.leases[worker].debit()
-            except QuotaExhausted:
+            except (QuotaExhausted, KeyLimitReached):
                 return number
         raise AssertionError("calls never end")
 
