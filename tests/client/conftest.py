@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+import manage_keys
 import pytest
 from billing.quota import spending
 from billing.wiring import container
@@ -40,6 +41,7 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
         monkeypatch.setenv(name, value)
     books = builders.books_on(MemoryStore(), clock=clock)
     monkeypatch.setattr(container, "books", lambda: books)
+    monkeypatch.setattr(manage_keys, "books", lambda: books)  # bound when it was imported
     monkeypatch.setattr(
         container, "deadline", lambda: books.store.deadline
     )  # begun anew with every request, as in Lambda
