@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import debit_quota
+import hold_quota
 import httpx
 import manage_keys
 import pytest
@@ -41,7 +43,8 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
         monkeypatch.setenv(name, value)
     books = builders.books_on(MemoryStore(), clock=clock)
     monkeypatch.setattr(container, "books", lambda: books)
-    monkeypatch.setattr(manage_keys, "books", lambda: books)  # bound when it was imported
+    for handler in (debit_quota, hold_quota, manage_keys):  # the name is bound when they are loaded
+        monkeypatch.setattr(handler, "books", lambda: books, raising=False)
     monkeypatch.setattr(
         container, "deadline", lambda: books.store.deadline
     )  # begun anew with every request, as in Lambda

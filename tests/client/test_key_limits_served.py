@@ -1,6 +1,6 @@
 """A lease and a meter for an API key that has a limit, against the product's own handlers.
 
-They need the service's part of keys: limits in ``POST /keys``, ``key_id`` and ``at_least`` in holds.
+They need the service's part of keys: limits in ``POST /keys``, and ``key_id`` in debits and holds.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ def test_a_lease_serves_the_last_unit_of_the_limit(
 
 
 def test_what_a_lease_gives_back_is_left_of_the_limit(
-    gateway: Gateway, lease: Lease, seconds: Seconds, clock: Clock
+    gateway: Gateway, lease: Lease, clock: Clock
 ) -> None:
     """After a while without a call, and at its end."""
     for _ in range(6):
