@@ -69,6 +69,7 @@ def test_a_lease_serves_the_last_unit_of_the_limit(
     with pytest.raises(KeyLimitReached) as told:
         lease.debit()
     assert told.value.limit_remaining == 0
+    lease.tend()
     clock.advance(days=1)
     lease.debit()
     lease.close()
