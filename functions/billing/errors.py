@@ -31,6 +31,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "method_not_allowed": 405,
     "hold_closed": 409,
     "idempotency_conflict": 409,
+    "no_saved_card": 409,
     "too_many_keys": 409,
     "payload_too_large": 413,
     "internal_error": 500,

@@ -48,6 +48,8 @@ class Settings:
     tax_behavior: TaxBehavior
     invoice_creation: bool
     authorize_units: int
+    auto_top_up: bool
+    top_up_queue_url: str
     notify_url: str
     notify_bus: str
     notify_secrets_secret: str
@@ -90,6 +92,8 @@ class Settings:
             ),
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
+            auto_top_up=environment.get("AUTO_TOP_UP", "") == "true",
+            top_up_queue_url=environment.get("TOP_UP_QUEUE_URL", "").strip(),
             notify_url=environment.get("NOTIFY_URL", "").strip(),
             notify_bus=environment.get("NOTIFY_BUS", "").strip(),
             notify_secrets_secret=environment.get("NOTIFY_SECRETS_SECRET", ""),

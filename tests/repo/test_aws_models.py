@@ -131,5 +131,6 @@ def test_every_client_of_the_functions_is_one_of_the_three() -> None:
     assert made == {
         "dynamodb.py": "dynamodb",
         "fact_queue.py": "sqs",
+        "messages.py": "sqs",
         "secrets.py": "secretsmanager",
     }

@@ -40,6 +40,7 @@ OUTSIDE: Final = {
         "billing.storage.aws_faults",
         "billing.notices.event_bus",
         "billing.payments.fact_queue",
+        "billing.top_up.messages",
         "billing.wiring.secrets",
     },
     "aws_lambda_powertools": {"billing.telemetry", "billing.tracing"},

@@ -55,6 +55,17 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
     },
+    "AutoTopUpFunction": {
+        "NoticesTable": "UpdateItem",
+        "PaymentsTable": "ConditionCheckItem GetItem UpdateItem",
+        "QuotasTable": "GetItem Query UpdateItem",
+        "QuotasTable/index/open_holds": "Query",
+        "LedgerTable": READS_AND_WRITES,
+        "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
+        "TopUpQueue": "DeleteMessage GetQueueAttributes ReceiveMessage SendMessage",
+        "ParkedQueue": "SendMessage",
+        "StripeKeySecret": "GetSecretValue",
+    },
     "ReconcileFunction": {
         "NoticesTable": "UpdateItem",
         "PaymentsTable": READS_AND_WRITES,

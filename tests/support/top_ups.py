@@ -12,6 +12,7 @@ from billing.quota import debits
 from billing.quota.spending import Meter
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.run import Run
+from billing.settings import Telling
 from billing.storage.keys import user_key
 from billing.storage.writes import creates
 from billing.stripe_api.claims import Ignored
@@ -165,9 +166,10 @@ class Story:
         return month_of(self.books.clock())
 
 
-def story(store: Any, clock: builders.Clock | None = None) -> Story:
+def story(store: Any, telling: Telling = Telling()) -> Story:  # noqa: B008 - frozen
     """An account that has agreed, with nothing left."""
-    clock = clock or builders.Clock()
-    made = Story(builders.books_on(store, clock=clock), CardTwin(clock))
+    clock = builders.Clock()
+    books = replace(builders.books_on(store, clock=clock), telling=telling)
+    made = Story(books, CardTwin(clock))
     made.begin()
     return made

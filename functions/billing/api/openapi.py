@@ -19,9 +19,11 @@ from billing.money import UNITS_MAX
 from billing.payments import queries
 from billing.payments.plans import catalogue
 from billing.quota import alert, holds
+from billing.top_up.agreement import MAX_PER_MONTH
 
 OURS: Final = "application/problem+json"
 GATEWAYS: Final = "application/json"
+PLAN: Final[Schema] = {"type": "string", "enum": list(catalogue())}
 UNITS: Final[Schema] = {
     "type": "integer",
     "minimum": 1,
@@ -164,7 +166,11 @@ def _of_buying() -> dict[str, dict[str, Operation]]:
 
 def _checkout() -> Operation:
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
-    plan = record(plan={"type": "string", "enum": list(catalogue())})
+    saves = {
+        "type": "boolean",
+        "description": "save the card, for automatic top-ups",
+    }
+    plan = _with_optional(record(plan=PLAN), remember_card=saves)
     followed_by = ("getPayment", "confirmPayment", "getReceipt")
     links = {name: _link(name, "id", "payment_id") for name in followed_by}
     refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
@@ -244,6 +250,7 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
             "get": Operation("readQuota", "What is left", 200, "Quota", "user")
         },
         "/quota/alert": _alert(),
+        "/quota/auto-top-up": _auto_top_up(),
         "/quota/ledger": {
             "get": _listing("readLedger", "How it came to that", "Entries")
         },
@@ -269,6 +276,46 @@ def _alert() -> dict[str, Operation]:
             low_at,
         ),
     }
+
+
+def _auto_top_up() -> dict[str, Operation]:
+    """Return the operations of a customer's agreement. 404 where the seller does not offer it."""
+    terms = record(
+        plan=PLAN,
+        when_below=UNITS,
+        max_per_month=UNITS | {"maximum": MAX_PER_MONTH},
+        agreed={"type": "boolean", "const": True},
+    )
+    refused = ("not_found", "invalid_plan", "invalid_request", "no_saved_card")
+    forget = _parameter(
+        "forget_card",
+        "query",
+        {"type": "string", "enum": ["true", "false"]},
+        "true detaches the saved cards at Stripe too",
+    )
+    show = Operation(
+        "readAutoTopUp", "What was agreed to", 200, "AutoTopUp", "user", refused[:1]
+    )
+    agree = Operation(
+        "agreeToAutoTopUp",
+        "Agree that the saved card is charged when units run low",
+        200,
+        "AutoTopUp",
+        "user",
+        (*refused, *STRIPES),
+        terms,
+    )
+    switch_off = Operation(
+        "switchOffAutoTopUp",
+        "Charge the saved card no more",
+        200,
+        "AutoTopUpOff",
+        "user",
+        ("not_found", *STRIPES),
+        None,
+        (forget,),
+    )
+    return {"get": show, "put": agree, "delete": switch_off}
 
 
 def _of_holds() -> dict[str, dict[str, Operation]]:

@@ -213,6 +213,17 @@ def whole_or_null(
     return int(value)
 
 
+def flag(body: Mapping[str, Any], name: str) -> bool:
+    """Return a member that is true or false, False where it is not there.
+
+    Raises ``invalid_request``.
+    """
+    value = body.get(name, False)
+    if isinstance(value, bool):
+        return value
+    raise BillingError("invalid_request", f"{name} must be true or false")
+
+
 def text(body: Mapping[str, Any], name: str, longest: int) -> str:
     """Return a value that is a string of 1 to ``longest`` characters.
 

@@ -29,6 +29,7 @@ from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
+from billing.top_up.charge import Reason
 
 Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
@@ -171,12 +172,28 @@ def _of_spending() -> Schema:
     return {
         "Quota": schema_of(Quota),
         "Alert": schema_of(Alert),
+        **_of_top_ups(),
         "Entry": entry,
         "Entries": entries,
         "Debit": schema_of(Debit),
         "Hold": schema_of(Hold),
         "ClosedHold": schema_of(ClosedHold),
     }
+
+
+def _of_top_ups() -> Schema:
+    card = record(brand=TEXT, last4=TEXT, exp_month=WHOLE, exp_year=WHOLE)
+    agreement = record(
+        on={"type": "boolean"},
+        plan=MAYBE_TEXT,
+        when_below=MAYBE_COUNT,
+        max_per_month=MAYBE_COUNT,
+        used_this_month=COUNT,
+        card=card | {"type": ["object", "null"]},
+        agreed_at=MAYBE_TIME,
+        paused=MAYBE_TEXT | {"enum": [*get_args(Reason), None]},
+    )
+    return {"AutoTopUp": agreement, "AutoTopUpOff": record(on={"type": "boolean"})}
 
 
 def _of_keys() -> Schema:

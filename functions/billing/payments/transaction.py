@@ -141,7 +141,7 @@ def _tell(
         balance,
         account,
         now=moment,
-        notices=told_by(basis, payment),
+        notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
         comes_in=comes_in,
     )
 

@@ -17,6 +17,8 @@ MARK: Final = "open"
 """The attribute that puts a row into the index of what is due; TOP_UP is its value."""
 DUE: Final = "expires_at"
 """When the sweep comes to the row, epoch seconds: the index's range key."""
+MAX_PER_MONTH: Final = 30
+"""The most charges a month that a customer can agree to."""
 MONTH: Final = "%Y-%m"
 
 

@@ -6,12 +6,11 @@ from typing import Any, Final, Protocol
 
 from billing.errors import BillingError, RetryableError, StripeRefusedError
 from billing.facts import DeclinedFact, Fact
-from billing.payments.metadata import metadata
 from billing.payments.payment import Payment
 from billing.settings import Ours
 from billing.stripe_api import intents, objects
 from billing.stripe_api.cards import CardDeclinedError
-from billing.stripe_api.claims import Ignored, claims_in
+from billing.stripe_api.claims import Ignored, claims_in, metadata
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.top_up.charge import (
     KEY_SECONDS,
@@ -116,7 +115,7 @@ class Asker:
         if charge.intent:
             params = {"payment_method": charge.card, **away}
             return self.cards.charge_card_again(charge.intent, params, charge.key)
-        told = metadata(payment, self.stack, self.ours.deployment.id())
+        told = metadata(self.stack, self.ours.deployment.id(), **payment.claims)
         params = {
             "amount": payment.amount_minor,
             "currency": payment.currency,

@@ -4,16 +4,18 @@ Every write pins the agreement that it was decided on. A refused write means tha
 container was faster, so the runner reads and decides again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError, OutcomeUnknownError
+from billing.notices.notice import tell
 from billing.payments import plans, settlement
 from billing.payments.payment import Payment, Phase
 from billing.quota import debits
+from billing.quota.balance import read_account
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, equals, exists
 from billing.top_up import agreement as agreements
@@ -172,6 +174,7 @@ def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
     assert before is not None  # noqa: S101 - the caller's own branch
     if word.error:
         job.report(before.payment_id, word.error)
+    books.store.deadline.begin()  # Stripe may have used the time up
     if word.fact:
         settlement.apply(books, word.fact)
     agreement = read(books, asked.user_id)
@@ -258,10 +261,18 @@ def _payment(books: Books, user_id: str, charge: Charge) -> Payment | None:
 def _commit(
     books: Books, before: Agreement, after: Agreement, writes: tuple[Write, ...]
 ) -> None:
-    """Write a change of an agreement, with the events that it tells.
+    """Write a change of an agreement, with the events that it tells."""
+    books.store.commit(*writes, *_events(books, before, after))
 
-    The one place where ``top_up.failed`` and ``top_up.off`` go out: the notices' rows of
-    ``told_by`` belong into this transaction.
+
+def _events(books: Books, before: Agreement, after: Agreement) -> Iterator[Write]:
+    """Yield the rows of ``top_up.failed`` and ``top_up.off``: the one place where they go out.
+
+    A dispute or refund tells its own (billing.payments.automatic).
     """
-    _ = tuple(told_by(before, after))
-    books.store.commit(*writes)
+    notices = tuple(told_by(before, after))
+    if not notices or not books.telling.is_on:
+        return
+    now, user_id = books.clock(), after.user_id
+    balance = read_account(books.store, user_id)
+    yield from tell(books.telling, user_id, balance, None, now=now, notices=notices)

@@ -1,29 +1,26 @@
 """Decides which events out follow from a change of an agreement. It is pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
+from billing.notices.notice import Notice
 from billing.top_up.agreement import Agreement
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One event out. ``reason`` is why charges have ended, or "" for a decline that is retried."""
-
-    type: Literal["top_up.failed", "top_up.off"]
-    reason: str
-
-
-def told_by(before: Agreement, after: Agreement) -> Iterator[Told]:
+def told_by(before: Agreement, after: Agreement) -> Iterator[Notice]:
     """Yield the events out: the first decline of a charge, and the end of charges.
 
     A customer's own switching off causes no event.
     """
+    charge = before.charge
+    data = {
+        "reason": after.paused or None,
+        "payment_id": charge.payment_id if charge else None,
+        "auto_top_up": after.as_answer(after.month),
+    }
     if _is_first_decline(before, after):
-        yield Told("top_up.failed", after.paused)
+        yield Notice("top_up.failed", data)
     if before.charges and not after.charges and after.paused:
-        yield Told("top_up.off", after.paused)
+        yield Notice("top_up.off", data)
 
 
 def _is_first_decline(before: Agreement, after: Agreement) -> bool:

@@ -107,6 +107,12 @@ class MemoryStore:
         """Events out that are due."""
         return self._marked("notices", "due", "due_at", lambda due_at: due_at <= now_epoch, after)
 
+    def due_top_ups(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Agreements to look at."""
+        return self._marked(
+            "quotas", "open", "expires_at", lambda due: due <= now_epoch, after, marked="top_up"
+        )
+
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """Payments that no reconciliation has seen at Stripe."""
         return self._marked(
@@ -114,7 +120,14 @@ class MemoryStore:
         )
 
     def _marked(
-        self, table: Table, mark: str, order: str, counts: Callable[[Any], bool], after: Item | None
+        self,
+        table: Table,
+        mark: str,
+        order: str,
+        counts: Callable[[Any], bool],
+        after: Item | None,
+        *,
+        marked: str = "",
     ) -> Page:
         """One page of a sparse index, keys alone.
 
@@ -129,7 +142,7 @@ class MemoryStore:
             (
                 item
                 for item in self.tables[table].values()
-                if mark in item and order in item and counts(item[order])
+                if item.get(mark) == (marked or mark) and order in item and counts(item[order])
             ),
             key=place,
         )

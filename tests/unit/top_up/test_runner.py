@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from billing.payments import plans
 from billing.payments.payment import Phase
+from billing.settings import Telling
 from billing.storage.keys import user_key
 from support import builders
 from support.fakes.card_twin import BROKEN_AFTER, BROKEN_BEFORE, FAULTS, LOST_AFTER, LOST_BEFORE
@@ -400,6 +401,45 @@ def test_a_card_is_tried_fifteen_times_in_thirty_days_at_most(story: Story) -> N
     story.stripe.customers["cus_1"] = [{"id": "pm_1", "card": {}}]
     story.run()
     assert len(story.stripe.attempts) == 16
+
+
+def _told(story: Story) -> list[tuple[str, Any]]:
+    rows = story.books.store.pages("notices", USER)
+    about = [row for row in rows if row["type"].startswith("top_up")]
+    return [(row["type"], row["data"]["reason"]) for row in about]
+
+
+def test_the_customer_hears_of_the_first_decline_and_of_the_end() -> None:
+    """Each once, in the transaction that does what it tells."""
+    story = begin(MemoryStore(), telling=Telling(is_on=True))
+    story.stripe.script = ["insufficient_funds"] * 9
+    for _ in range(40):
+        story.run()
+        story.advance(hours=1)
+    assert _told(story) == [("top_up.failed", None), ("top_up.off", "declined_too_often")]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [("lost_card", "card_declined"), ("authentication_required", "authentication_required")],
+)
+def test_a_decline_that_ends_it_tells_both_at_once(word: str, reason: str) -> None:
+    story = begin(MemoryStore(), telling=Telling(is_on=True))
+    story.stripe.script = [word]
+    story.run()
+    assert _told(story) == [("top_up.failed", reason), ("top_up.off", reason)]
+
+
+def test_a_dispute_tells_that_it_is_off_and_the_customers_own_word_does_not() -> None:
+    story = begin(MemoryStore(), telling=Telling(is_on=True))
+    story.run()
+    story.settle(_reversal(story, "dispute", 999))
+    assert _told(story) == [("top_up.off", "disputed")]
+    story.agree()
+    story.switch_off()
+    story.advance(minutes=5)
+    story.run()
+    assert _told(story) == [("top_up.off", "disputed")]
 
 
 def test_what_stripe_refuses_as_such_is_paused_and_reported(story: Story) -> None:
