@@ -32,7 +32,7 @@ TELLING: Final = (
     bug(
         "concurrent effects take the same number of an account's sequence",
         "notices/test_rows.py::test_a_refusal_writes_no_event",
-        ("notices/notice.py", "must=(*write.must, _last_told_is(account.told))", "must=write.must"),
+        ("notices/notice.py", "(*write.must, _last_told_is(account.told))", "write.must"),
     ),
     bug(
         "an event is delivered again under another id",
