@@ -173,7 +173,7 @@ class _Reader:
 
     def units(self, name: str, default: int, least: int = 1) -> int:
         """Return a whole number up to UNITS_MAX. Only functions that need it have it."""
-        text = self._environment.get(name, str(default)).strip()
+        text = str(self._environment.get(name, default)).strip()
         is_number = (
             text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
         )
