@@ -1,4 +1,4 @@
-"""Automatic top-ups on the stand: the card is saved at a checkout, and charged when it is needed."""
+"""Automatic top-ups on the stand: a checkout saves the card, which is charged when it is needed."""
 
 import uuid
 from typing import Any
