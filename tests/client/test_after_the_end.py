@@ -82,7 +82,7 @@ class Counting(Keeper):
         super().wake(lease)
 
 
-def test_a_debit_from_memory_wakes_nobody_until_units_are_low(
+def test_a_debit_from_memory_wakes_no_thread_until_units_are_low(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
     """The fetch wakes the keeper once, and the first debit below the mark once more."""
@@ -103,7 +103,7 @@ def test_a_debit_from_memory_wakes_nobody_until_units_are_low(
 
 
 @pytest.mark.parametrize(("refusal_seconds", "quiet"), [(1, 15), (20, 20)])
-def test_after_a_refusal_nobody_asks_ahead_of_need_for_a_while(
+def test_after_a_refusal_a_lease_does_not_ask_ahead_for_a_while(
     refusal_seconds: float, quiet: int
 ) -> None:
     """A quarter of a hold's life, or as long as the refusal is remembered if that is longer."""
@@ -120,7 +120,7 @@ def test_after_a_refusal_nobody_asks_ahead_of_need_for_a_while(
     assert purse.is_low(1001.0 + quiet)
 
 
-def test_a_refusal_of_the_service_says_all_of_it() -> None:
+def test_a_refusal_of_the_service_has_every_member() -> None:
     """What stands in a log must be enough to act on."""
     error = Refused(400, "exceeds_hold", "the hold is of 5 units")
     assert str(error) == "400 exceeds_hold: the hold is of 5 units"

@@ -68,7 +68,7 @@ def test_a_million_units_cost_fewer_than_a_thousand_calls(
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
-def test_many_calls_at_once_never_oversell(
+def test_many_concurrent_calls_never_oversell(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, size: int
 ) -> None:
     """Two leases of one customer, a hundred calls each at the same time."""

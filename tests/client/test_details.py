@@ -36,7 +36,7 @@ from topup_client.terms import Terms
 
 EVER = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS_MAX = 30
-"""Nothing here takes as long, however busy the machine is; whoever waits longer waits in vain."""
+"""No call here takes as long, however busy the machine is. A longer wait would be in vain."""
 
 
 def _run(story: Coroutine[Any, Any, None]) -> None:
@@ -108,7 +108,7 @@ def test_closing_waits_for_a_hold_that_is_on_its_way(
     assert (gateway.quota().held, gateway.quota().remaining) == (0, 100)
 
 
-def test_a_lease_that_somebody_is_asking_for_is_not_swept(
+def test_a_lease_with_a_waiting_caller_is_not_swept(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
 ) -> None:
     """It has nothing yet: what it is about to get would be forgotten."""
@@ -125,7 +125,7 @@ def test_a_lease_that_somebody_is_asking_for_is_not_swept(
     assert gateway.quota().used == 1
 
 
-def test_a_blocking_lease_that_somebody_is_asking_for_is_not_swept(
+def test_a_blocking_lease_with_a_waiting_caller_is_not_swept(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
     gateway.fund("alice", 100)
@@ -263,7 +263,7 @@ def test_what_is_neither_a_call_nor_a_socket_is_free(
     assert gateway.service_calls == 0
 
 
-def test_a_header_names_its_value_where_nobody_looks_it_up() -> None:
+def test_a_headers_value_is_the_user_id_where_no_lookup_is_given() -> None:
     scope: dict[str, Any] = {"headers": [(b"X-User", b"alice"), (b"other", b"bob")]}
     assert header_user("x-USER")(scope) == "alice"
     assert header_user("other", {"bob": "robert"}.get)(scope) == "robert"
@@ -306,7 +306,7 @@ def test_two_callers_of_a_lease_that_is_closed_meet_in_the_next_one(
     assert (gateway.quota().used, gateway.quota().held) == (6, 0)
 
 
-def test_a_keeper_has_no_more_threads_than_it_was_given_and_calls_nobody_early() -> None:
+def test_a_keeper_has_no_more_threads_than_it_was_given_and_makes_no_early_call() -> None:
     keeper, later, first, last = Keeper(1, lambda: 0.0), Tended(), Tended(), Tended()
     keeper.at(later, 5.0)
     for one in (first, last):
@@ -345,7 +345,7 @@ def test_only_a_call_that_may_succeed_in_a_moment_says_when(
     )
 
 
-def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -> None:
+def test_a_stopped_keeper_ends_its_thread_and_makes_no_more_calls() -> None:
     """A process that closes its leases keeps nothing of them."""
     keeper, first, last = Keeper(1, lambda: 0.0), Tended(), Tended()
     before = set(threading.enumerate())

@@ -90,7 +90,7 @@ def test_a_failed_fetch_is_remembered_longer_each_time() -> None:
     purse.complain(now)
 
 
-def test_a_forked_child_has_nothing_of_it() -> None:
+def test_a_forked_child_has_none_of_the_parents_units() -> None:
     """Neither to spend nor to capture: all of it is its parent's."""
     purse = _purse(10)
     purse.add(_hold(10, "hold_2"), 10, 1)

@@ -20,7 +20,7 @@ LEASING: Final = (
     ),
     _bug(
         "a forked child captures its parent's holds",
-        "test_purse.py::test_a_forked_child_has_nothing_of_it",
+        "test_purse.py::test_a_forked_child_has_none_of_the_parents_units",
         "purse.py",
         "self._to_close.clear()",
         "None",

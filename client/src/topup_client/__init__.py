@@ -20,6 +20,7 @@ from topup_client.errors import (
     TopupError,
     Unavailable,
 )
+from topup_client.events import EventRefused, verify_event
 from topup_client.lease import Lease
 from topup_client.leases import Leases
 from topup_client.meter import Meter
@@ -34,6 +35,7 @@ __all__ = [
     "Caller",
     "ClosedHold",
     "Debit",
+    "EventRefused",
     "Hold",
     "HoldClosed",
     "InvalidKey",
@@ -51,4 +53,5 @@ __all__ = [
     "Unavailable",
     "header_user",
     "metered",
+    "verify_event",
 ]

@@ -15,7 +15,7 @@ from topup_client.terms import Clock, Options, Terms, clock
 from topup_client.tranche import Tally, Tranche, close_hold
 
 FETCHES_MAX: Final = 10
-"""A debit waits for so many fetches at most, while others spend what comes."""
+"""How many fetches a debit waits for, while concurrent debits spend their units."""
 
 
 class Lease(Closing):
