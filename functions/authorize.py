@@ -1,12 +1,12 @@
-"""A Lambda authorizer for the seller's own API: takes a key, debits units, allows or denies.
+"""A Lambda authorizer for the seller's own API.
 
 It fails closed. What a call costs is in billing/keys/call_costs.json, which is checked when this
 module is imported.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html (simple
 responses) and
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
-(REST policies). The authorizer's cache must be off (TTL 0): a call that is allowed from the cache
-debits nothing.
+
+The authorizer's cache must be off (TTL 0). A call that is allowed from the cache debits nothing.
 """
 
 from collections.abc import Mapping
@@ -32,9 +32,10 @@ in_init(connect)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Allow or deny a call. Raises when the outcome is unknown.
+    """Allow or deny one call to the seller's API.
 
-    API Gateway then answers 500, and the call is not made.
+    It raises when the debit's outcome is unknown. API Gateway then answers 500 and does not make
+    the call.
     """
     notes: dict[str, Any] = {
         "request_id": str(getattr(context, "aws_request_id", "")),
@@ -151,7 +152,7 @@ def _policy(event: Mapping[str, Any], allowed: Mapping[str, str]) -> dict[str, A
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow" if allowed else "Deny",
-        "Resource": event.get("methodArn", event.get("routeArn", "*")),
+        "Resource": event.get("methodArn", "*"),
     }
     return {
         "principalId": allowed.get("user_id", "nobody"),

@@ -1,4 +1,4 @@
-"""POST /api/v1/quota/debits: the seller's backend takes units for calls made."""
+"""POST /api/v1/quota/debits: debits units for calls of the seller's API."""
 
 from billing.api.endpoint import Answer, endpoint, meter
 from billing.api.request import Request, text, whole
@@ -13,7 +13,11 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Debit: with an Idempotency-Key a repeat replays, without one it is one conditional write."""
+    """Debit the quota of the user that the token names.
+
+    With an Idempotency-Key a repeat gets the first answer again. Without one, the debit is one
+    conditional write.
+    """
     caller = request.need_scope()
     key = request.idempotency_key()
     body = request.json_object("user_id", "units", optional=("key_id",))

@@ -1,6 +1,6 @@
 """POST /api/v1/quota/holds, .../{hold_id}/capture and .../{hold_id}/release.
 
-Units are set aside first, and taken or given back later.
+A hold sets units aside. A capture uses them, and a release gives them back.
 """
 
 from billing.api.endpoint import Answer, endpoint, meter
@@ -16,7 +16,7 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Place, capture or release a hold: the route says which."""
+    """Place, capture or release a hold, depending on the route."""
     request.need_scope()
     hold_id = request.path.get("hold_id", "")
     if request.route.endswith("/capture"):

@@ -1,25 +1,28 @@
-"""POST and GET /api/v1/keys, PATCH and DELETE /api/v1/keys/{key_id}: a user's own API keys.
+"""Manages a user's API keys and alert: /api/v1/keys, .../{key_id} and /api/v1/quota/alert.
 
-And GET /api/v1/key, for whoever holds only a key.
+It also answers GET /api/v1/key for callers that have only a key.
 """
 
 from typing import Any
 
 from billing.api.endpoint import Answer, endpoint, meter
-from billing.api.request import Request, text
+from billing.api.request import Request, text, whole_or_null
 from billing.errors import BillingError
 from billing.keys import api_keys, changes, held
 from billing.keys.limits import Limit
+from billing.quota import alert
 from billing.wiring.container import books, settings
 
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Create, list, change, revoke or show: the route says which."""
+    """Create, list, change, revoke or show a key, or read or change the alert."""
     if request.route == "GET /api/v1/key":
         presented = request.presented_key()
         return 200, held.show_held(meter(request), settings().stage, presented)
     user_id = request.user_id
+    if request.route.endswith("/alert"):
+        return 200, _alert(request, user_id)
     key_id = request.path.get("key_id", "")
     match request.method:
         case "POST":
@@ -56,3 +59,11 @@ def _changes(request: Request) -> dict[str, Any]:
 
 def _name(body: dict[str, Any]) -> str:
     return text(body, "name", api_keys.NAME_CHARS_MAX)
+
+
+def _alert(request: Request, user_id: str) -> alert.Alert:
+    if request.method != "PUT":
+        return alert.read(books(), user_id)
+    body = request.json_object("low_at")
+    low_at = whole_or_null(body, "low_at", 0, alert.LOW_AT_MAX)
+    return alert.change(books(), user_id, low_at)

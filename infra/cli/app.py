@@ -1,4 +1,4 @@
-"""The command ``topup``: its name, its help, and all its commands."""
+"""Defines the command ``topup``: its name, its help, and all its commands."""
 
 import typer
 
@@ -6,6 +6,7 @@ from infra.cli.commands import (
     account,
     connect,
     doctor,
+    events,
     grant,
     ledger,
     parked,
@@ -39,6 +40,7 @@ for part in (
     account,
     payments,
     grant,
+    events,
     parked,
     replay,
     reconcile,

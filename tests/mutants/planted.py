@@ -13,6 +13,7 @@ from .limiting import LIMITING
 from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
+from .telling import TELLING
 
 PLANTED: Final[tuple[Bug, ...]] = (
     *SETTLING,
@@ -23,4 +24,5 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *BUYING,
     *DOORS,
     *LEASING,
+    *TELLING,
 )

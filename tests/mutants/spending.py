@@ -30,7 +30,7 @@ SPENDING: Final = (
     ),
     bug(
         "a keyed debit overwrites the answer of the first",
-        "quota/test_spending.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
+        "quota/test_debits.py::test_a_keyed_debit_is_taken_once_and_its_answer_kept",
         ("quota/debits.py", 'creates("quotas", row, kept)', 'Write("quotas", row, set=kept)'),
         (
             "quota/debits.py",
@@ -40,22 +40,22 @@ SPENDING: Final = (
     ),
     bug(
         "a key with another body replays the first answer",
-        "quota/test_spending.py::test_a_key_with_another_body_is_a_conflict",
+        "quota/test_debits.py::test_a_key_with_another_body_is_a_conflict",
         ("quota/debits.py", 'used.item["body"] != body', "False"),
     ),
     bug(
         "more is captured than was held",
-        "quota/test_spending.py::test_no_more_is_captured_than_was_held",
+        "quota/test_holds.py::test_no_more_is_captured_than_was_held",
         (HOLDS, 'units > row["units"]', 'units > row["units"] + balance.remaining'),
     ),
     bug(
         "a hold is released without a condition that it is still open",
-        "quota/test_spending.py::test_two_concurrent_releases_release_once",
+        "quota/test_holds.py::test_two_concurrent_releases_release_once",
         *CLOSING_CONDITIONS,
     ),
     bug(
         "a hold is captured after its time",
-        "quota/test_spending.py::test_an_expired_hold_is_not_captured",
+        "quota/test_holds.py::test_an_expired_hold_is_not_captured",
         (HOLDS, 'row["expires_at"] <= epoch(now)', 'row["expires_at"] <= 0'),
     ),
     bug(

@@ -74,11 +74,11 @@ def _payments(store: Any) -> None:
             continue
         payment = Payment.from_item(item)
         credited = payment.quota if payment.phase is Phase.PAID else 0
-        assert funded.get(payment.session_id, 0) == credited, (
+        assert funded.get(payment.funding_id, 0) == credited, (
             f"{payment.payment_id} is {payment.status},"
-            f" credited {funded.get(payment.session_id, 0)}"
+            f" credited {funded.get(payment.funding_id, 0)}"
         )
-        assert taken.get(payment.session_id, 0) == payment.units_clawed_back, (
+        assert taken.get(payment.funding_id, 0) == payment.units_clawed_back, (
             f"{payment.payment_id}: clawed back differs from the ledger"
         )
         assert 0 <= payment.units_clawed_back <= payment.quota

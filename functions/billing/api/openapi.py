@@ -1,4 +1,4 @@
-"""Builds the API's description, OpenAPI 3.1, from the limits, patterns and codes of the validation.
+"""Builds the OpenAPI 3.1 description of the API from the same limits and codes as the validation.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from billing import cursors
 from billing.api import request
+from billing.api.event_schemas import webhooks
 from billing.api.schemas import TEXT, Schema, record, ref, schemas
 from billing.errors import STATUS_OF
 from billing.ids import USER_ID_CHARS_MAX
@@ -17,10 +18,12 @@ from billing.keys.limits import PERS
 from billing.money import UNITS_MAX
 from billing.payments import queries
 from billing.payments.plans import catalogue
-from billing.quota import holds
+from billing.quota import alert, holds
+from billing.top_up.agreement import MAX_PER_MONTH
 
 OURS: Final = "application/problem+json"
 GATEWAYS: Final = "application/json"
+PLAN: Final[Schema] = {"type": "string", "enum": list(catalogue())}
 UNITS: Final[Schema] = {
     "type": "integer",
     "minimum": 1,
@@ -32,6 +35,12 @@ USER_ID: Final[Schema] = {
     "minLength": 1,
     "maxLength": USER_ID_CHARS_MAX,
     "pattern": request.TEXT,
+}
+LOW_AT: Final[Schema] = {
+    "type": ["integer", "null"],
+    "minimum": 0,
+    "maximum": alert.LOW_AT_MAX,
+    "description": "written without a fraction; 0 is never",
 }
 SECONDS: Final[Schema] = {
     "type": "integer",
@@ -92,8 +101,8 @@ KEY_LIMIT: Final[Schema] = record(
 class Operation:
     """One operation of the API.
 
-    ``who`` may call it, "" for everybody. ``codes`` are its refusals, beside those that all
-    operations of its kind share.
+    ``who`` says who may call it, "" for everybody. ``codes`` are the errors of this operation,
+    beside those that all operations of its kind share.
     """
 
     name: str
@@ -108,7 +117,7 @@ class Operation:
 
 
 def document() -> Schema:
-    """Return the whole description."""
+    """Return the whole OpenAPI description as a dictionary."""
     table = {**_of_buying(), **_of_spending(), **_of_keys()}
     scopes = " or ".join(sorted(request.SCOPES))
     return {
@@ -123,6 +132,7 @@ def document() -> Schema:
             path: {method: _described(row) for method, row in methods.items()}
             for path, methods in table.items()
         },
+        "webhooks": webhooks(),
         "components": {
             "schemas": schemas(),
             "securitySchemes": {
@@ -156,7 +166,11 @@ def _of_buying() -> dict[str, dict[str, Operation]]:
 
 def _checkout() -> Operation:
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
-    plan = record(plan={"type": "string", "enum": list(catalogue())})
+    saves = {
+        "type": "boolean",
+        "description": "save the card, for automatic top-ups",
+    }
+    plan = _with_optional(record(plan=PLAN), remember_card=saves)
     followed_by = ("getPayment", "confirmPayment", "getReceipt")
     links = {name: _link(name, "id", "payment_id") for name in followed_by}
     refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
@@ -235,12 +249,73 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
         "/quota": {
             "get": Operation("readQuota", "What is left", 200, "Quota", "user")
         },
+        "/quota/alert": _alert(),
+        "/quota/auto-top-up": _auto_top_up(),
         "/quota/ledger": {
             "get": _listing("readLedger", "How it came to that", "Entries")
         },
         "/quota/debits": {"post": debit},
         **_of_holds(),
     }
+
+
+def _alert() -> dict[str, Operation]:
+    low_at = record(low_at=LOW_AT)
+    refused = ("invalid_request",)
+    return {
+        "get": Operation(
+            "readAlert", "Where quota.low begins", 200, "Alert", "user"
+        ),
+        "put": Operation(
+            "setAlert",
+            "Set it, null for the default",
+            200,
+            "Alert",
+            "user",
+            refused,
+            low_at,
+        ),
+    }
+
+
+def _auto_top_up() -> dict[str, Operation]:
+    """Return the operations of a customer's agreement. 404 where the seller does not offer it."""
+    terms = record(
+        plan=PLAN,
+        when_below=UNITS,
+        max_per_month=UNITS | {"maximum": MAX_PER_MONTH},
+        agreed={"type": "boolean", "const": True},
+    )
+    refused = ("not_found", "invalid_plan", "invalid_request", "no_saved_card")
+    forget = _parameter(
+        "forget_card",
+        "query",
+        {"type": "string", "enum": ["true", "false"]},
+        "true detaches the saved cards at Stripe too",
+    )
+    show = Operation(
+        "readAutoTopUp", "What was agreed to", 200, "AutoTopUp", "user", refused[:1]
+    )
+    agree = Operation(
+        "agreeToAutoTopUp",
+        "Agree that the saved card is charged when units run low",
+        200,
+        "AutoTopUp",
+        "user",
+        (*refused, *STRIPES),
+        terms,
+    )
+    switch_off = Operation(
+        "switchOffAutoTopUp",
+        "Charge the saved card no more",
+        200,
+        "AutoTopUpOff",
+        "user",
+        ("not_found", *STRIPES),
+        None,
+        (forget,),
+    )
+    return {"get": show, "put": agree, "delete": switch_off}
 
 
 def _of_holds() -> dict[str, dict[str, Operation]]:

@@ -1,6 +1,6 @@
-"""Builds the schemas of the API's description, JSON Schema 2020-12.
+"""Builds the JSON Schemas of the API's description (JSON Schema 2020-12).
 
-Those of debits, holds, keys and the quota are derived from the dataclasses that are answered.
+The schemas of debits, holds, keys and the quota are derived from the dataclasses of their answers.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,12 @@ from billing.keys.held import HeldKey
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
+from billing.quota.alert import Alert
 from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
+from billing.top_up.charge import Reason
 
 Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
@@ -52,7 +54,7 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """Return all schemas by name, as ``ref`` refers to them."""
+    """Return all schemas by name. ``ref`` refers to them."""
     return {**_of_buying(), **_of_spending(), **_of_keys(), **_of_refusing()}
 
 
@@ -62,7 +64,7 @@ def ref(name: str) -> Schema:
 
 
 def record(**properties: Schema) -> Schema:
-    """Return the schema of an object that has all of these members."""
+    """Return the schema of an object in which all of these members are required."""
     return {
         "type": "object",
         "required": list(properties),
@@ -169,12 +171,29 @@ def _of_spending() -> Schema:
     entry["properties"]["by_key"] = by_key
     return {
         "Quota": schema_of(Quota),
+        "Alert": schema_of(Alert),
+        **_of_top_ups(),
         "Entry": entry,
         "Entries": entries,
         "Debit": schema_of(Debit),
         "Hold": schema_of(Hold),
         "ClosedHold": schema_of(ClosedHold),
     }
+
+
+def _of_top_ups() -> Schema:
+    card = record(brand=TEXT, last4=TEXT, exp_month=WHOLE, exp_year=WHOLE)
+    agreement = record(
+        on={"type": "boolean"},
+        plan=MAYBE_TEXT,
+        when_below=MAYBE_COUNT,
+        max_per_month=MAYBE_COUNT,
+        used_this_month=COUNT,
+        card=card | {"type": ["object", "null"]},
+        agreed_at=MAYBE_TIME,
+        paused=MAYBE_TEXT | {"enum": [*get_args(Reason), None]},
+    )
+    return {"AutoTopUp": agreement, "AutoTopUpOff": record(on={"type": "boolean"})}
 
 
 def _of_keys() -> Schema:

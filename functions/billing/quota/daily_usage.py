@@ -1,4 +1,4 @@
-"""Turns a past day's use into one ledger entry, so that a plain debit stays one write."""
+"""Books each past day's use as one ledger entry, so that a plain debit stays one write."""
 
 from contextlib import suppress
 

@@ -1,7 +1,7 @@
-"""Reads and debits a quota. Never below zero, and never twice by our own doing.
+"""Reads and debits a quota. It never falls below zero, and we never debit twice.
 
-A plain debit is one conditional write, and is not repeated when its answer is lost. A debit with a
-key is one transaction that also keeps the answer for replay.
+A plain debit is one conditional write, and is not repeated when its answer is lost. A debit with an
+idempotency key is one transaction that also stores the answer for replay.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ Replayed = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """Units taken for good."""
+    """The answer to a debit: the units were used for good."""
 
     debit_id: str
     units: Count
@@ -63,9 +63,9 @@ class _KeyUsedError(Exception):
 
 
 def read(books: Books, user_id: str) -> Balance:
-    """Return the balance now. Expired holds count as released.
+    """Return the quota now. Expired holds count as released.
 
-    One call, and one more when a hold has expired.
+    It makes one call to DynamoDB, and one more if a hold has expired.
     """
     balance = read_account(books.store, user_id)
     return hold_expiry.as_if_given_back(books, user_id, balance)
@@ -76,8 +76,8 @@ def debit(
 ) -> Debit:
     """Take ``units``, or raise ``quota_exhausted`` and take nothing. One conditional write.
 
-    When a hold has expired it is a query, and a transaction that releases and takes. They follow a
-    refused write if this container has not seen that hold.
+    If a hold has expired, it queries the holds, and one transaction releases them and debits. If
+    this container has not seen that hold, DynamoDB refuses the first write, and this follows.
     """
     return debit_and_look(meter, Taking(user_id, units, "used", key))[0]
 
@@ -129,9 +129,9 @@ def debit_once(
     *,
     api_key: KeyUse | None = None,
 ) -> Debit:
-    """Debit under an idempotency key of one caller (``scope``).
+    """Debit once under an idempotency key. ``scope`` is the caller.
 
-    A repeat is answered as the first time. The same key with another body raises
+    A repeat gets the first answer again. The same key with another body raises
     ``idempotency_conflict``.
     """
     row = (f"debit#{digest(scope, key)}", "debit")

@@ -1,4 +1,4 @@
-"""A user's ledger by the page, newest entry first, each with its running balance."""
+"""Reads a user's ledger in pages, newest entry first, each entry with its running balance."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -54,7 +54,7 @@ class _Cursor:
 
     @property
     def sum(self) -> _Sum:
-        """The running balance that this cursor carries."""
+        """Return the running balance that this cursor carries."""
         return _Sum(self.last, self.balance)
 
     def start_key(self, user_id: str) -> Item:
@@ -69,13 +69,13 @@ class _Cursor:
 def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
     """Return one page of a user's ledger.
 
-    ``balance_after`` is the running sum of the entries' units, worked back from the newest. The
-    first page also has ``not_itemised``, ``{"day", "units"}``, while the last day's use is no
+    ``balance_after`` is the running sum of the entries' units, computed back from the newest. The
+    first page also has ``not_itemised``, ``{"day", "units"}``, while the last day's use is not an
     entry yet.
 
     A process whose clock is behind may book an entry late, before entries that an earlier page has
-    shown. So a cursor carries the sum at its place and which entry had been booked last. When that
-    has changed, the sum is stale and is computed again.
+    shown. So a cursor carries the sum at its place, and the last entry that was booked. If that
+    entry has changed, the sum is stale and is computed again.
     """
     place = _Cursor.open(cursor)
     known = place.sum if place else None

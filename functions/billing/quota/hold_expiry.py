@@ -1,4 +1,4 @@
-"""Releases holds whose time has passed, and counts them as released for those who only read."""
+"""Releases expired holds, and computes the balance as if they were released for reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ State = Literal["captured", "released", "expired"]
 
 @dataclass(frozen=True, slots=True)
 class ExpiredHolds:
-    """A batch of expired holds, as the writes of the transaction that releases them."""
+    """A batch of expired holds, with the writes that release them."""
 
     account: Write
     """Refused if a hold was placed or released since ``before``, or if the debt has changed."""
@@ -37,7 +37,7 @@ class ExpiredHolds:
 
     @classmethod
     def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredHolds":
-        """Read the holds that expired first, at most EXPIRED_AT_ONCE. Nothing is written."""
+        """Return the holds that expired first, at most EXPIRED_AT_ONCE. Writes nothing."""
         now = books.clock()
         page = books.store.query(
             "quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1
@@ -89,12 +89,12 @@ def _release(
 
 
 def holds_are_due(balance: Balance, now_epoch: int) -> bool:
-    """Whether a hold may have expired. It counts as released from that moment."""
+    """Return whether a hold may have expired. An expired hold counts as released."""
     return 0 < balance.holds_due <= now_epoch
 
 
 def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
-    """Release all expired holds, each once, even with concurrent requests.
+    """Release all expired holds, each exactly once, also in a race with concurrent requests.
 
     The caller must read the balance again afterwards.
     """
@@ -124,9 +124,9 @@ def with_released(balance: Balance, rows: Sequence[Item]) -> Balance:
 
 
 def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
-    """Return the balance that counts now: with expired holds released, written or not.
+    """Return the present balance, in which expired holds count as released. Writes nothing.
 
-    For those who may only read.
+    Functions without permission to write use it.
     """
     for _ in books.store.deadline.attempts():
         now = epoch(books.clock())
@@ -178,8 +178,8 @@ def close(
 ) -> tuple[Write, Write]:
     """Return the writes that replace an open hold's row by a closed one.
 
-    They are atomic: of concurrent requests only one can close a hold. The closed row tells later
-    callers what became of it.
+    They are atomic, so only one of several concurrent requests can close a hold. The closed row
+    keeps the result for later callers.
     """
     user_id, item = row["user_id"], row["item"]
     closed = {

@@ -1,8 +1,8 @@
-"""Holds: units set aside, then captured, released, or given back when their time is over.
+"""Places, captures and releases holds: units set aside for a limited time.
 
-A hold is one row beside the account's ``held``. Closing it deletes the open row and leaves a closed
-one, in the transaction that moves the units, so each hold is closed exactly once. The id names the
-account, so a hold is found without an index.
+A hold is one row beside the account's ``held``. The transaction that moves the units also deletes
+the open row and writes a closed one, so each hold is closed exactly once. The hold's id contains
+the user's id, so a hold is found without an index.
 """
 
 import base64
@@ -44,7 +44,7 @@ Ended = Literal["captured", "released"]
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Units set aside until ``expires_at``. After that they count as released."""
+    """Units set aside until ``expires_at``. After that time they count as released."""
 
     hold_id: str
     units: Count
@@ -54,7 +54,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ClosedHold:
-    """A hold that a caller has ended."""
+    """A hold that a caller has captured or released."""
 
     hold_id: str
     status: Ended
@@ -64,7 +64,7 @@ class ClosedHold:
 
 @dataclass(frozen=True, slots=True)
 class HoldId:
-    """Where a hold's row stands: ``hold_`` + base64url of ``expiry.random.user``."""
+    """A hold's id: ``hold_`` and base64url of ``expiry.random.user``. It gives the row's key."""
 
     user_id: str
     expires_at: int
@@ -79,17 +79,17 @@ class HoldId:
 
     @property
     def open_row(self) -> tuple[str, str]:
-        """The key of the row while the hold is open. These keys sort by expiry."""
+        """Return the key of the row while the hold is open. These keys sort by expiry."""
         return (self.user_id, f"hold#{self.expires_at:012d}#{self.random}")
 
     @property
     def closed_row(self) -> tuple[str, str]:
-        """The key of the row that remains once it is closed."""
+        """Return the key of the row after the hold is closed."""
         return (self.user_id, f"closed#{self.expires_at:012d}#{self.random}")
 
     @classmethod
     def parse(cls, text: str) -> "HoldId":
-        """Read an id. Raises ``not_found`` for anything that we did not make."""
+        """Return the parts of an id. Raises ``not_found`` for a text that is not one of our ids."""
         try:
             body = text.removeprefix("hold_").encode("ascii")
             padded = body + b"=" * (-len(body) % 4)
@@ -149,12 +149,12 @@ def place(
 
 
 def capture(meter: Meter, hold_id: str, units: int) -> ClosedHold:
-    """Take ``units`` of the hold for good and give the rest back. A repeat replays."""
+    """Use ``units`` of the hold for good and release the rest. A repeat gets the same answer."""
     return _close(meter.books, HoldId.parse(hold_id), "captured", units)
 
 
 def release(meter: Meter, hold_id: str) -> ClosedHold:
-    """Give all of it back. A repeat replays."""
+    """Release all units of the hold. A repeat gets the same answer."""
     return _close(meter.books, HoldId.parse(hold_id), "released", 0)
 
 

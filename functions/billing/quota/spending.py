@@ -1,4 +1,4 @@
-"""Takes units from an account: the conditional write behind debits and holds, and its retries."""
+"""Takes units from an account by a conditional write, for debits and holds, with retries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Meter(NamedTuple):
-    """The books, and where a customer without units buys more."""
+    """The books, and the address where a customer can buy units."""
 
     books: Books
     top_up_url: str
@@ -59,12 +59,12 @@ class Taking:
 
     @property
     def least(self) -> int:
-        """The fewest units that will do."""
+        """Return the smallest number of units that is acceptable."""
         return self.at_least or self.units
 
     @property
     def of_key(self) -> Movement:
-        """What the units add to the key's counters, and demand of them."""
+        """Return the additions to the key's counters, and their conditions."""
         return spend(self.key, self.units, is_use=self.into == "used")
 
     def as_in(self, balance: Balance, *, is_exact: bool) -> "Taking":
@@ -86,14 +86,14 @@ class Taking:
 
 
 def units_left(balance: Balance, key: KeyUse | None) -> int:
-    """Return what can be taken for this key, or without one."""
+    """Return the units that a key, or a user without a key, can take."""
     if key is None or not key.is_limited:
         return balance.remaining
     return min(balance.remaining, balance.keys[left(key.name)])
 
 
 class Attempt(NamedTuple):
-    """What one try of a transaction writes to the account, and what it starts from."""
+    """One attempt of a transaction: its write to the account, and the balance that it assumes."""
 
     account: Write
     """Takes the units, and releases ``expired`` if there are any."""
@@ -105,12 +105,12 @@ class Attempt(NamedTuple):
     """With the units that are taken, and the key as the balance shows it."""
 
     def left(self, balance: Balance) -> Balance:
-        """Return the balance afterwards, whatever else this try writes."""
+        """Return the balance after this attempt."""
         return taken_from(balance, self.taking)
 
     @property
     def closing(self) -> tuple[Write, ...]:
-        """The writes that close the expired holds, in the same transaction."""
+        """Return the writes that close the expired holds, in the same transaction."""
         return self.expired.closing if self.expired else ()
 
 
@@ -122,7 +122,7 @@ _seen: dict[str, Balance] = {}
 def take(taking: Taking, now: datetime) -> Write:
     """Return the write that moves units from ``remaining`` into ``used`` or ``held``.
 
-    It is refused when they are not there, when a hold has expired, or when a new day has begun.
+    DynamoDB refuses it if too few units remain, if a hold has expired, or if a new day has begun.
     """
     units, of_key = taking.units, taking.of_key
     enough = Must("remaining", ">=", units)
@@ -145,7 +145,7 @@ def take(taking: Taking, now: datetime) -> Write:
 def take_and_release(expired: ExpiredHolds, taking: Taking, now: datetime) -> Write:
     """Return one write that releases the expired holds and then takes the units.
 
-    It is refused when the account is no longer as ``expired`` found it.
+    DynamoDB refuses it if the account has changed since ``expired`` was read.
     """
     before, after = expired.before, expired.after
     of_key = _net(expired.account, taking.of_key)
@@ -202,10 +202,10 @@ def taken_from(balance: Balance, taking: Taking) -> Balance:
 def release_before_taking(
     meter: Meter, taking: Taking, balance: Balance
 ) -> ExpiredHolds | None:
-    """Release expired holds, but leave the last batch for the write that takes the units.
+    """Release expired holds, except the last batch, and return that batch.
 
-    Returns that batch, or None when no hold has expired. Earlier batches are written here. Each is
-    progress, so no pause follows it.
+    The caller releases it in the write that takes the units. Returns None if no hold has expired.
+    There is no pause between batches, because each makes progress.
     """
     books = meter.books
     for _ in books.store.deadline.attempts(pauses=False):
@@ -229,7 +229,7 @@ def _is_enough(balance: Balance, taking: Taking) -> bool:
 def look_again(
     meter: Meter, taking: Taking, refused: ConditionFailedError
 ) -> Balance:
-    """Return the balance as it is now, after a refusal.
+    """Return the present balance after DynamoDB refused a write.
 
     Raises ``quota_exhausted`` if that is why, and KeyNotCountedError or KeyLimitReachedError where
     it is the key. Begins the day if that is due.
@@ -334,13 +334,13 @@ def _prepare(
 def recall(user_id: str) -> Balance | None:
     """Return the balance that this container saw last, if any, and forget it.
 
-    Only what is still right is remembered again.
+    Callers remember the balance again only if it is still right.
     """
     return _seen.pop(user_id, None)
 
 
 def remember(user_id: str, balance: Balance) -> None:
-    """Keep a guess for the next call. It decides nothing: the write's condition judges it."""
+    """Keep a balance as a guess for the next call. The write's condition checks the guess."""
     while len(_seen) >= SEEN_MAX:
         _seen.pop(next(iter(_seen)))
     _seen[user_id] = balance

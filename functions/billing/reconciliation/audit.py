@@ -1,15 +1,15 @@
 """Audits the books: recomputes every account from its ledger, its payments and its open holds.
 
-A scan reads a table while others write to it, so what it shows of one account may be torn: a
-difference found there is only a suspicion. ``settled_tally`` reads one account until two readings
-agree, which makes it a finding. Nothing is repaired here.
+A scan reads a table during concurrent writes, so its figures of one account may be inconsistent. A
+difference found by a scan is a suspicion. ``settled_tally`` reads the account until two readings
+agree, and confirms it. Nothing is repaired here.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from billing.payments.payment import Phase
+from billing.payments.payment import Payment, Phase
 from billing.quota.balance import Balance
 from billing.quota.key_days import (
     NAMES,
@@ -26,12 +26,12 @@ from billing.storage.writes import Table
 TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas", "keys")
 """The tables that an account has rows in."""
 READINGS_MAX: Final = 20
-"""Two readings agree at once, unless the account buys or places holds concurrently."""
+"""The first two readings agree, unless the account buys or places holds concurrently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One rule that an account breaks. ``expected`` and ``found`` in units."""
+    """One rule that an account breaks. ``expected`` and ``found`` are in units."""
 
     user_id: str
     rule: str
@@ -39,13 +39,13 @@ class Difference:
     found: int
 
     def as_answer(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the difference as plain data."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(slots=True)
 class Tally:
-    """What one account's rows add up to, in units, or in rows where it says ``_count``."""
+    """The sums of one account's rows, in units. Members that end in ``_count`` count rows."""
 
     # from the ledger
     booked: int = 0
@@ -83,9 +83,9 @@ class Tally:
     keys_revoked_weighed: int = 0
 
     def steady(self) -> tuple[int, ...]:
-        """The figures that plain spending does not move.
+        """Return the figures that debits do not change.
 
-        It changes ``used`` and ``remaining`` together in one row, which is never torn.
+        A debit changes ``used`` and ``remaining`` together, in one row that is always consistent.
         """
         moving = ("used", "remaining", "keys_used")
         return tuple(
@@ -93,7 +93,7 @@ class Tally:
         )
 
     def differences(self, user_id: str) -> Iterator[Difference]:
-        """Every rule that does not hold."""
+        """Return every rule that the account breaks."""
         rules = {**self._sums(), **self._bounds(), **self._of_keys()}
         for rule, (expected, found) in rules.items():
             if expected != found:
@@ -177,10 +177,10 @@ class Tally:
 
 
 class Tallies(dict[str, Tally]):
-    """Tallies by account."""
+    """The tallies of many accounts, by user id."""
 
     def add(self, table: Table, item: Mapping[str, Any]) -> None:
-        """Count one row. Rows that move no units are not counted."""
+        """Add one row to its account's tally. Rows that move no units are ignored."""
         if table == "ledger":
             _add_entry(self._of(item["user_id"]), item)
         elif table == "payments" and item.get("phase") == int(Phase.PAID):
@@ -209,9 +209,9 @@ class Tallies(dict[str, Tally]):
 
 
 def settled_tally(store: Store, user_id: str) -> Tally | None:
-    """Read the account until two readings agree on everything but spending.
+    """Return the account's tally once two readings agree, apart from debits.
 
-    None: it kept changing, try again later.
+    Returns None if the account kept changing. The caller can try again later.
     """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
@@ -224,9 +224,9 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
 
 
 def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
-    """The payments on which an account's ledger and payments disagree.
+    """Yield the ids of the payments on which an account's ledger and payments disagree.
 
-    Yields payment ids, or a session id where there is no payment.
+    Yields payment ids, or the id of what was paid where there is no payment.
     """
     funded: dict[str, int] = {}
     for item in store.pages("ledger", user_id):
@@ -237,9 +237,9 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
     for item in store.pages("payments", user_key(user_id), "pay_"):
         is_paid = item.get("phase") == int(Phase.PAID)
         kept = item["quota"] - item["units_clawed_back"] if is_paid else 0
-        if funded.pop(item.get("session_id", ""), 0) != kept:
+        if funded.pop(Payment.from_item(item).funding_id, 0) != kept:
             yield item["payment_id"]
-    yield from (session_id for session_id, units in funded.items() if units)
+    yield from (funding_id for funding_id, units in funded.items() if units)
 
 
 def _reading(store: Store, user_id: str) -> Tally:
@@ -262,7 +262,7 @@ def _reading(store: Store, user_id: str) -> Tally:
 
 
 def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The row that leads from a stored payment's intent to it, or None.
+    """Return the row that leads from a stored payment's intent to it, or None.
 
     A payment of nothing has no intent.
     """

@@ -1,4 +1,4 @@
-"""Turns writes into DynamoDB's expressions, by pynamodb, and values into its attribute values.
+"""Translates writes into DynamoDB's expressions, with pynamodb, and values into its types.
 
 Numbers are integers only, so that no float can enter the books.
 """
@@ -113,7 +113,7 @@ def _shape(
 def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
     """Return a Python value as a DynamoDB attribute value.
 
-    Raises TypeError for anything but text, bool, int, map, list, set of texts.
+    Raises TypeError for any type except str, bool, int, dict, list and a set of strings.
     """
     if isinstance(value, str):
         return {"S": value}
@@ -137,7 +137,7 @@ def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
 
 
 def decode(item: Mapping[str, Any]) -> Item:
-    """Return an item of DynamoDB's as plain Python."""
+    """Return an item of DynamoDB as plain Python values."""
     return {name: _decode(value) for name, value in item.items()}
 
 

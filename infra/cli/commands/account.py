@@ -29,7 +29,7 @@ KEY_COLUMNS: Final = (
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``account`` to the application."""
 
     @command(app, "account")
     def account(
@@ -85,7 +85,7 @@ def _flat(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(books: Books, user_id: str) -> dict[str, Any]:
-    """Return everything on one customer. One who never bought has zeros."""
+    """Return everything about one customer. A customer who never bought has zeros."""
     balance = debits.read(books, user_id)
     now = epoch(books.clock())
     holds = books.store.query("quotas", user_id, prefix="hold#", limit=HOLDS_SHOWN_MAX).items

@@ -14,7 +14,7 @@ from support.fakes.memory_store import MemoryStore
 
 @pytest.fixture
 def books() -> Books:
-    """Nobody has a key yet."""
+    """There is no key yet."""
     return builders.books_on(MemoryStore())
 
 

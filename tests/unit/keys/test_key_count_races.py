@@ -36,7 +36,7 @@ class Counted(MemoryStore):
 
 @pytest.fixture
 def store() -> Counted:
-    """Nobody has a key yet."""
+    """There is no key yet."""
     return Counted()
 
 
