@@ -1,4 +1,4 @@
-"""GET /api/v1/quota and /api/v1/quota/ledger: what is left, and how it came to that."""
+"""GET /api/v1/quota and /api/v1/quota/ledger: reads a user's quota, or the ledger behind it."""
 
 from billing import cursors
 from billing.api.endpoint import Answer, endpoint
@@ -9,7 +9,7 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with the caller's own quota or ledger: the token says whose."""
+    """Answer with the quota or the ledger of the token's user."""
     user_id = request.user_id
     if request.route.endswith("/ledger"):
         limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)

@@ -1,4 +1,4 @@
-"""Deletes from the artifact what no function uses: unpacking a file costs every cold start."""
+"""Deletes unused files from the artifact, because each file makes a cold start slower."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ unpacks them."""
 
 
 def prune(folder: Path) -> None:
-    """Delete descriptions and addresses of unused services, and unused parts of packages."""
+    """Delete the data of AWS services that no function calls, and unused parts of packages."""
     for package in ("botocore", "boto3"):
         for path in sorted((folder / package / "data").iterdir()):
             if path.is_dir() and path.name not in SERVICES_KEPT:
@@ -48,9 +48,10 @@ def prune(folder: Path) -> None:
 
 
 def prune_endpoints(file: Path) -> None:
-    """Delete the addresses of unused services.
+    """Delete the addresses of AWS services that no function calls.
 
-    Every session reads the file, 1.2 MB for all services in all regions, before its first client.
+    Every boto3 session reads this file before it makes its first client. It has 1.2 MB with all
+    services in all regions.
     """
     addresses = json.loads(file.read_text())
     for partition in addresses["partitions"]:

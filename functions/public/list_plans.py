@@ -1,4 +1,4 @@
-"""GET /api/v1/plans: what is for sale."""
+"""GET /api/v1/plans: answers with the plans for sale."""
 
 from billing.api.endpoint import Answer, static_endpoint
 from billing.api.request import Request
@@ -7,6 +7,6 @@ from billing.payments import plans
 
 @static_endpoint
 def handler(request: Request) -> Answer:
-    """Public; the same for everybody."""
+    """Answer with the plans. It needs no token, and is the same for all callers."""
     del request
     return 200, {"plans": [plan.as_answer() for plan in plans.catalogue().values()]}

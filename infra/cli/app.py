@@ -1,4 +1,4 @@
-"""The command ``topup``: its name, its help, and all its commands."""
+"""Defines the command ``topup``: its name, its help, and all its commands."""
 
 import typer
 

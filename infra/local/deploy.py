@@ -1,6 +1,6 @@
 """Deploys the unchanged template.yaml to the embedded AWS.
 
-What the CloudFormation there does not support is done by API afterwards.
+Its CloudFormation does not support everything. The rest is created by API afterwards.
 """
 
 import json
@@ -39,7 +39,7 @@ def update(
     event_bus: str = "",
     notify_bus: str = "",
 ) -> None:
-    """Run `sam deploy` for the artifact in ``built``, and nothing else.
+    """Run `sam deploy` for the artifact in ``built``.
 
     ``event_bus``: a bus that also delivers Stripe's events. ``notify_bus``: one that events out
     are put on. Raises LocalStackError if SAM fails.
@@ -96,10 +96,10 @@ def put_event_secret(paths: Paths, resources: dict[str, str], secret: str) -> No
 
 
 def make_routes(paths: Paths, stack: str, resources: dict[str, str], jwt: dict[str, Any]) -> None:
-    """Make the routes of the processed template by API.
+    """Create the routes of the processed template by API.
 
-    The embedded AWS ignores the OpenAPI body of an HTTP API.
-    ``jwt``: the issuer and the audiences of the authorizer, which the template has as expressions.
+    The embedded AWS ignores the OpenAPI body of an HTTP API. ``jwt`` has the issuer and the
+    audiences of the authorizer, which are expressions in the template.
     """
     template = _processed_template(paths, stack)
     gateway = paths.client("apigatewayv2")

@@ -44,7 +44,7 @@ class _Server(uvicorn.Server):
 
 
 class Supervisor:
-    """One run of a local stack."""
+    """Starts, serves and stops one local stack."""
 
     def __init__(self, paths: Paths, tell: Callable[[str], None]) -> None:
         """``tell`` shows progress."""
@@ -56,7 +56,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
 
     def step(self, text: str) -> None:
-        """Show a line of progress, with the time since the start."""
+        """Print a line of progress, with the time since the start."""
         self._tell(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
@@ -87,8 +87,13 @@ class Supervisor:
         """Serve front, issuer and simulator, and deploy. Returns what stand.json has."""
         paths = self.paths
         front, settings = Front(), self._settings()
+        if settings["real_stripe"]:  # its clock does not move
+            paths.clock_file.unlink(missing_ok=True)
         simulator = Simulator(
-            paths.stripe_url, settings["stripe_secret_key"], paths.state / "stripe.sqlite"
+            paths.stripe_url,
+            settings["stripe_secret_key"],
+            paths.state / "stripe.sqlite",
+            clock_file=None if settings["real_stripe"] else paths.clock_file,
         )
         keys = Keys(paths.state / "issuer.pem", paths.issuer_url)
         apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(keys)}

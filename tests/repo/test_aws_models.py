@@ -132,5 +132,6 @@ def test_every_client_of_the_functions_is_one_of_the_four() -> None:
         "dynamodb.py": "dynamodb",
         "event_bus.py": "events",
         "fact_queue.py": "sqs",
+        "messages.py": "sqs",
         "secrets.py": "secretsmanager",
     }

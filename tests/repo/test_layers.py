@@ -1,4 +1,4 @@
-"""Imports point one way: handlers, api, wiring, reconciliation, payments,
+"""Imports point one way: handlers, api, wiring, top-up, reconciliation, payments,
 quota, notices, Stripe, storage.
 """
 
@@ -19,14 +19,17 @@ PACKAGES: Final = (
     "stripe_api",
     "notices",
     "quota",
+    "keys",
     "payments",
     "reconciliation",
+    "top_up",
     "wiring",
     "api",
 )
 """From the inside out: each may import those before it. A module beside them is shared by all."""
 OUTSIDE: Final = {
     "stripe": {
+        "billing.stripe_api.cards",
         "billing.stripe_api.client",
         "billing.stripe_api.signatures",
         "billing.stripe_api.refusals",
@@ -37,6 +40,7 @@ OUTSIDE: Final = {
         "billing.storage.aws_faults",
         "billing.notices.event_bus",
         "billing.payments.fact_queue",
+        "billing.top_up.messages",
         "billing.wiring.secrets",
     },
     "aws_lambda_powertools": {"billing.telemetry", "billing.tracing"},

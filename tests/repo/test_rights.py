@@ -38,16 +38,33 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "DebitQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        "KeysTable": "GetItem UpdateItem",
     },
     "HoldQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        "KeysTable": "GetItem UpdateItem",
     },
-    "KeysFunction": {"KeysTable": "DeleteItem Query UpdateItem", "QuotasTable": READS_AND_WRITES},
+    "KeysFunction": {
+        "KeysTable": "DeleteItem GetItem Query UpdateItem",
+        "QuotasTable": "GetItem Query UpdateItem",
+        "LedgerTable": "UpdateItem",
+    },
     "AuthorizeFunction": {
-        "KeysTable": "GetItem",
+        "KeysTable": "GetItem UpdateItem",
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+    },
+    "AutoTopUpFunction": {
+        "NoticesTable": "UpdateItem",
+        "PaymentsTable": "ConditionCheckItem GetItem UpdateItem",
+        "QuotasTable": "GetItem Query UpdateItem",
+        "QuotasTable/index/open_holds": "Query",
+        "LedgerTable": READS_AND_WRITES,
+        "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
+        "TopUpQueue": "DeleteMessage GetQueueAttributes ReceiveMessage SendMessage",
+        "ParkedQueue": "SendMessage",
+        "StripeKeySecret": "GetSecretValue",
     },
     "ReconcileFunction": {
         "NoticesTable": "UpdateItem",
@@ -151,7 +168,7 @@ def _named(resource: Any) -> str:
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
-    """And the same trust: Lambda, nobody else."""
+    """And the same trust policy: only Lambda."""
     resources = transformed()["Resources"]
     assert len(
         {resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS}
@@ -247,7 +264,7 @@ def test_no_function_scans() -> None:
 
 
 def test_the_webhook_cannot_read_keys_or_stripes_key() -> None:
-    """It speaks to nobody but the books."""
+    """It calls nothing but the books."""
     assert not {"KeysTable", "StripeKeySecret"} & set(_grants("WebhookFunction"))
 
 

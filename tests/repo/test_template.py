@@ -362,7 +362,12 @@ def test_no_scheduled_run_is_tried_again_by_lambda() -> None:
         for row in rows
         if row["Type"] == "AWS::Lambda::EventInvokeConfig"
     }
-    pauses = {"ReconcileFunction": 3600, "RecoverFunction": 60, "NotifyFunction": 60}
+    pauses = {
+        "ReconcileFunction": 3600,
+        "RecoverFunction": 60,
+        "NotifyFunction": 60,
+        "AutoTopUpFunction": 60,
+    }
     scheduled = {
         name
         for name, row in functions().items()

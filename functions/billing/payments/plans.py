@@ -1,4 +1,4 @@
-"""The catalogue: the plans for sale, read from plans.json and checked when loaded."""
+"""Reads the plans for sale from plans.json, and checks them."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _PLAN_ID: Final = re.compile(r"[a-z0-9_-]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One line of the catalogue. ``amount_minor`` is in the currency's minor unit."""
+    """One plan for sale. ``amount_minor`` is in the currency's minor unit."""
 
     id: str
     name: str
@@ -31,7 +31,7 @@ class Plan:
     quota: int
 
     def as_answer(self) -> dict[str, Any]:
-        """The plan as ``GET /plans`` shows it."""
+        """Return the plan as ``GET /plans`` shows it."""
         return {
             "id": self.id,
             "name": self.name,
@@ -45,12 +45,15 @@ class Plan:
 
 @cache
 def catalogue() -> Mapping[str, Plan]:
-    """All plans by id, in the file's order. Raises ValueError naming every fault of the file."""
+    """Return all plans by id, in the file's order.
+
+    Raises ValueError with every error in the file.
+    """
     return load(CATALOGUE.read_text(encoding="utf-8"))
 
 
 def find(plan_id: object) -> Plan:
-    """Return the plan, or raise ``invalid_plan`` naming the plans for sale."""
+    """Return the plan, or raise ``invalid_plan`` with the ids of the plans for sale."""
     plans = catalogue()
     if not isinstance(plan_id, str) or plan_id not in plans:
         raise BillingError(
@@ -60,7 +63,7 @@ def find(plan_id: object) -> Plan:
 
 
 def load(text: str) -> Mapping[str, Plan]:
-    """Parse and check a catalogue (a JSON list of plans)."""
+    """Return the plans in a JSON list by id. Raises ValueError with every error in it."""
     rows = json.loads(text)
     if not isinstance(rows, list) or not rows:
         raise ValueError("plans.json must hold a list with at least one plan")

@@ -1,4 +1,4 @@
-"""The one transaction of a settlement: payment, balance, ledger, references, event's mark."""
+"""Builds the one transaction of a settlement: payment, balance, ledger, references and mark."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ from billing.books import Books
 from billing.clock import stamp
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
 from billing.notices.notice import tell
-from billing.payments import references
+from billing.payments import automatic, references
 from billing.payments.basis import Assumed, Basis, Loaded
 from billing.payments.payment import Change, Payment, Phase
 from billing.payments.telling import told_by
@@ -18,7 +18,7 @@ from billing.quota import ledger
 from billing.quota.balance import Balance, Movement
 from billing.quota.ledger import Entry, EntryType
 from billing.storage.keys import user_key
-from billing.storage.writes import Must, Write, absent_or, equals, exists
+from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 
 PAYMENT_PLACE = 0
 """The payment's write comes first: the item that a refusal returns at this place tells why."""
@@ -27,7 +27,9 @@ PAYMENT_PLACE = 0
 def writes(
     books: Books, fact: Fact, basis: Basis, change: Change
 ) -> Iterator[Write]:
-    """Every write of one settlement. DynamoDB makes all of them or none::
+    """Return all writes of one settlement.
+
+    The transaction is atomic: DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see _payment_write
@@ -39,13 +41,14 @@ def writes(
         . payments  ref#pi_1 / reference        leads to pay_1         the same events wait, and
                                                                        none is dropped with it
         . payments  ref#ch_1 / reference        leads to pay_1
+        . quotas    alice / top_up              switched off
         . notices   alice / 000000000007#evt_2  an event out           the account's last one is 6
         . events    pay_1 / evt_1               the event's mark
 
     The balance and the ledger are written only when units move, or an event goes out. The
     session's row is written for a copy, the intent's for a paid session, the charge's for a
-    reversal.
-    """  # noqa: D415 - a drawing follows
+    reversal. A dispute or full refund of an automatic payment switches automatic top-ups off.
+    """
     moment = books.clock()
     now = stamp(moment)
     movement = _movement(books, basis, change)
@@ -57,6 +60,7 @@ def writes(
     yield from _tell(books, basis, payment, account, moment, comes_in=comes_in)
     yield from _entry_writes(payment, change, movement, now)
     yield from _reference_writes(fact, basis, payment)
+    yield from automatic.switch_off(basis.payment, payment)
     mark = {
         "type": fact.type,
         "units": change.units,
@@ -80,7 +84,7 @@ def _movement(books: Books, basis: Basis, change: Change) -> Movement:
 
 
 def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
-    """The payment's changed attributes, on condition that the decision's basis still holds.
+    """Return the payment's changed attributes, on condition that the decision's basis still holds.
 
     An assumed payment must be as the event claims. A loaded one must have the version that was
     read.
@@ -114,7 +118,7 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
     yield exists("owner")
     yield Must("phase", "<", int(after.phase))
     if isinstance(fact, SessionFact):
-        yield absent_or("session_id", "==", fact.session_id)
+        yield from _same_funding(fact)
         if fact.kind == "paid":
             for name in ("plan", "quota", "amount_minor", "currency"):
                 yield equals(name, getattr(after, name))
@@ -137,9 +141,18 @@ def _tell(
         balance,
         account,
         now=moment,
-        notices=told_by(basis, payment),
+        notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
         comes_in=comes_in,
     )
+
+
+def _same_funding(fact: SessionFact) -> Iterator[Must]:
+    """Return the clause that the payment is this session's or this intent's, or not funded yet."""
+    if fact.session_id:
+        yield absent_or("session_id", "==", fact.session_id)
+        return
+    yield absent("session_id")
+    yield absent_or("payment_intent", "==", fact.funding_id)
 
 
 def _entry_writes(
@@ -149,7 +162,7 @@ def _entry_writes(
         return
     cause = ledger.reversal_id(payment)
     if change.entry == "funded":
-        cause = ledger.funded_id(payment.session_id)
+        cause = ledger.funded_id(payment.funding_id)
     yield _entry(payment, cause, change.entry, change.units, now).write()
     if movement.written_off:
         cause = ledger.write_off_id(payment)
@@ -175,7 +188,7 @@ def _entry(
     payment: Payment, cause: str, kind: EntryType, units: int, now: str
 ) -> Entry:
     return Entry(
-        payment.user_id, cause, kind, units, "payment", payment.session_id, now
+        payment.user_id, cause, kind, units, "payment", payment.funding_id, now
     )
 
 
@@ -183,9 +196,9 @@ def _reference_writes(
     fact: Fact, basis: Basis, payment: Payment
 ) -> Iterator[Write]:
     """Lead from Stripe's ids to this payment, from the moment it is paid."""
-    before = basis.payment.session_id if basis.payment else ""
-    if before not in ("", payment.session_id):
-        key = (user_key(payment.user_id), payment.session_id)
+    before = basis.payment.funding_id if basis.payment else ""
+    if before not in ("", payment.funding_id):
+        key = (user_key(payment.user_id), payment.funding_id)
         yield Write("payments", key, set={"payment_id": payment.payment_id})
     match fact:
         case SessionFact():
@@ -202,5 +215,8 @@ def _reference_writes(
 
 
 def waiting_events(basis: Basis) -> frozenset[str]:
-    """Names of the parked events that wait for this payment; none where nothing was read."""
+    """Return the names of the parked events that wait for this payment.
+
+    Empty on an Assumed basis.
+    """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

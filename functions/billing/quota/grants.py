@@ -1,4 +1,4 @@
-"""Books a grant: units that an operator gives to a customer, or takes back, once per grant id."""
+"""Books grants: units that an operator gives to a customer or takes back, once per grant id."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -21,8 +21,8 @@ Kind = Literal["invalid", "not_enough", "conflict"]
 class GrantError(Exception):
     """The grant cannot be booked, and nothing was written.
 
-    ``kind``: it makes no sense (``invalid``), it takes more than there is (``not_enough``), or its
-    id belongs to another grant (``conflict``). ``remedy`` says what to do.
+    ``kind`` is ``invalid`` for malformed input, ``not_enough`` if it takes more units than remain,
+    and ``conflict`` if its id belongs to another grant. ``remedy`` says what to do.
     """
 
     def __init__(self, kind: Kind, message: str, remedy: str) -> None:
@@ -34,7 +34,7 @@ class GrantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is to be booked. ``units`` is signed."""
+    """A grant to book. ``units`` is signed."""
 
     grant_id: str
     user_id: str
@@ -43,11 +43,11 @@ class Grant:
 
     @property
     def entry_id(self) -> str:
-        """The ledger's key: one grant is booked once only, for ever."""
+        """Return the key of its ledger entry. One grant id is booked once, for ever."""
         return f"grant:{self.grant_id}"
 
     def entry(self, now: str) -> Entry:
-        """Return its entry in the ledger. Customers see the grant's id, not the reason."""
+        """Return its ledger entry. Customers see the grant's id, but not the reason."""
         return Entry(
             self.user_id,
             self.entry_id,
@@ -60,7 +60,7 @@ class Grant:
         )
 
     def check(self) -> None:
-        """Raise GrantError for a grant that makes no sense."""
+        """Raise GrantError for an invalid user, number of units, id or reason."""
         if not self.units or abs(self.units) > UNITS_MAX:
             remedy = f"give a whole number from 1 to {UNITS_MAX}, or a negative one"
             raise GrantError(
@@ -86,8 +86,8 @@ class Grant:
 def book(books: Books, grant: Grant) -> dict[str, Any]:
     """Book a grant as one ledger entry, and move its units. Idempotent under its id.
 
-    Debt is paid first. Raises GrantError for more than there is to take, or an id that another
-    grant has, and OutcomeUnknownError when the deadline passes.
+    Debt is paid first. Raises GrantError if it takes more units than remain, or if its id belongs
+    to another grant. Raises OutcomeUnknownError when the deadline passes.
     """
     for _ in books.store.deadline.attempts():
         now = books.clock()
@@ -109,13 +109,16 @@ def book(books: Books, grant: Grant) -> dict[str, Any]:
 
 
 def find_booked(books: Books, grant: Grant) -> dict[str, Any] | None:
-    """Return the answer for a grant that was booked before, or None. Nothing is written."""
+    """Return the answer of a grant that was booked before, or None. Writes nothing."""
     kept = books.store.get("ledger", (grant.user_id, grant.entry_id))
     return _already(grant, kept) if kept else None
 
 
 def left_after(balance: Balance, grant: Grant) -> dict[str, int]:
-    """Return what remains, and the debt, once the grant is booked. Raises as ``book`` does."""
+    """Return the remaining units and the debt after a grant. Writes nothing.
+
+    Raises as ``book`` does.
+    """
     moved = _movement(balance, grant).add
     return {
         "remaining": balance.remaining + moved.get("remaining", 0),

@@ -1,4 +1,4 @@
-"""Checks the tables: recovery, deletion policy, time to live, and settings after a restore."""
+"""Checks the tables: point-in-time recovery, deletion, time to live, settings after a restore."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ PITR: Final = "PointInTimeRecoveryEnabled=true"
 
 
 def tables(patient: Patient) -> Iterator[Finding]:
-    """Check that tables can be restored, outlive the stack, and expire only what may expire."""
+    """Check that tables can be restored, outlive the stack, and expire only the rows that may."""
     policies = _deletion_policies(patient)
     for logical, name in patient.target.tables().items():
         faults = [
