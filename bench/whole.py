@@ -19,7 +19,7 @@ from support.fakes.stripe_twin import Stripe
 
 from bench import crowds
 from bench.rows import Row
-from infra.cli.commands.ledger import examine
+from infra.cli.books.verification import examine
 
 GOAL: Final = 1.1
 ENTRIES: Final = (2_000, 20_000, 200_000)

@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-SERVICES_KEPT: Final = frozenset({"dynamodb", "sqs", "secretsmanager", "sts"})
+SERVICES_KEPT: Final = frozenset(
+    {"dynamodb", "events", "sqs", "secretsmanager", "sts"}
+)
 """The AWS services that functions call; botocore brings the descriptions of 400 others."""
 UNUSED: Final = (
     "boto3/examples",

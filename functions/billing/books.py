@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from billing.clock import Clock
-from billing.settings import Ours, ReversalPolicy
+from billing.settings import Ours, ReversalPolicy, Telling
 from billing.storage.dynamodb import Store
 
 if (
@@ -37,7 +37,8 @@ class NoOutbox:
 class Books:
     """The store, the clock and the settings that every act on the books receives.
 
-    ``policy`` decides what happens to refunded units that were used already.
+    ``policy``: what becomes of units that were used before they were clawed back. ``telling``:
+    whether effects tell events.
     """
 
     store: Store
@@ -45,3 +46,4 @@ class Books:
     ours: Ours
     policy: ReversalPolicy
     outbox: Outbox
+    telling: Telling = Telling()  # noqa: RUF009 - frozen

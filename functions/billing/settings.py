@@ -21,6 +21,7 @@ TABLE_VARIABLES: Mapping[str, str] = {
     "events": "WEBHOOK_EVENTS_TABLE",
     "ledger": "LEDGER_TABLE",
     "keys": "KEYS_TABLE",
+    "notices": "NOTICES_TABLE",
 }
 
 
@@ -47,6 +48,18 @@ class Settings:
     tax_behavior: TaxBehavior
     invoice_creation: bool
     authorize_units: int
+    auto_top_up: bool
+    top_up_queue_url: str
+    notify_url: str
+    notify_bus: str
+    notify_secrets_secret: str
+    low_at_units: int
+
+    @property
+    def telling(self) -> "Telling":
+        """Return whether events go out, and the default threshold of ``quota.low``."""
+        is_on = bool(self.notify_url or self.notify_bus)
+        return Telling(is_on, self.low_at_units)
 
     @classmethod
     def from_environment(
@@ -79,9 +92,26 @@ class Settings:
             ),
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
+            auto_top_up=environment.get("AUTO_TOP_UP", "") == "true",
+            top_up_queue_url=environment.get("TOP_UP_QUEUE_URL", "").strip(),
+            notify_url=environment.get("NOTIFY_URL", "").strip(),
+            notify_bus=environment.get("NOTIFY_BUS", "").strip(),
+            notify_secrets_secret=environment.get("NOTIFY_SECRETS_SECRET", ""),
+            low_at_units=read.units("LOW_AT_UNITS", 0, least=0),
         )
         read.stop_if_wrong()
         return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Says whether events go out (``NotifyUrl`` or ``NotifyBus`` is set).
+
+    ``low_at`` is the threshold of ``quota.low`` for customers without their own, 0 for never.
+    """
+
+    is_on: bool = False
+    low_at: int = 0
 
 
 class Deployment(Protocol):
@@ -141,15 +171,15 @@ class _Reader:
     def flag(self, name: str) -> bool:
         return self.choice(name, ("true", "false"), "false") == "true"
 
-    def units(self, name: str, default: int) -> int:
-        """Return a whole number from 1 to UNITS_MAX. Only functions that need it have it."""
-        text = self._environment.get(name, str(default)).strip()
+    def units(self, name: str, default: int, least: int = 1) -> int:
+        """Return a whole number up to UNITS_MAX. Only functions that need it have it."""
+        text = str(self._environment.get(name, default)).strip()
         is_number = (
             text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
         )
-        units = int(text) if is_number else 0
-        if not 1 <= units <= UNITS_MAX:
-            expected = f"expected a whole number from 1 to {UNITS_MAX}"
+        units = int(text) if is_number else -1
+        if not least <= units <= UNITS_MAX:
+            expected = f"expected a whole number from {least} to {UNITS_MAX}"
             self._faults.append(f"{name} is {text[:20]!r}, {expected}")
         return units
 

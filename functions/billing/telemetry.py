@@ -28,6 +28,9 @@ METRICS: Final = {
     "internal_errors": "requests that failed with an internal error",
     "reconcile_differences": "differences between Stripe and the books",
     "parked_age_seconds": "age of the oldest parked event, also of those that wait for an operator",
+    "events_delivered": "events out that their receiver took",
+    "events_retried": "tries to deliver an event out that failed",
+    "events_dead": "events out that were given up after 72 hours, or refused for good",
     "settle_latency_seconds": "from Stripe's event to the settled payment",
 }
 """The closed list: every metric the product emits, and what it means."""

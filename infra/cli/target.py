@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from billing.books import Books, NoOutbox
-from billing.clock import utc_now
+from billing.clock import Clock, utc_now
 from billing.deadline import Deadline
 from billing.deployment import StoredDeployment
 from billing.settings import Ours, Settings
@@ -14,6 +14,8 @@ from billing.stripe_api.client import Gateway
 from botocore.config import Config
 
 from infra.cli.stripe.addresses import OUTPUT_URLS, same_url
+from infra.local.function_clock.sitecustomize import moved
+from infra.local.paths import Paths
 
 CLIENT: Final = Config(
     connect_timeout=3,
@@ -129,7 +131,14 @@ class TargetStack:
         """Return the books. Parked events are stored in the table alone, not in a queue."""
         store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
-        return Books(store, utc_now, ours, self.settings.reversal_policy, NoOutbox())
+        policy, telling = self.settings.reversal_policy, self.settings.telling
+        return Books(store, self._clock(), ours, policy, NoOutbox(), telling)
+
+    def _clock(self) -> Clock:
+        """Return the clock. The local stack's may have been moved, together with its functions'."""
+        if self.endpoint is None:
+            return utc_now
+        return moved(utc_now, Paths.from_environment().clock_file)
 
     def gateway(self, books: Books) -> Gateway:
         """Return the Stripe client, with the stack's own key and the deadline of ``books``."""

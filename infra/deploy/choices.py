@@ -6,12 +6,15 @@ Each function returns the parameters to add, and a sentence for the operator.
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from infra.build.artifact import PARSED, RUNTIME
+from infra.deploy.questions import say
 from infra.deploy.regions import has_function_urls
 from infra.deploy.snapstart import is_wanted
+from infra.deploy.stage import Stage, deployed_with
 
 NO_SNAPSHOTS: Final = ("python3.11",)
 """SnapStart is for Python 3.12 and later:
@@ -92,3 +95,28 @@ def user_names(
 
 def _without(region: str) -> str:
     return f"FunctionUrl=false in {region}: Stripe delivers to API Gateway alone."
+
+
+def completed(
+    stage: Stage, built: Path, agree: Callable[[str], bool], pool: Mapping[str, Any]
+) -> Stage:
+    """Return the stage with the parameters that need no question.
+
+    They are not written to its file: the next deployment may be built by another Python.
+    """
+    python, words = runtime(stage.parameters, built)
+    url, more = function_url(stage.parameters, stage.region, agree)
+    case, names = user_names(stage.parameters, pool)
+    say("\n".join(line for line in (words, more, names) if line))
+    return replace(stage, parameters={**stage.parameters, **python, **url, **case})
+
+
+def with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
+    """Return the stage with the tables in use, also those of a stack that was just taken back.
+
+    They are not written to its file: the stack itself has them.
+    """
+    in_use, words = tables(stage.parameters, deployed_with(found))
+    if words:
+        say(words)
+    return replace(stage, parameters={**stage.parameters, **in_use})

@@ -132,3 +132,25 @@ def _ask(question: Question, known: str, answers: Answers) -> str:
         elif re.fullmatch(question.pattern, typed):
             return typed
         print(f"  wanted: {question.wanted}", flush=True)  # noqa: T201
+
+
+def agreement(answers: Answers, *, yes: bool) -> Callable[[str], bool]:
+    """Return a function that asks. With ``yes`` (YES=1) it answers yes; production always asks."""
+
+    def agree(question: str) -> bool:
+        if yes:
+            say(f"{question} yes (YES=1)")
+        return yes or agreed(question, answers)
+
+    return agree
+
+
+def refuse(question: str) -> bool:
+    """Answer a question with no, and print it."""
+    say(f"{question} Assumed no; if that is wrong, set it in the stage's file.")
+    return False
+
+
+def say(words: str) -> None:
+    """Print a line for the operator."""
+    print(words, flush=True)  # noqa: T201

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from infra.local.function_clock import sitecustomize
 from infra.local.paths import LocalStackError, Paths
 
 START_SECONDS_MAX: Final = 60
@@ -42,6 +43,9 @@ def start(paths: Paths, folder: str = "aws", port: int | None = None) -> "subpro
         "LAMBDA_WARM_TTL_SECONDS": os.environ.get("TOPUP_IDLE_SECONDS", str(IDLE_SECONDS)),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(home / "s3"),
+        # Its functions inherit both, and with them the clock that tests move.
+        "PYTHONPATH": str(Path(sitecustomize.__file__).parent),
+        sitecustomize.VARIABLE: str(paths.clock_file),
     }
     log = (home / "ministack.log").open("ab")
     program = str(paths.tools / "ministack" / "bin" / "ministack")

@@ -63,6 +63,11 @@ class Paths:
         return self.state / "stand.log"
 
     @property
+    def clock_file(self) -> Path:
+        """Return the path of the file with the seconds by which the local clocks are ahead."""
+        return self.state / "clock"
+
+    @property
     def front_url(self) -> str:
         """Return the address of the page and the API."""
         return f"http://localhost:{self.front}"
@@ -81,6 +86,11 @@ class Paths:
     def stripe_url(self) -> str:
         """Return the address of the Stripe simulator."""
         return f"http://127.0.0.1:{self.stripe}"
+
+    @property
+    def notify_url(self) -> str:
+        """Return the address of the receiver of events out."""
+        return f"{self.stripe_url}/_events"
 
     def environment(self) -> dict[str, str]:
         """Return the environment for AWS tools that talk to the local stack.

@@ -5,7 +5,7 @@ from pathlib import Path
 from infra.stripe_simulator.api.faults import Faults
 from infra.stripe_simulator.api.idempotency import Answers
 from infra.stripe_simulator.deliveries.sender import Deliveries
-from infra.stripe_simulator.objects import purchases
+from infra.stripe_simulator.objects import purchases, settling
 from infra.stripe_simulator.objects.world import World
 from infra.stripe_simulator.settings import API_VERSION, Timing, WebhookTarget
 from infra.stripe_simulator.store import Store
@@ -22,10 +22,14 @@ class Simulator:
         *,
         api_version: str = API_VERSION,
         timing: Timing | None = None,
+        clock_file: Path | None = None,
     ) -> None:
-        """``base_url`` is where the application is served, ``file`` is where objects are stored."""
+        """``base_url`` is where the application is served, ``file`` is where objects are stored.
+
+        ``clock_file`` gets the seconds by which the clock was advanced.
+        """
         timing = timing or Timing()
-        self.store = Store(file, timing.clock)
+        self.store = Store(file, timing.clock, clock_file)
         self.deliveries = Deliveries(self.store, timing)
         self.world = World(self.store, self.deliveries, base_url, api_version)
         self.faults = Faults()
@@ -66,8 +70,9 @@ class Simulator:
         self.deliveries.wake()
 
     def do_housekeeping(self) -> None:
-        """Expire overdue sessions, and remove old idempotency keys and old deliveries."""
+        """Expire overdue sessions, settle cards, remove old idempotency keys and deliveries."""
         purchases.expire_overdue(self.world)
+        settling.settle_due(self.world)
         self.answers.prune()
         self.deliveries.queue.give_up_old()
         self.deliveries.wake()

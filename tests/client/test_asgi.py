@@ -121,7 +121,7 @@ def test_what_was_used_is_captured_when_the_application_shuts_down(
 ) -> None:
     """Before the server is notified."""
     gateway.fund("alice", 100)
-    app = _app(AsyncLeases(async_backend, size=50))
+    app = _app(AsyncLeases(async_backend, size=50, ahead_seconds=None))
     told: list[tuple[str, int]] = []
 
     async def story() -> None:

@@ -255,3 +255,31 @@ def test_a_session_made_with_the_cli_is_not_ours_and_credits_no_units(
     assert cli.ask("get", f"/v1/checkout/sessions/{made['id']}")["payment_status"] == "paid"
     assert stand.quota(buyer)["total"] == 100
     assert stand.call("GET", f"/payments/{made['id']}", sub=buyer).status_code == 404
+
+
+def test_a_saved_card_is_charged_and_declined_with_the_cli(stand: Stand, cli: Cli) -> None:
+    """The CLI makes a customer, saves a card and charges it off session; a scripted decline says
+    so in Stripe's words, and the CLI lists both intents by their customer.
+    """
+    customer = cli.ask("customers", "create", "--email", "alice@example.com")["id"]
+    words = ("payment_methods", "attach", "pm_card_visa", "--customer", customer)
+    method = cli.ask(*words)["id"]
+    form = {
+        "amount": "999",
+        "currency": "usd",
+        "customer": customer,
+        "payment_method": method,
+        "confirm": "true",
+        "off_session": "true",
+        "error_on_requires_action": "true",
+        "automatic_payment_methods[enabled]": "true",
+        "automatic_payment_methods[allow_redirects]": "never",
+    }
+    fields = [word for name, value in form.items() for word in ("-d", f"{name}={value}")]
+    charge = ("post", "/v1/payment_intents", *fields)
+    assert cli.ask(*charge)["status"] == "succeeded"
+    stand.control(f"payment_methods/{method}/behave", next=["authentication_required"])
+    error = json.loads(cli.run(*charge).stdout)["error"]
+    assert (error["type"], error["code"]) == ("card_error", "authentication_required")
+    listed = cli.ask("payment_intents", "list", "--customer", customer)["data"]
+    assert [row["status"] for row in listed] == ["requires_payment_method", "succeeded"]

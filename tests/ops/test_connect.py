@@ -15,7 +15,9 @@ from infra.cli.commands.connect import chosen_key
 from infra.cli.errors import USAGE, OperatorError
 from infra.cli.find_target import find_target
 from infra.cli.stripe.addresses import addresses
-from infra.cli.stripe.endpoint_plan import MARK, SECRETS_MAX, Kept, Wanted, plan
+from infra.cli.stripe.endpoint_plan import plan
+from infra.cli.stripe.endpoint_settings import MARK, Wanted
+from infra.cli.stripe.stored_secrets import SECRETS_MAX, Kept
 from infra.cli.target import TargetStack
 from infra.local.paths import free_port
 

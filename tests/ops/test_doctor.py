@@ -23,7 +23,7 @@ from infra.cli.checks.findings import Finding, Patient
 from infra.cli.commands.doctor import CHECKS, examine, exit_code
 from infra.cli.find_target import find_target
 from infra.cli.stripe.account import AccountAtStripe
-from infra.cli.stripe.endpoint_plan import fingerprint
+from infra.cli.stripe.stored_secrets import fingerprint
 from infra.cli.target import Resource
 from infra.local.paths import free_port
 

@@ -19,8 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infra.cli.stripe.account import AccountAtStripe
-from infra.cli.stripe.endpoint_plan import QUIET, SINCE, Kept, Plan, Wanted, plan
+from infra.cli.stripe.endpoint_plan import SINCE, Plan, plan
+from infra.cli.stripe.endpoint_settings import QUIET, Wanted
 from infra.cli.stripe.endpoints import RETRIED_SECONDS, Endpoints
+from infra.cli.stripe.stored_secrets import Kept
 from infra.stripe_simulator.app import create_app
 from infra.stripe_simulator.settings import Settings, Timing
 

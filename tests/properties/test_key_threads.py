@@ -10,7 +10,7 @@ import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError
-from billing.quota import api_keys
+from billing.keys import api_keys
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates
 from properties.crowd import at_once

@@ -25,7 +25,7 @@ from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
 
-from infra.cli.commands.ledger import examine
+from infra.cli.books.verification import examine
 
 ACTS = (
     "paid",

@@ -15,7 +15,7 @@ from repo.declared import functions, parameters
 from repo.transformed import transformed
 
 from infra.build.artifact import ARCHIVE, BUILD, PARSED, build
-from infra.deploy import commands, concurrency, snapstart
+from infra.deploy import concurrency, sam, snapstart
 from infra.deploy.stage import Stage
 from infra.local.paths import Paths
 
@@ -222,8 +222,7 @@ def test_what_was_answered_decides_about_versions(
         deployed.append(Path(command[command.index("--template-file") + 1]).name)
         return 0
 
-    monkeypatch.setattr(commands, "BUILD", built)
     monkeypatch.setattr(subprocess, "call", call)
     stage = Stage("qa", "topup-qa", "eu-west-1", parameters={"SnapStart": wanted}, folder=built)
-    assert commands._run_sam(stage, yes=True) == 0
+    assert sam.run(stage, built, yes=True) == 0
     assert deployed == [template]

@@ -13,7 +13,7 @@ from billing.facts import Fact
 from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.settings import Ours
+from billing.settings import Ours, Telling
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates
 from billing.stripe_api.events import parse
@@ -54,6 +54,7 @@ class Fixed:
 
 
 OURS = Ours(livemode=False, deployment=Fixed())
+OFF = Telling()
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _numbers = itertools.count(1)
 
@@ -82,11 +83,15 @@ class Clock:
 
 
 def books_on(
-    store: Any, policy: str = "debt", clock: Clock | None = None, deployment: Any = OURS.deployment
+    store: Any,
+    policy: str = "debt",
+    clock: Clock | None = None,
+    deployment: Any = OURS.deployment,
+    telling: Telling = OFF,
 ) -> Books:
-    """Books of the test stack on any store."""
+    """Books of the test stack on any store. No events go out, unless told otherwise."""
     ours = Ours(livemode=False, deployment=deployment)
-    return Books(store, clock or Clock(), ours, policy, NoOutbox())  # type: ignore[arg-type]
+    return Books(store, clock or Clock(), ours, policy, NoOutbox(), telling)  # type: ignore[arg-type]
 
 
 def pending(

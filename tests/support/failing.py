@@ -4,9 +4,10 @@ from typing import Any
 
 from billing.books import Books
 from billing.errors import AwsRefusedError, Item
+from billing.keys import api_keys
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import api_keys, debits, holds, spending
+from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
 from billing.storage.dynamodb import Page
 from billing.storage.writes import Table, Write

@@ -5,6 +5,7 @@ from typing import Any
 
 from billing.payments.payment import Payment, Phase
 from billing.quota.balance import Balance
+from support import key_laws
 
 
 def check(store: Any) -> None:
@@ -24,6 +25,7 @@ def check(store: Any) -> None:
             _account(
                 user_id, Balance.from_item(item), entries.pop(user_id, []), held.pop(user_id, 0)
             )
+    key_laws.check(store)
     assert not entries, f"ledger entries of accounts without a balance: {sorted(entries)}"
     assert not held, f"holds of accounts without a balance: {sorted(held)}"
     _payments(store)

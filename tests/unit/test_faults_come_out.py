@@ -9,10 +9,11 @@ from typing import Final
 
 import pytest
 from billing.errors import AwsRefusedError
+from billing.keys import api_keys
 from billing.payments import checkout, confirmation, parking, settlement
 from billing.payments.payment import Park
 from billing.payments.plans import catalogue
-from billing.quota import api_keys, debits, hold_expiry, holds
+from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import read_account
 from billing.reconciliation import retry_parked
 from billing.reconciliation.compare import Comparison, look_again

@@ -135,8 +135,13 @@ class Request:
                 "invalid_payload", "the body is not valid base64"
             ) from error
 
-    def json_object(self, *names: str) -> dict[str, Any]:
-        """Return the body as an object with exactly these members. Raises ``invalid_request``."""
+    def json_object(
+        self, *names: str, optional: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """Return the body, an object with exactly these members. Raises ``invalid_request``.
+
+        ``optional`` ones may be missing.
+        """
         raw = self.body_bytes(BODY_BYTES_MAX)
         try:
             body = json.loads(raw)
@@ -144,8 +149,10 @@ class Request:
             raise BillingError(
                 "invalid_request", "the body must be JSON"
             ) from error
-        if not isinstance(body, dict) or set(body) != set(names):
+        if not isinstance(body, dict) or set(body) - {*optional} != set(names):
             detail = f"the body must be an object with exactly: {', '.join(names)}"
+            if optional:
+                detail = f"{detail}; and optionally: {', '.join(optional)}"
             raise BillingError("invalid_request", detail)
         return body
 
@@ -158,6 +165,13 @@ class Request:
             detail = f"Idempotency-Key must be 1 to {KEY_CHARS_MAX} printable ASCII characters"
             raise BillingError("invalid_request", detail)
         return key
+
+    def presented_key(self) -> str:
+        """Return the API key in ``x-api-key``, or in ``Authorization`` after ``Bearer``, or ""."""
+        if key := self.headers.get("x-api-key"):
+            return key
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
 
     def limit(self, default: int, largest: int) -> int:
         """Return the query parameter ``limit`` of a list. Raises ``invalid_request``."""
@@ -183,6 +197,31 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
             "invalid_request", f"{name} must be a whole number from 1 to {largest}"
         )
     return value
+
+
+def whole_or_null(
+    body: Mapping[str, Any], name: str, least: int, largest: int
+) -> int | None:
+    """Return a member that is a whole number in these bounds, or null."""
+    value = body[name]
+    if value is None:
+        return None
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= largest:
+        detail = f"{name} must be a whole number from {least} to {largest}, or null"
+        raise BillingError("invalid_request", detail)
+    return int(value)
+
+
+def flag(body: Mapping[str, Any], name: str) -> bool:
+    """Return a member that is true or false, False where it is not there.
+
+    Raises ``invalid_request``.
+    """
+    value = body.get(name, False)
+    if isinstance(value, bool):
+        return value
+    raise BillingError("invalid_request", f"{name} must be true or false")
 
 
 def text(body: Mapping[str, Any], name: str, longest: int) -> str:

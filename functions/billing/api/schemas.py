@@ -4,7 +4,7 @@ The schemas of debits, holds, keys and the quota are derived from the dataclasse
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -18,14 +18,18 @@ from typing import (
 
 from billing.cursors import LIMIT_MAX
 from billing.errors import STATUS_OF
+from billing.keys.api_keys import LISTED_MAX, NewKey
+from billing.keys.figures import Key
+from billing.keys.held import HeldKey
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
-from billing.quota.api_keys import LISTED_MAX, Key, NewKey
+from billing.quota.alert import Alert
 from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
+from billing.top_up.charge import Reason
 
 Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
@@ -103,6 +107,8 @@ def _of_type(hint: Any) -> Schema:
         (some,) = (kind for kind in get_args(hint) if kind is not NoneType)
         schema = _of_type(some)
         return schema | {"type": [schema["type"], "null"]}
+    if isinstance(hint, type) and is_dataclass(hint):
+        return schema_of(hint)
     return {"type": JSON_TYPES[hint]}
 
 
@@ -142,11 +148,17 @@ def _of_buying() -> Schema:
 
 def _of_spending() -> Schema:
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
-    entries["properties"]["not_itemised"] = record(
-        day=TEXT | {"format": "date"}, units=COUNT
-    ) | {
-        "description": "on the first page, while the last day's use is no entry yet"
+    by_key: Schema = {
+        "type": "object",
+        "additionalProperties": COUNT,
+        "description": "of these units, those used by each API key, where any were",
     }
+    rest = record(day=TEXT | {"format": "date"}, units=COUNT)
+    rest["properties"]["by_key"] = by_key
+    rest["description"] = (
+        "on the first page, while the last day's use is no entry yet"
+    )
+    entries["properties"]["not_itemised"] = rest
     entry = record(
         id=TEXT,
         type=_one_of(get_args(EntryType)),
@@ -156,8 +168,11 @@ def _of_spending() -> Schema:
         reference_id=TEXT,
         booked_at=TIME,
     )
+    entry["properties"]["by_key"] = by_key
     return {
         "Quota": schema_of(Quota),
+        "Alert": schema_of(Alert),
+        **_of_top_ups(),
         "Entry": entry,
         "Entries": entries,
         "Debit": schema_of(Debit),
@@ -166,11 +181,27 @@ def _of_spending() -> Schema:
     }
 
 
+def _of_top_ups() -> Schema:
+    card = record(brand=TEXT, last4=TEXT, exp_month=WHOLE, exp_year=WHOLE)
+    agreement = record(
+        on={"type": "boolean"},
+        plan=MAYBE_TEXT,
+        when_below=MAYBE_COUNT,
+        max_per_month=MAYBE_COUNT,
+        used_this_month=COUNT,
+        card=card | {"type": ["object", "null"]},
+        agreed_at=MAYBE_TIME,
+        paused=MAYBE_TEXT | {"enum": [*get_args(Reason), None]},
+    )
+    return {"AutoTopUp": agreement, "AutoTopUpOff": record(on={"type": "boolean"})}
+
+
 def _of_keys() -> Schema:
     return {
         "Key": schema_of(Key),
         "Keys": record(keys=_list("Key", LISTED_MAX)),
         "NewKey": schema_of(NewKey),
+        "HeldKey": schema_of(HeldKey),
     }
 
 
@@ -193,11 +224,25 @@ def _of_refusing() -> Schema:
         | {
             "description": "https://www.rfc-editor.org/rfc/rfc9457, with a stable code"
         },
-        "Exhausted": record(
-            **problem, remaining=COUNT, top_up_url=TEXT | {"format": "uri"}
-        ),
+        **_of_nothing_taken(problem),
         "Refusal": refusal,
         "Description": {"type": "object", "description": "OpenAPI 3.1"},
+    }
+
+
+def _of_nothing_taken(problem: Mapping[str, Schema]) -> Schema:
+    """Return the schemas of a 402: the account has no units, or the key's limit is reached."""
+    exhausted = {"code": _one_of(("quota_exhausted",))}
+    reached = {"code": _one_of(("key_limit_reached",))}
+    url = TEXT | {"format": "uri"}
+    return {
+        "Exhausted": record(
+            **{**problem, **exhausted}, remaining=COUNT, top_up_url=url
+        ),
+        "LimitReached": record(
+            **{**problem, **reached}, limit_remaining=COUNT, resets_at=MAYBE_TIME
+        ),
+        "NothingTaken": {"anyOf": [ref("Exhausted"), ref("LimitReached")]},
     }
 
 

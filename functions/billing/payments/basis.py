@@ -44,8 +44,12 @@ Basis = Assumed | Loaded
 def begin(books: Books, fact: Fact) -> Basis:
     """Return the basis of the first attempt.
 
-    It is Assumed if the event carries our metadata, which saves reads. Otherwise it is Loaded.
+    It is Assumed if the event carries our metadata, which saves reads. Otherwise, and wherever
+    events go out, it is Loaded: events out show the payment and the balance, and take the account's
+    next sequence number.
     """
+    if books.telling.is_on:
+        return load(books, fact)
     match fact:
         case SessionFact() | DeclinedFact():
             return Assumed(Payment.claimed_by(fact))

@@ -138,8 +138,14 @@ class Payment:
         )
 
     @property
+    def claims(self) -> dict[str, str | int]:
+        """What its metadata at Stripe says of it."""
+        names = ("payment_id", "user_id", "plan", "quota")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def funding_id(self) -> str:
-        """The session that pays it, or the payment intent where there is no session.
+        """Return the session that pays it, or the payment intent where there is no session.
 
         "" until Stripe has made either. It is the payment's identity in the ledger.
         """

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import assert_never
 
 from billing.books import Books
 from billing.clock import stamp
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
-from billing.payments import references
+from billing.notices.notice import tell
+from billing.payments import automatic, references
 from billing.payments.basis import Assumed, Basis, Loaded
 from billing.payments.payment import Change, Payment, Phase
+from billing.payments.telling import told_by
 from billing.quota import balance as balances
 from billing.quota import ledger
 from billing.quota.balance import Balance, Movement
@@ -26,7 +29,7 @@ def writes(
 ) -> Iterator[Write]:
     """Return all writes of one settlement.
 
-    DynamoDB makes all of them or none::
+    The transaction is atomic: DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see _payment_write
@@ -38,18 +41,26 @@ def writes(
         . payments  ref#pi_1 / reference        leads to pay_1         the same events wait, and
                                                                        none is dropped with it
         . payments  ref#ch_1 / reference        leads to pay_1
+        . quotas    alice / top_up              switched off
+        . notices   alice / 000000000007#evt_2  an event out           the account's last one is 6
         . events    pay_1 / evt_1               the event's mark
 
-    The balance and the ledger are written only when units move. The session's row is written for
-    a copy, the intent's for a paid session, the charge's for a reversal.
+    The balance and the ledger are written only when units move, or an event goes out. The
+    session's row is written for a copy, the intent's for a paid session, the charge's for a
+    reversal. A dispute or full refund of an automatic payment switches automatic top-ups off.
     """
-    now = stamp(books.clock())
+    moment = books.clock()
+    now = stamp(moment)
     movement = _movement(books, basis, change)
     written_off = change.payment.units_written_off + movement.written_off
     payment = replace(change.payment, units_written_off=written_off)
     yield _payment_write(fact, basis, payment)
-    yield from _units_writes(payment, change, movement, now)
+    account = _account_write(payment, change, movement, now)
+    comes_in = change.units > 0
+    yield from _tell(books, basis, payment, account, moment, comes_in=comes_in)
+    yield from _entry_writes(payment, change, movement, now)
     yield from _reference_writes(fact, basis, payment)
+    yield from automatic.switch_off(basis.payment, payment)
     mark = {
         "type": fact.type,
         "units": change.units,
@@ -113,8 +124,30 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
                 yield equals(name, getattr(after, name))
 
 
+def _tell(
+    books: Books,
+    basis: Basis,
+    payment: Payment,
+    account: Write | None,
+    moment: datetime,
+    *,
+    comes_in: bool,
+) -> Iterator[Write]:
+    """Move the account's units, and tell what is to be told."""
+    balance = basis.balance if isinstance(basis, Loaded) else Balance()
+    return tell(
+        books.telling,
+        payment.user_id,
+        balance,
+        account,
+        now=moment,
+        notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
+        comes_in=comes_in,
+    )
+
+
 def _same_funding(fact: SessionFact) -> Iterator[Must]:
-    """The payment is this session's, or this intent's, or nobody's yet."""
+    """Return the clause that the payment is this session's or this intent's, or not funded yet."""
     if fact.session_id:
         yield absent_or("session_id", "==", fact.session_id)
         return
@@ -122,19 +155,11 @@ def _same_funding(fact: SessionFact) -> Iterator[Must]:
     yield absent_or("payment_intent", "==", fact.funding_id)
 
 
-def _units_writes(
+def _entry_writes(
     payment: Payment, change: Change, movement: Movement, now: str
 ) -> Iterator[Write]:
     if not change.entry:
         return
-    moved = {name: units for name, units in movement.add.items() if units}
-    yield Write(
-        "quotas",
-        (payment.user_id, "quota"),
-        set={"updated_at": now, "booked_at": now},
-        add={**moved, "total": change.units + movement.written_off},
-        must=movement.must,
-    )
     cause = ledger.reversal_id(payment)
     if change.entry == "funded":
         cause = ledger.funded_id(payment.funding_id)
@@ -142,6 +167,21 @@ def _units_writes(
     if movement.written_off:
         cause = ledger.write_off_id(payment)
         yield _entry(payment, cause, "adjusted", movement.written_off, now).write()
+
+
+def _account_write(
+    payment: Payment, change: Change, movement: Movement, now: str
+) -> Write | None:
+    if not change.entry:
+        return None
+    moved = {name: units for name, units in movement.add.items() if units}
+    return Write(
+        "quotas",
+        (payment.user_id, "quota"),
+        set={"updated_at": now, "booked_at": now},
+        add={**moved, "total": change.units + movement.written_off},
+        must=movement.must,
+    )
 
 
 def _entry(

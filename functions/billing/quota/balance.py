@@ -6,13 +6,18 @@ hold there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, assert_never
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, assert_never
 
-from billing.answers import Count, Time
+from billing.answers import Count, Time, members
 from billing.settings import ReversalPolicy
 from billing.storage.dynamodb import Store
-from billing.storage.writes import Must, absent_or, equals
+from billing.storage.writes import Must, Write, absent_or, equals
+
+COUNTER_CHARS: Final = 5
+COUNTERS: Final = "urx"
+"""First letters of the attributes that count for an API key: quota/key_use.py. Four characters of
+the key's name follow, so no other attribute of the balance may have this form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +56,48 @@ class Balance:
     booked_at: str = "never"
     """When the last entry was booked, wherever it stands in the ledger. A change tells that the
     ledger has changed."""
+    keys_changed: int = 0
+    """How often a key was created, changed, revoked or rolled over into another day."""
+    keys: Mapping[str, int] = field(default_factory=dict)
+    """The counters of API keys, by attribute."""
+
+    told: int = 0
+    """The sequence of the account's last event out."""
+    low_at: int | None = None
+    """Where ``quota.low`` begins, as the customer set it. None for the template's LowAtUnits."""
+    low_told: bool = False
+    """``quota.low`` was told, and no ``quota.recovered`` since."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
         """Return the balance in a stored item. Missing attributes are zero."""
         stored = item or {}
-        return cls(
-            **{name: stored[name] for name in cls.__slots__ if name in stored}
-        )
+        named = {name: stored[name] for name in cls.__slots__ if name in stored}
+        keys = {name: stored[name] for name in stored if is_counter(name)}
+        return cls(**named, keys=keys)
 
     @property
     def ledger_units(self) -> int:
         """Return the sum of the units of all ledger entries."""
         return self.total - self.itemised
+
+    def after(self, write: Write) -> "Balance":
+        """Return the balance after a write on it."""
+        added = {
+            name: getattr(self, name) + amount
+            for name, amount in write.add.items()
+            if name in self.__slots__
+        }
+        known = {
+            name: value
+            for name, value in write.set.items()
+            if name in self.__slots__
+        }
+        return replace(self, **added, **known)
+
+    def shown(self, user_id: str) -> dict[str, Any]:
+        """Return the members of ``GET /quota``, for an event out."""
+        return members(self.as_answer(user_id))
 
     def as_answer(self, user_id: str) -> Quota:
         """Return the quota as ``GET /quota`` shows it."""
@@ -76,6 +110,11 @@ class Balance:
             debt=self.debt,
             updated_at=self.updated_at or None,
         )
+
+
+def is_counter(name: str) -> bool:
+    """Return whether an attribute of the balance counts for an API key."""
+    return len(name) == COUNTER_CHARS and name[0] in COUNTERS
 
 
 def read_account(store: Store, user_id: str) -> Balance:
@@ -92,6 +131,12 @@ class Movement:
     written_off: int = 0
     """Units that are given up instead of becoming debt. Negative: taken back from an earlier
     write-off."""
+
+    def beside(self, other: "Movement") -> "Movement":
+        """Return the sum of two movements. They must not move the same attribute."""
+        return replace(
+            self, add={**self.add, **other.add}, must=(*self.must, *other.must)
+        )
 
 
 def come_in(balance: Balance, units: int) -> Movement:

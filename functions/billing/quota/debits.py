@@ -4,7 +4,7 @@ A plain debit is one conditional write, and is not repeated when its answer is l
 idempotency key is one transaction that also stores the answer for replay.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from billing.answers import Count, Member, Remaining, members
@@ -15,6 +15,7 @@ from billing.ids import digest, new_id
 from billing.quota import hold_expiry
 from billing.quota.balance import Balance, read_account
 from billing.quota.hold_expiry import ExpiredHolds
+from billing.quota.key_use import KeyUse
 from billing.quota.spending import (
     Attempt,
     Meter,
@@ -26,6 +27,7 @@ from billing.quota.spending import (
     take,
     take_and_release,
     take_in_transaction,
+    taken_from,
 )
 from billing.storage.writes import creates
 
@@ -69,13 +71,21 @@ def read(books: Books, user_id: str) -> Balance:
     return hold_expiry.as_if_given_back(books, user_id, balance)
 
 
-def debit(meter: Meter, user_id: str, units: int) -> Debit:
-    """Debit ``units`` in one conditional write, or raise ``quota_exhausted`` and debit nothing.
+def debit(
+    meter: Meter, user_id: str, units: int, key: KeyUse | None = None
+) -> Debit:
+    """Take ``units``, or raise ``quota_exhausted`` and take nothing. One conditional write.
 
     If a hold has expired, it queries the holds, and one transaction releases them and debits. If
     this container has not seen that hold, DynamoDB refuses the first write, and this follows.
     """
-    taking, balance = Taking(user_id, units, "used"), recall(user_id)
+    return debit_and_look(meter, Taking(user_id, units, "used", key))[0]
+
+
+def debit_and_look(meter: Meter, taking: Taking) -> tuple[Debit, Balance]:
+    """Debit as ``debit`` does, and return the balance afterwards too."""
+    user_id = taking.user_id
+    balance = recall(user_id)
     for _ in meter.books.store.deadline.attempts():
         try:
             answer, left = _take_now(meter, taking, balance)
@@ -83,7 +93,7 @@ def debit(meter: Meter, user_id: str, units: int) -> Debit:
             balance = look_again(meter, taking, refused)
             continue
         remember(user_id, left)
-        return answer
+        return answer, left
     raise NotDoneError(
         "the account kept changing until the deadline; nothing was taken"
     )
@@ -97,11 +107,12 @@ def _take_now(
     expired: ExpiredHolds | None = None
     if balance:
         expired = release_before_taking(meter, taking, balance)
+        taking = taking.as_in(balance, is_exact=False)
     if expired is None:
         left = Balance.from_item(store.update(take(taking, now)))
     else:
         account = take_and_release(expired, taking, now)
-        left = _debited(expired.after, units)
+        left = taken_from(expired.after, taking)
         if expired.closing:
             store.commit(account, *expired.closing)
         else:
@@ -110,17 +121,22 @@ def _take_now(
 
 
 def debit_once(
-    meter: Meter, user_id: str, units: int, scope: str, key: str
+    meter: Meter,
+    user_id: str,
+    units: int,
+    scope: str,
+    key: str,
+    *,
+    api_key: KeyUse | None = None,
 ) -> Debit:
     """Debit once under an idempotency key. ``scope`` is the caller.
 
     A repeat gets the first answer again. The same key with another body raises
     ``idempotency_conflict``.
     """
-    row, body = (
-        (f"debit#{digest(scope, key)}", "debit"),
-        digest(user_id, str(units)),
-    )
+    row = (f"debit#{digest(scope, key)}", "debit")
+    of_key = (api_key.key_id,) if api_key else ()
+    body = digest(user_id, str(units), *of_key)
 
     def transaction(attempt: Attempt) -> tuple[Debit, Balance]:
         """Commit one attempt, and the answer under the key.
@@ -146,12 +162,11 @@ def debit_once(
             if used := refused.old.get(1):
                 raise _KeyUsedError(used) from refused
             raise
-        return answer, _debited(attempt.balance, units)
+        return answer, attempt.left(attempt.balance)
 
+    taking = Taking(user_id, units, "used", api_key)
     try:
-        return take_in_transaction(
-            meter, Taking(user_id, units, "used"), transaction
-        )
+        return take_in_transaction(meter, taking, transaction)
     except _KeyUsedError as used:
         return _replay(used, body)
 
@@ -164,10 +179,4 @@ def _replay(used: _KeyUsedError, body: str) -> Debit:
     kept = used.item["answer"]
     return Debit(
         kept["debit_id"], kept["units"], kept["remaining"], idempotent_replayed=True
-    )
-
-
-def _debited(balance: Balance, units: int) -> Balance:
-    return replace(
-        balance, used=balance.used + units, remaining=balance.remaining - units
     )

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from billing.books import Books
 from billing.cursors import is_key, opened, sealed
 from billing.errors import Item, NotDoneError
-from billing.quota import ledger
+from billing.quota import key_days, ledger
 from billing.quota.balance import Balance, read_account
 from billing.storage.dynamodb import PAGE_MAX, Page
 
@@ -86,7 +86,9 @@ def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, An
         account = read_account(books.store, user_id)
         if account.booked_at == found.last:
             shown = _shown(page, found)
-            return shown if place else shown | _not_itemised(account)
+            return (
+                shown if place else shown | _not_itemised(books, user_id, account)
+            )
         known = None
     raise NotDoneError("the ledger kept growing until the deadline")
 
@@ -148,12 +150,18 @@ def _next_cursor(
     return _Cursor(after["entry_id"], after["booked_at"], balance, last).seal()
 
 
-def _not_itemised(balance: Balance) -> dict[str, Any]:
+def _not_itemised(books: Books, user_id: str, balance: Balance) -> dict[str, Any]:
     """It is all of one day: the first debit of another day itemises it before it takes units."""
     units = balance.used - balance.itemised
-    return (
-        {"not_itemised": {"day": balance.use_day, "units": units}} if units else {}
-    )
+    if not units:
+        return {}
+    rest: dict[str, Any] = {"day": balance.use_day, "units": units}
+    if balance.keys_changed:
+        keys = key_days.not_itemised(
+            balance, key_days.read_uses(books.store, user_id)
+        )
+        rest |= {"by_key": keys} if keys else {}
+    return {"not_itemised": rest}
 
 
 def _is_balance(value: object) -> bool:

@@ -1,5 +1,6 @@
 """Releases expired holds, and computes the balance as if they were released for reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -7,6 +8,7 @@ from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import ConditionFailedError, Item, NotDoneError
 from billing.quota.balance import Balance, come_in, read_account
+from billing.quota.key_use import give_back, held_by_key, moved
 from billing.storage.writes import Write, creates, equals, exists
 
 EXPIRED_AT_ONCE: Final = 48
@@ -47,15 +49,14 @@ class ExpiredHolds:
         next_due = (
             rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
         )
-        units = sum(row["units"] for row in expired)
-        after = replace(with_released(balance, units), holds_due=next_due)
+        after = replace(with_released(balance, expired), holds_due=next_due)
         closing = tuple(
             write
             for row in expired
             for write in close(row, "expired", 0, epoch(now))
         )
         return cls(
-            account=_release(user_id, balance, units, next_due, stamp(now)),
+            account=_release(user_id, balance, expired, next_due, stamp(now)),
             closing=closing,
             before=balance,
             after=after,
@@ -64,10 +65,11 @@ class ExpiredHolds:
 
 
 def _release(
-    user_id: str, seen: Balance, units: int, next_due: int, now: str
+    user_id: str, seen: Balance, rows: Sequence[Item], next_due: int, now: str
 ) -> Write:
     """Return the account's part: held units come back, and ``holds_due`` moves on."""
-    movement = come_in(seen, units)
+    units = sum(row["units"] for row in rows)
+    movement, of_keys = come_in(seen, units), give_back(seen, held_by_key(rows))
     changed: dict[str, str | int] = {"updated_at": now}
     if next_due:
         changed["holds_due"] = next_due
@@ -75,12 +77,13 @@ def _release(
         "quotas",
         (user_id, "quota"),
         set=changed,
-        add={"held": -units, **movement.add},
+        add={"held": -units, **movement.add, **of_keys.add},
         remove=() if next_due else ("holds_due",),
         must=(
             equals("holds_due", seen.holds_due),
             equals("holds_placed", seen.holds_placed),
             *movement.must,
+            *of_keys.must,
         ),
     )
 
@@ -91,7 +94,7 @@ def holds_are_due(balance: Balance, now_epoch: int) -> bool:
 
 
 def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
-    """Release all expired holds, each exactly once, also under concurrent requests.
+    """Release all expired holds, each exactly once, also in a race with concurrent requests.
 
     The caller must read the balance again afterwards.
     """
@@ -107,8 +110,10 @@ def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
         balance = expired.after
 
 
-def with_released(balance: Balance, units: int) -> Balance:
-    """Return the balance after ``units`` of held units are released."""
+def with_released(balance: Balance, rows: Sequence[Item]) -> Balance:
+    """Return the balance after the holds in these rows are released."""
+    units = sum(row["units"] for row in rows)
+    balance = moved(balance, give_back(balance, held_by_key(rows)))
     back = come_in(balance, units).add
     return replace(
         balance,
@@ -127,20 +132,23 @@ def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
         now = epoch(books.clock())
         if not holds_are_due(balance, now):
             return balance
-        units, seen = _expired(books, user_id, now)
+        rows, seen = _expired(books, user_id, now)
+        units = sum(row["units"] for row in rows)
         if _same_holds(balance, seen) and units <= balance.held:
-            return with_released(balance, units)
+            return with_released(balance, rows)
         # A concurrent request released them: the rows and the balance are of two moments.
         balance = seen
     raise NotDoneError("the account's holds kept changing until the deadline")
 
 
-def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:
-    """Return the units of all expired holds, and the balance that was read behind them.
+def _expired(
+    books: Books, user_id: str, now_epoch: int
+) -> tuple[list[Item], Balance]:
+    """Return the rows of all expired holds, and the balance that was read behind them.
 
     One query reads both: the holds' rows sort by expiry, and the balance's row comes after them.
     """
-    units = 0
+    found: list[Item] = []
     after: Item | None = None
     while True:
         page = books.store.query(
@@ -148,12 +156,12 @@ def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:
         )
         account = next((row for row in page.items if row["item"] == "quota"), None)
         holds = [row for row in page.items if row is not account]
-        expired = [row["units"] for row in holds if row["expires_at"] <= now_epoch]
-        units += sum(expired)
+        expired = [row for row in holds if row["expires_at"] <= now_epoch]
+        found += expired
         if len(expired) < len(page.items) or page.after is None:
             if account is None:
-                return units, read_account(books.store, user_id)
-            return units, Balance.from_item(account)
+                return found, read_account(books.store, user_id)
+            return found, Balance.from_item(account)
         after = page.after
 
 

@@ -4,7 +4,7 @@ The quota is the sum of a user's entries. An entry is never changed or deleted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from billing.storage.dynamodb import Store
@@ -31,10 +31,12 @@ class Entry:
     reference_id: str
     booked_at: str
     note: str = ""
+    by_key: Mapping[str, int] = field(default_factory=dict)
+    """Units of a day's use by API key. The rest was used without a key."""
 
     def write(self) -> Write:
-        """Return the write of this entry. DynamoDB refuses it if the cause was booked before."""
-        values = {
+        """Return the write that books it. It is refused when this cause was booked before."""
+        values: dict[str, Any] = {
             "type": self.type,
             "units": self.units,
             "reference_type": self.reference_type,
@@ -43,6 +45,8 @@ class Entry:
         }
         if self.note:
             values["note"] = self.note
+        if self.by_key:
+            values["by_key"] = dict(self.by_key)
         return creates("ledger", (self.user_id, self.entry_id), values)
 
 
@@ -88,4 +92,6 @@ def as_answer(item: Mapping[str, Any], balance_after: int) -> dict[str, Any]:
     """Return a stored entry as ``GET /quota/ledger`` shows it."""
     names = ("type", "units", "reference_type", "reference_id", "booked_at")
     shown = {name: item[name] for name in names}
+    if "by_key" in item:
+        shown["by_key"] = item["by_key"]
     return {"id": item["entry_id"], "balance_after": balance_after, **shown}

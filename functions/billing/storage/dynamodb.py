@@ -33,6 +33,7 @@ from billing.errors import (
     OutcomeUnknownError,
 )
 from billing.storage.expressions import decode, encode, spell
+from billing.storage.keys import TOP_UP
 from billing.storage.writes import KEY_NAMES, Table, Write
 
 CONNECT_SECONDS: Final = 1
@@ -157,7 +158,10 @@ class Store:
         return decode(answer["Item"]) if "Item" in answer else None
 
     def commit(self, *writes: Write) -> None:
-        """Make all of the writes or none. Idempotent: every attempt carries the same token."""
+        """Make all of the writes atomically, or none.
+
+        Idempotent: every attempt carries one token.
+        """
         self._ask("TransactWriteItems", self._transaction(writes), UNTIL_DEADLINE)
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
@@ -224,6 +228,23 @@ class Store:
             "quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after
         )
 
+    def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Return one page of keys of events out that are due, over all users. A hint as well."""
+        return self._marked(
+            "notices", "due_notices", "due", ("due_at", "<=", now_epoch), after
+        )
+
+    def due_top_ups(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Return one page of keys of agreements to look at, over all users. A hint as well."""
+        return self._marked(
+            "quotas",
+            "open_holds",
+            "open",
+            ("expires_at", "<=", now_epoch),
+            after,
+            marked=TOP_UP,
+        )
+
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """Return one page of keys of payments that no reconciliation has compared with Stripe.
 
@@ -241,15 +262,23 @@ class Store:
         mark: str,
         rest: tuple[str, str, str | int],
         after: Item | None,
+        *,
+        marked: str = "",
     ) -> Page:
-        """Read a sparse index: it has only items that carry the mark, whose value is its name."""
+        """Read a sparse index: it has only items that carry the mark.
+
+        The mark's value is its name, or ``marked``.
+        """
         name, operator, value = rest
         request = {
             "TableName": self._tables[table],
             "IndexName": index,
             "KeyConditionExpression": f"#m = :m AND #r {operator} :r",
             "ExpressionAttributeNames": {"#m": mark, "#r": name},
-            "ExpressionAttributeValues": {":m": encode(mark), ":r": encode(value)},
+            "ExpressionAttributeValues": {
+                ":m": encode(marked or mark),
+                ":r": encode(value),
+            },
             "Limit": PAGE_MAX,
         }
         return self._page("Query", request, after)

@@ -6,6 +6,10 @@ REFERENCE: Final = "reference"
 """The second part of the key of every row that leads from one of Stripe's ids."""
 
 
+TOP_UP: Final = "top_up"
+"""The second part of the key of a customer's agreement to automatic top-ups, beside the balance."""
+
+
 def user_key(user_id: str) -> str:
     """Return the partition key of a user's payments."""
     return f"user#{user_id}"

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-Table = Literal["payments", "quotas", "events", "ledger", "keys"]
+Table = Literal["payments", "quotas", "events", "ledger", "keys", "notices"]
 KEY_NAMES: Mapping[str, tuple[str, str]] = {
     "payments": ("owner", "id"),
     "quotas": ("user_id", "item"),
     "events": ("subject", "fact_id"),
     "ledger": ("user_id", "entry_id"),
     "keys": ("owner", "id"),
+    "notices": ("user_id", "notice"),
 }
 Operator = Literal["exists", "absent", "==", ">=", "<=", "<", ">"]
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -29,7 +30,7 @@ class Must(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One item's part of a transaction.
+    """One item's part of an atomic transaction.
 
     ``set``, ``add`` and ``remove`` create the item if it does not exist.
 
@@ -45,11 +46,16 @@ class Write(NamedTuple):
     remove: tuple[str, ...] = ()
     must: tuple[Must, ...] = ()
     delete: bool = False
+    copy: Mapping[str, str] = NOTHING
+    """Attributes that take the value of another one of the item, as it was before this write."""
+    subtract: Mapping[str, tuple[int, str]] = NOTHING
+    """Attributes that become a number less another attribute of the item, as it was before."""
 
     @property
     def is_check(self) -> bool:
-        """Return whether the write changes nothing and only checks its condition."""
-        return not (self.set or self.add or self.remove or self.delete)
+        """Return whether it writes nothing and only checks its conditions."""
+        written = (self.set, self.add, self.remove, self.copy, self.subtract)
+        return not (self.delete or any(written))
 
 
 def equals(name: str, value: object) -> Must:
@@ -68,7 +74,7 @@ def exists(name: str) -> Must:
 
 
 def absent_or(name: str, operator: Operator, value: object) -> Must:
-    """Return the clause that the attribute does not exist, or that it compares like this."""
+    """Return the clause that the attribute does not exist, or that its value compares as given."""
     return Must(name, operator, value, or_absent=True)
 
 

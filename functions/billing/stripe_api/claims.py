@@ -1,4 +1,4 @@
-"""Reads our metadata on an object of Stripe's: what it claims, or why the object is not ours."""
+"""Our metadata on Stripe's objects: how it is written, and what it claims when it comes back."""
 
 import re
 from collections.abc import Mapping
@@ -30,6 +30,16 @@ class Ignored:
     def metric(self) -> Literal["ignored", "unreadable"]:
         """Under which metric it is counted: money may have moved by what cannot be read."""
         return "unreadable" if self.reason == UNREADABLE else "ignored"
+
+
+def metadata(stack: str, deployment: str, **claims: str | int) -> dict[str, str]:
+    """Return the metadata of a payment's session and intent; ``claims_in`` reads it.
+
+    ``claims``: payment_id, user_id, plan and quota. ``stack`` is for the seller's eyes: names are
+    not unique.
+    """
+    told = {name: str(value) for name, value in claims.items()}
+    return {**told, "stack": stack, "deployment": deployment}
 
 
 def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignored:

@@ -70,6 +70,10 @@ class Gateway:
         self._key = ""
         self._client: stripe.StripeClient | None = None
 
+    def key(self) -> str:
+        """Return the secret key as it was last read."""
+        return self._key or self._read_key(False)  # noqa: FBT003 - the reader's own protocol
+
     def create_session(
         self, params: "SessionCreateParams", idempotency_key: str
     ) -> Mapping[str, Any]:
@@ -81,7 +85,7 @@ class Gateway:
         metadata: Any = params.get("metadata") or {}
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
         try:
-            return self._ask(
+            return self.ask(
                 lambda client: client.v1.checkout.sessions.create(params, options),
                 personal=(metadata.get("user_id", ""),),
             )
@@ -94,31 +98,31 @@ class Gateway:
         Raises BillingError if it is paid or expired already.
         https://docs.stripe.com/api/checkout/sessions/expire
         """
-        self._ask(lambda client: client.v1.checkout.sessions.expire(session_id))
+        self.ask(lambda client: client.v1.checkout.sessions.expire(session_id))
 
     def session(self, session_id: str) -> Mapping[str, Any]:
         """Return a Checkout Session with its payment intent expanded."""
         params: Any = {"expand": ["payment_intent"]}
-        return self._ask(
+        return self.ask(
             lambda client: client.v1.checkout.sessions.retrieve(session_id, params)
         )
 
     def session_of_intent(self, payment_intent: str) -> Mapping[str, Any] | None:
         """Return the session that a payment intent belongs to, or None."""
         params: Any = {"payment_intent": payment_intent, "limit": 1}
-        page = self._ask(lambda client: client.v1.checkout.sessions.list(params))
+        page = self.ask(lambda client: client.v1.checkout.sessions.list(params))
         return page["data"][0] if page["data"] else None
 
     def payment_intent(self, payment_intent: str) -> Mapping[str, Any]:
         """Return a payment intent."""
-        return self._ask(
+        return self.ask(
             lambda client: client.v1.payment_intents.retrieve(payment_intent)
         )
 
     def payment_intents(self, since: int, after: str = "") -> Mapping[str, Any]:
         """Return one page of payment intents created since an epoch second, newest first."""
         params: Any = {"created": {"gte": since}, "limit": PAGE, **_after(after)}
-        return self._ask(lambda client: client.v1.payment_intents.list(params))
+        return self.ask(lambda client: client.v1.payment_intents.list(params))
 
     def purchase(self, funding_id: str) -> Mapping[str, Any]:
         """Return the session of this id, or the payment intent of an automatic charge."""
@@ -132,7 +136,7 @@ class Gateway:
         https://docs.stripe.com/api/charges/object#charge_object-receipt_url
         """
         expanded: Any = {"expand": ["latest_charge"]}
-        intent = self._ask(
+        intent = self.ask(
             lambda client: client.v1.payment_intents.retrieve(
                 payment_intent, expanded
             )
@@ -142,16 +146,16 @@ class Gateway:
 
     def charge(self, charge: str) -> Mapping[str, Any]:
         """Return a charge."""
-        return self._ask(lambda client: client.v1.charges.retrieve(charge))
+        return self.ask(lambda client: client.v1.charges.retrieve(charge))
 
     def event(self, event_id: str) -> Mapping[str, Any]:
-        """Return an event by its id, for an operator's replay. Stripe keeps events for 30 days."""
-        return self._ask(lambda client: client.v1.events.retrieve(event_id))
+        """Return an event, for an operator's replay. Stripe keeps them for 30 days."""
+        return self.ask(lambda client: client.v1.events.retrieve(event_id))
 
     def sessions(self, since: int, after: str = "") -> Mapping[str, Any]:
         """Return one page of Checkout Sessions created since an epoch second, newest first."""
         params: Any = _page(since, after)
-        return self._ask(lambda client: client.v1.checkout.sessions.list(params))
+        return self.ask(lambda client: client.v1.checkout.sessions.list(params))
 
     def refunds(self, since: int, after: str = "") -> Mapping[str, Any]:
         """Return one page of refunds created since an epoch second, newest first.
@@ -161,7 +165,7 @@ class Gateway:
         return self._refunds_page(_page(since, after))
 
     def _refunds_page(self, params: Any) -> Mapping[str, Any]:
-        return self._ask(lambda client: client.v1.refunds.list(params))
+        return self.ask(lambda client: client.v1.refunds.list(params))
 
     def refunds_of(self, payment_intent: str) -> Iterator[Mapping[str, Any]]:
         """Yield all refunds of one payment intent."""
@@ -184,15 +188,15 @@ class Gateway:
         Their payment intents are expanded.
         """
         params: Any = _page(since, after)
-        return self._ask(lambda client: client.v1.disputes.list(params))
+        return self.ask(lambda client: client.v1.disputes.list(params))
 
     def disputes_of(self, payment_intent: str) -> list[Mapping[str, Any]]:
         """Return all disputes of one payment intent. They always fit on one page."""
         params: Any = {"payment_intent": payment_intent, "limit": PAGE}
-        page = self._ask(lambda client: client.v1.disputes.list(params))
+        page = self.ask(lambda client: client.v1.disputes.list(params))
         return list(page["data"])
 
-    def _ask(
+    def ask(
         self,
         call: Callable[[stripe.StripeClient], _Object],
         personal: Sequence[str] = (),

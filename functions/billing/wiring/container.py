@@ -48,7 +48,8 @@ def connect() -> None:
 def books() -> Books:
     """Return the books: the store, the clock and the settings."""
     ours = Ours(settings().livemode, StoredDeployment(store()))
-    return Books(store(), utc_now, ours, settings().reversal_policy, NoOutbox())
+    policy, telling = settings().reversal_policy, settings().telling
+    return Books(store(), utc_now, ours, policy, NoOutbox(), telling)
 
 
 def in_init(make: Callable[[], object]) -> None:

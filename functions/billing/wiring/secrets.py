@@ -115,6 +115,11 @@ def _secret(name: str, *, fresh: bool) -> str:
         raise OutcomeUnknownError(message) from error
 
 
+def read_secret(name: str) -> str:
+    """Return a secret's text, at most five minutes old."""
+    return _secret(name, fresh=False)
+
+
 def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signature's own protocol
     """Return the endpoint's signing secrets. There are several while one is being rolled.
 

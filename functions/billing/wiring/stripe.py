@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.client import Gateway
 from billing.wiring.container import deadline, settings
 from billing.wiring.secrets import stripe_key
@@ -11,3 +12,8 @@ from billing.wiring.secrets import stripe_key
 def gateway() -> Gateway:
     """Return the client of Stripe's API."""
     return Gateway(stripe_key, settings().stripe_api_base, deadline())
+
+
+def saved_cards() -> SavedCards:
+    """Return the client of Stripe's API for saved cards."""
+    return SavedCards(gateway())

@@ -9,7 +9,7 @@ from billing.stripe_api.events import SUBSCRIBED
 from infra.cli.checks.deliveries import check_any_secret
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.stripe.addresses import same_url
-from infra.cli.stripe.endpoint_plan import Kept
+from infra.cli.stripe.stored_secrets import Kept
 from infra.cli.target import WEBHOOK_PATH
 
 

@@ -14,9 +14,11 @@ from infra.cli.command import AGAIN, DryRun, Operator, Yes, command
 from infra.cli.commands import doctor
 from infra.cli.errors import FINE, FOUND_SOMETHING, OperatorError, unreachable, usage
 from infra.cli.stripe.account import SECONDS_MAX, AccountAtStripe, KeyRefusedError
-from infra.cli.stripe.endpoint_plan import Kept, Plan, Wanted, plan
+from infra.cli.stripe.endpoint_plan import Plan, plan
+from infra.cli.stripe.endpoint_settings import Wanted
 from infra.cli.stripe.endpoints import Endpoints
 from infra.cli.stripe.probe_delivery import probe_delivery
+from infra.cli.stripe.stored_secrets import Kept
 from infra.cli.target import TargetStack
 
 VARIABLE: Final = "STRIPE_API_KEY"

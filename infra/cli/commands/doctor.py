@@ -9,7 +9,7 @@ from billing.errors import AwsRefusedError, RetryableError
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
-from infra.cli.checks import aws, books, selling, stripe, tables
+from infra.cli.checks import aws, books, events, selling, stripe, tables
 from infra.cli.checks.endpoints import endpoints
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.command import Operator, command
@@ -31,6 +31,7 @@ CHECKS: Final[dict[str, Check]] = {
     "reconciliation": books.reconciliation,
     "tables": tables.tables,
     "dead letters": aws.queues,
+    "events out": events.events,
     "schedules": aws.schedules,
     "reserve": aws.reserve,
     "alarms": aws.alarms,
@@ -59,7 +60,8 @@ def register(app: typer.Typer) -> None:
     ) -> int:
         """Check all that a payment depends on, and show each fault with its repair.
 
-        The checks read Stripe's side, the webhook, the books and AWS, and change nothing.
+        The checks read Stripe's side, the webhook, the books and AWS, and change nothing. Where
+        events go out, one of type `ping` is sent.
 
         Example: topup doctor --stack topup-prod --webhook-url https://pay.example.com/hook
         """

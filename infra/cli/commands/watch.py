@@ -35,6 +35,9 @@ SHOWN: Final = (
     "clawed_back_units",
     "refused_debits",
     "refused_signatures",
+    "events_delivered",
+    "events_retried",
+    "events_dead",
     "outcome_unknown",
     "internal_errors",
 )

@@ -7,13 +7,13 @@ from typing import Final
 
 from billing.books import Books
 from billing.errors import BillingError
-from billing.quota import api_keys
+from billing.keys import api_keys
 
 from infra.cli.restore.restoration import describe
 from infra.cli.target import TargetStack
 
 PREFIX: Final = "key#"
-"""The rows that look up a presented key: functions/billing/quota/api_keys.py."""
+"""The rows that look up a presented key: functions/billing/keys/api_keys.py."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

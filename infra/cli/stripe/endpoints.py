@@ -14,7 +14,9 @@ import stripe
 from billing.stripe_api.events import SUBSCRIBED
 
 from infra.cli.stripe.account import AccountAtStripe
-from infra.cli.stripe.endpoint_plan import SINCE, Kept, Plan, Wanted
+from infra.cli.stripe.endpoint_plan import SINCE, Plan
+from infra.cli.stripe.endpoint_settings import Wanted
+from infra.cli.stripe.stored_secrets import Kept
 
 RETRIED_SECONDS: Final = 3 * 86_400
 """Stripe stops retrying after this: https://docs.stripe.com/webhooks#automatic-retries"""

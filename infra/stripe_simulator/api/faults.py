@@ -21,7 +21,9 @@ TOO_MANY: Final = 429
 class Fault:
     """A fault of the next ``times`` calls of a route.
 
-    Exactly one of ``status``, ``silence_seconds`` and ``delay_seconds`` is above 0.
+    ``after``: the call is carried out, and then its answer is lost: ``status`` is answered instead,
+    or nothing. Without it exactly one of ``status``, ``silence_seconds`` and ``delay_seconds`` is
+    above 0.
     """
 
     route: str
@@ -29,11 +31,23 @@ class Fault:
     status: int = 0
     silence_seconds: float = 0
     delay_seconds: float = 0
+    after: bool = False
+
+    @property
+    def is_refusal(self) -> bool:
+        """Return whether the call is refused, and nothing is done."""
+        return bool(self.status) and not self.after
+
+    @property
+    def loses_answer(self) -> bool:
+        """Return whether the call is carried out, and its answer does not arrive."""
+        return self.after or self.silence_seconds > 0
 
     def as_answer(self) -> dict[str, Any]:
         """Return the fault as the control API shows it."""
         seconds = {"timeout": self.silence_seconds, "delay": self.delay_seconds}
-        return {"route": self.route, "times": self.times, "status": self.status, **seconds}
+        what = {"route": self.route, "times": self.times, "status": self.status}
+        return {**what, **seconds, "after": self.after}
 
     def refusal(self) -> StripeFault:
         """Return Stripe's error answer for ``status``.
@@ -62,9 +76,14 @@ class Faults:
         """
         self._rows[fault.route] = fault
 
-    def take(self, request: Request) -> Fault | None:
-        """Return the planned fault of this call and count it, or return None."""
+    def take(self, request: Request, *, is_replay: bool = False) -> Fault | None:
+        """Return the planned fault of this call and count it, or return None.
+
+        A replayed answer can be lost like any other. It is not refused.
+        """
         for fault in self._rows.values():
+            if is_replay and fault.is_refusal:
+                continue
             if fault.times > 0 and _is_route(fault.route, request):
                 fault.times -= 1
                 return fault

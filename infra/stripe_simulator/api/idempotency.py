@@ -1,6 +1,8 @@
 """Stores answers under idempotency keys for a day.
 
-Answers 500 are stored too. Failed validations and conflicts are not.
+What an endpoint answers once it has begun is stored: also a decline (402) and a server error (500).
+What is refused before is not: a wrong key (401), a parameter that fails validation (400), a
+concurrent request under the same key (409), too many requests (429).
 https://docs.stripe.com/api/idempotent_requests
 """
 

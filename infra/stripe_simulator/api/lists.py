@@ -19,6 +19,8 @@ URLS: Final = {
     "checkout.session": "/v1/checkout/sessions",
     "payment_intent": "/v1/payment_intents",
     "charge": "/v1/charges",
+    "customer": "/v1/customers",
+    "payment_method": "/v1/payment_methods",
     "refund": "/v1/refunds",
     "dispute": "/v1/disputes",
     "balance_transaction": "/v1/balance_transactions",
@@ -29,6 +31,8 @@ _EXPANDABLE: Final = {
     "payment_intent": "payment_intent",
     "latest_charge": "charge",
     "charge": "charge",
+    "customer": "customer",
+    "payment_method": "payment_method",
     "balance_transaction": "balance_transaction",
     "failure_balance_transaction": "balance_transaction",
 }

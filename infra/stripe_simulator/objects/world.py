@@ -26,11 +26,11 @@ class World:
         self.base_url = base_url
         self.api_version = api_version
 
-    def need(self, kind: str, name: str, param: str = "id") -> Thing:
-        """Return the object with this id. Raises Stripe's 404 for an unknown one."""
+    def need(self, kind: str, name: str, param: str = "id", status: int = 404) -> Thing:
+        """Return the object. Raises Stripe's 404, or ``status``, for an unknown one."""
         if thing := self.store.get(kind, name):
             return thing
-        raise missing(kind, name, param)
+        raise missing(kind, name, param, status)
 
     def happened(self, kind: str, thing: Thing, before: dict[str, Any] | None = None) -> Thing:
         """Create an event with a snapshot of ``thing``, queue its deliveries, and return it.

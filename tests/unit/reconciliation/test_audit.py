@@ -20,7 +20,7 @@ from billing.storage.dynamodb import PAGE_MAX
 from support import builders
 from support.fakes.memory_store import MemoryStore
 
-from infra.cli.commands.ledger import examine, judged, read_all
+from infra.cli.books.verification import examine, judged, read_all
 from infra.cli.tallies import tally_file
 
 
@@ -166,7 +166,7 @@ def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a reader has counted goes to a file when it is much."""
-    monkeypatch.setattr("infra.cli.commands.ledger.ACCOUNTS_IN_MEMORY_MAX", 100)
+    monkeypatch.setattr("infra.cli.books.verification.ACCOUNTS_IN_MEMORY_MAX", 100)
     books = builders.books_on(MemoryStore())
     largest = 0
 
@@ -176,7 +176,7 @@ def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(
             super().add(*row)
             largest = max(largest, len(self))
 
-    monkeypatch.setattr("infra.cli.commands.ledger.Tallies", Watched)
+    monkeypatch.setattr("infra.cli.books.verification.Tallies", Watched)
     for number in range(1000):
         books.store.commit(builders.balance(f"user-{number}", 1))
     found = examine(books, 2, _nobody_watches)

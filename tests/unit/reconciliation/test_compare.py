@@ -25,12 +25,6 @@ from support.fakes.stripe_twin import Stripe
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """Advanced by the tests."""
-    return Clock()
-
-
-@pytest.fixture
 def store() -> MemoryStore:
     """An empty one."""
     return MemoryStore()

@@ -52,12 +52,6 @@ def store() -> Meddled:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """Advanced by the tests."""
-    return Clock()
-
-
-@pytest.fixture
 def stripe() -> Stripe:
     """Knows what was sold."""
     return Stripe()

@@ -13,25 +13,11 @@ from billing.quota.spending import Meter
 from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, PHASES, Run
-from billing.storage.writes import Write
 from billing.stripe_api.client import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
-from support.fakes.memory_store import MemoryStore
+from support.fakes.memory_store import Meddled
 from support.fakes.stripe_twin import Stripe
-
-
-class Meddled(MemoryStore):
-    """A store on which something else happens just before the next transaction."""
-
-    first: Any = None
-
-    def commit(self, *writes: Write) -> None:
-        """Meddle, once, then carry on."""
-        if (first := self.first) is not None:
-            self.first = None
-            first()
-        super().commit(*writes)
 
 
 @pytest.fixture

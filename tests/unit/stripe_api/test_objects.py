@@ -65,12 +65,6 @@ class WithoutIntents(Stripe):
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """Advanced by the tests."""
-    return Clock()
-
-
-@pytest.fixture
 def books(clock: Clock) -> Books:
     """Nothing was sold."""
     return builders.books_on(Rough(), clock=clock)
