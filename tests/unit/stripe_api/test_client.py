@@ -134,6 +134,7 @@ def test_a_checkouts_session_is_in_the_plans_currency_at_its_price(
         builders.books_on(MemoryStore()), gateway, SHOP, "alice", catalogue()["pro"], key=""
     )
     (session,) = _sessions(stripe)
+    assert session["client_reference_id"] == session["metadata"]["payment_id"]
     assert session["adaptive_pricing"] == {"enabled": False}
     assert (session["amount_total"], session["currency"]) == (4999, "usd")
 
