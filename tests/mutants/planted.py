@@ -14,6 +14,7 @@ from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
 from .telling import TELLING
+from .topping_up import TOPPING_UP
 
 PLANTED: Final[tuple[Bug, ...]] = (
     *SETTLING,
@@ -25,4 +26,5 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *DOORS,
     *LEASING,
     *TELLING,
+    *TOPPING_UP,
 )
