@@ -174,7 +174,7 @@ def test_every_reason_of_a_pause_has_words_and_a_way_on(arrive: Arrive, language
         visitor.enter()
         told = _card(visitor).locator(".notice")
         expect(told).to_be_visible()
-        assert reason not in told.inner_text()
+        assert "_" not in reason or reason not in told.inner_text()
         assert len(told.inner_text()) > 15
         expect(_card(visitor).locator("button.primary")).to_have_count(1)
         visitor.context.unroute_all(behavior="ignoreErrors")
