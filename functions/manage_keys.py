@@ -1,6 +1,6 @@
-"""A user's own settings: /api/v1/keys, /api/v1/keys/{key_id} and /api/v1/quota/alert.
+"""Manages a user's API keys and alert: /api/v1/keys, .../{key_id} and /api/v1/quota/alert.
 
-And GET /api/v1/key, for callers that hold only a key.
+It also answers GET /api/v1/key for callers that have only a key.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Delivers events out: at once by the table's stream, and each minute all that is due.
+"""Delivers events out: new ones from the table's stream, and due ones each minute.
 
 The stream starts the first try within a second. The schedule makes all later tries, and the first
 of an event that the stream lost. A failed try only sets the next one's time, so the stream never
@@ -25,7 +25,10 @@ METRIC_OF: Final = {
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
-    """Deliver the stream's new events, or what is due. Returns how many had which outcome."""
+    """Deliver the stream's new events, or the events that are due.
+
+    Returns the number of each outcome.
+    """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 2 * STOP_MS)
     try:

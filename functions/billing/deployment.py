@@ -62,9 +62,9 @@ class StoredDeployment:
         return ""
 
     def _stored(self, name: str) -> str:
-        """Write the id into all tables, and return the one that stands there afterwards.
+        """Write the id into all tables, and return the id that they have afterwards.
 
-        That is ``name``, or the id that a concurrent container or one table had.
+        In a race the id of the first container wins, or the id that one table has already.
         """
         for _ in range(ATTEMPTS_MAX):
             same = absent_or("deployment", "==", name)

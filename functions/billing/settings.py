@@ -57,7 +57,7 @@ class Settings:
 
     @property
     def telling(self) -> "Telling":
-        """Whether events go out, and where an account is low by default."""
+        """Return whether events go out, and the default threshold of ``quota.low``."""
         is_on = bool(self.notify_url or self.notify_bus)
         return Telling(is_on, self.low_at_units)
 
@@ -105,10 +105,9 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """Whether effects tell events (``NotifyUrl`` or ``NotifyBus`` is set).
+    """Says whether events go out (``NotifyUrl`` or ``NotifyBus`` is set).
 
-    ``low_at``: where ``quota.low`` begins for customers without a threshold of their own, 0 for
-    never.
+    ``low_at`` is the threshold of ``quota.low`` for customers without their own, 0 for never.
     """
 
     is_on: bool = False
@@ -174,7 +173,7 @@ class _Reader:
 
     def units(self, name: str, default: int, least: int = 1) -> int:
         """Return a whole number up to UNITS_MAX. Only functions that need it have it."""
-        text = self._environment.get(name, str(default)).strip()
+        text = str(self._environment.get(name, default)).strip()
         is_number = (
             text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
         )

@@ -42,12 +42,12 @@ export function chart(ledger, split, unfolded = false) {
     const found = isSplit ? await split() : null;
     parts = found?.filter((part) => days.some(({ date }) => part.units.has(date))) ?? null;
     isSplit = parts !== null;
-    toggle.setAttribute("aria-pressed", isSplit);
+    toggle.setAttribute("aria-pressed", `${isSplit}`);
     put(legend, parts && el("ul", { class: "legend" }, parts.map(({ name }, index) => el("li", { class: `part${index}` }, name))));
     list.replaceChildren(el("summary", {}, t("use_days")), table(days, parts));
     redraw();
   };
-  const toggle = button(t("use_split"), () => ((isSplit = !isSplit), show()), "link", { "aria-pressed": false });
+  const toggle = button(t("use_split"), () => ((isSplit = !isSplit), show()), "link", { "aria-pressed": "false" });
   list.append(el("summary", {}, t("use_days")), table(days, null));
   new ResizeObserver(redraw).observe(drawing);
   if (isSplit) show();
@@ -59,7 +59,7 @@ function table(days, parts) {
   const cells = (date, ...rest) => el("tr", {}, el("th", { scope: "row" }, day(date)), rest.map((one) => el("td", { class: typeof one === "number" ? "count" : "" }, typeof one === "number" ? number(one) : one)));
   const ofParts = ({ date }) => parts.filter((part) => part.units.has(date)).map((part) => cells(date, part.name, part.units.get(date)));
   const rows = parts ? used.flatMap(ofParts) : used.map(({ date, units }) => cells(date, units));
-  const head = ["day", ...(parts ? ["key"] : []), "calls"].map((name) => el("th", { scope: "col", class: name === "calls" ? "count" : "" }, t(name)));
+  const head = ["day", ...(parts ? ["key"] : []), "calls"].map((name) => el("th", { scope: "col", class: name === "calls" ? "count" : "name" }, t(name)));
   return el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
 }
 

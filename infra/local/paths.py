@@ -64,7 +64,7 @@ class Paths:
 
     @property
     def clock_file(self) -> Path:
-        """The seconds by which Stripe's and the functions' clock are ahead of real time."""
+        """Return the path of the file with the seconds by which the local clocks are ahead."""
         return self.state / "clock"
 
     @property
@@ -89,7 +89,7 @@ class Paths:
 
     @property
     def notify_url(self) -> str:
-        """The receiver of events out, which runs beside the Stripe simulator."""
+        """Return the address of the receiver of events out."""
         return f"{self.stripe_url}/_events"
 
     def environment(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""The local stack's receiver of events out, in front of the Stripe simulator on the same port.
+"""Receives the local stack's events out, on the Stripe simulator's port.
 
-``GET /_control/received`` lists what it was sent, oldest first. ``POST /_control/received`` with
-``{"behave": ...}`` says how it answers from then on, and ``DELETE`` forgets what it was sent.
+``GET /_control/received`` lists the received events, oldest first. ``POST /_control/received`` with
+``{"behave": ...}`` sets how it answers from then on, and ``DELETE`` forgets the events.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ SLOW_PAUSE_SECONDS: Final = 0.5
 
 
 class Receiver:
-    """Everything that it was sent, and how it answers."""
+    """The receiver: its received events, and how it answers."""
 
     def __init__(self) -> None:
         """It answers 200."""
@@ -32,7 +32,7 @@ class Receiver:
         self.received: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
     async def take(self, request: Request) -> Response:
-        """Keep one delivery, and answer it."""
+        """Store one delivery, and return the answer."""
         body = await request.body()
         headers = dict(request.headers)
         text = body.decode("utf-8", "replace")
@@ -51,7 +51,7 @@ class Receiver:
                 return RedirectResponse(RECEIVED, status_code=307)
 
     async def control(self, request: Request) -> Response:
-        """List, forget, or behave otherwise."""
+        """Handle the control routes: list or forget events, or change the behaviour."""
         if request.method == "GET":
             return JSONResponse({"behave": self.behaviour, "received": list(self.received)})
         if request.method == "DELETE":
@@ -87,7 +87,7 @@ class _Slow(Response):
 
 
 def in_front_of(inner: ASGIApp | None) -> ASGIApp:
-    """Return an application with the receiver's routes, and those of ``inner`` for all else."""
+    """Return an application with the receiver's routes. It passes other requests to ``inner``."""
     receiver = Receiver()
     routes = [
         Route(EVENTS, receiver.take, methods=["POST"]),

@@ -56,7 +56,7 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
 
 
 class CardDeclined(StripeFault):
-    """A card error: 402. It is kept under the idempotency key, as every answer of an attempt is.
+    """A card error (402). It is stored under the idempotency key, like every attempt's answer.
 
     https://docs.stripe.com/error-handling#payment-errors
     """

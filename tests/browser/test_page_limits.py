@@ -174,7 +174,8 @@ def test_a_chinese_browser_reads_of_limits_in_chinese(arrive: Arrive) -> None:
     limit = {"units": 1000, "per": "day"}
     Keys(visitor, key(1, used_today=30, limit=limit, limit_remaining=970))
     visitor.enter("#/keys")
-    expect(_row(visitor, 1)).to_contain_text("今日已用 30 次，上限 1,000 次，剩余 970")  # noqa: RUF001 - Chinese commas
+    for words in ("今日已用 30 次", "上限 1,000 次", "剩余 970"):
+        expect(_row(visitor, 1)).to_contain_text(words)
     expect(_row(visitor, 1).get_by_role("button")).to_have_text(["上限", "撤销"])
 
 
@@ -215,7 +216,7 @@ def test_the_chart_of_use_is_split_by_key(arrive: Arrive) -> None:
     _ledger(
         visitor,
         _entry(1, 40, by_key=_by_key(key_1=30, key_gone=6), without_key=4),
-        _entry(2, 20, by_key=_by_key(key_2=20), without_key=0),
+        _entry(2, 20, by_key={"key_2": 20}),
         _entry(3, 10),
         not_itemised={"day": TODAY.isoformat(), "units": 5},
     )
@@ -253,6 +254,19 @@ def test_the_chart_of_use_is_split_by_key(arrive: Arrive) -> None:
     toggle.click()
     expect(page.locator(".use .legend")).to_have_count(0)
     expect(page.locator(".drawing rect")).to_have_count(30)
+
+
+def test_a_day_that_is_no_entry_yet_is_split_as_the_ledger_says(arrive: Arrive) -> None:
+    """It may be an earlier day than today, and have use of a key that is revoked."""
+    visitor = arrive()
+    Keys(visitor, key(1, used_today=0))
+    day = (TODAY - timedelta(days=2)).isoformat()
+    _ledger(visitor, not_itemised={"day": day, "units": 9, "by_key": {"key_1": 5, "key_x": 3}})
+    visitor.enter()
+    visitor.page.get_by_role("button", name="Split by key").click()
+    expect(visitor.page.locator(".use .legend li")).to_have_text(
+        ["server 1", "Revoked key key_x", "Without a key"]
+    )
 
 
 def test_many_keys_share_a_part_of_the_chart(arrive: Arrive) -> None:

@@ -1,6 +1,7 @@
 """A table says what each call costs. It is checked when it is loaded."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,40 @@ TABLE = """{
         ("PUT", "/v1/reports/7/pages/1", 9),
         ("GET", "/v1/reports/7/pages", 9),
         ("GET", "/v1/reports//pages/1", 9),
+        ("GET", "/v1/search//", 1),
+        ("GET", "/v1/search//cats", 2),
+        ("get", "/v1/reports/7", 5),
         ("GET", "/v2/search/cats", 1),
     ],
 )
 def test_the_most_exact_row_says_what_a_call_costs(method: str, path: str, units: int) -> None:
     """A path before a variable, both before the rest of a path, a method before ANY."""
     assert CallCosts(TABLE).units(method, path) == units
+
+
+@pytest.mark.parametrize("text", ["{}", '{"routes": []}', '{"default": 1}'])
+def test_a_table_that_says_nothing_of_a_call_costs_one_unit(text: str) -> None:
+    assert CallCosts(text).units("GET", "/a") == 1
+
+
+def test_no_spelling_of_a_path_makes_it_cheaper(
+    gateway: Gateway, async_backend: AsyncMeter
+) -> None:
+    """The application sees the decoded path, and so does the table."""
+    gateway.fund("alice", 10)
+
+    async def hello(*_: Any) -> None:
+        """The application."""
+
+    async def story() -> None:
+        app = QuotaMiddleware(hello, async_backend, lambda _: "alice", CallCosts(TABLE))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="https://api") as http:
+            with contextlib.suppress(AssertionError):  # the application answers nothing
+                await http.get("/v1/%72eports/7")
+
+    asyncio.run(story())
+    assert gateway.quota().used == 5
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:
@@ -135,8 +164,8 @@ def test_a_row_that_no_call_can_reach_is_an_error_with_its_line(rows: list[str],
         ("[]", 1),
         ("\n\n5", 3),
         ('{"default": 1,\n"routes": [\n}', 3),
-        ('{"routes": []}', 1),
-        ('{"default": 1}', 1),
+        ('{"routes": [1]}', 1),
+        ('{"default": null}', 1),
         ('{"default": 1, "routes": [], "more": 1}', 1),
         ('{"default": 1, "default": 2, "routes": []}', 1),
         ('{"routes": [],\n"default": -1}', 2),

@@ -7,46 +7,13 @@ import atexit
 import logging
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from client.gateway import TOKEN, Gateway, answers
 from support import laws
 from topup_client import AsyncLease, AsyncLeases, AsyncMeter, Lease, Leases, Meter
-
-
-@pytest.fixture
-def url(gateway: Gateway) -> Iterator[str]:
-    """The service on a loopback port: nothing in a process that ends can reach it otherwise."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            """Hand the request to the handlers."""
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            asked = httpx.Request(
-                "POST", f"http://service{self.path}", headers=dict(self.headers), content=body
-            )
-            answer = gateway.handle_request(asked)
-            self.send_response(answer.status_code)
-            self.send_header("content-type", answer.headers["content-type"])
-            self.send_header("content-length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def _in_a_child(story: Callable[[], object]) -> int:

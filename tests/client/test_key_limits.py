@@ -88,15 +88,16 @@ def test_a_limit_without_its_figures_is_an_unknown_outcome(
 def test_debits_and_holds_name_the_key(gateway: Gateway, backend: Meter, seconds: Seconds) -> None:
     """And nothing is named where there is no key."""
     gateway.fund("alice", 100)
-    backend.debit("alice", key_id="key_1")
+    one, other = gateway.key("alice"), gateway.key("alice")
+    backend.debit("alice", key_id=one)
     backend.debit("alice")
     with Leases(backend, clock=seconds) as leases:
-        leases.debit("alice", key_id="key_1")
-        leases.debit("alice", key_id="key_2")
+        leases.debit("alice", key_id=one)
+        leases.debit("alice", key_id=other)
         leases.debit("alice")
-    assert [body.get("key_id") for body in gateway.bodies("/quota/debits")] == ["key_1", None]
+    assert [body.get("key_id") for body in gateway.bodies("/quota/debits")] == [one, None]
     holds = gateway.bodies("/quota/holds")
-    assert [body.get("key_id") for body in holds] == ["key_1", "key_2", None]
+    assert [body.get("key_id") for body in holds] == [one, other, None]
     assert ["key_id" in body for body in holds] == [True, True, False]
     assert gateway.quota().used == 5
 
@@ -107,7 +108,8 @@ def test_a_lease_at_its_keys_limit_remembers_it_for_a_moment(
     """One call of the service a second, and served again when the limit has been lifted."""
     gateway.fund("alice", 100)
     gateway.faults = [_limit(3)]
-    with Lease(backend, "alice", "key_1", keeper=Keeper(0, seconds), clock=seconds) as lease:
+    one = gateway.key("alice")
+    with Lease(backend, "alice", one, keeper=Keeper(0, seconds), clock=seconds) as lease:
         for _ in range(20):
             with pytest.raises(KeyLimitReached) as told:
                 lease.debit(5)
@@ -123,9 +125,8 @@ def test_units_that_a_lease_holds_count_as_left_of_the_limit(
 ) -> None:
     gateway.fund("alice", 100)
     terms: Any = {"size": 10, "ahead_seconds": None, "low_water": 0}
-    with Lease(
-        backend, "alice", "key_1", keeper=Keeper(0, seconds), clock=seconds, **terms
-    ) as lease:
+    one = gateway.key("alice")
+    with Lease(backend, "alice", one, keeper=Keeper(0, seconds), clock=seconds, **terms) as lease:
         lease.debit(4)
         gateway.faults = [_limit(2)]
         for _ in range(2):
@@ -163,7 +164,8 @@ def test_a_holds_size_respects_what_is_left_of_the_limit(
         return httpx.Response(201, json={**answer.json(), "limit_remaining": 40})
 
     gateway.faults = [with_limit] * 60
-    with Lease(backend, "alice", "key_1", keeper=Keeper(0, seconds), clock=seconds) as lease:
+    one = gateway.key("alice")
+    with Lease(backend, "alice", one, keeper=Keeper(0, seconds), clock=seconds) as lease:
         for _ in range(200):
             lease.debit()
     assert 10 < max(body["units"] for body in gateway.bodies("/quota/holds")) <= 20
@@ -185,7 +187,8 @@ def test_the_middleware_answers_a_limit_with_402_and_a_revoked_key_with_401(
     """It names the key to the service where ``user`` tells it."""
     gateway.fund("alice", 10)
     served: list[str] = []
-    refusals = {"key_limited": _limit(), "key_revoked": INVALID}
+    keys = {path: gateway.key("alice") for path in ("/good", "/limited", "/revoked")}
+    refusals = {keys["/limited"]: _limit(), keys["/revoked"]: INVALID}
     gateway.faults = [lambda act: _by_key(gateway, act, refusals)] * 10
     spender: Any = async_backend if spends_by == "meter" else AsyncLeases(async_backend)
 
@@ -194,7 +197,7 @@ def test_the_middleware_answers_a_limit_with_402_and_a_revoked_key_with_401(
         return PlainTextResponse("hello")
 
     def user(scope: Any) -> Caller:
-        return Caller("alice", f"key_{scope['path'][1:]}")
+        return Caller("alice", keys[scope["path"]])
 
     app = Starlette(
         routes=[Route("/{path:path}", hello)],
@@ -204,7 +207,7 @@ def test_the_middleware_answers_a_limit_with_402_and_a_revoked_key_with_401(
     async def story() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="https://api") as http:
-            found = [await http.get(path) for path in ("/good", "/limited", "/revoked")]
+            found = [await http.get(path) for path in keys]
         await spender.aclose()
         return found
 
@@ -221,7 +224,7 @@ def test_the_middleware_answers_a_limit_with_402_and_a_revoked_key_with_401(
     assert served == ["/good"]
     path = "/quota/debits" if spends_by == "meter" else "/quota/holds"
     named = [body["key_id"] for body in gateway.bodies(path)]
-    assert named == ["key_good", "key_limited", "key_revoked"]
+    assert named == list(keys.values())
 
 
 def test_a_function_spends_for_a_key(gateway: Gateway, backend: Meter) -> None:
@@ -231,5 +234,6 @@ def test_a_function_spends_for_a_key(gateway: Gateway, backend: Meter) -> None:
     def render(account: str, key: str | None) -> str:
         return f"{account} {key}"
 
-    assert (render("alice", "key_1"), render("alice", None)) == ("alice key_1", "alice None")
-    assert [body.get("key_id") for body in gateway.bodies("/quota/debits")] == ["key_1", None]
+    one = gateway.key("alice")
+    assert (render("alice", one), render("alice", None)) == (f"alice {one}", "alice None")
+    assert [body.get("key_id") for body in gateway.bodies("/quota/debits")] == [one, None]

@@ -1,78 +1,21 @@
 """Several processes spend one customer's units, each by a lease of its own: who gets the last?
 
-Each worker is a lease with a keeper that the test calls when it is due. The clock stands still
-between two calls.
+Each worker is a lease with a keeper that the test calls when it is due.
 """
 
 import asyncio
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from client.conftest import Seconds
 from client.gateway import Gateway
+from client.workers import Crowd, at_random, evenly
 from support import laws
 from support.builders import Clock
 from topup_client import AsyncLease, AsyncMeter, Lease, Meter, QuotaExhausted
 from topup_client.keeper import Keeper
 
 WORKERS = 4
-Calls = Iterator[tuple[float, int]]
-"""When each call comes, in seconds from the start, and to which worker."""
-
-
-def _evenly(workers: int, a_second: float) -> Calls:
-    """Each worker is called at the same rate, one after the other."""
-    number = 0
-    while True:
-        yield number / (workers * a_second), number % workers
-        number += 1
-
-
-def _at_random(workers: int, a_second: float, seed: int) -> Calls:
-    """As customers come: at this rate in the long run, in bursts and with pauses."""
-    chance, now = random.Random(seed), 0.0
-    while True:
-        now += chance.expovariate(workers * a_second)
-        yield now, chance.randrange(workers)
-
-
-class Crowd:
-    """Workers with a lease each, and the calls that come to them."""
-
-    def __init__(self, backend: Meter, seconds: Seconds, clock: Clock, workers: int) -> None:
-        """Nothing is fetched yet."""
-        self._seconds, self._clock = seconds, clock
-        self._began = seconds()
-        self.leases = [
-            Lease(backend, "alice", keeper=Keeper(0, seconds), clock=seconds)
-            for _ in range(workers)
-        ]
-
-    def served(self, calls: Calls) -> int:
-        """Return how many calls are served before the first is refused."""
-        for number, (when, worker) in enumerate(calls):
-            self._pass_until(self._began + when)
-            try:
-                self.leases[worker].debit()
-            except QuotaExhausted:
-                return number
-        raise AssertionError("calls never end")
-
-    def close(self) -> None:
-        """Give back what is left."""
-        for lease in self.leases:
-            lease.close()
-
-    def _pass_until(self, when: float) -> None:
-        """Time passes, and each keeper does its work when it is due."""
-        while True:
-            dues = [due for lease in self.leases if (due := lease.tend()) is not None]
-            now = self._seconds()
-            step = min([when, *(due for due in dues if due > now)])
-            self._clock.advance(microseconds=round(1_000_000 * (step - now)))
-            if step >= when:
-                return
 
 
 def _three(gateway: Gateway) -> tuple[int, int, int]:
@@ -88,19 +31,19 @@ def test_workers_at_half_a_call_a_second_serve_the_last_unit_before_a_refusal(
     """No unit lies idle with one of them while another is asked for it."""
     gateway.fund("alice", 100)
     crowd = Crowd(backend, seconds, clock, workers)
-    assert crowd.served(_evenly(workers, 0.5)) == 100
+    assert crowd.served(evenly(workers, 0.5)) == 100
     crowd.close()
     assert _three(gateway) == (100, 0, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_so_they_do_when_calls_come_at_random(
+def test_so_they_do_when_calls_comeat_random(
     gateway: Gateway, backend: Meter, seconds: Seconds, clock: Clock, seed: int
 ) -> None:
     """In bursts and with pauses, which each worker's estimate of the rate must stand."""
     gateway.fund("alice", 100)
     crowd = Crowd(backend, seconds, clock, WORKERS)
-    assert crowd.served(_at_random(WORKERS, 0.5, seed)) == 100
+    assert crowd.served(at_random(WORKERS, 0.5, seed)) == 100
     crowd.close()
     assert _three(gateway) == (100, 0, 0)
 

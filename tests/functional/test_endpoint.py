@@ -7,7 +7,7 @@ from functional.lab import API, Context, Lab
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-NO_HTTP = {"reconcile", "recover", "authorize"}
+NO_HTTP = {"reconcile", "recover", "notify", "authorize"}
 TEXTS = st.text(max_size=30)
 PATHS = st.dictionaries(st.sampled_from(["id", "hold_id", "key_id", "file"]), TEXTS, max_size=2)
 HEADERS = st.dictionaries(

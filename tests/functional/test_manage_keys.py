@@ -3,6 +3,17 @@ from typing import Any
 import pytest
 from functional.lab import Lab
 
+ARN = "arn:aws:execute-api:us-east-1:123456789012:abcdef/prod/GET/things"
+"""What API Gateway calls the request."""
+FIGURES = (
+    "limit",
+    "limit_remaining",
+    "resets_at",
+    "used_today",
+    "used_this_month",
+    "used_total",
+)
+
 
 def _key(lab: Lab, user_id: str = "alice", name: str = "laptop") -> dict[str, Any]:
     said = lab.call("POST", "/keys", sub=user_id, body={"name": name})
@@ -13,10 +24,11 @@ def _key(lab: Lab, user_id: str = "alice", name: str = "laptop") -> dict[str, An
 def test_a_key_is_shown_once_and_stored_as_a_hash(lab: Lab) -> None:
     """The list has no secrets, and neither has the table."""
     made = _key(lab)
-    assert set(made) == {"key_id", "key", "name", "created_at"}
+    assert set(made) == {"key_id", "key", "name", "created_at", *FIGURES}
     assert made["key"].startswith("tk_local_")
     listed = lab.call("GET", "/keys", sub="alice").json["keys"]
-    assert listed == [{name: made[name] for name in ("key_id", "name", "created_at")}]
+    shown = ("key_id", "name", "created_at", *FIGURES)
+    assert listed == [{name: made[name] for name in shown}]
     assert made["key"][-43:] not in str(lab.rows("KeysTable"))
 
 

@@ -17,6 +17,7 @@ READ_BODIES_UP_TO = {
     "POST /api/v1/quota/holds/{hold_id}/capture": 64 * 1024,
     "POST /api/v1/keys": 64 * 1024,
     "PUT /api/v1/quota/alert": 64 * 1024,
+    "PATCH /api/v1/keys/{key_id}": 64 * 1024,
 }
 """The others never look at one."""
 GATEWAY_BYTES_MAX = 10 * 1024 * 1024

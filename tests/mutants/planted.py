@@ -9,6 +9,7 @@ from .buying import BUYING
 from .deciding import DECIDING
 from .doors import DOORS
 from .leasing import LEASING
+from .limiting import LIMITING
 from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
@@ -18,6 +19,7 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *SETTLING,
     *DECIDING,
     *SPENDING,
+    *LIMITING,
     *RECOVERING,
     *BUYING,
     *DOORS,

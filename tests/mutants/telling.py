@@ -32,12 +32,12 @@ TELLING: Final = (
     bug(
         "concurrent effects take the same number of an account's sequence",
         "notices/test_rows.py::test_a_refusal_writes_no_event",
-        ("notices/notice.py", "must=(*write.must, _last_told_is(account.told))", "must=write.must"),
+        ("notices/notice.py", "(*write.must, _last_told_is(account.told))", "write.must"),
     ),
     bug(
         "an event is delivered again under another id",
         "notices/test_delivery.py::test_a_failed_try_is_repeated_under_the_same_id",
-        ("notices/notice.py", '"id": self.id', '"id": f"{self.id}{self.attempts}"'),
+        ("notices/notice.py", "self.id", 'f"{self.id}{self.attempts}"'),
     ),
     bug(
         "what a hold gives back is told as a recovery",

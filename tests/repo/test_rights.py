@@ -38,14 +38,20 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "DebitQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        "KeysTable": "GetItem UpdateItem",
     },
     "HoldQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        "KeysTable": "GetItem UpdateItem",
     },
-    "KeysFunction": {"KeysTable": "DeleteItem Query UpdateItem", "QuotasTable": READS_AND_WRITES},
+    "KeysFunction": {
+        "KeysTable": "DeleteItem GetItem Query UpdateItem",
+        "QuotasTable": "GetItem Query UpdateItem",
+        "LedgerTable": "UpdateItem",
+    },
     "AuthorizeFunction": {
-        "KeysTable": "GetItem",
+        "KeysTable": "GetItem UpdateItem",
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
     },

@@ -65,7 +65,8 @@ def _booked(store: Any) -> Totals:
 def _uses(store: Any, user_id: str, uses: Uses) -> None:
     balance = _balance(store, user_id)
     assert uses.version == balance.keys_changed, f"{user_id}: counters and days differ"
-    for short, mark in uses.live.items():
+    counted = {short: mark for short, mark in uses.live.items() if f"u{short}" in balance.keys}
+    for short, mark in counted.items():
         _limit(store, user_id, balance.keys, short, mark)
 
 

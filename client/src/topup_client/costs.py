@@ -16,10 +16,10 @@ METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST",
 """Those that an HTTP API routes."""
 ANY: Final = "ANY"
 UNITS_MAX: Final = 10**9
-_LITERAL: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
-"""What a path may have between slashes, without escapes: https://www.rfc-editor.org/rfc/rfc3986#section-3.3"""
-_VARIABLE: Final = re.compile(r"\{\w+\}")
-_GREEDY: Final = re.compile(r"\{\w+\+\}")
+_LITERAL: Final = re.compile(r"[^{}/?#%\s]+")
+"""What a path has between slashes when it is decoded, as an application sees it."""
+_VARIABLE: Final = re.compile(r"\{[A-Za-z0-9._-]+\}")
+_GREEDY: Final = re.compile(r"\{[A-Za-z0-9._-]+\+\}")
 _TEXT, _ONE, _REST = range(3)
 """Kinds of segments, most exact first."""
 
@@ -45,19 +45,17 @@ class _Route:
         pairs = zip(self.segments, self.kinds, strict=True)
         return tuple(kind or segment for segment, kind in pairs)
 
-    def exactness(self) -> tuple[bool, tuple[int, ...], bool]:
-        """Sort key: plain paths before greedy ones, text before variables, a method before ANY."""
-        return self.is_greedy, self.kinds, self.method == ANY
+    def exactness(self) -> tuple[bool, int, int, bool]:
+        """Sort key: greedy paths last, longer ones first; fewer variables; a method before ANY."""
+        return self.is_greedy, -len(self.kinds), self.kinds.count(_ONE), self.method == ANY
 
     def matches(self, method: str, segments: Sequence[str]) -> bool:
         """Whether this row says what such a call costs."""
         if self.method not in (method, ANY):
             return False
         own = self.segments[:-1] if self.is_greedy else self.segments
-        rest = segments[len(own) :]
-        if bool(rest) != self.is_greedy or len(segments) < len(own) or rest == [""]:
-            return False
-        return all(
+        fits = any(segments[len(own) :]) if self.is_greedy else len(segments) == len(own)
+        return fits and all(
             segment == wanted if kind == _TEXT else segment
             for segment, wanted, kind in zip(segments, own, self.kinds, strict=False)
         )
@@ -66,15 +64,17 @@ class _Route:
 class CallCosts:
     """The units of a call, by its method and path. A function of the ASGI scope, for ``units``.
 
-    The most exact row counts: a path before one with ``{name}``, both before ``{proxy+}``, a method
-    before ``ANY``; ``default`` where no row matches. ``{name}`` stands for one segment,
-    ``{proxy+}`` at the end for one or more. The opening of a WebSocket is a GET.
+    The most exact row counts: a path before one with ``{name}``, both before ``{proxy+}`` and that
+    the longest first, a method before ``ANY``; ``default``, or 1, where no row matches. ``{name}``
+    stands for one segment, ``{proxy+}`` at the end for one or more. Paths are compared as the
+    application sees them, decoded: no spelling of a path makes it cheaper. The opening of a
+    WebSocket is a GET.
     """
 
     def __init__(self, text: str) -> None:
         """Read a table. Raise ``ValueError`` with the line of the first row that is wrong."""
         table = whole_table(text)
-        self.default: Final = _units(table.default)
+        self.default: Final = 1 if table.default is None else _units(table.default)
         routes = [_route(row) for row in table.rows]
         _check_reachable(routes)
         self._routes: Final = sorted(routes, key=_Route.exactness)
@@ -88,7 +88,7 @@ class CallCosts:
         """What a call costs. 0: it passes, and nothing is taken."""
         segments = path.split("/")[1:]
         for route in self._routes:
-            if route.matches(method, segments):
+            if route.matches(method.upper(), segments):
                 return route.units
         return self.default
 

@@ -33,7 +33,7 @@ class Located(Generic[T]):
 class Table:
     """The members of the file, as they are."""
 
-    default: Located[Any]
+    default: Located[Any] | None
     rows: Sequence[Located[Mapping[str, Any]]]
 
 
@@ -43,25 +43,30 @@ def whole_table(text: str) -> Table:
         found = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise BadTableError(error.lineno, f"this is not JSON: {error.msg}") from error
-    _check_members(Located(found, _line(text, _after(text, 0))), TABLE, "the table")
-    places = dict(_members(text, _after(text, 0)))
-    routes = Located(found["routes"], _line(text, places["routes"]))
-    if not isinstance(routes.value, list):
-        raise BadTableError(routes.line, "routes must be a list")
-    lines = [_line(text, place) for place in _elements(text, places["routes"])]
-    rows = [Located(row, line) for row, line in zip(routes.value, lines, strict=True)]
-    for row in rows:
-        _check_members(row, ROW, "a row")
+    start = _after(text, 0)
+    _check_members(Located(found, _line(text, start)), TABLE, frozenset())
+    places = dict(_members(text, start))
+    rows = list(_rows(text, found["routes"], places["routes"])) if "routes" in found else []
+    if "default" not in found:
+        return Table(None, rows)
     return Table(Located(found["default"], _line(text, places["default"])), rows)
 
 
-def _check_members(found: Located[Any], wanted: frozenset[str], name: str) -> None:
+def _rows(text: str, routes: object, place: int) -> Iterator[Located[Mapping[str, Any]]]:
+    if not isinstance(routes, list):
+        raise BadTableError(_line(text, place), "routes must be a list")
+    for row, start in zip(routes, _elements(text, place), strict=True):
+        found = Located(row, _line(text, start))
+        _check_members(found, ROW, ROW)
+        yield found
+
+
+def _check_members(found: Located[Any], known: frozenset[str], needed: frozenset[str]) -> None:
     if not isinstance(found.value, _Object):
-        raise BadTableError(found.line, f"{name} must be an object")
-    if found.value.names != sorted(wanted):
-        raise BadTableError(
-            found.line, f"{name} has the members {sorted(wanted)}, not {found.value.names}"
-        )
+        raise BadTableError(found.line, f"{found.value!r} is no object")
+    names = found.value.names
+    if len(set(names)) < len(names) or not needed <= set(names) <= known:
+        raise BadTableError(found.line, f"the members must be {sorted(known)}, not {names}")
 
 
 def _members(text: str, start: int) -> Iterator[tuple[str, int]]:

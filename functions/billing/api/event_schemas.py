@@ -1,4 +1,4 @@
-"""Describes the events out, as ``webhooks`` of OpenAPI 3.1.
+"""Describes the events out, as the ``webhooks`` of OpenAPI 3.1.
 
 https://spec.openapis.org/oas/v3.1.1.html#oas-webhooks
 """

@@ -77,11 +77,6 @@ REPEATS: Final = (
 )
 
 
-SCHEMA_OF: Final = {
-    "quota_exhausted": "Exhausted",
-    "key_limit_reached": "LimitReached",
-}
-"""Refusals that have members of their own."""
 KEY_ID: Final[Schema] = {
     "type": "string",
     "pattern": counting.ID,
@@ -515,11 +510,8 @@ def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
         described.append("API Gateway's own")
         content[GATEWAYS] = {"schema": ref("Refusal")}
     if codes:
-        names = [SCHEMA_OF[code] for code in codes if code in SCHEMA_OF]
-        shapes = [ref(name) for name in names or ["Problem"]]
-        content[OURS] = {
-            "schema": {"anyOf": shapes} if len(shapes) > 1 else shapes[0]
-        }
+        name = "NothingTaken" if "quota_exhausted" in codes else "Problem"
+        content[OURS] = {"schema": ref(name)}
     return {"description": ", ".join(described), "content": content}
 
 

@@ -224,14 +224,25 @@ def _of_refusing() -> Schema:
         | {
             "description": "https://www.rfc-editor.org/rfc/rfc9457, with a stable code"
         },
-        "Exhausted": record(
-            **problem, remaining=COUNT, top_up_url=TEXT | {"format": "uri"}
-        ),
-        "LimitReached": record(
-            **problem, limit_remaining=COUNT, resets_at=MAYBE_TIME
-        ),
+        **_of_nothing_taken(problem),
         "Refusal": refusal,
         "Description": {"type": "object", "description": "OpenAPI 3.1"},
+    }
+
+
+def _of_nothing_taken(problem: Mapping[str, Schema]) -> Schema:
+    """Return the schemas of a 402: the account has no units, or the key's limit is reached."""
+    exhausted = {"code": _one_of(("quota_exhausted",))}
+    reached = {"code": _one_of(("key_limit_reached",))}
+    url = TEXT | {"format": "uri"}
+    return {
+        "Exhausted": record(
+            **{**problem, **exhausted}, remaining=COUNT, top_up_url=url
+        ),
+        "LimitReached": record(
+            **{**problem, **reached}, limit_remaining=COUNT, resets_at=MAYBE_TIME
+        ),
+        "NothingTaken": {"anyOf": [ref("Exhausted"), ref("LimitReached")]},
     }
 
 

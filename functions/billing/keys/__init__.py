@@ -1,1 +1,1 @@
-"""API keys of a user: their limits, their use, and what a call costs."""
+"""Manages a user's API keys: their limits, their use, and what a call costs."""

@@ -1,6 +1,6 @@
-"""API keys for the seller's own API: shown once, stored as hashes, revoked for good.
+"""Manages API keys for the seller's own API: creates, lists, finds and revokes them.
 
-All keys of a user spend one quota.
+A key is shown once and stored as a hash. All keys of a user spend one quota.
 """
 
 import hmac
@@ -61,14 +61,14 @@ FOLDS_MAX: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class NewKey(Key):
-    """A key that was just made. This answer is the only place that ever shows the secret."""
+    """A new API key with its secret. Only this answer ever shows the secret."""
 
     key: Annotated[str, Member(pattern="^tk_", description="shown this once")]
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose key it is."""
+    """The user and the id of a valid API key."""
 
     user_id: str
     key_id: str
@@ -79,7 +79,10 @@ class Holder:
 def create(
     books: Books, user_id: str, stage: str, name: str, limit: Limit | None = None
 ) -> NewKey:
-    """Make a key. Raises ``too_many_keys`` when the user has LIVE_MAX already."""
+    """Create an API key. Raises ``too_many_keys`` if the user has LIVE_MAX already.
+
+    The count is a condition of the write, so a race cannot exceed LIVE_MAX.
+    """
     secret, owner = secrets.token_urlsafe(32), user_key(user_id)
     for _ in books.store.deadline.attempts(pauses=False):
         number = secrets.token_hex(12)
@@ -141,9 +144,9 @@ def list_all(books: Books, user_id: str) -> list[Key]:
 
 
 def revoke(books: Books, user_id: str, key_id: str) -> None:
-    """Revoke a key: from now on it works nowhere. What it used stays counted.
+    """Revoke an API key for good. Its use stays counted.
 
-    Raises ``not_found`` for a key of another user's, and for one that is revoked already.
+    Raises ``not_found`` for another user's key and for a revoked key.
     """
     missing = no_such_key()
     if not re.fullmatch(ID, key_id):
@@ -170,10 +173,14 @@ def _revoke_uncounted(
 ) -> None:
     """Revoke a key that was never counted, unless a concurrent debit began to count it."""
     uncounted = Write(
-        "quotas", (user_id, "quota"), must=(absent(used(name_of(key_id))),)
+        "quotas",
+        (user_id, "quota"),
+        add=BUMP,
+        must=(absent(used(name_of(key_id))),),
     )
+    changed = (*writes[:ACCOUNT_AT], uncounted, write_uses(user_id, {}))
     try:
-        _commit_counted(books, user_key(user_id), (*writes[:ACCOUNT_AT], uncounted))
+        _commit_counted(books, user_key(user_id), changed)
     except ConditionFailedError as refused:
         if ACCOUNT_AT not in refused.old or 0 in refused.old:
             raise no_such_key() from refused
@@ -210,14 +217,14 @@ def _put_away(books: Books, user_id: str, key_id: str) -> None:
 
 
 def no_such_key() -> BillingError:
-    """Return the refusal of a key that the user does not have."""
+    """Return the error for a key that the user does not have."""
     return BillingError("not_found", "you have no such key")
 
 
 def holder(books: Books, stage: str, presented: str) -> Holder | None:
-    """Return whose key this is, or None for anything else.
+    """Return the holder of a secret key, or None for any other text.
 
-    Compared in constant time, also when there is no such key.
+    The comparison takes constant time, also without such a key.
     """
     parts = _KEY.fullmatch(presented)
     if parts is None or parts[1] != stage:

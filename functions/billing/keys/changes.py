@@ -1,4 +1,4 @@
-"""Renames a key and changes its limit, at once for every container and without losing a debit."""
+"""Renames a key and changes its limit. Every container sees the change, and no debit is lost."""
 
 import re
 from collections.abc import Mapping
@@ -149,7 +149,7 @@ def _held(books: Books, user_id: str, name: str) -> int:
 
 
 def _no_hold_changed(balance: Balance) -> tuple[Must, ...]:
-    """Every hold placed changes ``holds_placed``, and every one closed lowers ``held``."""
+    """Return the clauses that no hold was placed or closed since the read."""
     return tuple(
         equals(name, count) if count else absent_or(name, "==", 0)
         for name, count in (

@@ -1,8 +1,8 @@
-"""What a call of the seller's API costs: a table of routes, checked when it is loaded.
+"""Reads what a call of the seller's API costs, from a table of routes.
 
-It stands by itself and knows nothing of billing, so that a client can carry the same table. The
-most exact row counts: the method and the path, ``ANY`` and the path, a path with variables, then
-``{proxy+}``, the longest first, and the default::
+It imports nothing of billing, so that a client can use the same table. The most exact row counts:
+the method and the path, ``ANY`` and the path, a path with variables, then ``{proxy+}``, the longest
+first, and the default::
 
     {"default": 1, "routes": [{"method": "GET", "path": "/v1/search/{proxy+}", "units": 2},
                               {"method": "ANY", "path": "/health", "units": 0}]}
@@ -30,12 +30,15 @@ _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
 class CostsError(Exception):
-    """The table cannot be used. The message names every fault and its line."""
+    """The cost table is invalid. The message names every error and its line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row. ``segments`` is the path, split: ``{}`` for a variable, ``{+}`` for a greedy one."""
+    """One row of the cost table.
+
+    ``segments`` is the path, split: ``{}`` for a variable, ``{+}`` for a greedy one.
+    """
 
     method: str
     segments: tuple[str, ...]
@@ -43,19 +46,19 @@ class Route:
 
     @property
     def rank(self) -> tuple[bool, int, int, bool]:
-        """Sorts the more exact row first."""
+        """Return a sort key: the more exact row comes first."""
         is_greedy = self.segments[-1:] == ("{+}",)
         variables = sum(segment == "{}" for segment in self.segments)
         return is_greedy, -len(self.segments), variables, self.method == "ANY"
 
     def fits(self, method: str, segments: tuple[str, ...]) -> bool:
-        """Whether a call is of this row."""
+        """Return whether the row matches a call."""
         if self.method not in ("ANY", method):
             return False
         own = self.segments
         if own[-1:] == ("{+}",):
             own = own[:-1]
-            if len(segments) <= len(own):
+            if not any(segments[len(own) :]):
                 return False
             segments = segments[: len(own)]
         return len(own) == len(segments) and all(
@@ -66,14 +69,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The table: rows from the most exact on, and what any other call costs."""
+    """The cost table: its rows, the most exact first, and the default cost."""
 
     routes: tuple[Route, ...]
     default: int | None = None
     """None: the table does not say."""
 
     def find(self, method: str, path: str) -> int | None:
-        """Return what a row says that a call costs, None where there is no such row.
+        """Return the cost of a call by its row, or None without a row.
 
         The path is compared as it was sent, without its query.
         """

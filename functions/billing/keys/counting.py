@@ -1,4 +1,4 @@
-"""Spends for a key that the caller names, and begins to count keys that are not counted yet."""
+"""Debits for a key that the caller names, and begins to count keys from older versions."""
 
 import re
 from collections.abc import Callable
@@ -36,7 +36,7 @@ _Answer = TypeVar("_Answer")
 def spend_for(
     books: Books, user_id: str, key_id: str, act: Callable[[KeyUse | None], _Answer]
 ) -> _Answer:
-    """Debit or hold for one of the user's live keys; for "" without a key.
+    """Debit or hold for one of the user's live keys, or without a key for "".
 
     Raises ``invalid_key`` for any other key, and ``key_limit_reached``.
     """
@@ -53,7 +53,7 @@ def spend_by(
     guess: KeyUse,
     act: Callable[[KeyUse | None], _Answer],
 ) -> _Answer:
-    """Debit or hold for a key. ``guess``: whether it has a limit, as far as the caller knows."""
+    """Debit or hold for a key. ``guess`` says whether the caller believes that it has a limit."""
     key: KeyUse | None = guess
     for _ in books.store.deadline.attempts():
         try:
@@ -69,11 +69,11 @@ def spend_by(
 
 
 def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
-    """Begin to count a live key that was made before keys were counted.
+    """Begin to count a live key that was created before keys were counted.
 
-    None: it cannot be counted, because another key of the user has its short name, or 32 are
-    counted already. It spends as before, and cannot have a limit. Raises ``invalid_key`` for
-    anything but a live key of this user.
+    Returns None if it cannot be counted, because another key of the user has its short name, or 32
+    are counted already. Such a key spends as before, and cannot have a limit. Raises
+    ``invalid_key`` for anything but a live key of this user.
     """
     for _ in books.store.deadline.attempts():
         balance = read_account(books.store, user_id)
@@ -116,7 +116,7 @@ def counters(user_id: str, key_id: str, limit: Limit | None) -> tuple[Write, Wri
 
 
 def name_write(user_id: str, key_id: str, must: Must) -> Write:
-    """Return the write that takes a short name for a key, for ever."""
+    """Return the write that reserves a short name for a key, for ever."""
     values = {"key_id": key_id}
     return Write(
         "keys", name_row(user_id, name_of(key_id)), set=values, must=(must,)
@@ -124,7 +124,7 @@ def name_write(user_id: str, key_id: str, must: Must) -> Write:
 
 
 def invalid_key() -> BillingError:
-    """Return the refusal of a key that is no live key of the user."""
+    """Return the error for a key that is not a live key of the user."""
     detail = (
         "key_id must be the id of one of this user's live keys; nothing was taken"
     )
@@ -137,7 +137,13 @@ def _is_full(balance: Balance) -> bool:
 
 def _begin(user_id: str, row: Item) -> tuple[Write, ...]:
     key_id = row["id"]
-    still_live = Write("keys", (user_key(user_id), key_id), must=(exists("owner"),))
+    # A write, not only a check: a check needs a right of its own in every role.
+    still_live = Write(
+        "keys",
+        (user_key(user_id), key_id),
+        set={"is_counted": True},
+        must=(exists("owner"),),
+    )
     named = name_write(user_id, key_id, absent_or("key_id", "==", key_id))
     return (still_live, *counters(user_id, key_id, Limit.from_item(row)), named)
 

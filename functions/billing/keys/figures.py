@@ -1,4 +1,4 @@
-"""A key as its owner sees it: its limit, and what it used today, this month and in all."""
+"""Shows a key to its owner: its limit, and its use today, this month and in all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ ResetsAt = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret."""
+    """An API key without its secret."""
 
     key_id: str
     name: str
@@ -61,7 +61,7 @@ def show(
 def remaining(
     limit: Limit | None, balance: Balance, bookmark: Bookmark, today: str
 ) -> int | None:
-    """Return what is left of a limit, never below zero, and None without one."""
+    """Return what is left of a limit, at least zero, or None without a limit."""
     if limit is None:
         return None
     units = left_today(balance, bookmark, name_of(bookmark.key_id), today)

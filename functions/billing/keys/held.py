@@ -1,4 +1,4 @@
-"""What the holder of a key may see of it: no user id, and nothing of other keys."""
+"""Shows a key to its holder, without the user's id and other keys."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from billing.storage.keys import user_key
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """A key as whoever holds it sees it."""
+    """A key as its holder sees it."""
 
     key_id: str
     name: str
@@ -30,9 +30,9 @@ class HeldKey:
 
 
 def show_held(meter: Meter, stage: str, presented: str) -> HeldKey:
-    """Return the key that was presented. Raises ``unauthorized`` for anything that is no live key.
+    """Return the key that a caller presents. Raises ``unauthorized`` for any other text.
 
-    Two reads: the key, then the account.
+    It makes two reads: the key, then the account.
     """
     books = meter.books
     found = holder(books, stage, presented)

@@ -1,4 +1,4 @@
-"""Limits of API keys: how many units a key may use in a UTC day, a UTC month or in all."""
+"""Defines limits of API keys: the units that a key may use in a UTC day, a month or in all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ PERS: tuple[Per, ...] = get_args(Per)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``units`` in each window. Windows are UTC days and months."""
+    """A limit of ``units`` in each window. Windows are UTC days and months."""
 
     units: Annotated[int, Member(minimum=1)]
     per: Per
 
     @classmethod
     def parse(cls, value: object) -> "Limit | None":
-        """Read a caller's limit, None for none. Raises ``invalid_request``."""
+        """Return the limit in a caller's JSON, or None. Raises ``invalid_request``."""
         if value is None:
             return None
         if not isinstance(value, dict) or set(value) != {"units", "per"}:
@@ -45,11 +45,11 @@ class Limit:
         return cls(stored["units"], stored["per"]) if stored else None
 
     def to_item(self) -> dict[str, Any]:
-        """Return what is stored."""
+        """Return the limit as it is stored."""
         return {"units": self.units, "per": self.per}
 
     def resets_at(self, now: datetime) -> str | None:
-        """Return when the next window begins, None where none does."""
+        """Return when the next window begins, or None if the limit never resets."""
         today = now.astimezone(UTC).replace(
             hour=0, minute=0, second=0, microsecond=0
         )

@@ -1,1 +1,1 @@
-"""Events out: what a write tells the seller's systems, and how each event is delivered."""
+"""Sends events out: decides which events a write causes, stores them and delivers them."""

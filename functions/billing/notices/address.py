@@ -1,4 +1,4 @@
-"""Which addresses events may be sent to: no door into the seller's own network.
+"""Checks the address that events are sent to, so that it cannot lead into a private network.
 
 The address is resolved once, checked, and connected to as it was checked. A name that resolves to
 another address a moment later (DNS rebinding) gains nothing.
@@ -19,12 +19,12 @@ IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class AddressError(Exception):
-    """Events are not sent there. The message says why."""
+    """Events must not be sent to this address. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The parts of a NotifyUrl."""
+    """The parts of the address in NotifyUrl."""
 
     is_https: bool
     host: str
@@ -36,7 +36,10 @@ class Address:
 
 
 def parse(url: str, *, is_local: bool) -> Address:
-    """Return the parts. Raises AddressError for what the template's pattern refuses as well."""
+    """Return the parts of an address.
+
+    Raises AddressError for every address that the template's pattern refuses.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -76,7 +79,7 @@ def resolve(
 
 
 def is_public(number: str) -> bool:
-    """Whether an IP address is of the public internet, also where it carries another one."""
+    """Return whether an IP address is public, also if it embeds another address."""
     try:
         found = ipaddress.ip_address(number.partition("%")[0])
     except ValueError:

@@ -1,11 +1,11 @@
-"""Which thresholds of an account a write crosses. Pure.
+"""Decides which thresholds of an account a write crosses. It is pure.
 
-One crossing is one event. ``quota.low``: ``remaining`` goes from ``low_at`` or more to less.
-``quota.depleted``: from one or more to zero. ``quota.recovered``: units come in and lift it to
-``low_at`` or more, after a ``quota.low``. Units that a hold gives back tell nothing; from
-``low_at`` on they arm ``quota.low`` again, because only an account that is not low can become low.
+One crossing is one event. ``quota.low``: ``remaining`` falls from ``low_at`` or more to less.
+``quota.depleted``: it falls from one or more to zero. ``quota.recovered``: new units lift it to
+``low_at`` or more, after a ``quota.low``. Units that a hold gives back cause no event. If they lift
+it to ``low_at``, the next ``quota.low`` is possible again.
 
-One crossing opens one charge, too: ``remaining`` goes from ``when_below`` or more to less.
+One crossing opens one charge, too: ``remaining`` falls from ``when_below`` or more to less.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,27 +18,27 @@ QuotaType = Literal["quota.low", "quota.depleted", "quota.recovered"]
 
 
 class Account(Protocol):
-    """What is read of a balance."""
+    """The members of a balance that the decision needs."""
 
     @property
     def remaining(self) -> int:
-        """Units that can be spent."""
+        """Return the units that can be spent."""
 
     @property
     def told(self) -> int:
-        """The sequence of the account's last event."""
+        """Return the sequence number of the account's last event."""
 
     @property
     def low_at(self) -> int | None:
-        """The customer's own threshold, None for the template's."""
+        """Return the customer's own threshold, or None for the template's."""
 
     @property
     def top_up_at(self) -> int:
-        """``when_below`` of automatic top-ups, 0 where the customer has not asked for them."""
+        """Return ``when_below`` of automatic top-ups, 0 where the customer has none."""
 
     @property
     def low_told(self) -> bool:
-        """Whether ``quota.low`` was told, and no ``quota.recovered`` since."""
+        """Return whether ``quota.low`` was sent, and no ``quota.recovered`` since."""
 
     def after(self, write: Write) -> "Account":
         """Return the account after a write on it."""
@@ -49,7 +49,7 @@ class Account(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """What a write tells, what it adds to the account's write, and what must hold there."""
+    """The events of a write, and the additions and conditions of the account's write."""
 
     tells: tuple[QuotaType, ...]
     opens: bool
@@ -67,7 +67,7 @@ def cross(
     comes_in: bool,
     may_open: bool = False,
 ) -> Crossing:
-    """Return what a write crosses that adds ``units`` (signed) to ``remaining``.
+    """Return what follows when ``units`` (signed) are added to ``remaining``.
 
     ``low_at_default``: the template's LowAtUnits, None where no events go out. ``may_open``: going
     below ``when_below`` opens a charge.

@@ -37,19 +37,19 @@ ERROR_CHARS_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The receiver has it."""
+    """The receiver has accepted the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The receiver did not take it, or did not say so. ``why`` is for operators."""
+    """The receiver has not accepted the event, or did not answer. ``why`` is for operators."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The receiver wants no more of it, ever."""
+    """The receiver refuses the event for good (410)."""
 
 
 Answer = Sent | Failed | Gone
@@ -59,9 +59,9 @@ Outcome = Literal["delivered", "retried", "dead", "skipped"]
 
 
 def deliver(books: Books, ways: Mapping[str, Way], row: Row) -> Outcome:
-    """Try to deliver one event by each way that has not taken it yet.
+    """Try to deliver one event by each way that has not delivered it yet.
 
-    ``skipped``: a concurrent run has it, or it has ended.
+    Returns ``skipped`` if a concurrent run delivers it, or if it has ended.
     """
     begun = epoch(books.clock())
     if not _claim(books, row, begun):
@@ -114,7 +114,7 @@ def _try(ways: Mapping[str, Way], row: Row) -> _Learned:
 
 
 def pause_seconds(attempts: int) -> int:
-    """Return the pause after that many tries: twice as long each time, from half of it to all.
+    """Return the pause after this number of tries. It doubles, with half of it at random.
 
     The jitter spreads events that failed together.
     """
@@ -124,7 +124,7 @@ def pause_seconds(attempts: int) -> int:
 
 
 def send_again(books: Books, row: Row) -> None:
-    """Make an event due now, under its id, for another 72 hours. By every way."""
+    """Make an event due now by every way, under its id, for another 72 hours."""
     now = epoch(books.clock())
     again = {
         "state": "pending",

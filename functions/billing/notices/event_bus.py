@@ -1,4 +1,4 @@
-"""Sends events to an EventBridge bus: the other way, without a signature."""
+"""Sends events to an EventBridge bus, without a signature."""
 
 import json
 from typing import Any, Final
@@ -21,7 +21,7 @@ CLIENT: Final = Config(
 
 
 class EventBus:
-    """A client of one bus."""
+    """A client of one EventBridge bus."""
 
     def __init__(self, bus: str) -> None:
         """``bus`` is its name."""

@@ -1,8 +1,8 @@
-"""Sends one event to the seller's address: 5 seconds, one answer's status, no redirect.
+"""Sends one event to the seller's address, within 5 seconds and without redirects.
 
-No library does all of it: urllib3 and requests bound the time between two bytes and not the whole,
-so that a slow drip holds them for hours, and they resolve the name again after a check. So the
-standard library's client gets a socket that is connected to the checked address already.
+urllib3 and requests bound the time between two bytes and not the whole, so a slow receiver could
+hold them for hours. They also resolve the name again after a check. So the standard library's
+client gets a socket that is connected to the checked address already.
 """
 
 import http.client
@@ -25,16 +25,16 @@ OK: Final = range(200, 300)
 
 
 class Wire:
-    """The socket of one try, and the time that it has."""
+    """The socket of one try, and its deadline."""
 
     def __init__(self, seconds: float) -> None:
-        """The time begins."""
+        """Start the time of the try."""
         self._ends = monotonic() + seconds
         self._socket: socket.socket | None = None
 
     @property
     def left(self) -> float:
-        """Seconds that are left. Raises TimeoutError for none."""
+        """Return the seconds until the deadline. Raises TimeoutError after it."""
         left = self._ends - monotonic()
         if left <= 0:
             raise TimeoutError
@@ -42,7 +42,7 @@ class Wire:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is up."""
+        """Return whether the deadline has passed."""
         return monotonic() >= self._ends
 
     def connect(
@@ -71,7 +71,7 @@ class Wire:
         raise last
 
     def cut(self) -> None:
-        """End the try, whatever it is at. A reader gets an end of file."""
+        """End the try at any point. A reader gets an end of file."""
         with suppress(OSError):
             if self._socket is not None:
                 # SSLSocket's own would reset the TLS state under the reader.
@@ -90,7 +90,7 @@ def send(
     context: ssl.SSLContext,
     getaddrinfo: Resolve = socket.getaddrinfo,
 ) -> Answer:
-    """POST the body once, and return what the answer's status means. Raises nothing.
+    """POST the body once, and return the meaning of the answer's status. Raises no exception.
 
     Only the status line and the headers are read, which http.client bounds. The body of an answer
     stays unread, whatever its size.

@@ -1,6 +1,6 @@
-"""The rows of events out, and the one function that adds them to a write on an account.
+"""Defines the rows of events out, and adds them to a write on an account.
 
-A row is written in the transaction that does what it tells: no effect without its event, no event
+A row is written in the transaction that has the effect: no effect without its event, no event
 without its effect. Where events are off there is no row, no clause and no cost.
 """
 
@@ -42,7 +42,7 @@ SEQUENCE_DIGITS: Final = 12
 
 
 class Notice(NamedTuple):
-    """Something to tell. ``data`` is what the API would show: the quota, the payment, the lot."""
+    """An event to store. ``data`` is what the API would show: the quota, the payment, the lot."""
 
     type: NoticeType
     data: Mapping[str, Any]
@@ -50,7 +50,7 @@ class Notice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One event as it is stored."""
+    """One stored event."""
 
     user_id: str
     notice: str
@@ -79,7 +79,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The key in the table."""
+        """Return the row's key in the table."""
         return (self.user_id, self.notice)
 
     def body(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _told(account: Account, write: Write, crossing: Crossing, events: int) -> Wr
 def new_row(
     user_id: str, sequence: int, kind: str, data: Mapping[str, Any], now: datetime
 ) -> Write:
-    """Return the write of one event that is to be delivered."""
+    """Return the write of a new event, which will be delivered."""
     name = new_id("evt", now)
     values = {
         "id": name,

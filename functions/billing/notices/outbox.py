@@ -1,4 +1,4 @@
-"""Delivers many events at once, so that one that hangs delays no other."""
+"""Delivers many events concurrently, so that a slow receiver delays no other event."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ Report = Callable[[Row, Outcome | Exception], None]
 def deliver_all(
     books: Books, ways: Mapping[str, Way], rows: Iterable[Row], report: Report
 ) -> Counter[str]:
-    """Deliver all of them in parallel. Returns how many had which outcome."""
+    """Deliver all of the events in parallel. Returns the number of each outcome."""
     outcomes: Counter[str] = Counter()
 
     def deliver(row: Row) -> tuple[Row, Outcome | Exception]:
@@ -44,7 +44,7 @@ def sweep(
     go_on: Callable[[], bool],
     report: Report,
 ) -> Counter[str]:
-    """Deliver what is due, batch by batch, while there is time."""
+    """Deliver the events that are due, batch by batch, while there is time."""
     outcomes: Counter[str] = Counter()
     due = find_due(books)
     while go_on():
@@ -58,7 +58,7 @@ def sweep(
 
 
 def find_due(books: Books) -> Iterator[Row]:
-    """Yield the rows that are due now, over all accounts, the longest due first."""
+    """Yield the rows that are due now, of all accounts, the longest overdue first."""
     owner, name = KEY_NAMES["notices"]
     now = int(books.clock().timestamp())
     after = None

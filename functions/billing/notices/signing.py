@@ -1,7 +1,7 @@
-"""Signs events as Standard Webhooks says: https://www.standardwebhooks.com.
+"""Signs events by the Standard Webhooks specification: https://www.standardwebhooks.com.
 
 The official package ``standardwebhooks`` makes one signature by one secret. For that one HMAC it
-would be one more package to pin, audit and ship; the tests check every signature with it.
+would be one more package to pin, audit and ship. The tests check every signature with it.
 """
 
 import base64

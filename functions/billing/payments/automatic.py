@@ -1,4 +1,4 @@
-"""What becomes of automatic top-ups when a customer takes the money of one back."""
+"""Switches automatic top-ups off when a customer takes the money of one back."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,8 @@ TAKEN_BACK = ("disputed", "refunded")
 def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
     """Yield the write that ends automatic charges until the customer agrees again.
 
-    A dispute or a full refund of an automatic payment says that it was not wanted. It stands in
-    the transaction that notes it, and no version is pinned: a charge that is being opened pins it.
+    A dispute or a full refund of an automatic payment shows that it was not wanted. The write is in
+    the transaction that records it, and pins no version: a charge that is being opened pins it.
     """
     if is_taken_back(before, after):
         off = {"on": False, "paused": after.status}

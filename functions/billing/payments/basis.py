@@ -42,10 +42,11 @@ Basis = Assumed | Loaded
 
 
 def begin(books: Books, fact: Fact) -> Basis:
-    """Assume where the event carries our metadata, which saves the reads; load otherwise.
+    """Return the basis of the first attempt.
 
-    Where events go out it is loaded at once: they show the payment and the balance, and take the
-    account's next sequence.
+    It is Assumed if the event carries our metadata, which saves reads. Otherwise, and wherever
+    events go out, it is Loaded: events out show the payment and the balance, and take the account's
+    next sequence number.
     """
     if books.telling.is_on:
         return load(books, fact)

@@ -317,7 +317,7 @@ def _attach(
 
 
 def _close_late_session(books: Books, gateway: Gateway, late: Payment) -> Payment:
-    """Close our session, and go on with the one that a concurrent request attached first.
+    """Close our session after a lost race, and go on with the one that is attached.
 
     An address is answered only once its session is attached, so no buyer has the late one's. Left
     open it could only be paid beside the first. If closing fails, it expires within a day. If it is

@@ -65,7 +65,7 @@ class Parked:
 
     @property
     def name(self) -> str:
-        """Return the record's key."""
+        """Return the key of the parked event's record."""
         return name_of(self.fact)
 
     @property
@@ -94,7 +94,7 @@ class Parked:
 
 
 def name_of(fact: Fact) -> str:
-    """The key of an event's record: one for everything that says the same of one purchase.
+    """Return the key of an event's record: one for everything that says the same of one purchase.
 
     Two events may tell of one purchase, or an event and Stripe's API.
     """

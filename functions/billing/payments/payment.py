@@ -145,7 +145,7 @@ class Payment:
 
     @property
     def funding_id(self) -> str:
-        """The session that pays it, or the payment intent where there is no session.
+        """Return the session that pays it, or the payment intent where there is no session.
 
         "" until Stripe has made either. It is the payment's identity in the ledger.
         """

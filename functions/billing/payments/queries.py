@@ -36,7 +36,7 @@ def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, A
 
 
 def find(books: Books, user_id: str, name: str) -> Payment:
-    """A user's own payment by its id, its session's or its intent's.
+    """Return a user's own payment by its id, its session's or its intent's.
 
     ``not_found`` also for another user's. An intent leads to its payment once that is paid.
     """

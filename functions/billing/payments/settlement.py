@@ -53,7 +53,8 @@ def apply(books: Books, fact: Fact) -> Outcome:
     Optimistic: write first, read only if DynamoDB refuses. The first attempt assumes that the
     payment is as the event claims, and the transaction's conditions check it. When DynamoDB
     refuses, nothing was written: read what is stored, decide again on that, and write on condition
-    that it has not changed since. Repeat until the deadline.
+    that it has not changed since. So of two events in a race one is written, and the other decides
+    again. Repeat until the deadline.
 
     Raises OutcomeUnknownError when the answer is lost or the deadline passes: the caller must ask
     for redelivery.

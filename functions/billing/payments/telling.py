@@ -1,4 +1,4 @@
-"""What the change of a payment tells the seller's systems. Pure."""
+"""Decides which events out follow from a change of a payment. It is pure."""
 
 from collections.abc import Iterator
 
@@ -8,9 +8,9 @@ from billing.payments.payment import Payment, Phase
 
 
 def told_by(basis: Basis, after: Payment) -> tuple[Notice, ...]:
-    """Return the events of a settlement that leaves the payment like this.
+    """Return the events out of a settlement that leaves the payment in this state.
 
-    None where only the payment is restored: its ledger entry, and so its event, is there already.
+    It is None if only the payment is restored: its ledger entry, and so its event, exist already.
     """
     if (
         not isinstance(basis, Loaded)

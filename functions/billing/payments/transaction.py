@@ -29,7 +29,7 @@ def writes(
 ) -> Iterator[Write]:
     """Return all writes of one settlement.
 
-    DynamoDB makes all of them or none::
+    The transaction is atomic: DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see _payment_write
@@ -148,7 +148,7 @@ def _tell(
 
 
 def _same_funding(fact: SessionFact) -> Iterator[Must]:
-    """The payment is this session's, or this intent's, or nobody's yet."""
+    """Return the clause that the payment is this session's or this intent's, or not funded yet."""
     if fact.session_id:
         yield absent_or("session_id", "==", fact.session_id)
         return

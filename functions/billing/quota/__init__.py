@@ -1,1 +1,1 @@
-"""A user's units: balance, ledger, debits and holds."""
+"""Manages a user's units: balance, ledger, debits and holds."""

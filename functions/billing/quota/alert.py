@@ -1,4 +1,4 @@
-"""Where ``quota.low`` begins for a customer: the template's LowAtUnits, or the customer's own."""
+"""Reads and changes the threshold of ``quota.low``: the template's, or a customer's own."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ LOW_AT_MAX: Final = UNITS_MAX
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """The threshold. ``low_at`` 0 is never."""
+    """A customer's threshold. ``low_at`` 0 means that ``quota.low`` is never sent."""
 
     low_at: Count
     is_default: bool

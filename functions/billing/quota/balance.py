@@ -85,7 +85,7 @@ class Balance:
         return self.total - self.itemised
 
     def after(self, write: Write) -> "Balance":
-        """Return the balance as a write on it leaves it."""
+        """Return the balance after a write on it."""
         added = {
             name: getattr(self, name) + amount
             for name, amount in write.add.items()
@@ -116,7 +116,7 @@ class Balance:
 
 
 def is_counter(name: str) -> bool:
-    """Whether an attribute of the balance counts for an API key."""
+    """Return whether an attribute of the balance counts for an API key."""
     return len(name) == COUNTER_CHARS and name[0] in COUNTERS
 
 
@@ -136,7 +136,7 @@ class Movement:
     write-off."""
 
     def beside(self, other: "Movement") -> "Movement":
-        """Return both as one. They must not move the same attribute."""
+        """Return the sum of two movements. They must not move the same attribute."""
         return replace(
             self, add={**self.add, **other.add}, must=(*self.must, *other.must)
         )

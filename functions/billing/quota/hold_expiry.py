@@ -94,7 +94,7 @@ def holds_are_due(balance: Balance, now_epoch: int) -> bool:
 
 
 def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
-    """Release all expired holds, each exactly once, also under concurrent requests.
+    """Release all expired holds, each exactly once, also in a race with concurrent requests.
 
     The caller must read the balance again afterwards.
     """

@@ -1,8 +1,8 @@
-"""The days and months of keys: where each began, and what each key used in it.
+"""Keeps the days and months of keys: when each began, and what each key used in it.
 
-What no debit needs stands in the user's row ``uses``: each key's id, its window, and what its
-counter showed when the day and the month began. Every write of that row raises its ``version`` and
-the balance's ``keys_changed``, and those that depend on what was read pin the latter.
+The user's row ``uses`` has what no debit needs: each key's id, its window, and the value of its
+counter when the day and the month began. Every write of that row raises its ``version`` and the
+balance's ``keys_changed``. Writes that depend on what was read pin the latter.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,8 @@ Per = Literal["day", "month", "total"]
 """The window of a limit. Days and months are UTC."""
 USES: Final = "uses"
 """Sorts after the balance's row, so that one query reads both."""
+NAMES: Final = "name#"
+"""In the table of keys, the rows of the user's short names."""
 MARK: Final = "k"
 """First letter of a live key's attribute in that row; its short name follows."""
 READS_MAX: Final = 5
@@ -31,7 +33,7 @@ FOLDED_MAX: Final = 90
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """One key in the row ``uses``."""
+    """One key's part of the row ``uses``."""
 
     key_id: str
     per: Per | None = None
@@ -43,12 +45,12 @@ class Bookmark:
     """Used beside ``u - day`` and in no ledger entry yet."""
 
     def base(self, per: Per) -> int:
-        """Return ``u`` at the window's begin."""
+        """Return the counter's value when the window began."""
         return {"day": self.day, "month": self.month, "total": 0}[per]
 
 
 class Uses(NamedTuple):
-    """The row ``uses``."""
+    """The user's row ``uses``: one bookmark for each key."""
 
     live: Mapping[str, Bookmark]
     """By the key's short name."""
@@ -59,20 +61,25 @@ class Uses(NamedTuple):
 
 
 def name_row(user_id: str, name: str) -> tuple[str, str]:
-    """Return the key of the row that guards a short name for ever.
+    """Return the key of the row that reserves a short name for ever.
 
-    It keeps what its key had used when it was revoked.
+    It also has the total use of a revoked key.
     """
-    return (user_key(user_id), f"name#{name}")
+    return (user_key(user_id), f"{NAMES}{name}")
+
+
+def user_of(owner: str) -> str:
+    """Return the user of a row of the table of keys."""
+    return owner.removeprefix(user_key(""))
 
 
 def read_uses(store: Store, user_id: str) -> Uses:
-    """Read the row ``uses``. Read it after the balance: then a pinned balance pins it too."""
+    """Return the row ``uses``. Read it after the balance, so that a pinned balance pins it too."""
     return uses_from(store.get("quotas", (user_id, USES)))
 
 
 def read_both(store: Store, user_id: str) -> tuple[Balance, Uses]:
-    """Read balance and ``uses`` with one query.
+    """Return the balance and the row ``uses``, read with one query.
 
     A query is not atomic: a write between the two rows is seen by their versions.
     """
@@ -88,7 +95,7 @@ def read_both(store: Store, user_id: str) -> tuple[Balance, Uses]:
 
 
 def uses_from(item: Item | None) -> Uses:
-    """Return what a stored row says."""
+    """Return the ``Uses`` in a stored row."""
     stored = item or {}
     live = {
         name[1:]: Bookmark(**kept)
@@ -107,7 +114,7 @@ def write_uses(
     revoked: Mapping[str, Bookmark] | None = None,
     remove: tuple[str, ...] = (),
 ) -> Write:
-    """Return the write of some live keys, by short name, and of all ``revoked`` ones.
+    """Return the write of some live keys, by short name, and of all ``revoked`` keys.
 
     The balance's write of the same transaction must ``BUMP``.
     """
@@ -132,14 +139,14 @@ BUMP: Final[Mapping[str, int]] = {"keys_changed": 1}
 
 
 def pin(balance: Balance) -> Must:
-    """Return the clause: no key was created, changed, revoked or rolled over since."""
+    """Return the clause that no key was created, changed, revoked or rolled over since the read."""
     if balance.keys_changed:
         return equals("keys_changed", balance.keys_changed)
     return absent("keys_changed")
 
 
 def window_began(per: Per, use_day: str, today: str) -> bool:
-    """Whether a new window of this kind began after ``use_day``."""
+    """Return whether a new window of this kind began after ``use_day``."""
     if per == "total" or not use_day:
         return False
     chars = DAY_CHARS if per == "day" else MONTH_CHARS
@@ -158,7 +165,10 @@ def used_in(
 def left_today(
     balance: Balance, bookmark: Bookmark, name: str, today: str
 ) -> int | None:
-    """Return what is left of a key's limit ``today``, None where it has none. May be below 0."""
+    """Return what is left of a key's limit ``today``, or None without a limit.
+
+    It may be negative.
+    """
     units = balance.keys.get(left(name))
     if units is None or bookmark.per is None:
         return units
@@ -168,7 +178,7 @@ def left_today(
 
 
 class RollOver(NamedTuple):
-    """What the change of a day does to the keys of an account."""
+    """The changes of an account's keys at the begin of a new day."""
 
     movement: Movement
     remove: tuple[str, ...]
@@ -177,7 +187,7 @@ class RollOver(NamedTuple):
     """Units that the past day's entry shows, by key id."""
 
     def onto(self, account: Write) -> Write:
-        """Return the account's write with the keys' part."""
+        """Return the account's write with the changes of the keys added."""
         return account._replace(
             add={**account.add, **self.movement.add},
             remove=(*account.remove, *self.remove),
@@ -185,7 +195,7 @@ class RollOver(NamedTuple):
         )
 
     def after(self, balance: Balance) -> Balance:
-        """Return the balance afterwards."""
+        """Return the balance after the new day has begun."""
         keys = {
             name: units
             for name, units in moved(balance, self.movement).keys.items()
@@ -238,7 +248,7 @@ def _used_since(bookmark: Bookmark, balance: Balance, name: str) -> int:
 
 
 def not_itemised(balance: Balance, uses: Uses) -> dict[str, int]:
-    """Return what each key used and no ledger entry shows, by key id."""
+    """Return the use of each key that no ledger entry shows yet, by key id."""
     units = {mark.key_id: mark.more for mark in uses.revoked.values()}
     for name, bookmark in uses.live.items():
         units[bookmark.key_id] = _used_since(bookmark, balance, name)
@@ -287,7 +297,10 @@ def _add_to_row(user_id: str, key_id: str, units: int) -> Write:
 
 
 def fold(store: Store, user_id: str, key_id: str) -> tuple[Write, ...]:
-    """Return the writes that move a revoked key's total to its own row, none if it is there."""
+    """Return the writes that move a revoked key's total to its own row.
+
+    None if it is moved already.
+    """
     balance, uses = read_both(store, user_id)
     name = name_of(key_id)
     total = balance.keys.get(gone(name))
@@ -309,7 +322,7 @@ def fold(store: Store, user_id: str, key_id: str) -> tuple[Write, ...]:
 
 
 class Captured(NamedTuple):
-    """What a capture does for the hold's key."""
+    """The changes that a capture makes for the key of its hold."""
 
     movement: Movement
     writes: tuple[Write, ...] = ()
@@ -318,7 +331,7 @@ class Captured(NamedTuple):
 def capture(
     store: Store, user_id: str, balance: Balance, key_id: str, units: int
 ) -> Captured:
-    """Return how captured units count for the key of their hold, revoked or not."""
+    """Return the changes of a key's counters when units of its hold are captured."""
     name = name_of(key_id)
     if not units:
         return Captured(Movement({}))

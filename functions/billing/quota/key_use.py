@@ -1,4 +1,4 @@
-"""What each API key has used and may still use, counted on the user's balance.
+"""Counts on the user's balance what each API key has used and may still use.
 
 The balance row has up to three attributes for a key, each a letter and the key's short name:
 
@@ -28,7 +28,7 @@ NAME_BYTES: Final = 3
 
 
 class KeyUse(NamedTuple):
-    """The key that units are taken for."""
+    """The API key that a debit or hold takes units for."""
 
     key_id: str
     is_limited: bool = False
@@ -36,11 +36,11 @@ class KeyUse(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The key's short name."""
+        """Return the key's short name."""
         return name_of(self.key_id)
 
     def as_in(self, balance: Balance) -> "KeyUse":
-        """Return the key as a balance shows it."""
+        """Return the key with the limit that a balance shows."""
         return self._replace(is_limited=left(self.name) in balance.keys)
 
 
@@ -49,7 +49,7 @@ class KeyNotCountedError(Exception):
 
 
 class KeyLimitReachedError(Exception):
-    """The key's limit does not allow it, and nothing was taken."""
+    """The key's limit is reached, and nothing was taken."""
 
     def __init__(self, units_left: int) -> None:
         """``units_left`` of the limit; below zero where the limit was lowered."""
@@ -58,28 +58,33 @@ class KeyLimitReachedError(Exception):
 
 
 def name_of(key_id: str) -> str:
-    """Return a key's short name, made of all of its id: no read is needed."""
+    """Return a key's short name. It is computed from the key's id, without a read."""
     digest = sha256(key_id.encode()).digest()[:NAME_BYTES]
     return base64.urlsafe_b64encode(digest).decode()
 
 
+def weight(name: str) -> int:
+    """Return a short name as a number above zero, which no other name has."""
+    return int.from_bytes(base64.urlsafe_b64decode(name)) + 1
+
+
 def used(name: str) -> str:
-    """Return the attribute that counts what a live key used."""
+    """Return the name of the attribute that counts a live key's use."""
     return f"u{name}"
 
 
 def left(name: str) -> str:
-    """Return the attribute that counts what is left of a key's limit."""
+    """Return the name of the attribute with what is left of a key's limit."""
     return f"r{name}"
 
 
 def gone(name: str) -> str:
-    """Return the attribute with what a revoked key had used."""
+    """Return the name of the attribute with a revoked key's use."""
     return f"x{name}"
 
 
 def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
-    """Return what a debit (``is_use``) or a hold adds for its key, and demands of it."""
+    """Return the additions and conditions of a debit (``is_use``) or a hold for its key."""
     if key is None:
         return Movement({})
     add = {used(key.name): units} if is_use else {}
@@ -90,7 +95,7 @@ def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
 
 
 def moved(balance: Balance, movement: Movement) -> Balance:
-    """Return the balance after a movement of keys' counters."""
+    """Return the balance after a movement of the keys' counters."""
     changed = {
         name: balance.keys.get(name, 0) + units
         for name, units in movement.add.items()
@@ -102,7 +107,7 @@ def moved(balance: Balance, movement: Movement) -> Balance:
 
 
 def give_back(balance: Balance, held: Mapping[str, int]) -> Movement:
-    """Return how held units, by key's short name, come back to the keys' limits."""
+    """Return the movement that returns held units to the keys' limits, by short name."""
     add: dict[str, int] = {}
     must: list[Must] = []
     for name, units in held.items():
@@ -115,7 +120,7 @@ def give_back(balance: Balance, held: Mapping[str, int]) -> Movement:
 
 
 def held_by_key(rows: Iterable[Item]) -> dict[str, int]:
-    """Return the units of holds' rows by the short name of their key."""
+    """Return the units in rows of holds, by the short name of their key."""
     units = Counter[str]()
     for row in rows:
         if key_id := row.get("key_id"):

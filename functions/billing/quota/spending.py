@@ -68,12 +68,12 @@ class Taking:
 
     @property
     def least(self) -> int:
-        """The fewest units that will do."""
+        """Return the smallest number of units that is acceptable."""
         return self.at_least or self.units
 
     @property
     def of_key(self) -> Movement:
-        """What the units add to the key's counters, and demand of them."""
+        """Return the additions to the key's counters, and their conditions."""
         return spend(self.key, self.units, is_use=self.into == "used")
 
     def as_in(self, balance: Balance, *, is_exact: bool) -> "Taking":
@@ -95,7 +95,7 @@ class Taking:
 
 
 def units_left(balance: Balance, key: KeyUse | None) -> int:
-    """Return what can be taken for this key, or without one."""
+    """Return the units that a key, or a user without a key, can take."""
     if key is None or not key.is_limited:
         return balance.remaining
     return min(balance.remaining, balance.keys[left(key.name)])
@@ -134,7 +134,7 @@ class Attempt(NamedTuple):
         return self._replace(account=_demand(self.account, same))
 
     def left(self, balance: Balance) -> Balance:
-        """Return the balance afterwards, whatever else this try writes."""
+        """Return the balance after this attempt."""
         told = balance.told + _units(self.account, "told")
         return replace(taken_from(balance, self.taking), told=told)
 

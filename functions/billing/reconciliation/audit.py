@@ -11,11 +11,19 @@ from typing import Any, Final
 
 from billing.payments.payment import Payment, Phase
 from billing.quota.balance import Balance
+from billing.quota.key_days import (
+    NAMES,
+    USES,
+    Uses,
+    user_of,
+    uses_from,
+)
+from billing.quota.key_use import name_of, weight
 from billing.storage.dynamodb import Store
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Table
 
-TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas")
+TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas", "keys")
 """The tables that an account has rows in."""
 READINGS_MAX: Final = 20
 """The first two readings agree, unless the account buys or places holds concurrently."""
@@ -63,20 +71,31 @@ class Tally:
     debt: int = 0
     itemised: int = 0
     placed_count: int = 0
+    # from the counters of API keys
+    keys_used: int = 0
+    """By live keys, and by revoked ones that still stand on the balance."""
+    keys_not_booked: int = 0
+    """What ``uses`` adds to ``keys_used`` to make it the use that no entry shows. Negative."""
+    keys_revoked: int = 0
+    """By revoked keys, in their own rows."""
+    keys_booked_weighed: int = 0
+    """In entries and in ``uses``, each key's units times its weight."""
+    keys_revoked_weighed: int = 0
 
     def steady(self) -> tuple[int, ...]:
         """Return the figures that debits do not change.
 
         A debit changes ``used`` and ``remaining`` together, in one row that is always consistent.
         """
-        moving = ("used", "remaining")
+        moving = ("used", "remaining", "keys_used")
         return tuple(
             getattr(self, name) for name in self.__slots__ if name not in moving
         )
 
     def differences(self, user_id: str) -> Iterator[Difference]:
         """Return every rule that the account breaks."""
-        for rule, (expected, found) in {**self._sums(), **self._bounds()}.items():
+        rules = {**self._sums(), **self._bounds(), **self._of_keys()}
+        for rule, (expected, found) in rules.items():
             if expected != found:
                 yield Difference(user_id, rule, expected, found)
 
@@ -117,6 +136,29 @@ class Tally:
             ),
         }
 
+    def _of_keys(self) -> dict[str, tuple[int, int]]:
+        """What ledger, counters and revoked keys must agree on: expected and found, by rule.
+
+        Weighed, so that too much for one key does not make up for too little for another.
+        """
+        by_keys = self.keys_used + self.keys_revoked
+        since = self.keys_used + self.keys_not_booked
+        most = self.used - self.itemised
+        return {
+            "keys used no more than the account": (
+                min(by_keys, self.used),
+                by_keys,
+            ),
+            "keys used no more than the account since the last entry": (
+                max(0, min(since, most)),
+                since,
+            ),
+            "what each key used is what the ledger and its counters show": (
+                self.keys_revoked_weighed,
+                self.keys_booked_weighed,
+            ),
+        }
+
     def _bounds(self) -> dict[str, tuple[int, int]]:
         """What the balance must be by itself: expected and found, by rule."""
         debt_beside_units = (
@@ -153,6 +195,14 @@ class Tallies(dict[str, Tally]):
             _add_balance(self._of(item["user_id"]), Balance.from_item(item))
         elif table == "quotas" and item["item"].startswith("hold#"):
             self._of(item["user_id"]).in_holds += item["units"]
+        elif table == "quotas" and item["item"] == USES:
+            _add_uses(self._of(item["user_id"]), uses_from(dict(item)))
+        elif (
+            table == "keys"
+            and item.get("used")
+            and str(item["id"]).startswith(NAMES)
+        ):
+            _add_revoked(self._of(user_of(item["owner"])), item)
 
     def _of(self, user_id: str) -> Tally:
         return self.setdefault(user_id, Tally())
@@ -202,6 +252,10 @@ def _reading(store: Store, user_id: str) -> Tally:
         tallies.add("quotas", item)
     for item in store.pages("ledger", user_id):
         tallies.add("ledger", item)
+    for item in store.pages("keys", user_key(user_id), NAMES):
+        tallies.add("keys", item)
+    if uses := store.get("quotas", (user_id, USES)):
+        tallies.add("quotas", uses)
     if balance := store.get("quotas", (user_id, "quota")):
         tallies.add("quotas", balance)
     return tallies.get(user_id, Tally(balance_count=1))
@@ -227,6 +281,8 @@ def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | N
 
 def _add_entry(tally: Tally, item: Mapping[str, Any]) -> None:
     tally.booked += item["units"]
+    for key_id, units in item.get("by_key", {}).items():
+        tally.keys_booked_weighed += units * weight(name_of(key_id))
     if item["type"] == "funded":
         tally.funded += item["units"]
         tally.funded_count += 1
@@ -249,3 +305,21 @@ def _add_balance(tally: Tally, balance: Balance) -> None:
     tally.placed_count += balance.holds_placed
     for name in ("total", "used", "held", "remaining", "debt", "itemised"):
         setattr(tally, name, getattr(tally, name) + getattr(balance, name))
+    tally.keys_used += sum(
+        units for name, units in balance.keys.items() if name[0] in "ux"
+    )
+
+
+def _add_uses(tally: Tally, uses: Uses) -> None:
+    """Count what no entry shows yet, less the counters: those stand on the balance."""
+    for marks in (uses.live, uses.revoked):
+        for name, mark in marks.items():
+            units = mark.more - mark.day
+            tally.keys_not_booked += units
+            tally.keys_booked_weighed += units * weight(name)
+
+
+def _add_revoked(tally: Tally, item: Mapping[str, Any]) -> None:
+    units, name = item["used"], item["id"].removeprefix(NAMES)
+    tally.keys_revoked += units
+    tally.keys_revoked_weighed += units * weight(name)

@@ -20,6 +20,7 @@ from billing.quota.balance import Balance
 from billing.quota.ledger import Entry, EntryType
 from billing.reconciliation.audit import disagreeing_payments, reference
 from billing.reconciliation.compare import look_again
+from billing.reconciliation.repair_keys import repair_keys
 from billing.reconciliation.report import Difference, Report
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
@@ -68,6 +69,7 @@ def repair_account(job: Run, user_id: str) -> Repaired:
         acts += _repair_balance(
             job, user_id, unbooked=sum(entry.units for entry in lost)
         )
+    acts += repair_keys(job, user_id)
     return Repaired(user_id, tuple(acts))
 
 

@@ -178,7 +178,7 @@ def _intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
 
 
 def _owner_of(books: Books, intent: Mapping[str, Any]) -> Item | Ignored:
-    """The stored payment that an intent's metadata names, {} if it is ours and lost.
+    """Return the stored payment that an intent's metadata names, {} if it is ours and lost.
 
     Ignored where the intent is not ours. Its metadata says so at once and for good.
     """

@@ -1,1 +1,1 @@
-"""Reads and writes DynamoDB: conditional writes, transactions, and the keys of rows."""
+"""Reads and writes DynamoDB: conditional writes, atomic transactions, and the keys of rows."""

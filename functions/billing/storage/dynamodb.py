@@ -158,7 +158,10 @@ class Store:
         return decode(answer["Item"]) if "Item" in answer else None
 
     def commit(self, *writes: Write) -> None:
-        """Make all of the writes or none. Idempotent: every attempt carries the same token."""
+        """Make all of the writes atomically, or none.
+
+        Idempotent: every attempt carries one token.
+        """
         self._ask("TransactWriteItems", self._transaction(writes), UNTIL_DEADLINE)
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:

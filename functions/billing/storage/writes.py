@@ -30,7 +30,7 @@ class Must(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One item's part of a transaction.
+    """One item's part of an atomic transaction.
 
     ``set``, ``add`` and ``remove`` create the item if it does not exist.
 
@@ -53,7 +53,7 @@ class Write(NamedTuple):
 
     @property
     def is_check(self) -> bool:
-        """Whether it writes nothing and only checks its conditions."""
+        """Return whether it writes nothing and only checks its conditions."""
         written = (self.set, self.add, self.remove, self.copy, self.subtract)
         return not (self.delete or any(written))
 
@@ -74,7 +74,7 @@ def exists(name: str) -> Must:
 
 
 def absent_or(name: str, operator: Operator, value: object) -> Must:
-    """Return the clause that the attribute does not exist, or that it compares like this."""
+    """Return the clause that the attribute does not exist, or that its value compares as given."""
     return Must(name, operator, value, or_absent=True)
 
 

@@ -1,4 +1,4 @@
-"""Stripe's API for saved cards: customers, their cards, and charges while the customer is away."""
+"""Calls Stripe's API for saved cards: customers, their cards, and off-session charges."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -28,16 +28,16 @@ class CardDeclinedError(Exception):
 
     @property
     def intent(self) -> str:
-        """The id of the payment intent, "" where Stripe names none."""
+        """Return the id of the payment intent, or "" if Stripe names none."""
         found = self.error.get("payment_intent")
         return str(found.get("id") or "") if isinstance(found, Mapping) else ""
 
 
 class SavedCards:
-    """Asks Stripe about one deployment's customers and their saved cards."""
+    """The client for one deployment's customers at Stripe and their saved cards."""
 
     def __init__(self, gateway: Gateway) -> None:
-        """Every request goes through the gateway: its key, its deadline, its retries."""
+        """Send every request through ``gateway``, with its key, deadline and retries."""
         self._gateway = gateway
 
     def create_customer(
@@ -145,7 +145,7 @@ class SavedCards:
         )
 
     def is_of_mode(self, *, livemode: bool) -> bool:
-        """Whether the key belongs to this mode. Under another one every object is missing."""
+        """Return whether the key belongs to this mode. In another mode every object is missing."""
         parts = self._gateway.key().split("_")
         mode = parts[1] if len(parts) > 1 else ""
         return MODES.get(mode, livemode) is livemode

@@ -128,10 +128,10 @@ def session_fact(
 def dispute_fact(
     dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool
 ) -> DisputeFact | Ignored:
-    """Return the fact in a dispute object.
+    """Return the fact in a dispute object, from an event or from the API.
 
-    ``formal`` is true if this reading may open the dispute: for its creation event, and for the
-    API's answer.
+    ``formal`` is true for the event that creates the dispute and for the API's answer. Only these
+    may open the dispute in our books.
     """
     try:
         found_by = _found_by(dispute)

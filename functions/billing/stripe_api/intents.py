@@ -35,7 +35,7 @@ https://docs.stripe.com/payments/paymentintents/lifecycle
 
 
 def is_automatic(intent: Mapping[str, Any]) -> bool:
-    """Whether its metadata says that it is an automatic charge's."""
+    """Return whether its metadata says that it is an automatic charge's."""
     metadata = intent.get("metadata")
     return isinstance(metadata, dict) and metadata.get(AUTOMATIC) == "true"
 
@@ -88,7 +88,7 @@ def declined_fact(
 
 
 def failure_code(error: Mapping[str, Any]) -> str:
-    """The issuer's reason where ``code`` says only that the card was declined.
+    """Return the issuer's reason where ``code`` says only that the card was declined.
 
     https://docs.stripe.com/declines/codes
     """

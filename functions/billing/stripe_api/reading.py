@@ -27,7 +27,7 @@ def text(subject: Mapping[str, Any], name: str) -> str:
 
 
 def is_short(value: str) -> bool:
-    """Whether a text has the form of Stripe's ids and codes: ASCII, 1 to 255 characters.
+    """Return whether a text has the form of Stripe's ids and codes: ASCII, 1 to 255 characters.
 
     https://docs.stripe.com/upgrades. No more fits into a key of ours.
     """

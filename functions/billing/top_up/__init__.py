@@ -1,1 +1,1 @@
-"""Automatic top-ups: the customer's agreement, and the one open charge that follows from it."""
+"""Makes automatic top-ups: a customer's agreement, and the one open charge under it."""

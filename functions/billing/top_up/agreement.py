@@ -1,4 +1,4 @@
-"""A customer's agreement to automatic top-ups, and the charge that is open under it.
+"""Defines a customer's agreement to automatic top-ups, with the charge that is open under it.
 
 It is one row beside the balance, ``quotas (user, "top_up")``. Each write of it pins its version.
 """
@@ -24,7 +24,7 @@ MONTH: Final = "%Y-%m"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A saved card, as Stripe shows it. ``id`` is the payment method's."""
+    """A saved card as Stripe shows it. ``id`` is the payment method's."""
 
     id: str = ""
     brand: str = ""
@@ -36,11 +36,11 @@ class Card:
 
     @property
     def counted_as(self) -> str:
-        """The name under which attempts are counted: saving a card again is no new card."""
+        """Return the name for counting attempts. Saving a card again does not change it."""
         return self.print or self.id
 
     def as_answer(self) -> dict[str, Any] | None:
-        """As the API shows it."""
+        """Return the card as the API shows it."""
         if not self.id:
             return None
         names = ("brand", "last4", "exp_month", "exp_year")
@@ -49,7 +49,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What the customer agreed to, and what became of it."""
+    """A customer's agreement, and the state of its charges."""
 
     user_id: str
     on: bool = False
@@ -76,7 +76,7 @@ class Agreement:
 
     @property
     def charges(self) -> bool:
-        """Whether a charge may be opened: it is on, and not paused."""
+        """Return whether a charge may be opened: the agreement is on, and not paused."""
         return self.on and not self.paused
 
     def used_in(self, month: str) -> int:
@@ -90,14 +90,14 @@ class Agreement:
         return tuple(moment for moment in known if moment > since)
 
     def sells(self, plan: Plan | None) -> bool:
-        """Whether the catalogue still sells what was agreed to, at that price."""
+        """Return whether the catalogue still sells the agreed plan at the agreed price."""
         if plan is None:
             return False
         agreed = (self.quota, self.amount_minor, self.currency)
         return agreed == (plan.quota, plan.amount_minor, plan.currency)
 
     def as_answer(self, month: str) -> dict[str, Any]:
-        """As ``GET /quota/auto-top-up`` shows it."""
+        """Return the agreement as ``GET /quota/auto-top-up`` shows it."""
         return {
             "on": self.on,
             "plan": self.plan or None,
@@ -111,7 +111,7 @@ class Agreement:
 
     @classmethod
     def from_item(cls, user_id: str, item: Mapping[str, Any] | None) -> "Agreement":
-        """Return the agreement in a stored row; one that was never asked for where there is none.
+        """Return the agreement in a stored row, or one that is off without a row.
 
         Ignores attributes that a newer version wrote.
         """
@@ -134,7 +134,7 @@ class Agreement:
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Every stored attribute except the key and the version."""
+        """Return the stored attributes except the key and the version."""
         plain = ("user_id", "card", "tries", "charge", "due", "version")
         names = (name for name in self.__slots__ if name not in plain)
         item: dict[str, Any] = {name: getattr(self, name) for name in names}
@@ -156,9 +156,10 @@ def row(user_id: str) -> tuple[Literal["quotas"], tuple[str, str]]:
 
 
 def change(before: Agreement, after: Agreement, *must: Must) -> Write:
-    """Return the write that makes one agreement of another.
+    """Return the write that replaces an agreement by another.
 
-    It is refused when the stored one is no longer the one that was read. ``must`` adds clauses.
+    DynamoDB refuses it if the stored agreement has changed since it was read. ``must`` adds
+    clauses.
     """
     old, new = before.to_item(), after.to_item()
     table, key = row(after.user_id)
@@ -199,7 +200,7 @@ def _same_version(before: Agreement) -> Must:
 
 
 def month_of(moment: datetime) -> str:
-    """Return the UTC month: ``2026-01``."""
+    """Return a time's UTC month as text, for example ``2026-01``."""
     return moment.strftime(MONTH)
 
 
@@ -212,7 +213,7 @@ def month_after(moment: datetime) -> datetime:
 
 
 def paused(agreement: Agreement, reason: Reason) -> Agreement:
-    """Return the agreement with no charges until the customer agrees again."""
+    """Return the agreement in a state without charges until the customer agrees again."""
     return replace(agreement, paused=reason)
 
 

@@ -1,4 +1,4 @@
-"""Asks Stripe about a charge, and reads what it answers as one of the machine's answers."""
+"""Asks Stripe about a charge, and translates the answer for the state machine in charge.py."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ AUTHENTICATE: Final = {"code": "authentication_required"}
 
 
 class Cards(Protocol):
-    """What is asked of Stripe: see billing.stripe_api.cards.SavedCards."""
+    """The calls of Stripe that this module makes. billing.stripe_api.cards.SavedCards has them."""
 
     def cards_of(self, customer: str) -> list[Mapping[str, Any]]:
         """Return a customer's saved cards."""
@@ -60,12 +60,12 @@ class Cards(Protocol):
         """Yield a customer's payment intents."""
 
     def is_of_mode(self, *, livemode: bool) -> bool:
-        """Whether the key belongs to this mode."""
+        """Return whether the key belongs to this mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What Stripe said of a charge: the answer for the machine, and the fact for the books."""
+    """Stripe's answer about a charge, for the state machine, and the fact for the books."""
 
     answer: Answer
     fact: Fact | None = None
@@ -75,7 +75,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks about the charges of one deployment. ``stack`` is shown in Stripe's dashboard."""
+    """Asks Stripe about the charges of one deployment. Stripe's dashboard shows ``stack``."""
 
     cards: Cards
     ours: Ours
@@ -98,7 +98,10 @@ class Asker:
         return self._read(payment, found, now)
 
     def _known(self, payment: Payment, charge: Charge) -> Mapping[str, Any] | None:
-        """The intent that an earlier attempt made after all. A second one is never created."""
+        """Return the intent that an earlier attempt made after all.
+
+        A second one is never created.
+        """
         if not charge.attempt or charge.intent:
             return None
         return self._find(payment, charge)
@@ -126,9 +129,9 @@ class Asker:
         return self.cards.charge_card(params, charge.key)
 
     def _refused(self, charge: Charge, error: StripeRefusedError) -> Word:
-        """The request itself was refused: nothing was charged.
+        """Return the answer for a refused request. Nothing was charged.
 
-        The key's fault passes when an operator has fixed it, and is no customer's.
+        If the key is at fault, an operator must fix it, and the customer's card is not blamed.
         """
         if error.refusal.get("http_status") in NO_KEY:
             return Word(Unknown(), error=error)
@@ -149,7 +152,7 @@ class Asker:
         now: int,
         why: Exception | None = None,
     ) -> Word:
-        """Ask Stripe what became of the attempt, without making another."""
+        """Ask Stripe for the outcome of the attempt, without another attempt."""
         try:
             found = self._find(payment, charge)
         except StripeNotFoundError:

@@ -68,28 +68,28 @@ class Charge:
 
     @property
     def key(self) -> str:
-        """The idempotency key of this attempt."""
+        """Return the idempotency key of this attempt."""
         return f"{self.payment_id}-{self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Fix the attempt in the books, then send its request."""
+    """The next step: store the attempt in the books, then send its request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the attempt's request again, under its key."""
+    """The next step: send the attempt's request again, under its key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Ask Stripe what became of it. The key may have been forgotten."""
+    """The next step: ask Stripe for the outcome, because Stripe may have forgotten the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """There is nothing to do before ``due``."""
+    """The next step: do nothing before ``due``."""
 
 
 Step = Begin | Send | Look | Wait
@@ -97,21 +97,21 @@ Step = Begin | Send | Look | Wait
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """Stripe has the money."""
+    """Stripe's answer: the charge has succeeded."""
 
     intent: str
 
 
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """The money is under way."""
+    """Stripe's answer: the charge is processing."""
 
     intent: str
 
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The attempt failed. Nothing was charged."""
+    """Stripe's answer: the attempt failed, and nothing was charged."""
 
     verdict: Verdict
     intent: str = ""
@@ -119,19 +119,19 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Stripe refused the request as such. Nothing was charged, and a repeat is refused again."""
+    """Stripe's answer: the request is invalid. Nothing was charged, and a repeat has no use."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may have been charged."""
+    """The outcome of the attempt is unknown. The card may have been charged."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotMade:
-    """Stripe has no charge of this attempt. Only after the key's time is that a failure."""
+    """Stripe has no charge of this attempt. It is a failure only after the key's lifetime."""
 
     intent: str = ""
 
@@ -147,7 +147,7 @@ class Closed:
 
 
 def next_step(charge: Charge, now: int) -> Step:
-    """Return what is to be done at this moment."""
+    """Return the next step of a charge at this time."""
     if now < charge.due:
         return Wait()
     match charge.state:
@@ -162,7 +162,7 @@ def next_step(charge: Charge, now: int) -> Step:
 
 
 def begin(charge: Charge, card: str, customer: str, now: int) -> Charge:
-    """Return the charge with its attempt fixed: from now on its request may have been sent."""
+    """Return the charge with its attempt fixed. Its request may be sent from then on."""
     return replace(
         charge,
         state="asked",
@@ -174,9 +174,9 @@ def begin(charge: Charge, card: str, customer: str, now: int) -> Charge:
 
 
 def put_off(charge: Charge, now: int) -> Charge:
-    """Return the charge as it is written before Stripe is asked again.
+    """Return the charge to store before Stripe is asked again.
 
-    A concurrent container then leaves it alone, and one that dies is followed by the next.
+    A concurrent container then leaves the charge alone. If this container dies, another continues.
     """
     known_for = now - charge.asked_at
     pause = min(max(known_for, ASK_AGAIN_FIRST), ASK_AGAIN_LAST)
@@ -184,7 +184,7 @@ def put_off(charge: Charge, now: int) -> Charge:
 
 
 def after(charge: Charge, answer: Answer, now: int) -> Charge | Closed:
-    """Return what an answer makes of the charge."""
+    """Return the charge after an answer of Stripe's."""
     match answer:
         case Succeeded():
             return Closed()

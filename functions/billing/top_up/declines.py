@@ -1,4 +1,7 @@
-"""What a declined charge means: try again later, never, or only with the customer present. Pure."""
+"""Classifies declined charges: retry later, never, or only with the customer present.
+
+It is pure.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -55,9 +58,9 @@ https://docs.stripe.com/declines/card#retrying-issuer-declines
 
 
 def verdict(error: Mapping[str, Any]) -> Verdict:
-    """Return what Stripe's error object of a declined card says.
+    """Return the class of a decline, from Stripe's error object.
 
-    A code that we do not know is soft: it is tried three times more, hours apart, and then never.
+    An unknown code is soft: it is tried three times more, hours apart, and then never.
     """
     codes = {error.get("code"), error.get("decline_code")}
     if codes & AUTHENTICATION:

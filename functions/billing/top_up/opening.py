@@ -1,7 +1,7 @@
-"""Opens a charge: the rows that the write which crosses ``when_below`` must carry. Pure.
+"""Opens a charge: builds the rows for the write that crosses ``when_below``. It is pure.
 
-The payment's row stands in the books before Stripe hears of it, and an account has one open charge
-at most: both by the conditions of one transaction.
+The payment's row is in the books before Stripe is asked, and an account has at most one open
+charge. The conditions of one transaction ensure both.
 """
 
 from dataclasses import dataclass, replace
@@ -23,9 +23,9 @@ BETWEEN_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a write below ``when_below`` must carry, and the agreement that it leaves.
+    """The rows for a write below ``when_below``, and the agreement after it.
 
-    ``charge`` is None where none is opened: the agreement alone changes, or nothing.
+    ``charge`` is None if no charge is opened.
     """
 
     after: Agreement
@@ -58,7 +58,7 @@ def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
 
 
 def _below_the_cap(agreement: Agreement, used: int) -> tuple[Must, ...]:
-    """The month's limit, stated as a condition beside the version that pins it."""
+    """Return the clause that the month's limit is not reached, beside the version that pins it."""
     if not used:
         return ()
     return (Must("used", "<", agreement.max_per_month),)
@@ -88,14 +88,17 @@ def _at_rest(agreement: Agreement) -> Opening:
 
 
 def _switched_off(agreement: Agreement, *, is_gone: bool) -> Opening:
-    """The price and the units are those agreed to, or there is no charge."""
+    """Return an opening without a charge: the price or the units are no longer those agreed to."""
     reason: Reason = "plan_removed" if is_gone else "price_changed"
     after = replace(agreement, on=False, paused=reason, due=0)
     return Opening(after, None, (change(agreement, after, exists("version")),))
 
 
 def _until_next_month(agreement: Agreement, now: datetime) -> Opening:
-    """The month's limit is reached. Nothing crosses again while nothing remains, so look then."""
+    """Return an opening without a charge until next month, because the month's limit is reached.
+
+    Nothing crosses again while nothing remains, so the agreement is due when the month begins.
+    """
     due = epoch(month_after(now))
     if agreement.due == due:
         return Opening(agreement, None, ())

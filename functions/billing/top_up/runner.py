@@ -1,7 +1,7 @@
-"""Drives one account's automatic charge: opens it, asks Stripe, and writes what is known then.
+"""Runs one account's automatic charge: opens it, asks Stripe, and stores the result.
 
 Every write pins the agreement that it was decided on. A refused write means that a concurrent
-container was faster: read again, and decide again.
+container was faster, so the runner reads and decides again.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ Report = Callable[[str, Exception], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run works with. ``find_lost`` settles charges that a restore has lost.
+    """The inputs of a run. ``find_lost`` settles charges that a restore has lost.
 
     It returns whether it found any.
     """
@@ -53,12 +53,12 @@ class Job:
 
 
 def read(books: Books, user_id: str) -> Agreement:
-    """Return a customer's agreement as it is stored."""
+    """Return a customer's stored agreement."""
     return Agreement.from_item(user_id, books.store.get(*agreements.row(user_id)))
 
 
 def run(job: Job, user_id: str) -> Agreement:
-    """Do what is due for one account. Returns the agreement afterwards. Idempotent."""
+    """Take all due steps for one account, and return the agreement after them. Idempotent."""
     for _ in job.books.store.deadline.attempts():
         agreement = read(job.books, user_id)
         try:
@@ -249,7 +249,7 @@ def _payment_check(user_id: str, charge: Charge) -> Write:
 
 
 def _is_needless(books: Books, agreement: Agreement) -> bool:
-    """Whether units have come in since: a charge that is not needed is not made."""
+    """Return whether units have come in since: a charge that is not needed is not made."""
     return debits.read(books, agreement.user_id).remaining >= agreement.when_below
 
 

@@ -1,4 +1,4 @@
-"""What a change of an agreement tells the seller's systems. Pure."""
+"""Decides which events out follow from a change of an agreement. It is pure."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,9 @@ from billing.top_up.agreement import Agreement
 
 
 def told_by(before: Agreement, after: Agreement) -> Iterator[Notice]:
-    """Yield what is told: the first decline of a charge, and that no charge is made any more.
+    """Yield the events out: the first decline of a charge, and the end of charges.
 
-    What the customer switched off is not told back.
+    A customer's own switching off causes no event.
     """
     charge = before.charge
     data = {

@@ -1,4 +1,4 @@
-"""Builds the ways of events out. Only NotifyFunction imports this, and pays for TLS and clients."""
+"""Creates the ways by which events go out. Only NotifyFunction loads TLS and their clients."""
 
 import json
 import ssl
@@ -34,7 +34,7 @@ def books() -> Books:
 
 @cache
 def ways() -> dict[str, Way]:
-    """Return the ways that the template switches on, by name. {} for none."""
+    """Return the ways that the template switches on, by name, or {}."""
     found: dict[str, Way] = {}
     if url := settings().notify_url:
         found["url"] = _to_url(url)

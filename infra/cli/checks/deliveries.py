@@ -15,7 +15,10 @@ def check_delivery(patient: Patient, url: str, secret: str, which: str) -> Findi
 
 
 def check_any_secret(patient: Patient, url: str) -> Finding:
-    """Check an address that must accept one of our signing secrets. It is not known which."""
+    """Check that an address accepts an event signed with one of our signing secrets.
+
+    It is unknown which of them the address has.
+    """
     name = patient.target.settings.webhook_secrets_secret
     secrets = usable_secrets(patient.target.secret(name))
     tried = [

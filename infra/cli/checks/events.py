@@ -1,4 +1,4 @@
-"""Checks that events out arrive, by one event that tells nothing."""
+"""Checks that events out arrive, by sending a ``ping``."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ TTL_SECONDS: Final = 86_400
 
 
 def events(patient: Patient) -> Iterator[Finding]:
-    """Deliver a ``ping``, and say what became of it."""
+    """Deliver a ``ping``, and return the finding."""
     settings = patient.target.settings
     if not settings.telling.is_on:
         yield Finding(CHECK, "ok", "off: neither NotifyUrl nor NotifyBus is set")

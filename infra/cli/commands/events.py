@@ -25,7 +25,7 @@ User = Annotated[str, typer.Option("--user", help="Only this user's. Reads less.
 
 
 def register(app: typer.Typer) -> None:
-    """Add the group."""
+    """Add the command ``events`` and its subcommands to the application."""
     group = typer.Typer(
         help="Events out: what your systems were told.", rich_markup_mode=None, no_args_is_help=True
     )

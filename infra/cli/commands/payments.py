@@ -1,12 +1,12 @@
 """``topup payments`` and ``topup payment``: lists payments, and shows one with its history."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import typer
 from billing.errors import BillingError, Item
 from billing.money import decimal_string
-from billing.payments.payment import Payment
+from billing.payments.payment import Payment, PaymentStatus
 from billing.stripe_api.client import StripeServerError
 from rich.console import RenderableType
 
@@ -17,16 +17,7 @@ from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, usage
 from infra.cli.output import facts, table
 
 LIMIT_MAX: Final = 10_000
-STATUSES: Final = (
-    "pending",
-    "processing",
-    "completed",
-    "failed",
-    "expired",
-    "partially_refunded",
-    "refunded",
-    "disputed",
-)
+STATUSES: Final[tuple[str, ...]] = get_args(PaymentStatus)
 COLUMNS: Final = ("payment_id", "user_id", "plan", "amount", "paid", "status", "created_at")
 PARKED: Final = ("fact_id", "why")
 REPAIR: Final = (

@@ -1,1 +1,1 @@
-"""What the embedded AWS gives its functions so that tests can move their clock."""
+"""Contains the module with which the embedded AWS moves its functions' clock for tests."""

@@ -1,4 +1,4 @@
-"""The currencies that Stripe supports, and the amounts that it charges in them.
+"""Lists the currencies that Stripe supports, and the amounts that it charges in them.
 
 https://docs.stripe.com/currencies
 """

@@ -1,4 +1,4 @@
-"""Customers and their payment methods: routes, and what Stripe demands of the parameters.
+"""Defines the routes of customers and payment methods, with Stripe's rules for parameters.
 
 https://docs.stripe.com/api/customers and https://docs.stripe.com/api/payment_methods
 """

@@ -1,4 +1,4 @@
-"""What every endpoint of Stripe's API has, and the acts that many share: get one, list some."""
+"""Defines an endpoint of Stripe's API, and the functions to get one object or list some."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ answer."""
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route: its pattern, the module with its typed parameters, and its act."""
+    """One route: its pattern, the module with its typed parameters, and its function."""
 
     method: str
     path: str
@@ -26,17 +26,17 @@ class Endpoint:
 
 
 def route(line: str, typed: str, act: Act) -> Endpoint:
-    """Return the endpoint of a line such as ``GET /v1/charges/{id}``."""
+    """Return the endpoint for a line, for example ``GET /v1/charges/{id}``."""
     method, _, path = line.partition(" ")
     pattern = re.compile(path.replace("{id}", "(?P<id>[A-Za-z0-9_]+)"))
     return Endpoint(method, path, pattern, typed, act)
 
 
 def getter(kind: str) -> Act:
-    """Return the act that answers one object."""
+    """Return a function that answers one object."""
     return lambda world, name, _: world.need(kind, name)
 
 
 def lister(kind: str, *names: str) -> Act:
-    """Return the act that answers a page of objects, filtered by the parameters ``names``."""
+    """Return a function that answers a page of objects, filtered by the parameters ``names``."""
     return lambda world, _, asked: lists.page(world, kind, asked, lists.matching(asked, names))

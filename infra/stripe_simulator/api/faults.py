@@ -35,12 +35,12 @@ class Fault:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the call is refused, and nothing is done."""
+        """Return whether the call is refused, and nothing is done."""
         return bool(self.status) and not self.after
 
     @property
     def loses_answer(self) -> bool:
-        """Whether the call is carried out, and its answer does not arrive."""
+        """Return whether the call is carried out, and its answer does not arrive."""
         return self.after or self.silence_seconds > 0
 
     def as_answer(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Webhook endpoints: their routes and acts. https://docs.stripe.com/api/webhook_endpoints."""
+"""Defines the routes of webhook endpoints: https://docs.stripe.com/api/webhook_endpoints."""
 
 from typing import Any, Final
 

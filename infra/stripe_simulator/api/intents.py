@@ -1,4 +1,4 @@
-"""Payment intents: routes, and what Stripe demands of the parameters.
+"""Defines the routes of payment intents, with Stripe's rules for parameters.
 
 https://docs.stripe.com/api/payment_intents
 """

@@ -122,7 +122,10 @@ def fault_in(body: Body) -> Fault:
 
 
 def _is_one_fault(status: float, silence: float, delay: float, *, after: bool) -> bool:
-    """Whether these go together. A lost answer may be silent, or have a status of its own."""
+    """Return whether these go together.
+
+    A lost answer may be silent, or have a status of its own.
+    """
     if after:
         return not delay and not (status and silence)
     return sum(kind > 0 for kind in (status, silence, delay)) == 1

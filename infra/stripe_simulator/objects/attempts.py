@@ -1,4 +1,4 @@
-"""Charges a payment intent: the charge, what becomes of the intent, and the events in order.
+"""Attempts to charge a payment intent, with the events in Stripe's order.
 
 https://docs.stripe.com/payments/paymentintents/lifecycle
 """
@@ -49,7 +49,10 @@ def settle(world: World, intent: Thing) -> Thing:
 
 
 def settle_as_failed(world: World, intent: Thing, word: str = "") -> Thing:
-    """Let a processing charge fail: a card by the decline ``word``, a bank debit by its own."""
+    """Let a processing charge fail.
+
+    A card fails with the decline ``word``, a bank debit with its own.
+    """
     charge = world.need("charge", intent["latest_charge"])
     method = world.need("payment_method", charge["payment_method"])
     declined = {"network_status": "declined_by_network", "type": "issuer_declined"}
@@ -75,7 +78,7 @@ def add_to_balance(world: World, charge: Thing) -> Thing:
 
 
 def complete(world: World, intent: Thing, charge: Thing, method: Thing) -> Thing:
-    """Tell that the charge and the intent have succeeded. Returns the intent.
+    """Send the events that the charge and the intent have succeeded. Returns the intent.
 
     A card that was to be saved is attached in between. Stripe promises no order of events:
     https://docs.stripe.com/webhooks#event-ordering
@@ -107,7 +110,10 @@ def _keep(world: World, intent: Thing, method: Thing) -> None:
 
 
 def fail(world: World, intent: Thing, charge: Thing, method: Thing, word: str) -> Thing:
-    """Tell that the charge has failed. Returns Stripe's error object, with the intent in it."""
+    """Send the event that the charge has failed.
+
+    Returns Stripe's error object with the intent in it.
+    """
     world.happened("charge.failed", charge)
     if not method["customer"]:
         methods.use_up(world, method)

@@ -1,4 +1,4 @@
-"""Stripe's test cards, and the declines that they and scripted cards meet.
+"""Lists Stripe's test cards, and the declines of each.
 
 https://docs.stripe.com/testing
 """
@@ -21,7 +21,7 @@ PROCESSING: Final = {"processing_then_succeed": "succeeded", "processing_then_fa
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """Why the bank declined. ``code`` is the error's, and "" is what Stripe leaves out.
+    """The bank's reason for a decline. ``code`` is the error's; "" leaves it out.
 
     https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes
     """
@@ -34,7 +34,7 @@ class Decline:
 
     @property
     def reason(self) -> str:
-        """The ``reason`` of the charge's outcome."""
+        """Return the ``reason`` in the charge's outcome."""
         return self.decline_code or self.code
 
 

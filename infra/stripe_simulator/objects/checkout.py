@@ -68,7 +68,7 @@ def session(store: Store, asked: dict[str, Any], base_url: str) -> Thing:
 
 
 def default_settings() -> Thing:
-    """Return a session's nested settings for which the request had no values."""
+    """Return the default values of a session's nested settings."""
     invoice_nulls = (
         "account_tax_ids",
         "custom_fields",

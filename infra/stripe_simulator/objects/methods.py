@@ -1,4 +1,4 @@
-"""Finds payment methods, saves them to customers, and says how an attempt with one ends.
+"""Finds payment methods, saves them to customers, and decides how attempts with them end.
 
 https://docs.stripe.com/api/payment_methods
 """
@@ -76,7 +76,7 @@ def attach(world: World, name: str, customer: str) -> Thing:
 
 
 def keep(world: World, method: Thing, customer: str, **changes: Any) -> Thing:
-    """Save the payment method to the customer, and say so."""
+    """Save the payment method to the customer, and send the event."""
     kept = world.change(method, customer=customer, **changes)
     world.happened("payment_method.attached", kept)
     return kept
@@ -106,17 +106,17 @@ def _forget_default(world: World, method: Thing) -> None:
 
 
 def use_up(world: World, method: Thing) -> None:
-    """Remember that the method was used, or detached: without a customer it works only once."""
+    """Record that the method was used or detached. Without a customer it works only once."""
     world.store.note(f"used:{method['id']}", value=True)
 
 
 def set_up(world: World, method: Thing) -> None:
-    """Remember that the customer has agreed to off-session charges of the method."""
+    """Record that the customer has agreed to off-session charges of the method."""
     world.store.note(f"set_up:{method['id']}", value=True)
 
 
 def script(world: World, name: str, words: list[str]) -> Thing:
-    """Set what the next off-session charges of the method become, one after another."""
+    """Set the outcomes of the next off-session charges of the method."""
     found = world.need("payment_method", name)
     world.store.note(f"behave:{found['id']}", words)
     return {"id": found["id"], "next": words}

@@ -1,4 +1,4 @@
-"""Charges of cards that are processing first, and end later."""
+"""Settles charges of cards that are processing at first."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _SETTLING: Final = "settling"
 
 
 def submit(world: World, intent: Thing, method: Thing, outcome: str) -> Thing:
-    """Begin a charge that ends by itself. Its debit was announced to the customer, as in India.
+    """Begin a charge that ends later. Its debit was announced to the customer, as in India.
 
     https://docs.stripe.com/india-recurring-payments
     """

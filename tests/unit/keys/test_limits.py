@@ -1,12 +1,12 @@
 """Limits of keys and their use: never above a limit, never refused below it, no figure lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError
+from billing.errors import BillingError, Item
 from billing.keys import api_keys, changes, counting
 from billing.keys.figures import Key
 from billing.keys.limits import Limit
@@ -15,6 +15,7 @@ from billing.quota import debits, history, holds, spending
 from billing.quota.key_days import Per
 from billing.quota.key_use import KeyUse
 from billing.quota.spending import Meter
+from billing.storage.writes import Table
 from support import builders, laws
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -26,11 +27,11 @@ TEN_A_DAY = Limit(10, "day")
 class World:
     """Alice has bought 100 units. What was taken is checked against the laws at every look."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore | None = None) -> None:
         """Nothing is used, and there is no key."""
         spending._seen.clear()
         self.clock = Clock()
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.books: Books = builders.books_on(self.store, clock=self.clock)
         self.meter = Meter(self.books, "https://shop.example.com")
         settlement.apply(self.books, fact(builders.completed(pending(self.books))))
@@ -445,6 +446,43 @@ def test_a_debit_under_an_idempotency_key_replays_with_its_api_key(world: World)
     assert refused.code == "idempotency_conflict"
     api_keys.revoke(world.books, "alice", key)
     assert counting.spend_for(world.books, "alice", key, take).debit_id == first.debit_id
+
+
+def test_a_container_with_an_old_memory_takes_no_unit_above_the_limit(world: World) -> None:
+    """Only the write's own condition is true at that moment."""
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 9)
+    remembered = dict(spending._seen)
+    spending._seen.clear()  # another container
+    world.debit(key)
+    spending._seen.update(remembered)
+    assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
+    assert world.figures(key) == (0, 10, 10, 10)
+
+
+class Interrupted(MemoryStore):
+    """``meanwhile`` happens once, behind the next reading of open holds."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def pages(self, table: Table, owner: str, prefix: str = "") -> Iterator[Item]:
+        """See MemoryStore."""
+        rows = list(super().pages(table, owner, prefix))
+        if prefix == "hold#":
+            act, self.meanwhile = self.meanwhile, None
+            if act:
+                act()
+        yield from rows
+
+
+def test_a_hold_that_ends_while_its_key_gets_a_limit_is_not_counted() -> None:
+    store = Interrupted()
+    world = World(store)
+    key = world.key()
+    hold = world.hold(key, 6)
+    store.meanwhile = lambda: holds.release(world.meter, hold.hold_id)
+    assert world.change(key, limit=TEN_A_DAY).limit_remaining == 10
+    laws.check(store)
 
 
 @pytest.mark.parametrize(
