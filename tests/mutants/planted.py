@@ -6,6 +6,7 @@ from typing import Final
 
 from .bug import Bug
 from .buying import BUYING
+from .crossing import CROSSING
 from .deciding import DECIDING
 from .doors import DOORS
 from .leasing import LEASING
@@ -25,4 +26,5 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *DOORS,
     *LEASING,
     *TELLING,
+    *CROSSING,
 )
