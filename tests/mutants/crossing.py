@@ -67,8 +67,8 @@ CROSSING: Final = (
         (CROSSINGS, "if units: ...", "if units > 0: ..."),
     ),
     bug(
-        "what expired holds give back is not counted when a debit is judged",
-        TESTS + "test_a_hold_that_comes_back_in_the_same_write_is_counted_before_it_is_judged",
+        "what expired holds give back is counted twice when a debit is judged",
+        TESTS + "test_a_hold_that_comes_back_in_the_same_write_hides_no_crossing",
         (
             "quota/spending.py",
             "tell(meter.books, taking.user_id, before, account, now=now)",

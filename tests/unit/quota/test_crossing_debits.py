@@ -153,6 +153,18 @@ def test_a_hold_that_comes_back_in_the_same_write_is_counted_before_it_is_judged
     assert crossings.types(store) == ["quota.low"] * 2, "from 50 to 44"
 
 
+def test_a_hold_that_comes_back_in_the_same_write_hides_no_crossing(
+    store: JudgedMemory, clock: Clock
+) -> None:
+    """From 50 with an expired hold of 10, a debit of 20 leaves 40."""
+    meter = has(crossing_books(store, clock), 60)
+    holds.place(meter, USER, 10, 10)
+    clock.advance(seconds=11)
+    debits.debit(meter, USER, 20)
+    assert crossings.types(store) == ["quota.low"]
+    assert crossings.events(store)[0]["data"]["remaining"] == 40
+
+
 def test_many_holds_come_back_in_one_write_that_crosses_everything(
     store: JudgedMemory, clock: Clock
 ) -> None:
