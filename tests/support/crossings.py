@@ -110,6 +110,12 @@ def opened(store: Any) -> list[dict[str, Any]]:
     return [row for row in named if not row.get("session_id")]
 
 
+def _held(store: Any) -> dict[str, int]:
+    """The units of the open holds, by row."""
+    rows = store.tables["quotas"].items()
+    return {name: row["units"] for (_, name), row in rows if name.startswith("hold#")}
+
+
 def check_charges(store: Any) -> None:
     """No crossing is lost: below ``when_below`` a charge is open, or the sweep will look."""
     found = agreement(store)
@@ -133,9 +139,10 @@ class Judge:
         """Carry out one write, and judge it."""
         store = self._memory()
         before, agreed = balance(store), agreement(store)
-        told, payments = len(events(store)), len(opened(store))
+        told, payments, held = len(events(store)), len(opened(store)), _held(store)
         answer = act()
         after = balance(store)
+        before = self._with_returned(before, held)
         new = [event for event in events(store)[told:] if event["type"].startswith("quota.")]
         kinds = [event["type"] for event in new]
         assert kinds == list(self._expected(before, after)), (before, after, kinds)
@@ -150,6 +157,16 @@ class Judge:
         assert sequence == list(range(1, len(sequence) + 1)), sequence
         assert after.told == len(sequence)
         return answer
+
+    def _with_returned(self, before: Balance, held: dict[str, int]) -> Balance:
+        """What expired holds give back in a write counts as given back before it."""
+        closed = self._memory().tables["quotas"]
+        back = 0
+        for name in held.keys() - _held(self._memory()).keys():
+            if closed[USER, name.replace("hold#", "closed#")]["state"] == "expired":
+                back += held[name]
+        paid = min(before.debt, back)
+        return replace(before, remaining=before.remaining + back - paid, debt=before.debt - paid)
 
     def _expected(self, before: Balance, after: Balance) -> Iterator[str]:
         low_at = self._low_at if before.low_at is None else before.low_at

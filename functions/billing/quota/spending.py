@@ -370,7 +370,10 @@ def prepare(
         taking = taking.as_in(balance, is_exact=is_exact) if balance else taking
         account = take(taking, now)
         before = after = balance or UNSEEN
-    account, *crossed = tell(meter.books, taking.user_id, before, account, now=now)
+    returned = after.remaining - before.remaining
+    account, *crossed = tell(
+        meter.books, taking.user_id, before, account, now=now, returned=returned
+    )
     if crossed and is_exact:
         account = _demand(account, *_as_seen(before))
     return Attempt(account, after, now, expired, taking, tuple(crossed))

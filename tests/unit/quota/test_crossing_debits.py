@@ -153,6 +153,19 @@ def test_a_hold_that_comes_back_in_the_same_write_is_counted_before_it_is_judged
     assert crossings.types(store) == ["quota.low"] * 2, "from 50 to 44"
 
 
+def test_a_debit_crosses_from_what_an_expired_hold_has_lifted_swept_or_not(
+    store: JudgedMemory, clock: Clock
+) -> None:
+    """20 and an expired hold of 80 are 100 for everybody who looks: a debit of 60 crosses again."""
+    meter = has(crossing_books(store, clock, charges=Charges()), 100)
+    holds.place(meter, USER, 80, 10)
+    crossings.agree(meter.books)
+    clock.advance(seconds=11)
+    debits.debit(meter, USER, 80)
+    assert crossings.types(store) == ["quota.low"] * 2
+    assert len(crossings.opened(store)) == 1
+
+
 def test_a_hold_that_comes_back_in_the_same_write_hides_no_crossing(
     store: JudgedMemory, clock: Clock
 ) -> None:
