@@ -6,6 +6,7 @@ from typing import Final
 
 from .bug import Bug
 from .buying import BUYING
+from .crossing import CROSSING
 from .deciding import DECIDING
 from .doors import DOORS
 from .leasing import LEASING
@@ -26,5 +27,6 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *DOORS,
     *LEASING,
     *TELLING,
+    *CROSSING,
     *TOPPING_UP,
 )

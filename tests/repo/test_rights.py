@@ -13,6 +13,11 @@ from repo.declared import functions
 from repo.transformed import transformed
 
 READS_AND_WRITES: Final = "GetItem UpdateItem"
+CROSSING: Final = {
+    **dict.fromkeys(("NoticesTable", "PaymentsTable"), "UpdateItem"),
+    "TopUpQueue": "SendMessage",
+}
+"""For the write that takes an account over a threshold: what it tells, and the charge it opens."""
 GRANTS: Final[dict[str, dict[str, str]]] = {
     "ListPlansFunction": {},
     "CreateCheckoutFunction": {
@@ -38,11 +43,13 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "DebitQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
         "KeysTable": "GetItem UpdateItem",
     },
     "HoldQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
         "KeysTable": "GetItem UpdateItem",
     },
     "KeysFunction": {
@@ -54,6 +61,7 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "KeysTable": "GetItem UpdateItem",
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
     },
     "AutoTopUpFunction": {
         "NoticesTable": "UpdateItem",

@@ -136,13 +136,14 @@ def _tell(
     """Move the account's units, and tell what is to be told."""
     balance = basis.balance if isinstance(basis, Loaded) else Balance()
     return tell(
-        books.telling,
+        books,
         payment.user_id,
         balance,
         account,
         now=moment,
         notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
         comes_in=comes_in,
+        may_open=not automatic.is_taken_back(basis.payment, payment),
     )
 
 
