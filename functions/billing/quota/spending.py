@@ -289,17 +289,11 @@ def look_again(
         )
     if balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
-        balance = _after_itemising(books, user_id, balance)
+        if balance.keys:  # their limits may have begun a new window
+            balance = read_account(books.store, user_id)
     if taking.key and not is_due:
         _check_limit(balance, taking.key, units)
     return balance
-
-
-def _after_itemising(books: Books, user_id: str, balance: Balance) -> Balance:
-    """Return the balance as the new day begins. Keys' limits may have begun a new window."""
-    if balance.keys:
-        return read_account(books.store, user_id)
-    return replace(balance, use_day=day(books.clock()), itemised=balance.used)
 
 
 def _check_limit(balance: Balance, key: KeyUse, units: int) -> None:
