@@ -107,7 +107,7 @@ def session_params(
 
 
 def _metadata(shop: Shop, payment: Payment) -> dict[str, str]:
-    return {
+    claims = {
         "payment_id": payment.payment_id,
         "user_id": payment.user_id,
         "plan": payment.plan,
@@ -115,6 +115,9 @@ def _metadata(shop: Shop, payment: Payment) -> dict[str, str]:
         "stack": shop.stack_name,
         "deployment": shop.deployment,
     }
+    if payment.expires_after_days:
+        claims["expires_after_days"] = str(payment.expires_after_days)
+    return claims
 
 
 def _price(shop: Shop, payment: Payment, plan: Plan) -> dict[str, Any]:

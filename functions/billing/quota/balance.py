@@ -46,6 +46,18 @@ class Balance:
     """Epoch second at which the first open hold may expire, 0 for none. Never too late."""
     holds_placed: int = 0
     """How many holds were ever placed: a change tells that the list of open holds is stale."""
+    lots_due: int = 0
+    """Epoch second at which the first lot may expire, 0 for none. Never too late."""
+    lots_used: int = 0
+    """The ``used`` up to which lots were burned. Debits since then burn them lazily."""
+    lots_left: int = 0
+    """The units in all lots' rows, those in open holds included."""
+    lots_held: int = 0
+    """The units in all lots' rows that open holds have."""
+    lots_version: int = 0
+    """How often a lot's row was written: a change tells that the lots that were read are stale."""
+    lots_exact: int = 0
+    """1 once a lot came in that expires or was given: from then on holds name their lots."""
     updated_at: str = ""
     booked_at: str = "never"
     """When the last entry was booked, wherever it stands in the ledger. A change tells that the
@@ -58,6 +70,16 @@ class Balance:
         return cls(
             **{name: stored[name] for name in cls.__slots__ if name in stored}
         )
+
+    @property
+    def unburned(self) -> int:
+        """The units that were used since lots were burned last."""
+        return self.used - self.lots_used
+
+    @property
+    def earlier_free(self) -> int:
+        """The free units that no lot's row has. Negative where holds have units of rows unnamed."""
+        return self.remaining + self.unburned - self.lots_left + self.lots_held
 
     @property
     def ledger_units(self) -> int:

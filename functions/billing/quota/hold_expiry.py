@@ -147,7 +147,7 @@ def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:
             "quotas", user_id, prefix="hold#", up_to="quota", after=after
         )
         account = next((row for row in page.items if row["item"] == "quota"), None)
-        holds = [row for row in page.items if row is not account]
+        holds = [row for row in page.items if row["item"].startswith("hold#")]
         expired = [row["units"] for row in holds if row["expires_at"] <= now_epoch]
         units += sum(expired)
         if len(expired) < len(page.items) or page.after is None:
