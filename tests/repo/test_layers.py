@@ -14,7 +14,17 @@ import pytest
 from infra.local.paths import ROOT
 
 FUNCTIONS: Final = ROOT / "functions"
-PACKAGES: Final = ("storage", "stripe_api", "quota", "payments", "reconciliation", "wiring", "api")
+PACKAGES: Final = (
+    "storage",
+    "stripe_api",
+    "lots",
+    "quota",
+    "payments",
+    "grants",
+    "reconciliation",
+    "wiring",
+    "api",
+)
 """From the inside out: each may import those before it. A module beside them is shared by all."""
 OUTSIDE: Final = {
     "stripe": {

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
+from billing.grants.grant import Grant, book
 from billing.payments import queries, settlement
 from billing.quota import debits, history, hold_expiry, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.grants import Grant, book
 from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked

@@ -6,9 +6,9 @@ import pytest
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError
+from billing.grants.grant import Grant, book
 from billing.payments import confirmation, parking, queries, settlement
 from billing.quota import history
-from billing.quota.grants import Grant, book
 from billing.reconciliation import retry_parked
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.audit import settled_tally

@@ -50,7 +50,7 @@ def fund(
         expires_at = epoch_after(now + life)
     paid = replace(payment, lot_expires_at=expires_at)
     units = movement.add.get("remaining", 0)
-    lot = _lot(paid, 0, paid.quota, units, expires_at, now)
+    lot = _lot(paid, 0, paid.quota, units, expires_at)
     if not units:
         return Lotted(paid)
     if holdings is None:
@@ -72,11 +72,10 @@ def claw_back(
         change = replace(change, add={**change.add, "lots_used": burned})
     if payment.away_since:
         return Lotted(payment, change)
-    own = [lot.expires_at for lot in holdings.lots if _is_own(payment, lot)]
     gone = replace(
         payment,
         away_since=epoch(now),
-        lot_expires_at=max(own, default=payment.lot_expires_at),
+        lot_expires_at=_last_expiry(payment, holdings),
     )
     return Lotted(gone, change)
 
@@ -93,30 +92,35 @@ def give_back(
     returned = replace(payment, away_since=0) if is_all_back else payment
     if not units:
         return Lotted(returned)
-    bought_at = datetime.fromisoformat(payment.completed_at)
-    number = payment.movements
-    lot = _lot(payment, number, units, units, expires_at, bought_at)
+    lot = _lot(payment, payment.movements, units, units, expires_at)
     after = burning.in_order((*holdings.lots, lot))
     return Lotted(
         returned, lot_rows.change(holdings, after, is_exact=bool(expires_at))
     )
 
 
-def _lot(  # noqa: PLR0917 - a lot's own members
-    payment: Payment,
-    number: int,
-    units: int,
-    free: int,
-    expires_at: int,
-    created: datetime,
+def _last_expiry(payment: Payment, holdings: Holdings) -> int:
+    """Return when the last of a purchase's units expire, or would have. 0 for never."""
+    own = [
+        lot.expires_at
+        for lot in holdings.lots
+        if lot.left and _is_own(payment, lot)
+    ]
+    return 0 if 0 in own else max(own, default=payment.lot_expires_at)
+
+
+def _lot(
+    payment: Payment, number: int, units: int, free: int, expires_at: int
 ) -> Lot:
+    """Return a lot of a purchase. It is as old as the purchase is, and later ones burn later."""
+    bought_at = datetime.fromisoformat(payment.completed_at)
     return Lot(
         lot_id=lot_id(payment, number),
         source="purchase",
         units=units,
         free=free,
         expires_at=expires_at,
-        created_us=int(created.timestamp() * 1_000_000),
+        created_us=int(bought_at.timestamp() * 1_000_000) + number,
         reference_id=payment.session_id,
     )
 

@@ -12,7 +12,7 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
 from billing.ids import digest, new_id
-from billing.quota import hold_expiry
+from billing.quota import hold_expiry, lot_expiry
 from billing.quota.balance import Balance, read_account
 from billing.quota.hold_expiry import ExpiredHolds
 from billing.quota.spending import (
@@ -60,12 +60,13 @@ class _KeyUsedError(Exception):
 
 
 def read(books: Books, user_id: str) -> Balance:
-    """Return the balance now. Expired holds count as released.
+    """Return the balance now. Expired holds count as released, expired lots as gone.
 
-    One call, and one more when a hold has expired.
+    One call, and one more when a hold has expired, two when a lot has.
     """
     balance = read_account(books.store, user_id)
-    return hold_expiry.as_if_given_back(books, user_id, balance)
+    balance = hold_expiry.as_if_given_back(books, user_id, balance)
+    return lot_expiry.as_if_expired(books, user_id, balance)
 
 
 def debit(meter: Meter, user_id: str, units: int) -> Debit:

@@ -138,15 +138,18 @@ def bring_up_to_date(books: Books, user_id: str) -> Balance:
     raise NotDoneError("more had expired than could be written before the deadline")
 
 
-def read_to_change(books: Books, user_id: str, enough: int = 0) -> Holdings:
+def read_to_change(
+    books: Books, user_id: str, enough: int = 0, through: str = ""
+) -> Holdings:
     """Return an account's lots for a write that changes them, with nothing due.
 
-    They have at least ``enough`` free units, or are all there are. Two calls, and more only where
+    They have at least ``enough`` free units, or are all there are. They reach at least to the key
+    ``through``. Two calls, and more only where
     something is due, or more lots are to be burned than one transaction can write.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         balance = bring_up_to_date(books, user_id)
-        holdings = lot_rows.read(books, user_id, balance, enough)
+        holdings = lot_rows.read(books, user_id, balance, enough, through)
         if not lot_rows.burn_in_parts(books, holdings):
             return holdings
     raise NotDoneError("more lots were to be burned than there was time for")

@@ -51,6 +51,13 @@ class Holdings:
         return burning.burn(known, self.to_burn).lots
 
     @property
+    def with_earlier(self) -> Lots:
+        """The lots, and those from before there were lots even where not all were read."""
+        if self.is_all:
+            return self.lots
+        return burning.in_order((*self.lots, self._earlier))
+
+    @property
     def _earlier(self) -> Lot:
         balance = self.balance
         free = max(0, balance.earlier_free)
@@ -91,12 +98,16 @@ class Change:
 
 
 def read(
-    books: Books, user_id: str, balance: Balance, enough: int = ALL
+    books: Books,
+    user_id: str,
+    balance: Balance,
+    enough: int = ALL,
+    through: str = "",
 ) -> Holdings:
     """Read lots until they have ``enough`` free units beside what is to burn, soonest first.
 
-    ``balance`` was read before. A write on condition of its ``lots_version`` is refused if a lot
-    has changed since.
+    ``through`` is a key that is read up to as well. ``balance`` was read before. A write on
+    condition of its ``lots_version`` is refused if a lot has changed since.
     """
     rows: list[Lot] = []
     needed = Holdings(user_id, balance, (), is_all=False).to_burn + enough
@@ -112,7 +123,8 @@ def read(
         )
         rows += (Lot.from_item(item) for item in page.items)
         after = page.after
-        if after is None or sum(lot.free for lot in rows) > needed:
+        has_enough = sum(lot.free for lot in rows) > needed
+        if after is None or (has_enough and rows[-1].key >= through):
             return Holdings(user_id, balance, tuple(rows), is_all=after is None)
 
 
