@@ -1,19 +1,23 @@
-"""GET /api/v1/quota and /api/v1/quota/ledger: what is left, and how it came to that."""
+"""GET /api/v1/quota, /api/v1/quota/lots and /api/v1/quota/ledger.
+
+What is left, what of it expires when, and how it came to that.
+"""
 
 from billing import cursors
 from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request
-from billing.quota import debits, history
+from billing.quota import history, lot_listing
 from billing.wiring.container import books
 
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with the caller's own quota or ledger: the token says whose."""
+    """Answer with the caller's own quota, lots or ledger: the token says whose."""
     user_id = request.user_id
-    if request.route.endswith("/ledger"):
-        limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)
-        return 200, history.entries(
-            books(), user_id, limit, request.query.get("cursor", "")
-        )
-    return 200, debits.read(books(), user_id).as_answer(user_id)
+    if request.route.endswith("/quota"):
+        return 200, lot_listing.read_quota(books(), user_id)
+    limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)
+    cursor = request.query.get("cursor", "")
+    if request.route.endswith("/lots"):
+        return 200, lot_listing.lots(books(), user_id, limit, cursor)
+    return 200, history.entries(books(), user_id, limit, cursor)

@@ -13,6 +13,11 @@ from repo.declared import functions
 from repo.transformed import transformed
 
 READS_AND_WRITES: Final = "GetItem UpdateItem"
+LOTS: Final = {
+    "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+    "LedgerTable": "GetItem Query UpdateItem",
+}
+"""A settlement reads an account's lots, deletes those that are used up, and what expired."""
 GRANTS: Final[dict[str, dict[str, str]]] = {
     "ListPlansFunction": {},
     "CreateCheckoutFunction": {
@@ -20,13 +25,15 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "StripeKeySecret": "GetSecretValue",
     },
     "WebhookFunction": {
-        **dict.fromkeys(("PaymentsTable", "QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "ParkedQueue": "SendMessage",
         "WebhookSecretsSecret": "GetSecretValue",
     },
     "ConfirmPaymentFunction": {
-        **dict.fromkeys(("PaymentsTable", "QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "ParkedQueue": "SendMessage",
         "StripeKeySecret": "GetSecretValue",
@@ -41,6 +48,10 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
     },
+    "GrantQuotaFunction": {
+        "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+        "LedgerTable": READS_AND_WRITES,
+    },
     "KeysFunction": {"KeysTable": "DeleteItem Query UpdateItem"},
     "AuthorizeFunction": {
         "KeysTable": "GetItem",
@@ -50,15 +61,14 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "ReconcileFunction": {
         "PaymentsTable": READS_AND_WRITES,
         "PaymentsTable/index/unseen": "Query",
-        **dict.fromkeys(("QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "StripeKeySecret": "GetSecretValue",
     },
     "RecoverFunction": {
-        **dict.fromkeys(("PaymentsTable", "LedgerTable"), READS_AND_WRITES),
-        **dict.fromkeys(
-            ("QuotasTable", "WebhookEventsTable"), "DeleteItem GetItem Query UpdateItem"
-        ),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
+        "WebhookEventsTable": "DeleteItem GetItem Query UpdateItem",
         "QuotasTable/index/open_holds": "Query",
         "ParkedQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",
         "StripeKeySecret": "GetSecretValue",

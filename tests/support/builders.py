@@ -89,7 +89,7 @@ def books_on(
     return Books(store, clock or Clock(), ours, policy, NoOutbox())  # type: ignore[arg-type]
 
 
-def pending(
+def pending(  # noqa: PLR0917 - what a story tells of a payment
     books: Books,
     user_id: str = "alice",
     plan: str = "starter",

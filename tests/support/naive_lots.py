@@ -118,14 +118,14 @@ class Naive:
 
     def returns(self, purchase: str, number: int, name: str, age: float) -> None:
         """A refund failed: real units first, with the time that they were away added."""
-        since, ends = self.away[purchase]
+        since, ends = self.away.get(purchase, (self.now, None))
         self.taken[purchase] -= number
         kept = min(self.counted.get(purchase, 0), self.taken[purchase])
         real = number - (self.counted.get(purchase, 0) - kept)
         self.counted[purchase] = kept
         later = None if ends is None or ends <= since else ends + self.now - since
         if self.taken[purchase] == kept:
-            del self.away[purchase]
+            self.away.pop(purchase, None)
         self.comes_in(Home(name, later, bought=True, purchase=purchase, age=age), real)
 
     def is_voided(self, home: Home) -> int:

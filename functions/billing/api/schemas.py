@@ -4,7 +4,7 @@ Those of debits, holds, keys and the quota are derived from the dataclasses that
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -26,6 +26,7 @@ from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
+from billing.quota.lot_listing import ListedLot
 
 Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
@@ -103,14 +104,23 @@ def _of_type(hint: Any) -> Schema:
         (some,) = (kind for kind in get_args(hint) if kind is not NoneType)
         schema = _of_type(some)
         return schema | {"type": [schema["type"], "null"]}
+    if isinstance(hint, type) and is_dataclass(hint):
+        return schema_of(hint)
     return {"type": JSON_TYPES[hint]}
 
 
 def _of_buying() -> Schema:
     bought: Schema = {"plan": TEXT, "quota": COUNT, **MONEY}
     return {
-        "Plan": record(id=TEXT, name=TEXT, description=TEXT, quota=COUNT, **MONEY),
-        "Plans": record(plans=_list("Plan", PLANS_MAX)),
+        "Plan": record(
+            id=TEXT,
+            name=TEXT,
+            description=TEXT,
+            quota=COUNT,
+            **MONEY,
+            expires_after_days=MAYBE_COUNT,
+        ),
+        "Plans": record(plans=_list("Plan", PLANS_MAX), welcome=_of_welcome()),
         "Checkout": record(
             payment_id=TEXT,
             session_id=TEXT,
@@ -140,6 +150,19 @@ def _of_buying() -> Schema:
     }
 
 
+def _of_welcome() -> Schema:
+    welcome = record(
+        units=COUNT,
+        expires_after_days=MAYBE_COUNT,
+        needs_verified_email={"type": "boolean"},
+        daily_max=COUNT,
+    )
+    return welcome | {
+        "type": ["object", "null"],
+        "description": "free units for a new customer; null where there are none",
+    }
+
+
 def _of_spending() -> Schema:
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
     entries["properties"]["not_itemised"] = record(
@@ -158,6 +181,22 @@ def _of_spending() -> Schema:
     )
     return {
         "Quota": schema_of(Quota),
+        "Lots": record(
+            lots={
+                "type": "array",
+                "items": schema_of(ListedLot),
+                "maxItems": LIMIT_MAX,
+            },
+            next_cursor=MAYBE_TEXT,
+        ),
+        "Grant": record(
+            grant_id=TEXT,
+            units=COUNT,
+            expires_at=MAYBE_TIME,
+            remaining=COUNT,
+            debt=COUNT,
+        ),
+        "Voided": record(units=COUNT),
         "Entry": entry,
         "Entries": entries,
         "Debit": schema_of(Debit),

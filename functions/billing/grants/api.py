@@ -85,7 +85,7 @@ def _take_back(
     books: Books, grant_id: str, kept: Item
 ) -> tuple[int, tuple[Write, ...]]:
     """Return what is taken back of a grant, and the writes that do it."""
-    user_id, now = kept["user_id"], stamp(books.clock())
+    user_id, now = kept["customer"], stamp(books.clock())
     holdings = lot_expiry.read_to_change(books, user_id, through=kept["lot"])
     taken = burning.void(holdings.lots, kept["lot"])
     change = lot_rows.change(holdings, taken.lots)

@@ -173,7 +173,7 @@ def book(
         left = _left(found.balance, found.movement)
         answer = _answer(grant, "granted") | left
         kept = {
-            "user_id": grant.user_id,
+            "customer": grant.user_id,
             "body": grant.body,
             "lot": grant.lot(0, now).key,
             "answer": as_answer(grant, left),

@@ -15,6 +15,14 @@ from billing.storage.writes import Must, absent_or, equals
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """Units that expire together, and when."""
+
+    units: Count
+    at: Time
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """The balance as ``GET /quota`` shows it, in units."""
 
@@ -25,6 +33,7 @@ class Quota:
     remaining: Count
     debt: Count
     updated_at: Time | None
+    expires_next: Expiry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class Balance:
         """The sum of the units of all ledger entries."""
         return self.total - self.itemised
 
-    def as_answer(self, user_id: str) -> Quota:
+    def as_answer(self, user_id: str, expires_next: Expiry | None = None) -> Quota:
         """Return the quota as ``GET /quota`` shows it."""
         return Quota(
             user_id=user_id,
@@ -96,6 +105,7 @@ class Balance:
             remaining=self.remaining,
             debt=self.debt,
             updated_at=self.updated_at or None,
+            expires_next=expires_next,
         )
 
 

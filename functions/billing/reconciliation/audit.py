@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from billing.lots.lot import PREFIX
 from billing.payments.payment import Phase
 from billing.quota.balance import Balance
 from billing.storage.dynamodb import Store
@@ -17,6 +18,18 @@ from billing.storage.writes import Table
 
 TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas")
 """The tables that an account has rows in."""
+COPIED: Final = (
+    "total",
+    "used",
+    "held",
+    "remaining",
+    "debt",
+    "itemised",
+    "lots_left",
+    "lots_held",
+    "lots_used",
+    "lots_exact",
+)
 READINGS_MAX: Final = 20
 """Two readings agree at once, unless the account buys or places holds concurrently."""
 
@@ -54,6 +67,9 @@ class Tally:
     written_off: int = 0
     # from the open holds
     in_holds: int = 0
+    # from the lots
+    in_lots: int = 0
+    held_of_lots: int = 0
     # from the balance
     balance_count: int = 0
     total: int = 0
@@ -63,6 +79,10 @@ class Tally:
     debt: int = 0
     itemised: int = 0
     placed_count: int = 0
+    lots_left: int = 0
+    lots_held: int = 0
+    lots_used: int = 0
+    lots_exact: int = 0
 
     def steady(self) -> tuple[int, ...]:
         """The figures that plain spending does not move.
@@ -95,6 +115,14 @@ class Tally:
             ),
             "remaining + held - debt is total - used": (unused, rest),
             "held is what the open holds hold": (self.in_holds, self.held),
+            "the lots' rows add up to what the balance says they have": (
+                self.in_lots,
+                self.lots_left,
+            ),
+            "the lots' rows add up to what the balance says holds have of them": (
+                self.held_of_lots,
+                self.lots_held,
+            ),
             "every paid payment is funded once": (
                 self.paid_count,
                 self.funded_count,
@@ -122,7 +150,13 @@ class Tally:
         debt_beside_units = (
             min(self.debt, self.remaining) if self.remaining > 0 else 0
         )
+        missing = 0
+        if self.lots_exact:
+            unburned = self.used - self.lots_used
+            unspent = self.remaining + self.held
+            missing = max(0, self.lots_left - unburned - unspent)
         return {
+            "lots have no more than remains and is held": (0, missing),
             "remaining is not below zero": (max(0, self.remaining), self.remaining),
             "debt is not below zero": (max(0, self.debt), self.debt),
             "itemised is not more than used": (
@@ -153,6 +187,9 @@ class Tallies(dict[str, Tally]):
             _add_balance(self._of(item["user_id"]), Balance.from_item(item))
         elif table == "quotas" and item["item"].startswith("hold#"):
             self._of(item["user_id"]).in_holds += item["units"]
+        elif table == "quotas" and item["item"].startswith(PREFIX):
+            self._of(item["user_id"]).in_lots += item["free"] + item["held"]
+            self._of(item["user_id"]).held_of_lots += item["held"]
 
     def _of(self, user_id: str) -> Tally:
         return self.setdefault(user_id, Tally())
@@ -186,7 +223,7 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
             )
     for item in store.pages("payments", user_key(user_id), "pay_"):
         is_paid = item.get("phase") == int(Phase.PAID)
-        kept = item["quota"] - item["units_clawed_back"] if is_paid else 0
+        kept = item["quota"] - _taken_back(item) if is_paid else 0
         if funded.pop(item.get("session_id", ""), 0) != kept:
             yield item["payment_id"]
     yield from (session_id for session_id, units in funded.items() if units)
@@ -198,8 +235,9 @@ def _reading(store: Store, user_id: str) -> Tally:
         tallies.add("payments", item)
         if referred := reference(store, item):
             tallies.add("payments", referred)
-    for item in store.pages("quotas", user_id, "hold#"):
-        tallies.add("quotas", item)
+    for prefix in ("hold#", PREFIX):
+        for item in store.pages("quotas", user_id, prefix):
+            tallies.add("quotas", item)
     for item in store.pages("ledger", user_id):
         tallies.add("ledger", item)
     if balance := store.get("quotas", (user_id, "quota")):
@@ -240,12 +278,19 @@ def _add_payment(tally: Tally, item: Mapping[str, Any]) -> None:
     tally.paid += item["quota"]
     tally.paid_count += 1
     tally.intents_count += bool(item.get("payment_intent"))
-    tally.clawed_back += item["units_clawed_back"]
+    tally.clawed_back += _taken_back(item)
     tally.written_off += item.get("units_written_off", 0)
+
+
+def _taken_back(payment: Mapping[str, Any]) -> int:
+    """The units that clawbacks moved: without those that had expired, which moved before."""
+    taken: int = payment["units_clawed_back"]
+    expired: int = payment.get("units_expired", 0)
+    return taken - expired
 
 
 def _add_balance(tally: Tally, balance: Balance) -> None:
     tally.balance_count += 1
     tally.placed_count += balance.holds_placed
-    for name in ("total", "used", "held", "remaining", "debt", "itemised"):
+    for name in COPIED:
         setattr(tally, name, getattr(tally, name) + getattr(balance, name))

@@ -16,8 +16,7 @@ from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.payments import parking, references, settlement
 from billing.payments.parking import Parked
 from billing.payments.payment import Phase
-from billing.quota import hold_expiry
-from billing.quota.balance import Balance
+from billing.quota import lot_expiry
 from billing.storage.keys import user_key
 from billing.stripe_api import objects
 from billing.stripe_api.client import (
@@ -207,7 +206,7 @@ def _session_of(
 
 
 def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Release expired holds on accounts that had no request since.
+    """Release expired holds, and let go of expired lots, on accounts without a request since.
 
     Returns how many rows of the index it came to. ``go_on`` is asked before each account. The next
     sweep finds what is left.
@@ -233,6 +232,4 @@ def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
 
 
 def _release_expired(books: Books, user_id: str) -> None:
-    balance = Balance.from_item(books.store.get("quotas", (user_id, "quota")))
-    if hold_expiry.holds_are_due(balance, epoch(books.clock())):
-        hold_expiry.give_back_expired(books, user_id, balance)
+    lot_expiry.bring_up_to_date(books, user_id)

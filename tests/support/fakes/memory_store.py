@@ -42,6 +42,10 @@ class MemoryStore:
         assert len(set(places)) == len(places), "DynamoDB refuses two actions on one item"
         assert 0 < len(places) <= WRITES_MAX
         assert all(_names_each_attribute_once(write) for write in writes)
+        assert not any(
+            set(KEY_NAMES[write.table]) & {*write.set, *write.add, *write.remove}
+            for write in writes
+        ), "DynamoDB refuses to change a key"
         old = {
             number: copy_of(self.tables[write.table].get(write.key))
             for number, write in enumerate(writes)
