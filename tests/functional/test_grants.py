@@ -1,6 +1,7 @@
 """Units that are given: by the seller's backend, and to new customers. And the lots they make."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def test_units_from_before_there_were_lots_are_shown_as_one(lab: Lab) -> None:
 
 
 @pytest.fixture
-def welcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def welcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A catalogue with a welcome."""
     rows = json.loads(plans.CATALOGUE.read_text())
     rows[0]["expires_after_days"] = 30
@@ -183,7 +184,7 @@ def welcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text(json.dumps({"plans": rows, "welcome": WELCOME}))
     monkeypatch.setattr(plans, "CATALOGUE", file)
     plans.whole_catalogue.cache_clear()
-    yield  # type: ignore[misc]
+    yield
     plans.whole_catalogue.cache_clear()
 
 

@@ -239,6 +239,18 @@ def find_booked(books: Books, grant: Grant) -> dict[str, Any] | None:
     return _repeat(grant, kept) if kept else None
 
 
+def check_id(books: Books, grant: Grant) -> None:
+    """Raise GrantError where another grant has this id, whosever that is."""
+    kept = books.store.get("quotas", grant.row)
+    if kept and kept["body"] != grant.body:
+        raise _conflict(grant)
+
+
+def _conflict(grant: Grant) -> GrantError:
+    message = f"the id {grant.grant_id} was used before for another grant"
+    return GrantError("conflict", message, "give another --id for another grant")
+
+
 def left_after(balance: Balance, grant: Grant) -> dict[str, int]:
     """Return what remains, and the debt, once the grant is booked. Raises as ``book`` does."""
     if grant.units < 0:
@@ -279,8 +291,7 @@ def _already(grant: Grant, refused: ConditionFailedError) -> dict[str, Any] | No
     if not row:
         return None
     if row["body"] != grant.body:
-        message = f"the id {grant.grant_id} was used before for another grant"
-        raise GrantError("conflict", message, "give another --id for another grant")
+        raise _conflict(grant)
     # Only the row is left, after a restore of the ledger: the operator repairs the account.
     message = (
         f"{grant.grant_id} was booked, and its entry is lost: topup ledger verify"
