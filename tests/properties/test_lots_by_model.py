@@ -38,7 +38,7 @@ class Lots(RuleBasedStateMachine):
     def buys(self, units: int, days: int) -> None:
         """A purchase that may expire."""
         payment = self.real.buys(units, days)
-        name = f"purchase:{payment.payment_id}:0"
+        name = f"purchase:{payment.payment_id}:0000"
         ends = epoch(self.real.clock.now) + days * DAY + 1 if days else None
         home = Home(name, ends, bought=True, purchase=payment.payment_id)
         self.naive.ends_of[payment.payment_id] = ends
@@ -108,7 +108,7 @@ class Lots(RuleBasedStateMachine):
         name, number = refunds.popitem()
         self.real.hears(builders.refund(payment, name, number * PRICE))
         stored = self.real.store.tables["payments"][f"user#{USER}", payment.payment_id]
-        lot = f"purchase:{payment.payment_id}:{stored['movements']}"
+        lot = f"purchase:{payment.payment_id}:{stored['movements']:04d}"
         age = home.age + stored["movements"] / 10**6
         self.naive.returns(payment.payment_id, number, lot, age)
 

@@ -28,8 +28,11 @@ class Lotted:
 
 
 def lot_id(payment: Payment, number: int = 0) -> str:
-    """Return the id of a purchase's lot: 0 as it was bought, else the movement that gave back."""
-    return f"purchase:{payment.payment_id}:{number}"
+    """Return the id of a purchase's lot: 0 as it was bought, else the movement that gave back.
+
+    Ids of one purchase sort as they came in, which orders lots of the same age.
+    """
+    return f"purchase:{payment.payment_id}:{number:04d}"
 
 
 def own_free(payment: Payment, holdings: Holdings) -> int:
@@ -120,7 +123,7 @@ def _lot(
         units=units,
         free=free,
         expires_at=expires_at,
-        created_us=int(bought_at.timestamp() * 1_000_000) + number,
+        created_us=int(bought_at.timestamp() * 1_000_000),
         reference_id=payment.session_id,
     )
 
