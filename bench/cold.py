@@ -25,7 +25,7 @@ ZIP_GOAL_MB: Final = 8
 WITHOUT_STRIPE: Final = ("read_quota", "debit_quota", "authorize")
 NATIVE: Final = (".so", ".pyd", ".dylib")
 DYNAMO: Final = "import boto3; boto3.client('dynamodb')"
-# The package loads its parts when they are named: these two are what the product uses of it.
+# The package loads its parts at their first use. The product uses these two.
 STRIPE: Final = "import stripe; stripe.StripeClient; stripe.WebhookSignature"
 SECRETS: Final = "boto3.client('secretsmanager')"
 FLOORS: Final = {

@@ -1,6 +1,6 @@
 """Measures CPU time of the built artifact's handlers, inside the artifact alone (``-I -S -B``).
 
-The wire is cut under botocore: every request is answered at once, so only Python's work is timed.
+The wire is cut under botocore: requests are answered immediately, so only Python is timed.
 Blocks of each candidate alternate, and each block's CPU seconds are printed.
 Arguments: the artifact, a file with the events.
 """
@@ -53,7 +53,7 @@ ANSWERS = {
 
 
 def cut_wire(_session: object, request: Any) -> AWSResponse:
-    """Answer at once."""
+    """Answer immediately."""
     target = request.headers[TARGET]
     operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
     sent.append((operation, request.body))

@@ -120,7 +120,7 @@ def _buy(books: Books, payment_id: str, session_id: str, user_id: str = USER) ->
 
 @contextmanager
 def _stopped(server: Dynoxide) -> Iterator[sqlite3.Connection]:
-    """The database's file, while nobody else has it."""
+    """The database's file, without concurrent access."""
     server.kill()
     file = sqlite3.connect(server.file)
     file.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")

@@ -42,9 +42,7 @@ def _operations(on: Stage, made: Mapping[int, Mapping[str, str]]) -> Iterator[Ro
         seconds: dict[int, list[float]] = {size: [] for size in SIZES}
         moved: dict[int, tuple[float, ...]] = {}
         for _ in range(ROUNDS):
-            for size in random.sample(
-                SIZES, len(SIZES)
-            ):  # whoever comes first finds a colder machine
+            for size in random.sample(SIZES, len(SIZES)):  # the first one runs on a colder machine
                 _use(on, made[size])
                 prepared = act(on)
                 with on.tap.counting() as traffic:
@@ -112,7 +110,7 @@ def _page(on: Stage, phase: str) -> Callable[[], object]:
 
 
 OPERATIONS: Final[Mapping[str, Callable[[Stage], Callable[[], object]]]] = {
-    # What writes comes last, so that the others find ten payments where ten are said to be.
+    # What writes comes last, so that the others find the number of payments that the row names.
     "a page of reconciliation, our own records": lambda on: _page(on, "ours"),
     "a page of reconciliation, Stripe's sessions": lambda on: _page(on, "sessions"),
     "read the quota": lambda on: lambda: on.call("GET", "/quota", crowds.USER),

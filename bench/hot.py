@@ -21,7 +21,7 @@ from bench.shop import USER, Direct, Shop, opened
 
 CROWD: Final = 64
 CROWDS: Final = (8, 32, 64)
-"""Containers at once, with conflicts."""
+"""Concurrent containers, with conflicts."""
 DEBITS: Final = 768
 PURCHASES: Final = 8
 LEASES: Final = 8

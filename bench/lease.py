@@ -1,6 +1,6 @@
 """Lease mode: a million units of one account spent in memory by one process.
 
-How many a second, and with how many calls.
+How many a second, and with how many calls; and a small account that several workers share.
 
 The service is the product's own handlers in this process, so what is measured is the client, and
 the calls that it makes are counted.
@@ -10,11 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Final
 
 from billing.clock import utc_now
 from billing.wiring import container
+from client.conftest import Seconds
 from client.gateway import TOKEN, URL, AsyncGateway, Gateway
+from client.workers import Crowd, evenly
 from support import builders
 from support.fakes.memory_store import MemoryStore
 from topup_client import AsyncLease, AsyncMeter, Lease, Leases, Meter
@@ -28,6 +31,11 @@ DEBITS: Final = 1_000_000
 THREADS: Final = 4
 GOAL_A_SECOND: Final = 200_000
 UNITS_A_CALL: Final = 1_000
+WORKERS: Final = 4
+CALLS_A_SECOND: Final = 0.5
+SMALL: Final = 100
+"""Units of an account that several workers share: none of them may keep what another is asked for.
+"""
 SIZE: Final = Terms().size
 """Units a lease, as who says nothing gets them: one call to take it, one to capture what was spent.
 """
@@ -39,16 +47,36 @@ def rows() -> Iterator[Row]:
     try:
         with quiet(ENVIRONMENT):
             for name, act in WAYS.items():
-                store = MemoryStore()
-                gateway = Gateway(TEMPLATE, builders.books_on(store, clock=utc_now))  # type: ignore[arg-type]
-                container.books = lambda found=gateway.books: found  # type: ignore[assignment]
-                container.deadline = lambda found=store.deadline: found  # type: ignore[assignment] # every request begins it anew
-                gateway.fund("alice", DEBITS)
+                gateway = _gateway(utc_now, DEBITS)
                 began = time.perf_counter()
                 act(gateway)
                 yield from _told(f"{name} of {SIZE:,} units", gateway, time.perf_counter() - began)
+            yield from _sharing()
     finally:
         container.books, container.deadline = before
+
+
+def _gateway(clock: Callable[[], datetime], units: int) -> Gateway:
+    """The service in this process, with these units for alice."""
+    store = MemoryStore()
+    gateway = Gateway(TEMPLATE, builders.books_on(store, clock=clock))  # type: ignore[arg-type]
+    container.books = lambda: gateway.books  # type: ignore[assignment]
+    container.deadline = lambda: store.deadline  # type: ignore[assignment] # begun by each request
+    gateway.fund("alice", units)
+    return gateway
+
+
+def _sharing() -> Iterator[Row]:
+    """Several slow workers on a small account. Their clock is moved by hand."""
+    clock = builders.Clock()
+    gateway = _gateway(clock, SMALL)
+    crowd = Crowd(Meter(URL, TOKEN, transport=gateway), Seconds(clock), clock, WORKERS)
+    served = crowd.served(evenly(WORKERS, CALLS_A_SECOND))
+    crowd.close()
+    what = f"{WORKERS} leases of one account, half a call a second each: served before a refusal"
+    yield Row("lease", what, served, f"of {SMALL}", SMALL, "at least")
+    what = f"{WORKERS} leases of one account, half a call a second each: calls of the service"
+    yield Row("lease", what, gateway.service_calls, "calls")
 
 
 def _told(name: str, gateway: Gateway, took: float) -> Iterator[Row]:

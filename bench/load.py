@@ -75,7 +75,7 @@ def _duplicates(stand: Stand) -> Iterator[Row]:
             connections,
         )
 
-    # each connection gets a process of its own here, and 32 at once would take a minute to start
+    # each connection gets a process of its own here, and 32 would take a minute to start together
     for connections in WARMING:
         burst(f"warm-{connections}", connections, connections)
     name = f"a burst of duplicates over {CONNECTIONS} connections"

@@ -39,7 +39,7 @@ LOCK: Final = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The product over one database, and what its callers were told."""
+    """The product over one database, with the answers to its callers."""
 
     books: Books
     said: Counter[str]
@@ -131,7 +131,7 @@ def opened(dynamo: Dynamo) -> Iterator[Shop]:
 
 
 class Direct(httpx.BaseTransport):
-    """The handlers behind httpx, as many at once as there are callers."""
+    """The handlers behind httpx, concurrently for each caller."""
 
     def __init__(self, shop: Shop) -> None:
         """``shop`` counts the calls."""

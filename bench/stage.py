@@ -77,7 +77,7 @@ class Stage:
 
     @staticmethod
     def delivery(event: Mapping[str, Any]) -> dict[str, Any]:
-        """What API Gateway hands on of a delivery: Stripe's text, signed now."""
+        """A delivery as API Gateway passes it: Stripe's text, signed now."""
         text = json.dumps(event, indent=2)
         signature = WebhookSignature.generate_signature_header(
             text, subjects.SECRET, int(time.time())

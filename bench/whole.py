@@ -19,7 +19,7 @@ from support.fakes.stripe_twin import Stripe
 
 from bench import crowds
 from bench.rows import Row
-from infra.cli.commands.ledger import examine
+from infra.cli.books.verification import examine
 
 GOAL: Final = 1.1
 ENTRIES: Final = (2_000, 20_000, 200_000)
@@ -40,7 +40,7 @@ PAGE: Final = 100
 def verification() -> Iterator[Row]:
     """Measure `topup ledger verify` on a database. Its work must not grow faster than the books.
 
-    The database's own processor time is not in it: what it is asked for is told by the pages.
+    The database's own processor time is not included. The number of pages shows its work.
     """
     books: dict[int, Books] = {}
     with dynoxide() as server:
@@ -123,7 +123,7 @@ def _generated(accounts: int) -> Books:
 
 
 class _Listing(Stripe):
-    """Lists as many sessions as it is told to, made as they are asked for."""
+    """Lists a given number of sessions, made when they are read."""
 
     def __init__(self, count: int, made: Callable[[int], dict[str, Any]]) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ def _run(books: Books, stripe: Stripe, pages: int) -> None:
 
 
 def _peak(act: Callable[[], object]) -> int:
-    """Bytes that live at once, in the leaner of two runs: in the other, caches fill."""
+    """Peak memory in bytes, of the smaller of two runs: in the first, caches fill."""
     usual, peaks = gc.get_threshold(), []
     gc.set_threshold(50)  # what the collector has not come to yet is not counted
     for _ in range(2):

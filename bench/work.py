@@ -59,7 +59,7 @@ def rows() -> Iterator[Row]:
 def operations(on: Stage) -> Iterator[tuple[str, Traffic]]:
     """Every route in the states that are usual for it.
 
-    A container is warm unless it is said that it has not seen the account.
+    A container is warm by default: it has seen the account before.
     """
     yield from _buying(on)
     yield from _paid(on)
@@ -84,7 +84,7 @@ def _another_container() -> None:
 
 
 def _customer(on: Stage, name: str) -> str:
-    """Somebody with units, whose day has begun and whom this container has seen."""
+    """A customer with units, whose day has begun and whom this container has seen."""
     on.deliver(on.bought(name, "enterprise"))
     on.debit(name)
     return name

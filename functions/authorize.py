@@ -1,30 +1,41 @@
-"""A Lambda authorizer for the seller's own API: takes a key, debits units, allows or denies.
+"""A Lambda authorizer for the seller's own API.
 
-It fails closed.
+It fails closed. What a call costs is in billing/keys/call_costs.json, which is checked when this
+module is imported.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html (simple
 responses) and
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
-(REST policies). The authorizer's cache must be off (TTL 0): a call that is allowed from the cache
-debits nothing.
+
+The authorizer's cache must be off (TTL 0). A call that is allowed from the cache debits nothing.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from billing import tracing
 from billing.errors import BillingError
-from billing.quota import api_keys, debits
-from billing.quota.spending import Meter
+from billing.keys import api_keys, costs, held
+from billing.keys.api_keys import Holder
+from billing.keys.counting import spend_by
+from billing.keys.limits import Limit
+from billing.quota import debits
+from billing.quota.balance import Balance
+from billing.quota.debits import Debit
+from billing.quota.key_use import KeyUse, left
+from billing.quota.spending import Meter, Taking
 from billing.telemetry import count, logger, metrics
 from billing.wiring.container import books, connect, deadline, in_init, settings
+
+COSTS: Final = costs.load(costs.FILE.read_text(encoding="utf-8"))
 
 in_init(connect)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Allow or deny a call. Raises when the outcome is unknown.
+    """Allow or deny one call to the seller's API.
 
-    API Gateway then answers 500, and the call is not made.
+    It raises when the debit's outcome is unknown. API Gateway then answers 500 and does not make
+    the call.
     """
     notes: dict[str, Any] = {
         "request_id": str(getattr(context, "aws_request_id", "")),
@@ -33,7 +44,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     deadline().begin()
     try:
         with tracing.request("authorize"):
-            allowed = _spend(_presented(event), notes)
+            allowed = _spend(_presented(event), event, notes)
             tracing.annotate(**notes)
     finally:
         logger.info("request", route="authorizer", **notes)
@@ -44,26 +55,83 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     return {"isAuthorized": bool(allowed), "context": allowed}
 
 
-def _spend(presented: str, notes: dict[str, Any]) -> dict[str, str]:
+def _spend(
+    presented: str, event: Mapping[str, Any], notes: dict[str, Any]
+) -> dict[str, str]:
     """Debit the key's user. Return the context of an allowed call, or {} to deny it."""
-    holder = api_keys.holder(books(), settings().stage, presented)
-    if holder is None:
+    found = api_keys.holder(books(), settings().stage, presented)
+    if found is None:
         notes.update(outcome="denied", code="no_such_key")
         return {}
-    notes["key_id"] = holder.key_id
+    notes["key_id"] = found.key_id
+    units = _cost(event)
     try:
-        meter = Meter(books(), settings().site_url)
-        taken = debits.debit(meter, holder.user_id, settings().authorize_units)
+        remaining, of_limit = _take(found, units, notes) if units else _look(found)
     except BillingError as refused:
         count("refused_debits")
         notes.update(outcome="denied", code=refused.code)
         return {}
-    notes.update(outcome="allowed", debit_id=taken.debit_id)
-    return {
-        "user_id": holder.user_id,
-        "key_id": holder.key_id,
-        "remaining": str(taken.remaining),
+    notes.update(outcome="allowed")
+    context = {
+        "user_id": found.user_id,
+        "key_id": found.key_id,
+        "remaining": str(remaining),
     }
+    limited = {} if of_limit is None else {"limit_remaining": str(of_limit)}
+    return context | limited
+
+
+def _take(
+    found: Holder, units: int, notes: dict[str, Any]
+) -> tuple[int, int | None]:
+    """Debit. Return what remains of the account and of the key's limit, None without one."""
+    meter = Meter(books(), settings().site_url)
+
+    def take(key: KeyUse | None) -> tuple[Debit, Balance]:
+        taking = Taking(found.user_id, units, "used", key)
+        return debits.debit_and_look(meter, taking)
+
+    guess = KeyUse(found.key_id, is_limited="limit" in found.row)
+    taken, balance = spend_by(books(), found.user_id, guess, take)
+    notes["debit_id"] = taken.debit_id
+    of_limit = balance.keys.get(left(guess.name))
+    return taken.remaining, None if of_limit is None else max(0, of_limit)
+
+
+def _look(found: Holder) -> tuple[int, int | None]:
+    """Return the same for a call that costs nothing. Nothing is written."""
+    return held.units_left(books(), found, Limit.from_item(found.row))
+
+
+def _cost(event: Mapping[str, Any]) -> int:
+    """Return the units that a call costs: by its path, by its route, or by default."""
+    method, *paths = _call(event)
+    for path in paths:
+        units = COSTS.find(method, path)
+        if units is not None:
+            return units
+    return settings().authorize_units if COSTS.default is None else COSTS.default
+
+
+def _call(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return a call's method, its path and its route's path, "" for what the event does not say.
+
+    An HTTP API's path begins with the stage, unless that is ``$default``. A TOKEN authorizer's
+    event has only ``methodArn``: ``arn:...:api/stage/METHOD/path``.
+    """
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}
+    method = http.get("method") or event.get("httpMethod") or ""
+    path = event.get("rawPath") or event.get("path") or ""
+    if not method:
+        _, _, rest = str(event.get("methodArn") or "").partition("/")
+        _, method, *parts = [*rest.split("/", 2), "", ""]
+        return method, f"/{parts[0]}", ""
+    stage = f"/{context.get('stage')}"
+    if "version" in event and f"{path}/".startswith(f"{stage}/"):
+        path = path.removeprefix(stage) or "/"
+    route = event.get("resource") or event.get("routeKey") or ""
+    return str(method), str(path), str(route).rpartition(" ")[2]
 
 
 def _presented(event: Mapping[str, Any]) -> str:
@@ -84,7 +152,7 @@ def _policy(event: Mapping[str, Any], allowed: Mapping[str, str]) -> dict[str, A
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow" if allowed else "Deny",
-        "Resource": event.get("methodArn", event.get("routeArn", "*")),
+        "Resource": event.get("methodArn", "*"),
     }
     return {
         "principalId": allowed.get("user_id", "nobody"),

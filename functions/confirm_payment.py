@@ -1,4 +1,4 @@
-"""POST /api/v1/payments/{id}/confirm and GET .../receipt: asks Stripe about a payment."""
+"""POST /api/v1/payments/{id}/confirm and GET .../receipt: asks Stripe about one payment."""
 
 from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request
@@ -13,7 +13,7 @@ from billing.wiring.stripe import gateway
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with the payment as it is now, paid or not yet, or with its receipt's address."""
+    """Answer with the payment as it is now, paid or not, or with the address of its receipt."""
     name = request.path.get("id", "")
     try:
         if request.method == "GET":

@@ -1,24 +1,44 @@
-"""POST /api/v1/payments/checkout: records a payment, and makes a session to pay it at."""
+"""POST /api/v1/payments/checkout: records a payment, and creates a Checkout Session for it."""
 
 from billing.api.endpoint import Answer, endpoint, site_url
-from billing.api.request import Request
+from billing.api.request import Request, flag
+from billing.errors import BillingError
 from billing.payments import checkout, plans
-from billing.payments.checkout import Shop
+from billing.payments.checkout import Customer, Shop
 from billing.wiring.container import books, settings
-from billing.wiring.stripe import gateway
+from billing.wiring.stripe import gateway, saved_cards
 
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Sell a plan to the token's user."""
+    """Create a checkout of a plan for the token's user. ``remember_card``: also save the card."""
     user_id, key = request.user_id, request.idempotency_key()
-    plan = plans.find(request.json_object("plan")["plan"])
+    body = request.json_object("plan", optional=("remember_card",))
+    customer = _customer(user_id) if flag(body, "remember_card") else None
+    plan = plans.find(body["plan"])
     shop = _shop(site_url(request))
-    return 201, checkout.create(books(), gateway(), shop, user_id, plan, key=key)
+    made = checkout.create(
+        books(), gateway(), shop, user_id, plan, key=key, customer=customer
+    )
+    return 201, made
+
+
+def _customer(user_id: str) -> Customer:
+    """Return how the user's customer is found. Only checkouts that save a card pay for it."""
+    if not settings().auto_top_up:
+        detail = (
+            "remember_card is for automatic top-ups, which are not offered here"
+        )
+        raise BillingError("invalid_request", detail)
+    from billing.top_up import customers  # noqa: PLC0415 - see above
+
+    return lambda instead_of: customers.find_or_create(
+        books(), saved_cards(), user_id, instead_of=instead_of
+    )
 
 
 def _shop(site_url: str) -> Shop:
-    """The stack's settings for checkouts."""
+    """Return the stack's settings for checkouts."""
     stack = settings()
     deployment = books().ours.deployment.id()
     return Shop(

@@ -1,27 +1,40 @@
-"""POST /api/v1/quota/debits: the seller's backend takes units for calls made."""
+"""POST /api/v1/quota/debits: debits units for calls of the seller's API."""
 
 from billing.api.endpoint import Answer, endpoint, meter
 from billing.api.request import Request, text, whole
 from billing.errors import BillingError
 from billing.ids import USER_ID_CHARS_MAX
+from billing.keys.counting import KEY_ID_CHARS_MAX, REFUSALS, spend_for
 from billing.quota import debits
+from billing.quota.key_use import KeyUse
 from billing.telemetry import count
+from billing.wiring.container import books
 
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Debit: with an Idempotency-Key a repeat replays, without one it is one conditional write."""
+    """Debit the quota of the user that the token names.
+
+    With an Idempotency-Key a repeat gets the first answer again. Without one, the debit is one
+    conditional write.
+    """
     caller = request.need_scope()
     key = request.idempotency_key()
-    body = request.json_object("user_id", "units")
+    body = request.json_object("user_id", "units", optional=("key_id",))
     user_id, units = text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units")
-    try:
+    key_id = text(body, "key_id", KEY_ID_CHARS_MAX) if "key_id" in body else ""
+
+    def take(api_key: KeyUse | None) -> debits.Debit:
+        account = meter(request)
         if key:
-            return 200, debits.debit_once(
-                meter(request), user_id, units, caller, key
+            return debits.debit_once(
+                account, user_id, units, caller, key, api_key=api_key
             )
-        return 200, debits.debit(meter(request), user_id, units)
+        return debits.debit(account, user_id, units, api_key)
+
+    try:
+        return 200, spend_for(books(), user_id, key_id, take)
     except BillingError as error:
-        if error.code == "quota_exhausted":
+        if error.code in REFUSALS:
             count("refused_debits")
         raise

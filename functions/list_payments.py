@@ -1,4 +1,4 @@
-"""GET /api/v1/payments and /api/v1/payments/{id}: a user's own payments."""
+"""GET /api/v1/payments and /api/v1/payments/{id}: reads a user's own payments."""
 
 from billing import cursors
 from billing.api.endpoint import Answer, endpoint
@@ -9,7 +9,7 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with a page, newest first, or with one payment by its id or its session's."""
+    """Answer with a page of payments, newest first, or with one payment."""
     if name := request.path.get("id"):
         return 200, queries.find(books(), request.user_id, name).as_answer()
     limit = request.limit(cursors.LIMIT_DEFAULT, cursors.LIMIT_MAX)

@@ -1,19 +1,69 @@
-"""POST, GET /api/v1/keys and DELETE /api/v1/keys/{key_id}: a user's own API keys."""
+"""Manages a user's API keys and alert: /api/v1/keys, .../{key_id} and /api/v1/quota/alert.
 
-from billing.api.endpoint import Answer, endpoint
-from billing.api.request import Request, text
-from billing.quota import api_keys
+It also answers GET /api/v1/key for callers that have only a key.
+"""
+
+from typing import Any
+
+from billing.api.endpoint import Answer, endpoint, meter
+from billing.api.request import Request, text, whole_or_null
+from billing.errors import BillingError
+from billing.keys import api_keys, changes, held
+from billing.keys.limits import Limit
+from billing.quota import alert
 from billing.wiring.container import books, settings
 
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Create, list or revoke: the method says which."""
+    """Create, list, change, revoke or show a key, or read or change the alert."""
+    if request.route == "GET /api/v1/key":
+        presented = request.presented_key()
+        return 200, held.show_held(meter(request), settings().stage, presented)
     user_id = request.user_id
-    if request.method == "POST":
-        name = text(request.json_object("name"), "name", api_keys.NAME_CHARS_MAX)
-        return 201, api_keys.create(books(), user_id, settings().stage, name)
-    if request.method == "DELETE":
-        api_keys.revoke(books(), user_id, request.path.get("key_id", ""))
-        return 204, None
-    return 200, {"keys": api_keys.list_all(books(), user_id)}
+    if request.route.endswith("/alert"):
+        return 200, _alert(request, user_id)
+    key_id = request.path.get("key_id", "")
+    match request.method:
+        case "POST":
+            return 201, _create(request, user_id)
+        case "PATCH":
+            return 200, changes.change(books(), user_id, key_id, _changes(request))
+        case "DELETE":
+            api_keys.revoke(books(), user_id, key_id)
+            return 204, None
+        case _:
+            return 200, {"keys": api_keys.list_all(books(), user_id)}
+
+
+def _create(request: Request, user_id: str) -> api_keys.NewKey:
+    body = request.json_object("name", optional=("limit",))
+    name, limit = _name(body), Limit.parse(body.get("limit"))
+    return api_keys.create(books(), user_id, settings().stage, name, limit)
+
+
+def _changes(request: Request) -> dict[str, Any]:
+    """Return what is to be changed, checked. At least one member is needed."""
+    body = request.json_object(optional=("name", "limit"))
+    if not body:
+        raise BillingError(
+            "invalid_request", "name a new name, a new limit, or both"
+        )
+    changed: dict[str, Any] = {}
+    if "name" in body:
+        changed["name"] = _name(body)
+    if "limit" in body:
+        changed["limit"] = Limit.parse(body["limit"])
+    return changed
+
+
+def _name(body: dict[str, Any]) -> str:
+    return text(body, "name", api_keys.NAME_CHARS_MAX)
+
+
+def _alert(request: Request, user_id: str) -> alert.Alert:
+    if request.method != "PUT":
+        return alert.read(books(), user_id)
+    body = request.json_object("low_at")
+    low_at = whole_or_null(body, "low_at", 0, alert.LOW_AT_MAX)
+    return alert.change(books(), user_id, low_at)

@@ -1,7 +1,4 @@
-"""GET /api/v1/quota, /api/v1/quota/lots and /api/v1/quota/ledger.
-
-What is left, what of it expires when, and how it came to that.
-"""
+"""GET /api/v1/quota, /quota/lots and /quota/ledger: reads a user's quota and what is behind it."""
 
 from billing import cursors
 from billing.api.endpoint import Answer, endpoint
@@ -12,7 +9,7 @@ from billing.wiring.container import books
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Answer with the caller's own quota, lots or ledger: the token says whose."""
+    """Answer with the quota, the lots or the ledger of the token's user."""
     user_id = request.user_id
     if request.route.endswith("/quota"):
         return 200, lot_listing.read_quota(books(), user_id)

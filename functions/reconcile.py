@@ -1,6 +1,6 @@
-"""Each hour, and on demand: compares Stripe with the books, and repairs what was missed.
+"""Compares Stripe with the books each hour and on demand, and settles what was missed.
 
-``{"since_hours": 24, "repair": false}`` compares and writes nothing.
+The input ``{"since_hours": 24, "repair": false}`` compares and writes nothing.
 """
 
 import os
@@ -25,9 +25,9 @@ NAMED_MAX: Final = 5
 
 
 class IncompleteReconciliationError(Exception):
-    """Rows or lists could not be compared, and all others were.
+    """Some rows or lists could not be compared. All others were.
 
-    Raised last, so that the function's own count of errors fires an alarm.
+    It is raised last, so that Lambda counts an error and an alarm fires.
     """
 
     def __init__(self, report: Report) -> None:
@@ -45,7 +45,7 @@ class IncompleteReconciliationError(Exception):
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Run a reconciliation and answer with its report.
 
-    ``finished`` is false when the next run has to continue. Raises IncompleteReconciliationError
+    ``finished`` is false if the next run has to continue. Raises IncompleteReconciliationError
     after all other work.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))

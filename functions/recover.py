@@ -1,7 +1,7 @@
-"""Each minute, and for every message of the queue: retries events and releases expired holds.
+"""Retries events each minute and for every message of the queue, and releases expired holds.
 
-The queue holds the events that could not be settled when they came and, where StripeEventBus is
-set, every event as Stripe sends it.
+The queue holds the events that could not be settled at first. With StripeEventBus it holds every
+event that Stripe sends.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from billing.payments import fact_queue, settlement
 from billing.payments.parking import Parked
 from billing.reconciliation import retry_parked
 from billing.stripe_api import events
-from billing.stripe_api.events import Ignored
+from billing.stripe_api.claims import Ignored
 from billing.telemetry import count, count_outcome, logger, metrics, report_refusal
 from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
@@ -27,7 +27,10 @@ Record = Mapping[str, Any]
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Settle SQS messages, each answered alone (ReportBatchItemFailures), or run the schedule."""
+    """Settle the SQS messages of a batch, or run the schedule.
+
+    Each message fails or succeeds alone (ReportBatchItemFailures).
+    """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
     try:

@@ -1,4 +1,4 @@
-"""POST /api/v1/payments/webhook, and the Function URL: settles an event before it is answered."""
+"""POST /api/v1/payments/webhook, and the Function URL: settles Stripe's events before answering."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from billing.facts import Fact
 from billing.payments import settlement
 from billing.payments.settlement import Outcome
 from billing.stripe_api import events, signatures
+from billing.stripe_api.claims import Ignored
 from billing.telemetry import count, count_outcome
 from billing.wiring.queue import receiving_books
 from billing.wiring.secrets import webhook_secrets
@@ -16,13 +17,13 @@ from billing.wiring.secrets import webhook_secrets
 
 @endpoint
 def handler(request: Request) -> Answer:
-    """Settle one event. 2xx only when its effect is durable, or there is none.
+    """Settle one event. Answers 2xx only if the event is settled, parked or ignored.
 
-    An unknown outcome is 5xx, so that Stripe delivers again.
+    An unknown outcome is answered with 5xx, so that Stripe delivers the event again.
     """
     event = _verify(request)
     fact = events.parse(event, receiving_books().ours)
-    if isinstance(fact, events.Ignored):
+    if isinstance(fact, Ignored):
         event_id = str(event.get("id"))[:100]
         request.notes.update(
             outcome="ignored", reason=fact.reason, event_id=event_id

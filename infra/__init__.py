@@ -1,1 +1,1 @@
-"""What the product runs on, and what its operators use."""
+"""Builds, deploys, simulates and operates the product."""

@@ -8,29 +8,23 @@ localhost:8000/reports/7 -H "x-api-key: demo-key-of-alice"
 """
 
 import os
+from pathlib import Path
 
 from fastapi import FastAPI
-from topup_client import AsyncLeases, AsyncMeter, QuotaMiddleware, header_user
-from topup_client.asgi import Scope
+from topup_client import AsyncLeases, AsyncMeter, CallCosts, QuotaMiddleware, header_user
 
 CUSTOMERS = {"demo-key-of-alice": "alice"}
 """Stands for your own look-up of an API key; it may be `async def`."""
-COSTS = {"/health": 0, "/openapi.json": 0, "/docs": 0}
-
-
-def units(scope: Scope) -> int:
-    """Reports cost five units, what has no price one."""
-    path: str = scope["path"]
-    return 5 if path.startswith("/reports/") else COSTS.get(path, 1)
-
+COSTS = CallCosts.load(Path(__file__).with_name("costs.json"))
+"""Reports cost five units, health nothing, what has no row one unit."""
 
 app = FastAPI(title="Reports")
 meter = AsyncMeter(os.environ["TOPUP_URL"], os.environ["TOPUP_TOKEN"])
 app.add_middleware(
     QuotaMiddleware,
-    spender=AsyncLeases(meter, size=100),
+    spender=AsyncLeases(meter),
     user=header_user("x-api-key", CUSTOMERS.get),
-    units=units,
+    units=COSTS,
 )
 
 

@@ -1,7 +1,7 @@
-"""``python -m artifact FOLDER...``: the artifact, in each of these folders of one parent.
+"""``python -m artifact FOLDER...``: assembles the artifact, and fills each of the folders with it.
 
-All functions run the same code. So it is assembled once, beside the folders, and each gets links to
-the same files.
+All functions run the same code. So the artifact is assembled once, beside the folders, and each
+folder gets links to the same files.
 """
 
 import argparse
@@ -32,9 +32,10 @@ def main() -> None:
 
 
 def assembled(parent: Path, bytecode_for: str) -> Path:
-    """Return the artifact in ``parent``. Assembles it unless a concurrent process has.
+    """Return the assembled artifact's folder in ``parent``.
 
-    SAM builds several functions at once.
+    SAM builds several functions concurrently. The first process assembles the artifact, and the
+    others use it.
     """
     parent.mkdir(parents=True, exist_ok=True)
     whole = parent / f".topup-{fingerprint(bytecode_for)}"
@@ -49,7 +50,7 @@ def assembled(parent: Path, bytecode_for: str) -> Path:
 
 
 def fingerprint(bytecode_for: str) -> str:
-    """Return what changes whenever the artifact would."""
+    """Return a hash of what the artifact depends on: the code, the lock file and Python."""
     digest = hashlib.sha256(f"{RUNTIME} {bytecode_for}".encode())
     for path in sorted(CODE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -60,7 +61,7 @@ def fingerprint(bytecode_for: str) -> str:
 
 
 def link(source: str, target: str) -> None:
-    """Link, or copy where the file system has no links."""
+    """Link a file, or copy it where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""Makes the artifact: our code, the locked packages without what no function uses, and bytecode."""
+"""Assembles the artifact: our code, the locked packages without unused parts, and bytecode."""
 
 import py_compile
 import shutil
@@ -41,9 +41,9 @@ UNCHECKED: Final = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 
 def assemble(folder: Path, bytecode_for: str) -> None:
-    """Fill ``folder``.
+    """Write the artifact into ``folder``.
 
-    Bytecode is added if this Python is ``bytecode_for``: another one would ignore it.
+    Bytecode is added if this Python is the version ``bytecode_for``. Another version ignores it.
     """
     shutil.copytree(CODE, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
     install(CODE / "requirements.txt", folder)
@@ -54,7 +54,7 @@ def assemble(folder: Path, bytecode_for: str) -> None:
 
 
 def prove(folder: Path) -> list[Path]:
-    """Import every handler in an interpreter that has nothing but the artifact.
+    """Import every handler in an interpreter that can see the artifact alone.
 
     Return the files that were loaded.
     """
@@ -82,9 +82,10 @@ def prove(folder: Path) -> list[Path]:
 
 
 def ship_bytecode(folder: Path, files: list[Path]) -> None:
-    """Compile what functions load.
+    """Compile the files that the functions load, and add the bytecode to the artifact.
 
-    Lambda cannot write bytecode beside the code, and would compile at every cold start.
+    Lambda cannot write bytecode beside the code. Without it, Python would compile at every cold
+    start.
     """
     for path in files:
         shown = str(Path("/var/task") / path.relative_to(folder))

@@ -1,4 +1,4 @@
-"""Installs the locked packages, the same bytes on every machine."""
+"""Installs the locked packages. Every machine installs the same bytes."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ PIP: Final = (
 def install(lock: Path, folder: Path) -> None:
     """Unpack every package that ``lock`` names into ``folder``.
 
-    Exits with pip's own words if it cannot.
+    Exits with pip's own message when pip fails.
     """
     with tempfile.TemporaryDirectory() as fetched:
         command = [
@@ -43,7 +43,7 @@ def install(lock: Path, folder: Path) -> None:
 
 
 def unpack(wheel: Path, folder: Path) -> None:
-    """Unpack the importable files of a wheel: no programs, headers or manuals."""
+    """Unpack the importable files of a wheel. Programs, headers and manuals are left out."""
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             place = importable(entry.filename)
@@ -53,7 +53,7 @@ def unpack(wheel: Path, folder: Path) -> None:
 
 
 def importable(name: str) -> PurePosixPath | None:
-    """Return where a wheel's file goes, or None if it is not importable.
+    """Return the path at which a wheel's file is installed, or None if Python cannot import it.
 
     https://packaging.python.org/en/latest/specifications/binary-distribution-format/#the-data-directory
     """

@@ -1,6 +1,6 @@
-"""The product: settles payments, keeps the books and spends quota.
+"""The product: settles payments, keeps the books and debits quotas.
 
-Imports between its packages point one way: tests/repo/test_layers.py.
+Imports between its packages go one way. tests/repo/test_layers.py checks it.
 """
 
 import gc

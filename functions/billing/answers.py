@@ -1,6 +1,6 @@
-"""The types in which answers are declared, and how an answer becomes the members of a JSON object.
+"""Defines how answers are declared as dataclasses, and turns an answer into a JSON object.
 
-billing/api/schemas.py derives the API's description from the same dataclasses that are answered.
+billing/api/schemas.py derives the API's description from the same dataclasses.
 """
 
 from dataclasses import fields
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Member(NamedTuple):
-    """What JSON Schema says about a member, beside its type. Unset for what it does not say."""
+    """The JSON Schema keywords of one member, beside its type. None leaves a keyword out."""
 
     minimum: int | None = None
     format: str | None = None
@@ -29,9 +29,9 @@ Remaining = Annotated[Count, Member(description=_OLD)]
 
 
 def members(answer: "DataclassInstance") -> dict[str, Any]:
-    """Return an answer's members by name.
+    """Return an answer as a dictionary of its members.
 
-    A member with a default is optional: it is left out while it has that value.
+    A member with a default is optional. It is left out while it has its default value.
     """
     shown = {}
     for field in fields(answer):

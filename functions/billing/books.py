@@ -1,10 +1,10 @@
-"""Bundles what every act on the books needs: the store, the clock and the stack's settings."""
+"""Bundles what every function that works on the books needs: the store, the clock and settings."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from billing.clock import Clock
-from billing.settings import Ours, ReversalPolicy
+from billing.settings import Ours, ReversalPolicy, Telling
 from billing.storage.dynamodb import Store
 
 if (
@@ -14,27 +14,31 @@ if (
 
 
 class Outbox(Protocol):
-    """A place outside DynamoDB that keeps a fact until it is settled."""
+    """A queue outside DynamoDB that keeps an event until it is settled."""
 
     def keep(self, fact: "Fact") -> None:
-        """Return when the fact is safe there.
+        """Keep the event in the queue. It is safe there once this returns.
 
-        Raises OutcomeUnknownError or AwsRefusedError otherwise.
+        Raises OutcomeUnknownError or AwsRefusedError when it may not be safe.
         """
 
 
 class NoOutbox:
-    """For work on an event that is kept already: retries, reconciliation, an operator's replay."""
+    """An outbox that does nothing, for work on events that are stored already.
+
+    Retries, reconciliation and an operator's replay use it.
+    """
 
     def keep(self, fact: "Fact") -> None:
-        """Do nothing: the fact is safe where it came from."""
+        """Do nothing, because the event is safe where it came from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Passed to every act.
+    """The store, the clock and the settings that every act on the books receives.
 
-    ``policy``: what becomes of units that were used before they were clawed back.
+    ``policy``: what becomes of units that were used before they were clawed back. ``telling``:
+    whether effects tell events.
     """
 
     store: Store
@@ -42,3 +46,4 @@ class Books:
     ours: Ours
     policy: ReversalPolicy
     outbox: Outbox
+    telling: Telling = Telling()  # noqa: RUF009 - frozen

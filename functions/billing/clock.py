@@ -1,4 +1,4 @@
-"""Times as text: RFC 3339 in UTC, always with microseconds, so that text order is time order."""
+"""Writes times as text: RFC 3339 in UTC with microseconds, so that text sorts by time."""
 
 import math
 from collections.abc import Callable
@@ -8,35 +8,35 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the time now: the clock that production uses."""
+    """Return the present time. Production uses this clock; tests pass their own."""
     return datetime.now(UTC)
 
 
 def stamp(moment: datetime) -> str:
-    """Return a time as text: ``2026-01-02T03:04:05.000006Z``."""
+    """Return a time as text, for example ``2026-01-02T03:04:05.000006Z``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def day(moment: datetime) -> str:
-    """Return the UTC day as text: ``2026-01-02``."""
+    """Return a time's UTC day as text, for example ``2026-01-02``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d")
 
 
 def from_epoch(seconds: int) -> str:
-    """Return epoch seconds, as Stripe's ``created`` and ``expires_at``, as text."""
+    """Return the time text of epoch seconds. Stripe writes its times as epoch seconds."""
     return stamp(datetime.fromtimestamp(seconds, UTC))
 
 
 def epoch(moment: datetime) -> int:
-    """Return epoch seconds, rounded down."""
+    """Return a time in epoch seconds, rounded down."""
     return int(moment.timestamp())
 
 
 def epoch_after(moment: datetime) -> int:
-    """Return epoch seconds, rounded up, so that a duration is never cut short."""
+    """Return a time in epoch seconds, rounded up, so that a duration is never cut short."""
     return math.ceil(moment.timestamp())
 
 
 def to_epoch(text: str) -> int:
-    """Return the epoch seconds of a text that ``stamp`` made, rounded down."""
+    """Return a time text of ``stamp`` in epoch seconds, rounded down."""
     return epoch(datetime.fromisoformat(text))

@@ -1,4 +1,4 @@
-"""Seals and opens cursors: opaque texts that say where the next page of a list begins."""
+"""Encodes and decodes cursors: opaque texts that say where the next page of a list begins."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ KEY_BYTES_MAX: Final = 1024
 
 
 def sealed(place: dict[str, Any]) -> str:
-    """Return the cursor of a place, opaque to callers."""
+    """Return a place in a list as an opaque cursor."""
     plain = json.dumps(place, separators=(",", ":"))
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
@@ -24,10 +24,11 @@ def sealed(place: dict[str, Any]) -> str:
 def opened(
     cursor: str, members: Mapping[str, Callable[[Any], bool]]
 ) -> dict[str, Any]:
-    """Return these members of a cursor's place, each tested. Raises ``invalid_request``.
+    """Return the members of a cursor after checking each. Raises ``invalid_request``.
 
-    A cursor is not signed: it names a place in the caller's own list only, because the owner comes
-    from the token. A caller who forges a sum is the only one to see it.
+    A cursor is not signed. It names a place in the caller's own list, because the owner comes from
+    the token. A caller who forges a sum in it sees a wrong sum in their own list, and nobody else
+    does.
     """
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
@@ -42,7 +43,10 @@ def opened(
 
 
 def is_key(value: object) -> bool:
-    """Whether DynamoDB takes a value as a key. Raises ValueError for an unencodable text."""
+    """Return whether DynamoDB accepts a value as a key.
+
+    Raises ValueError for an unencodable text.
+    """
     return isinstance(value, str) and 0 < len(value.encode()) <= KEY_BYTES_MAX
 
 

@@ -1,4 +1,4 @@
-"""One deadline for all outside calls of a request, and the pauses between retries."""
+"""Defines the deadline that all outside calls of a request share, and pauses between retries."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +28,10 @@ https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 
 
 class Deadline:
-    """One per process, begun with every request. Clients ask it before they retry."""
+    """The deadline of the present request. Clients check it before they retry.
+
+    Each process has one, and starts it again for every request.
+    """
 
     def __init__(
         self,
@@ -43,14 +46,14 @@ class Deadline:
         self.begin()
 
     def begin(self) -> None:
-        """Start the time: a request begins, or the next event of a batch."""
+        """Start the deadline for a new request, or for the next event of a batch."""
         self._deadline = self._clock() + self._budget_seconds
 
     def attempts(self, *, pauses: bool = True) -> Iterator[int]:
-        """Yield 0, 1, 2, ... with a jittered pause before each but the first, until the deadline.
+        """Yield 0, 1, 2, ... until the deadline, with a jittered pause before each but the first.
 
-        No ``pauses`` where every attempt makes progress. Pauses grow at first, and become shorter
-        as the deadline comes near. Full jitter:
+        Set ``pauses`` to False where every attempt makes progress. Pauses grow at first, and become
+        shorter as the deadline comes near. Full jitter:
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
         """
         pause = PAUSE_FIRST_SECONDS

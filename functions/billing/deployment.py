@@ -1,7 +1,7 @@
 """Keeps this deployment's id in its own tables, so that events of other deployments are ignored.
 
-A stack's name would not do. Two AWS accounts, two regions or two developers can use one name on one
-Stripe account.
+A stack's name cannot be this id, because two accounts, regions or developers can use one name with
+the same Stripe account.
 """
 
 import secrets
@@ -19,7 +19,10 @@ ATTEMPTS_MAX: Final = 2
 
 
 class StoredDeployment:
-    """The deployment's id, read when it is first needed. Satisfies settings.Deployment."""
+    """The deployment's id, read from the tables at its first use.
+
+    It implements settings.Deployment.
+    """
 
     def __init__(self, store: Store) -> None:
         """Nothing is read yet."""
@@ -27,28 +30,28 @@ class StoredDeployment:
         self._id = ""
 
     def id(self) -> str:
-        """Return the id for new metadata. Make it first where there is none."""
+        """Return the id to write into new metadata. Creates the id at its first use."""
         if not self._id:
             self._id = self._read() or self._stored(f"dep_{secrets.token_hex(16)}")
         return self._id
 
     def known(self) -> str:
-        """Return the id, or "" where none has been made. Never writes."""
+        """Return the id, or "" if it was not created yet. Never writes."""
         self._id = self._id or self._read()
         return self._id
 
     def wrote(self, deployment: str) -> bool:
-        """Whether metadata with this id is ours. Never writes.
+        """Return whether metadata with this id was written by this deployment. Never writes.
 
-        A "no" makes us ignore an event for good, so it is never answered from memory: the tables
-        may have been restored.
+        It reads the tables at each call that finds another id, because they may have been restored.
+        A wrong "no" would make us ignore an event for good.
         """
         if deployment != self._id:
             self._id = self._read()
         return deployment == self._id != ""
 
     def keep(self) -> None:
-        """Write the id back into a table that a restore has put back to before it."""
+        """Write the id into a table that was restored to a time before the id was created."""
         if name := self._read():
             self._id = self._stored(name)
 
@@ -59,9 +62,9 @@ class StoredDeployment:
         return ""
 
     def _stored(self, name: str) -> str:
-        """Write the id into all tables, and return the one that stands there afterwards.
+        """Write the id into all tables, and return the id that they have afterwards.
 
-        That is ``name``, or the id that a concurrent container or one table had.
+        In a race the id of the first container wins, or the id that one table has already.
         """
         for _ in range(ATTEMPTS_MAX):
             same = absent_or("deployment", "==", name)

@@ -21,16 +21,19 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "invalid_plan": 400,
     "invalid_signature": 400,
     "invalid_payload": 400,
+    "invalid_key": 400,
     "exceeds_hold": 400,
     "idempotency_key_required": 400,
     "unauthorized": 401,
     "quota_exhausted": 402,
+    "key_limit_reached": 402,
     "email_not_verified": 403,
     "forbidden": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "hold_closed": 409,
     "idempotency_conflict": 409,
+    "no_saved_card": 409,
     "too_many_keys": 409,
     "payload_too_large": 413,
     "welcome_closed_today": 429,
@@ -44,9 +47,9 @@ STATUS_OF: Final[Mapping[str, int]] = {
 
 
 class BillingError(Exception):
-    """An answer with a stable code, which the caller can act on.
+    """An error of the caller's, answered with a stable code.
 
-    ``code`` is one of STATUS_OF, ``detail`` a sentence that says what to do.
+    ``code`` is one of STATUS_OF. ``detail`` is a sentence that says what the caller can do.
     """
 
     def __init__(self, code: str, detail: str, **members: object) -> None:
@@ -59,11 +62,11 @@ class BillingError(Exception):
 
 
 class StripeRefusedError(BillingError):
-    """Stripe refused for good: the same request again is refused again.
+    """Stripe refused the request for good. Sending it again has no use.
 
     An operator must fix the cause.
 
-    ``refusal`` is what Stripe said, for the log. It never goes into an answer.
+    ``refusal`` is Stripe's answer, for the log. It never goes into an answer of ours.
     """
 
     def __init__(self, refusal: Mapping[str, Any]) -> None:
@@ -84,17 +87,17 @@ class StripeRefusedError(BillingError):
 
 
 class AwsRefusedError(Exception):
-    """An AWS service refuses the request as such: a missing grant, a missing resource, our own bug.
+    """AWS refused the request for good.
 
-    Trying again does not help.
+    A permission or a resource is missing, or our request is wrong. Sending it again has no use.
     """
 
 
 class ConditionFailedError(Exception):
-    """A write's conditions did not hold, and nothing was written.
+    """A condition of the write failed, and nothing was written.
 
-    ``old[i]`` is the item that write *i* found, None for no item. Only writes whose own condition
-    failed are in ``old``.
+    ``old[i]`` is the item that write *i* found, or None without an item. ``old`` has only the
+    writes whose own condition failed.
     """
 
     def __init__(self, old: Mapping[int, Item | None]) -> None:
@@ -104,9 +107,9 @@ class ConditionFailedError(Exception):
 
 
 class RetryableError(Exception):
-    """The call had no result in time.
+    """The call had no result before its deadline.
 
-    Send it again, with the same idempotency key where there is one.
+    The caller can send it again, with the same idempotency key where there is one.
     """
 
 
@@ -117,7 +120,7 @@ class NotDoneError(RetryableError):
 class OutcomeUnknownError(RetryableError):
     """Timed out, and the call may or may not have been carried out.
 
-    Never a failure, never a success.
+    It must be treated neither as a failure nor as a success.
     """
 
 

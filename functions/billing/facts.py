@@ -1,6 +1,6 @@
-"""Facts: Stripe's verified events, reduced to what moves money or quota.
+"""Defines facts: Stripe's verified events, reduced to what moves money or units.
 
-They are frozen and have no personal data but the user's id.
+Facts are frozen. Their only personal data is the user's id.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,10 @@ SessionKind = Literal["paid", "unpaid", "async_failed", "expired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a fact comes from.
+    """Says where a fact comes from.
 
-    ``fact_id`` is the event's id, or ``confirm:cs_…`` or ``reconcile:cs_…`` when we asked Stripe.
+    ``fact_id`` is the id of Stripe's event, or ``confirm:cs_…`` or ``reconcile:cs_…`` when we asked
+    Stripe's API.
     """
 
     fact_id: str
@@ -25,14 +26,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFact(Origin):
-    """What became of a Checkout Session of ours, with everything its metadata claims.
+    """What became of a purchase of ours, with everything its metadata claims.
 
+    It is paid at a Checkout Session, or charged automatically by a payment intent alone.
     https://docs.stripe.com/api/checkout/sessions/object
+    https://docs.stripe.com/api/payment_intents/object
     """
 
     name: ClassVar[str] = "session"
     kind: SessionKind
     session_id: str
+    """"" for an automatic charge."""
     payment_id: str
     user_id: str
     plan: str
@@ -48,10 +52,15 @@ class SessionFact(Origin):
     needs_record: bool = True
     """Only our record can show that it is ours: its metadata is older than deployment ids."""
 
+    @property
+    def funding_id(self) -> str:
+        """The id of what is paid: the session, or the payment intent where there is no session."""
+        return self.session_id or self.payment_intent or ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclinedFact(Origin):
-    """An attempt to pay failed; the buyer may try again in the same session."""
+    """A failed attempt to pay. The buyer may try again in the same session."""
 
     name: ClassVar[str] = "declined"
     payment_id: str
@@ -63,7 +72,10 @@ class DeclinedFact(Origin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReversalFact(Origin):
-    """Money goes back. Found by its payment intent, or by its charge if Stripe gives no intent."""
+    """A refund or dispute.
+
+    Its payment is found by payment intent, or by charge without an intent.
+    """
 
     payment_intent: str | None
     charge: str | None
@@ -72,7 +84,7 @@ class ReversalFact(Origin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundsFact(ReversalFact):
-    """What is known of the refunds of one charge. Amounts in minor units.
+    """The known refunds of one charge. Amounts are in minor units.
 
     https://docs.stripe.com/api/charges/object#charge_object-amount_refunded
     """
@@ -96,7 +108,7 @@ class RefundsFact(ReversalFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFact(ReversalFact):
-    """What is known of one dispute (https://docs.stripe.com/api/disputes/object)."""
+    """The known state of one dispute: https://docs.stripe.com/api/disputes/object."""
 
     name: ClassVar[str] = "dispute"
     dispute_id: str
@@ -120,20 +132,23 @@ _BY_NAME: Mapping[str, type[Fact]] = {
 
 
 def to_item(fact: Fact) -> dict[str, Any]:
-    """The fact as plain data, for a parked record or a message."""
+    """Return the fact as a dictionary that can be stored or sent."""
     return {"fact": fact.name, **asdict(fact)}
 
 
 def from_item(item: Mapping[str, Any]) -> Fact:
-    """The reverse of to_item. Raises KeyError or TypeError for other data."""
+    """Return the fact in a dictionary of ``to_item``.
+
+    Raises KeyError or TypeError for other data.
+    """
     kind = _BY_NAME[item["fact"]]
     return kind(**known(kind, item))
 
 
 def known(kind: type, item: Mapping[str, Any]) -> dict[str, Any]:
-    """Those members of ``item`` that ``kind`` has.
+    """Return those members of ``item`` that the dataclass ``kind`` has.
 
-    Ignores what a newer version wrote, so that rolling back stays possible.
+    Members that a newer version wrote are ignored, so that rolling back stays possible.
     """
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in item.items() if name in names}

@@ -1,4 +1,4 @@
-"""Makes ids that sort by time, and digests that are safe as keys."""
+"""Makes ids that sort by time, and hashes that are safe as keys."""
 
 import secrets
 from datetime import datetime
@@ -10,13 +10,13 @@ USER_ID_CHARS_MAX: Final = 255
 
 
 def new_id(prefix: str, now: datetime) -> str:
-    """Return ``pay_`` + 12 hex digits of milliseconds + 20 random ones.
+    """Return a new payment id. Later ids sort later.
 
-    Unique, opaque ASCII. Later ids sort later.
+    It is ``pay_``, 12 hex digits of the time in milliseconds, and 20 random ones.
     """
     return f"{prefix}_{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
 
 
 def digest(*parts: str) -> str:
-    """Return one name for several texts, safe as a key whatever they hold."""
+    """Return one hash of several texts. It is safe as a key, whatever they contain."""
     return sha256("\x1f".join(parts).encode()).hexdigest()

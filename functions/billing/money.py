@@ -1,4 +1,4 @@
-"""Amounts: integers in the currency's minor unit inside, an exact decimal string outside."""
+"""Converts amounts: integers in the minor unit inside, exact decimal texts in answers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -85,7 +85,7 @@ GREATEST_MINOR_OTHERWISE: Final = 99_999_999
 
 
 def charge_bounds(currency: object) -> tuple[int, int]:
-    """Return the least and greatest amount that Stripe charges, in the minor unit."""
+    """Return the smallest and largest amount that Stripe charges, in the currency's minor unit."""
     name = currency if isinstance(currency, str) else ""
     return LEAST_MINOR.get(name, 1), GREATEST_MINOR.get(
         name, GREATEST_MINOR_OTHERWISE
@@ -93,7 +93,7 @@ def charge_bounds(currency: object) -> tuple[int, int]:
 
 
 def decimal_string(amount_minor: int, currency: str) -> str:
-    """Return an exact decimal: "9.99" for 999 in "usd", "1500" for 1500 in "jpy"."""
+    """Return an amount as an exact decimal: "9.99" for 999 in "usd", "1500" for 1500 in "jpy"."""
     if currency in ZERO_DECIMAL:
         return str(amount_minor)
     sign = "-" if amount_minor < 0 else ""

@@ -1,7 +1,7 @@
-"""Reads and checks the settings of functions that work on the books, once a container.
+"""Reads and checks the settings of the functions that work on the books, once a container.
 
-A missing name stops the container and says which. The page's own settings are read where they are
-used: functions/public/. What Lambda itself sets is read by telemetry, tracing and wiring.
+A missing variable stops the container with an error that names it. functions/public/ reads the
+page's own settings. telemetry, tracing and wiring read the variables that Lambda sets.
 """
 
 import os
@@ -21,6 +21,7 @@ TABLE_VARIABLES: Mapping[str, str] = {
     "events": "WEBHOOK_EVENTS_TABLE",
     "ledger": "LEDGER_TABLE",
     "keys": "KEYS_TABLE",
+    "notices": "NOTICES_TABLE",
 }
 
 
@@ -28,7 +29,7 @@ TABLE_VARIABLES: Mapping[str, str] = {
 class Settings:
     """The settings that the template gives to a function.
 
-    Each comes from the environment variable of its name in capitals, ``tables`` from
+    Each member comes from the environment variable with its name in capitals, and ``tables`` from
     TABLE_VARIABLES.
     """
 
@@ -47,12 +48,27 @@ class Settings:
     tax_behavior: TaxBehavior
     invoice_creation: bool
     authorize_units: int
+    auto_top_up: bool
+    top_up_queue_url: str
+    notify_url: str
+    notify_bus: str
+    notify_secrets_secret: str
+    low_at_units: int
+
+    @property
+    def telling(self) -> "Telling":
+        """Return whether events go out, and the default threshold of ``quota.low``."""
+        is_on = bool(self.notify_url or self.notify_bus)
+        return Telling(is_on, self.low_at_units)
 
     @classmethod
     def from_environment(
         cls, environment: Mapping[str, str] = os.environ
     ) -> "Settings":
-        """Raise SettingsError naming every variable that is missing, blank or of the wrong form."""
+        """Return the settings.
+
+        Raises SettingsError with every missing, blank or malformed variable.
+        """
         read = _Reader(environment)
         settings = cls(
             stage=read.text("STAGE"),
@@ -76,33 +92,50 @@ class Settings:
             ),
             invoice_creation=read.flag("INVOICE_CREATION"),
             authorize_units=read.units("AUTHORIZE_UNITS", 1),
+            auto_top_up=environment.get("AUTO_TOP_UP", "") == "true",
+            top_up_queue_url=environment.get("TOP_UP_QUEUE_URL", "").strip(),
+            notify_url=environment.get("NOTIFY_URL", "").strip(),
+            notify_bus=environment.get("NOTIFY_BUS", "").strip(),
+            notify_secrets_secret=environment.get("NOTIFY_SECRETS_SECRET", ""),
+            low_at_units=read.units("LOW_AT_UNITS", 0, least=0),
         )
         read.stop_if_wrong()
         return settings
 
 
-class Deployment(Protocol):
-    """One set of books among all those that share a Stripe account.
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Says whether events go out (``NotifyUrl`` or ``NotifyBus`` is set).
 
-    Reading it may raise what the store raises.
+    ``low_at`` is the threshold of ``quota.low`` for customers without their own, 0 for never.
+    """
+
+    is_on: bool = False
+    low_at: int = 0
+
+
+class Deployment(Protocol):
+    """The id of this deployment, among all deployments that share a Stripe account.
+
+    Its methods may raise the store's errors.
     """
 
     def id(self) -> str:
-        """Return the id for new metadata. Make it first where there is none."""
+        """Return the id to write into new metadata. Creates the id at its first use."""
 
     def known(self) -> str:
-        """Return the id, or "" where none has been made. Never writes."""
+        """Return the id, or "" if it was not created yet. Never writes."""
 
     def wrote(self, deployment: str) -> bool:
-        """Whether metadata with this id is ours. Never writes."""
+        """Return whether metadata with this id was written by this deployment. Never writes."""
 
     def keep(self) -> None:
-        """Write the id back where a restore has lost it."""
+        """Write the id again where a restore has lost it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What makes an event ours: the mode, and the deployment's id in the metadata that we wrote."""
+    """What identifies our events: Stripe's mode, and the deployment's id in the metadata."""
 
     livemode: bool
     deployment: Deployment
@@ -138,15 +171,15 @@ class _Reader:
     def flag(self, name: str) -> bool:
         return self.choice(name, ("true", "false"), "false") == "true"
 
-    def units(self, name: str, default: int) -> int:
-        """Return a whole number from 1 to UNITS_MAX. Only functions that need it have it."""
-        text = self._environment.get(name, str(default)).strip()
+    def units(self, name: str, default: int, least: int = 1) -> int:
+        """Return a whole number up to UNITS_MAX. Only functions that need it have it."""
+        text = str(self._environment.get(name, default)).strip()
         is_number = (
             text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
         )
-        units = int(text) if is_number else 0
-        if not 1 <= units <= UNITS_MAX:
-            expected = f"expected a whole number from 1 to {UNITS_MAX}"
+        units = int(text) if is_number else -1
+        if not least <= units <= UNITS_MAX:
+            expected = f"expected a whole number from {least} to {UNITS_MAX}"
             self._faults.append(f"{name} is {text[:20]!r}, {expected}")
         return units
 

@@ -1,7 +1,7 @@
-"""Logs one line a request, and counts business metrics from one closed list.
+"""Logs one line a request, and counts the metrics of one fixed list.
 
-Neither holds secrets, bodies, tokens or the ids of users: only ids that Stripe or we made, and
-words that we chose. Some issuers' user ids are e-mail addresses.
+Logs and metrics have no secrets, bodies, tokens or users' ids, because some issuers use e-mail
+addresses as ids. They have only Stripe's ids, our own ids and fixed words.
 """
 
 import os
@@ -14,20 +14,23 @@ from aws_lambda_powertools.metrics import MetricUnit
 from billing.errors import StripeRefusedError
 
 METRICS: Final = {
-    "settled": "facts that moved units, or a payment to paid",
-    "recorded": "facts noted without moving units",
-    "duplicate": "facts that were settled before",
+    "settled": "events that moved units, or a payment to paid",
+    "recorded": "events recorded without moving units",
+    "duplicate": "events that were settled before",
     "ignored": "events not ours or not of interest",
-    "unreadable": "events of a shape that we cannot read: money may have moved",
-    "parked": "facts kept for later, or for a person",
+    "unreadable": "events with an unknown schema: money may have moved",
+    "parked": "events kept for a retry or for an operator",
     "clawed_back_units": "units taken back after refunds and disputes",
     "refused_signatures": "deliveries that were not Stripe's",
     "refused_debits": "debits and holds for want of units",
     "stripe_refused": "requests that Stripe refused for good: a key, an amount, a parameter",
-    "outcome_unknown": "requests that had no outcome in time, answered 5xx",
-    "internal_errors": "requests that failed by a fault of ours",
+    "outcome_unknown": "requests whose outcome is unknown at the deadline, answered 5xx",
+    "internal_errors": "requests that failed with an internal error",
     "reconcile_differences": "differences between Stripe and the books",
-    "parked_age_seconds": "age of the oldest parked fact, those that wait for a person among them",
+    "parked_age_seconds": "age of the oldest parked event, also of those that wait for an operator",
+    "events_delivered": "events out that their receiver took",
+    "events_retried": "tries to deliver an event out that failed",
+    "events_dead": "events out that were given up after 72 hours, or refused for good",
     "settle_latency_seconds": "from Stripe's event to the settled payment",
 }
 """The closed list: every metric the product emits, and what it means."""
@@ -40,7 +43,7 @@ metrics = Metrics(
 
 
 def count(name: str, value: int = 1) -> None:
-    """Add to a metric of the list."""
+    """Add a number to a metric. The metric must be in the fixed list."""
     assert name in METRICS, f"{name} is not a metric of ours"  # noqa: S101 - our own invariant
     metrics.add_metric(
         name=name,
@@ -50,13 +53,16 @@ def count(name: str, value: int = 1) -> None:
 
 
 def report_refusal(error: StripeRefusedError, **ids: Any) -> None:
-    """Count and log what Stripe refused for good. ``ids`` say what was asked for."""
+    """Count and log a request that Stripe refused for good. ``ids`` identify the request."""
     count("stripe_refused")
     logger.error("stripe refused", stripe=dict(error.refusal), **ids)
 
 
 def count_outcome(status: str, units: int, created: int) -> None:
-    """Count what became of an event. ``created`` is Stripe's time of it, in epoch seconds."""
+    """Count the outcome of an event, and its age.
+
+    ``created`` is when Stripe made it, in epoch seconds.
+    """
     count(status)
     if units < 0:
         count("clawed_back_units", -units)

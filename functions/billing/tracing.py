@@ -1,7 +1,8 @@
 """Traces sampled requests in X-Ray: their outside calls, and the ids of their log line.
 
 Lambda makes the segment of every invocation and decides which are sampled. Only the first sampled
-request imports the X-Ray SDK, 30 ms of CPU. The others look at one variable.
+request imports the X-Ray SDK, which takes 30 ms of CPU. Other requests only read one variable.
+
 https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
 """
 
@@ -47,9 +48,9 @@ _trace: Final = _Trace()
 
 @cache
 def tracer() -> "Tracer":
-    """Return the tracer. It patches no library: ``call`` makes the subsegments.
+    """Return the X-Ray recorder. It patches no library: ``call`` makes the subsegments.
 
-    Its complaints about a missing X-Ray daemon are not logged.
+    Its warnings about a missing X-Ray daemon are not logged.
     """
     from aws_lambda_powertools import Tracer  # noqa: PLC0415 - only a traced request pays for it
 
@@ -58,14 +59,14 @@ def tracer() -> "Tracer":
 
 
 def request(name: str) -> AbstractContextManager[None]:
-    """Trace one request, if Lambda sampled it. ``name``: the function's."""
+    """Trace one request, if Lambda sampled it. ``name`` is the function's name."""
     return _request(name) if SAMPLED in os.environ.get(HEADER, "") else NOTHING
 
 
 def call(name: str, operation: str = "") -> AbstractContextManager[None]:
-    """Trace one call of an outside service while the request is traced.
+    """Trace one call of an outside service, if the request is traced.
 
-    ``operation``: AWS's name for the call, where the service is AWS's.
+    ``operation`` is AWS's name for the call, for a service of AWS.
     """
     if _trace.tracer is None:
         return NOTHING

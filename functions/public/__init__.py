@@ -1,4 +1,4 @@
-"""Functions that anyone may call: they serve the page, the plans and the API's description.
+"""Public functions: they serve the page, the plans and the API's description.
 
-They read no table.
+They need no token and read no table.
 """

@@ -1,4 +1,4 @@
-"""GET /api/v1/openapi.json: the description of the whole API."""
+"""GET /api/v1/openapi.json: answers with the OpenAPI description of the whole API."""
 
 from billing.api import openapi
 from billing.api.endpoint import Answer, static_endpoint
@@ -7,6 +7,6 @@ from billing.api.request import Request
 
 @static_endpoint
 def handler(request: Request) -> Answer:
-    """Public; the same for everybody."""
+    """Answer with the OpenAPI description. It needs no token, and is the same for all callers."""
     del request
     return 200, openapi.document()

@@ -1,6 +1,6 @@
 """GET / of the sign-in API: redirects customers from Cognito to the page, with Cognito's answer.
 
-Only where the page has no address of its own: `SignInApi` in template.yaml says why.
+It is used only if the page has no address of its own. `SignInApi` in template.yaml says why.
 """
 
 import os
@@ -30,7 +30,7 @@ https://www.rfc-editor.org/rfc/rfc9207#section-2
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Redirect to the page. Its address is the stack's own setting: no request can change it."""
+    """Redirect to the page. Its address is a setting of the stack, so no request can change it."""
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
     answered = {
         name: request.query[name] for name in FORWARDED if name in request.query

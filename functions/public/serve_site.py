@@ -1,7 +1,7 @@
-"""GET / and GET /site/{file}: the page where customers buy, and its script.
+"""GET / and GET /site/{file}: serves the page on which customers buy, and its script.
 
-A new account runs ten functions at a time, and each file is a call of this one. So the page itself
-has the styles, the icon and the sign-in settings.
+A new account runs ten functions concurrently, and each file is one call of this one. So the page
+itself contains the styles, the icon and the sign-in settings.
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
@@ -56,7 +56,7 @@ HARDENED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file, plain and compressed, and a digest of its content as its ETag."""
+    """One file, plain and compressed. Its ETag is a hash of its content."""
 
     type: str
     plain: bytes
@@ -65,7 +65,7 @@ class Asset:
 
     @classmethod
     def of(cls, kind: str, text: str) -> "Asset":
-        """``kind``: html or javascript."""
+        """Return the asset of a text. ``kind`` is html or javascript."""
         content = text.encode()
         packed = gzip.compress(content, 9, mtime=0)
         return cls(
@@ -77,9 +77,9 @@ class Asset:
 
 
 def filled(text: str, places: Mapping[str, str]) -> str:
-    """Return the text with each place replaced by its content.
+    """Return the text with each placeholder replaced by its content.
 
-    Raises ValueError for a place that is not there: the page would be broken.
+    Raises ValueError if the text lacks a placeholder, because the page would be broken.
     """
     for place, content in places.items():
         if place not in text:
@@ -90,7 +90,7 @@ def filled(text: str, places: Mapping[str, str]) -> str:
 
 
 def issuer() -> str:
-    """Return where customers sign in. A missing name stops the request and says which."""
+    """Return the address of the sign-in issuer. Raises an error that names a missing variable."""
     names = ("JWT_ISSUER", "JWT_CLIENT_ID")
     faults = [name for name in names if not os.environ.get(name, "").strip()]
     if faults:
@@ -101,7 +101,7 @@ def issuer() -> str:
 
 @cache
 def discover() -> Mapping[str, str]:
-    """Find the issuer's ENDPOINTS, once per container.
+    """Return the issuer's ENDPOINTS. They are read once per container.
 
     A failure (OSError, TypeError, ValueError) is not remembered.
     https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
@@ -120,7 +120,7 @@ def discover() -> Mapping[str, str]:
 
 
 def endpoints() -> Mapping[str, str]:
-    """Return the issuer's ENDPOINTS, or nothing while it does not answer."""
+    """Return the issuer's ENDPOINTS, or {} if the issuer does not answer."""
     try:
         return discover()
     except (OSError, TypeError, ValueError) as error:
@@ -154,7 +154,7 @@ STYLE_HASH: Final = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
 
 
 def origin(url: object) -> str:
-    """Return ``https://host:port`` as a policy names it, or "" for what is no such address."""
+    """Return an address's origin, ``https://host:port``, or "" if it has none."""
     if not isinstance(url, str):
         return ""
     match = re.match(r"https?://[A-Za-z0-9.:\[\]-]+(?=/|$)", url)
@@ -162,9 +162,9 @@ def origin(url: object) -> str:
 
 
 def policy(found: Mapping[str, str]) -> str:
-    """Return the page's policy: it may load and call only our address and the issuer's.
+    """Return the page's Content Security Policy.
 
-    https://www.w3.org/TR/CSP3/
+    The page may load and call only our own address and the issuer's. https://www.w3.org/TR/CSP3/
     """
     issuers = {origin(issuer()), origin(found.get("token_endpoint"))} - {""}
     return (
@@ -177,7 +177,7 @@ def policy(found: Mapping[str, str]) -> str:
 def page(found: Mapping[str, str]) -> Asset:
     """Return the page with its sign-in settings.
 
-    ``found``: the issuer's endpoints. Without them the page says that sign-in does not work.
+    ``found`` are the issuer's endpoints. Without them the page says that sign-in does not work.
     """
     own = {
         "issuer": issuer(),
@@ -199,9 +199,9 @@ def _page(settings: str) -> Asset:
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Answer with a file, 304, or ``not_found``.
+    """Answer with a file, with 304, or with ``not_found``.
 
-    Names are looked up among the files loaded, never opened.
+    A name is looked up among the loaded files. No file is opened by a request.
     """
     request = Request.of(event, str(getattr(context, "aws_request_id", "")))
     answer = _serve(request)

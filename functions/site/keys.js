@@ -1,7 +1,8 @@
-/** API keys: create one, copy it this once, revoke it. */
+/** API keys: create one, copy it this once, limit it, revoke it. */
 
 import { call, trouble } from "/site/api.js";
 import { button, el, notice, put, skeleton } from "/site/dom.js";
+import { figures, limitFields } from "/site/limits.js";
 import { announce } from "/site/notices.js";
 import { moment, t } from "/site/words.js";
 
@@ -29,15 +30,19 @@ function form(fresh, load) {
   const input = el("input", { id: "key-name", name: "name", maxlength: NAME_MAX, autocomplete: "off", "aria-describedby": "key-hint" });
   const hint = el("p", { id: "key-hint", class: "faint" }, t("key_name_hint"));
   const submit = el("button", { type: "submit", class: "primary" }, t("key_create"));
+  const limit = limitFields("new-limit");
   const create = async () => {
     const name = input.value.trim();
     input.toggleAttribute("aria-invalid", !name);
     hint.textContent = t(name ? "key_name_hint" : "key_name_missing");
     hint.classList.toggle("wrong", !name);
     if (!name) return input.focus();
+    const asked = limit.read();
+    if (asked === undefined) return;
     try {
-      const key = await call("POST", "/keys", { body: { name } });
+      const key = await call("POST", "/keys", { body: asked ? { name, limit: asked } : { name } });
       input.value = "";
+      limit.reset();
       fresh.replaceChildren(secret(key, () => (fresh.replaceChildren(), input.focus())));
       fresh.querySelector("input").focus();
       await load();
@@ -52,7 +57,7 @@ function form(fresh, load) {
     await create();
     submit.disabled = false;
   };
-  return el("form", { class: "card line", onsubmit: send, novalidate: true }, el("label", { for: "key-name" }, t("key_name")), el("div", { class: "field" }, input, submit), hint);
+  return el("form", { class: "card line", onsubmit: send, novalidate: true }, el("label", { for: "key-name" }, t("key_name")), el("div", { class: "field" }, input, submit), hint, limit.fields);
 }
 
 function secret(key, close) {
@@ -68,29 +73,51 @@ function secret(key, close) {
 }
 
 function row(key, load) {
+  const change = button(t("key_limit"), () => askLimit(key, load), "quiet", { "aria-label": t("key_limit_of", { name: key.name }) });
+  const revoke = button(t("key_revoke"), () => askRevoke(key, load), "quiet danger", { "aria-label": t("key_revoke_named", { name: key.name }) });
   return el(
     "li",
     { class: "card row key", id: key.key_id },
-    el("div", {}, el("h2", {}, key.name), el("p", { class: "faint" }, t("key_created", { time: moment(key.created_at) }))),
-    button(t("key_revoke"), () => ask(key, load), "quiet danger", { "aria-label": t("key_revoke_named", { name: key.name }) }),
+    el("div", {}, el("h2", {}, key.name), el("p", { class: "faint" }, t("key_created", { time: moment(key.created_at) })), figures(key)),
+    el("p", { class: "acts" }, key.used_today === undefined ? null : change, revoke),
   );
 }
 
-/** A modal question: the browser keeps the focus inside, and Escape keeps the key. */
-function ask(key, load) {
-  const revoke = async () => {
-    const path = `/keys/${encodeURIComponent(key.key_id)}`;
-    const said = await call("DELETE", path).then(() => notice("good", t("key_revoked", { name: key.name })), trouble);
-    dialog.close();
+function askRevoke(key, load) {
+  const revoke = async (close) => {
+    const said = await call("DELETE", pathOf(key)).then(() => notice("good", t("key_revoked", { name: key.name })), trouble);
+    close();
     await load();
     announce(said, true);
   };
+  ask(t("key_revoke_sure", { name: key.name }), el("p", {}, t("key_revoke_text")), (close) => button(t("key_revoke_yes"), () => revoke(close), "primary danger"));
+}
+
+function askLimit(key, load) {
+  const limit = limitFields("key-limit", key.limit);
+  const save = async (close) => {
+    const asked = limit.read();
+    if (asked === undefined) return;
+    const done = () => notice("good", t(asked ? "key_limit_set" : "key_limit_cleared", { name: key.name }));
+    const said = await call("PATCH", pathOf(key), { body: { limit: asked } }).then(done, trouble);
+    close();
+    await load();
+    announce(said, true);
+  };
+  ask(t("key_limit_title", { name: key.name }), [el("p", {}, t("key_limit_text")), limit.fields], (close) => button(t("save"), () => save(close), "primary"));
+}
+
+const pathOf = (key) => `/keys/${encodeURIComponent(key.key_id)}`;
+
+/** A modal question: the browser keeps the focus inside, and Escape changes nothing. `act` makes the button that does it. */
+function ask(title, content, act) {
+  const close = () => dialog.close();
   const dialog = el(
     "dialog",
     { "aria-labelledby": "ask-title", onclose: () => dialog.remove() },
-    el("h2", { id: "ask-title" }, t("key_revoke_sure", { name: key.name })),
-    el("p", {}, t("key_revoke_text")),
-    el("p", { class: "actions" }, button(t("cancel"), () => dialog.close()), button(t("key_revoke_yes"), revoke, "primary danger")),
+    el("h2", { id: "ask-title" }, title),
+    content,
+    el("p", { class: "actions" }, button(t("cancel"), close), act(close)),
   );
   document.body.append(dialog);
   dialog.showModal();

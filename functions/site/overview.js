@@ -5,6 +5,7 @@ import { buy } from "/site/buying.js";
 import { chart } from "/site/chart.js";
 import { button, el, notice, put, skeleton } from "/site/dom.js";
 import { announce, say } from "/site/notices.js";
+import { partsOf } from "/site/splitting.js";
 import { clock, money, number, t, tongue, unitPrice } from "/site/words.js";
 
 /** The API's largest page, and pages enough for a month of daily lines and purchases. */
@@ -52,13 +53,23 @@ async function fillBalance(quota, use, again) {
     const isEmpty = !balance.total && !balance.used;
     const waits = isEmpty && (await call("GET", "/payments")).payments.some(({ status }) => status === "processing");
     put(quota, balanceCard(balance, again, waits));
-    put(use, useTitle(), chart(ledger, use.querySelector("details")?.open));
+    put(use, useTitle(), chart(ledger, () => splitByKey(ledger), use.querySelector("details")?.open));
     return true;
   } catch (error) {
     use.hidden = !quota.querySelector(".figure");
     if (use.hidden) put(quota, quotaTitle(), trouble(error, button(t("try_again"), again)));
     else announce(trouble(error)); // the older figures stay, with their time beside them
     return false;
+  }
+}
+
+/** The parts of the use, or null where they cannot be had; then it is said why. */
+async function splitByKey(ledger) {
+  try {
+    return partsOf(ledger, (await call("GET", "/keys")).keys);
+  } catch (error) {
+    announce(trouble(error));
+    return null;
   }
 }
 

@@ -1,6 +1,6 @@
-"""Builds what `make deploy` and the local stack deploy.
+"""Builds the artifact that `make deploy` and the local stack deploy.
 
-That is the artifact as `sam build` makes it, and one zip of it that all functions share.
+It is the folder that `sam build` makes, and one zip file of it that all functions share.
 """
 
 import fcntl
@@ -41,7 +41,7 @@ SOURCES: Final = ("functions", "template.yaml", "infra/build/artifact.py")
 
 
 def build(paths: Paths, *, always: bool = False) -> bool:
-    """Build unless nothing has changed. Returns whether it built."""
+    """Build the artifact unless its sources are unchanged. Returns whether it was built."""
     BUILD.parent.mkdir(exist_ok=True)
     with (BUILD.parent / "topup-lock").open("w") as lock:
         # A concurrent build waits here, and then finds nothing to do.

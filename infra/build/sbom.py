@@ -1,4 +1,4 @@
-"""``make sbom``: writes a CycloneDX bill of materials, read from the built artifact itself.
+"""Writes a CycloneDX bill of materials, read from the built artifact (``make sbom``).
 
 https://cyclonedx.org/docs/1.6/json/
 """
@@ -18,7 +18,7 @@ OUT: Final = ROOT / ".aws-sam" / "topup.cdx.json"
 
 
 def bill(folder: Path, archive: Path) -> dict[str, Any]:
-    """Return the bill: the archive by its hash, and its components in order of their names.
+    """Return the bill of materials: the archive with its hash, and its components sorted by name.
 
     The same build gives the same bytes.
     """
@@ -74,7 +74,7 @@ def _licenses(one: Distribution) -> Iterator[str]:
 
 
 def main(out: Path = OUT) -> None:
-    """Write the bill beside the build."""
+    """Write the bill of materials beside the build."""
     made = bill(BUILD / FIRST, BUILD / ARCHIVE)
     out.write_text(json.dumps(made, indent=2) + "\n")
     sys.stdout.write(f"{out.relative_to(ROOT)}: {len(made['components'])} components\n")

@@ -1,10 +1,10 @@
-"""``python -m infra.cli``: the same as ``topup``."""
+"""Runs the command ``topup`` as ``python -m infra.cli``."""
 
 from infra.cli.app import app
 
 
 def main() -> None:
-    """Run one command; it exits with the command's code."""
+    """Run one command, and exit with its exit code."""
     app(prog_name="topup")
 
 

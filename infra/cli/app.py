@@ -1,4 +1,4 @@
-"""The command ``topup``: its name, its help, and all its commands."""
+"""Defines the command ``topup``: its name, its help, and all its commands."""
 
 import typer
 
@@ -6,6 +6,7 @@ from infra.cli.commands import (
     account,
     connect,
     doctor,
+    events,
     grant,
     import_grants,
     ledger,
@@ -41,6 +42,7 @@ for part in (
     payments,
     grant,
     import_grants,
+    events,
     parked,
     replay,
     reconcile,

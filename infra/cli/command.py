@@ -1,4 +1,4 @@
-"""Registers commands with what all share: four options, and an exit code for each failure.
+"""Registers commands with their shared options, and with an exit code for each kind of failure.
 
 The options are ``--json``, ``--stack``, ``--profile`` and ``--region``.
 """
@@ -65,7 +65,7 @@ SHARED: Final[dict[str, tuple[Any, Any]]] = {
 
 
 class Operator:
-    """The person or program that runs a command: the target stack, and the form of the output."""
+    """The context of a command: the target stack and the output."""
 
     def __init__(self, *, as_json: bool, stack: str, profile: str, region: str) -> None:
         """Read nothing yet: stack, books and Stripe account are found at their first use."""
@@ -74,17 +74,20 @@ class Operator:
 
     @cached_property
     def target(self) -> TargetStack:
-        """The target stack."""
+        """Return the target stack."""
         return find_target(*self._names)
 
     @cached_property
     def books(self) -> Books:
-        """The stack's books. A command with many calls begins a new deadline for each."""
+        """Return the stack's books, with a new deadline.
+
+        Commands with many calls begin it for each.
+        """
         return self.target.books()
 
     @cached_property
     def gateway(self) -> Gateway:
-        """The client of the stack's Stripe account."""
+        """Return the client of the stack's Stripe account."""
         return self.target.gateway(self.books)
 
 
@@ -94,9 +97,10 @@ Act = Callable[..., int | None]
 def command(
     app: typer.Typer, name: str, *, takes_negatives: bool = False
 ) -> Callable[[Act], Callable[..., None]]:
-    """Register an act that takes an Operator first and returns the exit code. None is 0.
+    """Register ``act`` as a command.
 
-    ``takes_negatives``: the act reads ``-50`` as a number, not as an option.
+    ``act`` takes an Operator first, and returns the exit code; None is 0. With ``takes_negatives``
+    it reads ``-50`` as a number, not as an option.
     """
 
     def register(act: Act) -> Callable[..., None]:
@@ -126,7 +130,7 @@ def _shared_parameters() -> list[inspect.Parameter]:
 
 
 class Trouble(NamedTuple):
-    """What a kind of exception means to an operator."""
+    """The exit code, cause and remedy that a command reports for one kind of exception."""
 
     kind: type[Exception]
     code: int

@@ -1,4 +1,4 @@
-"""How a command fails: an exit code that scripts can rely on, and a sentence on what to do."""
+"""Defines how a command fails: an exit code for scripts, and a sentence for the operator."""
 
 from typing import Final
 
@@ -14,7 +14,10 @@ UNREACHABLE: Final = 3
 
 
 class OperatorError(Exception):
-    """A failure with the exit code ``code``. ``repair`` says what the operator can do."""
+    """A failure of a command. ``code`` is its exit code.
+
+    ``repair`` says what the operator can do.
+    """
 
     def __init__(self, code: int, message: str, repair: str = "") -> None:
         """``message`` and ``repair`` are sentences that an operator reads."""
@@ -41,5 +44,5 @@ def check_user(user_id: str) -> None:
 
 
 def unreachable(message: str, repair: str = "") -> OperatorError:
-    """Return the error for AWS or Stripe not answering."""
+    """Return the error for a service, AWS or Stripe, that does not answer."""
     return OperatorError(UNREACHABLE, message, repair)

@@ -1,4 +1,4 @@
-"""Finds the target stack: the local stack, or one in AWS, read from the stack's own resources."""
+"""Finds the target stack: the local stack, or a stack in AWS by its resources."""
 
 import json
 import os
@@ -24,7 +24,7 @@ SETTINGS_SOURCE: Final = "WebhookFunction"
 def find_target(stack: str, profile: str, region: str) -> TargetStack:
     """Return the target stack. ``stack`` "" is the local stack.
 
-    Raises OperatorError that says what to give.
+    Raises OperatorError that says which option to give.
     """
     if not stack and (profile or region):
         raise usage("--profile and --region are for a stack in AWS", "name it with --stack NAME")

@@ -1,4 +1,7 @@
-"""Prints a command's answer: one JSON document, or tables. Progress and questions go to stderr."""
+"""Prints a command's answer as one JSON document or as tables.
+
+Progress and questions go to stderr.
+"""
 
 import getpass
 import json
@@ -26,14 +29,14 @@ WIDTH_OF_FILES: Final = 240
 
 
 class Bar(Protocol):
-    """The progress of one long task."""
+    """The progress bar of one long task."""
 
     def __call__(self, steps: int = 1, *, now: str = "") -> None:
         """Add ``steps``. ``now`` names the present step."""
 
 
 class Output:
-    """The output of one command."""
+    """Prints the answer, the progress and the questions of one command."""
 
     def __init__(self, *, as_json: bool) -> None:
         """``as_json``: print JSON alone on stdout."""
@@ -42,7 +45,7 @@ class Output:
         self.err = Console(stderr=True, highlight=False)
 
     def show(self, answer: Any, *renderables: RenderableType) -> None:
-        """Print the answer as JSON, or print ``renderables`` for people."""
+        """Print the answer as JSON, or print ``renderables`` on a terminal."""
         if self.as_json:
             self.line(answer)
             return
@@ -59,7 +62,10 @@ class Output:
         self.err.print(Text(printable(text)))
 
     def ask(self, question: str, *, yes: bool) -> bool:
-        """Return whether to go on. Raises OperatorError without terminal and ``--yes``."""
+        """Ask a yes-or-no question and return the answer. ``--yes`` answers it.
+
+        Raises OperatorError without a terminal and without ``--yes``.
+        """
         if yes:
             return True
         if self.as_json or not sys.stdin.isatty():
@@ -69,7 +75,10 @@ class Output:
         return input().strip().lower() in ("y", "yes")
 
     def ask_secret(self, question: str) -> str:
-        """Return what the operator types, unseen. Raises OperatorError without a terminal."""
+        """Return a secret that the operator types without echo.
+
+        Raises OperatorError without a terminal.
+        """
         if self.as_json or not sys.stdin.isatty():
             raise usage(
                 "a key is needed, and there is no terminal to ask for it", "set STRIPE_API_KEY"
@@ -107,9 +116,9 @@ def printable(value: object) -> str:
 
 
 def json_line(answer: Any) -> str:
-    """Return one JSON document and a line end.
+    """Return a value as one line of JSON.
 
-    Control characters are escaped as JSON allows, so that a terminal does not obey them.
+    Control characters are escaped, so that a terminal does not run them.
     """
     text = json.dumps(answer, ensure_ascii=False, default=_plain)
     if text.isprintable():
@@ -137,7 +146,7 @@ def _cell(value: object) -> Text:
 
 
 def facts(title: str, pairs: Mapping[str, object]) -> RenderableType:
-    """Return a list of names and values."""
+    """Return a two-column list of names and values."""
     made = Table(show_header=False, box=None, pad_edge=False)
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""Says what settling an event would do, without doing it: for ``--dry-run`` and for questions."""
+"""Describes what settling an event would do, without doing it, for ``--dry-run`` and questions."""
 
 from typing import assert_never
 
@@ -11,7 +11,7 @@ from billing.storage.keys import user_key
 
 
 def preview(books: Books, fact: Fact) -> str:
-    """Return the product's own decision as a sentence."""
+    """Return a sentence that says what settling the event would do now."""
     books.store.deadline.begin()
     payment = _payment(books, fact)
     match decide(payment, fact, ""):

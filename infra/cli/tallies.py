@@ -22,7 +22,7 @@ _ADD: Final = f"INSERT INTO tally VALUES ({_MARKS}) ON CONFLICT (user_id) DO UPD
 
 
 class TallyFile:
-    """Tallies by account. Concurrent readers of the books add to it; it is read afterwards."""
+    """Adds up tallies by account. Several threads may add to it. It is read afterwards."""
 
     def __init__(self, file: Path) -> None:
         """Make an empty file."""
@@ -31,7 +31,7 @@ class TallyFile:
         self._rows.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
 
     def take(self, part: Tallies) -> None:
-        """Add a reader's tallies, and clear them."""
+        """Add a reader's tallies to the file, and clear them."""
         rows = [
             (user_id, *(getattr(tally, name) for name in NAMES)) for user_id, tally in part.items()
         ]
@@ -47,17 +47,20 @@ class TallyFile:
             yield user_id, Tally(*figures)
 
     def suspects(self) -> Iterator[str]:
-        """Yield the accounts that do not balance in this reading, also by concurrent changes."""
+        """Yield the accounts that do not balance in this reading.
+
+        Concurrent changes can cause it too.
+        """
         return (user_id for user_id, tally in self.items() if any(tally.differences(user_id)))
 
     @property
     def accounts(self) -> int:
-        """The number of accounts."""
+        """Return the number of accounts."""
         return int(self._rows.execute("SELECT count(*) FROM tally").fetchone()[0])
 
     @property
     def units(self) -> int:
-        """The sum of all ledger entries."""
+        """Return the sum of all ledger entries."""
         return int(self._rows.execute("SELECT coalesce(sum(booked), 0) FROM tally").fetchone()[0])
 
     def close(self) -> None:
@@ -67,7 +70,7 @@ class TallyFile:
 
 @contextmanager
 def tally_file() -> Iterator[TallyFile]:
-    """Yield a file that is deleted at the end."""
+    """Yield a tally file that is deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="topup-verify-") as folder:
         made = TallyFile(Path(folder) / "tallies.sqlite")
         try:

@@ -1,11 +1,11 @@
-"""The stack that a command works on, with its tables, addresses, books and clients."""
+"""Defines the stack that a command works on: its tables, addresses, books and clients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from billing.books import Books, NoOutbox
-from billing.clock import utc_now
+from billing.clock import Clock, utc_now
 from billing.deadline import Deadline
 from billing.deployment import StoredDeployment
 from billing.settings import Ours, Settings
@@ -14,6 +14,8 @@ from billing.stripe_api.client import Gateway
 from botocore.config import Config
 
 from infra.cli.stripe.addresses import OUTPUT_URLS, same_url
+from infra.local.function_clock.sitecustomize import moved
+from infra.local.paths import Paths
 
 CLIENT: Final = Config(
     connect_timeout=3,
@@ -27,7 +29,7 @@ WEBHOOK_PATH: Final = "/api/v1/payments/webhook"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource of the stack."""
+    """A resource of the stack."""
 
     physical_id: str
     type: str
@@ -35,7 +37,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class TargetStack:
-    """One stack.
+    """The stack that a command works on.
 
     ``endpoint`` is the address of the embedded AWS, or None for AWS itself. ``webhook_url`` is
     where a delivery can be tried. ``other_urls`` are further addresses of the same function; the
@@ -59,9 +61,9 @@ class TargetStack:
     tables."""
 
     def at(self, url: str) -> "TargetStack":
-        """Return the target with another address for Stripe. "" changes nothing.
+        """Return the target with another webhook address for Stripe. "" changes nothing.
 
-        The former address becomes one of the others.
+        The former address becomes one of the other addresses.
         """
         if not url:
             return self
@@ -79,7 +81,7 @@ class TargetStack:
         )
 
     def of_type(self, name: str) -> dict[str, str]:
-        """Return physical names by logical id, of one type of resource."""
+        """Return the physical names of all resources of one type, by logical id."""
         return {
             logical: found.physical_id
             for logical, found in self.resources.items()
@@ -87,7 +89,10 @@ class TargetStack:
         }
 
     def own_tables(self) -> dict[str, str]:
-        """Return the tables that the stack made, by logical id, even if others are in use."""
+        """Return the tables that the stack created, by logical id.
+
+        After a restore others may be in use.
+        """
         return self.of_type(TABLE)
 
     def tables(self) -> dict[str, str]:
@@ -95,13 +100,16 @@ class TargetStack:
         return {logical: f"{name}{self.suffix}" for logical, name in self.own_tables().items()}
 
     def using(self, suffix: str) -> "TargetStack":
-        """Return the target with other tables. Nothing changes in AWS."""
+        """Return the target with other tables. It changes nothing in AWS."""
         tables = self.settings.tables
         others = {table: name.removesuffix(self.suffix) + suffix for table, name in tables.items()}
         return replace(self, suffix=suffix, settings=replace(self.settings, tables=others))
 
     def options(self) -> str:
-        """Return the options for the same target, with a leading space. "" for the local stack."""
+        """Return the command line options for this target, with a leading space.
+
+        "" if it is local.
+        """
         if self.endpoint is not None:
             return ""
         named = self.session.profile_name
@@ -123,7 +131,14 @@ class TargetStack:
         """Return the books. Parked events are stored in the table alone, not in a queue."""
         store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
-        return Books(store, utc_now, ours, self.settings.reversal_policy, NoOutbox())
+        policy, telling = self.settings.reversal_policy, self.settings.telling
+        return Books(store, self._clock(), ours, policy, NoOutbox(), telling)
+
+    def _clock(self) -> Clock:
+        """Return the clock. The local stack's may have been moved, together with its functions'."""
+        if self.endpoint is None:
+            return utc_now
+        return moved(utc_now, Paths.from_environment().clock_file)
 
     def gateway(self, books: Books) -> Gateway:
         """Return the Stripe client, with the stack's own key and the deadline of ``books``."""
@@ -136,5 +151,5 @@ class TargetStack:
         return self.secret(self.settings.stripe_key_secret).strip()
 
     def secret(self, name: str) -> str:
-        """Return a secret's value."""
+        """Return the value of one of the stack's secrets."""
         return str(self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])

@@ -6,12 +6,15 @@ Each function returns the parameters to add, and a sentence for the operator.
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from infra.build.artifact import PARSED, RUNTIME
+from infra.deploy.questions import say
 from infra.deploy.regions import has_function_urls
 from infra.deploy.snapstart import is_wanted
+from infra.deploy.stage import Stage, deployed_with
 
 NO_SNAPSHOTS: Final = ("python3.11",)
 """SnapStart is for Python 3.12 and later:
@@ -25,10 +28,10 @@ SUFFIX: Final = "TableSuffix"
 def tables(
     parameters: Mapping[str, str], deployed: Mapping[str, str]
 ) -> tuple[dict[str, str], str]:
-    """Keep the tables that the stack uses now. A deployment never switches tables.
+    """Return the parameter that keeps the tables in use. A deployment never switches tables.
 
-    ``deployed``: what the stack was deployed with; empty for a new stack, which begins with its own
-    tables. The sentence is "" unless the stage's file names other tables.
+    ``deployed`` are the present stack's parameters. They are empty for a new stack, which begins
+    with its own tables. The sentence is "" unless the stage's file names other tables.
     """
     now = deployed.get(SUFFIX, "")
     asked = parameters.get(SUFFIX)
@@ -41,9 +44,10 @@ def tables(
 
 
 def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str], str]:
-    """Choose the Python that built the artifact, so that Lambda can use its bytecode.
+    """Return the parameter for the Python that built the artifact.
 
-    No parameter where one is set already, or where Lambda does not have that Python.
+    Lambda can then use the artifact's bytecode. No parameter is returned if it is set already, or
+    if Lambda does not have that Python.
     """
     if "Runtime" in parameters:
         return {}, f"Runtime={parameters['Runtime']}, as configured."
@@ -57,7 +61,7 @@ def runtime(parameters: Mapping[str, str], built: Path) -> tuple[dict[str, str],
 def function_url(
     parameters: Mapping[str, str], region: str, agree: Callable[[str], bool]
 ) -> tuple[dict[str, str], str]:
-    """Choose ``FunctionUrl=false`` in a region whose Lambda has no function URLs.
+    """Return ``FunctionUrl=false`` for a region in which Lambda has no function URLs.
 
     ``agree`` asks the operator about a region that AWS's page does not mention.
     """
@@ -75,9 +79,10 @@ def function_url(
 def user_names(
     parameters: Mapping[str, str], pool: Mapping[str, Any]
 ) -> tuple[dict[str, str], str]:
-    """Keep user names case-sensitive in a pool that was made so. Cognito cannot change that later.
+    """Return the parameter that keeps user names case-sensitive if the present pool is.
 
-    ``pool``: as Cognito describes it, or {}. A pool is case-sensitive unless it says otherwise:
+    Cognito cannot change that later. ``pool`` is Cognito's description of the pool, or {}. A pool
+    is case-sensitive unless it says otherwise:
     https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UsernameConfigurationType.html
     """
     if CASE in parameters:
@@ -90,3 +95,28 @@ def user_names(
 
 def _without(region: str) -> str:
     return f"FunctionUrl=false in {region}: Stripe delivers to API Gateway alone."
+
+
+def completed(
+    stage: Stage, built: Path, agree: Callable[[str], bool], pool: Mapping[str, Any]
+) -> Stage:
+    """Return the stage with the parameters that need no question.
+
+    They are not written to its file: the next deployment may be built by another Python.
+    """
+    python, words = runtime(stage.parameters, built)
+    url, more = function_url(stage.parameters, stage.region, agree)
+    case, names = user_names(stage.parameters, pool)
+    say("\n".join(line for line in (words, more, names) if line))
+    return replace(stage, parameters={**stage.parameters, **python, **url, **case})
+
+
+def with_tables(stage: Stage, found: Mapping[str, Any]) -> Stage:
+    """Return the stage with the tables in use, also those of a stack that was just taken back.
+
+    They are not written to its file: the stack itself has them.
+    """
+    in_use, words = tables(stage.parameters, deployed_with(found))
+    if words:
+        say(words)
+    return replace(stage, parameters={**stage.parameters, **in_use})

@@ -1,4 +1,4 @@
-"""Proposes how many concurrent executions the webhook reserves, from what the account has left.
+"""Proposes how many concurrent executions the webhook reserves, from the account's free ones.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 """
@@ -19,7 +19,7 @@ LEFT_MIN: Final = 100
 
 
 def proposal(unreserved: int) -> tuple[int, str]:
-    """Return how many of ``unreserved`` executions to reserve, and a sentence about it."""
+    """Return how many ``unreserved`` executions to reserve, and a sentence about it."""
     reserved = max(0, min(USUAL, unreserved - LEFT_MIN))
     has = f"this account has {unreserved} concurrent executions that no function has reserved"
     if reserved == USUAL:
@@ -35,11 +35,11 @@ def proposal(unreserved: int) -> tuple[int, str]:
 def proposed(
     parameters: Mapping[str, str], connect: Callable[[], Any], own: int = 0
 ) -> tuple[Mapping[str, str], str]:
-    """Return ``parameters`` with a proposal added, and a sentence about it.
+    """Return ``parameters`` with the proposed reserve added, and a sentence about it.
 
-    Nothing is added where they have a value, or where Lambda does not answer.
-    ``connect`` makes a client of Lambda.
-    ``own``: what the present stack has reserved, which Lambda does not count as unreserved.
+    Nothing is added if they have a value already, or if Lambda does not answer. ``connect`` creates
+    a client of Lambda. ``own`` is what the present stack has reserved, which Lambda does not count
+    as unreserved.
     """
     if PARAMETER in parameters:
         return parameters, f"{PARAMETER}={parameters[PARAMETER]}, as configured."

@@ -1,4 +1,4 @@
-"""Reads and writes the file that lists what outlived a stack, so that it can be taken back."""
+"""Reads and writes the file that lists the tables and users of a deleted stack, for an import."""
 
 import json
 import re
@@ -20,9 +20,10 @@ class ElsewhereError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What outlived a stack, and where it is.
+    """The tables and users that a stack left behind, with their account and region.
 
-    ``resources`` are as a change set imports them, and ``template`` has nothing else.
+    ``resources`` has the form in which a change set imports them. ``template`` contains nothing
+    else.
     """
 
     stack: str
@@ -35,7 +36,7 @@ class Kept:
 
     @classmethod
     def read(cls, file: Path, stack: str) -> "Kept":
-        """Read the file. The old form has ``resources`` and ``template`` only."""
+        """Return the content of the file. Its old form has ``resources`` and ``template`` only."""
         found = json.loads(file.read_text(encoding="utf-8"))
         known = ("account", "region", "stack_id", "kept_at")
         return cls(
@@ -57,7 +58,7 @@ class Kept:
     def check(self, file: Path, account: str, region: str) -> None:
         """Raise ElsewhereError if the file names another account or region.
 
-        A file of the old form names none, and is accepted.
+        A file of the old form names none and is accepted.
         """
         if (self.account or account, self.region or region) == (account, region):
             return
@@ -70,13 +71,13 @@ class Kept:
 
 
 def find(folder: Path, stack: str, account: str, region: str) -> Path | None:
-    """Return the file for this account and region, or one of the old form, or None."""
+    """Return the path of the file for this account and region, or of the old form, or None."""
     names = (NAME.format(stack=stack, account=account, region=region), OLD_NAME.format(stack=stack))
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
 def elsewhere(folder: Path, stack: str, account: str, region: str) -> list[str]:
-    """Return where else a stack of this name was left, as ``account, region``."""
+    """Return the ``account, region`` pairs in which other stacks of this name left their data."""
     pattern = re.compile(rf"kept-{re.escape(stack)}\.(\d+)\.([a-z0-9-]+)\.json")
     found = [
         match

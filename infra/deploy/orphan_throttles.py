@@ -3,7 +3,7 @@
 An API's stage keeps them, and the update would fail:
 
 "Unable to find Route by key ... within the provided RouteSettings"
-(https://github.com/aws/serverless-application-model/issues/1939). AWS's own way out is
+(https://github.com/aws/serverless-application-model/issues/1939). AWS recommends
 DeleteRouteSettings:
 https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename-routesettings-routekey.html
 """
@@ -18,7 +18,7 @@ EVENT: Final = "HttpApi"
 
 
 def routes(template: Mapping[str, Any]) -> set[str]:
-    """Return the keys of all routes of a SAM template, whatever their function's condition."""
+    """Return the keys of all routes of a SAM template, also those that a condition leaves out."""
     found: set[str] = set()
     for resource in template["Resources"].values():
         for event in resource.get("Properties", {}).get("Events", {}).values():
@@ -29,7 +29,7 @@ def routes(template: Mapping[str, Any]) -> set[str]:
 
 @dataclass(slots=True)
 class Throttles:
-    """The throttles of one API. ``gateway``: an apigatewayv2 client."""
+    """The throttles of one API. ``gateway`` is an apigatewayv2 client."""
 
     gateway: Any
     api_id: str
@@ -45,7 +45,7 @@ class Throttles:
         return list(self._removed)
 
     def put_back(self) -> list[str]:
-        """Restore the throttles of routes that still exist, after a failed deployment.
+        """Restore the removed throttles of existing routes, after a failed deployment.
 
         Returns their keys.
         """

@@ -1,4 +1,4 @@
-"""Asks the operator what a deployment must know. Pressing Enter always gives a working answer."""
+"""Asks the operator for a deployment's parameters. Pressing Enter always gives a working answer."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ SITE_URL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one parameter. ``after``: asked only when that parameter has a value."""
+    """A question about one parameter. It is asked only if the parameter ``after`` has a value."""
 
     parameter: str
     words: str
@@ -75,9 +75,9 @@ Answers = Callable[[str], str]
 
 
 def region(stage: Stage, proposed: str, answers: Answers) -> Stage:
-    """Ask for the region. Returns the stage with it.
+    """Ask for the region, and return the stage with it.
 
-    A region that botocore does not know may be newer, so the operator may insist on it.
+    botocore may not know a new region, so the operator may insist on it.
     """
     while True:
         name = _ask(REGION, stage.region or proposed, answers)
@@ -88,14 +88,17 @@ def region(stage: Stage, proposed: str, answers: Answers) -> Stage:
 
 
 def agreed(question: str, answers: Answers) -> bool:
-    """Ask a yes-or-no question. Enter means no. Raises EOFError where there is no terminal."""
+    """Ask a yes-or-no question and return the answer. Enter is no.
+
+    Raises EOFError without a terminal.
+    """
     return answers(f"{question} [y/N]: ").strip().lower() in ("y", "yes")
 
 
 def parameters(stage: Stage, present: Mapping[str, str], answers: Answers) -> Stage:
-    """Ask all questions. Returns the stage with the answers.
+    """Ask all questions, and return the stage with the answers.
 
-    ``present``: what the present stack was deployed with.
+    ``present`` are the parameters of the present stack.
     """
     answered: dict[str, str] = dict(stage.parameters)
     for question in QUESTIONS:
@@ -129,3 +132,25 @@ def _ask(question: Question, known: str, answers: Answers) -> str:
         elif re.fullmatch(question.pattern, typed):
             return typed
         print(f"  wanted: {question.wanted}", flush=True)  # noqa: T201
+
+
+def agreement(answers: Answers, *, yes: bool) -> Callable[[str], bool]:
+    """Return a function that asks. With ``yes`` (YES=1) it answers yes; production always asks."""
+
+    def agree(question: str) -> bool:
+        if yes:
+            say(f"{question} yes (YES=1)")
+        return yes or agreed(question, answers)
+
+    return agree
+
+
+def refuse(question: str) -> bool:
+    """Answer a question with no, and print it."""
+    say(f"{question} Assumed no; if that is wrong, set it in the stage's file.")
+    return False
+
+
+def say(words: str) -> None:
+    """Print a line for the operator."""
+    print(words, flush=True)  # noqa: T201

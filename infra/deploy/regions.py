@@ -1,4 +1,4 @@
-"""Knows AWS's regions: their partition, and whether Lambda has function URLs there."""
+"""Answers questions about AWS's regions: their partition, and whether Lambda has function URLs."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ A stack without a function URL deploys in either case.
 
 
 def partition_of(region: str) -> str:
-    """Return the region's partition, or "" for a region that this botocore does not know."""
+    """Return the region's partition, or "" for a region that botocore does not know."""
     session = boto3.Session()
     for partition in session.get_available_partitions():
         if region in session.get_available_regions("cloudformation", partition):
@@ -38,7 +38,10 @@ def partition_of(region: str) -> str:
 
 
 def has_function_urls(region: str) -> bool | None:
-    """Return None where AWS's page does not say: in other partitions and in unknown regions."""
+    """Return whether Lambda has function URLs in a region.
+
+    It is None if AWS's page does not say, as for other partitions and unknown regions.
+    """
     if region in WITHOUT_FUNCTION_URLS:
         return False
     return True if partition_of(region) == COMMERCIAL else None

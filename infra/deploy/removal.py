@@ -1,4 +1,4 @@
-"""Deletes what is left of a failed stack, after listing its resources and asking the operator."""
+"""Deletes the remains of a failed stack, after listing its resources and asking the operator."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class RemovalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Remnant:
-    """What a failed operation left. ``found``: the stack as CloudFormation describes it."""
+    """A stack that a failed operation left. ``found`` is CloudFormation's description of it."""
 
     client: Any
     found: Mapping[str, Any]
@@ -32,13 +32,13 @@ class Remnant:
 
     @property
     def stack(self) -> str:
-        """Its name."""
+        """Return the stack's name."""
         return str(self.found["StackName"])
 
     def remove(self, agree: Agree) -> None:
         """Delete the stack, but keep its tables and users, and write the file that lists them.
 
-        Raises RemovalError where the operator says no, or AWS cannot delete it.
+        Raises RemovalError if the operator says no, or if AWS cannot delete it.
         """
         rows = uninstall.living(uninstall.resources(self.client, self.found["StackId"]))
         keeps = [row["LogicalResourceId"] for row in rows if row["ResourceType"] in uninstall.KEPT]
@@ -53,7 +53,7 @@ class Remnant:
         self._delete(keeps)
 
     def question(self, rows: Sequence[Mapping[str, Any]]) -> str:
-        """Return the question for the operator: what is there, and what is kept or deleted."""
+        """Return the question for the operator, which lists what will be kept and deleted."""
         status = self.found["StackStatus"]
         if not rows:
             empty = f"{self.stack} is empty ({status}) and in the way of a deployment"

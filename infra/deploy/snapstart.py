@@ -33,14 +33,14 @@ MARK_CHARS: Final = 10
 
 
 def is_wanted(parameters: Mapping[str, str]) -> bool:
-    """Whether these parameters ask for snapshots."""
+    """Return whether these parameters ask for snapshots (SnapStart)."""
     return parameters.get("SnapStart") == "PublishedVersions"
 
 
 def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
-    """Return the template to deploy.
+    """Return the path of the template to deploy.
 
-    That is the one in the folder ``built``, or a copy beside it that publishes versions.
+    It is the one in the folder ``built``, or a copy beside it that publishes versions.
     """
     plain = built / PARSED
     if not is_wanted(parameters):
@@ -62,7 +62,7 @@ def template_for(built: Path, parameters: Mapping[str, str]) -> Path:
 
 
 def mark(built: Path, parameters: Mapping[str, str]) -> str:
-    """Return a hash of all that decides how a function behaves: code, template and parameters."""
+    """Return a hash of everything that changes a function: code, template and parameters."""
     digest = hashlib.sha256(json.dumps(sorted(parameters.items())).encode())
     for name in (PARSED, ARCHIVE):
         digest.update((built / name).read_bytes())

@@ -1,6 +1,7 @@
-"""Says what ``make deploy`` and ``make uninstall`` do with a stack in each state of CloudFormation.
+"""Decides what ``make deploy`` and ``make uninstall`` do with a stack in each state.
 
-"Stack status codes": https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-describing-stacks.html
+"Stack status codes":
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-describing-stacks.html
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Final
 
 
 class Kind(Enum):
-    """What a state means for the two commands."""
+    """What the two commands can do with a stack."""
 
     ABSENT = "there is no stack: deploy makes one, uninstall has nothing to do"
     ALIVE = "a working stack: deploy updates it, uninstall keeps its books and deletes the rest"
@@ -27,7 +28,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state, and ``advice`` where neither command can continue.
+    """A state of a stack, with ``advice`` if neither command can continue.
 
     ``{stack}`` in the advice stands for the stack's name.
     """
@@ -83,5 +84,8 @@ UNKNOWN: Final = State(Kind.STUCK, f"this release does not know that state; see 
 
 
 def state_of(status: str) -> State:
-    """Return what a status means. An unknown one is STUCK: it is neither deleted nor updated."""
+    """Return the state for CloudFormation's status.
+
+    An unknown status is STUCK: nothing is changed.
+    """
     return STATES.get(status, UNKNOWN)

@@ -1,7 +1,7 @@
-"""Reads and writes a stage: its stack, account and region, and the template's parameters.
+"""Reads and writes a stage: its stack, account, region, and the template's parameters.
 
-samconfig.toml proposes them. The answers are kept in a file of the stage, which git ignores. It is
-a configuration file of SAM: `sam deploy --config-file .topup/prod.toml --config-env prod` works.
+samconfig.toml proposes values. The answers are stored in the stage's own file, which git ignores.
+SAM can read it: `sam deploy --config-file .topup/prod.toml --config-env prod` works.
 """
 
 import json
@@ -51,7 +51,7 @@ parameter_overrides = [
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage. ``region`` is "" until the operator has been asked."""
+    """A stage, for example ``prod``. ``region`` is "" until the operator has been asked."""
 
     name: str
     stack: str
@@ -63,9 +63,9 @@ class Stage:
 
     @classmethod
     def read(cls, name: str, config: Path = CONFIG, folder: Path = FOLDER) -> "Stage":
-        """Read a stage from samconfig.toml and its own file, which takes precedence.
+        """Return a stage from samconfig.toml and its own file, which has precedence.
 
-        A stage with neither gets a stack of its own name.
+        A stage without either gets a stack of its own name.
         """
         proposed = _section(config, name)
         own = _section(folder / f"{name}.toml", name)
@@ -82,23 +82,23 @@ class Stage:
 
     @property
     def file(self) -> Path:
-        """The file with its answers."""
+        """Return the path of the file with the operator's answers."""
         return self.folder / f"{self.name}.toml"
 
     @property
     def must_be_asked(self) -> bool:
-        """Whether the operator has not answered yet."""
+        """Return whether the operator has not answered the questions yet."""
         return not self.region
 
     def where(self) -> list[str]:
-        """Return the flags for region and profile, which SAM and ``topup`` share."""
+        """Return the flags for region and profile, for SAM and ``topup``."""
         return [
             *(["--region", self.region] if self.region else []),
             *(["--profile", self.profile] if self.profile else []),
         ]
 
     def overrides(self) -> list[str]:
-        """Return the parameters as SAM takes them: quoted where they are empty or have spaces."""
+        """Return the parameters in SAM's syntax: quoted if they are empty or have spaces."""
         return [
             f"{name}={value}" if re.fullmatch(r"[^\s\"']+", value) else f'{name}="{value}"'
             for name, value in self.parameters.items()
@@ -119,8 +119,8 @@ class Stage:
     def environment(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Return the environment for every process of this stage, so that all use one account.
 
-        A named profile takes precedence over keys in the shell, like the AWS CLI's --profile.
-        Without a profile the shell decides.
+        A named profile has precedence over keys in the shell, like the AWS CLI's --profile. Without
+        a profile the shell's keys are used.
         https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
         """
         if not self.profile:
@@ -130,7 +130,7 @@ class Stage:
         }
 
     def session(self, environment: Mapping[str, str] = os.environ) -> boto3.Session:
-        """Return a session with the credentials that other processes get from ``environment``."""
+        """Return a boto3 session with the same credentials as ``environment``."""
         region = (
             self.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
         )
@@ -151,21 +151,21 @@ class Stage:
 
 
 def deployed_with(stack: Mapping[str, Any]) -> dict[str, str]:
-    """Return the parameters of a stack, as CloudFormation describes it."""
+    """Return the parameters in CloudFormation's description of a stack."""
     return {row["ParameterKey"]: row["ParameterValue"] for row in stack.get("Parameters", [])}
 
 
 def api_url(stack: Mapping[str, Any]) -> str:
-    """Return the address that AWS gave the stack's API, or ""."""
+    """Return the address of AWS's that the stack's API has, or ""."""
     outputs = {row["OutputKey"]: row["OutputValue"] for row in stack.get("Outputs", [])}
     return str(outputs.get("ApiUrl", ""))
 
 
 def proposals(stack: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a stack was deployed with, as proposals for the next deployment of its stage.
+    """Return a stack's parameters as proposals for the next deployment of its stage.
 
-    A SiteUrl that is the API's own address is left out: the operator did not choose it, and a new
-    stack has another.
+    A SiteUrl that is the API's own address is left out. The operator did not choose it, and a new
+    stack gets another.
     """
     found = deployed_with(stack)
     if found.get("SiteUrl") == api_url(stack):

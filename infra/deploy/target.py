@@ -1,4 +1,4 @@
-"""Finds the stack of a stage in its account and region, and prepares it for a deployment."""
+"""Finds a stage's stack in its account and region, and prepares it for a deployment."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A stage's account, with a CloudFormation client. ``arn`` is the caller."""
+    """A stage's account, with a CloudFormation client. ``arn`` is the caller's."""
 
     stage: Stage
     client: Any
@@ -32,7 +32,10 @@ class Target:
 
     @classmethod
     def reached(cls, stage: Stage, environment: Mapping[str, str] = os.environ) -> "Target":
-        """Ask AWS for the account and caller, with the credentials that all of this stage uses."""
+        """Return the target after asking AWS for the account and the caller.
+
+        It uses the credentials of all processes of this stage.
+        """
         caller = stage.client("sts", environment).get_caller_identity()
         return cls(
             stage, stage.client("cloudformation", environment), caller["Account"], caller["Arn"]
@@ -40,11 +43,11 @@ class Target:
 
     @property
     def region(self) -> str:
-        """The region of its stack."""
+        """Return the region of the stack."""
         return str(self.client.meta.region_name)
 
     def described(self) -> dict[str, Any] | None:
-        """Return the stack as CloudFormation describes it, or None."""
+        """Return CloudFormation's description of the stack, or None without a stack."""
         try:
             (found,) = self.client.describe_stacks(StackName=self.stage.stack)["Stacks"]
         except ClientError as error:
@@ -54,14 +57,14 @@ class Target:
         return dict(found)
 
     def is_prod(self, found: Mapping[str, Any] | None) -> bool:
-        """Whether the stack was deployed for production, or will be."""
+        """Return whether the stack is, or will be, deployed for production."""
         return PROD in (deployed_with(found or {}).get("Stage"), self.stage.parameters.get("Stage"))
 
     def updatable(self, found: Mapping[str, Any] | None, agree: Agree) -> dict[str, Any] | None:
-        """Return the stack to update, or None if it must be made.
+        """Return the stack to update, or None if it must be created.
 
-        Deletes what a failed operation left, if the operator agrees. Raises StateError for a stack
-        that can be neither updated nor made now.
+        Deletes the remains of a failed operation, if the operator agrees. Raises StateError for a
+        stack that can be neither updated nor created now.
         """
         if found is None:
             return None
@@ -76,7 +79,10 @@ class Target:
         raise StateError(self.explained(found, state))
 
     def state(self, found: Mapping[str, Any]) -> State:
-        """Return the stack's state. A stack whose first import failed is empty: it is a remnant."""
+        """Return the stack's state.
+
+        A stack whose first import failed is empty and can be deleted.
+        """
         status = found["StackStatus"]
         if status == MAY_BE_EMPTY:
             rows = uninstall.resources(self.client, found["StackId"])
@@ -85,7 +91,7 @@ class Target:
         return state_of(status)
 
     def explained(self, found: Mapping[str, Any], state: State) -> str:
-        """Return why the stack cannot be used now, and what to do."""
+        """Return a sentence that says why the stack cannot be used now, and what to do."""
         stack = self.stage.stack
         where = f"{stack} is in {found['StackStatus']}"
         if reason := found.get("StackStatusReason"):
@@ -93,7 +99,7 @@ class Target:
         return f"{where}: {state.advice.format(stack=stack)}"
 
     def kept(self) -> tuple[Kept, Any] | None:
-        """Return what an earlier stack of this name left here, and its file; or None.
+        """Return the data that an earlier stack of this name left, and its file, or None.
 
         Raises ElsewhereError for a file of another account or region.
         """
@@ -105,10 +111,10 @@ class Target:
         return found, file
 
     def take_back(self, agree: Agree) -> None:
-        """Import what an earlier stack left, before the new stack has anything else.
+        """Create the stack by importing the tables and users of an earlier stack.
 
-        Where a stack of this name left its books elsewhere, the operator must agree to begin with
-        empty tables; otherwise ElsewhereError is raised.
+        If an earlier stack of this name left its data elsewhere, the operator must agree to begin
+        with empty tables. Otherwise ElsewhereError is raised.
         """
         if found := self.kept():
             what, file = found

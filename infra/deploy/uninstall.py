@@ -1,4 +1,4 @@
-"""Lists the tables and users that outlive a stack, and imports them into a new stack of its name.
+"""Lists the tables and users that outlive a stack, and imports them into a new stack.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-manually.html
 """
@@ -26,11 +26,13 @@ NEVER_MADE: Final = "CREATE_FAILED"
 
 
 class NotWholeError(Exception):
-    """The list of what would outlive the stack is incomplete, so the stack must not be deleted."""
+    """The list of what outlives the stack is incomplete, so the stack must not be deleted."""
 
 
 def resources(client: Any, stack: str) -> list[dict[str, Any]]:
     """Return all resources of a stack.
+
+    ``describe_stack_resources`` returns at most 100, and a stack with snapshots has more.
 
     ``describe_stack_resources`` stops at 100, and a stack with snapshots has more.
 
@@ -52,9 +54,10 @@ def living(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def survey(client: Any, found: Mapping[str, Any], account: str) -> Kept:
-    """Return what the next deployment needs to take everything back. Writes nothing.
+    """Return everything that a later import needs. Writes nothing.
 
-    ``found``: the stack as described. Raises NotWholeError where the list is incomplete.
+    ``found`` is CloudFormation's description of the stack. Raises NotWholeError if the list is
+    incomplete.
     """
     stack, stack_id = found["StackName"], found["StackId"]
     body = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
@@ -72,7 +75,7 @@ def check_whole(
 ) -> None:
     """Raise NotWholeError unless the list has every resource that the template retains.
 
-    AWS is asked about each missing one, because it may really not exist.
+    AWS is asked for each missing resource, because it may not exist.
     """
     retained = {
         name
@@ -98,7 +101,7 @@ def check_whole(
 
 
 def to_import(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what stays, in the form of a change set's `--resources-to-import`."""
+    """Return the kept resources in the form of a change set's `--resources-to-import`."""
     return [
         {
             "ResourceType": row["ResourceType"],
@@ -125,7 +128,7 @@ def only(whole: Mapping[str, Any], names: set[str], values: Mapping[str, str]) -
 
 
 def take_back(client: Any, kept: Kept, file: Path) -> None:
-    """Make the stack from what was kept, and nothing else. A deployment then adds the rest."""
+    """Create the stack from the kept resources alone. The next deployment adds the rest."""
     asked = {"StackName": kept.stack, "ChangeSetName": CHANGE_SET.format(time=datetime.now(UTC))}
     body = json.dumps(kept.template)
     client.create_change_set(
@@ -138,7 +141,7 @@ def take_back(client: Any, kept: Kept, file: Path) -> None:
 
 
 def farewell(kept: Kept, folder: Path) -> str:
-    """Return the words for the operator: what stays, what is deleted, and how to go back."""
+    """Return the message for the operator: what is kept, what is deleted, and how to go back."""
     place = f"{kept.stack} in account {kept.account}, region {kept.region},"
     names = [f"  {next(iter(row['ResourceIdentifier'].values()))}" for row in kept.resources]
     books = [f"  {name} (the books, since the restore)" for name in restored_tables(kept)]
@@ -157,7 +160,7 @@ def farewell(kept: Kept, folder: Path) -> str:
 
 
 def restored_tables(kept: Kept) -> list[str]:
-    """Return the tables in use after a restore.
+    """Return the tables that a restore created and the functions use.
 
     They do not belong to the stack. The kept template has the suffix of their names.
     """

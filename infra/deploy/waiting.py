@@ -15,7 +15,7 @@ TIMED_OUT: Final = "Max attempts exceeded"
 
 
 def wait(client: Any, waiter: str, doing: str, **asked: Any) -> None:
-    """Wait for at most an hour.
+    """Wait for CloudFormation, for an hour at most.
 
     Raises WaiterError when AWS reports a failure, or when the hour is over.
     """

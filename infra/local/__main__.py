@@ -1,4 +1,4 @@
-"""``python -m infra.local``: the commands of the local stack, which the Makefile calls."""
+"""Runs the commands of the local stack, for the Makefile: ``python -m infra.local``."""
 
 import argparse
 import json
@@ -43,7 +43,7 @@ HINTS_STRIPE: Final = """
 
 
 def main() -> int:
-    """Parse the command and run it. Exit codes: 0 done, 1 could not."""
+    """Parse and run the command. The exit code is 0 if it succeeded, otherwise 1."""
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
@@ -87,7 +87,7 @@ def dev(paths: Paths, _: argparse.Namespace) -> int:
 
 
 def up(paths: Paths, _: argparse.Namespace) -> int:
-    """Start it in the background, show its progress, and return when it answers."""
+    """Start the local stack in the background, show its progress, and return when it answers."""
     if _running(paths):
         _say(f"already up: {paths.front_url}")
         return 0
@@ -109,7 +109,7 @@ def up(paths: Paths, _: argparse.Namespace) -> int:
 
 
 def down(paths: Paths, _: argparse.Namespace) -> int:
-    """Stop the one in the background by SIGTERM, so that it saves its data."""
+    """Stop the local stack in the background with SIGTERM, so that it saves its data."""
     pid = _running(paths)
     if not pid:
         _say("not up")
@@ -134,7 +134,7 @@ def build(paths: Paths, _: argparse.Namespace) -> int:
 
 
 def make_token(paths: Paths, chosen: argparse.Namespace) -> int:
-    """Print one JWT and nothing else."""
+    """Print one JSON Web Token and nothing else."""
     from infra.local.issuer import Keys  # noqa: PLC0415 - see above
 
     if not paths.stand_file.exists():

@@ -1,6 +1,6 @@
 """Deploys the unchanged template.yaml to the embedded AWS.
 
-What the CloudFormation there does not support is done by API afterwards.
+Its CloudFormation does not support everything. The rest is created by API afterwards.
 """
 
 import json
@@ -37,10 +37,12 @@ def update(
     stripe_live: bool = False,
     built: Path = BUILD,
     event_bus: str = "",
+    notify_bus: str = "",
 ) -> None:
-    """Run `sam deploy` for the artifact in ``built``, and nothing else.
+    """Run `sam deploy` for the artifact in ``built``.
 
-    ``event_bus``: a bus that also delivers Stripe's events. Raises LocalStackError if SAM fails.
+    ``event_bus``: a bus that also delivers Stripe's events. ``notify_bus``: one that events out
+    are put on. Raises LocalStackError if SAM fails.
     """
     overrides = {
         "Stage": "local",
@@ -53,6 +55,8 @@ def update(
         "JwtAudience": AUDIENCE,
         # Set even when it is empty: otherwise SAM keeps the last deployment's value.
         "StripeEventBus": f'"{event_bus}"',
+        "NotifyUrl": paths.notify_url,
+        "NotifyBus": f'"{notify_bus}"',
     }
     command = [
         *(str(paths.tools / "sam" / "bin" / "sam"), "deploy", "--template", str(built / PARSED)),
@@ -84,11 +88,18 @@ def put_secrets(
     )
 
 
-def make_routes(paths: Paths, stack: str, resources: dict[str, str], jwt: dict[str, Any]) -> None:
-    """Make the routes of the processed template by API.
+def put_event_secret(paths: Paths, resources: dict[str, str], secret: str) -> None:
+    """Store the secret that events out are signed with."""
+    paths.client("secretsmanager").put_secret_value(
+        SecretId=resources["NotifySecretsSecret"], SecretString=json.dumps({"secrets": [secret]})
+    )
 
-    The embedded AWS ignores the OpenAPI body of an HTTP API.
-    ``jwt``: the issuer and the audiences of the authorizer, which the template has as expressions.
+
+def make_routes(paths: Paths, stack: str, resources: dict[str, str], jwt: dict[str, Any]) -> None:
+    """Create the routes of the processed template by API.
+
+    The embedded AWS ignores the OpenAPI body of an HTTP API. ``jwt`` has the issuer and the
+    audiences of the authorizer, which are expressions in the template.
     """
     template = _processed_template(paths, stack)
     gateway = paths.client("apigatewayv2")
@@ -166,6 +177,7 @@ def _arn(paths: Paths, function: str) -> str:
 def _switch_on_ttl(paths: Paths, resources: dict[str, str]) -> None:
     """Enable TTL by API: CloudFormation there ignores the TimeToLiveSpecification."""
     ttl = {"Enabled": True, "AttributeName": "ttl"}
-    paths.client("dynamodb").update_time_to_live(
-        TableName=resources["QuotasTable"], TimeToLiveSpecification=ttl
-    )
+    for table in ("QuotasTable", "NoticesTable"):
+        paths.client("dynamodb").update_time_to_live(
+            TableName=resources[table], TimeToLiveSpecification=ttl
+        )

@@ -1,4 +1,4 @@
-"""Forwards every request of the local stack's address to its HTTP API, byte for byte."""
+"""Forwards every request to the local stack's address to its HTTP API, byte for byte."""
 
 import uuid
 from collections.abc import Iterable
@@ -42,7 +42,8 @@ class Front:
     async def forward(self, request: Request) -> Response:
         """Return the API's answer to a request.
 
-        Nothing is parsed: signatures are over raw bytes, and compressed answers stay compressed.
+        Bytes are not changed: signatures are over raw bytes, and compressed answers stay
+        compressed.
         """
         if not self.target:
             return JSONResponse({"message": "The local stack is still starting"}, 503)

@@ -40,7 +40,7 @@ INVALID_REQUEST: Final = {
 
 
 class Keys:
-    """The signing key, kept in a file so that tokens outlive a restart."""
+    """The signing key of the issuer, kept in a file so that tokens outlive a restart."""
 
     def __init__(self, file: Path, issuer: str) -> None:
         """Make the key on first use."""
@@ -71,7 +71,7 @@ class Keys:
     ) -> str:
         """Return an access token for the local stack's API, with ``more`` claims.
 
-        A negative ``ttl`` makes one that has expired.
+        With a negative ``ttl`` the token has expired already.
         """
         now = int(time.time())
         claims = {
@@ -88,7 +88,7 @@ class Keys:
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self.key_id})
 
     def public(self) -> dict[str, object]:
-        """Return the key set that verifiers fetch."""
+        """Return the public key set, with which tokens are verified."""
         jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         return {"keys": [{**jwk, "kid": self.key_id, "use": "sig", "alg": "RS256"}]}
 
@@ -194,9 +194,9 @@ class _Desk:
 
 
 def session_of(user: str) -> str:
-    """Return the cookie of a user who has signed in before.
+    """Return the cookie value of a user who has signed in before.
 
-    It is not protected: on a local stack everyone may be any user.
+    It is not protected, because every user of a local stack may act as any other.
     """
     return base64.urlsafe_b64encode(user.encode()).decode()
 

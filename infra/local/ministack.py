@@ -1,4 +1,4 @@
-"""Starts and stops the embedded AWS, as a child process on loopback without our environment."""
+"""Starts and stops the embedded AWS (MiniStack), a child process that listens on loopback."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from infra.local.function_clock import sitecustomize
 from infra.local.paths import LocalStackError, Paths
 
 START_SECONDS_MAX: Final = 60
@@ -20,7 +21,7 @@ TOPUP_IDLE_SECONDS changes it."""
 
 
 def start(paths: Paths, folder: str = "aws", port: int | None = None) -> "subprocess.Popen[bytes]":
-    """Start it and wait until it answers.
+    """Start the embedded AWS, and wait until it answers.
 
     IAM is enforced: each function runs with its own role.
     """
@@ -42,6 +43,9 @@ def start(paths: Paths, folder: str = "aws", port: int | None = None) -> "subpro
         "LAMBDA_WARM_TTL_SECONDS": os.environ.get("TOPUP_IDLE_SECONDS", str(IDLE_SECONDS)),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(home / "s3"),
+        # Its functions inherit both, and with them the clock that tests move.
+        "PYTHONPATH": str(Path(sitecustomize.__file__).parent),
+        sitecustomize.VARIABLE: str(paths.clock_file),
     }
     log = (home / "ministack.log").open("ab")
     program = str(paths.tools / "ministack" / "bin" / "ministack")
@@ -53,7 +57,7 @@ def start(paths: Paths, folder: str = "aws", port: int | None = None) -> "subpro
 
 
 def stop(child: "subprocess.Popen[bytes]") -> None:
-    """Send SIGTERM, so that it saves its state, and wait."""
+    """Send SIGTERM to the embedded AWS and wait, so that it saves its state."""
     child.terminate()
     try:
         child.wait(STOP_SECONDS_MAX)

@@ -1,4 +1,4 @@
-"""Knows the folder and ports of a local stack, which environment variables can change."""
+"""Defines the folder and the ports of a local stack. Environment variables can change them."""
 
 import os
 import socket
@@ -35,7 +35,10 @@ class Paths:
 
     @classmethod
     def from_environment(cls) -> "Paths":
-        """Read TOPUP_STATE_DIR and a variable for each port. The defaults suit one per checkout."""
+        """Return the paths from TOPUP_STATE_DIR and a variable for each port.
+
+        The defaults suit one local stack per checkout.
+        """
         state = Path(os.environ.get("TOPUP_STATE_DIR", ROOT / ".local")).resolve()
         tools = Path(os.environ.get("TOPUP_TOOLS_DIR", ROOT / ".local" / "venvs")).resolve()
         ports = {
@@ -46,38 +49,48 @@ class Paths:
 
     @property
     def stand_file(self) -> Path:
-        """The file with its addresses and secrets."""
+        """Return the path of the file with the stack's addresses and secrets."""
         return self.state / "stand.json"
 
     @property
     def pid_file(self) -> Path:
-        """The supervisor's process id."""
+        """Return the path of the file with the supervisor's process id."""
         return self.state / "stand.pid"
 
     @property
     def log_file(self) -> Path:
-        """The log of a local stack in the background."""
+        """Return the path of the log of a local stack in the background."""
         return self.state / "stand.log"
 
     @property
+    def clock_file(self) -> Path:
+        """Return the path of the file with the seconds by which the local clocks are ahead."""
+        return self.state / "clock"
+
+    @property
     def front_url(self) -> str:
-        """The address of the page and the API."""
+        """Return the address of the page and the API."""
         return f"http://localhost:{self.front}"
 
     @property
     def aws_url(self) -> str:
-        """The embedded AWS."""
+        """Return the address of the embedded AWS."""
         return f"http://127.0.0.1:{self.aws}"
 
     @property
     def issuer_url(self) -> str:
-        """The OIDC issuer."""
+        """Return the address of the OIDC issuer."""
         return f"http://127.0.0.1:{self.issuer}"
 
     @property
     def stripe_url(self) -> str:
-        """The Stripe simulator."""
+        """Return the address of the Stripe simulator."""
         return f"http://127.0.0.1:{self.stripe}"
+
+    @property
+    def notify_url(self) -> str:
+        """Return the address of the receiver of events out."""
+        return f"{self.stripe_url}/_events"
 
     def environment(self) -> dict[str, str]:
         """Return the environment for AWS tools that talk to the local stack.
@@ -113,7 +126,10 @@ class Paths:
         )
 
     def check_ports(self) -> None:
-        """Raise LocalStackError for the first port that is taken, with the variable for it."""
+        """Raise LocalStackError for the first port in use.
+
+        The message names the port's variable.
+        """
         for name, (variable, _) in PORT_VARIABLES.items():
             port = getattr(self, name)
             if not is_free(port):
@@ -122,7 +138,7 @@ class Paths:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

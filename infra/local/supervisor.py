@@ -4,6 +4,7 @@ The embedded AWS is a child process; front, issuer and Stripe simulator run in t
 """
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -19,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from infra.build import artifact
-from infra.local import deploy, ministack
+from infra.local import deploy, ministack, receiver
 from infra.local.front import Front
 from infra.local.issuer import Keys, create_app
 from infra.local.paths import REGION, STACK, LocalStackError, Paths
@@ -43,7 +44,7 @@ class _Server(uvicorn.Server):
 
 
 class Supervisor:
-    """One run of a local stack."""
+    """Starts, serves and stops one local stack."""
 
     def __init__(self, paths: Paths, tell: Callable[[str], None]) -> None:
         """``tell`` shows progress."""
@@ -55,7 +56,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
 
     def step(self, text: str) -> None:
-        """Show a line of progress, with the time since the start."""
+        """Print a line of progress, with the time since the start."""
         self._tell(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
@@ -86,13 +87,18 @@ class Supervisor:
         """Serve front, issuer and simulator, and deploy. Returns what stand.json has."""
         paths = self.paths
         front, settings = Front(), self._settings()
+        if settings["real_stripe"]:  # its clock does not move
+            paths.clock_file.unlink(missing_ok=True)
         simulator = Simulator(
-            paths.stripe_url, settings["stripe_secret_key"], paths.state / "stripe.sqlite"
+            paths.stripe_url,
+            settings["stripe_secret_key"],
+            paths.state / "stripe.sqlite",
+            clock_file=None if settings["real_stripe"] else paths.clock_file,
         )
         keys = Keys(paths.state / "issuer.pem", paths.issuer_url)
         apps: dict[str, ASGIApp] = {"front": front, "issuer": create_app(keys)}
-        if not settings["real_stripe"]:
-            apps["stripe"] = application(simulator)
+        stripe = None if settings["real_stripe"] else application(simulator)
+        apps["stripe"] = receiver.in_front_of(stripe)
         for name, app in apps.items():
             self._serving.append(asyncio.create_task(self._serve(app, getattr(paths, name))))
         return await self._deploy(front, simulator, settings)
@@ -117,16 +123,23 @@ class Supervisor:
         if key:
             if not hook:
                 raise LocalStackError(BOTH_NEEDED)
-            return {"stripe_secret_key": key, "webhook_secret": hook, "real_stripe": True}
+            secret = _event_secret()
+            given = {"stripe_secret_key": key, "webhook_secret": hook, "notify_secret": secret}
+            return {**given, "real_stripe": True}
         file = self.paths.state / "secrets.json"
         if not file.exists():
             file.touch(mode=0o600)
             made = {
                 "stripe_secret_key": f"sk_test_{secrets.token_hex(16)}",
                 "webhook_secret": f"whsec_{secrets.token_hex(16)}",
+                "notify_secret": _event_secret(),
             }
             file.write_text(json.dumps(made))
-        return {**json.loads(file.read_text()), "real_stripe": False}
+        kept = json.loads(file.read_text())
+        if "notify_secret" not in kept:  # of a local stack from before there were events
+            kept["notify_secret"] = _event_secret()
+            file.write_text(json.dumps(kept))
+        return {**kept, "real_stripe": False}
 
     async def _deploy(
         self, front: Front, simulator: Simulator, settings: dict[str, Any]
@@ -140,6 +153,9 @@ class Supervisor:
         stack = await asyncio.to_thread(deploy.deploy, paths, stripe_base, stripe_live=live)
         names = (settings["stripe_secret_key"], [settings["webhook_secret"]])
         await asyncio.to_thread(deploy.put_secrets, paths, stack["resources"], *names)
+        await asyncio.to_thread(
+            deploy.put_event_secret, paths, stack["resources"], settings["notify_secret"]
+        )
         front.target = f"{paths.aws_url}/_aws/execute-api/{stack['resources']['HttpApi']}/$default"
         function_host = stack["outputs"]["WebhookFunctionUrl"].removeprefix("https://").strip("/")
         webhook_url = f"{paths.front_url}/api/v1/payments/webhook"
@@ -157,6 +173,8 @@ class Supervisor:
             "aws_region": REGION,
             "stack_name": STACK,
             "issuer_url": paths.issuer_url,
+            "notify_url": paths.notify_url,
+            "notify_secret": settings["notify_secret"],
         }
 
     async def _wait_for_answer(self) -> None:
@@ -185,6 +203,11 @@ class Supervisor:
             ),
             client.get(f"{base}/quota", headers=headers, timeout=20),
         )
+
+
+def _event_secret() -> str:
+    """Return a new secret for events out, as Standard Webhooks wants it."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def serve(

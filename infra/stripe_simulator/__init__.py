@@ -8,7 +8,8 @@ The control API speaks JSON. It answers 400 with what was expected, 404 for an u
 409 for what is not possible in the present state. The local stack's contract names these routes:
 
 ``POST /_control/sessions/{id}/pay``
-    ``{"method": "card"|"declined"|"delayed"}``: what the buyer does.
+    ``{"method": "card"|"declined"|"delayed"}``: what the buyer does. ``"card"`` beside the method
+    ``card`` names another of Stripe's test cards, by id or number (objects/cards.py).
 ``POST /_control/sessions/{id}/settle``
     ``{"outcome": "succeeded"|"failed"}``: ends a delayed payment.
 ``POST /_control/deliveries``
@@ -17,7 +18,20 @@ The control API speaks JSON. It answers 400 with what was expected, 404 for an u
     ``{"route": "POST /v1/checkout/sessions", "times": 1}`` with one of these:
     ``"status"``: 400 to 599, nothing is done (a 5xx is kept under an idempotency key);
     ``"timeout"``: true or seconds, the call is carried out but not answered;
-    ``"delay"``: seconds, the call is carried out and answered after them.
+    ``"delay"``: seconds, the call is carried out and answered after them;
+    ``"after": true``: the call is carried out and its answer is lost: the connection closes at
+    once, or with ``"status"`` beside it that status comes. The real answer is kept under the
+    idempotency key. A replayed answer can be lost as well.
+``POST /_control/payment_methods/{id}/behave``
+    ``{"next": [...]}``: what the next off-session charges of that card become, one after another:
+    ``succeed``, ``insufficient_funds``, ``generic_decline``, ``authentication_required``,
+    ``expired_card``, ``lost_card``, ``processing_then_succeed``, ``processing_then_fail``. A
+    processing charge ends after 2 s by Stripe's clock. After the list the card behaves as its
+    number says.
+``POST /_control/clock``
+    ``{"advance_seconds"}``: sessions expire, retries become due, idempotency keys age. On the local
+    stack the functions' clock moves too, for lots, holds, limits and windows. The next request
+    sees it. Signatures' ``t`` and tokens' ``exp`` stay on real time.
 
 These are for tests alone:
 
@@ -45,8 +59,8 @@ These are for tests alone:
     Makes a second Event object for the same change, as Stripe sometimes does.
 ``GET  /_control/deliveries``
     The latest attempts: event, type, url, status, ok, answer.
-``POST /_control/clock``
-    ``{"advance_seconds"}``: sessions expire, retries become due, idempotency keys age.
+``POST /_control/payment_intents/{id}/settle``
+    ``{"outcome": "succeeded"|"failed"}``: ends a processing charge of a card now.
 ``POST /_control/keys``
     ``{"accept": ["sk_test_...", ...]}``: the valid secret keys until the simulator stops. While a
     key is being rolled, the old and the new one are valid.

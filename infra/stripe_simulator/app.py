@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: Stripe's API, the hosted page and the control API.
+"""Builds the simulator's ASGI application: Stripe's API, the hosted page and the control API.
 
 Each API call passes authentication, its idempotency key and the planned faults.
 """
@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.stripe_simulator.api import forms, idempotency, rest
+from infra.stripe_simulator.api import forms, hooks, idempotency, rest
 from infra.stripe_simulator.api.authentication import authenticate
+from infra.stripe_simulator.api.endpoint import Endpoint
 from infra.stripe_simulator.api.faults import Fault, Silence
 from infra.stripe_simulator.api.idempotency import Answer
 from infra.stripe_simulator.control import checkout_page, routes, stripe_cli
@@ -48,7 +49,7 @@ def create_app(settings: Settings) -> Starlette:
 def application(simulator: Simulator) -> Starlette:
     """Return the application that serves ``simulator``.
 
-    Background work runs during the application's lifespan. Its end closes the simulator.
+    Background work runs while the application runs. Its end closes the simulator.
     """
 
     @asynccontextmanager
@@ -84,7 +85,7 @@ class _Call:
     a call without a key.
     """
 
-    endpoint: rest.Endpoint
+    endpoint: Endpoint
     name: str
     text: str
     key: str
@@ -121,22 +122,26 @@ class _Api:
         call = await _read(request, request_id)
         ASKED_BY.set({"id": request_id, "idempotency_key": call.key or None})
         with self._answers.in_progress(call.key) if call.key else nullcontext():
-            if call.key and (kept := self._answers.find(call.key, call.asked)):
-                return kept
-            fault = self._simulator.faults.take(request) or Fault("", 0)
+            kept = self._answers.find(call.key, call.asked) if call.key else None
+            found = self._simulator.faults.take(request, is_replay=kept is not None)
+            fault = found or Fault("", 0)
             if fault.delay_seconds:
                 await asyncio.sleep(fault.delay_seconds)  # the planned fault: a slow Stripe
-            answer = self._act(call, fault)
-        return Silence(fault.silence_seconds) if fault.silence_seconds else answer
+            try:
+                answer = kept or self._act(call, fault)
+            except StripeFault:
+                if fault.loses_answer:
+                    return _lose(fault)
+                raise
+        return _lose(fault) if fault.loses_answer else answer
 
     def _act(self, call: _Call, fault: Fault) -> Answer:
         """Carry out the call and keep its answer, in one transaction."""
         try:
-            if fault.status:
+            if fault.is_refusal:
                 raise fault.refusal()
             with self._simulator.store.transaction():
-                content = rest.answer(self._world, call.endpoint, call.name, call.text)
-                answer = Answer(200, content, call.request_id)
+                answer = self._carry_out(call)
                 if call.key:
                     self._answers.keep(call.key, call.asked, answer)
         except StripeFault as refusal:
@@ -145,9 +150,29 @@ class _Api:
                 kept = Answer(refusal.status, body, call.request_id)
                 self._answers.keep(call.key, call.asked, kept)
             raise
-        if call.endpoint.path.startswith(rest.HOOKS):
+        if call.endpoint.path.startswith(hooks.HOOKS):
             self._simulator.refresh_targets()
         return answer
+
+    def _carry_out(self, call: _Call) -> Answer:
+        """Return the answer. A decline is one: the failed charge and its events stay."""
+        try:
+            content = rest.answer(self._world, call.endpoint, call.name, call.text)
+        except StripeFault as refusal:
+            if not refusal.is_effect:
+                raise
+            return Answer(refusal.status, refusal.body(call.request_id), call.request_id)
+        return Answer(200, content, call.request_id)
+
+
+def _lose(fault: Fault) -> Silence:
+    """Return what arrives instead of the answer: nothing. Raises the fault's status, if it has one.
+
+    The real answer is kept under the idempotency key.
+    """
+    if fault.status:
+        raise fault.refusal()
+    return Silence(fault.silence_seconds)
 
 
 async def _read(request: Request, request_id: str) -> _Call:

@@ -1,13 +1,15 @@
-"""What the simulator refuses: as Stripe's error objects, and as conflicts of the control API.
+"""Defines the simulator's errors: Stripe's error objects, and conflicts of the control API.
 
 https://docs.stripe.com/api/errors
 """
 
-from typing import Any
+from typing import Any, Final, Self
+
+DECLINED: Final = 402
 
 
 class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an error of ours
-    """An answer with ``status`` and Stripe's error object."""
+    """An error answer with ``status`` and Stripe's error object."""
 
     def __init__(
         self,
@@ -30,9 +32,17 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
         self.param = param
         self.kind = kind
         self.began = began
+        self.is_effect = False
+        """Whether what the request did stays, although its answer is an error."""
+        self._shown: dict[str, Any] = {}
+
+    def showing(self, **members: Any) -> Self:
+        """Add members to the error object, and return the fault."""
+        self._shown = members
+        return self
 
     def body(self, request_id: str) -> dict[str, Any]:
-        """Return the error as Stripe writes it."""
+        """Return the error as Stripe's JSON."""
         error: dict[str, Any] = {"message": self.message, "type": self.kind}
         if self.code:
             page = self.code.replace("_", "-")
@@ -40,17 +50,35 @@ class StripeFault(Exception):  # noqa: N818 - it is what Stripe answers, not an 
             error["doc_url"] = f"https://stripe.com/docs/error-codes/{page}"
         if self.param:
             error["param"] = self.param
+        error |= self._shown
         error["request_log_url"] = f"https://dashboard.stripe.com/test/logs/{request_id}"
         return {"error": error}
 
 
+class CardDeclined(StripeFault):
+    """A card error (402). It is stored under the idempotency key, like every attempt's answer.
+
+    https://docs.stripe.com/error-handling#payment-errors
+    """
+
+    def __init__(self, error: dict[str, Any], *, is_effect: bool = True) -> None:
+        """``error`` is Stripe's error object."""
+        code, message = error["code"], error["message"]
+        super().__init__(DECLINED, message, code=code, kind="card_error", began=True)
+        self.is_effect = is_effect
+        self.showing(**error)
+
+
 class ConflictError(Exception):
-    """The act is not possible in the object's present state."""
+    """The requested change is not possible in the object's present state."""
 
 
-def missing(kind: str, name: str, param: str = "id") -> StripeFault:
-    """Return Stripe's 404 for an unknown object."""
-    return StripeFault(404, f"No such {kind}: '{name}'", code="resource_missing", param=param)
+def missing(kind: str, name: str, param: str = "id", status: int = 404) -> StripeFault:
+    """Return Stripe's 404 for an unknown object. Where a parameter names it, 400 is usual.
+
+    https://docs.stripe.com/error-codes#resource-missing
+    """
+    return StripeFault(status, f"No such {kind}: '{name}'", code="resource_missing", param=param)
 
 
 def bad_integer(message: str, param: str) -> StripeFault:

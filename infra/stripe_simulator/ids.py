@@ -1,4 +1,4 @@
-"""Makes ids in the form that Stripe gives each kind of object."""
+"""Makes ids in Stripe's format for each kind of object."""
 
 import secrets
 import string
@@ -9,6 +9,7 @@ PREFIXES: Final = {
     "checkout.session": ("cs_test_a1", 56),
     "payment_intent": ("pi_3", 23),
     "payment_method": ("pm_1", 23),
+    "customer": ("cus_", 14),
     "charge": ("ch_3", 23),
     "refund": ("re_3", 23),
     "dispute": ("du_1", 23),

@@ -1,4 +1,4 @@
-"""The settings of a simulator: address, secret key, webhook endpoints, state file and timing."""
+"""Defines a simulator's settings: address, secret key, webhook endpoints, state file and timing."""
 
 import time
 from collections.abc import Callable
@@ -22,10 +22,10 @@ ANSWER_SECONDS_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """One webhook endpoint.
+    """The settings of one webhook endpoint.
 
-    ``events`` is empty, or contains ``*``, for all types. ``host`` replaces the URL's own host in
-    the Host header.
+    An empty ``events``, or ``*`` in it, subscribes to all types. ``host`` replaces the URL's own
+    host in the Host header.
     """
 
     url: str
@@ -36,17 +36,17 @@ class WebhookTarget:
 
     @property
     def name(self) -> str:
-        """The name under which its pending deliveries are stored. It is stable over a restart."""
+        """Return the name of the endpoint's pending deliveries. It is the same after a restart."""
         return self.endpoint_id or f"{self.url} {self.host}"
 
     def wants(self, kind: str) -> bool:
-        """Whether the endpoint is subscribed to this type of event."""
+        """Return whether the endpoint is subscribed to this type of event."""
         return not self.events or "*" in self.events or kind in self.events
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The clock in epoch seconds, the pauses between attempts, and the deadline of an answer."""
+    """The clock in epoch seconds, the pauses between attempts, and the deadline for an answer."""
 
     clock: Callable[[], float] = time.time
     pauses_seconds: tuple[float, ...] = PAUSES_SECONDS
@@ -55,10 +55,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to make a simulator.
+    """The settings of a simulator.
 
-    ``base_url`` is where the application is served. ``state_file`` stores the objects;
-    ``:memory:`` loses them when the simulator stops.
+    ``base_url`` is the application's address. ``state_file`` stores the objects; ``:memory:`` loses
+    them when the simulator stops.
     """
 
     base_url: str

@@ -1,18 +1,18 @@
-"""The state of one simulated Stripe account: its objects, deliveries, secret keys and faults."""
+"""Defines one simulated Stripe account: its objects, deliveries, secret keys and faults."""
 
 from pathlib import Path
 
 from infra.stripe_simulator.api.faults import Faults
 from infra.stripe_simulator.api.idempotency import Answers
 from infra.stripe_simulator.deliveries.sender import Deliveries
-from infra.stripe_simulator.objects import purchases
+from infra.stripe_simulator.objects import purchases, settling
 from infra.stripe_simulator.objects.world import World
 from infra.stripe_simulator.settings import API_VERSION, Timing, WebhookTarget
 from infra.stripe_simulator.store import Store
 
 
 class Simulator:
-    """One account at Stripe, in test mode. ``app.application`` serves it."""
+    """One simulated Stripe account, in test mode. ``app.application`` serves it."""
 
     def __init__(
         self,
@@ -22,10 +22,14 @@ class Simulator:
         *,
         api_version: str = API_VERSION,
         timing: Timing | None = None,
+        clock_file: Path | None = None,
     ) -> None:
-        """``base_url`` is where the application is served, ``file`` is where objects are stored."""
+        """``base_url`` is where the application is served, ``file`` is where objects are stored.
+
+        ``clock_file`` gets the seconds by which the clock was advanced.
+        """
         timing = timing or Timing()
-        self.store = Store(file, timing.clock)
+        self.store = Store(file, timing.clock, clock_file)
         self.deliveries = Deliveries(self.store, timing)
         self.world = World(self.store, self.deliveries, base_url, api_version)
         self.faults = Faults()
@@ -35,7 +39,7 @@ class Simulator:
         self.refresh_targets()
 
     def deliver_to(self, *targets: WebhookTarget) -> None:
-        """Set the endpoints that were not made by the API. Those made by the API come on top."""
+        """Set the endpoints from the settings. Endpoints that the API created are added to them."""
         self._given = targets
         self.refresh_targets()
 
@@ -48,7 +52,7 @@ class Simulator:
         self.secret_keys = secret_keys
 
     def refresh_targets(self) -> None:
-        """Read the webhook endpoints again after one was made, changed or deleted."""
+        """Read the webhook endpoints again after one was created, changed or deleted."""
         rows = list(self.store.newest_first("webhook_endpoint"))
         made = [
             WebhookTarget(
@@ -66,8 +70,9 @@ class Simulator:
         self.deliveries.wake()
 
     def do_housekeeping(self) -> None:
-        """Expire overdue sessions, and remove old idempotency keys and old deliveries."""
+        """Expire overdue sessions, settle cards, remove old idempotency keys and deliveries."""
         purchases.expire_overdue(self.world)
+        settling.settle_due(self.world)
         self.answers.prune()
         self.deliveries.queue.give_up_old()
         self.deliveries.wake()

@@ -30,15 +30,21 @@ _SEQUENCE_MAX: Final = 1 << 62
 
 
 class Store:
-    """Reads and writes objects and notes. They survive a restart."""
+    """Reads and writes objects and notes in the file. They survive a restart."""
 
-    def __init__(self, file: Path | str, clock: Callable[[], float] = time.time) -> None:
-        """``file`` may be ``:memory:``."""
+    def __init__(
+        self,
+        file: Path | str,
+        clock: Callable[[], float] = time.time,
+        clock_file: Path | None = None,
+    ) -> None:
+        """``file`` may be ``:memory:``. ``clock_file`` tells other programs the clock's offset."""
         self.db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         for line in _SCHEMA:
             self.db.execute(line)
-        self._clock = clock
+        self._clock, self._clock_file = clock, clock_file
         self.offset_seconds: int = self.note("clock") or 0
+        self._publish_offset(self.offset_seconds)
 
     def close(self) -> None:
         """Close the file."""
@@ -54,12 +60,21 @@ class Store:
 
     def advance(self, seconds: int) -> None:
         """Advance the clock. It stays advanced after a restart."""
-        self.offset_seconds += seconds
-        self.note("clock", self.offset_seconds)
+        offset = self.offset_seconds + seconds
+        self.note("clock", offset)
+        self._publish_offset(offset)
+        self.offset_seconds = offset
+
+    def _publish_offset(self, seconds: int) -> None:
+        """Write the offset for other programs, atomically, so that none reads half of it."""
+        if self._clock_file:
+            part = self._clock_file.with_name(f"{self._clock_file.name}.part")
+            part.write_text(str(seconds))
+            part.replace(self._clock_file)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all writes inside atomic. Do not await inside."""
+        """Make all writes of a ``with`` block atomic. The block must not await."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -106,7 +121,7 @@ class Store:
         return [row[0] for row in self.db.execute(_OVERDUE, (self.now(),))]
 
     def note(self, name: str, value: Any = None) -> Any:
-        """Return the note, or None. Where ``value`` is given, write it and return it."""
+        """Return the note with this name, or None. With ``value``, write it and return it."""
         if value is not None:
             self.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
             return value

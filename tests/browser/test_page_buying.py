@@ -215,7 +215,7 @@ def faulty_stripe(stand: Stand) -> Iterator[Callable[[int], object]]:
     fail(0)
 
 
-def test_when_stripe_fails_the_buyer_is_told_and_tries_again(
+def test_when_stripe_fails_the_page_says_so_and_the_buyer_tries_again(
     visitor: Visitor, faulty_stripe: Callable[[int], object]
 ) -> None:
     """Nothing was charged, and the second try is the same purchase."""
@@ -241,7 +241,7 @@ def test_when_stripe_fails_the_buyer_is_told_and_tries_again(
     assert keys[0] == keys[1]
 
 
-def test_a_buyer_is_not_told_to_try_again_where_that_cannot_help(visitor: Visitor) -> None:
+def test_the_page_offers_no_retry_where_that_cannot_help(visitor: Visitor) -> None:
     """Stripe refused for good: no charge, no button, and the seller knows."""
     refused = {"code": "stripe_refused"}
     visitor.context.route(

@@ -43,7 +43,7 @@ def test_while_a_payment_is_watched_its_button_keeps_the_focus_and_nothing_is_re
     assert [words for words in heard() if "Payment received" in words] == [heard()[-1]]
 
 
-def test_a_payment_that_arrives_does_not_take_the_keyboard_from_somebody_who_types(
+def test_a_payment_that_arrives_does_not_take_the_focus_from_a_customer_who_types(
     visitor: Visitor,
 ) -> None:
     session = waiting(visitor)

@@ -190,7 +190,7 @@ def test_what_was_out_of_sight_for_long_is_fresh_when_it_is_seen_again(visitor: 
         ({"status": 200, "body": "<html>not json"}, "A fault on our side"),
     ],
 )
-def test_an_error_is_said_in_words_and_can_be_tried_again(
+def test_an_error_is_shown_in_words_and_can_be_retried(
     arrive: Arrive, answer: dict[str, object], words: str
 ) -> None:
     """Whatever shape it comes in, nothing of it goes into the page but our own words."""

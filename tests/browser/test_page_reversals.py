@@ -73,7 +73,7 @@ def test_a_lost_dispute_is_not_reported_as_a_refund(arrive: Arrive) -> None:
     )
 
 
-def test_calls_that_are_owed_are_said_with_what_covers_them(arrive: Arrive) -> None:
+def test_the_page_shows_calls_that_are_owed_and_what_covers_them(arrive: Arrive) -> None:
     """They were used before their payment was taken back."""
     visitor = arrive()
     bought = visitor.stand.purchase(visitor.name)
@@ -88,7 +88,7 @@ def test_calls_that_are_owed_are_said_with_what_covers_them(arrive: Arrive) -> N
     visitor.snap("debt")
 
 
-def test_when_all_calls_are_used_the_next_step_is_said(arrive: Arrive) -> None:
+def test_when_all_calls_are_used_the_page_shows_the_next_step(arrive: Arrive) -> None:
     """Calls are refused until more are bought."""
     visitor = arrive()
     visitor.stand.purchase(visitor.name)

@@ -183,7 +183,7 @@ def test_without_an_issuer_that_answers_the_settings_have_no_endpoints() -> None
     assert settings == {**own, "audience": "", "redirect_uri": ""}
 
 
-def test_the_page_is_told_another_way_back_where_there_is_one(
+def test_the_page_gets_another_return_address_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else it is the page itself."""

@@ -58,7 +58,7 @@ def test_a_reload_signs_in_again_without_a_question(arrive: Arrive) -> None:
     expect(stranger.page.locator("main h1")).to_have_text("History")
 
 
-def test_signing_out_leaves_nobody_signed_in(arrive: Arrive) -> None:
+def test_signing_out_ends_the_session(arrive: Arrive) -> None:
     """Also at the issuer: the next sign-in asks again who is there."""
     stranger = arrive(None)
     stranger.page.goto(stranger.stand.api_url)
@@ -99,7 +99,7 @@ def test_a_forged_way_back_is_refused(visitor: Visitor) -> None:
     expect(visitor.page.locator("#account button")).to_have_count(0)
 
 
-def test_a_silent_issuer_is_said_and_the_plans_still_show(arrive: Arrive) -> None:
+def test_a_silent_issuer_is_reported_and_the_plans_still_show(arrive: Arrive) -> None:
     """While nobody can sign in, the page says that nothing is lost."""
     stranger = arrive(None)
 
@@ -200,8 +200,8 @@ def test_a_token_that_is_refused_is_renewed_and_the_question_asked_again(arrive:
     assert visitor.asked[-1]["grant_type"] == "refresh_token"
 
 
-def test_a_renewal_that_answers_with_somebody_else_is_refused(arrive: Arrive) -> None:
-    """OpenID Connect Core, 12.2: it must be the same person."""
+def test_a_renewal_that_answers_with_another_user_is_refused(arrive: Arrive) -> None:
+    """OpenID Connect Core, 12.2: it must be the same user."""
     visitor = arrive()
     visitor.mislead({"refresh_token": "the-refresh-token"})
     visitor.sign_in()

@@ -158,7 +158,7 @@ def _possible(names: tuple[str, ...], said: list[str]) -> set[int]:
 def test_every_hold_comes_back_when_its_time_is_over(
     names: tuple[str, ...], old: str, record_figures: Record
 ) -> None:
-    """Neither is forgotten by whoever gives others back in that moment, nor kept until a later one
+    """A concurrent release of other holds does not forget it, and it is not kept until a later one
     is due.
     """
     record_figures(f"{' and '.join(names)}, old hold: {old}", explore(_all(names, old), FAULTS))

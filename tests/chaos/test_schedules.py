@@ -361,8 +361,8 @@ def test_two_holds_and_a_debit_on_the_last_units_never_oversell(
 def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
     record_figures: Callable[[str, dict[str, int]], None],
 ) -> None:
-    """Its amount was told wrong and a person dropped it; it is told right while recovery, which
-    sees the wrong one, drops the refund.
+    """Its amount was reported wrongly and an operator dropped it; it is reported correctly while
+    recovery, which sees the wrong one, drops the refund.
     """
 
     def build(store: ScheduledStore) -> Handlers:

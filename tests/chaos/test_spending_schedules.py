@@ -161,7 +161,7 @@ def test_two_concurrent_requests_on_an_account_with_a_hold_take_what_they_were_a
 def test_two_concurrent_requests_after_an_expiry_release_once_and_take_what_they_were_answered(
     first: str, second: str, record_figures: Record
 ) -> None:
-    """The hold comes back exactly once, with whoever is first, and is never
+    """The hold comes back exactly once, with the first request, and is never
     captured or released.
     """
     record_figures(

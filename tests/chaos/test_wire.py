@@ -135,7 +135,7 @@ class Storm:
         try:
             debits.debit(Meter(self.books, ""), user_id, UNITS)
         except (RetryableError, Killed):
-            figures["debits nobody knows of"] += 1
+            figures["debits with an unknown outcome"] += 1
             self.spent.unsure[user_id] += UNITS
         else:
             self.spent.taken[user_id] += UNITS
@@ -150,7 +150,7 @@ class Storm:
         try:
             hold_id = holds.place(meter, user_id, UNITS, HOLD_SECONDS).hold_id
         except (RetryableError, Killed):
-            figures["holds nobody knows of"] += 1
+            figures["holds with an unknown outcome"] += 1
             return
         if end != "forgotten":
             self.ends.append((user_id, hold_id, end))

@@ -1,8 +1,14 @@
 """The client, and the product's handlers over a store in memory."""
 
+import threading
 import uuid
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import debit_quota
+import hold_quota
+import httpx
+import manage_keys
 import pytest
 from billing.quota import spending
 from billing.wiring import container
@@ -12,7 +18,7 @@ from functional.template import Template
 from support import builders
 from support.builders import STACK, Clock
 from support.fakes.memory_store import MemoryStore
-from topup_client import AsyncMeter, Meter, meter
+from topup_client import AsyncMeter, Meter, service
 
 
 @pytest.fixture
@@ -37,10 +43,12 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
         monkeypatch.setenv(name, value)
     books = builders.books_on(MemoryStore(), clock=clock)
     monkeypatch.setattr(container, "books", lambda: books)
+    for handler in (debit_quota, hold_quota, manage_keys):  # the name is bound when they are loaded
+        monkeypatch.setattr(handler, "books", lambda: books, raising=False)
     monkeypatch.setattr(
         container, "deadline", lambda: books.store.deadline
     )  # begun anew with every request, as in Lambda
-    monkeypatch.setattr(meter, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(service, "PAUSE_SECONDS", 0.001)
     spending._seen.clear()
     yield Gateway(template, books)
     spending._seen.clear()
@@ -82,3 +90,33 @@ class Seconds:
 def customer() -> str:
     """Somebody new."""
     return f"user-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def url(gateway: Gateway) -> Iterator[str]:
+    """The service on a loopback port: nothing in a process that ends can reach it otherwise."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """Hand the request to the handlers."""
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            asked = httpx.Request(
+                "POST", f"http://service{self.path}", headers=dict(self.headers), content=body
+            )
+            answer = gateway.handle_request(asked)
+            self.send_response(answer.status_code)
+            self.send_header("content-type", answer.headers["content-type"])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

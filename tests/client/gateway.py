@@ -10,7 +10,7 @@ import itertools
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,11 +21,14 @@ from billing.quota import debits
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry
 from billing.storage.writes import Write
+from client.older_service import translate
 from functional.lab import Context, gateway_event
 from functional.template import Template
 
 URL: Final = "https://topup.example.com"
 TOKEN: Final = "a-token-of-the-seller's-backend"
+BACKEND: Final = {"sub": "backend", "scope": "quota.write"}
+"""The claims of the seller's own service."""
 _numbers: Final = itertools.count()
 Fault = Callable[[Callable[[], httpx.Response]], httpx.Response]
 
@@ -97,7 +100,33 @@ class Gateway(httpx.BaseTransport):
             answer.request = request
             return answer
 
-    def _handled(self, request: httpx.Request) -> httpx.Response:
+    def key(self, user_id: str, limit: Mapping[str, object] | None = None) -> str:
+        """Make an API key of this customer's, as the page does. Return its id."""
+        body = {"name": "server"} if limit is None else {"name": "server", "limit": limit}
+        made = self._as_user(user_id, "POST", "/keys", body)
+        return str(made.json()["key_id"])
+
+    def keys(self, user_id: str) -> list[Any]:
+        """The customer's keys with their figures, as the page shows them."""
+        found: list[Any] = self._as_user(user_id, "GET", "/keys").json()["keys"]
+        return found
+
+    def revoke(self, user_id: str, key_id: str) -> None:
+        """As the page does."""
+        self._as_user(user_id, "DELETE", f"/keys/{key_id}")
+
+    def _as_user(self, user_id: str, method: str, path: str, body: object = None) -> httpx.Response:
+        request = httpx.Request(
+            method, f"{URL}/api/v1{path}", json=body, headers={"authorization": f"Bearer {TOKEN}"}
+        )
+        with self._lock:
+            answer = self._handled(request, {"sub": user_id})
+        assert answer.is_success, answer.text
+        return answer
+
+    def _handled(
+        self, request: httpx.Request, claims: Mapping[str, str] = BACKEND
+    ) -> httpx.Response:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return httpx.Response(401, json={"message": "Unauthorized"})
         for route in self._routes:
@@ -110,13 +139,13 @@ class Gateway(httpx.BaseTransport):
             request.url.path,
             parameters,
             dict(request.headers),
-            request.read().decode() or None,
+            translate(request.read().decode() or None, self.books),
         )
-        event["requestContext"]["authorizer"] = {
-            "jwt": {"claims": {"sub": "backend", "scope": "quota.write"}, "scopes": None}
-        }
+        event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
         said: dict[str, Any] = importlib.import_module(route.handler).handler(event, Context())
-        return httpx.Response(said["statusCode"], headers=said["headers"], content=said["body"])
+        return httpx.Response(
+            said["statusCode"], headers=said.get("headers"), content=said.get("body", "")
+        )
 
     def fund(self, user_id: str, units: int) -> None:
         """Units without a purchase, with an operator's entry in the ledger."""

@@ -3,7 +3,8 @@ what it served, as JSON lines.
 
 ``python process.py <api_url> <token> <user_id> <size> <what>``; ``what`` is ``all``, ``fork``, a
 number of units after which it waits to be killed, or ``together`` or ``together async``: spends a
-unit, says so, and goes on when it is told to.
+unit, says so, and goes on when it is told to. ``slowly N`` spends one unit in N seconds, holds what
+it spends in ten times as long, and says when each was asked for and when one was refused.
 """
 
 import asyncio
@@ -60,6 +61,22 @@ async def spends_awaiting(api_url: str, token: str, user_id: str, terms: Any) ->
     return served
 
 
+def spends_slowly(lease: Lease, seconds: float) -> None:
+    """At a steady rate, from the moment it is told to, until a call is refused."""
+    says(ready=True)
+    sys.stdin.readline()
+    began = time.monotonic()
+    for number in range(1, 1000):
+        asked_at = time.monotonic()
+        try:
+            lease.debit()
+        except QuotaExhausted:
+            says(refused_at=time.monotonic())
+            return
+        says(asked_at=asked_at)
+        time.sleep(max(0, began + number * seconds - time.monotonic()))
+
+
 def says(**said: object) -> None:
     """One line, at once."""
     sys.stdout.write(json.dumps(said) + "\n")
@@ -75,7 +92,13 @@ def main(api_url: str, token: str, user_id: str, size: str, what: str) -> None:
         if what.isdigit()
         else {"lifetime_seconds": 90, "margin_seconds": 45}
     )
-    terms: Any = {"size": int(size), "refusal_seconds": 0.2, **times}
+    terms: Any = {"size": int(size), "ahead_seconds": None, "refusal_seconds": 0.2, **times}
+    if what.startswith("slowly"):
+        seconds = float(what.split()[1])
+        terms = {"ahead_seconds": 10 * seconds}
+        with Lease(Meter(api_url, token), user_id, **terms) as lease:
+            spends_slowly(lease, seconds)
+        return
     if what == "together async":
         says(served=asyncio.run(spends_awaiting(api_url, token, user_id, terms)))
         return

@@ -36,7 +36,7 @@ def test_debits_are_spent_in_memory_and_captured_at_the_end(
 
     async def story() -> None:
         async with AsyncLease(
-            async_backend, "alice", clock=seconds, size=100, low_water=0
+            async_backend, "alice", clock=seconds, size=100, ahead_seconds=None, low_water=0
         ) as lease:
             for _ in range(60):
                 await lease.debit()
@@ -68,7 +68,7 @@ def test_a_million_units_cost_fewer_than_a_thousand_calls(
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
-def test_many_calls_at_once_never_oversell(
+def test_many_concurrent_calls_never_oversell(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, size: int
 ) -> None:
     """Two leases of one customer, a hundred calls each at the same time."""
@@ -84,7 +84,7 @@ def test_many_calls_at_once_never_oversell(
         served += 1
 
     async def story() -> None:
-        terms: Any = {"clock": seconds, "size": size}
+        terms: Any = {"clock": seconds, "size": size, "ahead_seconds": None}
         async with (
             AsyncLease(async_backend, "alice", **terms) as one,
             AsyncLease(async_backend, "alice", **terms) as two,
@@ -103,7 +103,9 @@ def test_a_caller_who_goes_away_leaves_the_hold_to_the_next(
     gateway.fund("alice", 100)
 
     async def story() -> None:
-        async with AsyncLease(async_backend, "alice", clock=seconds, size=100) as lease:
+        async with AsyncLease(
+            async_backend, "alice", clock=seconds, size=100, ahead_seconds=None
+        ) as lease:
             leaver = asyncio.create_task(lease.debit(5))
             for _ in range(100):
                 if not gateway.calls["holds"]:
@@ -124,7 +126,9 @@ def test_a_hold_is_captured_before_it_expires(
     gateway.fund("alice", 100)
 
     async def story() -> None:
-        async with AsyncLease(async_backend, "alice", clock=seconds, size=100) as lease:
+        async with AsyncLease(
+            async_backend, "alice", clock=seconds, size=100, ahead_seconds=None
+        ) as lease:
             await lease.debit(30)
             clock.advance(seconds=49)
             assert lease.left == 0
@@ -169,7 +173,7 @@ def test_leases_serve_every_customer_and_close_together(
         gateway.fund(user, 50)
 
     async def story() -> None:
-        async with AsyncLeases(async_backend, clock=seconds, size=20) as leases:
+        async with AsyncLeases(async_backend, clock=seconds, size=20, ahead_seconds=None) as leases:
             await asyncio.gather(*(leases.debit(user) for user in users * 40))
             with pytest.raises(QuotaExhausted):
                 await leases.debit("user0", 11)

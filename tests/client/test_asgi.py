@@ -119,9 +119,9 @@ def test_what_a_call_costs_may_depend_on_it(gateway: Gateway, async_backend: Asy
 def test_what_was_used_is_captured_when_the_application_shuts_down(
     gateway: Gateway, async_backend: AsyncMeter
 ) -> None:
-    """Before the server hears that it has."""
+    """Before the server is notified."""
     gateway.fund("alice", 100)
-    app = _app(AsyncLeases(async_backend, size=50))
+    app = _app(AsyncLeases(async_backend, size=50, ahead_seconds=None))
     told: list[tuple[str, int]] = []
 
     async def story() -> None:

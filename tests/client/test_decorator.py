@@ -43,7 +43,7 @@ def test_an_async_function_awaits_its_debit(gateway: Gateway, async_backend: Asy
 def test_a_function_spends_from_leases(gateway: Gateway, backend: Meter) -> None:
     """One hold for a hundred runs."""
     gateway.fund("alice", 100)
-    with Leases(backend, size=100, low_water=0) as leases:
+    with Leases(backend, size=100, ahead_seconds=None, low_water=0) as leases:
 
         @metered(leases, user="alice")
         def answer() -> int:
@@ -53,7 +53,7 @@ def test_a_function_spends_from_leases(gateway: Gateway, backend: Meter) -> None
     assert (gateway.quota().used, gateway.calls["holds"]) == (100, 1)
 
 
-def test_a_function_and_a_spender_of_two_kinds_are_told_apart_at_once(
+def test_a_blocking_function_with_an_async_spender_is_refused_when_decorated(
     backend: Meter, async_backend: AsyncMeter
 ) -> None:
     """When the module is loaded, not at the first customer."""

@@ -27,16 +27,16 @@ from topup_client import (
     Unavailable,
     header_user,
 )
+from topup_client.answers import NOT_DONE
 from topup_client.errors import HoldClosed, TopupError
 from topup_client.keeper import Keeper
 from topup_client.purse import Purse
 from topup_client.results import Hold
 from topup_client.terms import Terms
-from topup_client.wire import NOT_DONE
 
 EVER = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS_MAX = 30
-"""Nothing here takes as long, however busy the machine is; whoever waits longer waits in vain."""
+"""No call here takes as long, however busy the machine is. A longer wait would be in vain."""
 
 
 def _run(story: Coroutine[Any, Any, None]) -> None:
@@ -51,15 +51,15 @@ def test_the_next_hold_is_fetched_before_the_last_runs_out(
 
     async def story() -> None:
         async with AsyncLease(
-            async_backend, "alice", clock=seconds, size=100, low_water=40
+            async_backend, "alice", clock=seconds, size=100, ahead_seconds=None, low_water=40
         ) as lease:
             for _ in range(61):
                 await lease.debit()
             while lease.left != 139:  # noqa: ASYNC110 - the lease's own task does it: there is nothing to wait on but its effect
                 await asyncio.sleep(0)
             assert gateway.bodies("/quota/holds") == [
-                {"user_id": "alice", "units": 100, "expires_in_seconds": 60},
-                {"user_id": "alice", "units": 100, "expires_in_seconds": 60},
+                {"user_id": "alice", "units": 100, "expires_in_seconds": 60, "at_least": 1},
+                {"user_id": "alice", "units": 100, "expires_in_seconds": 60, "at_least": 1},
             ]
 
     _run(asyncio.wait_for(story(), SECONDS_MAX))
@@ -77,7 +77,7 @@ def test_a_lease_that_was_closed_in_the_midst_of_a_call_is_replaced(
         async with AsyncLeases(async_backend, clock=seconds) as leases:
             with pytest.raises(QuotaExhausted):
                 await leases.debit("alice", 11)
-            await leases._leases["alice"].aclose()
+            await leases._leases["alice", None].aclose()
             await leases.debit("alice", 4)
             await leases.debit("alice", 6)
 
@@ -93,7 +93,9 @@ def test_closing_waits_for_a_hold_that_is_on_its_way(
     gateway.fund("alice", 100)
 
     async def story() -> None:
-        lease = AsyncLease(async_backend, "alice", clock=seconds, size=60, at_exit=False)
+        lease = AsyncLease(
+            async_backend, "alice", clock=seconds, size=60, ahead_seconds=None, at_exit=False
+        )
         caller = asyncio.create_task(lease.debit())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -106,7 +108,7 @@ def test_closing_waits_for_a_hold_that_is_on_its_way(
     assert (gateway.quota().held, gateway.quota().remaining) == (0, 100)
 
 
-def test_a_lease_that_somebody_is_asking_for_is_not_swept(
+def test_a_lease_with_a_waiting_caller_is_not_swept(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
 ) -> None:
     """It has nothing yet: what it is about to get would be forgotten."""
@@ -123,7 +125,7 @@ def test_a_lease_that_somebody_is_asking_for_is_not_swept(
     assert gateway.quota().used == 1
 
 
-def test_a_blocking_lease_that_somebody_is_asking_for_is_not_swept(
+def test_a_blocking_lease_with_a_waiting_caller_is_not_swept(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
     gateway.fund("alice", 100)
@@ -186,9 +188,9 @@ def test_a_fault_in_looking_after_one_lease_does_not_end_the_others(
 
 def test_each_hold_ends_at_its_own_time() -> None:
     """The first one's units are not spent any more, the second one's still are."""
-    purse = Purse(Terms(size=100, lifetime_seconds=60, low_water=0))
-    purse.add(Hold("hold_1", 10, 0, EVER), 0)
-    purse.add(Hold("hold_2", 20, 0, EVER), 30)
+    purse = Purse(Terms(size=100, ahead_seconds=None, lifetime_seconds=60, low_water=0))
+    purse.add(Hold("hold_1", 10, 0, EVER), 10, 0)
+    purse.add(Hold("hold_2", 20, 0, EVER), 20, 30)
     assert purse.spend(1, 48.9)
     assert purse.spend(20, 49.1)
     assert not purse.spend(1, 49.2)
@@ -197,9 +199,9 @@ def test_each_hold_ends_at_its_own_time() -> None:
 
 def test_the_next_hold_is_wanted_before_the_newest_ends() -> None:
     """Half of the margin before its units can be spent no more, though many are left."""
-    purse = Purse(Terms(size=100, lifetime_seconds=60, low_water=0))
-    purse.add(Hold("hold_1", 50, 0, EVER), 0)
-    purse.add(Hold("hold_2", 50, 0, EVER), 30)
+    purse = Purse(Terms(size=100, ahead_seconds=None, lifetime_seconds=60, low_water=0))
+    purse.add(Hold("hold_1", 50, 0, EVER), 50, 0)
+    purse.add(Hold("hold_2", 50, 0, EVER), 50, 30)
     assert not purse.is_low(45)
     assert not purse.is_low(73.9)
     assert purse.is_low(74)
@@ -261,7 +263,7 @@ def test_what_is_neither_a_call_nor_a_socket_is_free(
     assert gateway.service_calls == 0
 
 
-def test_a_header_names_its_value_where_nobody_looks_it_up() -> None:
+def test_a_headers_value_is_the_user_id_where_no_lookup_is_given() -> None:
     scope: dict[str, Any] = {"headers": [(b"X-User", b"alice"), (b"other", b"bob")]}
     assert header_user("x-USER")(scope) == "alice"
     assert header_user("other", {"bob": "robert"}.get)(scope) == "robert"
@@ -274,7 +276,9 @@ def test_an_expired_hold_may_release_all_that_there_is(
     gateway.fund("alice", 10)
 
     async def story() -> None:
-        async with AsyncLease(async_backend, "alice", clock=seconds, size=10, low_water=0) as lease:
+        async with AsyncLease(
+            async_backend, "alice", clock=seconds, size=10, ahead_seconds=None, low_water=0
+        ) as lease:
             await lease.debit(4)
             clock.advance(seconds=55)
             await lease.debit(6)
@@ -290,10 +294,10 @@ def test_two_callers_of_a_lease_that_is_closed_meet_in_the_next_one(
     gateway.fund("alice", 100)
 
     async def story() -> None:
-        async with AsyncLeases(async_backend, clock=seconds, size=30) as leases:
+        async with AsyncLeases(async_backend, clock=seconds, size=30, ahead_seconds=None) as leases:
             callers = [asyncio.create_task(leases.debit("alice", 2)) for _ in range(3)]
             await asyncio.sleep(0)
-            await leases._leases["alice"].aclose()
+            await leases._leases["alice", None].aclose()
             await asyncio.gather(*callers)
         with pytest.raises(LeaseClosed):
             await leases.debit("bob")
@@ -302,7 +306,7 @@ def test_two_callers_of_a_lease_that_is_closed_meet_in_the_next_one(
     assert (gateway.quota().used, gateway.quota().held) == (6, 0)
 
 
-def test_a_keeper_has_no_more_threads_than_it_was_given_and_calls_nobody_early() -> None:
+def test_a_keeper_has_no_more_threads_than_it_was_given_and_makes_no_early_call() -> None:
     keeper, later, first, last = Keeper(1, lambda: 0.0), Tended(), Tended(), Tended()
     keeper.at(later, 5.0)
     for one in (first, last):
@@ -341,7 +345,7 @@ def test_only_a_call_that_may_succeed_in_a_moment_says_when(
     )
 
 
-def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -> None:
+def test_a_stopped_keeper_ends_its_thread_and_makes_no_more_calls() -> None:
     """A process that closes its leases keeps nothing of them."""
     keeper, first, last = Keeper(1, lambda: 0.0), Tended(), Tended()
     before = set(threading.enumerate())
@@ -358,14 +362,19 @@ def test_a_keeper_that_was_stopped_ends_its_thread_and_calls_nobody_any_more() -
 def test_when_the_rest_was_taken_no_further_hold_is_requested(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
-    """The service has said that there is no more: the next call is refused from memory."""
+    """The next call asks once, for where more is sold; those after it are refused from memory."""
     gateway.fund("alice", 30)
-    with Lease(backend, "alice", clock=seconds, size=100, low_water=0) as lease:
-        lease.debit(30)
-        asked = gateway.calls["holds"]
-        with pytest.raises(QuotaExhausted):
-            lease.debit()
-        assert gateway.calls["holds"] == asked == 2
+    with Lease(
+        backend, "alice", clock=seconds, size=100, ahead_seconds=None, low_water=20
+    ) as lease:
+        lease.debit(20)
+        assert lease.tend() is not None
+        lease.debit(10)
+        assert gateway.calls["holds"] == 1
+        for _ in range(3):
+            with pytest.raises(QuotaExhausted):
+                lease.debit()
+        assert gateway.calls["holds"] == 2
 
 
 @pytest.mark.parametrize(

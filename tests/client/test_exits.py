@@ -7,46 +7,13 @@ import atexit
 import logging
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from client.gateway import TOKEN, Gateway, answers
 from support import laws
 from topup_client import AsyncLease, AsyncLeases, AsyncMeter, Lease, Leases, Meter
-
-
-@pytest.fixture
-def url(gateway: Gateway) -> Iterator[str]:
-    """The service on a loopback port: nothing in a process that ends can reach it otherwise."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            """Hand the request to the handlers."""
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            asked = httpx.Request(
-                "POST", f"http://service{self.path}", headers=dict(self.headers), content=body
-            )
-            answer = gateway.handle_request(asked)
-            self.send_response(answer.status_code)
-            self.send_header("content-type", answer.headers["content-type"])
-            self.send_header("content-length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def _in_a_child(story: Callable[[], object]) -> int:
@@ -65,19 +32,27 @@ def _in_a_child(story: Callable[[], object]) -> int:
 
 
 def _lease(url: str) -> None:
-    Lease(Meter(url, TOKEN), "alice", size=60, low_water=0).debit(10)
+    Lease(Meter(url, TOKEN), "alice", size=60, ahead_seconds=None, low_water=0).debit(10)
 
 
 def _leases(url: str) -> None:
-    Leases(Meter(url, TOKEN), size=60, low_water=0).debit("alice", 10)
+    Leases(Meter(url, TOKEN), size=60, ahead_seconds=None, low_water=0).debit("alice", 10)
 
 
 def _async_lease(url: str) -> None:
-    asyncio.run(AsyncLease(AsyncMeter(url, TOKEN), "alice", size=60, low_water=0).debit(10))
+    asyncio.run(
+        AsyncLease(AsyncMeter(url, TOKEN), "alice", size=60, ahead_seconds=None, low_water=0).debit(
+            10
+        )
+    )
 
 
 def _async_leases(url: str) -> None:
-    asyncio.run(AsyncLeases(AsyncMeter(url, TOKEN), size=60, low_water=0).debit("alice", 10))
+    asyncio.run(
+        AsyncLeases(AsyncMeter(url, TOKEN), size=60, ahead_seconds=None, low_water=0).debit(
+            "alice", 10
+        )
+    )
 
 
 ALL = [_lease, _leases, _async_lease, _async_leases]
@@ -137,7 +112,10 @@ def test_a_forked_child_has_units_and_connections_of_its_own(gateway: Gateway, u
     own.
     """
     gateway.fund("alice", 200)
-    with Meter(url, TOKEN) as meter, Lease(meter, "alice", size=50, low_water=0) as lease:
+    with (
+        Meter(url, TOKEN) as meter,
+        Lease(meter, "alice", size=50, ahead_seconds=None, low_water=0) as lease,
+    ):
         lease.debit(10)
 
         def child() -> None:
@@ -160,7 +138,7 @@ def test_a_forked_childs_awaited_meter_works_in_a_loop_of_its_own(
     """Its parent's connections belong to its parent's loop."""
     gateway.fund("alice", 200)
     meter = AsyncMeter(url, TOKEN)
-    lease = AsyncLease(meter, "alice", at_exit=False, size=50, low_water=0)
+    lease = AsyncLease(meter, "alice", at_exit=False, size=50, ahead_seconds=None, low_water=0)
 
     def child() -> None:
         async def story() -> None:

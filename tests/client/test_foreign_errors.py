@@ -17,8 +17,9 @@ def _internal_error(_: object) -> NoReturn:
 class BrokenSpender:
     """A spender of the seller's own, with a fault."""
 
-    async def debit(self, user_id: str, units: int = 1) -> None:
+    async def debit(self, user_id: str, units: int = 1, *, key_id: str | None = None) -> None:
         """Fail."""
+        del key_id
         raise KeyError(f"{user_id} {units}")
 
     async def aclose(self) -> None:

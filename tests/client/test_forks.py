@@ -142,7 +142,10 @@ def test_a_child_forked_while_a_customer_is_let_in_serves_others(
     """The thread that held the parent's lock is not in the child, and would never let go of it."""
     slow: Any = Slow("carol")
     gateway.fund("carol", 10)
-    with Meter(service.url, TOKEN) as meter, Leases(meter, size=10, low_water=0) as leases:
+    with (
+        Meter(service.url, TOKEN) as meter,
+        Leases(meter, size=10, ahead_seconds=None, low_water=0) as leases,
+    ):
         thread = threading.Thread(target=leases.debit, args=(slow,))
         thread.start()
         assert slow.reached.wait(CHILD_SECONDS_MAX)

@@ -22,7 +22,7 @@ def _lease(backend: Meter, seconds: Seconds, **terms: Any) -> Lease:
         "alice",
         keeper=Keeper(0, seconds),
         clock=seconds,
-        **{"size": 100, "low_water": 0, **terms},
+        **{"size": 100, "ahead_seconds": None, "low_water": 0, **terms},
     )
 
 
@@ -59,13 +59,13 @@ def test_unused_units_are_released(gateway: Gateway, backend: Meter, seconds: Se
 def test_a_million_units_cost_fewer_than_a_thousand_calls(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
-    """By the default terms: a hold and a capture for every 2 500 units."""
+    """By the default terms: small holds at first and at the end, 2 500 units between."""
     gateway.fund("alice", 1_000_000)
     with Lease(backend, "alice", clock=seconds) as lease:
         for _ in range(100_000):
             lease.debit(10)
     assert _three(gateway) == (1_000_000, 0, 0)
-    assert gateway.service_calls == 800
+    assert gateway.service_calls <= 1000
 
 
 def test_when_less_remains_the_rest_is_taken_and_then_no_more(
@@ -210,7 +210,9 @@ def test_the_next_hold_is_fetched_before_the_last_runs_out(
 ) -> None:
     """By the keeper's thread, while the calls go on."""
     gateway.fund("alice", 1000)
-    with Lease(backend, "alice", clock=seconds, size=100, low_water=40) as lease:
+    with Lease(
+        backend, "alice", clock=seconds, size=100, ahead_seconds=None, low_water=40
+    ) as lease:
         for _ in range(61):
             lease.debit()
         fetched = threading.Event()
@@ -285,7 +287,10 @@ def test_threads_that_switch_at_every_line_never_oversell(
                 pass
         return served
 
-    with Lease(backend, "alice", clock=seconds, size=5) as lease, ThreadPoolExecutor(8) as pool:
+    with (
+        Lease(backend, "alice", clock=seconds, size=5, ahead_seconds=None) as lease,
+        ThreadPoolExecutor(8) as pool,
+    ):
         served = sum(one.result() for one in [pool.submit(spends) for _ in range(8)])
     assert _three(gateway) == (served, 0, 400 - served)
     assert lease.tally.spent == served
@@ -317,7 +322,10 @@ def test_a_debit_that_has_looked_often_enough_waits_for_its_turn(
 ) -> None:
     """It spends when the others are done, and not before."""
     gateway.fund("alice", 10)
-    with Lease(backend, "alice", clock=seconds, size=5) as lease, ThreadPoolExecutor(1) as pool:
+    with (
+        Lease(backend, "alice", clock=seconds, size=5, ahead_seconds=None) as lease,
+        ThreadPoolExecutor(1) as pool,
+    ):
         lease.debit()
         watched = _Watched(lease._lock)
         lease._lock = watched  # type: ignore[assignment]
@@ -351,8 +359,8 @@ def test_threads_of_one_process_never_oversell(
         return served
 
     with (
-        Lease(backend, "alice", clock=seconds, size=size) as one,
-        Lease(backend, "alice", clock=seconds, size=size) as two,
+        Lease(backend, "alice", clock=seconds, size=size, ahead_seconds=None) as one,
+        Lease(backend, "alice", clock=seconds, size=size, ahead_seconds=None) as two,
     ):
         with ThreadPoolExecutor(16) as pool:
             served = sum(pool.map(spends, [one, two] * 8))

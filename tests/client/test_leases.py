@@ -15,7 +15,7 @@ def test_leases_serve_every_customer_from_their_own_quota(
     for user in users:
         gateway.fund(user, 50)
     served = Counter[str]()
-    with Leases(backend, clock=seconds, size=20) as leases:
+    with Leases(backend, clock=seconds, size=20, ahead_seconds=None) as leases:
         for number in range(3000):
             user = users[number % 30]
             try:
@@ -56,7 +56,7 @@ def test_a_lease_swept_in_the_midst_of_a_call_is_replaced(
     with Leases(backend, clock=seconds) as leases:
         with pytest.raises(QuotaExhausted):
             leases.debit("alice", 11)
-        leases._leases["alice"].close()
+        leases._leases["alice", None].close()
         leases.debit("alice", 10)
     laws.check(gateway.books.store)
     assert gateway.quota().used == 10

@@ -48,7 +48,7 @@ def test_a_debit_says_what_remains(gateway: Gateway, backend: Meter) -> None:
     assert taken.debit_id.startswith("deb_")
 
 
-def test_a_customer_without_units_is_told_where_to_buy(gateway: Gateway, backend: Meter) -> None:
+def test_a_customer_without_units_gets_a_link_to_buy_more(gateway: Gateway, backend: Meter) -> None:
     """Nothing is taken, and the service is asked once."""
     gateway.fund("alice", 2)
     with pytest.raises(QuotaExhausted) as refused:
@@ -61,7 +61,7 @@ def test_a_customer_without_units_is_told_where_to_buy(gateway: Gateway, backend
 def test_a_plain_debit_of_unknown_outcome_is_not_repeated(
     gateway: Gateway, backend: Meter, fault: Fault
 ) -> None:
-    """The caller hears that nobody knows."""
+    """The caller gets an error that says the outcome is unknown."""
     gateway.fund("alice", 10)
     gateway.faults = [fault]
     with pytest.raises(OutcomeUnknown):
@@ -135,7 +135,7 @@ def test_a_page_that_refuses_says_that_nothing_was_taken(
     assert getattr(refused.value, "code", "") == ""
 
 
-def test_a_service_that_stays_away_is_told_apart_from_an_unknown_outcome(
+def test_an_unreachable_service_differs_from_an_unknown_outcome(
     gateway: Gateway, backend: Meter
 ) -> None:
     gateway.faults = [unreachable] * 9

@@ -1,5 +1,6 @@
 import copy
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -17,9 +18,9 @@ def _hold(units: int, name: str = "hold_1", remaining: int = 0) -> Hold:
     return Hold(name, units, remaining, EVER)
 
 
-def _purse(units: int, **terms: int) -> Purse:
-    purse = Purse(Terms(**{"size": 100, "lifetime_seconds": 60, **terms}))
-    purse.add(_hold(units), 0)
+def _purse(units: int, **terms: Any) -> Purse:
+    purse = Purse(Terms(**{"size": 100, "ahead_seconds": None, "lifetime_seconds": 60, **terms}))
+    purse.add(_hold(units), units, 0)
     return purse
 
 
@@ -35,7 +36,7 @@ def test_units_are_spent_until_none_is_left() -> None:
 def test_a_debit_may_span_two_holds() -> None:
     """What the first lacks, the second gives."""
     purse = _purse(10)
-    purse.add(_hold(10, "hold_2"), 1)
+    purse.add(_hold(10, "hold_2"), 10, 1)
     assert purse.spend(7, 2)
     assert purse.spend(7, 2)
     assert purse.left == 6
@@ -58,7 +59,7 @@ def test_the_next_hold_is_wanted_when_few_units_are_left_or_little_time() -> Non
     assert not purse.is_low(1)
     purse.spend(1, 1)
     assert purse.is_low(1)
-    purse.refused(QuotaExhausted(0, "url"), 1)
+    purse.fetch_failed(QuotaExhausted(0, "url"), 1)
     assert not purse.is_low(1)
     assert _purse(100).is_low(45)
 
@@ -66,7 +67,7 @@ def test_the_next_hold_is_wanted_when_few_units_are_left_or_little_time() -> Non
 def test_a_refusal_is_remembered_for_a_moment_and_counts_what_is_here() -> None:
     """Units at hand are the customer's, too."""
     purse = _purse(10)
-    purse.refused(QuotaExhausted(3, "url"), 5)
+    purse.fetch_failed(QuotaExhausted(3, "url"), 5)
     with pytest.raises(QuotaExhausted) as refused:
         purse.complain(5.9)
     assert refused.value.remaining == 13
@@ -77,22 +78,22 @@ def test_a_failed_fetch_is_remembered_longer_each_time() -> None:
     """0.5 s, 1 s, ... 8 s; a hold that comes ends it."""
     purse, now = Purse(Terms()), 0.0
     for pause in (0.5, 1, 2, 4, 8, 8):
-        purse.troubled(OutcomeUnknown("lost"), now)
+        purse.fetch_failed(OutcomeUnknown("lost"), now)
         with pytest.raises(OutcomeUnknown):
             purse.complain(now + pause - 0.01)
         now += pause
         purse.complain(now)
-    purse.troubled(Refused(403, "forbidden", "no scope"), now)
+    purse.fetch_failed(Refused(403, "forbidden", "no scope"), now)
     with pytest.raises(Unavailable, match="no scope"):
         purse.complain(now)
-    purse.add(_hold(1), now)
+    purse.add(_hold(1), 1, now)
     purse.complain(now)
 
 
-def test_a_forked_child_has_nothing_of_it() -> None:
+def test_a_forked_child_has_none_of_the_parents_units() -> None:
     """Neither to spend nor to capture: all of it is its parent's."""
     purse = _purse(10)
-    purse.add(_hold(10, "hold_2"), 1)
+    purse.add(_hold(10, "hold_2"), 10, 1)
     purse.spend(15, 1)
     purse.forget()
     assert (purse.left, purse.spend(1, 1), purse.to_close, purse.next_due()) == (0, False, (), None)
@@ -148,7 +149,9 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         """500 units at the service."""
         super().__init__()
-        self.purse = Purse(Terms(size=50, lifetime_seconds=20, margin_seconds=5))
+        self.purse = Purse(
+            Terms(size=50, ahead_seconds=None, lifetime_seconds=20, margin_seconds=5)
+        )
         self.now, self.remaining, self.served, self.captured, self.lost = 0.0, 500, 0, 0, 0
         self.open: dict[str, tuple[int, float]] = {}
         self.number = 0
@@ -158,13 +161,14 @@ class Story(RuleBasedStateMachine):
         """The service holds what is asked for; its clock starts when the request comes, and rounds
         down.
         """
-        asked = min(self.purse.asks_for(units), self.remaining)
-        if asked:
+        ask = self.purse.ask(units, self.now)
+        held = min(ask.units, self.remaining)
+        if held >= ask.at_least:
             sent, self.number = self.now, self.number + 1
             self.now += lag
-            self.remaining -= asked
-            self.open[f"hold_{self.number}"] = (asked, float(int(sent + lag / 2 + 20)))
-            self.purse.add(_hold(asked, f"hold_{self.number}", self.remaining), sent)
+            self.remaining -= held
+            self.open[f"hold_{self.number}"] = (held, float(int(sent + lag / 2 + 20)))
+            self.purse.add(_hold(held, f"hold_{self.number}", self.remaining), ask.units, sent)
 
     @rule(units=st.integers(1, 120))
     def spend(self, units: int) -> None:

@@ -16,6 +16,7 @@ from topup_client import AsyncLease, AsyncLeases, AsyncMeter, Lease, Leases, Met
 
 TERMS: Final[dict[str, Any]] = {
     "size": 100,
+    "ahead_seconds": None,
     "low_water": 0,
     "lifetime_seconds": 2,
     "margin_seconds": 0.9,

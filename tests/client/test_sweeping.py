@@ -17,7 +17,7 @@ def many(
     """Leases that are swept from four on."""
     del gateway
     monkeypatch.setattr(leases, "SWEPT_FROM", SWEPT_FROM)
-    with Leases(backend, clock=seconds, size=10) as made:
+    with Leases(backend, clock=seconds, size=10, ahead_seconds=None) as made:
         yield made
 
 

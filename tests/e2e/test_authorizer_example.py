@@ -154,7 +154,7 @@ def _units(stand: Stand, customer: str) -> tuple[int, int]:
 
 
 def test_each_call_with_a_key_costs_one_unit(stand: Stand, example: Example, customer: str) -> None:
-    """The seller's function is told who calls and what remains; a second call is paid for like the
+    """The seller's function gets the caller and what remains; a second call is paid for like the
     first.
     """
     stand.purchase(customer)
@@ -169,7 +169,7 @@ def test_each_call_with_a_key_costs_one_unit(stand: Stand, example: Example, cus
 
 
 def test_the_authorizers_answer_is_never_kept(example: Example) -> None:
-    """An answer from the cache is a call that nobody pays for."""
+    """An answer from the cache is a call that is not paid for."""
     assert example.authorizer["authorizerResultTtlInSeconds"] == 0
     assert example.authorizer["identitySource"] == ["$request.header.x-api-key"]
 

@@ -72,7 +72,7 @@ def _loaded(stand: Stand, function: str, event: dict[str, Any] | None = None) ->
 
 
 def _event(function: str, user: str) -> dict[str, Any]:
-    """A call as API Gateway hands it over, payload format 2.0."""
+    """A call as API Gateway delivers it, payload format 2.0."""
     routes = {
         "ReadQuotaFunction": ("GET", "/api/v1/quota", {}),
         "DebitQuotaFunction": ("POST", "/api/v1/quota/debits", {"user_id": user, "units": 1}),

@@ -290,7 +290,7 @@ def test_events_of_other_modes_accounts_and_products_are_ignored(stand: Stand, b
 def test_a_session_whose_amount_or_currency_does_not_match_is_parked_not_credited(
     stand: Stand, buyer: str
 ) -> None:
-    """For a person: the buyer paid something else than was asked."""
+    """For an operator: the buyer paid something else than was asked."""
     bought = stand.buy(buyer)
     stand.control("deliveries", drop=1)
     stand.control(f"sessions/{bought['session_id']}/pay", method="card")

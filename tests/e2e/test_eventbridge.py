@@ -43,7 +43,7 @@ class Bridge:
         return found
 
     def carry(self) -> None:
-        """A way for the stand to act as Stripe: nobody may put events of a partner's source, so
+        """A way for the stand to act as Stripe: no account may put events of a partner's source, so
         they come inside another event.
         """
         pattern = json.dumps({"source": [CARRIER]})
@@ -52,7 +52,7 @@ class Bridge:
         self.events.put_targets(Rule="carrier", EventBusName=BUS, Targets=[target])
 
     def send(self, event: dict[str, Any]) -> None:
-        """As Stripe's destination would: signed by nobody."""
+        """As Stripe's destination would: without a signature."""
         entry = {
             "EventBusName": BUS,
             "Source": CARRIER,
@@ -62,7 +62,7 @@ class Bridge:
         assert self.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
     def drained(self) -> bool:
-        """No message is waiting or in hand."""
+        """No message is waiting or being processed."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return all(self.queue_attribute(name) == "0" for name in names)
 
@@ -113,7 +113,7 @@ def paid(stand: Stand) -> tuple[str, dict[str, Any]]:
     return buyer, event
 
 
-def test_the_bus_has_one_rule_of_the_stack_and_the_queue_lets_in_nobody_else(
+def test_the_bus_has_one_rule_and_the_queue_lets_in_that_rule_alone(
     bridge: Bridge,
 ) -> None:
     """Every event that we act on passes it, no other, and none of another source."""
@@ -145,7 +145,7 @@ def test_the_bus_has_one_rule_of_the_stack_and_the_queue_lets_in_nobody_else(
     assert not passes(SUBSCRIBED[0], source=CARRIER)
 
 
-def test_nobody_in_the_account_can_put_an_event_in_stripes_name(bridge: Bridge) -> None:
+def test_no_one_in_the_account_can_put_an_event_under_stripes_source(bridge: Bridge) -> None:
     """Not even with an administrator's rights: sources that begin with `aws.` are not theirs to
     use.
     """
@@ -179,7 +179,7 @@ def test_an_event_that_eventbridge_brings_is_credited_once(
 def test_the_same_event_by_both_ways_at_the_same_time_is_credited_once(
     bridge: Bridge, stand: Stand, paid: tuple[str, dict[str, Any]]
 ) -> None:
-    """Four by EventBridge, four by the webhook, all at once."""
+    """Four by EventBridge, four by the webhook, all concurrently."""
     buyer, event = paid
     with ThreadPoolExecutor(2 * TIMES) as pool:
         by_webhook = [pool.submit(stand.deliver, event) for _ in range(TIMES)]

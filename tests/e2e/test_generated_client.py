@@ -18,7 +18,7 @@ PACKAGE: Final = "topup_generated"
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The package, imported, and a client for whoever's token."""
+    """The imported package, and a client for any token."""
 
     base_url: str
 
@@ -130,7 +130,7 @@ def test_a_generated_client_buys_and_spends(stand: Stand, generated: Generated, 
     assert generated.call("get_receipt", user, bought.session_id).receipt_url.startswith("http")
 
 
-def test_a_generated_client_tells_refusals_apart(
+def test_a_generated_client_distinguishes_refusals(
     stand: Stand, generated: Generated, buyer: str
 ) -> None:
     """What is left and where to buy more; and API Gateway's own words, which are no problem

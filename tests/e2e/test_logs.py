@@ -106,7 +106,7 @@ def _spend(stand: Stand, odd: dict[str, str]) -> None:
 
 
 def _present(stand: Stand, key: str) -> None:
-    """Keys, as the seller's own API Gateway hands them over."""
+    """Keys, as the seller's own API Gateway passes them."""
     for headers in (
         {"x-api-key": key},
         {"authorization": f"Bearer {key}"},
@@ -147,7 +147,7 @@ def logged(stand: Stand, called: dict[str, str]) -> list[Invocation]:
 
 
 def _said(logged: list[Invocation]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every line that is no metrics, with the function that said it."""
+    """Every line that is no metrics, with the function that wrote it."""
     for one in logged:
         yield from ((one.function, line) for line in one.objects() if "_aws" not in line)
 

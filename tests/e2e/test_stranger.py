@@ -33,7 +33,7 @@ STACK: Final = "Topup-AWS-Shop"
 PASSWORD: Final = "Correct-horse-1"
 VERIFIER: Final = "stranger" * 8
 NOT_HERE: Final = frozenset({"webhook", "endpoint"})
-"""What the doctor finds wrong on the embedded AWS: the addresses that AWS gives are in nobody's DNS
+"""What the doctor finds wrong on the embedded AWS: the addresses that AWS gives are in no DNS
 here."""
 UNKNOWN_HERE: Final = {"SignInStyle": "own"}
 """The embedded AWS fails a stack with an AWS::Cognito::ManagedLoginBranding."""
@@ -72,7 +72,7 @@ class Shop:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """What the stranger is told."""
+        """The output that the stranger reads."""
         (stack,) = self.stand.boto("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
 
@@ -149,7 +149,7 @@ class Shop:
 
     def on_to_the_page(self, address: str) -> dict[str, list[str]]:
         """What arrives at the page of those whom Cognito has sent to ``address``: there it is the
-        sign-in API, in nobody's DNS here.
+        sign-in API, in no DNS here.
         """
         aws, sign_in = self.stand.facts["aws_endpoint_url"], self.resources["SignInApi"]
         api = f"{aws}/_aws/execute-api/{sign_in}/$default/"
@@ -253,7 +253,9 @@ def test_with_enter_alone_a_deployment_ends_with_nothing_wrong_that_is_not_the_e
 
 
 def test_answers_are_kept_and_one_deployment_made_the_way_back_from_signing_in(shop: Shop) -> None:
-    """Nobody was asked for an address that only AWS could know, and nothing was deployed twice."""
+    """The operator was not asked for an address that only AWS could know, and nothing was deployed
+    twice.
+    """
     kept = Stage.read("shop", folder=shop.stage.folder)
     assert kept.region == REGION
     assert "SiteUrl" not in kept.parameters

@@ -21,7 +21,7 @@ KINDS: Final = "checkout.session.completed,charge.refunded"
 
 @dataclass(frozen=True, slots=True)
 class Cli:
-    """The official Stripe CLI, told where this stand's Stripe is, with a home of its own."""
+    """The official Stripe CLI, with the address of this stack's Stripe, with a home of its own."""
 
     stand: Stand
     home: Path
@@ -192,7 +192,7 @@ def test_an_event_forwarded_while_it_happens_credits_once_beside_the_endpoint(
 def test_an_event_forwarded_under_a_secret_that_is_not_in_the_list_is_refused(
     stand: Stand, cli: Cli, device: str, buyer: str
 ) -> None:
-    """Whoever listens to an account does not thereby write to its books."""
+    """A listener of an account cannot write to its books."""
     payment_id, event_id = _paid_unheard(stand, buyer)
     with cli.listening(device) as log:
         cli.ask("events", "resend", event_id)
@@ -202,7 +202,7 @@ def test_an_event_forwarded_under_a_secret_that_is_not_in_the_list_is_refused(
     assert stand.quota(buyer)["remaining"] == 0
 
 
-def test_resending_while_nobody_listens_says_what_to_do(stand: Stand, cli: Cli, buyer: str) -> None:
+def test_resending_without_a_listener_says_what_to_do(stand: Stand, cli: Cli, buyer: str) -> None:
     """`stripe events resend` does not fall back on the endpoints: the payment stays as it is."""
     payment_id, event_id = _paid_unheard(stand, buyer)
     assert "Run 'stripe listen'" in cli.run("events", "resend", event_id).stdout
@@ -255,3 +255,31 @@ def test_a_session_made_with_the_cli_is_not_ours_and_credits_no_units(
     assert cli.ask("get", f"/v1/checkout/sessions/{made['id']}")["payment_status"] == "paid"
     assert stand.quota(buyer)["total"] == 100
     assert stand.call("GET", f"/payments/{made['id']}", sub=buyer).status_code == 404
+
+
+def test_a_saved_card_is_charged_and_declined_with_the_cli(stand: Stand, cli: Cli) -> None:
+    """The CLI makes a customer, saves a card and charges it off session; a scripted decline says
+    so in Stripe's words, and the CLI lists both intents by their customer.
+    """
+    customer = cli.ask("customers", "create", "--email", "alice@example.com")["id"]
+    words = ("payment_methods", "attach", "pm_card_visa", "--customer", customer)
+    method = cli.ask(*words)["id"]
+    form = {
+        "amount": "999",
+        "currency": "usd",
+        "customer": customer,
+        "payment_method": method,
+        "confirm": "true",
+        "off_session": "true",
+        "error_on_requires_action": "true",
+        "automatic_payment_methods[enabled]": "true",
+        "automatic_payment_methods[allow_redirects]": "never",
+    }
+    fields = [word for name, value in form.items() for word in ("-d", f"{name}={value}")]
+    charge = ("post", "/v1/payment_intents", *fields)
+    assert cli.ask(*charge)["status"] == "succeeded"
+    stand.control(f"payment_methods/{method}/behave", next=["authentication_required"])
+    error = json.loads(cli.run(*charge).stdout)["error"]
+    assert (error["type"], error["code"]) == ("card_error", "authentication_required")
+    listed = cli.ask("payment_intents", "list", "--customer", customer)["data"]
+    assert [row["status"] for row in listed] == ["requires_payment_method", "succeeded"]

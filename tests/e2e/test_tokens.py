@@ -137,7 +137,7 @@ NO_SCOPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Somebody who has bought, holds units and has a key: what a wrong token could get at."""
+    """A customer who has bought, holds units and has a key: what a wrong token could get at."""
 
     name: str
     payment_id: str

@@ -15,7 +15,7 @@ from support.deadlines import PausedDeadline
 
 @pytest.fixture(scope="package")
 def stripe_side() -> Iterator[Stripe]:
-    """The simulator on a loopback port. Its webhooks go nowhere: these tests deliver by hand."""
+    """The simulator on a loopback port. Its webhooks go nowhere: these tests deliver themselves."""
     with simulated(Receiver(url="http://127.0.0.1:9/")) as found:
         found.control("deliveries", drop=1)
         yield found

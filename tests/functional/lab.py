@@ -57,7 +57,7 @@ def forget(*, clients: bool = False) -> None:
 
 @dataclass(slots=True)
 class Said:
-    """A handler's answer, as API Gateway would hand it on."""
+    """A handler's answer, as API Gateway would pass it on."""
 
     raw: dict[str, Any]
 

@@ -130,8 +130,8 @@ def test_a_permanent_refusal_of_stripe_is_answered_logged_and_counted(
     counting: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A key that is wrong, a parameter that is: trying again does not help, and an operator is told
-    at the first.
+    """A key that is wrong, a parameter that is: trying again does not help, and an operator is
+    informed at the first.
     """
     stripe_faults.control("faults", route=CREATE, status=status, times=20)
     said = lab.call(
@@ -231,7 +231,7 @@ def test_confirm_settles_what_the_buyer_has_paid(lab: Lab, stripe_side: Stripe) 
 def test_a_receipt_is_shown_to_its_buyer_alone_once_something_was_paid(
     lab: Lab, stripe_side: Stripe
 ) -> None:
-    """By payment or session; nobody else learns that there is one."""
+    """By payment or session. Other users cannot find out that it exists."""
     bought = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"}).json
     assert lab.call("GET", f"/payments/{bought['payment_id']}/receipt", sub="alice").status == 404
     stripe_side.control(f"sessions/{bought['session_id']}/pay", method="card")

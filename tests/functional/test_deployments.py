@@ -15,7 +15,7 @@ TABLES = {"PaymentsTable": ("owner", "id"), "WebhookEventsTable": ("subject", "f
 
 @pytest.fixture
 def unnamed(lab: Lab) -> Lab:
-    """A stack that nobody has bought from yet."""
+    """A stack without purchases."""
     for table, names in TABLES.items():
         lab.boto("dynamodb").delete_item(TableName=table, Key=_key(names))
     forget()
@@ -71,7 +71,10 @@ def test_readers_need_no_id(unnamed: Lab) -> None:
 
 
 def test_an_id_that_cannot_be_read_is_an_outage_and_never_ignored(lab: Lab) -> None:
-    """Stripe comes again; the buyer is told to. So is a refund, whose record cannot be read."""
+    """Stripe delivers again, and the buyer is asked to retry.
+
+    So is a refund, whose record cannot be read.
+    """
     payment = pending(lab.books)
     forget()
     lab.boto("dynamodb").delete_table(TableName="PaymentsTable")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from billing.facts import to_item
-from billing.telemetry import metrics
+from billing.telemetry import logger, metrics
 from functional.lab import Context, Lab
 from functional.template import Template
 from support.builders import completed, fact, pending, refunded
@@ -83,7 +83,7 @@ def test_metrics_carry_the_one_dimension_that_dashboard_and_alarms_ask_for(
 
 
 def test_a_run_of_a_schedule_always_counts(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once, with nothing to do, too: RecoverMissingAlarm and ReconcileMissingAlarm ring when
+    """Once, with nothing to do, too: RecoverMissingAlarm and ReconcileMissingAlarm fire when
     nothing was counted.
     """
     for function, metric in (
@@ -96,7 +96,7 @@ def test_a_run_of_a_schedule_always_counts(lab: Lab, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    "module", sorted(Template("any", "any").handlers() - {"reconcile", "recover"})
+    "module", sorted(Template("any", "any").handlers() - {"reconcile", "recover", "notify"})
 )
 def test_every_call_of_a_handler_leaves_one_line(
     lab: Lab, caplog: pytest.LogCaptureFixture, module: str
@@ -173,3 +173,85 @@ def test_an_odd_message_stays_in_the_queue_and_the_others_of_its_batch_are_settl
         "batchItemFailures": [{"itemIdentifier": "odd"}]
     }
     assert lab.quota("alice")["remaining"] == 100
+
+
+def test_the_line_of_an_ignored_delivery_says_so_and_why(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever looks for an event that moved nothing finds it."""
+    event = completed(pending(lab.books), metadata={})
+    lab.deliver(event)
+    (line,) = _requests(caplog)
+    assert (line["outcome"], line["reason"], line["event_id"]) == (
+        "ignored",
+        "not_ours",
+        event["id"],
+    )
+
+
+def test_the_line_of_a_settled_delivery_names_all_that_it_touched(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From Stripe's id to ours, and what came of it."""
+    payment = pending(lab.books)
+    event = completed(payment)
+    lab.deliver(event)
+    (line,) = _requests(caplog)
+    wanted = {
+        "outcome": "settled",
+        "units": 100,
+        "event_id": event["id"],
+        "type": "checkout.session.completed",
+        "payment_id": payment.payment_id,
+        "session_id": payment.session_id,
+    }
+    assert wanted.items() <= line.items()
+
+
+@pytest.mark.parametrize("module", ["recover", "reconcile"])
+def test_every_line_of_a_scheduled_run_names_its_request(
+    lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """Also in a process that has served another one before."""
+    formatter = logger.registered_formatter
+    for request_id in ("first", "second"):
+        monkeypatch.setattr(Context, "aws_request_id", request_id)
+        caplog.clear()
+        lab.ask(module, {})
+        lines = [json.loads(formatter.format(record)) for record in caplog.records]
+        ours = [line for line in lines if line["message"] in ("recovered", "reconciled")]
+        assert [line["request_id"] for line in ours] == [request_id]
+
+
+@pytest.mark.parametrize("door", ["webhook", "queue"])
+def test_of_an_odd_id_a_line_has_a_hundred_characters(
+    lab: Lab, caplog: pytest.LogCaptureFixture, door: str
+) -> None:
+    """Whatever stands there: what is ignored fills no log."""
+    event = completed(pending(lab.books), "evt_" + "x" * 200, metadata={})
+    if door == "webhook":
+        lab.deliver(event)
+    else:
+        body = json.dumps({"source": "aws.partner/stripe.com/ed_1", "detail": event})
+        lab.ask("recover", {"Records": [{"messageId": "m", "body": body}]})
+    lines = [vars(record) for record in caplog.records if "event_id" in vars(record)]
+    assert [line["event_id"] for line in lines] == [event["id"][:100]]
+
+
+def test_the_line_of_a_message_that_was_settled_names_all_that_it_touched(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the line of a delivery does."""
+    payment = pending(lab.books)
+    event = completed(payment)
+    body = json.dumps(to_item(fact(event)))
+    lab.ask("recover", {"Records": [{"messageId": "m", "body": body}]})
+    (line,) = [vars(record) for record in caplog.records if record.getMessage() == "settled"]
+    wanted = {
+        "units": 100,
+        "event_id": event["id"],
+        "type": "checkout.session.completed",
+        "payment_id": payment.payment_id,
+        "session_id": payment.session_id,
+    }
+    assert wanted.items() <= line.items()

@@ -11,7 +11,8 @@ import stripe
 from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from functional.lab import Lab
 from support import builders, payloads
 from support.payloads import PARTS, event, session
@@ -91,7 +92,7 @@ SOLD: Final[dict[str, Sold]] = {
     ),
     "in yen": Sold(price=(1000, "jpy")),
     "in euros": Sold(price=(1099, "eur")),
-    "with details that nobody asked for": Sold(
+    "with unrequested details": Sold(
         lambda _: {
             "customer_details": None,
             "custom_text": payloads.NO_TEXT,
@@ -236,8 +237,8 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         lambda p: [_late(p, "failed"), _unpaid(p)],
         ("failed", 0),
     ),
-    "a session that nobody paid": (lambda p: [_expired(p)], ("expired", 0)),
-    "a paid session that is said to have expired": (
+    "an unpaid session": (lambda p: [_expired(p)], ("expired", 0)),
+    "a paid session that is reported as expired": (
         lambda p: [_paid(p), _expired(p)],
         ("completed", 100),
     ),
@@ -258,7 +259,7 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         lambda p: [_paid(p), _charge(p, 333), _charge(p, 666)],
         ("partially_refunded", 34),
     ),
-    "refunded in parts, told backwards": (
+    "refunded in parts, reported in reverse order": (
         lambda p: [_paid(p), _charge(p, 666), _charge(p, 333)],
         ("partially_refunded", 34),
     ),
@@ -279,7 +280,7 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         ],
         ("completed", 100),
     ),
-    "a refund that is canceled, told the old way": (
+    "a canceled refund, reported by the old event": (
         lambda p: [_paid(p), _charge(p, 999), _refund(p, "charge.refund.updated", "canceled")],
         ("completed", 100),
     ),
@@ -371,7 +372,7 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         lambda p: [_paid(p), _dispute(p, "created", "needs_response", -880, currency="eur")],
         ("disputed", 0),
     ),
-    "a dispute in another currency that is told without its money later": (
+    "a dispute in another currency that is reported without its money later": (
         lambda p: [
             _paid(p),
             _dispute(p, "funds_withdrawn", "needs_response", -880, currency="eur"),
@@ -379,7 +380,7 @@ STORIES: Final[dict[str, tuple[Callable[[Payment], list[Event]], tuple[str, int]
         ],
         ("disputed", 0),
     ),
-    "a dispute in another currency that was told without its money before": (
+    "a dispute in another currency that was reported without its money before": (
         lambda p: [
             _paid(p),
             _dispute(p, "created", "needs_response"),
@@ -400,7 +401,7 @@ def test_the_story_of_a_purchase_ends_where_it_should(
 ) -> None:
     """Every object in it is whole, and as Stripe's own library describes it.
 
-    Told once more, nothing changes.
+    Delivered once more, nothing changes.
     """
     payment = _sell(lab)
     events = told(payment)
@@ -487,7 +488,7 @@ NOT_OURS: Final[dict[str, tuple[Callable[[Payment], Event], str]]] = {
         ),
         "not_of_interest",
     ),
-    "a payment that succeeded": (lambda p: _intent(p, "succeeded"), "not_of_interest"),
+    "a checkout's intent that succeeded": (lambda p: _intent(p, "succeeded"), "of_a_checkout"),
     "a type of tomorrow": (
         lambda p: _paid(p) | {"type": "checkout.session.reviewed"},
         "not_of_interest",

@@ -117,7 +117,7 @@ def test_one_table_that_fails_does_not_stop_the_others(
     )
     with (
         refusing(target.session.events, operation, failing, code),
-        pytest.raises(OperatorError, match=f"1 of 5(?s:.)*{failing}.*{code}") as failed,
+        pytest.raises(OperatorError, match=f"1 of 6(?s:.)*{failing}.*{code}") as failed,
     ):
         restore(target)
     assert failed.value.code == 3
@@ -133,11 +133,11 @@ def test_a_second_that_one_table_does_not_have_is_refused(
     """Before anything is made."""
     with pytest.raises(OperatorError, match="not all tables"):
         restore(target, AT + timedelta(minutes=minutes))
-    assert len(target.client("dynamodb").list_tables()["TableNames"]) == 5
+    assert len(target.client("dynamodb").list_tables()["TableNames"]) == 6
 
 
 def test_a_table_without_recovery_is_refused_by_name(target: TargetStack) -> None:
-    """Four tables of five are no books."""
+    """Five tables of six are no books."""
     off = {"PointInTimeRecoveryEnabled": False}
     target.client("dynamodb").update_continuous_backups(
         TableName="KeysTable", PointInTimeRecoverySpecification=off
@@ -167,7 +167,7 @@ def test_a_table_of_that_name_that_is_no_restore_is_refused(target: TargetStack)
         OperatorError, match=f"{name} already, and it is not a restore of KeysTable"
     ):
         restore(target)
-    assert len(target.client("dynamodb").list_tables()["TableNames"]) == 6
+    assert len(target.client("dynamodb").list_tables()["TableNames"]) == 7
 
 
 def _without_recovery(client: Any, name: str) -> None:

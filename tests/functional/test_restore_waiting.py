@@ -135,7 +135,7 @@ def test_a_setting_that_shows_late_is_given_once(target: TargetStack) -> None:
 
 
 def test_progress_is_reported_for_every_step(target: TargetStack) -> None:
-    """The bar's total is what is told."""
+    """The bar's total is the given one."""
     _, jobs = planned(target, target.tables(), AT)
     told: list[str] = []
     restore_all(jobs, "", told.append)

@@ -7,7 +7,7 @@ import contextlib
 import pytest
 from billing import deployment
 from billing.clock import epoch, utc_now
-from billing.quota import api_keys as keys
+from billing.keys import api_keys as keys
 from billing.reconciliation import repair, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
@@ -15,7 +15,7 @@ from functional.lab import Lab, forget
 from functional.restoring import environment, production, restore
 from simulator.lab import Lab as Stripe
 
-from infra.cli.commands.ledger import examine
+from infra.cli.books.verification import examine
 from infra.cli.errors import OperatorError
 from infra.cli.restore.revived_keys import revived, revoke_again
 from infra.cli.target import TargetStack

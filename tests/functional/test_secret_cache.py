@@ -74,7 +74,7 @@ def _forged(lab: Lab, times: int) -> None:
 def test_a_secret_that_was_taken_out_counts_for_five_minutes_at_most(
     lab: Lab, clock: Clock
 ) -> None:
-    """Nobody tells a container: it asks again by itself when what it knows has grown old."""
+    """A container is not notified: it reads again when its copy is old."""
     lab.put_secrets(lab.secret, "whsec_new")
     assert _said(lab).status == 200
     lab.put_secrets("whsec_new")
@@ -98,7 +98,7 @@ def test_genuine_deliveries_read_the_secret_once_in_five_minutes(
 def test_a_flood_of_forged_signatures_does_not_read_the_secret_each_time(
     lab: Lab, clock: Clock, reads: list[Any]
 ) -> None:
-    """Each call costs money, and Secrets Manager slows down whoever asks too often: the genuine
+    """Each call costs money, and Secrets Manager throttles frequent callers: the genuine
     ones would wait.
     """
     _forged(lab, 100)
@@ -111,7 +111,7 @@ def test_a_flood_of_forged_signatures_does_not_read_the_secret_each_time(
 def test_a_new_key_of_stripes_is_used_within_five_minutes(
     lab: Lab, clock: Clock, reads: list[Any], stripe_side: Stripe
 ) -> None:
-    """Also while Stripe still takes the old one: when that ends nobody notices."""
+    """Also while Stripe still takes the old one: when that ends, no error shows it."""
     lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"})
     stripe_side.control("keys", accept=[KEY, "sk_test_new"])
     lab.put_secret("StripeKeySecret", "sk_test_new")

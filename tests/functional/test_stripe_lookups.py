@@ -19,7 +19,7 @@ from support.builders import dispute, fact, pending, refunded
 
 @pytest.fixture
 def bought(lab: Lab, stripe_side: Stripe) -> Any:
-    """A session that alice has paid at Stripe; no webhook has told of it."""
+    """A session that alice has paid at Stripe; no webhook has reported it."""
     said = lab.call("POST", "/payments/checkout", sub="alice", body={"plan": "starter"})
     stripe_side.control(f"sessions/{said.json['session_id']}/pay", method="card")
     return stripe_side.session(said.json["session_id"])
@@ -73,7 +73,7 @@ def test_the_refunds_of_a_payment_intent_are_its_own(bought: Any, stripe_side: S
 
 
 def _parked_refund(lab: Lab, bought: Any, stripe_side: Stripe) -> None:
-    """A refund of a purchase that no webhook has told of, to be tried now."""
+    """A refund of a purchase that no webhook has reported, to be tried now."""
     charge = bought.payment_intent.latest_charge.id
     event = refunded(pending(lab.books, "bob"), 500)
     event["data"]["object"] |= {
@@ -108,7 +108,7 @@ def test_a_refund_ahead_of_its_lost_purchase_is_taken_back_with_it(
 def test_recovery_and_reconciliation_report_a_permanent_refusal_of_stripe(
     lab: Lab, bought: Any, stripe_side: Stripe, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key without a right looks like nothing to do otherwise: the facts wait, and one alarm rings
+    """A key without a right looks like nothing to do otherwise: the facts wait, and one alarm fires
     at the first.
     """
     _parked_refund(lab, bought, stripe_side)
@@ -166,8 +166,8 @@ def test_a_list_begins_where_it_is_asked_to(bought: Any, stripe_side: Stripe, na
 def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_reported(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The key must be another account's: the buyer sees what we know, and an operator is told at
-    the first.
+    """The key must be another account's: the buyer sees what we know, and an operator is informed
+    at the first.
     """
     payment = pending(lab.books)
     said = lab.call("POST", f"/payments/{payment.payment_id}/confirm", sub="alice")
@@ -178,7 +178,7 @@ def test_a_session_that_stripe_does_not_know_confirms_nothing_and_is_reported(
 def test_a_secret_that_cannot_be_reached_is_an_unknown_outcome(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stripe delivers again; a secret that is not there is a fault of ours."""
+    """Stripe delivers again; a secret that is not there is an internal error."""
     reader = secrets._provider()
 
     def away(*_: object, **__: object) -> None:

@@ -115,7 +115,7 @@ def test_a_checkout_shows_what_it_waited_for(lab: Lab, daemon: Sent) -> None:
     ]
 
 
-def test_a_call_that_failed_is_marked_and_its_message_is_not_told(lab: Lab, daemon: Sent) -> None:
+def test_a_failed_call_is_marked_in_the_trace_without_its_message(lab: Lab, daemon: Sent) -> None:
     """Messages of exceptions may hold anything."""
     lab.boto("dynamodb").delete_table(TableName="QuotasTable")
     assert lab.call("GET", "/quota", sub="alice").status == 500
@@ -156,7 +156,7 @@ def test_a_request_that_is_not_sampled_sends_nothing(
 
 @pytest.mark.parametrize(("sampled", "loaded"), [("0", False), ("1", True)])
 def test_the_sdk_is_loaded_by_the_first_request_that_is_sampled(sampled: str, loaded: bool) -> None:  # noqa: FBT001 - a column of the table
-    """A cold start that nobody traces does not pay for it."""
+    """A cold start without tracing does not pay for it."""
     program = (
         "import sys, public.list_plans; public.list_plans.handler({}, None);"
         " print('aws_xray_sdk.core' in sys.modules)"

@@ -298,5 +298,5 @@ def test_one_event_delivered_five_times_credits_once(lab: Lab) -> None:
 )
 @example(header="t=1,v1=\ud800", body=b"{}")
 def test_before_authentication_nothing_is_a_5xx(lab: Lab, header: str, body: bytes) -> None:
-    """S-8: whoever is not Stripe gets 400, whatever he sends."""
+    """S-8: every sender but Stripe gets 400, whatever it sends."""
     assert lab.webhook(body, header).status == 400

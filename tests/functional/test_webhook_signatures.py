@@ -39,7 +39,7 @@ def test_a_signed_delivery_is_accepted(lab: Lab) -> None:
 
 
 def test_a_forged_signature_is_refused(lab: Lab) -> None:
-    """Signed by somebody who does not know the secret."""
+    """Signed by a sender who does not know the secret."""
     assert _refused(lab.webhook(UNKNOWN, lab.sign(UNKNOWN.encode(), secret="whsec_guessed")))
 
 
@@ -154,7 +154,7 @@ def test_one_blank_secret_among_good_ones_stops_the_endpoint(lab: Lab) -> None:
 
 
 def test_a_delivery_is_sent_again_when_the_secret_is_gone(lab: Lab) -> None:
-    """5xx, so that Stripe delivers again, and a fault of ours: no later try can read it either."""
+    """5xx, so that Stripe delivers again, and an internal error: no later try can read it."""
     lab.boto("secretsmanager").delete_secret(
         SecretId="WebhookSecretsSecret", ForceDeleteWithoutRecovery=True
     )
@@ -180,7 +180,7 @@ HEADERS = {
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
 def test_a_malformed_header_is_refused_before_anything_else(lab: Lab, header: str) -> None:
-    """S-8: nobody who is not Stripe can cause a 5xx."""
+    """S-8: only Stripe's own deliveries can cause a 5xx."""
     assert _refused(lab.webhook(UNKNOWN, header))
 
 

@@ -28,7 +28,7 @@ from .snapshot import ROOT, snapshot
 FIGURES: Final = ROOT / ".local" / "figures" / "mutants.json"
 AT_ONCE: Final = 2
 SECONDS_MAX: Final = 120
-"""For one mutant's tests, which take a second or two: whoever needs this long hangs."""
+"""For one mutant's tests, which take a second or two: a test that needs this long hangs."""
 PASSED: Final = 0
 FAILED: Final = 1
 """https://docs.pytest.org/en/stable/reference/exit-codes.html"""
@@ -201,7 +201,7 @@ def _write_figures(results: list[Result], seconds: float) -> None:
 
 
 def _complaint(output: str) -> str:
-    """What the failed test said in the end: a bug should be noticed by what it does, not by a crash
+    """The last output of the failed test: a bug should be noticed by what it does, not by a crash
     of the planting.
     """
     lines = output.splitlines()

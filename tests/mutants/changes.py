@@ -1,6 +1,9 @@
 """What can be wrong with one piece of code.
 
 Each change is a kind, the node it replaces, and the new text.
+
+Left out is what nobody outside can tell: None instead of False as an answer. Whoever asks yes or no
+hears no from both; that the answer becomes True is a fault of its own.
 """
 
 import ast
@@ -43,7 +46,7 @@ OTHER_SIGN: Final[dict[type[ast.operator], ast.operator]] = {
 HANDLES: Final = frozenset({"books", "meter", "self", "stripe"})
 """What most calls take first: in another place it ends every call."""
 NEVER: Final = "ZeroDivisionError"
-"""An exception that our code does not raise: whoever catches this alone catches nothing."""
+"""An exception that our code does not raise: a handler of this alone catches nothing."""
 
 
 def changes(node: ast.AST) -> Iterator[Change]:
@@ -220,9 +223,7 @@ def _statement(node: ast.Expr) -> Iterator[Change]:
 
 
 def _answer(node: ast.Return) -> Iterator[Change]:
-    if node.value is not None and not (
-        isinstance(node.value, ast.Constant) and node.value.value is None
-    ):
+    if node.value is not None and ast.unparse(node.value) not in ("None", "False"):
         yield "returns None", node.value, "None"
 
 

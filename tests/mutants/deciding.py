@@ -77,13 +77,13 @@ DECIDING: Final = (
     ),
     bug(
         "another deployment's purchases are credited here too",
-        "test_two_deployments.py"
-        "::test_what_bears_the_metadata_of_another_deployment_is_ignored_at_once",
+        "payments/test_ownership.py"
+        "::test_an_event_with_another_deployments_metadata_is_ignored_immediately",
         (EVENTS, "ours.deployment.wrote(deployment)", "True"),
     ),
     bug(
         "a session from before deployment ids is taken for ours without a record",
-        "test_two_deployments.py::test_a_session_from_before_ids_is_ours_by_its_record_alone",
+        "payments/test_ownership.py::test_a_session_from_before_ids_is_ours_by_its_record_alone",
         (EVENTS, "deployment is None", "False"),
     ),
     bug(

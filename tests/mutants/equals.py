@@ -1,4 +1,4 @@
-"""Reads equivalent.toml: faults that nobody can notice, each with its reason, named by what they
+"""Reads equivalent.toml: faults that no test can notice, each with its reason, named by what they
 change and not by their line.
 """
 

@@ -1,5 +1,8 @@
 """Finds every place in a source text where a fault can be made: dropped conditions, shifted bounds,
 swapped arguments, ...
+
+Left alone is what never runs or what no program reads: annotations, docstrings, texts for people,
+and protocols, of which only the type checker knows.
 """
 
 import ast
@@ -37,6 +40,8 @@ class _Finder(ast.NodeVisitor):
 
     def visit(self, node: ast.AST) -> None:
         """Note the faults of one node, then those inside it."""
+        if _is_protocol(node):
+            return
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             self._enter(node)
             return
@@ -75,6 +80,12 @@ class _Finder(ast.NodeVisitor):
                     self._file, function, kind, Span.of(place), text, self._statement, self._source
                 )
             )
+
+
+def _is_protocol(node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and any(
+        isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases
+    )
 
 
 def _is_left_alone(node: ast.AST) -> bool:

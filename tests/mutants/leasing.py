@@ -14,13 +14,13 @@ LEASING: Final = (
     _bug(
         "a lease spends from a hold until it expires, and has no time to capture it",
         "test_purse.py::test_nothing_is_spent_from_a_hold_near_its_end",
-        "purse.py",
-        "sent + self.terms.lifetime_seconds - ROUNDING_SECONDS - self.terms.margin_seconds",
-        "sent + self.terms.lifetime_seconds",
+        "terms.py",
+        "self.lifetime_seconds - ROUNDING_SECONDS - self.margin_seconds",
+        "self.lifetime_seconds",
     ),
     _bug(
         "a forked child captures its parent's holds",
-        "test_purse.py::test_a_forked_child_has_nothing_of_it",
+        "test_purse.py::test_a_forked_child_has_none_of_the_parents_units",
         "purse.py",
         "self._to_close.clear()",
         "None",
@@ -46,5 +46,27 @@ LEASING: Final = (
         "asgi.py",
         '_problem(503, "quota_unavailable", ...)',
         "None",
+    ),
+    _bug(
+        "a lease takes more than its share of what remains",
+        "test_sharing.py::"
+        "test_workers_at_half_a_call_a_second_serve_the_last_unit_before_a_refusal",
+        "sizing.py",
+        "min(self.terms.size, GROWTH * self._asked, share)",
+        "min(self.terms.size, GROWTH * self._asked)",
+    ),
+    _bug(
+        "a lease that spends nothing keeps its units",
+        "test_sharing.py::test_a_worker_that_stops_gives_its_units_to_the_others",
+        "purse.py",
+        "is_idle = now >= self._active_at + self.terms.idle_seconds",
+        "is_idle = now == inf",
+    ),
+    _bug(
+        "a lease spends for no key",
+        "test_key_limits.py::test_debits_and_holds_name_the_key",
+        "leases.py",
+        "holder = (user_id, key_id)",
+        "holder = (user_id, None)",
     ),
 )

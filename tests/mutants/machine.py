@@ -35,7 +35,7 @@ def main(  # noqa: PLR0917 - the command line's own arguments
     at_once: Annotated[int, typer.Option(help="How many are tried at the same time.")] = 2,
     seconds: Annotated[
         float, typer.Option(help="So long, without a fault, may the tests of one fault take.")
-    ] = 10,
+    ] = 16,
     lived: Annotated[
         str,
         typer.Option(

@@ -2,26 +2,36 @@
 
 from typing import Final
 
-_BILLING: Final = (
-    "facts money deployment cursors "
-    "storage/dynamodb storage/writes storage/expressions storage/keys "
-    "stripe_api/client stripe_api/signatures stripe_api/events stripe_api/objects "
-    "stripe_api/refusals "
-    "quota/balance quota/ledger quota/debits quota/holds quota/spending quota/hold_expiry "
-    "quota/daily_usage quota/history quota/api_keys "
-    "payments/payment payments/reversals payments/plans payments/checkout payments/settlement "
-    "payments/parking payments/fact_queue payments/confirmation payments/queries "
-    "reconciliation/run reconciliation/compare reconciliation/report reconciliation/retry_parked "
-    "reconciliation/audit reconciliation/repair wiring/secrets"
+from mutants.snapshot import ROOT
+
+_PACKAGES: Final = (
+    "storage",
+    "stripe_api",
+    "quota",
+    "keys",
+    "lots",
+    "payments",
+    "top_up",
+    "notices",
+    "reconciliation",
 )
-_HANDLERS: Final = "webhook debit_quota hold_quota authorize recover reconcile"
-_CLIENT: Final = (
-    "aio aio_leases asgi decorator errors forks keeper lease leases meter purse results spender "
-    "terms wire"
+"""Of ``functions/billing``, as far as they are there: every file of theirs."""
+_SHARED: Final = "facts money deployment cursors wiring/secrets"
+_HANDLERS: Final = (
+    "webhook debit_quota hold_quota authorize recover reconcile notify grant_quota auto_top_up"
 )
+
+
+def _found(folder: str, names: str = "*") -> list[str]:
+    """The modules of those names that there are, relative to the root."""
+    paths = (path for name in names.split() for path in (ROOT / folder).glob(f"{name}.py"))
+    return sorted(str(path.relative_to(ROOT)) for path in paths if path.stem != "__init__")
+
+
 FILES: Final = [
-    *(f"functions/billing/{name}.py" for name in _BILLING.split()),
-    *(f"functions/{name}.py" for name in _HANDLERS.split()),
+    *_found("functions/billing", _SHARED),
+    *(file for package in _PACKAGES for file in _found(f"functions/billing/{package}")),
+    *_found("functions", _HANDLERS),
     "infra/cli/commands/grant.py",
-    *(f"client/src/topup_client/{name}.py" for name in _CLIENT.split()),
+    *_found("client/src/topup_client"),
 ]

@@ -9,16 +9,20 @@ from .buying import BUYING
 from .deciding import DECIDING
 from .doors import DOORS
 from .leasing import LEASING
+from .limiting import LIMITING
 from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
+from .telling import TELLING
 
 PLANTED: Final[tuple[Bug, ...]] = (
     *SETTLING,
     *DECIDING,
     *SPENDING,
+    *LIMITING,
     *RECOVERING,
     *BUYING,
     *DOORS,
     *LEASING,
+    *TELLING,
 )

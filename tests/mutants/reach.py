@@ -1,7 +1,7 @@
 """Which tests reach a fault, the quickest first, within a bound of time."""
 
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -70,8 +70,7 @@ class Reach:
     def tests(self, fault: Fault) -> list[Test]:
         """Return those that reach it."""
         if not self.is_cold(fault):
-            found = self.by_line[fault.file, fault.statement]
-            return list(_bounded(sorted(set(found), key=lambda test: test.cost), self.seconds_max))
+            return _chosen(set(self.by_line[fault.file, fault.statement]), self.seconds_max)
         users = {test for place in _users(fault, self.uses) for test in self.by_line.get(place, ())}
         others = {
             test
@@ -84,6 +83,30 @@ class Reach:
         return list(_bounded(found, self.seconds_max))
 
 
+def _chosen(tests: Iterable[Test], seconds_max: float) -> list[Test]:
+    """Choose the quickest for half of the time, and for the other half some of every file.
+
+    The many quick tests of some files would else use up the time of those that look at answers and
+    log lines.
+    """
+    found = sorted(tests, key=lambda test: test.cost)
+    quickest = list(_bounded(found, seconds_max / 2))
+    taken = set(quickest)
+    left = [test for test in found if test not in taken]
+    return [*quickest, *_bounded(_mixed(left), seconds_max / 2)]
+
+
+def _mixed(tests: Iterable[Test]) -> list[Test]:
+    """Take one of every file, the quickest first, then a second of every file, and so on."""
+    taken: Counter[str] = Counter()
+    turns = {}
+    for test in tests:
+        file = test.name.partition("::")[0]
+        turns[test] = taken[file]
+        taken[file] += 1
+    return sorted(turns, key=lambda test: (turns[test], test.cost))
+
+
 def _bounded(tests: Iterable[Test], seconds_max: float) -> Iterable[Test]:
     seconds = 0.0
     for test in tests:
@@ -94,11 +117,30 @@ def _bounded(tests: Iterable[Test], seconds_max: float) -> Iterable[Test]:
 def _users(
     fault: Fault, uses: Mapping[str, Sequence[tuple[str, int]]]
 ) -> Iterator[tuple[str, int]]:
-    """The statements, in any file, that name what a statement of a module defines."""
-    for statement in ast.parse(fault.source).body:
-        if statement.lineno <= fault.span.line <= (statement.end_lineno or 0):
-            for name in _defined(statement):
-                yield from uses.get(name, ())
+    """The statements, in any file, that name what a statement of a module defines, or a constant
+    that is made of it.
+    """
+    names = [
+        name
+        for statement in ast.parse(fault.source).body
+        if statement.lineno <= fault.span.line <= (statement.end_lineno or 0)
+        for name in _defined(statement)
+    ]
+    made = _made_of(fault.source)
+    for name in names:  # grows on the way
+        names += [other for other in made.get(name, ()) if other not in names]
+        yield from uses.get(name, ())
+
+
+def _made_of(source: str) -> dict[str, set[str]]:
+    """The constants of a module by what they are made of."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                    found[node.id] |= _defined(statement)
+    return found
 
 
 def _defined(statement: ast.stmt) -> set[str]:

@@ -17,7 +17,7 @@ Verdict = Literal["killed", "lived"]
 
 @dataclass(slots=True)
 class Result:
-    """What became of one fault. ``equivalent``: why nobody can notice it, if it is named so."""
+    """What became of one fault. ``equivalent``: why no test can notice it, if it is named so."""
 
     fault: Fault
     verdict: Verdict
@@ -75,7 +75,7 @@ def write_figures(
     figures = {
         "faults tried": len(results),
         "noticed": killed,
-        "nobody can notice (named, with reasons)": equivalent,
+        "no test can notice (named, with reasons)": equivalent,
         "percent": percent,
         "seed": seed,
         "date": when.date().isoformat(),

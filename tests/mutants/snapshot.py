@@ -1,4 +1,4 @@
-"""A copy of the product and its tests, so that nobody's work is touched and no change under way
+"""A copy of the product and its tests, so that no working tree is touched and no change under way
 disturbs a run.
 """
 

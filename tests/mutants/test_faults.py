@@ -1,5 +1,6 @@
 import pytest
 from mutants.faults import faults_in
+from mutants.reach import Reach
 
 WRITE = (
     'Write("quotas", key, set={"at": now}, add={"held": units}, remove=("due",),'
@@ -56,6 +57,44 @@ def test_no_text_for_people_and_no_type_is_a_fault() -> None:
     assert faults_in("a.py", source) == []
 
 
+def test_a_protocol_has_no_fault() -> None:
+    """Nothing of it ever runs."""
+    method = "    def f(self, a: int = 1) -> int:\n        return a\n"
+    assert faults_in("a.py", f"class A(Protocol):\n{method}") == []
+    assert faults_in("a.py", f"class A(Other):\n{method}") != []
+
+
+def test_no_as_an_answer_becomes_yes_and_never_none() -> None:
+    """Whoever asks yes or no cannot tell None from False; 0 is a figure."""
+    assert [fault.text for fault in faults_in("a.py", "def f():\n    return False\n")] == ["True"]
+    assert "None" in [fault.text for fault in faults_in("a.py", "def f():\n    return 0\n")]
+
+
+def test_the_many_quick_tests_of_one_file_leave_time_for_the_others() -> None:
+    """Half of it goes to the quickest, the other half to some of every file."""
+    source = "def f():\n    return a < 1\n"
+    (fault, *_) = faults_in("a.py", source)
+    reach = Reach.over({"a.py": source}, seconds_max=4)
+    rows = [(f"tests/unit/test_many.py::test_{number}", 0.5) for number in range(90)]
+    for place, (name, seconds) in enumerate([*rows, ("tests/functional/test_one.py::test", 1)]):
+        found = {"test": name, "place": place, "seconds": seconds, "failed": False, "said": ""}
+        reach.add({**found, "lines": [("a.py", 2)]})
+    chosen = [test.name.partition("::")[0] for test in reach.tests(fault)]
+    quick, slow = "tests/unit/test_many.py", "tests/functional/test_one.py"
+    assert chosen == [*[quick] * 5, slow, quick]
+
+
+def test_a_constant_is_tested_by_those_who_use_what_is_made_of_it() -> None:
+    """A list of lists is looked at, and its parts never."""
+    source = "PART = {1}\nWHOLE = PART | {2}\ndef f():\n    return WHOLE\n"
+    (fault, *_) = (one for one in faults_in("a.py", source) if one.span.line == 1)
+    reach = Reach.over({"a.py": source}, seconds_max=1)
+    for number, lines in ((0, [("a.py", 9)]), (1, [("a.py", 4)])):
+        found = {"test": f"test_{number}", "place": number, "seconds": number / 10}
+        reach.add({**found, "failed": False, "said": "", "lines": lines})
+    assert [test.name for test in reach.tests(fault)] == ["test_1", "test_0"]
+
+
 def test_a_fault_leaves_every_later_line_where_it_was() -> None:
     """Functions are found again by the line on which they begin."""
     source = "def f():\n    g(\n        a,\n        b,\n    )\n\n\ndef h():\n    pass\n"
@@ -73,7 +112,7 @@ def test_a_change_is_named_the_same_however_its_statement_is_laid_out() -> None:
 
 
 def test_a_condition_of_several_lines_can_be_dropped() -> None:
-    """A fault that cannot be compiled would count as one that nobody noticed."""
+    """A fault that cannot be compiled would count as one that no test noticed."""
     source = "def f():\n    if a and (\n        b or c\n    ):\n        d()\n"
     for fault in faults_in("a.py", source):
         compile(fault.changed, "a.py", "exec")

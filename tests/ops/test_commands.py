@@ -107,7 +107,7 @@ def test_a_payment_is_found_by_any_of_its_names(topup: Topup, stand: Stand, buye
     ("name", "code"),
     [("pay_nothing", 1), ("cs_test_nothing", 1), ("pi_nothing", 1), ("nonsense", 2)],
 )
-def test_a_payment_that_is_not_there_is_said_so(topup: Topup, name: str, code: int) -> None:
+def test_an_unknown_payment_is_reported_as_such(topup: Topup, name: str, code: int) -> None:
     """Exit 1 for one that does not exist, 2 for what is no id."""
     got, answer = topup("payment", name)
     assert got == code
@@ -306,7 +306,7 @@ def test_a_duration_that_is_none_is_a_usage_error(topup: Topup, since: str) -> N
 
 
 def test_what_changes_anything_asks_first(topup: Topup, stand: Stand, buyer: str) -> None:
-    """Without a person and without --yes nothing happens."""
+    """Without a terminal and without --yes nothing happens."""
     bought = _lost(stand, buyer)
     assert topup("grant", buyer, 5, "--reason", "why")[0] == 2
     assert topup("replay", _event(stand, bought)["id"])[0] == 2
@@ -337,7 +337,7 @@ def test_a_grant_is_booked_once_and_seen_by_the_customer(
 def test_a_parked_event_is_listed_retried_and_dropped(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
-    """A session whose amount is not the plan's waits for a person: parked alone exits 1."""
+    """A session whose amount is not the plan's waits for an operator: parked alone exits 1."""
     bought = stand.buy(buyer)
     stand.control("deliveries", drop=1)
     stand.pay(bought["session_id"])
@@ -399,7 +399,7 @@ def test_a_parked_event_settles_when_its_payment_has_come(
 def test_the_ledger_balances_and_a_planted_difference_is_found(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
-    """Exit 1 names the account; nothing is mended."""
+    """Exit 1 names the account; nothing is repaired."""
     stand.purchase(buyer)
     code, answer = topup("ledger", "verify", "--segments", 2)
     assert (code, answer["difference_count"]) == (0, 0), answer
@@ -512,7 +512,7 @@ def test_an_exported_customer_is_no_formula(topup: Topup, tmp_path: Path) -> Non
     }
 
 
-def test_watch_counts_what_the_functions_said(topup: Topup, stand: Stand, buyer: str) -> None:
+def test_watch_counts_the_functions_metrics(topup: Topup, stand: Stand, buyer: str) -> None:
     """Settled facts and refused debits of the last minutes."""
     stand.purchase(buyer)
     stand.call(
@@ -557,7 +557,7 @@ def test_people_read_tables_and_strangers_text_stays_text(topup: Topup) -> None:
 
 
 @pytest.mark.usefixtures("shell")
-def test_without_a_stand_or_a_stack_the_command_says_what_to_do() -> None:
+def test_without_a_local_stack_or_a_stack_the_command_says_what_to_do() -> None:
     """Exit 2: nothing was asked."""
     done = CliRunner().invoke(app, ["account", "alice"])
     assert done.exit_code == 2

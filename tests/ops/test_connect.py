@@ -15,7 +15,9 @@ from infra.cli.commands.connect import chosen_key
 from infra.cli.errors import USAGE, OperatorError
 from infra.cli.find_target import find_target
 from infra.cli.stripe.addresses import addresses
-from infra.cli.stripe.endpoint_plan import MARK, SECRETS_MAX, Kept, Wanted, plan
+from infra.cli.stripe.endpoint_plan import plan
+from infra.cli.stripe.endpoint_settings import MARK, Wanted
+from infra.cli.stripe.stored_secrets import SECRETS_MAX, Kept
 from infra.cli.target import TargetStack
 from infra.local.paths import free_port
 
@@ -71,15 +73,15 @@ def test_what_stripe_can_change_is_changed(members: dict[str, Any], changed: str
 
 @pytest.mark.parametrize("version", ["2023-10-16", None])
 def test_an_endpoint_of_another_version_is_replaced(version: str | None) -> None:
-    """It cannot be mended: https://docs.stripe.com/api/webhook_endpoints/update."""
+    """It cannot be repaired: https://docs.stripe.com/api/webhook_endpoints/update."""
     found = plan([_row(api_version=version)], {OWN}, WANTED, KEPT)
     assert (found.make, found.replaced, found.refused) == (True, ("we_1",), ())
 
 
-def test_an_endpoint_of_an_unknown_secret_is_replaced_and_put_away_at_once() -> None:
+def test_an_endpoint_with_an_unknown_secret_is_replaced_and_disabled_immediately() -> None:
     """All that it delivers is refused.
 
-    One whose secret a person may have put there stays until it has delivered.
+    One whose secret an operator may have stored stays until it has delivered.
     """
     by_hand = _row(id="we_made_by_hand")
     assert plan([by_hand], {OWN}, WANTED, KEPT).refused == ("we_made_by_hand",)

@@ -23,7 +23,7 @@ from infra.cli.checks.findings import Finding, Patient
 from infra.cli.commands.doctor import CHECKS, examine, exit_code
 from infra.cli.find_target import find_target
 from infra.cli.stripe.account import AccountAtStripe
-from infra.cli.stripe.endpoint_plan import fingerprint
+from infra.cli.stripe.stored_secrets import fingerprint
 from infra.cli.target import Resource
 from infra.local.paths import free_port
 
@@ -385,7 +385,9 @@ def test_an_endpoint_that_fits_is_fine(patient: Patient, stand: Stand) -> None:
 def test_an_endpoint_whose_signing_secret_the_stack_does_not_have_is_found(
     patient: Patient, stand: Stand
 ) -> None:
-    """Made by hand at the right address, it looks right; every delivery of it would be refused."""
+    """An endpoint made by hand at the right address looks right, but every delivery of it would be
+    refused.
+    """
     secrets, name = stand.boto("secretsmanager"), stand.resources()["WebhookSecretsSecret"]
     before, known = (
         secrets.get_secret_value(SecretId=name)["SecretString"],
@@ -568,7 +570,9 @@ def test_a_stack_without_alarms_is_found(patient: Patient) -> None:
 
 
 def test_alarms_without_a_receiver_are_found(patient: Patient) -> None:
-    """They would fire and notify nobody: a fault in live mode, after the stack's first hours."""
+    """They would fire without notifying an operator: a fault in live mode, after the stack's first
+    hours.
+    """
     live = _set(_alarm(patient), stage="prod", livemode=True)
     assert "1 of 1 have no receiver" in _only(_made(live, hours=4), "alarms").what
     for spared in (_made(live, minutes=1), _made(_set(live, livemode=False), hours=4)):

@@ -19,8 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infra.cli.stripe.account import AccountAtStripe
-from infra.cli.stripe.endpoint_plan import QUIET, SINCE, Kept, Plan, Wanted, plan
+from infra.cli.stripe.endpoint_plan import SINCE, Plan, plan
+from infra.cli.stripe.endpoint_settings import QUIET, Wanted
 from infra.cli.stripe.endpoints import RETRIED_SECONDS, Endpoints
+from infra.cli.stripe.stored_secrets import Kept
 from infra.stripe_simulator.app import create_app
 from infra.stripe_simulator.settings import Settings, Timing
 
@@ -151,7 +153,7 @@ def test_the_certificate_authorities_are_read_once_for_all_questions(
 
 
 def test_rolling_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
-    """Somebody buys all the time, also between the moment when the new endpoint is made and that
+    """Customers buy all the time, also between the moment when the new endpoint is made and that
     when its secret is known.
     """
     bought, over = [shop.sell()], threading.Event()
@@ -181,7 +183,7 @@ def test_rolling_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
 
 
 def test_moving_an_endpoint_under_traffic_refuses_and_loses_nothing(shop: Shop) -> None:
-    """Somebody buys all the time, while it goes to the webhook's other address and back.
+    """Customers buy all the time, while it goes to the webhook's other address and back.
 
     One endpoint, one secret.
     """
@@ -219,8 +221,8 @@ def test_moving_an_endpoint_under_traffic_refuses_and_loses_nothing(shop: Shop) 
 def test_the_old_endpoint_stays_on_until_it_has_delivered_what_only_it_was_given(
     shop: Shop,
 ) -> None:
-    """Stripe gives a retry up that falls due while the endpoint is disabled: nobody would hear of
-    that purchase.
+    """Stripe gives a retry up that falls due while the endpoint is disabled: it would never be
+    reported that purchase.
     """
     shop.webhook.down = True
     session = shop.sell()
@@ -258,7 +260,7 @@ def test_what_the_new_endpoint_was_given_too_keeps_the_old_one_no_longer(shop: S
 
 
 def test_what_stripe_has_given_up_keeps_nothing(shop: Shop) -> None:
-    """After three days nobody tries any more; reconciliation has long found it."""
+    """After three days Stripe stops retrying. Reconciliation has long found it."""
     shop.webhook.down = True
     shop.sell()
     shop.stripe.idle()

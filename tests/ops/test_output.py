@@ -6,7 +6,7 @@ import pytest
 from billing.telemetry import METRICS
 from rich.console import Console, RenderableType
 
-from infra.cli.commands.ledger import neutral
+from infra.cli.books.ledger_export import neutral
 from infra.cli.commands.watch import SHOWN, answer, figures
 from infra.cli.output import Output, facts, json_line, printable, table
 

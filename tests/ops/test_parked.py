@@ -9,7 +9,7 @@ from infra.cli.commands.parked import retried
 
 
 def test_a_retry_says_whether_an_event_was_settled_or_dropped_with_its_purchase() -> None:
-    """A refund of a purchase that is credited, and of one that a person has dropped."""
+    """A refund of a purchase that is credited, and of one that an operator has dropped."""
     clock, stripe = Clock(), Stripe()
     books = builders.books_on(MemoryStore(), clock=clock)
     bought, odd = pending(books), pending(books)

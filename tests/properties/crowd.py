@@ -1,4 +1,4 @@
-"""Many threads at once on one store, each as a function's container of its own; whatever one of
+"""Many concurrent threads on one store, each as a function's container of its own; whatever one of
 them raises is raised.
 """
 

@@ -65,7 +65,7 @@ class Crowd:
         holds.capture(self.meter, held, 1)
 
     def spend(self, kind: str) -> None:
-        """All at once, until all have done all."""
+        """All threads run concurrently until all are done."""
         way: Callable[[int, int], None] = getattr(self, kind)
         self.store.time.run(
             [
@@ -116,7 +116,7 @@ def test_sixty_four_who_spend_from_one_account_are_all_served_while_purchases_se
 def test_a_crowd_that_finds_two_hundred_holds_expired_is_served_as_well(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of them see it at the same moment: the holds come back once, whoever is first."""
+    """All of them see it at the same moment: the holds come back once."""
     crowd = Crowd(monkeypatch)
     for _ in range(200):
         crowd.store.deadline.begin()

@@ -95,10 +95,10 @@ class Refund:
 
 
 class Bought:
-    """One purchase as Stripe knows it: what was told so far."""
+    """One purchase as Stripe knows it, with its events so far."""
 
     def __init__(self, payment: Payment) -> None:
-        """Open, nothing told."""
+        """Open, without events."""
         self.payment, self.state, self.told = payment, "open", list[dict[str, Any]]()
         self.refunds, self.dispute = dict[str, Refund](), ""
         self.came_back: tuple[int, ...] = ()
@@ -463,7 +463,7 @@ class Shop:
         self.retries()
 
     def is_right(self, *, declines: bool) -> None:
-        """As Stripe's objects say. ``declines``: those are only told by events, and were."""
+        """As Stripe's objects say. ``declines``: only events report those, and did."""
         laws.check(self.store)
         expected = given_up = 0
         for one in self.bought:

@@ -10,7 +10,7 @@ import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError
-from billing.quota import api_keys
+from billing.keys import api_keys
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates
 from properties.crowd import at_once
@@ -53,7 +53,7 @@ def _live(books: Books) -> list[str]:
 
 
 @DATABASES
-def test_sixty_four_threads_that_create_at_once_end_at_32_keys(database: Dynamo) -> None:
+def test_sixty_four_concurrent_creates_end_at_32_keys(database: Dynamo) -> None:
     """Every one of the 32 was answered, and every other request was refused."""
     books = _books(database)
     answers = at_once(books.store, [_create(books) for _ in range(64)])

@@ -20,7 +20,7 @@ from support.builders import fact, pending
 from support.dynamo import Dynamo
 
 PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
-    "paid at once": (builders.completed,),
+    "paid immediately": (builders.completed,),
     "paid with a coupon": (
         lambda payment: builders.completed(
             payment, payment_status="no_payment_required", amount_total=0
@@ -28,9 +28,9 @@ PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
     ),
     "paid after a while": (builders.completed_unpaid, builders.async_succeeded),
     "paid after a decline": (builders.declined, builders.completed),
-    "told as expired, then paid": (builders.expired, builders.completed),
-    "told twice, under two ids": (builders.completed, builders.completed),
-    "told late as unpaid": (builders.async_succeeded, builders.completed_unpaid),
+    "reported as expired, then paid": (builders.expired, builders.completed),
+    "delivered twice, under two ids": (builders.completed, builders.completed),
+    "reported late as unpaid": (builders.async_succeeded, builders.completed_unpaid),
 }
 NOT_PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
     "declined": (builders.declined,),
@@ -42,7 +42,7 @@ NOT_PAID: Final[dict[str, tuple[Callable[[Payment], dict[str, Any]], ...]]] = {
     "declined, then expired": (builders.declined, builders.expired),
     "under way": (builders.completed_unpaid,),
     "failed after a while": (builders.completed_unpaid, builders.async_failed),
-    "failed, told in another order": (builders.async_failed, builders.completed_unpaid),
+    "failed, in another order of events": (builders.async_failed, builders.completed_unpaid),
 }
 _accounts = itertools.count(1)
 _plans = st.sampled_from(sorted(catalogue()))

@@ -39,7 +39,7 @@ THREADS = 16
 def test_after_a_paid_purchase_quota_grows_by_exactly_the_plans_units(
     plan: str, kind: str, times: int
 ) -> None:
-    """However often it is told, under as many event ids."""
+    """However often it is delivered, under as many event ids."""
     books = builders.books_on(MemoryStore())
     payment = pending(books, plan=plan)
     for _ in range(times):
@@ -83,7 +83,7 @@ def test_concurrent_purchases_add_up_exactly(
     laws.check(dynamo.contents(store))
 
 
-def test_spending_buying_and_refunding_at_once_never_goes_below_zero(database: Dynamo) -> None:
+def test_concurrent_debits_purchases_and_refunds_never_go_below_zero(database: Dynamo) -> None:
     """Debits, keyed and plain, beside purchases and refunds: each is done or refused for want of
     units, and the books balance.
     """

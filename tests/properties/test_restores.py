@@ -1,5 +1,5 @@
 """A restore puts single tables back to an earlier moment: whichever it was, verify finds it and
-Stripe mends it.
+Stripe repairs it.
 """
 
 import copy
@@ -25,7 +25,7 @@ from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
 
-from infra.cli.commands.ledger import examine
+from infra.cli.books.verification import examine
 
 ACTS = (
     "paid",
@@ -65,7 +65,7 @@ class Shop:
         return builders.books_on(self.store, self.policy, self.clock)
 
     def happens(self, act: str, number: int) -> None:
-        """One act, settled at once; and a moment to which a table may be put back."""
+        """One act, settled immediately; and a moment to which a table may be put back."""
         if act == "buy" or not self.payments:
             self._buys()
         payment = self.payments[number % len(self.payments)]
@@ -147,7 +147,7 @@ class Shop:
                 del now[key]
 
     def delivered_again(self) -> None:
-        """Everything that Stripe ever told."""
+        """Every event that Stripe ever sent."""
         for payment in self.payments:
             for event in self.told[payment.payment_id]:
                 settlement.apply(self.books, fact(event))
@@ -271,7 +271,7 @@ def test_whatever_tables_were_restored_stripe_repairs_the_books(
     shop.clock.advance(hours=30)
     with suppress(
         BillingError
-    ):  # while nobody has looked yet: refused at most for units, never stuck
+    ):  # before any read of the account: refused at most for units, never stuck
         debits.debit(Meter(shop.books, ""), "alice", 1)
     shop.mended()
     shop.delivered_again()

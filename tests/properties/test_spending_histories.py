@@ -58,7 +58,7 @@ def faults(draw: Draw) -> list[str]:
 
 
 class Spending:
-    """A seller's backend that writes down what it was told, beside the product."""
+    """A seller's backend that records every answer."""
 
     def __init__(self) -> None:
         """Alice has bought once."""
@@ -89,7 +89,7 @@ class Spending:
     def asks(self, faults: list[str], act: Callable[[], Any]) -> Any:
         """The answer; None for a refusal.
 
-        Raise OutcomeUnknownError when nobody knows, also when the process is gone.
+        Raise OutcomeUnknownError when the outcome is unknown, also when the process is gone.
         """
         self.store.faults = list(faults)
         self.store.deadline.begin()
@@ -106,7 +106,7 @@ class Spending:
             self.store.faults = []
 
     def buys(self, draw: Draw) -> None:
-        """As Stripe: told until it is acknowledged."""
+        """As Stripe: delivered until it is acknowledged."""
         self.has(faults(draw))
 
     def has(self, faults: list[str]) -> None:
@@ -121,7 +121,7 @@ class Spending:
             settlement.apply(self.books, fact(event))
 
     def debits(self, draw: Draw) -> None:
-        """Without a key: what nobody knows of was taken once or not at all."""
+        """Without a key, an unknown debit was taken once or not at all."""
         units = draw.upto(UNITS_MAX, 1)
         try:
             if self.asks(faults(draw), lambda: quota.debit(self.meter, "alice", units)):
@@ -148,7 +148,7 @@ class Spending:
             assert len(known) == 1, f"k{number} was debited twice"
 
     def holds_back(self, draw: Draw) -> None:
-        """A hold that nobody knows of is found by nobody, and expires."""
+        """A hold with a lost answer cannot be found by its id, and expires."""
         now, units, seconds = (
             self.clock.now.timestamp(),
             draw.upto(UNITS_MAX, 1),
@@ -192,7 +192,7 @@ class Spending:
             assert hold.answered in (None, end), "one hold ended in two ways"
             hold.answered = end
         if is_first:
-            assert answer or not in_time, "a hold was refused in time, though nobody had closed it"
+            assert answer or not in_time, "a hold was refused in time, though it was open"
             assert not (answer and too_late), "a hold was closed after its time"
 
     def is_swept(self, draw: Draw) -> None:
@@ -236,8 +236,8 @@ class Spending:
         laws.check(self.store.memory)
 
     def end(self) -> None:
-        """Faults stop, what nobody knows of is asked for again, all holds expire, and what was
-        taken is what was told.
+        """Faults stop, unknown outcomes are retried, all holds expire, and what was
+        taken is what was answered.
         """
         for hold in self.holds:
             for end in hold.asked if hold.answered is None else ():

@@ -61,7 +61,7 @@ class Used:
 
 
 class Crowd:
-    """Customers and a seller's backend that all act at once."""
+    """Customers and a seller's backend that act concurrently."""
 
     def __init__(self, database: Dynamo, seed: int) -> None:
         """Every customer has bought once; further purchases and refunds come while they spend."""
@@ -170,7 +170,7 @@ def _refusable(act: Callable[[], Used]) -> Callable[[], Used]:
 
 
 def _expired_are_back(books: Books) -> None:
-    """As the schedule does, for the holds that nobody closed and no read has found expired; then
+    """As the schedule does, for the holds that are open and no read has found expired; then
     nothing is held.
     """
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
@@ -183,10 +183,10 @@ def _expired_are_back(books: Books) -> None:
 def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(
     database: Dynamo, name: str
 ) -> None:
-    """Within the product's own 8 seconds nobody is refused but for units, and what was taken is
-    what was answered.
+    """Within the product's own 8 seconds requests are refused only for want of units, and what was
+    taken is what was answered.
 
-    Nothing is answered 5xx but a plain debit whose answer was lost: nobody may take it twice.
+    Nothing is answered 5xx but a plain debit whose answer was lost: it must not be taken twice.
     """
     crowd = Crowd(database, seed=20260102)
     crowd.plans()

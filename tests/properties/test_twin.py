@@ -98,7 +98,21 @@ def _writes(draw: st.DrawFn, place: tuple[Table, str, str], *, changes: bool = F
     marks = [
         mark for mark, key in (("open", "expires_at"), ("unseen", "completed_at")) if key in removed
     ]
-    return Write(table, (owner, name), set=values, add=added, remove=(*removed, *marks), must=musts)
+    write = Write(
+        table, (owner, name), set=values, add=added, remove=(*removed, *marks), must=musts
+    )
+    return draw(_derived(write))
+
+
+def _derived(write: Write) -> st.SearchStrategy[Write]:
+    """The write, or the same that also sets attributes to a number that is there."""
+    there = write._replace(must=(*write.must, Must("number", "exists")))
+    source = {"copied": "number"}
+    return st.one_of(
+        st.just(write),
+        st.just(there._replace(copy=source)),
+        _integers.map(lambda least: there._replace(subtract={"rest": (least, "number")})),
+    )
 
 
 def _placed(write: Write, run: str) -> Write:
@@ -112,6 +126,8 @@ def _placed(write: Write, run: str) -> Write:
         remove=write.remove,
         must=write.must,
         delete=write.delete,
+        copy=write.copy,
+        subtract=write.subtract,
     )
 
 

@@ -1,4 +1,4 @@
-"""An AWS account that answers as it is told to.
+"""An AWS account that gives the answers that a test sets.
 
 Every request and every answer is checked against botocore's service model.
 """

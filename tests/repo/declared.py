@@ -106,6 +106,7 @@ def stand_variables() -> dict[str, str]:
         ),
         "TOPUP_URL": "where the example of `client/` finds Topup",
         "TOPUP_TOKEN": "with it: a token with the scope `quota.write`",
+        "TOPUP_EVENT_SECRETS": "the secrets with which `client/examples/` verifies events",
         "TOPUP_STACK": "the stack that `topup` works on, instead of `--stack`",
         "STRIPE_SECRET_KEY": "Stripe's own test mode instead of the simulator",
         "STRIPE_WEBHOOK_SECRET": "with it: what `stripe listen --print-secret` prints",

@@ -55,7 +55,7 @@ def test_it_says_why_a_token_was_refused_and_what_became_of_the_function() -> No
 
 
 @pytest.mark.parametrize("value", ["-", "200", 'no "kid" here', "back\\slash", "Ungültig\n"])
-def test_a_line_is_json_whatever_stands_in_it(value: str) -> None:
+def test_a_line_is_json_whatever_it_contains(value: str) -> None:
     """Each value between quotes, as API Gateway escapes it there; where there is none it writes a
     dash.
     """

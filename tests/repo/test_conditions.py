@@ -82,7 +82,7 @@ def test_a_domain_and_a_firewall_come_together_or_alone(
     )
 
 
-def test_where_stripe_delivers_is_the_apis_own_address_whatever_stands_before_it(
+def test_stripe_delivers_to_the_apis_own_address_whatever_is_before_it(
     whole: Conditions,
 ) -> None:
     """A domain that expires, or a firewall with an opinion about large bodies, must not lose
@@ -94,7 +94,9 @@ def test_where_stripe_delivers_is_the_apis_own_address_whatever_stands_before_it
 
 
 @pytest.mark.parametrize("values", [{}, DOMAIN, DOMAIN | ZONE, FIREWALL | DOMAIN | ZONE])
-def test_the_stand_has_none_of_it(whole: Conditions, values: dict[str, str]) -> None:
+def test_the_local_stack_has_none_of_the_optional_parts(
+    whole: Conditions, values: dict[str, str]
+) -> None:
     """The embedded AWS is never asked for a domain, a firewall, a reserve or a snapshot."""
     local = {**values, "Stage": "local", "SnapStart": "PublishedVersions"}
     assert not whole.resources(local) & EDGE
@@ -153,7 +155,7 @@ def test_nothing_is_reserved_where_nothing_can_be(whole: Conditions) -> None:
 
 
 @pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13", "python3.14"])
-def test_snapshots_are_taken_where_the_runtime_has_them_and_somebody_asked(
+def test_snapshots_are_taken_where_the_runtime_has_them_and_the_stage_asks(
     whole: Conditions, runtime: str
 ) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html: Python 3.12 or newer."""

@@ -42,8 +42,8 @@ REFUSED: Final = (
 
 
 class Recorder(BaseHTTPRequestHandler):
-    """An AWS that has no stack and lets nobody make one, and notes by which access key it was asked
-    for what.
+    """An AWS that has no stack and lets no one create one, and notes by which access key it was
+    asked for what.
     """
 
     asked: list[tuple[str, str]]

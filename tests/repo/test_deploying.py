@@ -15,7 +15,7 @@ from repo.declared import functions, parameters
 from repo.transformed import transformed
 
 from infra.build.artifact import ARCHIVE, BUILD, PARSED, build
-from infra.deploy import commands, concurrency, snapstart
+from infra.deploy import concurrency, sam, snapstart
 from infra.deploy.stage import Stage
 from infra.local.paths import Paths
 
@@ -103,7 +103,7 @@ def test_a_version_is_published_when_code_template_or_a_parameter_changes_and_no
     built: Path,
 ) -> None:
     """SAM alone overlooks the parameter: its new value would stand in the unpublished function,
-    which nobody calls.
+    which is never called.
     """
 
     def versions(told: Mapping[str, str]) -> set[str]:
@@ -167,7 +167,7 @@ def test_lambda_is_asked_what_the_account_has() -> None:
     assert "this account has 10" in sentence
 
 
-def test_what_was_told_before_stands_and_lambda_is_not_asked() -> None:
+def test_a_value_given_before_is_kept_and_lambda_is_not_asked() -> None:
     """Its answer would count what this stack has already reserved."""
     told, _ = concurrency.proposed({"WebhookConcurrency": "7"}, _lambda(lambda _: None))
     assert told == {"WebhookConcurrency": "7"}
@@ -195,7 +195,9 @@ def _unknown_region() -> Any:
 
 
 def test_where_lambda_says_nothing_nothing_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No region yet, or no right to ask: the operator decides, and is told what must hold."""
+    """No region yet, or no right to ask: the operator decides, and is informed about what must
+    hold.
+    """
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     denied = _lambda(
@@ -220,8 +222,7 @@ def test_what_was_answered_decides_about_versions(
         deployed.append(Path(command[command.index("--template-file") + 1]).name)
         return 0
 
-    monkeypatch.setattr(commands, "BUILD", built)
     monkeypatch.setattr(subprocess, "call", call)
     stage = Stage("qa", "topup-qa", "eu-west-1", parameters={"SnapStart": wanted}, folder=built)
-    assert commands._run_sam(stage, yes=True) == 0
+    assert sam.run(stage, built, yes=True) == 0
     assert deployed == [template]

@@ -79,7 +79,7 @@ def test_every_name_is_in_the_pages(what: str, names: list[str]) -> None:
 
 
 def test_every_variable_of_ours_that_is_read_anywhere_is_declared() -> None:
-    """The list is kept by hand and could miss a new variable.
+    """The list is written by hand and could miss a new variable.
 
     These are the names that begin with ours; another test compares the list with the pages.
     """

@@ -153,11 +153,16 @@ def test_no_other_page_may_call_the_api_unless_it_is_named() -> None:
 
 
 def test_the_pages_that_are_named_may_call_it_as_our_own_does() -> None:
-    """With a token, an idempotency key and every method of the API; never with cookies."""
+    """With a token or a key, an idempotency key and every method of the API; never with cookies."""
     _, opened, _ = _cors(CorsOrigins="https://a.example,https://b.example")
     assert opened["allowOrigins"] == {"Fn::Split": [",", "https://a.example,https://b.example"]}
     assert set(opened["allowMethods"]) == {route.split(" ")[0] for route in _routes()}
-    assert set(opened["allowHeaders"]) == {"authorization", "content-type", "idempotency-key"}
+    assert set(opened["allowHeaders"]) == {
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "x-api-key",
+    }
     assert "allowCredentials" not in opened
 
 

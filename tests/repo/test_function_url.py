@@ -45,7 +45,7 @@ def test_the_function_url_is_there_unless_the_region_has_none() -> None:
     ]
 
 
-def test_nothing_of_it_is_made_without_it() -> None:
+def test_without_the_parameter_there_is_no_function_url() -> None:
     whole = Conditions(transformed())
     made = [whole.resources({"FunctionUrl": value}) for value in ("true", "false")]
     assert made[0] - made[1] == {"WebhookFunctionUrl", *PUBLIC}

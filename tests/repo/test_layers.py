@@ -1,5 +1,5 @@
-"""Imports point one way: handlers, api, wiring, reconciliation, payments,
-quota, Stripe, storage.
+"""Imports point one way: handlers, api, wiring, top-up, reconciliation, payments,
+quota, notices, Stripe, storage.
 """
 
 import ast
@@ -17,17 +17,21 @@ FUNCTIONS: Final = ROOT / "functions"
 PACKAGES: Final = (
     "storage",
     "stripe_api",
+    "notices",
     "lots",
     "quota",
+    "keys",
     "payments",
     "grants",
     "reconciliation",
+    "top_up",
     "wiring",
     "api",
 )
 """From the inside out: each may import those before it. A module beside them is shared by all."""
 OUTSIDE: Final = {
     "stripe": {
+        "billing.stripe_api.cards",
         "billing.stripe_api.client",
         "billing.stripe_api.signatures",
         "billing.stripe_api.refusals",
@@ -36,7 +40,9 @@ OUTSIDE: Final = {
     "botocore": {
         "billing.storage.dynamodb",
         "billing.storage.aws_faults",
+        "billing.notices.event_bus",
         "billing.payments.fact_queue",
+        "billing.top_up.messages",
         "billing.wiring.secrets",
     },
     "aws_lambda_powertools": {"billing.telemetry", "billing.tracing"},

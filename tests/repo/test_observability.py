@@ -69,7 +69,7 @@ def _watched() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("found", [_shown, _watched])
 def test_every_metric_of_the_dashboard_and_of_the_alarms_exists(found: Any) -> None:
-    """A graph of a name that nobody emits is empty for ever, and an alarm on it
+    """A graph of a metric that is never emitted is empty for ever, and an alarm on it
     is silent for ever.
     """
     rows = list(found())
@@ -83,7 +83,7 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 
 def test_our_metrics_are_those_of_this_stack() -> None:
-    """The dimension that the functions are told to write (tests/functional/test_log_lines.py looks
+    """The dimension that the functions write (tests/functional/test_log_lines.py looks
     at what they write).
     """
     values = [
@@ -111,7 +111,7 @@ def test_every_alarm_is_at_the_top_of_the_dashboard() -> None:
     assert _dashboard()["widgets"][0]["type"] == "alarm"
 
 
-def test_an_alarm_that_hears_nothing_rings_where_silence_is_the_fault() -> None:
+def test_an_alarm_without_data_fires_where_missing_data_is_the_fault() -> None:
     """Schedules that do not run count nothing."""
     silent = {name for name, row in alarms().items() if row["TreatMissingData"] == "breaching"}
     assert silent == {"RecoverMissing", "ReconcileMissing"}

@@ -40,7 +40,7 @@ def whole() -> Conditions:
         (DOMAIN | {"SiteUrl": "https://shop.example.com"}, {"Fn::Sub": "${SiteUrl}/"}),
     ],
 )
-def test_one_deployment_tells_cognito_where_customers_come_back_to(
+def test_one_deployment_gives_cognito_the_return_address(
     whole: Conditions, name: str, values: dict[str, str], address: dict[str, str]
 ) -> None:
     """To the page where its address is known beforehand, else to an API that nothing has to be
@@ -60,7 +60,7 @@ def test_one_deployment_tells_cognito_where_customers_come_back_to(
         (ISSUER, False),
     ],
 )
-def test_the_sign_in_api_is_there_for_those_who_need_it_and_the_page_is_told(
+def test_the_sign_in_api_exists_where_needed_and_the_page_knows_its_address(
     whole: Conditions, values: dict[str, str], *, is_made: bool
 ) -> None:
     """The page names the same address to Cognito, which compares the two letter by letter (RFC

@@ -141,10 +141,10 @@ def test_where_there_are_no_function_urls_none_is_deployed(
 
 
 @pytest.mark.parametrize(("told", "expected"), [({}, None), ({"FunctionUrl": "false"}, "false")])
-def test_elsewhere_the_template_decides_or_what_was_told(
+def test_elsewhere_the_template_or_the_given_value_decides(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: dict[str, str], expected: str | None
 ) -> None:
-    """Whoever wants API Gateway alone writes it into the stage's file."""
+    """An operator who wants API Gateway alone writes it into the stage's file."""
     assert (
         _overrides(monkeypatch, tmp_path, "eu-west-1", ask=False, **told)[0].get("FunctionUrl")
         == expected
@@ -152,7 +152,7 @@ def test_elsewhere_the_template_decides_or_what_was_told(
 
 
 @pytest.mark.parametrize("ask", [True, False])
-def test_where_it_is_not_known_it_is_asked_or_said(
+def test_in_an_unknown_region_the_operator_is_asked_or_informed(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -166,7 +166,7 @@ def test_where_it_is_not_known_it_is_asked_or_said(
     assert "FunctionUrl=false in eusc-de-east-1" in capsys.readouterr().out
 
 
-def test_the_builders_python_is_deployed_unless_another_was_told(
+def test_the_builders_python_is_deployed_unless_another_is_given(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Bytecode of another Python is ignored, and compiling at a cold start

@@ -25,6 +25,7 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "StripeKeySecret": "GetSecretValue",
     },
     "WebhookFunction": {
+        "NoticesTable": "UpdateItem",
         "PaymentsTable": READS_AND_WRITES,
         **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
@@ -32,6 +33,7 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "WebhookSecretsSecret": "GetSecretValue",
     },
     "ConfirmPaymentFunction": {
+        "NoticesTable": "UpdateItem",
         "PaymentsTable": READS_AND_WRITES,
         **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
@@ -43,22 +45,40 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "DebitQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        "KeysTable": "GetItem UpdateItem",
     },
     "HoldQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+        "LedgerTable": "UpdateItem",
+        "KeysTable": "GetItem UpdateItem",
+    },
+    "KeysFunction": {
+        "KeysTable": "DeleteItem GetItem Query UpdateItem",
+        "QuotasTable": "GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
     },
     "GrantQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": READS_AND_WRITES,
     },
-    "KeysFunction": {"KeysTable": "DeleteItem Query UpdateItem"},
     "AuthorizeFunction": {
-        "KeysTable": "GetItem",
+        "KeysTable": "GetItem UpdateItem",
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
     },
+    "AutoTopUpFunction": {
+        "NoticesTable": "UpdateItem",
+        "PaymentsTable": "ConditionCheckItem GetItem UpdateItem",
+        "QuotasTable": "GetItem Query UpdateItem",
+        "QuotasTable/index/open_holds": "Query",
+        "LedgerTable": READS_AND_WRITES,
+        "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
+        "TopUpQueue": "DeleteMessage GetQueueAttributes ReceiveMessage SendMessage",
+        "ParkedQueue": "SendMessage",
+        "StripeKeySecret": "GetSecretValue",
+    },
     "ReconcileFunction": {
+        "NoticesTable": "UpdateItem",
         "PaymentsTable": READS_AND_WRITES,
         "PaymentsTable/index/unseen": "Query",
         **LOTS,
@@ -66,6 +86,7 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "StripeKeySecret": "GetSecretValue",
     },
     "RecoverFunction": {
+        "NoticesTable": "UpdateItem",
         "PaymentsTable": READS_AND_WRITES,
         **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem Query UpdateItem",
@@ -73,11 +94,20 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "ParkedQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",
         "StripeKeySecret": "GetSecretValue",
     },
+    "NotifyFunction": {
+        "NoticesTable": READS_AND_WRITES,
+        "NoticesTable/index/due_notices": "Query",
+        "NoticesTable/stream": "DescribeStream GetRecords GetShardIterator ListStreams",
+        "NotifySecretsSecret": "GetSecretValue",
+    },
     "DescribeApiFunction": {},
     "ServeSiteFunction": {},
     "ReturnFromSignInFunction": {},
 }
 """Everything, but for what all of them may: write their log lines and traces."""
+STREAM: Final = "${NoticesTable.Arn}/stream/*"
+"""As Lambda asks for it: a stream's name is the moment at which it was made.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.Lambda.Tutorial.html"""
 FUNCTIONS: Final = tuple(functions())
 RUNNING: Final = {
     "FunctionLogs": "CreateLogStream PutLogEvents",
@@ -138,6 +168,8 @@ def _named(resource: Any) -> str:
         assert attribute in ("Arn", "Id"), resource
         return str(name)
     assert list(resource) == ["Fn::Sub"], resource
+    if resource["Fn::Sub"] == STREAM:
+        return "NoticesTable/stream"
     named = re.fullmatch(
         r"\$\{(\w+Table)\.Arn\}\$\{TableSuffix\}(/index/\w+)?", resource["Fn::Sub"]
     )
@@ -146,7 +178,7 @@ def _named(resource: Any) -> str:
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
-    """And the same trust: Lambda, nobody else."""
+    """And the same trust policy: only Lambda."""
     resources = transformed()["Resources"]
     assert len(
         {resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS}
@@ -177,9 +209,9 @@ def test_a_function_may_do_exact_actions_on_exact_resources(name: str) -> None:
 
 
 def test_no_grant_has_a_star() -> None:
-    """On either side, but for what X-Ray knows no resource for."""
+    """On either side, but for what X-Ray knows no resource for, and the one table's stream."""
     for name in FUNCTIONS:
-        text = json.dumps(_documents(name))
+        text = json.dumps(_documents(name)).replace(STREAM, "")
         assert (
             text.count("*")
             == text.count('"xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"')
@@ -210,7 +242,7 @@ def test_no_right_is_given_that_the_code_never_uses() -> None:
         action
         for name in FUNCTIONS
         for table, actions in _grants(name).items()
-        if "Table" in table
+        if "Table" in table and not table.endswith("/stream")
         for action in actions.split()
     }
     assert granted == (used | {"DeleteItem"}) - {"Scan"}
@@ -242,7 +274,7 @@ def test_no_function_scans() -> None:
 
 
 def test_the_webhook_cannot_read_keys_or_stripes_key() -> None:
-    """It speaks to nobody but the books."""
+    """It calls nothing but the books."""
     assert not {"KeysTable", "StripeKeySecret"} & set(_grants("WebhookFunction"))
 
 

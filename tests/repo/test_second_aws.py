@@ -71,7 +71,7 @@ def test_every_type_of_the_template_is_looked_at() -> None:
 
 @pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("stack", STACKS)
-def test_what_stands_in_the_account_is_what_the_template_says(
+def test_the_accounts_resources_are_those_of_the_template(
     aws: Second, stack: str, kind: str
 ) -> None:
     """Property by property, references worked out."""

@@ -23,7 +23,7 @@ STACK: Final = "topup-second"
 ANSWERS: Final = 8
 """More Enters than there are questions."""
 NOT_HERE: Final = {"webhook"}
-"""What the doctor finds wrong here: the addresses that AWS gives are in nobody's DNS."""
+"""What the doctor finds wrong here: the addresses that AWS gives are in no DNS."""
 ROW: Final = {"user_id": {"S": "loyal"}, "item": {"S": "a row of theirs"}}
 
 

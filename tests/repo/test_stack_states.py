@@ -112,7 +112,7 @@ def test_every_state_that_aws_knows_has_a_line() -> None:
 def test_a_stack_with_books_is_never_deleted_by_a_deployment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ran: list[list[str]], status: str
 ) -> None:
-    """Whatever state it is in, while nobody agrees: it is updated, or left as it is."""
+    """In every state, without the operator's consent: it is updated, or left as it is."""
     account = _account(monkeypatch, status, [resource(name, TABLE) for name in KEPT])
     code = commands.deploy(_stage(tmp_path), answers=_answering("n"))
     assert not account.called("DeleteStack")
@@ -150,7 +150,7 @@ def test_where_a_deployment_stops_it_says_what_to_type(
     ],
 )
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"])
-def test_an_empty_stack_goes_when_somebody_agrees_and_in_production_only_at_the_terminal(
+def test_an_empty_stack_is_deleted_when_the_operator_agrees_in_production_only_at_the_terminal(
     *,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -280,7 +280,7 @@ def test_uninstalling_keeps_the_books_or_waits(
 
 
 @pytest.mark.parametrize("answers", [_nobody, _answering(""), _answering("n")])
-def test_production_is_not_uninstalled_before_somebody_agrees(
+def test_production_is_not_uninstalled_before_the_operator_agrees(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     ran: list[list[str]],

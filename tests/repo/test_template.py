@@ -41,11 +41,15 @@ CONTRACT_FUNCTIONS = {
         "RecoverFunction",
         "AuthorizeFunction",
         "KeysFunction",
+        "NotifyFunction",
     ),
 }
 NAMES_WITHIN: Final = frozenset({"MetricName", "StageName", "UserPoolScopes.Name"})
 """What is named within a namespace, an API or a pool of its own."""
-TABLES = ("PaymentsTable", "QuotasTable", "WebhookEventsTable", "LedgerTable", "KeysTable")
+TABLES = (
+    *("PaymentsTable", "QuotasTable", "WebhookEventsTable", "LedgerTable"),
+    *("KeysTable", "NoticesTable"),
+)
 
 
 def _timeout(properties: dict[str, Any]) -> int:
@@ -372,7 +376,12 @@ def test_no_scheduled_run_is_tried_again_by_lambda() -> None:
         for row in rows
         if row["Type"] == "AWS::Lambda::EventInvokeConfig"
     }
-    pauses = {"ReconcileFunction": 3600, "RecoverFunction": 60}
+    pauses = {
+        "ReconcileFunction": 3600,
+        "RecoverFunction": 60,
+        "NotifyFunction": 60,
+        "AutoTopUpFunction": 60,
+    }
     scheduled = {
         name
         for name, row in functions().items()

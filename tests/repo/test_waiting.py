@@ -39,7 +39,9 @@ def test_a_long_wait_says_every_minute_what_it_waits_for(
     assert capsys.readouterr().out.splitlines() == ["  deleting s: 1 min", "  deleting s: 2 min"]
 
 
-def test_a_failure_ends_the_wait_at_once(stub: Stubber, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_ends_the_wait_immediately(
+    stub: Stubber, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is AWS's answer, not a matter of time."""
     stub.add_response("describe_stacks", _in("DELETE_FAILED"))
     with pytest.raises(WaiterError, match="DELETE_FAILED"):
@@ -50,7 +52,7 @@ def test_a_failure_ends_the_wait_at_once(stub: Stubber, capsys: pytest.CaptureFi
 def test_nothing_is_waited_for_longer_than_an_hour(
     stub: Stubber, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Then the operator is told; AWS goes on."""
+    """The operator is informed, and AWS goes on."""
     for _ in range(waiting.MINUTES_MAX * 2):
         stub.add_response("describe_stacks", _in("DELETE_IN_PROGRESS"))
     with pytest.raises(WaiterError, match="Max attempts"):

@@ -50,7 +50,7 @@ def test_the_same_key_with_other_parameters_is_an_error(stripe_lab: Lab) -> None
 
 
 def test_a_refused_parameter_is_not_kept(stripe_lab: Lab) -> None:
-    """The caller mends the request and uses the same key."""
+    """The caller fixes the request and uses the same key."""
     stripe_lab.error("POST", SESSIONS, {**FORM, "foo": "1"}, idempotency_key="k")
     stripe_lab.error("POST", SESSIONS, {**FORM, "mode": "gift"}, idempotency_key="k")
     assert stripe_lab.call("POST", SESSIONS, FORM, idempotency_key="k").status_code == 200
@@ -89,7 +89,7 @@ def test_a_fault_of_the_fours_is_not_kept(stripe_lab: Lab, status: int) -> None:
 
 
 def test_two_concurrent_requests_under_one_key_make_one_session(stripe_lab: Lab) -> None:
-    """The second is told that the first is still going through; afterwards it gets the first one's
+    """The second gets a conflict while the first is under way; afterwards it gets the first one's
     answer.
     """
     stripe_lab.control("faults", route=f"POST {SESSIONS}", delay=0.4)

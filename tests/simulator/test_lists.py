@@ -179,7 +179,7 @@ def test_events_are_listed_for_thirty_days(stripe_lab: Lab) -> None:
         ),
     ],
 )
-def test_objects_are_put_where_their_ids_stand(
+def test_ids_are_replaced_by_their_objects(
     furnished_lab: Lab, path: str, wish: str, place: tuple[str | int, ...], kind: str
 ) -> None:
     """expand[], in single objects and below data."""

@@ -35,7 +35,7 @@ def test_a_new_session_waits_for_its_buyer(stripe_lab: Lab) -> None:
     assert stripe_lab.types() == []
 
 
-def test_a_card_pays_at_once(stripe_lab: Lab) -> None:
+def test_a_card_pays_immediately(stripe_lab: Lab) -> None:
     """The session is complete and paid, the intent and its charge have succeeded."""
     session = stripe_lab.pay("card")
     assert (session.status, session.payment_status, session.url) == ("complete", "paid", None)
@@ -153,7 +153,7 @@ def test_an_order_of_nothing_needs_no_payment(stripe_lab: Lab) -> None:
 
 
 def test_a_session_can_be_expired_once(stripe_lab: Lab) -> None:
-    """Then nobody can pay it, and it cannot be expired again; a paid one cannot at all."""
+    """It can no longer be paid, and it cannot be expired again; a paid one cannot at all."""
     session = stripe_lab.create()
     expired = stripe_lab.client.v1.checkout.sessions.expire(session.id)
     assert (expired.status, expired.url, expired.payment_status) == ("expired", None, "unpaid")

@@ -47,7 +47,7 @@ def test_partial_refunds_add_up_on_the_charge(stripe_lab: Lab) -> None:
 
 
 def test_no_more_is_refunded_than_was_paid(stripe_lab: Lab) -> None:
-    """Too much, nothing, all of it twice, what nobody paid."""
+    """Too much, nothing, all of it twice, an unpaid charge."""
     charge = _charge(stripe_lab)
     for amount, code in (
         ("1000", "parameter_invalid_integer"),
@@ -123,7 +123,7 @@ def test_a_failed_refund_is_as_if_it_had_not_been(stripe_lab: Lab) -> None:
 
 
 def test_a_refund_of_a_bank_debit_is_pending_first(stripe_lab: Lab) -> None:
-    """The charge counts it at once; later it succeeds, with its balance transaction."""
+    """The charge counts it immediately; later it succeeds, with its balance transaction."""
     charge = _charge(stripe_lab, "delayed")
     refund = stripe_lab.client.v1.refunds.create({"charge": charge.id})
     assert (refund.status, refund.pending_reason, refund.balance_transaction) == (

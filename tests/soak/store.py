@@ -19,7 +19,7 @@ OVERTAKEN_LESS: Final = 3
 """Another handler comes in between so much less often: each is as much work as the one it
 overtakes."""
 CALLS_TOLD: Final = 4
-"""Calls of one handler are told apart up to this one; later ones are counted with it."""
+"""Calls of one handler are counted one by one up to this number; later ones are counted with it."""
 
 
 class _Memory(Twin):
@@ -30,7 +30,7 @@ class _Memory(Twin):
 
 
 class SoakStore(ScheduledStore):
-    """Strikes by chance. Calm until ``chance`` is set, and while nobody's handler is at work."""
+    """Strikes by chance. Calm until ``chance`` is set, and while no handler runs."""
 
     chance: Random | None = None
     rate = 0.0
@@ -53,7 +53,7 @@ class SoakStore(ScheduledStore):
 
     @contextmanager
     def faults(self, chance: Random | None) -> Iterator[None]:
-        """A handler is at work and meets faults, or, with None, somebody looks
+        """A handler runs and meets faults, or, with None, a check looks
         on and meets none.
         """
         before, calls = self.chance, self.calls
@@ -84,7 +84,7 @@ class SoakStore(ScheduledStore):
         self.meanwhile = meanwhile
 
     def remember(self, told: object) -> None:
-        """Nobody compares orders here."""
+        """Orders are not compared here."""
 
     def due(self, now_epoch: int, after: Item | None = None) -> Page:
         """See Store."""

@@ -57,7 +57,7 @@ class Soaked(Shop):
             yield
 
     def play(self, act: Callable[[], object]) -> str:
-        """One handler at work. How it ended: ``done``, ``refused``, or nobody knows."""
+        """One running handler. It ends as ``done``, ``refused`` or unknown."""
         with self.store.faults(None if self.is_over else self.chance):
             try:
                 act()
@@ -132,7 +132,7 @@ class Soaked(Shop):
             self.taken.add(name)
 
     def holds_back(self, draw: Draw) -> None:
-        """Whose answer is lost, nobody can close: it expires."""
+        """A hold whose answer is lost cannot be closed, so it expires."""
         units = draw.upto(120, 1)
         self.play(lambda: self.holds.append(holds.place(self.meter, "alice", units, 60).hold_id))
 

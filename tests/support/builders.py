@@ -1,4 +1,4 @@
-"""Builders of what Stripe sends: small, whole, with our metadata unless told otherwise.
+"""Builders of what Stripe sends: small, whole, with our metadata by default.
 
 Times and ids are made up.
 """
@@ -13,7 +13,7 @@ from billing.facts import Fact
 from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import Plan, catalogue
-from billing.settings import Ours
+from billing.settings import Ours, Telling
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates
 from billing.stripe_api.events import parse
@@ -34,7 +34,7 @@ class Fixed:
     """A deployment whose id needs no table."""
 
     def __init__(self, name: str = DEPLOYMENT) -> None:
-        """Ours, unless told otherwise."""
+        """Our metadata by default."""
         self.name = name
 
     def id(self) -> str:
@@ -54,6 +54,7 @@ class Fixed:
 
 
 OURS = Ours(livemode=False, deployment=Fixed())
+OFF = Telling()
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _numbers = itertools.count(1)
 
@@ -65,7 +66,7 @@ def renumber(first: int = 1) -> None:
 
 
 class Clock:
-    """A clock that tests move by hand."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         """Begin at START."""
@@ -82,11 +83,15 @@ class Clock:
 
 
 def books_on(
-    store: Any, policy: str = "debt", clock: Clock | None = None, deployment: Any = OURS.deployment
+    store: Any,
+    policy: str = "debt",
+    clock: Clock | None = None,
+    deployment: Any = OURS.deployment,
+    telling: Telling = OFF,
 ) -> Books:
-    """Books of the test stack on any store."""
+    """Books of the test stack on any store. No events go out, unless told otherwise."""
     ours = Ours(livemode=False, deployment=deployment)
-    return Books(store, clock or Clock(), ours, policy, NoOutbox())  # type: ignore[arg-type]
+    return Books(store, clock or Clock(), ours, policy, NoOutbox(), telling)  # type: ignore[arg-type]
 
 
 def pending(  # noqa: PLR0917 - what a story tells of a payment
@@ -115,6 +120,15 @@ def pending(  # noqa: PLR0917 - what a story tells of a payment
     return Payment.from_item(item)
 
 
+def automatic(books: Books, user_id: str = "alice", plan: str = "starter") -> Payment:
+    """The payment of an automatic charge, recorded before Stripe is called."""
+    payment_id = f"pay_{next(_numbers):08d}"
+    payment = Payment.of(catalogue()[plan], payment_id, user_id, stamp(START))
+    key = (user_key(user_id), payment.payment_id)
+    books.store.commit(creates("payments", key, payment.to_item()))
+    return payment
+
+
 def metadata(payment: Payment) -> dict[str, str]:
     """What checkout puts on the session and on its payment intent."""
     claims = {"payment_id": payment.payment_id, "user_id": payment.user_id, "plan": payment.plan}
@@ -138,6 +152,28 @@ def charge_of(payment: Payment) -> str:
     return "ch_" + payment.payment_id.removeprefix("pay_")
 
 
+def intent(payment: Payment, status: str = "succeeded", **members: Any) -> dict[str, Any]:
+    """The payment intent of an automatic charge."""
+    whole = {
+        "id": intent_of(payment),
+        "object": "payment_intent",
+        "amount": payment.amount_minor,
+        "amount_received": payment.amount_minor if status == "succeeded" else 0,
+        "created": 1767323045,
+        "currency": payment.currency,
+        "last_payment_error": None,
+        "livemode": False,
+        "metadata": {**metadata(payment), "automatic": "true"},
+        "status": status,
+    }
+    return {**whole, **members}
+
+
+def intent_event(payment: Payment, status: str = "succeeded", **members: Any) -> dict[str, Any]:
+    """payment_intent.<status> of an automatic charge."""
+    return event(f"payment_intent.{status}", intent(payment, status, **members))
+
+
 def event(kind: str, subject: dict[str, Any], event_id: str = "", **members: Any) -> dict[str, Any]:
     """An event around an object."""
     number = next(_numbers)
@@ -156,7 +192,7 @@ def event(kind: str, subject: dict[str, Any], event_id: str = "", **members: Any
 
 
 def session(payment: Payment, **members: Any) -> dict[str, Any]:
-    """A Checkout Session of this payment, paid unless told otherwise."""
+    """A Checkout Session of this payment, paid by default."""
     whole = {
         "id": payment.session_id,
         "object": "checkout.session",
@@ -257,7 +293,7 @@ def refund(
 
 
 def refund_created(payment: Payment, refund_id: str, amount: int) -> dict[str, Any]:
-    """refund.created, of a refund that succeeded at once."""
+    """refund.created, of a refund that succeeded immediately."""
     return refund(payment, refund_id, amount, "succeeded", "refund.created")
 
 

@@ -1,4 +1,4 @@
-"""One account that many spend from at once, with conflicts as DynamoDB has them, in virtual time:
+"""One account with many concurrent debits, with conflicts as DynamoDB has them, in virtual time:
 counts that hold on any machine.
 
 While a transaction is under way, another one on the same item is cancelled with
@@ -44,7 +44,7 @@ class VirtualTime:
         """Let the others go on until then."""
         me = greenlet.getcurrent()
         if me.parent is None:
-            return  # outside of ``run`` nobody else is there
+            return  # outside of ``run`` there is no concurrent request
         heapq.heappush(self._waiting, (self.now + seconds, next(self._numbers), me))
         me.parent.switch()
 

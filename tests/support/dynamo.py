@@ -81,7 +81,7 @@ class Dynamo:
     def store(
         self, tables: Mapping[str, str] | None = None, deadline: Deadline | None = None
     ) -> Store:
-        """The product's store, on fresh tables and with a minute's deadline unless told otherwise.
+        """The product's store, on fresh tables and with a minute's deadline by default.
 
         Threads may share it.
         """

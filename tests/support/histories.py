@@ -73,7 +73,7 @@ def live(world: World, steps: bytes, without: frozenset[str]) -> None:
 
 
 def steps(count: int) -> st.SearchStrategy[bytes]:
-    """So many."""
+    """Return this number of histories."""
     return st.binary(min_size=count * BYTES, max_size=count * BYTES)
 
 
@@ -83,7 +83,7 @@ def without(*names: str) -> st.SearchStrategy[frozenset[str]]:
 
 
 def many(runs: int) -> settings:
-    """So many histories; the seed of a failing one is printed."""
+    """Runs a number of histories, and prints the seed of a failing one."""
     return settings(
         max_examples=runs,
         deadline=None,

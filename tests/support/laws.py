@@ -5,6 +5,7 @@ from typing import Any
 
 from billing.payments.payment import Payment, Phase
 from billing.quota.balance import Balance
+from support import key_laws
 
 
 def check(store: Any) -> None:
@@ -25,6 +26,7 @@ def check(store: Any) -> None:
                 user_id, Balance.from_item(item), entries.pop(user_id, []), held.pop(user_id, 0)
             )
     _lots(store)
+    key_laws.check(store)
     assert not entries, f"ledger entries of accounts without a balance: {sorted(entries)}"
     assert not held, f"holds of accounts without a balance: {sorted(held)}"
     _payments(store)
@@ -89,12 +91,12 @@ def _payments(store: Any) -> None:
             continue
         payment = Payment.from_item(item)
         credited = payment.quota if payment.phase is Phase.PAID else 0
-        assert funded.get(payment.session_id, 0) == credited, (
+        assert funded.get(payment.funding_id, 0) == credited, (
             f"{payment.payment_id} is {payment.status},"
-            f" credited {funded.get(payment.session_id, 0)}"
+            f" credited {funded.get(payment.funding_id, 0)}"
         )
         moved = payment.units_clawed_back - payment.units_expired
-        assert taken.get(payment.session_id, 0) == moved, (
+        assert taken.get(payment.funding_id, 0) == moved, (
             f"{payment.payment_id}: clawed back differs from the ledger"
         )
         assert 0 <= payment.units_clawed_back <= payment.quota

@@ -36,7 +36,7 @@ from support.fakes.memory_store import MemoryStore, copy_of
 _T = TypeVar("_T")
 FAULTS: Final = ("crash_before", "crash_after", "throttle", "conflict", "lost")
 Handlers = tuple[Sequence[Callable[[], object]], Callable[[list[str]], None]]
-"""What goes on at the same time, and a check that is told how each of them ended."""
+"""What goes on at the same time, and a check that gets the end of each."""
 tokens: Final = [itertools.count(1)]
 """In place of random parts of ids, so that a schedule can be run again."""
 
@@ -192,7 +192,7 @@ class ScheduledStore(Store):
 
     def before(self, act: Callable[[], _T]) -> _T:
         """What goes before is the same in every order: the first carries it out, the others find
-        it. Returns what the first was told.
+        it. Returns the answer to the first.
         """
         if not self._kept:
             told = act()
@@ -210,7 +210,7 @@ class ScheduledStore(Store):
         return found
 
     def remember(self, told: object) -> None:
-        """What a handler was told decides, with the tables, what it does next."""
+        """The answers to a handler decide, with the tables, what it does next."""
         me = greenlet.getcurrent()
         self._told[me] = hash((self._told.get(me), repr(told)))
 
@@ -351,7 +351,7 @@ def explore(
 
     Returns how many of each were run.
 
-    ``build`` prepares a store and returns the handlers, and a check that is told how they ended.
+    ``build`` prepares a store and returns the handlers, and a check that gets the end of each.
     """
     kept: list[_Before] = []
     figures = {

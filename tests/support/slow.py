@@ -1,4 +1,4 @@
-"""Handlers of schedules where time passes only while somebody waits: a store and a Stripe as slow
+"""Handlers of schedules where time passes only while a handler waits: a store and a Stripe as slow
 as a test wants, and a deadline.
 """
 
@@ -146,7 +146,7 @@ class Recovery:
         return self._invoke({})
 
     def answer(self, *bodies: str) -> list[str]:
-        """As SQS hands over messages. Returns the numbers of those that come again."""
+        """As SQS delivers messages. Returns the numbers of those that come again."""
         records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
         return [
             row["itemIdentifier"] for row in self._invoke({"Records": records})["batchItemFailures"]

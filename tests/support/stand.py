@@ -234,7 +234,7 @@ def running() -> Iterator[Stand]:
             },
             "TOPUP_STATE_DIR": folder,
             "TOPUP_IDLE_SECONDS": "300",  # to start a function again takes a second of a processor
-            "TOPUP_PERSIST": "0",  # nobody comes back to it
+            "TOPUP_PERSIST": "0",  # it is never used again
             "TOPUP_TOOLS_DIR": str(ROOT / ".local" / "venvs"),
             **{variable: str(free_port()) for variable, _ in PORT_VARIABLES.values()},
         }

@@ -3,27 +3,17 @@
 from collections.abc import Callable
 
 import pytest
-from billing.books import Books
 from billing.errors import BillingError
 from billing.grants.grant import Grant, book
 from billing.payments import queries, settlement
 from billing.quota import debits, history, hold_expiry, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from support import builders, laws
-from support.builders import START, Clock, fact, pending
+from support.builders import Clock, fact, pending
 from support.deadlines import PausedDeadline
 from support.fakes.memory_store import MemoryStore
-
-MORNING = int(START.timestamp())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Moved by hand."""
-    return Clock()
 
 
 @pytest.fixture
@@ -37,80 +27,6 @@ def meter(clock: Clock) -> Meter:
     return meter
 
 
-def _consumed(books: Books) -> dict[str, int]:
-    laws.check(books.store)
-    return {
-        row["reference_id"]: row["units"]
-        for row in books.store.pages("ledger", "alice")
-        if row["type"] == "consumed"
-    }
-
-
-def test_a_capture_after_midnight_is_the_new_days_use(meter: Meter, clock: Clock) -> None:
-    """The hold was placed before: what was used before is booked on its own day, and what is
-    captured on the day of the capture.
-    """
-    hold = holds.place(meter, "alice", 20, 86_400).hold_id
-    clock.advance(hours=22)
-    holds.capture(meter, hold, 15)
-    assert _consumed(meter.books) == {"2026-01-02": -10}
-    clock.advance(days=1)
-    debits.debit(meter, "alice", 1)
-    assert _consumed(meter.books) == {"2026-01-02": -10, "2026-01-03": -15}
-
-
-def test_a_release_after_midnight_begins_no_day(meter: Meter, clock: Clock) -> None:
-    """Nothing is used, so that nothing is booked."""
-    hold = holds.place(meter, "alice", 20, 86_400).hold_id
-    clock.advance(hours=22)
-    holds.release(meter, hold)
-    assert _consumed(meter.books) == {}
-    assert debits.read(meter.books, "alice").remaining == 90
-
-
-def test_a_days_use_that_a_slow_clock_books_late_counts_in_every_balance(
-    meter: Meter, clock: Clock
-) -> None:
-    """The page that was read before carries a sum that is old by then: the entry comes before the
-    place where it ends.
-    """
-    for _ in range(3):
-        clock.advance(days=3)
-        settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
-    first = history.entries(meter.books, "alice", 2, "")
-    slow = Clock()
-    slow.advance(days=1)
-    debits.debit(Meter(builders.books_on(meter.books.store, clock=slow), ""), "alice", 5)
-    second = history.entries(meter.books, "alice", 10, first["next_cursor"])
-    assert [row["balance_after"] for row in second["entries"]] == [190, 90, 100]
-
-
-@pytest.mark.parametrize(("hours", "end"), [(0, MORNING + 3600), (2, MORNING + 7200)])
-def test_a_closed_hold_is_reported_for_thirty_days_after_its_end(
-    meter: Meter, clock: Clock, hours: int, end: int
-) -> None:
-    """After its expiry if it was captured early, after it was given back if that was late: a repeat
-    of either is answered as long.
-    """
-    placed = holds.place(meter, "alice", 20, 3600).hold_id
-    clock.advance(hours=hours)
-    if hours:
-        debits.debit(meter, "alice", 1)
-    else:
-        holds.capture(meter, placed, 20)
-    (closed,) = meter.books.store.pages("quotas", "alice", "closed#")
-    assert abs(closed["ttl"] - end - 30 * 24 * 3600) <= 1
-    assert CLOSED_KEPT_SECONDS == 30 * 24 * 3600
-
-
-def test_a_keyed_debit_is_replayed_for_thirty_days(meter: Meter) -> None:
-    """Its row says when DynamoDB may forget it."""
-    debits.debit_once(meter, "alice", 1, "backend", "k")
-    rows = meter.books.store.tables["quotas"]  # type: ignore[attr-defined]
-    (kept,) = (row for (name, _), row in rows.items() if name.startswith("debit#"))
-    assert kept["ttl"] == MORNING + 30 * 24 * 3600
-
-
 def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
     """Those that it has seen longest ago go first."""
     spending._seen.clear()
@@ -120,30 +36,6 @@ def test_a_container_remembers_a_bounded_number_of_accounts() -> None:
     assert spending.recall("user0") is None
     assert spending.recall(f"user{spending.SEEN_MAX}") is not None
     spending._seen.clear()
-
-
-def test_a_customer_who_has_used_everything_is_told_where_to_buy(meter: Meter) -> None:
-    with pytest.raises(BillingError) as refused:
-        debits.debit(meter, "alice", 91)
-    assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}
-
-
-def test_the_first_page_says_what_of_the_last_day_is_no_entry_yet(
-    meter: Meter, clock: Clock
-) -> None:
-    """And no other page does, nor one of an account that has used nothing since."""
-    settlement.apply(meter.books, fact(builders.completed(pending(meter.books))))
-    first = history.entries(meter.books, "alice", 1, "")
-    assert first["not_itemised"] == {"day": "2026-01-02", "units": 10}
-    assert "not_itemised" not in history.entries(meter.books, "alice", 1, first["next_cursor"])
-    settlement.apply(meter.books, fact(builders.completed(pending(meter.books, "bob"))))
-    assert "not_itemised" not in history.entries(meter.books, "bob", 1, "")
-    clock.advance(days=1)
-    debits.debit(meter, "alice", 3)
-    assert history.entries(meter.books, "alice", 1, "")["not_itemised"] == {
-        "day": "2026-01-03",
-        "units": 3,
-    }
 
 
 @pytest.mark.parametrize("by", ["debit", "keyed", "hold", "capture", "release"])
@@ -163,17 +55,6 @@ def test_whatever_moves_units_notes_the_time(meter: Meter, clock: Clock, by: str
     assert str(shown.updated_at).startswith("2026-01-02T03:04:12")
 
 
-def test_use_of_no_known_day_is_booked_today(meter: Meter) -> None:
-    """A restore has put the account back to before its day began, and an operator has mended what
-    was used.
-    """
-    row = meter.books.store.tables["quotas"]["alice", "quota"]  # type: ignore[attr-defined]
-    del row["use_day"]
-    spending._seen.clear()
-    debits.debit(meter, "alice", 1)
-    assert _consumed(meter.books) == {"2026-01-02": -10}
-
-
 def test_a_hold_that_is_not_due_is_not_released(meter: Meter) -> None:
     """Nothing is asked and nothing written."""
     holds.place(meter, "alice", 5, 600)
@@ -181,24 +62,6 @@ def test_a_hold_that_is_not_due_is_not_released(meter: Meter) -> None:
     balance = Balance.from_item(meter.books.store.tables["quotas"]["alice", "quota"])  # type: ignore[attr-defined]
     hold_expiry.give_back_expired(meter.books, "alice", balance)
     assert meter.books.store.calls == calls  # type: ignore[attr-defined]
-
-
-def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, clock: Clock) -> None:
-    """Also where this container has not seen the one that ends first: as much remains as it
-    remembers, by a grant beside that hold.
-    """
-    holds.place(meter, "alice", 1, 600)
-    seen = dict(spending._seen)
-    spending._seen.clear()
-    holds.place(meter, "alice", 1, 60)
-    book(meter.books, Grant("T-1", "alice", 1, "why"))
-    spending._seen.clear()
-    spending._seen.update(seen)
-    calls = meter.books.store.calls  # type: ignore[attr-defined]
-    holds.place(meter, "alice", 1, 900)
-    assert meter.books.store.calls == calls + 1  # type: ignore[attr-defined]
-    clock.advance(seconds=61)
-    assert debits.read(meter.books, "alice").held == 2
 
 
 def test_a_grant_that_a_slow_clock_books_late_counts_in_every_balance(
@@ -269,3 +132,9 @@ def test_a_sweep_without_time_looks_no_further(meter: Meter, clock: Clock) -> No
     assert retry_parked.sweep_holds(meter.books, lambda: False) == 0
     assert meter.books.store.calls - calls <= 1  # type: ignore[attr-defined]
     assert retry_parked.sweep_holds(meter.books) == 6
+
+
+def test_a_customer_who_has_used_everything_gets_a_link_to_buy_more(meter: Meter) -> None:
+    with pytest.raises(BillingError) as refused:
+        debits.debit(meter, "alice", 91)
+    assert refused.value.members == {"remaining": 90, "top_up_url": "https://shop.example.com"}

@@ -9,7 +9,8 @@ from billing.deployment import StoredDeployment
 from billing.errors import Item, OutcomeUnknownError
 from billing.payments import settlement
 from billing.storage.writes import Table, Write
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from support import builders
 from support.builders import pending
 from support.fakes.memory_store import MemoryStore
@@ -117,7 +118,7 @@ def test_a_container_that_outlives_a_restore_learns_the_restored_id(store: Memor
 
 
 def test_tables_of_two_deployments_make_no_session(store: MemoryStore) -> None:
-    """Somebody restored one table from elsewhere: that needs an operator, and no checkout may
+    """One table was restored from elsewhere: that needs an operator, and no checkout may
     guess.
     """
     _container(store).id()

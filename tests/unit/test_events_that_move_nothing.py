@@ -8,17 +8,17 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import AwsRefusedError, ConditionFailedError
+from billing.errors import ConditionFailedError
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.repair import repair_account
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.storage.keys import REFERENCE, reference_key, user_key
+from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from support import builders
-from support.builders import Clock, fact, intent_of, pending
+from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
 from support.slow import Recovery, bridged
@@ -27,6 +27,8 @@ from infra.cli.commands.parked import retried
 from infra.cli.previews import preview
 
 Make = Callable[[Payment], dict[str, Any]]
+
+
 MAKERS: Final[dict[str, Make]] = {
     "expired": builders.expired,
     "declined": builders.declined,
@@ -34,6 +36,8 @@ MAKERS: Final[dict[str, Make]] = {
     "failed later": builders.async_failed,
     "an inquiry": lambda payment: builders.dispute(payment, "created", "warning_needs_response"),
 }
+
+
 LISTED: Final[dict[str, dict[str, Any]]] = {
     "expired": {"payment_status": "unpaid", "status": "expired", "payment_intent": None},
     "unpaid": {"payment_status": "unpaid"},
@@ -43,7 +47,11 @@ LISTED: Final[dict[str, dict[str, Any]]] = {
     },
 }
 """As Stripe's API shows such sessions."""
+
+
 each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+
+
 each_listed = pytest.mark.parametrize("kind", LISTED)
 
 
@@ -91,7 +99,7 @@ def shop() -> Shop:
 
 @each
 def test_the_webhook_ignores_it(shop: Shop, make: Make) -> None:
-    """Nothing is kept, and an operator who would replay it is told so."""
+    """Nothing is kept, and an operator who replays it is informed."""
     told = fact(make(shop.payment))
     assert settlement.apply(shop.books, told).status == "ignored"
     assert preview(shop.books, told).startswith("nothing: ")
@@ -203,22 +211,6 @@ def test_a_refund_of_a_payment_that_a_restore_put_back_to_unpaid_is_taken_in_the
     assert (shop.parked(), item and item["remaining"]) == ([], 50)
 
 
-def test_a_lost_way_from_a_payment_intent_is_written_again(shop: Shop) -> None:
-    """Not only told: a refund that comes afterwards is settled at once."""
-    shop.payment = pending(shop.books)
-    settlement.apply(shop.books, fact(builders.completed(shop.payment)))
-    del shop.store.tables["payments"][reference_key(intent_of(shop.payment)), REFERENCE]
-    shop.stripe.sell(shop.payment, epoch(shop.clock()))
-    job = Run(shop.books, shop.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
-    assert repair_account(job, "alice").acts == (
-        f"{intent_of(shop.payment)}: leads to its payment again",
-    )
-    assert (
-        settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "settled"
-    )
-    assert repair_account(job, "alice").acts == ()
-
-
 class Moved(MemoryStore):
     """Something happens between one writer's refusal and what it writes next."""
 
@@ -242,7 +234,7 @@ def _resolved_meanwhile(books: Books, record: parking.Parked) -> None:
 def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() -> None:
     """A row without its fact would end every later run.
 
-    It is told of another reason just as it is settled, and as it is tried.
+    Another reason is reported while it is settled, and while it is retried.
     """
     store = Moved()
     books = builders.books_on(store)
@@ -255,18 +247,3 @@ def test_a_record_that_was_resolved_in_the_moment_of_a_change_leaves_no_ghost() 
     assert not parking.postpone(books, record)
     assert list(parking.all_parked(books)) == []
     assert retry_parked.run(books, Stripe()) == retry_parked.Recovered(0, 0, 0, 0)  # type: ignore[arg-type]
-
-
-def test_one_fault_of_the_store_does_not_end_a_recovery_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Of the first fact alone: the second has its turn."""
-    at_work = Recovery(monkeypatch)
-    at_work.park_refunds(2)
-    first, _ = at_work.parked()
-    at_work.store.fault_of = {
-        str(getattr(first.fact, "payment_intent", "")): AwsRefusedError("injected")
-    }
-    assert (at_work.run()["settled"], at_work.run()["settled"]) == (1, 0)
-    at_work.store.fault_of = {}
-    assert [record.name for record in at_work.parked()] == [first.name]

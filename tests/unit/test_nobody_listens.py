@@ -15,7 +15,7 @@ WRITE = Write("quotas", ("alice", "quota"), add={"remaining": -1})
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    """At a port where nobody listens; a second passes with each look at the clock."""
+    """At a port without a listener; a second passes with each look at the clock."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with socket.socket() as free:

@@ -64,7 +64,7 @@ class Reconciliation:
             context.get_remaining_time_in_millis()
 
     def fail(self) -> IncompleteReconciliationError:
-        """The same, where it must end so that ReconcileErrorsAlarm rings."""
+        """The same, where it must end so that ReconcileErrorsAlarm fires."""
         with pytest.raises(IncompleteReconciliationError) as ended:
             self.run()
         return ended.value
@@ -111,7 +111,7 @@ def reconciliation(monkeypatch: pytest.MonkeyPatch) -> Reconciliation:
 
 
 @pytest.mark.parametrize(
-    "fault", [UNKNOWN, AwsRefusedError("injected"), KeyError("a fault of ours")], ids=repr
+    "fault", [UNKNOWN, AwsRefusedError("injected"), KeyError("an internal error")], ids=repr
 )
 def test_a_row_that_fails_keeps_no_other_from_being_credited(
     reconciliation: Reconciliation, fault: Exception, caplog: pytest.LogCaptureFixture
@@ -214,8 +214,8 @@ def test_what_failed_is_named_however_much_differs(reconciliation: Reconciliatio
 def test_many_failures_in_a_row_end_the_run_and_the_next_goes_on_behind_them(
     reconciliation: Reconciliation,
 ) -> None:
-    """Nobody waits for thousands of rows while DynamoDB is down; and one customer's many purchases
-    are passed in the end.
+    """A run does not try thousands of rows while DynamoDB is down; and one customer's many
+    purchases are passed in the end.
     """
     reconciliation.sell("carol", *["hot"] * (2 * FAILED_IN_A_ROW_MAX + 1))
     reconciliation.store.fault_of = {"hot": UNKNOWN}
@@ -253,7 +253,7 @@ def test_a_run_of_rows_that_fail_ends_in_time(reconciliation: Reconciliation, se
 
 
 def test_a_run_that_could_compare_nothing_counts_for_none(reconciliation: Reconciliation) -> None:
-    """Otherwise ReconcileMissingAlarm would hear of a run each hour, while nobody compares."""
+    """Otherwise ReconcileMissingAlarm would count a run each hour, although nothing is compared."""
     for name in ("sessions", "refunds", "disputes"):
         reconciliation.refuse(name, REFUSED)
     assert str(reconciliation.fail()).startswith("3 not compared")

@@ -18,7 +18,8 @@ from billing.reconciliation import repair, run
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from support import builders, laws, model
 from support.builders import pending
 from support.fakes.memory_store import MemoryStore

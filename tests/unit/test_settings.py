@@ -33,7 +33,7 @@ def test_units_that_no_call_can_cost_stop_the_container(text: str) -> None:
         _settings(AUTHORIZE_UNITS=text)
 
 
-def test_every_fault_of_the_environment_is_named_at_once() -> None:
-    """An operator mends them in one go."""
+def test_every_fault_of_the_environment_is_named_together() -> None:
+    """An operator can fix them in one go."""
     with pytest.raises(SettingsError, match=r"STAGE is missing or blank; AUTHORIZE_UNITS is '0'"):
         _settings(STAGE="", AUTHORIZE_UNITS="0")

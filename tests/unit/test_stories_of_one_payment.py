@@ -1,34 +1,25 @@
-"""What becomes of a payment's state and of long ledgers, told event by event."""
+"""What becomes of a payment's state and of long ledgers, event by event."""
 
 from typing import Any
 
 import pytest
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import BillingError
 from billing.grants.grant import Grant, book
-from billing.payments import confirmation, parking, queries, settlement
+from billing.payments import queries, settlement
 from billing.quota import history
-from billing.reconciliation import retry_parked
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.storage.writes import Write
-from billing.stripe_api.client import StripeNotFoundError
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from support import builders, laws
 from support.builders import OURS, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
 from support.slow import Slow
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Moved by hand."""
-    return Clock()
 
 
 @pytest.fixture
@@ -140,54 +131,6 @@ def test_a_place_far_down_a_long_ledger_has_the_right_sum_after_a_late_entry(
     assert [row["balance_after"] for row in rest] == [sum(units[: 20 - n]) for n in range(20)]
 
 
-class StrictStore(MemoryStore):
-    """Refuses what DynamoDB does: an attribute under two clauses of one update.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
-    """
-
-    def commit(self, *writes: Write) -> None:
-        """See MemoryStore."""
-        for write in writes:
-            names = [*write.set, *write.add, *write.remove]
-            assert len(names) == len(set(names)), f"two document paths overlap: {sorted(names)}"
-        super().commit(*writes)
-
-
-def test_two_refunds_that_were_dropped_with_a_purchase_come_back_before_it_is_credited() -> None:
-    """One after the other: the purchase is credited once none is left aside, less both."""
-    books = builders.books_on(StrictStore())
-    payment = pending(books)
-    for number in (1, 2):
-        _settle(books, builders.refund(payment, f"re_{number}", 300, "succeeded"))
-    for record in list(parking.all_parked(books)):
-        intent = builders.intent_of(payment)
-        assert parking.drop_with_purchase(books, record, payment.session_id, intent)
-    _settle(books, builders.completed(payment))
-    found = queries.find(books, "alice", payment.payment_id)
-    assert (found.status, found.units_clawed_back) == ("partially_refunded", 60)
-    assert not list(parking.all_parked(books))
-    laws.check(books.store)
-
-
-def test_every_event_of_a_payment_is_written_as_dynamodb_takes_it() -> None:
-    """From the first decline to the last word about its money."""
-    books = builders.books_on(StrictStore(), "write_off")
-    payment = pending(books)
-    story = (
-        builders.declined(payment), builders.completed_unpaid(payment),
-        builders.async_succeeded(payment), *builders.refund_made(payment, "re_1", 300, 300),
-        *builders.refund_changed(payment, "re_1", 300, "failed"),
-        builders.dispute(payment, "created", "needs_response"),
-        builders.dispute(payment, "funds_withdrawn", "needs_response", -999),
-        builders.dispute(payment, "closed", "won", -999, 999),
-    )  # fmt: skip
-    _settle(books, *story)
-    found = queries.find(books, "alice", payment.payment_id)
-    assert (found.status, found.units_clawed_back) == ("completed", 0)
-    laws.check(books.store)
-
-
 def test_a_purchase_that_cost_nothing_is_compared_without_a_payment_intent(books: Books) -> None:
     """Stripe has no refunds and no disputes of it, and is not asked for those of nothing."""
     stripe, payment = Stripe(), pending(books)
@@ -198,70 +141,6 @@ def test_a_purchase_that_cost_nothing_is_compared_without_a_payment_intent(books
     assert _status(books, payment.payment_id) == "completed"
     assert stripe.asked_for == [payment.session_id]
     assert report.counts == {"missing_here": 1}
-
-
-def test_a_receipt_that_stripe_does_not_know_is_not_found(books: Books) -> None:
-    """The key is another account's or mode's: an answer, and no fault of ours."""
-
-    class Elsewhere(Stripe):
-        def receipt_url(self, payment_intent: str) -> str:
-            """See the gateway."""
-            raise StripeNotFoundError(payment_intent)
-
-    payment = pending(books)
-    _settle(books, builders.completed(payment))
-    with pytest.raises(BillingError, match="not_found"):
-        confirmation.receipt_url(books, Elsewhere(), "alice", payment.payment_id)  # type: ignore[arg-type]
-
-
-def test_a_refund_of_a_purchase_whose_session_was_never_noted_ends_no_recovery(
-    books: Books, clock: Clock
-) -> None:
-    """Its checkout's answer was lost: Stripe's list has the session."""
-    stripe, payment = Stripe(), pending(books)
-    stripe.sell(payment, epoch(books.clock()))
-    _settle(books, builders.refunded(payment, 999))
-    row = books.store.tables["payments"]["user#alice", payment.payment_id]  # type: ignore[attr-defined]
-    del row["session_id"]
-    clock.advance(seconds=61)
-    done = retry_parked.run(books, stripe)  # type: ignore[arg-type]
-    assert (done.settled, done.waiting) == (1, 0)
-    assert _status(books, payment.payment_id) == "refunded"
-    laws.check(books.store)
-
-
-def test_a_refund_that_is_brought_back_waits_as_any_other(books: Books, clock: Clock) -> None:
-    """Recovery leaves it to the purchase that is being credited."""
-    payment = pending(books)
-    _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
-    (record,) = parking.all_parked(books)
-    intent = builders.intent_of(payment)
-    assert parking.drop_with_purchase(books, record, payment.session_id, intent)
-    parking.bring_back(books, intent, frozenset({record.name}))
-    (again,) = parking.all_parked(books)
-    assert again.next_try == epoch(clock.now) + 30
-
-
-@pytest.mark.parametrize(
-    ("member", "value", "kind"),
-    [
-        ("amount_subtotal", 1, "amount"),
-        ("currency", "eur", "currency"),
-        ("plan", "pro", "identity"),
-        ("id", "cs_test_other", "identity"),
-    ],
-)
-def test_a_difference_that_an_operator_must_judge_is_of_the_right_kind(
-    books: Books, member: str, value: Any, kind: str
-) -> None:
-    """What to look at first."""
-    stripe, payment = Stripe(), pending(books)
-    members = {member: value}
-    if member == "plan":
-        members = {"metadata": {**builders.metadata(payment), "plan": value}}
-    stripe.sell(payment, epoch(books.clock()), **members)
-    report = reconciliation.run(Run(books, stripe, repair=True), 0)  # type: ignore[arg-type]
-    assert report.counts == {kind: 1}
 
 
 def test_an_account_is_read_until_it_holds_still_though_each_reading_takes_its_time() -> None:
@@ -276,40 +155,6 @@ def test_an_account_is_read_until_it_holds_still_though_each_reading_takes_its_t
     store.seconds = 0
     assert tally
     assert list(tally.differences("alice")) == []
-
-
-class ReferredStore(MemoryStore):
-    """A concurrent request credits a purchase just before it is dropped: its row leads to it."""
-
-    rows: tuple[str, ...] = ()
-
-    def commit(self, *writes: Write) -> None:
-        """See MemoryStore."""
-        rows, self.rows = self.rows, ()
-        if rows and any(write.delete for write in writes):
-            self.tables["payments"][rows[0], "reference"]["payment_id"] = rows[1]
-        elif rows:
-            self.rows = rows
-        super().commit(*writes)
-
-
-def test_a_refund_of_a_purchase_that_is_credited_as_it_is_dropped_is_not_counted_as_settled() -> (
-    None
-):
-    """It stays parked for the next run, which takes it back."""
-    store, clock, stripe = ReferredStore(), Clock(), Stripe()
-    books = builders.books_on(store, clock=clock)
-    payment = pending(books)
-    stripe.sell(payment, epoch(books.clock()), amount_subtotal=1)
-    _settle(books, builders.completed(payment, amount_subtotal=1))
-    (record,) = parking.all_parked(books)
-    parking.drop(books, record, "paid back by hand")
-    _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
-    store.rows = (f"ref#{builders.intent_of(payment)}", payment.payment_id)
-    clock.advance(seconds=61)
-    done = retry_parked.run(books, stripe)  # type: ignore[arg-type]
-    assert (done.settled, done.waiting) == (0, 1)
-    assert len(list(parking.all_parked(books))) == 1
 
 
 @pytest.mark.parametrize("paid", [1, 2])

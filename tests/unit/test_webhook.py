@@ -26,7 +26,7 @@ class Failing(MemoryStore):
     trouble: type[Exception] = OutcomeUnknownError
 
     def commit(self, *writes: Write) -> None:
-        """All, none, or nobody knows."""
+        """All, none, or an unknown outcome."""
         if self.is_failing:
             raise self.trouble("injected")
         super().commit(*writes)

@@ -33,6 +33,10 @@ def _commands(stand: Stand) -> Iterator[tuple[str, Mapping[str, str]]]:
     yield "payments --limit 5", {}
     yield "payment PAYMENT --user alice", {"PAYMENT": bought["payment_id"]}
     yield 'grant alice 50 --reason "an apology" --id 1 --yes', {}
+    told = json.loads(_printed(stand, "events list --user alice --json"))["events"][0]["id"]
+    yield "events list --user alice", {}
+    yield "events show EVENT", {"EVENT": told}
+    yield "events resend EVENT --yes", {"EVENT": told}
     yield "reconcile --since 1h", {}
     yield "reconcile --since 1h --repair --yes", {}
     _mismatch(stand, bought)

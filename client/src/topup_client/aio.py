@@ -5,21 +5,20 @@ No locks on the way of a call, no threads at all.
 
 import asyncio
 import atexit
-from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Unpack
 
 from topup_client import forks
-from topup_client.errors import LeaseClosed, QuotaExhausted, TopupError, Unavailable
-from topup_client.lease import ASKS_MAX, FETCHES_MAX
-from topup_client.meter import AsyncMeter
-from topup_client.purse import Purse, Tally, Tranche
+from topup_client.aio_meter import AsyncMeter
+from topup_client.closing import AsyncClosing
+from topup_client.errors import LeaseClosed, TopupError, Unavailable
+from topup_client.lease import FETCHES_MAX
+from topup_client.purse import Purse
 from topup_client.terms import Clock, Options, Terms, clock
+from topup_client.tranche import Tally, Tranche, close_hold
 
 
-class AsyncLease:
-    """One customer's units for this process, for one event loop.
-
-    See ``Lease`` for what it promises, and for what the seller bears.
+class AsyncLease(AsyncClosing):
+    """One customer's units for this process, for one event loop. It promises what ``Lease`` does.
 
     ``aclose()`` or ``async with`` captures what was used; where neither ran, the interpreter's exit
     does, with blocking calls.
@@ -29,18 +28,16 @@ class AsyncLease:
         self,
         meter: AsyncMeter,
         user_id: str,
+        key_id: str | None = None,
         *,
         clock: Clock = clock,
         at_exit: bool = True,
         **terms: Unpack[Options],
     ) -> None:
-        """Nothing is fetched yet.
-
-        ``terms`` are those of ``Terms``; ``at_exit``: close at the interpreter's exit when nobody
-        did.
-        """
+        """Nothing is fetched yet. ``at_exit``: close at the interpreter's exit if it is open."""
         self._meter: Final = meter
         self._user_id: Final = user_id
+        self._key_id: Final = key_id
         self._clock: Final = clock
         self._purse: Final = Purse(Terms(**terms))
         self._closed = False
@@ -70,11 +67,7 @@ class AsyncLease:
         return self._purse.tally.copy()
 
     async def debit(self, units: int = 1) -> None:
-        """Spend ``units``, from memory where they are there.
-
-        Raise ``QuotaExhausted``, ``Unavailable`` or ``OutcomeUnknown`` (the fetch failed), or
-        ``LeaseClosed``.
-        """
+        """Spend ``units``, from memory where they are there. Raises as ``Lease.debit`` does."""
         if type(units) is not int or units < 1:
             raise ValueError(f"units must be a whole number, 1 or more, not {units!r}")
         if not self._spent(units):
@@ -109,14 +102,7 @@ class AsyncLease:
             return
         with self._meter.blocking() as meter:
             for tranche in self._purse.to_close:
-                ended: TopupError | None = None
-                try:
-                    meter.capture(tranche.hold_id, tranche.used) if tranche.used else meter.release(
-                        tranche.hold_id
-                    )
-                except TopupError as error:
-                    ended = error
-                self._purse.closing_ended(tranche, ended, self._clock())
+                self._purse.closing_ended(tranche, close_hold(meter, tranche), self._clock())
         self._purse.report_unclosed()
 
     def close_if_empty(self) -> bool:
@@ -140,19 +126,6 @@ class AsyncLease:
                 await self._fetch_shielded(0)
             await self._close_due(with_rest=False)
             return self._purse.next_due()
-
-    async def __aenter__(self) -> Self:
-        """Close at the end of the block."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        await self.aclose()
 
     def _spent(self, units: int) -> bool:
         if self._closed:
@@ -195,25 +168,20 @@ class AsyncLease:
 
     async def _fetch(self, units: int) -> None:
         """Place a hold, of what remains if that is less. What comes of it is in the purse."""
-        asked = self._purse.asks_for(units)
-        refusal: QuotaExhausted | None = None
-        for asks_left in reversed(range(ASKS_MAX)):
-            sent = self._clock()
-            try:
-                hold = await self._meter.hold(
-                    self._user_id, asked, self._purse.terms.lifetime_seconds
-                )
-            except QuotaExhausted as error:
-                refusal, asked = error, min(asked, error.remaining)
-                if not (asked and asks_left):
-                    self._purse.refused(error, self._clock())
-                    return
-            except TopupError as error:
-                self._purse.troubled(error, self._clock())
-                return
-            else:
-                self._purse.add(hold, sent, refusal)
-                return
+        sent = self._clock()
+        ask = self._purse.ask(units, sent)
+        try:
+            hold = await self._meter.hold(
+                self._user_id,
+                ask.units,
+                self._purse.terms.lifetime_seconds,
+                at_least=ask.at_least,
+                key_id=self._key_id,
+            )
+        except TopupError as error:
+            self._purse.fetch_failed(error, self._clock())
+        else:
+            self._purse.add(hold, ask.units, sent)
 
     async def _close_due(self, *, with_rest: bool) -> None:
         for tranche in self._purse.closable(self._clock(), with_rest=with_rest):

@@ -6,9 +6,9 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 import inspect
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from topup_client.errors import QuotaExhausted, TopupError
+from topup_client.errors import InvalidKey, KeyLimitReached, QuotaExhausted, TopupError
 from topup_client.spender import AsyncSpender
 
 Scope = MutableMapping[str, Any]
@@ -16,7 +16,18 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-User = Callable[[Scope], str | Awaitable[str | None] | None]
+
+
+class Caller(NamedTuple):
+    """Who calls: a customer, and the id of the API key that the call came with."""
+
+    user_id: str
+    key_id: str | None = None
+
+
+Found = Caller | str | None
+"""A customer, with or without a key, or nobody."""
+User = Callable[[Scope], Found | Awaitable[Found]]
 RETRY_AFTER_SECONDS: Final = 1
 POLICY_VIOLATION: Final = 1008
 """https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1"""
@@ -25,12 +36,13 @@ POLICY_VIOLATION: Final = 1008
 class QuotaMiddleware:
     """Debits before the application runs.
 
-    Answers 401 without a user, 402 without units, 503 when it is not known: it fails closed.
+    Answers 401 without a user or for a revoked key, 402 without units or at a key's limit, 503 when
+    it is not known: it fails closed.
 
     ``spender`` is an ``AsyncMeter`` or ``AsyncLeases``, closed when the application shuts down
-    (ASGI's lifespan). ``user`` tells the user id of a scope, at once or awaited, or None for
-    nobody. ``units`` is a number or tells it of a scope; 0 lets a call pass unpaid. WebSockets are
-    paid for when they are opened.
+    (ASGI's lifespan). ``user`` tells the user id of a scope, or a ``Caller`` with a key, at once or
+    awaited, or None for nobody. ``units`` is a number or tells it of a scope, as ``CallCosts`` do;
+    0 lets a call pass unpaid. WebSockets are paid for when they are opened.
     """
 
     def __init__(
@@ -65,26 +77,15 @@ class QuotaMiddleware:
         if units == 0:
             return None
         found = self._user(scope)
-        user_id = await found if inspect.isawaitable(found) else found
-        if not user_id:
+        user = await found if inspect.isawaitable(found) else found
+        if not user:
             return _problem(401, "unauthorized", "this API does not know who is calling")
+        caller = Caller(user) if isinstance(user, str) else user
+        key = {} if caller.key_id is None else {"key_id": caller.key_id}
         try:
-            await self._spender.debit(user_id, units)
-        except QuotaExhausted as error:
-            detail = (
-                f"{units} units were asked for and {error.remaining} remain; buy more at top_up_url"
-            )
-            return _problem(
-                402,
-                "quota_exhausted",
-                detail,
-                remaining=error.remaining,
-                top_up_url=error.top_up_url,
-            )
-        except TopupError:
-            return _problem(
-                503, "quota_unavailable", "the quota cannot be debited now; try again in a moment"
-            )
+            await self._spender.debit(caller.user_id, units, **key)
+        except TopupError as error:
+            return _refusal(error, units)
         return None
 
     def _closing(self, send: Send) -> Send:
@@ -98,9 +99,7 @@ class QuotaMiddleware:
         return closing
 
 
-def header_user(
-    name: str, users: Callable[[str], str | Awaitable[str | None] | None] | None = None
-) -> User:
+def header_user(name: str, users: Callable[[str], Found | Awaitable[Found]] | None = None) -> User:
     """Find the user by a header: by its value, or by what ``users`` returns for it.
 
     A header that is sent twice names no user.
@@ -109,7 +108,7 @@ def header_user(
     """
     wanted = name.lower().encode("latin-1")
 
-    def user(scope: Scope) -> str | Awaitable[str | None] | None:
+    def user(scope: Scope) -> Found | Awaitable[Found]:
         values = [
             value.decode("latin-1")
             for header, value in scope["headers"]
@@ -120,6 +119,25 @@ def header_user(
         return users(values[0]) if users else values[0]
 
     return user
+
+
+def _refusal(error: TopupError, units: int) -> dict[str, Any]:
+    """The problem document of a call that could not be paid for."""
+    match error:
+        case QuotaExhausted(remaining=remaining, top_up_url=url):
+            detail = f"{units} units were asked for and {remaining} remain; buy more at top_up_url"
+            more = {"remaining": remaining, "top_up_url": url}
+            return _problem(402, "quota_exhausted", detail, **more)
+        case KeyLimitReached(limit_remaining=remaining, resets_at=resets_at):
+            detail = f"{units} units were asked for and {remaining} remain of this key's limit"
+            when = resets_at and resets_at.isoformat().replace("+00:00", "Z")
+            more = {"limit_remaining": remaining, "resets_at": when}
+            return _problem(402, "key_limit_reached", detail, **more)
+        case InvalidKey():
+            return _problem(401, "unauthorized", "this API key was revoked, or never was one")
+        case _:
+            detail = "the quota cannot be debited now; try again in a moment"
+            return _problem(503, "quota_unavailable", detail)
 
 
 def _problem(status: int, code: str, detail: str, **members: object) -> dict[str, Any]:

@@ -15,12 +15,13 @@ def metered(
     *,
     user: str | Callable[..., str],
     units: int | Callable[..., int] = 1,
+    key_id: str | Callable[..., str | None] | None = None,
 ) -> Callable[[F], F]:
     """Debit before the function runs. If the debit raises, the function does not run.
 
-    ``user`` and ``units`` are values, or are called with the function's own arguments. ``Meter``
-    and ``Leases`` go with plain functions, ``AsyncMeter`` and ``AsyncLeases`` with ``async def``.
-    Any other pair raises TypeError when the module is loaded.
+    ``user``, ``units`` and ``key_id`` are values, or are called with the function's own arguments.
+    ``Meter`` and ``Leases`` go with plain functions, ``AsyncMeter`` and ``AsyncLeases`` with
+    ``async def``. Any other pair raises TypeError when the module is loaded.
     """
 
     def decorate(function: F) -> F:
@@ -35,7 +36,10 @@ def metered(
 
         def bill(*args: object, **kwargs: object) -> object:
             user_id = user(*args, **kwargs) if callable(user) else user
-            return spender.debit(user_id, units(*args, **kwargs) if callable(units) else units)
+            cost = units(*args, **kwargs) if callable(units) else units
+            key = key_id(*args, **kwargs) if callable(key_id) else key_id
+            of_key = {} if key is None else {"key_id": key}
+            return spender.debit(user_id, cost, **of_key)
 
         @functools.wraps(function)
         def paid(*args: object, **kwargs: object) -> object:

@@ -3,6 +3,7 @@
 What each says about the units is the first line of its docstring.
 """
 
+from datetime import datetime
 from typing import Final
 
 
@@ -20,6 +21,19 @@ class QuotaExhausted(TopupError):
         )
         self.remaining: Final = remaining
         self.top_up_url: Final = top_up_url
+
+
+class KeyLimitReached(TopupError):
+    """Nothing was taken: the customer's API key has less left of its limit than was asked for."""
+
+    def __init__(self, limit_remaining: int, resets_at: datetime | None) -> None:
+        """``limit_remaining`` units are left of the limit until ``resets_at``, None for never."""
+        when = "never" if resets_at is None else f"at {resets_at.isoformat()}"
+        super().__init__(
+            f"the limit of this key is reached: {limit_remaining} units remain; it resets {when}"
+        )
+        self.limit_remaining: Final = limit_remaining
+        self.resets_at: Final = resets_at
 
 
 class OutcomeUnknown(TopupError):
@@ -44,10 +58,15 @@ class Refused(TopupError):
         super().__init__(f"{status} {code or 'refused'}: {detail}")
         self.status: Final = status
         self.code: Final = code
+        self.detail: Final = detail
 
 
 class HoldClosed(Refused):
     """The hold was captured, released or has expired. Its units are no longer set aside."""
+
+
+class InvalidKey(Refused):
+    """The ``key_id`` is not a live API key of this customer: revoked, another's, or none."""
 
 
 class LeaseClosed(TopupError):

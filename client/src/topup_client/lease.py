@@ -2,40 +2,23 @@
 
 import atexit
 import threading
-import time
-from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Unpack
 
 from topup_client import forks
-from topup_client.errors import LeaseClosed, QuotaExhausted, TopupError, Unavailable
+from topup_client.closing import Closing
+from topup_client.errors import LeaseClosed, TopupError, Unavailable
 from topup_client.keeper import Keeper
+from topup_client.locks import take
 from topup_client.meter import Meter
-from topup_client.purse import Purse, Tally, Tranche
+from topup_client.purse import Purse
 from topup_client.terms import Clock, Options, Terms, clock
+from topup_client.tranche import Tally, Tranche, close_hold
 
 FETCHES_MAX: Final = 10
-"""A debit waits for so many fetches at most, while others spend what comes."""
-ASKS_MAX: Final = 3
-"""A fetch asks so often, each time for what the last refusal said remains: meanwhile others take
-it."""
-LOOKS_MAX: Final = 100
-"""How often a debit looks whether the lock is free before it lies down to wait for it."""
+"""How many fetches a debit waits for, while concurrent debits spend their units."""
 
 
-def _take(lock: threading.Lock) -> None:
-    """Take a lock that is held for at most a microsecond, unless Python stops its holder.
-
-    A thread that waits in the kernel is woken at every release, finds the lock taken and waits
-    again: four such threads are several times slower than one. Yielding and retrying avoids it.
-    """
-    for _ in range(LOOKS_MAX):
-        if lock.acquire(blocking=False):
-            return
-        time.sleep(0)
-    lock.acquire()
-
-
-class Lease:
+class Lease(Closing):
     """One customer's units for this process. Thread-safe.
 
     It places a hold, spends it in memory, and captures what was used.
@@ -55,18 +38,16 @@ class Lease:
         self,
         meter: Meter,
         user_id: str,
+        key_id: str | None = None,
         *,
         keeper: Keeper | None = None,
         clock: Clock = clock,
         **terms: Unpack[Options],
     ) -> None:
-        """Nothing is fetched yet.
-
-        ``terms`` are those of ``Terms``: size, low_water, lifetime_seconds, margin_seconds,
-        refusal_seconds.
-        """
+        """Nothing is fetched yet. ``terms`` are the members of ``Terms``."""
         self._meter: Final = meter
         self._user_id: Final = user_id
+        self._key_id: Final = key_id
         self._clock: Final = clock
         self._purse: Final = Purse(Terms(**terms))
         self._owns_keeper: Final = keeper is None
@@ -100,12 +81,12 @@ class Lease:
     def debit(self, units: int = 1) -> None:
         """Spend ``units``, from memory where they are there.
 
-        Raise ``QuotaExhausted``, ``Unavailable`` or ``OutcomeUnknown`` (the fetch failed), or
-        ``LeaseClosed``.
+        Raise ``QuotaExhausted`` or ``KeyLimitReached``; ``InvalidKey``, ``Unavailable`` or
+        ``OutcomeUnknown`` (the fetch failed); or ``LeaseClosed``.
         """
         if type(units) is not int or units < 1:
             raise ValueError(f"units must be a whole number, 1 or more, not {units!r}")
-        _take(self._lock)
+        take(self._lock)
         try:
             spent = self._spent(units)
             wakes = spent and not self._woken and self._purse.is_low(self._clock())
@@ -162,19 +143,6 @@ class Lease:
             with self._lock:
                 return self._purse.next_due()
 
-    def __enter__(self) -> Self:
-        """Close at the end of the block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
-
     def _spent(self, units: int) -> bool:
         """Called with the lock."""
         if self._closed:
@@ -197,26 +165,22 @@ class Lease:
     def _fetch(self, units: int) -> None:
         """Place a hold, of what remains if that is less. What comes of it is in the purse."""
         with self._lock:
-            asked = self._purse.asks_for(units)
-        refusal: QuotaExhausted | None = None
-        for asks_left in reversed(range(ASKS_MAX)):
             sent = self._clock()
-            try:
-                hold = self._meter.hold(self._user_id, asked, self._purse.terms.lifetime_seconds)
-            except QuotaExhausted as error:
-                refusal, asked = error, min(asked, error.remaining)
-                if not (asked and asks_left):
-                    with self._lock:
-                        self._purse.refused(error, self._clock())
-                        return
-            except TopupError as error:
-                with self._lock:
-                    self._purse.troubled(error, self._clock())
-                    return
-            else:
-                with self._lock:
-                    self._purse.add(hold, sent, refusal)
-                    return
+            ask = self._purse.ask(units, sent)
+        try:
+            hold = self._meter.hold(
+                self._user_id,
+                ask.units,
+                self._purse.terms.lifetime_seconds,
+                at_least=ask.at_least,
+                key_id=self._key_id,
+            )
+        except TopupError as error:
+            with self._lock:
+                self._purse.fetch_failed(error, self._clock())
+        else:
+            with self._lock:
+                self._purse.add(hold, ask.units, sent)
 
     def _close_due(self, *, with_rest: bool) -> None:
         with self._lock:
@@ -225,13 +189,6 @@ class Lease:
             self._close(tranche)
 
     def _close(self, tranche: Tranche) -> None:
-        ended: TopupError | None = None
-        try:
-            if tranche.used:
-                self._meter.capture(tranche.hold_id, tranche.used)
-            else:
-                self._meter.release(tranche.hold_id)
-        except TopupError as error:
-            ended = error
+        ended = close_hold(self._meter, tranche)
         with self._lock:
             self._purse.closing_ended(tranche, ended, self._clock())

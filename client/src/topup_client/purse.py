@@ -10,61 +10,20 @@ never compared, and a wrong one on either side does no harm.
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
-from topup_client.errors import (
-    HoldClosed,
-    OutcomeUnknown,
-    QuotaExhausted,
-    Refused,
-    TopupError,
-    Unavailable,
-)
+from topup_client.errors import HoldClosed, Refused, TopupError
+from topup_client.memory import Memory
 from topup_client.results import Hold
-from topup_client.terms import ROUNDING_SECONDS, Terms
+from topup_client.sizing import Ask, Sizing
+from topup_client.terms import Terms
+from topup_client.tranche import Tally, Tranche
 
-TROUBLE_SECONDS_FIRST: Final = 0.5
-TROUBLE_SECONDS_MAX: Final = 8.0
-"""How long a failed fetch is remembered: callers are refused at once instead of queueing for a
-service that does not answer."""
 CLOSE_AGAIN_SECONDS: Final = 2.0
 HTTP_NOT_FOUND: Final = 404
 logger = logging.getLogger("topup_client")
-
-
-@dataclass(slots=True, eq=False)
-class Tranche:
-    """One hold as its holder sees it."""
-
-    hold_id: str
-    units: int
-    usable_until: float
-    used: int = 0
-    try_at: float = 0
-    """When closing it may be tried again."""
-
-    @property
-    def left(self) -> int:
-        """Units not spent yet."""
-        return self.units - self.used
-
-
-@dataclass(slots=True)
-class Tally:
-    """Units by what became of them."""
-
-    spent: int = 0
-    captured: int = 0
-    released: int = 0
-    lost: int = 0
-    """Spent, but the hold was past its time when it was to be captured: the customer has them back,
-    and the seller bears them."""
-
-    def copy(self) -> "Tally":
-        """The figures as they are now."""
-        return replace(self)
 
 
 @dataclass(slots=True)
@@ -83,11 +42,14 @@ class Purse:
     _until: float = inf
     _renew_at: float = inf
     _low: int = 0
-    _quiet_until: float = -inf
-    _refusal: QuotaExhausted | None = None
-    _trouble: TopupError | None = None
-    _remembered_until: float = -inf
-    _trouble_seconds: float = TROUBLE_SECONDS_FIRST
+    _active_at: float = -inf
+    _memory: Memory = field(init=False)
+    _sizing: Sizing = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with a small hold, and without a refusal."""
+        self._memory = Memory(self.terms)
+        self._sizing = Sizing(self.terms)
 
     def spend(self, units: int, now: float) -> bool:
         """Take ``units`` if they are there. The way of every call: a few comparisons."""
@@ -97,6 +59,7 @@ class Purse:
             return False
         self.left -= units
         self.tally.spent += units
+        self._active_at = now
         first = self._usable[0]
         if units < first.left:
             first.used += units
@@ -109,50 +72,37 @@ class Purse:
 
         Asked after a debit, so there is demand.
         """
-        return (self.left < self._low or now >= self._renew_at) and now >= self._quiet_until
+        return (self.left < self._low or now >= self._renew_at) and now >= self._memory.quiet_until
 
-    def asks_for(self, units: int) -> int:
-        """How many units to fetch so that ``units`` can be spent."""
-        return max(self.terms.size, units - self.left)
+    def ask(self, units: int, now: float) -> Ask:
+        """What to fetch so that ``units`` can be spent; 0 for a fetch ahead of need."""
+        lacking = max(1, units - self.left)
+        return Ask(max(self._sizing.size(self.tally.spent, now), lacking), lacking)
 
-    def add(self, hold: Hold, sent: float, refusal: QuotaExhausted | None = None) -> None:
-        """Add a hold that was requested at ``sent``; after ``refusal`` it has what is left."""
-        until = sent + self.terms.lifetime_seconds - ROUNDING_SECONDS - self.terms.margin_seconds
-        self._usable.append(Tranche(hold.hold_id, hold.units, until))
+    def add(self, hold: Hold, asked: int, sent: float) -> None:
+        """Add a hold of ``asked`` units or what remained of them, requested at ``sent``."""
+        self._usable.append(Tranche(hold.hold_id, hold.units, sent + self.terms.usable_seconds))
         self.left += hold.units
-        self._low = self.terms.low
-        self._trouble, self._trouble_seconds = None, TROUBLE_SECONDS_FIRST
+        self._low = min(self.terms.low, self.terms.low * hold.units // self.terms.size)
+        self._active_at = max(self._active_at, sent)
+        self._memory.fetched()
+        self._sizing.learn(hold, asked, sent, spent=self.tally.spent, released=self.tally.released)
         self._look()
-        if refusal and not hold.remaining:
-            self.refused(QuotaExhausted(0, refusal.top_up_url), sent)
+        if hold.units < asked:
+            self._memory.ran_out(sent)
 
-    def refused(self, refusal: QuotaExhausted, now: float) -> None:
-        """The service has no more for now. ``remaining`` is what it had beside the units here."""
-        self._refusal, self._trouble = refusal, None
-        self._remembered_until = now + self.terms.refusal_seconds
-        self._quiet_until = now + max(self.terms.refusal_seconds, self.terms.lifetime_seconds / 4)
-
-    def troubled(self, error: TopupError, now: float) -> None:
-        """A fetch failed: nobody asks again for a while that grows."""
-        self._refusal, self._trouble = None, error
-        self._remembered_until = self._quiet_until = now + self._trouble_seconds
-        self._trouble_seconds = min(2 * self._trouble_seconds, TROUBLE_SECONDS_MAX)
+    def fetch_failed(self, error: TopupError, now: float) -> None:
+        """No hold came: remember why. What the service said remains does not count units here."""
+        self._memory.note(error, now)
 
     def complain(self, now: float) -> None:
         """Raise what the last fetch met, if that was a moment ago."""
-        if now >= self._remembered_until:
-            return
-        if self._refusal:
-            raise QuotaExhausted(self.left + self._refusal.remaining, self._refusal.top_up_url)
-        if self._trouble:
-            kind = OutcomeUnknown if isinstance(self._trouble, OutcomeUnknown) else Unavailable
-            raise kind(
-                f"units could not be fetched a moment ago: {self._trouble}"
-            ) from self._trouble
+        self._memory.complain(self.left, now)
 
     def retire(self, now: float) -> None:
-        """Stop spending from what is too near its end."""
-        while self._usable and now >= self._usable[0].usable_until:
+        """Stop spending from what is too near its end, and from all of it when nothing is spent."""
+        is_idle = now >= self._active_at + self.terms.idle_seconds
+        while self._usable and (is_idle or now >= self._usable[0].usable_until):
             self._done(self._usable.popleft())
         self._look()
 
@@ -179,7 +129,7 @@ class Purse:
 
     @property
     def to_close(self) -> Sequence[Tranche]:
-        """All that is to be closed."""
+        """All of them."""
         return tuple(self._to_close)
 
     def closing_ended(self, tranche: Tranche, error: TopupError | None, now: float) -> None:
@@ -207,13 +157,16 @@ class Purse:
     def next_due(self) -> float | None:
         """When something must be done though nobody spends; None for never."""
         times = [tranche.try_at for tranche in self._to_close]
-        return min([*times, self._until]) if times or self._usable else None
+        if self._usable:
+            times += [self._until, self._active_at + self.terms.idle_seconds]
+        return min(times, default=None)
 
     def forget(self) -> None:
         """In a forked child: all of it is the parent's, to spend and to close."""
         self.left, self.tally = 0, Tally()
         self._usable.clear()
         self._to_close.clear()
+        self._sizing = Sizing(self.terms)
         self._look()
 
     def _spend_across(self, units: int) -> None:
@@ -231,8 +184,8 @@ class Purse:
         self._to_close.remove(tranche)
         self.tally.captured += tranche.used
         self.tally.released += tranche.left
-        if tranche.left:  # these units may be asked for at once
-            self._refusal, self._quiet_until = None, -inf
+        if tranche.left:
+            self._memory.gave_back()
 
     def _done(self, tranche: Tranche, *, spent: bool = False) -> None:
         self.left -= 0 if spent else tranche.left
@@ -241,6 +194,5 @@ class Purse:
     def _look(self) -> None:
         """Note the times at which the next debit has to look closer."""
         self._until = self._usable[0].usable_until if self._usable else inf
-        self._renew_at = (
-            self._usable[-1].usable_until - self.terms.margin_seconds / 2 if self._usable else inf
-        )
+        early = min(self.terms.margin_seconds / 2, self.terms.usable_seconds / 4)
+        self._renew_at = self._usable[-1].usable_until - early if self._usable else inf

@@ -20,12 +20,16 @@ class Debit:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Units set aside until ``expires_at`` by the service's clock. Then they are given back."""
+    """Units set aside until ``expires_at`` by the service's clock. Then they are given back.
+
+    ``limit_remaining``: what is left of the key's limit, where the service says so.
+    """
 
     hold_id: str
     units: int
     remaining: int
     expires_at: datetime
+    limit_remaining: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Final, TypedDict
 
 Clock = Callable[[], float]
@@ -26,6 +27,7 @@ class Options(TypedDict, total=False):
     lifetime_seconds: int
     margin_seconds: float
     refusal_seconds: float
+    ahead_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +40,14 @@ class Terms:
     """
 
     size: int = 2500
-    """Units a hold."""
+    """Units a hold, at most."""
     low_water: int | None = None
-    """The next hold is fetched when fewer units are left; a quarter of ``size`` unless given."""
+    """The next hold is fetched when fewer units are left; a quarter of ``size`` unless given. A
+    smaller hold has a low water smaller in proportion."""
+    ahead_seconds: float | None = 20
+    """A hold has the units that are spent in this time. A lease that spends nothing for half of it
+    gives its units back. None: every hold has ``size`` units and keeps them, for one process that
+    has its customers for itself."""
     lifetime_seconds: int = 60
     """How long the service keeps a hold: after this a killed process's units are back."""
     margin_seconds: float = 10
@@ -65,6 +72,8 @@ class Terms:
                 "margin_seconds must be above 0 and below lifetime_seconds - 1, "
                 f"not {self.margin_seconds}"
             )
+        if self.ahead_seconds is not None and self.ahead_seconds <= 0:
+            raise ValueError(f"ahead_seconds must be above 0 or None, not {self.ahead_seconds}")
         if self.refusal_seconds <= 0:
             raise ValueError(f"refusal_seconds must be above 0, not {self.refusal_seconds}")
 
@@ -72,3 +81,18 @@ class Terms:
     def low(self) -> int:
         """``low_water``, decided."""
         return self.size // 4 if self.low_water is None else self.low_water
+
+    @property
+    def idle_seconds(self) -> float:
+        """A lease that spends nothing for so long gives its units back."""
+        return inf if self.ahead_seconds is None else self.ahead_seconds / 2
+
+    @property
+    def usable_seconds(self) -> float:
+        """How long units of a hold are spent; a hold that is too large ends before its time."""
+        until_margin = self.lifetime_seconds - ROUNDING_SECONDS - self.margin_seconds
+        return (
+            until_margin
+            if self.ahead_seconds is None
+            else min(until_margin, 2 * self.ahead_seconds)
+        )

@@ -1,1 +1,1 @@
-"""The HTTP API's edge: requests, responses, endpoints and the OpenAPI description."""
+"""The HTTP API: requests, responses, endpoints and the OpenAPI description."""

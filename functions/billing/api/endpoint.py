@@ -42,28 +42,28 @@ RETRY_AFTER_SECONDS: Final = "1"
 
 
 def site_url(request: Request) -> str:
-    """Return where customers go: the template's SiteUrl, or the API's own address.
+    """Return the address of the page: the template's SiteUrl, or the API's own address.
 
-    API Gateway tells that address; no caller can set it.
+    API Gateway fills in the API's address, so a caller cannot forge it.
     """
     return container.settings().site_url or f"https://{request.domain}"
 
 
 def meter(request: Request) -> Meter:
-    """Return what debits and holds work on."""
+    """Return the Meter for debits and holds: the books, and the address where units are sold."""
     return Meter(container.books(), site_url(request))
 
 
 def endpoint(act: Callable[[Request], Answer]) -> Lambda:
-    """Make a Lambda handler of an act on the books."""
+    """Return a Lambda handler that calls ``act`` with the books and a request."""
     in_init(connect)
     return static_endpoint(act)
 
 
 def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
-    """Make a Lambda handler of an act that needs no books.
+    """Return a Lambda handler for an act that does not use the books.
 
-    The caller's mistakes are 4xx, everything else is 5xx, and no error is swallowed.
+    A caller's mistake is answered with 4xx, every other error with 5xx. No error is swallowed.
     """
 
     @functools.wraps(act)

@@ -1,4 +1,4 @@
-"""Builds the API's description, OpenAPI 3.1, from the limits, patterns and codes of the validation.
+"""Builds the OpenAPI 3.1 description of the API from the same limits and codes as the validation.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -9,18 +9,23 @@ from typing import Any, Final
 
 from billing import cursors
 from billing.api import request
+from billing.api.event_schemas import webhooks
 from billing.api.schemas import MAYBE_TIME, TEXT, Schema, record, ref, schemas
 from billing.errors import STATUS_OF
 from billing.grants import api
 from billing.grants.grant import REASON_CHARS_MAX
 from billing.ids import USER_ID_CHARS_MAX
+from billing.keys import api_keys, counting
+from billing.keys.limits import PERS
 from billing.money import UNITS_MAX
 from billing.payments import queries
 from billing.payments.plans import catalogue
-from billing.quota import api_keys, holds
+from billing.quota import alert, holds
+from billing.top_up.agreement import MAX_PER_MONTH
 
 OURS: Final = "application/problem+json"
 GATEWAYS: Final = "application/json"
+PLAN: Final[Schema] = {"type": "string", "enum": list(catalogue())}
 UNITS: Final[Schema] = {
     "type": "integer",
     "minimum": 1,
@@ -32,6 +37,12 @@ USER_ID: Final[Schema] = {
     "minLength": 1,
     "maxLength": USER_ID_CHARS_MAX,
     "pattern": request.TEXT,
+}
+LOW_AT: Final[Schema] = {
+    "type": ["integer", "null"],
+    "minimum": 0,
+    "maximum": alert.LOW_AT_MAX,
+    "description": "written without a fraction; 0 is never",
 }
 SECONDS: Final[Schema] = {
     "type": "integer",
@@ -61,18 +72,45 @@ SCOPE_OF: Final = {
 }
 """The scope that each kind of caller needs."""
 STRIPES: Final = ("stripe_unavailable", "stripe_refused")
+TAKING: Final = (
+    "invalid_request",
+    "invalid_key",
+    "quota_exhausted",
+    "key_limit_reached",
+)
+"""Refusals of a debit or hold."""
 REPEATS: Final = (
     "a repeat under the same key is answered as the first time, "
     "and another body under it refused"
 )
 
 
+KEY_ID: Final[Schema] = {
+    "type": "string",
+    "pattern": counting.ID,
+    "description": "one of the user's live keys: counted for it, refused at its limit",
+}
+NAME: Final[Schema] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": api_keys.NAME_CHARS_MAX,
+    "pattern": request.TEXT,
+}
+KEY_LIMIT: Final[Schema] = record(
+    units=UNITS, per={"type": "string", "enum": list(PERS)}
+) | {
+    "type": ["object", "null"],
+    "additionalProperties": False,
+    "description": "at most so many units in each UTC day or month, or in all; null for none",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of the API.
 
-    ``who`` may call it, "" for everybody. ``codes`` are its refusals, beside those that all
-    operations of its kind share.
+    ``who`` says who may call it, "" for everybody. ``codes`` are the errors of this operation,
+    beside those that all operations of its kind share.
     """
 
     name: str
@@ -89,7 +127,7 @@ class Operation:
 
 
 def document() -> Schema:
-    """Return the whole description."""
+    """Return the whole OpenAPI description as a dictionary."""
     table = {**_of_buying(), **_of_spending(), **_of_giving(), **_of_keys()}
     scopes = " or ".join(sorted(request.SCOPES))
     grants = " or ".join(sorted(request.scopes(request.GRANT_SCOPE)))
@@ -105,6 +143,7 @@ def document() -> Schema:
             path: {method: _described(row) for method, row in methods.items()}
             for path, methods in table.items()
         },
+        "webhooks": webhooks(),
         "components": {
             "schemas": schemas(),
             "securitySchemes": {
@@ -115,6 +154,12 @@ def document() -> Schema:
                 "granter": _token(
                     f"a token of the configured issuer with the scope {grants}"
                 ),
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "bearer_key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "an API key, tk_...",
+                },
             },
         },
     }
@@ -135,7 +180,11 @@ def _of_buying() -> dict[str, dict[str, Operation]]:
 
 def _checkout() -> Operation:
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
-    plan = record(plan={"type": "string", "enum": list(catalogue())})
+    saves = {
+        "type": "boolean",
+        "description": "save the card, for automatic top-ups",
+    }
+    plan = _with_optional(record(plan=PLAN), remember_card=saves)
     followed_by = ("getPayment", "confirmPayment", "getReceipt")
     links = {name: _link(name, "id", "payment_id") for name in followed_by}
     refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
@@ -205,8 +254,8 @@ def _of_one_payment() -> dict[str, dict[str, Operation]]:
 def _of_spending() -> dict[str, dict[str, Operation]]:
     """Return the operations of reading and spending a quota, by path and method."""
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS)
-    refused = ("invalid_request", "quota_exhausted", "idempotency_conflict")
-    body = record(user_id=USER_ID, units=UNITS)
+    refused = (*TAKING, "idempotency_conflict")
+    body = _with_optional(record(user_id=USER_ID, units=UNITS), key_id=KEY_ID)
     debit = Operation(
         "debit", "Take units", 200, "Debit", "service", refused, body, (key,)
     )
@@ -214,6 +263,8 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
         "/quota": {
             "get": Operation("readQuota", "What is left", 200, "Quota", "user")
         },
+        "/quota/alert": _alert(),
+        "/quota/auto-top-up": _auto_top_up(),
         "/quota/ledger": {
             "get": _listing("readLedger", "How it came to that", "Entries")
         },
@@ -225,6 +276,65 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
     }
 
 
+def _alert() -> dict[str, Operation]:
+    low_at = record(low_at=LOW_AT)
+    refused = ("invalid_request",)
+    return {
+        "get": Operation(
+            "readAlert", "Where quota.low begins", 200, "Alert", "user"
+        ),
+        "put": Operation(
+            "setAlert",
+            "Set it, null for the default",
+            200,
+            "Alert",
+            "user",
+            refused,
+            low_at,
+        ),
+    }
+
+
+def _auto_top_up() -> dict[str, Operation]:
+    """Return the operations of a customer's agreement. 404 where the seller does not offer it."""
+    terms = record(
+        plan=PLAN,
+        when_below=UNITS,
+        max_per_month=UNITS | {"maximum": MAX_PER_MONTH},
+        agreed={"type": "boolean", "const": True},
+    )
+    refused = ("not_found", "invalid_plan", "invalid_request", "no_saved_card")
+    forget = _parameter(
+        "forget_card",
+        "query",
+        {"type": "string", "enum": ["true", "false"]},
+        "true detaches the saved cards at Stripe too",
+    )
+    show = Operation(
+        "readAutoTopUp", "What was agreed to", 200, "AutoTopUp", "user", refused[:1]
+    )
+    agree = Operation(
+        "agreeToAutoTopUp",
+        "Agree that the saved card is charged when units run low",
+        200,
+        "AutoTopUp",
+        "user",
+        (*refused, *STRIPES),
+        terms,
+    )
+    switch_off = Operation(
+        "switchOffAutoTopUp",
+        "Charge the saved card no more",
+        200,
+        "AutoTopUpOff",
+        "user",
+        ("not_found", *STRIPES),
+        None,
+        (forget,),
+    )
+    return {"get": show, "put": agree, "delete": switch_off}
+
+
 def _of_holds() -> dict[str, dict[str, Operation]]:
     one = (
         _in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),
@@ -232,10 +342,13 @@ def _of_holds() -> dict[str, dict[str, Operation]]:
     links = {
         name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")
     }
-    refused = ("invalid_request", "quota_exhausted")
-    place = record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
+    needed = record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
+    enough = UNITS | {
+        "description": "take as many of the units as remain, if they are so many; up to units"
+    }
+    place = _with_optional(needed, key_id=KEY_ID, at_least=enough)
     hold = Operation(
-        "hold", "Set units aside", 201, "Hold", "service", refused, place, (), links
+        "hold", "Set units aside", 201, "Hold", "service", TAKING, place, (), links
     )
     closed = ("invalid_request", "exceeds_hold", "hold_closed")
     capture = Operation(
@@ -321,16 +434,9 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
 
 def _of_keys() -> dict[str, dict[str, Operation]]:
     """Return the operations of API keys and the description's own, by path and method."""
-    name = record(
-        name={
-            "type": "string",
-            "minLength": 1,
-            "maxLength": api_keys.NAME_CHARS_MAX,
-            "pattern": request.TEXT,
-        }
-    )
-    links = {"revokeKey": _link("revokeKey", "key_id", "key_id")}
-    one = (_in_path("key_id", {"type": "string", "pattern": api_keys.ID}),)
+    body = _with_optional(record(name=NAME), limit=KEY_LIMIT)
+    names = ("changeKey", "revokeKey")
+    links = {name: _link(name, "key_id", "key_id") for name in names}
     create = Operation(
         "createKey",
         "An API key, shown once",
@@ -338,25 +444,46 @@ def _of_keys() -> dict[str, dict[str, Operation]]:
         "NewKey",
         "user",
         ("invalid_request", "too_many_keys"),
-        name,
+        body,
         (),
         links,
     )
-    revoke = Operation(
-        "revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one
+    listing = Operation(
+        "listKeys", "Own keys, without secrets", 200, "Keys", "user"
     )
+    held = Operation("showKey", "The key that is sent", 200, "HeldKey", "key")
     return {
-        "/keys": {
-            "post": create,
-            "get": Operation(
-                "listKeys", "Own keys, without secrets", 200, "Keys", "user"
-            ),
-        },
-        "/keys/{key_id}": {"delete": revoke},
+        "/keys": {"post": create, "get": listing},
+        "/keys/{key_id}": _of_one_key(),
+        "/key": {"get": held},
         "/openapi.json": {
             "get": Operation("describe", "This description", 200, "Description")
         },
     }
+
+
+def _of_one_key() -> dict[str, Operation]:
+    one = (_in_path("key_id", {"type": "string", "pattern": counting.ID}),)
+    body = _with_optional(record(), name=NAME, limit=KEY_LIMIT)
+    change = Operation(
+        "changeKey",
+        "Rename it, or change its limit",
+        200,
+        "Key",
+        "user",
+        ("invalid_request", "too_many_keys"),
+        body | {"minProperties": 1},
+        one,
+    )
+    revoke = Operation(
+        "revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one
+    )
+    return {"patch": change, "delete": revoke}
+
+
+def _with_optional(body: Schema, **members: Schema) -> Schema:
+    """Return the schema of an object that may have these members too."""
+    return {**body, "properties": {**body["properties"], **members}}
 
 
 def _listing(name: str, summary: str, answer: str) -> Operation:
@@ -390,7 +517,7 @@ def _described(row: Operation) -> Schema:
         "responses": {**_good(row, good), **_refusals(row)},
     }
     if row.who:
-        found["security"] = [{row.who: SCOPE_OF[row.who]}]
+        found["security"] = _security(row.who)
     if row.body:
         exact = (
             row.body
@@ -408,6 +535,13 @@ def _good(row: Operation, good: Schema) -> Schema:
     """Return the answers that are no refusals, by status."""
     statuses = (row.status, row.also) if row.also else (row.status,)
     return {str(status): good for status in sorted(statuses)}
+
+
+def _security(who: str) -> list[Schema]:
+    """Return the ways to say who calls. A key goes into either of two headers."""
+    if who == "key":
+        return [{"key": []}, {"bearer_key": []}]
+    return [{who: SCOPE_OF[who]}]
 
 
 def _refusals(row: Operation) -> Schema:
@@ -453,7 +587,7 @@ def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
         described.append("API Gateway's own")
         content[GATEWAYS] = {"schema": ref("Refusal")}
     if codes:
-        name = "Exhausted" if "quota_exhausted" in codes else "Problem"
+        name = "NothingTaken" if "quota_exhausted" in codes else "Problem"
         content[OURS] = {"schema": ref(name)}
     return {"description": ", ".join(described), "content": content}
 

@@ -1,6 +1,7 @@
-"""Joins ES modules into one script, so that a first visit asks for one file instead of sixteen.
+"""Joins the page's ES modules into one script, so that a first visit loads one file.
 
-The modules keep their imports and exports, for people who read them. No bundler, no generated file.
+The modules in functions/site keep their imports and exports, so they stay readable. There is no
+external bundler and no generated file in git.
 """
 
 import re
@@ -22,12 +23,12 @@ LEFT: Final = re.compile(
 
 
 def bundle(modules: Mapping[str, str], entry: str) -> str:
-    """Return one module that does what ``entry`` does.
+    """Return one script that does the same as the module ``entry``.
 
-    ``modules``: text by file name, which imports name as ``/site/NAME``.
+    ``modules`` has the text of each module by file name. They import each other as ``/site/NAME``.
 
-    Raises ValueError for syntax that it does not know, for an import of what is not exported, and
-    for a cycle.
+    Raises ValueError for syntax that it does not know, for an import of a name that is not
+    exported, and for an import cycle.
     """
     wanted: dict[str, set[str]] = {}
     waiting = [entry]

@@ -1,4 +1,4 @@
-"""Reads what API Gateway or a Function URL hands over, payload format 2.0.
+"""Reads the events of API Gateway and Function URLs (payload format 2.0) into a Request.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -50,9 +50,9 @@ TIME_CHARS_MAX: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call, reduced to what the product looks at.
+    """One HTTP request, with the members that the product uses.
 
-    The caller chooses every member except ``claims``, which API Gateway's authorizer made.
+    The caller chooses every member except ``claims``, which API Gateway's authorizer has verified.
     """
 
     method: str
@@ -70,7 +70,10 @@ class Request:
 
     @classmethod
     def of(cls, event: Mapping[str, Any], fallback_id: str) -> "Request":
-        """Read any event, however malformed. Header names are in lower case."""
+        """Return the Request in a Lambda event, however malformed the event is.
+
+        Header names become lower case.
+        """
         context = _mapping(event.get("requestContext"))
         http = _mapping(context.get("http"))
         authorizer = _mapping(context.get("authorizer"))
@@ -91,7 +94,7 @@ class Request:
 
     @property
     def user_id(self) -> str:
-        """The token's ``sub``; never from the body."""
+        """Return the user's id, from the token's ``sub``. It never comes from the body."""
         subject = self.claims.get("sub")
         if (
             not isinstance(subject, str)
@@ -104,7 +107,7 @@ class Request:
         return subject
 
     def need_scope(self, scope: str = SCOPE) -> str:
-        """Return who may do this, by the token's ``sub``. Raises ``forbidden`` without the scope.
+        """Return the token's ``sub`` if the token has this scope. Raises ``forbidden`` otherwise.
 
         A backend has a ``sub`` too: https://www.rfc-editor.org/rfc/rfc9068#section-2.2. API Gateway
         checks the scope as well, in the same two claims: ``scope`` (RFC 9068), ``scp`` (Okta,
@@ -120,10 +123,12 @@ class Request:
         return self.user_id
 
     def body_bytes(self, largest: int) -> bytes:
-        """Return the bytes as they were sent, at most ``largest``.
+        """Return the body's bytes as they were sent.
 
-        API Gateway hands some content types over as base64. It takes bodies of 10 MB, and a
-        Function URL of 6: a larger one than ``largest`` is refused before it is decoded.
+        Raises ``payload_too_large`` above ``largest``.
+
+        API Gateway encodes some content types as base64. It accepts bodies of up to 10 MB, and a
+        Function URL of up to 6 MB. A body over ``largest`` is refused before it is decoded.
         """
         too_large = BillingError(
             "payload_too_large", f"a body has at most {largest} bytes"
@@ -151,7 +156,7 @@ class Request:
     ) -> dict[str, Any]:
         """Return the body, an object with exactly these members. Raises ``invalid_request``.
 
-        ``optional`` members may be left out.
+        ``optional`` ones may be missing.
         """
         raw = self.body_bytes(BODY_BYTES_MAX)
         try:
@@ -160,15 +165,15 @@ class Request:
             raise BillingError(
                 "invalid_request", "the body must be JSON"
             ) from error
-        if not isinstance(body, dict) or set(body) - set(optional) != set(names):
+        if not isinstance(body, dict) or set(body) - {*optional} != set(names):
             detail = f"the body must be an object with exactly: {', '.join(names)}"
             if optional:
-                detail += f", and perhaps: {', '.join(optional)}"
+                detail = f"{detail}; and optionally: {', '.join(optional)}"
             raise BillingError("invalid_request", detail)
         return body
 
     def idempotency_key(self) -> str:
-        """Return the Idempotency-Key, or "" where there is none. Raises ``invalid_request``."""
+        """Return the Idempotency-Key header, or "" without one. Raises ``invalid_request``."""
         key = self.headers.get("idempotency-key")
         if key is None:
             return ""
@@ -177,8 +182,15 @@ class Request:
             raise BillingError("invalid_request", detail)
         return key
 
+    def presented_key(self) -> str:
+        """Return the API key in ``x-api-key``, or in ``Authorization`` after ``Bearer``, or ""."""
+        if key := self.headers.get("x-api-key"):
+            return key
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
     def limit(self, default: int, largest: int) -> int:
-        """Return the ``limit`` of a list. Raises ``invalid_request``."""
+        """Return the query parameter ``limit`` of a list. Raises ``invalid_request``."""
         text = self.query.get("limit", str(default))
         is_number = text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
         if not is_number or not 1 <= int(text) <= largest:
@@ -187,9 +199,9 @@ class Request:
 
 
 def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
-    """Return a member that is a whole number from 1 to ``largest``. Raises ``invalid_request``.
+    """Return a value that is a whole number from 1 to ``largest``. Raises ``invalid_request``.
 
-    A JSON number with a fraction, a text and a boolean are refused.
+    Numbers with a fraction, strings and booleans are refused.
     """
     value = body[name]
     if (
@@ -203,8 +215,36 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
     return value
 
 
+def whole_or_null(
+    body: Mapping[str, Any], name: str, least: int, largest: int
+) -> int | None:
+    """Return a member that is a whole number in these bounds, or null."""
+    value = body[name]
+    if value is None:
+        return None
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= largest:
+        detail = f"{name} must be a whole number from {least} to {largest}, or null"
+        raise BillingError("invalid_request", detail)
+    return int(value)
+
+
+def flag(body: Mapping[str, Any], name: str) -> bool:
+    """Return a member that is true or false, False where it is not there.
+
+    Raises ``invalid_request``.
+    """
+    value = body.get(name, False)
+    if isinstance(value, bool):
+        return value
+    raise BillingError("invalid_request", f"{name} must be true or false")
+
+
 def text(body: Mapping[str, Any], name: str, longest: int) -> str:
-    """Return a member that is a text of 1 to ``longest`` characters. Raises ``invalid_request``."""
+    """Return a value that is a string of 1 to ``longest`` characters.
+
+    Raises ``invalid_request``.
+    """
     value = body[name]
     if isinstance(value, str) and len(value) <= longest and _is_printable(value):
         return value
@@ -235,7 +275,10 @@ def moment(body: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _is_printable(value: str) -> bool:
-    """Whether DynamoDB and JSON can carry it. JSON can escape half a surrogate pair alone."""
+    """Return whether DynamoDB and JSON can carry it.
+
+    JSON can escape half a surrogate pair alone.
+    """
     has_surrogate = any("\ud800" <= char <= "\udfff" for char in value)
     return bool(re.fullmatch(TEXT, value)) and not has_surrogate
 
@@ -247,7 +290,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _scopes(claim: object) -> set[str]:
     """Return the scopes in a claim: separated by spaces, or a list.
 
-    API Gateway hands a list over as the text ``[a b]``.
+    API Gateway passes a list as the text ``[a b]``.
     """
     if isinstance(claim, list):
         return {scope for scope in claim if isinstance(scope, str)}

@@ -1,6 +1,6 @@
-"""Builds the answers of the HTTP API, problem documents included.
+"""Builds the answers of the HTTP API, also for errors.
 
-A ``Body`` is a mapping or an answer's dataclass; dataclasses may stand in it at any depth.
+A ``Body`` is a dictionary or a dataclass of an answer. Dataclasses may be nested at any depth.
 """
 
 import json
@@ -27,7 +27,10 @@ https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#se
 
 
 def answer(status: int, body: "Body", request_id: str) -> dict[str, Any]:
-    """Return an answer for API Gateway, with a status code: without one it would be a 200."""
+    """Return an answer in API Gateway's format, with its status code.
+
+    API Gateway takes an answer without a status code for a 200.
+    """
     headers = {**HEADERS, "x-request-id": request_id}
     text = ""
     if body is not None:
@@ -44,7 +47,7 @@ def answer(status: int, body: "Body", request_id: str) -> dict[str, Any]:
 
 
 def problem(error: BillingError, request_id: str) -> dict[str, Any]:
-    """Return a problem document, https://www.rfc-editor.org/rfc/rfc9457, with a stable code."""
+    """Return an error's answer with a stable code: https://www.rfc-editor.org/rfc/rfc9457."""
     body = {
         "type": "about:blank",
         "title": error.code.replace("_", " ").capitalize(),

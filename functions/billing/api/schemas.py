@@ -1,6 +1,6 @@
-"""Builds the schemas of the API's description, JSON Schema 2020-12.
+"""Builds the JSON Schemas of the API's description (JSON Schema 2020-12).
 
-Those of debits, holds, keys and the quota are derived from the dataclasses that are answered.
+The schemas of debits, holds, keys and the quota are derived from the dataclasses of their answers.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,19 @@ from typing import (
 
 from billing.cursors import LIMIT_MAX
 from billing.errors import STATUS_OF
+from billing.keys.api_keys import LISTED_MAX, NewKey
+from billing.keys.figures import Key
+from billing.keys.held import HeldKey
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
-from billing.quota.api_keys import LISTED_MAX, Key, NewKey
+from billing.quota.alert import Alert
 from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
 from billing.quota.lot_listing import ListedLot
+from billing.top_up.charge import Reason
 
 Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
@@ -51,7 +55,7 @@ MONEY: Final[Mapping[str, Schema]] = {
 
 
 def schemas() -> Schema:
-    """Return all schemas by name, as ``ref`` refers to them."""
+    """Return all schemas by name. ``ref`` refers to them."""
     return {**_of_buying(), **_of_spending(), **_of_keys(), **_of_refusing()}
 
 
@@ -61,7 +65,7 @@ def ref(name: str) -> Schema:
 
 
 def record(**properties: Schema) -> Schema:
-    """Return the schema of an object that has all of these members."""
+    """Return the schema of an object in which all of these members are required."""
     return {
         "type": "object",
         "required": list(properties),
@@ -165,11 +169,17 @@ def _of_welcome() -> Schema:
 
 def _of_spending() -> Schema:
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
-    entries["properties"]["not_itemised"] = record(
-        day=TEXT | {"format": "date"}, units=COUNT
-    ) | {
-        "description": "on the first page, while the last day's use is no entry yet"
+    by_key: Schema = {
+        "type": "object",
+        "additionalProperties": COUNT,
+        "description": "of these units, those used by each API key, where any were",
     }
+    rest = record(day=TEXT | {"format": "date"}, units=COUNT)
+    rest["properties"]["by_key"] = by_key
+    rest["description"] = (
+        "on the first page, while the last day's use is no entry yet"
+    )
+    entries["properties"]["not_itemised"] = rest
     entry = record(
         id=TEXT,
         type=_one_of(get_args(EntryType)),
@@ -179,6 +189,7 @@ def _of_spending() -> Schema:
         reference_id=TEXT,
         booked_at=TIME,
     )
+    entry["properties"]["by_key"] = by_key
     return {
         "Quota": schema_of(Quota),
         "Lots": record(
@@ -197,6 +208,8 @@ def _of_spending() -> Schema:
             debt=COUNT,
         ),
         "Voided": record(units=COUNT),
+        "Alert": schema_of(Alert),
+        **_of_top_ups(),
         "Entry": entry,
         "Entries": entries,
         "Debit": schema_of(Debit),
@@ -205,11 +218,27 @@ def _of_spending() -> Schema:
     }
 
 
+def _of_top_ups() -> Schema:
+    card = record(brand=TEXT, last4=TEXT, exp_month=WHOLE, exp_year=WHOLE)
+    agreement = record(
+        on={"type": "boolean"},
+        plan=MAYBE_TEXT,
+        when_below=MAYBE_COUNT,
+        max_per_month=MAYBE_COUNT,
+        used_this_month=COUNT,
+        card=card | {"type": ["object", "null"]},
+        agreed_at=MAYBE_TIME,
+        paused=MAYBE_TEXT | {"enum": [*get_args(Reason), None]},
+    )
+    return {"AutoTopUp": agreement, "AutoTopUpOff": record(on={"type": "boolean"})}
+
+
 def _of_keys() -> Schema:
     return {
         "Key": schema_of(Key),
         "Keys": record(keys=_list("Key", LISTED_MAX)),
         "NewKey": schema_of(NewKey),
+        "HeldKey": schema_of(HeldKey),
     }
 
 
@@ -232,11 +261,25 @@ def _of_refusing() -> Schema:
         | {
             "description": "https://www.rfc-editor.org/rfc/rfc9457, with a stable code"
         },
-        "Exhausted": record(
-            **problem, remaining=COUNT, top_up_url=TEXT | {"format": "uri"}
-        ),
+        **_of_nothing_taken(problem),
         "Refusal": refusal,
         "Description": {"type": "object", "description": "OpenAPI 3.1"},
+    }
+
+
+def _of_nothing_taken(problem: Mapping[str, Schema]) -> Schema:
+    """Return the schemas of a 402: the account has no units, or the key's limit is reached."""
+    exhausted = {"code": _one_of(("quota_exhausted",))}
+    reached = {"code": _one_of(("key_limit_reached",))}
+    url = TEXT | {"format": "uri"}
+    return {
+        "Exhausted": record(
+            **{**problem, **exhausted}, remaining=COUNT, top_up_url=url
+        ),
+        "LimitReached": record(
+            **{**problem, **reached}, limit_remaining=COUNT, resets_at=MAYBE_TIME
+        ),
+        "NothingTaken": {"anyOf": [ref("Exhausted"), ref("LimitReached")]},
     }
 
 

@@ -1,4 +1,4 @@
-"""What a settlement is decided on: the event's own claims, or what was read from the tables."""
+"""Defines the basis of a settlement's decision: the event's own claims, or stored rows."""
 
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -17,7 +17,7 @@ from billing.storage.keys import user_key
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """No payment was read. It is as the event claims, and the write's conditions check it."""
+    """Claims of the event, without a read of the payment. The write's conditions check them."""
 
     payment: Payment
     holdings: Holdings | None = None
@@ -26,9 +26,9 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was read. The write is refused if the payment's version is another by then.
+    """Rows that were read. The write is refused if the payment's version has changed since.
 
-    ``payment`` is None where there is no record.
+    ``payment`` is None without a stored payment.
     """
 
     payment: Payment | None
@@ -40,7 +40,7 @@ class Loaded:
     linked: bool = False
     """Stripe's id leads to a payment of ours, whether or not that payment is there."""
     is_funded: bool = False
-    """The ledger has this session's units already, and the payment does not show them."""
+    """The ledger has this purchase's units already, and the payment does not show them."""
     holdings: Holdings | None = None
     """The account's lots, read where this settlement may change other lots than a new one."""
     units_expired: int = 0
@@ -51,7 +51,14 @@ Basis = Assumed | Loaded
 
 
 def begin(books: Books, fact: Fact) -> Basis:
-    """Assume where the event carries our metadata, which saves the reads; load otherwise."""
+    """Return the basis of the first attempt.
+
+    It is Assumed if the event carries our metadata, which saves reads. Otherwise, and wherever
+    events go out, it is Loaded: events out show the payment and the balance, and take the account's
+    next sequence number.
+    """
+    if books.telling.is_on:
+        return load(books, fact)
     match fact:
         case SessionFact() if fact.kind == "paid" and fact.expires_after_days:
             holdings = lot_expiry.read_to_change(books, fact.user_id)
@@ -65,7 +72,7 @@ def begin(books: Books, fact: Fact) -> Basis:
 
 
 def load(books: Books, fact: Fact) -> Loaded:
-    """Read the reference row, the payment and the balance that an event is about."""
+    """Read the payment, the reference row and the balance of an event."""
     match fact:
         case RefundsFact() | DisputeFact():
             row = references.find(books, fact.payment_intent or fact.charge)

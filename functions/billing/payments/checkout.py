@@ -1,9 +1,9 @@
-"""Checkout: records a payment, then asks Stripe for a session to pay it at.
+"""Creates checkouts: records a payment, then asks Stripe for a session to pay it.
 
-The idempotency key to Stripe comes from the payment's id.
+The idempotency key for Stripe comes from the payment's id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ from billing.errors import (
     ConditionFailedError,
     Item,
     OutcomeUnknownError,
+    StripeRefusedError,
 )
 from billing.ids import digest, new_id
 from billing.money import decimal_string
@@ -23,6 +24,7 @@ from billing.payments.plans import Plan
 from billing.settings import TaxBehavior
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent, absent_or, creates, equals, exists
+from billing.stripe_api.claims import metadata
 from billing.stripe_api.client import (
     Gateway,
     StripeNotFoundError,
@@ -43,9 +45,14 @@ https://docs.stripe.com/api/idempotent_requests.
 """
 
 
+Customer = Callable[[str], str]
+"""Returns the customer whose card is saved. Given an id, it returns another customer instead: that
+one was deleted at Stripe."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The stack's settings for checkouts. URLs never come from the caller."""
+    """The stack's settings for checkouts. Addresses never come from the caller."""
 
     site_url: str
     stack_name: str
@@ -58,6 +65,26 @@ class Shop:
     """Whether prices include tax, where ``automatic_tax`` is on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller asks for: the same under one Idempotency-Key."""
+
+    user_id: str
+    plan: Plan
+    saves_card: bool = False
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is kept under the key to compare a repeat with."""
+        saves = {"remember_card": True} if self.saves_card else {}
+        return {"plan": self.plan.id, **saves}
+
+    def is_repeated_by(self, under_key: Item) -> bool:
+        """Whether what stands under the key is of the same order."""
+        kept = (under_key["plan"], under_key.get("remember_card", False))
+        return kept == (self.plan.id, self.saves_card)
+
+
 def create(
     books: Books,
     gateway: Gateway,
@@ -66,35 +93,41 @@ def create(
     plan: Plan,
     *,
     key: str,
+    customer: Customer | None = None,
 ) -> dict[str, Any]:
-    """Record a payment and answer with a session to pay it at.
+    """Record a payment, create its Checkout Session, and return both.
 
-    ``key``: the caller's Idempotency-Key or "". Idempotent under one key. Two calls to DynamoDB,
+    ``key`` is the caller's Idempotency-Key or "". Calls under one key create one payment.
+    ``customer``: whose card is saved, None to save none. A checkout makes two calls to DynamoDB and
     one to Stripe.
     """
-    payment = _record(books, user_id, plan, key)
+    order = Order(user_id, plan, saves_card=customer is not None)
+    payment = _record(books, order, key)
     if not payment.url:
-        payment = _make_session(books, gateway, shop, payment, plan)
+        payment = _make_session(
+            books, gateway, shop, payment, plan, customer=customer
+        )
     return _answer(payment)
 
 
 def session_params(
-    shop: Shop, payment: Payment, plan: Plan
+    shop: Shop, payment: Payment, plan: Plan, customer: str = ""
 ) -> "SessionCreateParams":
-    """Stripe's parameters for the session of a payment.
+    """Return Stripe's parameters for the Checkout Session of a payment.
 
+    ``customer``: whose card is saved, "" to save none.
     The metadata goes on the payment intent too: Stripe does not copy it there.
     https://docs.stripe.com/api/checkout/sessions/create
     """
-    metadata = _metadata(shop, payment)
+    claims = metadata(shop.stack_name, shop.deployment, **payment.claims)
     params: dict[str, Any] = {
         "mode": "payment",
         "line_items": [{"price_data": _price(shop, payment, plan), "quantity": 1}],
         "success_url": f"{shop.site_url}/?session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": f"{shop.site_url}/?cancelled=1",
         "client_reference_id": payment.payment_id,
-        "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata},
+        "metadata": claims,
+        "payment_intent_data": {"metadata": claims},
         "adaptive_pricing": {"enabled": False},
     }
     if shop.allow_promotion_codes:
@@ -103,21 +136,23 @@ def session_params(
         params["automatic_tax"] = {"enabled": True}
     if shop.invoice_creation:
         params["invoice_creation"] = {"enabled": True}
+    if customer:
+        params |= _saving(shop, customer)
+        params["payment_intent_data"]["setup_future_usage"] = "off_session"
     return params  # type: ignore[return-value]
 
 
-def _metadata(shop: Shop, payment: Payment) -> dict[str, str]:
-    claims = {
-        "payment_id": payment.payment_id,
-        "user_id": payment.user_id,
-        "plan": payment.plan,
-        "quota": str(payment.quota),
-        "stack": shop.stack_name,
-        "deployment": shop.deployment,
-    }
-    if payment.expires_after_days:
-        claims["expires_after_days"] = str(payment.expires_after_days)
-    return claims
+def _saving(shop: Shop, customer: str) -> dict[str, Any]:
+    """The session's parameters that save the card to a customer, which the page tells the buyer.
+
+    https://docs.stripe.com/payments/checkout/save-during-payment. Tax is computed for the address
+    of the customer, so the one that is typed in must become it:
+    https://docs.stripe.com/tax/checkout.
+    """
+    saving: dict[str, Any] = {"customer": customer}
+    if shop.automatic_tax:
+        saving["customer_update"] = {"address": "auto"}
+    return saving
 
 
 def _price(shop: Shop, payment: Payment, plan: Plan) -> dict[str, Any]:
@@ -137,9 +172,7 @@ def _price(shop: Shop, payment: Payment, plan: Plan) -> dict[str, Any]:
     return price
 
 
-def _record(
-    books: Books, user_id: str, plan: Plan, key: str, instead_of: str = ""
-) -> Payment:
+def _record(books: Books, order: Order, key: str, instead_of: str = "") -> Payment:
     """Record a new payment under the key, or go on with the one that the key leads to.
 
     ``instead_of``: the payment to which the key must still lead, and leads no longer then. What
@@ -147,7 +180,7 @@ def _record(
 
         under the key                              a repeat
         nothing                                    records a new payment
-        a payment of another plan                  409 idempotency_conflict
+        another order: its plan, or its card       409 idempotency_conflict
         a payment with a session                   answers that session again
         paid, being paid, or failed, no session    409 idempotency_conflict
         no session, Stripe remembers our key       asks Stripe again under the same key
@@ -156,12 +189,12 @@ def _record(
     A payment without a session is one whose answer never reached the caller. A new one is safe then
     only because Stripe cannot be asked for the old one any more: no payment has two sessions.
     """
-    now = books.clock()
-    payment = Payment.of(plan, new_id("pay", now), user_id, stamp(now))
+    now, user_id = books.clock(), order.user_id
+    payment = Payment.of(order.plan, new_id("pay", now), user_id, stamp(now))
     owner = user_key(user_id)
     writes = [creates("payments", (owner, payment.payment_id), payment.to_item())]
     if key:
-        kept = {"payment_id": payment.payment_id, "plan": plan.id}
+        kept = {"payment_id": payment.payment_id, **order.body}
         free = equals("payment_id", instead_of) if instead_of else absent("owner")
         writes.append(
             Write("payments", (owner, f"key#{digest(key)}"), set=kept, must=(free,))
@@ -172,21 +205,19 @@ def _record(
         under_key = refused.old.get(1)
         if not under_key:
             raise
-        return _repeat(books, user_id, plan, key, under_key)
+        return _repeat(books, order, key, under_key)
     return payment
 
 
-def _repeat(
-    books: Books, user_id: str, plan: Plan, key: str, under_key: Item
-) -> Payment:
-    """The payment that a repeat goes on with: see the table of _record."""
-    if under_key["plan"] != plan.id:
+def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
+    """Return the payment that a repeat goes on with: see the table of _record."""
+    if not order.is_repeated_by(under_key):
         detail = (
             "this Idempotency-Key was used with another body; "
             "send a new key for a new purchase"
         )
         raise BillingError("idempotency_conflict", detail)
-    payment = _find(books, user_id, under_key["payment_id"])
+    payment = _find(books, order.user_id, under_key["payment_id"])
     if payment.url:
         return payment
     if payment.phase > Phase.EXPIRED:
@@ -196,7 +227,7 @@ def _repeat(
     age_seconds = epoch(books.clock()) - to_epoch(payment.created_at)
     if age_seconds < REMEMBERED_SECONDS and payment.phase < Phase.EXPIRED:
         return payment
-    return _record(books, user_id, plan, key, instead_of=payment.payment_id)
+    return _record(books, order, key, instead_of=payment.payment_id)
 
 
 def _find(books: Books, user_id: str, payment_id: str) -> Payment:
@@ -208,16 +239,29 @@ def _find(books: Books, user_id: str, payment_id: str) -> Payment:
 
 
 def _make_session(
-    books: Books, gateway: Gateway, shop: Shop, payment: Payment, plan: Plan
+    books: Books,
+    gateway: Gateway,
+    shop: Shop,
+    payment: Payment,
+    plan: Plan,
+    *,
+    customer: Customer | None,
 ) -> Payment:
     """Ask Stripe for a session and note it on the payment. Raises ``stripe_unavailable``."""
+    saves_to = customer("") if customer else ""
     for _ in range(FAULTS_MAX):
-        params = session_params(shop, payment, plan)
+        params = session_params(shop, payment, plan, saves_to)
         try:
             session = gateway.create_session(
                 params, f"{payment.payment_id}-{payment.attempt}"
             )
         except StripeServerError:
+            payment = _begin_next_attempt(books, payment)
+            continue
+        except StripeRefusedError as refused:
+            if customer is None or refused.refusal.get("param") != "customer":
+                raise
+            saves_to = customer(saves_to)
             payment = _begin_next_attempt(books, payment)
             continue
         return _attach(books, gateway, payment, session)
@@ -273,7 +317,7 @@ def _attach(
 
 
 def _close_late_session(books: Books, gateway: Gateway, late: Payment) -> Payment:
-    """Close our session, and go on with the one that a concurrent request attached first.
+    """Close our session after a lost race, and go on with the one that is attached.
 
     An address is answered only once its session is attached, so no buyer has the late one's. Left
     open it could only be paid beside the first. If closing fails, it expires within a day. If it is
@@ -290,7 +334,7 @@ def _close_late_session(books: Books, gateway: Gateway, late: Payment) -> Paymen
 
 
 def _answer(payment: Payment) -> dict[str, Any]:
-    """The first answer. A repeat gets the same, whatever became of the payment since."""
+    """Return the first answer. A repeat gets the same, whatever became of the payment since."""
     return {
         "payment_id": payment.payment_id,
         "session_id": payment.session_id,

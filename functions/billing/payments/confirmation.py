@@ -1,6 +1,6 @@
-"""Confirms a payment with Stripe for the success page, so that the buyer sees no stale balance.
+"""Confirms a payment with Stripe for the success page, so that the buyer sees a fresh balance.
 
-It settles by the webhook's own path.
+It settles the payment in the same way as the webhook.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from billing.payments import settlement
 from billing.payments.payment import Payment, Phase
 from billing.payments.queries import find
 from billing.stripe_api import objects
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import Gateway, StripeNotFoundError
-from billing.stripe_api.events import Ignored
 
 
 def confirm(
@@ -22,20 +22,20 @@ def confirm(
     name: str,
     missing: Callable[[StripeNotFoundError, Payment], None] = lambda *_: None,
 ) -> Payment:
-    """Ask Stripe, settle at once, and return the payment as it is now, paid or not yet.
+    """Ask Stripe for the session, settle it, and return the payment as it is now, paid or not.
 
-    ``missing`` is called when Stripe does not know the session that we made: the key belongs to
+    ``missing`` is called when Stripe does not know a session that we made. The key then belongs to
     another account or mode.
     """
     payment = find(books, user_id, name)
-    if payment.phase is Phase.PAID or not payment.session_id:
+    if payment.phase is Phase.PAID or not payment.funding_id:
         return payment
     try:
-        session = gateway.session(payment.session_id)
+        purchase = gateway.purchase(payment.funding_id)
     except StripeNotFoundError as error:
         missing(error, payment)
         return payment
-    fact = objects.session(session, "confirm", books.ours)
+    fact = objects.purchase(purchase, "confirm", books.ours)
     if isinstance(fact, Ignored):
         return payment
     settlement.apply(books, fact)
@@ -43,7 +43,7 @@ def confirm(
 
 
 def receipt_url(books: Books, gateway: Gateway, user_id: str, name: str) -> str:
-    """The address of a paid payment's receipt. ``not_found`` when nothing was paid."""
+    """Return the address of a payment's receipt. Raises ``not_found`` for an unpaid payment."""
     payment = find(books, user_id, name)
     try:
         url = (

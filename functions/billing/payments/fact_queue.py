@@ -1,7 +1,7 @@
-"""The queue that keeps events outside DynamoDB until they are settled.
+"""Keeps events in an SQS queue, outside DynamoDB, until they are settled.
 
-It is a second place, so that the failure of one service loses nothing. Stripe's events arrive here
-too by Amazon EventBridge, where a stack has that switched on (the parameter StripeEventBus).
+A failure of either service then loses no event. Where the parameter StripeEventBus is set, the
+queue also receives Stripe's events from Amazon EventBridge.
 """
 
 import json
@@ -35,14 +35,14 @@ def _client() -> Any:
 
 
 class Queue:
-    """The stack's queue of parked events."""
+    """The stack's SQS queue of parked events."""
 
     def __init__(self, url: str) -> None:
         """``url`` as SQS gives it."""
         self._url = url
 
     def keep(self, fact: Fact) -> None:
-        """Send the event, and return when SQS has it.
+        """Send the event to the queue. It is safe there once this returns.
 
         Raises AwsRefusedError when SQS refuses for good, else OutcomeUnknownError.
         """
@@ -61,7 +61,7 @@ class Queue:
 
 
 def read_message(body: str) -> Fact:
-    """The event in a message that ``keep`` sent.
+    """Return the fact in a message that ``keep`` sent.
 
     Raises ValueError, KeyError or TypeError for any other message.
     """
@@ -69,10 +69,10 @@ def read_message(body: str) -> Fact:
 
 
 def event_in(body: str) -> dict[str, Any] | None:
-    """The event in a message that EventBridge brought from Stripe; None for any other message.
+    """Return Stripe's event from a message of EventBridge, or None for another message.
 
-    Raises ValueError for what is no JSON. The message needs no signature: the queue's policy lets
-    in only the stack's own rule, and that rule only Stripe.
+    Raises ValueError for a message that is not JSON. The message needs no signature: the queue's
+    policy lets in only the stack's own rule, and that rule matches only Stripe's events.
     """
     message = _parsed(body)
     if not isinstance(message, dict) or not str(message.get("source")).startswith(
@@ -84,7 +84,10 @@ def event_in(body: str) -> dict[str, Any] | None:
 
 
 def _parsed(body: str) -> Any:
-    """The JSON in a message. Raises ValueError for anything else, however deeply it is nested."""
+    """Return the JSON in a message.
+
+    Raises ValueError for anything else, however deeply it is nested.
+    """
     try:
         return json.loads(body)
     except RecursionError as error:

@@ -1,6 +1,7 @@
-"""Whether an event whose payment was not found is ours at all, and worth keeping.
+"""Decides whether an event without a known payment is ours, and must be parked.
 
-What bears our deployment's id is ours. What does not is ours only by our record of its payment.
+An event with our deployment's id is ours. An event without it is ours only if our records know its
+payment.
 """
 
 from typing import assert_never
@@ -11,9 +12,9 @@ from billing.storage.keys import user_key
 
 
 def why_ignored(books: Books, fact: Fact, *, linked: bool = False) -> str:
-    """Why an event whose payment was not found is ignored; "" if it must be parked.
+    """Return why to ignore an event whose payment was not found, or "" if it must be parked.
 
-    ``linked``: our records lead from Stripe's id to a payment, so the event is ours.
+    ``linked`` is true if a row of ours leads from Stripe's id to a payment. The event is then ours.
     """
     if moves_nothing(fact):
         return (
@@ -25,7 +26,7 @@ def why_ignored(books: Books, fact: Fact, *, linked: bool = False) -> str:
 
 
 def moves_nothing(fact: Fact) -> bool:
-    """Whether it can never move a unit: nothing was paid, or it is an inquiry."""
+    """Return whether an event can never move units: a session without payment, or an inquiry."""
     match fact:
         case SessionFact():
             return fact.kind != "paid"
@@ -50,7 +51,7 @@ def _needs_record(fact: Fact) -> bool:
 
 
 def _has_record(books: Books, fact: Fact) -> bool:
-    """Whether we have the record that a charge's metadata names.
+    """Return whether we have the record that a charge's metadata names.
 
     The record of a session or a decline was looked for before.
     """

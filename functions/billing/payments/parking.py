@@ -1,9 +1,9 @@
-"""Parked events: verified, not applicable now, never forgotten.
+"""Parks verified events that cannot be settled yet, so that none is lost.
 
 A message in the queue keeps them safe, a record here makes them visible. Events that came ahead of
 their payment, or whose payment we do not know yet, are retried on a schedule. A mismatch, or money
 received twice, waits for an operator (``topup parked``). Several events that say the same of one
-session are one record, and one decision.
+purchase are one record, and one decision.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ DOUBLINGS_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """One record. ``next_try`` is an epoch second, 0 for one that waits for an operator."""
+    """One parked event. ``next_try`` is in epoch seconds, or 0 if it waits for an operator."""
 
     fact: Fact
     kind: ParkKind
@@ -53,7 +53,7 @@ class Parked:
 
     @classmethod
     def from_item(cls, item: Item) -> "Parked":
-        """As stored."""
+        """Return the parked event in a stored item."""
         return cls(
             from_item(item["fact"]),
             item["kind"],
@@ -65,21 +65,24 @@ class Parked:
 
     @property
     def name(self) -> str:
-        """The record's key."""
+        """Return the key of the parked event's record."""
         return name_of(self.fact)
 
     @property
     def parked_epoch(self) -> int:
-        """When it was parked, epoch seconds."""
+        """Return when the event was parked, in epoch seconds."""
         return to_epoch(self.parked_at)
 
     @property
     def waits_for_operator(self) -> bool:
-        """Whether it is not retried on the schedule."""
+        """Return whether the event waits for an operator.
+
+        It is then not retried on the schedule.
+        """
         return not self.next_try
 
     def as_answer(self) -> dict[str, Any]:
-        """For the operator's list."""
+        """Return the parked event as plain data, for the operator's list."""
         return {
             "fact_id": self.fact.fact_id,
             "type": self.fact.type,
@@ -91,26 +94,29 @@ class Parked:
 
 
 def name_of(fact: Fact) -> str:
-    """The key of an event's record: one for everything that says the same of one session.
+    """Return the key of an event's record: one for everything that says the same of one purchase.
 
-    Two events may tell of one session, or an event and Stripe's API.
+    Two events may tell of one purchase, or an event and Stripe's API.
     """
     return (
-        f"{fact.session_id}:{fact.kind}"
+        f"{fact.funding_id}:{fact.kind}"
         if isinstance(fact, SessionFact)
         else fact.fact_id
     )
 
 
 def is_dropped(books: Books, fact: Fact) -> bool:
-    """Whether an operator has dropped it, or its purchase: it is not reported again."""
+    """Return whether an operator has dropped the event or its purchase.
+
+    It is not reported again.
+    """
     return books.store.get("events", (DROPPED, name_of(fact))) is not None
 
 
 def park(books: Books, fact: Fact, park: Park) -> bool:
     """Keep the event in the queue and as a record.
 
-    False: what it waited for has come concurrently, decide again.
+    Returns False if its payment has arrived concurrently. The caller must then decide again.
     """
     if is_dropped(books, fact):
         return True
@@ -179,18 +185,18 @@ def _waiting(fact: Fact, park: Park) -> Iterator[Write]:
 
 
 def find(books: Books, name: str) -> Parked | None:
-    """The record of that name, or None."""
+    """Return the parked event with this record name, or None."""
     item = books.store.get("events", (PARKED, name))
     return Parked.from_item(item) if item else None
 
 
 def all_parked(books: Books) -> Iterator[Parked]:
-    """Every record, page by page."""
+    """Yield every parked event, page by page."""
     return (Parked.from_item(item) for item in books.store.pages("events", PARKED))
 
 
 def all_dropped(books: Books) -> Iterator[Item]:
-    """What operators dropped, and what went with it, as their list shows it."""
+    """Yield the events that operators dropped, and those dropped with a purchase, as plain data."""
     names = ("type", "kind", "why", "parked_at", "dropped_at", "reason")
     for item in books.store.pages("events", DROPPED):
         shown = {name: item[name] for name in names}
@@ -198,14 +204,15 @@ def all_dropped(books: Books) -> Iterator[Item]:
 
 
 def resolve(books: Books, parked: Parked) -> None:
-    """Delete the record of a settled event. The event's mark stands with its payment."""
+    """Delete the record of a settled event. The payment keeps the mark that it was settled."""
     books.store.commit(Write("events", (PARKED, parked.name), delete=True))
 
 
 def postpone(books: Books, parked: Parked) -> bool:
-    """Set the next retry, before this one: if it fails, the pause is twice as long.
+    """Set the time of the retry after this one. Each pause is twice as long as the one before.
 
-    False: the record has changed concurrently.
+    It is called before the retry, in case the retry kills the process. Returns False if the record
+    has changed concurrently.
     """
     doublings = min(parked.tries + 1, DOUBLINGS_MAX)
     pause = min(RETRY_FIRST_SECONDS * 2**doublings, RETRY_LAST_SECONDS)
@@ -227,19 +234,19 @@ def postpone(books: Books, parked: Parked) -> bool:
 
 
 def drop(books: Books, parked: Parked, reason: str) -> None:
-    """Move the record to the dropped ones: an operator decided that it is not to be settled."""
+    """Move a parked event to the dropped ones, because an operator decided not to settle it."""
     books.store.commit(*_dropping(books, parked, reason))
 
 
 def drop_with_purchase(
-    books: Books, parked: Parked, session_id: str, payment_intent: str
+    books: Books, parked: Parked, funding_id: str, payment_intent: str
 ) -> bool:
-    """Drop a reversal whose purchase an operator dropped. False: that purchase is credited by now.
+    """Drop a refund or dispute of a purchase that an operator dropped.
 
-    The purchase's reference row shows it. If the purchase is credited after all, ``bring_back``
-    comes first.
+    Returns False if the purchase is credited by now. The purchase's reference row shows the drop.
+    If the purchase is credited after all, ``bring_back`` parks the event again first.
     """
-    reason = f"{session_id}, whose money it gives back, was dropped"
+    reason = f"{funding_id}, whose money it gives back, was dropped"
     shown = references.waits_dropped(payment_intent, parked.name)
     try:
         books.store.commit(*_dropping(books, parked, reason), shown)
@@ -268,9 +275,9 @@ def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
 
 
 def bring_back(books: Books, payment_intent: str, dropped: frozenset[str]) -> None:
-    """Park again what was dropped with a purchase, one by one, before that purchase is credited.
+    """Park again, one by one, the events that were dropped with a purchase.
 
-    A credit is refused while any of them is left.
+    The purchase cannot be credited while any of them is left.
     """
     with suppress(
         ConditionFailedError

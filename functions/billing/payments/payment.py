@@ -1,9 +1,9 @@
-"""One payment: our record of one purchase, and what each event makes of it.
+"""Defines a payment, our record of one purchase, and decides how each event changes it.
 
-Pure: no clock, no outside call.
+It is pure: it reads no clock and makes no outside call.
 
-The phase only rises, so Stripe's events may come in any order: pending < declined < expired <
-processing < failed < paid. What comes after ``paid`` follows from the reversals.
+The phase only rises, so Stripe's events may arrive in any order: pending < declined < expired <
+processing < failed < paid. The states after ``paid`` follow from the refunds and disputes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from billing.payments.reversals import Reversals
 
 
 class Phase(IntEnum):
-    """How far the checkout has come. Stored as the number."""
+    """The progress of a checkout. It is stored as the number."""
 
     PENDING = 0
     DECLINED = 1
@@ -57,7 +57,10 @@ PaymentStatus = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """Amounts in minor units, times RFC 3339. The first block is frozen when the buyer saw it."""
+    """Our record of one purchase. Amounts are in minor units, times in RFC 3339.
+
+    The first block never changes after the buyer has seen it.
+    """
 
     payment_id: str
     user_id: str
@@ -107,7 +110,7 @@ class Payment:
     def of(
         cls, plan: Plan, payment_id: str, user_id: str, created_at: str
     ) -> "Payment":
-        """Freeze the price and the units as the buyer sees them now."""
+        """Return a new payment with the price and the units that the buyer sees now."""
         return cls(
             payment_id=payment_id,
             user_id=user_id,
@@ -121,7 +124,7 @@ class Payment:
 
     @classmethod
     def claimed_by(cls, fact: SessionFact | DeclinedFact) -> "Payment":
-        """The record as the event claims it to be.
+        """Return the payment as an event's metadata claims it to be.
 
         The write's conditions check every claim against the stored record.
         """
@@ -146,8 +149,24 @@ class Payment:
         )
 
     @property
+    def claims(self) -> dict[str, str | int]:
+        """What its metadata at Stripe says of it."""
+        names = ["payment_id", "user_id", "plan", "quota"]
+        if self.expires_after_days:
+            names.append("expires_after_days")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def funding_id(self) -> str:
+        """Return the session that pays it, or the payment intent where there is no session.
+
+        "" until Stripe has made either. It is the payment's identity in the ledger.
+        """
+        return self.session_id or self.payment_intent
+
+    @property
     def status(self) -> PaymentStatus:
-        """The word that answers show."""
+        """Return the status that the API shows."""
         match self.phase:
             case Phase.PENDING:
                 return "pending"
@@ -172,7 +191,10 @@ class Payment:
         return "refunded" if returned >= self.paid_minor else "partially_refunded"
 
     def as_answer(self) -> dict[str, Any]:
-        """The payment as the API shows it. ``paid_minor``: after discounts, with tax."""
+        """Return the payment as the API shows it.
+
+        ``paid_minor`` is after discounts and with tax.
+        """
         return {
             "payment_id": self.payment_id,
             "session_id": self.session_id or None,
@@ -182,7 +204,7 @@ class Payment:
             "amount": decimal_string(self.amount_minor, self.currency),
             "currency": self.currency,
             "paid_minor": self.paid_minor if self.phase is Phase.PAID else None,
-            "payment_intent_id": self.payment_intent or None,
+            "payment_intent_id": self._paid_intent,
             "status": self.status,
             "created_at": self.created_at,
             "completed_at": self.completed_at or None,
@@ -191,8 +213,13 @@ class Payment:
             "failure_code": self.failure_code or None,
         }
 
+    @property
+    def _paid_intent(self) -> str | None:
+        """None before it is paid, although an automatic charge's intent is known earlier."""
+        return (self.payment_intent or None) if self.phase is Phase.PAID else None
+
     def to_item(self) -> dict[str, Any]:
-        """Every stored attribute except the key."""
+        """Return the stored attributes except the key."""
         names = (
             name for name in self.__slots__ if name not in ("reversals", "phase")
         )
@@ -208,7 +235,10 @@ class Payment:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Payment":
-        """The reverse of to_item. Ignores attributes that a newer version wrote."""
+        """Return the payment in a stored item.
+
+        Attributes that a newer version wrote are ignored.
+        """
         known = {name: item[name] for name in cls.__slots__ if name in item}
         known["phase"] = Phase(known.get("phase", 0))
         known["reversals"] = Reversals.from_item(known.get("reversals", {}))
@@ -217,7 +247,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Write ``payment``, and move ``units`` (signed) under the ledger entry ``entry``, if any."""
+    """A decision to write ``payment``, and to move ``units`` (signed) under the ledger entry."""
 
     payment: Payment
     units: int = 0
@@ -226,9 +256,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Already:
-    """Nothing to write.
+    """A decision to write nothing.
 
-    ``duplicate``: the same was settled before. Otherwise the event is stale.
+    ``duplicate`` is true if the same was settled before. Otherwise the event is stale.
     """
 
     duplicate: bool
@@ -236,7 +266,7 @@ class Already:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The event cannot be applied now, and must not be forgotten. ``why`` is for operators."""
+    """A decision to park an event that cannot be settled now. ``why`` is for operators."""
 
     kind: ParkKind
     why: str
@@ -248,7 +278,7 @@ Decision = Change | Already | Park
 
 
 def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
-    """What this event makes of this payment. ``now`` is written, never compared."""
+    """Return how an event changes a payment. ``now`` is written, never compared."""
     match fact:
         case SessionFact():
             return _session(payment, fact, now)
@@ -262,11 +292,13 @@ def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
 
 def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     if payment is None:
-        why = f"payment {fact.payment_id} of session {fact.session_id} is not in our records"
+        why = (
+            f"payment {fact.payment_id} of {fact.funding_id} is not in our records"
+        )
         return Park("unknown_payment", why)
     if fact.kind == "paid" and (differing := tuple(_differing(payment, fact))):
         return _mismatch(differing)
-    if payment.session_id not in ("", fact.session_id):
+    if payment.funding_id not in ("", fact.funding_id):
         early = _of_another_session(payment, fact)
         if early is not None:
             return early
@@ -277,6 +309,8 @@ def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     risen = replace(
         payment, phase=phase, session_id=fact.session_id, version=version
     )
+    if not fact.session_id:
+        risen = replace(risen, payment_intent=fact.funding_id)
     return _funded(risen, fact, now) if fact.kind == "paid" else Change(risen)
 
 
@@ -307,7 +341,7 @@ def _funded(payment: Payment, fact: SessionFact, now: str) -> Change:
 
 
 def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
-    """Decide about a session that is not the one we made for this payment.
+    """Decide about a session or intent that is not the one we made for this payment.
 
     None: it is a copy that takes the place of ours. Stripe copies an expired session, metadata
     included, where recovery is switched on:
@@ -316,8 +350,8 @@ def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
     """
     if fact.kind != "paid":
         return Already(duplicate=False)
-    ours = f"payment {payment.payment_id}, which is {payment.session_id}'s"
-    why = f"session {fact.session_id} was paid for {ours}"
+    ours = f"payment {payment.payment_id}, which is {payment.funding_id}'s"
+    why = f"{fact.funding_id} was paid for {ours}"
     match payment.phase:
         case Phase.EXPIRED | Phase.FAILED:
             return None

@@ -1,4 +1,4 @@
-"""The catalogue: the plans for sale and the welcome, in plans.json, checked when loaded."""
+"""Reads the plans for sale and the welcome from plans.json, and checks them."""
 
 import json
 import re
@@ -27,7 +27,7 @@ _PLAN_ID: Final = re.compile(r"[a-z0-9_-]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One line of the catalogue. ``amount_minor`` is in the currency's minor unit."""
+    """One plan for sale. ``amount_minor`` is in the currency's minor unit."""
 
     id: str
     name: str
@@ -39,7 +39,7 @@ class Plan:
     """How long the units live, 0 for ever."""
 
     def as_answer(self) -> dict[str, Any]:
-        """The plan as ``GET /plans`` shows it."""
+        """Return the plan as ``GET /plans`` shows it."""
         return {
             "id": self.id,
             "name": self.name,
@@ -87,12 +87,15 @@ def whole_catalogue() -> Catalogue:
 
 
 def catalogue() -> Mapping[str, Plan]:
-    """All plans by id, in the file's order. Raises ValueError naming every fault of the file."""
+    """Return all plans by id, in the file's order.
+
+    Raises ValueError with every error in the file.
+    """
     return whole_catalogue().plans
 
 
 def find(plan_id: object) -> Plan:
-    """Return the plan, or raise ``invalid_plan`` naming the plans for sale."""
+    """Return the plan, or raise ``invalid_plan`` with the ids of the plans for sale."""
     plans = catalogue()
     if not isinstance(plan_id, str) or plan_id not in plans:
         raise BillingError(

@@ -68,7 +68,7 @@ def claw_back(
     payment: Payment, units: int, holdings: Holdings, now: datetime
 ) -> Lotted:
     """Take ``units`` from the purchase's own lots first, the rest as a debit does."""
-    taken = burning.take_back(holdings.lots, payment.session_id, units)
+    taken = burning.take_back(holdings.lots, payment.funding_id, units)
     change = lot_rows.change(holdings, taken.lots)
     if rest := units - taken.units:
         burned = change.add.get("lots_used", 0) - rest
@@ -124,9 +124,9 @@ def _lot(
         free=free,
         expires_at=expires_at,
         created_us=int(bought_at.timestamp() * 1_000_000),
-        reference_id=payment.session_id,
+        reference_id=payment.funding_id,
     )
 
 
 def _is_own(payment: Payment, lot: Lot) -> bool:
-    return lot.source == "purchase" and lot.reference_id == payment.session_id
+    return lot.source == "purchase" and lot.reference_id == payment.funding_id

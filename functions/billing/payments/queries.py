@@ -1,19 +1,20 @@
-"""A user's own payments: one by its id, or page by page, newest first."""
+"""Reads a user's own payments: one by its id, or a page of them, newest first."""
 
 from typing import Any, Final
 
 from billing.books import Books
 from billing.cursors import is_key, opened, sealed
 from billing.errors import BillingError
+from billing.payments import references
 from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 
 ID_CHARS_MAX: Final = 255
-"""Of a payment's or session's id. Stripe's are not longer: https://docs.stripe.com/upgrades"""
+"""Of a payment's, session's or payment intent's id. Stripe's are not longer: https://docs.stripe.com/upgrades"""
 
 
 def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
-    """One page of a user's payments. Payment ids sort by time, so no index is needed."""
+    """Return one page of a user's payments. Payment ids sort by time, so no index is needed."""
     after = (
         {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})}
         if cursor
@@ -35,13 +36,19 @@ def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, A
 
 
 def find(books: Books, user_id: str, name: str) -> Payment:
-    """A user's own payment by its id or its session's. ``not_found`` also for another user's."""
+    """Return a user's own payment by its id, its session's or its intent's.
+
+    ``not_found`` also for another user's. An intent leads to its payment once that is paid.
+    """
     owner = user_key(user_id)
     if not name.isascii() or len(name) > ID_CHARS_MAX:
         name = ""
     if name.startswith("cs_"):
         link = books.store.get("payments", (owner, name))
         name = link["payment_id"] if link else ""
+    elif name.startswith("pi_"):
+        row = references.find(books, name)
+        name = row.payment_id if row.user_id == user_id else ""
     item = (
         books.store.get("payments", (owner, name))
         if name.startswith("pay_")
@@ -53,5 +60,5 @@ def find(books: Books, user_id: str, name: str) -> Payment:
 
 
 def _is_payments(value: object) -> bool:
-    """Whether a page can start after this id: DynamoDB refuses others."""
+    """Return whether a page can start after this id: DynamoDB refuses others."""
     return is_key(value) and str(value).startswith("pay_")

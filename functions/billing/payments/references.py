@@ -1,7 +1,7 @@
-"""The row "Stripe id -> payment": which payment a payment intent or charge belongs to.
+"""Reads and writes reference rows, which lead from a payment intent or charge to its payment.
 
-Until that payment is credited, the row of its intent holds the refunds and disputes that came
-ahead of it. The states of that row, and what moves it between them::
+Before that payment is credited, the row of its intent holds the refunds and disputes that arrived
+early. The states of that row, and the functions that change them::
 
     no row ────────── park ────────► waiting ── drop_with_purchase ──► dropped with the purchase
        │                               │  ▲                                     │
@@ -27,7 +27,7 @@ _NO_EVENTS: Final[frozenset[str]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One row. ``payment_id`` and ``user_id`` are "" until the payment is credited."""
+    """One reference row. ``payment_id`` and ``user_id`` are "" until the payment is credited."""
 
     payment_id: str = ""
     user_id: str = ""
@@ -38,7 +38,7 @@ class Reference:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reference":
-        """As stored; {} for no row."""
+        """Return the reference in a stored item, or an empty one for {}."""
         return cls(
             item.get("payment_id", ""),
             item.get("user_id", ""),
@@ -51,16 +51,16 @@ NO_REFERENCE: Final = Reference()
 
 
 def find(books: Books, stripe_id: str | None) -> Reference:
-    """The row of a payment intent or charge; NO_REFERENCE where there is none."""
+    """Return the reference row of a payment intent or charge, or NO_REFERENCE without one."""
     if not stripe_id:
         return NO_REFERENCE
     return Reference.from_item(books.store.get(*_row(stripe_id)) or {})
 
 
 def write_again(books: Books, payment: Payment) -> None:
-    """Lead from a paid payment's intent to it, where a restore lost that row.
+    """Write the row from a paid payment's intent to the payment again, after a restore lost it.
 
-    The events that wait there are left to recovery.
+    Recovery settles the events that wait in the row.
     """
     books.store.commit(
         Write(
@@ -72,10 +72,10 @@ def write_again(books: Books, payment: Payment) -> None:
 
 
 def leads_to(payment: Payment, intent: str, waiting: frozenset[str]) -> Write:
-    """The write that leads from an intent to its payment, in the transaction that credits it.
+    """Return the write of the reference row from a payment intent to its payment.
 
-    It is refused when other events wait than those that were read, and while any is dropped with
-    the purchase.
+    It belongs in the transaction that credits the payment. DynamoDB refuses it if the waiting
+    events are not those that were read, or if any event is still dropped with the purchase.
     """
     waits: Must = equals("waiting", waiting) if waiting else absent("waiting")
     return Write(
@@ -87,12 +87,15 @@ def leads_to(payment: Payment, intent: str, waiting: frozenset[str]) -> Write:
 
 
 def charge_leads_to(payment: Payment, charge: str) -> Write:
-    """The write that leads from a charge to its payment."""
+    """Return the write of the reference row from a charge to its payment."""
     return Write(*_row(charge), set=_owner(payment))
 
 
 def waits(intent: str, name: str) -> Write:
-    """The write that lets a parked event wait for the payment. Refused once that is credited."""
+    """Return the write that adds a waiting event to the row.
+
+    Refused once the payment is credited.
+    """
     return Write(
         *_row(intent),
         add={"waiting": frozenset({name})},
@@ -101,7 +104,10 @@ def waits(intent: str, name: str) -> Write:
 
 
 def waits_dropped(intent: str, name: str) -> Write:
-    """The write for an event that is dropped with its purchase. Refused once that is credited."""
+    """Return the write that marks an event as dropped with its purchase.
+
+    DynamoDB refuses it once the payment is credited.
+    """
     gone = frozenset({name})
     return Write(
         *_row(intent),
@@ -111,7 +117,7 @@ def waits_dropped(intent: str, name: str) -> Write:
 
 
 def waits_again(intent: str, name: str, dropped: frozenset[str]) -> Write:
-    """The write that lets a dropped event wait again. Refused when ``dropped`` is stale."""
+    """Return the write that makes a dropped event wait again. Refused if ``dropped`` is stale."""
     left = dropped - {name}
     return Write(
         *_row(intent),

@@ -1,6 +1,7 @@
-"""After a restore the ledger may show more than the payment: what is booked is not booked again.
+"""Brings a payment up to date with its ledger, which may be newer after a restore.
 
-DynamoDB restores one table at a time, so the payments may be older than the ledger.
+Units that the ledger shows are then not booked again. DynamoDB restores one table at a time, so the
+payments may be older than the ledger.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html
 """
 
@@ -14,7 +15,7 @@ from billing.quota import ledger
 
 
 def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:
-    """What was read, with the movements that the ledger shows and the payment does not."""
+    """Return the basis with the movements that the ledger has and the payment lacks."""
     if loaded.payment is None:
         return loaded
     payment = ledger.with_all_booked(books.store, loaded.payment)
@@ -27,6 +28,6 @@ def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:
 
 def _is_funded(books: Books, fact: SessionFact) -> bool:
     return (
-        books.store.get("ledger", (fact.user_id, ledger.funded_id(fact.session_id)))
+        books.store.get("ledger", (fact.user_id, ledger.funded_id(fact.funding_id)))
         is not None
     )

@@ -1,7 +1,7 @@
-"""Money that went back: a payment's known refunds and disputes, and the units they take back.
+"""Computes a payment's known refunds and disputes, and the units that they take back.
 
-Everything here only grows (a highest figure, sets of failures, a union of transactions), so events
-may come in any order, twice, or late, and end in one state.
+All figures only grow (a maximum, sets of failures, a union of transactions). So events may arrive
+in any order, twice or late, and lead to the same state.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ https://docs.stripe.com/api/disputes/object#dispute_object-status"""
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """One dispute.
+    """The known state of one dispute.
 
     ``amount`` is in the payment's minor units. ``transactions`` are amounts by balance transaction
-    id, negative when money went out. ``converted``: they are in another currency.
+    id, negative when money went out. ``converted`` is true if they are in another currency.
     """
 
     amount: int = 0
@@ -36,11 +36,12 @@ class Dispute:
 
     @property
     def out_minor(self) -> int:
-        """Money that is out now, in the payment's minor units, whatever the dispute's status says.
+        """Return the money that the dispute holds now, in the payment's minor units.
 
-        Fees are not counted. In another currency, the total withdrawn stands for the disputed
-        amount, and what is out is a share of it. Money comes back at another day's exchange rate.
-        Once the dispute is won, that difference is the seller's.
+        The dispute's status does not matter, and fees are not counted. In another currency the
+        amount is a share of the disputed amount: what was withdrawn less what came back, divided by
+        what was withdrawn. Money comes back at another day's exchange rate. Once the dispute is
+        won, that difference is the seller's.
         """
         out = max(0, -sum(self.transactions.values()))
         withdrawn = -sum(
@@ -54,15 +55,15 @@ class Dispute:
 
     @property
     def _came_back(self) -> bool:
-        """Whether any money was reinstated."""
+        """Return whether any money was reinstated."""
         return any(amount > 0 for amount in self.transactions.values())
 
     @property
     def is_open(self) -> bool:
-        """Whether the money is out and not lost for good, or is about to go.
+        """Return whether the dispute's money is out, or may soon be, and is not lost for good.
 
-        Money may come back after the dispute was won, and less of it than went out: the rest is the
-        seller's.
+        After a won dispute, less money may come back than went out. The seller bears the
+        difference.
         """
         if self.closed == "lost" or (self.closed and self._came_back):
             return False
@@ -72,9 +73,9 @@ class Dispute:
 
     @property
     def lost_minor(self) -> int:
-        """The disputed amount of a lost dispute: the customer keeps it.
+        """Return the disputed amount if the dispute is lost. The customer then keeps the money.
 
-        Adjustments of a few cents do not change that. 0 if all the money came back.
+        Adjustments of a few cents do not change it. It is 0 if all the money came back.
         """
         if self.closed != "lost":
             return 0
@@ -82,10 +83,9 @@ class Dispute:
         return 0 if all_came_back else self.amount
 
     def with_fact(self, fact: DisputeFact) -> "Dispute":
-        """This dispute and what the event says of it.
+        """Return this dispute with the information of an event added.
 
-        The strongest ending wins, whatever the order of events: a lost dispute may be won on
-        appeal.
+        The strongest end wins, in any order of the events: a lost dispute may be won on appeal.
         """
         mine, theirs = (
             (self.told_with, self.amount),
@@ -104,7 +104,7 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Reversals:
-    """Everything known of one payment's refunds and disputes."""
+    """All known refunds and disputes of one payment."""
 
     refunded_high_minor: int = 0
     failed: Mapping[str, int] = field(default_factory=dict)
@@ -113,11 +113,12 @@ class Reversals:
 
     @property
     def refunded_minor(self) -> int:
-        """The larger of two lower bounds, so that events may come in any order, or be lost.
+        """Return the refunded amount: the larger of two lower bounds.
 
         One is the sum of the refunds known by id that have not failed. The other is the highest
         cumulative figure less all failures. Stripe lowers its figure when a refund fails, so that
-        figure alone would hide the next refund.
+        figure alone would hide the next refund. With both, events may arrive in any order or be
+        lost.
         """
         standing = sum(
             amount
@@ -130,25 +131,25 @@ class Reversals:
 
     @property
     def disputed_minor(self) -> int:
-        """Money that disputes hold now or have taken for good."""
+        """Return the money that disputes hold now or have taken for good."""
         return sum(dispute.out_minor for dispute in self.disputes.values())
 
     @property
     def is_disputed(self) -> bool:
-        """At least one dispute is open with money out, or about to go."""
+        """Return whether at least one dispute is open with its money out, or soon to be."""
         return any(dispute.is_open for dispute in self.disputes.values())
 
     @property
     def returned_minor(self) -> int:
-        """Money that the customer keeps: refunds and lost disputes."""
+        """Return the money that the customer keeps: refunds and lost disputes."""
         return self.refunded_minor + sum(
             dispute.lost_minor for dispute in self.disputes.values()
         )
 
     def units_to_take_back(self, units: int, paid_minor: int) -> int:
-        """Units to claw back in all: ``units * out // paid``, at most ``units``.
+        """Return the units to claw back in all: ``units * out // paid``, at most ``units``.
 
-        The remainder of the division stays with the customer until the last cent is out.
+        The customer keeps the remainder of the division until all money is refunded.
         """
         if paid_minor <= 0:
             return 0
@@ -156,13 +157,16 @@ class Reversals:
         return units * out_minor // paid_minor
 
     def knows(self, refund_id: str, *, gone: bool) -> bool:
-        """Whether this refund is known by its id, as ``gone`` (failed or canceled) or standing."""
+        """Return whether the refund is known by its id, with the same state.
+
+        ``gone`` is true for a refund that failed or was canceled.
+        """
         if gone:
             return refund_id in self.failed
         return refund_id in self.standing and refund_id not in self.failed
 
     def with_fact(self, fact: RefundsFact | DisputeFact) -> "Reversals":
-        """These reversals and what the event says of them."""
+        """Return these reversals with the information of an event added."""
         match fact:
             case RefundsFact():
                 return self._with_refunds(fact)
@@ -172,7 +176,7 @@ class Reversals:
                 assert_never(fact)
 
     def _with_refunds(self, fact: RefundsFact) -> "Reversals":
-        """These reversals and what the event says of refunds."""
+        """Return these reversals with an event's refunds added."""
         return replace(
             self,
             refunded_high_minor=max(self.refunded_high_minor, fact.refunded_minor),
@@ -181,12 +185,12 @@ class Reversals:
         )
 
     def _with_dispute(self, fact: DisputeFact) -> "Reversals":
-        """These reversals and what the event says of one dispute."""
+        """Return these reversals with an event's dispute added."""
         learned = self.disputes.get(fact.dispute_id, Dispute()).with_fact(fact)
         return replace(self, disputes={**self.disputes, fact.dispute_id: learned})
 
     def to_item(self) -> dict[str, Any]:
-        """As stored in the payment."""
+        """Return the reversals as they are stored in the payment."""
         return {
             **_members(self),
             "disputes": {
@@ -196,7 +200,7 @@ class Reversals:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Reversals":
-        """As stored in the payment, {} for none. Ignores members that a newer version wrote."""
+        """Return the reversals in a stored payment, {} for none. Unknown members are ignored."""
         disputes = {
             name: Dispute(**known(Dispute, dispute))
             for name, dispute in item.get("disputes", {}).items()

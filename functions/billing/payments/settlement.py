@@ -1,8 +1,8 @@
-"""Settlement: applies an event to a payment, the quota and the ledger, in one transaction.
+"""Settles events: applies each to a payment, the quota and the ledger, in one transaction.
 
-Webhook, confirm, recovery, reconciliation and the operator's replay all enter at ``apply``. The
-payment itself guards against a second credit, for ever: not the event's id, and not a record that
-expires.
+Webhook, confirm, recovery, reconciliation and the operator's replay all call ``apply``. The payment
+itself guards against a second credit, for ever. Neither the event's id nor a record that expires
+does.
 """
 
 from contextlib import suppress
@@ -35,9 +35,10 @@ within a request's deadline."""
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an event.
+    """The result of settling an event.
 
-    ``units`` moved (signed); ``payment`` as it is now, None where we have none.
+    ``units`` is the movement (signed). ``payment`` is the payment as it is now, or None without
+    one.
     """
 
     status: Status
@@ -52,7 +53,8 @@ def apply(books: Books, fact: Fact) -> Outcome:
     Optimistic: write first, read only if DynamoDB refuses. The first attempt assumes that the
     payment is as the event claims, and the transaction's conditions check it. When DynamoDB
     refuses, nothing was written: read what is stored, decide again on that, and write on condition
-    that it has not changed since. Repeat until the deadline.
+    that it has not changed since. So of two events in a race one is written, and the other decides
+    again. Repeat until the deadline.
 
     Raises OutcomeUnknownError when the answer is lost or the deadline passes: the caller must ask
     for redelivery.
@@ -157,7 +159,7 @@ def _settle_waiting(books: Books, waiting: frozenset[str]) -> None:
 
 
 def retry(books: Books, record: parking.Parked) -> Outcome:
-    """Settle a parked event again. Once it is settled, its record is deleted."""
+    """Settle a parked event again. Deletes its record once it is settled."""
     outcome = apply(books, record.fact)
     if outcome.status != "parked":
         parking.resolve(books, record)

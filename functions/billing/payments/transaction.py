@@ -1,4 +1,4 @@
-"""The one transaction of a settlement: payment, balance, ledger, references, event's mark."""
+"""Builds the one transaction of a settlement: payment, balance, ledger, references and mark."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,16 +9,18 @@ from billing.books import Books
 from billing.clock import stamp
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
 from billing.lots import burning
-from billing.payments import purchased_lots, references
+from billing.notices.notice import tell
+from billing.payments import automatic, purchased_lots, references
 from billing.payments.basis import Assumed, Basis, Loaded
 from billing.payments.payment import Change, Payment, Phase
 from billing.payments.purchased_lots import Lotted
+from billing.payments.telling import told_by
 from billing.quota import balance as balances
 from billing.quota import ledger, lot_rows
 from billing.quota.balance import Balance, Movement
 from billing.quota.ledger import Entry, EntryType
 from billing.storage.keys import user_key
-from billing.storage.writes import Must, Write, absent_or, equals, exists
+from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 
 PAYMENT_PLACE = 0
 """The payment's write comes first: the item that a refusal returns at this place tells why."""
@@ -27,7 +29,9 @@ PAYMENT_PLACE = 0
 def writes(
     books: Books, fact: Fact, basis: Basis, change: Change
 ) -> Iterator[Write]:
-    """Every write of one settlement. DynamoDB makes all of them or none::
+    """Return all writes of one settlement.
+
+    The transaction is atomic: DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
         0 payments  user#alice / pay_1          the payment's state    see _payment_write
@@ -41,11 +45,14 @@ def writes(
         . payments  ref#pi_1 / reference        leads to pay_1         the same events wait, and
                                                                        none is dropped with it
         . payments  ref#ch_1 / reference        leads to pay_1
+        . quotas    alice / top_up              switched off
+        . notices   alice / 000000000007#evt_2  an event out           the account's last one is 6
         . events    pay_1 / evt_1               the event's mark
 
-    The balance and the ledger are written only when units move. The session's row is written for
-    a copy, the intent's for a paid session, the charge's for a reversal.
-    """  # noqa: D415 - a drawing follows
+    The balance and the ledger are written only when units move, or an event goes out. The
+    session's row is written for a copy, the intent's for a paid session, the charge's for a
+    reversal. A dispute or full refund of an automatic payment switches automatic top-ups off.
+    """
     moment = books.clock()
     now = stamp(moment)
     counted = _counted_as_expired(basis, change)
@@ -60,8 +67,13 @@ def writes(
     payment = lotted.payment
     yield _payment_write(fact, basis, payment)
     moved = _Moved(change, units, counted, movement, lotted.change)
-    yield from _units_writes(payment, moved, now)
+    account = _account_write(payment, moved, now)
+    comes_in = change.units > 0
+    yield from _tell(books, basis, payment, account, moment, comes_in=comes_in)
+    yield from moved.lots.rows
+    yield from _entry_writes(payment, moved, now)
     yield from _reference_writes(fact, basis, payment)
+    yield from automatic.switch_off(basis.payment, payment)
     mark = {
         "type": fact.type,
         "units": units,
@@ -140,7 +152,7 @@ def _movement(books: Books, basis: Basis, change: Change, units: int) -> Movemen
 
 
 def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
-    """The payment's changed attributes, on condition that the decision's basis still holds.
+    """Return the payment's changed attributes, on condition that the decision's basis still holds.
 
     An assumed payment must be as the event claims. A loaded one must have the version that was
     read.
@@ -174,23 +186,50 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
     yield exists("owner")
     yield Must("phase", "<", int(after.phase))
     if isinstance(fact, SessionFact):
-        yield absent_or("session_id", "==", fact.session_id)
+        yield from _same_funding(fact)
         if fact.kind == "paid":
             for name in ("plan", "quota", "amount_minor", "currency"):
                 yield equals(name, getattr(after, name))
             yield lot_rows.same("expires_after_days", after.expires_after_days)
 
 
-def _units_writes(payment: Payment, moved: _Moved, now: str) -> Iterator[Write]:
+def _tell(
+    books: Books,
+    basis: Basis,
+    payment: Payment,
+    account: Write | None,
+    moment: datetime,
+    *,
+    comes_in: bool,
+) -> Iterator[Write]:
+    """Move the account's units, and tell what is to be told."""
+    return tell(
+        books.telling,
+        payment.user_id,
+        _balance(basis),
+        account,
+        now=moment,
+        notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
+        comes_in=comes_in,
+    )
+
+
+def _same_funding(fact: SessionFact) -> Iterator[Must]:
+    """Return the clause that the payment is this session's or this intent's, or not funded yet."""
+    if fact.session_id:
+        yield absent_or("session_id", "==", fact.session_id)
+        return
+    yield absent("session_id")
+    yield absent_or("payment_intent", "==", fact.funding_id)
+
+
+def _entry_writes(payment: Payment, moved: _Moved, now: str) -> Iterator[Write]:
     change, movement = moved.change, moved.movement
     if not change.entry:
         return
-    add = {**movement.add, "total": moved.units + movement.written_off}
-    yield moved.lots.account(payment.user_id, now, add, movement.must)
-    yield from moved.lots.rows
     cause = ledger.reversal_id(payment)
     if change.entry == "funded":
-        cause = ledger.funded_id(payment.session_id)
+        cause = ledger.funded_id(payment.funding_id)
     entry = _entry(payment, cause, change.entry, moved.units, now)
     yield replace(entry, expired=moved.counted).write()
     if movement.written_off:
@@ -198,11 +237,19 @@ def _units_writes(payment: Payment, moved: _Moved, now: str) -> Iterator[Write]:
         yield _entry(payment, cause, "adjusted", movement.written_off, now).write()
 
 
+def _account_write(payment: Payment, moved: _Moved, now: str) -> Write | None:
+    if not moved.change.entry:
+        return None
+    movement = moved.movement
+    add = {**movement.add, "total": moved.units + movement.written_off}
+    return moved.lots.account(payment.user_id, now, add, movement.must)
+
+
 def _entry(
     payment: Payment, cause: str, kind: EntryType, units: int, now: str
 ) -> Entry:
     return Entry(
-        payment.user_id, cause, kind, units, "payment", payment.session_id, now
+        payment.user_id, cause, kind, units, "payment", payment.funding_id, now
     )
 
 
@@ -210,9 +257,9 @@ def _reference_writes(
     fact: Fact, basis: Basis, payment: Payment
 ) -> Iterator[Write]:
     """Lead from Stripe's ids to this payment, from the moment it is paid."""
-    before = basis.payment.session_id if basis.payment else ""
-    if before not in ("", payment.session_id):
-        key = (user_key(payment.user_id), payment.session_id)
+    before = basis.payment.funding_id if basis.payment else ""
+    if before not in ("", payment.funding_id):
+        key = (user_key(payment.user_id), payment.funding_id)
         yield Write("payments", key, set={"payment_id": payment.payment_id})
     match fact:
         case SessionFact():
@@ -229,5 +276,8 @@ def _reference_writes(
 
 
 def waiting_events(basis: Basis) -> frozenset[str]:
-    """Names of the parked events that wait for this payment; none where nothing was read."""
+    """Return the names of the parked events that wait for this payment.
+
+    Empty on an Assumed basis.
+    """
     return basis.reference.waiting if isinstance(basis, Loaded) else frozenset()

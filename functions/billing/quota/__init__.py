@@ -1,1 +1,1 @@
-"""A user's units: balance, ledger, debits, holds and API keys."""
+"""Manages a user's units: balance, ledger, debits and holds."""

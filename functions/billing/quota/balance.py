@@ -1,17 +1,23 @@
-"""A user's balance: how it is read, and how units come in and go out.
+"""Reads a user's balance, and computes how units are added and clawed back.
 
 ``total - used == remaining + held - debt`` always, and never both ``remaining`` and ``debt`` above
-zero. Movements are pure: each says what it adds to the stored balance, and what must hold there.
+zero. Movements are pure: each states what it adds to the stored balance, and which conditions must
+hold there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, assert_never
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, assert_never
 
-from billing.answers import Count, Time
+from billing.answers import Count, Time, members
 from billing.settings import ReversalPolicy
 from billing.storage.dynamodb import Store
-from billing.storage.writes import Must, absent_or, equals
+from billing.storage.writes import Must, Write, absent_or, equals
+
+COUNTER_CHARS: Final = 5
+COUNTERS: Final = "urx"
+"""First letters of the attributes that count for an API key: quota/key_use.py. Four characters of
+the key's name follow, so no other attribute of the balance may have this form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The balance as ``GET /quota`` shows it, in units."""
+    """A user's quota as ``GET /quota`` shows it, in units."""
 
     user_id: str
     total: int
@@ -38,7 +44,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The stored balance, in units. ``itemised`` is the part of ``used`` that ledger entries show.
+    """A stored balance, in units. ``itemised`` is the part of ``used`` that ledger entries show.
 
     A user who never bought has zeros.
     """
@@ -71,14 +77,25 @@ class Balance:
     booked_at: str = "never"
     """When the last entry was booked, wherever it stands in the ledger. A change tells that the
     ledger has changed."""
+    keys_changed: int = 0
+    """How often a key was created, changed, revoked or rolled over into another day."""
+    keys: Mapping[str, int] = field(default_factory=dict)
+    """The counters of API keys, by attribute."""
+
+    told: int = 0
+    """The sequence of the account's last event out."""
+    low_at: int | None = None
+    """Where ``quota.low`` begins, as the customer set it. None for the template's LowAtUnits."""
+    low_told: bool = False
+    """``quota.low`` was told, and no ``quota.recovered`` since."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
-        """Return the balance in a stored item. Members that it lacks are zero."""
+        """Return the balance in a stored item. Missing attributes are zero."""
         stored = item or {}
-        return cls(
-            **{name: stored[name] for name in cls.__slots__ if name in stored}
-        )
+        named = {name: stored[name] for name in cls.__slots__ if name in stored}
+        keys = {name: stored[name] for name in stored if is_counter(name)}
+        return cls(**named, keys=keys)
 
     @property
     def unburned(self) -> int:
@@ -92,8 +109,26 @@ class Balance:
 
     @property
     def ledger_units(self) -> int:
-        """The sum of the units of all ledger entries."""
+        """Return the sum of the units of all ledger entries."""
         return self.total - self.itemised
+
+    def after(self, write: Write) -> "Balance":
+        """Return the balance after a write on it."""
+        added = {
+            name: getattr(self, name) + amount
+            for name, amount in write.add.items()
+            if name in self.__slots__
+        }
+        known = {
+            name: value
+            for name, value in write.set.items()
+            if name in self.__slots__
+        }
+        return replace(self, **added, **known)
+
+    def shown(self, user_id: str) -> dict[str, Any]:
+        """Return the members of ``GET /quota``, for an event out."""
+        return members(self.as_answer(user_id))
 
     def as_answer(self, user_id: str, expires_next: Expiry | None = None) -> Quota:
         """Return the quota as ``GET /quota`` shows it."""
@@ -109,14 +144,19 @@ class Balance:
         )
 
 
+def is_counter(name: str) -> bool:
+    """Return whether an attribute of the balance counts for an API key."""
+    return len(name) == COUNTER_CHARS and name[0] in COUNTERS
+
+
 def read_account(store: Store, user_id: str) -> Balance:
-    """Read a user's balance as it is stored, strongly consistent."""
+    """Return a user's stored balance, from a strongly consistent read."""
     return Balance.from_item(store.get("quotas", (user_id, "quota")))
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What to add to the stored balance, and what must hold there for that to be right."""
+    """Additions to the stored balance, and the conditions under which they are right."""
 
     add: Mapping[str, int]
     must: tuple[Must, ...] = ()
@@ -124,11 +164,17 @@ class Movement:
     """Units that are given up instead of becoming debt. Negative: taken back from an earlier
     write-off."""
 
+    def beside(self, other: "Movement") -> "Movement":
+        """Return the sum of two movements. They must not move the same attribute."""
+        return replace(
+            self, add={**self.add, **other.add}, must=(*self.must, *other.must)
+        )
+
 
 def come_in(balance: Balance, units: int) -> Movement:
-    """Return how ``units`` come in that are bought, granted or released. Debt is paid first.
+    """Return the movement that adds ``units`` (bought, granted or released). Debt is paid first.
 
-    Without debt the exact balance does not matter.
+    Without debt the movement does not depend on the exact balance.
     """
     if not balance.debt:
         return Movement({"remaining": units}, (absent_or("debt", "==", 0),))
@@ -139,11 +185,12 @@ def come_in(balance: Balance, units: int) -> Movement:
 
 
 def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
-    """Return how ``units`` are clawed back.
+    """Return the movement that claws back ``units``.
 
-    Units that no longer remain become debt. Under ``write_off`` they are given up, except those in
-    open holds. Held units are not used yet: a hold that is released pays their debt, and a hold
-    that is captured is used after the clawback. So partial refunds end where a whole one does.
+    Units that no longer remain become debt. Under ``write_off`` the seller gives them up, except
+    those in open holds. Held units are not used yet: releasing a hold pays their debt, and
+    capturing a hold uses them after the clawback. So partial refunds end with the same balance as a
+    whole one.
     """
     if balance.remaining >= units:
         return Movement({"remaining": -units}, (Must("remaining", ">=", units),))

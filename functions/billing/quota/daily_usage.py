@@ -1,4 +1,4 @@
-"""Turns a past day's use into one ledger entry, so that a plain debit stays one write."""
+"""Books each past day's use as one ledger entry, so that a plain debit stays one write."""
 
 from contextlib import suppress
 
@@ -6,12 +6,16 @@ from billing.books import Books
 from billing.clock import day, stamp
 from billing.errors import ConditionFailedError
 from billing.quota.balance import Balance
+from billing.quota.key_days import roll_over
 from billing.quota.ledger import Entry
 from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
 
 
 def itemise(books: Books, user_id: str, balance: Balance) -> None:
-    """Book the last day's use as one ledger entry, and begin a new day. Idempotent."""
+    """Book the last day's use as one ledger entry, and begin a new day. Idempotent.
+
+    The entry also shows the use of each API key, and limits of keys begin a new window.
+    """
     now = books.clock()
     today, booked_at = day(now), stamp(now)
     units = balance.used - balance.itemised
@@ -21,6 +25,7 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
     account = Write(
         "quotas", (user_id, "quota"), set=begun, must=_unchanged(balance)
     )
+    keys = roll_over(books.store, user_id, balance, today, is_booked=True)
     past_day = balance.use_day or today
     entry = Entry(
         user_id,
@@ -30,17 +35,20 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
         "day",
         past_day,
         booked_at,
+        by_key=keys.by_key,
     )
     booking = (entry.write(),) if units else ()
     try:
-        books.store.commit(account, *booking)
+        books.store.commit(keys.onto(account), *booking, *keys.writes)
     except ConditionFailedError as refused:
         if 0 in refused.old:
             return  # a concurrent request did it
         # That day was itemised before a restore put the balance back: its rest goes with today's
         # use. Debits must go on.
+        account = account._replace(set={"use_day": today})
+        keys = roll_over(books.store, user_id, balance, today, is_booked=False)
         with suppress(ConditionFailedError):
-            books.store.commit(account._replace(set={"use_day": today}))
+            books.store.commit(keys.onto(account), *keys.writes)
 
 
 def _unchanged(balance: Balance) -> tuple[Must, ...]:

@@ -1,10 +1,10 @@
-"""Reads and debits a quota. Never below zero, and never twice by our own doing.
+"""Reads and debits a quota. It never falls below zero, and we never debit twice.
 
-A plain debit is one conditional write, and is not repeated when its answer is lost. A debit with a
-key is one transaction that also keeps the answer for replay.
+A plain debit is one conditional write, and is not repeated when its answer is lost. A debit with an
+idempotency key is one transaction that also stores the answer for replay.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from billing.answers import Count, Member, Remaining, members
@@ -15,9 +15,11 @@ from billing.ids import digest, new_id
 from billing.quota import hold_expiry, lot_expiry
 from billing.quota.balance import Balance, read_account
 from billing.quota.hold_expiry import ExpiredHolds
+from billing.quota.key_use import KeyUse
 from billing.quota.spending import (
     Attempt,
     Meter,
+    Taking,
     look_again,
     recall,
     release_before_taking,
@@ -25,6 +27,7 @@ from billing.quota.spending import (
     take,
     take_and_release,
     take_in_transaction,
+    taken_from,
 )
 from billing.storage.writes import creates
 
@@ -43,7 +46,7 @@ Replayed = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """Units taken for good."""
+    """The answer to a debit: the units were used for good."""
 
     debit_id: str
     units: Count
@@ -60,48 +63,57 @@ class _KeyUsedError(Exception):
 
 
 def read(books: Books, user_id: str) -> Balance:
-    """Return the balance now. Expired holds count as released, expired lots as gone.
+    """Return the quota now. Expired holds count as released, expired lots as gone.
 
-    One call, and one more when a hold has expired, two when a lot has.
+    It makes one call to DynamoDB, and one more if a hold has expired, two if a lot has.
     """
     balance = read_account(books.store, user_id)
     balance = hold_expiry.as_if_given_back(books, user_id, balance)
     return lot_expiry.as_if_expired(books, user_id, balance)
 
 
-def debit(meter: Meter, user_id: str, units: int) -> Debit:
+def debit(
+    meter: Meter, user_id: str, units: int, key: KeyUse | None = None
+) -> Debit:
     """Take ``units``, or raise ``quota_exhausted`` and take nothing. One conditional write.
 
-    When a hold has expired it is a query, and a transaction that releases and takes. They follow a
-    refused write if this container has not seen that hold.
+    If a hold has expired, it queries the holds, and one transaction releases them and debits. If
+    this container has not seen that hold, DynamoDB refuses the first write, and this follows.
     """
+    return debit_and_look(meter, Taking(user_id, units, "used", key))[0]
+
+
+def debit_and_look(meter: Meter, taking: Taking) -> tuple[Debit, Balance]:
+    """Debit as ``debit`` does, and return the balance afterwards too."""
+    user_id = taking.user_id
     balance = recall(user_id)
     for _ in meter.books.store.deadline.attempts():
         try:
-            answer, left = _take_now(meter, user_id, units, balance)
+            answer, left = _take_now(meter, taking, balance)
         except ConditionFailedError as refused:
-            balance = look_again(meter, user_id, units, refused)
+            balance = look_again(meter, taking, refused)
             continue
         remember(user_id, left)
-        return answer
+        return answer, left
     raise NotDoneError(
         "the account kept changing until the deadline; nothing was taken"
     )
 
 
 def _take_now(
-    meter: Meter, user_id: str, units: int, balance: Balance | None
+    meter: Meter, taking: Taking, balance: Balance | None
 ) -> tuple[Debit, Balance]:
     """Try once. Without a remembered balance the write itself finds out about expired holds."""
-    store, now = meter.books.store, meter.books.clock()
+    store, now, units = meter.books.store, meter.books.clock(), taking.units
     expired: ExpiredHolds | None = None
     if balance:
-        expired = release_before_taking(meter, user_id, balance, units)
+        expired = release_before_taking(meter, taking, balance)
+        taking = taking.as_in(balance, is_exact=False)
     if expired is None:
-        left = Balance.from_item(store.update(take(user_id, units, now, "used")))
+        left = Balance.from_item(store.update(take(taking, now)))
     else:
-        account = take_and_release(expired, units, now, "used")
-        left = _debited(expired.after, units)
+        account = take_and_release(expired, taking, now)
+        left = taken_from(expired.after, taking)
         if expired.closing:
             store.commit(account, *expired.closing)
         else:
@@ -110,17 +122,22 @@ def _take_now(
 
 
 def debit_once(
-    meter: Meter, user_id: str, units: int, scope: str, key: str
+    meter: Meter,
+    user_id: str,
+    units: int,
+    scope: str,
+    key: str,
+    *,
+    api_key: KeyUse | None = None,
 ) -> Debit:
-    """Debit under an idempotency key of one caller (``scope``).
+    """Debit once under an idempotency key. ``scope`` is the caller.
 
-    A repeat is answered as the first time. The same key with another body raises
+    A repeat gets the first answer again. The same key with another body raises
     ``idempotency_conflict``.
     """
-    row, body = (
-        (f"debit#{digest(scope, key)}", "debit"),
-        digest(user_id, str(units)),
-    )
+    row = (f"debit#{digest(scope, key)}", "debit")
+    of_key = (api_key.key_id,) if api_key else ()
+    body = digest(user_id, str(units), *of_key)
 
     def transaction(attempt: Attempt) -> tuple[Debit, Balance]:
         """Commit one attempt, and the answer under the key.
@@ -146,10 +163,11 @@ def debit_once(
             if used := refused.old.get(1):
                 raise _KeyUsedError(used) from refused
             raise
-        return answer, _debited(attempt.balance, units)
+        return answer, attempt.left(attempt.balance)
 
+    taking = Taking(user_id, units, "used", api_key)
     try:
-        return take_in_transaction(meter, user_id, units, "used", transaction)
+        return take_in_transaction(meter, taking, transaction)
     except _KeyUsedError as used:
         return _replay(used, body)
 
@@ -162,10 +180,4 @@ def _replay(used: _KeyUsedError, body: str) -> Debit:
     kept = used.item["answer"]
     return Debit(
         kept["debit_id"], kept["units"], kept["remaining"], idempotent_replayed=True
-    )
-
-
-def _debited(balance: Balance, units: int) -> Balance:
-    return replace(
-        balance, used=balance.used + units, remaining=balance.remaining - units
     )

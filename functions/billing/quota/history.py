@@ -1,4 +1,4 @@
-"""A user's ledger by the page, newest entry first, each with its running balance."""
+"""Reads a user's ledger in pages, newest entry first, each entry with its running balance."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from billing.books import Books
 from billing.cursors import is_key, opened, sealed
 from billing.errors import Item, NotDoneError
-from billing.quota import ledger
+from billing.quota import key_days, ledger
 from billing.quota.balance import Balance, read_account
 from billing.storage.dynamodb import PAGE_MAX, Page
 
@@ -54,7 +54,7 @@ class _Cursor:
 
     @property
     def sum(self) -> _Sum:
-        """The running balance that this cursor carries."""
+        """Return the running balance that this cursor carries."""
         return _Sum(self.last, self.balance)
 
     def start_key(self, user_id: str) -> Item:
@@ -69,13 +69,13 @@ class _Cursor:
 def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
     """Return one page of a user's ledger.
 
-    ``balance_after`` is the running sum of the entries' units, worked back from the newest. The
-    first page also has ``not_itemised``, ``{"day", "units"}``, while the last day's use is no
+    ``balance_after`` is the running sum of the entries' units, computed back from the newest. The
+    first page also has ``not_itemised``, ``{"day", "units"}``, while the last day's use is not an
     entry yet.
 
     A process whose clock is behind may book an entry late, before entries that an earlier page has
-    shown. So a cursor carries the sum at its place and which entry had been booked last. When that
-    has changed, the sum is stale and is computed again.
+    shown. So a cursor carries the sum at its place, and the last entry that was booked. If that
+    entry has changed, the sum is stale and is computed again.
     """
     place = _Cursor.open(cursor)
     known = place.sum if place else None
@@ -86,7 +86,9 @@ def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, An
         account = read_account(books.store, user_id)
         if account.booked_at == found.last:
             shown = _shown(page, found)
-            return shown if place else shown | _not_itemised(account)
+            return (
+                shown if place else shown | _not_itemised(books, user_id, account)
+            )
         known = None
     raise NotDoneError("the ledger kept growing until the deadline")
 
@@ -148,12 +150,18 @@ def _next_cursor(
     return _Cursor(after["entry_id"], after["booked_at"], balance, last).seal()
 
 
-def _not_itemised(balance: Balance) -> dict[str, Any]:
+def _not_itemised(books: Books, user_id: str, balance: Balance) -> dict[str, Any]:
     """It is all of one day: the first debit of another day itemises it before it takes units."""
     units = balance.used - balance.itemised
-    return (
-        {"not_itemised": {"day": balance.use_day, "units": units}} if units else {}
-    )
+    if not units:
+        return {}
+    rest: dict[str, Any] = {"day": balance.use_day, "units": units}
+    if balance.keys_changed:
+        keys = key_days.not_itemised(
+            balance, key_days.read_uses(books.store, user_id)
+        )
+        rest |= {"by_key": keys} if keys else {}
+    return {"not_itemised": rest}
 
 
 def _is_balance(value: object) -> bool:

@@ -1,5 +1,6 @@
-"""Releases holds whose time has passed, and counts them as released for those who only read."""
+"""Releases expired holds, and computes the balance as if they were released for reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -7,6 +8,7 @@ from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import ConditionFailedError, Item, NotDoneError
 from billing.quota.balance import Balance, come_in, read_account
+from billing.quota.key_use import give_back, held_by_key, moved
 from billing.storage.writes import Write, creates, equals, exists
 
 EXPIRED_AT_ONCE: Final = 48
@@ -20,7 +22,7 @@ State = Literal["captured", "released", "expired"]
 
 @dataclass(frozen=True, slots=True)
 class ExpiredHolds:
-    """A batch of expired holds, as the writes of the transaction that releases them."""
+    """A batch of expired holds, with the writes that release them."""
 
     account: Write
     """Refused if a hold was placed or released since ``before``, or if the debt has changed."""
@@ -35,7 +37,7 @@ class ExpiredHolds:
 
     @classmethod
     def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredHolds":
-        """Read the holds that expired first, at most EXPIRED_AT_ONCE. Nothing is written."""
+        """Return the holds that expired first, at most EXPIRED_AT_ONCE. Writes nothing."""
         now = books.clock()
         page = books.store.query(
             "quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1
@@ -47,15 +49,14 @@ class ExpiredHolds:
         next_due = (
             rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
         )
-        units = sum(row["units"] for row in expired)
-        after = replace(with_released(balance, units), holds_due=next_due)
+        after = replace(with_released(balance, expired), holds_due=next_due)
         closing = tuple(
             write
             for row in expired
             for write in close(row, "expired", 0, epoch(now))
         )
         return cls(
-            account=_release(user_id, balance, units, next_due, stamp(now)),
+            account=_release(user_id, balance, expired, next_due, stamp(now)),
             closing=closing,
             before=balance,
             after=after,
@@ -64,10 +65,11 @@ class ExpiredHolds:
 
 
 def _release(
-    user_id: str, seen: Balance, units: int, next_due: int, now: str
+    user_id: str, seen: Balance, rows: Sequence[Item], next_due: int, now: str
 ) -> Write:
     """Return the account's part: held units come back, and ``holds_due`` moves on."""
-    movement = come_in(seen, units)
+    units = sum(row["units"] for row in rows)
+    movement, of_keys = come_in(seen, units), give_back(seen, held_by_key(rows))
     changed: dict[str, str | int] = {"updated_at": now}
     if next_due:
         changed["holds_due"] = next_due
@@ -75,23 +77,24 @@ def _release(
         "quotas",
         (user_id, "quota"),
         set=changed,
-        add={"held": -units, **movement.add},
+        add={"held": -units, **movement.add, **of_keys.add},
         remove=() if next_due else ("holds_due",),
         must=(
             equals("holds_due", seen.holds_due),
             equals("holds_placed", seen.holds_placed),
             *movement.must,
+            *of_keys.must,
         ),
     )
 
 
 def holds_are_due(balance: Balance, now_epoch: int) -> bool:
-    """Whether a hold may have expired. It counts as released from that moment."""
+    """Return whether a hold may have expired. An expired hold counts as released."""
     return 0 < balance.holds_due <= now_epoch
 
 
 def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
-    """Release all expired holds, each once, even with concurrent requests.
+    """Release all expired holds, each exactly once, also in a race with concurrent requests.
 
     The caller must read the balance again afterwards.
     """
@@ -107,8 +110,10 @@ def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
         balance = expired.after
 
 
-def with_released(balance: Balance, units: int) -> Balance:
-    """Return the balance after ``units`` that were held are released."""
+def with_released(balance: Balance, rows: Sequence[Item]) -> Balance:
+    """Return the balance after the holds in these rows are released."""
+    units = sum(row["units"] for row in rows)
+    balance = moved(balance, give_back(balance, held_by_key(rows)))
     back = come_in(balance, units).add
     return replace(
         balance,
@@ -119,28 +124,31 @@ def with_released(balance: Balance, units: int) -> Balance:
 
 
 def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
-    """Return the balance that counts now: with expired holds released, written or not.
+    """Return the present balance, in which expired holds count as released. Writes nothing.
 
-    For those who may only read.
+    Functions without permission to write use it.
     """
     for _ in books.store.deadline.attempts():
         now = epoch(books.clock())
         if not holds_are_due(balance, now):
             return balance
-        units, seen = _expired(books, user_id, now)
+        rows, seen = _expired(books, user_id, now)
+        units = sum(row["units"] for row in rows)
         if _same_holds(balance, seen) and units <= balance.held:
-            return with_released(balance, units)
+            return with_released(balance, rows)
         # A concurrent request released them: the rows and the balance are of two moments.
         balance = seen
     raise NotDoneError("the account's holds kept changing until the deadline")
 
 
-def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:
-    """Return the units of all expired holds, and the balance that was read behind them.
+def _expired(
+    books: Books, user_id: str, now_epoch: int
+) -> tuple[list[Item], Balance]:
+    """Return the rows of all expired holds, and the balance that was read behind them.
 
     One query reads both: the holds' rows sort by expiry, and the balance's row comes after them.
     """
-    units = 0
+    found: list[Item] = []
     after: Item | None = None
     while True:
         page = books.store.query(
@@ -148,12 +156,12 @@ def _expired(books: Books, user_id: str, now_epoch: int) -> tuple[int, Balance]:
         )
         account = next((row for row in page.items if row["item"] == "quota"), None)
         holds = [row for row in page.items if row["item"].startswith("hold#")]
-        expired = [row["units"] for row in holds if row["expires_at"] <= now_epoch]
-        units += sum(expired)
+        expired = [row for row in holds if row["expires_at"] <= now_epoch]
+        found += expired
         if len(expired) < len(page.items) or page.after is None:
             if account is None:
-                return units, read_account(books.store, user_id)
-            return units, Balance.from_item(account)
+                return found, read_account(books.store, user_id)
+            return found, Balance.from_item(account)
         after = page.after
 
 
@@ -170,8 +178,8 @@ def close(
 ) -> tuple[Write, Write]:
     """Return the writes that replace an open hold's row by a closed one.
 
-    They are atomic: of concurrent requests only one can close a hold. The closed row tells later
-    callers what became of it.
+    They are atomic, so only one of several concurrent requests can close a hold. The closed row
+    keeps the result for later callers.
     """
     user_id, item = row["user_id"], row["item"]
     closed = {

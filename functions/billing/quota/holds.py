@@ -1,8 +1,8 @@
-"""Holds: units set aside, then captured, released, or given back when their time is over.
+"""Places, captures and releases holds: units set aside for a limited time.
 
-A hold is one row beside the account's ``held``. Closing it deletes the open row and leaves a closed
-one, in the transaction that moves the units, so each hold is closed exactly once. The id names the
-account, so a hold is found without an index.
+A hold is one row beside the account's ``held``. The transaction that moves the units also deletes
+the open row and writes a closed one, so each hold is closed exactly once. The hold's id contains
+the user's id, so a hold is found without an index.
 """
 
 import base64
@@ -25,8 +25,11 @@ from billing.errors import (
 )
 from billing.ids import USER_ID_CHARS_MAX
 from billing.quota import daily_usage, hold_expiry
-from billing.quota.balance import Balance, come_in, read_account
-from billing.quota.spending import Attempt, Meter, take_in_transaction
+from billing.quota.balance import Balance, Movement, come_in, read_account
+from billing.quota.key_days import Captured
+from billing.quota.key_days import capture as capture_for
+from billing.quota.key_use import KeyUse, give_back, name_of
+from billing.quota.spending import Attempt, Meter, Taking, take_in_transaction
 from billing.storage.writes import Must, Write, absent, creates, equals
 
 EXPIRES_IN_SECONDS_MAX: Final = 86_400
@@ -41,7 +44,7 @@ Ended = Literal["captured", "released"]
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Units set aside until ``expires_at``. After that they count as released."""
+    """Units set aside until ``expires_at``. After that time they count as released."""
 
     hold_id: str
     units: Count
@@ -51,7 +54,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ClosedHold:
-    """A hold that a caller has ended."""
+    """A hold that a caller has captured or released."""
 
     hold_id: str
     status: Ended
@@ -61,7 +64,7 @@ class ClosedHold:
 
 @dataclass(frozen=True, slots=True)
 class HoldId:
-    """Where a hold's row stands: ``hold_`` + base64url of ``expiry.random.user``."""
+    """A hold's id: ``hold_`` and base64url of ``expiry.random.user``. It gives the row's key."""
 
     user_id: str
     expires_at: int
@@ -76,17 +79,17 @@ class HoldId:
 
     @property
     def open_row(self) -> tuple[str, str]:
-        """The key of the row while the hold is open. These keys sort by expiry."""
+        """Return the key of the row while the hold is open. These keys sort by expiry."""
         return (self.user_id, f"hold#{self.expires_at:012d}#{self.random}")
 
     @property
     def closed_row(self) -> tuple[str, str]:
-        """The key of the row that remains once it is closed."""
+        """Return the key of the row after the hold is closed."""
         return (self.user_id, f"closed#{self.expires_at:012d}#{self.random}")
 
     @classmethod
     def parse(cls, text: str) -> "HoldId":
-        """Read an id. Raises ``not_found`` for anything that we did not make."""
+        """Return the parts of an id. Raises ``not_found`` for a text that is not one of our ids."""
         try:
             body = text.removeprefix("hold_").encode("ascii")
             padded = body + b"=" * (-len(body) % 4)
@@ -100,10 +103,19 @@ class HoldId:
         raise _not_found()
 
 
-def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> Hold:
+def place(
+    meter: Meter,
+    user_id: str,
+    units: int,
+    expires_in_seconds: int,
+    *,
+    at_least: int = 0,
+    key: KeyUse | None = None,
+) -> Hold:
     """Set ``units`` aside, or raise ``quota_exhausted`` and take nothing.
 
-    ``expires_in_seconds``: 1 to 86 400. The expiry is rounded up to a whole second.
+    With ``at_least``, as many of ``units`` as remain, if they are so many. ``expires_in_seconds``:
+    1 to 86 400. The expiry is rounded up to a whole second.
     """
 
     def transaction(attempt: Attempt) -> tuple[Hold, Balance]:
@@ -121,30 +133,28 @@ def place(meter: Meter, user_id: str, units: int, expires_in_seconds: int) -> Ho
         )
         hold = HoldId(user_id, expires_at, secrets.token_hex(8))
         due, account = _keep_holds_due(attempt, expires_at)
+        row, held = _open(hold, attempt.taking), attempt.taking.units
         meter.books.store.commit_once(
-            account, _open(hold, units), *attempt.closing, clears_up=True
+            account, row, *attempt.closing, clears_up=True
         )
-        balance = attempt.balance
+        placed = attempt.balance.holds_placed + 1
         left = replace(
-            balance,
-            held=balance.held + units,
-            remaining=balance.remaining - units,
-            holds_due=due,
-            holds_placed=balance.holds_placed + 1,
+            attempt.left(attempt.balance), holds_due=due, holds_placed=placed
         )
         remaining = max(0, left.remaining)
-        return Hold(str(hold), units, remaining, from_epoch(expires_at)), left
+        return Hold(str(hold), held, remaining, from_epoch(expires_at)), left
 
-    return take_in_transaction(meter, user_id, units, "held", transaction)
+    taking = Taking(user_id, units, "held", key, at_least)
+    return take_in_transaction(meter, taking, transaction)
 
 
 def capture(meter: Meter, hold_id: str, units: int) -> ClosedHold:
-    """Take ``units`` of the hold for good and give the rest back. A repeat replays."""
+    """Use ``units`` of the hold for good and release the rest. A repeat gets the same answer."""
     return _close(meter.books, HoldId.parse(hold_id), "captured", units)
 
 
 def release(meter: Meter, hold_id: str) -> ClosedHold:
-    """Give all of it back. A repeat replays."""
+    """Release all units of the hold. A repeat gets the same answer."""
     return _close(meter.books, HoldId.parse(hold_id), "released", 0)
 
 
@@ -189,7 +199,7 @@ def _try_to_close(
         return None
     try:
         books.store.commit_once(
-            *_closing(row, balance, state, units, now), clears_up=False
+            *_closing(books, row, balance, state, units), clears_up=False
         )
     except ConditionFailedError:
         return None
@@ -217,18 +227,25 @@ def _keep_house(
 
 
 def _closing(
-    row: Item, balance: Balance, state: Ended, units: int, now: datetime
+    books: Books, row: Item, balance: Balance, state: Ended, units: int
 ) -> tuple[Write, ...]:
     """Return the writes that capture ``units`` of a hold and give the rest back."""
-    movement = come_in(balance, row["units"] - units)
+    now, user_id, rest = books.clock(), row["user_id"], row["units"] - units
+    movement, captured = come_in(balance, rest), Captured(Movement({}))
+    if key_id := row.get("key_id"):
+        unused = {name_of(key_id): rest} if rest else {}
+        back = give_back(balance, unused)
+        captured = capture_for(books.store, user_id, balance, key_id, units)
+        movement = movement.beside(back).beside(captured.movement)
     account = Write(
         "quotas",
-        (row["user_id"], "quota"),
+        (user_id, "quota"),
         set={"updated_at": stamp(now)},
         add={"held": -row["units"], "used": units, **movement.add},
         must=movement.must,
     )
-    return (account, *hold_expiry.close(row, state, units, epoch(now)))
+    closing = hold_expiry.close(row, state, units, epoch(now))
+    return (account, *closing, *captured.writes)
 
 
 def _replay(
@@ -248,8 +265,14 @@ def _answer(hold: HoldId, state: Ended, held: int, captured: int) -> ClosedHold:
     return ClosedHold(str(hold), state, captured, released=held - captured)
 
 
-def _open(hold: HoldId, units: int) -> Write:
-    values = {"units": units, "expires_at": hold.expires_at, "open": "open"}
+def _open(hold: HoldId, taking: Taking) -> Write:
+    values: dict[str, int | str] = {
+        "units": taking.units,
+        "expires_at": hold.expires_at,
+        "open": "open",
+    }
+    if taking.key:
+        values["key_id"] = taking.key.key_id
     return creates("quotas", hold.open_row, values)
 
 

@@ -1,10 +1,10 @@
-"""The ledger: immutable entries, each keyed by what caused it.
+"""Defines the ledger: immutable entries. Each entry's key names its cause.
 
-The quota is their cache. An entry is never changed or deleted.
+The quota is the sum of a user's entries. An entry is never changed or deleted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from billing.storage.dynamodb import Store
@@ -26,7 +26,7 @@ EntryType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. ``units`` is signed.
+    """One ledger entry. ``units`` is signed.
 
     ``entry_id`` names the cause, so one cause is booked once, for ever.
     """
@@ -42,10 +42,12 @@ class Entry:
     expired: int = 0
     """Of a clawback: units that count as taken back because they had expired. Of a reinstatement,
     negative: they count no longer."""
+    by_key: Mapping[str, int] = field(default_factory=dict)
+    """Units of a day's use by API key. The rest was used without a key."""
 
     def write(self) -> Write:
         """Return the write that books it. It is refused when this cause was booked before."""
-        values: dict[str, str | int] = {
+        values: dict[str, Any] = {
             "type": self.type,
             "units": self.units,
             "reference_type": self.reference_type,
@@ -56,21 +58,26 @@ class Entry:
             values["note"] = self.note
         if self.expired:
             values["expired"] = self.expired
+        if self.by_key:
+            values["by_key"] = dict(self.by_key)
         return creates("ledger", (self.user_id, self.entry_id), values)
 
 
-def funded_id(session_id: str) -> str:
-    """Return the id of the entry that credits a session: a session is credited once."""
-    return f"funded:{session_id}"
+def funded_id(funding_id: str) -> str:
+    """Return the id of the entry that credits a purchase.
+
+    ``funding_id``: the session or payment intent that paid it. It is credited once.
+    """
+    return f"funded:{funding_id}"
 
 
 def reversal_id(payment: "Payment") -> str:
-    """Return the id of a payment's n-th movement: it is booked once, whichever way it goes."""
+    """Return the id of the entry for a payment's n-th reversal, a clawback or its return."""
     return f"reversal:{payment.payment_id}:{payment.movements}"
 
 
 def write_off_id(payment: "Payment") -> str:
-    """Return the id of the entry for what that movement wrote off, or took back."""
+    """Return the id of the entry for the units that the n-th reversal wrote off or restored."""
     return f"adjusted:{payment.payment_id}:{payment.movements}"
 
 
@@ -85,9 +92,9 @@ def expired_in_hold_id(lot_id: str, hold_key: str) -> str:
 
 
 def with_all_booked(store: Store, payment: "Payment") -> "Payment":
-    """Return the payment with those reversals that only the ledger has.
+    """Return the payment with the reversals that its ledger has and it lacks.
 
-    There are some only after a restore of the payments' table.
+    A payment lacks reversals only after a restore of the payments' table.
     """
     while True:
         following = replace(payment, movements=payment.movements + 1)
@@ -111,4 +118,6 @@ def as_answer(item: Mapping[str, Any], balance_after: int) -> dict[str, Any]:
     """Return a stored entry as ``GET /quota/ledger`` shows it."""
     names = ("type", "units", "reference_type", "reference_id", "booked_at")
     shown = {name: item[name] for name in names}
+    if "by_key" in item:
+        shown["by_key"] = item["by_key"]
     return {"id": item["entry_id"], "balance_after": balance_after, **shown}

@@ -1,16 +1,25 @@
-"""Takes units from an account: the conditional write behind debits and holds, and its retries."""
+"""Takes units from an account by a conditional write, for debits and holds, with retries."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar, assert_never
 
 from billing.books import Books
 from billing.clock import day, epoch, stamp
 from billing.errors import BillingError, ConditionFailedError, NotDoneError
 from billing.quota import daily_usage, hold_expiry
-from billing.quota.balance import Balance, read_account
+from billing.quota.balance import Balance, Movement, read_account
 from billing.quota.hold_expiry import ExpiredHolds
+from billing.quota.key_use import (
+    KeyLimitReachedError,
+    KeyNotCountedError,
+    KeyUse,
+    left,
+    moved,
+    spend,
+    used,
+)
 from billing.storage.writes import Must, Write, absent_or, equals
 
 EXACT_TRIES: Final = 2
@@ -24,14 +33,67 @@ _Answer = TypeVar("_Answer")
 
 
 class Meter(NamedTuple):
-    """The books, and where a customer without units buys more."""
+    """The books, and the address where a customer can buy units."""
 
     books: Books
     top_up_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """Units to take from an account, and what else that write must demand and do.
+
+    Whatever a feature asks of every debit or hold is a clause or an addition here, so that a plain
+    debit stays one write.
+    """
+
+    user_id: str
+    units: int
+    into: Into
+    key: KeyUse | None = None
+    """Counted for this API key, and refused at its limit."""
+    at_least: int = 0
+    """Where it is above zero, as many units as there are will do, if they are so many."""
+    clauses: tuple[Must, ...] = ()
+    """What must hold on the account beside what every taking demands."""
+
+    @property
+    def least(self) -> int:
+        """Return the smallest number of units that is acceptable."""
+        return self.at_least or self.units
+
+    @property
+    def of_key(self) -> Movement:
+        """Return the additions to the key's counters, and their conditions."""
+        return spend(self.key, self.units, is_use=self.into == "used")
+
+    def as_in(self, balance: Balance, *, is_exact: bool) -> "Taking":
+        """Return what is taken from this balance: the key as it is there, and units that fit.
+
+        ``is_exact``: fewer units than asked for are taken only if the key's limit still leaves
+        exactly those.
+        """
+        key = self.key and self.key.as_in(balance)
+        seen = replace(self, key=key)
+        if not self.at_least:
+            return seen
+        most = min(self.units, units_left(balance, key))
+        units = max(self.at_least, most)
+        if key and key.is_limited and is_exact and units < self.units:
+            same = equals(left(key.name), balance.keys[left(key.name)])
+            return replace(seen, units=units, clauses=(*self.clauses, same))
+        return replace(seen, units=units)
+
+
+def units_left(balance: Balance, key: KeyUse | None) -> int:
+    """Return the units that a key, or a user without a key, can take."""
+    if key is None or not key.is_limited:
+        return balance.remaining
+    return min(balance.remaining, balance.keys[left(key.name)])
+
+
 class Attempt(NamedTuple):
-    """What one try of a transaction writes to the account, and what it starts from."""
+    """One attempt of a transaction: its write to the account, and the balance that it assumes."""
 
     account: Write
     """Takes the units, and releases ``expired`` if there are any."""
@@ -39,10 +101,16 @@ class Attempt(NamedTuple):
     """The account before the units are taken, with ``expired`` released already."""
     now: datetime
     expired: ExpiredHolds | None
+    taking: Taking
+    """With the units that are taken, and the key as the balance shows it."""
+
+    def left(self, balance: Balance) -> Balance:
+        """Return the balance after this attempt."""
+        return taken_from(balance, self.taking)
 
     @property
     def closing(self) -> tuple[Write, ...]:
-        """The writes that close the expired holds, in the same transaction."""
+        """Return the writes that close the expired holds, in the same transaction."""
         return self.expired.closing if self.expired else ()
 
 
@@ -51,56 +119,100 @@ Transaction = Callable[[Attempt], tuple[_Answer, Balance]]
 _seen: dict[str, Balance] = {}
 
 
-def take(user_id: str, units: int, now: datetime, into: Into) -> Write:
-    """Return the write that moves ``units`` from ``remaining`` into ``used`` or ``held``.
+def take(taking: Taking, now: datetime) -> Write:
+    """Return the write that moves units from ``remaining`` into ``used`` or ``held``.
 
-    It is refused when they are not there, when a hold has expired, or when a new day has begun.
+    DynamoDB refuses it if too few units remain, if a hold has expired, or if a new day has begun.
     """
+    units, of_key = taking.units, taking.of_key
     enough = Must("remaining", ">=", units)
     no_hold_is_due = absent_or("holds_due", ">", epoch(now))
     return Write(
         "quotas",
-        (user_id, "quota"),
+        (taking.user_id, "quota"),
         set={"updated_at": stamp(now)},
-        add={"remaining": -units, into: units},
-        must=(enough, no_hold_is_due, _day_has_begun(now)),
+        add={"remaining": -units, taking.into: units, **of_key.add},
+        must=(
+            enough,
+            no_hold_is_due,
+            _day_has_begun(now),
+            *of_key.must,
+            *taking.clauses,
+        ),
     )
 
 
-def take_and_release(
-    expired: ExpiredHolds, units: int, now: datetime, into: Into
-) -> Write:
-    """Return one write that releases the expired holds and then takes ``units``.
+def take_and_release(expired: ExpiredHolds, taking: Taking, now: datetime) -> Write:
+    """Return one write that releases the expired holds and then takes the units.
 
-    It is refused when the account is no longer as ``expired`` found it.
+    DynamoDB refuses it if the account has changed since ``expired`` was read.
     """
     before, after = expired.before, expired.after
-    moved = {
-        "remaining": after.remaining - before.remaining - units,
+    of_key = _net(expired.account, taking.of_key)
+    units = {
+        "remaining": after.remaining - before.remaining - taking.units,
         "held": after.held - before.held,
     }
-    moved[into] = moved.get(into, 0) + units
+    units[taking.into] = units.get(taking.into, 0) + taking.units
     same_remaining = equals("remaining", before.remaining)
     return expired.account._replace(
-        add={**expired.account.add, **moved},
-        must=(*expired.account.must, same_remaining, _day_has_begun(now)),
+        add={**expired.account.add, **units, **of_key.add},
+        must=(
+            *expired.account.must,
+            same_remaining,
+            _day_has_begun(now),
+            *of_key.must,
+            *taking.clauses,
+        ),
     )
+
+
+def _net(account: Write, of_key: Movement) -> Movement:
+    """Return a key's movement, with what the same write gives back to its limit."""
+    back = {name: _units(account, name) for name in of_key.add}
+    add = {name: units + back[name] for name, units in of_key.add.items()}
+    must = (
+        clause._replace(value=clause.value - back[clause.name])
+        if clause.operator == ">="
+        else clause
+        for clause in of_key.must
+    )
+    return Movement(add, tuple(must))
+
+
+def _units(account: Write, name: str) -> int:
+    units = account.add.get(name, 0)
+    return units if isinstance(units, int) else 0
+
+
+def taken_from(balance: Balance, taking: Taking) -> Balance:
+    """Return a balance after the units are taken from it."""
+    units = taking.units
+    remaining = balance.remaining - units
+    match taking.into:
+        case "used":
+            after = replace(balance, used=balance.used + units, remaining=remaining)
+        case "held":
+            after = replace(balance, held=balance.held + units, remaining=remaining)
+        case _:
+            assert_never(taking.into)
+    return moved(after, taking.of_key)
 
 
 def release_before_taking(
-    meter: Meter, user_id: str, balance: Balance, units: int
+    meter: Meter, taking: Taking, balance: Balance
 ) -> ExpiredHolds | None:
-    """Release expired holds, but leave the last batch for the write that takes the units.
+    """Release expired holds, except the last batch, and return that batch.
 
-    Returns that batch, or None when no hold has expired. Earlier batches are written here. Each is
-    progress, so no pause follows it.
+    The caller releases it in the write that takes the units. Returns None if no hold has expired.
+    There is no pause between batches, because each makes progress.
     """
     books = meter.books
     for _ in books.store.deadline.attempts(pauses=False):
         if not hold_expiry.holds_are_due(balance, epoch(books.clock())):
             return None
-        expired = ExpiredHolds.read(books, user_id, balance)
-        if expired.is_all and expired.after.remaining >= units:
+        expired = ExpiredHolds.read(books, taking.user_id, balance)
+        if expired.is_all and _is_enough(expired.after, taking):
             return expired
         books.store.commit(expired.account, *expired.closing)
         balance = expired.after
@@ -109,22 +221,29 @@ def release_before_taking(
     )
 
 
-def look_again(
-    meter: Meter, user_id: str, units: int, refused: ConditionFailedError
-) -> Balance:
-    """Return the balance as it is now, after a refusal.
+def _is_enough(balance: Balance, taking: Taking) -> bool:
+    key = taking.key and taking.key.as_in(balance)
+    return units_left(balance, key) >= taking.least
 
-    Raises ``quota_exhausted`` if that is why. Begins the day if that is due.
+
+def look_again(
+    meter: Meter, taking: Taking, refused: ConditionFailedError
+) -> Balance:
+    """Return the present balance after DynamoDB refused a write.
+
+    Raises ``quota_exhausted`` if that is why, and KeyNotCountedError or KeyLimitReachedError where
+    it is the key. Begins the day if that is due.
     """
-    books = meter.books
+    books, user_id, units = meter.books, taking.user_id, taking.least
     now = books.clock()
     if 0 in refused.old:
         balance = Balance.from_item(refused.old[0])
     else:
         balance = read_account(books.store, user_id)
-    if balance.remaining < units and not hold_expiry.holds_are_due(
-        balance, epoch(now)
-    ):
+    if taking.key and used(taking.key.name) not in balance.keys:
+        raise KeyNotCountedError
+    is_due = hold_expiry.holds_are_due(balance, epoch(now))
+    if balance.remaining < units and not is_due:
         detail = f"{units} units were asked for and {balance.remaining} remain; nothing was taken"
         raise BillingError(
             "quota_exhausted",
@@ -134,16 +253,28 @@ def look_again(
         )
     if balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
-        balance = replace(balance, use_day=day(now), itemised=balance.used)
+        balance = _after_itemising(books, user_id, balance)
+    if taking.key and not is_due:
+        _check_limit(balance, taking.key, units)
     return balance
 
 
+def _after_itemising(books: Books, user_id: str, balance: Balance) -> Balance:
+    """Return the balance as the new day begins. Keys' limits may have begun a new window."""
+    if balance.keys:
+        return read_account(books.store, user_id)
+    return replace(balance, use_day=day(books.clock()), itemised=balance.used)
+
+
+def _check_limit(balance: Balance, key: KeyUse, units: int) -> None:
+    """Raise KeyLimitReachedError if the key's limit leaves less than ``units``."""
+    units_left_of_limit = balance.keys.get(left(key.name))
+    if units_left_of_limit is not None and units_left_of_limit < units:
+        raise KeyLimitReachedError(units_left_of_limit)
+
+
 def take_in_transaction(
-    meter: Meter,
-    user_id: str,
-    units: int,
-    into: Into,
-    transaction: Transaction[_Answer],
+    meter: Meter, taking: Taking, transaction: Transaction[_Answer]
 ) -> _Answer:
     """Take units in a transaction that writes other rows too, and return its answer.
 
@@ -156,19 +287,17 @@ def take_in_transaction(
        moment old. Exact writes would keep losing the race on an account with many concurrent
        requests, and each refused transaction keeps the others off the account.
     """
-    store = meter.books.store
+    store, user_id = meter.books.store, taking.user_id
     balance = recall(user_id) or read_account(store, user_id)
     exact_tries = EXACT_TRIES
     for _ in store.deadline.attempts():
         is_exact = exact_tries > 0
         try:
-            attempt = _prepare(
-                meter, user_id, units, into, balance, is_exact=is_exact
-            )
+            attempt = _prepare(meter, taking, balance, is_exact=is_exact)
             answer, left = transaction(attempt)
         except ConditionFailedError as refused:
             exact_tries -= 1
-            balance = look_again(meter, user_id, units, refused)
+            balance = look_again(meter, taking, refused)
         except NotDoneError:
             if (
                 is_exact
@@ -185,37 +314,33 @@ def take_in_transaction(
 
 
 def _prepare(
-    meter: Meter,
-    user_id: str,
-    units: int,
-    into: Into,
-    balance: Balance,
-    *,
-    is_exact: bool,
+    meter: Meter, taking: Taking, balance: Balance, *, is_exact: bool
 ) -> Attempt:
     """Release what has expired, and build the write of one try."""
     now = meter.books.clock()
-    expired = release_before_taking(meter, user_id, balance, units)
+    expired = release_before_taking(meter, taking, balance)
     if expired:
-        account = take_and_release(expired, units, now, into)
-        return Attempt(account, expired.after, now, expired)
-    account = take(user_id, units, now, into)
+        taking = taking.as_in(expired.after, is_exact=False)
+        account = take_and_release(expired, taking, now)
+        return Attempt(account, expired.after, now, expired, taking)
+    taking = taking.as_in(balance, is_exact=is_exact)
+    account = take(taking, now)
     if is_exact:
         same_remaining = equals("remaining", balance.remaining)
         account = account._replace(must=(*account.must, same_remaining))
-    return Attempt(account, balance, now, None)
+    return Attempt(account, balance, now, None, taking)
 
 
 def recall(user_id: str) -> Balance | None:
     """Return the balance that this container saw last, if any, and forget it.
 
-    Only what is still right is remembered again.
+    Callers remember the balance again only if it is still right.
     """
     return _seen.pop(user_id, None)
 
 
 def remember(user_id: str, balance: Balance) -> None:
-    """Keep a guess for the next call. It decides nothing: the write's condition judges it."""
+    """Keep a balance as a guess for the next call. The write's condition checks the guess."""
     while len(_seen) >= SEEN_MAX:
         _seen.pop(next(iter(_seen)))
     _seen[user_id] = balance

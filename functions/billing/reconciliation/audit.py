@@ -1,22 +1,31 @@
 """Audits the books: recomputes every account from its ledger, its payments and its open holds.
 
-A scan reads a table while others write to it, so what it shows of one account may be torn: a
-difference found there is only a suspicion. ``settled_tally`` reads one account until two readings
-agree, which makes it a finding. Nothing is repaired here.
+A scan reads a table during concurrent writes, so its figures of one account may be inconsistent. A
+difference found by a scan is a suspicion. ``settled_tally`` reads the account until two readings
+agree, and confirms it. Nothing is repaired here.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from billing.lots.lot import PREFIX
-from billing.payments.payment import Phase
+from billing.errors import Item
+from billing.lots.lot import LAST, PREFIX
+from billing.payments.payment import Payment, Phase
 from billing.quota.balance import Balance
+from billing.quota.key_days import (
+    NAMES,
+    USES,
+    Uses,
+    user_of,
+    uses_from,
+)
+from billing.quota.key_use import name_of, weight
 from billing.storage.dynamodb import Store
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Table
 
-TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas")
+TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas", "keys")
 """The tables that an account has rows in."""
 COPIED: Final = (
     "total",
@@ -31,12 +40,12 @@ COPIED: Final = (
     "lots_exact",
 )
 READINGS_MAX: Final = 20
-"""Two readings agree at once, unless the account buys or places holds concurrently."""
+"""The first two readings agree, unless the account buys or places holds concurrently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One rule that an account breaks. ``expected`` and ``found`` in units."""
+    """One rule that an account breaks. ``expected`` and ``found`` are in units."""
 
     user_id: str
     rule: str
@@ -44,13 +53,13 @@ class Difference:
     found: int
 
     def as_answer(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the difference as plain data."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(slots=True)
 class Tally:
-    """What one account's rows add up to, in units, or in rows where it says ``_count``."""
+    """The sums of one account's rows, in units. Members that end in ``_count`` count rows."""
 
     # from the ledger
     booked: int = 0
@@ -83,20 +92,31 @@ class Tally:
     lots_held: int = 0
     lots_used: int = 0
     lots_exact: int = 0
+    # from the counters of API keys
+    keys_used: int = 0
+    """By live keys, and by revoked ones that still stand on the balance."""
+    keys_not_booked: int = 0
+    """What ``uses`` adds to ``keys_used`` to make it the use that no entry shows. Negative."""
+    keys_revoked: int = 0
+    """By revoked keys, in their own rows."""
+    keys_booked_weighed: int = 0
+    """In entries and in ``uses``, each key's units times its weight."""
+    keys_revoked_weighed: int = 0
 
     def steady(self) -> tuple[int, ...]:
-        """The figures that plain spending does not move.
+        """Return the figures that debits do not change.
 
-        It changes ``used`` and ``remaining`` together in one row, which is never torn.
+        A debit changes ``used`` and ``remaining`` together, in one row that is always consistent.
         """
-        moving = ("used", "remaining")
+        moving = ("used", "remaining", "keys_used")
         return tuple(
             getattr(self, name) for name in self.__slots__ if name not in moving
         )
 
     def differences(self, user_id: str) -> Iterator[Difference]:
-        """Every rule that does not hold."""
-        for rule, (expected, found) in {**self._sums(), **self._bounds()}.items():
+        """Return every rule that the account breaks."""
+        rules = {**self._sums(), **self._bounds(), **self._of_keys()}
+        for rule, (expected, found) in rules.items():
             if expected != found:
                 yield Difference(user_id, rule, expected, found)
 
@@ -145,6 +165,29 @@ class Tally:
             ),
         }
 
+    def _of_keys(self) -> dict[str, tuple[int, int]]:
+        """What ledger, counters and revoked keys must agree on: expected and found, by rule.
+
+        Weighed, so that too much for one key does not make up for too little for another.
+        """
+        by_keys = self.keys_used + self.keys_revoked
+        since = self.keys_used + self.keys_not_booked
+        most = self.used - self.itemised
+        return {
+            "keys used no more than the account": (
+                min(by_keys, self.used),
+                by_keys,
+            ),
+            "keys used no more than the account since the last entry": (
+                max(0, min(since, most)),
+                since,
+            ),
+            "what each key used is what the ledger and its counters show": (
+                self.keys_revoked_weighed,
+                self.keys_booked_weighed,
+            ),
+        }
+
     def _bounds(self) -> dict[str, tuple[int, int]]:
         """What the balance must be by itself: expected and found, by rule."""
         debt_beside_units = (
@@ -169,10 +212,10 @@ class Tally:
 
 
 class Tallies(dict[str, Tally]):
-    """Tallies by account."""
+    """The tallies of many accounts, by user id."""
 
     def add(self, table: Table, item: Mapping[str, Any]) -> None:
-        """Count one row. Rows that move no units are not counted."""
+        """Add one row to its account's tally. Rows that move no units are ignored."""
         if table == "ledger":
             _add_entry(self._of(item["user_id"]), item)
         elif table == "payments" and item.get("phase") == int(Phase.PAID):
@@ -190,15 +233,23 @@ class Tallies(dict[str, Tally]):
         elif table == "quotas" and item["item"].startswith(PREFIX):
             self._of(item["user_id"]).in_lots += item["free"] + item["held"]
             self._of(item["user_id"]).held_of_lots += item["held"]
+        elif table == "quotas" and item["item"] == USES:
+            _add_uses(self._of(item["user_id"]), uses_from(dict(item)))
+        elif (
+            table == "keys"
+            and item.get("used")
+            and str(item["id"]).startswith(NAMES)
+        ):
+            _add_revoked(self._of(user_of(item["owner"])), item)
 
     def _of(self, user_id: str) -> Tally:
         return self.setdefault(user_id, Tally())
 
 
 def settled_tally(store: Store, user_id: str) -> Tally | None:
-    """Read the account until two readings agree on everything but spending.
+    """Return the account's tally once two readings agree, apart from debits.
 
-    None: it kept changing, try again later.
+    Returns None if the account kept changing. The caller can try again later.
     """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
@@ -211,9 +262,9 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
 
 
 def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
-    """The payments on which an account's ledger and payments disagree.
+    """Yield the ids of the payments on which an account's ledger and payments disagree.
 
-    Yields payment ids, or a session id where there is no payment.
+    Yields payment ids, or the id of what was paid where there is no payment.
     """
     funded: dict[str, int] = {}
     for item in store.pages("ledger", user_id):
@@ -224,9 +275,9 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
     for item in store.pages("payments", user_key(user_id), "pay_"):
         is_paid = item.get("phase") == int(Phase.PAID)
         kept = item["quota"] - _taken_back(item) if is_paid else 0
-        if funded.pop(item.get("session_id", ""), 0) != kept:
+        if funded.pop(Payment.from_item(item).funding_id, 0) != kept:
             yield item["payment_id"]
-    yield from (session_id for session_id, units in funded.items() if units)
+    yield from (funding_id for funding_id, units in funded.items() if units)
 
 
 def _reading(store: Store, user_id: str) -> Tally:
@@ -235,18 +286,34 @@ def _reading(store: Store, user_id: str) -> Tally:
         tallies.add("payments", item)
         if referred := reference(store, item):
             tallies.add("payments", referred)
-    for prefix in ("hold#", PREFIX):
-        for item in store.pages("quotas", user_id, prefix):
-            tallies.add("quotas", item)
+    for item in _holds_and_lots(store, user_id):
+        tallies.add("quotas", item)
     for item in store.pages("ledger", user_id):
         tallies.add("ledger", item)
+    for item in store.pages("keys", user_key(user_id), NAMES):
+        tallies.add("keys", item)
+    if uses := store.get("quotas", (user_id, USES)):
+        tallies.add("quotas", uses)
     if balance := store.get("quotas", (user_id, "quota")):
         tallies.add("quotas", balance)
     return tallies.get(user_id, Tally(balance_count=1))
 
 
+def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
+    """Yield an account's open holds and its lots, whose keys are neighbours."""
+    after: Item | None = None
+    while True:
+        page = store.query(
+            "quotas", user_id, prefix="hold#", up_to=LAST, after=after
+        )
+        yield from page.items
+        after = page.after
+        if after is None:
+            return
+
+
 def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The row that leads from a stored payment's intent to it, or None.
+    """Return the row that leads from a stored payment's intent to it, or None.
 
     A payment of nothing has no intent.
     """
@@ -265,6 +332,8 @@ def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | N
 
 def _add_entry(tally: Tally, item: Mapping[str, Any]) -> None:
     tally.booked += item["units"]
+    for key_id, units in item.get("by_key", {}).items():
+        tally.keys_booked_weighed += units * weight(name_of(key_id))
     if item["type"] == "funded":
         tally.funded += item["units"]
         tally.funded_count += 1
@@ -294,3 +363,21 @@ def _add_balance(tally: Tally, balance: Balance) -> None:
     tally.placed_count += balance.holds_placed
     for name in COPIED:
         setattr(tally, name, getattr(tally, name) + getattr(balance, name))
+    tally.keys_used += sum(
+        units for name, units in balance.keys.items() if name[0] in "ux"
+    )
+
+
+def _add_uses(tally: Tally, uses: Uses) -> None:
+    """Count what no entry shows yet, less the counters: those stand on the balance."""
+    for marks in (uses.live, uses.revoked):
+        for name, mark in marks.items():
+            units = mark.more - mark.day
+            tally.keys_not_booked += units
+            tally.keys_booked_weighed += units * weight(name)
+
+
+def _add_revoked(tally: Tally, item: Mapping[str, Any]) -> None:
+    units, name = item["used"], item["id"].removeprefix(NAMES)
+    tally.keys_revoked += units
+    tally.keys_revoked_weighed += units * weight(name)

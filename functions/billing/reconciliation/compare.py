@@ -1,6 +1,6 @@
 """Compares one object of Stripe's with the books, or one payment with Stripe.
 
-What was missed is settled by the webhook's own path.
+Missed events are settled in the same way as in the webhook.
 """
 
 from collections.abc import Mapping
@@ -19,29 +19,34 @@ from billing.reconciliation.report import Difference, Report, describe, differs
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates, equals, exists
 from billing.stripe_api import objects
+from billing.stripe_api.claims import UNREADABLE, Ignored, claims_in
 from billing.stripe_api.client import Gateway, StripeNotFoundError
-from billing.stripe_api.events import GONE, PAID, UNREADABLE, Ignored, claims_in
+from billing.stripe_api.events import GONE, PAID
+from billing.stripe_api.intents import is_automatic
 
 SOURCE: Final = "reconcile"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a comparison needs. ``repair``: settle what was missed; otherwise write nothing."""
+    """The inputs of a comparison.
+
+    With ``repair`` it settles missed events, otherwise it only reads.
+    """
 
     books: Books
     gateway: Gateway
     repair: bool
 
 
-def look_again(by: Comparison, session_id: str, report: Report) -> None:
+def look_again(by: Comparison, funding_id: str, report: Report) -> None:
     """Compare one purchase, its refunds and its disputes with Stripe's API as it is now.
 
-    Raises StripeNotFoundError.
+    Raises StripeNotFoundError if Stripe does not know the session.
     """
-    session = by.gateway.session(session_id)
-    look_at_session(by, session, report)
-    intent = objects.intent_of(session)
+    purchase = by.gateway.purchase(funding_id)
+    look_at_purchase(by, purchase, report)
+    intent = objects.intent_of(purchase)
     if not intent:
         return
     # Looking at one refund is looking at all refunds of its payment.
@@ -51,23 +56,34 @@ def look_again(by: Comparison, session_id: str, report: Report) -> None:
         look_at_dispute(by, dispute, report)
 
 
-def look_at_session(
-    by: Comparison, session: Mapping[str, Any], report: Report
+def look_at_intent(
+    by: Comparison, intent: Mapping[str, Any], report: Report
 ) -> None:
-    """Credit a session that is paid and was not credited. Rebuild its record if that was lost."""
-    fact = objects.session(session, SOURCE, by.books.ours)
+    """Compare an automatic charge. Every other intent belongs to a session, or is not ours."""
+    if is_automatic(intent):
+        look_at_purchase(by, intent, report)
+
+
+def look_at_purchase(
+    by: Comparison, purchase: Mapping[str, Any], report: Report
+) -> None:
+    """Credit a purchase that is paid and was not credited. Rebuild its record if that was lost.
+
+    ``purchase``: a session, or the payment intent of an automatic charge.
+    """
+    fact = objects.purchase(purchase, SOURCE, by.books.ours)
     if isinstance(fact, Ignored):
-        _set_aside(by, session, fact, report)
+        _set_aside(by, purchase, fact, report)
         return
     payment = _payment(by.books, fact.user_id, fact.payment_id)
     if payment is None and ownership.why_ignored(by.books, fact):
         _let_go(by, fact, report)
         return
     if payment is None and by.repair:
-        payment = _rebuild(by.books, fact, session)
+        payment = _rebuild(by.books, fact, purchase)
         if payment is not None:
             report.add(_rebuilt(fact))
-    _compare(by, fact, payment, fact.session_id, report)
+    _compare(by, fact, payment, fact.funding_id, report)
     is_seen = payment and payment.phase is Phase.PAID and not payment.unseen
     if fact.kind == "paid" and not is_seen:
         _mark_seen(by, fact)
@@ -76,29 +92,35 @@ def look_at_session(
 def _rebuilt(fact: SessionFact) -> Difference:
     detail = "the payment's record was lost, and rebuilt"
     return Difference(
-        "missing_here", fact.session_id, fact.payment_id, detail, repaired=True
+        "missing_here", fact.funding_id, fact.payment_id, detail, repaired=True
     )
 
 
 def _set_aside(
-    by: Comparison, session: Mapping[str, Any], why: Ignored, report: Report
+    by: Comparison, found: Mapping[str, Any], why: Ignored, report: Report
 ) -> None:
-    """Report a session without a fact: still open, not ours, or a purchase we cannot read."""
-    claims = claims_in(session, by.books.ours)
-    is_purchase = why.reason == UNREADABLE and session.get("payment_status") in PAID
+    """Report an object without a fact: still open, not ours, or a purchase we cannot read."""
+    claims = claims_in(found, by.books.ours)
+    is_paid = found.get("payment_status") in PAID or is_automatic(found)
+    is_purchase = why.reason == UNREADABLE and is_paid
     if is_purchase and not isinstance(claims, Ignored) and _are_ours(by, claims):
+        stripe_id = str(found["id"])
         report.add(
-            _unreadable(str(session["id"]), str(claims["payment_id"]), "session")
+            _unreadable(stripe_id, str(claims["payment_id"]), _what(stripe_id))
         )
         return
     report.not_ours += why.reason != "still_open"
 
 
 def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
-    """Whether these claims name our deployment, or else a record of ours."""
+    """Return whether these claims name our deployment, or else a record of ours."""
     if not claims["needs_record"]:
         return True
     return _payment(by.books, claims["user_id"], claims["payment_id"]) is not None
+
+
+def _what(funding_id: str) -> str:
+    return "payment intent" if funding_id.startswith("pi_") else "session"
 
 
 def _unreadable(stripe_id: str, payment_id: str, what: str) -> Difference:
@@ -109,9 +131,9 @@ def _unreadable(stripe_id: str, payment_id: str, what: str) -> Difference:
 def look_at_refund(
     by: Comparison, refund: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare all refunds of one refund's payment, unless this refund is known already.
+    """Compare all refunds of the payment that a refund belongs to. Skip a refund that is known.
 
-    Units follow from the sum, so Stripe is asked for all of them.
+    Units follow from the sum of all refunds, so Stripe is asked for all of them.
     """
     payment = _payment_of(by, refund, report)
     if payment is None:
@@ -129,7 +151,7 @@ def look_at_refund(
 def look_at_dispute(
     by: Comparison, dispute: Mapping[str, Any], report: Report
 ) -> None:
-    """Compare one dispute, by the money that is out."""
+    """Compare one dispute with the books, by the money that is out."""
     payment = _payment_of(by, dispute, report)
     if payment is None:
         return
@@ -141,22 +163,23 @@ def look_at_dispute(
 
 
 def look_at_ours(by: Comparison, payment: Payment, report: Report) -> None:
-    """Compare a payment that is paid here and was in no list: Stripe is asked for its session."""
-    missing = Difference(
-        "missing_there", payment.session_id, payment.payment_id, ""
-    )
+    """Compare a payment that is paid here and was in no list: Stripe is asked what paid it."""
+    funding_id = payment.funding_id
+    missing = Difference("missing_there", funding_id, payment.payment_id, "")
     try:
-        session = by.gateway.session(payment.session_id)
+        purchase = by.gateway.purchase(funding_id)
     except StripeNotFoundError:
         report.add(replace(missing, detail="credited here, unknown at Stripe"))
         return
-    fact = objects.session(session, SOURCE, by.books.ours)
+    fact = objects.purchase(purchase, SOURCE, by.books.ours)
     if isinstance(fact, SessionFact) and fact.kind == "paid":
         _mark_seen(by, fact)
     elif isinstance(fact, Ignored) and fact.reason == UNREADABLE:
-        report.add(_unreadable(payment.session_id, payment.payment_id, "session"))
+        what = _what(funding_id)
+        report.add(_unreadable(funding_id, payment.payment_id, what))
     else:
-        detail = f"credited here, {session.get('payment_status')} at Stripe"
+        status = purchase.get("payment_status") or purchase.get("status")
+        detail = f"credited here, {status} at Stripe"
         report.add(replace(missing, detail=detail))
 
 
@@ -209,7 +232,7 @@ def _claimed_payment_id(fact: Fact) -> str:
 def _payment_of(
     by: Comparison, reversal: Mapping[str, Any], report: Report
 ) -> Payment | None:
-    """The paid payment of a refund or dispute; None where it is not ours or not known.
+    """Return the paid payment of a refund or dispute; None where it is not ours or not known.
 
     A lost reference row is reported and, when repairing, written again.
     """
@@ -246,9 +269,9 @@ def _with_reference(by: Comparison, payment: Payment, report: Report) -> Payment
 
 
 def _rebuild(
-    books: Books, fact: SessionFact, session: Mapping[str, Any]
+    books: Books, fact: SessionFact, purchase: Mapping[str, Any]
 ) -> Payment | None:
-    """Write a lost record again, from the session that we created.
+    """Write a lost record again, from the session or payment intent that we created.
 
     None where the catalogue does not have its plan at its price.
     """
@@ -258,18 +281,16 @@ def _rebuild(
     claimed = (fact.quota, fact.amount_subtotal, fact.currency)
     if (plan.quota, plan.amount_minor, plan.currency) != claimed:
         return None
-    created_at = from_epoch(int(session["created"]))
+    created_at = from_epoch(int(purchase["created"]))
     fresh = Payment.of(plan, fact.payment_id, fact.user_id, created_at)
     payment = replace(fresh, session_id=fact.session_id)
-    owner = user_key(fact.user_id)
+    if not fact.session_id:
+        payment = replace(fresh, payment_intent=fact.funding_id)
+    owner, leads = user_key(fact.user_id), {"payment_id": payment.payment_id}
     try:
         books.store.commit(
             creates("payments", (owner, payment.payment_id), payment.to_item()),
-            Write(
-                "payments",
-                (owner, fact.session_id),
-                set={"payment_id": payment.payment_id},
-            ),
+            Write("payments", (owner, fact.funding_id), set=leads),
         )
     except ConditionFailedError:
         return _payment(books, fact.user_id, fact.payment_id)
@@ -294,7 +315,10 @@ def _mark_seen(by: Comparison, fact: SessionFact) -> None:
     if not by.repair:
         return
     key = (user_key(fact.user_id), fact.payment_id)
-    must = (equals("session_id", fact.session_id), exists("unseen"))
+    paid_by = equals("payment_intent", fact.payment_intent)
+    if fact.session_id:
+        paid_by = equals("session_id", fact.session_id)
+    must = (paid_by, exists("unseen"))
     try:
         by.books.store.commit(Write("payments", key, remove=("unseen",), must=must))
     except ConditionFailedError:

@@ -1,10 +1,10 @@
 """Repairs an account of which a restore kept only parts.
 
-Its payments come from Stripe, its ledger from its payments, its balance from its ledger. It runs
-only when an operator asks (``topup ledger verify --repair``), and only adds: no entry is changed.
-DynamoDB restores one table at a time:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html.
-Use after the moment to which the balance was restored is lost: those units stay with the customer.
+It repairs payments from Stripe, the ledger from the payments, and the balance from the ledger. It
+runs only when an operator asks for it (``topup ledger verify --repair``). It only adds entries and
+never changes one. DynamoDB restores one table at a time:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html. Debits
+after the time of the balance's restore are lost. The customer keeps those units.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ from billing.quota.balance import Balance
 from billing.quota.ledger import Entry, EntryType
 from billing.reconciliation.audit import disagreeing_payments, reference
 from billing.reconciliation.compare import look_again
+from billing.reconciliation.repair_keys import repair_keys
 from billing.reconciliation.report import Difference, Report
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
@@ -46,16 +47,16 @@ NOTE: Final = "written again after a restore"
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What was done for one account, in words, one line an act."""
+    """The repairs of one account, one sentence each."""
 
     user_id: str
     acts: tuple[str, ...]
 
 
 def repair_account(job: Run, user_id: str) -> Repaired:
-    """Repair one account. Idempotent: a second call does nothing.
+    """Repair one account. Idempotent: a second call changes nothing.
 
-    With ``job.repair`` False nothing is written, and the acts say what would be done.
+    If ``job.repair`` is False, nothing is written, and the sentences say what would be done.
     """
     differences = _repair_payments(job, user_id)
     acts = [_act(difference) for difference in differences]
@@ -73,6 +74,7 @@ def repair_account(job: Run, user_id: str) -> Repaired:
         acts += _repair_balance(
             job, user_id, unbooked=sum(entry.units for entry in lost)
         )
+    acts += repair_keys(job, user_id)
     return Repaired(user_id, tuple(acts))
 
 
@@ -87,14 +89,16 @@ def _repair_payments(job: Run, user_id: str) -> list[Difference]:
     for name in list(disagreeing_payments(job.books.store, user_id)):
         job.books.store.deadline.begin()
         item = job.books.store.get("payments", (user_key(user_id), name)) or {}
-        session_id, report = item.get("session_id", name), Report()
+        funding_id = Payment.from_item(item).funding_id if item else name
+        report = Report()
         try:
-            look_again(job.comparison, session_id, report)
+            look_again(job.comparison, funding_id, report)
         except StripeNotFoundError:
-            why = "Stripe knows no such session; nothing was done about it"
+            what = "payment intent" if funding_id.startswith("pi_") else "session"
+            why = f"Stripe knows no such {what}; nothing was done about it"
             report.add(
                 Difference(
-                    "missing_there", session_id, item.get("payment_id", ""), why
+                    "missing_there", funding_id, item.get("payment_id", ""), why
                 )
             )
         found += report.differences
@@ -135,7 +139,7 @@ def _book_lost_entries(job: Run, user_id: str) -> list[Entry]:
 
 
 def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]:
-    """The entries that this payment shows and the ledger lacks, under ids that are free."""
+    """Return the entries that this payment shows and the ledger lacks, under ids that are free."""
     about = [row for row in booked if _is_about(row, payment)]
     numbered = [
         _number(row["entry_id"]) for row in about if row["type"] != "funded"
@@ -149,13 +153,13 @@ def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]
             kind,
             units,
             "payment",
-            payment.session_id,
+            payment.funding_id,
             now,
             NOTE,
         )
 
     if not any(row["type"] == "funded" for row in about):
-        yield entry(ledger.funded_id(payment.session_id), "funded", payment.quota)
+        yield entry(ledger.funded_id(payment.funding_id), "funded", payment.quota)
     taken = -sum(
         row["units"]
         for row in about
@@ -175,7 +179,7 @@ def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]
 def _is_about(row: Item, payment: Payment) -> bool:
     return (row["reference_type"], row["reference_id"]) == (
         "payment",
-        payment.session_id,
+        payment.funding_id,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a comparison of Stripe with the books found, as a report of bounded size."""
+"""Collects the differences between Stripe and the books in a report of bounded size."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, assert_never
@@ -21,7 +21,7 @@ SHOWN_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing on which Stripe and the books do not agree."""
+    """One difference between Stripe and the books."""
 
     kind: Kind
     stripe_id: str
@@ -32,9 +32,9 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """What a run found.
+    """The result of one reconciliation.
 
-    ``differences`` holds the first hundred of each kind, ``counts`` all of them.
+    ``differences`` holds the first hundred of each kind. ``counts`` counts all of them.
     """
 
     matched: int = 0
@@ -51,7 +51,7 @@ class Report:
     """The run ended early: too many rows in a row failed."""
 
     def add(self, difference: Difference) -> None:
-        """Count it, and show it while there is room."""
+        """Count a difference. Add it to the report unless the report has a hundred of its kind."""
         self.counts[difference.kind] = self.counts.get(difference.kind, 0) + 1
         self.repaired += difference.repaired
         if self.counts[difference.kind] <= SHOWN_MAX:
@@ -59,28 +59,28 @@ class Report:
 
     @property
     def failed(self) -> int:
-        """Rows and lists that could not be compared."""
+        """Return the number of rows and lists that could not be compared."""
         return self.counts.get("failed", 0)
 
     @property
     def differing(self) -> int:
-        """Where Stripe and the books do not agree."""
+        """Return the number of differences between Stripe and the books."""
         return sum(self.counts.values()) - self.failed
 
     @property
     def compared(self) -> int:
-        """Rows that were compared."""
+        """Return the number of rows that were compared."""
         return self.matched + self.not_ours + self.dropped + self.differing
 
     def as_answer(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the report as plain data."""
         return asdict(self)
 
 
 def differs(payment: Payment | None, change: Change) -> bool:
-    """Whether a change is a difference: another status, or other units.
+    """Return whether a change alters the status or the units of a payment.
 
-    Learning a refund's id is none.
+    A change that only adds a refund's id is not a difference.
     """
     return (
         payment is None
@@ -90,7 +90,7 @@ def differs(payment: Payment | None, change: Change) -> bool:
 
 
 def describe(payment: Payment | None, decision: Change | Park) -> tuple[Kind, str]:
-    """The kind of a difference, and a sentence about it."""
+    """Return the kind of a difference, and a sentence about it."""
     match decision:
         case Park():
             return _kind_of(decision), decision.why

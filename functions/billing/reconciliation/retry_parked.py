@@ -1,6 +1,6 @@
-"""Recovery: retries parked events with growing pauses, and asks Stripe for what they are ahead of.
+"""Retries parked events with growing pauses, and asks Stripe for the payment that one lacks.
 
-It also sweeps expired holds, which release their units.
+It also sweeps expired holds, which releases their units.
 """
 
 from collections import Counter
@@ -18,13 +18,13 @@ from billing.payments.parking import Parked
 from billing.payments.payment import Phase
 from billing.quota import lot_expiry
 from billing.storage.keys import user_key
-from billing.stripe_api import objects
+from billing.stripe_api import intents, objects
+from billing.stripe_api.claims import Ignored, claims_in
 from billing.stripe_api.client import (
     Gateway,
     StripeNotFoundError,
     StripeServerError,
 )
-from billing.stripe_api.events import Ignored, claims_in
 
 READ_A_RUN_MAX: Final = 10_000
 """How many parked events a run reads. Reconciliation settles what is behind more of them."""
@@ -39,10 +39,10 @@ Failed = Callable[[Parked, Exception], None]
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a run did. ``left``: due, and not tried because time ran out.
+    """The result of one recovery. ``left`` counts due events that were not tried in time.
 
-    ``oldest_seconds``: the age of the oldest event that is still parked, including those that wait
-    for an operator.
+    ``oldest_seconds`` is the age of the oldest parked event, including events that wait for an
+    operator.
     """
 
     settled: int
@@ -57,9 +57,9 @@ def run(
     go_on: Callable[[], bool] = lambda: True,
     failed: Failed = lambda *_: None,
 ) -> Recovered:
-    """Retry the parked events that are due, the longest due first.
+    """Retry the parked events that are due, the longest overdue first.
 
-    ``go_on`` is asked before each.
+    ``go_on`` is called before each event. The run stops when it returns False.
     """
     parked = _read_parked(books, go_on)
     started = epoch(books.clock())
@@ -95,10 +95,10 @@ def _read_parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
 def try_again(
     books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None
 ) -> Became:
-    """Settle the event, find that it is not ours, or drop it with its purchase.
+    """Settle the event, ignore it as not ours, or drop it with its purchase.
 
-    If anything fails, the record stays, for a later run. It is postponed first: an event that kills
-    the process is behind all others next time.
+    If anything fails, the record stays for a later run. The record is postponed first, so that an
+    event that kills the process comes last in the next run.
     """
     try:
         if not parking.postpone(books, record):
@@ -135,12 +135,13 @@ def _settle_purchase_first(
     if record.kind != "ahead" or isinstance(fact, SessionFact | DeclinedFact):
         return ""
     intent = _intent_of(gateway, fact)
-    owner = _owner_of(books, gateway, intent)
+    paid_by = gateway.payment_intent(intent) if intent else {}
+    owner = _owner_of(books, paid_by)
     if isinstance(owner, Ignored):
         parking.resolve(books, record)
         return "ignored"
-    session = _session_of(gateway, owner, intent)
-    found = objects.session(session, "recover", books.ours) if session else None
+    purchase = _purchase_of(gateway, owner, paid_by)
+    found = objects.purchase(purchase, "recover", books.ours) if purchase else None
     if not isinstance(found, SessionFact):
         return ""  # still open, not readable, or not listed yet: Stripe's lists may lag
     known = replace(record, fact=replace(fact, payment_intent=intent))
@@ -154,7 +155,7 @@ def _settle_both(
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):
         dropped = parking.drop_with_purchase(
-            books, record, purchase.session_id, intent
+            books, record, purchase.funding_id, intent
         )
         return "dropped" if dropped else ""
     payment = outcome.payment
@@ -166,20 +167,21 @@ def _settle_both(
 
 
 def _intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:
-    """The payment intent's id, "" where there is none. Checkout in payment mode always has one."""
+    """Return the payment intent's id, "" where there is none.
+
+    Checkout in payment mode always has one.
+    """
     if fact.payment_intent or not fact.charge:
         return fact.payment_intent or ""
     return str(gateway.charge(fact.charge).get("payment_intent") or "")
 
 
-def _owner_of(books: Books, gateway: Gateway, intent: str) -> Item | Ignored:
-    """The stored payment that an intent's metadata names, {} if it is ours and lost.
+def _owner_of(books: Books, intent: Mapping[str, Any]) -> Item | Ignored:
+    """Return the stored payment that an intent's metadata names, {} if it is ours and lost.
 
     Ignored where the intent is not ours. Its metadata says so at once and for good.
     """
-    if not intent:
-        return Ignored("not_ours")
-    claims = claims_in(gateway.payment_intent(intent), books.ours)
+    claims = claims_in(intent, books.ours)
     if isinstance(claims, Ignored):
         return claims
     stored = books.store.get(
@@ -190,13 +192,17 @@ def _owner_of(books: Books, gateway: Gateway, intent: str) -> Item | Ignored:
     return stored or {}
 
 
-def _session_of(
-    gateway: Gateway, stored: Item, intent: str
+def _purchase_of(
+    gateway: Gateway, stored: Item, paid_by: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """The session of an intent: by our record's session id, else by Stripe's list.
+    """The purchase that an intent paid: an automatic charge is its intent, others are sessions.
 
-    Stripe answers by id at once. The record may be lost, or name another session.
+    A session is found by our record's session id, else by Stripe's list. Stripe answers by id at
+    once. The record may be lost, or name another session.
     """
+    if intents.is_automatic(paid_by):
+        return paid_by
+    intent = str(paid_by["id"])
     if stored.get("session_id"):
         with suppress(StripeNotFoundError):
             session = gateway.session(stored["session_id"])
@@ -206,10 +212,10 @@ def _session_of(
 
 
 def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Release expired holds, and let go of expired lots, on accounts without a request since.
+    """Release expired holds, and let go of expired lots, on accounts without requests.
 
-    Returns how many rows of the index it came to. ``go_on`` is asked before each account. The next
-    sweep finds what is left.
+    Returns the number of index rows that it read. ``go_on`` is called before each account, and the
+    sweep stops when it returns False. The next sweep finds the rest.
     """
     seen, after = 0, None
     for _ in range(SWEEP_PAGES_MAX):

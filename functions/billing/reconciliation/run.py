@@ -1,8 +1,9 @@
-"""Runs a reconciliation: page after page of Stripe's objects against the books, then the reverse.
+"""Runs a reconciliation: compares Stripe's objects with the books, then the books with Stripe.
 
-Sessions, refunds and disputes are listed, not events: Stripe itself may fail to make an event
-(https://docs.stripe.com/webhooks/handle-irrecoverable-events). A run is bounded by pages and time.
-It may end after any row, or be killed, and the next run continues after its last page. A row or a
+Sessions, payment intents, refunds and disputes are listed, not events: Stripe itself may fail to
+make an event (https://docs.stripe.com/webhooks/handle-irrecoverable-events). A run is bounded by
+pages and time. It may end after any row, or be killed, and the next run continues after its last
+page. A row or a
 list that fails does not stop the others.
 """
 
@@ -23,6 +24,7 @@ from billing.stripe_api.client import TO_A_BUYER, Gateway
 DAY_SECONDS: Final = 24 * 3600
 OLDER_SECONDS: Final[Mapping[str, int]] = {
     "sessions": 0,
+    "intents": 0,
     "refunds": 60 * DAY_SECONDS,
     "disputes": 180 * DAY_SECONDS,
 }
@@ -47,7 +49,7 @@ after them.
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where to continue."""
+    """The place at which the next run continues."""
 
     since: int
     phase: str = PHASES[0]
@@ -56,11 +58,11 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run works with, and its bounds.
+    """The inputs and limits of one run.
 
-    ``go_on`` is asked before every page, ``has_time`` before every row. ``resumes``: the next run
-    continues a stopped one. ``failed`` is called with the name of a row or list that could not be
-    compared, while its exception is handled.
+    ``go_on`` is asked before every page, ``has_time`` before every row. With ``resumes`` the next
+    run continues a stopped one. ``failed`` is called with the name of a row or list that could not
+    be compared, while its exception is handled.
     """
 
     books: Books
@@ -73,18 +75,18 @@ class Run:
 
     @property
     def comparison(self) -> Comparison:
-        """What the comparison of one object needs."""
+        """Return the inputs for the comparison of one object."""
         return Comparison(self.books, self.gateway, self.repair)
 
 
 def run(
     job: Run, since: int, *, progress: Callable[[str, int], None] = lambda *_: None
 ) -> Report:
-    """Compare everything created since an epoch second.
+    """Compare everything created since an epoch second, and return the report.
 
-    Resumes a stopped run, then starts a fresh one if time is left. ``progress`` is called after
-    each page with its list and the rows compared so far. What fails is in the report. Raises
-    SettingsError, and what keeps the cursor from being read or written.
+    It resumes a stopped run, then starts a fresh one if time is left. ``progress`` is called after
+    each page with its list and the number of rows compared. Rows and lists that fail are in the
+    report. Raises SettingsError, and the store's errors if the cursor cannot be read or written.
     """
     report = Report()
     kept = _read_cursor(job)
@@ -148,7 +150,8 @@ def _look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 def _stripes_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
     """Look at a page of a list of Stripe's."""
     lister, look = {
-        "sessions": (job.gateway.sessions, compare.look_at_session),
+        "sessions": (job.gateway.sessions, compare.look_at_purchase),
+        "intents": (job.gateway.payment_intents, compare.look_at_intent),
         "refunds": (job.gateway.refunds, compare.look_at_refund),
         "disputes": (job.gateway.disputes, compare.look_at_dispute),
     }[cursor.phase]

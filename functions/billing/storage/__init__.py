@@ -1,1 +1,1 @@
-"""DynamoDB: conditional writes and transactions, and the keys of rows."""
+"""Reads and writes DynamoDB: conditional writes, atomic transactions, and the keys of rows."""

@@ -1,4 +1,4 @@
-"""Tells AWS's errors that pass by themselves from those that an operator must fix."""
+"""Classifies AWS's errors: temporary ones, and those that an operator must fix."""
 
 from typing import Final
 
@@ -33,9 +33,9 @@ PASSING: Final = frozenset(
 
 
 def is_final(error: Exception) -> bool:
-    """Whether the service would answer the same again.
+    """Return whether AWS would answer the same request with the same error again.
 
-    A missing grant, a missing resource or a bad request.
+    The causes are a missing permission, a missing resource and a malformed request.
     """
     if not isinstance(error, ClientError):
         return False
@@ -44,7 +44,7 @@ def is_final(error: Exception) -> bool:
 
 
 def code_of(error: Exception) -> str:
-    """Return AWS's own code, or the exception's name where there was no answer."""
+    """Return AWS's error code, or the exception's name if AWS did not answer."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "no code"))
     return type(error).__name__

@@ -1,8 +1,9 @@
 """The client of DynamoDB: conditional writes and transactions, with time-outs, retries and pages.
 
-A write ends in one of four ways. It was written. A condition failed, and this is what stood there
-(ConditionFailedError). There was no time, and nothing was written (NotDoneError). The outcome is
-unknown (OutcomeUnknownError).
+A write ends in one of four ways. It was written. A condition failed, and ConditionFailedError has
+the stored item. Nothing was written in time (NotDoneError). The outcome is unknown
+(OutcomeUnknownError).
+
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
@@ -32,6 +33,7 @@ from billing.errors import (
     OutcomeUnknownError,
 )
 from billing.storage.expressions import decode, encode, spell
+from billing.storage.keys import TOP_UP
 from billing.storage.writes import KEY_NAMES, Table, Write
 
 CONNECT_SECONDS: Final = 1
@@ -71,7 +73,7 @@ READS: Final = frozenset({"GetItem", "Query", "Scan"})
 
 
 class Retry(NamedTuple):
-    """After which of two failures a request is sent again, until the deadline."""
+    """Says which failures of a request are retried until the deadline."""
 
     not_done: bool
     """It is known that nothing was written."""
@@ -86,7 +88,7 @@ NEVER: Final = Retry(not_done=False, unknown=False)
 
 
 class Page(NamedTuple):
-    """Some items, and where to go on: None at the end."""
+    """A page of items, and the key at which the next page begins, or None after the last."""
 
     items: Sequence[Item]
     after: Item | None
@@ -101,7 +103,7 @@ class _NoResultError(Exception):
 
 
 class Store:
-    """One client, shared by all tables. Thread-safe."""
+    """A thread-safe client for all tables of the stack."""
 
     def __init__(
         self,
@@ -142,11 +144,11 @@ class Store:
         )
 
     def connect(self) -> None:
-        """Make the client now."""
+        """Create the boto3 client now instead of at the first call."""
         _ = self._client
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
-        """Read one item, strongly consistent."""
+        """Return one item, or None, from a strongly consistent read."""
         request = {
             "TableName": self._tables[table],
             "Key": _key(table, key),
@@ -156,15 +158,18 @@ class Store:
         return decode(answer["Item"]) if "Item" in answer else None
 
     def commit(self, *writes: Write) -> None:
-        """Write all or nothing. Idempotent: every try carries the same token."""
+        """Make all of the writes atomically, or none.
+
+        Idempotent: every attempt carries one token.
+        """
         self._ask("TransactWriteItems", self._transaction(writes), UNTIL_DEADLINE)
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
-        """Write all or nothing, for callers that look again before they retry.
+        """Make all of the writes or none, for callers that read again before they retry.
 
-        Raises NotDoneError at once when nothing was written. When the outcome is unknown,
-        ``clears_up`` repeats the transaction under its token until it is known. Otherwise it raises
-        OutcomeUnknownError at once, and the caller finds out.
+        Raises NotDoneError at once if nothing was written. If the outcome is unknown, ``clears_up``
+        repeats the transaction under its token until it is known. Without ``clears_up`` it raises
+        OutcomeUnknownError at once, and the caller must find out.
         """
         retry = IF_UNKNOWN if clears_up else NEVER
         self._ask("TransactWriteItems", self._transaction(writes), retry)
@@ -172,7 +177,7 @@ class Store:
     def update(self, write: Write) -> Item:
         """Make one conditional write, and return the new item.
 
-        Never repeated when its outcome is unknown.
+        It is never repeated after an unknown outcome.
         """
         request = {
             "TableName": self._tables[write.table],
@@ -195,10 +200,10 @@ class Store:
         index: str = "",
         up_to: str = "",
     ) -> Page:
-        """Return one page of an owner's items, strongly consistent.
+        """Return one page of the items in a partition, from a strongly consistent read.
 
-        In the order of the table's keys, or of the local ``index``. ``prefix``: only keys that
-        begin so, or with ``up_to`` those between the two.
+        The order is that of the table's keys, or of the local ``index``. ``prefix`` selects keys
+        that begin with it. With ``up_to`` it selects the keys between the two.
         """
         condition, names, values = _key_condition(table, owner, prefix, up_to)
         request: dict[str, Any] = {
@@ -215,18 +220,36 @@ class Store:
         return self._page("Query", request, after)
 
     def due(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Return one page of holds that may have expired, over all users.
+        """Return one page of holds that may have expired, of all users.
 
-        The index is eventually consistent: a hint, never a decision.
+        The index is eventually consistent, so callers must check each hold before they act on it.
         """
         return self._marked(
             "quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after
         )
 
-    def unseen(self, since: str, after: Item | None = None) -> Page:
-        """Return one page of keys of payments that no reconciliation has seen at Stripe.
+    def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Return one page of keys of events out that are due, over all users. A hint as well."""
+        return self._marked(
+            "notices", "due_notices", "due", ("due_at", "<=", now_epoch), after
+        )
 
-        Over all users, paid since then. A hint as well.
+    def due_top_ups(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Return one page of keys of agreements to look at, over all users. A hint as well."""
+        return self._marked(
+            "quotas",
+            "open_holds",
+            "open",
+            ("expires_at", "<=", now_epoch),
+            after,
+            marked=TOP_UP,
+        )
+
+    def unseen(self, since: str, after: Item | None = None) -> Page:
+        """Return one page of keys of payments that no reconciliation has compared with Stripe.
+
+        They were paid since the given time, by any user. The index is eventually consistent, so
+        callers must check each payment.
         """
         return self._marked(
             "payments", "unseen", "unseen", ("completed_at", ">=", since), after
@@ -239,15 +262,23 @@ class Store:
         mark: str,
         rest: tuple[str, str, str | int],
         after: Item | None,
+        *,
+        marked: str = "",
     ) -> Page:
-        """Read a sparse index: it has only items that carry the mark, whose value is its name."""
+        """Read a sparse index: it has only items that carry the mark.
+
+        The mark's value is its name, or ``marked``.
+        """
         name, operator, value = rest
         request = {
             "TableName": self._tables[table],
             "IndexName": index,
             "KeyConditionExpression": f"#m = :m AND #r {operator} :r",
             "ExpressionAttributeNames": {"#m": mark, "#r": name},
-            "ExpressionAttributeValues": {":m": encode(mark), ":r": encode(value)},
+            "ExpressionAttributeValues": {
+                ":m": encode(marked or mark),
+                ":r": encode(value),
+            },
             "Limit": PAGE_MAX,
         }
         return self._page("Query", request, after)
@@ -259,7 +290,7 @@ class Store:
         segments: int = 1,
         after: Item | None = None,
     ) -> Page:
-        """Return one page of one segment of a whole table, strongly consistent."""
+        """Return one page of one segment of a table, from a strongly consistent read."""
         request = {
             "TableName": self._tables[table],
             "Segment": segment,
@@ -270,7 +301,7 @@ class Store:
         return self._page("Scan", request, after)
 
     def pages(self, table: Table, owner: str, prefix: str = "") -> Iterator[Item]:
-        """Yield all of an owner's items, page by page."""
+        """Yield all items of a partition. It reads them page by page."""
         after: Item | None = None
         while True:
             page = self.query(table, owner, prefix=prefix, after=after)

@@ -1,4 +1,4 @@
-"""Turns writes into DynamoDB's expressions, by pynamodb, and values into its attribute values.
+"""Translates writes into DynamoDB's expressions, with pynamodb, and values into its types.
 
 Numbers are integers only, so that no float can enter the books.
 """
@@ -29,15 +29,31 @@ _COMPARE: Final = {
 
 def spell(write: Write) -> dict[str, Any]:
     """Return the expressions of one write: the members that all write operations share."""
+    names = _Names()
     shape = _shape(
-        tuple((must.name, must.operator, must.or_absent) for must in write.must),
-        tuple(write.set),
-        write.remove,
-        tuple(write.add),
+        tuple(
+            (names[must.name], must.operator, must.or_absent) for must in write.must
+        ),
+        tuple(map(names.__getitem__, write.set)),
+        tuple(map(names.__getitem__, write.remove)),
+        tuple(map(names.__getitem__, write.add)),
+        (
+            *((names[new], names[old], False) for new, old in write.copy.items()),
+            *(
+                (names[new], names[old], True)
+                for new, (_, old) in write.subtract.items()
+            ),
+        ),
     )
     valued = (must.value for must in write.must if must.operator in _COMPARE)
-    values = (*valued, *write.set.values(), *write.add.values())
+    minuends = (number for number, _ in write.subtract.values())
+    values = (*valued, *write.set.values(), *write.add.values(), *minuends)
     spelled = dict(shape.members)
+    if names:
+        real = list(names)
+        spelled["ExpressionAttributeNames"] = {
+            placeholder: real[number] for placeholder, number in shape.names.items()
+        }
     if values:
         spelled["ExpressionAttributeValues"] = dict(
             zip(shape.placeholders, map(encode, values), strict=True)
@@ -45,22 +61,36 @@ def spell(write: Write) -> dict[str, Any]:
     return spelled
 
 
+class _Names(dict[str, int]):
+    """Numbers attributes in the order in which a write names them.
+
+    Each API key has attributes of its own on a balance. Numbered, all keys share their expressions.
+    """
+
+    def __missing__(self, name: str) -> int:
+        number = self[name] = len(self)
+        return number
+
+
 class _Shape(NamedTuple):
-    """The expressions that all writes to the same attributes under the same clauses share."""
+    """The expressions that all writes under the same clauses share, whatever the attributes."""
 
     members: Mapping[str, Any]
     placeholders: tuple[str, ...]
-    """In the order of the values: the clauses', what is set, what is added."""
+    """In the order of the values: the clauses', what is set, what is added, what is reduced."""
+    names: Mapping[str, int]
+    """The attribute's number by its placeholder."""
 
 
 @lru_cache(maxsize=SHAPES_MAX)
 def _shape(
-    must: tuple[tuple[str, str, bool], ...],
-    sets: tuple[str, ...],
-    removes: tuple[str, ...],
-    adds: tuple[str, ...],
+    must: tuple[tuple[int, str, bool], ...],
+    sets: tuple[int, ...],
+    removes: tuple[int, ...],
+    adds: tuple[int, ...],
+    derived: tuple[tuple[int, int, bool], ...],
 ) -> _Shape:
-    """Let pynamodb build the expressions once, with numbers in place of the values."""
+    """Let pynamodb build the expressions once, with numbers in place of names and values."""
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
     members: dict[str, Any] = {}
@@ -68,25 +98,22 @@ def _shape(
     if must:
         condition = reduce(and_, [_condition(*clause, numbers) for clause in must])
         members["ConditionExpression"] = condition.serialize(names, values)
-    if update := _update(sets, removes, adds, numbers):
+    if update := _update(sets, removes, adds, derived, numbers):
         members["UpdateExpression"] = update.serialize(names, values)
-    if names:
-        # pynamodb collects name -> placeholder, DynamoDB wants placeholder -> name
-        members["ExpressionAttributeNames"] = {
-            placeholder: name for name, placeholder in names.items()
-        }
     return _Shape(
         members,
         tuple(
             sorted(values, key=lambda placeholder: int(values[placeholder]["N"]))
         ),
+        # pynamodb collects name -> placeholder, DynamoDB wants placeholder -> name
+        {placeholder: int(number) for number, placeholder in names.items()},
     )
 
 
 def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
     """Return a Python value as a DynamoDB attribute value.
 
-    Raises TypeError for anything but text, bool, int, map, list, set of texts.
+    Raises TypeError for any type except str, bool, int, dict, list and a set of strings.
     """
     if isinstance(value, str):
         return {"S": value}
@@ -110,7 +137,7 @@ def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
 
 
 def decode(item: Mapping[str, Any]) -> Item:
-    """Return an item of DynamoDB's as plain Python."""
+    """Return an item of DynamoDB as plain Python values."""
     return {name: _decode(value) for name, value in item.items()}
 
 
@@ -128,12 +155,12 @@ def _decode(value: Mapping[str, Any]) -> Any:
 
 
 def _condition(
-    name: str,
+    name: int,
     operator: str,
     or_absent: bool,  # noqa: FBT001 - a clause's own field
     numbers: Iterator[Value],
 ) -> Condition:
-    path = Path([name])
+    path = _path(name)
     if operator == "exists":
         return path.exists()
     if operator == "absent":
@@ -143,14 +170,32 @@ def _condition(
 
 
 def _update(
-    sets: tuple[str, ...],
-    removes: tuple[str, ...],
-    adds: tuple[str, ...],
+    sets: tuple[int, ...],
+    removes: tuple[int, ...],
+    adds: tuple[int, ...],
+    derived: tuple[tuple[int, int, bool], ...],
     numbers: Iterator[Value],
 ) -> Update | None:
     actions = [
-        *[SetAction(Path([name]), next(numbers)) for name in sets],
-        *[RemoveAction(Path([name])) for name in removes],
-        *[AddAction(Path([name]), next(numbers)) for name in adds],
+        *[SetAction(_path(name), next(numbers)) for name in sets],
+        *[RemoveAction(_path(name)) for name in removes],
+        *[AddAction(_path(name), next(numbers)) for name in adds],
+        *[_derive(*one, numbers) for one in derived],
     ]
     return Update(*actions) if actions else None
+
+
+def _derive(
+    new: int,
+    old: int,
+    is_reduced: bool,  # noqa: FBT001 - a part of the shape
+    numbers: Iterator[Value],
+) -> SetAction:
+    """Set an attribute to another one, or to a number less the other one."""
+    if is_reduced:
+        return SetAction(_path(new), next(numbers) - _path(old))
+    return SetAction(_path(new), _path(old))
+
+
+def _path(number: int) -> Path:
+    return Path([str(number)])

@@ -1,25 +1,26 @@
-"""Writes and their conditions, as the rest of the code states them to storage."""
+"""Defines writes and their conditions, independently of DynamoDB's syntax."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-Table = Literal["payments", "quotas", "events", "ledger", "keys"]
+Table = Literal["payments", "quotas", "events", "ledger", "keys", "notices"]
 KEY_NAMES: Mapping[str, tuple[str, str]] = {
     "payments": ("owner", "id"),
     "quotas": ("user_id", "item"),
     "events": ("subject", "fact_id"),
     "ledger": ("user_id", "entry_id"),
     "keys": ("owner", "id"),
+    "notices": ("user_id", "notice"),
 }
 Operator = Literal["exists", "absent", "==", ">=", "<=", "<", ">"]
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Must(NamedTuple):
-    """One clause of a condition; all of a write's clauses must hold.
+    """One clause of a write's condition. All clauses of a write must hold.
 
-    ``or_absent``: or there is no such attribute.
+    With ``or_absent`` the clause also holds if the attribute does not exist.
     """
 
     name: str
@@ -29,11 +30,12 @@ class Must(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One item's part of a transaction.
+    """One item's part of an atomic transaction.
 
-    ``set``, ``add`` and ``remove`` create the item if it is not there.
+    ``set``, ``add`` and ``remove`` create the item if it does not exist.
 
-    Only ``must``: nothing is written, the condition is checked. ``delete``: the item goes.
+    A write that has only ``must`` changes nothing and checks the condition. ``delete`` deletes the
+    item.
     """
 
     table: Table
@@ -44,33 +46,38 @@ class Write(NamedTuple):
     remove: tuple[str, ...] = ()
     must: tuple[Must, ...] = ()
     delete: bool = False
+    copy: Mapping[str, str] = NOTHING
+    """Attributes that take the value of another one of the item, as it was before this write."""
+    subtract: Mapping[str, tuple[int, str]] = NOTHING
+    """Attributes that become a number less another attribute of the item, as it was before."""
 
     @property
     def is_check(self) -> bool:
-        """Whether it writes nothing and only checks its conditions."""
-        return not (self.set or self.add or self.remove or self.delete)
+        """Return whether it writes nothing and only checks its conditions."""
+        written = (self.set, self.add, self.remove, self.copy, self.subtract)
+        return not (self.delete or any(written))
 
 
 def equals(name: str, value: object) -> Must:
-    """Return the clause: the attribute has this value."""
+    """Return the clause that the attribute has this value."""
     return Must(name, "==", value)
 
 
 def absent(name: str) -> Must:
-    """Return the clause: there is no such attribute. On a key attribute: no such item."""
+    """Return the clause that the attribute does not exist. For a key attribute: no such item."""
     return Must(name, "absent")
 
 
 def exists(name: str) -> Must:
-    """Return the clause: there is such an attribute. On a key attribute: such an item."""
+    """Return the clause that the attribute exists. For a key attribute: there is such an item."""
     return Must(name, "exists")
 
 
 def absent_or(name: str, operator: Operator, value: object) -> Must:
-    """Return the clause: there is no such attribute, or it compares like this."""
+    """Return the clause that the attribute does not exist, or that its value compares as given."""
     return Must(name, operator, value, or_absent=True)
 
 
 def creates(table: Table, key: tuple[str, str], values: Mapping[str, Any]) -> Write:
-    """Return the write of a new item. It is refused when there is one already."""
+    """Return the write of a new item. DynamoDB refuses it if the item exists already."""
     return Write(table, key, set=values, must=(absent(KEY_NAMES[table][0]),))

@@ -1,1 +1,1 @@
-"""Stripe's API and webhooks: requests, signatures, and events parsed into facts."""
+"""Talks to Stripe: sends requests, verifies signatures, and parses events into facts."""

@@ -1,6 +1,7 @@
 """The client of Stripe's API: sends requests, with time-outs, retries and a fixed API version.
 
-Objects leave here as plain dicts. stripe is imported here, in refusals.py and in signatures.py.
+It returns Stripe's objects as plain dictionaries. The package stripe is imported here, in
+refusals.py and in signatures.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,14 +32,17 @@ _KEY_REFUSED: Final = (stripe.AuthenticationError, stripe.PermissionError)
 class StripeServerError(Exception):
     """Stripe answered 5xx.
 
-    Under an idempotency key that answer is stored and would be replayed for a day.
+    Stripe keeps that answer under the idempotency key, and would replay it for a day.
 
     https://docs.stripe.com/api/idempotent_requests
     """
 
 
 class StripeNotFoundError(Exception):
-    """Stripe has no object of that id. ``refusal`` is Stripe's answer, as in StripeRefusedError."""
+    """Stripe has no object with this id.
+
+    ``refusal`` is Stripe's answer, as in StripeRefusedError.
+    """
 
     def __init__(
         self,
@@ -51,9 +55,9 @@ class StripeNotFoundError(Exception):
 
 
 class Gateway:
-    """Sends requests to Stripe with one client for each secret key.
+    """Sends requests to Stripe. It makes one client for each secret key.
 
-    ``read_key(fresh)`` returns the key, read again when ``fresh``.
+    ``read_key(fresh)`` returns the secret key. With ``fresh`` it must read the key again.
     """
 
     def __init__(
@@ -66,18 +70,22 @@ class Gateway:
         self._key = ""
         self._client: stripe.StripeClient | None = None
 
+    def key(self) -> str:
+        """Return the secret key as it was last read."""
+        return self._key or self._read_key(False)  # noqa: FBT003 - the reader's own protocol
+
     def create_session(
         self, params: "SessionCreateParams", idempotency_key: str
     ) -> Mapping[str, Any]:
-        """Create a Checkout Session, or find the one made before under the same key.
+        """Return a new Checkout Session, or the one that was made before under the same key.
 
-        Raises StripeServerError when the key must not be used again, StripeRefusedError when no
-        repeat can help, and BillingError ``stripe_unavailable`` otherwise.
+        Raises StripeServerError if the key must not be used again, StripeRefusedError if Stripe
+        refused for good, and BillingError ``stripe_unavailable`` otherwise.
         """
         metadata: Any = params.get("metadata") or {}
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
         try:
-            return self._ask(
+            return self.ask(
                 lambda client: client.v1.checkout.sessions.create(params, options),
                 personal=(metadata.get("user_id", ""),),
             )
@@ -85,39 +93,50 @@ class Gateway:
             raise StripeRefusedError(error.refusal) from error
 
     def expire_session(self, session_id: str) -> None:
-        """Close an open session, so that it can no longer be paid.
+        """Expire an open session, so that it can no longer be paid.
 
-        Raises BillingError when it is paid or closed already.
+        Raises BillingError if it is paid or expired already.
         https://docs.stripe.com/api/checkout/sessions/expire
         """
-        self._ask(lambda client: client.v1.checkout.sessions.expire(session_id))
+        self.ask(lambda client: client.v1.checkout.sessions.expire(session_id))
 
     def session(self, session_id: str) -> Mapping[str, Any]:
         """Return a Checkout Session with its payment intent expanded."""
         params: Any = {"expand": ["payment_intent"]}
-        return self._ask(
+        return self.ask(
             lambda client: client.v1.checkout.sessions.retrieve(session_id, params)
         )
 
     def session_of_intent(self, payment_intent: str) -> Mapping[str, Any] | None:
         """Return the session that a payment intent belongs to, or None."""
         params: Any = {"payment_intent": payment_intent, "limit": 1}
-        page = self._ask(lambda client: client.v1.checkout.sessions.list(params))
+        page = self.ask(lambda client: client.v1.checkout.sessions.list(params))
         return page["data"][0] if page["data"] else None
 
     def payment_intent(self, payment_intent: str) -> Mapping[str, Any]:
         """Return a payment intent."""
-        return self._ask(
+        return self.ask(
             lambda client: client.v1.payment_intents.retrieve(payment_intent)
         )
 
+    def payment_intents(self, since: int, after: str = "") -> Mapping[str, Any]:
+        """Return one page of payment intents created since an epoch second, newest first."""
+        params: Any = {"created": {"gte": since}, "limit": PAGE, **_after(after)}
+        return self.ask(lambda client: client.v1.payment_intents.list(params))
+
+    def purchase(self, funding_id: str) -> Mapping[str, Any]:
+        """Return the session of this id, or the payment intent of an automatic charge."""
+        if funding_id.startswith("pi_"):
+            return self.payment_intent(funding_id)
+        return self.session(funding_id)
+
     def receipt_url(self, payment_intent: str) -> str | None:
-        """Return the page on which Stripe shows the receipt, if there is one.
+        """Return the address of Stripe's page with the receipt, or None.
 
         https://docs.stripe.com/api/charges/object#charge_object-receipt_url
         """
         expanded: Any = {"expand": ["latest_charge"]}
-        intent = self._ask(
+        intent = self.ask(
             lambda client: client.v1.payment_intents.retrieve(
                 payment_intent, expanded
             )
@@ -127,16 +146,16 @@ class Gateway:
 
     def charge(self, charge: str) -> Mapping[str, Any]:
         """Return a charge."""
-        return self._ask(lambda client: client.v1.charges.retrieve(charge))
+        return self.ask(lambda client: client.v1.charges.retrieve(charge))
 
     def event(self, event_id: str) -> Mapping[str, Any]:
         """Return an event, for an operator's replay. Stripe keeps them for 30 days."""
-        return self._ask(lambda client: client.v1.events.retrieve(event_id))
+        return self.ask(lambda client: client.v1.events.retrieve(event_id))
 
     def sessions(self, since: int, after: str = "") -> Mapping[str, Any]:
         """Return one page of Checkout Sessions created since an epoch second, newest first."""
         params: Any = _page(since, after)
-        return self._ask(lambda client: client.v1.checkout.sessions.list(params))
+        return self.ask(lambda client: client.v1.checkout.sessions.list(params))
 
     def refunds(self, since: int, after: str = "") -> Mapping[str, Any]:
         """Return one page of refunds created since an epoch second, newest first.
@@ -146,7 +165,7 @@ class Gateway:
         return self._refunds_page(_page(since, after))
 
     def _refunds_page(self, params: Any) -> Mapping[str, Any]:
-        return self._ask(lambda client: client.v1.refunds.list(params))
+        return self.ask(lambda client: client.v1.refunds.list(params))
 
     def refunds_of(self, payment_intent: str) -> Iterator[Mapping[str, Any]]:
         """Yield all refunds of one payment intent."""
@@ -169,15 +188,15 @@ class Gateway:
         Their payment intents are expanded.
         """
         params: Any = _page(since, after)
-        return self._ask(lambda client: client.v1.disputes.list(params))
+        return self.ask(lambda client: client.v1.disputes.list(params))
 
     def disputes_of(self, payment_intent: str) -> list[Mapping[str, Any]]:
-        """Return the disputes of one payment intent. There are never more than a page."""
+        """Return all disputes of one payment intent. They always fit on one page."""
         params: Any = {"payment_intent": payment_intent, "limit": PAGE}
-        page = self._ask(lambda client: client.v1.disputes.list(params))
+        page = self.ask(lambda client: client.v1.disputes.list(params))
         return list(page["data"])
 
-    def _ask(
+    def ask(
         self,
         call: Callable[[stripe.StripeClient], _Object],
         personal: Sequence[str] = (),

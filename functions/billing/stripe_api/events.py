@@ -1,15 +1,12 @@
-"""Parses Stripe's events into facts, once, or ignores them with a reason.
+"""Parses Stripe's events into facts, or ignores them with a reason.
 
 It knows Stripe's objects, and none of our records: https://docs.stripe.com/api/events/types.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final
 
 from billing.facts import (
-    DeclinedFact,
     DisputeFact,
     Fact,
     RefundsFact,
@@ -17,6 +14,21 @@ from billing.facts import (
     SessionKind,
 )
 from billing.settings import Ours
+from billing.stripe_api import intents
+from billing.stripe_api.claims import (
+    OTHER_DEPLOYMENT,
+    UNREADABLE,
+    Ignored,
+    claims_in,
+)
+from billing.stripe_api.reading import (
+    UnreadableError,
+    member,
+    reference,
+    signed,
+    text,
+    whole,
+)
 
 SESSION_EVENTS: Final[Mapping[str, SessionKind]] = {
     "checkout.session.completed": "paid",
@@ -41,56 +53,26 @@ DISPUTE_EVENTS: Final = (
 SUBSCRIBED: Final = (
     *SESSION_EVENTS,
     "payment_intent.payment_failed",
+    *intents.EVENTS,
     "charge.refunded",
     *REFUND_EVENTS,
     *DISPUTE_EVENTS,
 )
 """Every event type the product acts on: what a webhook endpoint must be subscribed to."""
-DIGITS_MAX: Final = 10
-CHARS_MAX: Final = 255
-SURROGATE: Final = re.compile("[\ud800-\udfff]")
-"""Half of a surrogate pair: JSON can escape it, UTF-8 and so DynamoDB cannot hold it."""
-OTHER_DEPLOYMENT: Final = "other_deployment"
-"""Why metadata of Topup is not ours: another deployment on the same Stripe account wrote it."""
-UNREADABLE: Final = "unreadable"
-"""A member is missing or of another type than Stripe documents."""
 PAID: Final = ("paid", "no_payment_required")
-CARD_DECLINED: Final = "card_declined"
-UNNAMED_FAILURE: Final = "payment_failed"
-"""Ours, where Stripe names no code."""
 STANDING: Final = ("pending", "requires_action", "succeeded")
 GONE: Final = ("failed", "canceled")
 """A refund's states: STANDING, the money goes to the customer; GONE, it has come back from there.
 
 https://docs.stripe.com/api/refunds/object#refund_object-status
 """
-_T = TypeVar("_T")
 CLOSED: Final = ("won", "lost", "warning_closed", "prevented")
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """Not ours, or not of interest.
-
-    ``reason`` is one of a few fixed words, so that it can be counted.
-    """
-
-    reason: str
-
-    @property
-    def metric(self) -> Literal["ignored", "unreadable"]:
-        """Under which metric it is counted: money may have moved by what cannot be read."""
-        return "unreadable" if self.reason == UNREADABLE else "ignored"
-
-
-class _UnreadableError(Exception):
-    """A member is missing or of another type than Stripe documents."""
-
-
 def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
-    """Return the fact in a verified event.
+    """Return the fact in a verified event, or Ignored.
 
-    Raises for no JSON object, only what reading our deployment's id raises.
+    Malformed events are ignored too. It raises only the errors of reading our deployment's id.
     """
     kind = event.get("type")
     if event.get("object") != "event" or not isinstance(kind, str):
@@ -103,14 +85,14 @@ def parse(event: Mapping[str, Any], ours: Ours) -> Fact | Ignored:
     if event.get("livemode") is not ours.livemode:
         return Ignored("other_mode")
     try:
-        subject = _member(_member(event, "data", dict), "object", dict)
+        subject = member(member(event, "data", dict), "object", dict)
         origin = {
-            "fact_id": _text(event, "id"),
+            "fact_id": text(event, "id"),
             "type": kind,
-            "created": _whole(event, "created"),
+            "created": whole(event, "created"),
         }
         return reader(subject, origin, ours)
-    except _UnreadableError:
+    except UnreadableError:
         return Ignored(UNREADABLE)
 
 
@@ -120,7 +102,7 @@ def session_fact(
     origin: Mapping[str, Any],
     ours: Ours,
 ) -> SessionFact | Ignored:
-    """Read a Checkout Session object, whether it came in an event or from the API."""
+    """Return the fact in a Checkout Session object, from an event or from the API."""
     if session.get("mode") != "payment":
         return Ignored("not_ours")
     claims = claims_in(session, ours)
@@ -131,47 +113,48 @@ def session_fact(
     try:
         return SessionFact(
             kind=kind,
-            session_id=_text(session, "id"),
-            amount_subtotal=_whole(session, "amount_subtotal"),
-            amount_total=_whole(session, "amount_total"),
-            currency=_text(session, "currency"),
-            payment_intent=_reference(session, "payment_intent"),
+            session_id=text(session, "id"),
+            amount_subtotal=whole(session, "amount_subtotal"),
+            amount_total=whole(session, "amount_total"),
+            currency=text(session, "currency"),
+            payment_intent=reference(session, "payment_intent"),
             **claims,
             **origin,
         )
-    except _UnreadableError:
+    except UnreadableError:
         return Ignored(UNREADABLE)
 
 
 def dispute_fact(
     dispute: Mapping[str, Any], origin: Mapping[str, Any], *, formal: bool
 ) -> DisputeFact | Ignored:
-    """Read a dispute object.
+    """Return the fact in a dispute object, from an event or from the API.
 
-    ``formal``: this reading may open the dispute (its creation, or the API's own word).
+    ``formal`` is true for the event that creates the dispute and for the API's answer. Only these
+    may open the dispute in our books.
     """
     try:
         found_by = _found_by(dispute)
         if not any(found_by.values()):
             return Ignored("not_ours")
-        status = _text(dispute, "status")
-        amount = _whole(dispute, "amount")
-        currency = _text(dispute, "currency")
+        status = text(dispute, "status")
+        amount = whole(dispute, "amount")
+        currency = text(dispute, "currency")
         rows = _transactions(dispute)
         return DisputeFact(
             currency=currency,
-            dispute_id=_text(dispute, "id"),
+            dispute_id=text(dispute, "id"),
             amount=amount,
             opened=formal
             and status != "prevented"
             and not status.startswith("warning_"),
             closed=status if status in CLOSED else "",
-            transactions={_text(row, "id"): _signed(row, "amount") for row in rows},
-            converted=any(_text(row, "currency") != currency for row in rows),
+            transactions={text(row, "id"): signed(row, "amount") for row in rows},
+            converted=any(text(row, "currency") != currency for row in rows),
             **found_by,
             **origin,
         )
-    except _UnreadableError:
+    except UnreadableError:
         return Ignored(UNREADABLE)
 
 
@@ -192,35 +175,6 @@ def _session(
     return found
 
 
-def _declined(
-    intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
-) -> Fact | Ignored:
-    claims = claims_in(intent, ours)
-    if isinstance(claims, Ignored):
-        return claims
-    error = intent.get("last_payment_error")
-    return DeclinedFact(
-        payment_id=claims["payment_id"],
-        user_id=claims["user_id"],
-        needs_record=claims["needs_record"],
-        failure_code=_failure_code(error)
-        if isinstance(error, dict)
-        else UNNAMED_FAILURE,
-        **origin,
-    )
-
-
-def _failure_code(error: Mapping[str, Any]) -> str:
-    """The issuer's reason where ``code`` says only that the card was declined.
-
-    https://docs.stripe.com/declines/codes
-    """
-    code, reason = error.get("code"), error.get("decline_code")
-    if code == CARD_DECLINED and isinstance(reason, str) and _is_short(reason):
-        return reason
-    return code if isinstance(code, str) and _is_short(code) else UNNAMED_FAILURE
-
-
 def _charge_refunded(
     charge: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
 ) -> Fact | Ignored:
@@ -231,7 +185,7 @@ def _charge_refunded(
     claims = claims_in(charge, ours)
     if isinstance(claims, Ignored) and claims.reason == OTHER_DEPLOYMENT:
         return claims
-    intent = _reference(charge, "payment_intent")
+    intent = reference(charge, "payment_intent")
     if intent is None or not intent.startswith("pi_"):
         return Ignored(
             "not_ours"
@@ -239,9 +193,9 @@ def _charge_refunded(
     standing, failed = refunds_by_id(_listed_refunds(charge))
     return RefundsFact(
         payment_intent=intent,
-        charge=_text(charge, "id"),
-        currency=_text(charge, "currency"),
-        refunded_minor=_whole(charge, "amount_refunded"),
+        charge=text(charge, "id"),
+        currency=text(charge, "currency"),
+        refunded_minor=whole(charge, "amount_refunded"),
         standing=standing,
         failed=failed,
         **_proof(claims),
@@ -272,7 +226,7 @@ def _refund(
     if not any(found_by.values()):
         return Ignored("not_ours")
     return RefundsFact(
-        currency=_text(refund, "currency"),
+        currency=text(refund, "currency"),
         standing=standing,
         failed=failed,
         **found_by,
@@ -283,17 +237,17 @@ def _refund(
 def refunds_by_id(
     refunds: Iterable[Mapping[str, Any]],
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the amounts of the refunds that stand, and of those that failed or were canceled.
+    """Return refunded amounts by id: those that stand, and those that failed or were canceled.
 
-    A refund whose status we do not know is in neither: its charge's figure still counts it.
+    A refund with an unknown status is in neither. The cumulative figure of its charge counts it.
     """
     standing, failed = {}, {}
     for refund in refunds:
         status = refund.get("status")
         if status in STANDING:
-            standing[_text(refund, "id")] = _whole(refund, "amount")
+            standing[text(refund, "id")] = whole(refund, "amount")
         elif status in GONE:
-            failed[_text(refund, "id")] = _whole(refund, "amount")
+            failed[text(refund, "id")] = whole(refund, "amount")
     return standing, failed
 
 
@@ -304,49 +258,6 @@ def _dispute(
     return dispute_fact(
         dispute, origin, formal=origin["type"] == "charge.dispute.created"
     )
-
-
-def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignored:
-    """Return what our metadata on a session, payment intent or charge says, or why it is not ours.
-
-    Raises what reading our deployment's id raises: unknown does not mean foreign.
-    """
-    metadata = subject.get("metadata")
-    if not isinstance(metadata, dict):
-        return Ignored("not_ours")
-    claims = {
-        name: metadata.get(name)
-        for name in ("payment_id", "user_id", "plan", "quota")
-    }
-    if not all(_is_claim(value) for value in claims.values()):
-        return Ignored("not_ours")
-    units = str(claims["quota"])
-    if not (units.isascii() and units.isdigit() and len(units) <= DIGITS_MAX):
-        return Ignored("not_ours")
-    deployment = metadata.get("deployment")
-    needs_record = deployment is None
-    if not needs_record:
-        is_ours = isinstance(deployment, str) and ours.deployment.wrote(deployment)
-        if not is_ours:
-            return Ignored(OTHER_DEPLOYMENT)
-    return {
-        **claims,
-        "quota": int(units),
-        "expires_after_days": _days(metadata.get("expires_after_days")),
-        "needs_record": needs_record,
-    }
-
-
-def _days(text: object) -> int:
-    """Return how long the units live. 0, for ever, where metadata does not say."""
-    is_number = isinstance(text, str) and text.isascii() and text.isdigit()
-    return int(str(text)) if is_number and len(str(text)) <= DIGITS_MAX else 0
-
-
-def _is_claim(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    return 0 < len(value) <= CHARS_MAX and not SURROGATE.search(value)
 
 
 def _proof(claims: Mapping[str, Any] | Ignored) -> dict[str, Any]:
@@ -366,66 +277,24 @@ def _found_by(reversal: Mapping[str, Any]) -> dict[str, Any]:
     https://docs.stripe.com/api/refunds/object#refund_object-charge
     """
     return {
-        name: _reference(reversal, name) for name in ("payment_intent", "charge")
+        name: reference(reversal, name) for name in ("payment_intent", "charge")
     }
 
 
 def _transactions(dispute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if dispute.get("balance_transactions") is None:
         return []
-    rows = _member(dispute, "balance_transactions", list)
+    rows = member(dispute, "balance_transactions", list)
     if not all(isinstance(row, dict) for row in rows):
-        raise _UnreadableError
+        raise UnreadableError
     return rows
-
-
-def _member(subject: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
-    value = subject.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise _UnreadableError(name)
-    return value
-
-
-def _text(subject: Mapping[str, Any], name: str) -> str:
-    if _is_short(value := _member(subject, name, str)):
-        return value
-    raise _UnreadableError(name)
-
-
-def _is_short(text: str) -> bool:
-    """Whether a text has the form of Stripe's ids and codes: ASCII, 1 to 255 characters.
-
-    https://docs.stripe.com/upgrades. No more fits into a key of ours.
-    """
-    return 0 < len(text) <= CHARS_MAX and text.isascii()
-
-
-def _signed(subject: Mapping[str, Any], name: str) -> int:
-    return _member(subject, name, int)
-
-
-def _whole(subject: Mapping[str, Any], name: str) -> int:
-    if (value := _signed(subject, name)) < 0:
-        raise _UnreadableError(name)
-    return value
-
-
-def _reference(subject: Mapping[str, Any], name: str) -> str | None:
-    """Return an id, or the id of the expanded object in its place, or None."""
-    value = subject.get(name)
-    if isinstance(value, dict):
-        value = value.get("id")
-    if not isinstance(value, str) or not value:
-        return None
-    if not _is_short(value):
-        raise _UnreadableError(name)
-    return value
 
 
 _Reader = Callable[[Mapping[str, Any], Mapping[str, Any], Ours], Fact | Ignored]
 _READERS: Final[Mapping[str, _Reader]] = {
     **dict.fromkeys(SESSION_EVENTS, _session),
-    "payment_intent.payment_failed": _declined,
+    "payment_intent.payment_failed": intents.declined_fact,
+    **dict.fromkeys(intents.EVENTS, intents.intent_fact),
     "charge.refunded": _charge_refunded,
     **dict.fromkeys(REFUND_EVENTS, _refund),
     **dict.fromkeys(DISPUTE_EVENTS, _dispute),

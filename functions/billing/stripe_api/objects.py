@@ -1,4 +1,4 @@
-"""Facts from what Stripe's API says now: the same facts as those of events.
+"""Builds facts from answers of Stripe's API, equal to the facts of Stripe's events.
 
 Confirmation, retries and reconciliation use them.
 """
@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from billing.facts import DisputeFact, RefundsFact, SessionFact, SessionKind
 from billing.settings import Ours
+from billing.stripe_api import intents
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import (
     PAID,
-    Ignored,
     dispute_fact,
     refunds_by_id,
     session_fact,
@@ -23,29 +24,43 @@ https://docs.stripe.com/payments/paymentintents/lifecycle
 """
 
 
+def purchase(
+    found: Mapping[str, Any], source: str, ours: Ours
+) -> SessionFact | Ignored:
+    """Return the fact in a session, or in a payment intent where there is no session."""
+    if found.get("object") == "payment_intent":
+        return intents.intent_fact(found, _origin(found, source), ours)
+    return session(found, source, ours)
+
+
 def session(
     found: Mapping[str, Any], source: str, ours: Ours
 ) -> SessionFact | Ignored:
-    """Return the fact in a session as the API shows it.
+    """Return the fact in a Checkout Session from Stripe's API.
 
     With ``payment_intent`` expanded, a failed delayed payment is recognised too.
     """
     kind = _kind(found)
     if kind is None:
         return Ignored("still_open")
-    origin = {
+    return session_fact(found, kind, _origin(found, source), ours)
+
+
+def _origin(found: Mapping[str, Any], source: str) -> dict[str, Any]:
+    return {
         "fact_id": f"{source}:{found.get('id')}",
         "type": source,
         "created": int(found.get("created") or 0),
     }
-    return session_fact(found, kind, origin, ours)
 
 
 def intent_of(found: Mapping[str, Any]) -> str:
-    """Return the id of a session's payment intent, expanded or not.
+    """Return the id of a session's payment intent, expanded or not, or a payment intent's own.
 
-    Empty where it has none: there was nothing to pay.
+    It is "" for a session without one, which had nothing to pay.
     """
+    if found.get("object") == "payment_intent":
+        return str(found["id"])
     intent = found.get("payment_intent")
     if isinstance(intent, Mapping):
         intent = intent.get("id")
@@ -58,7 +73,7 @@ def refunds(
     found: Iterable[Mapping[str, Any]],
     source: str,
 ) -> RefundsFact:
-    """Return the fact in all refunds of one payment intent.
+    """Return one fact for all refunds of one payment intent.
 
     https://docs.stripe.com/api/refunds/object#refund_object-status
     """
@@ -78,12 +93,7 @@ def refunds(
 
 def dispute(found: Mapping[str, Any], source: str) -> DisputeFact | Ignored:
     """Return the fact in a dispute as the API shows it."""
-    origin = {
-        "fact_id": f"{source}:{found.get('id')}",
-        "type": source,
-        "created": int(found.get("created") or 0),
-    }
-    return dispute_fact(found, origin, formal=True)
+    return dispute_fact(found, _origin(found, source), formal=True)
 
 
 def _kind(found: Mapping[str, Any]) -> SessionKind | None:

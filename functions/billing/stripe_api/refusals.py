@@ -1,4 +1,4 @@
-"""Classifies Stripe's refusals, and reduces them to what a log may hold: no e-mail, no key."""
+"""Classifies Stripe's error answers, and removes e-mail addresses and keys before logging."""
 
 import re
 from collections.abc import Iterable
@@ -25,9 +25,9 @@ MISSING: Final = "resource_missing"
 
 
 def error_of(error: stripe.StripeError) -> dict[str, Any]:
-    """Return Stripe's own error object, or nothing where the answer is not Stripe's.
+    """Return Stripe's error object, or {} if the answer is not Stripe's.
 
-    stripe-python leaves ``code`` empty for 401, 403 and 429; the body has it.
+    stripe-python leaves ``code`` empty for 401, 403 and 429. The body has it.
     """
     body = error.json_body
     found = body.get("error") if isinstance(body, dict) else None
@@ -35,9 +35,9 @@ def error_of(error: stripe.StripeError) -> dict[str, Any]:
 
 
 def passes(error: stripe.StripeError) -> bool:
-    """Whether another try under the same key may succeed.
+    """Return whether another attempt under the same key may succeed.
 
-    There was no connection, there were too many requests, or a concurrent request holds the object.
+    The causes are no connection, too many requests, and a concurrent request that locks the object.
     """
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
         return True
@@ -45,12 +45,12 @@ def passes(error: stripe.StripeError) -> bool:
 
 
 def is_missing(error: stripe.StripeError) -> bool:
-    """Whether Stripe itself says that there is no such object. A proxy's 404 page does not."""
+    """Return whether Stripe says that the object does not exist. A proxy's 404 does not count."""
     return error_of(error).get("code") == MISSING
 
 
 def is_kept(error: stripe.StripeError) -> bool:
-    """Whether Stripe keeps this answer under the idempotency key, and would replay it for a day.
+    """Return whether Stripe keeps this answer and replays it under the idempotency key for a day.
 
     https://docs.stripe.com/api/idempotent_requests
     """
@@ -60,7 +60,7 @@ def is_kept(error: stripe.StripeError) -> bool:
 
 
 def is_final(error: stripe.StripeError) -> bool:
-    """Whether the same request would be refused again.
+    """Return whether Stripe would refuse the same request again.
 
     400 (a parameter), 401 (the key), 402 (valid, but failed), 403 (the key's rights), 404 (no such
     object or route): https://docs.stripe.com/api/errors#errors-http_status_code_summary. An answer
@@ -74,9 +74,10 @@ def is_final(error: stripe.StripeError) -> bool:
 def for_the_log(
     error: stripe.StripeError, personal: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Return Stripe's type, codes, message and parameter, and the request's id and status.
+    """Return the parts of an error answer that may be logged.
 
-    ``personal``: values that were sent and must not be logged.
+    They are Stripe's type, codes, message and parameter, and the request's id and status.
+    ``personal`` are values that were sent to Stripe and must not be logged.
     """
     found = error_of(error)
     names = ("type", "code", "decline_code", "message", "param")

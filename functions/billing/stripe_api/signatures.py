@@ -1,4 +1,4 @@
-"""Verifies Stripe's signature over a delivery's raw bytes, so that only Stripe can send events.
+"""Verifies Stripe's signature over the raw bytes of a delivery.
 
 https://docs.stripe.com/webhooks#verify-manually
 """
@@ -31,9 +31,9 @@ Secrets = Callable[[bool], Sequence[str]]
 def verified_event(
     body: bytes, header: str, secrets: Secrets, now: Callable[[], float] = time.time
 ) -> dict[str, Any]:
-    """Return the event in a genuine delivery. Raises a BillingError, always 4xx, for anything else.
+    """Return the event in a delivery with a valid signature. Raises a BillingError (4xx) otherwise.
 
-    ``header`` is the value of Stripe-Signature, empty where there is none.
+    ``header`` is the value of Stripe-Signature, or "" without one.
     """
     _check_form(header)
     try:
@@ -48,7 +48,7 @@ def verified_event(
 
 
 def _is_signed(text: str, header: str, secrets: Secrets, now: int) -> bool:
-    """Whether a known secret has signed the body, or, after a roll, one that is read again.
+    """Return whether a known secret has signed the body, or, after a roll, one that is read again.
 
     https://docs.stripe.com/webhooks#roll-endpoint-secrets
     """
@@ -60,7 +60,7 @@ def _is_signed(text: str, header: str, secrets: Secrets, now: int) -> bool:
 def usable_secrets(stored: str) -> tuple[str, ...]:
     """Return the signing secrets in the stored text, ``{"secrets": [...]}``.
 
-    Raises ValueError when one of them is unusable, or there is none.
+    Raises ValueError if any secret is unusable, or if there is none.
     """
     try:
         secrets = json.loads(stored)["secrets"]
@@ -103,7 +103,7 @@ def _is_signed_with(secret: str, text: str, header: str) -> bool:
 
 
 def _may_be_new(header: str, now: int) -> bool:
-    """Whether a secret that we have not read yet could have made this header.
+    """Return whether a secret that we have not read yet could have made this header.
 
     For anything else the secrets are not read again.
     """

@@ -1,1 +1,1 @@
-"""Builds the objects of a container once: settings, secrets, clients."""
+"""Creates the objects of a container once: settings, secrets and clients."""

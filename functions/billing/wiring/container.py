@@ -1,4 +1,4 @@
-"""Builds the objects that all requests of one container share, each at its first use."""
+"""Creates the objects that all requests of one container share, each at its first use."""
 
 import os
 from collections.abc import Callable
@@ -23,7 +23,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configur
 
 @cache
 def settings() -> Settings:
-    """Return the settings, read from the environment at a container's first request."""
+    """Return the settings. They are read from the environment at the container's first request."""
     return Settings.from_environment()
 
 
@@ -40,19 +40,20 @@ def store() -> Store:
 
 
 def connect() -> None:
-    """Make DynamoDB's client now instead of at its first call."""
+    """Create the client of DynamoDB now, instead of at its first call."""
     store().connect()
 
 
 @cache
 def books() -> Books:
-    """Return what every act works on."""
+    """Return the books: the store, the clock and the settings."""
     ours = Ours(settings().livemode, StoredDeployment(store()))
-    return Books(store(), utc_now, ours, settings().reversal_policy, NoOutbox())
+    policy, telling = settings().reversal_policy, settings().telling
+    return Books(store(), utc_now, ours, policy, NoOutbox(), telling)
 
 
 def in_init(make: Callable[[], object]) -> None:
-    """Make a client while Lambda starts the container, if it may be kept.
+    """Call ``make`` while Lambda starts the container, if its result may be kept.
 
     The start has a whole processor; a request has a seventh of one.
     """

@@ -1,4 +1,7 @@
-"""Builds the books of functions that receive events. Only they import this, and pay for SQS."""
+"""Creates the books of functions that receive events.
+
+Other functions do not load the SQS client.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -10,5 +13,5 @@ from billing.wiring.container import books, settings
 
 @cache
 def receiving_books() -> Books:
-    """Return books that also keep in the queue what cannot be applied yet."""
+    """Return books with a queue, which keeps the events that cannot be settled yet."""
     return replace(books(), outbox=Queue(settings().parked_queue_url))

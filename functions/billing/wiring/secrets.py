@@ -1,4 +1,4 @@
-"""Reads the stack's secrets. Only functions that need one import this, and pay for its client."""
+"""Reads the stack's secrets. Functions that need no secret do not load its client."""
 
 from functools import cache
 from time import monotonic
@@ -29,9 +29,9 @@ CLIENT: Final = Config(
 
 
 class TokenBucket:
-    """Rate limit: ``capacity`` tokens at once, and one more every ``refill_seconds``.
+    """A rate limit: ``capacity`` tokens at once, and one more every ``refill_seconds``.
 
-    The bucket's whole state is one time, the moment at which it is full again:
+    Its whole state is one time, the moment at which the bucket is full again:
     https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
     """
 
@@ -42,10 +42,10 @@ class TokenBucket:
         self._full_at = 0
 
     def take(self, now: int) -> bool:
-        """Take a token at this second. False when there is none.
+        """Take a token, and return whether there was one.
 
-        Each token taken puts ``full_at`` off by ``refill_seconds``. With one token left it is at
-        most ``capacity - 1`` refills ahead.
+        Each token moves ``full_at`` by ``refill_seconds`` into the future. With one token left it
+        is at most ``capacity - 1`` refills ahead.
         """
         if self._full_at - now > self._full_in_seconds_max:
             return False
@@ -54,9 +54,9 @@ class TokenBucket:
 
 
 class Reader:
-    """A client of Secrets Manager that remembers what it read.
+    """A client of Secrets Manager that caches secrets.
 
-    powertools' own imports boto3, a twelfth of the webhook's cold start.
+    The cache of powertools imports boto3, which takes a twelfth of the webhook's cold start.
     """
 
     def __init__(self) -> None:
@@ -67,9 +67,9 @@ class Reader:
         self.store: dict[str, tuple[str, float]] = {}
 
     def get(self, name: str, *, max_age: int, force_fetch: bool) -> str:
-        """Return the secret's text, at most ``max_age`` seconds old, or read just now.
+        """Return a secret's text, at most ``max_age`` seconds old.
 
-        Raises what botocore raises.
+        Raises botocore's errors.
         """
         known, now = self.store.get(name), monotonic()
         if known and not force_fetch:
@@ -115,10 +115,15 @@ def _secret(name: str, *, fresh: bool) -> str:
         raise OutcomeUnknownError(message) from error
 
 
-def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signature's own protocol
-    """Return the endpoint's signing secrets; several while one is being rolled.
+def read_secret(name: str) -> str:
+    """Return a secret's text, at most five minutes old."""
+    return _secret(name, fresh=False)
 
-    Raises SettingsError rather than work with none.
+
+def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signature's own protocol
+    """Return the endpoint's signing secrets. There are several while one is being rolled.
+
+    Raises SettingsError if there is none.
     """
     name = settings().webhook_secrets_secret
     try:
@@ -128,7 +133,7 @@ def webhook_secrets(fresh: bool) -> tuple[str, ...]:  # noqa: FBT001 - the signa
 
 
 def stripe_key(fresh: bool) -> str:  # noqa: FBT001 - the client's own protocol
-    """Return Stripe's secret key. Raises SettingsError rather than work with none."""
+    """Return Stripe's secret key. Raises SettingsError if there is none."""
     name = settings().stripe_key_secret
     if key := _secret(name, fresh=fresh).strip():
         return key

@@ -1,1 +1,1 @@
-"""The checks of ``topup doctor``."""
+"""The checks of ``topup doctor``, one module a subject."""

@@ -17,7 +17,7 @@ RECONCILED_SECONDS_MAX: Final = NEW_SECONDS
 
 
 def parked(patient: Patient) -> Iterator[Finding]:
-    """Check for events that need an operator, and for events parked too long."""
+    """Check that no parked event waits for an operator or has been parked too long."""
     records = list(parking.all_parked(patient.books))
     for_operator = Counter(row.kind for row in records if row.waits_for_operator)
     oldest = min((row.parked_epoch for row in records), default=0)
@@ -41,7 +41,7 @@ def parked(patient: Patient) -> Iterator[Finding]:
 
 
 def reconciliation(patient: Patient) -> Iterator[Finding]:
-    """Check that the books were compared with Stripe lately."""
+    """Check that a reconciliation has finished recently."""
     last = patient.books.store.get("events", LAST)
     repair = "read the log of ReconcileFunction, and run `topup reconcile --since 7d`"
     if last is None:

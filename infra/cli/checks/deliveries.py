@@ -1,4 +1,4 @@
-"""Tries deliveries to the webhook's addresses, for the checks of secrets and endpoints."""
+"""Sends test deliveries to the webhook's addresses, for the checks of secrets and endpoints."""
 
 from billing.clock import epoch
 from billing.stripe_api.signatures import usable_secrets
@@ -8,14 +8,17 @@ from infra.cli.stripe.probe_delivery import probe_delivery
 
 
 def check_delivery(patient: Patient, url: str, secret: str, which: str) -> Finding:
-    """Deliver one signed event that has no effect, and return what came back."""
+    """Deliver one signed event that has no effect, and return the finding."""
     now = epoch(patient.books.clock())
     livemode = patient.target.settings.livemode
     return probe_delivery(url, secret, which, livemode=livemode, now=now)
 
 
 def check_any_secret(patient: Patient, url: str) -> Finding:
-    """Check an address whose signing secret is one of ours, but it is not known which."""
+    """Check that an address accepts an event signed with one of our signing secrets.
+
+    It is unknown which of them the address has.
+    """
     name = patient.target.settings.webhook_secrets_secret
     secrets = usable_secrets(patient.target.secret(name))
     tried = [

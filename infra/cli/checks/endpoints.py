@@ -1,4 +1,4 @@
-"""Checks the webhook endpoints at Stripe: one must lead to this stack and fit."""
+"""Checks that one webhook endpoint at Stripe leads to this stack with the right settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from billing.stripe_api.events import SUBSCRIBED
 from infra.cli.checks.deliveries import check_any_secret
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.stripe.addresses import same_url
-from infra.cli.stripe.endpoint_plan import Kept
+from infra.cli.stripe.stored_secrets import Kept
 from infra.cli.target import WEBHOOK_PATH
 
 
 def endpoints(patient: Patient) -> Iterator[Finding]:
-    """Check address, status, subscriptions, API version and signing secret of our endpoints."""
+    """Check the address, status, events, API version and signing secret of our endpoints."""
     target = patient.target
     known, tried = target.webhook_urls(), (target.webhook_url, *target.other_urls)
     found = patient.account.endpoints()

@@ -1,4 +1,4 @@
-"""Defines what the doctor examines, and a finding."""
+"""Defines the stack that the doctor examines, and the result of a check."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
@@ -18,8 +18,8 @@ NEW_SECONDS: Final = 3 * 3600
 class Finding:
     """The result of one check.
 
-    ``level`` note is allowed in a local or a new stack. wrong needs ``repair``. unknown could not
-    be read.
+    The level ``note`` is allowed in a local or a new stack, ``wrong`` needs ``repair``, and
+    ``unknown`` means that something could not be read.
     """
 
     check: str
@@ -28,13 +28,13 @@ class Finding:
     repair: str = ""
 
     def as_answer(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the finding as plain data."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One stack, with its books and its Stripe account."""
+    """The stack that the doctor examines, with its books and its Stripe account."""
 
     target: TargetStack
     books: Books
@@ -42,14 +42,14 @@ class Patient:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is the local stack, which lacks some services of AWS on purpose."""
+        """Return whether the stack is local. A local stack lacks some services of AWS."""
         return self.target.settings.stage == "local"
 
     def unless_local(self, level: Level) -> Level:
-        """Return ``level``, or note in the local stack."""
+        """Return ``level``, or ``note`` for a local stack."""
         return "note" if self.is_local else level
 
     @property
     def is_new(self) -> bool:
-        """Whether the stack is so new that hourly schedules may not have run yet."""
+        """Return whether the stack is so new that hourly schedules may not have run yet."""
         return epoch(self.books.clock()) - self.target.made_epoch < NEW_SECONDS

@@ -23,7 +23,7 @@ SECRETS_SCHEMA: Final = '{"secrets": ["whsec_..."]}'
 
 
 def key(patient: Patient) -> Iterator[Finding]:
-    """Check that there is a key, of the stack's mode, and that Stripe accepts it."""
+    """Check that Stripe accepts the stored key, and that its mode is the stack's."""
     name = patient.target.settings.stripe_key_secret
     match = KEY.fullmatch(patient.target.stripe_key())
     if not match:
@@ -73,7 +73,7 @@ def clock(patient: Patient) -> Iterator[Finding]:
 
 
 def signing_secret(patient: Patient) -> Iterator[Finding]:
-    """Check the signing secrets: the webhook must accept an event signed with each."""
+    """Check that the webhook accepts an event signed with each stored signing secret."""
     name = patient.target.settings.webhook_secrets_secret
     try:
         secrets = usable_secrets(patient.target.secret(name))
@@ -93,7 +93,7 @@ def signing_secret(patient: Patient) -> Iterator[Finding]:
 
 
 def deliveries(patient: Patient) -> Iterator[Finding]:
-    """Check for events that Stripe could not deliver since the stack was made."""
+    """Check that no event has waited too long for its delivery since the stack was made."""
     now = epoch(patient.books.clock())
     since = max(now - PENDING_SECONDS_MAX, patient.target.made_epoch)
     pending = patient.account.undelivered(since, SUBSCRIBED)

@@ -1,4 +1,4 @@
-"""Checks the tables: recovery, deletion policy, time to live, and settings after a restore."""
+"""Checks the tables: point-in-time recovery, deletion, time to live, settings after a restore."""
 
 import json
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from typing import Any, Final
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.restore.table_settings import ON, Table, differing, missing_indexes, recovery
 
-TTL_TABLE: Final = "QuotasTable"
+TTL_TABLES: Final = ("QuotasTable", "NoticesTable")
 """The only table with rows that may expire: replayed answers and closed holds."""
 PITR: Final = "PointInTimeRecoveryEnabled=true"
 
 
 def tables(patient: Patient) -> Iterator[Finding]:
-    """Check that tables can be restored, outlive the stack, and expire only what may expire."""
+    """Check that tables can be restored, outlive the stack, and expire only the rows that may."""
     policies = _deletion_policies(patient)
     for logical, name in patient.target.tables().items():
         faults = [
@@ -73,14 +73,14 @@ def _expiry(patient: Patient, logical: str, name: str) -> Iterator[Finding]:
     ttl = answer["TimeToLiveDescription"]
     attribute, is_on = ttl.get("AttributeName"), ttl.get("TimeToLiveStatus") in ON
     change = f"aws dynamodb update-time-to-live --table-name {name} --time-to-live-specification"
-    if is_on and (logical != TTL_TABLE or attribute != "ttl"):
+    if is_on and (logical not in TTL_TABLES or attribute != "ttl"):
         what = (
             f"rows expire by {attribute!r}: what guards against a second credit must stay for ever"
         )
         repair = f"{change} Enabled=false,AttributeName={attribute}"
         yield Finding(f"table {logical}", "wrong", what, repair)
-    if not is_on and logical == TTL_TABLE:
-        what = "closed holds and replayed answers never expire: the table grows"
+    if not is_on and logical in TTL_TABLES:
+        what = "rows that have ended never expire: the table grows"
         repair = f"{change} Enabled=true,AttributeName=ttl"
         yield Finding(f"table {logical}", "wrong", what, repair)
 

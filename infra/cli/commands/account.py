@@ -1,4 +1,4 @@
-"""``topup account``: shows one customer's quota, holds, payments and ledger."""
+"""``topup account``: shows one customer's quota, keys, holds, payments and ledger."""
 
 from typing import Annotated, Any, Final
 
@@ -6,6 +6,8 @@ import typer
 from billing.answers import members
 from billing.books import Books
 from billing.clock import epoch, from_epoch
+from billing.keys import api_keys
+from billing.keys.figures import Key
 from billing.payments import queries
 from billing.quota import debits, history
 
@@ -15,17 +17,26 @@ from infra.cli.output import facts, table
 
 LINES_SHOWN: Final = 10
 HOLDS_SHOWN_MAX: Final = 50
+KEY_COLUMNS: Final = (
+    "key_id",
+    "name",
+    "limit",
+    "limit_remaining",
+    "used_today",
+    "used_this_month",
+    "used_total",
+)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``account`` to the application."""
 
     @command(app, "account")
     def account(
         operator: Operator,
         user: Annotated[str, typer.Argument(help="The user id: the token's sub.")],
     ) -> None:
-        """Show a customer's quota, debt, open holds, last payments and last ledger entries.
+        """Show a customer's quota, debt, keys, open holds, last payments and last ledger entries.
 
         Example: topup account 8f14e45f-ceea-467f-a8d4-0e9f5e9e9d35
         """
@@ -41,6 +52,9 @@ def register(app: typer.Typer) -> None:
         ]
         holds = [[row["item"], row["units"], row["expires_at"]] for row in found["holds"]]
         shown = [facts(f"Account {user}", found["quota"])]
+        if found["keys"]:
+            keys = [[row[name] for name in KEY_COLUMNS] for row in map(_flat, found["keys"])]
+            shown.append(table("API keys", KEY_COLUMNS, keys))
         if holds:
             shown.append(table("Open holds", ("item", "units", "expires_at"), holds))
         operator.output.show(
@@ -59,8 +73,19 @@ def register(app: typer.Typer) -> None:
         )
 
 
+def _key(key: Key) -> dict[str, Any]:
+    """Return a key as plain data."""
+    return {**members(key), "limit": members(key.limit) if key.limit else None}
+
+
+def _flat(key: dict[str, Any]) -> dict[str, Any]:
+    """Return a key with its limit as one text."""
+    limit = key["limit"]
+    return {**key, "limit": f"{limit['units']} per {limit['per']}" if limit else "none"}
+
+
 def read(books: Books, user_id: str) -> dict[str, Any]:
-    """Return everything on one customer. One who never bought has zeros."""
+    """Return everything about one customer. A customer who never bought has zeros."""
     balance = debits.read(books, user_id)
     now = epoch(books.clock())
     holds = books.store.query("quotas", user_id, prefix="hold#", limit=HOLDS_SHOWN_MAX).items
@@ -78,6 +103,7 @@ def read(books: Books, user_id: str) -> dict[str, Any]:
             for row in holds
             if row["expires_at"] > now
         ],
+        "keys": [_key(key) for key in api_keys.list_all(books, user_id)],
         "payments": queries.payments(books, user_id, LINES_SHOWN, "")["payments"],
         "ledger": history.entries(books, user_id, LINES_SHOWN, "")["entries"],
     }

@@ -14,9 +14,11 @@ from infra.cli.command import AGAIN, DryRun, Operator, Yes, command
 from infra.cli.commands import doctor
 from infra.cli.errors import FINE, FOUND_SOMETHING, OperatorError, unreachable, usage
 from infra.cli.stripe.account import SECONDS_MAX, AccountAtStripe, KeyRefusedError
-from infra.cli.stripe.endpoint_plan import Kept, Plan, Wanted, plan
+from infra.cli.stripe.endpoint_plan import Plan, plan
+from infra.cli.stripe.endpoint_settings import Wanted
 from infra.cli.stripe.endpoints import Endpoints
 from infra.cli.stripe.probe_delivery import probe_delivery
+from infra.cli.stripe.stored_secrets import Kept
 from infra.cli.target import TargetStack
 
 VARIABLE: Final = "STRIPE_API_KEY"
@@ -39,7 +41,7 @@ Roll = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``connect`` to the application."""
 
     @command(app, "connect")
     def connect(  # noqa: PLR0917 - the command line's own arguments
@@ -92,7 +94,7 @@ def _question(target: TargetStack, steps: list[str]) -> str:
 def chosen_key(
     stored: str, given: str, target: TargetStack, ask: Callable[[str], str], *, new_key: bool
 ) -> str:
-    """Return the key to use: ``given``, or the stored one, or what the operator types.
+    """Return the Stripe key to use: ``given``, the stored key, or what the operator types.
 
     Raises OperatorError for a key of the other mode.
     """

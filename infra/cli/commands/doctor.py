@@ -1,4 +1,4 @@
-"""``topup doctor``: finds what keeps payments from becoming units, each fault with its repair."""
+"""``topup doctor``: finds the faults that keep payments from becoming units, and their repairs."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final
@@ -9,7 +9,7 @@ from billing.errors import AwsRefusedError, RetryableError
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
-from infra.cli.checks import aws, books, selling, stripe, tables
+from infra.cli.checks import aws, books, events, selling, stripe, tables
 from infra.cli.checks.endpoints import endpoints
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.command import Operator, command
@@ -31,6 +31,7 @@ CHECKS: Final[dict[str, Check]] = {
     "reconciliation": books.reconciliation,
     "tables": tables.tables,
     "dead letters": aws.queues,
+    "events out": events.events,
     "schedules": aws.schedules,
     "reserve": aws.reserve,
     "alarms": aws.alarms,
@@ -47,7 +48,7 @@ SIGNS: Final = {"ok": "ok", "note": "note", "wrong": "WRONG", "unknown": "?"}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``doctor`` to the application."""
 
     @command(app, "doctor")
     def doctor(
@@ -59,7 +60,8 @@ def register(app: typer.Typer) -> None:
     ) -> int:
         """Check all that a payment depends on, and show each fault with its repair.
 
-        The checks read Stripe's side, the webhook, the books and AWS, and change nothing.
+        The checks read Stripe's side, the webhook, the books and AWS, and change nothing. Where
+        events go out, one of type `ping` is sent.
 
         Example: topup doctor --stack topup-prod --webhook-url https://pay.example.com/hook
         """
@@ -83,7 +85,7 @@ def examine_all(operator: Operator, target: TargetStack) -> list[Finding]:
 
 
 def exit_code(findings: list[Finding]) -> int:
-    """Return the exit code. A known fault counts more than an unknown state."""
+    """Return the exit code. A fault has precedence over an unknown state."""
     levels = {finding.level for finding in findings}
     if "wrong" in levels:
         return FOUND_SOMETHING
@@ -91,7 +93,7 @@ def exit_code(findings: list[Finding]) -> int:
 
 
 def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
-    """Run one check. If it cannot read something, the finding says so, and the other checks run."""
+    """Run one check. If it cannot read something, it returns a finding that says so."""
     patient.books.store.deadline.begin()
     found: list[Finding] = []
     try:
@@ -105,7 +107,7 @@ def examine(patient: Patient, name: str, check: Check) -> list[Finding]:
 def report(
     target: TargetStack, findings: list[Finding]
 ) -> tuple[dict[str, Any], list[RenderableType]]:
-    """Return the report as data, and as people read it."""
+    """Return the report as data, and as tables for the terminal."""
     wrong = [finding for finding in findings if finding.level in ("wrong", "unknown")]
     answer = {
         "stack": target.stack_name,

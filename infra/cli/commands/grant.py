@@ -1,4 +1,4 @@
-"""``topup grant``: asks, and has units given to a customer or taken back."""
+"""``topup grant``: gives units to a customer or takes them back, after asking the operator."""
 
 from typing import Annotated, Any, assert_never
 
@@ -15,7 +15,7 @@ from infra.cli.output import facts
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``grant`` to the application."""
 
     @command(app, "grant", takes_negatives=True)
     def grant(  # noqa: PLR0917 - the command line's own arguments

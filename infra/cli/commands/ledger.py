@@ -1,69 +1,19 @@
 """``topup ledger``: verifies that the books balance, and exports the ledger."""
 
-import csv
-import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Final, TextIO
+from typing import Annotated, Final
 
 import typer
-from billing.books import Books
-from billing.errors import Item
 from billing.reconciliation import repair as mending
-from billing.reconciliation.audit import (
-    TABLES,
-    Difference,
-    Tallies,
-    disagreeing_payments,
-    settled_tally,
-)
 from billing.reconciliation.run import Run
-from billing.storage.writes import Table
-from rich.console import RenderableType
 
+from infra.cli.books.ledger_export import FORMATS, export_entries
+from infra.cli.books.verification import PAYMENTS_NAMED_MAX, Verdict, examine
 from infra.cli.command import DryRun, Operator, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, usage
-from infra.cli.output import Bar, json_line, table
-from infra.cli.tallies import ACCOUNTS_IN_MEMORY_MAX, TallyFile, tally_file
+from infra.cli.output import table
 
 SEGMENTS_MAX: Final = 64
-SHOWN_MAX: Final = 100
-PAYMENTS_NAMED_MAX: Final = 5
-COLUMNS: Final = (
-    "user_id",
-    "entry_id",
-    "type",
-    "units",
-    "reference_type",
-    "reference_id",
-    "booked_at",
-    "note",
-)
-DIFFERENCE: Final = ("user_id", "rule", "expected", "found", "payments")
-FORMATS: Final = ("csv", "jsonl")
-RUN_BY_SPREADSHEETS: Final = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "\uff1d",
-    "\uff0b",
-    "\uff0d",
-    "\uff20",
-)
-"""A spreadsheet runs a cell that begins with one of these. The last four are full-width forms.
-
-https://owasp.org/www-community/attacks/CSV_Injection
-"""
-MARK: Final = "'"
-"""Is put before such a cell, and before a cell that begins with it. Remove one to undo this."""
 Repair = Annotated[
     bool,
     typer.Option(
@@ -74,7 +24,7 @@ Repair = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the group."""
+    """Add the commands ``ledger verify`` and ``ledger export`` to the application."""
     group = typer.Typer(
         help="The ledger: verify, export.", no_args_is_help=True, rich_markup_mode=None
     )
@@ -142,57 +92,11 @@ def export(
     """
     if form not in FORMATS:
         raise usage(f"{form!r} is not a format", f"--format {' or '.join(FORMATS)}")
-    rows = _all_entries(operator.books)
-    if user:
-        rows = operator.books.store.pages("ledger", user)
     if operator.output.as_json:
         form = "jsonl"
-    with _open(output) as file, operator.output.progress("exporting") as bar:
-        written = _write_all(_writer(form, file), rows, bar)
+    with operator.output.progress("exporting") as bar:
+        written = export_entries(operator.books, user, form, output, bar)
     operator.output.tell(f"{written} entries")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The result of reading all books. ``busy`` are accounts that changed while they were read."""
-
-    accounts: int
-    units: int
-    findings: list[dict[str, Any]]
-    busy: list[str]
-
-    def as_answer(self) -> dict[str, Any]:
-        """Return plain data, with the first hundred differences."""
-        return {
-            "accounts": self.accounts,
-            "ledger_units": self.units,
-            "differences": self.findings[:SHOWN_MAX],
-            "difference_count": len(self.findings),
-            "not_judged": self.busy,
-        }
-
-    def shown(self) -> RenderableType:
-        """Return the verdict as people read it."""
-        verdict = f"{len(self.findings)} differences" if self.findings else "the books balance"
-        title = f"{self.accounts} accounts, {self.units} units in the ledger: {verdict}"
-        if not self.findings:
-            return title
-        rows = [[*_cells(row)] for row in self.findings[:SHOWN_MAX]]
-        return table(title, DIFFERENCE, rows)
-
-
-def _cells(row: dict[str, Any]) -> Iterator[object]:
-    for name in DIFFERENCE[:-1]:
-        yield row[name]
-    yield ", ".join(row["payments"])
-
-
-def examine(books: Books, segments: int, bar: Bar) -> Verdict:
-    """Read all tables, then read again the accounts that do not balance."""
-    with tally_file() as tallies:
-        read_all(books, segments, bar, tallies)
-        findings, busy = judged(books, tallies, bar)
-        return Verdict(tallies.accounts, tallies.units, findings, busy)
 
 
 def _verify(operator: Operator, segments: int) -> Verdict:
@@ -216,100 +120,3 @@ def _repair(
             ]
             bar()
     return acts
-
-
-def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
-    """Read every table in concurrent segments. The readers add their tallies to one file."""
-
-    def read(job: tuple[Table, int]) -> None:
-        _segment(books, job[0], job[1], segments, bar, into)
-
-    with ThreadPoolExecutor(segments) as pool:
-        list(pool.map(read, product(TABLES, range(segments))))
-
-
-def judged(books: Books, tallies: TallyFile, bar: Bar) -> tuple[list[dict[str, Any]], list[str]]:
-    """Read each suspected account again. Returns findings, and accounts that kept changing."""
-    findings: list[dict[str, Any]] = []
-    busy: list[str] = []
-    for user_id in sorted(tallies.suspects()):
-        bar(now=f"reading again {user_id}")
-        tally = settled_tally(books.store, user_id)
-        if tally is None:
-            busy.append(user_id)
-        elif differences := list(tally.differences(user_id)):
-            findings += _with_payments(books, user_id, differences)
-    return findings, busy
-
-
-def _with_payments(
-    books: Books, user_id: str, differences: list[Difference]
-) -> list[dict[str, Any]]:
-    payments = list(disagreeing_payments(books.store, user_id))[:PAYMENTS_NAMED_MAX]
-    return [row.as_answer() | {"payments": payments} for row in differences]
-
-
-def _segment(  # noqa: PLR0917 - what each reader needs
-    books: Books, name: Table, segment: int, segments: int, bar: Bar, into: TallyFile
-) -> None:
-    tallies, after = Tallies(), None
-    while True:
-        if len(tallies) > ACCOUNTS_IN_MEMORY_MAX:
-            into.take(tallies)
-        books.store.deadline.begin()
-        page = books.store.scan(name, segment, segments, after)
-        for item in page.items:
-            tallies.add(name, item)
-        bar(len(page.items))
-        if (after := page.after) is None:
-            into.take(tallies)
-            return
-
-
-def _all_entries(books: Books) -> Iterator[Item]:
-    after = None
-    while True:
-        books.store.deadline.begin()
-        page = books.store.scan("ledger", after=after)
-        yield from page.items
-        if (after := page.after) is None:
-            return
-
-
-def _write_all(write: Callable[[Item], None], rows: Iterator[Item], bar: Bar) -> int:
-    count = 0
-    for row in rows:
-        write({name: row.get(name, "") for name in COLUMNS})
-        bar()
-        count += 1
-    return count
-
-
-def _writer(form: str, file: TextIO) -> Callable[[Item], None]:
-    if form == "jsonl":
-        return lambda row: _ignore(file.write(json_line(row)))
-    writer = csv.DictWriter(file, COLUMNS)
-    writer.writeheader()
-    return lambda row: _ignore(
-        writer.writerow({name: neutral(value) for name, value in row.items()})
-    )
-
-
-def neutral(cell: object) -> object:
-    """Return the cell, marked if a spreadsheet would run it. Numbers are not changed."""
-    if isinstance(cell, str) and cell.startswith((MARK, *RUN_BY_SPREADSHEETS)):
-        return MARK + cell
-    return cell
-
-
-def _ignore(_: object) -> None:
-    """Ignore how much was written."""
-
-
-@contextmanager
-def _open(path: Path | None) -> Iterator[TextIO]:
-    if path is None:
-        yield sys.stdout
-        return
-    with path.open("w", encoding="utf-8", newline="") as file:
-        yield file

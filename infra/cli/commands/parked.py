@@ -35,7 +35,7 @@ Dropped = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the group: ``topup parked`` alone lists."""
+    """Add the command ``parked`` and its subcommands. ``topup parked`` alone lists."""
     group = typer.Typer(
         help="Parked events, which could not be settled. Without a command it lists them.",
         rich_markup_mode=None,
@@ -156,7 +156,10 @@ def _counted(records: Iterable[Parked], bar: Bar) -> Iterator[Parked]:
 
 
 def retried(books: Books, gateway: Gateway, record: Parked) -> dict[str, Any]:
-    """Retry. Returns the status ``settled``, ``ignored``, ``dropped`` or ``parked``, and why."""
+    """Retry a parked event.
+
+    Returns ``settled``, ``ignored``, ``dropped`` or ``parked``, and why.
+    """
     troubles: list[str] = []
 
     def keep(_: Parked, error: Exception) -> None:

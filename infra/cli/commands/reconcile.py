@@ -21,7 +21,7 @@ Repair = Annotated[bool, typer.Option("--repair", help="Settle what the books mi
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``reconcile`` to the application."""
 
     @command(app, "reconcile")
     def reconcile(
@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report:
-    """Make one whole run. Scheduled runs do not see it."""
+    """Make one whole reconciliation. It does not change the cursor of the scheduled runs."""
     seen = 0
 
     def report(phase: str, looked_at: int) -> None:
@@ -66,7 +66,7 @@ def compare(operator: Operator, start: int, bar: Bar, *, repair: bool) -> Report
 
 
 def duration(text: str) -> int:
-    """Return ``30m``, ``24h`` or ``7d`` in seconds."""
+    """Return the seconds in a duration, for example ``30m``, ``24h`` or ``7d``."""
     match = re.fullmatch(r"(\d{1,5})([mhd])", text)
     seconds = int(match[1]) * SECONDS[match[2]] if match else 0
     if not 0 < seconds <= DAYS_MAX * SECONDS["d"]:

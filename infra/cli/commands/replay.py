@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from billing.payments import settlement
 from billing.stripe_api import events
-from billing.stripe_api.events import Ignored
+from billing.stripe_api.claims import Ignored
 
 from infra.cli.command import DryRun, Operator, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, usage
@@ -19,7 +19,7 @@ COLUMNS: Final = ("event_id", "type", "status", "units", "detail")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``replay`` to the application."""
 
     @command(app, "replay")
     def replay(

@@ -1,6 +1,6 @@
 """``topup restore``: restores all tables to one second, under new names, with every setting.
 
-The functions keep using the old ones.
+The functions keep using the old tables until ``topup switch``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ Own = Annotated[bool, typer.Option("--from-original", help="Restore from the sta
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``restore`` to the application."""
 
     @command(app, "restore")
     def restore(
@@ -73,10 +73,11 @@ def register(app: typer.Typer) -> None:
 def planned(
     target: TargetStack, sources: Mapping[str, str], second: datetime | None
 ) -> tuple[datetime, list[Restoration]]:
-    """Return the second and the tables' restorations. ``second`` None is the latest of all tables.
+    """Return the time of the restore, and a restoration for each table.
 
-    Raises OperatorError unless every table has that second. A table that is being restored already
-    is not checked: AWS may have forgotten its second since.
+    ``second`` None is the latest time of all tables. Raises OperatorError unless every table has
+    that time. A table that is being restored already is not checked, because AWS may no longer have
+    its time.
     """
     client = target.client("dynamodb")
     if second is None:
@@ -90,9 +91,9 @@ def planned(
 
 
 def keep_deployment(old: TargetStack, new: TargetStack) -> None:
-    """Copy the deployment's id to tables that were restored to a time before it was made.
+    """Copy the deployment's id to tables that were restored to a time before the id was created.
 
-    Without it the deployment would ignore its own sessions.
+    Without the id the deployment would ignore its own sessions.
     """
     books = old.books()
     books.store.deadline.begin()

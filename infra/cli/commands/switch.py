@@ -39,7 +39,7 @@ Revoke = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``switch`` to the application."""
 
     @command(app, "switch")
     def switch(
@@ -122,7 +122,7 @@ def _suffix(to: str) -> str:
 def unswitched(new: TargetStack) -> list[str]:
     """Return the logical ids of functions that do not use the tables of ``new``.
 
-    Lambda says so, of the published version where a function has one.
+    It asks Lambda for the functions' settings, or those of the published versions.
     """
     client, wanted = new.client("lambda"), set(new.tables().values())
     published = {name.removesuffix(f"Alias{ALIAS}") for name in new.of_type("AWS::Lambda::Alias")}

@@ -35,6 +35,9 @@ SHOWN: Final = (
     "clawed_back_units",
     "refused_debits",
     "refused_signatures",
+    "events_delivered",
+    "events_retried",
+    "events_dead",
     "outcome_unknown",
     "internal_errors",
 )
@@ -43,7 +46,7 @@ Minutes = dict[int, Counter[str]]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command ``watch`` to the application."""
 
     @command(app, "watch")
     def watch(
@@ -74,7 +77,7 @@ def register(app: typer.Typer) -> None:
 
 
 def read_minutes(target: TargetStack, seen: Minutes, minutes: int, now_ms: int) -> Minutes:
-    """Return the counts of the last minutes, by epoch minute.
+    """Return the metrics' counts of the last minutes, by epoch minute.
 
     Minutes that were not final at the last reading are read again.
     """
@@ -96,7 +99,7 @@ def read_minutes(target: TargetStack, seen: Minutes, minutes: int, now_ms: int) 
 
 
 def figures(message: str) -> dict[str, int]:
-    """Return the metrics in one line of a log, {} for another kind of line."""
+    """Return the metrics in one line of a log, or {} for a line without metrics."""
     try:
         line = json.loads(message)
     except ValueError:
@@ -111,7 +114,7 @@ def figures(message: str) -> dict[str, int]:
 
 
 def answer(seen: Minutes) -> dict[str, Any]:
-    """Return plain data, oldest minute first."""
+    """Return the minutes as plain data, oldest first."""
     rows = [
         {"minute": _clock(minute), **{name: seen[minute][name] for name in SHOWN}}
         for minute in sorted(seen)

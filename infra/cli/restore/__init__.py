@@ -1,1 +1,1 @@
-"""Restores tables to one second, and switches the functions to them."""
+"""Restores tables to one second, and makes the functions use them."""

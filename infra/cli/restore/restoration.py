@@ -1,6 +1,6 @@
 """Restores one table, step by step.
 
-AWS itself has the progress, so the same command continues wherever it was interrupted.
+AWS itself stores the progress, so running the command again continues an interrupted restore.
 """
 
 import time
@@ -39,8 +39,8 @@ Report = Callable[[str], None]
 class Restoration:
     """The restore of ``source`` into a new table ``target``, with the settings of ``original``.
 
-    ``original`` is the stack's own table. ``names_source``: the description of a restored table
-    names its source. An embedded AWS may leave it out.
+    ``original`` is the stack's own table. ``names_source`` is true if AWS describes a restored
+    table with its source. An embedded AWS may leave it out.
     """
 
     client: Any
@@ -51,9 +51,9 @@ class Restoration:
     names_source: bool = True
 
     def is_started(self) -> bool:
-        """Whether the target exists.
+        """Return whether the target table exists.
 
-        Raises OperatorError for a table of that name that is not a restore of the source.
+        Raises OperatorError if a table of that name was not restored from the source.
         """
         if self.target == self.source:
             return True  # in use already: only its settings are copied again
@@ -73,7 +73,7 @@ class Restoration:
         return True
 
     def start(self) -> None:
-        """Start the restore. Does nothing if it is started already."""
+        """Start the restore, unless it is started already."""
         if self.is_started():
             return
         try:
@@ -131,7 +131,7 @@ class Restoration:
         raise unreachable(f"{self.target} does not take the {setting.name} of {self.original}")
 
     def lacks(self) -> list[str]:
-        """Return what the target lacks of the original. Empty for a complete table."""
+        """Return the settings and indexes that the target lacks. Empty for a complete table."""
         description = describe(self.client, self.target)
         if description is None:
             return ["everything: there is no such table"]
@@ -157,8 +157,8 @@ def describe(client: Any, name: str) -> Mapping[str, Any] | None:
 def restore_all(jobs: list[Restoration], again: str, report: Report) -> None:
     """Start all restores, then wait for each and copy its settings.
 
-    One that fails does not stop the others. The OperatorError at the end names the failed ones, and
-    ``again`` as the command that continues.
+    A failed restore does not stop the others. The OperatorError at the end names the failed ones,
+    and ``again`` as the command that continues.
     """
     failed: dict[str, str] = {}
     steps: tuple[tuple[str, Callable[[Restoration], None]], ...] = (

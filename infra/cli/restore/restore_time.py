@@ -1,4 +1,4 @@
-"""Reads the time of a restore, checks that AWS has it, and names restored tables by it."""
+"""Reads the time of a restore, checks that AWS can restore to it, and names the new tables."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ NAME_CHARS_MAX: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The times that all tables can be restored to. DynamoDB's latest is about five minutes ago.
+    """The period to which all tables can be restored. It ends about five minutes ago.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html
     """
@@ -37,7 +37,7 @@ class Window:
         return cls(_whole(earliest, up=True), _whole(latest))
 
     def check(self, at: datetime) -> None:
-        """Raise OperatorError unless every table has that second."""
+        """Raise OperatorError unless every table can be restored to that second."""
         if not self.earliest <= at <= self.latest:
             message = f"not all tables can be restored to {written(at)}"
             repair = f"give a time from {written(self.earliest)} to {written(self.latest)}"
@@ -45,9 +45,9 @@ class Window:
 
 
 def moment(text: str, now: datetime) -> datetime | None:
-    """Return the second that ``text`` names, or None for ``latest``.
+    """Return the time in ``text``, or None for ``latest``.
 
-    Raises OperatorError for the future.
+    Raises OperatorError for a time in the future.
     """
     if text == LATEST:
         return None
@@ -58,17 +58,17 @@ def moment(text: str, now: datetime) -> datetime | None:
 
 
 def written(at: datetime) -> str:
-    """Return the time in RFC 3339, in UTC."""
+    """Return a time as RFC 3339 text in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def suffix(at: datetime) -> str:
-    """Return the suffix of the names of tables restored to that second."""
+    """Return the suffix for the names of tables that are restored to that second."""
     return SUFFIX.format(at.astimezone(UTC))
 
 
 def restored_name(original: str, at: datetime) -> str:
-    """Return a restored table's name. Raises OperatorError for a name that is too long."""
+    """Return the name of a restored table. Raises OperatorError if it is too long."""
     name = original + suffix(at)
     if len(name) > NAME_CHARS_MAX:
         raise not_found(f"{name} is longer than DynamoDB's {NAME_CHARS_MAX} characters")

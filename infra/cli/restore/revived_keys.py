@@ -1,4 +1,4 @@
-"""Finds API keys that a restore revives: they were revoked after the time of the restore."""
+"""Finds API keys that a restore makes valid again: they were revoked after its time."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,27 +7,27 @@ from typing import Final
 
 from billing.books import Books
 from billing.errors import BillingError
-from billing.quota import api_keys
+from billing.keys import api_keys
 
 from infra.cli.restore.restoration import describe
 from infra.cli.target import TargetStack
 
 PREFIX: Final = "key#"
-"""The rows that look up a presented key: functions/billing/quota/api_keys.py."""
+"""The rows that look up a presented key: functions/billing/keys/api_keys.py."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Revived:
-    """A key that is valid in the new table, and not in the old one."""
+    """An API key that is valid in the new table, but not in the old one."""
 
     user_id: str
     key_id: str
 
 
 def revived(old: TargetStack, new: TargetStack) -> list[Revived]:
-    """Return the keys that are valid in the new table only.
+    """Return the API keys that are valid in the new table only.
 
-    The list is empty where the old table does not exist any more.
+    The list is empty if the old table no longer exists.
     """
     if old.suffix == new.suffix:
         return []
@@ -37,7 +37,7 @@ def revived(old: TargetStack, new: TargetStack) -> list[Revived]:
 
 
 def revoke_again(new: TargetStack, found: list[Revived]) -> None:
-    """Revoke the keys. It is idempotent: one that is revoked already is left alone."""
+    """Revoke the keys. Idempotent: keys that are revoked already stay so."""
     books = new.books()
     for key in found:
         books.store.deadline.begin()

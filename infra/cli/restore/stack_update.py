@@ -20,7 +20,7 @@ CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
 
 
 def change_parameter(client: Any, stack: str, name: str, value: str) -> bool:
-    """Change the parameter and wait for the update. Returns False if it has that value already.
+    """Change one parameter and wait for the update. Returns False if it has that value already.
 
     Raises OperatorError for a stack without that parameter, and for a failed update, which AWS has
     rolled back.

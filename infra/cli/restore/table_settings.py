@@ -21,7 +21,7 @@ ON: Final = ("ENABLED", "ENABLING")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table with its description."""
+    """A table's name and description."""
 
     client: Any
     name: str
@@ -39,7 +39,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. ``write`` gives a table the value that ``read`` returned of another."""
+    """One setting of a table.
+
+    ``write`` gives a table the value that ``read`` returned for another.
+    """
 
     name: str
     read: Callable[[Table], Any]
@@ -52,7 +55,7 @@ def differing(original: Table, other: Table) -> list[Setting]:
 
 
 def missing_indexes(original: Table, other: Table) -> list[str]:
-    """Return the original's indexes that the other lacks or has with other keys."""
+    """Return the original's indexes that the other table lacks or has with other keys."""
     there = _indexes(other)
     return sorted(name for name, row in _indexes(original).items() if there.get(name) != row)
 

@@ -1,1 +1,1 @@
-"""The command line's own access to the seller's Stripe account."""
+"""Reads and changes the seller's Stripe account, for the command line."""

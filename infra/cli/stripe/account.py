@@ -1,4 +1,4 @@
-"""Reads the Stripe account: endpoints, undelivered events, the key's rights, Stripe's clock."""
+"""Reads the Stripe account: endpoints, undelivered events, the key's permissions, the clock."""
 
 import ssl
 import time
@@ -20,7 +20,7 @@ _FORBIDDEN: Final = 403
 
 
 class KeyRefusedError(Exception):
-    """Stripe does not know the key, or the key lacks a right."""
+    """Stripe does not know the key, or the key lacks a permission."""
 
     def __init__(self, status: int, message: str) -> None:
         """``status`` is 401 for an unknown key, 403 for a restricted one."""
@@ -30,7 +30,10 @@ class KeyRefusedError(Exception):
 
 @dataclass(slots=True)
 class AccountAtStripe:
-    """A client that changes nothing. ``read_key`` returns the secret key at each call."""
+    """A read-only client of the Stripe account.
+
+    ``read_key`` returns the secret key at each call.
+    """
 
     read_key: Callable[[], str]
     api_base: str
@@ -38,13 +41,13 @@ class AccountAtStripe:
     _skew_seconds: float | None = field(default=None)
 
     def skew_seconds(self) -> float:
-        """Return how far this machine's clock is ahead of the Date header from Stripe."""
+        """Return by how many seconds this machine's clock is ahead of Stripe's clock."""
         if self._skew_seconds is None:
             self._get("/v1/webhook_endpoints", {"limit": "1"})
         return self._skew_seconds or 0.0
 
     def endpoints(self) -> list[Mapping[str, Any]]:
-        """Return every webhook endpoint.
+        """Return every webhook endpoint of the account.
 
         https://docs.stripe.com/api/webhook_endpoints/list
         """
@@ -57,10 +60,9 @@ class AccountAtStripe:
     def undelivered(
         self, since: int, types: tuple[str, ...], until: int = 0
     ) -> list[Mapping[str, Any]]:
-        """Return events that some endpoint has not accepted, newest first, at most a thousand.
+        """Return at most a thousand events that an endpoint has not accepted, newest first.
 
-        ``until`` 0 is now.
-        https://docs.stripe.com/webhooks/process-undelivered-events
+        ``until`` 0 is now. https://docs.stripe.com/webhooks/process-undelivered-events
         """
         asked = {"delivery_success": "false", "created[gte]": str(since)}
         if until:
@@ -69,14 +71,15 @@ class AccountAtStripe:
         return list(self._all("/v1/events", asked))
 
     def can_list(self, name: str) -> None:
-        """Raise KeyRefusedError where the key may not list these objects, as ``refunds``."""
+        """Raise KeyRefusedError if the key may not list these objects, for example ``refunds``."""
         self._get(f"/v1/{name}", {"limit": "1"})
 
     def can_create_sessions(self) -> None:
-        """Raise KeyRefusedError where the key may not create Checkout Sessions.
+        """Raise KeyRefusedError if the key may not create Checkout Sessions.
 
-        It asks for a session of an unknown mode. With the right, Stripe answers 400 and makes
-        nothing. https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-mode
+        It asks for a session of an unknown mode. A key with the permission gets a 400, and no
+        session is created.
+        https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-mode
         """
         url, asked = f"{self.api_base}/v1/checkout/sessions", {"mode": "topup_doctor"}
         answer = httpx.post(

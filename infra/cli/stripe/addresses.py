@@ -1,4 +1,4 @@
-"""Chooses the webhook's address for Stripe among those of the stack."""
+"""Chooses the address of the webhook that Stripe gets, among those of the stack."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,12 +8,12 @@ OUTPUT_URLS: Final = ("WebhookFunctionUrl", "WebhookUrl")
 
 
 def same_url(one: str, other: str) -> bool:
-    """Whether both are the same address. Lambda's own URL has a trailing slash."""
+    """Return whether two addresses are the same. A trailing slash does not matter."""
     return one.rstrip("/") == other.rstrip("/")
 
 
 def addresses(outputs: Mapping[str, str], local_url: str) -> tuple[str, tuple[str, ...]]:
-    """Return the address for Stripe, and the other addresses of the same function.
+    """Return the webhook's address for Stripe, and its other addresses.
 
     ``local_url`` is the only address of a local stack, and "" in AWS.
     """

@@ -8,37 +8,16 @@ The secrets are stored in one document,
 alone.
 """
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from billing.stripe_api.client import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
-from billing.stripe_api.signatures import usable_secrets
 
-SECRETS_MAX: Final = 4
-"""The newest ones are kept. Older ones sign nothing: Stripe retries an event for three days."""
-MARK: Final = "topup_webhook_url"
-"""In an endpoint's metadata: the stack's own address.
+from infra.cli.stripe.endpoint_settings import DEPLOYMENT, MARK, Wanted
+from infra.cli.stripe.stored_secrets import Kept
 
-A local stack's is localhost, as on every machine, so it proves nothing by itself.
-"""
-DEPLOYMENT: Final = "topup_deployment"
-"""In an endpoint's metadata: the deployment's id. It identifies an endpoint on another domain."""
-CHOSEN: Final = "topup_chosen_url"
-"""In an endpoint's metadata: the address that --webhook-url chose. A later run keeps it."""
-GIVEN: Final = re.compile(r"^https://[^/]+\.(lambda-url|execute-api)\.")
-"""An address that AWS assigned: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
-and https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html."""
-QUIET: Final = "billing_portal.configuration.created"
-"""The only subscription of a new endpoint until the stack has its secret.
-
-An endpoint is enabled at once, and events before the secret would be refused. This event comes only
-when somebody sets up Stripe's customer portal, and has no effect here.
-"""
 SINCE: Final = "topup_since"
 """In an endpoint's metadata: since when it gets every event, in Unix seconds.
 
@@ -47,111 +26,11 @@ Its predecessor delivers the older ones.
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The endpoint as it should be.
-
-    ``url`` "" keeps the present address; a new endpoint gets the stack's own. ``other_urls`` are
-    further addresses of the function, the API's last. ``deployment`` is "" only in a dry run before
-    the deployment has an id.
-    """
-
-    stack: str
-    own_url: str
-    url: str = ""
-    other_urls: tuple[str, ...] = ()
-    deployment: str = ""
-
-    @property
-    def marks(self) -> tuple[str, ...]:
-        """The marks that an endpoint of this stack can have. A new one gets the last."""
-        return (self.own_url, *self.other_urls)
-
-    def url_of(self, row: Mapping[str, Any]) -> str:
-        """Return the right address: a chosen one is kept, one from AWS becomes our own."""
-        if self.url:
-            return self.url
-        present = str(row["url"])
-        is_chosen = row["metadata"].get(CHOSEN) == present or not GIVEN.search(present)
-        if is_chosen or present.rstrip("/") == self.own_url.rstrip("/"):
-            return present
-        return self.own_url
-
-    def of_new(self) -> dict[str, Any]:
-        """Return the parameters of a new endpoint.
-
-        https://docs.stripe.com/api/webhook_endpoints/create
-        """
-        return {
-            **self.of_kept(self.url or self.own_url),
-            "api_version": API_VERSION,
-            "enabled_events": [QUIET],
-        }
-
-    def of_kept(self, url: str) -> dict[str, Any]:
-        """Return the parameters that can be changed later.
-
-        https://docs.stripe.com/api/webhook_endpoints/update
-        """
-        metadata = {"topup_stack": self.stack, MARK: self.marks[-1]}
-        if self.url:
-            metadata[CHOSEN] = self.url
-        if self.deployment:
-            metadata[DEPLOYMENT] = self.deployment
-        return {
-            "url": url,
-            "enabled_events": list(SUBSCRIBED),
-            "description": f"Topup {self.stack}",
-            "metadata": metadata,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The stored document: signing secrets, newest first, and the endpoints that they belong to."""
-
-    secrets: tuple[str, ...] = ()
-    endpoints: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, stored: str) -> "Kept":
-        """Return the stored document. CloudFormation's first value has no secrets."""
-        try:
-            secrets = usable_secrets(stored)
-        except ValueError:
-            return cls()
-        endpoints = json.loads(stored).get("endpoints")
-        return cls(secrets, endpoints if isinstance(endpoints, dict) else {})
-
-    def knows(self, endpoint_id: str) -> bool:
-        """Whether this endpoint's secret is stored."""
-        return self.endpoints.get(endpoint_id) in self._marks
-
-    def may_know(self, endpoint_id: str) -> bool:
-        """Whether its secret may be stored: one stored by hand belongs to an unknown endpoint."""
-        return self.knows(endpoint_id) or not self._marks <= set(self.endpoints.values())
-
-    @property
-    def _marks(self) -> set[str]:
-        return {fingerprint(secret) for secret in self.secrets}
-
-    def with_first(self, endpoint_id: str, secret: str) -> "Kept":
-        """Return the document with a new secret before the others."""
-        secrets = (secret, *self.secrets)[:SECRETS_MAX]
-        known = {fingerprint(kept) for kept in secrets}
-        endpoints = {**self.endpoints, endpoint_id: fingerprint(secret)}
-        return Kept(secrets, {name: mark for name, mark in endpoints.items() if mark in known})
-
-    def text(self) -> str:
-        """Return the document as it is stored."""
-        return json.dumps({"secrets": list(self.secrets), "endpoints": dict(self.endpoints)})
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes, in this order: make or change one endpoint, then disable others.
+    """The changes at Stripe: one endpoint is created or changed, then others are disabled.
 
-    The webhook refuses what ``refused`` endpoints deliver. ``replaced`` endpoints are disabled once
-    they have delivered the events older than ``since``.
+    The webhook refuses the deliveries of ``refused`` endpoints. ``replaced`` endpoints are disabled
+    once they have delivered the events older than ``since``.
     """
 
     make: bool = False
@@ -163,11 +42,11 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has to change."""
+        """Return whether nothing has to change."""
         return not (self.make or self.change or self.refused or self.replaced)
 
     def steps(self) -> list[str]:
-        """Return each step as a sentence."""
+        """Return each change as a sentence."""
         found = []
         if self.make:
             kind = f"{len(SUBSCRIBED)} event types, API version {API_VERSION}"
@@ -220,13 +99,8 @@ def _best(ours: Sequence[Mapping[str, Any]], kept: Kept) -> Mapping[str, Any] | 
     return max(fitting, key=lambda row: (row["status"] == "enabled", row["created"]), default=None)
 
 
-def fingerprint(secret: str) -> str:
-    """Return a hash that identifies a secret without revealing it."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:16]
-
-
 def _is_ours(row: Mapping[str, Any], urls: set[str], wanted: Wanted, kept: Kept) -> bool:
-    """Whether the endpoint leads here, or this deployment made it.
+    """Return whether the endpoint leads here, or this deployment made it.
 
     An endpoint from before deployments had ids is identified by its mark and its secret together.
     """

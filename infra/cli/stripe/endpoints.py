@@ -14,7 +14,9 @@ import stripe
 from billing.stripe_api.events import SUBSCRIBED
 
 from infra.cli.stripe.account import AccountAtStripe
-from infra.cli.stripe.endpoint_plan import SINCE, Kept, Plan, Wanted
+from infra.cli.stripe.endpoint_plan import SINCE, Plan
+from infra.cli.stripe.endpoint_settings import Wanted
+from infra.cli.stripe.stored_secrets import Kept
 
 RETRIED_SECONDS: Final = 3 * 86_400
 """Stripe stops retrying after this: https://docs.stripe.com/webhooks#automatic-retries"""
@@ -24,7 +26,7 @@ MARGIN_SECONDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The endpoints of one account. ``keep`` stores the document that the functions read.
+    """Changes the endpoints of one account. ``keep`` stores the secrets that the functions read.
 
     Stripe's errors are not caught.
     """
@@ -34,7 +36,11 @@ class Endpoints:
     keep: Callable[[str], None]
 
     def carry_out(self, todo: Plan, wanted: Wanted, kept: Kept) -> tuple[str, ...]:
-        """Carry out the plan. Returns the replaced endpoints that stay on for pending events."""
+        """Carry out the plan.
+
+        Returns the replaced endpoints that stay enabled until they have delivered their pending
+        events.
+        """
         since = todo.since
         if todo.make:
             made = self.client.v1.webhook_endpoints.create(wanted.of_new())  # type: ignore[arg-type] # the SDK wants its TypedDict
@@ -60,7 +66,7 @@ class Endpoints:
         return since
 
     def _has_pending(self, since: int) -> bool:
-        """Whether any endpoint has a pending event that the new one did not get.
+        """Return whether any endpoint has a pending event that the new one did not get.
 
         Stripe does not say which endpoint.
         """

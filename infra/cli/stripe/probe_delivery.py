@@ -1,4 +1,4 @@
-"""Delivers one signed event without effect to the webhook, and judges the answer."""
+"""Delivers one signed event without effect to the webhook, and checks the answer."""
 
 import json
 from typing import Final
@@ -13,7 +13,7 @@ WEBHOOK_SECONDS_MAX: Final = 30
 
 
 def probe_delivery(url: str, secret: str, which: str, *, livemode: bool, now: int = 0) -> Finding:
-    """Return whether the webhook at ``url`` accepts an event that is signed with ``secret``.
+    """Deliver an event signed with ``secret`` to ``url``, and return the finding.
 
     ``which`` names the secret in the finding. ``now`` 0 is this machine's time.
     """

@@ -1,1 +1,1 @@
-"""Stripe's REST API: parameters, rules, lists, errors and idempotency keys."""
+"""Simulates Stripe's REST API: parameters, rules, lists, errors and idempotency keys."""

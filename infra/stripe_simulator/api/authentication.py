@@ -1,4 +1,4 @@
-"""Who may call the API: https://docs.stripe.com/api/authentication."""
+"""Checks secret keys and API versions: https://docs.stripe.com/api/authentication."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ _NO_KEY: Final = (
 
 
 def authenticate(request: Request, secret_keys: Iterable[str], api_version: str) -> None:
-    """Raise Stripe's 401 without one of the keys, and its 400 for a malformed API version.
+    """Raise Stripe's 401 for a missing or wrong key, and its 400 for a malformed API version.
 
     The key comes as Bearer, or as the user name of Basic.
     """

@@ -1,4 +1,4 @@
-"""Planned faults of Stripe's API: refusals, slow answers, and answers that are lost."""
+"""Simulates faults of Stripe's API: refusals, slow answers, and lost answers."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,9 @@ TOO_MANY: Final = 429
 class Fault:
     """A fault of the next ``times`` calls of a route.
 
-    Exactly one of ``status``, ``silence_seconds`` and ``delay_seconds`` is above 0.
+    ``after``: the call is carried out, and then its answer is lost: ``status`` is answered instead,
+    or nothing. Without it exactly one of ``status``, ``silence_seconds`` and ``delay_seconds`` is
+    above 0.
     """
 
     route: str
@@ -29,14 +31,26 @@ class Fault:
     status: int = 0
     silence_seconds: float = 0
     delay_seconds: float = 0
+    after: bool = False
+
+    @property
+    def is_refusal(self) -> bool:
+        """Return whether the call is refused, and nothing is done."""
+        return bool(self.status) and not self.after
+
+    @property
+    def loses_answer(self) -> bool:
+        """Return whether the call is carried out, and its answer does not arrive."""
+        return self.after or self.silence_seconds > 0
 
     def as_answer(self) -> dict[str, Any]:
         """Return the fault as the control API shows it."""
         seconds = {"timeout": self.silence_seconds, "delay": self.delay_seconds}
-        return {"route": self.route, "times": self.times, "status": self.status, **seconds}
+        what = {"route": self.route, "times": self.times, "status": self.status}
+        return {**what, **seconds, "after": self.after}
 
     def refusal(self) -> StripeFault:
-        """Return Stripe's answer with ``status``.
+        """Return Stripe's error answer for ``status``.
 
         https://docs.stripe.com/api/errors and https://docs.stripe.com/rate-limits
         """
@@ -56,12 +70,20 @@ class Faults:
         self._rows: dict[str, Fault] = {}
 
     def put(self, fault: Fault) -> None:
-        """Plan a fault. It replaces the route's earlier one; ``times`` 0 removes it."""
+        """Plan a fault. It replaces an earlier fault of the route.
+
+        ``times`` 0 removes the fault.
+        """
         self._rows[fault.route] = fault
 
-    def take(self, request: Request) -> Fault | None:
-        """Return the fault of this call and count it, or return None."""
+    def take(self, request: Request, *, is_replay: bool = False) -> Fault | None:
+        """Return the planned fault of this call and count it, or return None.
+
+        A replayed answer can be lost like any other. It is not refused.
+        """
         for fault in self._rows.values():
+            if is_replay and fault.is_refusal:
+                continue
             if fault.times > 0 and _is_route(fault.route, request):
                 fault.times -= 1
                 return fault
@@ -69,7 +91,7 @@ class Faults:
 
 
 def _is_route(route: str, request: Request) -> bool:
-    """Whether the call is one of this route. ``{id}`` in a route matches any id."""
+    """Return whether the call is one of this route. ``{id}`` in a route matches any id."""
     method, _, path = route.partition(" ")
     ours, theirs = path.split("/"), request.url.path.split("/")
     if method != request.method or len(ours) != len(theirs):
@@ -78,7 +100,10 @@ def _is_route(route: str, request: Request) -> bool:
 
 
 class Silence(Response):
-    """No answer: waits for a disconnect or for the deadline, then drops the connection."""
+    """A response that sends nothing.
+
+    It waits for a disconnect or its deadline, then disconnects.
+    """
 
     def __init__(self, seconds: float) -> None:
         """``seconds`` is the longest wait."""

@@ -1,4 +1,4 @@
-"""Parses form-encoded bodies and queries, nested by brackets as Stripe's are.
+"""Parses form-encoded bodies and queries, nested by brackets as in Stripe's API.
 
 https://docs.stripe.com/api
 """
@@ -17,9 +17,9 @@ FIELDS_MAX: Final = 1000
 
 
 def parse(text: str) -> dict[str, Any]:
-    """``a[b][0]=c`` and ``a[b][]=c`` become ``{"a": {"b": ["c"]}}``.
+    """Return a form as nested data: ``a[b][0]=c`` and ``a[b][]=c`` become ``{"a": {"b": ["c"]}}``.
 
-    Raises StripeFault for names that form no tree.
+    Raises StripeFault for names that contradict each other.
     """
     try:
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)

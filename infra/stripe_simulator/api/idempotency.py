@@ -1,6 +1,8 @@
-"""Keeps answers under idempotency keys for a day.
+"""Stores answers under idempotency keys for a day.
 
-Answers 500 are kept too. Failed validations and conflicts are not.
+What an endpoint answers once it has begun is stored: also a decline (402) and a server error (500).
+What is refused before is not: a wrong key (401), a parameter that fails validation (400), a
+concurrent request under the same key (409), too many requests (429).
 https://docs.stripe.com/api/idempotent_requests
 """
 
@@ -25,7 +27,7 @@ _SCHEMA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, and the id of the request that it answered."""
+    """A stored answer, and the id of the request that it answered."""
 
     status: int
     content: dict[str, Any]
@@ -33,7 +35,7 @@ class Answer:
 
 
 class Answers:
-    """The idempotency keys of one account."""
+    """The stored answers of one account, by idempotency key."""
 
     def __init__(self, store: Store) -> None:
         """Share the objects' file, so that an act and its answer are written atomically."""
@@ -43,7 +45,10 @@ class Answers:
         self._in_progress: set[str] = set()
 
     def find(self, key: str, asked: str) -> Answer | None:
-        """Return the kept answer, or None. Raises 400 for another request under the same key."""
+        """Return the stored answer, or None.
+
+        Raises Stripe's 400 for another request under the same key.
+        """
         asked_for = "SELECT asked, status, content, request_id FROM answers WHERE key = ?"
         row = self._db.execute(asked_for, (key,)).fetchone()
         if row is None:
@@ -58,14 +63,17 @@ class Answers:
         return Answer(row[1], json.loads(row[2]), row[3])
 
     def keep(self, key: str, asked: str, answer: Answer) -> None:
-        """Keep an answer for a day."""
+        """Store an answer for a day."""
         content = json.dumps(answer.content)
         row = (key, asked, answer.status, content, answer.request_id, self._store.time())
         self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
 
     @contextmanager
     def in_progress(self, key: str) -> Iterator[None]:
-        """Hold the key. Raises 409 while a concurrent request holds it."""
+        """Lock the key during a request.
+
+        Raises Stripe's 409 while a concurrent request has locked it.
+        """
         if key in self._in_progress:
             message = (
                 f"There is currently another in-progress request using this Idempotent Key: {key}."
@@ -84,7 +92,7 @@ class Answers:
 
 
 def checked(key: str) -> str:
-    """Return the key. Raises 400 for one that is too long."""
+    """Return the idempotency key. Raises Stripe's 400 for one that is too long."""
     if len(key) > KEY_CHARS_MAX:
         length = len(key)
         message = (

@@ -19,6 +19,8 @@ URLS: Final = {
     "checkout.session": "/v1/checkout/sessions",
     "payment_intent": "/v1/payment_intents",
     "charge": "/v1/charges",
+    "customer": "/v1/customers",
+    "payment_method": "/v1/payment_methods",
     "refund": "/v1/refunds",
     "dispute": "/v1/disputes",
     "balance_transaction": "/v1/balance_transactions",
@@ -29,6 +31,8 @@ _EXPANDABLE: Final = {
     "payment_intent": "payment_intent",
     "latest_charge": "charge",
     "charge": "charge",
+    "customer": "customer",
+    "payment_method": "payment_method",
     "balance_transaction": "balance_transaction",
     "failure_balance_transaction": "balance_transaction",
 }
@@ -37,19 +41,19 @@ _WHOLE: Final = ("balance_transactions",)
 
 
 def page(world: World, kind: str, asked: dict[str, Any], wanted: Callable[[Thing], bool]) -> Thing:
-    """Return one page of the objects of a kind for which ``wanted`` is true, newest first."""
+    """Return one page of the objects of a kind, newest first. ``wanted`` filters them."""
     rows = (row for row in _window(world, kind, asked) if _created(row, asked) and wanted(row))
     return _list(rows, asked, URLS[kind])
 
 
 def matching(asked: dict[str, Any], names: Iterable[str]) -> Callable[[Thing], bool]:
-    """Return the filter for objects whose attributes equal the given parameters."""
+    """Return a filter for objects whose attributes equal the given parameters."""
     filters = {name: asked[name] for name in names if name in asked}
     return lambda row: all(row.get(name) == value for name, value in filters.items())
 
 
 def events(world: World, asked: dict[str, Any]) -> Thing:
-    """Return events by type, by several types, by ``charge.*``, or by whether all were delivered.
+    """Return a page of events. They can be filtered by type and by whether all were delivered.
 
     https://docs.stripe.com/api/events/list
     """
@@ -122,7 +126,7 @@ def _created(row: Thing, asked: dict[str, Any]) -> bool:
 
 
 def expand(world: World, thing: Thing, wishes: list[str]) -> Thing:
-    """Replace ids by their objects; in a list, those below ``data``."""
+    """Replace ids in an answer by their objects. In a list, paths begin below ``data``."""
     for wish in wishes:
         path = wish.split(".")
         if len(path) > EXPAND_DEPTH_MAX:

@@ -39,9 +39,10 @@ _ORDER: Final = ("extra_forbidden", "missing")
 
 
 def check(module: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return typed values. Raises StripeFault with Stripe's message.
+    """Return the parameters with their types. Raises StripeFault with Stripe's message.
 
-    ``module`` as in ``checkout._session_create_params``.
+    ``module`` is the module of the stripe package that declares them, for example
+    ``checkout._session_create_params``.
     """
     try:
         return dict(_adapter(module).validate_python(given))

@@ -1,40 +1,15 @@
-"""Checks what Stripe demands of sessions and endpoints beyond the types of their parameters.
+"""Checks Stripe's rules for sessions and endpoints beyond the types of their parameters.
 
-https://docs.stripe.com/api/checkout/sessions/create, https://docs.stripe.com/api/metadata and https://docs.stripe.com/currencies.
+https://docs.stripe.com/api/checkout/sessions/create and https://docs.stripe.com/api/metadata.
 """
 
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from infra.stripe_simulator.api import currencies
 from infra.stripe_simulator.errors import StripeFault, bad_integer, missing
 from infra.stripe_simulator.store import Store
 
-
-def _currencies(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-ZERO_DECIMAL: Final = _currencies("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf")
-_OTHERS: Final = _currencies("ars cny cop egp idr ils isk pen php qar sar try twd uah zar")
-_BY_MINIMUM: Final = {
-    30: ("gbp",),
-    50: ("aud", "brl", "cad", "chf", "eur", "inr", "jpy", "nzd", "sgd", "usd"),
-    100: ("bgn",),
-    200: ("aed", "myr", "pln", "ron"),
-    250: ("dkk",),
-    300: ("nok", "sek"),
-    400: ("hkd",),
-    1000: ("mxn", "thb"),
-    1500: ("czk",),
-    17500: ("huf",),
-}
-MINIMUM_MINOR: Final = {
-    currency: least for least, currencies in _BY_MINIMUM.items() for currency in currencies
-}
-"""https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
-CURRENCIES: Final = ZERO_DECIMAL | MINIMUM_MINOR.keys() | _OTHERS
-"""Most of the currencies that Stripe supports."""
-AMOUNT_MAX: Final = 99_999_999
 METADATA_KEYS_MAX, METADATA_KEY_CHARS_MAX, METADATA_VALUE_CHARS_MAX = 50, 40, 500
 LINE_ITEMS_MAX: Final = 100
 URL_CHARS_MAX: Final = 5000
@@ -43,7 +18,6 @@ EXPIRES_SECONDS: Final = (30 * 60, 24 * 3600)
 ENDPOINTS_MAX: Final = 16
 """The limit of webhook endpoints in one account."""
 _NOT_SIMULATED: Final = {
-    "customer": "customer",
     "customer_account": "account",
     "payment_method_configuration": "payment_method_configuration",
 }
@@ -51,12 +25,12 @@ _NOT_SIMULATED: Final = {
 
 
 def check_session(store: Store, asked: dict[str, Any]) -> None:
-    """Raise StripeFault for a session that is well-typed but not allowed."""
+    """Raise StripeFault for a session whose parameters have the right types but are not allowed."""
     _check_mode(asked)
     if not asked.get("line_items"):
-        raise _missing_param("line_items")
+        raise missing_param("line_items")
     if "success_url" not in asked:
-        raise _missing_param("success_url")
+        raise missing_param("success_url")
     for number, row in enumerate(asked["line_items"]):
         _check_item(f"line_items[{number}]", row)
     _check_total(asked["line_items"])
@@ -66,6 +40,7 @@ def check_session(store: Store, asked: dict[str, Any]) -> None:
     check_metadata("metadata", asked.get("metadata", {}))
     intent_data = asked.get("payment_intent_data", {})
     check_metadata("payment_intent_data[metadata]", intent_data.get("metadata", {}))
+    _check_customer(store, asked)
     if len(asked.get("client_reference_id", "")) > REFERENCE_CHARS_MAX:
         message = (
             f"Invalid string: client_reference_id has more than {REFERENCE_CHARS_MAX} characters"
@@ -73,6 +48,21 @@ def check_session(store: Store, asked: dict[str, Any]) -> None:
         raise StripeFault(400, message, param="client_reference_id")
     if "expires_at" in asked:
         _check_expiry(asked["expires_at"] - store.now())
+
+
+def _check_customer(store: Store, asked: dict[str, Any]) -> None:
+    """Check the customer, beside whom neither an email nor a new customer can be asked for.
+
+    https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer
+    """
+    if "customer" not in asked:
+        return
+    for name in ("customer_email", "customer_creation"):
+        if name in asked:
+            message = f"You may only specify one of these parameters: customer, {name}."
+            raise StripeFault(400, message, code="parameters_exclusive", param=name)
+    if store.get("customer", asked["customer"]) is None:
+        raise missing("customer", asked["customer"], "customer", 400)
 
 
 def _check_expiry(seconds: int) -> None:
@@ -87,7 +77,7 @@ def _check_expiry(seconds: int) -> None:
 
 def _check_mode(asked: dict[str, Any]) -> None:
     if "mode" not in asked:
-        raise _missing_param("mode")
+        raise missing_param("mode")
     if asked["mode"] != "payment":
         message = f"Invalid mode: this simulator supports payment, not {asked['mode']}"
         raise StripeFault(400, message, param="mode")
@@ -112,25 +102,25 @@ def _check_item(param: str, row: dict[str, Any]) -> None:
     if "price" in row:
         raise missing("price", row["price"], f"{param}[price]")
     if "price_data" not in row:
-        raise _missing_param(f"{param}[price_data]")
+        raise missing_param(f"{param}[price_data]")
     _check_price(f"{param}[price_data]", row["price_data"])
     if "quantity" not in row:
-        raise _missing_param(f"{param}[quantity]")
+        raise missing_param(f"{param}[quantity]")
     if row["quantity"] < 1:
         raise bad_integer("This value must be greater than or equal to 1.", f"{param}[quantity]")
 
 
 def _check_price(param: str, price: dict[str, Any]) -> None:
     if "unit_amount" not in price:
-        raise _missing_param(f"{param}[unit_amount]")
+        raise missing_param(f"{param}[unit_amount]")
     if "product" in price:
         raise missing("product", price["product"], f"{param}[product]")
     if not price.get("product_data", {}).get("name", "").strip():
-        raise _missing_param(f"{param}[product_data][name]")
+        raise missing_param(f"{param}[product_data][name]")
     if "recurring" in price:
         message = "You must provide one-time prices in `payment` mode."
         raise StripeFault(400, message, param=f"{param}[recurring]")
-    if price["currency"] not in CURRENCIES:
+    if price["currency"] not in currencies.CURRENCIES:
         message = f"Invalid currency: {price['currency']}."
         raise StripeFault(400, message, param=f"{param}[currency]")
     if price["unit_amount"] < 0:
@@ -145,21 +135,21 @@ def _check_total(items: list[dict[str, Any]]) -> None:
     if len(items) > LINE_ITEMS_MAX:
         message = f"You may only specify up to {LINE_ITEMS_MAX} line items."
         raise StripeFault(400, message, param="line_items")
-    currencies = {row["price_data"]["currency"] for row in items}
-    if len(currencies) > 1:
-        found = sorted(currencies)
+    named = {row["price_data"]["currency"] for row in items}
+    if len(named) > 1:
+        found = sorted(named)
         message = f"All prices on a Checkout Session must use the same currency, not {found}."
         raise StripeFault(400, message, param="line_items")
-    currency = currencies.pop()
-    least = MINIMUM_MINOR.get(currency, 50)
+    currency = named.pop()
+    least = currencies.MINIMUM_MINOR.get(currency, 50)
     total = sum(row["price_data"]["unit_amount"] * row["quantity"] for row in items)
     subject = "The Checkout Session's total amount due must"
     unit = f"in the minor unit of {currency}; it is {total}."
     if 0 < total < least:
         message = f"{subject} add up to at least {least} {unit}"
         raise StripeFault(400, message, code="amount_too_small", param="line_items")
-    if total > AMOUNT_MAX:
-        message = f"{subject} be no more than {AMOUNT_MAX} {unit}"
+    if total > currencies.AMOUNT_MAX:
+        message = f"{subject} be no more than {currencies.AMOUNT_MAX} {unit}"
         raise StripeFault(400, message, code="amount_too_large", param="line_items")
 
 
@@ -204,6 +194,7 @@ def check_metadata(param: str, metadata: dict[str, str] | str) -> None:
             raise StripeFault(400, message, param=f"{param}[{name}]")
 
 
-def _missing_param(param: str) -> StripeFault:
+def missing_param(param: str) -> StripeFault:
+    """Return Stripe's 400 for a parameter that must be there."""
     message = f"Missing required param: {param}."
     return StripeFault(400, message, code="parameter_missing", param=param)

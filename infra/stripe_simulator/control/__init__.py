@@ -1,1 +1,1 @@
-"""What is served beside Stripe's API: the control API, the hosted page and the Stripe CLI."""
+"""Serves the control API for tests, the hosted checkout page, and the Stripe CLI."""

@@ -1,4 +1,4 @@
-"""The hosted checkout page and the receipt: plain forms, test cards as buttons, no script."""
+"""Serves the hosted checkout page and the receipt, with test cards as buttons."""
 
 import html
 from typing import Final
@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from infra.stripe_simulator.api import rules
+from infra.stripe_simulator.api import currencies
 from infra.stripe_simulator.errors import ConflictError
-from infra.stripe_simulator.objects import purchases
+from infra.stripe_simulator.objects import cards, purchases
 from infra.stripe_simulator.objects.world import World
 from infra.stripe_simulator.store import Thing
 
@@ -18,6 +18,7 @@ WAYS: Final = {
     "declined": "Try test card 4000 0000 0000 0002 (declined)",
     "delayed": "Pay by bank debit (arrives later)",
 }
+UNKNOWN: Final = "This is none of Stripe's test cards."
 GONE, DECLINED, CLOSED, SEE_OTHER = 404, 402, 409, 303
 STYLE: Final = """
 body { font: 17px/1.5 system-ui, sans-serif; background: #f6f7f9; color: #1a1f36; margin: 0;
@@ -34,12 +35,14 @@ button { font: inherit; width: 100%; padding: .75rem; margin: .3rem 0; border-ra
 button.first { background: #4338ca; border-color: #4338ca; color: #fff }
 :focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px }
 [role=alert] { background: #fdecea; color: #7a1212; padding: .7rem; border-radius: 8px }
+input { font: inherit; width: 100%; box-sizing: border-box; padding: .7rem; margin: .3rem 0;
+  border-radius: 8px; border: 1px solid #8792a2 }
 small { color: #4f566b } a { color: #4338ca }
 """
 
 
 def routes(world: World) -> list[Route]:
-    """Return the pages of one simulator."""
+    """Return the routes of the hosted pages."""
     pages = _Pages(world)
     return [
         Route("/c/pay/{id}", pages.show, methods=["GET"]),
@@ -59,14 +62,17 @@ class _Pages:
         return HTMLResponse(self._checkout(session))
 
     async def pay(self, request: Request) -> Response:
-        method, session = str((await request.form()).get("method", "")), self._session(request)
+        form, session = await request.form(), self._session(request)
+        method, card = str(form.get("method", "")), str(form.get("card", ""))
         if session is None or method not in (*WAYS, "cancel"):
             return _not_found("There is no such checkout, or no such way to pay.")
         if method == "cancel":
             return RedirectResponse(session["cancel_url"] or session["success_url"], SEE_OTHER)
+        if card and cards.find(card) is None:
+            return HTMLResponse(self._checkout(session, UNKNOWN), DECLINED)
         try:
             with self._world.store.transaction():
-                session = purchases.pay(self._world, session["id"], method)
+                session = purchases.pay(self._world, session["id"], method, card)
         except ConflictError:
             return HTMLResponse(self._checkout(session), CLOSED)
         if session["status"] == "open":
@@ -125,7 +131,12 @@ def _form() -> str:
     ways = {**WAYS, "cancel": "Cancel and go back"}
     buttons = "".join(_button(way, text) for way, text in ways.items())
     note = "<p><small>Simulated: no money moves.</small></p>"
-    return f'<form method="post">{buttons}</form>{note}'
+    other = (
+        '<form method="post"><label>Another test card <input name="card" inputmode="numeric"'
+        ' autocomplete="off" required></label>'
+        '<button name="method" value="card">Pay with this card</button></form>'
+    )
+    return f'<form method="post">{buttons}</form>{other}{note}'
 
 
 def _button(way: str, text: str) -> str:
@@ -158,6 +169,6 @@ def _page(title: str, body: str) -> str:
 
 
 def _money(amount: int, currency: str) -> str:
-    if currency in rules.ZERO_DECIMAL:
+    if currency in currencies.ZERO_DECIMAL:
         return f"{currency.upper()} {amount:,}"
     return f"{currency.upper()} {amount // 100:,}.{amount % 100:02d}"

@@ -1,4 +1,4 @@
-"""Checks the bodies of the control API, and says what was expected."""
+"""Checks the bodies of the control API. Errors say what was expected."""
 
 import json
 from dataclasses import replace
@@ -8,12 +8,14 @@ from infra.stripe_simulator.api import rest
 from infra.stripe_simulator.api.faults import SILENCE_SECONDS_MAX, Fault
 from infra.stripe_simulator.deliveries.sender import DeliveryOptions
 from infra.stripe_simulator.errors import StripeFault
+from infra.stripe_simulator.objects import cards
 
 Body = dict[str, Any]
 STATUS_MIN, STATUS_MAX = 400, 599
 FAULT_SCHEMA: Final = (
     '{"route": "POST /v1/checkout/sessions", "times": 1} with one of "status": 400 to 599,'
-    ' "timeout": true or seconds, "delay": seconds'
+    ' "timeout": true or seconds, "delay": seconds; or with "after": true, alone or beside "status"'
+    ' or "timeout"'
 )
 OPTIONS_SCHEMA: Final = (
     'any of {"drop": 0 to 1, "duplicate": 0 to 1, "reorder": true or false, "pause": true or false}'
@@ -22,11 +24,11 @@ KEYS_SCHEMA: Final = '{"accept": ["sk_test_...", ...]} with at least one key'
 
 
 class BadInputError(Exception):
-    """The body of a control request is malformed."""
+    """A malformed body of a request to the control API."""
 
 
 def parse(text: bytes) -> Body:
-    """Return the body, {} for an empty one. Raises BadInputError unless it is a JSON object."""
+    """Return the body as an object, {} for an empty body. Raises BadInputError for other JSON."""
     try:
         body = json.loads(text or b"{}")
     except (ValueError, RecursionError) as error:
@@ -44,7 +46,7 @@ def check_members(body: Body, *allowed: str) -> None:
 
 
 def one_of(body: Body, name: str, *allowed: str) -> str:
-    """Return a member that must have one of the allowed values."""
+    """Return a member of the body. Raises BadInputError unless its value is allowed."""
     value = body.get(name)
     if value not in allowed:
         raise BadInputError(f"{name} must be one of {', '.join(allowed)}, not {json.dumps(value)}")
@@ -64,6 +66,16 @@ def whole_number(value: object, name: str) -> int:
     return value
 
 
+def behaviours_in(body: Body) -> list[str]:
+    """Return what the next off-session charges of a card become. The list may be empty."""
+    check_members(body, "next")
+    words = body.get("next")
+    if not isinstance(words, list) or not all(word in cards.BEHAVIOURS for word in words):
+        expected = f"next must be a list of {', '.join(cards.BEHAVIOURS)}"
+        raise BadInputError(f"{expected}, not {json.dumps(words)}")
+    return words
+
+
 def keys_in(body: Body) -> list[str]:
     """Return the secret keys to accept, at least one."""
     check_members(body, "accept")
@@ -74,7 +86,7 @@ def keys_in(body: Body) -> list[str]:
 
 
 def delivery_options_in(body: Body, present: DeliveryOptions) -> DeliveryOptions:
-    """Return the present options with those of the body."""
+    """Return the present delivery options, changed by those in the body."""
     for name, value in body.items():
         is_chance = name in ("drop", "duplicate") and _is_number(value) and 0 <= value <= 1
         is_switch = name in ("reorder", "pause") and isinstance(value, bool)
@@ -85,8 +97,12 @@ def delivery_options_in(body: Body, present: DeliveryOptions) -> DeliveryOptions
 
 
 def fault_in(body: Body) -> Fault:
-    """Return the fault. Exactly one of status, timeout and delay must be above 0."""
-    check_members(body, "route", "times", "status", "timeout", "delay")
+    """Return the fault in the body. Raises BadInputError unless it is of one kind.
+
+    Exactly one of status, timeout and delay must be above 0, or at most one of the first two beside
+    ``after``.
+    """
+    check_members(body, "route", "times", "status", "timeout", "delay", "after")
     route, times = body.get("route"), whole_number(body.get("times", 1), "times")
     if not isinstance(route, str):
         raise BadInputError(f"expected {FAULT_SCHEMA}")
@@ -96,12 +112,23 @@ def fault_in(body: Body) -> Fault:
         silence = SILENCE_SECONDS_MAX
     kinds = (status, silence, delay)
     are_numbers = all(_is_number(kind) and kind >= 0 for kind in kinds)
-    if not are_numbers or sum(kind > 0 for kind in kinds) != 1:
+    after = body.get("after", False)
+    if not are_numbers or not isinstance(after, bool) or not _is_one_fault(*kinds, after=after):
         raise BadInputError(f"expected {FAULT_SCHEMA}")
     if status and not (isinstance(status, int) and STATUS_MIN <= status <= STATUS_MAX):
         raise BadInputError(f"expected {FAULT_SCHEMA}")
     silence, delay = min(silence, SILENCE_SECONDS_MAX), min(delay, SILENCE_SECONDS_MAX)
-    return Fault(route, times, status, silence, delay)
+    return Fault(route, times, status, silence, delay, after)
+
+
+def _is_one_fault(status: float, silence: float, delay: float, *, after: bool) -> bool:
+    """Return whether these go together.
+
+    A lost answer may be silent, or have a status of its own.
+    """
+    if after:
+        return not delay and not (status and silence)
+    return sum(kind > 0 for kind in (status, silence, delay)) == 1
 
 
 def _check_route(route: str) -> None:

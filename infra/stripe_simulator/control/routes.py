@@ -1,6 +1,6 @@
-"""The control API: the acts of buyers and banks, delivery options, and planned faults.
+"""Defines the control API, which acts as buyers, sellers and banks, and plans faults.
 
-It serves tests, and people at a local stack.
+Tests use it, and developers at a local stack.
 """
 
 import json
@@ -16,6 +16,7 @@ from infra.stripe_simulator.control.input import (
     BadInputError,
     Body,
     amount_in,
+    behaviours_in,
     check_members,
     delivery_options_in,
     fault_in,
@@ -25,7 +26,7 @@ from infra.stripe_simulator.control.input import (
     whole_number,
 )
 from infra.stripe_simulator.errors import ConflictError, StripeFault
-from infra.stripe_simulator.objects import disputes, purchases, refunds
+from infra.stripe_simulator.objects import disputes, methods, purchases, refunds, settling
 from infra.stripe_simulator.simulator import Simulator
 
 Act = Callable[[str, Body], Any]
@@ -40,12 +41,14 @@ REFUND_ACTS: Final = {
 
 
 def routes(simulator: Simulator) -> list[Route]:
-    """Return everything under /_control."""
+    """Return all routes under /_control."""
     panel = _Panel(simulator)
     acts: dict[str, Act] = {
         "sessions/{id}/pay": panel.pay,
         "sessions/{id}/settle": panel.settle,
         "sessions/{id}/expire": panel.expire,
+        "payment_methods/{id}/behave": panel.behave,
+        "payment_intents/{id}/settle": panel.settle_intent,
         **{f"refunds/{{id}}/{act}": panel.refund(status) for act, status in REFUND_ACTS.items()},
         "charges/{id}/dispute": panel.dispute,
         "disputes/{id}/withdraw": panel.withdraw,
@@ -95,12 +98,23 @@ class _Panel:
         self._simulator, self._world = simulator, simulator.world
 
     def pay(self, name: str, body: Body) -> Any:
+        check_members(body, "method", "card")
         method = one_of(body, "method", "card", "declined", "delayed")
-        return purchases.pay(self._world, name, method)
+        card = str(body.get("card", ""))
+        if card and method != "card":
+            raise BadInputError("card goes with the method card")
+        return purchases.pay(self._world, name, method, card)
 
     def settle(self, name: str, body: Body) -> Any:
         outcome = one_of(body, "outcome", "succeeded", "failed")
         return purchases.settle(self._world, name, outcome)
+
+    def behave(self, name: str, body: Body) -> Any:
+        return methods.script(self._world, name, behaviours_in(body))
+
+    def settle_intent(self, name: str, body: Body) -> Any:
+        outcome = one_of(body, "outcome", "succeeded", "failed")
+        return settling.settle(self._world, name, outcome)
 
     def expire(self, name: str, body: Body) -> Any:
         check_members(body)

@@ -1,10 +1,11 @@
-"""What the official Stripe CLI needs beside the API: a session, a WebSocket, and "send it again".
+"""Serves the official Stripe CLI: sessions, a WebSocket, and resending events.
 
 https://docs.stripe.com/stripe-cli/use-cli. The messages follow the CLI's public source,
 github.com/stripe/stripe-cli (pkg/stripeauth, pkg/websocket).
-For ``Deliveries`` a session is one more endpoint, at an address of the simulator that passes events
-on to the WebSocket. So the session's events are signed with its own secret, and they are dropped,
-duplicated, held back and recorded like all others.
+
+For ``Deliveries`` a CLI session is one more endpoint. Its address belongs to the simulator, which
+passes events on to the WebSocket. So the session's events are signed with its own secret, and are
+dropped, duplicated, held back and recorded like all others.
 """
 
 import asyncio
@@ -41,9 +42,9 @@ Act = Callable[[Request, Body], Body]
 
 @dataclass(slots=True)
 class Session:
-    """One `stripe listen`.
+    """The session of one running `stripe listen`.
 
-    ``acknowledged`` has, by conversation, what is set when the CLI acknowledges the event.
+    ``acknowledged`` has a signal for each conversation, set when the CLI acknowledges the event.
     """
 
     target: WebhookTarget
@@ -52,7 +53,7 @@ class Session:
 
 
 def routes(simulator: Simulator) -> list[BaseRoute]:
-    """Return the CLI's routes. They must be matched before the API's own."""
+    """Return the routes of the Stripe CLI. They must be matched before the API's own."""
     sessions = _Sessions(simulator)
     create, resend = _api(simulator, sessions.create), _api(simulator, sessions.resend)
     return [

@@ -1,1 +1,1 @@
-"""Webhook deliveries: the queue of pending ones, and the sender."""
+"""Delivers webhooks: the queue of pending deliveries, and the sender."""

@@ -32,7 +32,10 @@ class PendingDelivery:
 
 
 class DeliveryQueue:
-    """Pending deliveries. One ends when it succeeds, is given up, or its endpoint is deleted."""
+    """The pending deliveries.
+
+    One ends when it succeeds, is given up, or its endpoint is deleted.
+    """
 
     def __init__(self, store: Store) -> None:
         """Share the objects' file, so that an event and its deliveries are written atomically."""
@@ -41,9 +44,9 @@ class DeliveryQueue:
             self._db.execute(line)
 
     def add(self, event_id: str, target_name: str, due: float, *, counts: bool) -> None:
-        """Add one delivery.
+        """Add a delivery.
 
-        ``counts``: the event's ``pending_webhooks`` includes it until it succeeds.
+        With ``counts`` the event's ``pending_webhooks`` includes it until it succeeds.
         """
         row = (event_id, target_name, due, counts, self._store.time())
         self._db.execute(_ADD, row)
@@ -58,7 +61,7 @@ class DeliveryQueue:
         return [PendingDelivery(*row) for row in rows]
 
     def busy(self, targets: Collection[str]) -> bool:
-        """Whether any delivery is due, or has not been tried yet."""
+        """Return whether any delivery is due, or has not been tried yet."""
         marks = _marks(targets)
         asked = f"""SELECT 1 FROM pending_deliveries
             WHERE (due <= ? OR tries = 0) AND target_name IN ({marks}) LIMIT 1"""  # noqa: S608 - marks only
@@ -66,7 +69,7 @@ class DeliveryQueue:
         return row.fetchone() is not None
 
     def seconds_until_due(self, longest: float) -> float:
-        """Return the time until the next delivery becomes due, at most ``longest``."""
+        """Return the seconds until the next delivery is due, at most ``longest``."""
         now = self._store.time()
         asked = "SELECT MIN(due) FROM pending_deliveries WHERE due > ?"
         (first,) = self._db.execute(asked, (now,)).fetchone()
@@ -75,7 +78,7 @@ class DeliveryQueue:
     def done(self, delivery: PendingDelivery) -> None:
         """Remove a delivery that succeeded, and lower the event's ``pending_webhooks``.
 
-        Of several deliveries of one event to one endpoint only the first lowers it.
+        If an event was delivered to an endpoint several times, only the first delivery lowers it.
         """
         with self._store.transaction():
             asked = "SELECT counts FROM pending_deliveries WHERE number = ?"
@@ -87,7 +90,7 @@ class DeliveryQueue:
             self._remove(delivery)
 
     def failed(self, delivery: PendingDelivery, pauses_seconds: tuple[float, ...]) -> None:
-        """Retry after the next pause. After the last one, give up and leave the event pending."""
+        """Set the time of the next attempt. After the last attempt, give up."""
         if delivery.tries >= len(pauses_seconds):
             self._remove(delivery)
             return

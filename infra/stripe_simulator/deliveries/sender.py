@@ -38,7 +38,7 @@ def tls() -> ssl.SSLContext:
 
 @dataclass(slots=True)
 class DeliveryOptions:
-    """How the next webhooks are delivered. ``drop`` and ``duplicate`` are probabilities."""
+    """Options for the next deliveries. ``drop`` and ``duplicate`` are probabilities."""
 
     drop: float = 0
     duplicate: float = 0
@@ -47,7 +47,7 @@ class DeliveryOptions:
 
 
 class Deliveries:
-    """Background deliveries of one simulator, from ``start`` or the first event to ``close``."""
+    """Sends one simulator's webhooks in the background, from ``start`` or the first event."""
 
     def __init__(self, store: Store, timing: Timing) -> None:
         """Deliveries that an earlier run left are sent after ``start``."""
@@ -68,7 +68,8 @@ class Deliveries:
     def post(self, event: Thing, *, again: bool = False) -> None:
         """Queue the event for every subscribed endpoint, under the present options.
 
-        ``again``: sent by hand, so its success does not count for an automatic delivery.
+        ``again`` is true for an event that was resent by hand. Its success does not count for an
+        automatic delivery.
         """
         for target in self.subscribed(event["type"]):
             if random.random() < self.options.drop:  # noqa: S311 - chance, not a secret
@@ -87,11 +88,11 @@ class Deliveries:
         return random.uniform(0, REORDER_SECONDS_MAX)  # noqa: S311 - chance, not a secret
 
     def wake(self) -> None:
-        """Look at the queue now: endpoints, options, the clock or the queue changed."""
+        """Make the sender look at the queue now, because something has changed."""
         self._woken.set()
 
     def forget(self, target_name: str) -> None:
-        """Drop the pending deliveries of a deleted endpoint."""
+        """Remove the pending deliveries of a deleted endpoint."""
         self.queue.forget(target_name)
         self.wake()
 

@@ -1,1 +1,1 @@
-"""Stripe's objects, and the acts that change them."""
+"""Builds Stripe's objects, and changes them as buyers, sellers and banks do."""

@@ -1,4 +1,4 @@
-"""Names of the attributes and parameters of Stripe's objects in the pinned version."""
+"""Lists the attributes and parameters of Stripe's objects in the pinned version."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ SESSION_NULLS: Final = _names(
 SESSION_ECHOED: Final = _names(
     """
     allow_promotion_codes allowed_payment_method_types billing_address_collection cancel_url
-    client_reference_id consent_collection custom_fields customer_creation customer_email
+    client_reference_id consent_collection custom_fields customer customer_creation customer_email
     excluded_payment_method_types expires_at integration_identifier locale metadata
     origin_context payment_method_collection payment_method_options permissions
     shipping_address_collection submit_type success_url wallet_options
@@ -49,11 +49,11 @@ INTENT_NULLS: Final = _names(
 """Attributes of a payment intent that are null until something sets them."""
 INTENT_ECHOED: Final = _names(
     """
-    description metadata receipt_email statement_descriptor statement_descriptor_suffix
-    transfer_group
+    description metadata receipt_email setup_future_usage statement_descriptor
+    statement_descriptor_suffix transfer_group
     """
 )
-"""Members of ``payment_intent_data`` that the payment intent shows as they were given."""
+"""Parameters, also in ``payment_intent_data``, that a payment intent shows as they were given."""
 CHARGE_NULLS: Final = _names(
     """
     application application_fee application_fee_amount balance_transaction customer description

@@ -13,6 +13,15 @@ from infra.stripe_simulator.objects.attributes import (
 from infra.stripe_simulator.store import Store, Thing
 
 SESSION_SECONDS: Final = 24 * 3600
+SAVED: Final = {
+    "allow_redisplay_filters": ["always"],
+    "payment_method_remove": "disabled",
+    "payment_method_save": None,
+}
+"""How a session treats its customer's saved cards, unless the request says otherwise.
+
+https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-saved_payment_method_options
+"""
 
 
 def session(store: Store, asked: dict[str, Any], base_url: str) -> Thing:
@@ -52,12 +61,14 @@ def session(store: Store, asked: dict[str, Any], base_url: str) -> Thing:
         **default_settings(),
         **{key: asked[key] for key in SESSION_ECHOED if key in asked},
     }
+    if "customer" in asked:
+        made |= {"customer_creation": None, "saved_payment_method_options": dict(SAVED)}
     merged = {key: {**made[key], **asked[key]} for key in SESSION_MERGED if key in asked}
     return {**made, **merged}
 
 
 def default_settings() -> Thing:
-    """Return the nested settings of a session that asks for no others."""
+    """Return the default values of a session's nested settings."""
     invoice_nulls = (
         "account_tax_ids",
         "custom_fields",
@@ -80,8 +91,8 @@ def default_settings() -> Thing:
     }
 
 
-def customer_details() -> Thing:
-    """Return what the buyer entered on the hosted page."""
+def customer_details(customer: Thing | None = None) -> Thing:
+    """Return what the buyer entered on the hosted page, or what is known of the customer."""
     address = {
         "city": None,
         "country": "US",
@@ -97,7 +108,8 @@ def customer_details() -> Thing:
         "name": "Jenny Rosen",
         "phone": None,
     }
-    return {"address": address, **named, "tax_exempt": "none", "tax_ids": []}
+    known = {name: customer[name] for name in ("email", "name") if customer and customer[name]}
+    return {"address": address, **named, **known, "tax_exempt": "none", "tax_ids": []}
 
 
 def line_item(store: Store, row: dict[str, Any]) -> Thing:
@@ -150,9 +162,10 @@ def _price(store: Store, data: dict[str, Any]) -> Thing:
     }
 
 
-def payment_intent(store: Store, of: Thing, data: dict[str, Any]) -> Thing:
-    """Return the payment intent of a session. ``data`` is the session's ``payment_intent_data``.
+def payment_intent(store: Store, base: Thing, data: dict[str, Any]) -> Thing:
+    """Return a payment intent over the ``base``'s amount, for its customer.
 
+    ``data`` has the request's parameters, or a session's ``payment_intent_data``.
     https://docs.stripe.com/api/payment_intents/object
     """
     name = new_id("payment_intent")
@@ -160,7 +173,6 @@ def payment_intent(store: Store, of: Thing, data: dict[str, Any]) -> Thing:
         "id": name,
         "object": "payment_intent",
         **dict.fromkeys(INTENT_NULLS),
-        "amount": of["amount_total"],
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,
@@ -168,11 +180,10 @@ def payment_intent(store: Store, of: Thing, data: dict[str, Any]) -> Thing:
         "client_secret": f"{name}_secret_simulated",
         "confirmation_method": "automatic",
         "created": store.now(),
-        "currency": of["currency"],
         "livemode": False,
         "metadata": {},
         "payment_method_options": {},
-        "payment_method_types": of["payment_method_types"],
         "status": "requires_payment_method",
+        **base,
         **{key: data[key] for key in INTENT_ECHOED if key in data},
     }

@@ -1,4 +1,4 @@
-"""Makes and changes disputes, with the events in Stripe's order.
+"""Creates and changes disputes, with their events in Stripe's order.
 
 https://docs.stripe.com/disputes
 """
@@ -16,10 +16,10 @@ CLOSED: Final = ("won", "lost", "warning_closed")
 def dispute(
     world: World, charge_id: str, kind: str, amount: int | None, *, withdraw: bool
 ) -> Thing:
-    """Make a dispute and return it. ``amount`` None disputes the whole charge.
+    """Create a dispute and return it. ``amount`` None disputes the whole charge.
 
     With an ``inquiry`` the buyer's bank asks a question. With a ``chargeback`` it takes the money
-    back, now if ``withdraw``.
+    back, at once if ``withdraw``.
     """
     charge = world.need("charge", charge_id)
     amount = charge["amount"] if amount is None else amount
@@ -58,7 +58,7 @@ def withdraw_funds(world: World, name: str, amount: int | None = None) -> Thing:
 
 
 def reinstate_funds(world: World, name: str, amount: int | None = None) -> Thing:
-    """Return ``amount``, or all that was withdrawn, in any status of the dispute."""
+    """Give back ``amount``, or all that was withdrawn, in any status of the dispute."""
     found = world.need("dispute", name)
     out = _withdrawn(found)
     amount = out if amount is None else amount

@@ -27,7 +27,7 @@ https://docs.stripe.com/reports/reporting-categories."""
 
 
 def refund(store: Store, of: Thing, amount: int, asked: dict[str, Any], status: str) -> Thing:
-    """Return a refund of the charge ``of``.
+    """Return a new refund of the charge ``of``.
 
     https://docs.stripe.com/api/refunds/object
     """
@@ -78,7 +78,7 @@ def _instructions(store: Store, asked: dict[str, Any]) -> Thing:
 
 
 def dispute(store: Store, of: Thing, amount: int, status: str) -> Thing:
-    """Return a dispute of the charge ``of``. Its money moves later.
+    """Return a new dispute of the charge ``of``. Its money moves later.
 
     https://docs.stripe.com/api/disputes/object
     """
@@ -113,7 +113,7 @@ def dispute(store: Store, of: Thing, amount: int, status: str) -> Thing:
 
 
 def balance_row(store: Store, source: Thing, amount: int, word: str, fee: int = 0) -> Thing:
-    """Return a balance transaction of ``amount`` for ``source``.
+    """Return a new balance transaction of ``amount`` for ``source``.
 
     https://docs.stripe.com/api/balance_transactions/object
     """
@@ -149,7 +149,7 @@ def balance_row(store: Store, source: Thing, amount: int, word: str, fee: int = 
 
 
 def webhook_endpoint(store: Store, asked: dict[str, Any]) -> Thing:
-    """Return a webhook endpoint. Its signing secret is stored as a note.
+    """Return a new webhook endpoint. Its signing secret is stored as a note.
 
     https://docs.stripe.com/api/webhook_endpoints/object
     """

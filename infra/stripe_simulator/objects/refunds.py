@@ -1,4 +1,4 @@
-"""Makes and changes refunds, with the events in Stripe's order.
+"""Creates and changes refunds, with their events in Stripe's order.
 
 https://docs.stripe.com/refunds
 """
@@ -24,7 +24,7 @@ FAILURE_REASONS: Final = {"failed": "lost_or_stolen_card", "canceled": "merchant
 
 
 def create_refund(world: World, asked: dict[str, Any]) -> Thing:
-    """Make a refund of at most what is left of the charge, and return it.
+    """Create a refund of at most the rest of the charge, and return it.
 
     https://docs.stripe.com/api/refunds/create
     """
@@ -93,9 +93,9 @@ def _charge_id(world: World, asked: dict[str, Any]) -> str:
 
 
 def change_refund(world: World, name: str, status: str) -> Thing:
-    """Bring the refund into another status, and return it. A failed one gives the amount back.
+    """Change the refund's status and return it. A failed refund gives the amount back.
 
-    Raises ConflictError for a step that Stripe does not make.
+    Raises ConflictError for a change that Stripe does not make.
     """
     refund = world.need("refund", name)
     if status not in NEXT.get(refund["status"], ()):

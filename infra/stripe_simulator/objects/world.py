@@ -1,4 +1,4 @@
-"""What all acts share: the objects, the events that they cause, and the request behind them."""
+"""Changes objects and creates the events of each change, for all functions of this package."""
 
 from contextvars import ContextVar
 from typing import Any, Final
@@ -15,7 +15,7 @@ do."""
 
 
 class World:
-    """One account at Stripe, in test mode."""
+    """The objects and events of one Stripe account, in test mode."""
 
     def __init__(
         self, store: Store, deliveries: Deliveries, base_url: str, api_version: str = API_VERSION
@@ -26,14 +26,14 @@ class World:
         self.base_url = base_url
         self.api_version = api_version
 
-    def need(self, kind: str, name: str, param: str = "id") -> Thing:
-        """Return the object. Raises Stripe's 404 for an unknown one."""
+    def need(self, kind: str, name: str, param: str = "id", status: int = 404) -> Thing:
+        """Return the object. Raises Stripe's 404, or ``status``, for an unknown one."""
         if thing := self.store.get(kind, name):
             return thing
-        raise missing(kind, name, param)
+        raise missing(kind, name, param, status)
 
     def happened(self, kind: str, thing: Thing, before: dict[str, Any] | None = None) -> Thing:
-        """Make an event with a snapshot of ``thing``, queue its deliveries, and return it.
+        """Create an event with a snapshot of ``thing``, queue its deliveries, and return it.
 
         ``before`` has the previous values of changed attributes.
         https://docs.stripe.com/api/events/object
@@ -56,7 +56,7 @@ class World:
         return event
 
     def twin(self, name: str) -> Thing:
-        """Make a second Event object for the same change, and return it.
+        """Create a second Event object for the same change, and return it.
 
         https://docs.stripe.com/webhooks#handle-duplicate-events
         """

@@ -17,7 +17,7 @@ from support.deadlines import PausedDeadline
 _T = TypeVar("_T")
 INDEX_KEYS = {"by_time": "booked_at", "": None}
 MARKED_A_PAGE = 2
-"""Of what carries a mark: few, so that whoever reads the first page alone is found out."""
+"""Of what carries a mark: few, so that code that reads the first page alone fails."""
 
 
 class MemoryStore:
@@ -107,6 +107,16 @@ class MemoryStore:
             "quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after
         )
 
+    def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Events out that are due."""
+        return self._marked("notices", "due", "due_at", lambda due_at: due_at <= now_epoch, after)
+
+    def due_top_ups(self, now_epoch: int, after: Item | None = None) -> Page:
+        """Agreements to look at."""
+        return self._marked(
+            "quotas", "open", "expires_at", lambda due: due <= now_epoch, after, marked="top_up"
+        )
+
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """Payments that no reconciliation has seen at Stripe."""
         return self._marked(
@@ -114,7 +124,14 @@ class MemoryStore:
         )
 
     def _marked(
-        self, table: Table, mark: str, order: str, counts: Callable[[Any], bool], after: Item | None
+        self,
+        table: Table,
+        mark: str,
+        order: str,
+        counts: Callable[[Any], bool],
+        after: Item | None,
+        *,
+        marked: str = "",
     ) -> Page:
         """One page of a sparse index, keys alone.
 
@@ -129,7 +146,7 @@ class MemoryStore:
             (
                 item
                 for item in self.tables[table].values()
-                if mark in item and order in item and counts(item[order])
+                if item.get(mark) == (marked or mark) and order in item and counts(item[order])
             ),
             key=place,
         )
@@ -164,6 +181,7 @@ class MemoryStore:
             return
         hash_name, range_name = KEY_NAMES[write.table]
         item = rows.setdefault(write.key, {hash_name: write.key[0], range_name: write.key[1]})
+        before = dict(item)
         for name, amount in write.add.items():
             item[name] = (
                 item[name] | amount
@@ -173,6 +191,10 @@ class MemoryStore:
         for name in write.remove:
             item.pop(name, None)
         item.update(copy_of(dict(write.set)))
+        item.update({name: before[other] for name, other in write.copy.items()})
+        item.update(
+            {name: number - before[other] for name, (number, other) in write.subtract.items()}
+        )
 
 
 def _names_each_attribute_once(write: Write) -> bool:
@@ -180,7 +202,7 @@ def _names_each_attribute_once(write: Write) -> bool:
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
     """
-    names = (*write.set, *write.add, *write.remove)
+    names = (*write.set, *write.add, *write.remove, *write.copy, *write.subtract)
     return len(set(names)) == len(names)
 
 
@@ -231,3 +253,16 @@ def _holds(must: Must, item: Item | None) -> bool:
 
 def _at_least(one: Any, other: Any) -> bool:
     return not isinstance(one, frozenset) and one >= other
+
+
+class Meddled(MemoryStore):
+    """A store with one concurrent act just before the next transaction."""
+
+    first: Callable[[], object] | None = None
+
+    def commit(self, *writes: Write) -> None:
+        """Do the concurrent act, once, then commit."""
+        if (first := self.first) is not None:
+            self.first = None
+            first()
+        super().commit(*writes)

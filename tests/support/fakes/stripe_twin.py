@@ -22,6 +22,8 @@ class Stripe:
         self.sold: list[dict[str, Any]] = []
         self.returned: list[dict[str, Any]] = []
         self.disputed: list[dict[str, Any]] = []
+        self.charged: list[dict[str, Any]] = []
+        """Automatic charges' intents."""
         self.is_down = False
         self.lists_lag = False
         """No list shows a session yet."""
@@ -49,6 +51,20 @@ class Stripe:
     def sessions(self, since: int, after: str = "") -> dict[str, Any]:
         """One page."""
         return self._page([row for row in self.sold if row["created"] >= since], after)
+
+    def payment_intents(self, since: int, after: str = "") -> dict[str, Any]:
+        """One page of the automatic charges' intents."""
+        return self._page([row for row in self.charged if row["created"] >= since], after)
+
+    def purchase(self, funding_id: str) -> dict[str, Any]:
+        """A session, or an automatic charge's intent."""
+        if not funding_id.startswith("pi_"):
+            return self.session(funding_id)
+        self.asked_for.append(funding_id)
+        for row in self.charged:
+            if row["id"] == funding_id:
+                return row
+        raise StripeNotFoundError(funding_id)
 
     def refunds(self, since: int, after: str = "") -> dict[str, Any]:
         """One page."""
@@ -93,6 +109,9 @@ class Stripe:
         """
         if self.is_down:
             raise StripeServerError("500")
+        for row in self.charged:
+            if row["id"] == payment_intent:
+                return row
         sold: dict[str, Any] = next(
             (row["metadata"] for row in self.sold if intent_of(row) == payment_intent), {}
         )
@@ -109,7 +128,7 @@ class Stripe:
     def _expanded(self, rows: list[dict[str, Any]], after: str) -> dict[str, Any]:
         """Payment intents carry their session's metadata: checkout puts it there."""
         page = self._page(rows, after)
-        metadata = {intent_of(row): row["metadata"] for row in self.sold}
+        metadata = {intent_of(row): row["metadata"] for row in (*self.sold, *self.charged)}
         intents = [
             {
                 "id": row["payment_intent"],

@@ -66,7 +66,11 @@ def create_secret(name: str, properties: Mapping[str, Any], region: str) -> Made
     """With a generated value, as CloudFormation makes it."""
     manager = client("secretsmanager", region)
     rest = {key: value for key, value in properties.items() if key != "GenerateSecretString"}
-    word = manager.get_random_password(**properties["GenerateSecretString"])["RandomPassword"]
+    asked = dict(properties["GenerateSecretString"])
+    whole, key = asked.pop("SecretStringTemplate", ""), asked.pop("GenerateStringKey", "")
+    word = manager.get_random_password(**asked)["RandomPassword"]
+    if key:
+        word = json.dumps({**json.loads(whole), key: word})
     arn = manager.create_secret(Name=name, SecretString=word, **rest)["ARN"]
     return arn, {"Id": arn}
 

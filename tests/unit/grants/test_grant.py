@@ -66,7 +66,7 @@ def test_debt_is_paid_first(books: Books) -> None:
 
 
 def test_units_are_taken_back_but_never_below_what_is_there(books: Books) -> None:
-    """No debt comes of it, and nothing is written."""
+    """It causes no debt, and nothing is written."""
     book(books, Grant("T-1", "alice", 50, "why"))
     assert book(books, Grant("T-2", "alice", -20, "too much"))["remaining"] == 30
     with pytest.raises(GrantError, match="has 30 units, 31 cannot"):
@@ -104,7 +104,7 @@ def test_a_grant_that_makes_no_sense_is_a_usage_error(wrong: Grant) -> None:
 
 
 class _Contested(MemoryStore):
-    """Somebody spends just before the first commit of a grant."""
+    """A concurrent debit comes just before the first commit of a grant."""
 
     def __init__(self) -> None:
         super().__init__()

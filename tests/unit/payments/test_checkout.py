@@ -69,7 +69,7 @@ class Stripe:
 
 
 class RoughStore(MemoryStore):
-    """``loses`` what a checkout notes of its session: not carried out, and nobody knows."""
+    """``loses`` what a checkout notes of its session: not carried out, with an unknown outcome."""
 
     loses = False
     meanwhile: Callable[[], object] | None = None
@@ -92,7 +92,7 @@ class RoughStore(MemoryStore):
 
 @pytest.fixture
 def clock() -> builders.Clock:
-    """Moved by hand."""
+    """Advanced by the tests."""
     return builders.Clock()
 
 
@@ -113,7 +113,7 @@ def _buy(books: Books, stripe: Stripe, key: str = "", plan: str = "starter") -> 
 
 
 def test_a_payment_is_recorded_before_stripe_is_asked(books: Books, stripe: Stripe) -> None:
-    """A session that nobody here knows could be paid."""
+    """A session without a record could be paid."""
     _buy(books, stripe)
     assert stripe.recorded_before == [True]
 
@@ -121,7 +121,7 @@ def test_a_payment_is_recorded_before_stripe_is_asked(books: Books, stripe: Stri
 def test_the_session_and_its_payment_intent_carry_our_metadata(
     books: Books, stripe: Stripe
 ) -> None:
-    """Stripe does not copy it; declines are told by the payment intent."""
+    """Stripe does not copy it; declines are reported by the payment intent."""
     answer = _buy(books, stripe)
     (params,) = stripe.params
     assert params["metadata"] == params["payment_intent_data"]["metadata"]
@@ -157,7 +157,7 @@ def test_a_fault_of_stripe_is_not_replayed_for_ever(books: Books, stripe: Stripe
 
 
 def _unheard(books: Books, stripe: Stripe, key: str = "k") -> Payment:
-    """A payment whose session was made and could not be noted: its buyer was told nothing but to
+    """A payment whose session was made and could not be noted: its buyer was only asked to
     ask again.
     """
     books.store.loses = True  # type: ignore[attr-defined]
@@ -207,7 +207,7 @@ def test_two_concurrent_checkouts_under_one_key_answer_one_session(
 def test_a_session_that_cannot_be_closed_changes_no_answer(
     books: Books, stripe: Stripe, why: Exception
 ) -> None:
-    """Nobody was told its address: it ends by itself."""
+    """Its address was never answered, so it expires by itself."""
     stripe.closes_not = why
     late, first = _overtaken(books, stripe)
     assert late == first
@@ -215,7 +215,7 @@ def test_a_session_that_cannot_be_closed_changes_no_answer(
 
 
 def test_the_expiry_of_a_closed_session_is_not_the_payments(books: Books, stripe: Stripe) -> None:
-    """Stripe tells of it; the session that the buyer was given is as payable as before."""
+    """Stripe reports it. The buyer's session can be paid as before."""
     _, first = _overtaken(books, stripe)
     (payment,) = _payments(books)
     settlement.apply(books, fact(builders.expired(replace(payment, session_id="cs_1"))))
@@ -291,7 +291,7 @@ def test_stripe_is_asked_under_one_key_for_no_longer_than_it_remembers_it(
 def test_two_concurrent_late_repeats_get_one_new_payment(
     books: Books, stripe: Stripe, clock: builders.Clock
 ) -> None:
-    """Whoever is first puts it in the old one's place; the other one finds it there."""
+    """The first request replaces the old one; the concurrent request finds the new one."""
     _unheard(books, stripe)
     clock.advance(hours=23)
     first: list[dict[str, Any]] = []

@@ -31,7 +31,7 @@ def test_an_event_from_eventbridge_is_settled_once(recovery: Recovery) -> None:
 
 
 def test_an_event_stays_in_the_queue_while_its_outcome_is_unknown(recovery: Recovery) -> None:
-    """DynamoDB gives no answer: the message is all that there is of it."""
+    """DynamoDB gives no answer: the message is the only copy."""
     event = builders.completed(pending(recovery.books))
     recovery.store.fault_of = {"evt_": OutcomeUnknownError("injected")}
     assert recovery.answer(bridged(event)) == ["0"]
@@ -119,7 +119,7 @@ def test_an_event_that_cannot_be_read_is_counted_apart_and_goes(
 def test_an_unknown_message_stays_in_the_queue(
     recovery: Recovery, change: Callable[[dict[str, Any]], str]
 ) -> None:
-    """It goes to the dead-letter queue, where a person sees it; the message
+    """It goes to the dead-letter queue, where an operator sees it; the message
     beside it is settled.
     """
     odd, good = (
@@ -131,9 +131,9 @@ def test_an_unknown_message_stays_in_the_queue(
 
 
 def test_an_internal_error_in_one_message_returns_no_other_to_the_queue(recovery: Recovery) -> None:
-    """It alone stays in the queue, and the alarm on our own faults rings."""
+    """It alone stays in the queue, and the alarm on internal errors fires."""
     bad, good = pending(recovery.books), pending(recovery.books)
-    recovery.store.fault_of = {bad.payment_id: KeyError("a fault of ours")}
+    recovery.store.fault_of = {bad.payment_id: KeyError("an internal error")}
     assert recovery.answer(bridged(builders.completed(bad)), bridged(builders.completed(good))) == [
         "0"
     ]

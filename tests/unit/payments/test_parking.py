@@ -1,5 +1,5 @@
-"""What waits for a purchase that a person has dropped goes with it, and comes back should that be
-credited after all.
+"""What waits for a purchase that an operator has dropped goes with it, and comes back should that
+be credited after all.
 """
 
 from collections.abc import Callable
@@ -70,7 +70,7 @@ class Shop:
         return settlement.apply(self.books, fact(event)).status
 
     def drop(self) -> None:
-        """As a person does with what cannot be settled, after a refund at Stripe."""
+        """As an operator does with what cannot be settled, after a refund at Stripe."""
         (record,) = (
             record for record in parking.all_parked(self.books) if record.kind == self.kind
         )
@@ -118,8 +118,8 @@ def _disputed(payment: Payment) -> dict[str, Any]:
 def test_a_refund_of_a_dropped_purchase_goes_with_it(
     kind: str, make: Callable[[Payment], dict[str, Any]]
 ) -> None:
-    """Told before the drop or after it: nobody has to drop it too, it is not asked for again, and
-    the reason is kept.
+    """Reported before the drop or after it: an operator need not drop it too, it is not asked for
+    again, and the reason is kept.
     """
     shop = Shop(kind)
     before = shop.units()
@@ -138,7 +138,7 @@ def test_a_refund_of_a_dropped_purchase_goes_with_it(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_refund_waits_until_an_operator_has_decided(kind: str) -> None:
-    """The session waits for a person, or for its record: it may be credited yet."""
+    """The session waits for an operator, or for its record: it may be credited yet."""
     shop = Shop(kind)
     event = _half(shop.session)
     shop.tell(event)
@@ -223,7 +223,7 @@ def test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund() -> None:
     shop.tell(event)
     shop.drop()
     (record,) = parking.all_parked(shop.books)
-    # the first is refused, for somebody waits; the second is the purchase, the third the refund
+    # the first is refused: an event waits; the second is the purchase, the third the refund
     shop.store.strikes_in = 2
     assert shop.tell(builders.completed(shop.session)) == "settled"
     assert shop.units() == 100
@@ -279,7 +279,7 @@ def test_a_restore_that_forgot_what_was_dropped_keeps_no_purchase_from_being_cre
 def test_an_event_without_any_reference_is_dropped_and_stripe_is_not_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Parked before such events were ignored: no intent and no charge lead to nobody."""
+    """Parked before such events were ignored: no intent and no charge lead to no payment."""
     shop, asked = Shop("mismatch"), list[str]()
 
     def charge(charge_id: str) -> dict[str, Any]:
@@ -305,3 +305,19 @@ def _is_credited(shop: Shop) -> bool:
     ).status not in ("pending", "failed")
     assert paid == ("payment_id" in row)
     return paid
+
+
+def test_all_that_was_dropped_with_a_purchase_is_brought_back_at_once() -> None:
+    """One after the other, each on condition of what is left by then."""
+    shop = Shop("mismatch")
+    events = [builders.refund(shop.session, f"re_{number}", 100) for number in range(3)]
+    for event in events:
+        shop.tell(event)
+    shop.drop()
+    shop.recover()
+    names = {event["id"] for event in events}
+    assert shop.waiting() == []
+    intent = builders.intent_of(shop.session)
+    parking.bring_back(shop.books, intent, frozenset(names))
+    assert set(shop.waiting()) == names
+    assert not names & shop.dropped().keys()

@@ -35,7 +35,7 @@ def _told(books: Books, payment: Payment) -> tuple[str, str | None]:
 
 
 def test_the_reason_of_the_latest_decline_is_shown(books: Books) -> None:
-    """A minute later the buyer tries a card that has expired: that is what the buyer must hear."""
+    """A minute later the buyer tries a card that has expired: that is what the buyer must see."""
     payment = pending(books)
     assert (
         _settle(books, builders.declined(payment, "processing_error", created=NOON)) == "recorded"
@@ -89,7 +89,7 @@ def test_declines_in_any_order_end_with_the_latest_reason() -> None:
         ("incorrect_cvc", "do_not_honor", "incorrect_cvc"),
     ],
 )
-def test_the_issuers_reason_is_told_where_the_code_says_only_declined(
+def test_the_issuers_reason_is_kept_where_the_code_says_only_declined(
     code: str, decline_code: str | None, told: str
 ) -> None:
     """``decline_code`` where ``code`` is ``card_declined``."""
@@ -114,7 +114,7 @@ def test_a_decline_after_the_checkout_has_ended_notes_the_reason_only(
 
 
 def test_a_completed_payment_shows_no_reason(books: Books) -> None:
-    """Nor does a decline that is told after it."""
+    """Nor does a decline that is reported after it."""
     payment = pending(books)
     _settle(books, builders.declined(payment, "expired_card", created=NOON))
     _settle(books, builders.completed(payment))

@@ -48,7 +48,7 @@ def test_an_amount_is_printed_exactly(amount_minor: int, currency: str, text: st
     "currency", [*THREE_DECIMAL, *SPECIAL, "USD", "xxx", "", None, 1, ["usd"], {}]
 )
 def test_a_currency_that_cannot_be_printed_exactly_is_refused(currency: Any) -> None:
-    """With three decimals, printed with two, 1.234 would be told as 12.34."""
+    """With three decimals, printed with two, 1.234 would be shown as 12.34."""
     with pytest.raises(
         ValueError, match=r"plan 1: currency must be one that Topup can print exactly"
     ):
@@ -148,7 +148,7 @@ def test_the_catalogue_starts_with_three_packs() -> None:
 
 
 def test_all_faults_are_reported_together() -> None:
-    """Whoever mends the file mends it once."""
+    """An operator can fix the whole file in one go."""
     with pytest.raises(
         ValueError, match=r"plan 1: name must be .*; plan 1: quota must be .*; plan 2: id must be"
     ):
@@ -182,7 +182,7 @@ def test_a_catalogue_is_a_list_with_something_in_it(text: str) -> None:
 
 
 def test_a_catalogue_has_at_most_a_hundred_plans() -> None:
-    """All of them are answered and shown at once."""
+    """The API and the page show all of them together."""
     assert len(_load(*({**GOOD, "id": f"a{number}"} for number in range(100)))) == 100
     with pytest.raises(ValueError, match="at most 100 plans, not 101"):
         _load(*({**GOOD, "id": f"a{number}"} for number in range(101)))

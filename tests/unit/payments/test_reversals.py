@@ -43,7 +43,7 @@ def test_a_part_of_a_unit_stays_with_the_customer(refunded: int, units: int) -> 
 
 
 def test_refund_and_dispute_together_take_no_more_than_was_credited() -> None:
-    """All of it twice is still all of it."""
+    """A full refund that is reported twice is still one full refund."""
     assert (
         _taken(
             builders.refunded(PAYMENT, 999),
@@ -189,7 +189,7 @@ def test_two_withdrawals_in_another_currency_come_to_what_was_disputed() -> None
     assert _taken(both, first) == 100
 
 
-def test_the_disputed_amount_is_the_one_told_with_the_money() -> None:
+def test_the_disputed_amount_is_that_of_the_event_with_the_money() -> None:
     """An inquiry about all of it becomes a chargeback of half: half of the units, in any order.
 
     The amount may differ from the charge's, and may fall:
@@ -216,9 +216,47 @@ def test_what_a_newer_version_wrote_is_read_after_going_back() -> None:
     assert facts.from_item({**facts.to_item(parked), "tomorrow": "?"}) == parked
 
 
+@pytest.mark.parametrize(
+    ("event", "later"),
+    [
+        (
+            builders.completed(replace(PAYMENT, session_id="cs_test_1")),
+            {"needs_record": True},
+        ),
+        (builders.declined(PAYMENT), {"needs_record": True}),
+        (
+            builders.refunded(PAYMENT, 5),
+            {
+                "refunded_minor": 0,
+                "failed": {},
+                "standing": {},
+                "needs_record": False,
+                "payment_id": "",
+                "user_id": "",
+            },
+        ),
+        (builders.dispute(PAYMENT, "created", "lost"), {"converted": False}),
+    ],
+    ids=["session", "declined", "refunds", "dispute"],
+)
+def test_what_an_older_version_wrote_is_read(event: dict[str, Any], later: dict[str, Any]) -> None:
+    """A parked event, or a message: the members that came later have what was true before them."""
+    item = facts.to_item(fact(event))
+    old = {name: value for name, value in item.items() if name not in later}
+    assert facts.to_item(facts.from_item(old)) == item | later
+
+
 def test_an_inquiry_is_no_dispute() -> None:
     """No money has moved: ``warning_needs_response``. A formal one is, even
     before the money goes.
     """
     assert not _known(builders.dispute(PAYMENT, "created", "warning_needs_response")).is_disputed
     assert _known(builders.dispute(PAYMENT, "created", "needs_response")).is_disputed
+
+
+@pytest.mark.parametrize(
+    ("paid", "taken"), [(-1, 0), (0, 0), (1, 100), (9, 55), (10, 50), (999, 0), (500, 1)]
+)
+def test_units_are_taken_back_in_the_share_of_what_was_paid(paid: int, taken: int) -> None:
+    """Of a purchase for which nothing was paid nothing can be given back."""
+    assert Reversals(standing={"re_1": 5}).units_to_take_back(100, paid) == taken

@@ -176,7 +176,7 @@ def test_settling_is_atomic_wherever_it_dies(
 def test_an_unknown_outcome_is_reported_and_not_taken_for_success(
     books: Books, store: Meddled
 ) -> None:
-    """Law 6: whoever asked must be asked again."""
+    """Law 6: the caller must ask again."""
     payment = pending(books)
     store.is_refusing = True
     with pytest.raises(OutcomeUnknownError):
@@ -409,10 +409,10 @@ def test_a_purchase_with_many_waiting_events_is_settled_before_the_deadline(
 def test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase(
     books: Books, store: Meddled
 ) -> None:
-    """Its own transaction is written: Stripe is told so, and recovery goes on from there."""
+    """Its own transaction is written: Stripe gets a 2xx, and recovery settles the rest."""
     payment = pending(books)
     _settle(books, builders.refunded(payment, 500))
-    # the first is refused, for somebody waits; the second is the purchase, the third the refund
+    # the first is refused: an event waits; the second is the purchase, the third the refund
     store.fails_at = 2
     assert _settle(books, builders.completed(payment)) == "settled"
     assert _balance(books) == (100, 0, 0)
@@ -422,7 +422,7 @@ def test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase(
 
 
 def test_a_parked_event_that_now_needs_an_operator_says_so(books: Books) -> None:
-    """It came ahead of its payment; the payment came, in another currency: nobody but a person can
+    """It came ahead of its payment; the payment came, in another currency: only an operator can
     settle that.
     """
     payment = pending(books)
@@ -549,7 +549,7 @@ def test_parts_of_a_refund_write_off_what_a_whole_one_does(figures: tuple[int, .
     assert (_now(books, payment).units_written_off, _balance(books)) == (60, (0, 40, 60))
 
 
-def test_an_expired_hold_that_nobody_has_looked_at_keeps_no_refunded_units() -> None:
+def test_an_expired_hold_that_was_never_read_keeps_no_refunded_units() -> None:
     """Its units count as given back, and are taken: a customer with the money back cannot spend
     them.
     """

@@ -19,7 +19,7 @@ class Contended(MemoryStore):
     """Another container acts before each transaction while ``meanwhile`` has acts left."""
 
     def __init__(self) -> None:
-        """Nobody else acts yet."""
+        """No concurrent act yet."""
         super().__init__()
         self.meanwhile: Iterator[Callable[[], object]] = iter(())
         self.tries = 0

@@ -37,7 +37,7 @@ class Meddled(MemoryStore):
 
 @pytest.fixture
 def books() -> Books:
-    """Nobody has bought."""
+    """No purchase yet."""
     return builders.books_on(Meddled())
 
 

@@ -34,14 +34,14 @@ class Watched(MemoryStore):
         self.after_get: list[Callable[[], object]] = []
 
     def get(self, table: Any, key: tuple[str, str]) -> Item | None:
-        """Then somebody else is quick."""
+        """Then a concurrent request is faster."""
         found = super().get(table, key)
         if self.after_get:
             self.after_get.pop()()
         return found
 
     def commit(self, *writes: Write) -> None:
-        """Somebody else first."""
+        """A concurrent request comes first."""
         if self.before_commit:
             self.before_commit.pop()()
         super().commit(*writes)

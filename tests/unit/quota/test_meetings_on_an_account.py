@@ -35,7 +35,7 @@ class MeetingStore(MemoryStore):
     """Before each write, the next act of ``before`` takes place, until there is none."""
 
     def __init__(self) -> None:
-        """Nobody else is here."""
+        """No concurrent request yet."""
         super().__init__()
         self.before: list[Callable[[], object]] = []
         self.written = 0
@@ -49,7 +49,7 @@ class MeetingStore(MemoryStore):
 
 
 def _nothing() -> None:
-    """Nobody comes."""
+    """No concurrent request comes."""
 
 
 def _die() -> None:
@@ -62,7 +62,7 @@ def _busy() -> None:
 
 @pytest.fixture
 def customer() -> str:
-    """Somebody whom no container remembers."""
+    """A customer whom no container remembers."""
     return f"meeting-{next(_numbers)}"
 
 
@@ -149,7 +149,7 @@ def test_an_answer_never_shows_less_than_nothing(
 
 
 @pytest.mark.parametrize("by", TAKE)
-def test_an_account_that_was_busy_is_looked_at_again_before_more_is_asked_of_it(
+def test_a_busy_account_is_read_again_before_the_next_attempt(
     store: MeetingStore, customer: str, by: str
 ) -> None:
     """Others spent meanwhile: the answer's figure is of now, and one further write is enough."""
@@ -221,10 +221,10 @@ def test_a_refused_write_of_the_store_is_no_answer_to_a_customer(
 @pytest.mark.parametrize(
     ("fault", "said"), [(_busy, NotDoneError), (_die, OutcomeUnknownError)], ids=["busy", "died"]
 )
-def test_a_day_that_cannot_be_begun_is_said_for_what_it_is(
+def test_a_day_that_cannot_begin_is_reported_with_its_cause(
     store: MeetingStore, customer: str, fault: Callable[[], None], said: type[Exception]
 ) -> None:
-    """Nothing was taken, and the caller is told whether that is known."""
+    """Nothing was taken, and the answer says whether that is known."""
     clock = Clock()
     books = _books(store, clock)
     _buy(books, customer)

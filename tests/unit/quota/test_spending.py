@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from billing.books import Books
@@ -8,29 +7,9 @@ from billing.payments import settlement
 from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
-from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending
-from support.fakes.memory_store import MemoryStore
-
-
-class Meddled(MemoryStore):
-    """A store on which something else happens just before the next transaction."""
-
-    first: Callable[[], object] | None = None
-
-    def commit(self, *writes: Write) -> None:
-        """Meddle, once, then carry on."""
-        if (first := self.first) is not None:
-            self.first = None
-            first()
-        super().commit(*writes)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Moved by hand."""
-    return Clock()
+from support.fakes.memory_store import Meddled
 
 
 @pytest.fixture
@@ -73,72 +52,6 @@ def test_more_than_remains_is_not_taken(books: Books, meter: Meter) -> None:
     )
     assert _refused(lambda: holds.place(meter, "alice", 61, 60)) == "quota_exhausted"
     assert _three(books) == (0, 40, 60)
-
-
-def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Meter) -> None:
-    """The repeat is the first answer, marked as such."""
-    first = debits.debit_once(meter, "alice", 30, "backend", "k")
-    again = debits.debit_once(meter, "alice", 30, "backend", "k")
-    assert again == replace(first, idempotent_replayed=True)
-    assert _three(books) == (30, 0, 70)
-
-
-@pytest.mark.parametrize(("user_id", "units"), [("alice", 31), ("bob", 30)])
-def test_a_key_with_another_body_is_a_conflict(
-    books: Books, meter: Meter, user_id: str, units: int
-) -> None:
-    settlement.apply(books, fact(builders.completed(pending(books, "bob"))))
-    debits.debit_once(meter, "alice", 30, "backend", "k")
-    assert (
-        _refused(lambda: debits.debit_once(meter, user_id, units, "backend", "k"))
-        == "idempotency_conflict"
-    )
-    assert _three(books) == (30, 0, 70)
-    assert debits.read(books, "bob").used == 0
-
-
-def test_two_callers_keys_are_their_own(books: Books, meter: Meter) -> None:
-    debits.debit_once(meter, "alice", 30, "backend", "k")
-    debits.debit_once(meter, "alice", 30, "another", "k")
-    assert _three(books) == (60, 0, 40)
-
-
-def test_no_more_is_captured_than_was_held(books: Books, meter: Meter) -> None:
-    """Though as much remains."""
-    hold = holds.place(meter, "alice", 40, 60).hold_id
-    assert _refused(lambda: holds.capture(meter, hold, 41)) == "exceeds_hold"
-    assert _three(books) == (0, 40, 60)
-
-
-def test_what_was_not_captured_comes_back(books: Books, meter: Meter) -> None:
-    """A repeat replays."""
-    hold = holds.place(meter, "alice", 40, 60).hold_id
-    assert holds.capture(meter, hold, 25) == holds.capture(meter, hold, 25)
-    assert _three(books) == (25, 0, 75)
-
-
-def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> None:
-    """The other one was quicker."""
-    hold = holds.place(meter, "alice", 40, 60).hold_id
-    books.store.first = lambda: holds.release(meter, hold)  # type: ignore[attr-defined]
-    holds.release(meter, hold)
-    assert _three(books) == (0, 0, 100)
-
-
-def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
-    """409, and nothing taken."""
-    hold = holds.place(meter, "alice", 40, 60).hold_id
-    holds.release(meter, hold)
-    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
-    assert _three(books) == (0, 0, 100)
-
-
-def test_an_expired_hold_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
-    """Nobody has looked at the account since: it counts as given back all the same."""
-    hold = holds.place(meter, "alice", 40, 60).hold_id
-    clock.advance(seconds=61)
-    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
-    assert _three(books) == (0, 0, 100)
 
 
 def test_an_expired_hold_counts_as_released_at_the_next_read(

@@ -20,7 +20,7 @@ from billing.storage.dynamodb import PAGE_MAX
 from support import builders
 from support.fakes.memory_store import MemoryStore
 
-from infra.cli.commands.ledger import examine, judged, read_all
+from infra.cli.books.verification import examine, judged, read_all
 from infra.cli.tallies import tally_file
 
 
@@ -68,7 +68,7 @@ def test_the_number_of_readers_changes_nothing(books: Books, segments: int) -> N
 
 
 def test_a_lost_way_from_a_payment_intent_is_found(books: Books) -> None:
-    """Without it a refund is nobody's."""
+    """Without it a refund has no owner."""
     rows = _rows(books)["payments"]
     del rows[next(key for key in rows if key[0].startswith("ref#pi_"))]
     assert _rules(books) == {("alice", "every")}
@@ -107,7 +107,7 @@ def test_a_hold_that_vanished_is_found(books: Books) -> None:
 
 
 def test_an_account_without_its_balance_is_found(books: Books) -> None:
-    """Its ledger alone tells of it."""
+    """Only its ledger shows it."""
     del _rows(books)["quotas"]["bob", "quota"]
     assert {("bob", "the"), ("bob", "an")} <= _rules(books)
 
@@ -143,7 +143,7 @@ def test_verifying_writes_nothing(books: Books) -> None:
 
 
 class _Restless(MemoryStore):
-    """A store in which somebody buys between any two calls."""
+    """A store with a concurrent purchase between any two calls."""
 
     def query(self, *given: Any, **named: Any) -> Any:
         self.tables["quotas"]["bob", "quota"]["total"] += 1
@@ -166,7 +166,7 @@ def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a reader has counted goes to a file when it is much."""
-    monkeypatch.setattr("infra.cli.commands.ledger.ACCOUNTS_IN_MEMORY_MAX", 100)
+    monkeypatch.setattr("infra.cli.books.verification.ACCOUNTS_IN_MEMORY_MAX", 100)
     books = builders.books_on(MemoryStore())
     largest = 0
 
@@ -176,7 +176,7 @@ def test_reading_the_books_takes_as_much_memory_for_any_number_of_accounts(
             super().add(*row)
             largest = max(largest, len(self))
 
-    monkeypatch.setattr("infra.cli.commands.ledger.Tallies", Watched)
+    monkeypatch.setattr("infra.cli.books.verification.Tallies", Watched)
     for number in range(1000):
         books.store.commit(builders.balance(f"user-{number}", 1))
     found = examine(books, 2, _nobody_watches)
@@ -204,7 +204,7 @@ def test_tallies_add_up_in_any_order_and_any_split() -> None:
         assert not list(merged.suspects())
 
 
-def test_a_difference_tells_account_rule_and_figures() -> None:
+def test_a_difference_names_account_rule_and_figures() -> None:
     assert Difference("bob", "a rule", 1, 2).as_answer() == {
         "user_id": "bob",
         "rule": "a rule",

@@ -25,12 +25,6 @@ from support.fakes.stripe_twin import Stripe
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """Moved by hand."""
-    return Clock()
-
-
-@pytest.fixture
 def store() -> MemoryStore:
     """An empty one."""
     return MemoryStore()
@@ -143,7 +137,7 @@ def test_a_run_that_ends_within_a_page_is_gone_on_with_at_the_next_row(
 
 
 def test_our_own_records_are_asked_for_once(books: Books, stripe: Stripe) -> None:
-    """What a listing has shown, or Stripe has said once, is not asked for by every later run."""
+    """A listing or an answer of Stripe is not asked for again by every later run."""
     listed, old = pending(books), pending(books)
     stripe.sell(listed, epoch(books.clock()))
     stripe.sell(old, 1)
@@ -234,7 +228,7 @@ def test_a_refund_after_one_that_failed_is_taken_back_by_reconciliation(
 
 
 def test_what_an_operator_has_dropped_is_no_difference(books: Books, stripe: Stripe) -> None:
-    """Otherwise the alarm would ring each hour about a purchase that was refunded by hand."""
+    """Otherwise the alarm would fire each hour about a purchase that was refunded by hand."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()), currency="eur")
     assert _reconcile(books, stripe).counts == {"currency": 1}
@@ -319,7 +313,10 @@ def _look(books: Books, stripe: Stripe) -> Report:
 def test_a_paid_session_of_ours_that_cannot_be_read_is_a_failure(
     books: Books, stripe: Stripe, member: str
 ) -> None:
-    """Somebody paid and was not credited: an operator must look. The others have their turn."""
+    """A customer paid and was not credited, so an operator must look.
+
+    The others have their turn.
+    """
     payment, other = pending(books), pending(books)
     stripe.sell(payment, epoch(books.clock()), **{member: None})
     stripe.sell(other, epoch(books.clock()))
@@ -348,7 +345,7 @@ def test_a_session_that_cannot_be_read_and_is_not_ours_or_not_paid_is_no_failure
 def test_a_credited_session_that_cannot_be_read_any_more_is_a_failure(
     books: Books, stripe: Stripe
 ) -> None:
-    """Whether it agrees is not known; it is not said to be missing at Stripe."""
+    """Whether it agrees is not known; it is not reported as missing at Stripe."""
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
     stripe.sell(payment, epoch(builders.START) - 90 * 24 * 3600, amount_total=None)
@@ -386,7 +383,7 @@ def test_a_dispute_whose_webhooks_were_lost_is_taken_back(books: Books, stripe: 
 def test_what_is_credited_here_and_unknown_at_stripe_is_reported(
     books: Books, stripe: Stripe
 ) -> None:
-    """Forged, or of another Stripe account: a person must look."""
+    """Forged, or of another Stripe account: an operator must look."""
     payment = pending(books)
     settlement.apply(books, fact(builders.completed(payment)))
     assert _reconcile(books, stripe).counts == {"missing_there": 1}
@@ -407,7 +404,7 @@ def test_a_payments_record_that_was_lost_is_rebuilt_and_credited_once(
 
 
 def test_recovery_finds_the_session_that_a_refund_belongs_to(books: Books, stripe: Stripe) -> None:
-    """Its own webhooks were lost; nobody needs to wait for reconciliation."""
+    """Its own webhooks were lost. It need not wait for reconciliation."""
     payment = pending(books)
     stripe.sell(payment, epoch(books.clock()))
     settlement.apply(books, fact(builders.refunded(payment, 500)))
@@ -448,7 +445,7 @@ def test_an_event_that_is_not_ours_is_no_longer_parked(
 def test_what_waits_for_an_operator_is_not_retried(
     books: Books, stripe: Stripe, clock: Clock
 ) -> None:
-    """It stays until somebody has looked."""
+    """It stays until an operator has looked."""
     settlement.apply(books, fact(builders.completed(pending(books), currency="eur")))
     clock.advance(days=30)
     assert _recover(books, stripe).waiting == 1

@@ -52,12 +52,6 @@ def store() -> Meddled:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """Moved by hand."""
-    return Clock()
-
-
-@pytest.fixture
 def stripe() -> Stripe:
     """Knows what was sold."""
     return Stripe()
@@ -158,7 +152,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
     assert _mended(books, stripe) == told
 
 
-def test_a_dry_run_tells_no_balance_that_a_settlement_will_move(
+def test_a_dry_run_reports_no_balance_that_a_settlement_will_move(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment
 ) -> None:
     """The purchase is lost in both tables: it is settled first, and the balance follows it."""
@@ -264,7 +258,7 @@ def test_a_concurrent_debit_is_not_overwritten(
 def test_an_account_that_never_holds_still_is_an_unknown_outcome(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment
 ) -> None:
-    """Nothing is said to be done that is not."""
+    """It reports nothing that was not done."""
     store.tables["quotas"][QUOTA]["total"] += 7
 
     def used() -> None:
@@ -278,7 +272,7 @@ def test_an_account_that_never_holds_still_is_an_unknown_outcome(
 def test_a_payment_that_stripe_does_not_know_is_named_and_left(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment
 ) -> None:
-    """A stranger's entry in the ledger: nobody can say what it was."""
+    """A stranger's entry in the ledger: its cause is unknown."""
     del payment
     row: dict[str, Any] = {
         "type": "funded",
@@ -297,7 +291,7 @@ def test_a_payment_that_stripe_does_not_know_is_named_and_left(
 def test_a_lost_way_from_a_payment_intent_is_written_again(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment, *, repair: bool
 ) -> None:
-    """Without it the next refund would be nobody's. A dry run says so, and writes nothing."""
+    """Without it the next refund would have no owner. A dry run says so, and writes nothing."""
     (lost,) = [key for key in store.tables["payments"] if key[0].startswith("ref#pi_")]
     row = store.tables["payments"].pop(lost)
     acts = mending.repair_account(_job(books, stripe, repair=repair), "alice").acts
@@ -330,7 +324,7 @@ def test_a_payment_that_led_nowhere_needs_no_way(
 def test_a_repaired_payment_has_a_new_version(
     books: Books, store: Meddled, stripe: Stripe, payment: Payment
 ) -> None:
-    """Once for what Stripe says of it and once for its entries: whoever read it before and is about
+    """Once for Stripe's state and once for its entries: a process that read it before and is about
     to write is refused.
     """
     key = (user_key("alice"), payment.payment_id)
@@ -461,3 +455,19 @@ def test_one_lost_unit_is_taken_back_and_not_given(
     _mended(books, stripe)
     (row,) = [row for row in store.tables["ledger"].values() if row.get("note")]
     assert (row["type"], row["units"]) == ("clawed_back", -1)
+
+
+def test_a_lost_entry_of_units_that_came_back_is_written_again_as_such(
+    books: Books, store: Meddled, stripe: Stripe
+) -> None:
+    """A refund had failed: its units were given back."""
+    paid = pending(books)
+    stripe.sell(paid, epoch(START))
+    settlement.apply(books, fact(builders.completed(paid)))
+    for status in ("succeeded", "failed"):
+        settlement.apply(books, fact(builders.refund(paid, "re_1", 500, status)))
+    (key,) = [key for key, row in store.tables["ledger"].items() if row["type"] == "reinstated"]
+    units = store.tables["ledger"].pop(key)["units"]
+    _mended(books, stripe)
+    (row,) = [row for row in store.tables["ledger"].values() if row.get("note")]
+    assert (row["type"], row["units"]) == ("reinstated", units) == ("reinstated", 50)

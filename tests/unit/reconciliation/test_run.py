@@ -13,25 +13,11 @@ from billing.quota.spending import Meter
 from billing.reconciliation import run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, Run
-from billing.storage.writes import Write
 from billing.stripe_api.client import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
-from support.fakes.memory_store import MemoryStore
+from support.fakes.memory_store import Meddled
 from support.fakes.stripe_twin import Stripe
-
-
-class Meddled(MemoryStore):
-    """A store on which something else happens just before the next transaction."""
-
-    first: Any = None
-
-    def commit(self, *writes: Write) -> None:
-        """Meddle, once, then carry on."""
-        if (first := self.first) is not None:
-            self.first = None
-            first()
-        super().commit(*writes)
 
 
 @pytest.fixture
@@ -75,7 +61,7 @@ def test_a_run_that_resumes_nothing_starts_over_and_leaves_the_cursor(
 
 
 def test_a_finished_run_says_when_and_what_it_found(books: Books, stripe: Stripe) -> None:
-    """For whoever asks whether the books are still compared."""
+    """It shows that the books are still compared."""
     stripe.sell(pending(books), epoch(START))
     _run(books, stripe)
     last = books.store.get("events", LAST) or {}
@@ -100,15 +86,19 @@ def test_a_dry_run_that_stops_among_our_own_records_goes_on_behind_them(
 
 
 class Faulty(Stripe):
-    """What is listed cannot be read."""
+    """What is listed cannot be read, but for what is ``spared``."""
 
     listed = 0
+    spared: frozenset[str] = frozenset()
 
     def sessions(self, since: int, after: str = "") -> dict[str, Any]:
         """Rows that make nothing but trouble."""
         page = super().sessions(since, after)
         self.listed += 1
-        return {**page, "data": [{**row, "created": "?"} for row in page["data"]]}
+        rows = [
+            row if row["id"] in self.spared else {**row, "created": "?"} for row in page["data"]
+        ]
+        return {**page, "data": rows}
 
 
 def test_a_run_that_has_given_up_asks_for_no_further_page(books: Books) -> None:
@@ -126,7 +116,7 @@ def test_a_run_that_has_given_up_asks_for_no_further_page(books: Books) -> None:
     assert books.store.get("events", LAST) is None
 
 
-def test_a_refund_whose_purchase_is_settled_as_it_is_parked_is_taken_back_at_once(
+def test_a_refund_whose_purchase_is_settled_while_it_is_parked_is_settled_immediately(
     books: Books,
 ) -> None:
     """It does not wait for a purchase that has come."""
@@ -186,7 +176,7 @@ def test_a_refund_that_stripe_lists_without_its_payment_intent_is_passed_over(
 
 
 def test_what_agrees_is_counted(books: Books, stripe: Stripe) -> None:
-    """Each session, refund and dispute once: whoever reads the report sees that something was
+    """Each session, refund and dispute once: the report shows that something was
     compared.
     """
     payment = pending(books)
@@ -213,7 +203,7 @@ def test_an_event_that_is_delivered_again_waits_as_long(books: Books) -> None:
 
 
 def test_what_was_settled_meanwhile_is_not_dropped(books: Books) -> None:
-    """The operator hears that it is not there any more."""
+    """The operator is informed that it does not exist any more."""
     event = builders.completed(pending(books), currency="eur")
     settlement.apply(books, fact(event))
     (record,) = parking.all_parked(books)
@@ -326,3 +316,20 @@ def test_a_lost_dispute_ahead_of_its_purchase_is_kept(books: Books) -> None:
     """It is closed, and its money is gone."""
     event = builders.dispute(pending(books), "closed", "lost")
     assert settlement.apply(books, fact(event)).status == "parked"
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_run_gives_up_after_as_many_failures_in_a_row_wherever_they_begin(
+    books: Books, good: int
+) -> None:
+    """Also behind a row that was compared."""
+    stripe = Faulty()
+    stripe.rows_a_page = 100
+    sold = [pending(books) for _ in range(good + FAILED_IN_A_ROW_MAX + 2)]
+    for payment in sold:
+        stripe.sell(payment, epoch(START))
+    listed = Stripe.sessions(stripe, 0)["data"]
+    stripe.spared = frozenset(row["id"] for row in listed[:good])
+    report = _run(books, stripe)
+    assert (report.given_up, report.failed) == (True, FAILED_IN_A_ROW_MAX)
+    assert report.repaired == good

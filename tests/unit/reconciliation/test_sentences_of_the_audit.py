@@ -23,7 +23,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("figures", "rule", "expected", "found"), BROKEN)
-def test_a_broken_rule_is_said_with_both_of_its_figures(
+def test_a_broken_rule_is_reported_with_both_figures(
     figures: dict[str, int], rule: str, expected: int, found: int
 ) -> None:
     """And no other rule beside those that the same figures break."""
@@ -34,7 +34,7 @@ def test_a_broken_rule_is_said_with_both_of_its_figures(
 
 
 def test_books_that_balance_break_no_rule() -> None:
-    """Nothing is said."""
+    """It reports nothing."""
     figures = {"booked": 80, "funded": 100, "funded_count": 1, "taken_back": 20}
     bought = {"paid": 100, "paid_count": 1, "intents_count": 1, "referred_count": 1}
     account = {"total": 80, "used": 30, "held": 10, "remaining": 40, "in_holds": 10}

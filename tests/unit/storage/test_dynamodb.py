@@ -1,5 +1,5 @@
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -88,7 +88,7 @@ def _cancelled(*reasons: str) -> ClientError:
     ids=repr,
 )
 def test_a_plain_debit_is_not_repeated_when_its_answer_is_lost(answer: Exception) -> None:
-    """It may have been taken: nobody knows, and nobody takes it twice."""
+    """It may have been taken. The outcome is unknown, and it is never taken twice."""
     store, line = _store(answer, DONE)
     with pytest.raises(OutcomeUnknownError):
         store.update(WRITE)
@@ -219,7 +219,7 @@ def test_a_caller_that_looks_again_gets_a_conflict_immediately(
 
 
 @pytest.mark.parametrize("answer", [LOST, _error("InternalServerError", 500)], ids=repr)
-def test_a_lost_answer_is_cleared_up_under_the_same_token_or_told_at_once(
+def test_a_lost_answer_is_cleared_up_under_the_same_token_or_reported_immediately(
     answer: Exception,
 ) -> None:
     """As the caller wants it; a conflict on the way does not end it."""
@@ -341,3 +341,54 @@ def test_no_float_is_sent_to_dynamodb(part: str, value: Any) -> None:
     with pytest.raises(TypeError, match="is not stored"):
         store.commit(write)
     assert line.asked == []
+
+
+READS: dict[str, Callable[[Store], object]] = {
+    "get": lambda store: store.get("quotas", ("alice", "quota")),
+    "query": lambda store: store.query("quotas", "alice"),
+    "pages": lambda store: list(store.pages("quotas", "alice")),
+    "scan": lambda store: store.scan("quotas"),
+    "due": lambda store: store.due(1),
+    "unseen": lambda store: store.unseen(""),
+}
+
+
+@pytest.mark.parametrize("answer", [LOST, NOT_SENT, _error("InternalServerError", 500)], ids=repr)
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_no_read_has_an_unknown_outcome(read: Callable[[Store], object], answer: Exception) -> None:
+    """It wrote nothing, whatever became of its answer: the caller may try again."""
+    store, _ = _store(answer)
+    with pytest.raises(NotDoneError):
+        read(store)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_transaction_is_of_one_to_a_hundred_writes(count: int) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html."""
+    store, line = _store({})
+    store.commit(*[WRITE] * count)
+    assert [len(request["TransactItems"]) for request in line.asked] == [count]
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_a_transaction_of_too_few_or_too_many_writes_is_not_sent(count: int) -> None:
+    """It is a fault of ours, told before DynamoDB is asked."""
+    store, line = _store({})
+    with pytest.raises(ValueError, match=f"not {count}"):
+        store.commit(*[WRITE] * count)
+    assert line.asked == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "old"), [({"Item": {"remaining": {"N": "3"}}}, {"remaining": 3}), ({}, None)]
+)
+def test_a_refused_single_write_hands_back_what_it_met(
+    stored: dict[str, Any], old: dict[str, Any] | None
+) -> None:
+    """So that whoever was refused need not read it."""
+    refused = _error("ConditionalCheckFailedException")
+    refused.response.update(stored)
+    store, _ = _store(refused)
+    with pytest.raises(ConditionFailedError) as met:
+        store.update(WRITE)
+    assert met.value.old == {0: old}

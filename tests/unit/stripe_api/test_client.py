@@ -75,7 +75,7 @@ def test_two_concurrent_requests_under_one_key_get_one_session(stripe: Lab) -> N
     assert len(_sessions(stripe)) == 1
 
 
-def test_trouble_that_does_not_pass_is_told_the_buyer(stripe: Lab) -> None:
+def test_a_lasting_failure_is_reported_to_the_buyer(stripe: Lab) -> None:
     """Its key is as good as before: nothing was kept under it."""
     stripe.control("faults", route=CREATE, status=429)
     hasty = Gateway(lambda _: KEY, stripe.url, _Once())
@@ -97,7 +97,7 @@ def test_a_fault_that_stripe_keeps_uses_up_its_key(
 
 
 def test_a_key_of_other_parameters_is_used_up(stripe: Lab, gateway: Gateway) -> None:
-    """``idempotency_error``: whoever asked before asked for something else."""
+    """``idempotency_error``: an earlier request under the key asked for something else."""
     gateway.create_session(PARAMS, "k")
     with pytest.raises(StripeServerError, match="IdempotencyError"):
         gateway.create_session(PARAMS | {"cancel_url": "https://shop.example.com/moved"}, "k")
@@ -183,11 +183,11 @@ def test_all_refunds_of_a_payment_are_read_page_after_page(
     stripe: Lab, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Units follow from their sum: those of the first page alone would take back too little."""
-    monkeypatch.setattr("billing.stripe_api.client.PAGE", 2)
+    monkeypatch.setattr("billing.stripe_api.client.PAGE", 3)
     intent = stripe.pay().payment_intent
     made = [
         stripe.client.v1.refunds.create({"payment_intent": intent.id, "amount": amount}).id
-        for amount in range(1, 6)
+        for amount in range(1, 9)
     ]
     assert [row["id"] for row in gateway.refunds_of(intent.id)] == made[::-1]
 
@@ -199,3 +199,11 @@ class _Once(Deadline):
         """One."""
         del pauses
         yield 0
+
+
+def test_a_page_of_a_list_is_as_long_as_stripe_allows(gateway: Gateway) -> None:
+    """A hundred rows, where Stripe's own default is ten: https://docs.stripe.com/api/pagination."""
+    for number in range(11):
+        gateway.create_session(PARAMS, f"k{number}")
+    page = gateway.sessions(0)
+    assert (len(page["data"]), page["has_more"]) == (11, False)

@@ -7,7 +7,8 @@ from billing.facts import DisputeFact, RefundsFact, SessionFact
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api import objects
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.claims import Ignored
+from billing.stripe_api.events import parse
 from support import builders
 from support.builders import OURS, metadata
 
@@ -229,3 +230,85 @@ def test_the_buyers_own_currency_changes_nothing() -> None:
         told = parse(event, OURS)
         assert not isinstance(told, Ignored | SessionFact)
         assert told.currency == "usd"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("rows", [[], None, "missing"])
+def test_a_dispute_without_a_list_of_transactions_has_none(rows: list[object] | str | None) -> None:
+    """It is no reason not to read what else it says."""
+    event = builders.dispute(PAYMENT, "created", "needs_response")
+    if rows == "missing":
+        del event["data"]["object"]["balance_transactions"]
+    else:
+        event["data"]["object"]["balance_transactions"] = rows
+    told = parse(event, OURS)
+    assert isinstance(told, DisputeFact)
+    assert told.transactions == {}
+
+
+def _changed(event: dict[str, Any], name: str, value: object) -> dict[str, Any]:
+    event["data"]["object"][name] = value
+    return event
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "least"),
+    [
+        (builders.completed, "amount_total", 0),
+        (builders.completed, "amount_subtotal", 0),
+        (lambda payment: builders.refunded(payment, 5), "amount_refunded", 0),
+        (lambda payment: builders.refund(payment, "re_1", 5), "amount", 0),
+        (lambda payment: builders.dispute(payment, "created", "lost"), "amount", 0),
+    ],
+)
+def test_an_amount_is_never_below_nothing(
+    make: Callable[[Payment], dict[str, Any]], name: str, least: int
+) -> None:
+    """Stripe's own are not; what is cannot be read, and is told of."""
+    assert not isinstance(parse(_changed(make(PAYMENT), name, least), OURS), Ignored)
+    found = parse(_changed(make(PAYMENT), name, least - 1), OURS)
+    assert found == Ignored("unreadable")
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (builders.completed, "id"),
+        (builders.completed, "currency"),
+        (lambda payment: builders.refund(payment, "re_1", 5), "id"),
+        (lambda payment: builders.dispute(payment, "created", "lost"), "id"),
+        (lambda payment: builders.dispute(payment, "created", "lost"), "status"),
+    ],
+)
+def test_a_text_of_stripes_has_1_to_255_letters_of_ascii(
+    make: Callable[[Payment], dict[str, Any]], name: str
+) -> None:
+    """No more fits into a key of ours, and an empty one names nothing."""
+    for good in ("x", "x" * 255):
+        assert not isinstance(parse(_changed(make(PAYMENT), name, good), OURS), Ignored)
+    for bad in ("", "x" * 256, "ü"):
+        assert parse(_changed(make(PAYMENT), name, bad), OURS) == Ignored("unreadable")
+
+
+@pytest.mark.parametrize("member", ["payment_id", "user_id", "plan"])
+def test_a_claim_has_1_to_255_letters(member: str) -> None:
+    """Of any alphabet, but no half of a letter: DynamoDB could not hold it."""
+    for good in ("x", "x" * 255, "ü"):
+        told = parse(
+            builders.completed(PAYMENT, metadata={**metadata(PAYMENT), member: good}), OURS
+        )
+        assert getattr(told, member) == good
+    for bad in ("", "x" * 256, "\ud800", None, 5):
+        event = builders.completed(PAYMENT, metadata={**metadata(PAYMENT), member: bad})
+        assert parse(event, OURS) == Ignored("not_ours")
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [("1", 1), ("9" * 10, 9_999_999_999), ("9" * 11, None), ("-5", None), ("1.5", None)]
+    + [(text, None) for text in ("", " 5", "²", "\u0665", "5_0")],
+)
+def test_the_units_of_a_claim_are_up_to_ten_digits(text: str, units: int | None) -> None:
+    """As checkout wrote them, and nobody else."""
+    told = parse(builders.completed(PAYMENT, metadata={**metadata(PAYMENT), "quota": text}), OURS)
+    assert getattr(told, "quota", None) == units
+    assert isinstance(told, Ignored) is (units is None)

@@ -22,8 +22,9 @@ from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects, refusals
+from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import StripeServerError
-from billing.stripe_api.events import Ignored, parse
+from billing.stripe_api.events import parse
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -61,12 +62,6 @@ class WithoutIntents(Stripe):
     def payment_intent(self, payment_intent: str) -> dict[str, Any]:
         """See the gateway."""
         raise AssertionError(f"there is no payment intent {payment_intent}")
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Moved by hand."""
-    return Clock()
 
 
 @pytest.fixture
@@ -155,7 +150,7 @@ def test_members_of_an_error_that_are_no_text_are_left_out_of_the_log() -> None:
 
 
 def test_an_error_in_one_parked_event_does_not_stop_the_others(books: Books, clock: Clock) -> None:
-    """It is told, and stays for later."""
+    """It is reported, and stays for later."""
     stripe, payments = Stripe(), [pending(books), pending(books)]
     events = [builders.refunded(payment, 500) for payment in payments]
     for payment, event in zip(payments, events, strict=True):
@@ -180,7 +175,7 @@ def test_a_refund_of_a_payment_that_a_restore_has_lost_waits_as_unknown(books: B
 
 
 def test_trouble_at_stripe_is_not_taken_for_a_session_that_is_not_there(books: Books) -> None:
-    """An operator who mends an account would believe it."""
+    """An operator who repairs an account would believe it."""
     payment = pending(books)
     _settle(books, builders.completed(payment))
     del books.store.tables["ledger"]["alice", f"funded:{payment.session_id}"]  # type: ignore[attr-defined]
@@ -253,7 +248,7 @@ def test_what_was_dropped_is_shown_whole(books: Books) -> None:
 
 
 def test_refunds_are_in_the_currency_that_stripe_gives_them(books: Books) -> None:
-    """Another one than the payment's is nobody's to count: it waits for a person."""
+    """A currency other than the payment's cannot be counted, so it waits for an operator."""
     payment = pending(books)
     _settle(books, builders.completed(payment))
     row = {
@@ -349,7 +344,7 @@ def test_a_run_reads_a_bounded_number_of_events(
 
 
 def test_a_session_of_a_plan_that_is_sold_no_longer_is_not_rebuilt(books: Books) -> None:
-    """Nobody knows its price: it is told, and the others are compared."""
+    """Its price is unknown. It is reported, and the others are compared."""
     payment, stripe = pending(books), Stripe()
     stripe.sell(payment, epoch(START), metadata={**builders.metadata(payment), "plan": "of_old"})
     books.store.tables["payments"].clear()  # type: ignore[attr-defined]
@@ -361,7 +356,7 @@ def test_a_session_of_a_plan_that_is_sold_no_longer_is_not_rebuilt(books: Books)
 
 
 def test_a_payment_that_never_got_a_session_is_shown_as_it_is(books: Books) -> None:
-    """Stripe has nothing to say of it."""
+    """Stripe has no such object."""
     books.store.commit(*_without_session("pay_1"))
     assert confirmation.confirm(books, Away(), "alice", "pay_1").status == "pending"  # type: ignore[arg-type]
 
@@ -372,7 +367,7 @@ def _without_session(payment_id: str) -> list[Write]:
 
 
 def test_what_waits_for_an_operator_is_left_exactly_as_it_is(books: Books, clock: Clock) -> None:
-    """It is not even postponed, and says so until somebody has looked."""
+    """It is not even postponed, and is reported until an operator has looked."""
     _settle(books, builders.completed(pending(books), currency="eur"))
     (before,) = parking.all_parked(books)
     clock.advance(days=30)
@@ -384,7 +379,7 @@ def test_what_waits_for_an_operator_is_left_exactly_as_it_is(books: Books, clock
 
 
 class Unknown(builders.Fixed):
-    """Nobody knows which deployment this is: the tables do not answer."""
+    """The deployment's id is unknown, because the tables do not answer."""
 
     def wrote(self, deployment: str) -> bool:
         """See settings.Deployment."""

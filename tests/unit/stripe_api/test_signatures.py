@@ -47,6 +47,14 @@ def test_a_secret_that_was_just_rolled_is_read_again() -> None:
     assert _deliver(signed_with=NEW, stored=(OLD,), fresh=(NEW,)) == "ok"
 
 
+def test_a_secret_that_was_just_rolled_is_read_again_up_to_the_last_second() -> None:
+    """Five minutes in the future is as far as Stripe's clock may be ahead."""
+    found = [
+        _deliver(signed_with=NEW, age=age, stored=(OLD,), fresh=(NEW,)) for age in (-300, -301)
+    ]
+    assert found == ["ok", "invalid_signature"]
+
+
 def test_a_signature_with_another_secret_is_refused() -> None:
     assert (
         _deliver(signed_with="whsec_of_somebody_else", stored=(OLD, NEW), fresh=(OLD, NEW))

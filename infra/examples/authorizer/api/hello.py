@@ -1,6 +1,6 @@
-"""Answers GET /hello: the seller's own code.
+"""Answers GET /hello: an example of a seller's own API.
 
-It runs only for calls that Topup has let through, and each has cost one unit.
+It runs only for calls that Topup's authorizer has allowed. Each has cost one unit.
 """
 
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer with the caller and the remaining units. The authorizer sends strings only."""
+    """Answer with the caller's id and the remaining units, as the authorizer passed them on."""
     del context
     caller = event["requestContext"]["authorizer"]["lambda"]
     body = {"hello": caller["user_id"], "remaining": int(caller["remaining"])}

@@ -1,0 +1,132 @@
+"""GET, PUT and DELETE /api/v1/quota/auto-top-up, and the charges that follow from them.
+
+A message hurries one account's charge; each minute all that are due are run.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from billing.api.endpoint import Answer, endpoint
+from billing.api.request import Request, flag, whole
+from billing.errors import BillingError, StripeRefusedError
+from billing.payments import plans
+from billing.reconciliation import adopting
+from billing.telemetry import count, logger, metrics, report_refusal
+from billing.top_up import consent, messages, sweep
+from billing.top_up.agreement import MAX_PER_MONTH
+from billing.top_up.asking import Asker
+from billing.top_up.consent import Terms
+from billing.top_up.runner import Job
+from billing.wiring.container import books, settings
+from billing.wiring.queue import receiving_books
+from billing.wiring.stripe import gateway, saved_cards
+
+STOP_MS: Final = 28_000
+"""No account begins with less than this left: its deadline at Stripe and then at the books, each
+with its last call, must fit."""
+SWEEP_STOP_MS: Final = 5_000
+"""No further account is hurried with less than this left."""
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """Serve a route, run the accounts that messages name, or run all that are due."""
+    if "requestContext" in event:
+        return _serve(event, context)
+    logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
+    left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
+    try:
+        if "Records" in event:
+            users = list(dict.fromkeys(_users_in(event["Records"])))
+        else:
+            users = list(_not_hurried(left_ms))
+        done = sweep.run_all(_job(), users, lambda: left_ms() > STOP_MS, _failed)
+    finally:
+        if metrics.metric_set:
+            metrics.flush_metrics()
+    logger.info("topped up", done=done["done"], failed=done["failed"])
+    return {"done": done["done"], "failed": done["failed"]}
+
+
+def _not_hurried(left_ms: Callable[[], int]) -> Iterator[str]:
+    """Hurry every account that is due: each then has an invocation of its own.
+
+    Yields those for which no message could be sent.
+    """
+    for user_id in sweep.due(books()):
+        if left_ms() < SWEEP_STOP_MS:
+            return
+        if not messages.hurry(settings().top_up_queue_url, user_id):
+            yield user_id
+
+
+@endpoint
+def _serve(request: Request) -> Answer:
+    """Show, agree or switch off."""
+    user_id = request.user_id
+    if not settings().auto_top_up:
+        raise BillingError("not_found", "automatic top-ups are not offered here")
+    match request.method:
+        case "PUT":
+            shown = consent.agree(books(), saved_cards(), user_id, _terms(request))
+            messages.hurry(settings().top_up_queue_url, user_id)
+            return 200, shown
+        case "DELETE":
+            forget_card = request.query.get("forget_card") == "true"
+            off = consent.switch_off(
+                books(), saved_cards(), user_id, forget_card=forget_card
+            )
+            messages.hurry(settings().top_up_queue_url, user_id)
+            return 200, off
+        case _:
+            return 200, consent.show(books(), user_id)
+
+
+def _terms(request: Request) -> Terms:
+    body = request.json_object("plan", "when_below", "max_per_month", "agreed")
+    if not flag(body, "agreed"):
+        detail = (
+            "agreed must be true: nobody is charged without having agreed to it"
+        )
+        raise BillingError("invalid_request", detail)
+    return Terms(
+        plans.find(body["plan"]),
+        whole(body, "when_below"),
+        whole(body, "max_per_month", MAX_PER_MONTH),
+    )
+
+
+def _users_in(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the users of a batch. What cannot be read is dropped: the sweep is behind it."""
+    for record in records:
+        try:
+            yield messages.user_in(record["body"])
+        except (ValueError, KeyError, TypeError):
+            logger.exception("a message that cannot be read is dropped")
+
+
+def _job() -> Job:
+    asker = Asker(saved_cards(), books().ours, settings().stack_name)
+
+    def find_lost(user_id: str, customer: str) -> bool:
+        return adopting.find_lost(
+            books(), gateway(), saved_cards(), user_id, customer
+        )
+
+    return Job(receiving_books(), asker, _report, find_lost)
+
+
+def _report(payment_id: str, error: Exception) -> None:
+    """Log why an outcome is unknown or refused, and count what only an operator can fix."""
+    if isinstance(error, StripeRefusedError):
+        report_refusal(error, payment_id=payment_id)
+        return
+    count("outcome_unknown")
+    why = f"{type(error).__name__}: {error}"
+    logger.warning("a charge's outcome is unknown", payment_id=payment_id, why=why)
+
+
+def _failed(user_id: str, error: Exception) -> None:
+    """Log why an account stays due. Users may be e-mail addresses: only the reason is logged."""
+    del user_id
+    why = f"{type(error).__name__}: {error}"
+    logger.warning("an automatic top-up stays due", why=why)

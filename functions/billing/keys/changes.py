@@ -1,0 +1,179 @@
+"""Renames a key and changes its limit. Every container sees the change, and no debit is lost."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from billing.books import Books
+from billing.clock import day
+from billing.errors import BillingError, ConditionFailedError, NotDoneError
+from billing.keys.counting import ID, count_from_now
+from billing.keys.figures import Key, show
+from billing.keys.limits import Limit
+from billing.quota import daily_usage, hold_expiry
+from billing.quota.balance import Balance
+from billing.quota.key_days import (
+    BUMP,
+    Bookmark,
+    Uses,
+    pin,
+    read_both,
+    write_uses,
+)
+from billing.quota.key_use import held_by_key, left, name_of, used
+from billing.storage.keys import user_key
+from billing.storage.writes import Must, Write, absent_or, equals, exists
+
+
+def change(
+    books: Books, user_id: str, key_id: str, changed: Mapping[str, Any]
+) -> Key:
+    """Change a key's ``name``, its ``limit`` (None for none), or both. Return the key.
+
+    Raises ``not_found``, and ``too_many_keys`` for a limit of a key that cannot be counted.
+    """
+    if not re.fullmatch(ID, key_id):
+        raise _not_found()
+    for _ in books.store.deadline.attempts():
+        try:
+            done = _try(books, user_id, key_id, changed)
+        except ConditionFailedError:
+            continue
+        if done:
+            return _read(books, user_id, key_id)
+    raise NotDoneError(
+        "the key kept changing until the deadline; it was not changed"
+    )
+
+
+def _try(
+    books: Books, user_id: str, key_id: str, changed: Mapping[str, Any]
+) -> bool:
+    """Change it once. False: something else had to be done first, look again.
+
+    The key's row is read after the balance, whose write pins ``keys_changed``: so it is the row of
+    that moment.
+    """
+    balance, uses = read_both(books.store, user_id)
+    row = books.store.get("keys", (user_key(user_id), key_id))
+    if row is None:
+        raise _not_found()
+    if "limit" not in changed:
+        books.store.commit(*_rows(user_id, key_id, changed))
+        return True
+    if used(name_of(key_id)) not in balance.keys:
+        if count_from_now(books, user_id, key_id) is None:
+            raise _cannot_have_a_limit()
+        return False
+    today = day(books.clock())
+    if balance.use_day and balance.use_day < today:
+        daily_usage.itemise(books, user_id, balance)
+        return False
+    seen = _Seen(user_id, key_id, balance, uses, Limit.from_item(row))
+    account, bookmark = _limit(books, seen, changed["limit"])
+    marked = write_uses(user_id, {name_of(key_id): bookmark})
+    books.store.commit(account, marked, *_rows(user_id, key_id, changed))
+    return True
+
+
+def _rows(
+    user_id: str, key_id: str, changed: Mapping[str, Any]
+) -> tuple[Write, Write]:
+    """Return the writes of the key's two rows. Both carry its name and limit."""
+    values = {name: value for name, value in changed.items() if value is not None}
+    if isinstance(limit := values.get("limit"), Limit):
+        values["limit"] = limit.to_item()
+    removed = tuple(name for name in changed if name not in values)
+    number = key_id.removeprefix("key_")
+    return (
+        Write(
+            "keys",
+            (user_key(user_id), key_id),
+            set=values,
+            remove=removed,
+            must=(exists("owner"),),
+        ),
+        Write(
+            "keys",
+            (f"key#{number}", "key"),
+            set=values,
+            remove=removed,
+            must=(exists("owner"),),
+        ),
+    )
+
+
+class _Seen(NamedTuple):
+    """A key and its account at one moment."""
+
+    user_id: str
+    key_id: str
+    balance: Balance
+    uses: Uses
+    limit: Limit | None
+
+
+def _limit(books: Books, seen: _Seen, new: Limit | None) -> tuple[Write, Bookmark]:
+    """Return the balance's write, and the key's bookmark, under the new limit."""
+    name, old = name_of(seen.key_id), seen.limit
+    bookmark = seen.uses.live.get(name, Bookmark(seen.key_id))
+    account = Write(
+        "quotas",
+        (seen.user_id, "quota"),
+        add=BUMP,
+        must=(pin(seen.balance), exists(used(name))),
+    )
+    if new is None:
+        account = account._replace(remove=(left(name),))
+        return account, replace(bookmark, per=None)
+    if old and left(name) in seen.balance.keys:
+        # What is left is ``units - (used - base)``. The difference does not depend on ``used``, so
+        # concurrent debits and holds stay counted.
+        by = new.units - old.units + bookmark.base(new.per) - bookmark.base(old.per)
+        account = account._replace(add={**BUMP, left(name): by})
+    else:
+        held = _held(books, seen.user_id, name)
+        least = new.units + bookmark.base(new.per) - held
+        account = account._replace(
+            subtract={left(name): (least, used(name))},
+            must=(*account.must, *_no_hold_changed(seen.balance)),
+        )
+    return account, replace(bookmark, per=new.per)
+
+
+def _held(books: Books, user_id: str, name: str) -> int:
+    """Return the units in the key's open holds: of a limit they are taken."""
+    rows = books.store.pages("quotas", user_id, "hold#")
+    return held_by_key(rows).get(name, 0)
+
+
+def _no_hold_changed(balance: Balance) -> tuple[Must, ...]:
+    """Return the clauses that no hold was placed or closed since the read."""
+    return tuple(
+        equals(name, count) if count else absent_or(name, "==", 0)
+        for name, count in (
+            ("held", balance.held),
+            ("holds_placed", balance.holds_placed),
+        )
+    )
+
+
+def _read(books: Books, user_id: str, key_id: str) -> Key:
+    row = books.store.get("keys", (user_key(user_id), key_id))
+    if row is None:
+        raise _not_found()
+    balance, uses = read_both(books.store, user_id)
+    balance = hold_expiry.as_if_given_back(books, user_id, balance)
+    return show(row, balance, uses, books.clock())
+
+
+def _not_found() -> BillingError:
+    return BillingError("not_found", "you have no such key")
+
+
+def _cannot_have_a_limit() -> BillingError:
+    detail = (
+        "this old key cannot have a limit; create a new one, and revoke this one"
+    )
+    return BillingError("too_many_keys", detail)

@@ -1,0 +1,163 @@
+"""Debits for a key that the caller names, and begins to count keys from older versions."""
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from billing.books import Books
+from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
+from billing.keys.limits import Limit
+from billing.quota.balance import Balance, read_account
+from billing.quota.key_days import BUMP, Bookmark, name_row, write_uses
+from billing.quota.key_use import (
+    KeyLimitReachedError,
+    KeyNotCountedError,
+    KeyUse,
+    gone,
+    left,
+    name_of,
+    used,
+)
+from billing.storage.keys import user_key
+from billing.storage.writes import Must, Write, absent, absent_or, exists
+
+ID: Final = "^key_[0-9a-f]{24}$"
+KEY_ID_CHARS_MAX: Final = 100
+"""Of what a caller may send as a key's id. Every id is shorter."""
+REFUSALS: Final = ("quota_exhausted", "key_limit_reached")
+"""The codes of a debit or hold that takes nothing, because there is nothing to take."""
+LIVE_MAX: Final = 32
+"""Live keys of one user. Revoking one frees its place."""
+NAME_AT: Final = 3
+"""The name's place in the transaction that begins to count a key."""
+_Answer = TypeVar("_Answer")
+
+
+def spend_for(
+    books: Books, user_id: str, key_id: str, act: Callable[[KeyUse | None], _Answer]
+) -> _Answer:
+    """Debit or hold for one of the user's live keys, or without a key for "".
+
+    Raises ``invalid_key`` for any other key, and ``key_limit_reached``.
+    """
+    if not key_id:
+        return act(None)
+    if not re.fullmatch(ID, key_id):
+        raise invalid_key()
+    return spend_by(books, user_id, KeyUse(key_id), act)
+
+
+def spend_by(
+    books: Books,
+    user_id: str,
+    guess: KeyUse,
+    act: Callable[[KeyUse | None], _Answer],
+) -> _Answer:
+    """Debit or hold for a key. ``guess`` says whether the caller believes that it has a limit."""
+    key: KeyUse | None = guess
+    for _ in books.store.deadline.attempts():
+        try:
+            return act(key)
+        except KeyNotCountedError:
+            key = count_from_now(books, user_id, guess.key_id)
+        except KeyLimitReachedError as reached:
+            raise _limit_reached(books, user_id, guess.key_id, reached) from reached
+    message = (
+        "the account's keys kept changing until the deadline; nothing was taken"
+    )
+    raise NotDoneError(message)
+
+
+def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
+    """Begin to count a live key that was created before keys were counted.
+
+    Returns None if it cannot be counted, because another key of the user has its short name, or 32
+    are counted already. Such a key spends as before, and cannot have a limit. Raises
+    ``invalid_key`` for anything but a live key of this user.
+    """
+    for _ in books.store.deadline.attempts():
+        balance = read_account(books.store, user_id)
+        row = books.store.get("keys", (user_key(user_id), key_id))
+        if row is None:
+            raise invalid_key()
+        key = KeyUse(key_id)
+        if used(key.name) in balance.keys:
+            return key.as_in(balance)
+        if _is_full(balance):
+            return None
+        try:
+            books.store.commit(*_begin(user_id, row))
+        except ConditionFailedError as refused:
+            if NAME_AT in refused.old:
+                return None
+            continue
+        return key._replace(is_limited="limit" in row)
+    message = (
+        "the account's keys kept changing until the deadline; nothing was taken"
+    )
+    raise NotDoneError(message)
+
+
+def counters(user_id: str, key_id: str, limit: Limit | None) -> tuple[Write, Write]:
+    """Return the writes that begin to count a key: on the balance, and in ``uses``."""
+    name = name_of(key_id)
+    values = {used(name): 0}
+    if limit:
+        values[left(name)] = limit.units
+    account = Write(
+        "quotas",
+        (user_id, "quota"),
+        set=values,
+        add=BUMP,
+        must=(absent(used(name)), absent(gone(name))),
+    )
+    bookmark = Bookmark(key_id, limit.per if limit else None)
+    return account, write_uses(user_id, {name: bookmark})
+
+
+def name_write(user_id: str, key_id: str, must: Must) -> Write:
+    """Return the write that reserves a short name for a key, for ever."""
+    values = {"key_id": key_id}
+    return Write(
+        "keys", name_row(user_id, name_of(key_id)), set=values, must=(must,)
+    )
+
+
+def invalid_key() -> BillingError:
+    """Return the error for a key that is not a live key of the user."""
+    detail = (
+        "key_id must be the id of one of this user's live keys; nothing was taken"
+    )
+    return BillingError("invalid_key", detail)
+
+
+def _is_full(balance: Balance) -> bool:
+    return sum(name.startswith("u") for name in balance.keys) >= LIVE_MAX
+
+
+def _begin(user_id: str, row: Item) -> tuple[Write, ...]:
+    key_id = row["id"]
+    # A write, not only a check: a check needs a right of its own in every role.
+    still_live = Write(
+        "keys",
+        (user_key(user_id), key_id),
+        set={"is_counted": True},
+        must=(exists("owner"),),
+    )
+    named = name_write(user_id, key_id, absent_or("key_id", "==", key_id))
+    return (still_live, *counters(user_id, key_id, Limit.from_item(row)), named)
+
+
+def _limit_reached(
+    books: Books, user_id: str, key_id: str, reached: KeyLimitReachedError
+) -> BillingError:
+    row = books.store.get("keys", (user_key(user_id), key_id)) or {}
+    limit = Limit.from_item(row)
+    units = reached.units_left
+    resets_at = limit.resets_at(books.clock()) if limit else None
+    return BillingError(
+        "key_limit_reached",
+        f"the key's limit leaves {units} units; nothing was taken",
+        limit_remaining=units,
+        resets_at=resets_at,
+    )

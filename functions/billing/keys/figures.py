@@ -1,0 +1,68 @@
+"""Shows a key to its owner: its limit, and its use today, this month and in all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from billing.answers import Count, Member, Time
+from billing.clock import day
+from billing.keys.limits import Limit
+from billing.quota.balance import Balance
+from billing.quota.key_days import Bookmark, Uses, left_today, used_in
+from billing.quota.key_use import name_of, used
+
+LimitRemaining = Annotated[
+    Count,
+    Member(
+        description="in the current window, less what open holds took; null without a limit"
+    ),
+]
+ResetsAt = Annotated[
+    Time, Member(description="when the next window begins; null where none does")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key without its secret."""
+
+    key_id: str
+    name: str
+    created_at: Time
+    limit: Limit | None
+    limit_remaining: LimitRemaining | None
+    resets_at: ResetsAt | None
+    used_today: Count
+    used_this_month: Count
+    used_total: Count
+
+
+def show(
+    row: Mapping[str, Any], balance: Balance, uses: Uses, now: datetime
+) -> Key:
+    """Return the key in a stored row. A day or month that has begun counts from zero."""
+    limit, today = Limit.from_item(row), day(now)
+    name = name_of(row["id"])
+    bookmark = uses.live.get(name, Bookmark(row["id"]))
+    return Key(
+        key_id=row["id"],
+        name=row["name"],
+        created_at=row["created_at"],
+        limit=limit,
+        limit_remaining=remaining(limit, balance, bookmark, today),
+        resets_at=limit.resets_at(now) if limit else None,
+        used_today=used_in("day", balance, bookmark, name, today),
+        used_this_month=used_in("month", balance, bookmark, name, today),
+        used_total=balance.keys.get(used(name), 0),
+    )
+
+
+def remaining(
+    limit: Limit | None, balance: Balance, bookmark: Bookmark, today: str
+) -> int | None:
+    """Return what is left of a limit, at least zero, or None without a limit."""
+    if limit is None:
+        return None
+    units = left_today(balance, bookmark, name_of(bookmark.key_id), today)
+    return limit.units if units is None else max(0, units)

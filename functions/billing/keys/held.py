@@ -1,0 +1,72 @@
+"""Shows a key to its holder, without the user's id and other keys."""
+
+from dataclasses import dataclass
+
+from billing.answers import Count
+from billing.books import Books
+from billing.clock import day
+from billing.errors import BillingError, Item
+from billing.keys.api_keys import Holder, holder
+from billing.keys.figures import LimitRemaining, ResetsAt, remaining
+from billing.keys.limits import Limit
+from billing.quota import hold_expiry
+from billing.quota.key_days import Bookmark, read_both
+from billing.quota.key_use import name_of
+from billing.quota.spending import Meter
+from billing.storage.keys import user_key
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """A key as its holder sees it."""
+
+    key_id: str
+    name: str
+    limit: Limit | None
+    limit_remaining: LimitRemaining | None
+    resets_at: ResetsAt | None
+    remaining: Count
+    top_up_url: str
+
+
+def show_held(meter: Meter, stage: str, presented: str) -> HeldKey:
+    """Return the key that a caller presents. Raises ``unauthorized`` for any other text.
+
+    It makes two reads: the key, then the account.
+    """
+    books = meter.books
+    found = holder(books, stage, presented)
+    if found is None:
+        detail = "send a live key in x-api-key, or in Authorization after Bearer"
+        raise BillingError("unauthorized", detail)
+    row = _named(books, found)
+    limit = Limit.from_item(row)
+    units, of_limit = units_left(books, found, limit)
+    return HeldKey(
+        key_id=found.key_id,
+        name=row["name"],
+        limit=limit,
+        limit_remaining=of_limit,
+        resets_at=limit.resets_at(books.clock()) if limit else None,
+        remaining=units,
+        top_up_url=meter.top_up_url,
+    )
+
+
+def units_left(
+    books: Books, found: Holder, limit: Limit | None
+) -> tuple[int, int | None]:
+    """Return what remains of the account, and of the key's limit if it has one."""
+    balance, uses = read_both(books.store, found.user_id)
+    balance = hold_expiry.as_if_given_back(books, found.user_id, balance)
+    bookmark = uses.live.get(name_of(found.key_id), Bookmark(found.key_id))
+    today = day(books.clock())
+    return balance.remaining, remaining(limit, balance, bookmark, today)
+
+
+def _named(books: Books, found: Holder) -> Item:
+    """Return the row with the key's name. Keys made before limits have it in one row only."""
+    if "name" in found.row:
+        return found.row
+    row = books.store.get("keys", (user_key(found.user_id), found.key_id))
+    return row or {"name": ""}

@@ -1,0 +1,1 @@
+"""Sends events out: decides which events a write causes, stores them and delivers them."""

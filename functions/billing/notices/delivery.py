@@ -1,0 +1,193 @@
+"""The state machine of one event: pending, then delivered or dead.
+
+            try              2xx by every way
+    pending ----> pending ---------------------> delivered
+                     |   other answer, or none: due again after a pause
+                     |
+                     '-- 410, or a failed try after 72 hours -----> dead
+
+Each try is claimed first, by a conditional write that also sets the time of the next one. If the
+function dies within the try, the sweep finds the row when that time has come. A receiver may
+therefore get an event twice, always under the same id; it never gets none.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal, assert_never
+
+from billing.books import Books
+from billing.clock import epoch, stamp
+from billing.deadline import JITTER
+from billing.errors import ConditionFailedError, RetryableError
+from billing.notices.notice import DUE, Row
+from billing.storage.writes import Write, equals
+
+WINDOW_SECONDS: Final = 72 * 3600
+PAUSE_FIRST_SECONDS: Final = 30
+"""Longer than a try with its writes, so that a claim outlives it."""
+PAUSE_LAST_SECONDS: Final = 4 * 3600
+DOUBLINGS_MAX: Final = 12
+"""Keeps the power of two small; PAUSE_LAST_SECONDS is reached before."""
+KEPT_DAYS: Final = 30
+"""How long an ended event is listed, and can be sent again."""
+ERROR_CHARS_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The receiver has accepted the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The receiver has not accepted the event, or did not answer. ``why`` is for operators."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The receiver refuses the event for good (410)."""
+
+
+Answer = Sent | Failed | Gone
+Way = Callable[[Row], Answer]
+"""One way to a receiver. It takes seconds at most, and raises nothing."""
+Outcome = Literal["delivered", "retried", "dead", "skipped"]
+
+
+def deliver(books: Books, ways: Mapping[str, Way], row: Row) -> Outcome:
+    """Try to deliver one event by each way that has not delivered it yet.
+
+    Returns ``skipped`` if a concurrent run delivers it, or if it has ended.
+    """
+    begun = epoch(books.clock())
+    if not _claim(books, row, begun):
+        return "skipped"
+    learned = _try(ways, row)
+    is_ended = not set(ways) - learned.done
+    if not is_ended and begun < row.since + WINDOW_SECONDS:
+        _write(books, row, Write("notices", row.key, set=learned.attributes()))
+        return "retried"
+    is_delivered = is_ended and not learned.gone
+    state: Outcome = "delivered" if is_delivered else "dead"
+    _write(books, row, _ending(books, row, state, learned))
+    return state
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What the tries have shown, this one among them."""
+
+    done: frozenset[str]
+    gone: bool
+    errors: tuple[str, ...]
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what is to be stored of it."""
+        found: dict[str, Any] = {"done": self.done} if self.done else {}
+        if self.errors:
+            found["last_error"] = "; ".join(self.errors)[:ERROR_CHARS_MAX]
+        if self.gone:
+            found["gone"] = True
+        return found
+
+
+def _try(ways: Mapping[str, Way], row: Row) -> _Learned:
+    done, gone, errors = set(row.done), row.gone, []
+    for name in sorted(set(ways) - row.done):
+        answer = ways[name](row)
+        match answer:
+            case Sent():
+                done.add(name)
+            case Gone():
+                done.add(name)
+                gone = True
+                errors.append(f"{name}: 410 Gone")
+            case Failed():
+                errors.append(f"{name}: {answer.why}")
+            case _:
+                assert_never(answer)
+    return _Learned(frozenset(done), gone, tuple(errors))
+
+
+def pause_seconds(attempts: int) -> int:
+    """Return the pause after this number of tries. It doubles, with half of it at random.
+
+    The jitter spreads events that failed together.
+    """
+    whole = PAUSE_FIRST_SECONDS * 2 ** min(attempts, DOUBLINGS_MAX)
+    whole = min(whole, PAUSE_LAST_SECONDS)
+    return JITTER.randint(max(PAUSE_FIRST_SECONDS, whole // 2), whole)
+
+
+def send_again(books: Books, row: Row) -> None:
+    """Make an event due now by every way, under its id, for another 72 hours."""
+    now = epoch(books.clock())
+    again = {
+        "state": "pending",
+        "attempts": 0,
+        "since": now,
+        DUE: DUE,
+        "due_at": now,
+    }
+    ended = ("done", "gone", "ended_at", "ttl")
+    books.store.commit(Write("notices", row.key, set=again, remove=ended))
+
+
+def find_due(books: Books, row_key: tuple[str, str]) -> Row | None:
+    """Return the row if it is still due. The index that named it is eventually consistent."""
+    item = books.store.get("notices", row_key)
+    if not item or item.get("state") != "pending":
+        return None
+    row = Row.from_item(item)
+    return row if row.due_at <= epoch(books.clock()) else None
+
+
+def _claim(books: Books, row: Row, now: int) -> bool:
+    """Count the try and set the time of the next, before this one. False: another run has it.
+
+    The last try is made when 72 hours are over, not before.
+    """
+    later = now + pause_seconds(row.attempts)
+    end = row.since + WINDOW_SECONDS
+    if now < end:
+        later = min(later, max(end, now + PAUSE_FIRST_SECONDS))
+    claim = Write(
+        "notices",
+        row.key,
+        set={"due_at": later},
+        add={"attempts": 1},
+        must=(equals("attempts", row.attempts), equals("state", "pending")),
+    )
+    try:
+        books.store.update(claim)
+    except ConditionFailedError:
+        return False
+    return True
+
+
+def _ending(books: Books, row: Row, state: Outcome, learned: _Learned) -> Write:
+    now = books.clock()
+    ttl = epoch(now + timedelta(days=KEPT_DAYS))
+    ended = {"state": state, "ended_at": stamp(now), "ttl": ttl}
+    return Write(
+        "notices",
+        row.key,
+        set={**learned.attributes(), **ended},
+        remove=(DUE, "due_at"),
+    )
+
+
+def _write(books: Books, row: Row, write: Write) -> None:
+    """Write what became of the try, unless the event was claimed again or sent again meanwhile.
+
+    If that is not possible now, the event stays due and is delivered again.
+    """
+    if write.is_check:
+        return
+    same = equals("attempts", row.attempts + 1)
+    with suppress(ConditionFailedError, RetryableError):
+        books.store.update(write._replace(must=(same,)))

@@ -1,0 +1,51 @@
+"""Sends events to an EventBridge bus, without a signature."""
+
+import json
+from typing import Any, Final
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from billing.notices.delivery import Answer, Failed, Sent
+from billing.notices.notice import Row
+from billing.storage import aws_faults
+
+SOURCE: Final = "topup"
+CLIENT: Final = Config(
+    connect_timeout=1,
+    read_timeout=3,
+    retries={"total_max_attempts": 1, "mode": "standard"},
+)
+"""We retry ourselves, with growing pauses."""
+
+
+class EventBus:
+    """A client of one EventBridge bus."""
+
+    def __init__(self, bus: str) -> None:
+        """``bus`` is its name."""
+        self._bus = bus
+        self.client = botocore.session.get_session().create_client(
+            "events", config=CLIENT
+        )
+
+    def __call__(self, row: Row) -> Answer:
+        """Put one event. Raises nothing.
+
+        An answer of 200 may still refuse the entry:
+        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+        """
+        entry = {
+            "Source": SOURCE,
+            "DetailType": row.type,
+            "Detail": json.dumps(row.body(), separators=(",", ":")),
+            "EventBusName": self._bus,
+        }
+        try:
+            answer: dict[str, Any] = self.client.put_events(Entries=[entry])
+        except (BotoCoreError, ClientError) as error:
+            return Failed(aws_faults.code_of(error))
+        if answer.get("FailedEntryCount"):
+            return Failed(str(answer["Entries"][0].get("ErrorCode", "refused")))
+        return Sent()

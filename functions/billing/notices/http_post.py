@@ -1,0 +1,152 @@
+"""Sends one event to the seller's address, within 5 seconds and without redirects.
+
+urllib3 and requests bound the time between two bytes and not the whole, so a slow receiver could
+hold them for hours. They also resolve the name again after a check. So the standard library's
+client gets a socket that is connected to the checked address already.
+"""
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Timer
+from time import monotonic
+from typing import Final
+
+from billing.notices import address as addresses
+from billing.notices.address import Address, AddressError, Resolve
+from billing.notices.delivery import Answer, Failed, Gone, Sent
+
+TRY_SECONDS: Final = 5
+GONE: Final = 410
+OK: Final = range(200, 300)
+
+
+class Wire:
+    """The socket of one try, and its deadline."""
+
+    def __init__(self, seconds: float) -> None:
+        """Start the time of the try."""
+        self._ends = monotonic() + seconds
+        self._socket: socket.socket | None = None
+
+    @property
+    def left(self) -> float:
+        """Return the seconds until the deadline. Raises TimeoutError after it."""
+        left = self._ends - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the deadline has passed."""
+        return monotonic() >= self._ends
+
+    def connect(
+        self, address: Address, numbers: list[str], context: ssl.SSLContext
+    ) -> socket.socket:
+        """Connect to one of the checked addresses. TLS still checks the host's name."""
+        self._socket = self._reach(address, numbers)
+        if address.is_https:
+            self._socket = context.wrap_socket(
+                self._socket,
+                server_hostname=address.host,
+                do_handshake_on_connect=False,
+            )
+            self._socket.do_handshake()
+        return self._socket
+
+    def _reach(self, address: Address, numbers: list[str]) -> socket.socket:
+        last: OSError = OSError("no address")
+        for number in numbers:
+            try:
+                return socket.create_connection((number, address.port), self.left)
+            except TimeoutError:
+                raise
+            except OSError as error:
+                last = error
+        raise last
+
+    def cut(self) -> None:
+        """End the try at any point. A reader gets an end of file."""
+        with suppress(OSError):
+            if self._socket is not None:
+                # SSLSocket's own would reset the TLS state under the reader.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+def send(
+    address: Address,
+    body: bytes,
+    headers: dict[str, str],
+    context: ssl.SSLContext,
+    getaddrinfo: Resolve = socket.getaddrinfo,
+) -> Answer:
+    """POST the body once, and return the meaning of the answer's status. Raises no exception.
+
+    Only the status line and the headers are read, which http.client bounds. The body of an answer
+    stays unread, whatever its size.
+    """
+    wire = Wire(TRY_SECONDS)
+    try:
+        numbers = addresses.resolve(address, getaddrinfo)
+        with _in_time(wire):
+            status = _post(wire, address, numbers, body, headers, context)
+            _ = wire.left  # a head that was cut reads as a whole one
+    except AddressError as error:
+        return Failed(str(error))
+    except ssl.SSLCertVerificationError as error:
+        return Failed(f"TLS: {error.verify_message}")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if wire.is_over:
+            return Failed(f"no answer in {TRY_SECONDS} s")
+        return Failed(type(error).__name__)
+    if status == GONE:
+        return Gone()
+    return Sent() if status in OK else Failed(f"HTTP {status}")
+
+
+def _post(  # noqa: PLR0917 - the parts of one request
+    wire: Wire,
+    address: Address,
+    numbers: list[str],
+    body: bytes,
+    headers: dict[str, str],
+    context: ssl.SSLContext,
+) -> int:
+    connection = http.client.HTTPConnection(address.host, address.port)
+    connection.sock = wire.connect(address, numbers, context)
+    default = 443 if address.is_https else 80
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    named = host if address.port == default else f"{host}:{address.port}"
+    connection.request(
+        "POST",
+        address.target,
+        body,
+        {"host": named, "connection": "close", **headers},
+    )
+    answer = connection.getresponse()
+    answer.close()
+    connection.close()
+    return answer.status
+
+
+@contextmanager
+def _in_time(wire: Wire) -> Iterator[None]:
+    """Cut the connection when the time is up: a slow drip would pass every single time-out."""
+    timer = Timer(wire.left, partial(Wire.cut, wire))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        wire.close()

@@ -1,0 +1,167 @@
+"""Defines the rows of events out, and adds them to a write on an account.
+
+A row is written in the transaction that has the effect: no effect without its event, no event
+without its effect. Where events are off there is no row, no clause and no cost.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from billing.clock import epoch, stamp
+from billing.errors import Item
+from billing.ids import new_id
+from billing.notices.crossings import Account, cross
+from billing.settings import Telling
+from billing.storage.writes import Write, absent_or, equals
+
+NoticeType = Literal[
+    "quota.low",
+    "quota.depleted",
+    "quota.recovered",
+    "payment.completed",
+    "payment.failed",
+    "payment.refunded",
+    "payment.disputed",
+    "units.granted",
+    "units.expiring",
+    "units.expired",
+    "top_up.failed",
+    "top_up.off",
+]
+State = Literal["pending", "delivered", "dead"]
+PING: Final = "ping"
+"""The type of the event that ``topup doctor`` sends. It tells of no account."""
+PING_ACCOUNT: Final = "ping"
+DUE: Final = "due"
+"""The mark of a sparse index: it has the rows that are not delivered yet."""
+SWEPT_AFTER_SECONDS: Final = 60
+"""The table's stream starts the first try at once. The sweep takes what the stream lost."""
+SEQUENCE_DIGITS: Final = 12
+
+
+class Notice(NamedTuple):
+    """An event to store. ``data`` is what the API would show: the quota, the payment, the lot."""
+
+    type: NoticeType
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stored event."""
+
+    user_id: str
+    notice: str
+    """The range key: the sequence, then the id. Two events never share it, even after a restore
+    has turned an account's sequence back."""
+    id: str
+    type: str
+    created: str
+    sequence: int
+    data: Mapping[str, Any]
+    state: State
+    attempts: int
+    since: int
+    """Epoch second at which its 72 hours began: when it was written, or sent again."""
+    due_at: int = 0
+    done: frozenset[str] = frozenset()
+    """The ways by which it was delivered already."""
+    gone: bool = False
+    """The receiver answered 410: it wants no such events."""
+    last_error: str = ""
+
+    @classmethod
+    def from_item(cls, item: Item) -> "Row":
+        """Return the row in a stored item. Ignores attributes that a newer version wrote."""
+        return cls(**{name: item[name] for name in cls.__slots__ if name in item})
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return the row's key in the table."""
+        return (self.user_id, self.notice)
+
+    def body(self) -> dict[str, Any]:
+        """Return the event as receivers see it."""
+        return {
+            "id": self.id,
+            "type": self.type,
+            "created": self.created,
+            "user_id": self.user_id,
+            "sequence": self.sequence,
+            "data": self.data,
+        }
+
+
+def tell(
+    telling: Telling,
+    user_id: str,
+    account: Account,
+    write: Write | None,
+    *,
+    now: datetime,
+    notices: Iterable[Notice] = (),
+    comes_in: bool = False,
+) -> Iterator[Write]:
+    """Yield the account's write with the rows of everything that it tells.
+
+    Call it in every transaction that tells something or changes ``remaining``, and commit all that
+    it yields. ``account`` is the balance as it was read, ``write`` what is to become of it, None
+    where the effect is elsewhere. ``notices`` are what else the transaction tells; crossings of
+    the account's thresholds are found here. ``comes_in``: units come in, and are not returned by a
+    hold.
+
+    Each row takes the next number of the account's sequence. The account's write demands that the
+    last number is still the one that was read, so that concurrent writers leave no gap.
+    """
+    if not telling.is_on:
+        if write is not None:
+            yield write
+        return
+    write = write or Write("quotas", (user_id, "quota"))
+    units = write.add.get("remaining", 0)
+    assert isinstance(units, int)  # noqa: S101 - our own invariant
+    crossing = cross(account, units, telling.low_at, comes_in=comes_in)
+    told = [*notices]
+    shown = account.after(write)
+    told += [Notice(kind, shown.shown(user_id)) for kind in crossing.tells]
+    write = write._replace(
+        set={**write.set, **crossing.set},
+        remove=(*write.remove, *crossing.remove),
+        must=(*write.must, *crossing.must),
+    )
+    if told:
+        write = write._replace(
+            add={**write.add, "told": len(told)},
+            must=(*write.must, _last_told_is(account.told)),
+        )
+    if not write.is_check:
+        yield write
+    for sequence, notice in enumerate(told, account.told + 1):
+        yield new_row(user_id, sequence, notice.type, notice.data, now)
+
+
+def new_row(
+    user_id: str, sequence: int, kind: str, data: Mapping[str, Any], now: datetime
+) -> Write:
+    """Return the write of a new event, which will be delivered."""
+    name = new_id("evt", now)
+    values = {
+        "id": name,
+        "type": kind,
+        "created": stamp(now),
+        "sequence": sequence,
+        "data": dict(data),
+        "state": "pending",
+        "attempts": 0,
+        "since": epoch(now),
+        DUE: DUE,
+        "due_at": epoch(now) + SWEPT_AFTER_SECONDS,
+    }
+    place = f"{sequence:0{SEQUENCE_DIGITS}d}#{name}"
+    return Write("notices", (user_id, place), set=values)
+
+
+def _last_told_is(told: int) -> Any:
+    return equals("told", told) if told else absent_or("told", "==", 0)

@@ -1,0 +1,38 @@
+"""Reads and changes the threshold of ``quota.low``: the template's, or a customer's own."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from billing.answers import Count
+from billing.books import Books
+from billing.money import UNITS_MAX
+from billing.quota.balance import read_account
+from billing.storage.writes import Write
+
+LOW_AT_MAX: Final = UNITS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A customer's threshold. ``low_at`` 0 means that ``quota.low`` is never sent."""
+
+    low_at: Count
+    is_default: bool
+
+
+def read(books: Books, user_id: str) -> Alert:
+    """Return the customer's threshold."""
+    low_at = read_account(books.store, user_id).low_at
+    if low_at is None:
+        return Alert(books.telling.low_at, is_default=True)
+    return Alert(low_at, is_default=False)
+
+
+def change(books: Books, user_id: str, low_at: int | None) -> Alert:
+    """Store the customer's own threshold, or None for the template's. Idempotent."""
+    key = (user_id, "quota")
+    if low_at is None:
+        books.store.update(Write("quotas", key, remove=("low_at",)))
+        return Alert(books.telling.low_at, is_default=True)
+    books.store.update(Write("quotas", key, set={"low_at": low_at}))
+    return Alert(low_at, is_default=False)

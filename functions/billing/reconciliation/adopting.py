@@ -1,0 +1,63 @@
+"""Finds automatic charges that the books have lost, before another one is made.
+
+A restore puts the books back to before a charge was opened: the account is low again, and Stripe
+has charged it already.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Protocol
+
+from billing.books import Books
+from billing.clock import epoch
+from billing.errors import NotDoneError
+from billing.reconciliation.compare import Comparison, look_at_purchase
+from billing.reconciliation.report import Report
+from billing.storage.keys import user_key
+from billing.stripe_api.claims import Ignored, claims_in
+from billing.stripe_api.client import Gateway, StripeNotFoundError
+from billing.stripe_api.intents import is_automatic
+
+LOOKED_BACK_SECONDS: Final = 35 * 24 * 3600
+"""Tables are restored to a second within the last 35 days:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html"""
+MONEY: Final = ("succeeded", "processing")
+
+
+class Charges(Protocol):
+    """What is asked of Stripe: see billing.stripe_api.cards.SavedCards."""
+
+    def intents_of(self, customer: str, since: int) -> Iterator[Mapping[str, Any]]:
+        """Yield a customer's payment intents."""
+
+
+def find_lost(
+    books: Books, gateway: Gateway, charges: Charges, user_id: str, customer: str
+) -> bool:
+    """Settle the automatic charges of this customer that have no payment here.
+
+    Returns whether any was settled: then the account is to be looked at again. Raises NotDoneError
+    while the money of one is under way.
+    """
+    by, report = Comparison(books, gateway, repair=True), Report()
+    since = epoch(books.clock()) - LOOKED_BACK_SECONDS
+    try:
+        intents = list(charges.intents_of(customer, since))
+    except StripeNotFoundError:
+        return False
+    for intent in intents:
+        if not _is_lost(books, intent, user_id):
+            continue
+        if intent["status"] == "processing":
+            raise NotDoneError(f"{intent['id']} is under way, and not in the books")
+        look_at_purchase(by, intent, report)
+    return bool(report.repaired)
+
+
+def _is_lost(books: Books, intent: Mapping[str, Any], user_id: str) -> bool:
+    claims = claims_in(intent, books.ours)
+    if isinstance(claims, Ignored) or not is_automatic(intent):
+        return False
+    if claims["user_id"] != user_id or intent.get("status") not in MONEY:
+        return False
+    key = (user_key(user_id), claims["payment_id"])
+    return books.store.get("payments", key) is None

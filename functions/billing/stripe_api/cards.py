@@ -1,0 +1,159 @@
+"""Calls Stripe's API for saved cards: customers, their cards, and off-session charges."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import stripe
+
+from billing.errors import StripeRefusedError
+from billing.stripe_api import refusals
+from billing.stripe_api.client import PAGE, Gateway
+
+CARD_ERROR: Final = "card_error"
+"""The type of an error that says why a card was declined: https://docs.stripe.com/api/errors."""
+MODES: Final = {"live": True, "test": False}
+"""The second part of a key, ``sk_live_...`` or ``rk_test_...``: https://docs.stripe.com/keys."""
+
+
+class CardDeclinedError(Exception):
+    """The card was declined, and nothing was charged. ``error`` is Stripe's error object.
+
+    It names the payment intent: https://docs.stripe.com/api/errors#errors-payment_intent.
+    """
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        """``error`` goes into no log: it may hold personal data."""
+        super().__init__(str(error.get("code")))
+        self.error = error
+
+    @property
+    def intent(self) -> str:
+        """Return the id of the payment intent, or "" if Stripe names none."""
+        found = self.error.get("payment_intent")
+        return str(found.get("id") or "") if isinstance(found, Mapping) else ""
+
+
+class SavedCards:
+    """The client for one deployment's customers at Stripe and their saved cards."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        """Send every request through ``gateway``, with its key, deadline and retries."""
+        self._gateway = gateway
+
+    def create_customer(
+        self, metadata: Mapping[str, str], idempotency_key: str
+    ) -> str:
+        """Create a customer, or find the one made before under the same key. Returns its id.
+
+        https://docs.stripe.com/api/customers/create
+        """
+        params: Any = {"metadata": dict(metadata)}
+        options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
+        made = self._gateway.ask(
+            lambda client: client.v1.customers.create(params, options),
+            personal=(metadata.get("user_id", ""),),
+        )
+        return str(made["id"])
+
+    def cards_of(self, customer: str) -> list[Mapping[str, Any]]:
+        """Return a customer's saved cards, the newest first.
+
+        Raises StripeNotFoundError for a customer that was deleted.
+        https://docs.stripe.com/api/payment_methods/customer_list
+        """
+        params: Any = {"type": "card", "limit": PAGE}
+        page = self._gateway.ask(
+            lambda client: client.v1.customers.payment_methods.list(
+                customer, params
+            )
+        )
+        return list(page["data"])
+
+    def forget_card(self, card: str) -> None:
+        """Detach a card from its customer: it can never be charged again.
+
+        https://docs.stripe.com/api/payment_methods/detach
+        """
+        self._gateway.ask(lambda client: client.v1.payment_methods.detach(card))
+
+    def charge_card(
+        self, params: Mapping[str, Any], idempotency_key: str
+    ) -> Mapping[str, Any]:
+        """Create a payment intent and confirm it, once under this key. Returns the intent.
+
+        Raises CardDeclinedError, and otherwise as Gateway.create_session does.
+        https://docs.stripe.com/api/payment_intents/create
+        """
+        sent: Any = dict(params)
+        options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
+        metadata = sent.get("metadata", {})
+        try:
+            return self._gateway.ask(
+                lambda client: client.v1.payment_intents.create(sent, options),
+                personal=(metadata.get("user_id", ""),),
+            )
+        except StripeRefusedError as error:
+            raise _meaning(error) from error
+
+    def charge_card_again(
+        self, intent: str, params: Mapping[str, Any], idempotency_key: str
+    ) -> Mapping[str, Any]:
+        """Confirm a declined payment intent again, once under this key. An intent succeeds once.
+
+        https://docs.stripe.com/api/payment_intents/confirm
+        """
+        sent: Any = dict(params)
+        options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
+        try:
+            return self._gateway.ask(
+                lambda client: client.v1.payment_intents.confirm(
+                    intent, sent, options
+                )
+            )
+        except StripeRefusedError as error:
+            raise _meaning(error) from error
+
+    def intent(self, intent: str) -> Mapping[str, Any]:
+        """Return a payment intent as it is now."""
+        return self._gateway.payment_intent(intent)
+
+    def intents_of(self, customer: str, since: int) -> Iterator[Mapping[str, Any]]:
+        """Yield a customer's payment intents created since an epoch second, newest first.
+
+        https://docs.stripe.com/api/payment_intents/list
+        """
+        after = ""
+        while True:
+            page = self._intents_page(customer, since, after)
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            after = page["data"][-1]["id"]
+
+    def _intents_page(
+        self, customer: str, since: int, after: str
+    ) -> Mapping[str, Any]:
+        params: Any = {
+            "customer": customer,
+            "created": {"gte": since},
+            "limit": PAGE,
+        }
+        if after:
+            params["starting_after"] = after
+        return self._gateway.ask(
+            lambda client: client.v1.payment_intents.list(params)
+        )
+
+    def is_of_mode(self, *, livemode: bool) -> bool:
+        """Return whether the key belongs to this mode. In another mode every object is missing."""
+        parts = self._gateway.key().split("_")
+        mode = parts[1] if len(parts) > 1 else ""
+        return MODES.get(mode, livemode) is livemode
+
+
+def _meaning(error: StripeRefusedError) -> Exception:
+    cause = error.__cause__
+    found = (
+        refusals.error_of(cause) if isinstance(cause, stripe.StripeError) else {}
+    )
+    return CardDeclinedError(found) if found.get("type") == CARD_ERROR else error

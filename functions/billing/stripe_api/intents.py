@@ -1,0 +1,98 @@
+"""Reads payment intents: of a checkout only its declines, of an automatic charge everything.
+
+A checkout's intent credits nothing: its session does. An automatic charge has no session, and its
+intent says so in the metadata that we wrote: https://docs.stripe.com/api/payment_intents/object.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from billing.facts import DeclinedFact, SessionFact, SessionKind
+from billing.settings import Ours
+from billing.stripe_api.claims import UNREADABLE, Ignored, claims_in
+from billing.stripe_api.reading import UnreadableError, is_short, text, whole
+
+EVENTS: Final = (
+    "payment_intent.succeeded",
+    "payment_intent.processing",
+    "payment_intent.canceled",
+)
+"""What becomes of an automatic charge, beside ``payment_intent.payment_failed``."""
+AUTOMATIC: Final = "automatic"
+"""The member of our metadata that only an automatic charge's intent has."""
+CARD_DECLINED: Final = "card_declined"
+UNNAMED_FAILURE: Final = "payment_failed"
+"""Ours, where Stripe names no code."""
+KINDS: Final[Mapping[str, SessionKind]] = {
+    "succeeded": "paid",
+    "processing": "unpaid",
+    "canceled": "async_failed",
+}
+"""What an intent's status says of the purchase. In all others it is still open.
+
+https://docs.stripe.com/payments/paymentintents/lifecycle
+"""
+
+
+def is_automatic(intent: Mapping[str, Any]) -> bool:
+    """Return whether its metadata says that it is an automatic charge's."""
+    metadata = intent.get("metadata")
+    return isinstance(metadata, dict) and metadata.get(AUTOMATIC) == "true"
+
+
+def intent_fact(
+    intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> SessionFact | Ignored:
+    """Read an automatic charge's intent, whether it came in an event or from the API."""
+    claims = claims_in(intent, ours)
+    if isinstance(claims, Ignored):
+        return claims
+    if not is_automatic(intent):
+        return Ignored("of_a_checkout")
+    if intent.get("livemode") is not ours.livemode:
+        return Ignored("other_mode")
+    kind = KINDS.get(str(intent.get("status")))
+    if kind is None:
+        return Ignored("still_open")
+    try:
+        return SessionFact(
+            kind=kind,
+            session_id="",
+            amount_subtotal=whole(intent, "amount"),
+            amount_total=whole(intent, "amount_received"),
+            currency=text(intent, "currency"),
+            payment_intent=text(intent, "id"),
+            **claims,
+            **origin,
+        )
+    except UnreadableError:
+        return Ignored(UNREADABLE)
+
+
+def declined_fact(
+    intent: Mapping[str, Any], origin: Mapping[str, Any], ours: Ours
+) -> DeclinedFact | Ignored:
+    """Read a declined attempt, of a checkout or of an automatic charge."""
+    claims = claims_in(intent, ours)
+    if isinstance(claims, Ignored):
+        return claims
+    error = intent.get("last_payment_error")
+    code = failure_code(error) if isinstance(error, dict) else UNNAMED_FAILURE
+    return DeclinedFact(
+        payment_id=claims["payment_id"],
+        user_id=claims["user_id"],
+        needs_record=claims["needs_record"],
+        failure_code=code,
+        **origin,
+    )
+
+
+def failure_code(error: Mapping[str, Any]) -> str:
+    """Return the issuer's reason where ``code`` says only that the card was declined.
+
+    https://docs.stripe.com/declines/codes
+    """
+    code, reason = error.get("code"), error.get("decline_code")
+    if code == CARD_DECLINED and isinstance(reason, str) and is_short(reason):
+        return reason
+    return code if isinstance(code, str) and is_short(code) else UNNAMED_FAILURE

@@ -1,0 +1,174 @@
+"""What a customer decides about automatic top-ups: to agree, to look, to switch off.
+
+Off by default, and never on without ``agreed``: the price and the units are frozen as they were
+agreed to.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from billing.books import Books
+from billing.clock import epoch, stamp
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    OutcomeUnknownError,
+    StripeRefusedError,
+)
+from billing.payments.plans import Plan
+from billing.stripe_api.cards import SavedCards
+from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.top_up import customers
+from billing.top_up.agreement import Agreement, Card, change, month_of
+from billing.top_up.runner import read
+
+NO_SAVED_CARD = (
+    "no card is saved; buy once with remember_card, then ask for this again"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a customer agrees to."""
+
+    plan: Plan
+    when_below: int
+    max_per_month: int
+
+
+def show(books: Books, user_id: str) -> dict[str, Any]:
+    """Return the agreement as the API shows it; off where it was never asked for."""
+    return read(books, user_id).as_answer(month_of(books.clock()))
+
+
+def agree(
+    books: Books, cards: SavedCards, user_id: str, terms: Terms
+) -> dict[str, Any]:
+    """Switch automatic top-ups on, or agree again, which ends a pause.
+
+    The newest of the saved cards is charged. What was used this month stays. The row is due at
+    once: the next run charges an account that is below already.
+    """
+    customer = customers.find(books, user_id)
+    card = _newest_card(cards, customer) if customer else None
+    if card is None:
+        raise BillingError("no_saved_card", NO_SAVED_CARD)
+
+    def agreed(before: Agreement) -> Agreement:
+        now, plan = books.clock(), terms.plan
+        due = before.due if before.charge else epoch(now)
+        return replace(
+            before,
+            on=True,
+            plan=plan.id,
+            quota=plan.quota,
+            amount_minor=plan.amount_minor,
+            currency=plan.currency,
+            when_below=terms.when_below,
+            max_per_month=terms.max_per_month,
+            agreed_at=stamp(now),
+            customer=customer,
+            card=card,
+            paused="",
+            due=due,
+        )
+
+    return _change(books, user_id, agreed)
+
+
+def switch_off(
+    books: Books, cards: SavedCards, user_id: str, *, forget_card: bool
+) -> dict[str, Any]:
+    """Switch automatic top-ups off. Idempotent.
+
+    A charge whose outcome is unknown stays open until it is known. One that waits is called off by
+    the next run. ``forget_card`` detaches the saved cards first: a repeat finishes what failed.
+    """
+    if forget_card:
+        _forget_cards(cards, customers.find(books, user_id))
+
+    def off(before: Agreement) -> Agreement:
+        due = epoch(books.clock()) if _waits(before) else before.due
+        card = Card() if forget_card else before.card
+        idle = due if before.charge else 0
+        return replace(before, on=False, paused="", card=card, due=idle)
+
+    _change(books, user_id, off)
+    return {"on": False}
+
+
+def _waits(agreement: Agreement) -> bool:
+    return agreement.charge is not None and agreement.charge.state == "waiting"
+
+
+def _change(
+    books: Books, user_id: str, decide: Callable[[Agreement], Agreement]
+) -> dict[str, Any]:
+    """Write what the customer decided on the agreement as it is now."""
+    for _ in books.store.deadline.attempts():
+        before = read(books, user_id)
+        after = decide(before)
+        try:
+            books.store.commit(change(before, after))
+        except ConditionFailedError:
+            continue
+        return after.as_answer(month_of(books.clock()))
+    raise OutcomeUnknownError(
+        f"the agreement of {user_id} kept changing until the deadline"
+    )
+
+
+def _newest_card(cards: SavedCards, customer: str) -> Card | None:
+    """Return the card that was saved last, None where Stripe has none, or no such customer.
+
+    https://docs.stripe.com/api/payment_methods/object#payment_method_object-card
+    """
+    try:
+        saved = cards.cards_of(customer)
+    except StripeNotFoundError:
+        return None
+    except StripeServerError as error:
+        raise _unavailable() from error
+    newest = max(saved, key=lambda row: int(row.get("created") or 0), default=None)
+    return _read_card(newest) if newest else None
+
+
+def _read_card(method: Mapping[str, Any]) -> Card:
+    shown = method["card"]
+    return Card(
+        id=str(method["id"]),
+        brand=str(shown["brand"]),
+        last4=str(shown["last4"]),
+        exp_month=int(shown["exp_month"]),
+        exp_year=int(shown["exp_year"]),
+        print=str(shown.get("fingerprint") or ""),
+    )
+
+
+def _forget_cards(cards: SavedCards, customer: str) -> None:
+    """Detach all saved cards. One that is detached already is forgotten."""
+    for card in _saved(cards, customer):
+        with suppress(StripeNotFoundError, StripeRefusedError):
+            try:
+                cards.forget_card(card)
+            except StripeServerError as error:
+                raise _unavailable() from error
+
+
+def _saved(cards: SavedCards, customer: str) -> Iterator[str]:
+    if not customer:
+        return
+    try:
+        yield from [str(row["id"]) for row in cards.cards_of(customer)]
+    except StripeNotFoundError:
+        return
+    except StripeServerError as error:
+        raise _unavailable() from error
+
+
+def _unavailable() -> BillingError:
+    return BillingError(
+        "stripe_unavailable", "Stripe has trouble at the moment; please try again."
+    )

@@ -1,0 +1,278 @@
+"""Runs one account's automatic charge: opens it, asks Stripe, and stores the result.
+
+Every write pins the agreement that it was decided on. A refused write means that a concurrent
+container was faster, so the runner reads and decides again.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, assert_never
+
+from billing.books import Books
+from billing.clock import epoch
+from billing.errors import ConditionFailedError, OutcomeUnknownError
+from billing.notices.notice import tell
+from billing.payments import plans, settlement
+from billing.payments.payment import Payment, Phase
+from billing.quota import debits
+from billing.quota.balance import read_account
+from billing.storage.keys import user_key
+from billing.storage.writes import Must, Write, equals, exists
+from billing.top_up import agreement as agreements
+from billing.top_up import charge as charges
+from billing.top_up.agreement import Agreement, change, month_of
+from billing.top_up.asking import Asker, Word
+from billing.top_up.charge import (
+    Begin,
+    Charge,
+    Closed,
+    Look,
+    Reason,
+    Send,
+    Wait,
+    next_step,
+)
+from billing.top_up.opening import BETWEEN_SECONDS, opening
+from billing.top_up.telling import told_by
+
+Report = Callable[[str, Exception], None]
+"""Called with the payment's id and the reason when an outcome is unknown or refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The inputs of a run. ``find_lost`` settles charges that a restore has lost.
+
+    It returns whether it found any.
+    """
+
+    books: Books
+    asker: Asker
+    report: Report = lambda *_: None
+    find_lost: Callable[[str, str], bool] = lambda *_: False
+
+
+def read(books: Books, user_id: str) -> Agreement:
+    """Return a customer's stored agreement."""
+    return Agreement.from_item(user_id, books.store.get(*agreements.row(user_id)))
+
+
+def run(job: Job, user_id: str) -> Agreement:
+    """Take all due steps for one account, and return the agreement after them. Idempotent."""
+    for _ in job.books.store.deadline.attempts():
+        agreement = read(job.books, user_id)
+        try:
+            done = _advance(job, agreement)
+        except ConditionFailedError:
+            continue
+        if done is not None:
+            return done
+    raise OutcomeUnknownError(
+        f"the agreement of {user_id} kept changing until the deadline"
+    )
+
+
+def _advance(job: Job, agreement: Agreement) -> Agreement | None:
+    """Take one step. None: there may be another at once."""
+    charge = agreement.charge
+    if charge is None:
+        return _open_if_low(job, agreement)
+    payment = _payment(job.books, agreement.user_id, charge)
+    if payment and payment.phase >= Phase.FAILED:
+        reason: Reason | Literal[""] = (
+            "" if payment.phase is Phase.PAID else "refused"
+        )
+        return _close(job, agreement, payment, reason)
+    match next_step(charge, epoch(job.books.clock())):
+        case Wait():
+            return agreement
+        case Begin():
+            return _begin(job, agreement, payment)
+        case Send():
+            return _ask(job, agreement, payment, job.asker.send)
+        case Look():
+            return _ask(job, agreement, payment, job.asker.look)
+        case other:
+            assert_never(other)
+
+
+def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
+    """Open a charge where the account is below ``when_below``, and nothing else has done it."""
+    books, now = job.books, job.books.clock()
+    if epoch(now) < agreement.due:
+        return agreement
+    if not agreement.charges:
+        return _leave_index(books, agreement)
+    if debits.read(books, agreement.user_id).remaining >= agreement.when_below:
+        return _leave_index(books, agreement)
+    plan = plans.catalogue().get(agreement.plan)
+    found = opening(agreement, plan, now)
+    if found.writes:
+        _commit(books, agreement, found.after, found.writes)
+    return None if found.charge else found.after
+
+
+def _leave_index(books: Books, agreement: Agreement) -> Agreement:
+    if not agreement.due:
+        return agreement
+    after = replace(agreement, due=0)
+    _commit(books, agreement, after, (change(agreement, after),))
+    return after
+
+
+def _begin(
+    job: Job, agreement: Agreement, payment: Payment | None
+) -> Agreement | None:
+    """Fix the next attempt in the books, then send its request."""
+    charge, books = agreement.charge, job.books
+    assert charge is not None  # noqa: S101 - the caller's own branch
+    if payment is None:
+        return _close(job, agreement, None, "record_lost")
+    if not agreement.charges or _is_needless(books, agreement):
+        return _close(job, agreement, payment, "", is_called_off=True)
+    if not agreement.card.id:
+        return _close(job, agreement, payment, "card_gone")
+    now = epoch(books.clock())
+    tries = agreement.tries_of(agreement.card, now)
+    if len(tries) >= charges.CARD_ATTEMPTS_MAX:
+        return _close(job, agreement, payment, "too_many_attempts")
+    if not charge.attempt and job.find_lost(agreement.user_id, agreement.customer):
+        return None
+    begun = charges.begin(charge, agreement.card.id, agreement.customer, now)
+    counted = {**agreement.tries, agreement.card.counted_as: (*tries, now)}
+    after = replace(agreement, charge=begun, due=begun.due, tries=counted)
+    payments_row = _payment_check(agreement.user_id, charge)
+    _commit(books, agreement, after, (change(agreement, after), payments_row))
+    stored = replace(after, version=agreement.version + 1)
+    return _record(job, stored, job.asker.send(payment, begun, now))
+
+
+def _ask(
+    job: Job,
+    agreement: Agreement,
+    payment: Payment | None,
+    ask: Callable[[Payment, Charge, int], Word],
+) -> Agreement | None:
+    """Put the next look off, so that a concurrent container leaves it alone. Then ask."""
+    charge, now = agreement.charge, epoch(job.books.clock())
+    assert charge is not None  # noqa: S101 - the caller's own branch
+    if payment is None:
+        return _close(job, agreement, None, "record_lost")
+    later = charges.put_off(charge, now)
+    after = replace(agreement, charge=later, due=later.due)
+    _commit(job.books, agreement, after, (change(agreement, after),))
+    stored = replace(after, version=agreement.version + 1)
+    return _record(job, stored, ask(payment, later, now))
+
+
+def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
+    """Settle what Stripe said, then write what it makes of the charge.
+
+    The money comes first: if this stops in between, the next run finds the payment settled.
+    """
+    books, before = job.books, asked.charge
+    assert before is not None  # noqa: S101 - the caller's own branch
+    if word.error:
+        job.report(before.payment_id, word.error)
+    books.store.deadline.begin()  # Stripe may have used the time up
+    if word.fact:
+        settlement.apply(books, word.fact)
+    agreement = read(books, asked.user_id)
+    charge = agreement.charge
+    if charge is None or _is_another(charge, before):
+        return agreement
+    answered = charges.after(charge, word.answer, epoch(books.clock()))
+    payment = _payment(books, asked.user_id, charge)
+    if isinstance(answered, Closed):
+        return _close(job, agreement, payment, answered.reason)
+    if answered == charge:
+        return agreement
+    after = replace(agreement, charge=answered, due=answered.due)
+    _commit(books, agreement, after, (change(agreement, after),))
+    return after
+
+
+def _is_another(charge: Charge, asked: Charge) -> bool:
+    """Whether another attempt stands there now: the answer belongs to the one that was asked."""
+    same = (charge.payment_id, charge.attempt) == (asked.payment_id, asked.attempt)
+    return not same or charge.state == "waiting"
+
+
+def _close(
+    job: Job,
+    agreement: Agreement,
+    payment: Payment | None,
+    reason: Reason | Literal[""],
+    *,
+    is_called_off: bool = False,
+) -> Agreement:
+    """Close the charge: it succeeded (reason ""), it failed, or it was called off unasked."""
+    books, now = job.books, job.books.clock()
+    charge = agreement.charge
+    assert charge is not None  # noqa: S101 - the caller's own branch
+    after = replace(agreement, charge=None, due=0)
+    failed = bool(reason) or is_called_off
+    if failed and agreement.month == month_of(now):
+        after = replace(after, used=max(0, after.used - 1))
+    if reason:
+        after = agreements.paused(after, reason)
+    elif after.charges:
+        after = replace(after, due=epoch(now) + BETWEEN_SECONDS)
+    writes = [change(agreement, after)]
+    if failed and payment and payment.phase < Phase.FAILED:
+        writes.append(_payment_failed(payment, charge, reason or "not_needed"))
+    _commit(books, agreement, after, tuple(writes))
+    return after
+
+
+def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
+    """End a payment that will not be charged. A success that is settled first refuses this."""
+    values = {"phase": int(Phase.FAILED), "status": "failed"}
+    known = {
+        "failure_code": payment.failure_code or code,
+        **({"payment_intent": charge.intent} if charge.intent else {}),
+    }
+    return Write(
+        "payments",
+        (user_key(payment.user_id), payment.payment_id),
+        set={**values, **known},
+        add={"version": 1},
+        must=(exists("owner"), equals("version", payment.version)),
+    )
+
+
+def _payment_check(user_id: str, charge: Charge) -> Write:
+    """The payment's row must stand, unpaid, when Stripe is asked: no charge without a row."""
+    key = (user_key(user_id), charge.payment_id)
+    must = (exists("owner"), Must("phase", "<", int(Phase.FAILED)))
+    return Write("payments", key, must=must)
+
+
+def _is_needless(books: Books, agreement: Agreement) -> bool:
+    """Return whether units have come in since: a charge that is not needed is not made."""
+    return debits.read(books, agreement.user_id).remaining >= agreement.when_below
+
+
+def _payment(books: Books, user_id: str, charge: Charge) -> Payment | None:
+    item = books.store.get("payments", (user_key(user_id), charge.payment_id))
+    return Payment.from_item(item) if item else None
+
+
+def _commit(
+    books: Books, before: Agreement, after: Agreement, writes: tuple[Write, ...]
+) -> None:
+    """Write a change of an agreement, with the events that it tells."""
+    books.store.commit(*writes, *_events(books, before, after))
+
+
+def _events(books: Books, before: Agreement, after: Agreement) -> Iterator[Write]:
+    """Yield the rows of ``top_up.failed`` and ``top_up.off``: the one place where they go out.
+
+    A dispute or refund tells its own (billing.payments.automatic).
+    """
+    notices = tuple(told_by(before, after))
+    if not notices or not books.telling.is_on:
+        return
+    now, user_id = books.clock(), after.user_id
+    balance = read_account(books.store, user_id)
+    yield from tell(books.telling, user_id, balance, None, now=now, notices=notices)

@@ -1,0 +1,56 @@
+"""Finds the agreements that are due, over all accounts, and runs each: none stops the others."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Literal
+
+from billing.books import Books
+from billing.clock import epoch
+from billing.errors import AwsRefusedError, BillingError, RetryableError
+from billing.stripe_api.client import StripeServerError
+from billing.top_up import runner
+from billing.top_up.runner import Job
+
+PAGES_MAX: Final = 20
+STAYS_DUE: Final = (
+    RetryableError,
+    AwsRefusedError,
+    BillingError,
+    StripeServerError,
+)
+"""After these the account is looked at again by the next sweep."""
+Outcome = Literal["done", "failed"]
+Failed = Callable[[str, Exception], None]
+
+
+def run_all(
+    job: Job,
+    users: Iterable[str],
+    go_on: Callable[[], bool],
+    failed: Failed = lambda *_: None,
+) -> Counter[Outcome]:
+    """Run each of these accounts while there is time. ``failed`` is told of those that stay due."""
+    outcomes: Counter[Outcome] = Counter()
+    for user_id in users:
+        if not go_on():
+            break
+        job.books.store.deadline.begin()
+        try:
+            runner.run(job, user_id)
+            outcomes["done"] += 1
+        except STAYS_DUE as error:
+            failed(user_id, error)
+            outcomes["failed"] += 1
+    return outcomes
+
+
+def due(books: Books) -> Iterator[str]:
+    """Yield the users whose agreements are due, the longest due first."""
+    after = None
+    for _ in range(PAGES_MAX):
+        books.store.deadline.begin()
+        page = books.store.due_top_ups(epoch(books.clock()), after)
+        for key in page.items:
+            yield str(key["user_id"])
+        if (after := page.after) is None:
+            return

@@ -1,0 +1,122 @@
+"""Verifies that the books balance: recomputes every account from its rows."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from billing.books import Books
+from billing.reconciliation.audit import (
+    TABLES,
+    Difference,
+    Tallies,
+    disagreeing_payments,
+    settled_tally,
+)
+from billing.storage.writes import Table
+from rich.console import RenderableType
+
+from infra.cli.output import Bar, table
+from infra.cli.tallies import ACCOUNTS_IN_MEMORY_MAX, TallyFile, tally_file
+
+SHOWN_MAX: Final = 100
+PAYMENTS_NAMED_MAX: Final = 5
+DIFFERENCE: Final = ("user_id", "rule", "expected", "found", "payments")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of verifying all books.
+
+    ``busy`` are accounts that changed while they were read.
+    """
+
+    accounts: int
+    units: int
+    findings: list[dict[str, Any]]
+    busy: list[str]
+
+    def as_answer(self) -> dict[str, Any]:
+        """Return the result as plain data, with the first hundred differences."""
+        return {
+            "accounts": self.accounts,
+            "ledger_units": self.units,
+            "differences": self.findings[:SHOWN_MAX],
+            "difference_count": len(self.findings),
+            "not_judged": self.busy,
+        }
+
+    def shown(self) -> RenderableType:
+        """Return the result as tables for the terminal."""
+        verdict = f"{len(self.findings)} differences" if self.findings else "the books balance"
+        title = f"{self.accounts} accounts, {self.units} units in the ledger: {verdict}"
+        if not self.findings:
+            return title
+        rows = [[*_cells(row)] for row in self.findings[:SHOWN_MAX]]
+        return table(title, DIFFERENCE, rows)
+
+
+def _cells(row: dict[str, Any]) -> Iterator[object]:
+    for name in DIFFERENCE[:-1]:
+        yield row[name]
+    yield ", ".join(row["payments"])
+
+
+def examine(books: Books, segments: int, bar: Bar) -> Verdict:
+    """Read all tables, then read again the accounts that do not balance."""
+    with tally_file() as tallies:
+        read_all(books, segments, bar, tallies)
+        findings, busy = judged(books, tallies, bar)
+        return Verdict(tallies.accounts, tallies.units, findings, busy)
+
+
+def read_all(books: Books, segments: int, bar: Bar, into: TallyFile) -> None:
+    """Read every table in concurrent segments. The readers add their tallies to one file."""
+
+    def read(job: tuple[Table, int]) -> None:
+        _segment(books, job[0], job[1], segments, bar, into)
+
+    with ThreadPoolExecutor(segments) as pool:
+        list(pool.map(read, product(TABLES, range(segments))))
+
+
+def judged(books: Books, tallies: TallyFile, bar: Bar) -> tuple[list[dict[str, Any]], list[str]]:
+    """Read each suspected account again.
+
+    Returns the findings, and the accounts that kept changing.
+    """
+    findings: list[dict[str, Any]] = []
+    busy: list[str] = []
+    for user_id in sorted(tallies.suspects()):
+        bar(now=f"reading again {user_id}")
+        tally = settled_tally(books.store, user_id)
+        if tally is None:
+            busy.append(user_id)
+        elif differences := list(tally.differences(user_id)):
+            findings += _with_payments(books, user_id, differences)
+    return findings, busy
+
+
+def _with_payments(
+    books: Books, user_id: str, differences: list[Difference]
+) -> list[dict[str, Any]]:
+    payments = list(disagreeing_payments(books.store, user_id))[:PAYMENTS_NAMED_MAX]
+    return [row.as_answer() | {"payments": payments} for row in differences]
+
+
+def _segment(  # noqa: PLR0917 - what each reader needs
+    books: Books, name: Table, segment: int, segments: int, bar: Bar, into: TallyFile
+) -> None:
+    tallies, after = Tallies(), None
+    while True:
+        if len(tallies) > ACCOUNTS_IN_MEMORY_MAX:
+            into.take(tallies)
+        books.store.deadline.begin()
+        page = books.store.scan(name, segment, segments, after)
+        for item in page.items:
+            tallies.add(name, item)
+        bar(len(page.items))
+        if (after := page.after) is None:
+            into.take(tallies)
+            return

@@ -1,0 +1,61 @@
+"""Reads and writes the document with the signing secrets and their endpoints."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from billing.stripe_api.signatures import usable_secrets
+
+SECRETS_MAX: Final = 4
+"""The newest ones are kept. Older ones sign nothing: Stripe retries an event for three days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The stored signing secrets, newest first, and the endpoints that they belong to."""
+
+    secrets: tuple[str, ...] = ()
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, stored: str) -> "Kept":
+        """Return the stored secrets. The value that CloudFormation creates has none."""
+        try:
+            secrets = usable_secrets(stored)
+        except ValueError:
+            return cls()
+        endpoints = json.loads(stored).get("endpoints")
+        return cls(secrets, endpoints if isinstance(endpoints, dict) else {})
+
+    def knows(self, endpoint_id: str) -> bool:
+        """Return whether this endpoint's signing secret is stored."""
+        return self.endpoints.get(endpoint_id) in self._marks
+
+    def may_know(self, endpoint_id: str) -> bool:
+        """Return whether this endpoint's signing secret may be stored.
+
+        A secret that was stored by hand belongs to an unknown endpoint, so it may be this one's.
+        """
+        return self.knows(endpoint_id) or not self._marks <= set(self.endpoints.values())
+
+    @property
+    def _marks(self) -> set[str]:
+        return {fingerprint(secret) for secret in self.secrets}
+
+    def with_first(self, endpoint_id: str, secret: str) -> "Kept":
+        """Return the stored secrets with a new one before the others."""
+        secrets = (secret, *self.secrets)[:SECRETS_MAX]
+        known = {fingerprint(kept) for kept in secrets}
+        endpoints = {**self.endpoints, endpoint_id: fingerprint(secret)}
+        return Kept(secrets, {name: mark for name, mark in endpoints.items() if mark in known})
+
+    def text(self) -> str:
+        """Return the stored secrets as JSON."""
+        return json.dumps({"secrets": list(self.secrets), "endpoints": dict(self.endpoints)})
+
+
+def fingerprint(secret: str) -> str:
+    """Return a hash that identifies a secret without revealing it."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]

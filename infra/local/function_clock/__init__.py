@@ -1,0 +1,1 @@
+"""Contains the module with which the embedded AWS moves its functions' clock for tests."""

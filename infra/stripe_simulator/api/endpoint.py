@@ -1,0 +1,42 @@
+"""Defines an endpoint of Stripe's API, and the functions to get one object or list some."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from infra.stripe_simulator.api import lists
+from infra.stripe_simulator.objects.world import World
+from infra.stripe_simulator.store import Thing
+
+Act = Callable[[World, str, dict[str, Any]], Thing]
+"""Takes the id in the path ("" where there is none) and the checked parameters, and returns the
+answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route: its pattern, the module with its typed parameters, and its function."""
+
+    method: str
+    path: str
+    pattern: re.Pattern[str]
+    params: str
+    act: Act
+
+
+def route(line: str, typed: str, act: Act) -> Endpoint:
+    """Return the endpoint for a line, for example ``GET /v1/charges/{id}``."""
+    method, _, path = line.partition(" ")
+    pattern = re.compile(path.replace("{id}", "(?P<id>[A-Za-z0-9_]+)"))
+    return Endpoint(method, path, pattern, typed, act)
+
+
+def getter(kind: str) -> Act:
+    """Return a function that answers one object."""
+    return lambda world, name, _: world.need(kind, name)
+
+
+def lister(kind: str, *names: str) -> Act:
+    """Return a function that answers a page of objects, filtered by the parameters ``names``."""
+    return lambda world, _, asked: lists.page(world, kind, asked, lists.matching(asked, names))

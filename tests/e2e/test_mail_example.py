@@ -1,0 +1,110 @@
+"""The example that mails customers, deployed beside Topup, from a low balance to the mail."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from support.stand import Stand
+
+from infra.build.artifact import RUNTIME
+from infra.local import deploy
+from infra.local.paths import ROOT
+
+FOLDER: Final = ROOT / "infra" / "examples" / "mail"
+STACK: Final = "topup-mail"
+SENDER: Final = "no-reply@example.com"
+SECONDS_MAX: Final = 90
+
+
+@pytest.fixture(scope="module")
+def pool(stand: Stand) -> str:
+    """A Cognito pool of the seller's."""
+    made: str = stand.boto("cognito-idp").create_user_pool(PoolName="mailed")["UserPool"]["Id"]
+    return made
+
+
+@pytest.fixture(scope="module")
+def mailing(stand: Stand, pool: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Topup with ``NotifyBus``, and the example's stack beside it; both as before afterwards."""
+    paths = stand.paths()
+    deploy.update(paths, paths.stripe_url, notify_bus="default")
+    stand.boto("ses").verify_email_identity(EmailAddress=SENDER)
+    _deploy(stand, pool, tmp_path_factory.mktemp("mail"))
+    try:
+        yield
+    finally:
+        stand.boto("cloudformation").delete_stack(StackName=STACK)
+        deploy.update(paths, paths.stripe_url)
+
+
+def _deploy(stand: Stand, pool: str, folder: Path) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": stand.facts["aws_region"],
+        "AWS_ENDPOINT_URL": stand.facts["aws_endpoint_url"],
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.2",
+    }
+    sam = ROOT / ".local" / "venvs" / "sam" / "bin" / "sam"
+    values = {"UserPoolId": pool, "Sender": SENDER, "BuyUrl": stand.api_url, "Runtime": RUNTIME}
+    command = [
+        *(str(sam), "deploy", "--template-file", str(FOLDER / "template.yaml")),
+        *("--stack-name", STACK, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"),
+        *("--no-confirm-changeset", "--no-progressbar", "--parameter-overrides"),
+        *(f"{name}={value}" for name, value in values.items()),
+    ]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def _customer(stand: Stand, pool: str) -> tuple[str, str]:
+    """A customer of the pool: the ``sub`` and the address."""
+    address = f"{time.monotonic_ns()}@example.com"
+    attributes = [
+        {"Name": "email", "Value": address},
+        {"Name": "email_verified", "Value": "true"},
+    ]
+    made = stand.boto("cognito-idp").admin_create_user(
+        UserPoolId=pool, Username=address, UserAttributes=attributes, MessageAction="SUPPRESS"
+    )
+    names = {row["Name"]: row["Value"] for row in made["User"]["Attributes"]}
+    return names["sub"], address
+
+
+def _until(find: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + SECONDS_MAX
+    while not (found := find()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.2)  # the mail is sent by other processes
+    return found
+
+
+@pytest.mark.usefixtures("mailing")
+def test_a_customer_whose_quota_falls_below_the_threshold_gets_a_mail(
+    stand: Stand, pool: str
+) -> None:
+    """From a refund that takes units back, by the bus, to the mail."""
+    customer, address = _customer(stand, pool)
+    bought = stand.purchase(customer)
+    assert stand.call("PUT", "/quota/alert", sub=customer, body={"low_at": 50}).status_code == 200
+    session = stand.stripe.v1.checkout.sessions.retrieve(bought["session_id"])
+    intent = str(session.payment_intent)
+    stand.stripe.v1.refunds.create({"payment_intent": intent, "amount": 699})
+
+    def sent() -> list[dict[str, Any]]:
+        url = f"{stand.facts['aws_endpoint_url']}/_ministack/ses/messages"
+        accounts = stand.http.get(url).json()["messages"].values()
+        return [row for rows in accounts for row in rows if address in json.dumps(row)]
+
+    (mail,) = _until(sent)
+    assert "You have 31 API calls left" in json.dumps(mail), mail
+    assert stand.quota(customer)["remaining"] == 31

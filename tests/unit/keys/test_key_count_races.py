@@ -1,0 +1,94 @@
+"""Keys that change while they are counted: the bound on live keys holds all the same."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from billing.books import Books
+from billing.errors import BillingError, Item
+from billing.keys import api_keys
+from support import builders
+from support.fakes.memory_store import MemoryStore
+
+OLDEST = 0
+
+
+class Counted(MemoryStore):
+    """``meanwhile`` happens once, before the last row of the next count of keys is read.
+
+    DynamoDB isolates no query from concurrent writes:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+    """
+
+    meanwhile: Callable[[list[Item]], object] | None = None
+
+    def pages(self, *asked: Any) -> Iterator[Item]:
+        """See MemoryStore."""
+        rows = list(super().pages(*asked))
+        act, self.meanwhile = self.meanwhile, None
+        if act:
+            act(rows)
+            kept = {name for _, name in self.tables["keys"]}
+            rows = [row for row in rows if row["id"] in kept]
+        yield from rows
+
+
+@pytest.fixture
+def store() -> Counted:
+    """There is no key yet."""
+    return Counted()
+
+
+@pytest.fixture
+def books(store: Counted) -> Books:
+    """The test stack's."""
+    return builders.books_on(store)
+
+
+def _create(books: Books) -> str:
+    return api_keys.create(books, "alice", "dev", "laptop").key_id
+
+
+def _fill(books: Books) -> int:
+    """Create keys while the bound allows it. Returns how many there are."""
+    with suppress(BillingError):
+        for _ in range(2 * api_keys.LIVE_MAX):
+            _create(books)
+    return len(api_keys.list_all(books, "alice"))
+
+
+def test_a_key_exchanged_during_a_count_is_not_forgotten(books: Books, store: Counted) -> None:
+    """The count misses the new key, and no longer sees the one that was revoked."""
+    made = [_create(books) for _ in range(api_keys.LIVE_MAX)]
+
+    def exchange(_: list[Item]) -> None:
+        api_keys.revoke(books, "alice", made[OLDEST])
+        _create(books)
+
+    store.meanwhile = exchange
+    assert _fill(books) == api_keys.LIVE_MAX
+
+
+def _revoke_without_counting(store: Counted, key_id: str) -> None:
+    """As an older version of the function does while a new one is deployed."""
+    del store.tables["keys"]["user#alice", key_id]
+
+
+def test_two_counts_of_a_full_account_give_its_free_place_once(
+    books: Books, store: Counted
+) -> None:
+    """The second count was read before the first filled the place."""
+    made = [_create(books) for _ in range(api_keys.LIVE_MAX)]
+    _revoke_without_counting(store, made[OLDEST])
+    store.meanwhile = lambda _: _create(books)
+    assert _fill(books) == api_keys.LIVE_MAX
+
+
+def test_an_account_that_was_counted_late_is_counted_again(books: Books, store: Counted) -> None:
+    """Its keys are older than the count."""
+    made = [_create(books) for _ in range(api_keys.LIVE_MAX)]
+    del store.tables["keys"]["user#alice", api_keys.COUNT]
+    assert _fill(books) == api_keys.LIVE_MAX
+    _revoke_without_counting(store, made[OLDEST])
+    assert _fill(books) == api_keys.LIVE_MAX

@@ -1,0 +1,518 @@
+"""Limits of keys and their use: never above a limit, never refused below it, no figure lost."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from billing.books import Books
+from billing.errors import BillingError, Item
+from billing.keys import api_keys, changes, counting
+from billing.keys.figures import Key
+from billing.keys.limits import Limit
+from billing.payments import settlement
+from billing.quota import debits, history, holds, spending
+from billing.quota.key_days import Per
+from billing.quota.key_use import KeyUse
+from billing.quota.spending import Meter
+from billing.storage.writes import Table
+from support import builders, laws
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+
+BOUGHT = 100
+TEN_A_DAY = Limit(10, "day")
+
+
+class World:
+    """Alice has bought 100 units. What was taken is checked against the laws at every look."""
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        """Nothing is used, and there is no key."""
+        spending._seen.clear()
+        self.clock = Clock()
+        self.store = store or MemoryStore()
+        self.books: Books = builders.books_on(self.store, clock=self.clock)
+        self.meter = Meter(self.books, "https://shop.example.com")
+        settlement.apply(self.books, fact(builders.completed(pending(self.books))))
+
+    def key(self, limit: Limit | None = None) -> str:
+        """Return the id of a new key."""
+        return api_keys.create(self.books, "alice", "dev", "laptop", limit).key_id
+
+    def debit(self, key_id: str, units: int = 1) -> debits.Debit:
+        """Debit for a key."""
+
+        def take(key: KeyUse | None) -> debits.Debit:
+            return debits.debit(self.meter, "alice", units, key)
+
+        return counting.spend_for(self.books, "alice", key_id, take)
+
+    def hold(self, key_id: str, units: int = 1, at_least: int = 0, seconds: int = 60) -> holds.Hold:
+        """Place a hold for a key."""
+
+        def take(key: KeyUse | None) -> holds.Hold:
+            return holds.place(self.meter, "alice", units, seconds, at_least=at_least, key=key)
+
+        return counting.spend_for(self.books, "alice", key_id, take)
+
+    def change(self, key_id: str, **changed: Any) -> Key:
+        """PATCH."""
+        return changes.change(self.books, "alice", key_id, changed)
+
+    def shown(self, key_id: str) -> Key:
+        """Return the key as the list shows it, once the laws hold."""
+        laws.check(self.store)
+        (key,) = [key for key in api_keys.list_all(self.books, "alice") if key.key_id == key_id]
+        return key
+
+    def figures(self, key_id: str) -> tuple[int | None, int, int, int]:
+        """Return what is left of the limit, and used today, this month and in all."""
+        key = self.shown(key_id)
+        return key.limit_remaining, key.used_today, key.used_this_month, key.used_total
+
+
+@pytest.fixture
+def world() -> World:
+    """A new one."""
+    return World()
+
+
+def _refused(act: Callable[[], object]) -> BillingError:
+    with pytest.raises(BillingError) as refused:
+        act()
+    return refused.value
+
+
+def test_a_debit_at_the_limit_is_refused_and_says_when_it_resets(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    assert world.debit(key, 10).remaining == 90
+    refused = _refused(lambda: world.debit(key))
+    assert (refused.code, refused.status) == ("key_limit_reached", 402)
+    assert refused.members == {
+        "limit_remaining": 0,
+        "resets_at": "2026-01-03T00:00:00.000000Z",
+    }
+    assert world.figures(key) == (0, 10, 10, 10)
+    assert debits.read(world.books, "alice").remaining == 90
+
+
+@pytest.mark.parametrize(
+    ("per", "resets_at"),
+    [
+        ("day", "2026-01-03T00:00:00.000000Z"),
+        ("month", "2026-02-01T00:00:00.000000Z"),
+        ("total", None),
+    ],
+)
+def test_each_window_says_when_it_resets(world: World, per: Per, resets_at: str | None) -> None:
+    key = world.key(Limit(10, per))
+    assert world.shown(key).resets_at == resets_at
+    assert world.shown(key).limit_remaining == 10
+
+
+def test_the_last_month_of_a_year_resets_in_the_next() -> None:
+    moment = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
+    assert Limit(1, "month").resets_at(moment) == "2027-01-01T00:00:00.000000Z"
+    assert Limit(1, "day").resets_at(moment) == "2027-01-01T00:00:00.000000Z"
+
+
+def test_a_day_that_begins_gives_a_daily_limit_back(world: World) -> None:
+    key, other = world.key(TEN_A_DAY), world.key(Limit(15, "month"))
+    world.debit(key, 10)
+    world.debit(other, 10)
+    world.clock.advance(days=1)
+    assert world.figures(key) == (10, 0, 10, 10), "shown before any write of that day"
+    assert world.figures(other) == (5, 0, 10, 10)
+    world.debit(key, 10)
+    assert world.figures(key) == (0, 10, 20, 20)
+    assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
+    assert _refused(lambda: world.debit(other, 6)).code == "key_limit_reached"
+    world.debit(other, 5)
+    world.clock.advance(days=30)  # 2 February
+    assert world.figures(other) == (15, 0, 0, 15)
+    world.debit(other, 15)
+    assert world.figures(other) == (0, 15, 15, 30)
+    assert world.figures(key) == (10, 0, 0, 20)
+
+
+def test_a_total_limit_never_comes_back(world: World) -> None:
+    key = world.key(Limit(10, "total"))
+    world.debit(key, 10)
+    world.clock.advance(days=400)
+    assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
+    assert world.figures(key) == (0, 0, 0, 10)
+
+
+def test_an_open_hold_counts_and_what_is_not_captured_comes_off(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    first, second = world.hold(key, 6), world.hold(key, 4)
+    assert world.figures(key) == (0, 0, 0, 0)
+    assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
+    holds.capture(world.meter, first.hold_id, 2)
+    assert world.figures(key) == (4, 2, 2, 2)
+    holds.release(world.meter, second.hold_id)
+    assert world.figures(key) == (8, 2, 2, 2)
+    world.debit(key, 8)
+
+
+def test_an_expired_hold_comes_off_at_the_next_read_and_debit(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    world.hold(key, 10)
+    world.clock.advance(seconds=61)
+    assert world.figures(key)[0] == 10
+    world.debit(key, 10)
+    assert world.figures(key) == (0, 10, 10, 10)
+
+
+def test_a_hold_stays_counted_when_the_day_changes(world: World) -> None:
+    """Its capture would be used on the new day."""
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 3)
+    hold = world.hold(key, 5, seconds=86_400)
+    world.clock.advance(hours=22)
+    assert world.figures(key) == (5, 0, 3, 3)
+    world.debit(key, 5)
+    assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
+    holds.capture(world.meter, hold.hold_id, 4)
+    assert world.figures(key) == (1, 9, 12, 12)
+
+
+def test_at_least_takes_what_remains_and_what_the_limit_leaves(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    assert world.hold(key, 50, at_least=1).units == 10
+    assert _refused(lambda: world.hold(key, 50, at_least=1)).code == "key_limit_reached"
+    assert world.hold("", 1000, at_least=90).units == 90
+    assert _refused(lambda: world.hold("", 1000, at_least=1)).code == "quota_exhausted"
+    laws.check(world.store)
+
+
+def test_at_least_is_refused_below_it(world: World) -> None:
+    assert _refused(lambda: world.hold("", 200, at_least=101)).code == "quota_exhausted"
+    assert world.hold("", 200, at_least=100).units == 100
+
+
+def test_at_least_after_an_expiry_takes_what_came_back(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    world.hold(key, 7)
+    world.hold("", 50)
+    world.clock.advance(seconds=61)
+    assert world.hold(key, 50, at_least=8).units == 10
+    laws.check(world.store)
+
+
+def test_a_lowered_limit_refuses_at_once_and_takes_nothing_back(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 8)
+    assert world.change(key, limit=Limit(5, "day")).limit_remaining == 0
+    assert world.figures(key) == (0, 8, 8, 8)
+    refused = _refused(lambda: world.debit(key))
+    assert refused.members["limit_remaining"] == 0
+    assert world.change(key, limit=Limit(9, "day")).limit_remaining == 1
+    world.debit(key)
+    assert debits.read(world.books, "alice").used == 9
+
+
+@pytest.mark.parametrize("per", ["day", "month", "total"])
+@pytest.mark.parametrize("before", ["day", "month", "total", "none"])
+def test_a_limit_of_another_window_counts_that_windows_use(
+    world: World, before: str, per: Per
+) -> None:
+    """Used: 3 last month, 4 yesterday, 5 today; 6 are in an open hold."""
+    limits: dict[str, Limit | None] = {
+        "day": Limit(50, "day"),
+        "month": Limit(50, "month"),
+        "total": Limit(50, "total"),
+        "none": None,
+    }
+    key = world.key(limits[before])
+    world.debit(key, 3)
+    world.clock.advance(days=31)
+    world.debit(key, 4)
+    world.clock.advance(days=1)
+    world.debit(key, 5)
+    world.hold(key, 6)
+    used = {"day": 5, "month": 9, "total": 12}[per]
+    assert world.change(key, limit=Limit(30, per)).limit_remaining == 30 - used - 6
+    assert world.figures(key) == (30 - used - 6, 5, 9, 12)
+
+
+def test_a_limit_set_on_a_stale_day_counts_todays_use(world: World) -> None:
+    key = world.key()
+    world.debit(key, 7)
+    world.clock.advance(days=1)
+    assert world.change(key, limit=TEN_A_DAY).limit_remaining == 10
+
+
+def test_without_its_limit_a_key_spends_on(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 10)
+    changed = world.change(key, limit=None)
+    assert (changed.limit, changed.limit_remaining, changed.resets_at) == (None, None, None)
+    world.debit(key, 10)
+    assert world.figures(key) == (None, 20, 20, 20)
+
+
+def test_a_hold_of_a_key_without_a_limit_counts_when_it_gets_one(world: World) -> None:
+    key = world.key()
+    hold = world.hold(key, 6)
+    assert world.change(key, limit=TEN_A_DAY).limit_remaining == 4
+    holds.release(world.meter, hold.hold_id)
+    assert world.figures(key) == (10, 0, 0, 0)
+
+
+def test_a_name_is_changed_and_nothing_else(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 4)
+    changed = world.change(key, name="server")
+    assert (changed.name, changed.limit, changed.limit_remaining) == ("server", TEN_A_DAY, 6)
+
+
+def test_nobody_changes_another_users_key(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    refused = _refused(lambda: changes.change(world.books, "bob", key, {"limit": None}))
+    assert refused.code == "not_found"
+    assert world.shown(key).limit == TEN_A_DAY
+
+
+@pytest.mark.parametrize("limit", [None, TEN_A_DAY])
+def test_a_revoked_key_spends_nothing_and_its_use_stays(world: World, limit: Limit | None) -> None:
+    key = world.key(limit)
+    world.debit(key, 4)
+    api_keys.revoke(world.books, "alice", key)
+    assert _refused(lambda: world.debit(key)).code == "invalid_key"
+    assert _refused(lambda: world.hold(key)).code == "invalid_key"
+    laws.check(world.store)
+    assert world.store.tables["keys"]["user#alice", f"name#{KeyUse(key).name}"]["used"] == 4
+    account = world.store.tables["quotas"]["alice", "quota"]
+    assert [name for name in account if name.endswith(KeyUse(key).name)] == [], (
+        "a revoked key leaves no attribute on the balance"
+    )
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_hold_of_a_revoked_key_is_captured_and_counted_for_it(world: World, days: int) -> None:
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 1)
+    hold = world.hold(key, 5, seconds=86_400)
+    api_keys.revoke(world.books, "alice", key)
+    world.clock.advance(hours=23 * days)
+    holds.capture(world.meter, hold.hold_id, 3)
+    laws.check(world.store)
+    assert world.store.tables["keys"]["user#alice", f"name#{KeyUse(key).name}"]["used"] == 4
+    world.clock.advance(days=1)
+    world.debit("")
+    laws.check(world.store)
+
+
+def test_a_hold_of_a_revoked_key_expires_as_any_other(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+    world.hold(key, 5)
+    api_keys.revoke(world.books, "alice", key)
+    world.clock.advance(seconds=61)
+    assert world.debit("").remaining == 99
+    laws.check(world.store)
+
+
+def test_a_days_entry_shows_the_use_of_each_key(world: World) -> None:
+    key, gone = world.key(), world.key(TEN_A_DAY)
+    world.debit("", 1)
+    world.debit(key, 2)
+    world.debit(gone, 3)
+    api_keys.revoke(world.books, "alice", gone)
+    page = history.entries(world.books, "alice", 10, "")
+    assert page["not_itemised"] == {
+        "day": "2026-01-02",
+        "units": 6,
+        "by_key": {key: 2, gone: 3},
+    }
+    world.clock.advance(days=1)
+    world.debit(key, 5)
+    newest = history.entries(world.books, "alice", 10, "")["entries"][0]
+    assert (newest["units"], newest["by_key"]) == (-6, {key: 2, gone: 3})
+    world.clock.advance(days=1)
+    world.debit("")
+    newest = history.entries(world.books, "alice", 10, "")["entries"][0]
+    assert (newest["units"], newest["by_key"]) == (-5, {key: 5})
+    laws.check(world.store)
+
+
+@pytest.mark.parametrize(
+    "key_id", ["key_", "nonsense", "key_" + "0" * 24, "key_" + "0" * 23 + "g", "tk_dev"]
+)
+def test_an_unknown_key_is_refused_and_nothing_is_taken(world: World, key_id: str) -> None:
+    assert _refused(lambda: world.debit(key_id)).code == "invalid_key"
+    assert debits.read(world.books, "alice").used == 0
+
+
+def test_a_key_id_with_one_other_digit_is_another_key(world: World) -> None:
+    key = world.key()
+    other = key[:-1] + ("0" if key[-1] != "0" else "1")
+    assert _refused(lambda: world.debit(other)).code == "invalid_key"
+
+
+def test_another_users_key_is_refused(world: World) -> None:
+    foreign = api_keys.create(world.books, "bob", "dev", "bob's").key_id
+    assert _refused(lambda: world.debit(foreign)).code == "invalid_key"
+    laws.check(world.store)
+
+
+def _key_of_old(world: World, number: int) -> str:
+    """A key as it was made before keys were counted."""
+    name = f"{number:024x}"
+    row = {"name": "old", "created_at": "2025-01-01T00:00:00.000000Z"}
+    world.store.tables["keys"]["user#alice", f"key_{name}"] = {
+        "owner": "user#alice",
+        "id": f"key_{name}",
+        **row,
+    }
+    world.store.tables["keys"][f"key#{name}", "key"] = {
+        "owner": f"key#{name}",
+        "id": "key",
+        "hash": api_keys.NO_HASH,
+        "user_id": "alice",
+    }
+    return f"key_{name}"
+
+
+def test_a_key_of_before_is_counted_from_its_first_debit_on(world: World) -> None:
+    world.debit("", 5)
+    key = _key_of_old(world, 1)
+    assert world.figures(key) == (None, 0, 0, 0)
+    world.debit(key, 2)
+    assert world.figures(key) == (None, 2, 2, 2)
+    assert world.change(key, limit=TEN_A_DAY).limit_remaining == 8
+    world.hold(key, 8)
+    assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
+
+
+def test_a_key_of_before_can_be_revoked_before_it_is_counted(world: World) -> None:
+    key = _key_of_old(world, 1)
+    api_keys.revoke(world.books, "alice", key)
+    assert _refused(lambda: world.debit(key)).code == "invalid_key"
+    assert _refused(lambda: api_keys.revoke(world.books, "alice", key)).code == "not_found"
+
+
+def test_a_key_of_before_can_get_a_limit_before_its_first_debit(world: World) -> None:
+    key = _key_of_old(world, 1)
+    assert world.change(key, limit=TEN_A_DAY).limit_remaining == 10
+
+
+def test_a_key_of_before_whose_short_name_is_taken_spends_without_counters(world: World) -> None:
+    first, second = _key_of_old(world, 1), _key_of_old(world, 2)
+    world.debit(first)
+    taken = world.store.tables["keys"]["user#alice", f"name#{KeyUse(first).name}"]
+    place = ("user#alice", f"name#{KeyUse(second).name}")
+    world.store.tables["keys"][place] = {**taken, "id": place[1]}
+    world.debit(second, 2)
+    assert world.figures(second) == (None, 0, 0, 0)
+    refused = _refused(lambda: world.change(second, limit=TEN_A_DAY))
+    assert refused.code == "too_many_keys"
+    api_keys.revoke(world.books, "alice", second)
+    laws.check(world.store)
+
+
+def test_more_keys_of_before_than_32_spend_and_32_are_counted(world: World) -> None:
+    keys = [_key_of_old(world, number) for number in range(1, 35)]
+    for key in keys:
+        world.debit(key)
+    account = world.store.tables["quotas"]["alice", "quota"]
+    assert sum(len(name) == 5 and name[0] == "u" for name in account) == api_keys.LIVE_MAX
+    assert debits.read(world.books, "alice").used == 34
+    laws.check(world.store)
+
+
+def test_a_keyed_debit_is_one_call_whatever_its_limit(world: World) -> None:
+    """From the second on: the first of a container does not know yet whether the key has one."""
+    for limit in (None, TEN_A_DAY):
+        key = world.key(limit)
+        world.debit(key)
+        calls = world.store.calls
+        world.debit(key)
+        assert world.store.calls == calls + 1
+
+
+def test_a_debit_under_an_idempotency_key_replays_with_its_api_key(world: World) -> None:
+    key = world.key(TEN_A_DAY)
+
+    def take(api_key: KeyUse | None) -> debits.Debit:
+        return debits.debit_once(world.meter, "alice", 4, "backend", "k", api_key=api_key)
+
+    first = counting.spend_for(world.books, "alice", key, take)
+    again = counting.spend_for(world.books, "alice", key, take)
+    assert (again.debit_id, again.idempotent_replayed) == (first.debit_id, True)
+    assert world.figures(key) == (6, 4, 4, 4)
+    refused = _refused(lambda: counting.spend_for(world.books, "alice", "", take))
+    assert refused.code == "idempotency_conflict"
+    api_keys.revoke(world.books, "alice", key)
+    assert counting.spend_for(world.books, "alice", key, take).debit_id == first.debit_id
+
+
+def test_a_container_with_an_old_memory_takes_no_unit_above_the_limit(world: World) -> None:
+    """Only the write's own condition is true at that moment."""
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 9)
+    remembered = dict(spending._seen)
+    spending._seen.clear()  # another container
+    world.debit(key)
+    spending._seen.update(remembered)
+    assert _refused(lambda: world.debit(key)).code == "key_limit_reached"
+    assert world.figures(key) == (0, 10, 10, 10)
+
+
+class Interrupted(MemoryStore):
+    """``meanwhile`` happens once, behind the next reading of open holds."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def pages(self, table: Table, owner: str, prefix: str = "") -> Iterator[Item]:
+        """See MemoryStore."""
+        rows = list(super().pages(table, owner, prefix))
+        if prefix == "hold#":
+            act, self.meanwhile = self.meanwhile, None
+            if act:
+                act()
+        yield from rows
+
+
+def test_a_hold_that_ends_while_its_key_gets_a_limit_is_not_counted() -> None:
+    store = Interrupted()
+    world = World(store)
+    key = world.key()
+    hold = world.hold(key, 6)
+    store.meanwhile = lambda: holds.release(world.meter, hold.hold_id)
+    assert world.change(key, limit=TEN_A_DAY).limit_remaining == 10
+    laws.check(store)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"units": 0, "per": "day"},
+        {"units": -1, "per": "day"},
+        {"units": 1.5, "per": "day"},
+        {"units": "10", "per": "day"},
+        {"units": 10**10, "per": "day"},
+        {"units": True, "per": "day"},
+        {"units": 1, "per": "week"},
+        {"units": 1, "per": 7},
+        {"units": 1, "per": None},
+        {"units": 1},
+        {"per": "day"},
+        {"units": 1, "per": "day", "more": 1},
+        {},
+        [],
+        "10",
+        10,
+        False,
+    ],
+)
+def test_a_limit_of_any_other_form_is_refused(limit: Any) -> None:
+    assert _refused(lambda: Limit.parse(limit)).code == "invalid_request"
+
+
+@pytest.mark.parametrize("per", ["day", "month", "total"])
+@pytest.mark.parametrize("units", [1, 10**9])
+def test_a_limit_is_read(per: Per, units: int) -> None:
+    assert Limit.parse({"units": units, "per": per}) == Limit(units, per)
+    assert Limit.parse(None) is None

@@ -1,0 +1,179 @@
+"""Reference rows lead from Stripe's ids to payments, and hold early refunds."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from billing.books import Books
+from billing.clock import epoch
+from billing.payments import parking, queries, settlement
+from billing.payments.payment import Park, Payment
+from billing.reconciliation import retry_parked, run
+from billing.reconciliation.repair import repair_account
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
+from billing.storage.keys import REFERENCE, reference_key
+from billing.storage.writes import Write
+from support import builders, laws
+from support.builders import Clock, fact, intent_of, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
+
+Make = Callable[[Payment], dict[str, Any]]
+
+
+MAKERS: Final[dict[str, Make]] = {
+    "expired": builders.expired,
+    "declined": builders.declined,
+    "unpaid": builders.completed_unpaid,
+    "failed later": builders.async_failed,
+    "an inquiry": lambda payment: builders.dispute(payment, "created", "warning_needs_response"),
+}
+
+
+each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+
+
+class Shop:
+    """Its one payment's record was lost by a restore."""
+
+    def __init__(self) -> None:
+        """It was sold, and forgotten."""
+        self.clock, self.store, self.stripe = Clock(), MemoryStore(), Stripe()
+        self.books = builders.books_on(self.store, clock=self.clock)
+        self.payment = pending(self.books)
+        self.forget()
+
+    def forget(self) -> None:
+        """The restore."""
+        self.store.tables["payments"].clear()
+
+    def park(self, make: Make) -> parking.Parked:
+        """As an older version did."""
+        parking.park(
+            self.books, fact(make(self.payment)), Park("unknown_payment", "not in our records")
+        )
+        (record,) = parking.all_parked(self.books)
+        return record
+
+    def reconcile(self, *, repair: bool = True) -> Report:
+        """As each hour."""
+        return run.run(Run(self.books, self.stripe, repair), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
+
+    def recover(self) -> retry_parked.Recovered:
+        """A minute later."""
+        self.clock.advance(seconds=60)
+        return retry_parked.run(self.books, self.stripe)  # type: ignore[arg-type]
+
+    def parked(self) -> list[parking.Parked]:
+        """What waits."""
+        return list(parking.all_parked(self.books))
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """One."""
+    return Shop()
+
+
+def test_a_lost_way_from_a_payment_intent_is_written_again(shop: Shop) -> None:
+    """It is not only reported: a later refund is settled immediately."""
+    shop.payment = pending(shop.books)
+    settlement.apply(shop.books, fact(builders.completed(shop.payment)))
+    del shop.store.tables["payments"][reference_key(intent_of(shop.payment)), REFERENCE]
+    shop.stripe.sell(shop.payment, epoch(shop.clock()))
+    job = Run(shop.books, shop.stripe, repair=True, resumes=False)  # type: ignore[arg-type]
+    assert repair_account(job, "alice").acts == (
+        f"{intent_of(shop.payment)}: leads to its payment again",
+    )
+    assert (
+        settlement.apply(shop.books, fact(builders.refunded(shop.payment, 500))).status == "settled"
+    )
+    assert repair_account(job, "alice").acts == ()
+
+
+@pytest.fixture
+def books(clock: Clock) -> Books:
+    """Nothing was sold."""
+    return builders.books_on(MemoryStore(), clock=clock)
+
+
+def _settle(books: Books, *events: dict[str, Any]) -> None:
+    for event in events:
+        settlement.apply(books, fact(event))
+
+
+class StrictStore(MemoryStore):
+    """Refuses what DynamoDB does: an attribute under two clauses of one update.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
+    """
+
+    def commit(self, *writes: Write) -> None:
+        """See MemoryStore."""
+        for write in writes:
+            names = [*write.set, *write.add, *write.remove]
+            assert len(names) == len(set(names)), f"two document paths overlap: {sorted(names)}"
+        super().commit(*writes)
+
+
+def test_two_refunds_that_were_dropped_with_a_purchase_come_back_before_it_is_credited() -> None:
+    """One after the other: the purchase is credited once none is left aside, less both."""
+    books = builders.books_on(StrictStore())
+    payment = pending(books)
+    for number in (1, 2):
+        _settle(books, builders.refund(payment, f"re_{number}", 300, "succeeded"))
+    for record in list(parking.all_parked(books)):
+        intent = builders.intent_of(payment)
+        assert parking.drop_with_purchase(books, record, payment.session_id, intent)
+    _settle(books, builders.completed(payment))
+    found = queries.find(books, "alice", payment.payment_id)
+    assert (found.status, found.units_clawed_back) == ("partially_refunded", 60)
+    assert not list(parking.all_parked(books))
+    laws.check(books.store)
+
+
+def test_a_refund_that_is_brought_back_waits_as_any_other(books: Books, clock: Clock) -> None:
+    """Recovery leaves it to the purchase that is being credited."""
+    payment = pending(books)
+    _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
+    (record,) = parking.all_parked(books)
+    intent = builders.intent_of(payment)
+    assert parking.drop_with_purchase(books, record, payment.session_id, intent)
+    parking.bring_back(books, intent, frozenset({record.name}))
+    (again,) = parking.all_parked(books)
+    assert again.next_try == epoch(clock.now) + 30
+
+
+class ReferredStore(MemoryStore):
+    """A concurrent request credits a purchase just before it is dropped: its row leads to it."""
+
+    rows: tuple[str, ...] = ()
+
+    def commit(self, *writes: Write) -> None:
+        """See MemoryStore."""
+        rows, self.rows = self.rows, ()
+        if rows and any(write.delete for write in writes):
+            self.tables["payments"][rows[0], "reference"]["payment_id"] = rows[1]
+        elif rows:
+            self.rows = rows
+        super().commit(*writes)
+
+
+def test_a_refund_of_a_purchase_that_is_credited_as_it_is_dropped_is_not_counted_as_settled() -> (
+    None
+):
+    """It stays parked for the next run, which takes it back."""
+    store, clock, stripe = ReferredStore(), Clock(), Stripe()
+    books = builders.books_on(store, clock=clock)
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()), amount_subtotal=1)
+    _settle(books, builders.completed(payment, amount_subtotal=1))
+    (record,) = parking.all_parked(books)
+    parking.drop(books, record, "paid back by hand")
+    _settle(books, builders.refund(payment, "re_1", 300, "succeeded"))
+    store.rows = (f"ref#{builders.intent_of(payment)}", payment.payment_id)
+    clock.advance(seconds=61)
+    done = retry_parked.run(books, stripe)  # type: ignore[arg-type]
+    assert (done.settled, done.waiting) == (0, 1)
+    assert len(list(parking.all_parked(books))) == 1

@@ -1,0 +1,124 @@
+"""Holds are captured, released or expire, each exactly once."""
+
+from collections.abc import Callable
+
+import pytest
+from billing.books import Books
+from billing.errors import BillingError
+from billing.grants.grant import Grant, book
+from billing.payments import settlement
+from billing.quota import debits, holds, spending
+from billing.quota.balance import Balance
+from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
+from billing.quota.spending import Meter
+from support import builders, laws
+from support.builders import START, Clock, fact, pending
+from support.fakes.memory_store import Meddled
+
+
+@pytest.fixture
+def books(clock: Clock) -> Books:
+    """Alice has bought 100 units."""
+    spending._seen.clear()
+    books = builders.books_on(Meddled(), clock=clock)
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    return books
+
+
+@pytest.fixture
+def meter(books: Books) -> Meter:
+    """To spend from."""
+    return Meter(books, "https://shop.example.com")
+
+
+def _balance(books: Books) -> Balance:
+    laws.check(books.store)
+    return debits.read(books, "alice")
+
+
+def _three(books: Books) -> tuple[int, int, int]:
+    balance = _balance(books)
+    return balance.used, balance.held, balance.remaining
+
+
+def _refused(act: Callable[[], object]) -> str:
+    with pytest.raises(BillingError) as refused:
+        act()
+    return refused.value.code
+
+
+def test_no_more_is_captured_than_was_held(books: Books, meter: Meter) -> None:
+    """Though as much remains."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    assert _refused(lambda: holds.capture(meter, hold, 41)) == "exceeds_hold"
+    assert _three(books) == (0, 40, 60)
+
+
+def test_what_was_not_captured_comes_back(books: Books, meter: Meter) -> None:
+    """A repeat replays."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    assert holds.capture(meter, hold, 25) == holds.capture(meter, hold, 25)
+    assert _three(books) == (25, 0, 75)
+
+
+def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> None:
+    """The other one was quicker."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    books.store.first = lambda: holds.release(meter, hold)  # type: ignore[attr-defined]
+    holds.release(meter, hold)
+    assert _three(books) == (0, 0, 100)
+
+
+def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
+    """409, and nothing taken."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    holds.release(meter, hold)
+    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
+    assert _three(books) == (0, 0, 100)
+
+
+def test_an_expired_hold_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
+    """The account had no request since. The hold counts as given back all the same."""
+    hold = holds.place(meter, "alice", 40, 60).hold_id
+    clock.advance(seconds=61)
+    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
+    assert _three(books) == (0, 0, 100)
+
+
+MORNING = int(START.timestamp())
+
+
+@pytest.mark.parametrize(("hours", "end"), [(0, MORNING + 3600), (2, MORNING + 7200)])
+def test_a_closed_hold_is_reported_for_thirty_days_after_its_end(
+    meter: Meter, clock: Clock, hours: int, end: int
+) -> None:
+    """After its expiry if it was captured early, after it was given back if that was late: a repeat
+    of either is answered as long.
+    """
+    placed = holds.place(meter, "alice", 20, 3600).hold_id
+    clock.advance(hours=hours)
+    if hours:
+        debits.debit(meter, "alice", 1)
+    else:
+        holds.capture(meter, placed, 20)
+    (closed,) = meter.books.store.pages("quotas", "alice", "closed#")
+    assert abs(closed["ttl"] - end - 30 * 24 * 3600) <= 1
+    assert CLOSED_KEPT_SECONDS == 30 * 24 * 3600
+
+
+def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, clock: Clock) -> None:
+    """Also where this container has not seen the one that ends first: as much remains as it
+    remembers, by a grant beside that hold.
+    """
+    holds.place(meter, "alice", 1, 600)
+    seen = dict(spending._seen)
+    spending._seen.clear()
+    holds.place(meter, "alice", 1, 60)
+    book(meter.books, Grant("T-1", "alice", 1, "why"))
+    spending._seen.clear()
+    spending._seen.update(seen)
+    calls = meter.books.store.calls  # type: ignore[attr-defined]
+    holds.place(meter, "alice", 1, 900)
+    assert meter.books.store.calls == calls + 1  # type: ignore[attr-defined]
+    clock.advance(seconds=61)
+    assert debits.read(meter.books, "alice").held == 2
