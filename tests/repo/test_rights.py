@@ -18,6 +18,11 @@ LOTS: Final = {
     "LedgerTable": "GetItem Query UpdateItem",
 }
 """A settlement reads an account's lots, deletes those that are used up, and what expired."""
+CROSSING: Final = {
+    **dict.fromkeys(("NoticesTable", "PaymentsTable"), "UpdateItem"),
+    "TopUpQueue": "SendMessage",
+}
+"""For the write that takes an account over a threshold: what it tells, and the charge it opens."""
 GRANTS: Final[dict[str, dict[str, str]]] = {
     "ListPlansFunction": {},
     "CreateCheckoutFunction": {
@@ -45,11 +50,13 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "DebitQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
         "KeysTable": "GetItem UpdateItem",
     },
     "HoldQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
         "KeysTable": "GetItem UpdateItem",
     },
     "KeysFunction": {
@@ -65,6 +72,7 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "KeysTable": "GetItem UpdateItem",
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
     },
     "AutoTopUpFunction": {
         "NoticesTable": "UpdateItem",

@@ -204,13 +204,14 @@ def _tell(
 ) -> Iterator[Write]:
     """Move the account's units, and tell what is to be told."""
     return tell(
-        books.telling,
+        books,
         payment.user_id,
         _balance(basis),
         account,
         now=moment,
         notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
         comes_in=comes_in,
+        may_open=not automatic.is_taken_back(basis.payment, payment),
     )
 
 

@@ -88,6 +88,9 @@ class Balance:
     """Where ``quota.low`` begins, as the customer set it. None for the template's LowAtUnits."""
     low_told: bool = False
     """``quota.low`` was told, and no ``quota.recovered`` since."""
+    top_up_at: int = 0
+    """``when_below`` of automatic top-ups, from the customer's agreement until it is ended. Set
+    while a pause or an open charge allows none, too: the agreement itself is asked."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
@@ -196,8 +199,8 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
         return Movement({"remaining": -units}, (Must("remaining", ">=", units),))
     short = units - balance.remaining
     must = (
-        _exactly("remaining", balance.remaining),
-        _exactly("debt", balance.debt),
+        exactly("remaining", balance.remaining),
+        exactly("debt", balance.debt),
     )
     match policy:
         case "debt":
@@ -206,12 +209,13 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
             owed = min(short, max(0, balance.held - balance.debt))
             return Movement(
                 add={"remaining": -balance.remaining, "debt": owed},
-                must=(*must, _exactly("held", balance.held)),
+                must=(*must, exactly("held", balance.held)),
                 written_off=short - owed,
             )
         case _:
             assert_never(policy)
 
 
-def _exactly(name: str, units: int) -> Must:
+def exactly(name: str, units: int) -> Must:
+    """Return the clause that a figure is this one. It may be absent where it is zero."""
     return equals(name, units) if units else absent_or(name, "==", 0)

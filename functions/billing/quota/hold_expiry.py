@@ -11,9 +11,9 @@ from billing.quota.balance import Balance, come_in, read_account
 from billing.quota.key_use import give_back, held_by_key, moved
 from billing.storage.writes import Write, creates, equals, exists
 
-EXPIRED_AT_ONCE: Final = 48
-"""Holds released in one transaction: two writes each, beside the account and what is taken with
-it, within DynamoDB's 100."""
+EXPIRED_AT_ONCE: Final = 46
+"""Holds released in one transaction: two writes each, beside the account, what is taken with it
+and four rows of what that crosses, within DynamoDB's 100."""
 CLOSED_KEPT_SECONDS: Final = 30 * 24 * 3600
 """How long a closed hold answers ``hold_closed`` or replays, before it is not found."""
 State = Literal["captured", "released", "expired"]

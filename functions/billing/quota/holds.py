@@ -125,8 +125,7 @@ def place(
 
             0    user, quota     remaining -= units, held += units    if the units are there
             1    user, hold#     units, expires_at                    if there is none
-            2..  user, hold#     delete, for each expired hold        if it is still open
-            3..  user, closed#   state = expired                      if there is none
+            2..  what stands beside the account's write: see Attempt
         """
         expires_at = epoch_after(
             attempt.now + timedelta(seconds=expires_in_seconds)
@@ -134,9 +133,7 @@ def place(
         hold = HoldId(user_id, expires_at, secrets.token_hex(8))
         due, account = _keep_holds_due(attempt, expires_at)
         row, held = _open(hold, attempt.taking), attempt.taking.units
-        meter.books.store.commit_once(
-            account, row, *attempt.closing, clears_up=True
-        )
+        meter.books.store.commit_once(account, row, *attempt.beside, clears_up=True)
         placed = attempt.balance.holds_placed + 1
         left = replace(
             attempt.left(attempt.balance), holds_due=due, holds_placed=placed

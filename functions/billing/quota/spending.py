@@ -1,5 +1,10 @@
-"""Takes units from an account by a conditional write, for debits and holds, with retries."""
+"""Takes units from an account by a conditional write, for debits and holds, with retries.
 
+A write that crosses no threshold of the account is a single one, whose condition says that it
+crosses none. The write that does cross one is a transaction with what it tells and opens.
+"""
+
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,8 +13,9 @@ from typing import Final, Literal, NamedTuple, TypeVar, assert_never
 from billing.books import Books
 from billing.clock import day, epoch, stamp
 from billing.errors import BillingError, ConditionFailedError, NotDoneError
+from billing.notices.notice import tell
 from billing.quota import daily_usage, hold_expiry
-from billing.quota.balance import Balance, Movement, read_account
+from billing.quota.balance import Balance, Movement, exactly, read_account
 from billing.quota.hold_expiry import ExpiredHolds
 from billing.quota.key_use import (
     KeyLimitReachedError,
@@ -25,6 +31,9 @@ from billing.storage.writes import Must, Write, absent_or, equals
 EXACT_TRIES: Final = 2
 """How often a transaction insists on an exact ``remaining`` before it accepts one that is a moment
 old."""
+UNSEEN: Final = Balance(remaining=sys.maxsize)
+"""What is assumed of an account that this container has not seen: it has the template's thresholds
+and is far from all of them. The write is refused where that is wrong."""
 SEEN_MAX: Final = 1000
 """Accounts that a container remembers."""
 Into = Literal["used", "held"]
@@ -93,7 +102,18 @@ def units_left(balance: Balance, key: KeyUse | None) -> int:
 
 
 class Attempt(NamedTuple):
-    """One attempt of a transaction: its write to the account, and the balance that it assumes."""
+    """One attempt: its write to the account, the rows beside it, and the balance that it assumes.
+
+    All or nothing; ``beside`` is empty where no hold has expired and no threshold is crossed::
+
+        0    user, quota         remaining -= units           see take, take_and_release
+                                 told += events               if no event was told since
+        ..   user, hold#         delete, for each expired     if it is still open
+        ..   user, closed#       state = expired              if there is none
+        ..   user, 000000000007# an event out, for each
+        ..   user, top_up        the open charge              if the agreement is as it was read
+        ..   user#, pay_         its payment                  if there is none
+    """
 
     account: Write
     """Takes the units, and releases ``expired`` if there are any."""
@@ -103,15 +123,31 @@ class Attempt(NamedTuple):
     expired: ExpiredHolds | None
     taking: Taking
     """With the units that are taken, and the key as the balance shows it."""
+    crossed: tuple[Write, ...] = ()
+    """What the write tells and opens, because it crosses a threshold of the account."""
+
+    def of_same_remaining(self) -> "Attempt":
+        """Return the attempt that demands the exact ``remaining`` of its balance."""
+        if self.expired:
+            return self  # it does already
+        same = equals("remaining", self.balance.remaining)
+        return self._replace(account=_demand(self.account, same))
 
     def left(self, balance: Balance) -> Balance:
         """Return the balance after this attempt."""
-        return taken_from(balance, self.taking)
+        told = balance.told + _units(self.account, "told")
+        return replace(taken_from(balance, self.taking), told=told)
 
     @property
-    def closing(self) -> tuple[Write, ...]:
-        """Return the writes that close the expired holds, in the same transaction."""
-        return self.expired.closing if self.expired else ()
+    def beside(self) -> tuple[Write, ...]:
+        """Return the other writes of the same transaction."""
+        closing = self.expired.closing if self.expired else ()
+        return (*closing, *self.crossed)
+
+    @property
+    def opens_charge(self) -> bool:
+        """Whether an automatic charge is opened: its payment is written."""
+        return any(write.table == "payments" for write in self.crossed)
 
 
 Transaction = Callable[[Attempt], tuple[_Answer, Balance]]
@@ -293,7 +329,9 @@ def take_in_transaction(
     for _ in store.deadline.attempts():
         is_exact = exact_tries > 0
         try:
-            attempt = _prepare(meter, taking, balance, is_exact=is_exact)
+            attempt = prepare(meter, taking, balance, is_exact=is_exact)
+            if is_exact:
+                attempt = attempt.of_same_remaining()
             answer, left = transaction(attempt)
         except ConditionFailedError as refused:
             exact_tries -= 1
@@ -307,28 +345,58 @@ def take_in_transaction(
         else:
             if is_exact or attempt.expired:
                 remember(user_id, left)
+            hurry_charge(meter, attempt)
             return answer
     raise NotDoneError(
         "the account kept changing until the deadline; nothing was taken"
     )
 
 
-def _prepare(
-    meter: Meter, taking: Taking, balance: Balance, *, is_exact: bool
+def prepare(
+    meter: Meter, taking: Taking, balance: Balance | None, *, is_exact: bool
 ) -> Attempt:
-    """Release what has expired, and build the write of one try."""
+    """Release what has expired, and build the writes of one try.
+
+    Without a balance, the write itself finds out about expired holds and crossed thresholds.
+    ``is_exact``: what it tells shows the quota exactly as it is afterwards.
+    """
     now = meter.books.clock()
-    expired = release_before_taking(meter, taking, balance)
+    expired = release_before_taking(meter, taking, balance) if balance else None
     if expired:
         taking = taking.as_in(expired.after, is_exact=False)
         account = take_and_release(expired, taking, now)
-        return Attempt(account, expired.after, now, expired, taking)
-    taking = taking.as_in(balance, is_exact=is_exact)
-    account = take(taking, now)
-    if is_exact:
-        same_remaining = equals("remaining", balance.remaining)
-        account = account._replace(must=(*account.must, same_remaining))
-    return Attempt(account, balance, now, None, taking)
+        before, after = expired.before, expired.after
+    else:
+        taking = taking.as_in(balance, is_exact=is_exact) if balance else taking
+        account = take(taking, now)
+        before = after = balance or UNSEEN
+    account, *crossed = tell(meter.books, taking.user_id, before, account, now=now)
+    if crossed and is_exact:
+        account = _demand(account, *_as_seen(before))
+    return Attempt(account, after, now, expired, taking, tuple(crossed))
+
+
+def _as_seen(balance: Balance) -> tuple[Must, ...]:
+    """Return the clauses under which an event shows the quota exactly as it is afterwards.
+
+    Later tries do without: their ``remaining`` still lies between the same thresholds, so that the
+    same is crossed once, and only the figures that the event shows may be a moment old.
+    """
+    return (
+        exactly("remaining", balance.remaining),
+        exactly("used", balance.used),
+        exactly("held", balance.held),
+    )
+
+
+def _demand(account: Write, *clauses: Must) -> Write:
+    return account._replace(must=(*account.must, *clauses))
+
+
+def hurry_charge(meter: Meter, attempt: Attempt) -> None:
+    """Ask for the charge that this attempt has opened. A debit never waits for it."""
+    if attempt.opens_charge:
+        meter.books.top_ups.hurry(attempt.taking.user_id)
 
 
 def recall(user_id: str) -> Balance | None:

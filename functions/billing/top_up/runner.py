@@ -275,4 +275,4 @@ def _events(books: Books, before: Agreement, after: Agreement) -> Iterator[Write
         return
     now, user_id = books.clock(), after.user_id
     balance = read_account(books.store, user_id)
-    yield from tell(books.telling, user_id, balance, None, now=now, notices=notices)
+    yield from tell(books, user_id, balance, None, now=now, notices=notices)
