@@ -40,6 +40,11 @@ class GivenBack:
     void: Parts
     """Units that came back to a voided grant, and are taken back now."""
 
+    @property
+    def gone(self) -> int:
+        """How many units leave the account."""
+        return sum(self.expired.values()) + sum(self.void.values())
+
 
 def in_order(lots: Iterable[Lot]) -> Lots:
     """Return the lots in burn order."""

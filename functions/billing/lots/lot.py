@@ -12,8 +12,12 @@ LAST: Final = "lot$"
 """Sorts after the keys of all lots."""
 NEVER: Final = 999_999_999_999
 """Stands for the expiry in the key of a lot that never expires: those burn last."""
-OPEN: Final = "open"
-"""The mark of the index that the sweep reads. Expiring lots with units in them carry it."""
+DAY_SECONDS: Final = 86_400
+REMINDERS: Final = (7 * DAY_SECONDS, DAY_SECONDS)
+"""Seconds before its expiry at which a lot's customer is told, once each."""
+MARKS: Final = ("expires_7", "expires_1", "open")
+"""The marks of the index that sweeps read, by the reminders that are past. Expiring lots with units
+in them carry one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Lot:
     """The session's or the grant's id."""
     is_void: bool = False
     """The grant was voided: what comes back from a hold is taken back as well."""
+    reminded: int = 0
+    """How many of REMINDERS are past: told, or not to be told because its life is shorter."""
 
     @property
     def left(self) -> int:
@@ -50,6 +56,10 @@ class Lot:
         return (
             f"{PREFIX}{expiry:012d}#{bought}#{self.created_us:016d}#{self.lot_id}"
         )
+
+    def reminders_past(self, now_epoch: int) -> int:
+        """Return how many of REMINDERS are past at this second."""
+        return sum(self.expires_at - before <= now_epoch for before in REMINDERS)
 
     def has_expired(self, now_epoch: int) -> bool:
         """Whether its time is over at this second."""
@@ -69,8 +79,10 @@ class Lot:
         }
         if self.is_void:
             stored["is_void"] = True
+        if self.reminded:
+            stored["reminded"] = self.reminded
         if self.expires_at and self.free:
-            stored["open"] = OPEN
+            stored["open"] = MARKS[self.reminded]
         return stored
 
     @classmethod

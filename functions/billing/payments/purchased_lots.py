@@ -6,7 +6,6 @@ as a debit does. What is given back comes in as a lot of its own, with the time 
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from billing.clock import epoch, epoch_after
 from billing.lots import burning
@@ -14,9 +13,7 @@ from billing.lots.lot import Lot
 from billing.payments.payment import Payment
 from billing.quota import lot_rows
 from billing.quota.balance import Movement
-from billing.quota.lot_rows import Change, Holdings
-
-NO_CHANGE: Final = Change((), {}, {}, (), ())
+from billing.quota.lot_rows import NO_CHANGE, Change, Holdings
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,18 @@ class Balance:
             for name, value in write.set.items()
             if name in self.__slots__
         }
-        return replace(self, **added, **known)
+        gone = {
+            name: getattr(NO_BALANCE, name)
+            for name in write.remove
+            if name in self.__slots__
+        }
+        counted = {
+            name: self.keys.get(name, 0) + amount
+            for name, amount in write.add.items()
+            if is_counter(name) and isinstance(amount, int)
+        }
+        keys = {**self.keys, **counted} if counted else self.keys
+        return replace(self, **{**added, **known, **gone, "keys": keys})
 
     def shown(self, user_id: str) -> dict[str, Any]:
         """Return the members of ``GET /quota``, for an event out."""
@@ -145,6 +156,9 @@ class Balance:
             updated_at=self.updated_at or None,
             expires_next=expires_next,
         )
+
+
+NO_BALANCE: Final = Balance()
 
 
 def is_counter(name: str) -> bool:

@@ -7,8 +7,11 @@ from typing import Final, Literal
 from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import ConditionFailedError, Item, NotDoneError
+from billing.notices.notice import Notice, tell
+from billing.quota import lot_holds, lot_rows
 from billing.quota.balance import Balance, come_in, read_account
 from billing.quota.key_use import give_back, held_by_key, moved
+from billing.quota.lot_holds import Closed
 from billing.storage.writes import Write, creates, equals, exists
 
 EXPIRED_AT_ONCE: Final = 46
@@ -34,10 +37,12 @@ class ExpiredHolds:
     """The account once this batch is released."""
     is_all: bool
     """Nothing more has expired."""
+    notices: tuple[Notice, ...] = ()
+    """Units of lots that expired meanwhile."""
 
     @classmethod
     def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredHolds":
-        """Return the holds that expired first, at most EXPIRED_AT_ONCE. Writes nothing."""
+        """Return the holds that expired first, at most EXPIRED_AT_ONCE. Moves no units."""
         now = books.clock()
         page = books.store.query(
             "quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1
@@ -46,44 +51,75 @@ class ExpiredHolds:
         expired = [
             row for row in rows[:EXPIRED_AT_ONCE] if row["expires_at"] <= epoch(now)
         ]
+        balance, expired, closed = _close(books, user_id, balance, expired)
         next_due = (
             rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
         )
-        after = replace(with_released(balance, expired), holds_due=next_due)
+        account = _release(user_id, balance, expired, closed, next_due, stamp(now))
+        after = balance.after(account)
         closing = tuple(
             write
             for row in expired
             for write in close(row, "expired", 0, epoch(now))
         )
         return cls(
-            account=_release(user_id, balance, expired, next_due, stamp(now)),
-            closing=closing,
+            account=account,
+            closing=(*closing, *closed.change.rows, *closed.entries),
             before=balance,
             after=after,
             is_all=not holds_are_due(after, epoch(now)),
+            notices=closed.notices,
         )
 
 
+def _close(
+    books: Books, user_id: str, balance: Balance, rows: list[Item]
+) -> tuple[Balance, list[Item], Closed]:
+    """Return the lots' part of the release of these holds, or of the first of them.
+
+    Where units of the account can expire, lots are read, and the balance may be read again.
+    """
+    if not balance.lots_exact:
+        units = sum(row["units"] for row in rows)
+        return balance, rows, lot_holds.close_without_lots(balance, units)
+    few = lot_holds.first_few(rows)
+    through = lot_holds.through(few)
+    holdings = lot_rows.read_burnable(books, user_id, balance, through=through)
+    closed = lot_holds.close(holdings, few, 0, books.clock())
+    return holdings.balance, few, closed
+
+
 def _release(
-    user_id: str, seen: Balance, rows: Sequence[Item], next_due: int, now: str
+    user_id: str,
+    seen: Balance,
+    rows: Sequence[Item],
+    closed: Closed,
+    next_due: int,
+    now: str,
 ) -> Write:
     """Return the account's part: held units come back, and ``holds_due`` moves on."""
     units = sum(row["units"] for row in rows)
-    movement, of_keys = come_in(seen, units), give_back(seen, held_by_key(rows))
-    changed: dict[str, str | int] = {"updated_at": now}
+    movement = come_in(seen, closed.back)
+    of_keys = give_back(seen, held_by_key(rows))
+    moved = {"held": -units, **movement.add, **of_keys.add, **closed.change.add}
+    changed: dict[str, str | int] = {"updated_at": now, **closed.change.set}
     if next_due:
         changed["holds_due"] = next_due
+    if closed.gone:
+        changed["booked_at"] = now
+        moved["total"] = -closed.gone
     return Write(
         "quotas",
         (user_id, "quota"),
         set=changed,
-        add={"held": -units, **movement.add, **of_keys.add},
-        remove=() if next_due else ("holds_due",),
+        add=moved,
+        remove=(*closed.change.remove, *(() if next_due else ("holds_due",))),
         must=(
             equals("holds_due", seen.holds_due),
             equals("holds_placed", seen.holds_placed),
             *movement.must,
             *of_keys.must,
+            *closed.change.must,
         ),
     )
 
@@ -102,12 +138,20 @@ def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
         if not holds_are_due(balance, epoch(books.clock())):
             return
         expired = ExpiredHolds.read(books, user_id, balance)
+        account, *told = tell(
+            books,
+            user_id,
+            expired.before,
+            expired.account,
+            now=books.clock(),
+            notices=expired.notices,
+        )
         try:
-            books.store.commit(expired.account, *expired.closing)
+            books.store.commit(account, *expired.closing, *told)
         except ConditionFailedError:
             # a concurrent request released them, or placed a hold: the caller reads again
             return
-        balance = expired.after
+        balance = expired.before.after(account)
 
 
 def with_released(balance: Balance, rows: Sequence[Item]) -> Balance:

@@ -3,20 +3,29 @@
 Only accounts with ``lots_exact`` need it. Elsewhere no unit expires, and a hold names no lots.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
+from billing.clock import epoch, stamp
 from billing.lots import burning
-from billing.lots.burning import NOTHING, GivenBack, Parts
-from billing.lots.lot import EARLIER, Lot
+from billing.lots.burning import NOTHING, GivenBack, Lots, Parts
+from billing.lots.listed import shown
+from billing.lots.lot import EARLIER
+from billing.notices.notice import Notice
 from billing.quota import lot_rows
-from billing.quota.ledger import Entry, EntryType, expired_in_hold_id
-from billing.quota.lot_rows import Change, Holdings
-from billing.storage.writes import Write
+from billing.quota.balance import Balance
+from billing.quota.ledger import Entry, expired_in_hold_id
+from billing.quota.lot_rows import NO_CHANGE, Change, Holdings
+from billing.storage.writes import Must, Write
 
-PARTS_MAX: Final = 40
-"""Lots that one hold names. Units of later ones count as units that never expire."""
+PARTS_MAX: Final = 16
+"""Lots that one hold names, and lots of the holds that expire in one transaction: a row, an entry
+and an event each. Units of later ones count as units that never expire."""
+HOLDS_AT_ONCE: Final = 8
+"""Holds with lots that expire in one transaction, within DynamoDB's 100."""
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +44,18 @@ class Closed:
     change: Change
     back: int
     """Units that come in again: they pay debt first."""
-    gone: int
+    gone: int = 0
     """Units that leave the account: expired, or taken back with a voided grant."""
-    entries: tuple[Write, ...]
+    entries: tuple[Write, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def name_no_lots(balance: Balance) -> tuple[Must, ...]:
+    """Return the clause of writes on holds that know no lots: no unit can expire.
+
+    Empty for an account on which units can expire: those writes change lots, and pin them.
+    """
+    return () if balance.lots_exact else (lot_rows.same("lots_exact", 0),)
 
 
 def place(holdings: Holdings, units: int) -> Placed:
@@ -57,53 +75,94 @@ def place(holdings: Holdings, units: int) -> Placed:
     return Placed(parts, lot_rows.change(holdings, after))
 
 
-def through(rows: list[Mapping[str, Any]]) -> str:
+def first_few(rows: Sequence[Row]) -> list[Row]:
+    """Return the first of these holds, as many as end in one transaction. At least one."""
+    few: list[Row] = []
+    parts = 0
+    for row in rows[:HOLDS_AT_ONCE]:
+        parts += len(row.get("parts", NOTHING))
+        if few and parts > PARTS_MAX:
+            break
+        few.append(row)
+    return few
+
+
+def through(rows: Sequence[Row]) -> str:
     """Return the key up to which lots must be read to close these holds."""
     return max((key for row in rows for key in row.get("parts", {})), default="")
 
 
 def close(
-    holdings: Holdings,
-    row: Mapping[str, Any],
-    captured: int,
-    now: str,
-    now_epoch: int,
+    holdings: Holdings, rows: Sequence[Row], captured: int, moment: datetime
 ) -> Closed:
-    """End one hold: ``captured`` of its units are used, the rest goes back to its lots.
+    """End holds: the rest goes back to its lots. ``captured`` units are used, of a single hold.
 
     The write moves ``held`` and ``used``, and ``total`` by ``-gone``.
     """
-    parts: dict[str, int] = dict(row.get("parts", NOTHING))
-    unnamed = row["units"] - sum(parts.values())
-    lots = holdings.with_earlier
-    debt = holdings.balance.debt
-    given = burning.close_hold(
-        lots, {**parts, EARLIER.key: unnamed}, captured, now_epoch, debt
-    )
-    change = lot_rows.change(holdings, given.lots)
-    used = change.add.get("lots_used", 0) + captured
-    change = replace(change, add={**change.add, "lots_used": used})
-    entries = _entries(holdings.user_id, row["item"], lots, given, now)
-    gone = sum(given.expired.values()) + sum(given.void.values())
-    return Closed(change, given.back, gone, tuple(entries))
+    lots, debt, back, gone = holdings.with_earlier, holdings.balance.debt, 0, 0
+    entries: list[Write] = []
+    notices: list[Notice] = []
+    for row in rows:
+        parts = parts_of(row, lots)
+        given = burning.close_hold(lots, parts, captured, epoch(moment), debt)
+        lots = given.lots
+        entries += _entries(holdings.user_id, row["item"], given, stamp(moment))
+        notices += _notices(given)
+        debt = max(0, debt - given.back)
+        back += given.back
+        gone += given.gone
+    change = lot_rows.change(holdings, lots)
+    if captured:
+        used = change.add.get("lots_used", 0) + captured
+        change = replace(change, add={**change.add, "lots_used": used})
+    return Closed(change, back, gone, tuple(entries), tuple(notices))
+
+
+def close_without_lots(balance: Balance, back: int) -> Closed:
+    """End holds on an account on which no unit can expire: ``back`` units come in again."""
+    return Closed(replace(NO_CHANGE, must=name_no_lots(balance)), back)
+
+
+def parts_of(row: Row, lots: Lots) -> Parts:
+    """Return a hold's units by the key of their lot. Those that it does not name never expire.
+
+    Nor do units whose lot's row a restore has lost.
+    """
+    held = {lot.key: lot.held for lot in lots}
+    named = row.get("parts", NOTHING).items()
+    parts = {key: min(units, held.get(key, 0)) for key, units in named}
+    return {**parts, EARLIER.key: row["units"] - sum(parts.values())}
+
+
+def _notices(given: GivenBack) -> Iterator[Notice]:
+    for lot in _lots_in(given, given.expired):
+        yield Notice("units.expired", shown(lot))
+
+
+def _lots_in(given: GivenBack, parts: Parts) -> Lots:
+    return tuple(lot for lot in given.lots if lot.key in parts)
 
 
 def _entries(
-    user_id: str, hold_key: str, lots: burning.Lots, given: GivenBack, now: str
+    user_id: str, hold_key: str, given: GivenBack, now: str
 ) -> Iterator[Write]:
-    by_key = {lot.key: lot for lot in lots}
-
-    def entry(key: str, units: int, kind: EntryType, reference_type: str) -> Write:
-        lot: Lot = by_key[key]
-        reference = lot.lot_id if kind == "expired" else lot.reference_id
-        cause = expired_in_hold_id(lot.lot_id, hold_key)
-        if kind == "adjusted":
-            cause = f"voided:{lot.reference_id}:{hold_key}"
-        return Entry(
-            user_id, cause, kind, -units, reference_type, reference, now
+    for lot in _lots_in(given, given.expired):
+        yield Entry(
+            user_id,
+            expired_in_hold_id(lot.lot_id, hold_key),
+            "expired",
+            -given.expired[lot.key],
+            "lot",
+            lot.lot_id,
+            now,
         ).write()
-
-    for key, units in given.expired.items():
-        yield entry(key, units, "expired", "lot")
-    for key, units in given.void.items():
-        yield entry(key, units, "adjusted", "grant")
+    for lot in _lots_in(given, given.void):
+        yield Entry(
+            user_id,
+            f"voided:{lot.reference_id}:{hold_key}",
+            "adjusted",
+            -given.void[lot.key],
+            "grant",
+            lot.reference_id,
+            now,
+        ).write()

@@ -12,15 +12,15 @@ from typing import Final
 
 from billing.books import Books
 from billing.clock import stamp
-from billing.errors import ConditionFailedError
+from billing.errors import ConditionFailedError, NotDoneError
 from billing.lots import burning
 from billing.lots.burning import Lots
 from billing.lots.lot import EARLIER, LAST, PREFIX, Lot, row_writes
-from billing.quota.balance import Balance
+from billing.quota.balance import Balance, read_account
 from billing.storage.dynamodb import PAGE_MAX
 from billing.storage.writes import Must, Write, absent_or, equals
 
-BURNED_AT_ONCE: Final = 40
+BURNED_AT_ONCE: Final = 20
 """Lots that one transaction burns, beside what it is for, within DynamoDB's 100."""
 ALL: Final = 10**18
 """More units than an account can have: read all of its lots."""
@@ -95,6 +95,9 @@ class Change:
             remove=self.remove,
             must=(*must, *self.must),
         )
+
+
+NO_CHANGE: Final = Change((), {}, {}, (), ())
 
 
 def read(
@@ -189,6 +192,26 @@ def add_at_the_end(user_id: str, lot: Lot) -> tuple[Write, Mapping[str, int]]:
     """
     (row,) = row_writes(user_id, None, lot)
     return row, {"lots_left": lot.left, "lots_version": 1}
+
+
+def read_burnable(
+    books: Books,
+    user_id: str,
+    balance: Balance,
+    enough: int = 0,
+    through: str = "",
+) -> Holdings:
+    """Read lots as ``read`` does, for a transaction that burns what was used beside its own part.
+
+    Where more lots are to be burned than fit into it, burns the first of them before. The balance
+    of the answer is the one to go by.
+    """
+    for _ in books.store.deadline.attempts(pauses=False):
+        holdings = read(books, user_id, balance, enough, through)
+        if not burn_in_parts(books, holdings):
+            return holdings
+        balance = read_account(books.store, user_id)
+    raise NotDoneError("more lots were to be burned than there was time for")
 
 
 def burn_in_parts(books: Books, holdings: Holdings) -> bool:
