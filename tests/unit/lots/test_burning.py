@@ -1,5 +1,6 @@
 """What the contract says of lots, a sentence each, on one account through the product."""
 
+import copy
 from datetime import timedelta
 
 import pytest
@@ -173,7 +174,7 @@ def test_what_an_open_hold_has_of_a_voided_grant_is_void_when_it_comes_back(
     assert (alice.voids(grant), alice.voids(grant)) == (3, 3)
     alice.ends_hold(hold, 1)
     assert (alice.balance().remaining, alice.balance().used) == (0, 1)
-    tally = settled_tally(alice.store, USER)
+    tally = settled_tally(alice.books.store, USER)
     assert tally
     assert list(tally.differences(USER)) == []
 
@@ -192,6 +193,18 @@ def test_lots_that_do_not_add_up_to_what_the_balance_says_are_found(alice: LotAc
     alice.grants(5, DAY)
     (key,) = [key for key in alice.store.tables["quotas"] if key[1].startswith("lot#")]
     del alice.store.tables["quotas"][key]
-    tally = settled_tally(alice.store, USER)
+    tally = settled_tally(alice.books.store, USER)
     assert tally
     assert [row.found for row in tally.differences(USER)] == [5]
+
+
+def test_a_lot_whose_entry_a_restore_has_kept_expires_all_the_same(alice: LotAccount) -> None:
+    """The ledger is ahead of the balance: the units go, and no second entry is booked."""
+    grant = alice.grants(5, DAY)
+    before = copy.deepcopy(alice.store.tables["quotas"])
+    _later(alice, DAY)
+    lot_expiry.bring_up_to_date(alice.books, USER)
+    alice.store.tables["quotas"] = before
+    lot_expiry.bring_up_to_date(alice.books, USER)
+    assert _debt_and_rest(alice) == (0, 0)
+    assert alice.store.tables["ledger"][USER, f"expired:grant:{grant}"]["units"] == -5
