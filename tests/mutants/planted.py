@@ -8,6 +8,7 @@ from .bug import Bug
 from .buying import BUYING
 from .deciding import DECIDING
 from .doors import DOORS
+from .giving import GIVING
 from .leasing import LEASING
 from .limiting import LIMITING
 from .recovering import RECOVERING
@@ -25,4 +26,5 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *DOORS,
     *LEASING,
     *TELLING,
+    *GIVING,
 )

@@ -25,7 +25,6 @@ from billing.top_up.agreement import MAX_PER_MONTH
 
 OURS: Final = "application/problem+json"
 GATEWAYS: Final = "application/json"
-PLAN: Final[Schema] = {"type": "string", "enum": list(catalogue())}
 UNITS: Final[Schema] = {
     "type": "integer",
     "minimum": 1,
@@ -165,6 +164,11 @@ def document() -> Schema:
     }
 
 
+def _plan() -> Schema:
+    """Return the schema of a plan's id. The catalogue is read by the first request."""
+    return {"type": "string", "enum": list(catalogue())}
+
+
 def _of_buying() -> dict[str, dict[str, Operation]]:
     """Return the operations of buying, by path and method."""
     plans = Operation("listPlans", "What is for sale", 200, "Plans")
@@ -184,7 +188,7 @@ def _checkout() -> Operation:
         "type": "boolean",
         "description": "save the card, for automatic top-ups",
     }
-    plan = _with_optional(record(plan=PLAN), remember_card=saves)
+    plan = _with_optional(record(plan=_plan()), remember_card=saves)
     followed_by = ("getPayment", "confirmPayment", "getReceipt")
     links = {name: _link(name, "id", "payment_id") for name in followed_by}
     refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
@@ -298,7 +302,7 @@ def _alert() -> dict[str, Operation]:
 def _auto_top_up() -> dict[str, Operation]:
     """Return the operations of a customer's agreement. 404 where the seller does not offer it."""
     terms = record(
-        plan=PLAN,
+        plan=_plan(),
         when_below=UNITS,
         max_per_month=UNITS | {"maximum": MAX_PER_MONTH},
         agreed={"type": "boolean", "const": True},

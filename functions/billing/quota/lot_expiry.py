@@ -108,12 +108,10 @@ def _commit_without_booked(
 
     Returns False where that was not why the write was refused.
     """
-    booked = {
-        place - 1
-        for place, item in refused.old.items()
-        if item and expired.closing[place - 1].table == "ledger" and place
-    }
-    if not booked or booked != {place - 1 for place in refused.old}:
+    if 0 in refused.old:
+        return False  # the account's own condition failed
+    booked = {place - 1 for place in refused.old}
+    if any(expired.closing[place].table != "ledger" for place in booked):
         return False
     closing = [
         write for place, write in enumerate(expired.closing) if place not in booked
@@ -144,8 +142,8 @@ def read_to_change(
     """Return an account's lots for a write that changes them, with nothing due.
 
     They have at least ``enough`` free units, or are all there are. They reach at least to the key
-    ``through``. Two calls, and more only where
-    something is due, or more lots are to be burned than one transaction can write.
+    ``through``. Two calls, and more only where something is due, or more lots are to be burned
+    than one transaction can write.
     """
     for _ in books.store.deadline.attempts(pauses=False):
         balance = bring_up_to_date(books, user_id)
