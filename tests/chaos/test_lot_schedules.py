@@ -16,7 +16,7 @@ from billing.grants.grant import Grant
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import Plan, Welcome
-from billing.quota import debits, holds, lot_expiry, lot_listing
+from billing.quota import debits, holds, lot_listing, upkeep
 from billing.quota.spending import Meter
 from billing.reconciliation.audit import Tallies
 from billing.storage.writes import Table
@@ -89,7 +89,7 @@ class Scene:
             "a grant": lambda: api.give(self.books, self.grant("grant_2", 7, 2 * HOUR)),
             "a void": lambda: api.void(self.books, "grant_1"),
             "a welcome": lambda: welcome.claim(self.books, "alice", FREE, {}),
-            "an expiry": lambda: lot_expiry.bring_up_to_date(self.books, "alice"),
+            "an expiry": lambda: upkeep.bring_up_to_date(self.books, "alice"),
             "a read": self.read,
             "a debit": lambda: debits.debit(self.meter, "alice", 60),
             "a keyed debit": lambda: debits.debit_once(self.meter, "alice", 60, "b", "k"),
@@ -114,7 +114,7 @@ class Scene:
 
     def ends(self) -> None:
         """What holds at last, however it came about."""
-        lot_expiry.bring_up_to_date(self.books, "alice")
+        upkeep.bring_up_to_date(self.books, "alice")
         laws.check(self.store.memory)
         tallies = Tallies()
         for table in TABLES:

@@ -33,6 +33,7 @@ class Lots(RuleBasedStateMachine):
         self.purchases: list[tuple[Any, int, dict[str, int], Home]] = []
         self.grants: list[tuple[str, Home]] = []
         self.holds: dict[str, int] = {}
+        self.is_welcomed = False
 
     @rule(units=UNITS, days=DAYS)
     def buys(self, units: int, days: int) -> None:
@@ -54,16 +55,29 @@ class Lots(RuleBasedStateMachine):
         self.naive.comes_in(home, units)
         self.grants.append((grant_id, home))
 
-    @rule(units=st.integers(1, 12))
-    def spends(self, units: int) -> None:
-        """A debit."""
-        assert self.real.spends(units) == self.naive.spends(units)
+    @rule(units=UNITS, days=DAYS)
+    def is_welcomed_once(self, units: int, days: int) -> None:
+        """Free units, once."""
+        now = epoch(self.real.clock.now)
+        assert self.real.welcomes(units, days) != self.is_welcomed
+        if not self.is_welcomed:
+            ends = now + days * DAY + 1 if days else None
+            self.naive.comes_in(Home("welcome", ends, bought=False), units)
+        self.is_welcomed = True
 
-    @rule(units=st.integers(1, 12))
-    def holds_back(self, units: int) -> None:
-        """A hold."""
-        key = self.real.holds_back(units)
-        if self.naive.holds_back(key or "refused", units):
+    @rule(units=st.integers(1, 12), is_keyed=st.booleans())
+    def spends(self, units: int, *, is_keyed: bool) -> None:
+        """A debit."""
+        key = f"key-{self.real.number()}" if is_keyed else ""
+        assert self.real.spends(units, key) == self.naive.spends(units)
+
+    @rule(units=st.integers(1, 12), hours=st.integers(1, 23))
+    def holds_back(self, units: int, hours: int) -> None:
+        """A hold. No two expire at the same second, so that the order is known."""
+        seconds = hours * 3600 - self.real.number()
+        key = self.real.holds_back(units, seconds)
+        ends = epoch(self.real.clock.now) + seconds
+        if self.naive.holds_back(key or "refused", units, ends):
             assert key
             self.holds[key] = units
         else:
@@ -75,8 +89,7 @@ class Lots(RuleBasedStateMachine):
         """Captured in part, or released."""
         key = list(self.holds)[pick % len(self.holds)]
         captured = part % (self.holds.pop(key) + 1)
-        self.real.ends_hold(key, captured)
-        self.naive.ends_hold(key, captured)
+        assert self.real.ends_hold(key, captured) == self.naive.ends_hold(key, captured)
 
     @precondition(lambda self: self.grants)
     @rule(pick=PICK)
@@ -112,7 +125,7 @@ class Lots(RuleBasedStateMachine):
         age = home.age + stored["movements"] / 10**6
         self.naive.returns(payment.payment_id, number, lot, age)
 
-    @rule(seconds=st.sampled_from([1, DAY // 2, DAY, 2 * DAY]))
+    @rule(seconds=st.sampled_from([1, DAY // 24, DAY // 2, DAY, 2 * DAY]))
     def time_passes(self, seconds: int) -> None:
         """What is over is gone."""
         self.real.clock.advance(seconds=seconds)
@@ -121,22 +134,23 @@ class Lots(RuleBasedStateMachine):
     @rule()
     def is_swept(self) -> None:
         """Whether or not somebody has written that it is gone."""
-        self.real.holdings()
+        self.real.is_swept()
 
     @invariant()
     def agree(self) -> None:
         """To the unit, and reading changes nothing."""
+        stored = self.real.store.tables["quotas"].get((USER, "quota"), {})
+        if "lots_exact" in stored:
+            self.naive.can_expire_from_now()
         shown = self.real.balance()
-        held = sum(map(len, self.naive.holds.values()))
         assert (shown.remaining, shown.debt, shown.used, shown.held) == (
             len(self.naive.units),
             self.naive.debt,
             self.naive.used,
-            held,
+            self.naive.held,
         )
         entries = self.real.store.tables["ledger"].values()
         booked = sum(row["units"] for row in entries)
-        stored = self.real.store.tables["quotas"].get((USER, "quota"), {})
         assert booked == stored.get("total", 0) - stored.get("itemised", 0)
 
     @rule()

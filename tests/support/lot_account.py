@@ -3,18 +3,18 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing.clock import epoch, stamp
+from billing.clock import epoch
 from billing.errors import BillingError
-from billing.grants import api
+from billing.grants import api, welcome
 from billing.grants.grant import Grant
+from billing.lots.burning import Lots
 from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan
-from billing.quota import debits, lot_expiry, lot_holds, spending
-from billing.quota.balance import Balance, come_in
-from billing.quota.lot_rows import Holdings
+from billing.payments.plans import Plan, Welcome
+from billing.quota import debits, holds, present, spending
+from billing.quota.balance import Balance, read_account
 from billing.quota.spending import Meter
-from billing.storage.writes import Must, Write, creates
+from billing.reconciliation import retry_parked
 from support import builders
 from support.builders import Clock, fact
 from support.fakes.memory_store import MemoryStore
@@ -36,6 +36,7 @@ class LotAccount:
         """Nothing is bought yet."""
         spending._seen.clear()
         self.books = builders.books_on(self.store, self.policy, self.clock)
+        self.meter = Meter(self.books, "")
         self.numbers = 0
 
     def number(self) -> int:
@@ -64,54 +65,52 @@ class LotAccount:
         """How many units were taken back."""
         return int(api.void(self.books, grant_id)["units"])
 
-    def spends(self, units: int) -> bool:
-        """A debit. The lots that are due go first, as its refusal would have it."""
-        lot_expiry.bring_up_to_date(self.books, USER)
+    def welcomes(self, units: int, days: int = 0) -> bool:
+        """Whether these free units came in: once for ever."""
+        free = Welcome(units, needs_verified_email=False, daily_max=9, expires_after_days=days)
+        return welcome.claim(self.books, USER, free, {}).is_new
+
+    def spends(self, units: int, key: str = "") -> bool:
+        """A debit, under an Idempotency-Key if there is one."""
         try:
-            debits.debit(Meter(self.books, ""), USER, units)
+            if key:
+                debits.debit_once(self.meter, USER, units, "backend", key)
+            else:
+                debits.debit(self.meter, USER, units)
         except BillingError:
             return False
         return True
 
-    def holds_back(self, units: int) -> str:
-        """A hold's key; "" when it is refused."""
-        holdings = lot_expiry.read_to_change(self.books, USER, units)
-        if holdings.balance.remaining < units:
+    def holds_back(self, units: int, seconds: int = 86_400) -> str:
+        """A hold's id; "" when it is refused."""
+        try:
+            return holds.place(self.meter, USER, units, seconds).hold_id
+        except BillingError:
             return ""
-        placed = lot_holds.place(holdings, units)
-        key = f"hold#{10**11 + self.number():012d}#{self.number():016x}"
-        row = {"units": units, "parts": dict(placed.parts), "expires_at": 10**11}
-        account = placed.change.account(
-            USER,
-            stamp(self.clock()),
-            {"remaining": -units, "held": units, "holds_placed": 1},
-            (Must("remaining", ">=", units),),
-        )
-        self.store.commit(account, *placed.change.rows, creates("quotas", (USER, key), row))
-        return key
 
-    def ends_hold(self, key: str, captured: int) -> None:
-        """A capture, or with 0 a release."""
-        row = self.store.get("quotas", (USER, key))
-        assert row
-        holdings = lot_expiry.read_to_change(self.books, USER, through=lot_holds.through([row]))
-        now = self.clock()
-        closed = lot_holds.close(holdings, row, captured, stamp(now), epoch(now))
-        movement = come_in(holdings.balance, closed.back)
-        moved = {"held": -row["units"], "used": captured, "total": -closed.gone}
-        account = closed.change.account(USER, stamp(now), {**moved, **movement.add}, movement.must)
-        gone = Write("quotas", (USER, key), delete=True)
-        self.store.commit(account, *closed.change.rows, gone, *closed.entries)
+    def ends_hold(self, hold_id: str, captured: int) -> bool:
+        """A capture, or with 0 a release. False where the hold's time is over."""
+        try:
+            if captured:
+                holds.capture(self.meter, hold_id, captured)
+            else:
+                holds.release(self.meter, hold_id)
+        except BillingError:
+            return False
+        return True
 
     def balance(self) -> Balance:
         """As ``GET /quota`` shows it."""
         return debits.read(self.books, USER)
 
-    def holdings(self) -> Holdings:
-        """The lots as they are now."""
-        balance = lot_expiry.bring_up_to_date(self.books, USER)
-        return lot_expiry.read_steady(self.books, USER, balance)
+    def is_swept(self) -> None:
+        """The minute's sweep."""
+        retry_parked.sweep_holds(self.books)
+
+    def lots(self) -> Lots:
+        """The lots as ``GET /quota/lots`` counts them."""
+        return present.read_with_lots(self.books, USER, read_account(self.store, USER)).lots  # type: ignore[arg-type]
 
     def left(self) -> dict[str, int]:
         """Units by lot, those in holds included."""
-        return {lot.lot_id: lot.left for lot in self.holdings().lots if lot.left}
+        return {lot.lot_id: lot.left for lot in self.lots() if lot.left}

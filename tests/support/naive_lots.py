@@ -35,7 +35,9 @@ class Naive:
     now: int = 0
     units: list[Home] = field(default_factory=list)
     """One for each unit that can be spent."""
-    holds: dict[str, list[Home]] = field(default_factory=dict)
+    holds: dict[str, tuple[int, list[Home]]] = field(default_factory=dict)
+    """When each expires, and its units."""
+    is_exact: bool = False
     used: int = 0
     debt: int = 0
     expired: dict[str, int] = field(default_factory=dict)
@@ -65,16 +67,32 @@ class Naive:
         self.used += number
         return True
 
-    def holds_back(self, name: str, number: int) -> bool:
+    def holds_back(self, name: str, number: int, ends: int) -> bool:
         """A hold."""
         if len(self.units) < number:
             return False
-        self.holds[name] = [self._soonest(self.units) for _ in range(number)]
+        self.holds[name] = (ends, [self._soonest(self.units) for _ in range(number)])
         return True
 
-    def ends_hold(self, name: str, captured: int) -> None:
+    def can_expire_from_now(self) -> None:
+        """Holds named no lots until now: what they give back never expires. A favour."""
+        if self.is_exact:
+            return
+        self.is_exact = True
+        earlier = Home("earlier", None, bought=True, age=0)
+        self.holds = {
+            name: (ends, [earlier] * len(held)) for name, (ends, held) in self.holds.items()
+        }
+
+    def ends_hold(self, name: str, captured: int) -> bool:
         """Captured, the soonest first; the rest goes home, and pays debt first."""
-        held = self.holds.pop(name)
+        if name not in self.holds:
+            return False
+        self._ends_hold(name, captured)
+        return True
+
+    def _ends_hold(self, name: str, captured: int) -> None:
+        _, held = self.holds.pop(name)
         for _ in range(captured):
             self._soonest(held)
         self.used += captured
@@ -89,18 +107,36 @@ class Naive:
                 self.units.append(home)
 
     def time_passes(self, seconds: int) -> None:
-        """What is over is gone."""
-        self.now += seconds
+        """What is over is gone, each at its second."""
+        until = self.now + seconds
+        of_units = (home.ends for home in self._everywhere() if home.ends is not None)
+        of_holds = (ends for ends, _ in self.holds.values())
+        for moment in sorted({*of_units, *of_holds, until}):
+            if self.now < moment <= until:
+                self.now = moment
+                self._passes()
+
+    def _passes(self) -> None:
+        for name in [name for name, (ends, _) in self.holds.items() if ends <= self.now]:
+            self._ends_hold(name, 0)
         for home in list(self.units):
             if home.ends is not None and home.ends <= self.now:
                 self.units.remove(home)
                 self._expires(home)
 
+    def _everywhere(self) -> list[Home]:
+        held = (unit for _, units in self.holds.values() for unit in units)
+        return [*self.units, *held]
+
+    @property
+    def held(self) -> int:
+        """Units in holds."""
+        return len(self._everywhere()) - len(self.units)
+
     def goes_back(self, purchase: str, number: int) -> None:
         """A refund takes units back: own first, then what expired, then others, then debt."""
         if purchase not in self.away:
-            everywhere = itertools.chain(self.units, *self.holds.values())
-            own = [home for home in everywhere if home.purchase == purchase]
+            own = [home for home in self._everywhere() if home.purchase == purchase]
             if own:
                 self.ends_of[purchase] = max(own, key=Home.sooner).ends
             self.away[purchase] = (self.now, self.ends_of[purchase])
@@ -138,7 +174,7 @@ class Naive:
     def left(self) -> dict[str, int]:
         """Units by home, those in holds included."""
         found: dict[str, int] = {}
-        for home in itertools.chain(self.units, *self.holds.values()):
+        for home in self._everywhere():
             found[home.name] = found.get(home.name, 0) + 1
         return found
 

@@ -21,6 +21,7 @@ from billing.errors import STATUS_OF
 from billing.keys.api_keys import LISTED_MAX, NewKey
 from billing.keys.figures import Key
 from billing.keys.held import HeldKey
+from billing.lots.listed import ListedLot
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
@@ -29,7 +30,6 @@ from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
-from billing.quota.lot_listing import ListedLot
 from billing.top_up.charge import Reason
 
 Schema = dict[str, Any]

@@ -14,7 +14,8 @@ from billing.errors import (
 from billing.grants.grant import Grant, GrantError, as_answer, book, grant_row
 from billing.ids import digest
 from billing.lots import burning
-from billing.quota import lot_expiry, lot_rows
+from billing.notices.notice import tell
+from billing.quota import lot_rows, upkeep
 from billing.quota.ledger import Entry
 from billing.storage.writes import Must, Write, absent, exists
 
@@ -86,7 +87,7 @@ def _take_back(
 ) -> tuple[int, tuple[Write, ...]]:
     """Return what is taken back of a grant, and the writes that do it."""
     user_id, now = kept["customer"], stamp(books.clock())
-    holdings = lot_expiry.read_to_change(books, user_id, through=kept["lot"])
+    holdings = upkeep.read_to_change(books, user_id, through=kept["lot"])
     taken = burning.void(holdings.lots, kept["lot"])
     change = lot_rows.change(holdings, taken.lots)
     units = taken.units
@@ -113,7 +114,8 @@ def _take_back(
         now,
     )
     booked = (entry.write(),) if units else ()
-    return units, (noted, account, *change.rows, *booked)
+    moved = tell(books, user_id, holdings.balance, account, now=books.clock())
+    return units, (noted, *moved, *change.rows, *booked)
 
 
 def _repeat(grant: Grant, kept: Item) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from billing.clock import epoch, from_epoch, stamp
 from billing.errors import ConditionFailedError, Item, OutcomeUnknownError
 from billing.ids import USER_ID_CHARS_MAX, digest
 from billing.lots import burning
+from billing.lots.listed import shown
 from billing.lots.lot import Lot, Source
 from billing.money import UNITS_MAX
-from billing.quota import lot_expiry, lot_rows
+from billing.notices.notice import Notice, tell
+from billing.quota import lot_rows, upkeep
 from billing.quota.balance import Balance, Movement, come_in, go_out
 from billing.quota.ledger import Entry
 from billing.quota.lot_rows import Change
-from billing.storage.writes import Write, creates
+from billing.storage.writes import Write, absent_or, creates
 
 REASON_CHARS_MAX: Final = 500
 ID_CHARS_MAX: Final = 100
@@ -212,25 +214,37 @@ class _Plan:
 
 
 def _plan(books: Books, grant: Grant, now: datetime) -> _Plan:
+    notices: list[Notice] = []
     if grant.units < 0:
-        balance = lot_expiry.bring_up_to_date(books, grant.user_id)
+        balance = upkeep.bring_up_to_date(books, grant.user_id)
         movement = _take(balance, grant)
         # As a debit does, it burns lots lazily, soonest expiry first.
-        change = Change((), {}, {"lots_used": grant.units}, (), ())
+        no_lot_is_due = absent_or("lots_due", ">", epoch(now))
+        change = Change((), {}, {"lots_used": grant.units}, (), (no_lot_is_due,))
     else:
-        holdings = lot_expiry.read_to_change(books, grant.user_id)
+        holdings = upkeep.read_to_change(books, grant.user_id)
         balance = holdings.balance
         movement = come_in(balance, grant.units)
         lot = grant.lot(movement.add["remaining"], now)
         after = burning.in_order((*holdings.lots, lot))
         change = lot_rows.change(holdings, after, is_exact=True)
+        notices.append(Notice("units.granted", shown(lot)))
     account = change.account(
         grant.user_id,
         stamp(now),
         {**movement.add, "total": grant.units},
         movement.must,
     )
-    return _Plan(balance, movement, (account, *change.rows))
+    told = tell(
+        books,
+        grant.user_id,
+        balance,
+        account,
+        now=now,
+        notices=notices,
+        comes_in=grant.units > 0,
+    )
+    return _Plan(balance, movement, (*told, *change.rows))
 
 
 def find_booked(books: Books, grant: Grant) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """One lot: units that came in together, and its row's key, which is its place in the burn order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from billing.storage.writes import Write, creates, equals
@@ -56,6 +56,12 @@ class Lot:
         return (
             f"{PREFIX}{expiry:012d}#{bought}#{self.created_us:016d}#{self.lot_id}"
         )
+
+    def begun(self, now_epoch: int) -> "Lot":
+        """Return a new lot. What lies before it begins is not told: its life is shorter."""
+        if not self.expires_at:
+            return self
+        return replace(self, reminded=self.reminders_past(now_epoch))
 
     def reminders_past(self, now_epoch: int) -> int:
         """Return how many of REMINDERS are past at this second."""

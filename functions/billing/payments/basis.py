@@ -8,7 +8,7 @@ from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionF
 from billing.payments import references
 from billing.payments.payment import Payment
 from billing.payments.references import NO_REFERENCE, Reference
-from billing.quota import lot_expiry, lot_rows
+from billing.quota import lot_rows, upkeep
 from billing.quota.balance import Balance
 from billing.quota.ledger import expired_id
 from billing.quota.lot_rows import Holdings
@@ -61,7 +61,7 @@ def begin(books: Books, fact: Fact) -> Basis:
         return load(books, fact)
     match fact:
         case SessionFact() if fact.kind == "paid" and fact.expires_after_days:
-            holdings = lot_expiry.read_to_change(books, fact.user_id)
+            holdings = upkeep.read_to_change(books, fact.user_id)
             return Assumed(Payment.claimed_by(fact), holdings)
         case SessionFact() | DeclinedFact():
             return Assumed(Payment.claimed_by(fact))
@@ -118,7 +118,7 @@ def _with_lots(books: Books, loaded: Loaded) -> Loaded:
     is_dated = bool(payment.expires_after_days)
     if not is_dated and not loaded.balance.lots_version:
         return loaded
-    holdings = lot_expiry.read_to_change(books, payment.user_id, lot_rows.ALL)
+    holdings = upkeep.read_to_change(books, payment.user_id, lot_rows.ALL)
     expired = 0
     if is_dated:
         entries = expired_id(f"purchase:{payment.payment_id}:")

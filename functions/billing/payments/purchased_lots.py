@@ -50,7 +50,7 @@ def fund(
         expires_at = epoch_after(now + life)
     paid = replace(payment, lot_expires_at=expires_at)
     units = movement.add.get("remaining", 0)
-    lot = _lot(paid, 0, paid.quota, units, expires_at)
+    lot = _lot(paid, 0, paid.quota, units, expires_at).begun(epoch(now))
     if not units:
         return Lotted(paid)
     if holdings is None:
@@ -92,7 +92,8 @@ def give_back(
     returned = replace(payment, away_since=0) if is_all_back else payment
     if not units:
         return Lotted(returned)
-    lot = _lot(payment, payment.movements, units, units, expires_at)
+    number = payment.movements
+    lot = _lot(payment, number, units, units, expires_at).begun(epoch(now))
     after = burning.in_order((*holdings.lots, lot))
     return Lotted(
         returned, lot_rows.change(holdings, after, is_exact=bool(expires_at))

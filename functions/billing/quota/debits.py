@@ -12,7 +12,7 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
 from billing.ids import digest, new_id
-from billing.quota import hold_expiry, lot_expiry
+from billing.quota import present
 from billing.quota.balance import Balance, read_account
 from billing.quota.key_use import KeyUse
 from billing.quota.spending import (
@@ -65,9 +65,7 @@ def read(books: Books, user_id: str) -> Balance:
 
     It makes one call to DynamoDB, and one more if a hold has expired, two if a lot has.
     """
-    balance = read_account(books.store, user_id)
-    balance = hold_expiry.as_if_given_back(books, user_id, balance)
-    return lot_expiry.as_if_expired(books, user_id, balance)
+    return present.read(books, user_id, read_account(books.store, user_id))
 
 
 def debit(

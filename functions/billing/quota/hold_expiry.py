@@ -35,8 +35,6 @@ class ExpiredHolds:
     """The account as it was seen."""
     after: Balance
     """The account once this batch is released."""
-    is_all: bool
-    """Nothing more has expired."""
     notices: tuple[Notice, ...] = ()
     """Units of lots that expired meanwhile."""
 
@@ -55,8 +53,8 @@ class ExpiredHolds:
         next_due = (
             rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
         )
-        account = _release(user_id, balance, expired, closed, next_due, stamp(now))
-        after = balance.after(account)
+        account = _release(user_id, balance, expired, closed.back, stamp(now))
+        account = closed.beside(_note_due(account, next_due))
         closing = tuple(
             write
             for row in expired
@@ -66,8 +64,7 @@ class ExpiredHolds:
             account=account,
             closing=(*closing, *closed.change.rows, *closed.entries),
             before=balance,
-            after=after,
-            is_all=not holds_are_due(after, epoch(now)),
+            after=balance.after(account),
             notices=closed.notices,
         )
 
@@ -79,49 +76,47 @@ def _close(
 
     Where units of the account can expire, lots are read, and the balance may be read again.
     """
-    if not balance.lots_exact:
+    if not rows or not balance.lots_exact:
         units = sum(row["units"] for row in rows)
         return balance, rows, lot_holds.close_without_lots(balance, units)
-    few = lot_holds.first_few(rows)
+    few = rows[: lot_holds.how_many(rows)]
     through = lot_holds.through(few)
     holdings = lot_rows.read_burnable(books, user_id, balance, through=through)
     closed = lot_holds.close(holdings, few, 0, books.clock())
-    return holdings.balance, few, closed
+    # The holds were read before lots were burned: the write is refused if others came meanwhile.
+    seen = replace(
+        holdings.balance,
+        holds_due=balance.holds_due,
+        holds_placed=balance.holds_placed,
+    )
+    return seen, few, closed
 
 
 def _release(
-    user_id: str,
-    seen: Balance,
-    rows: Sequence[Item],
-    closed: Closed,
-    next_due: int,
-    now: str,
+    user_id: str, seen: Balance, rows: Sequence[Item], back: int, now: str
 ) -> Write:
-    """Return the account's part: held units come back, and ``holds_due`` moves on."""
+    """Return the account's part: held units come back, ``back`` of them to be spent."""
     units = sum(row["units"] for row in rows)
-    movement = come_in(seen, closed.back)
-    of_keys = give_back(seen, held_by_key(rows))
-    moved = {"held": -units, **movement.add, **of_keys.add, **closed.change.add}
-    changed: dict[str, str | int] = {"updated_at": now, **closed.change.set}
-    if next_due:
-        changed["holds_due"] = next_due
-    if closed.gone:
-        changed["booked_at"] = now
-        moved["total"] = -closed.gone
+    movement, of_keys = come_in(seen, back), give_back(seen, held_by_key(rows))
     return Write(
         "quotas",
         (user_id, "quota"),
-        set=changed,
-        add=moved,
-        remove=(*closed.change.remove, *(() if next_due else ("holds_due",))),
+        set={"updated_at": now},
+        add={"held": -units, **movement.add, **of_keys.add},
         must=(
             equals("holds_due", seen.holds_due),
             equals("holds_placed", seen.holds_placed),
             *movement.must,
             *of_keys.must,
-            *closed.change.must,
         ),
     )
+
+
+def _note_due(account: Write, next_due: int) -> Write:
+    """Return the account's write that moves ``holds_due`` on."""
+    if next_due:
+        return account._replace(set={**account.set, "holds_due": next_due})
+    return account._replace(remove=("holds_due",))
 
 
 def holds_are_due(balance: Balance, now_epoch: int) -> bool:
@@ -183,6 +178,19 @@ def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
         # A concurrent request released them: the rows and the balance are of two moments.
         balance = seen
     raise NotDoneError("the account's holds kept changing until the deadline")
+
+
+def expired_holds(books: Books, user_id: str, now_epoch: int) -> list[Item]:
+    """Return the rows of all expired holds."""
+    found: list[Item] = []
+    after: Item | None = None
+    while True:
+        page = books.store.query("quotas", user_id, prefix="hold#", after=after)
+        expired = [row for row in page.items if row["expires_at"] <= now_epoch]
+        found += expired
+        after = page.after
+        if len(expired) < len(page.items) or after is None:
+            return found
 
 
 def _expired(

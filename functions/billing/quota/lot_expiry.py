@@ -1,32 +1,32 @@
-"""Lets go of units whose time is over, and counts them as gone for those who only read.
+"""Lets go of units whose time is over.
 
 A lot that is due stops debits and holds, as an expired hold does. Who comes first takes its units
 off the account, with one ledger entry for each lot.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from billing.books import Books
 from billing.clock import epoch, stamp
-from billing.errors import ConditionFailedError, Item, NotDoneError
+from billing.errors import ConditionFailedError, Item
 from billing.lots import burning
 from billing.lots.burning import Burned, Lots
+from billing.lots.listed import shown
 from billing.lots.lot import LAST, PREFIX, Lot
-from billing.quota import hold_expiry, lot_rows
-from billing.quota.balance import Balance, read_account
+from billing.notices.notice import Notice, tell
+from billing.quota import lot_rows
+from billing.quota.balance import Balance
 from billing.quota.ledger import Entry, expired_id
 from billing.quota.lot_rows import Holdings
 from billing.storage.dynamodb import PAGE_MAX
 from billing.storage.writes import Must, Write, equals
 
-EXPIRED_AT_ONCE: Final = 40
-"""Lots that expire in one transaction: two writes each, beside the account and what is taken with
-it, within DynamoDB's 100."""
-TRIES_MAX: Final = 20
-"""How often a reader looks again while lots change under it."""
+EXPIRED_AT_ONCE: Final = 30
+"""Lots that expire in one transaction: a row, an entry and an event each, beside the account, what
+is taken with it and what that crosses, within DynamoDB's 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,8 @@ class ExpiredLots:
     """The account as it was seen."""
     after: Balance
     """The account without this batch's units."""
-    is_all: bool
-    """Nothing more has expired."""
-    units: int
-    """How many units expired."""
+    notices: tuple[Notice, ...]
+    """One for each lot."""
 
     @classmethod
     def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredLots":
@@ -68,14 +66,12 @@ class ExpiredLots:
             is_booked=bool(gone.units),
         )
         entries = _entries(user_id, gone, stamp(now))
-        after = _without(balance, account)
         return cls(
             account=account,
             closing=(*changed.rows, *(entry.write() for entry in entries)),
             before=balance,
-            after=after,
-            is_all=not lots_are_due(after, epoch(now)),
-            units=gone.units,
+            after=balance.after(account),
+            notices=tuple(_notices(gone)),
         )
 
 
@@ -93,96 +89,37 @@ def expire_due(books: Books, user_id: str, balance: Balance) -> None:
         if not lots_are_due(balance, epoch(books.clock())):
             return
         expired = ExpiredLots.read(books, user_id, balance)
+        account, *told = tell(
+            books,
+            user_id,
+            balance,
+            expired.account,
+            now=books.clock(),
+            notices=expired.notices,
+        )
+        writes = (account, *expired.closing, *told)
         try:
-            books.store.commit(expired.account, *expired.closing)
+            books.store.commit(*writes)
         except ConditionFailedError as refused:
-            if not _commit_without_booked(books, expired, refused):
+            if not _commit_without_booked(books, writes, refused):
                 return  # a concurrent request did it, or used units: the caller reads again
-        balance = expired.after
+        balance = balance.after(account)
 
 
 def _commit_without_booked(
-    books: Books, expired: ExpiredLots, refused: ConditionFailedError
+    books: Books, writes: Sequence[Write], refused: ConditionFailedError
 ) -> bool:
     """Expire lots whose entries the ledger has already, as after a restore of the balance.
 
     Returns False where that was not why the write was refused.
     """
-    if 0 in refused.old:
-        return False  # the account's own condition failed
-    booked = {place - 1 for place in refused.old}
-    if any(expired.closing[place].table != "ledger" for place in booked):
+    if any(writes[place].table != "ledger" for place in refused.old):
         return False
-    closing = [
-        write for place, write in enumerate(expired.closing) if place not in booked
+    others = [
+        write for place, write in enumerate(writes) if place not in refused.old
     ]
-    books.store.commit(expired.account, *closing)
+    books.store.commit(*others)
     return True
-
-
-def bring_up_to_date(books: Books, user_id: str) -> Balance:
-    """Give back expired holds, let go of expired lots, and return the balance after that.
-
-    One call where nothing is due.
-    """
-    for _ in books.store.deadline.attempts(pauses=False):
-        balance, now = read_account(books.store, user_id), epoch(books.clock())
-        if hold_expiry.holds_are_due(balance, now):
-            hold_expiry.give_back_expired(books, user_id, balance)
-        elif lots_are_due(balance, now):
-            expire_due(books, user_id, balance)
-        else:
-            return balance
-    raise NotDoneError("more had expired than could be written before the deadline")
-
-
-def read_to_change(
-    books: Books, user_id: str, enough: int = 0, through: str = ""
-) -> Holdings:
-    """Return an account's lots for a write that changes them, with nothing due.
-
-    They have at least ``enough`` free units, or are all there are. They reach at least to the key
-    ``through``. Two calls, and more only where something is due, or more lots are to be burned
-    than one transaction can write.
-    """
-    for _ in books.store.deadline.attempts(pauses=False):
-        balance = bring_up_to_date(books, user_id)
-        holdings = lot_rows.read(books, user_id, balance, enough, through)
-        if not lot_rows.burn_in_parts(books, holdings):
-            return holdings
-    raise NotDoneError("more lots were to be burned than there was time for")
-
-
-def as_if_expired(books: Books, user_id: str, balance: Balance) -> Balance:
-    """Return the balance that counts now: without expired lots, written or not.
-
-    For those who may only read.
-    """
-    now = epoch(books.clock())
-    if not lots_are_due(balance, now):
-        return balance
-    holdings = read_steady(books, user_id, balance)
-    gone = burning.expire(holdings.lots, now).units
-    found = holdings.balance
-    return replace(
-        found, total=found.total - gone, remaining=found.remaining - gone
-    )
-
-
-def read_steady(
-    books: Books, user_id: str, balance: Balance, enough: int = lot_rows.ALL
-) -> Holdings:
-    """Read lots and a balance of one moment. For those who may only read.
-
-    ``balance`` was read before, and expired holds may count as released in it.
-    """
-    for _ in range(TRIES_MAX):
-        holdings = lot_rows.read(books, user_id, balance, enough)
-        again = read_account(books.store, user_id)
-        if again.lots_version == balance.lots_version:
-            return holdings
-        balance = hold_expiry.as_if_given_back(books, user_id, again)
-    raise NotDoneError("the account's lots kept changing")
 
 
 def _first_due(books: Books, user_id: str, now_epoch: int) -> tuple[Lots, Lots]:
@@ -218,15 +155,10 @@ def _undisturbed(balance: Balance, units: int) -> tuple[Must, ...]:
     return (equals("lots_due", balance.lots_due), same_use, *enough)
 
 
-def _without(balance: Balance, account: Write) -> Balance:
-    """Return the balance as the account's write leaves it."""
-    moved = {
-        name: getattr(balance, name) + units
-        for name, units in account.add.items()
-        if isinstance(units, int)
-    }
-    due = account.set.get("lots_due", 0)
-    return replace(balance, **moved, lots_due=due)
+def _notices(gone: Burned) -> Iterator[Notice]:
+    for lot in gone.lots:
+        if lot.key in gone.parts:
+            yield Notice("units.expired", shown(lot))
 
 
 def _entries(user_id: str, gone: Burned, now: str) -> Iterator[Entry]:

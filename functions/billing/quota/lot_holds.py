@@ -49,6 +49,17 @@ class Closed:
     entries: tuple[Write, ...] = ()
     notices: tuple[Notice, ...] = ()
 
+    def beside(self, account: Write) -> Write:
+        """Return the account's write with the lots' part, without ``back``."""
+        account = self.change.beside(account)
+        if not self.gone:
+            return account
+        booked_at = account.set["updated_at"]
+        return account._replace(
+            set={**account.set, "booked_at": booked_at},
+            add={**account.add, "total": -self.gone},
+        )
+
 
 def name_no_lots(balance: Balance) -> tuple[Must, ...]:
     """Return the clause of writes on holds that know no lots: no unit can expire.
@@ -75,16 +86,14 @@ def place(holdings: Holdings, units: int) -> Placed:
     return Placed(parts, lot_rows.change(holdings, after))
 
 
-def first_few(rows: Sequence[Row]) -> list[Row]:
-    """Return the first of these holds, as many as end in one transaction. At least one."""
-    few: list[Row] = []
+def how_many(rows: Sequence[Row]) -> int:
+    """Return how many of these holds, the first ones, end in one transaction. At least one."""
     parts = 0
-    for row in rows[:HOLDS_AT_ONCE]:
+    for number, row in enumerate(rows[:HOLDS_AT_ONCE]):
         parts += len(row.get("parts", NOTHING))
-        if few and parts > PARTS_MAX:
-            break
-        few.append(row)
-    return few
+        if number and parts > PARTS_MAX:
+            return number
+    return min(len(rows), HOLDS_AT_ONCE)
 
 
 def through(rows: Sequence[Row]) -> str:

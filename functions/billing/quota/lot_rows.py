@@ -4,7 +4,7 @@ Debits do not touch lots. What they used since is burned here, by the next write
 soonest expiry first, as each debit would have done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -75,6 +75,15 @@ class Change:
     remove: tuple[str, ...]
     must: tuple[Must, ...]
 
+    def beside(self, account: Write) -> Write:
+        """Return the account's write with this change."""
+        return account._replace(
+            set={**account.set, **self.set},
+            add={**account.add, **self.add},
+            remove=(*account.remove, *self.remove),
+            must=(*account.must, *self.must),
+        )
+
     def account(
         self,
         user_id: str,
@@ -126,9 +135,15 @@ def read(
         )
         rows += (Lot.from_item(item) for item in page.items)
         after = page.after
-        has_enough = sum(lot.free for lot in rows) > needed
+        has_enough = sum(lot.free for lot in _whole_seconds(rows)) > needed
         if after is None or (has_enough and rows[-1].key >= through):
             return Holdings(user_id, balance, tuple(rows), is_all=after is None)
+
+
+def _whole_seconds(rows: Sequence[Lot]) -> Iterator[Lot]:
+    """Yield the lots of each expiry whose lots were all read. The last ones may go on."""
+    last = rows[-1].expires_at if rows else 0
+    return (lot for lot in rows if not last or lot.expires_at < last)
 
 
 def change(

@@ -228,6 +228,19 @@ class Store:
             "quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after
         )
 
+    def due_lots(
+        self, mark: str, until_epoch: int, after: Item | None = None
+    ) -> Page:
+        """Return one page of keys of lots under a mark that expire until then. A hint as well."""
+        return self._marked(
+            "quotas",
+            "open_holds",
+            "open",
+            ("expires_at", "<=", until_epoch),
+            after,
+            marked=mark,
+        )
+
     def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
         """Return one page of keys of events out that are due, over all users. A hint as well."""
         return self._marked(

@@ -107,6 +107,12 @@ class MemoryStore:
             "quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after
         )
 
+    def due_lots(self, mark: str, until_epoch: int, after: Item | None = None) -> Page:
+        """Lots under a mark that expire until then."""
+        return self._marked(
+            "quotas", "open", "expires_at", lambda due: due <= until_epoch, after, marked=mark
+        )
+
     def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
         """Events out that are due."""
         return self._marked("notices", "due", "due_at", lambda due_at: due_at <= now_epoch, after)
