@@ -222,7 +222,7 @@ def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
     for mark, ahead in lot_reminders.marks(books):
         for _ in range(SWEEP_PAGES_MAX):
             books.store.deadline.begin()
-            page = books.store.due_lots(mark, epoch(books.clock()) + ahead, after)
+            page = books.store.due(epoch(books.clock()) + ahead, after, mark)
             users = Counter(item["user_id"] for item in page.items)
             for user_id, rows in sorted(users.items()):
                 if not go_on():

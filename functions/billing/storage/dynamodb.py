@@ -219,26 +219,16 @@ class Store:
             request["IndexName"] = index
         return self._page("Query", request, after)
 
-    def due(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Return one page of holds that may have expired, of all users.
-
-        The index is eventually consistent, so callers must check each hold before they act on it.
-        """
-        return self._marked(
-            "quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after
-        )
-
-    def due_lots(
-        self, mark: str, until_epoch: int, after: Item | None = None
+    def due(
+        self, now_epoch: int, after: Item | None = None, mark: str = "open"
     ) -> Page:
-        """Return one page of keys of lots under a mark that expire until then. A hint as well."""
+        """Return one page of holds and lots under a mark that may have expired, of all users.
+
+        The index is eventually consistent, so callers must check each before they act on it.
+        """
+        rest = ("expires_at", "<=", now_epoch)
         return self._marked(
-            "quotas",
-            "open_holds",
-            "open",
-            ("expires_at", "<=", until_epoch),
-            after,
-            marked=mark,
+            "quotas", "open_holds", "open", rest, after, marked=mark
         )
 
     def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:

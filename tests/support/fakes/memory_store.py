@@ -101,16 +101,10 @@ class MemoryStore:
             ]
         return _page(table, rows, limit, order)
 
-    def due(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Open holds past their time."""
+    def due(self, now_epoch: int, after: Item | None = None, mark: str = "open") -> Page:
+        """Holds and lots under a mark past their time."""
         return self._marked(
-            "quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after
-        )
-
-    def due_lots(self, mark: str, until_epoch: int, after: Item | None = None) -> Page:
-        """Lots under a mark that expire until then."""
-        return self._marked(
-            "quotas", "open", "expires_at", lambda due: due <= until_epoch, after, marked=mark
+            "quotas", "open", "expires_at", lambda due: due <= now_epoch, after, marked=mark
         )
 
     def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:
