@@ -17,7 +17,7 @@ COMPILE = "$(CURDIR)/$(TOOLS)/audit/bin/uv" pip compile --quiet --universal --py
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 .DEFAULT_GOAL := help
 .PHONY: help setup dev up down token quick test check check-text check-types check-template bench \
-	chaos soak mutants fuzz docs fill build deploy uninstall lock audit sbom clean
+	chaos soak soak-charges mutants fuzz docs fill build deploy uninstall lock audit sbom clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ chaos: setup ## ten minutes of faults: lost answers, dropped requests, a killed 
 soak: setup ## a million deliveries, with faults: make soak [SEED=7] [DELIVERIES=20000] [HISTORY=12]
 	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak \
 	$(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES),--deliveries $(DELIVERIES)) $(if $(HISTORY),--history $(HISTORY))
+
+soak-charges: setup ## a million histories of automatic charges, with faults: make soak-charges [HISTORIES=20000]
+	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak.charges $(or $(HISTORIES),1000000)
 
 # First known bugs in the money path, then generated ones. SAMPLE=0 tries all of them.
 mutants: setup ## plant bugs that tests must find: make mutants [SEED=1] [SAMPLE=700] [ONLY=holds]

@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Final
 
 from billing.clock import utc_now
-from billing.wiring import container
 from client.conftest import Seconds
 from client.gateway import TOKEN, URL, AsyncGateway, Gateway
 from client.workers import Crowd, evenly
@@ -25,6 +24,7 @@ from topup_client.terms import Terms
 
 from bench.quiet import quiet
 from bench.rows import Row
+from bench.shop import serving
 from bench.subjects import ENVIRONMENT, TEMPLATE
 
 DEBITS: Final = 1_000_000
@@ -43,25 +43,21 @@ SIZE: Final = Terms().size
 
 def rows() -> Iterator[Row]:
     """For each way to spend: debits a second, calls, and units that were oversold."""
-    before = container.books, container.deadline
-    try:
-        with quiet(ENVIRONMENT):
-            for name, act in WAYS.items():
-                gateway = _gateway(utc_now, DEBITS)
+    with quiet(ENVIRONMENT):
+        for name, act in WAYS.items():
+            gateway = _gateway(utc_now, DEBITS)
+            with serving(gateway.books):
                 began = time.perf_counter()
                 act(gateway)
-                yield from _told(f"{name} of {SIZE:,} units", gateway, time.perf_counter() - began)
-            yield from _sharing()
-    finally:
-        container.books, container.deadline = before
+                took = time.perf_counter() - began
+            yield from _told(f"{name} of {SIZE:,} units", gateway, took)
+        yield from _sharing()
 
 
 def _gateway(clock: Callable[[], datetime], units: int) -> Gateway:
     """The service in this process, with these units for alice."""
     store = MemoryStore()
     gateway = Gateway(TEMPLATE, builders.books_on(store, clock=clock))  # type: ignore[arg-type]
-    container.books = lambda: gateway.books  # type: ignore[assignment]
-    container.deadline = lambda: store.deadline  # type: ignore[assignment] # begun by each request
     gateway.fund("alice", units)
     return gateway
 
@@ -71,8 +67,9 @@ def _sharing() -> Iterator[Row]:
     clock = builders.Clock()
     gateway = _gateway(clock, SMALL)
     crowd = Crowd(Meter(URL, TOKEN, transport=gateway), Seconds(clock), clock, WORKERS)
-    served = crowd.served(evenly(WORKERS, CALLS_A_SECOND))
-    crowd.close()
+    with serving(gateway.books):
+        served = crowd.served(evenly(WORKERS, CALLS_A_SECOND))
+        crowd.close()
     what = f"{WORKERS} leases of one account, half a call a second each: served before a refusal"
     yield Row("lease", what, served, f"of {SMALL}", SMALL, "at least")
     what = f"{WORKERS} leases of one account, half a call a second each: calls of the service"

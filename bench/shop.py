@@ -7,13 +7,15 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from unittest.mock import patch
 
 import debit_quota
 import hold_quota
 import httpx
+from billing.api import endpoint
 from billing.books import Books
 from billing.clock import utc_now
 from billing.deadline import BUDGET_SECONDS
@@ -115,19 +117,28 @@ class _PerContainer(MutableMapping[str, Balance]):
 
 
 @contextmanager
+def serving(books: Books) -> Iterator[None]:
+    """Let the handlers of spending work on these books. They bind names when they are loaded."""
+    with ExitStack() as replaced:
+        for module in (container, debit_quota, hold_quota):
+            replaced.enter_context(patch.object(module, "books", lambda: books))
+        for module in (container, endpoint):
+            replaced.enter_context(patch.object(module, "deadline", lambda: books.store.deadline))
+        yield
+
+
+@contextmanager
 def opened(dynamo: Dynamo) -> Iterator[Shop]:
     """The handlers on fresh tables, with the product's own deadline in each thread."""
     store = dynamo.store()
     store.deadline = ThreadDeadline(BUDGET_SECONDS)
     books = builders.books_on(store, clock=utc_now)  # type: ignore[arg-type]
-    before = container.books, container.deadline, spending._seen
-    container.books, container.deadline = (lambda: books), (lambda: store.deadline)  # type: ignore[assignment]
-    spending._seen = _PerContainer()  # type: ignore[assignment]
+    before, spending._seen = spending._seen, _PerContainer()  # type: ignore[assignment]
     try:
-        with quiet(subjects.ENVIRONMENT, "CRITICAL"):
+        with serving(books), quiet(subjects.ENVIRONMENT, "CRITICAL"):
             yield Shop(books, Counter())
     finally:
-        container.books, container.deadline, spending._seen = before
+        spending._seen = before
 
 
 class Direct(httpx.BaseTransport):

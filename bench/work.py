@@ -28,6 +28,10 @@ GOALS: Final = {
     "debit, a hold expired meanwhile": ONE_MORE,
     "debit with a key": ONE,
     "debit with a key, a hold expired meanwhile": ONE_MORE,
+    "debit by an API key": ONE,
+    "debit by an API key with a limit": ONE,
+    "show a key to its holder": ONE_MORE,
+    "authorize a call by a key with a limit": ONE_MORE,
     "list plans": NONE,
     "the page": NONE,
     "a file of the page": NONE,
@@ -69,6 +73,7 @@ def operations(on: Stage) -> Iterator[tuple[str, Traffic]]:
     yield from _expiring(on)
     yield from _reading(on)
     yield from _keys(on)
+    yield from _keyed_debits(on)
     yield from _public(on)
 
 
@@ -216,6 +221,35 @@ def _keys(on: Stage) -> Iterator[tuple[str, Traffic]]:
     yield "list keys", _counted(on, lambda: on.call("GET", "/keys", "alice"))
     yield "authorize a call by its key", _counted(on, lambda: on.authorize(key["key"]))
     yield "revoke a key", _counted(on, lambda: on.call("DELETE", f"/keys/{key['key_id']}", "alice"))
+
+
+def _keyed_debits(on: Stage) -> Iterator[tuple[str, Traffic]]:
+    """By API keys of an account that has 32, all of them with limits but one."""
+    user = _customer(on, "gus")
+    limit = {"units": 1_000_000, "per": "month"}
+    free = on.call("POST", "/keys", user, {"name": "free"})
+    limited = [
+        on.call("POST", "/keys", user, {"name": "limited", "limit": limit}) for _ in range(31)
+    ]
+    for name, key in {
+        "debit by an API key": free,
+        "debit by an API key with a limit": limited[0],
+    }.items():
+        body = {"user_id": user, "units": 1, "key_id": key["key_id"]}
+
+        def debit(body: dict[str, Any] = body) -> object:
+            return on.call("POST", "/quota/debits", "backend", body)
+
+        debit()
+        yield name, _counted(on, debit)
+    path = f"/keys/{limited[0]['key_id']}"
+    yield (
+        "change a key's limit",
+        _counted(on, lambda: on.call("PATCH", path, user, {"limit": None})),
+    )
+    held = limited[1]["key"]
+    yield "show a key to its holder", _counted(on, lambda: on.call("GET", "/key", x_api_key=held))
+    yield "authorize a call by a key with a limit", _counted(on, lambda: on.authorize(held))
 
 
 def _public(on: Stage) -> Iterator[tuple[str, Traffic]]:

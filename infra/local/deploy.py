@@ -56,6 +56,7 @@ def update(
         # Set even when it is empty: otherwise SAM keeps the last deployment's value.
         "StripeEventBus": f'"{event_bus}"',
         "NotifyUrl": paths.notify_url,
+        "AutoTopUp": "true",
         "NotifyBus": f'"{notify_bus}"',
     }
     command = [

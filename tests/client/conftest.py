@@ -44,7 +44,7 @@ def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     books = builders.books_on(MemoryStore(), clock=clock)
     monkeypatch.setattr(container, "books", lambda: books)
     for handler in (debit_quota, hold_quota, manage_keys):  # the name is bound when they are loaded
-        monkeypatch.setattr(handler, "books", lambda: books, raising=False)
+        monkeypatch.setattr(handler, "books", lambda: books)
     monkeypatch.setattr(
         container, "deadline", lambda: books.store.deadline
     )  # begun anew with every request, as in Lambda

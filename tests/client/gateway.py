@@ -21,7 +21,6 @@ from billing.quota import debits
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry
 from billing.storage.writes import Write
-from client.older_service import translate
 from functional.lab import Context, gateway_event
 from functional.template import Template
 
@@ -139,7 +138,7 @@ class Gateway(httpx.BaseTransport):
             request.url.path,
             parameters,
             dict(request.headers),
-            translate(request.read().decode() or None, self.books),
+            request.read().decode() or None,
         )
         event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
         said: dict[str, Any] = importlib.import_module(route.handler).handler(event, Context())

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from client.gateway import TOKEN, Gateway
 from support.stand import Stand
+from topup_client import Meter
 
 from infra.local.paths import ROOT
 
 SCRIPT = Path(__file__).with_name("process.py")
 WORKERS = 4
-SECONDS_A_CALL = 0.25
 SECONDS_MAX = 120
 
 
-def _start(url: str, token: str, user_id: str) -> subprocess.Popen[str]:
-    what = f"slowly {SECONDS_A_CALL}"
+def _start(url: str, token: str, user_id: str, seconds_a_call: float) -> subprocess.Popen[str]:
+    what = f"slowly {seconds_a_call}"
     command = [sys.executable, str(SCRIPT), url, token, user_id, "1", what]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "client" / "src")}
     return subprocess.Popen(
@@ -34,10 +34,15 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[dict[str, float]]:
     return (json.loads(line) for line in said.splitlines())
 
 
-def _served_before_the_first_refusal(url: str, token: str, user_id: str) -> int:
+def _served_before_the_first_refusal(
+    url: str, token: str, user_id: str, seconds_a_call: float
+) -> int:
     """Let the processes spend at the same time. Their clocks are the machine's one clock."""
     with ExitStack() as started:
-        processes = [started.enter_context(_start(url, token, user_id)) for _ in range(WORKERS)]
+        processes = [
+            started.enter_context(_start(url, token, user_id, seconds_a_call))
+            for _ in range(WORKERS)
+        ]
         for process in processes:
             assert process.stdout
             assert json.loads(process.stdout.readline()) == {"ready": True}
@@ -57,14 +62,17 @@ def test_four_processes_serve_each_unit_before_the_first_refusal(
 ) -> None:
     """All hundred units that the customer has, and none is left held."""
     gateway.fund("alice", 100)
-    assert _served_before_the_first_refusal(url, TOKEN, "alice") == 100
+    assert _served_before_the_first_refusal(url, TOKEN, "alice", 0.25) == 100
     balance = gateway.quota()
     assert (balance.used, balance.held, balance.remaining) == (100, 0, 0)
 
 
 def test_so_they_do_at_a_local_stack(stand: Stand, customer: str) -> None:
+    """At half a call a second each, with the last forty units of a purchase."""
     stand.purchase(customer)
     token = stand.token("backend", "quota.write")
-    assert _served_before_the_first_refusal(stand.api_url, token, customer) == 100
+    with Meter(stand.api_url, token) as meter:
+        meter.debit(customer, 60)
+    assert _served_before_the_first_refusal(stand.api_url, token, customer, 2) == 40
     quota = stand.quota(customer)
     assert (quota["used"], quota["held"], quota["remaining"]) == (100, 0, 0)

@@ -148,7 +148,7 @@ def test_a_table_without_recovery_is_refused_by_name(target: TargetStack) -> Non
 
 def test_a_restore_goes_on_when_aws_has_forgotten_the_second(target: TargetStack) -> None:
     """What is under way needs it no more."""
-    with dying(target, 6, before=True), pytest.raises(DeadError):
+    with dying(target, 7, before=True), pytest.raises(DeadError):
         restore(target)
     for name in target.tables().values():
         reach(name, AT + timedelta(minutes=1), AT + timedelta(minutes=55))

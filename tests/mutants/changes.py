@@ -2,8 +2,11 @@
 
 Each change is a kind, the node it replaces, and the new text.
 
-Left out is what nobody outside can tell: None instead of False as an answer. Whoever asks yes or no
-hears no from both; that the answer becomes True is a fault of its own.
+Left out is what nobody outside can tell:
+
+- None instead of False as an answer: whoever asks yes or no hears no from both. That the answer
+  becomes True is a fault of its own.
+- The ``del`` of a bare name: it tells readers that an argument is not used.
 """
 
 import ast
@@ -260,7 +263,8 @@ def _part(node: ast.Subscript) -> Iterator[Change]:
 
 
 def _dropped(node: ast.Delete) -> Iterator[Change]:
-    yield "dropped statement", node, "pass"
+    if not all(isinstance(target, ast.Name) for target in node.targets):
+        yield "dropped statement", node, "pass"
 
 
 _OF: Final[Mapping[type[ast.AST], Callable[[Any], Iterator[Change]]]] = {

@@ -2,7 +2,7 @@
 swapped arguments, ...
 
 Left alone is what never runs or what no program reads: annotations, docstrings, texts for people,
-and protocols, of which only the type checker knows.
+and protocols and type variables, of which only the type checker knows.
 """
 
 import ast
@@ -111,6 +111,8 @@ def _is_left_alone(node: ast.AST) -> bool:
 
 
 def _is_type(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in ("TypeVar", "ParamSpec")
     return (
         isinstance(node, ast.Subscript)
         and isinstance(node.value, ast.Name)

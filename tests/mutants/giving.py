@@ -34,9 +34,13 @@ GIVING: Final = (
         (BURNING, "n and by_key[key].has_expired(now_epoch)", "False"),
     ),
     bug(
-        "a lot that expired keeps its units, and expires again",
+        "what expired leaves what remains, and stays in the total",
         LOTS + "test_from_the_second_of_its_expiry_a_unit_is_neither_shown_nor_spent",
-        (BURNING, "replace(lot, free=0) if lot.key in due else lot", "lot"),
+        (
+            "quota/lot_expiry.py",
+            '{"total": -gone.units, "remaining": -gone.units}',
+            '{"remaining": -gone.units}',
+        ),
     ),
     bug(
         "the welcome is counted outside the transaction that gives it",

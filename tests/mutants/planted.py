@@ -15,6 +15,7 @@ from .recovering import RECOVERING
 from .settling import SETTLING
 from .spending import SPENDING
 from .telling import TELLING
+from .topping_up import TOPPING_UP
 
 PLANTED: Final[tuple[Bug, ...]] = (
     *SETTLING,
@@ -27,4 +28,5 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *LEASING,
     *TELLING,
     *GIVING,
+    *TOPPING_UP,
 )

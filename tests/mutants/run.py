@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import IO, Any, Final
 
 from mutants import known
@@ -106,9 +108,9 @@ class Run:
                 row.get("said", ""),
                 row["seconds"],
             )
-        for fault in faults:
-            if tests[fault] and reach.is_cold(fault):
-                yield self._tried_alone(fault, tests[fault])
+        cold = [fault for fault in faults if tests[fault] and reach.is_cold(fault)]
+        with ThreadPoolExecutor(self.at_once) as pool:
+            yield from pool.map(lambda fault: self._tried_alone(fault, tests[fault]), cold)
 
     def _tried_alone(self, fault: Fault, tests: Sequence[Test]) -> Result:
         """What runs when a module is loaded cannot be exchanged later: an interpreter of its own
@@ -124,7 +126,7 @@ class Run:
         return result
 
     def _tried_with(self, fault: Fault, tests: Sequence[Test]) -> Result:
-        with (self.folder / "cold.log").open("w+", encoding="utf-8") as log:
+        with (self.folder / f"cold-{get_ident()}.log").open("w+", encoding="utf-8") as log:
             names = [test.name for test in tests]
             files = sorted({name.partition("::")[0] for name in names})
             return ended(
@@ -137,7 +139,7 @@ class Run:
         self, task: Mapping[str, Any], tests: Sequence[str], log: IO[str]
     ) -> "subprocess.Popen[str]":
         """Start pytest with our plugin."""
-        file = self.folder / "task.json"
+        file = Path(log.name).with_suffix(".json")
         file.write_text(
             json.dumps({"root": str(self.root), "files": FILES, **task}), encoding="utf-8"
         )

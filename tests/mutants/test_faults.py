@@ -64,6 +64,17 @@ def test_a_protocol_has_no_fault() -> None:
     assert faults_in("a.py", f"class A(Other):\n{method}") != []
 
 
+def test_a_del_of_a_name_is_no_fault() -> None:
+    """It frees nothing that anybody looks at; a row of a table is something else."""
+    assert faults_in("a.py", "def f(a):\n    del a\n") == []
+    assert "pass" in [fault.text for fault in faults_in("a.py", "def f(a):\n    del a[0]\n")]
+
+
+def test_a_type_variable_has_no_fault() -> None:
+    """Its bound is the type checker's."""
+    assert faults_in("a.py", "T = TypeVar('T', bound=int)\n") == []
+
+
 def test_no_as_an_answer_becomes_yes_and_never_none() -> None:
     """Whoever asks yes or no cannot tell None from False; 0 is a figure."""
     assert [fault.text for fault in faults_in("a.py", "def f():\n    return False\n")] == ["True"]

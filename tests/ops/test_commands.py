@@ -48,11 +48,15 @@ def _refund(stand: Stand, bought: dict[str, Any], amount: int) -> str:
     return str(intent.id)
 
 
-def test_account_shows_quota_holds_payments_and_ledger(
+def test_account_shows_quota_keys_holds_payments_and_ledger(
     topup: Topup, stand: Stand, buyer: str
 ) -> None:
     bought = stand.purchase(buyer)
-    for path, extra in (("debits", {}), ("holds", {"expires_in_seconds": 600})):
+    limit = {"units": 50, "per": "day"}
+    body = {"name": "laptop", "limit": limit}
+    made = stand.call("POST", "/keys", sub=buyer, body=body).json()
+    of_key = {"key_id": made["key_id"]}
+    for path, extra in (("debits", of_key), ("holds", {"expires_in_seconds": 600})):
         stand.call(
             "POST",
             f"/quota/{path}",
@@ -64,6 +68,8 @@ def test_account_shows_quota_holds_payments_and_ledger(
     assert code == 0
     assert found["quota"]["remaining"] == 86
     assert [row["units"] for row in found["holds"]] == [7]
+    (key,) = found["keys"]
+    assert (key["limit"], key["limit_remaining"], key["used_today"]) == (limit, 43, 7)
     assert found["payments"][0]["payment_id"] == bought["payment_id"]
     assert found["ledger"][0]["reference_id"] == bought["session_id"]
 

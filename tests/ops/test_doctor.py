@@ -479,7 +479,7 @@ def test_a_reconciliation_that_does_not_run_is_found(patient: Patient, stand: St
 
 def test_tables_that_cannot_be_restored_are_found(patient: Patient) -> None:
     """The embedded AWS drops point-in-time recovery: in AWS that would be wrong."""
-    assert len(_wrong(_set(patient, stage="prod"), "tables")) == 5
+    assert len(_wrong(_set(patient, stage="prod"), "tables")) == 6
 
 
 def test_a_table_that_goes_with_the_stack_is_found(patient: Patient) -> None:

@@ -246,6 +246,8 @@ def test_no_right_is_given_that_the_code_never_uses() -> None:
         if f'"{word}"' in source
     }
     assert '{"Delete": body}' in source
+    assert '"ConditionCheck" if write.is_check' in source
+    used.add("ConditionCheckItem")
     granted = {
         action
         for name in FUNCTIONS

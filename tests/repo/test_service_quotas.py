@@ -112,7 +112,7 @@ def test_a_rule_is_within_bounds() -> None:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html.
     """
     rules = made("AWS::Events::Rule")
-    assert len(rules) == 4
+    assert len(rules) == 5
     for row in rules.values():
         assert len(json.dumps(row.get("EventPattern", {}))) <= 2048
         assert len(row["Targets"]) <= 5

@@ -10,6 +10,7 @@ from billing.payments.payment import Payment, Phase
 from billing.payments.plans import catalogue
 from billing.quota import debits
 from billing.quota.spending import Meter
+from billing.reconciliation import adopting
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.run import Run
 from billing.settings import Telling
@@ -42,7 +43,11 @@ class Story:
     def job(self) -> Job:
         """What a run works with."""
         asker = Asker(self.stripe, self.books.ours, builders.STACK)
-        return Job(self.books, asker, lambda _, why: self.troubles.append(why))
+        return Job(self.books, asker, lambda _, why: self.troubles.append(why), self._find_lost)
+
+    def _find_lost(self, user_id: str, customer: str) -> bool:
+        gateway: Any = self.stripe
+        return adopting.find_lost(self.books, gateway, self.stripe, user_id, customer)
 
     @property
     def agreement(self) -> Agreement:

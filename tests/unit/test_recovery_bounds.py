@@ -51,3 +51,19 @@ def test_a_parked_event_is_tried_half_a_minute_later(
     recovery.clock.advance(seconds=seconds)
     recovery.run()
     assert [record.tries for record in recovery.parked()] == [tries]
+
+
+def test_what_passes_by_itself_is_no_internal_error(
+    recovery: Recovery, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stripe did not answer in time: the line says why the event still waits. No alarm fires."""
+    recovery.park_refunds(1)
+    (record,) = recovery.parked()
+    recovery.stripe.hangs_for = {record.fact.payment_intent or ""}  # type: ignore[union-attr]
+    recovery.run()
+    assert "internal_errors" not in recovery.counted
+    lines = [vars(line) for line in caplog.records if "stays parked" in line.getMessage()]
+    assert [(line["levelname"], line["event_id"]) for line in lines] == [
+        ("WARNING", record.fact.fact_id)
+    ]
+    assert "stripe_unavailable" in lines[0]["why"]

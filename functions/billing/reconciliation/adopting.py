@@ -9,12 +9,16 @@ from typing import Any, Final, Protocol
 
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import NotDoneError
+from billing.errors import BillingError, NotDoneError
 from billing.reconciliation.compare import Comparison, look_at_purchase
 from billing.reconciliation.report import Report
 from billing.storage.keys import user_key
 from billing.stripe_api.claims import Ignored, claims_in
-from billing.stripe_api.client import Gateway, StripeNotFoundError
+from billing.stripe_api.client import (
+    Gateway,
+    StripeNotFoundError,
+    StripeServerError,
+)
 from billing.stripe_api.intents import is_automatic
 
 LOOKED_BACK_SECONDS: Final = 35 * 24 * 3600
@@ -36,7 +40,7 @@ def find_lost(
     """Settle the automatic charges of this customer that have no payment here.
 
     Returns whether any was settled: then the account is to be looked at again. Raises NotDoneError
-    while the money of one is under way.
+    while the money of one is under way, or Stripe cannot be asked.
     """
     by, report = Comparison(books, gateway, repair=True), Report()
     since = epoch(books.clock()) - LOOKED_BACK_SECONDS
@@ -44,6 +48,8 @@ def find_lost(
         intents = list(charges.intents_of(customer, since))
     except StripeNotFoundError:
         return False
+    except (StripeServerError, BillingError) as error:
+        raise NotDoneError("Stripe was not asked for lost charges") from error
     for intent in intents:
         if not _is_lost(books, intent, user_id):
             continue

@@ -10,6 +10,8 @@ from billing.keys import api_keys
 from billing.keys.figures import Key
 from billing.payments import queries
 from billing.quota import debits, history
+from billing.top_up import runner
+from billing.top_up.agreement import month_of
 
 from infra.cli.command import Operator, command
 from infra.cli.errors import check_user
@@ -52,6 +54,8 @@ def register(app: typer.Typer) -> None:
         ]
         holds = [[row["item"], row["units"], row["expires_at"]] for row in found["holds"]]
         shown = [facts(f"Account {user}", found["quota"])]
+        if found["auto_top_up"]["agreed_at"]:
+            shown.append(facts("Automatic top-ups", _flat_agreement(found["auto_top_up"])))
         if found["keys"]:
             keys = [[row[name] for name in KEY_COLUMNS] for row in map(_flat, found["keys"])]
             shown.append(table("API keys", KEY_COLUMNS, keys))
@@ -71,6 +75,30 @@ def register(app: typer.Typer) -> None:
                 entries,
             ),
         )
+
+
+def _flat_agreement(agreement: dict[str, Any]) -> dict[str, Any]:
+    """Return an agreement with its card and open charge in a line each."""
+    card, charge = agreement["card"], agreement["open_charge"]
+    shown_card = f"{card['brand']} {card['last4']}" if card else "none"
+    shown_charge = f"{charge['payment_id']}, {charge['state']}" if charge else "none"
+    return {**agreement, "card": shown_card, "open_charge": shown_charge}
+
+
+def _auto_top_up(books: Books, user_id: str) -> dict[str, Any]:
+    """Return what the customer agreed to, and the charge that is open under it."""
+    agreement = runner.read(books, user_id)
+    charge = agreement.charge
+    open_charge = None
+    if charge:
+        open_charge = {
+            "payment_id": charge.payment_id,
+            "state": charge.state,
+            "attempt": charge.attempt + 1,
+            "due": from_epoch(charge.due),
+            "payment_intent_id": charge.intent or None,
+        }
+    return {**agreement.as_answer(month_of(books.clock())), "open_charge": open_charge}
 
 
 def _key(key: Key) -> dict[str, Any]:
@@ -103,6 +131,7 @@ def read(books: Books, user_id: str) -> dict[str, Any]:
             for row in holds
             if row["expires_at"] > now
         ],
+        "auto_top_up": _auto_top_up(books, user_id),
         "keys": [_key(key) for key in api_keys.list_all(books, user_id)],
         "payments": queries.payments(books, user_id, LINES_SHOWN, "")["payments"],
         "ledger": history.entries(books, user_id, LINES_SHOWN, "")["entries"],

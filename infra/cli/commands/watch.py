@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from botocore.exceptions import ClientError
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 
 from infra.cli.command import Operator, command
@@ -35,13 +35,13 @@ SHOWN: Final = (
     "clawed_back_units",
     "refused_debits",
     "refused_signatures",
-    "events_delivered",
-    "events_retried",
-    "events_dead",
     "outcome_unknown",
     "internal_errors",
 )
 """The metrics of billing.telemetry that are shown, each under its own name."""
+TOLD: Final = ("events_delivered", "events_retried", "events_dead")
+"""Those of events out, in a table of their own where there are any."""
+COUNTED: Final = (*SHOWN, *TOLD)
 Minutes = dict[int, Counter[str]]
 
 
@@ -108,7 +108,7 @@ def figures(message: str) -> dict[str, int]:
         return {}
     return {
         name: round(sum(value if isinstance(value, list) else [value]))
-        for name in SHOWN
+        for name in COUNTED
         if (value := line.get(name)) is not None
     }
 
@@ -116,7 +116,7 @@ def figures(message: str) -> dict[str, int]:
 def answer(seen: Minutes) -> dict[str, Any]:
     """Return the minutes as plain data, oldest first."""
     rows = [
-        {"minute": _clock(minute), **{name: seen[minute][name] for name in SHOWN}}
+        {"minute": _clock(minute), **{name: seen[minute][name] for name in COUNTED}}
         for minute in sorted(seen)
     ]
     return {"minutes": rows}
@@ -144,13 +144,21 @@ def _lines(logs: Any, group: str, start_ms: int) -> Iterator[Mapping[str, Any]]:
 
 
 def _shown(seen: Minutes) -> RenderableType:
+    shown = _table(f"The last {len(seen)} minutes, UTC", seen, SHOWN)
+    told = {minute: found for minute, found in seen.items() if any(found[name] for name in TOLD)}
+    if not told:
+        return shown
+    return Group(shown, _table("Events out", told, TOLD))
+
+
+def _table(title: str, seen: Minutes, names: Sequence[str]) -> RenderableType:
     rows = [
-        [_clock(minute)[11:16], *(seen[minute][name] or "" for name in SHOWN)]
+        [_clock(minute)[11:16], *(seen[minute][name] or "" for name in names)]
         for minute in sorted(seen)
     ]
     total = sum(seen.values(), Counter[str]())
-    rows.append(["all", *(total[name] for name in SHOWN)])
-    return table(f"The last {len(seen)} minutes, UTC", ("minute", *SHOWN), rows, tight=True)
+    rows.append(["all", *(total[name] for name in names)])
+    return table(title, ("minute", *names), rows, tight=True)
 
 
 def _clock(minute: int) -> str:

@@ -62,7 +62,9 @@ def test_a_grant_is_answered_whole_each_time() -> None:
     assert again == {"status": "already", **same, "booked_at": again["booked_at"]}
     assert find_booked(books, grant) == again
     (entry,) = books.store.query("ledger", "alice").items
-    assert entry["booked_at"] == again["booked_at"]
+    account = books.store.get("quotas", ("alice", "quota")) or {}
+    assert entry["booked_at"] == again["booked_at"] == account["booked_at"]
+    assert account["updated_at"] == account["booked_at"]
 
 
 @pytest.mark.parametrize(("units", "remaining"), [(-4, 1), (-5, 0), (-6, None)])

@@ -337,6 +337,47 @@ def test_a_days_entry_shows_the_use_of_each_key(world: World) -> None:
     laws.check(world.store)
 
 
+def test_a_day_that_was_booked_before_a_restore_goes_with_the_next_one(world: World) -> None:
+    """The ledger has that day's entry already. Limits begin a new window all the same."""
+    key, gone = world.key(TEN_A_DAY), world.key()
+    world.debit(key, 6)
+    world.debit(gone, 1)
+    api_keys.revoke(world.books, "alice", gone)
+    place = ("alice", "consumed:2026-01-02")
+    booked = {"user_id": "alice", "entry_id": place[1], "type": "consumed", "units": 0}
+    rest = {"reference_type": "day", "reference_id": "2026-01-02", "booked_at": "2026-01-02"}
+    world.store.tables["ledger"][place] = booked | rest
+    world.clock.advance(days=1)
+    world.debit(key, 10)
+    assert world.figures(key) == (0, 10, 16, 16)
+    world.clock.advance(days=1)
+    world.debit("", 1)
+    newest = history.entries(world.books, "alice", 10, "")["entries"][0]
+    assert (newest["units"], newest["by_key"]) == (-17, {key: 16, gone: 1})
+    laws.check(world.store)
+
+
+def test_a_revoked_key_that_was_not_put_away_is_put_away_with_the_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The revocation's process ended between its two steps."""
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 4)
+    hold = world.hold(key, 3, seconds=86_400)
+    with monkeypatch.context() as patch:
+        patch.setattr(api_keys, "_put_away", lambda *_: None)
+        api_keys.revoke(world.books, "alice", key)
+    assert _refused(lambda: world.debit(key)).code == "invalid_key"
+    holds.capture(world.meter, hold.hold_id, 2)
+    laws.check(world.store)
+    world.clock.advance(days=1)
+    world.debit("", 1)
+    row = world.store.tables["keys"]["user#alice", f"name#{KeyUse(key).name}"]
+    assert row["used"] == 6
+    assert not [name for name in world.store.tables["quotas"]["alice", "quota"] if name[0] == "x"]
+    laws.check(world.store)
+
+
 @pytest.mark.parametrize(
     "key_id", ["key_", "nonsense", "key_" + "0" * 24, "key_" + "0" * 23 + "g", "tk_dev"]
 )

@@ -60,6 +60,9 @@ def test_from_the_second_of_its_expiry_a_unit_is_neither_shown_nor_spent(
     entries = alice.store.tables["ledger"]
     assert entries[USER, f"expired:grant:{grant}"]["units"] == -5
     assert [row["type"] for row in entries.values()].count("expired") == 1
+    tally = settled_tally(alice.books.store, USER)
+    assert tally
+    assert list(tally.differences(USER)) == []
 
 
 def test_the_sweep_lets_go_of_what_nobody_asks_for(alice: LotAccount) -> None:

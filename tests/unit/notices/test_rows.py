@@ -1,16 +1,18 @@
 """Events out are written with the effect that they tell, in one transaction."""
 
 import threading
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from billing.api.openapi import document
 from billing.books import Books
 from billing.errors import ConditionFailedError, OutcomeUnknownError
-from billing.notices.notice import Row
+from billing.notices.notice import PING, NoticeType, Row
 from billing.payments import settlement
 from billing.quota.balance import read_account
 from billing.settings import Telling
 from billing.storage.writes import Write
+from jsonschema_rs import Draft202012Validator
 from support import builders, laws
 from support.builders import fact, pending
 from support.fakes.memory_store import MemoryStore
@@ -200,3 +202,33 @@ def test_a_sequence_that_a_restore_turned_back_refuses_no_settlement(
     store.tables["quotas"]["alice", "quota"].pop("told")
     assert _settle(books, builders.completed(pending(books))) == "settled"
     assert [row.sequence for row in rows(store)] == [1, 1]
+
+
+def test_every_event_is_as_the_description_says(books: Books, store: Losing) -> None:
+    """OpenAPI's ``webhooks`` are what receivers validate by; every type that is told is in them."""
+    books = builders.books_on(store, telling=Telling(is_on=True, low_at=50))
+    one, two = pending(books), pending(books)
+    for event in (
+        builders.declined(one),
+        builders.completed(one),
+        builders.refunded(one, one.amount_minor * 6 // 10),
+        builders.completed(two),
+        builders.dispute(two, "created", "needs_response", -999),
+        builders.refunded(one, one.amount_minor),
+    ):
+        _settle(books, event)
+    described = document()
+    types = [row.type for row in rows(store)]
+    assert set(types) == {
+        *("payment.failed", "payment.completed", "payment.refunded", "payment.disputed"),
+        *("quota.low", "quota.recovered", "quota.depleted"),
+    }
+    for row in rows(store):
+        operation = described["webhooks"][row.type]["post"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        whole = {**schema, "components": described["components"]}
+        Draft202012Validator(whole, validate_formats=True).validate(row.body())
+
+
+def test_every_type_of_the_contract_is_described() -> None:
+    assert set(document()["webhooks"]) == {*get_args(NoticeType), PING}

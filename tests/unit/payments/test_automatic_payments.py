@@ -292,3 +292,14 @@ def test_two_words_on_one_charge_are_one_parked_record(books: Books, stripe: Str
     _reconcile(books, stripe)
     (record,) = parking.all_parked(books)
     assert record.name == f"{intent_of(payment)}:paid"
+
+
+def test_a_charge_of_another_intent_than_the_one_that_is_known_is_parked(books: Books) -> None:
+    """Metadata can be edited: of two charges for one payment one is credited, and told apart."""
+    payment = builders.automatic(books)
+    assert _settle(books, intent_event(payment, "processing")) == "recorded"
+    assert _settle(books, intent_event(payment, id="pi_other")) == "parked"
+    assert _units(books) == 0
+    assert _settle(books, intent_event(payment)) == "settled"
+    assert _units(books) == UNITS
+    assert _answer(books, payment)["payment_intent_id"] == intent_of(payment)

@@ -471,3 +471,17 @@ def test_a_lost_entry_of_units_that_came_back_is_written_again_as_such(
     _mended(books, stripe)
     (row,) = [row for row in store.tables["ledger"].values() if row.get("note")]
     assert (row["type"], row["units"]) == ("reinstated", units) == ("reinstated", 50)
+
+
+def test_what_was_lost_behind_an_unpaid_purchase_is_written_again(
+    books: Books, store: Meddled, stripe: Stripe
+) -> None:
+    """The first has no entry, and the second has lost its own."""
+    pending(books)
+    paid = pending(books)
+    stripe.sell(paid, epoch(START))
+    settlement.apply(books, fact(builders.completed(paid)))
+    (key,) = [key for key, row in store.tables["ledger"].items() if row["type"] == "funded"]
+    del store.tables["ledger"][key]
+    _mended(books, stripe)
+    assert _entries(store) == {key[1]: 100}

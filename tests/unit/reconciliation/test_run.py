@@ -12,7 +12,7 @@ from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
 from billing.reconciliation import run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, Run
+from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, PHASES, Run
 from billing.stripe_api.client import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
@@ -333,3 +333,18 @@ def test_a_run_gives_up_after_as_many_failures_in_a_row_wherever_they_begin(
     report = _run(books, stripe)
     assert (report.given_up, report.failed) == (True, FAILED_IN_A_ROW_MAX)
     assert report.repaired == good
+
+
+def test_the_rows_that_were_compared_are_told_after_each_page(books: Books, stripe: Stripe) -> None:
+    """Those that agree and those that do not, with the list that comes next."""
+    for number in range(3):
+        payment = pending(books)
+        stripe.sell(payment, epoch(START))
+        if number == 1:
+            settlement.apply(books, fact(builders.completed(payment)))
+    told: list[tuple[str, int]] = []
+    job = Run(books, stripe, repair=True)  # type: ignore[arg-type]
+    run.run(job, 0, progress=lambda name, rows: told.append((name, rows)))
+    lists = [("sessions", 1), ("sessions", 2)]
+    lists += [(name, 3) for name in PHASES[1:]]
+    assert told == [*lists, ("done", 3)]

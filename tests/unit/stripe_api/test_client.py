@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any, Final
 
 import pytest
@@ -132,6 +134,7 @@ def test_a_checkouts_session_is_in_the_plans_currency_at_its_price(
         builders.books_on(MemoryStore()), gateway, SHOP, "alice", catalogue()["pro"], key=""
     )
     (session,) = _sessions(stripe)
+    assert session["client_reference_id"] == session["metadata"]["payment_id"]
     assert session["adaptive_pricing"] == {"enabled": False}
     assert (session["amount_total"], session["currency"]) == (4999, "usd")
 
@@ -207,3 +210,28 @@ def test_a_page_of_a_list_is_as_long_as_stripe_allows(gateway: Gateway) -> None:
         gateway.create_session(PARAMS, f"k{number}")
     page = gateway.sessions(0)
     assert (len(page["data"]), page["has_more"]) == (11, False)
+
+
+def test_nothing_below_us_repeats_a_request() -> None:
+    """The library would, twice after a 500: within no deadline of ours, and under the same key."""
+    asked: list[str] = []
+
+    class Away(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """Have trouble."""
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(500)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Be quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Away) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        gateway = Gateway(lambda _: KEY, f"http://127.0.0.1:{server.server_port}", _Once())
+        with pytest.raises(StripeServerError):
+            gateway.create_session(PARAMS, "k")
+        server.shutdown()
+    assert asked == ["/v1/checkout/sessions"]

@@ -7,13 +7,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from billing.errors import NotDoneError
 from billing.payments import plans
 from billing.payments.payment import Phase
 from billing.settings import Telling
 from billing.storage.keys import user_key
 from support import builders
 from support.fakes.card_twin import BROKEN_AFTER, BROKEN_BEFORE, FAULTS, LOST_AFTER, LOST_BEFORE
-from support.fakes.memory_store import MemoryStore
+from support.fakes.memory_store import MemoryStore, copy_of
 from support.top_ups import CARD, MAX_PER_MONTH, USER, Story
 from support.top_ups import story as begin
 
@@ -121,6 +122,22 @@ def test_a_soft_decline_is_tried_again_after_1_6_and_24_hours_and_then_paused(
     (payment,) = story.payments
     assert (payment.status, payment.failure_code) == ("failed", word)
     assert len({intent for intent, _ in story.stripe.attempts}) == 1
+
+
+def test_a_second_attempt_whose_answer_was_lost_is_not_judged_by_the_first_ones_decline(
+    story: Story,
+) -> None:
+    """The intent shows the decline of an hour ago until the new attempt has ended."""
+    story.stripe.script = ["insufficient_funds"]
+    story.run()
+    story.advance(hours=2)
+    story.stripe.faults = [LOST_BEFORE]
+    story.run()
+    assert story.agreement.charge is not None
+    assert (story.agreement.charge.attempt, story.agreement.charge.state) == (1, "asked")
+    story.advance(minutes=5)
+    story.run()
+    assert story.credited == 1
 
 
 def test_a_card_that_pays_at_the_second_try_is_credited_once(story: Story) -> None:
@@ -348,10 +365,9 @@ def test_switched_off_before_stripe_was_asked_charges_nothing(story: Story) -> N
 def test_switched_off_while_the_outcome_is_unknown_credits_what_was_charged(
     story: Story,
 ) -> None:
-    story.stripe.is_down = True
+    story.stripe.faults = [LOST_BEFORE]
     story.run()
     story.switch_off()
-    story.stripe.is_down = False
     story.advance(minutes=5)
     story.run()
     assert (story.credited, story.agreement.on) == (1, False)
@@ -374,15 +390,44 @@ def test_units_that_came_in_meanwhile_make_the_charge_needless(story: Story) -> 
 
 def test_a_lost_record_is_not_charged(story: Story) -> None:
     """A restore took the payment's row: no charge without a row."""
-    story.stripe.is_down = True
+    story.stripe.faults = [LOST_BEFORE]
     story.run()
     store: Any = story.books.store
     del store.tables["payments"][user_key(USER), story.payments[0].payment_id]
-    story.stripe.is_down = False
     story.advance(minutes=5)
     story.run()
     assert not story.stripe.attempts
     assert story.agreement.paused == "record_lost"
+
+
+@pytest.mark.parametrize("fault", ["", LOST_AFTER])
+def test_a_charge_that_a_restore_has_lost_is_credited_instead_of_charging_again(
+    story: Story, fault: str
+) -> None:
+    """All tables are as they were before it was opened, and Stripe has the money."""
+    store: Any = story.books.store
+    before = copy_of(store.tables)
+    story.stripe.faults = [fault]
+    story.run()
+    store.tables = before
+    story.run()
+    assert len(story.stripe.succeeded) == 1
+    assert (story.credited, story.remaining, story.agreement.charge) == (1, UNITS, None)
+
+
+def test_a_lost_charge_whose_money_is_under_way_is_waited_for(story: Story) -> None:
+    store: Any = story.books.store
+    before = copy_of(store.tables)
+    story.stripe.script = ["processing"]
+    story.run()
+    lost = story.payments[0].payment_id
+    store.tables = before
+    with pytest.raises(NotDoneError):
+        story.run()
+    assert len(story.stripe.attempts) == 1
+    story.stripe.end(lost, "succeeded")
+    story.run()
+    assert (story.credited, len(story.stripe.succeeded)) == (1, 1)
 
 
 def test_a_card_is_tried_fifteen_times_in_thirty_days_at_most(story: Story) -> None:

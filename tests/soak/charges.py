@@ -1,0 +1,168 @@
+"""Histories of automatic charges with faults at DynamoDB and at Stripe, each from its number alone.
+
+``python -m soak.charges 1000000`` plays so many, and stops at the first that breaks a law.
+"""
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from billing.errors import BillingError, ConditionFailedError, Item, OutcomeUnknownError
+from billing.storage.writes import Table, Write
+from support import builders
+from support.fakes.card_twin import DECLINES, FAULTS, UNDER_WAY
+from support.fakes.memory_store import MemoryStore
+from support.top_ups import Story, story
+
+ACTS_MAX: Final = 14
+SHARE: Final = 400
+"""How many the suite plays."""
+LOST_IN: Final = 12
+"""One call in so many meets a fault, while faults are on."""
+TOLD_EVERY: Final = 20_000
+PASSING: Final = (OutcomeUnknownError, BillingError)
+
+
+class Store(MemoryStore):
+    """Loses calls before they are carried out, and answers after."""
+
+    def __init__(self, chance: random.Random) -> None:
+        """Faults are off."""
+        super().__init__()
+        self.chance = chance
+        self.is_faulty = False
+        self.struck: Counter[str] = Counter()
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        """See MemoryStore."""
+        self._lose("a read")
+        return super().get(table, key)
+
+    def commit(self, *writes: Write) -> None:
+        """See MemoryStore."""
+        self._lose("before a write")
+        super().commit(*writes)
+        self._lose("after a write")
+
+    def _lose(self, place: str) -> None:
+        if self.is_faulty and not self.chance.randrange(LOST_IN):
+            self.struck[place] += 1
+            raise OutcomeUnknownError(place)
+
+
+def history(number: int) -> Counter[str]:
+    """Play one history, and what follows from it when all faults are over. Returns what struck."""
+    chance = random.Random(number)
+    store = Store(chance)
+    builders.renumber()
+    played = story(store)
+    seen: Counter[str] = Counter()
+    for _ in range(chance.randrange(2, ACTS_MAX)):
+        name, act = chance.choice(ACTS)
+        seen[name] += 1
+        _play(played, store, act, chance)
+    _end(played, store)
+    return seen + store.struck
+
+
+def _play(
+    played: Story,
+    store: Store,
+    act: Callable[[Story, random.Random], object],
+    chance: random.Random,
+) -> None:
+    played.stripe.script = chance.choices(WORDS, WEIGHTS, k=3)
+    played.stripe.faults = chance.choices(("", *FAULTS), (6, 1, 1, 1, 1), k=4)
+    store.is_faulty = chance.random() < 0.5
+    try:
+        act(played, chance)
+    except (*PASSING, ConditionFailedError):
+        pass
+    finally:
+        store.is_faulty = False
+    played.check()
+
+
+def _end(played: Story, store: Store) -> None:
+    """Everything heals: what Stripe charged is credited, and nothing stays open."""
+    played.stripe.script, played.stripe.faults = [], []
+    for hours in (1, 2, 25, 25, 25, 25, 25):
+        for payment in played.payments:
+            played.stripe.end(payment.payment_id, "succeeded")
+        played.advance(hours=hours)
+        played.run()
+    played.deliver()
+    played.reconcile()
+    played.check()
+    assert played.credited == len(played.stripe.succeeded), "charged, and not credited"
+    played.run()
+    assert played.agreement.charge is None, "a charge stays open"
+    assert not store.is_faulty
+
+
+def _spend(played: Story, chance: random.Random) -> None:
+    if units := played.remaining:
+        played.spend(chance.choice((units, max(1, units // 2))))
+
+
+def _deliver_twice(played: Story, _: random.Random) -> None:
+    for event in [*played.stripe.events]:
+        played.settle(event)
+
+
+def _refund(played: Story, chance: random.Random) -> None:
+    paid = [row for row in played.payments if row.payment_intent and row.completed_at]
+    if paid:
+        payment = chance.choice(paid)
+        event: dict[str, Any] = builders.refunded(payment, payment.amount_minor)
+        event["data"]["object"]["payment_intent"] = payment.payment_intent
+        played.settle(event)
+
+
+def _advance(played: Story, chance: random.Random) -> None:
+    played.advance(seconds=chance.choice((61, 3600, 7 * 3600, 23 * 3600, 40 * 3600, 15 * 86400)))
+
+
+ACTS: Final[tuple[tuple[str, Callable[[Story, random.Random], object]], ...]] = (
+    ("run", lambda played, _: played.run_only()),
+    ("run", lambda played, _: played.run_only()),
+    ("run", lambda played, _: played.run_only()),
+    ("spend", _spend),
+    ("spend", _spend),
+    ("advance", _advance),
+    ("advance", _advance),
+    ("deliver", lambda played, _: played.deliver()),
+    ("deliver twice", _deliver_twice),
+    ("reconcile", lambda played, _: played.reconcile()),
+    ("switch off", lambda played, _: played.switch_off()),
+    ("agree", lambda played, _: played.agree()),
+    ("refund", _refund),
+)
+WORDS: Final = ("succeeded", *DECLINES, *UNDER_WAY)
+WEIGHTS: Final = (8, *[1] * (len(WORDS) - 1))
+
+
+def histories(first: int, count: int) -> Iterator[Counter[str]]:
+    """Play many. Raises AssertionError that names the one which breaks a law."""
+    for number in range(first, first + count):
+        try:
+            yield history(number)
+        except AssertionError as error:
+            message = f"history {number}: {error}"
+            raise AssertionError(message) from error
+
+
+def main(count: int) -> None:
+    """Play so many, and print what struck."""
+    seen: Counter[str] = Counter()
+    for number, found in enumerate(histories(0, count), 1):
+        seen += found
+        if not number % TOLD_EVERY or number == count:
+            sys.stdout.write(f"{number} histories: {dict(seen)}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
