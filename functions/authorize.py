@@ -21,7 +21,7 @@ from billing.keys.limits import Limit
 from billing.quota import debits
 from billing.quota.balance import Balance
 from billing.quota.debits import Debit
-from billing.quota.key_use import KeyUse, left
+from billing.quota.key_use import KeyUse, left_of_limit
 from billing.quota.spending import Meter, Taking
 from billing.telemetry import count, logger, metrics
 from billing.wiring.container import books, connect, deadline, in_init, settings
@@ -91,10 +91,10 @@ def _take(
         taking = Taking(found.user_id, units, "used", key)
         return debits.debit_and_look(meter, taking)
 
-    guess = KeyUse(found.key_id, is_limited="limit" in found.row)
-    taken, balance = spend_by(books(), found.user_id, guess, take)
+    key_use = KeyUse(found.key_id)
+    taken, balance = spend_by(books(), found.user_id, key_use, take)
     notes["debit_id"] = taken.debit_id
-    of_limit = balance.keys.get(left(guess.name))
+    of_limit = left_of_limit(balance, key_use.name)
     return taken.remaining, None if of_limit is None else max(0, of_limit)
 
 

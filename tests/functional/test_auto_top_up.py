@@ -11,7 +11,7 @@ from simulator.lab import Lab as Stripe
 
 ROUTE = "/quota/auto-top-up"
 TERMS: dict[str, Any] = {"plan": "starter", "when_below": 150, "max_per_month": 2, "agreed": True}
-SCHEDULE: dict[str, Any] = {}
+SCHEDULE = {"sweep": True}
 CREATE = "POST /v1/payment_intents"
 UNITS = 100
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from .bug import Bug
 from .buying import BUYING
+from .crossing import CROSSING
 from .deciding import DECIDING
 from .doors import DOORS
 from .giving import GIVING
@@ -28,5 +29,6 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *LEASING,
     *TELLING,
     *GIVING,
+    *CROSSING,
     *TOPPING_UP,
 )

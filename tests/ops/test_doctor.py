@@ -59,6 +59,7 @@ def _only(patient: Patient, check: str) -> Finding:
     [
         ("GET /v1/refunds", "read access to refunds"),
         ("GET /v1/checkout/sessions", "read access to checkout sessions"),
+        ("GET /v1/payment_intents", "read access to payment_intents"),
         ("POST /v1/checkout/sessions", "write access to checkout sessions"),
     ],
 )

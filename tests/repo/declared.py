@@ -4,6 +4,7 @@ Read from the files themselves.
 """
 
 import copy
+import json
 import re
 from functools import cache
 from typing import Any, Final
@@ -74,6 +75,16 @@ def alarms() -> dict[str, dict[str, Any]]:
         for name, row in rows
         if row["Type"] == "AWS::CloudWatch::Alarm"
     }
+
+
+def dashboard(properties: dict[str, Any]) -> dict[str, Any]:
+    """The dashboard's body with every part that a condition adds, from its long form."""
+    text, parts = properties["DashboardBody"]["Fn::Sub"]
+    for name, part in parts.items():
+        _, added, _ = part["Fn::If"]
+        text = text.replace(f"${{{name}}}", added["Fn::Sub"])
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def make_targets() -> dict[str, str]:

@@ -106,7 +106,6 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "NoticesTable": READS_AND_WRITES,
         "NoticesTable/index/due_notices": "Query",
         "NoticesTable/stream": "DescribeStream GetRecords GetShardIterator ListStreams",
-        "NotifySecretsSecret": "GetSecretValue",
     },
     "DescribeApiFunction": {},
     "ServeSiteFunction": {},
@@ -214,6 +213,34 @@ def test_no_function_has_a_policy_of_awss_own(name: str) -> None:
 def test_a_function_may_do_exact_actions_on_exact_resources(name: str) -> None:
     """These and no others. A new function gets a role in the template, and a line above."""
     assert _grants(name) == GRANTS[name] | RUNNING
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "resource"),
+    [
+        (
+            "NotifyUrlPolicy",
+            "secretsmanager:GetSecretValue",
+            {"Fn::GetAtt": ["NotifySecretsSecret", "Id"]},
+        ),
+        (
+            "NotifyBusPolicy",
+            "events:PutEvents",
+            {
+                "Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}"
+                ":event-bus/${NotifyBus}"
+            },
+        ),
+    ],
+)
+def test_a_way_out_of_the_stack_is_one_functions_right(
+    name: str, action: str, resource: dict[str, Any]
+) -> None:
+    """Only where the way is switched on (tests/repo/test_conditions.py)."""
+    policy = transformed()["Resources"][name]["Properties"]
+    assert policy["Roles"] == [{"Ref": "NotifyFunctionRole"}]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement == {"Effect": "Allow", "Action": action, "Resource": resource}
 
 
 def test_no_grant_has_a_star() -> None:

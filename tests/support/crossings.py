@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from billing.books import Books
-from billing.clock import day
+from billing.clock import day, epoch
 from billing.payments.plans import catalogue
 from billing.quota import spending
 from billing.quota.balance import Balance
@@ -62,7 +62,7 @@ def has(books: Books, remaining: int, **members: Any) -> Meter:
 
 
 def agree(books: Books, **members: Any) -> None:
-    """What PUT /quota/auto-top-up writes."""
+    """What PUT /quota/auto-top-up writes. The row is due at once."""
     plan = catalogue()["starter"]
     before = Agreement.from_item(USER, books.store.get(*row(USER)))
     agreed = {
@@ -76,6 +76,7 @@ def agree(books: Books, **members: Any) -> None:
         "customer": "cus_1",
         "card": CARD,
         "paused": "",
+        "due": before.due if before.charge else epoch(books.clock()),
     }
     after = replace(before, **{**agreed, **members})
     books.store.commit(change(before, after), watch(after))
@@ -103,8 +104,23 @@ def types(store: Any) -> list[str]:
 
 
 def opened(store: Any) -> list[dict[str, Any]]:
-    """The payments of the charges that were opened."""
-    return [row for (_, name), row in store.tables["payments"].items() if name.startswith("pay_")]
+    """The payments of the charges that were opened. They have no session."""
+    rows = store.tables["payments"].items()
+    named = [row for (_, name), row in rows if name.startswith("pay_")]
+    return [row for row in named if not row.get("session_id")]
+
+
+def _held(store: Any) -> dict[str, int]:
+    """The units of the open holds, by row."""
+    rows = store.tables["quotas"].items()
+    return {name: row["units"] for (_, name), row in rows if name.startswith("hold#")}
+
+
+def check_charges(store: Any) -> None:
+    """No crossing is lost: below ``when_below`` a charge is open, or the sweep will look."""
+    found = agreement(store)
+    if found.charges and balance(store).remaining < found.when_below:
+        assert found.charge or found.due, (found, balance(store))
 
 
 class Judge:
@@ -123,22 +139,34 @@ class Judge:
         """Carry out one write, and judge it."""
         store = self._memory()
         before, agreed = balance(store), agreement(store)
-        told, payments = len(events(store)), len(opened(store))
+        told, payments, held = len(events(store)), len(opened(store)), _held(store)
         answer = act()
         after = balance(store)
+        before = self._with_returned(before, held)
         new = [event for event in events(store)[told:] if event["type"].startswith("quota.")]
         kinds = [event["type"] for event in new]
         assert kinds == list(self._expected(before, after)), (before, after, kinds)
         for event in new:
             self._look_at(event, after)
-        crosses = before.remaining >= agreed.when_below > after.remaining
-        opens = crosses and agreed.charges and agreed.charge is None
-        assert len(opened(store)) - payments == opens, (before, after, agreed)
-        assert bool(agreement(store).charge) == (opens or bool(agreed.charge))
+        if after.remaining != before.remaining:
+            crosses = before.remaining >= agreed.when_below > after.remaining
+            opens = crosses and agreed.charges and agreed.charge is None
+            assert len(opened(store)) - payments == opens, (before, after, agreed)
+            assert bool(agreement(store).charge) == (opens or bool(agreed.charge))
         sequence = [event["sequence"] for event in events(store)]
         assert sequence == list(range(1, len(sequence) + 1)), sequence
         assert after.told == len(sequence)
         return answer
+
+    def _with_returned(self, before: Balance, held: dict[str, int]) -> Balance:
+        """What expired holds give back in a write counts as given back before it."""
+        closed = self._memory().tables["quotas"]
+        back = 0
+        for name in held.keys() - _held(self._memory()).keys():
+            if closed[USER, name.replace("hold#", "closed#")]["state"] == "expired":
+                back += held[name]
+        paid = min(before.debt, back)
+        return replace(before, remaining=before.remaining + back - paid, debt=before.debt - paid)
 
     def _expected(self, before: Balance, after: Balance) -> Iterator[str]:
         low_at = self._low_at if before.low_at is None else before.low_at

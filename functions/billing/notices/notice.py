@@ -104,6 +104,7 @@ def tell(
     notices: Iterable[Notice] = (),
     comes_in: bool = False,
     may_open: bool = True,
+    returned: int = 0,
 ) -> Iterator[Write]:
     """Yield the account's write with the rows of everything that it tells and opens.
 
@@ -112,7 +113,7 @@ def tell(
     is to become of it, None where the effect is elsewhere. ``notices`` are what else the
     transaction tells; crossings of the account's thresholds are found here. ``comes_in``: units
     come in, and are not returned by a hold. ``may_open``: False where the same transaction ends
-    automatic top-ups.
+    automatic top-ups. ``returned``: how many of the write's units expired holds give back.
 
     Each row takes the next number of the account's sequence. The account's write demands that the
     last number is still the one that was read, so that concurrent writers leave no gap.
@@ -124,10 +125,17 @@ def tell(
             yield write
         return
     write = write or Write("quotas", (user_id, "quota"))
-    units = write.add.get("remaining", 0)
-    assert isinstance(units, int)  # noqa: S101 - our own invariant
+    moved = write.add.get("remaining", 0)
+    assert isinstance(moved, int)  # noqa: S101 - our own invariant
     low_at = telling.low_at if telling.is_on else None
-    crossing = cross(account, units, low_at, comes_in=comes_in, may_open=may_open)
+    crossing = cross(
+        account,
+        moved - returned,
+        low_at,
+        comes_in=comes_in,
+        may_open=may_open,
+        returned=returned,
+    )
     opened = NOTHING_OPENED
     if crossing.opens:
         opened = books.top_ups.open(books.store, user_id, now)

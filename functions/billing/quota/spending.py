@@ -5,7 +5,7 @@ crosses none. The write that does cross one is a transaction with what it tells 
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeVar, assert_never
@@ -256,26 +256,18 @@ def release_before_taking(
         is_all = not upkeep.is_due(expired.after, epoch(books.clock()))
         if is_all and _is_enough(expired.after, taking):
             return expired
-        account, *told = _tell(meter, user_id, expired, expired.account)
+        account, *told = tell(
+            books,
+            user_id,
+            expired.before,
+            expired.account,
+            now=books.clock(),
+            notices=expired.notices,
+        )
         books.store.commit(account, *expired.closing, *told)
         balance = expired.before.after(account)
     raise NotDoneError(
         "more had expired than could be released before the deadline; nothing was taken"
-    )
-
-
-def _tell(
-    meter: Meter, user_id: str, expired: Expired, account: Write
-) -> Iterator[Write]:
-    """Return the account's write with what a batch of expired holds or lots tells."""
-    books = meter.books
-    return tell(
-        books,
-        user_id,
-        expired.before,
-        account,
-        now=books.clock(),
-        notices=expired.notices,
     )
 
 
@@ -311,17 +303,11 @@ def look_again(
         )
     if balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
-        balance = _after_itemising(books, user_id, balance)
+        if balance.keys:  # their limits may have begun a new window
+            balance = read_account(books.store, user_id)
     if taking.key and not is_due:
         _check_limit(balance, taking.key, units)
     return balance
-
-
-def _after_itemising(books: Books, user_id: str, balance: Balance) -> Balance:
-    """Return the balance as the new day begins. Keys' limits may have begun a new window."""
-    if balance.keys:
-        return read_account(books.store, user_id)
-    return replace(balance, use_day=day(books.clock()), itemised=balance.used)
 
 
 def _check_limit(balance: Balance, key: KeyUse, units: int) -> None:
@@ -390,16 +376,20 @@ def prepare(
     if expired:
         taking = taking.as_in(expired.after, is_exact=False)
         account = take_and_release(expired, taking, now)
-        after = expired.after
-        account, *crossed = _tell(meter, taking.user_id, expired, account)
-        before = expired.before
+        before, after = expired.before, expired.after
     else:
         taking = taking.as_in(balance, is_exact=is_exact) if balance else taking
         account = take(taking, now)
         before = after = balance or UNSEEN
-        account, *crossed = tell(
-            meter.books, taking.user_id, before, account, now=now
-        )
+    account, *crossed = tell(
+        meter.books,
+        taking.user_id,
+        before,
+        account,
+        now=now,
+        notices=expired.notices if expired else (),
+        returned=max(0, after.remaining - before.remaining),
+    )
     if crossed and is_exact:
         account = _demand(account, *_as_seen(before))
     return Attempt(account, after, now, expired, taking, tuple(crossed))

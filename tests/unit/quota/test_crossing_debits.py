@@ -88,6 +88,16 @@ def test_a_container_learns_a_customers_own_threshold_by_one_refusal(store: Judg
     assert store.requests == [("UpdateItem", 1)] * 4
 
 
+def test_a_customers_own_threshold_counts_in_a_container_that_has_not_seen_it(
+    store: JudgedMemory,
+) -> None:
+    """The template's is 45; this customer wants to hear at 90."""
+    meter = has(crossing_books(store), 100)
+    alert.change(meter.books, USER, 90)
+    debits.debit(meter, USER, 11)
+    assert crossings.types(store) == ["quota.low"]
+
+
 def test_where_events_are_off_no_clause_is_added() -> None:
     store = JudgedMemory()
     books = replace(crossing_books(store), telling=builders.OFF)
@@ -144,6 +154,31 @@ def test_a_hold_that_comes_back_in_the_same_write_is_counted_before_it_is_judged
     assert crossings.types(store) == ["quota.low"] * 2, "from 50 to 44"
 
 
+def test_a_debit_crosses_from_what_an_expired_hold_has_lifted_swept_or_not(
+    store: JudgedMemory, clock: Clock
+) -> None:
+    """20 and an expired hold of 80 are 100 for everybody who looks: a debit of 60 crosses again."""
+    meter = has(crossing_books(store, clock, charges=Charges()), 100)
+    holds.place(meter, USER, 80, 10)
+    crossings.agree(meter.books)
+    clock.advance(seconds=11)
+    debits.debit(meter, USER, 80)
+    assert crossings.types(store) == ["quota.low"] * 2
+    assert len(crossings.opened(store)) == 1
+
+
+def test_a_hold_that_comes_back_in_the_same_write_hides_no_crossing(
+    store: JudgedMemory, clock: Clock
+) -> None:
+    """From 50 with an expired hold of 10, a debit of 20 leaves 40."""
+    meter = has(crossing_books(store, clock), 60)
+    holds.place(meter, USER, 10, 10)
+    clock.advance(seconds=11)
+    debits.debit(meter, USER, 20)
+    assert crossings.types(store) == ["quota.low"]
+    assert crossings.events(store)[0]["data"]["remaining"] == 40
+
+
 def test_many_holds_come_back_in_one_write_that_crosses_everything(
     store: JudgedMemory, clock: Clock
 ) -> None:
@@ -171,6 +206,22 @@ def test_whatever_goes_below_when_below_opens_one_charge_and_hurries_it(
     assert found.used == 1
     assert [row["payment_id"] for row in crossings.opened(store)] == [found.charge.payment_id]
     assert charges.hurried == [USER]
+    debits.debit(meter, USER, 1)
+    assert len(crossings.opened(store)) == 1
+
+
+def test_a_holds_return_opens_no_charge(store: JudgedMemory, clock: Clock) -> None:
+    """A debit that an expired hold's return outweighs opens none either, while it stays below."""
+    meter = has(crossing_books(store, clock, charges=Charges()), 40)
+    held = holds.place(meter, USER, 30, 600)
+    holds.place(meter, USER, 5, 10)
+    crossings.agree(meter.books)
+    holds.release(meter, held.hold_id)
+    debits.debit(meter, USER, 20)
+    assert len(crossings.opened(store)) == 1
+    store.tables["quotas"][USER, "top_up"].pop("charge_id")
+    store.tables["quotas"][USER, "top_up"].pop("charge")
+    clock.advance(seconds=11)
     debits.debit(meter, USER, 1)
     assert len(crossings.opened(store)) == 1
 
@@ -222,7 +273,7 @@ def test_an_agreement_that_is_made_while_a_debit_crosses_is_not_missed() -> None
     """The debit read that it is paused. Its write is refused, and it opens the charge."""
     store = Meddled()
     meter = has(crossing_books(store, charges=Charges()), 50)
-    crossings.agree(meter.books, paused="card_declined")
+    crossings.agree(meter.books, paused="card_declined", due=0)
     debits.debit(meter, USER, 1)
     read = store.get
 
@@ -246,7 +297,7 @@ def test_a_refund_that_takes_an_account_below_opens_a_charge() -> None:
     crossings.agree(books)
     settlement.apply(books, fact(builders.refunded(payment, payment.amount_minor)))
     assert crossings.agreement(store).charge is not None
-    assert len(crossings.opened(store)) == 2, "the refunded one, and the new one"
+    assert len(crossings.opened(store)) == 1
 
 
 def test_a_refund_of_an_automatic_payment_opens_none_because_it_switches_off() -> None:
