@@ -57,6 +57,7 @@ $(TOOLS)/%/.ready: infra/local/requirements-%.txt $(VENV)/.pip-$(PIP)
 	else echo "npm is missing: tests with the Stripe CLI and with dynoxide will be skipped"; fi
 	@touch $@
 
+# TOPUP_CATALOGUE=FILE serves another catalogue: `dev` and `up` build with it in plans.json's place.
 dev: setup ## run the local stack in the foreground; Ctrl-C stops it and keeps the data
 	@exec $(BIN)/python -m infra.local dev
 
@@ -66,9 +67,9 @@ up: setup ## the same in the background; returns when it answers
 down: ## stop the one in the background
 	@test ! -x $(BIN)/python || $(BIN)/python -m infra.local down
 
-token: ## print a token: make token SUB=alice [SCOPE=quota.write] [TTL=-60] [AUD=other]
+token: ## print a token: make token SUB=alice [SCOPE=quota.write] [TTL=-60] [AUD=other] [CLAIMS='{"email_verified":true}']
 	@$(BIN)/python -m infra.local token --sub "$(SUB)" --scope "$(SCOPE)" \
-	--ttl=$(or $(TTL),3600) --aud "$(or $(AUD),topup)"
+	--ttl=$(or $(TTL),3600) --aud "$(or $(AUD),topup)" --claims '$(CLAIMS)'
 
 # Without restores, fresh interpreters and the widest sweeps, which take most of the time.
 quick: $(VENV)/.ready ## the tests of the logic and of the handlers, in half a minute

@@ -12,7 +12,7 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
 from billing.ids import digest, new_id
-from billing.quota import hold_expiry
+from billing.quota import present
 from billing.quota.balance import Balance, read_account
 from billing.quota.key_use import KeyUse
 from billing.quota.spending import (
@@ -61,12 +61,11 @@ class _KeyUsedError(Exception):
 
 
 def read(books: Books, user_id: str) -> Balance:
-    """Return the quota now. Expired holds count as released.
+    """Return the quota now. Expired holds count as released, expired lots as gone.
 
-    It makes one call to DynamoDB, and one more if a hold has expired.
+    It makes one call to DynamoDB, and one more if a hold has expired, two if a lot has.
     """
-    balance = read_account(books.store, user_id)
-    return hold_expiry.as_if_given_back(books, user_id, balance)
+    return present.read(books, user_id, read_account(books.store, user_id))
 
 
 def debit(
