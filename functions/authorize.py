@@ -20,10 +20,9 @@ from billing.keys.calls import cost_of
 from billing.keys.counting import spend_by
 from billing.keys.limits import Limit
 from billing.quota import debits
-from billing.quota.balance import Balance
 from billing.quota.debits import Debit
-from billing.quota.key_use import KeyUse, left_of_limit
-from billing.quota.spending import Meter, Taking
+from billing.quota.key_use import KeyUse
+from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics
 from billing.wiring.container import books, connect, deadline, in_init, settings
 
@@ -88,15 +87,12 @@ def _take(
     """Debit. Return what remains of the account and of the key's limit, None without one."""
     meter = Meter(books(), settings().site_url)
 
-    def take(key: KeyUse | None) -> tuple[Debit, Balance]:
-        taking = Taking(found.user_id, units, "used", key)
-        return debits.debit_and_look(meter, taking)
+    def take(key: KeyUse | None) -> Debit:
+        return debits.debit(meter, found.user_id, units, key)
 
-    key_use = KeyUse(found.key_id)
-    taken, balance = spend_by(books(), found.user_id, key_use, take)
+    taken = spend_by(books(), found.user_id, KeyUse(found.key_id), take)
     notes["debit_id"] = taken.debit_id
-    of_limit = left_of_limit(balance, key_use.name)
-    return taken.remaining, None if of_limit is None else max(0, of_limit)
+    return taken.remaining, taken.limit_remaining
 
 
 def _look(found: Holder) -> tuple[int, int | None]:

@@ -1,6 +1,7 @@
 """Limits and use of keys through the handlers, and what a call costs at the authorizer."""
 
 import importlib
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,6 +87,20 @@ def test_a_hold_takes_what_there_is(lab: Lab) -> None:
     assert (said.status, said.json["units"], said.json["remaining"]) == (201, 10, 40)
     assert _hold(lab, 100, at_least=41).code == "quota_exhausted"
     assert _hold(lab, 100, at_least=40).json["units"] == 40
+
+
+def test_a_debit_and_a_hold_tell_what_is_left_of_the_limit(lab: Lab) -> None:
+    lab.fund("alice", 50)
+    limited, free = _make(lab, TEN)["key_id"], _make(lab)["key_id"]
+    assert _debit(lab, 4, key_id=limited).json["limit_remaining"] == 6
+    assert _hold(lab, 5, key_id=limited).json["limit_remaining"] == 1
+    body = {"user_id": "alice", "units": 1, "key_id": limited}
+    debit = partial(lab.call, "POST", "/quota/debits", sub="backend", scope="quota.write")
+    answers = [debit(body=body, idempotency_key="once").json for _ in range(2)]
+    assert [answer["limit_remaining"] for answer in answers] == [0, 0]
+    assert answers[1] == {**answers[0], "idempotent_replayed": True}
+    for answer in (_debit(lab, 1), _debit(lab, 1, key_id=free), _hold(lab, 1, key_id=free)):
+        assert "limit_remaining" not in answer.json
 
 
 @pytest.mark.parametrize("at_least", [0, -1, 31, 1.5, "1", None, True, 10**10], ids=repr)

@@ -7,7 +7,7 @@ idempotency key is one transaction that also stores the answer for replay.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from billing.answers import Count, Member, Remaining, members
+from billing.answers import Count, LimitLeft, Member, Remaining, members
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
@@ -15,7 +15,7 @@ from billing.ids import digest, new_id
 from billing.quota import hold_expiry
 from billing.quota.balance import Balance, read_account
 from billing.quota.hold_expiry import ExpiredHolds
-from billing.quota.key_use import KeyUse
+from billing.quota.key_use import KeyUse, limit_remaining
 from billing.quota.spending import (
     Attempt,
     Meter,
@@ -51,6 +51,7 @@ class Debit:
     debit_id: str
     units: Count
     remaining: Remaining
+    limit_remaining: LimitLeft | None = None
     idempotent_replayed: Replayed = False
 
 
@@ -79,12 +80,7 @@ def debit(
     If a hold has expired, it queries the holds, and one transaction releases them and debits. If
     this container has not seen that hold, DynamoDB refuses the first write, and this follows.
     """
-    return debit_and_look(meter, Taking(user_id, units, "used", key))[0]
-
-
-def debit_and_look(meter: Meter, taking: Taking) -> tuple[Debit, Balance]:
-    """Debit as ``debit`` does, and return the balance afterwards too."""
-    user_id = taking.user_id
+    taking = Taking(user_id, units, "used", key)
     balance = recall(user_id)
     for _ in meter.books.store.deadline.attempts():
         try:
@@ -93,7 +89,7 @@ def debit_and_look(meter: Meter, taking: Taking) -> tuple[Debit, Balance]:
             balance = look_again(meter, taking, refused)
             continue
         remember(user_id, left)
-        return answer, left
+        return answer
     raise NotDoneError(
         "the account kept changing until the deadline; nothing was taken"
     )
@@ -117,7 +113,8 @@ def _take_now(
             store.commit(account, *expired.closing)
         else:
             left = Balance.from_item(store.update(account))
-    return Debit(new_id("deb", now), units, left.remaining), left
+    of_limit = limit_remaining(left, taking.key)
+    return Debit(new_id("deb", now), units, left.remaining, of_limit), left
 
 
 def debit_once(
@@ -148,8 +145,11 @@ def debit_once(
             2..  user, hold#     delete, for each expired hold        if it is still open
             3..  user, closed#   state = expired                      if there is none
         """
-        remaining = max(0, attempt.balance.remaining - units)
-        answer = Debit(new_id("deb", attempt.now), units, remaining)
+        left = attempt.left(attempt.balance)
+        of_limit = limit_remaining(left, api_key)
+        answer = Debit(
+            new_id("deb", attempt.now), units, max(0, left.remaining), of_limit
+        )
         kept = {
             "answer": members(answer),
             "body": body,
@@ -162,7 +162,7 @@ def debit_once(
             if used := refused.old.get(1):
                 raise _KeyUsedError(used) from refused
             raise
-        return answer, attempt.left(attempt.balance)
+        return answer, left
 
     taking = Taking(user_id, units, "used", api_key)
     try:
@@ -177,6 +177,4 @@ def _replay(used: _KeyUsedError, body: str) -> Debit:
         detail = "this Idempotency-Key was used with another body; send a new key for a new debit"
         raise BillingError("idempotency_conflict", detail) from used
     kept = used.item["answer"]
-    return Debit(
-        kept["debit_id"], kept["units"], kept["remaining"], idempotent_replayed=True
-    )
+    return Debit(**kept, idempotent_replayed=True)
