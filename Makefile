@@ -102,7 +102,7 @@ chaos: setup ## ten minutes of faults: lost answers, dropped requests, a killed 
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
 
 # The same seed gives the same histories, so the order of sets must not depend on the process.
-soak: setup ## a million deliveries, with faults: make soak [SEED=7] [DELIVERIES=20000] [HISTORY=12]
+soak: setup ## a million deliveries, and of events out 100 000, with faults: make soak [SEED=7] [DELIVERIES=20000] [HISTORY=12]
 	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak \
 	$(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES),--deliveries $(DELIVERIES)) $(if $(HISTORY),--history $(HISTORY))
 	$(if $(HISTORY),,@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak.told \
