@@ -30,13 +30,9 @@ from billing.quota import daily_usage, hold_expiry, lot_holds, lot_rows
 from billing.quota.balance import Balance, Movement, come_in, read_account
 from billing.quota.key_days import Captured
 from billing.quota.key_days import capture as capture_for
-<<<<<<< HEAD
 from billing.quota.key_use import KeyUse, give_back, limit_remaining, name_of
 from billing.quota.lot_holds import Closed, Placed
 from billing.quota.lot_rows import NO_CHANGE
-=======
-from billing.quota.key_use import KeyUse, give_back, limit_remaining, name_of
->>>>>>> finish20
 from billing.quota.spending import Attempt, Meter, Taking, take_in_transaction
 from billing.storage.writes import Must, Write, absent, creates, equals
 
