@@ -30,6 +30,7 @@ GOALS: Final = {
     "debit with a key, a hold expired meanwhile": ONE_MORE,
     "debit by an API key": ONE,
     "debit by an API key with a limit": ONE,
+    "debit by an API key with a limit, in a container that has not seen the account": ONE,
     "show a key to its holder": ONE_MORE,
     "authorize a call by a key with a limit": ONE_MORE,
     "list plans": NONE,
@@ -242,6 +243,11 @@ def _keyed_debits(on: Stage) -> Iterator[tuple[str, Traffic]]:
 
         debit()
         yield name, _counted(on, debit)
+    _another_container()
+    yield (
+        "debit by an API key with a limit, in a container that has not seen the account",
+        _counted(on, debit),
+    )
     path = f"/keys/{limited[0]['key_id']}"
     yield (
         "change a key's limit",

@@ -58,8 +58,11 @@ LIMITING: Final = (
         TESTS + "test_a_revoked_key_spends_nothing_and_its_use_stays",
         (
             USE,
-            "(exists(used(key.name)), absent(left(key.name)))",
-            "(absent(left(key.name)),)",
+            "return Movement({**add, left(key.name): -units}, (is_live_and_enough,))",
+            (
+                "must = (is_live_and_enough,) if key.is_limited else ()\n"
+                "return Movement({**add, left(key.name): -units}, must)"
+            ),
         ),
     ),
     bug(

@@ -5,6 +5,7 @@ from typing import Any
 
 from billing.quota.balance import Balance
 from billing.quota.key_days import Bookmark, Uses, not_itemised, uses_from
+from billing.quota.key_use import LIMITED_BELOW
 
 Totals = dict[str, dict[str, int]]
 """Units by user and key id."""
@@ -72,8 +73,8 @@ def _uses(store: Any, user_id: str, uses: Uses) -> None:
 
 def _limit(store: Any, user_id: str, keys: Any, short: str, mark: Bookmark) -> None:
     row = store.tables["keys"].get((f"user#{user_id}", mark.key_id), {})
-    left, limit = keys.get(f"r{short}"), row.get("limit")
-    assert (left is None) == (limit is None), f"{mark.key_id}: {left} left of {limit}"
+    left, limit = keys[f"r{short}"], row.get("limit")
+    assert (left >= LIMITED_BELOW) == (limit is None), f"{mark.key_id}: {left} left of {limit}"
     if limit is None or mark.per is None:
         assert limit is mark.per is None
         return

@@ -15,7 +15,7 @@ from soak.run import WHOLE
 from bench import page as bench_page
 from infra.local.paths import ROOT
 
-__all__ = ["area", "bench_source", "charges", "counts", "planted", "run", "schedules", "soak"]
+__all__ = ["area", "bench_source", "counts", "planted", "run", "schedules", "soak"]
 
 FROM_RUNS: Final = "DOCS_FROM_RUNS"
 FIGURES: Final = ROOT / ".local" / "figures"
@@ -56,11 +56,6 @@ def schedules() -> None:
 def soak() -> None:
     """Print the figures of a whole run of ``make soak``."""
     _fill(soak_text)
-
-
-def charges() -> None:
-    """Print the figures of the last run of ``make soak-charges``."""
-    _fill(lambda: counts_text("charges"))
 
 
 def command_text(command: str) -> str | None:

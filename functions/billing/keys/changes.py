@@ -11,7 +11,7 @@ from billing.errors import BillingError, ConditionFailedError, NotDoneError
 from billing.keys.counting import ID, count_from_now
 from billing.keys.figures import Key, show
 from billing.keys.limits import Limit
-from billing.quota import daily_usage, hold_expiry
+from billing.quota import daily_usage, present
 from billing.quota.balance import Balance
 from billing.quota.key_days import (
     BUMP,
@@ -21,7 +21,14 @@ from billing.quota.key_days import (
     read_both,
     write_uses,
 )
-from billing.quota.key_use import held_by_key, left, name_of, used
+from billing.quota.key_use import (
+    NO_LIMIT,
+    held_by_key,
+    left,
+    left_of_limit,
+    name_of,
+    used,
+)
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent_or, equals, exists
 
@@ -125,9 +132,9 @@ def _limit(books: Books, seen: _Seen, new: Limit | None) -> tuple[Write, Bookmar
         must=(pin(seen.balance), exists(used(name))),
     )
     if new is None:
-        account = account._replace(remove=(left(name),))
+        account = account._replace(set={left(name): NO_LIMIT})
         return account, replace(bookmark, per=None)
-    if old and left(name) in seen.balance.keys:
+    if old and left_of_limit(seen.balance, name) is not None:
         # What is left is ``units - (used - base)``. The difference does not depend on ``used``, so
         # concurrent debits and holds stay counted.
         by = new.units - old.units + bookmark.base(new.per) - bookmark.base(old.per)
@@ -164,7 +171,7 @@ def _read(books: Books, user_id: str, key_id: str) -> Key:
     if row is None:
         raise _not_found()
     balance, uses = read_both(books.store, user_id)
-    balance = hold_expiry.as_if_given_back(books, user_id, balance)
+    balance = present.read(books, user_id, balance)
     return show(row, balance, uses, books.clock())
 
 

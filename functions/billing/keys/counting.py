@@ -10,6 +10,7 @@ from billing.keys.limits import Limit
 from billing.quota.balance import Balance, read_account
 from billing.quota.key_days import BUMP, Bookmark, name_row, write_uses
 from billing.quota.key_use import (
+    NO_LIMIT,
     KeyLimitReachedError,
     KeyNotCountedError,
     KeyUse,
@@ -50,18 +51,20 @@ def spend_for(
 def spend_by(
     books: Books,
     user_id: str,
-    guess: KeyUse,
+    spender: KeyUse,
     act: Callable[[KeyUse | None], _Answer],
 ) -> _Answer:
-    """Debit or hold for a key. ``guess`` says whether the caller believes that it has a limit."""
-    key: KeyUse | None = guess
+    """Debit or hold for a key that the caller knows to be well formed."""
+    key: KeyUse | None = spender
     for _ in books.store.deadline.attempts():
         try:
             return act(key)
         except KeyNotCountedError:
-            key = count_from_now(books, user_id, guess.key_id)
+            key = count_from_now(books, user_id, spender.key_id)
         except KeyLimitReachedError as reached:
-            raise _limit_reached(books, user_id, guess.key_id, reached) from reached
+            raise _limit_reached(
+                books, user_id, spender.key_id, reached
+            ) from reached
     message = (
         "the account's keys kept changing until the deadline; nothing was taken"
     )
@@ -91,7 +94,7 @@ def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
             if NAME_AT in refused.old:
                 return None
             continue
-        return key._replace(is_limited="limit" in row)
+        return key
     message = (
         "the account's keys kept changing until the deadline; nothing was taken"
     )
@@ -101,9 +104,7 @@ def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
 def counters(user_id: str, key_id: str, limit: Limit | None) -> tuple[Write, Write]:
     """Return the writes that begin to count a key: on the balance, and in ``uses``."""
     name = name_of(key_id)
-    values = {used(name): 0}
-    if limit:
-        values[left(name)] = limit.units
+    values = {used(name): 0, left(name): limit.units if limit else NO_LIMIT}
     account = Write(
         "quotas",
         (user_id, "quota"),

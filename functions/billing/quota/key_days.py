@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from billing.errors import Item
 from billing.quota.balance import Balance, Movement
-from billing.quota.key_use import gone, left, moved, name_of, used
+from billing.quota.key_use import gone, left, left_of_limit, moved, name_of, used
 from billing.storage.dynamodb import Store
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, equals, exists
@@ -169,7 +169,7 @@ def left_today(
 
     It may be negative.
     """
-    units = balance.keys.get(left(name))
+    units = left_of_limit(balance, name)
     if units is None or bookmark.per is None:
         return units
     if window_began(bookmark.per, balance.use_day, today):
@@ -265,9 +265,12 @@ def _begin(bookmark: Bookmark, balance: Balance, name: str, today: str) -> Bookm
 def _gives_back(
     bookmark: Bookmark, balance: Balance, name: str, today: str
 ) -> dict[str, int]:
-    """Return what was used of a limit in the window that has ended."""
-    per = bookmark.per
-    if left(name) not in balance.keys or per is None:
+    """Return what was used of a limit in the window that has ended.
+
+    A key without a limit gets it back each day.
+    """
+    per = bookmark.per or "day"
+    if left(name) not in balance.keys:
         return {}
     if not window_began(per, balance.use_day, today):
         return {}

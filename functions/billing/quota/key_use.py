@@ -5,11 +5,12 @@ The balance row has up to three attributes for a key, each a letter and the key'
 ``u``
     units that the key used, ever. It is there exactly while the key is live.
 ``r``
-    units left of its limit in the current window; only where it has a limit. An open hold counts.
+    units left of its limit in the current window, or of NO_LIMIT. An open hold counts.
 ``x``
     what ``u`` was when the key was revoked, until that is moved to the key's own row.
 
-So a keyed debit is one write, like a plain one.
+So a keyed debit is one write, like a plain one, and the same write with or without a limit: a
+caller need not know which it is.
 """
 
 import base64
@@ -24,7 +25,13 @@ from billing.quota.balance import Balance, Movement, is_counter
 from billing.storage.writes import Must, absent, exists
 
 NAME_BYTES: Final = 3
-"""Bytes of a key's short name: 4 characters. 32 keys with limits stay below one KiB."""
+"""Bytes of a key's short name: 4 characters. 32 keys stay below one KiB."""
+NO_LIMIT: Final = 10**12
+"""What a key without a limit has left. What it uses is given back each day, so it is never used up.
+A round number takes two bytes:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
+LIMITED_BELOW: Final = 10**11
+"""What is left of a limit is always less, what is left of NO_LIMIT always more."""
 
 
 class KeyUse(NamedTuple):
@@ -32,7 +39,7 @@ class KeyUse(NamedTuple):
 
     key_id: str
     is_limited: bool = False
-    """As last seen. A wrong guess costs a refused write."""
+    """Whether the balance that was seen last shows a limit."""
 
     @property
     def name(self) -> str:
@@ -41,7 +48,9 @@ class KeyUse(NamedTuple):
 
     def as_in(self, balance: Balance) -> "KeyUse":
         """Return the key with the limit that a balance shows."""
-        return self._replace(is_limited=left(self.name) in balance.keys)
+        return self._replace(
+            is_limited=left_of_limit(balance, self.name) is not None
+        )
 
 
 class KeyNotCountedError(Exception):
@@ -83,15 +92,25 @@ def gone(name: str) -> str:
     return f"x{name}"
 
 
+def left_of_limit(balance: Balance, name: str) -> int | None:
+    """Return what is left of a key's limit, or None if it has none. It may be negative."""
+    units = balance.keys.get(left(name), NO_LIMIT)
+    return units if units < LIMITED_BELOW else None
+
+
+def limit_remaining(balance: Balance, key: KeyUse | None) -> int | None:
+    """Return what an answer shows as left of a key's limit: at least zero, None without a limit."""
+    units = left_of_limit(balance, key.name) if key else None
+    return None if units is None else max(0, units)
+
+
 def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
     """Return the additions and conditions of a debit (``is_use``) or a hold for its key."""
     if key is None:
         return Movement({})
     add = {used(key.name): units} if is_use else {}
-    if key.is_limited:
-        enough = Must(left(key.name), ">=", units)
-        return Movement({**add, left(key.name): -units}, (enough,))
-    return Movement(add, (exists(used(key.name)), absent(left(key.name))))
+    is_live_and_enough = Must(left(key.name), ">=", units)
+    return Movement({**add, left(key.name): -units}, (is_live_and_enough,))
 
 
 def moved(balance: Balance, movement: Movement) -> Balance:

@@ -190,6 +190,26 @@ def change(before: Agreement, after: Agreement, *must: Must) -> Write:
     )
 
 
+def pin(seen: Agreement) -> Write:
+    """Return the write that is refused unless the stored agreement is the one that was read.
+
+    It counts as a change. A mere check would be one more right of every function that takes units.
+    """
+    return change(seen, seen)
+
+
+def watch(agreement: Agreement) -> Write:
+    """Return the write that lets every debit know ``when_below``, or that there is none.
+
+    It stands in the transaction of what the customer decides. A pause leaves it: the agreement
+    itself is asked by the write that crosses.
+    """
+    key = (agreement.user_id, "quota")
+    if agreement.on:
+        return Write("quotas", key, set={"top_up_at": agreement.when_below})
+    return Write("quotas", key, remove=("top_up_at",))
+
+
 def _same_version(before: Agreement) -> Must:
     if before.version:
         return equals("version", before.version)

@@ -21,7 +21,7 @@ from billing.payments.plans import Plan
 from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.top_up import customers
-from billing.top_up.agreement import Agreement, Card, change, month_of
+from billing.top_up.agreement import Agreement, Card, change, month_of, watch
 from billing.top_up.runner import read
 
 NO_SAVED_CARD = (
@@ -126,12 +126,18 @@ def _waits(agreement: Agreement) -> bool:
 def _change(
     books: Books, user_id: str, decide: Callable[[Agreement], Agreement]
 ) -> dict[str, Any]:
-    """Write what the customer decided on the agreement as it is now."""
+    """Write what the customer decided on the agreement as it is now.
+
+    All or nothing::
+
+        0    user, top_up    the agreement                        if it is as it was read
+        1    user, quota     top_up_at, or without it
+    """
     for _ in books.store.deadline.attempts():
         before = read(books, user_id)
         after = decide(before)
         try:
-            books.store.commit(change(before, after))
+            books.store.commit(change(before, after), watch(after))
         except ConditionFailedError:
             continue
         return after.as_answer(month_of(books.clock()))

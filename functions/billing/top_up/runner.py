@@ -108,13 +108,26 @@ def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
         return agreement
     if not agreement.charges:
         return _leave_index(books, agreement)
-    if debits.read(books, agreement.user_id).remaining >= agreement.when_below:
+    stored = read_account(books.store, agreement.user_id)
+    if stored.remaining >= agreement.when_below:
         return _leave_index(books, agreement)
+    if _is_needless(books, agreement):
+        return _look_later(books, agreement)
     plan = plans.catalogue().get(agreement.plan)
     found = opening(agreement, plan, now)
     if found.writes:
         _commit(books, agreement, found.after, found.writes)
     return None if found.charge else found.after
+
+
+def _look_later(books: Books, agreement: Agreement) -> Agreement:
+    """Stay due while only expired holds, which are not given back yet, keep an account above.
+
+    The write that crosses ``when_below`` judges the stored balance: there is none to come from it.
+    """
+    after = replace(agreement, due=epoch(books.clock()) + BETWEEN_SECONDS)
+    _commit(books, agreement, after, (change(agreement, after),))
+    return after
 
 
 def _leave_index(books: Books, agreement: Agreement) -> Agreement:
@@ -297,4 +310,4 @@ def _events(books: Books, before: Agreement, after: Agreement) -> Iterator[Write
         return
     now, user_id = books.clock(), after.user_id
     balance = read_account(books.store, user_id)
-    yield from tell(books.telling, user_id, balance, None, now=now, notices=notices)
+    yield from tell(books, user_id, balance, None, now=now, notices=notices)

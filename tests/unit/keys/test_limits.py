@@ -13,7 +13,7 @@ from billing.keys.limits import Limit
 from billing.payments import settlement
 from billing.quota import debits, history, holds, spending
 from billing.quota.key_days import Per
-from billing.quota.key_use import KeyUse
+from billing.quota.key_use import NO_LIMIT, KeyUse, name_of
 from billing.quota.spending import Meter
 from billing.storage.writes import Table
 from support import builders, laws
@@ -463,14 +463,31 @@ def test_more_keys_of_before_than_32_spend_and_32_are_counted(world: World) -> N
     laws.check(world.store)
 
 
-def test_a_keyed_debit_is_one_call_whatever_its_limit(world: World) -> None:
-    """From the second on: the first of a container does not know yet whether the key has one."""
-    for limit in (None, TEN_A_DAY):
-        key = world.key(limit)
-        world.debit(key)
-        calls = world.store.calls
-        world.debit(key)
-        assert world.store.calls == calls + 1
+@pytest.mark.parametrize("limit", [None, TEN_A_DAY], ids=["unlimited", "limited"])
+@pytest.mark.parametrize("knows", [True, False], ids=["again", "first of a container"])
+def test_a_keyed_debit_is_one_call_whatever_its_limit(
+    world: World, limit: Limit | None, *, knows: bool
+) -> None:
+    key = world.key(limit)
+    world.debit(key)
+    if not knows:
+        spending._seen.clear()
+    calls = world.store.calls
+    world.debit(key)
+    assert world.store.calls == calls + 1
+
+
+def test_a_key_without_a_limit_is_never_refused_below_the_accounts_units(world: World) -> None:
+    """What it uses is given back each day, and a hold as any other."""
+    key = world.key()
+    for _ in range(3):
+        world.debit(key, 20)
+        world.hold(key, 5, seconds=1)
+        world.clock.advance(days=1)
+    account = world.store.tables["quotas"]["alice", "quota"]
+    world.debit(key, 20)
+    assert world.figures(key) == (None, 20, 80, 80)
+    assert account[f"r{name_of(key)}"] == NO_LIMIT - 20
 
 
 def test_a_debit_under_an_idempotency_key_replays_with_its_api_key(world: World) -> None:
