@@ -76,10 +76,10 @@ def test_nothing_is_charged_for_a_plan_that_has_changed(name: str) -> None:
         "amount_minor": plan.amount_minor,
         "currency": plan.currency,
     }
-    assert Agreement(user_id="alice", **agreed).sells(plan)
+    assert Agreement(user_id="alice", **agreed).differs(plan) == ""
     other = {**agreed, name: "eur" if name == "currency" else 1}
-    assert not Agreement(user_id="alice", **other).sells(plan)
-    assert not Agreement(user_id="alice", **agreed).sells(None)
+    assert Agreement(user_id="alice", **other).differs(plan)
+    assert Agreement(user_id="alice", **agreed).differs(None)
 
 
 @pytest.mark.parametrize(
