@@ -9,6 +9,7 @@ from .buying import BUYING
 from .crossing import CROSSING
 from .deciding import DECIDING
 from .doors import DOORS
+from .giving import GIVING
 from .leasing import LEASING
 from .limiting import LIMITING
 from .recovering import RECOVERING
@@ -27,6 +28,7 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *DOORS,
     *LEASING,
     *TELLING,
+    *GIVING,
     *CROSSING,
     *TOPPING_UP,
 )

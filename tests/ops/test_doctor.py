@@ -85,11 +85,11 @@ def test_a_price_that_stripe_does_not_charge_is_found(
     catalogue = tmp_path / "plans.json"
     catalogue.write_text(plans.CATALOGUE.read_text().replace("999,", "30,", 1))
     monkeypatch.setattr(plans, "CATALOGUE", catalogue)
-    plans.catalogue.cache_clear()
+    plans.whole_catalogue.cache_clear()
     try:
         assert "amount_minor must be an integer from 50" in _only(patient, "prices").what
     finally:
-        plans.catalogue.cache_clear()
+        plans.whole_catalogue.cache_clear()
 
 
 def _set(patient: Patient, **settings: Any) -> Patient:

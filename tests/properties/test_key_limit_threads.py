@@ -11,10 +11,11 @@ import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError
+from billing.grants import grant as grants
+from billing.grants.grant import Grant
 from billing.keys import api_keys, changes, counting
 from billing.keys.limits import Limit
-from billing.quota import debits, grants, holds, spending
-from billing.quota.grants import Grant
+from billing.quota import debits, holds, spending
 from billing.quota.key_use import KeyUse
 from billing.quota.spending import Meter
 from properties.crowd import at_once, check_laws

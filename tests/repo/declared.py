@@ -110,6 +110,7 @@ def stand_variables() -> dict[str, str]:
         "TOPUP_PERSIST": (
             "0: the embedded AWS of a local stack forgets everything when it stops; 1 by default"
         ),
+        "TOPUP_CATALOGUE": "a file with another catalogue, which `make up` and `make dev` serve",
         "TOPUP_CHAOS_SECONDS": "how long the tests on the wire go on; `make chaos` sets it to 600",
         "TOPUP_CHAOS_SEED": (
             "what their faults are drawn from, printed by a run that fails; 1 by default"

@@ -13,6 +13,11 @@ from repo.declared import functions
 from repo.transformed import transformed
 
 READS_AND_WRITES: Final = "GetItem UpdateItem"
+LOTS: Final = {
+    "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+    "LedgerTable": "GetItem Query UpdateItem",
+}
+"""A settlement reads an account's lots, deletes those that are used up, and what expired."""
 CROSSING: Final = {
     **dict.fromkeys(("NoticesTable", "PaymentsTable"), "UpdateItem"),
     "TopUpQueue": "SendMessage",
@@ -26,14 +31,16 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     },
     "WebhookFunction": {
         "NoticesTable": "UpdateItem",
-        **dict.fromkeys(("PaymentsTable", "QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "ParkedQueue": "SendMessage",
         "WebhookSecretsSecret": "GetSecretValue",
     },
     "ConfirmPaymentFunction": {
         "NoticesTable": "UpdateItem",
-        **dict.fromkeys(("PaymentsTable", "QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "ParkedQueue": "SendMessage",
         "StripeKeySecret": "GetSecretValue",
@@ -57,6 +64,10 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "QuotasTable": "GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
     },
+    "GrantQuotaFunction": {
+        "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+        "LedgerTable": READS_AND_WRITES,
+    },
     "AuthorizeFunction": {
         "KeysTable": "GetItem UpdateItem",
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
@@ -78,16 +89,15 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "NoticesTable": "UpdateItem",
         "PaymentsTable": READS_AND_WRITES,
         "PaymentsTable/index/unseen": "Query",
-        **dict.fromkeys(("QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "StripeKeySecret": "GetSecretValue",
     },
     "RecoverFunction": {
         "NoticesTable": "UpdateItem",
-        **dict.fromkeys(("PaymentsTable", "LedgerTable"), READS_AND_WRITES),
-        **dict.fromkeys(
-            ("QuotasTable", "WebhookEventsTable"), "DeleteItem GetItem Query UpdateItem"
-        ),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
+        "WebhookEventsTable": "DeleteItem GetItem Query UpdateItem",
         "QuotasTable/index/open_holds": "Query",
         "ParkedQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",
         "StripeKeySecret": "GetSecretValue",

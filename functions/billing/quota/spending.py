@@ -14,9 +14,8 @@ from billing.books import Books
 from billing.clock import day, epoch, stamp
 from billing.errors import BillingError, ConditionFailedError, NotDoneError
 from billing.notices.notice import tell
-from billing.quota import daily_usage, hold_expiry
+from billing.quota import daily_usage, upkeep
 from billing.quota.balance import Balance, Movement, exactly, read_account
-from billing.quota.hold_expiry import ExpiredHolds
 from billing.quota.key_use import (
     KeyLimitReachedError,
     KeyNotCountedError,
@@ -26,6 +25,7 @@ from billing.quota.key_use import (
     spend,
     used,
 )
+from billing.quota.upkeep import Expired
 from billing.storage.writes import Must, Write, absent_or, equals
 
 EXACT_TRIES: Final = 2
@@ -110,6 +110,8 @@ class Attempt(NamedTuple):
                                  told += events               if no event was told since
         ..   user, hold#         delete, for each expired     if it is still open
         ..   user, closed#       state = expired              if there is none
+        ..   user, lot#          without what has expired     if it is as it was read
+        ..   ledger, expired:lot what has expired of it       if it is not booked
         ..   user, 000000000007# an event out, for each
         ..   user, top_up        the open charge              if the agreement is as it was read
         ..   user#, pay_         its payment                  if there is none
@@ -120,7 +122,7 @@ class Attempt(NamedTuple):
     balance: Balance
     """The account before the units are taken, with ``expired`` released already."""
     now: datetime
-    expired: ExpiredHolds | None
+    expired: Expired | None
     taking: Taking
     """With the units that are taken, and the key as the balance shows it."""
     crossed: tuple[Write, ...] = ()
@@ -158,11 +160,13 @@ _seen: dict[str, Balance] = {}
 def take(taking: Taking, now: datetime) -> Write:
     """Return the write that moves units from ``remaining`` into ``used`` or ``held``.
 
-    DynamoDB refuses it if too few units remain, if a hold has expired, or if a new day has begun.
+    DynamoDB refuses it if too few units remain, if a hold or a lot has expired, or if a new day has
+    begun.
     """
     units, of_key = taking.units, taking.of_key
     enough = Must("remaining", ">=", units)
     no_hold_is_due = absent_or("holds_due", ">", epoch(now))
+    no_lot_is_due = absent_or("lots_due", ">", epoch(now))
     return Write(
         "quotas",
         (taking.user_id, "quota"),
@@ -171,6 +175,7 @@ def take(taking: Taking, now: datetime) -> Write:
         must=(
             enough,
             no_hold_is_due,
+            no_lot_is_due,
             _day_has_begun(now),
             *of_key.must,
             *taking.clauses,
@@ -178,8 +183,8 @@ def take(taking: Taking, now: datetime) -> Write:
     )
 
 
-def take_and_release(expired: ExpiredHolds, taking: Taking, now: datetime) -> Write:
-    """Return one write that releases the expired holds and then takes the units.
+def take_and_release(expired: Expired, taking: Taking, now: datetime) -> Write:
+    """Return one write that releases what has expired and then takes the units.
 
     DynamoDB refuses it if the account has changed since ``expired`` was read.
     """
@@ -237,23 +242,32 @@ def taken_from(balance: Balance, taking: Taking) -> Balance:
 
 def release_before_taking(
     meter: Meter, taking: Taking, balance: Balance
-) -> ExpiredHolds | None:
-    """Release expired holds, except the last batch, and return that batch.
+) -> Expired | None:
+    """Release expired holds and lots, except the last batch, and return that batch.
 
-    The caller releases it in the write that takes the units. Returns None if no hold has expired.
+    The caller releases it in the write that takes the units. Returns None if nothing has expired.
     There is no pause between batches, because each makes progress.
     """
-    books = meter.books
+    books, user_id = meter.books, taking.user_id
     for _ in books.store.deadline.attempts(pauses=False):
-        if not hold_expiry.holds_are_due(balance, epoch(books.clock())):
+        if not upkeep.is_due(balance, epoch(books.clock())):
             return None
-        expired = ExpiredHolds.read(books, taking.user_id, balance)
-        if expired.is_all and _is_enough(expired.after, taking):
+        expired = upkeep.read_expired(books, user_id, balance)
+        is_all = not upkeep.is_due(expired.after, epoch(books.clock()))
+        if is_all and _is_enough(expired.after, taking):
             return expired
-        books.store.commit(expired.account, *expired.closing)
-        balance = expired.after
+        account, *told = tell(
+            books,
+            user_id,
+            expired.before,
+            expired.account,
+            now=books.clock(),
+            notices=expired.notices,
+        )
+        books.store.commit(account, *expired.closing, *told)
+        balance = expired.before.after(account)
     raise NotDoneError(
-        "more holds had expired than could be released before the deadline; nothing was taken"
+        "more had expired than could be released before the deadline; nothing was taken"
     )
 
 
@@ -278,7 +292,7 @@ def look_again(
         balance = read_account(books.store, user_id)
     if taking.key and used(taking.key.name) not in balance.keys:
         raise KeyNotCountedError
-    is_due = hold_expiry.holds_are_due(balance, epoch(now))
+    is_due = upkeep.is_due(balance, epoch(now))
     if balance.remaining < units and not is_due:
         detail = f"{units} units were asked for and {balance.remaining} remain; nothing was taken"
         raise BillingError(
@@ -355,6 +369,9 @@ def prepare(
     ``is_exact``: what it tells shows the quota exactly as it is afterwards.
     """
     now = meter.books.clock()
+    if balance and balance.lots_exact and taking.into == "held":
+        # The hold changes lots itself, so what is due is not a part of the same write.
+        balance = upkeep.bring_up_to_date(meter.books, taking.user_id, balance)
     expired = release_before_taking(meter, taking, balance) if balance else None
     if expired:
         taking = taking.as_in(expired.after, is_exact=False)
@@ -364,9 +381,14 @@ def prepare(
         taking = taking.as_in(balance, is_exact=is_exact) if balance else taking
         account = take(taking, now)
         before = after = balance or UNSEEN
-    returned = after.remaining - before.remaining
     account, *crossed = tell(
-        meter.books, taking.user_id, before, account, now=now, returned=returned
+        meter.books,
+        taking.user_id,
+        before,
+        account,
+        now=now,
+        notices=expired.notices if expired else (),
+        returned=max(0, after.remaining - before.remaining),
     )
     if crossed and is_exact:
         account = _demand(account, *_as_seen(before))

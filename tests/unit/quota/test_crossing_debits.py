@@ -112,7 +112,8 @@ def test_where_events_are_off_no_clause_is_added() -> None:
 
     store.update = update  # type: ignore[method-assign]
     debits.debit(meter, USER, 1)
-    assert [must.name for must in written[0].must] == ["remaining", "holds_due", "use_day"]
+    plain = ["remaining", "holds_due", "lots_due", "use_day"]
+    assert [must.name for must in written[0].must] == plain
 
 
 def test_a_container_that_saw_the_account_low_tells_after_it_was_filled_elsewhere(
