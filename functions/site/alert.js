@@ -14,7 +14,7 @@ export const threshold = () => call("GET", "/quota/alert").catch(() => null);
 /** The warning, with the way to buy; null where there is nothing to warn of. */
 export function warning(remaining, alert) {
   if (!alert || remaining >= alert.low_at) return null;
-  const toPlans = () => document.querySelector("#plans button, #plans-title").focus();
+  const toPlans = () => document.querySelector("#plans button")?.focus();
   return notice("warn", t("low", { n: remaining }), t("low_text"), button(t("see_plans"), toPlans));
 }
 
