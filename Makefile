@@ -57,6 +57,7 @@ $(TOOLS)/%/.ready: infra/local/requirements-%.txt $(VENV)/.pip-$(PIP)
 	else echo "npm is missing: tests with the Stripe CLI and with dynoxide will be skipped"; fi
 	@touch $@
 
+# TOPUP_CATALOGUE=FILE serves another catalogue: `dev` and `up` build with it in plans.json's place.
 dev: setup ## run the local stack in the foreground; Ctrl-C stops it and keeps the data
 	@exec $(BIN)/python -m infra.local dev
 
@@ -66,9 +67,9 @@ up: setup ## the same in the background; returns when it answers
 down: ## stop the one in the background
 	@test ! -x $(BIN)/python || $(BIN)/python -m infra.local down
 
-token: ## print a token: make token SUB=alice [SCOPE=quota.write] [TTL=-60] [AUD=other]
+token: ## print a token: make token SUB=alice [SCOPE=quota.write] [TTL=-60] [AUD=other] [CLAIMS='{"email_verified":true}']
 	@$(BIN)/python -m infra.local token --sub "$(SUB)" --scope "$(SCOPE)" \
-	--ttl=$(or $(TTL),3600) --aud "$(or $(AUD),topup)"
+	--ttl=$(or $(TTL),3600) --aud "$(or $(AUD),topup)" --claims '$(CLAIMS)'
 
 # Without restores, fresh interpreters and the widest sweeps, which take most of the time.
 quick: $(VENV)/.ready ## the tests of the logic and of the handlers, in half a minute
@@ -102,9 +103,11 @@ chaos: setup ## ten minutes of faults: lost answers, dropped requests, a killed 
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
 
 # The same seed gives the same histories, so the order of sets must not depend on the process.
-soak: setup ## a million deliveries, with faults: make soak [SEED=7] [DELIVERIES=20000] [HISTORY=12]
+soak: setup ## a million deliveries, and of events out 100 000, with faults: make soak [SEED=7] [DELIVERIES=20000] [HISTORY=12]
 	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak \
 	$(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES),--deliveries $(DELIVERIES)) $(if $(HISTORY),--history $(HISTORY))
+	$(if $(HISTORY),,@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak.told \
+	$(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES),--faulted $(DELIVERIES)))
 
 soak-charges: setup ## a million histories of automatic charges, with faults: make soak-charges [HISTORIES=20000]
 	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak.charges $(or $(HISTORIES),1000000)

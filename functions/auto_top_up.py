@@ -26,19 +26,26 @@ STOP_MS: Final = 28_000
 with its last call, must fit."""
 SWEEP_STOP_MS: Final = 5_000
 """No further account is hurried with less than this left."""
+LeftMs = Callable[[], int]
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Serve a route, run the accounts that messages name, or run all that are due."""
-    if "requestContext" in event:
-        return _serve(event, context)
+    """Run the accounts that messages name, or hurry all that are due; else serve a route."""
+    if "Records" in event:
+        return _run(lambda _: _users_in(event["Records"]), context)
+    if event.get("sweep") is True:
+        return _run(_not_hurried, context)
+    return _serve(event, context)
+
+
+def _run(
+    find: Callable[[LeftMs], Iterable[str]], context: object
+) -> dict[str, Any]:
+    """Run the accounts that are found, each once, while there is time."""
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
     left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
     try:
-        if "Records" in event:
-            users = list(dict.fromkeys(_users_in(event["Records"])))
-        else:
-            users = list(_not_hurried(left_ms))
+        users = list(dict.fromkeys(find(left_ms)))
         done = sweep.run_all(_job(), users, lambda: left_ms() > STOP_MS, _failed)
     finally:
         if metrics.metric_set:
@@ -47,7 +54,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     return {"done": done["done"], "failed": done["failed"]}
 
 
-def _not_hurried(left_ms: Callable[[], int]) -> Iterator[str]:
+def _not_hurried(left_ms: LeftMs) -> Iterator[str]:
     """Hurry every account that is due: each then has an invocation of its own.
 
     Yields those for which no message could be sent.

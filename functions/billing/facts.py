@@ -47,6 +47,8 @@ class SessionFact(Origin):
     """After both: what was paid."""
     currency: str
     payment_intent: str | None
+    expires_after_days: int = 0
+    """How long the units live, 0 for ever."""
     needs_record: bool = True
     """Only our record can show that it is ours: its metadata is older than deployment ids."""
 

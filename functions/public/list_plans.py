@@ -1,4 +1,4 @@
-"""GET /api/v1/plans: answers with the plans for sale."""
+"""GET /api/v1/plans: answers with the plans for sale and the welcome."""
 
 from billing.api.endpoint import Answer, static_endpoint
 from billing.api.request import Request
@@ -9,4 +9,7 @@ from billing.payments import plans
 def handler(request: Request) -> Answer:
     """Answer with the plans. It needs no token, and is the same for all callers."""
     del request
-    return 200, {"plans": [plan.as_answer() for plan in plans.catalogue().values()]}
+    found = plans.whole_catalogue()
+    welcome = found.welcome.as_answer() if found.welcome else None
+    shown = [plan.as_answer() for plan in found.plans.values()]
+    return 200, {"plans": shown, "welcome": welcome}

@@ -6,6 +6,7 @@ It is the folder that `sam build` makes, and one zip file of it that all functio
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,8 @@ import json, sys
 from samcli.yamlhelper import yaml_parse
 json.dump(yaml_parse(sys.stdin.read()), sys.stdout)
 """
+CATALOGUE: Final = "TOPUP_CATALOGUE"
+"""Names a file with another catalogue, for a local stack that sells something else."""
 SOURCES: Final = ("functions", "template.yaml", "infra/build/artifact.py")
 
 
@@ -54,10 +57,38 @@ def _build(paths: Paths, *, always: bool) -> bool:
     template = _parsed_template(paths)
     folders = [BUILD / name for name in _take_archive(template)]
     assemble(folders, template["Parameters"]["Runtime"]["Default"])
+    _put_catalogue(folders)
     _zip(BUILD / FIRST, BUILD / ARCHIVE)
     (BUILD / PARSED).write_text(json.dumps(template))
     (BUILD / STAMP).write_text(stamp)
     return True
+
+
+def _other_catalogue() -> bytes:
+    """Return the catalogue that the environment names, or b"" for the product's own.
+
+    Raises LocalStackError for a file that cannot be read, or is no catalogue.
+    """
+    name = os.environ.get(CATALOGUE, "")
+    if not name:
+        return b""
+    sys.path.insert(0, str(ROOT / "functions"))
+    from billing.payments import plans  # noqa: PLC0415 - only for another catalogue
+
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+        plans.read(text)
+    except (OSError, ValueError) as error:
+        message = f"{CATALOGUE}={name} cannot be used: {error}"
+        raise LocalStackError(message) from error
+    return text.encode()
+
+
+def _put_catalogue(folders: list[Path]) -> None:
+    """Let every function sell what the environment's catalogue says."""
+    if text := _other_catalogue():
+        for folder in folders:
+            (folder / "billing" / "payments" / "plans.json").write_bytes(text)
 
 
 def assemble(folders: list[Path], runtime: str) -> None:
@@ -106,7 +137,7 @@ def _zip(folder: Path, file: Path) -> None:
 
 
 def _fingerprint() -> str:
-    digest = hashlib.sha256(json.dumps([RUNTIME]).encode())
+    digest = hashlib.sha256(json.dumps([RUNTIME]).encode() + _other_catalogue())
     for source in SOURCES:
         for path in _files(ROOT / source):
             digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())

@@ -11,6 +11,7 @@ from billing.deployment import StoredDeployment
 from billing.settings import Ours, Settings
 from billing.storage.dynamodb import Store
 from billing.stripe_api.client import Gateway
+from billing.wiring.container import top_ups
 from botocore.config import Config
 
 from infra.cli.stripe.addresses import OUTPUT_URLS, same_url
@@ -132,7 +133,8 @@ class TargetStack:
         store = Store(self.settings.tables, Deadline(), self.region, self.endpoint)
         ours = Ours(self.settings.livemode, StoredDeployment(store))
         policy, telling = self.settings.reversal_policy, self.settings.telling
-        return Books(store, self._clock(), ours, policy, NoOutbox(), telling)
+        charges = top_ups(self.settings)
+        return Books(store, self._clock(), ours, policy, NoOutbox(), telling, charges)
 
     def _clock(self) -> Clock:
         """Return the clock. The local stack's may have been moved, together with its functions'."""

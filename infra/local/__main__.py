@@ -60,6 +60,9 @@ def main() -> int:
         "--ttl", type=int, default=3600, help="seconds; negative makes an expired one"
     )
     token.add_argument("--aud", default="topup", help="the audience; another one is refused")
+    token.add_argument(
+        "--claims", default="", help='more claims, as JSON: {"email_verified": true}'
+    )
     chosen = parser.parse_args()
     actions: dict[str, Callable[[Paths, argparse.Namespace], int]] = {
         "dev": dev,
@@ -139,8 +142,22 @@ def make_token(paths: Paths, chosen: argparse.Namespace) -> int:
         raise LocalStackError(message)
     stand = json.loads(paths.stand_file.read_text())
     keys = Keys(paths.state / "issuer.pem", stand["issuer_url"])
-    sys.stdout.write(keys.token(chosen.sub, chosen.scope, chosen.ttl, chosen.aud) + "\n")
+    more = _claims(chosen.claims)
+    token = keys.token(chosen.sub, chosen.scope, chosen.ttl, chosen.aud, **more)
+    sys.stdout.write(token + "\n")
     return 0
+
+
+def _claims(text: str) -> dict[str, Any]:
+    """Return the claims that the caller adds. Raises LocalStackError for what is no JSON object."""
+    try:
+        claims = json.loads(text or "{}")
+    except ValueError:
+        claims = None
+    if not isinstance(claims, dict) or set(claims) & {"subject", "scope", "ttl", "audience"}:
+        message = "CLAIMS must be a JSON object of other claims, like '{\"email_verified\":true}'"
+        raise LocalStackError(message)
+    return claims
 
 
 def _follow(paths: Paths, child: "subprocess.Popen[bytes]") -> int:

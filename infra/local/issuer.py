@@ -67,7 +67,7 @@ class Keys:
         scope: str = "",
         ttl: int = TOKEN_SECONDS,
         audience: str = AUDIENCE,
-        **more: str,
+        **more: object,
     ) -> str:
         """Return an access token for the local stack's API, with ``more`` claims.
 

@@ -52,6 +52,7 @@ def test_a_paid_session_completes_the_payment_and_credits_the_plans_units(
         "held": 0,
         "remaining": 1000,
         "debt": 0,
+        "expires_next": None,
         "updated_at": None,
     }
     (entry,) = stand.call("GET", "/quota/ledger", sub=buyer).json()["entries"]

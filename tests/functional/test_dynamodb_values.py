@@ -137,6 +137,7 @@ def test_units_of_an_expired_hold_are_shown_as_released(lab: Lab) -> None:
         "held": 20,
         "remaining": 80,
         "debt": 0,
+        "expires_next": None,
     }
 
 

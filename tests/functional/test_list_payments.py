@@ -259,7 +259,7 @@ def test_who_never_bought_has_zeros(lab: Lab) -> None:
     """Not a 404: a balance of nothing is a balance."""
     said = lab.call("GET", "/quota", sub="nobody")
     assert said.status == 200
-    zeros = {"total": 0, "used": 0, "held": 0, "remaining": 0, "debt": 0}
+    zeros = {"total": 0, "used": 0, "held": 0, "remaining": 0, "debt": 0, "expires_next": None}
     assert said.json == {"user_id": "nobody", **zeros, "updated_at": said.json["updated_at"]}
     assert lab.call("GET", "/payments", sub="nobody").json == {"payments": [], "next_cursor": None}
     assert lab.call("GET", "/quota/ledger", sub="nobody").json == {

@@ -21,6 +21,7 @@ USERS_ROUTES = [
     ("POST", "/payments/pay_1/confirm", None),
     ("GET", "/quota", None),
     ("GET", "/quota/ledger", None),
+    ("GET", "/quota/lots", None),
     ("POST", "/keys", {"name": "laptop"}),
     ("GET", "/keys", None),
     ("DELETE", "/keys/key_1", None),

@@ -15,6 +15,7 @@ READ_BODIES_UP_TO = {
     "POST /api/v1/quota/debits": 64 * 1024,
     "POST /api/v1/quota/holds": 64 * 1024,
     "POST /api/v1/quota/holds/{hold_id}/capture": 64 * 1024,
+    "POST /api/v1/quota/grants": 64 * 1024,
     "POST /api/v1/keys": 64 * 1024,
     "PUT /api/v1/quota/alert": 64 * 1024,
     "PATCH /api/v1/keys/{key_id}": 64 * 1024,
@@ -39,13 +40,17 @@ def _ask(lab: Lab, route: Route, body: str | None = None, **members: Any) -> Sai
             route,
             route.path,
             parameters,
-            {"x-forwarded-proto": "https", "stripe-signature": "t=1,v1=x"},
+            {
+                "x-forwarded-proto": "https",
+                "stripe-signature": "t=1,v1=x",
+                "idempotency-key": "k",
+            },
             body,
         )
         | members
     )
     event["requestContext"]["authorizer"] = {
-        "jwt": {"claims": {"sub": "alice", "scope": "quota.write"}}
+        "jwt": {"claims": {"sub": "alice", "scope": "quota.write quota.grant"}}
     }
     return lab.invoke(route.handler, event)
 

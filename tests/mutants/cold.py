@@ -4,10 +4,13 @@ import subprocess
 from time import monotonic
 from typing import IO, Final
 
+from mutants.crowding import crowding
 from mutants.fault import Fault
 from mutants.report import Result, Verdict
 
 SECONDS_MAX: Final = 90
+"""On a machine that does nothing else."""
+NO_END: Final = "no end, or the end of the process"
 
 
 def ended(fault: Fault, ran: "subprocess.Popen[str]", log: IO[str]) -> Result:
@@ -16,10 +19,11 @@ def ended(fault: Fault, ran: "subprocess.Popen[str]", log: IO[str]) -> Result:
     """
     started = monotonic()
     try:
-        code = ran.wait(SECONDS_MAX)
+        code = ran.wait(SECONDS_MAX * crowding())
     except subprocess.TimeoutExpired:
         ran.kill()
-        code = ran.wait()
+        ran.wait()
+        return Result(fault, "killed", NO_END, "", monotonic() - started)
     log.seek(0)
     said = [line for line in log.read().splitlines() if line.startswith(("FAILED", "ERROR", "E  "))]
     verdict: Verdict = "lived" if code == 0 else "killed"

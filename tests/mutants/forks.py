@@ -15,6 +15,8 @@ from typing import IO, Any, Final
 
 import pytest
 from _pytest.runner import runtestprotocol
+from mutants.cold import NO_END
+from mutants.crowding import crowding
 from mutants.swapping import Finder
 
 LOOKING_SECONDS: Final = 0.01
@@ -130,15 +132,10 @@ def _said(report: pytest.TestReport) -> str:
     return str(crash.message if crash else report.longrepr)[:SAID_CHARS_MAX]
 
 
-def _crowding() -> float:
-    """Return by how much other programs slow this one down: waiting for them is no fault."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def _ended(child: Child) -> dict[str, Any] | None:
     """What a child found, None while it is at it. One that runs on and on was noticed as well."""
     pid, _ = os.waitpid(child.pid, os.WNOHANG)
-    is_late = monotonic() - child.started > child.fault["seconds_max"] * 4 * _crowding()
+    is_late = monotonic() - child.started > child.fault["seconds_max"] * 4 * crowding()
     if not pid and not is_late:
         return None
     if not pid:
@@ -147,8 +144,6 @@ def _ended(child: Child) -> dict[str, Any] | None:
     said = os.read(child.pipe, 65536)
     os.close(child.pipe)
     found: dict[str, Any] = (
-        json.loads(said)
-        if said
-        else {"verdict": "killed", "by": "no end, or the end of the process", "said": ""}
+        json.loads(said) if said else {"verdict": "killed", "by": NO_END, "said": ""}
     )
     return found

@@ -6,8 +6,10 @@ from typing import Final
 
 from .bug import Bug
 from .buying import BUYING
+from .crossing import CROSSING
 from .deciding import DECIDING
 from .doors import DOORS
+from .giving import GIVING
 from .leasing import LEASING
 from .limiting import LIMITING
 from .recovering import RECOVERING
@@ -26,5 +28,7 @@ PLANTED: Final[tuple[Bug, ...]] = (
     *DOORS,
     *LEASING,
     *TELLING,
+    *GIVING,
+    *CROSSING,
     *TOPPING_UP,
 )

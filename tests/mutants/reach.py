@@ -4,12 +4,15 @@ import ast
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from mutants.fault import Fault
 
 TEST_SECONDS_MAX: Final = 6
 QUICK_SECONDS: Final = 1
+AGAIN: Final = 3
+"""So many times the time of the first tests may the others take where those noticed nothing."""
 SLOW: Final = ("tests/functional/", "tests/ops/", "tests/properties/", "tests/chaos/")
 """What needs things set up that each fork must set up anew comes after what does not."""
 CONSTANTS: Final = "tests/repo/test_template.py"
@@ -81,6 +84,21 @@ class Reach:
         users |= {test for test in self.of_constants if test.seconds <= QUICK_SECONDS}
         found = sorted(users | others, key=lambda test: (test not in users, test.cost))
         return list(_bounded(found, self.seconds_max))
+
+    def left_out(self, fault: Fault, tried: Sequence[Test]) -> list[Test]:
+        """Return others that reach the fault's statement, or its file where it acts at loading.
+
+        First are those of its module's own test file, then the quickest of every file.
+        """
+        places = (
+            [place for place in self.by_line if place[0] == fault.file]
+            if self.is_cold(fault)
+            else [(fault.file, fault.statement)]
+        )
+        left = {test for place in places for test in self.by_line[place]}.difference(tried)
+        own = f"/test_{Path(fault.file).stem}.py::"
+        found = sorted(_mixed(left), key=lambda test: own not in test.name)
+        return list(_bounded(found, AGAIN * self.seconds_max))
 
 
 def _chosen(tests: Iterable[Test], seconds_max: float) -> list[Test]:

@@ -4,19 +4,20 @@ come.
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from mutants import known
 from mutants.cold import ended
+from mutants.equals import load
 from mutants.fault import Fault
 from mutants.modules import FILES
+from mutants.process import start
 from mutants.reach import CONSTANTS, Reach, Test
 from mutants.report import Result
 
@@ -59,7 +60,8 @@ class Run:
         (self.folder / "answers").touch()
         names = {"answers": str(self.folder / "answers"), "jobs": str(self.folder / "jobs")}
         with (self.folder / "log").open("w", encoding="utf-8") as log:
-            server = self._start(
+            server = start(
+                self.root,
                 {"texts": {}, "at_once": self.at_once, "known": list(self.known), **names},
                 TESTS,
                 log,
@@ -87,6 +89,17 @@ class Run:
             tell(len(ran))
         known.remember(self.root, ran)
         tests = {fault: reach.tests(fault) for fault in faults}
+        for result in self._first(faults, tests, reach, rows):
+            yield self._looked_again(result, reach, tests[result.fault])
+
+    def _first(
+        self,
+        faults: Sequence[Fault],
+        tests: Mapping[Fault, Sequence[Test]],
+        reach: Reach,
+        rows: Iterator[Mapping[str, Any]],
+    ) -> Iterator[Result]:
+        """Yield what the chosen tests found."""
         unreached = (
             f"no test reaches it; failed without a fault: {reach.failed}"
             if reach.failed
@@ -112,6 +125,17 @@ class Run:
         with ThreadPoolExecutor(self.at_once) as pool:
             yield from pool.map(lambda fault: self._tried_alone(fault, tests[fault]), cold)
 
+    def _looked_again(self, result: Result, reach: Reach, tried: Sequence[Test]) -> Result:
+        """Give the tests that the first bound of time left out their turn, before a fault counts
+        as one that no test notices.
+        """
+        left = reach.left_out(result.fault, tried)
+        if result.verdict == "killed" or result.fault.key in load() or not left:
+            return result
+        again = self._tried_alone(result.fault, left)
+        again.seconds += result.seconds
+        return again
+
     def _tried_alone(self, fault: Fault, tests: Sequence[Test]) -> Result:
         """What runs when a module is loaded cannot be exchanged later: an interpreter of its own
         reads the changed text. It loads the tests that need little first, alone.
@@ -131,46 +155,11 @@ class Run:
             files = sorted({name.partition("::")[0] for name in names})
             return ended(
                 fault,
-                self._start({"texts": {fault.file: fault.changed}, "tests": names}, files, log),
+                start(
+                    self.root, {"texts": {fault.file: fault.changed}, "tests": names}, files, log
+                ),
                 log,
             )
-
-    def _start(
-        self, task: Mapping[str, Any], tests: Sequence[str], log: IO[str]
-    ) -> "subprocess.Popen[str]":
-        """Start pytest with our plugin."""
-        file = Path(log.name).with_suffix(".json")
-        file.write_text(
-            json.dumps({"root": str(self.root), "files": FILES, **task}), encoding="utf-8"
-        )
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "mutants.inside",
-            f"--faults={file}",
-            "-q",
-            "-s",
-            "-p",
-            "no:cacheprovider",
-            "-x",
-        ]
-        path = f"{self.root / 'tests'}:{self.root}"
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "HOME": str(self.root),
-            "PYTHONPATH": path,
-        }
-        environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        return subprocess.Popen(
-            [*command, *tests],
-            cwd=self.root,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
 
     def _rows(self, server: "subprocess.Popen[str]") -> Iterator[Mapping[str, Any]]:
         with (self.folder / "answers").open(encoding="utf-8") as answers:

@@ -95,6 +95,23 @@ def test_the_many_quick_tests_of_one_file_leave_time_for_the_others() -> None:
     assert chosen == [*[quick] * 5, slow, quick]
 
 
+def test_before_a_fault_counts_as_unnoticed_the_tests_that_were_left_out_have_their_turn() -> None:
+    """Those of its module's own file come first, and each is run once."""
+    source = "def f():\n    return a < 1\n"
+    (fault, *_) = faults_in("a.py", source)
+    reach = Reach.over({"a.py": source}, seconds_max=2)
+    names = [*(f"tests/unit/test_b.py::test_{number}" for number in range(4)), "x/test_a.py::test"]
+    for place, name in enumerate(names):
+        found = {"test": name, "place": place, "seconds": 1 + place / 100, "failed": False}
+        reach.add({**found, "said": "", "lines": [("a.py", 2)]})
+    tried = reach.tests(fault)
+    assert [test.name for test in reach.left_out(fault, tried)] == [
+        "x/test_a.py::test",
+        *[test.name for test in reach.left_out(fault, tried)][1:],
+    ]
+    assert {*tried, *reach.left_out(fault, tried)} == {*reach.by_line["a.py", 2]}
+
+
 def test_a_constant_is_tested_by_those_who_use_what_is_made_of_it() -> None:
     """A list of lists is looked at, and its parts never."""
     source = "PART = {1}\nWHOLE = PART | {2}\ndef f():\n    return WHOLE\n"

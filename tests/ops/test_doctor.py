@@ -59,6 +59,7 @@ def _only(patient: Patient, check: str) -> Finding:
     [
         ("GET /v1/refunds", "read access to refunds"),
         ("GET /v1/checkout/sessions", "read access to checkout sessions"),
+        ("GET /v1/payment_intents", "read access to payment_intents"),
         ("POST /v1/checkout/sessions", "write access to checkout sessions"),
     ],
 )
@@ -84,11 +85,11 @@ def test_a_price_that_stripe_does_not_charge_is_found(
     catalogue = tmp_path / "plans.json"
     catalogue.write_text(plans.CATALOGUE.read_text().replace("999,", "30,", 1))
     monkeypatch.setattr(plans, "CATALOGUE", catalogue)
-    plans.catalogue.cache_clear()
+    plans.whole_catalogue.cache_clear()
     try:
         assert "amount_minor must be an integer from 50" in _only(patient, "prices").what
     finally:
-        plans.catalogue.cache_clear()
+        plans.whole_catalogue.cache_clear()
 
 
 def _set(patient: Patient, **settings: Any) -> Patient:

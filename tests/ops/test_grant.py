@@ -72,7 +72,7 @@ def test_units_are_given_and_the_answer_says_what_is_there_now(books: Books) -> 
     code, again = _grant("alice", 100, "--reason", "sorry", "--id", "T-1", "--yes")
     assert (code, again.pop("booked_at")[:4], again) == (0, "2026", {"status": "already", **told})
     entry = books.store.get("ledger", ("alice", "grant:T-1")) or {}
-    assert (entry["type"], entry["units"], entry["note"]) == ("adjusted", 100, "sorry")
+    assert (entry["type"], entry["units"], entry["note"]) == ("granted", 100, "sorry")
 
 
 def test_a_dry_run_says_what_would_be_and_writes_nothing(books: Books) -> None:

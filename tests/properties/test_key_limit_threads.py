@@ -4,23 +4,25 @@ debit.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError
+from billing.grants import grant as grants
+from billing.grants.grant import Grant
 from billing.keys import api_keys, changes, counting
 from billing.keys.limits import Limit
-from billing.quota import debits, grants, holds, spending
-from billing.quota.grants import Grant
+from billing.quota import debits, holds, spending
 from billing.quota.key_use import KeyUse
 from billing.quota.spending import Meter
 from properties.crowd import at_once, check_laws
 from support import builders, key_laws
 from support.deadlines import CountedDeadline
 from support.dynamo import Dynamo
+from support.tapped_wire import tap
 
 DATABASES = pytest.mark.parametrize("database", ["dynoxide", "ministack"], indirect=True)
 ITEM_BYTES_MAX: Final = 1024
@@ -118,31 +120,6 @@ def test_holds_debits_changes_and_revocations_at_once_lose_no_figure(database: D
     assert by_keys[1] <= 35
 
 
-@dataclass(slots=True)
-class Wire:
-    """What goes to the database."""
-
-    operations: list[str] = field(default_factory=list)
-    units: float = 0
-
-
-def _tap(books: Books) -> Wire:
-    """Ask with every request what it costs, and add it up."""
-    wire = Wire()
-    events = books.store._client.meta.events
-
-    def ask(params: dict[str, Any], model: Any, **_: Any) -> None:
-        params["ReturnConsumedCapacity"] = "TOTAL"
-        wire.operations.append(model.name)
-
-    def add(parsed: dict[str, Any], **_: Any) -> None:
-        wire.units += parsed["ConsumedCapacity"]["CapacityUnits"]
-
-    events.register("before-parameter-build.dynamodb", ask)
-    events.register("after-call.dynamodb", add)
-    return wire
-
-
 @DATABASES
 @pytest.mark.parametrize("limit", [None, Limit(10**9, "day")], ids=["no limit", "limited"])
 def test_a_debit_of_one_of_32_keys_is_one_request_and_one_write_unit(
@@ -166,7 +143,7 @@ def test_a_debit_of_one_of_32_keys_is_one_request_and_one_write_unit(
     item = books.store.get("quotas", (USER, "quota")) or {}
     assert sum(len(name) == 5 and name[0] in "ur" for name in item) >= 63
     assert _bytes(item) < ITEM_BYTES_MAX
-    wire = _tap(books)
+    wire = tap(books)
     counting.spend_for(books, USER, keys[0], lambda key: debits.debit(meter, USER, 1, key))
     assert (wire.operations, wire.units) == (["UpdateItem"], 1)
 

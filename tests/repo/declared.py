@@ -4,6 +4,7 @@ Read from the files themselves.
 """
 
 import copy
+import json
 import re
 from functools import cache
 from typing import Any, Final
@@ -76,6 +77,16 @@ def alarms() -> dict[str, dict[str, Any]]:
     }
 
 
+def dashboard(properties: dict[str, Any]) -> dict[str, Any]:
+    """The dashboard's body with every part that a condition adds, from its long form."""
+    text, parts = properties["DashboardBody"]["Fn::Sub"]
+    for name, part in parts.items():
+        _, added, _ = part["Fn::If"]
+        text = text.replace(f"${{{name}}}", added["Fn::Sub"])
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def make_targets() -> dict[str, str]:
     """Each target with its line of help."""
     return dict(re.findall(r"^([a-z]+):.*?## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -99,6 +110,7 @@ def stand_variables() -> dict[str, str]:
         "TOPUP_PERSIST": (
             "0: the embedded AWS of a local stack forgets everything when it stops; 1 by default"
         ),
+        "TOPUP_CATALOGUE": "a file with another catalogue, which `make up` and `make dev` serve",
         "TOPUP_CHAOS_SECONDS": "how long the tests on the wire go on; `make chaos` sets it to 600",
         "TOPUP_CHAOS_SEED": (
             "what their faults are drawn from, printed by a run that fails; 1 by default"

@@ -208,3 +208,33 @@ def test_a_value_that_could_not_work_is_refused_before_anything_is_made(
 ) -> None:
     """By the parameter's pattern. A star would open the API to every page there is."""
     assert bool(re.search(whole.template["Parameters"][parameter]["AllowedPattern"], value)) is fits
+
+
+EVENTS_OUT: Final = {"NotifySecretsSecret", "NotifyUrlPolicy", "NotifyBusPolicy"}
+ALARMS_OF_EVENTS: Final = {"EventsDeadAlarm", "NotifyErrorsAlarm"}
+URL: Final = {"NotifyUrl": "https://example.com/hook"}
+BUS: Final = {"NotifyBus": "default"}
+
+
+@pytest.mark.parametrize(
+    ("values", "made"),
+    [
+        ({}, set()),
+        (URL, {"NotifySecretsSecret", "NotifyUrlPolicy"} | ALARMS_OF_EVENTS),
+        (BUS, {"NotifyBusPolicy"} | ALARMS_OF_EVENTS),
+        (URL | BUS, EVENTS_OUT | ALARMS_OF_EVENTS),
+    ],
+)
+def test_events_out_cost_nothing_until_they_are_asked_for(
+    whole: Conditions, values: dict[str, str], made: set[str]
+) -> None:
+    """Secrets and alarms are billed by the month, a schedule by its runs, a stream by its reads."""
+    assert whole.resources(values) & (EVENTS_OUT | ALARMS_OF_EVENTS) == made
+    resources = whole.template["Resources"]
+    schedule = resources["NotifyFunctionMinutely"]["Properties"]["State"]
+    assert whole.chosen(schedule, values) == ("ENABLED" if values else "DISABLED")
+    stream = resources["NotifyFunctionStream"]["Properties"]["Enabled"]
+    assert whole.chosen(stream, values) is bool(values)
+    variables = resources["NotifyFunction"]["Properties"]["Environment"]["Variables"]
+    secret = whole.chosen(variables["NOTIFY_SECRETS_SECRET"], values)
+    assert (secret != "") is ("NotifyUrl" in values)

@@ -2,7 +2,6 @@
 resources of the template.
 """
 
-import json
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 import pytest
 from billing.telemetry import METRICS
 from functional.template import read as whole
-from repo.declared import alarms
+from repo.declared import alarms, dashboard
 
 FREE_METRICS: Final = 50
 """A dashboard with more is not one of an account's three free ones:
@@ -38,10 +37,7 @@ KNOWN: Final = {
 
 
 def _dashboard() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        _resources()["OperatorDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    )
-    return found
+    return dashboard(_resources()["OperatorDashboard"]["Properties"])
 
 
 def _resources() -> dict[str, Any]:

@@ -13,6 +13,16 @@ from repo.declared import functions
 from repo.transformed import transformed
 
 READS_AND_WRITES: Final = "GetItem UpdateItem"
+LOTS: Final = {
+    "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+    "LedgerTable": "GetItem Query UpdateItem",
+}
+"""A settlement reads an account's lots, deletes those that are used up, and what expired."""
+CROSSING: Final = {
+    **dict.fromkeys(("NoticesTable", "PaymentsTable"), "UpdateItem"),
+    "TopUpQueue": "SendMessage",
+}
+"""For the write that takes an account over a threshold: what it tells, and the charge it opens."""
 GRANTS: Final[dict[str, dict[str, str]]] = {
     "ListPlansFunction": {},
     "CreateCheckoutFunction": {
@@ -21,14 +31,16 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     },
     "WebhookFunction": {
         "NoticesTable": "UpdateItem",
-        **dict.fromkeys(("PaymentsTable", "QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "ParkedQueue": "SendMessage",
         "WebhookSecretsSecret": "GetSecretValue",
     },
     "ConfirmPaymentFunction": {
         "NoticesTable": "UpdateItem",
-        **dict.fromkeys(("PaymentsTable", "QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "ParkedQueue": "SendMessage",
         "StripeKeySecret": "GetSecretValue",
@@ -38,11 +50,13 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "DebitQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
         "KeysTable": "GetItem UpdateItem",
     },
     "HoldQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
         "KeysTable": "GetItem UpdateItem",
     },
     "KeysFunction": {
@@ -50,10 +64,15 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "QuotasTable": "GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
     },
+    "GrantQuotaFunction": {
+        "QuotasTable": "DeleteItem GetItem Query UpdateItem",
+        "LedgerTable": READS_AND_WRITES,
+    },
     "AuthorizeFunction": {
         "KeysTable": "GetItem UpdateItem",
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": "UpdateItem",
+        **CROSSING,
     },
     "AutoTopUpFunction": {
         "NoticesTable": "UpdateItem",
@@ -70,16 +89,15 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "NoticesTable": "UpdateItem",
         "PaymentsTable": READS_AND_WRITES,
         "PaymentsTable/index/unseen": "Query",
-        **dict.fromkeys(("QuotasTable", "LedgerTable"), READS_AND_WRITES),
+        **LOTS,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "StripeKeySecret": "GetSecretValue",
     },
     "RecoverFunction": {
         "NoticesTable": "UpdateItem",
-        **dict.fromkeys(("PaymentsTable", "LedgerTable"), READS_AND_WRITES),
-        **dict.fromkeys(
-            ("QuotasTable", "WebhookEventsTable"), "DeleteItem GetItem Query UpdateItem"
-        ),
+        "PaymentsTable": READS_AND_WRITES,
+        **LOTS,
+        "WebhookEventsTable": "DeleteItem GetItem Query UpdateItem",
         "QuotasTable/index/open_holds": "Query",
         "ParkedQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",
         "StripeKeySecret": "GetSecretValue",
@@ -88,7 +106,6 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
         "NoticesTable": READS_AND_WRITES,
         "NoticesTable/index/due_notices": "Query",
         "NoticesTable/stream": "DescribeStream GetRecords GetShardIterator ListStreams",
-        "NotifySecretsSecret": "GetSecretValue",
     },
     "DescribeApiFunction": {},
     "ServeSiteFunction": {},
@@ -196,6 +213,34 @@ def test_no_function_has_a_policy_of_awss_own(name: str) -> None:
 def test_a_function_may_do_exact_actions_on_exact_resources(name: str) -> None:
     """These and no others. A new function gets a role in the template, and a line above."""
     assert _grants(name) == GRANTS[name] | RUNNING
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "resource"),
+    [
+        (
+            "NotifyUrlPolicy",
+            "secretsmanager:GetSecretValue",
+            {"Fn::GetAtt": ["NotifySecretsSecret", "Id"]},
+        ),
+        (
+            "NotifyBusPolicy",
+            "events:PutEvents",
+            {
+                "Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}"
+                ":event-bus/${NotifyBus}"
+            },
+        ),
+    ],
+)
+def test_a_way_out_of_the_stack_is_one_functions_right(
+    name: str, action: str, resource: dict[str, Any]
+) -> None:
+    """Only where the way is switched on (tests/repo/test_conditions.py)."""
+    policy = transformed()["Resources"][name]["Properties"]
+    assert policy["Roles"] == [{"Ref": "NotifyFunctionRole"}]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement == {"Effect": "Allow", "Action": action, "Resource": resource}
 
 
 def test_no_grant_has_a_star() -> None:

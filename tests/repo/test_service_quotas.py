@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from repo.declared import dashboard
 from repo.transformed import LONGEST_STACK_NAME, longest, made
 
 
@@ -65,8 +66,8 @@ def test_the_dashboard_fits() -> None:
     """500 widgets, 500 metrics a widget, 2 500 in all:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html.
     """
-    dashboard = json.loads(made()["OperatorDashboard"]["DashboardBody"]["Fn::Sub"])
-    metrics = [len(widget["properties"].get("metrics", [])) for widget in dashboard["widgets"]]
+    widgets = dashboard(made()["OperatorDashboard"])["widgets"]
+    metrics = [len(widget["properties"].get("metrics", [])) for widget in widgets]
     assert len(metrics) <= 500
     assert max(metrics) <= 500
     assert sum(metrics) <= 2500

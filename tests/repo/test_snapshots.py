@@ -60,8 +60,8 @@ def test_importing_every_handler_makes_nothing_that_a_snapshot_must_not_hold() -
             "there is a billing.deadline.Deadline",
         ),
         (
-            "from billing.payments.plans import catalogue; PLANS = catalogue()",
-            "catalogue remembers an answer",
+            "from billing.payments.plans import whole_catalogue; PLANS = whole_catalogue()",
+            "whole_catalogue remembers an answer",
         ),
         (
             "from billing.wiring import secrets; SECRETS = secrets._provider()",

@@ -228,21 +228,32 @@ def test_with_the_pool_a_backend_gets_tokens_that_the_service_routes_take() -> N
     """By its own client, with a secret:
     https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html.
     """
-    client = template()["Resources"]["ServiceClient"]["Properties"]
-    assert (client["AllowedOAuthFlows"], client["GenerateSecret"]) == (["client_credentials"], True)
     server = template()["Resources"]["UserPoolScopes"]["Properties"]
-    assert client["AllowedOAuthScopes"] == [
-        f"{server['Identifier']}/{row['ScopeName']}" for row in server["Scopes"]
-    ]
-    guards = [
-        event["Properties"].get("Auth", {})
+    granted = []
+    for name in ("ServiceClient", "GrantClient"):
+        client = template()["Resources"][name]["Properties"]
+        assert client["AllowedOAuthFlows"] == ["client_credentials"]
+        assert client["GenerateSecret"] is True
+        granted.append(client["AllowedOAuthScopes"])
+    assert granted == [[f"{server['Identifier']}/{row['ScopeName']}"] for row in server["Scopes"]]
+    outputs = {"TokenUrl", "ServiceClientId", "GrantClientId", "UserPoolId"}
+    assert set(template()["Outputs"]) >= outputs
+
+
+def test_a_token_that_spends_gives_nothing_and_the_other_way_round() -> None:
+    """A leaked token of the one kind must not do what the other may."""
+    guards = {
+        event["Properties"]["Path"]: event["Properties"]["Auth"]["AuthorizationScopes"]
         for row in functions().values()
         for event in row.get("Events", {}).values()
-    ]
-    scopes = [guard["AuthorizationScopes"] for guard in guards if "AuthorizationScopes" in guard]
-    assert len(scopes) == 4
-    assert all(client["AllowedOAuthScopes"][0] in scope for scope in scopes)
-    assert set(template()["Outputs"]) >= {"TokenUrl", "ServiceClientId", "UserPoolId"}
+        if "AuthorizationScopes" in event["Properties"].get("Auth", {})
+    }
+    gives = {path for path in guards if path.startswith("/api/v1/quota/grants")}
+    assert len(gives) == 2
+    assert len(guards) == 6
+    for path, scopes in guards.items():
+        scope = "quota.grant" if path in gives else "quota.write"
+        assert scopes == [scope, f"topup/{scope}"]
 
 
 def test_reconciliation_looks_at_no_row_that_it_cannot_finish() -> None:
@@ -259,11 +270,14 @@ def test_reconciliation_looks_at_no_row_that_it_cannot_finish() -> None:
     )
 
 
-def test_the_authorizer_takes_the_tokens_of_both_clients() -> None:
+def test_the_authorizer_takes_the_tokens_of_all_clients() -> None:
     """Cognito's access tokens have a `client_id` and no `aud`."""
     text = json.dumps(_authorizer()["audience"])
     assert '{"If": ["MakesUserPool", {"Ref": "UserPoolClient"}, {"Ref": "JwtAudience"}]}' in text
-    assert '{"If": ["MakesUserPool", {"Ref": "ServiceClient"}, {"Ref": "AWS::NoValue"}]}' in text
+    for name in ("ServiceClient", "GrantClient"):
+        assert (
+            f'{{"If": ["MakesUserPool", {{"Ref": "{name}"}}, {{"Ref": "AWS::NoValue"}}]}}' in text
+        )
 
 
 def test_the_page_asks_for_exactly_the_scopes_that_its_client_has() -> None:

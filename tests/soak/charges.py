@@ -1,10 +1,14 @@
 """Histories of automatic charges with faults at DynamoDB and at Stripe, each from its number alone.
 
 ``python -m soak.charges 1000000`` plays so many, and stops at the first that breaks a law.
+With ``--minutes`` it ends after them, and publishes the number that it has played.
 """
 
+import argparse
+import json
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -16,12 +20,16 @@ from support.fakes.card_twin import DECLINES, FAULTS, UNDER_WAY
 from support.fakes.memory_store import MemoryStore
 from support.top_ups import Story, story
 
+from infra.local.paths import ROOT
+
 ACTS_MAX: Final = 14
 SHARE: Final = 400
 """How many the suite plays."""
 LOST_IN: Final = 12
 """One call in so many meets a fault, while faults are on."""
 TOLD_EVERY: Final = 20_000
+FIGURES: Final = ROOT / ".local" / "figures" / "charges.json"
+AT_DYNAMODB: Final = ("a read", "before a write", "after a write")
 PASSING: Final = (OutcomeUnknownError, BillingError)
 
 
@@ -62,8 +70,10 @@ def history(number: int) -> Counter[str]:
     for _ in range(chance.randrange(2, ACTS_MAX)):
         name, act = chance.choice(ACTS)
         seen[name] += 1
-        _play(played, store, act, chance)
+        seen += _play(played, store, act, chance)
     _end(played, store)
+    seen["attempts"] = len(played.stripe.attempts)
+    seen["charges"] = len(played.stripe.succeeded)
     return seen + store.struck
 
 
@@ -72,9 +82,10 @@ def _play(
     store: Store,
     act: Callable[[Story, random.Random], object],
     chance: random.Random,
-) -> None:
+) -> Counter[str]:
     played.stripe.script = chance.choices(WORDS, WEIGHTS, k=3)
-    played.stripe.faults = chance.choices(("", *FAULTS), (6, 1, 1, 1, 1), k=4)
+    faults = chance.choices(("", *FAULTS), (6, 1, 1, 1, 1), k=4)
+    played.stripe.faults = [*faults]
     store.is_faulty = chance.random() < 0.5
     try:
         act(played, chance)
@@ -83,6 +94,8 @@ def _play(
     finally:
         store.is_faulty = False
     played.check()
+    struck = faults[: len(faults) - len(played.stripe.faults)]
+    return Counter(fault for fault in struck if fault)
 
 
 def _end(played: Story, store: Store) -> None:
@@ -100,6 +113,18 @@ def _end(played: Story, store: Store) -> None:
     played.run()
     assert played.agreement.charge is None, "a charge stays open"
     assert not store.is_faulty
+
+
+def _run(played: Story, _: random.Random) -> None:
+    """A run. While it is switched off, or paused, no card is tried."""
+    store: Any = played.books.store
+    is_faulty, store.is_faulty = store.is_faulty, False
+    is_off, tried = not played.agreement.charges, len(played.stripe.attempts)
+    store.is_faulty = is_faulty
+    try:
+        played.run_only()
+    finally:
+        assert not is_off or len(played.stripe.attempts) == tried, "tried a card while it is off"
 
 
 def _spend(played: Story, chance: random.Random) -> None:
@@ -126,9 +151,9 @@ def _advance(played: Story, chance: random.Random) -> None:
 
 
 ACTS: Final[tuple[tuple[str, Callable[[Story, random.Random], object]], ...]] = (
-    ("run", lambda played, _: played.run_only()),
-    ("run", lambda played, _: played.run_only()),
-    ("run", lambda played, _: played.run_only()),
+    ("run", _run),
+    ("run", _run),
+    ("run", _run),
     ("spend", _spend),
     ("spend", _spend),
     ("advance", _advance),
@@ -154,15 +179,46 @@ def histories(first: int, count: int) -> Iterator[Counter[str]]:
             raise AssertionError(message) from error
 
 
-def main(count: int) -> None:
-    """Play so many, and print what struck."""
+def figures(seen: Counter[str], count: int, seconds: float) -> dict[str, Any]:
+    """Return what docs/guarantees.md shows. A history that broke a law does not come here."""
+    acts = sorted({name for name, _ in ACTS})
+    return {
+        "histories": count,
+        "steps": sum(seen[name] for name in acts),
+        "attempts on a card": seen["attempts"],
+        "charges": seen["charges"],
+        "charged twice": 0,
+        "charged above the month's limit": 0,
+        "charged without a row": 0,
+        "tried a card while it is off": 0,
+        "credited without a charge": 0,
+        "charged and not credited": 0,
+        "faults at DynamoDB": {name: seen[name] for name in AT_DYNAMODB},
+        "faults at Stripe": {name: seen[name] for name in FAULTS},
+        "seconds": round(seconds),
+    }
+
+
+def main() -> None:
+    """Play so many, or as many as the time allows, and leave the figures of the run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("histories", type=int)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    asked = parser.parse_args()
     seen: Counter[str] = Counter()
-    for number, found in enumerate(histories(0, count), 1):
+    begun, number = time.monotonic(), 0
+    for number, found in enumerate(histories(0, asked.histories), 1):
         seen += found
-        if not number % TOLD_EVERY or number == count:
+        if not number % TOLD_EVERY:
             sys.stdout.write(f"{number} histories: {dict(seen)}\n")
             sys.stdout.flush()
+        if time.monotonic() - begun > 60 * asked.minutes:
+            break
+    told = figures(seen, number, time.monotonic() - begun)
+    FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    FIGURES.write_text(json.dumps(told, indent=2))
+    sys.stdout.write(f"{told}\nthe figures are in {FIGURES}, for make docs\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

@@ -86,9 +86,9 @@ class SoakStore(ScheduledStore):
     def remember(self, told: object) -> None:
         """Orders are not compared here."""
 
-    def due(self, now_epoch: int, after: Item | None = None) -> Page:
+    def due(self, now_epoch: int, after: Item | None = None, mark: str = "open") -> Page:
         """See Store."""
-        found: Page = self._do("Query", lambda: self.memory.due(now_epoch, after))
+        found: Page = self._do("Query", lambda: self.memory.due(now_epoch, after, mark))
         return found
 
     def unseen(self, since: str, after: Item | None = None) -> Page:

@@ -12,7 +12,7 @@ from billing.clock import stamp
 from billing.facts import Fact
 from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
-from billing.payments.plans import catalogue
+from billing.payments.plans import Plan, catalogue
 from billing.settings import Ours, Telling
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates
@@ -94,17 +94,21 @@ def books_on(
     return Books(store, clock or Clock(), ours, policy, NoOutbox(), telling)  # type: ignore[arg-type]
 
 
-def pending(
+def pending(  # noqa: PLR0917 - what a story tells of a payment
     books: Books,
     user_id: str = "alice",
     plan: str = "starter",
     payment_id: str = "",
     session_id: str = "",
+    sold: Plan | None = None,
 ) -> Payment:
-    """A payment recorded as checkout does, with its session attached."""
+    """A payment recorded as checkout does, with its session attached.
+
+    ``sold``: a plan that is not in the catalogue.
+    """
     number = next(_numbers)
     payment = Payment.of(
-        catalogue()[plan], payment_id or f"pay_{number:08d}", user_id, stamp(START)
+        sold or catalogue()[plan], payment_id or f"pay_{number:08d}", user_id, stamp(START)
     )
     item = {**payment.to_item(), "session_id": session_id or f"cs_test_{number}"}
     books.store.commit(
@@ -128,6 +132,8 @@ def automatic(books: Books, user_id: str = "alice", plan: str = "starter") -> Pa
 def metadata(payment: Payment) -> dict[str, str]:
     """What checkout puts on the session and on its payment intent."""
     claims = {"payment_id": payment.payment_id, "user_id": payment.user_id, "plan": payment.plan}
+    if payment.expires_after_days:
+        claims["expires_after_days"] = str(payment.expires_after_days)
     return {**claims, "quota": str(payment.quota), "stack": STACK, "deployment": DEPLOYMENT}
 
 

@@ -69,9 +69,11 @@ class Expected:
         assert function == "Fn::Sub", f"{function} is not known here"
         text, own = (argument, {}) if isinstance(argument, str) else argument
         own = self._resolve(own)
-        return re.sub(
-            r"\$\{([^}]+)\}", lambda found: own.get(found[1]) or self._name(found[1]), text
-        )
+        return re.sub(r"\$\{([^}]+)\}", lambda found: self._part(found[1], own), text)
+
+    def _part(self, name: str, own: Mapping[str, str]) -> str:
+        """A name in a ``Fn::Sub``: one of its own, or one of the template's."""
+        return own[name] if name in own else self._name(name)
 
     def _name(self, name: str) -> str:
         logical, _, attribute = name.partition(".")

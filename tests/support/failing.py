@@ -46,10 +46,10 @@ class Failing(MemoryStore):
         self.call()
         return super().query(*args, **options)
 
-    def due(self, now_epoch: int, after: Item | None = None) -> Page:
+    def due(self, now_epoch: int, after: Item | None = None, mark: str = "open") -> Page:
         """See the store."""
         self.call()
-        return super().due(now_epoch, after)
+        return super().due(now_epoch, after, mark)
 
 
 class Shop:

@@ -1,6 +1,7 @@
 """The laws of the contract, held against everything that a store contains."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from billing.payments.payment import Payment, Phase
@@ -25,10 +26,27 @@ def check(store: Any) -> None:
             _account(
                 user_id, Balance.from_item(item), entries.pop(user_id, []), held.pop(user_id, 0)
             )
+    _lots(store)
     key_laws.check(store)
     assert not entries, f"ledger entries of accounts without a balance: {sorted(entries)}"
     assert not held, f"holds of accounts without a balance: {sorted(held)}"
     _payments(store)
+
+
+def _lots(store: Any) -> None:
+    """The rows of lots and what the balance says of them change together or not at all."""
+    left: dict[str, int] = defaultdict(int)
+    held: dict[str, int] = defaultdict(int)
+    for (user_id, name), item in store.tables["quotas"].items():
+        if name.startswith("lot#"):
+            assert min(item["free"], item["held"]) >= 0, f"a lot of {user_id} is below zero"
+            left[user_id] += item["free"] + item["held"]
+            held[user_id] += item["held"]
+    for (user_id, name), item in store.tables["quotas"].items():
+        if name == "quota":
+            found = (item.get("lots_left", 0), item.get("lots_held", 0))
+            rows = (left[user_id], held[user_id])
+            assert found == rows, f"lots of {user_id}: {found} in the balance, {rows} in rows"
 
 
 def check_what_was_given_up(store: Any) -> None:
@@ -41,6 +59,21 @@ def check_what_was_given_up(store: Any) -> None:
     for user_id, units in given_up.items():
         used = Balance.from_item(store.tables["quotas"].get((user_id, "quota"))).used
         assert 0 <= units <= used, f"{units} units of {user_id} are written off, {used} were used"
+
+
+def check_what_was_told(store: Any, payments: Iterable[str]) -> None:
+    """With events on: each of these payments was told to be paid once, and no account's sequence
+    has a gap or a double.
+    """
+    rows = list(store.tables["notices"].values())
+    told = Counter(row["data"]["payment_id"] for row in rows if row["type"] == "payment.completed")
+    assert told == Counter(set(payments)), "an effect without its event, or an event without it"
+    numbers = defaultdict(list)
+    for row in rows:
+        numbers[row["user_id"]].append(row["sequence"])
+    for user_id, found in numbers.items():
+        last = store.tables["quotas"][user_id, "quota"]["told"]
+        assert sorted(found) == list(range(1, last + 1)), f"{user_id} has {sorted(found)}"
 
 
 def _account(user_id: str, balance: Balance, entries: list[dict[str, Any]], held: int) -> None:
@@ -78,7 +111,8 @@ def _payments(store: Any) -> None:
             f"{payment.payment_id} is {payment.status},"
             f" credited {funded.get(payment.funding_id, 0)}"
         )
-        assert taken.get(payment.funding_id, 0) == payment.units_clawed_back, (
+        moved = payment.units_clawed_back - payment.units_expired
+        assert taken.get(payment.funding_id, 0) == moved, (
             f"{payment.payment_id}: clawed back differs from the ledger"
         )
         assert 0 <= payment.units_clawed_back <= payment.quota

@@ -346,6 +346,7 @@ def plans(faults: Sequence[str]) -> Iterator[Plan]:
 def explore(
     build: Callable[[ScheduledStore], Handlers],
     faults: Sequence[str] = FAULTS,
+    store_of: Callable[[list[_Before]], ScheduledStore] = ScheduledStore,
 ) -> dict[str, int]:
     """All orders, without a fault and with each fault at each call.
 
@@ -361,7 +362,7 @@ def explore(
         "joined an earlier one": 0,
     }
     for plan in plans(faults):
-        store = ScheduledStore(kept)
+        store = store_of(kept)
         handlers, check = build(store)
         ends = store.run(handlers, plan)
         if plan.is_cut:

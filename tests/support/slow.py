@@ -57,10 +57,10 @@ class Slow(MemoryStore):
         self._pass(owner)
         return super().query(table, owner, **how)
 
-    def due(self, now_epoch: int, after: Item | None = None) -> Page:
+    def due(self, now_epoch: int, after: Item | None = None, mark: str = "open") -> Page:
         """After its time."""
         self._pass("due")
-        return super().due(now_epoch, after)
+        return super().due(now_epoch, after, mark)
 
     def unseen(self, since: str, after: Item | None = None) -> Page:
         """After its time."""

@@ -19,7 +19,7 @@ from billing.storage.writes import creates
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from billing.top_up import runner
-from billing.top_up.agreement import Agreement, Card, change, month_of
+from billing.top_up.agreement import Agreement, Card, change, month_of, watch
 from billing.top_up.asking import Asker
 from billing.top_up.runner import Job
 from support import builders, laws
@@ -81,7 +81,7 @@ class Story:
         self._write(before, replace(before, on=False))
 
     def _write(self, before: Agreement, after: Agreement) -> None:
-        self.books.store.commit(change(before, after))
+        self.books.store.commit(change(before, after), watch(after))
 
     def units(self, units: int) -> None:
         """Units that a checkout brought."""

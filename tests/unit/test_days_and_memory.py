@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 from billing.errors import BillingError
+from billing.grants.grant import Grant, book
 from billing.payments import queries, settlement
 from billing.quota import debits, history, hold_expiry, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.grants import Grant, book
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from support import builders, laws

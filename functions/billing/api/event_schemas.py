@@ -36,9 +36,18 @@ EVENTS: Final[Mapping[str, tuple[str, Schema]]] = {
     "quota.depleted": ("Nothing remains", _QUOTA),
     "quota.recovered": ("Units came in after quota.low", _QUOTA),
     "payment.completed": ("A payment was paid and its units credited", _PAYMENT),
-    "payment.failed": ("A payment failed", _PAYMENT),
-    "payment.refunded": ("Money of a payment went back for good", _PAYMENT),
-    "payment.disputed": ("A payment is disputed", _PAYMENT),
+    "payment.failed": (
+        "A payment failed, or failed again by another code",
+        _PAYMENT,
+    ),
+    "payment.refunded": (
+        "The money that went back for good has changed. It falls if a refund fails",
+        _PAYMENT,
+    ),
+    "payment.disputed": (
+        "A dispute opened, moved money, or ended without a loss",
+        _PAYMENT,
+    ),
     "units.granted": ("Units were given without a payment", _LOT),
     "units.expiring": ("Units will expire soon", _LOT),
     "units.expired": ("Units have expired", _LOT),

@@ -10,8 +10,10 @@ from typing import Any, Final
 from billing import cursors
 from billing.api import request
 from billing.api.event_schemas import webhooks
-from billing.api.schemas import TEXT, Schema, record, ref, schemas
+from billing.api.schemas import MAYBE_TIME, TEXT, Schema, record, ref, schemas
 from billing.errors import STATUS_OF
+from billing.grants import api
+from billing.grants.grant import REASON_CHARS_MAX
 from billing.ids import USER_ID_CHARS_MAX
 from billing.keys import api_keys, counting
 from billing.keys.limits import PERS
@@ -23,7 +25,6 @@ from billing.top_up.agreement import MAX_PER_MONTH
 
 OURS: Final = "application/problem+json"
 GATEWAYS: Final = "application/json"
-PLAN: Final[Schema] = {"type": "string", "enum": list(catalogue())}
 UNITS: Final[Schema] = {
     "type": "integer",
     "minimum": 1,
@@ -63,6 +64,12 @@ CURSOR: Final[Schema] = {
     "maxLength": cursors.CURSOR_CHARS_MAX,
     "pattern": "^[A-Za-z0-9_-]*$",
 }
+SCOPE_OF: Final = {
+    "user": [],
+    "service": [request.SCOPE],
+    "granter": [request.GRANT_SCOPE],
+}
+"""The scope that each kind of caller needs."""
 STRIPES: Final = ("stripe_unavailable", "stripe_refused")
 TAKING: Final = (
     "invalid_request",
@@ -114,12 +121,15 @@ class Operation:
     body: Schema | None = None
     parameters: Sequence[Schema] = ()
     links: Mapping[str, Schema] = field(default_factory=dict)
+    also: int = 0
+    """Another status of the same answer: of a repeat."""
 
 
 def document() -> Schema:
     """Return the whole OpenAPI description as a dictionary."""
-    table = {**_of_buying(), **_of_spending(), **_of_keys()}
+    table = {**_of_buying(), **_of_spending(), **_of_giving(), **_of_keys()}
     scopes = " or ".join(sorted(request.SCOPES))
+    grants = " or ".join(sorted(request.scopes(request.GRANT_SCOPE)))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -140,6 +150,9 @@ def document() -> Schema:
                 "service": _token(
                     f"a token of the configured issuer with the scope {scopes}"
                 ),
+                "granter": _token(
+                    f"a token of the configured issuer with the scope {grants}"
+                ),
                 "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
                 "bearer_key": {
                     "type": "http",
@@ -149,6 +162,11 @@ def document() -> Schema:
             },
         },
     }
+
+
+def _plan() -> Schema:
+    """Return the schema of a plan's id. The catalogue is read by the first request."""
+    return {"type": "string", "enum": list(catalogue())}
 
 
 def _of_buying() -> dict[str, dict[str, Operation]]:
@@ -170,7 +188,7 @@ def _checkout() -> Operation:
         "type": "boolean",
         "description": "save the card, for automatic top-ups",
     }
-    plan = _with_optional(record(plan=PLAN), remember_card=saves)
+    plan = _with_optional(record(plan=_plan()), remember_card=saves)
     followed_by = ("getPayment", "confirmPayment", "getReceipt")
     links = {name: _link(name, "id", "payment_id") for name in followed_by}
     refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
@@ -254,6 +272,9 @@ def _of_spending() -> dict[str, dict[str, Operation]]:
         "/quota/ledger": {
             "get": _listing("readLedger", "How it came to that", "Entries")
         },
+        "/quota/lots": {
+            "get": _listing("readLots", "What of it expires when", "Lots")
+        },
         "/quota/debits": {"post": debit},
         **_of_holds(),
     }
@@ -281,7 +302,7 @@ def _alert() -> dict[str, Operation]:
 def _auto_top_up() -> dict[str, Operation]:
     """Return the operations of a customer's agreement. 404 where the seller does not offer it."""
     terms = record(
-        plan=PLAN,
+        plan=_plan(),
         when_below=UNITS,
         max_per_month=UNITS | {"maximum": MAX_PER_MONTH},
         agreed={"type": "boolean", "const": True},
@@ -358,6 +379,60 @@ def _of_holds() -> dict[str, dict[str, Operation]]:
         "/quota/holds": {"post": hold},
         "/quota/holds/{hold_id}/capture": {"post": capture},
         "/quota/holds/{hold_id}/release": {"post": release},
+    }
+
+
+def _of_giving() -> dict[str, dict[str, Operation]]:
+    """Return the operations that give units without a payment, by path and method."""
+    key = _parameter("Idempotency-Key", "header", KEY, REPEATS, required=True)
+    reason = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": REASON_CHARS_MAX,
+        "pattern": request.TEXT,
+    }
+    body = record(user_id=USER_ID, units=UNITS, reason=reason)
+    body["properties"]["expires_at"] = MAYBE_TIME
+    refused = (
+        "invalid_request",
+        "idempotency_key_required",
+        "idempotency_conflict",
+    )
+    grant_id = {"type": "string", "maxLength": api.GRANT_ID_CHARS_MAX}
+    give = Operation(
+        "grant",
+        "Give units",
+        201,
+        "Grant",
+        "granter",
+        refused,
+        body,
+        (key,),
+        {"voidGrant": _link("voidGrant", "grant_id", "grant_id")},
+    )
+    void = Operation(
+        "voidGrant",
+        "Take back what is left of a grant",
+        200,
+        "Voided",
+        "granter",
+        (),
+        None,
+        (_in_path("grant_id", grant_id),),
+    )
+    welcome = Operation(
+        "welcome",
+        "Free units for a new customer",
+        201,
+        "Grant",
+        "user",
+        ("email_not_verified", "not_found", "welcome_closed_today"),
+        also=200,
+    )
+    return {
+        "/quota/grants": {"post": give},
+        "/quota/grants/{grant_id}/void": {"post": void},
+        "/quota/welcome": {"post": welcome},
     }
 
 
@@ -443,7 +518,7 @@ def _described(row: Operation) -> Schema:
         "operationId": row.name,
         "summary": row.summary,
         "parameters": list(row.parameters),
-        "responses": {str(row.status): good, **_refusals(row)},
+        "responses": {**_good(row, good), **_refusals(row)},
     }
     if row.who:
         found["security"] = _security(row.who)
@@ -460,11 +535,17 @@ def _described(row: Operation) -> Schema:
     return found
 
 
+def _good(row: Operation, good: Schema) -> Schema:
+    """Return the answers that are no refusals, by status."""
+    statuses = (row.status, row.also) if row.also else (row.status,)
+    return {str(status): good for status in sorted(statuses)}
+
+
 def _security(who: str) -> list[Schema]:
     """Return the ways to say who calls. A key goes into either of two headers."""
     if who == "key":
         return [{"key": []}, {"bearer_key": []}]
-    return [{who: [request.SCOPE] if who == "service" else []}]
+    return [{who: SCOPE_OF[who]}]
 
 
 def _refusals(row: Operation) -> Schema:
@@ -476,7 +557,7 @@ def _refusals(row: Operation) -> Schema:
     ours = [
         *row.codes,
         *(["unauthorized", "outcome_unknown", "busy"] if row.who else []),
-        *(["forbidden"] if row.who == "service" else []),
+        *(["forbidden"] if SCOPE_OF.get(row.who) else []),
         *(["not_found"] if has_id else []),
         *(["payload_too_large"] if row.body else []),
         "internal_error",

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from billing.errors import BillingError
@@ -28,8 +29,23 @@ Python and every JSON Schema validator read this pattern alike.
 """
 DIGITS_MAX: Final = 4
 SCOPE: Final = "quota.write"
-SCOPES: Final = frozenset({SCOPE, f"topup/{SCOPE}"})
-"""As template.yaml's routes ask for it: bare, or behind the name of Cognito's resource server."""
+GRANT_SCOPE: Final = "quota.grant"
+"""Its own scope: a leaked token that spends cannot give units away."""
+
+
+def scopes(scope: str) -> frozenset[str]:
+    """Return a scope as template.yaml's routes ask for it.
+
+    It is bare, or behind the name of Cognito's resource server.
+    """
+    return frozenset({scope, f"topup/{scope}"})
+
+
+SCOPES: Final = scopes(SCOPE)
+_RFC_3339: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+TIME_CHARS_MAX: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +106,7 @@ class Request:
             )
         return subject
 
-    def need_scope(self) -> str:
+    def need_scope(self, scope: str = SCOPE) -> str:
         """Return the token's ``sub`` if the token has this scope. Raises ``forbidden`` otherwise.
 
         A backend has a ``sub`` too: https://www.rfc-editor.org/rfc/rfc9068#section-2.2. API Gateway
@@ -100,9 +116,9 @@ class Request:
         granted = _scopes(self.claims.get("scope")) | _scopes(
             self.claims.get("scp")
         )
-        if SCOPES.isdisjoint(granted):
+        if scopes(scope).isdisjoint(granted):
             raise BillingError(
-                "forbidden", f"a token with the scope {SCOPE} is needed"
+                "forbidden", f"a token with the scope {scope} is needed"
             )
         return self.user_id
 
@@ -234,6 +250,28 @@ def text(body: Mapping[str, Any], name: str, longest: int) -> str:
         return value
     detail = f"{name} must be a text of 1 to {longest} printable characters"
     raise BillingError("invalid_request", detail)
+
+
+def moment(body: Mapping[str, Any], name: str) -> datetime | None:
+    """Return a member that is a time, RFC 3339, or None for null or no such member.
+
+    Raises ``invalid_request``. https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+    """
+    value = body.get(name)
+    if value is None:
+        return None
+    detail = (
+        f"{name} must be a time as RFC 3339 writes it, like 2030-01-02T03:04:05Z"
+    )
+    wrong = BillingError("invalid_request", detail)
+    if not isinstance(value, str) or len(value) > TIME_CHARS_MAX:
+        raise wrong
+    if not _RFC_3339.fullmatch(value):
+        raise wrong
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise wrong from error
 
 
 def _is_printable(value: str) -> bool:

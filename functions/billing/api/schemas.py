@@ -21,6 +21,7 @@ from billing.errors import STATUS_OF
 from billing.keys.api_keys import LISTED_MAX, NewKey
 from billing.keys.figures import Key
 from billing.keys.held import HeldKey
+from billing.lots.listed import ListedLot
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
@@ -115,8 +116,15 @@ def _of_type(hint: Any) -> Schema:
 def _of_buying() -> Schema:
     bought: Schema = {"plan": TEXT, "quota": COUNT, **MONEY}
     return {
-        "Plan": record(id=TEXT, name=TEXT, description=TEXT, quota=COUNT, **MONEY),
-        "Plans": record(plans=_list("Plan", PLANS_MAX)),
+        "Plan": record(
+            id=TEXT,
+            name=TEXT,
+            description=TEXT,
+            quota=COUNT,
+            **MONEY,
+            expires_after_days=MAYBE_COUNT,
+        ),
+        "Plans": record(plans=_list("Plan", PLANS_MAX), welcome=_of_welcome()),
         "Checkout": record(
             payment_id=TEXT,
             session_id=TEXT,
@@ -146,6 +154,19 @@ def _of_buying() -> Schema:
     }
 
 
+def _of_welcome() -> Schema:
+    welcome = record(
+        units=COUNT,
+        expires_after_days=MAYBE_COUNT,
+        needs_verified_email={"type": "boolean"},
+        daily_max=COUNT,
+    )
+    return welcome | {
+        "type": ["object", "null"],
+        "description": "free units for a new customer; null where there are none",
+    }
+
+
 def _of_spending() -> Schema:
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
     by_key: Schema = {
@@ -171,6 +192,22 @@ def _of_spending() -> Schema:
     entry["properties"]["by_key"] = by_key
     return {
         "Quota": schema_of(Quota),
+        "Lots": record(
+            lots={
+                "type": "array",
+                "items": schema_of(ListedLot),
+                "maxItems": LIMIT_MAX,
+            },
+            next_cursor=MAYBE_TEXT,
+        ),
+        "Grant": record(
+            grant_id=TEXT,
+            units=COUNT,
+            expires_at=MAYBE_TIME,
+            remaining=COUNT,
+            debt=COUNT,
+        ),
+        "Voided": record(units=COUNT),
         "Alert": schema_of(Alert),
         **_of_top_ups(),
         "Entry": entry,

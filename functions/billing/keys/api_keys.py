@@ -28,7 +28,7 @@ from billing.keys import counting
 from billing.keys.counting import ID, counters, name_write
 from billing.keys.figures import Key, show
 from billing.keys.limits import Limit
-from billing.quota import hold_expiry
+from billing.quota import present
 from billing.quota.balance import Balance
 from billing.quota.key_days import BUMP, Uses, fold, read_both, write_uses
 from billing.quota.key_use import gone, left, name_of, used
@@ -137,7 +137,7 @@ def list_all(books: Books, user_id: str) -> list[Key]:
     if not rows:
         return []
     balance, uses = read_both(books.store, user_id)
-    balance = hold_expiry.as_if_given_back(books, user_id, balance)
+    balance = present.read(books, user_id, balance)
     now = books.clock()
     keys = [show(row, balance, uses, now) for row in rows]
     return sorted(keys, key=lambda key: (key.created_at, key.key_id))

@@ -11,7 +11,7 @@ from billing.errors import BillingError, ConditionFailedError, NotDoneError
 from billing.keys.counting import ID, count_from_now
 from billing.keys.figures import Key, show
 from billing.keys.limits import Limit
-from billing.quota import daily_usage, hold_expiry
+from billing.quota import daily_usage, present
 from billing.quota.balance import Balance
 from billing.quota.key_days import (
     BUMP,
@@ -171,7 +171,7 @@ def _read(books: Books, user_id: str, key_id: str) -> Key:
     if row is None:
         raise _not_found()
     balance, uses = read_both(books.store, user_id)
-    balance = hold_expiry.as_if_given_back(books, user_id, balance)
+    balance = present.read(books, user_id, balance)
     return show(row, balance, uses, books.clock())
 
 

@@ -9,7 +9,7 @@ from billing.errors import BillingError, Item
 from billing.keys.api_keys import Holder, holder
 from billing.keys.figures import LimitRemaining, ResetsAt, remaining
 from billing.keys.limits import Limit
-from billing.quota import hold_expiry
+from billing.quota import present
 from billing.quota.key_days import Bookmark, read_both
 from billing.quota.key_use import name_of
 from billing.quota.spending import Meter
@@ -58,7 +58,7 @@ def units_left(
 ) -> tuple[int, int | None]:
     """Return what remains of the account, and of the key's limit if it has one."""
     balance, uses = read_both(books.store, found.user_id)
-    balance = hold_expiry.as_if_given_back(books, found.user_id, balance)
+    balance = present.read(books, found.user_id, balance)
     bookmark = uses.live.get(name_of(found.key_id), Bookmark(found.key_id))
     today = day(books.clock())
     return balance.remaining, remaining(limit, balance, bookmark, today)

@@ -6,12 +6,19 @@ https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Preve
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+HOST_NAME: Final = re.compile(
+    r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
+)
+"""No address in figures: its last part begins with a letter, as that of every domain on the
+internet does (https://www.rfc-editor.org/rfc/rfc3696#section-2)."""
+VISIBLE: Final = re.compile("[!-~]+")
 NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 """Carries an IPv4 address in its last 32 bits: https://www.rfc-editor.org/rfc/rfc6052#section-2.1"""
 Resolve = Callable[..., Sequence[Any]]
@@ -45,17 +52,27 @@ def parse(url: str, *, is_local: bool) -> Address:
         port = parts.port
     except ValueError as error:
         raise AddressError("NotifyUrl is no address") from error
-    if parts.scheme != "https" and not (is_local and parts.scheme == "http"):
-        raise AddressError("NotifyUrl must begin with https://")
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise AddressError("NotifyUrl must have no credentials and no fragment")
-    if not parts.hostname:
-        raise AddressError("NotifyUrl names no host")
+    if fault := _fault(url, parts, is_local=is_local):
+        raise AddressError(f"NotifyUrl {fault}")
     is_https = parts.scheme == "https"
     query = f"?{parts.query}" if parts.query else ""
     usual = 443 if is_https else 80
     target = f"{parts.path or '/'}{query}"
-    return Address(is_https, parts.hostname, port or usual, target, is_local)
+    return Address(is_https, parts.hostname or "", port or usual, target, is_local)
+
+
+def _fault(url: str, parts: SplitResult, *, is_local: bool) -> str:
+    if not VISIBLE.fullmatch(url):
+        return "has a space, or a character that is not ASCII"
+    if parts.scheme != "https" and not (is_local and parts.scheme == "http"):
+        return "must begin with https://"
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        return "must have no credentials and no fragment"
+    if not parts.hostname or parts.port == 0:
+        return "names no host, or port 0"
+    if not is_local and not HOST_NAME.fullmatch(parts.hostname):
+        return "must name a host with a domain, and no address in figures"
+    return ""
 
 
 def resolve(

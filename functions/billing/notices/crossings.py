@@ -4,11 +4,13 @@ One crossing is one event. ``quota.low``: ``remaining`` falls from ``low_at`` or
 ``quota.depleted``: it falls from one or more to zero. ``quota.recovered``: new units lift it to
 ``low_at`` or more, after a ``quota.low``. Units that a hold gives back cause no event. If they lift
 it to ``low_at``, the next ``quota.low`` is possible again.
+
+One crossing opens one charge, too: ``remaining`` falls from ``when_below`` or more to less.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from billing.storage.writes import Must, Write, absent, absent_or, equals
 
@@ -31,6 +33,10 @@ class Account(Protocol):
         """Return the customer's own threshold, or None for the template's."""
 
     @property
+    def top_up_at(self) -> int:
+        """Return ``when_below`` of automatic top-ups, 0 where the customer has none."""
+
+    @property
     def low_told(self) -> bool:
         """Return whether ``quota.low`` was sent, and no ``quota.recovered`` since."""
 
@@ -41,62 +47,122 @@ class Account(Protocol):
         """Return the quota as the API shows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossing(NamedTuple):
     """The events of a write, and the additions and conditions of the account's write."""
 
     tells: tuple[QuotaType, ...]
+    opens: bool
+    """It goes below ``when_below``: a charge is to be opened, if the agreement allows one."""
     set: Mapping[str, bool]
     remove: tuple[str, ...]
     must: tuple[Must, ...]
 
 
+NO_CROSSING: Final = Crossing((), False, {}, (), ())  # noqa: FBT003 - opens nothing
+
+
 def cross(
-    account: Account, units: int, low_at_default: int, *, comes_in: bool
+    account: Account,
+    units: int,
+    low_at_default: int | None,
+    *,
+    comes_in: bool = False,
+    may_open: bool = False,
+    returned: int = 0,
 ) -> Crossing:
-    """Return the events that follow when ``units`` (signed) are added to ``remaining``.
+    """Return what follows when ``units`` (signed) are added to ``remaining``.
+
+    ``low_at_default``: the template's LowAtUnits, None where no events go out. ``may_open``: going
+    below ``when_below`` opens a charge. ``returned``: what expired holds give back in the same
+    write. It counts as given back before, as it does where a sweep has passed.
 
     The clauses keep the decision right under concurrent debits: ``remaining`` must still lie
     between the same thresholds. They do not demand its exact value, or a busy account would keep
     a settlement waiting.
     """
+    move = _Move(account.remaining, units, returned, comes_in=comes_in)
+    charge = _charge(account, move) if may_open else NO_CROSSING
+    if low_at_default is None:
+        return charge
     low_at = low_at_default if account.low_at is None else account.low_at
-    before, after = account.remaining, account.remaining + units
-    tells: list[QuotaType] = []
-    if before >= low_at > after:
-        tells.append("quota.low")
-    if before > 0 >= after:
-        tells.append("quota.depleted")
-    lifts = comes_in and before < low_at <= after
-    if lifts and account.low_told:
-        tells.append("quota.recovered")
-    must = [*_between(before, _thresholds(units, low_at, comes_in=comes_in))]
+    lifts = comes_in and move.before < low_at <= move.after
+    tells = tuple(_types(account, move, low_at, lifts=lifts))
+    must = [*move.between(low_at, 1)]
     if units:
         must.append(_same_threshold(account))
     if lifts:
         must.append(_same_mark(account))
     return Crossing(
-        tells=tuple(tells),
+        tells=tells,
+        opens=charge.opens,
         set={"low_told": True} if "quota.low" in tells else {},
         remove=("low_told",) if "quota.recovered" in tells else (),
-        must=tuple(must),
+        must=(*must, *charge.must),
     )
 
 
-def _thresholds(units: int, low_at: int, *, comes_in: bool) -> list[int]:
-    """Return the values of ``remaining`` at which another decision begins."""
-    if units < 0:
-        return [low_at, low_at - units, 1, 1 - units]
-    return [low_at, low_at - units] if comes_in and units else []
+def _types(
+    account: Account, move: "_Move", low_at: int, *, lifts: bool
+) -> Iterator[QuotaType]:
+    if move.goes_below(low_at):
+        yield "quota.low"
+    if move.goes_below(1):
+        yield "quota.depleted"
+    if lifts and account.low_told:
+        yield "quota.recovered"
 
 
-def _between(remaining: int, thresholds: list[int]) -> Iterator[Must]:
-    below = [value for value in thresholds if 0 < value <= remaining]
-    above = [value for value in thresholds if value > remaining]
-    if below:
-        yield Must("remaining", ">=", max(below))
-    if above:
-        yield absent_or("remaining", "<", min(above))
+def _charge(account: Account, move: "_Move") -> Crossing:
+    """Return whether a charge is to be opened, and the clauses of a write that takes units."""
+    if move.units >= 0:
+        return NO_CROSSING
+    when_below = account.top_up_at
+    if not when_below:
+        return NO_CROSSING._replace(must=(absent("top_up_at"),))
+    same = (*move.between(when_below), equals("top_up_at", when_below))
+    return NO_CROSSING._replace(opens=move.goes_below(when_below), must=same)
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A change of ``remaining``, which is ``stored`` before the write."""
+
+    stored: int
+    units: int
+    returned: int
+    comes_in: bool
+
+    @property
+    def before(self) -> int:
+        """Return what remains once expired holds are given back."""
+        return self.stored + self.returned
+
+    @property
+    def after(self) -> int:
+        """Return what remains after the write."""
+        return self.before + self.units
+
+    def goes_below(self, threshold: int) -> bool:
+        """Return whether the move is from the threshold or more to less."""
+        return self.before >= threshold > self.after
+
+    def between(self, *thresholds: int) -> Iterator[Must]:
+        """Yield the clauses under which each threshold is crossed, or not, as it is now.
+
+        A threshold is crossed by all balances from itself up to the units above it.
+        """
+        if self.units < 0:
+            bounds = [*thresholds, *(value - self.units for value in thresholds)]
+        elif self.units and self.comes_in:
+            bounds = [thresholds[0], thresholds[0] - self.units]
+        else:
+            return
+        below = [value for value in bounds if 0 < value <= self.before]
+        above = [value for value in bounds if value > self.before]
+        if below:
+            yield Must("remaining", ">=", max(below) - self.returned)
+        if above:
+            yield absent_or("remaining", "<", min(above) - self.returned)
 
 
 def _same_threshold(account: Account) -> Must:

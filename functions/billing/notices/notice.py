@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
+from billing.books import NOTHING_OPENED, Books
 from billing.clock import epoch, stamp
 from billing.errors import Item
 from billing.ids import new_id
-from billing.notices.crossings import Account, cross
-from billing.settings import Telling
+from billing.notices.crossings import Account, Crossing, cross
 from billing.storage.writes import Write, absent_or, equals
 
 NoticeType = Literal[
@@ -95,7 +95,7 @@ class Row:
 
 
 def tell(
-    telling: Telling,
+    books: Books,
     user_id: str,
     account: Account,
     write: Write | None,
@@ -103,43 +103,76 @@ def tell(
     now: datetime,
     notices: Iterable[Notice] = (),
     comes_in: bool = False,
+    may_open: bool = True,
+    returned: int = 0,
 ) -> Iterator[Write]:
-    """Yield the account's write with the rows of everything that it tells.
+    """Yield the account's write with the rows of everything that it tells and opens.
 
     Call it in every transaction that tells something or changes ``remaining``, and commit all that
-    it yields. ``account`` is the balance as it was read, ``write`` what is to become of it, None
-    where the effect is elsewhere. ``notices`` are what else the transaction tells; crossings of
-    the account's thresholds are found here. ``comes_in``: units come in, and are not returned by a
-    hold.
+    it yields, the account's write first. ``account`` is the balance as it was read, ``write`` what
+    is to become of it, None where the effect is elsewhere. ``notices`` are what else the
+    transaction tells; crossings of the account's thresholds are found here. ``comes_in``: units
+    come in, and are not returned by a hold. ``may_open``: False where the same transaction ends
+    automatic top-ups. ``returned``: how many of the write's units expired holds give back.
 
     Each row takes the next number of the account's sequence. The account's write demands that the
     last number is still the one that was read, so that concurrent writers leave no gap.
     """
-    if not telling.is_on:
+    telling = books.telling
+    may_open = may_open and books.top_ups.is_on
+    if not telling.is_on and not may_open:
         if write is not None:
             yield write
         return
     write = write or Write("quotas", (user_id, "quota"))
-    units = write.add.get("remaining", 0)
-    assert isinstance(units, int)  # noqa: S101 - our own invariant
-    crossing = cross(account, units, telling.low_at, comes_in=comes_in)
-    told = [*notices]
-    shown = account.after(write)
-    told += [Notice(kind, shown.shown(user_id)) for kind in crossing.tells]
+    moved = write.add.get("remaining", 0)
+    assert isinstance(moved, int)  # noqa: S101 - our own invariant
+    low_at = telling.low_at if telling.is_on else None
+    crossing = cross(
+        account,
+        moved - returned,
+        low_at,
+        comes_in=comes_in,
+        may_open=may_open,
+        returned=returned,
+    )
+    opened = NOTHING_OPENED
+    if crossing.opens:
+        opened = books.top_ups.open(books.store, user_id, now)
+    told = [*notices, *_crossed(crossing, user_id, account, write), *opened.notices]
+    if not telling.is_on:
+        told = []
+    write = _told(account, write, crossing, len(told))
+    if not write.is_check:
+        yield write
+    for sequence, notice in enumerate(told, account.told + 1):
+        yield new_row(user_id, sequence, notice.type, notice.data, now)
+    yield from opened.writes
+
+
+def _crossed(
+    crossing: Crossing, user_id: str, account: Account, write: Write
+) -> Iterator[Notice]:
+    """Yield the events of the thresholds that the write crosses, with the quota afterwards."""
+    if crossing.tells:
+        shown = account.after(write).shown(user_id)
+        for kind in crossing.tells:
+            yield Notice(kind, shown)
+
+
+def _told(account: Account, write: Write, crossing: Crossing, events: int) -> Write:
+    """Return the account's write with what the crossing demands, and the sequence's new end."""
     write = write._replace(
         set={**write.set, **crossing.set},
         remove=(*write.remove, *crossing.remove),
         must=(*write.must, *crossing.must),
     )
-    if told:
-        write = write._replace(
-            add={**write.add, "told": len(told)},
-            must=(*write.must, _last_told_is(account.told)),
-        )
-    if not write.is_check:
-        yield write
-    for sequence, notice in enumerate(told, account.told + 1):
-        yield new_row(user_id, sequence, notice.type, notice.data, now)
+    if not events:
+        return write
+    return write._replace(
+        add={**write.add, "told": events},
+        must=(*write.must, _last_told_is(account.told)),
+    )
 
 
 def new_row(

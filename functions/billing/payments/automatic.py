@@ -17,7 +17,7 @@ def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
     A dispute or a full refund of an automatic payment shows that it was not wanted. The write is in
     the transaction that records it, and pins no version: a charge that is being opened pins it.
     """
-    if _is_taken_back(before, after):
+    if is_taken_back(before, after):
         off = {"on": False, "paused": after.status}
         key = (after.user_id, TOP_UP)
         yield Write("quotas", key, set=off, add={"version": 1})
@@ -25,12 +25,13 @@ def switch_off(before: Payment | None, after: Payment) -> Iterator[Write]:
 
 def told_by(basis: Basis, after: Payment) -> Iterator[Notice]:
     """Yield the event that automatic charges have ended."""
-    if _is_taken_back(basis.payment, after):
+    if is_taken_back(basis.payment, after):
         data = {"reason": after.status, "payment": after.as_answer()}
         yield Notice("top_up.off", data)
 
 
-def _is_taken_back(before: Payment | None, after: Payment) -> bool:
+def is_taken_back(before: Payment | None, after: Payment) -> bool:
+    """Whether this change takes the money of an automatic payment back."""
     if before is None or after.session_id or before.status in TAKEN_BACK:
         return False
     return after.status in TAKEN_BACK

@@ -85,6 +85,15 @@ class Payment:
     """Stripe's ``created`` of that decline, epoch seconds. 0 where an older version stored it."""
     units_clawed_back: int = 0
     units_written_off: int = 0
+    units_expired: int = 0
+    """Of ``units_clawed_back``: units that had expired, and so count as taken back already."""
+    expires_after_days: int = 0
+    """How long the units live, 0 for ever. Frozen as the price is."""
+    lot_expires_at: int = 0
+    """Epoch second at which the units expire, or would have when they were clawed back. 0: never.
+    """
+    away_since: int = 0
+    """Epoch second of the first clawback whose units are still away, 0 for none."""
     movements: int = 0
     """How many times reversals have moved units.
 
@@ -110,6 +119,7 @@ class Payment:
             amount_minor=plan.amount_minor,
             currency=plan.currency,
             created_at=created_at,
+            expires_after_days=plan.expires_after_days,
         )
 
     @classmethod
@@ -135,12 +145,15 @@ class Payment:
             quota=fact.quota,
             amount_minor=fact.amount_subtotal,
             currency=fact.currency,
+            expires_after_days=fact.expires_after_days,
         )
 
     @property
     def claims(self) -> dict[str, str | int]:
         """What its metadata at Stripe says of it."""
-        names = ("payment_id", "user_id", "plan", "quota")
+        names = ["payment_id", "user_id", "plan", "quota"]
+        if self.expires_after_days:
+            names.append("expires_after_days")
         return {name: getattr(self, name) for name in names}
 
     @property

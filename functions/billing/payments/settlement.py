@@ -20,7 +20,6 @@ from billing.payments.ownership import why_ignored
 from billing.payments.payment import (
     Already,
     Change,
-    Decision,
     Park,
     Payment,
     decide,
@@ -61,10 +60,10 @@ def apply(books: Books, fact: Fact) -> Outcome:
     """
     basis = bases.begin(books, fact)
     for _ in books.store.deadline.attempts():
-        decision = _decide(books, fact, basis)
+        decision = decide(basis.payment, fact, stamp(books.clock()))
         match decision:
             case Change():
-                done = _write(books, fact, basis, decision)
+                done = _write(books, fact, basis, _unless_booked(basis, decision))
             case Already():
                 done = Outcome(
                     "duplicate" if decision.duplicate else "recorded", basis.payment
@@ -80,15 +79,11 @@ def apply(books: Books, fact: Fact) -> Outcome:
     raise OutcomeUnknownError(message)
 
 
-def _decide(books: Books, fact: Fact, basis: Basis) -> Decision:
-    decision = decide(basis.payment, fact, stamp(books.clock()))
-    if (
-        isinstance(decision, Change)
-        and isinstance(basis, Loaded)
-        and basis.is_funded
-    ):
-        return replace(decision, units=0, entry="")
-    return decision
+def _unless_booked(basis: Basis, change: Change) -> Change:
+    """Move no units for a purchase that the ledger has already."""
+    if isinstance(basis, Loaded) and basis.is_funded:
+        return replace(change, units=0, entry="")
+    return change
 
 
 def _write(

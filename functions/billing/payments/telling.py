@@ -25,11 +25,26 @@ def told_by(basis: Basis, after: Payment) -> tuple[Notice, ...]:
 
 
 def _types(before: Payment, after: Payment) -> Iterator[NoticeType]:
-    if before.phase is not Phase.PAID and after.phase is Phase.PAID:
+    """Yield at most one type for each change of what the API shows, whichever way it goes.
+
+    A refund that fails, or a dispute that is won, is told by the type that told its beginning, so
+    that a receiver that looks at ``data`` is never left with what was undone. ``processing``,
+    ``expired`` and a decline that changes no status and no code tell nothing.
+    """
+    if after.phase is not Phase.PAID:
+        if after.status == "failed" and _failure(before) != _failure(after):
+            yield "payment.failed"
+    elif before.phase is not Phase.PAID:
         yield "payment.completed"
-    if before.status != "failed" and after.status == "failed":
-        yield "payment.failed"
-    if after.reversals.returned_minor > before.reversals.returned_minor:
+    elif before.reversals.returned_minor != after.reversals.returned_minor:
         yield "payment.refunded"
-    if before.status != "disputed" and after.status == "disputed":
+    elif _disputed(before) != _disputed(after):
         yield "payment.disputed"
+
+
+def _failure(payment: Payment) -> tuple[str, str]:
+    return payment.status, payment.failure_code
+
+
+def _disputed(payment: Payment) -> tuple[str, int]:
+    return payment.status, payment.units_clawed_back

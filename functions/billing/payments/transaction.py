@@ -1,20 +1,22 @@
 """Builds the one transaction of a settlement: payment, balance, ledger, references and mark."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
 from billing.books import Books
 from billing.clock import stamp
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
+from billing.lots import burning
 from billing.notices.notice import tell
-from billing.payments import automatic, references
+from billing.payments import automatic, purchased_lots, references
 from billing.payments.basis import Assumed, Basis, Loaded
 from billing.payments.payment import Change, Payment, Phase
+from billing.payments.purchased_lots import Lotted
 from billing.payments.telling import told_by
 from billing.quota import balance as balances
-from billing.quota import ledger
+from billing.quota import ledger, lot_rows
 from billing.quota.balance import Balance, Movement
 from billing.quota.ledger import Entry, EntryType
 from billing.storage.keys import user_key
@@ -35,6 +37,8 @@ def writes(
         0 payments  user#alice / pay_1          the payment's state    see _payment_write
         . quotas    alice / quota               remaining, debt,       enough remains, or debt and
                                                 total                  remaining are as read
+        . quotas    alice / lot#...             the lot                 there is none; other lots as
+                                                                       they were read
         . ledger    alice / funded:cs_1         the entry              this cause is not booked
         . ledger    alice / adjusted:pay_1:n    the write-off          this cause is not booked
         . payments  user#alice / cs_copy        leads to pay_1
@@ -51,36 +55,100 @@ def writes(
     """
     moment = books.clock()
     now = stamp(moment)
-    movement = _movement(books, basis, change)
-    written_off = change.payment.units_written_off + movement.written_off
-    payment = replace(change.payment, units_written_off=written_off)
+    counted = _counted_as_expired(basis, change)
+    units = change.units + counted
+    movement = _movement(books, basis, change, units)
+    payment = replace(
+        change.payment,
+        units_written_off=change.payment.units_written_off + movement.written_off,
+        units_expired=change.payment.units_expired + counted,
+    )
+    lotted = _lotted(basis, replace(change, payment=payment), movement, moment)
+    payment = lotted.payment
     yield _payment_write(fact, basis, payment)
-    account = _account_write(payment, change, movement, now)
+    moved = _Moved(change, units, counted, movement, lotted.change)
+    account = _account_write(payment, moved, now)
     comes_in = change.units > 0
     yield from _tell(books, basis, payment, account, moment, comes_in=comes_in)
-    yield from _entry_writes(payment, change, movement, now)
+    yield from moved.lots.rows
+    yield from _entry_writes(payment, moved, now)
     yield from _reference_writes(fact, basis, payment)
     yield from automatic.switch_off(basis.payment, payment)
     mark = {
         "type": fact.type,
-        "units": change.units,
+        "units": units,
         "created": fact.created,
         "booked_at": now,
     }
     yield Write("events", (payment.payment_id, fact.fact_id), set=mark)
 
 
-def _movement(books: Books, basis: Basis, change: Change) -> Movement:
-    balance = basis.balance if isinstance(basis, Loaded) else Balance()
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What a settlement moves."""
+
+    change: Change
+    units: int
+    """Signed, without those that count as taken back because they had expired."""
+    counted: int
+    movement: Movement
+    lots: lot_rows.Change
+
+
+def _counted_as_expired(basis: Basis, change: Change) -> int:
+    """Return how many units of a clawback had expired, negative for those of a reinstatement.
+
+    What is given back is real units first: as many as there would be without the reversal.
+    """
+    if not isinstance(basis, Loaded) or basis.holdings is None:
+        return 0
+    payment = change.payment
+    match change.entry:
+        case "clawed_back":
+            return burning.counted_as_taken_back(
+                -change.units,
+                purchased_lots.own_free(payment, basis.holdings),
+                basis.units_expired,
+                payment.units_expired,
+            )
+        case "reinstated":
+            still = min(payment.units_expired, payment.units_clawed_back)
+            return still - payment.units_expired
+        case "funded" | "":
+            return 0
+        case _:
+            assert_never(change.entry)
+
+
+def _lotted(
+    basis: Basis, change: Change, movement: Movement, now: datetime
+) -> Lotted:
+    payment, holdings = change.payment, basis.holdings
+    if change.entry == "funded":
+        return purchased_lots.fund(payment, movement, holdings, now)
+    if holdings is None or not change.entry:
+        return Lotted(payment)
+    if change.entry == "clawed_back":
+        taken = -movement.add.get("remaining", 0)
+        return purchased_lots.claw_back(payment, taken, holdings, now)
+    return purchased_lots.give_back(payment, movement, holdings, now)
+
+
+def _balance(basis: Basis) -> Balance:
+    if isinstance(basis, Loaded):
+        return basis.balance
+    return basis.holdings.balance if basis.holdings else Balance()
+
+
+def _movement(books: Books, basis: Basis, change: Change, units: int) -> Movement:
+    balance = _balance(basis)
     if change.units < 0:
-        return balances.go_out(balance, -change.units, books.policy)
+        return balances.go_out(balance, -units, books.policy)
     # What was written off at the clawback comes back first: the customer has used those units.
     back = 0
     if change.entry == "reinstated":
-        back = min(change.payment.units_written_off, change.units)
-    return replace(
-        balances.come_in(balance, change.units - back), written_off=-back
-    )
+        back = min(change.payment.units_written_off, units)
+    return replace(balances.come_in(balance, units - back), written_off=-back)
 
 
 def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
@@ -122,6 +190,7 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
         if fact.kind == "paid":
             for name in ("plan", "quota", "amount_minor", "currency"):
                 yield equals(name, getattr(after, name))
+            yield lot_rows.same("expires_after_days", after.expires_after_days)
 
 
 def _tell(
@@ -134,15 +203,15 @@ def _tell(
     comes_in: bool,
 ) -> Iterator[Write]:
     """Move the account's units, and tell what is to be told."""
-    balance = basis.balance if isinstance(basis, Loaded) else Balance()
     return tell(
-        books.telling,
+        books,
         payment.user_id,
-        balance,
+        _balance(basis),
         account,
         now=moment,
         notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
         comes_in=comes_in,
+        may_open=not automatic.is_taken_back(basis.payment, payment),
     )
 
 
@@ -155,33 +224,26 @@ def _same_funding(fact: SessionFact) -> Iterator[Must]:
     yield absent_or("payment_intent", "==", fact.funding_id)
 
 
-def _entry_writes(
-    payment: Payment, change: Change, movement: Movement, now: str
-) -> Iterator[Write]:
+def _entry_writes(payment: Payment, moved: _Moved, now: str) -> Iterator[Write]:
+    change, movement = moved.change, moved.movement
     if not change.entry:
         return
     cause = ledger.reversal_id(payment)
     if change.entry == "funded":
         cause = ledger.funded_id(payment.funding_id)
-    yield _entry(payment, cause, change.entry, change.units, now).write()
+    entry = _entry(payment, cause, change.entry, moved.units, now)
+    yield replace(entry, expired=moved.counted).write()
     if movement.written_off:
         cause = ledger.write_off_id(payment)
         yield _entry(payment, cause, "adjusted", movement.written_off, now).write()
 
 
-def _account_write(
-    payment: Payment, change: Change, movement: Movement, now: str
-) -> Write | None:
-    if not change.entry:
+def _account_write(payment: Payment, moved: _Moved, now: str) -> Write | None:
+    if not moved.change.entry:
         return None
-    moved = {name: units for name, units in movement.add.items() if units}
-    return Write(
-        "quotas",
-        (payment.user_id, "quota"),
-        set={"updated_at": now, "booked_at": now},
-        add={**moved, "total": change.units + movement.written_off},
-        must=movement.must,
-    )
+    movement = moved.movement
+    add = {**movement.add, "total": moved.units + movement.written_off}
+    return moved.lots.account(payment.user_id, now, add, movement.must)
 
 
 def _entry(

@@ -21,6 +21,14 @@ the key's name follow, so no other attribute of the balance may have this form."
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """Units that expire together, and when."""
+
+    units: Count
+    at: Time
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """A user's quota as ``GET /quota`` shows it, in units."""
 
@@ -31,6 +39,7 @@ class Quota:
     remaining: Count
     debt: Count
     updated_at: Time | None
+    expires_next: Expiry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,18 @@ class Balance:
     """Epoch second at which the first open hold may expire, 0 for none. Never too late."""
     holds_placed: int = 0
     """How many holds were ever placed: a change tells that the list of open holds is stale."""
+    lots_due: int = 0
+    """Epoch second at which the first lot may expire, 0 for none. Never too late."""
+    lots_used: int = 0
+    """The ``used`` up to which lots were burned. Debits since then burn them lazily."""
+    lots_left: int = 0
+    """The units in all lots' rows, those in open holds included."""
+    lots_held: int = 0
+    """The units in all lots' rows that open holds have."""
+    lots_version: int = 0
+    """How often a lot's row was written: a change tells that the lots that were read are stale."""
+    lots_exact: int = 0
+    """1 once a lot came in that expires or was given: from then on holds name their lots."""
     updated_at: str = ""
     booked_at: str = "never"
     """When the last entry was booked, wherever it stands in the ledger. A change tells that the
@@ -67,6 +88,9 @@ class Balance:
     """Where ``quota.low`` begins, as the customer set it. None for the template's LowAtUnits."""
     low_told: bool = False
     """``quota.low`` was told, and no ``quota.recovered`` since."""
+    top_up_at: int = 0
+    """``when_below`` of automatic top-ups, from the customer's agreement until it is ended. Set
+    while a pause or an open charge allows none, too: the agreement itself is asked."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Balance":
@@ -75,6 +99,16 @@ class Balance:
         named = {name: stored[name] for name in cls.__slots__ if name in stored}
         keys = {name: stored[name] for name in stored if is_counter(name)}
         return cls(**named, keys=keys)
+
+    @property
+    def unburned(self) -> int:
+        """The units that were used since lots were burned last."""
+        return self.used - self.lots_used
+
+    @property
+    def earlier_free(self) -> int:
+        """The free units that no lot's row has. Negative where holds have units of rows unnamed."""
+        return self.remaining + self.unburned - self.lots_left + self.lots_held
 
     @property
     def ledger_units(self) -> int:
@@ -93,13 +127,24 @@ class Balance:
             for name, value in write.set.items()
             if name in self.__slots__
         }
-        return replace(self, **added, **known)
+        gone = {
+            name: getattr(NO_BALANCE, name)
+            for name in write.remove
+            if name in self.__slots__
+        }
+        counted = {
+            name: self.keys.get(name, 0) + amount
+            for name, amount in write.add.items()
+            if is_counter(name) and isinstance(amount, int)
+        }
+        keys = {**self.keys, **counted} if counted else self.keys
+        return replace(self, **{**added, **known, **gone, "keys": keys})
 
     def shown(self, user_id: str) -> dict[str, Any]:
         """Return the members of ``GET /quota``, for an event out."""
         return members(self.as_answer(user_id))
 
-    def as_answer(self, user_id: str) -> Quota:
+    def as_answer(self, user_id: str, expires_next: Expiry | None = None) -> Quota:
         """Return the quota as ``GET /quota`` shows it."""
         return Quota(
             user_id=user_id,
@@ -109,7 +154,11 @@ class Balance:
             remaining=self.remaining,
             debt=self.debt,
             updated_at=self.updated_at or None,
+            expires_next=expires_next,
         )
+
+
+NO_BALANCE: Final = Balance()
 
 
 def is_counter(name: str) -> bool:
@@ -164,8 +213,8 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
         return Movement({"remaining": -units}, (Must("remaining", ">=", units),))
     short = units - balance.remaining
     must = (
-        _exactly("remaining", balance.remaining),
-        _exactly("debt", balance.debt),
+        exactly("remaining", balance.remaining),
+        exactly("debt", balance.debt),
     )
     match policy:
         case "debt":
@@ -174,12 +223,13 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
             owed = min(short, max(0, balance.held - balance.debt))
             return Movement(
                 add={"remaining": -balance.remaining, "debt": owed},
-                must=(*must, _exactly("held", balance.held)),
+                must=(*must, exactly("held", balance.held)),
                 written_off=short - owed,
             )
         case _:
             assert_never(policy)
 
 
-def _exactly(name: str, units: int) -> Must:
+def exactly(name: str, units: int) -> Must:
+    """Return the clause that a figure is this one. It may be absent where it is zero."""
     return equals(name, units) if units else absent_or(name, "==", 0)

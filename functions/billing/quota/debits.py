@@ -12,22 +12,20 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
 from billing.ids import digest, new_id
-from billing.quota import hold_expiry
+from billing.quota import present
 from billing.quota.balance import Balance, read_account
-from billing.quota.hold_expiry import ExpiredHolds
 from billing.quota.key_use import KeyUse, limit_remaining
 from billing.quota.spending import (
+    EXACT_TRIES,
     Attempt,
     Meter,
     Taking,
+    hurry_charge,
     look_again,
+    prepare,
     recall,
-    release_before_taking,
     remember,
-    take,
-    take_and_release,
     take_in_transaction,
-    taken_from,
 )
 from billing.storage.writes import creates
 
@@ -64,12 +62,11 @@ class _KeyUsedError(Exception):
 
 
 def read(books: Books, user_id: str) -> Balance:
-    """Return the quota now. Expired holds count as released.
+    """Return the quota now. Expired holds count as released, expired lots as gone.
 
-    It makes one call to DynamoDB, and one more if a hold has expired.
+    It makes one call to DynamoDB, and one more if a hold has expired, two if a lot has.
     """
-    balance = read_account(books.store, user_id)
-    return hold_expiry.as_if_given_back(books, user_id, balance)
+    return present.read(books, user_id, read_account(books.store, user_id))
 
 
 def debit(
@@ -77,44 +74,40 @@ def debit(
 ) -> Debit:
     """Take ``units``, or raise ``quota_exhausted`` and take nothing. One conditional write.
 
-    If a hold has expired, it queries the holds, and one transaction releases them and debits. If
-    this container has not seen that hold, DynamoDB refuses the first write, and this follows.
+    If a hold has expired, it queries the holds, and one transaction releases them and debits. A
+    debit that crosses a threshold is a transaction with what it tells and opens. If this container
+    has not seen that hold or threshold, DynamoDB refuses the first write, and this follows.
     """
     taking = Taking(user_id, units, "used", key)
     balance = recall(user_id)
-    for _ in meter.books.store.deadline.attempts():
+    for number in meter.books.store.deadline.attempts():
+        is_exact = number < EXACT_TRIES
         try:
-            answer, left = _take_now(meter, taking, balance)
+            attempt = prepare(meter, taking, balance, is_exact=is_exact)
+            left = _write(meter, attempt)
         except ConditionFailedError as refused:
             balance = look_again(meter, taking, refused)
             continue
         remember(user_id, left)
-        return answer
+        hurry_charge(meter, attempt)
+        return Debit(
+            new_id("deb", attempt.now),
+            units,
+            left.remaining,
+            limit_remaining(left, key),
+        )
     raise NotDoneError(
         "the account kept changing until the deadline; nothing was taken"
     )
 
 
-def _take_now(
-    meter: Meter, taking: Taking, balance: Balance | None
-) -> tuple[Debit, Balance]:
-    """Try once. Without a remembered balance the write itself finds out about expired holds."""
-    store, now, units = meter.books.store, meter.books.clock(), taking.units
-    expired: ExpiredHolds | None = None
-    if balance:
-        expired = release_before_taking(meter, taking, balance)
-        taking = taking.as_in(balance, is_exact=False)
-    if expired is None:
-        left = Balance.from_item(store.update(take(taking, now)))
-    else:
-        account = take_and_release(expired, taking, now)
-        left = taken_from(expired.after, taking)
-        if expired.closing:
-            store.commit(account, *expired.closing)
-        else:
-            left = Balance.from_item(store.update(account))
-    of_limit = limit_remaining(left, taking.key)
-    return Debit(new_id("deb", now), units, left.remaining, of_limit), left
+def _write(meter: Meter, attempt: Attempt) -> Balance:
+    """Make one write, or a transaction where rows stand beside it. Return what is left."""
+    store = meter.books.store
+    if attempt.beside:
+        store.commit(attempt.account, *attempt.beside)
+        return attempt.left(attempt.balance)
+    return Balance.from_item(store.update(attempt.account))
 
 
 def debit_once(
@@ -142,8 +135,7 @@ def debit_once(
 
             0    user, quota     remaining -= units, used += units    if the units are there
             1    debit#, debit   answer, body, ttl                    if the key is new
-            2..  user, hold#     delete, for each expired hold        if it is still open
-            3..  user, closed#   state = expired                      if there is none
+            2..  what stands beside the account's write: see Attempt
         """
         left = attempt.left(attempt.balance)
         of_limit = limit_remaining(left, api_key)
@@ -155,7 +147,7 @@ def debit_once(
             "body": body,
             "ttl": epoch(attempt.now) + REPLAY_SECONDS,
         }
-        writes = (attempt.account, creates("quotas", row, kept), *attempt.closing)
+        writes = (attempt.account, creates("quotas", row, kept), *attempt.beside)
         try:
             meter.books.store.commit_once(*writes, clears_up=True)
         except ConditionFailedError as refused:

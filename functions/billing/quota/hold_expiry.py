@@ -7,13 +7,16 @@ from typing import Final, Literal
 from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import ConditionFailedError, Item, NotDoneError
+from billing.notices.notice import Notice, tell
+from billing.quota import lot_holds, lot_rows
 from billing.quota.balance import Balance, come_in, read_account
 from billing.quota.key_use import give_back, held_by_key, moved
+from billing.quota.lot_holds import Closed
 from billing.storage.writes import Write, creates, equals, exists
 
-EXPIRED_AT_ONCE: Final = 48
-"""Holds released in one transaction: two writes each, beside the account and what is taken with
-it, within DynamoDB's 100."""
+EXPIRED_AT_ONCE: Final = 46
+"""Holds released in one transaction: two writes each, beside the account, what is taken with it
+and four rows of what that crosses, within DynamoDB's 100."""
 CLOSED_KEPT_SECONDS: Final = 30 * 24 * 3600
 """How long a closed hold answers ``hold_closed`` or replays, before it is not found."""
 State = Literal["captured", "released", "expired"]
@@ -32,12 +35,12 @@ class ExpiredHolds:
     """The account as it was seen."""
     after: Balance
     """The account once this batch is released."""
-    is_all: bool
-    """Nothing more has expired."""
+    notices: tuple[Notice, ...] = ()
+    """Units of lots that expired meanwhile."""
 
     @classmethod
     def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredHolds":
-        """Return the holds that expired first, at most EXPIRED_AT_ONCE. Writes nothing."""
+        """Return the holds that expired first, at most EXPIRED_AT_ONCE. Moves no units."""
         now = books.clock()
         page = books.store.query(
             "quotas", user_id, prefix="hold#", limit=EXPIRED_AT_ONCE + 1
@@ -46,39 +49,60 @@ class ExpiredHolds:
         expired = [
             row for row in rows[:EXPIRED_AT_ONCE] if row["expires_at"] <= epoch(now)
         ]
+        balance, expired, closed = _close(books, user_id, balance, expired)
         next_due = (
             rows[len(expired)]["expires_at"] if len(rows) > len(expired) else 0
         )
-        after = replace(with_released(balance, expired), holds_due=next_due)
+        account = _release(user_id, balance, expired, closed.back, stamp(now))
+        account = closed.beside(_note_due(account, next_due))
         closing = tuple(
             write
             for row in expired
             for write in close(row, "expired", 0, epoch(now))
         )
         return cls(
-            account=_release(user_id, balance, expired, next_due, stamp(now)),
-            closing=closing,
+            account=account,
+            closing=(*closing, *closed.change.rows, *closed.entries),
             before=balance,
-            after=after,
-            is_all=not holds_are_due(after, epoch(now)),
+            after=balance.after(account),
+            notices=closed.notices,
         )
 
 
+def _close(
+    books: Books, user_id: str, balance: Balance, rows: list[Item]
+) -> tuple[Balance, list[Item], Closed]:
+    """Return the lots' part of the release of these holds, or of the first of them.
+
+    Where units of the account can expire, lots are read, and the balance may be read again.
+    """
+    if not rows or not balance.lots_exact:
+        units = sum(row["units"] for row in rows)
+        return balance, rows, lot_holds.close_without_lots(balance, units)
+    few = rows[: lot_holds.how_many(rows)]
+    through = lot_holds.through(few)
+    holdings = lot_rows.read_burnable(books, user_id, balance, through=through)
+    closed = lot_holds.close(holdings, few, 0, books.clock())
+    # The holds were read before lots were burned: the write is refused if others came meanwhile.
+    seen = replace(
+        holdings.balance,
+        holds_due=balance.holds_due,
+        holds_placed=balance.holds_placed,
+    )
+    return seen, few, closed
+
+
 def _release(
-    user_id: str, seen: Balance, rows: Sequence[Item], next_due: int, now: str
+    user_id: str, seen: Balance, rows: Sequence[Item], back: int, now: str
 ) -> Write:
-    """Return the account's part: held units come back, and ``holds_due`` moves on."""
+    """Return the account's part: held units come back, ``back`` of them to be spent."""
     units = sum(row["units"] for row in rows)
-    movement, of_keys = come_in(seen, units), give_back(seen, held_by_key(rows))
-    changed: dict[str, str | int] = {"updated_at": now}
-    if next_due:
-        changed["holds_due"] = next_due
+    movement, of_keys = come_in(seen, back), give_back(seen, held_by_key(rows))
     return Write(
         "quotas",
         (user_id, "quota"),
-        set=changed,
+        set={"updated_at": now},
         add={"held": -units, **movement.add, **of_keys.add},
-        remove=() if next_due else ("holds_due",),
         must=(
             equals("holds_due", seen.holds_due),
             equals("holds_placed", seen.holds_placed),
@@ -86,6 +110,13 @@ def _release(
             *of_keys.must,
         ),
     )
+
+
+def _note_due(account: Write, next_due: int) -> Write:
+    """Return the account's write that moves ``holds_due`` on."""
+    if next_due:
+        return account._replace(set={**account.set, "holds_due": next_due})
+    return account._replace(remove=("holds_due",))
 
 
 def holds_are_due(balance: Balance, now_epoch: int) -> bool:
@@ -102,12 +133,20 @@ def give_back_expired(books: Books, user_id: str, balance: Balance) -> None:
         if not holds_are_due(balance, epoch(books.clock())):
             return
         expired = ExpiredHolds.read(books, user_id, balance)
+        account, *told = tell(
+            books,
+            user_id,
+            expired.before,
+            expired.account,
+            now=books.clock(),
+            notices=expired.notices,
+        )
         try:
-            books.store.commit(expired.account, *expired.closing)
+            books.store.commit(account, *expired.closing, *told)
         except ConditionFailedError:
             # a concurrent request released them, or placed a hold: the caller reads again
             return
-        balance = expired.after
+        balance = expired.before.after(account)
 
 
 def with_released(balance: Balance, rows: Sequence[Item]) -> Balance:
@@ -141,6 +180,19 @@ def as_if_given_back(books: Books, user_id: str, balance: Balance) -> Balance:
     raise NotDoneError("the account's holds kept changing until the deadline")
 
 
+def expired_holds(books: Books, user_id: str, now_epoch: int) -> list[Item]:
+    """Return the rows of all expired holds."""
+    found: list[Item] = []
+    after: Item | None = None
+    while True:
+        page = books.store.query("quotas", user_id, prefix="hold#", after=after)
+        expired = [row for row in page.items if row["expires_at"] <= now_epoch]
+        found += expired
+        after = page.after
+        if len(expired) < len(page.items) or after is None:
+            return found
+
+
 def _expired(
     books: Books, user_id: str, now_epoch: int
 ) -> tuple[list[Item], Balance]:
@@ -155,7 +207,7 @@ def _expired(
             "quotas", user_id, prefix="hold#", up_to="quota", after=after
         )
         account = next((row for row in page.items if row["item"] == "quota"), None)
-        holds = [row for row in page.items if row is not account]
+        holds = [row for row in page.items if row["item"].startswith("hold#")]
         expired = [row for row in holds if row["expires_at"] <= now_epoch]
         found += expired
         if len(expired) < len(page.items) or page.after is None:

@@ -10,7 +10,7 @@ import re
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from billing.answers import Count, LimitLeft, Member, Remaining, Time
 from billing.books import Books
@@ -24,11 +24,15 @@ from billing.errors import (
     RetryableError,
 )
 from billing.ids import USER_ID_CHARS_MAX
-from billing.quota import daily_usage, hold_expiry
+from billing.lots.burning import Parts
+from billing.notices.notice import tell
+from billing.quota import daily_usage, hold_expiry, lot_holds, lot_rows
 from billing.quota.balance import Balance, Movement, come_in, read_account
 from billing.quota.key_days import Captured
 from billing.quota.key_days import capture as capture_for
 from billing.quota.key_use import KeyUse, give_back, limit_remaining, name_of
+from billing.quota.lot_holds import Closed, Placed
+from billing.quota.lot_rows import NO_CHANGE
 from billing.quota.spending import Attempt, Meter, Taking, take_in_transaction
 from billing.storage.writes import Must, Write, absent, creates, equals
 
@@ -38,6 +42,7 @@ ID_CHARS_MAX: Final = 1_500
 _ID: Final = re.compile(
     rf"([0-9]{{12}})\.([0-9a-f]{{16}})\.(.{{1,{USER_ID_CHARS_MAX}}})", re.DOTALL
 )
+NO_WRITE: Final = Write("quotas", ("", "quota"))
 Ended = Literal["captured", "released"]
 """How a caller ends a hold."""
 
@@ -125,29 +130,48 @@ def place(
         All or nothing::
 
             0    user, quota     remaining -= units, held += units    if the units are there
-            1    user, hold#     units, expires_at                    if there is none
-            2..  user, hold#     delete, for each expired hold        if it is still open
-            3..  user, closed#   state = expired                      if there is none
+            1    user, hold#     units, expires_at, parts             if there is none
+            ..   user, lot#      free -= units, held += units         if it is as it was read
+            2..  what stands beside the account's write: see Attempt
         """
         expires_at = epoch_after(
             attempt.now + timedelta(seconds=expires_in_seconds)
         )
         hold = HoldId(user_id, expires_at, secrets.token_hex(8))
         due, account = _keep_holds_due(attempt, expires_at)
-        row, held = _open(hold, attempt.taking), attempt.taking.units
+        held = attempt.taking.units
+        of_lots = _take_from_lots(meter.books, attempt)
+        change = of_lots.change
+        row = _open(hold, attempt.taking, of_lots.parts)
         meter.books.store.commit_once(
-            account, row, *attempt.closing, clears_up=True
+            change.beside(account),
+            row,
+            *change.rows,
+            *attempt.beside,
+            clears_up=True,
         )
         placed = attempt.balance.holds_placed + 1
         left = replace(
             attempt.left(attempt.balance), holds_due=due, holds_placed=placed
         )
+        left = left.after(change.beside(NO_WRITE))
         remaining = max(0, left.remaining)
         expiry, of_limit = from_epoch(expires_at), limit_remaining(left, key)
         return Hold(str(hold), held, remaining, expiry, of_limit), left
 
     taking = Taking(user_id, units, "held", key, at_least)
     return take_in_transaction(meter, taking, transaction)
+
+
+def _take_from_lots(books: Books, attempt: Attempt) -> Placed:
+    """Return which lots a hold takes its units from. One call where units can expire."""
+    balance, taking = attempt.balance, attempt.taking
+    if not balance.lots_exact:
+        must = lot_holds.name_no_lots(balance)
+        return Placed({}, replace(NO_CHANGE, must=must))
+    units = taking.units
+    holdings = lot_rows.read_burnable(books, taking.user_id, balance, enough=units)
+    return lot_holds.place(holdings, units)
 
 
 def capture(meter: Meter, hold_id: str, units: int) -> ClosedHold:
@@ -233,7 +257,8 @@ def _closing(
 ) -> tuple[Write, ...]:
     """Return the writes that capture ``units`` of a hold and give the rest back."""
     now, user_id, rest = books.clock(), row["user_id"], row["units"] - units
-    movement, captured = come_in(balance, rest), Captured(Movement({}))
+    balance, closed = _give_back_to_lots(books, row, balance, units)
+    movement, captured = come_in(balance, closed.back), Captured(Movement({}))
     if key_id := row.get("key_id"):
         unused = {name_of(key_id): rest} if rest else {}
         back = give_back(balance, unused)
@@ -246,8 +271,31 @@ def _closing(
         add={"held": -row["units"], "used": units, **movement.add},
         must=movement.must,
     )
+    account = closed.beside(account)
+    told: tuple[Write, ...] = ()
+    if closed.notices:
+        account, *told_too = tell(
+            books, user_id, balance, account, now=now, notices=closed.notices
+        )
+        told = tuple(told_too)
     closing = hold_expiry.close(row, state, units, epoch(now))
-    return (account, *closing, *captured.writes)
+    of_lots = (*closed.change.rows, *closed.entries, *told)
+    return (account, *closing, *of_lots, *captured.writes)
+
+
+def _give_back_to_lots(
+    books: Books, row: Item, balance: Balance, captured: int
+) -> tuple[Balance, Closed]:
+    """Return the balance to go by, and what becomes of a hold's units. It may read lots."""
+    if not balance.lots_exact:
+        back = row["units"] - captured
+        return balance, lot_holds.close_without_lots(balance, back)
+    through = lot_holds.through([row])
+    holdings = lot_rows.read_burnable(
+        books, row["user_id"], balance, through=through
+    )
+    closed = lot_holds.close(holdings, [row], captured, books.clock())
+    return holdings.balance, closed
 
 
 def _replay(
@@ -267,14 +315,16 @@ def _answer(hold: HoldId, state: Ended, held: int, captured: int) -> ClosedHold:
     return ClosedHold(str(hold), state, captured, released=held - captured)
 
 
-def _open(hold: HoldId, taking: Taking) -> Write:
-    values: dict[str, int | str] = {
+def _open(hold: HoldId, taking: Taking, parts: Parts) -> Write:
+    values: dict[str, Any] = {
         "units": taking.units,
         "expires_at": hold.expires_at,
         "open": "open",
     }
     if taking.key:
         values["key_id"] = taking.key.key_id
+    if parts:
+        values["parts"] = dict(parts)
     return creates("quotas", hold.open_row, values)
 
 

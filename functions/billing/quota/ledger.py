@@ -13,7 +13,15 @@ from billing.storage.writes import Write, creates
 if TYPE_CHECKING:  # a function that only spends must not pay for importing payments
     from billing.payments.payment import Payment
 
-EntryType = Literal["funded", "clawed_back", "reinstated", "consumed", "adjusted"]
+EntryType = Literal[
+    "funded",
+    "clawed_back",
+    "reinstated",
+    "consumed",
+    "adjusted",
+    "granted",
+    "expired",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,9 @@ class Entry:
     reference_id: str
     booked_at: str
     note: str = ""
+    expired: int = 0
+    """Of a clawback: units that count as taken back because they had expired. Of a reinstatement,
+    negative: they count no longer."""
     by_key: Mapping[str, int] = field(default_factory=dict)
     """Units of a day's use by API key. The rest was used without a key."""
 
@@ -45,6 +56,8 @@ class Entry:
         }
         if self.note:
             values["note"] = self.note
+        if self.expired:
+            values["expired"] = self.expired
         if self.by_key:
             values["by_key"] = dict(self.by_key)
         return creates("ledger", (self.user_id, self.entry_id), values)
@@ -68,6 +81,16 @@ def write_off_id(payment: "Payment") -> str:
     return f"adjusted:{payment.payment_id}:{payment.movements}"
 
 
+def expired_id(lot_id: str) -> str:
+    """Return the id of the entry for what expired of a lot."""
+    return f"expired:{lot_id}"
+
+
+def expired_in_hold_id(lot_id: str, hold_key: str) -> str:
+    """Return the id of the entry for what expired when a hold gave it back to its lot."""
+    return f"expired:{lot_id}:{hold_key}"
+
+
 def with_all_booked(store: Store, payment: "Payment") -> "Payment":
     """Return the payment with the reversals that its ledger has and it lacks.
 
@@ -83,7 +106,10 @@ def with_all_booked(store: Store, payment: "Payment") -> "Payment":
         ) or {"units": 0}
         payment = replace(
             following,
-            units_clawed_back=payment.units_clawed_back - entry["units"],
+            units_clawed_back=payment.units_clawed_back
+            - entry["units"]
+            + entry.get("expired", 0),
+            units_expired=payment.units_expired + entry.get("expired", 0),
             units_written_off=payment.units_written_off + given_up["units"],
         )
 

@@ -1,5 +1,10 @@
-"""Takes units from an account by a conditional write, for debits and holds, with retries."""
+"""Takes units from an account by a conditional write, for debits and holds, with retries.
 
+A write that crosses no threshold of the account is a single one, whose condition says that it
+crosses none. The write that does cross one is a transaction with what it tells and opens.
+"""
+
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,9 +13,9 @@ from typing import Final, Literal, NamedTuple, TypeVar, assert_never
 from billing.books import Books
 from billing.clock import day, epoch, stamp
 from billing.errors import BillingError, ConditionFailedError, NotDoneError
-from billing.quota import daily_usage, hold_expiry
-from billing.quota.balance import Balance, Movement, read_account
-from billing.quota.hold_expiry import ExpiredHolds
+from billing.notices.notice import tell
+from billing.quota import daily_usage, upkeep
+from billing.quota.balance import Balance, Movement, exactly, read_account
 from billing.quota.key_use import (
     KeyLimitReachedError,
     KeyNotCountedError,
@@ -20,11 +25,15 @@ from billing.quota.key_use import (
     spend,
     used,
 )
+from billing.quota.upkeep import Expired
 from billing.storage.writes import Must, Write, absent_or, equals
 
 EXACT_TRIES: Final = 2
 """How often a transaction insists on an exact ``remaining`` before it accepts one that is a moment
 old."""
+UNSEEN: Final = Balance(remaining=sys.maxsize)
+"""What is assumed of an account that this container has not seen: it has the template's thresholds
+and is far from all of them. The write is refused where that is wrong."""
 SEEN_MAX: Final = 1000
 """Accounts that a container remembers."""
 Into = Literal["used", "held"]
@@ -93,25 +102,54 @@ def units_left(balance: Balance, key: KeyUse | None) -> int:
 
 
 class Attempt(NamedTuple):
-    """One attempt of a transaction: its write to the account, and the balance that it assumes."""
+    """One attempt: its write to the account, the rows beside it, and the balance that it assumes.
+
+    All or nothing; ``beside`` is empty where no hold has expired and no threshold is crossed::
+
+        0    user, quota         remaining -= units           see take, take_and_release
+                                 told += events               if no event was told since
+        ..   user, hold#         delete, for each expired     if it is still open
+        ..   user, closed#       state = expired              if there is none
+        ..   user, lot#          without what has expired     if it is as it was read
+        ..   ledger, expired:lot what has expired of it       if it is not booked
+        ..   user, 000000000007# an event out, for each
+        ..   user, top_up        the open charge              if the agreement is as it was read
+        ..   user#, pay_         its payment                  if there is none
+    """
 
     account: Write
     """Takes the units, and releases ``expired`` if there are any."""
     balance: Balance
     """The account before the units are taken, with ``expired`` released already."""
     now: datetime
-    expired: ExpiredHolds | None
+    expired: Expired | None
     taking: Taking
     """With the units that are taken, and the key as the balance shows it."""
+    crossed: tuple[Write, ...] = ()
+    """What the write tells and opens, because it crosses a threshold of the account."""
+
+    def of_same_remaining(self) -> "Attempt":
+        """Return the attempt that demands the exact ``remaining`` of its balance."""
+        if self.expired:
+            return self  # it does already
+        same = equals("remaining", self.balance.remaining)
+        return self._replace(account=_demand(self.account, same))
 
     def left(self, balance: Balance) -> Balance:
         """Return the balance after this attempt."""
-        return taken_from(balance, self.taking)
+        told = balance.told + _units(self.account, "told")
+        return replace(taken_from(balance, self.taking), told=told)
 
     @property
-    def closing(self) -> tuple[Write, ...]:
-        """Return the writes that close the expired holds, in the same transaction."""
-        return self.expired.closing if self.expired else ()
+    def beside(self) -> tuple[Write, ...]:
+        """Return the other writes of the same transaction."""
+        closing = self.expired.closing if self.expired else ()
+        return (*closing, *self.crossed)
+
+    @property
+    def opens_charge(self) -> bool:
+        """Whether an automatic charge is opened: its payment is written."""
+        return any(write.table == "payments" for write in self.crossed)
 
 
 Transaction = Callable[[Attempt], tuple[_Answer, Balance]]
@@ -122,11 +160,13 @@ _seen: dict[str, Balance] = {}
 def take(taking: Taking, now: datetime) -> Write:
     """Return the write that moves units from ``remaining`` into ``used`` or ``held``.
 
-    DynamoDB refuses it if too few units remain, if a hold has expired, or if a new day has begun.
+    DynamoDB refuses it if too few units remain, if a hold or a lot has expired, or if a new day has
+    begun.
     """
     units, of_key = taking.units, taking.of_key
     enough = Must("remaining", ">=", units)
     no_hold_is_due = absent_or("holds_due", ">", epoch(now))
+    no_lot_is_due = absent_or("lots_due", ">", epoch(now))
     return Write(
         "quotas",
         (taking.user_id, "quota"),
@@ -135,6 +175,7 @@ def take(taking: Taking, now: datetime) -> Write:
         must=(
             enough,
             no_hold_is_due,
+            no_lot_is_due,
             _day_has_begun(now),
             *of_key.must,
             *taking.clauses,
@@ -142,8 +183,8 @@ def take(taking: Taking, now: datetime) -> Write:
     )
 
 
-def take_and_release(expired: ExpiredHolds, taking: Taking, now: datetime) -> Write:
-    """Return one write that releases the expired holds and then takes the units.
+def take_and_release(expired: Expired, taking: Taking, now: datetime) -> Write:
+    """Return one write that releases what has expired and then takes the units.
 
     DynamoDB refuses it if the account has changed since ``expired`` was read.
     """
@@ -201,23 +242,32 @@ def taken_from(balance: Balance, taking: Taking) -> Balance:
 
 def release_before_taking(
     meter: Meter, taking: Taking, balance: Balance
-) -> ExpiredHolds | None:
-    """Release expired holds, except the last batch, and return that batch.
+) -> Expired | None:
+    """Release expired holds and lots, except the last batch, and return that batch.
 
-    The caller releases it in the write that takes the units. Returns None if no hold has expired.
+    The caller releases it in the write that takes the units. Returns None if nothing has expired.
     There is no pause between batches, because each makes progress.
     """
-    books = meter.books
+    books, user_id = meter.books, taking.user_id
     for _ in books.store.deadline.attempts(pauses=False):
-        if not hold_expiry.holds_are_due(balance, epoch(books.clock())):
+        if not upkeep.is_due(balance, epoch(books.clock())):
             return None
-        expired = ExpiredHolds.read(books, taking.user_id, balance)
-        if expired.is_all and _is_enough(expired.after, taking):
+        expired = upkeep.read_expired(books, user_id, balance)
+        is_all = not upkeep.is_due(expired.after, epoch(books.clock()))
+        if is_all and _is_enough(expired.after, taking):
             return expired
-        books.store.commit(expired.account, *expired.closing)
-        balance = expired.after
+        account, *told = tell(
+            books,
+            user_id,
+            expired.before,
+            expired.account,
+            now=books.clock(),
+            notices=expired.notices,
+        )
+        books.store.commit(account, *expired.closing, *told)
+        balance = expired.before.after(account)
     raise NotDoneError(
-        "more holds had expired than could be released before the deadline; nothing was taken"
+        "more had expired than could be released before the deadline; nothing was taken"
     )
 
 
@@ -242,7 +292,7 @@ def look_again(
         balance = read_account(books.store, user_id)
     if taking.key and used(taking.key.name) not in balance.keys:
         raise KeyNotCountedError
-    is_due = hold_expiry.holds_are_due(balance, epoch(now))
+    is_due = upkeep.is_due(balance, epoch(now))
     if balance.remaining < units and not is_due:
         detail = f"{units} units were asked for and {balance.remaining} remain; nothing was taken"
         raise BillingError(
@@ -253,17 +303,11 @@ def look_again(
         )
     if balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
-        balance = _after_itemising(books, user_id, balance)
+        if balance.keys:  # their limits may have begun a new window
+            balance = read_account(books.store, user_id)
     if taking.key and not is_due:
         _check_limit(balance, taking.key, units)
     return balance
-
-
-def _after_itemising(books: Books, user_id: str, balance: Balance) -> Balance:
-    """Return the balance as the new day begins. Keys' limits may have begun a new window."""
-    if balance.keys:
-        return read_account(books.store, user_id)
-    return replace(balance, use_day=day(books.clock()), itemised=balance.used)
 
 
 def _check_limit(balance: Balance, key: KeyUse, units: int) -> None:
@@ -293,7 +337,9 @@ def take_in_transaction(
     for _ in store.deadline.attempts():
         is_exact = exact_tries > 0
         try:
-            attempt = _prepare(meter, taking, balance, is_exact=is_exact)
+            attempt = prepare(meter, taking, balance, is_exact=is_exact)
+            if is_exact:
+                attempt = attempt.of_same_remaining()
             answer, left = transaction(attempt)
         except ConditionFailedError as refused:
             exact_tries -= 1
@@ -307,28 +353,69 @@ def take_in_transaction(
         else:
             if is_exact or attempt.expired:
                 remember(user_id, left)
+            hurry_charge(meter, attempt)
             return answer
     raise NotDoneError(
         "the account kept changing until the deadline; nothing was taken"
     )
 
 
-def _prepare(
-    meter: Meter, taking: Taking, balance: Balance, *, is_exact: bool
+def prepare(
+    meter: Meter, taking: Taking, balance: Balance | None, *, is_exact: bool
 ) -> Attempt:
-    """Release what has expired, and build the write of one try."""
+    """Release what has expired, and build the writes of one try.
+
+    Without a balance, the write itself finds out about expired holds and crossed thresholds.
+    ``is_exact``: what it tells shows the quota exactly as it is afterwards.
+    """
     now = meter.books.clock()
-    expired = release_before_taking(meter, taking, balance)
+    if balance and balance.lots_exact and taking.into == "held":
+        # The hold changes lots itself, so what is due is not a part of the same write.
+        balance = upkeep.bring_up_to_date(meter.books, taking.user_id, balance)
+    expired = release_before_taking(meter, taking, balance) if balance else None
     if expired:
         taking = taking.as_in(expired.after, is_exact=False)
         account = take_and_release(expired, taking, now)
-        return Attempt(account, expired.after, now, expired, taking)
-    taking = taking.as_in(balance, is_exact=is_exact)
-    account = take(taking, now)
-    if is_exact:
-        same_remaining = equals("remaining", balance.remaining)
-        account = account._replace(must=(*account.must, same_remaining))
-    return Attempt(account, balance, now, None, taking)
+        before, after = expired.before, expired.after
+    else:
+        taking = taking.as_in(balance, is_exact=is_exact) if balance else taking
+        account = take(taking, now)
+        before = after = balance or UNSEEN
+    account, *crossed = tell(
+        meter.books,
+        taking.user_id,
+        before,
+        account,
+        now=now,
+        notices=expired.notices if expired else (),
+        returned=max(0, after.remaining - before.remaining),
+    )
+    if crossed and is_exact:
+        account = _demand(account, *_as_seen(before))
+    return Attempt(account, after, now, expired, taking, tuple(crossed))
+
+
+def _as_seen(balance: Balance) -> tuple[Must, ...]:
+    """Return the clauses under which an event shows the quota exactly as it is afterwards.
+
+    Later tries do without: their ``remaining`` still lies between the same thresholds, so that the
+    same is crossed once, and only the figures that the event shows may be a moment old.
+    """
+    return (
+        exactly("remaining", balance.remaining),
+        exactly("used", balance.used),
+        exactly("held", balance.held),
+    )
+
+
+def _demand(account: Write, *clauses: Must) -> Write:
+    return account._replace(must=(*account.must, *clauses))
+
+
+def hurry_charge(meter: Meter, attempt: Attempt) -> None:
+    """Ask for the charge that this attempt has opened. A debit never waits for it."""
+    if attempt.opens_charge:
+        meter.books.top_ups.hurry(attempt.taking.user_id)
 
 
 def recall(user_id: str) -> Balance | None:

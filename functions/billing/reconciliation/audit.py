@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from billing.errors import Item
+from billing.lots.lot import LAST, PREFIX
 from billing.payments.payment import Payment, Phase
 from billing.quota.balance import Balance
 from billing.quota.key_days import (
@@ -25,6 +27,18 @@ from billing.storage.writes import Table
 
 TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas", "keys")
 """The tables that an account has rows in."""
+COPIED: Final = (
+    "total",
+    "used",
+    "held",
+    "remaining",
+    "debt",
+    "itemised",
+    "lots_left",
+    "lots_held",
+    "lots_used",
+    "lots_exact",
+)
 READINGS_MAX: Final = 20
 """The first two readings agree, unless the account buys or places holds concurrently."""
 
@@ -62,6 +76,9 @@ class Tally:
     written_off: int = 0
     # from the open holds
     in_holds: int = 0
+    # from the lots
+    in_lots: int = 0
+    held_of_lots: int = 0
     # from the balance
     balance_count: int = 0
     total: int = 0
@@ -71,6 +88,10 @@ class Tally:
     debt: int = 0
     itemised: int = 0
     placed_count: int = 0
+    lots_left: int = 0
+    lots_held: int = 0
+    lots_used: int = 0
+    lots_exact: int = 0
     # from the counters of API keys
     keys_used: int = 0
     """By live keys, and by revoked ones that still stand on the balance."""
@@ -114,6 +135,14 @@ class Tally:
             ),
             "remaining + held - debt is total - used": (unused, rest),
             "held is what the open holds hold": (self.in_holds, self.held),
+            "the lots' rows add up to what the balance says they have": (
+                self.in_lots,
+                self.lots_left,
+            ),
+            "the lots' rows add up to what the balance says holds have of them": (
+                self.held_of_lots,
+                self.lots_held,
+            ),
             "every paid payment is funded once": (
                 self.paid_count,
                 self.funded_count,
@@ -164,7 +193,13 @@ class Tally:
         debt_beside_units = (
             min(self.debt, self.remaining) if self.remaining > 0 else 0
         )
+        missing = 0
+        if self.lots_exact:
+            unburned = self.used - self.lots_used
+            unspent = self.remaining + self.held
+            missing = max(0, self.lots_left - unburned - unspent)
         return {
+            "lots have no more than remains and is held": (0, missing),
             "remaining is not below zero": (max(0, self.remaining), self.remaining),
             "debt is not below zero": (max(0, self.debt), self.debt),
             "itemised is not more than used": (
@@ -195,6 +230,9 @@ class Tallies(dict[str, Tally]):
             _add_balance(self._of(item["user_id"]), Balance.from_item(item))
         elif table == "quotas" and item["item"].startswith("hold#"):
             self._of(item["user_id"]).in_holds += item["units"]
+        elif table == "quotas" and item["item"].startswith(PREFIX):
+            self._of(item["user_id"]).in_lots += item["free"] + item["held"]
+            self._of(item["user_id"]).held_of_lots += item["held"]
         elif table == "quotas" and item["item"] == USES:
             _add_uses(self._of(item["user_id"]), uses_from(dict(item)))
         elif (
@@ -215,7 +253,6 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
     """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
-        store.deadline.begin()
         tally = _reading(store, user_id)
         if before is not None and before.steady() == tally.steady():
             return tally
@@ -236,22 +273,25 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
             )
     for item in store.pages("payments", user_key(user_id), "pay_"):
         is_paid = item.get("phase") == int(Phase.PAID)
-        kept = item["quota"] - item["units_clawed_back"] if is_paid else 0
+        kept = item["quota"] - _taken_back(item) if is_paid else 0
         if funded.pop(Payment.from_item(item).funding_id, 0) != kept:
             yield item["payment_id"]
     yield from (funding_id for funding_id, units in funded.items() if units)
 
 
 def _reading(store: Store, user_id: str) -> Tally:
+    """Read an account once. Each half has a deadline of its own, for large accounts."""
     tallies = Tallies()
+    store.deadline.begin()
     for item in store.pages("payments", user_key(user_id), "pay_"):
         tallies.add("payments", item)
         if referred := reference(store, item):
             tallies.add("payments", referred)
-    for item in store.pages("quotas", user_id, "hold#"):
+    for item in _holds_and_lots(store, user_id):
         tallies.add("quotas", item)
     for item in store.pages("ledger", user_id):
         tallies.add("ledger", item)
+    store.deadline.begin()
     for item in store.pages("keys", user_key(user_id), NAMES):
         tallies.add("keys", item)
     if uses := store.get("quotas", (user_id, USES)):
@@ -259,6 +299,19 @@ def _reading(store: Store, user_id: str) -> Tally:
     if balance := store.get("quotas", (user_id, "quota")):
         tallies.add("quotas", balance)
     return tallies.get(user_id, Tally(balance_count=1))
+
+
+def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
+    """Yield an account's open holds and its lots, whose keys are neighbours."""
+    after: Item | None = None
+    while True:
+        page = store.query(
+            "quotas", user_id, prefix="hold#", up_to=LAST, after=after
+        )
+        yield from page.items
+        after = page.after
+        if after is None:
+            return
 
 
 def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -296,14 +349,21 @@ def _add_payment(tally: Tally, item: Mapping[str, Any]) -> None:
     tally.paid += item["quota"]
     tally.paid_count += 1
     tally.intents_count += bool(item.get("payment_intent"))
-    tally.clawed_back += item["units_clawed_back"]
+    tally.clawed_back += _taken_back(item)
     tally.written_off += item.get("units_written_off", 0)
+
+
+def _taken_back(payment: Mapping[str, Any]) -> int:
+    """The units that clawbacks moved: without those that had expired, which moved before."""
+    taken: int = payment["units_clawed_back"]
+    expired: int = payment.get("units_expired", 0)
+    return taken - expired
 
 
 def _add_balance(tally: Tally, balance: Balance) -> None:
     tally.balance_count += 1
     tally.placed_count += balance.holds_placed
-    for name in ("total", "used", "held", "remaining", "debt", "itemised"):
+    for name in COPIED:
         setattr(tally, name, getattr(tally, name) + getattr(balance, name))
     tally.keys_used += sum(
         units for name, units in balance.keys.items() if name[0] in "ux"

@@ -13,6 +13,7 @@ from typing import Final
 
 from billing.clock import stamp
 from billing.errors import ConditionFailedError, Item, OutcomeUnknownError
+from billing.lots.lot import PREFIX, Lot
 from billing.payments import references
 from billing.payments.payment import Payment, Phase
 from billing.quota import ledger
@@ -36,6 +37,10 @@ COMPARED: Final = (
     "itemised",
     "holds_placed",
     "holds_due",
+    "lots_left",
+    "lots_held",
+    "lots_used",
+    "lots_due",
 )
 NOTE: Final = "written again after a restore"
 
@@ -160,7 +165,7 @@ def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]
         for row in about
         if row["type"] in ("clawed_back", "reinstated")
     )
-    if more := payment.units_clawed_back - taken:
+    if more := payment.units_clawed_back - payment.units_expired - taken:
         yield entry(
             ledger.reversal_id(free),
             "clawed_back" if more > 0 else "reinstated",
@@ -236,6 +241,7 @@ def _balance_write(
         "quotas",
         (user_id, "quota"),
         set={**values, "updated_at": now, "booked_at": now},
+        add={"lots_version": 1},
         must=tuple(_unchanged(item)),
     )
 
@@ -249,8 +255,20 @@ def _recomputed(job: Run, user_id: str, found: Balance, unbooked: int) -> Balanc
     held = sum(row["units"] for row in open_holds)
     due = min((row["expires_at"] for row in open_holds), default=0)
     rest = total - used - held
+    lots = [
+        Lot.from_item(row)
+        for row in job.books.store.pages("quotas", user_id, PREFIX)
+    ]
+    left = sum(lot.left for lot in lots)
+    # What the rows show and the account has not is burned next, soonest expiry first. What no row
+    # shows never expires.
+    unburned = max(used - found.lots_used, left - max(0, rest) - held)
     return replace(
         found,
+        lots_left=left,
+        lots_held=sum(lot.held for lot in lots),
+        lots_used=used - unburned,
+        lots_due=next((lot.expires_at for lot in lots if lot.free), 0),
         total=total,
         used=used,
         held=held,

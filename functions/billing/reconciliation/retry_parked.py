@@ -16,8 +16,7 @@ from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.payments import parking, references, settlement
 from billing.payments.parking import Parked
 from billing.payments.payment import Phase
-from billing.quota import hold_expiry
-from billing.quota.balance import Balance
+from billing.quota import lot_reminders, upkeep
 from billing.storage.keys import user_key
 from billing.stripe_api import intents, objects
 from billing.stripe_api.claims import Ignored, claims_in
@@ -213,32 +212,33 @@ def _purchase_of(
 
 
 def sweep_holds(books: Books, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Release expired holds on accounts without requests.
+    """Release expired holds, and let go of expired lots, on accounts without requests.
 
-    Returns the number of index rows that it read. ``go_on`` is called before each account, and the
-    sweep stops when it returns False. The next sweep finds the rest.
+    Tells of lots that will expire soon, too. Returns the number of index rows that it read.
+    ``go_on`` is called before each account, and the sweep stops when it returns False. The next
+    sweep finds the rest.
     """
     seen, after = 0, None
-    for _ in range(SWEEP_PAGES_MAX):
-        books.store.deadline.begin()
-        page = books.store.due(epoch(books.clock()), after)
-        for user_id, rows in sorted(
-            Counter(item["user_id"] for item in page.items).items()
-        ):
-            if not go_on():
-                return seen
-            seen += rows
+    for mark, ahead in lot_reminders.marks(books):
+        for _ in range(SWEEP_PAGES_MAX):
             books.store.deadline.begin()
-            with suppress(
-                RetryableError
-            ):  # one account's trouble must not stop the others
-                _release_expired(books, user_id)
-        if (after := page.after) is None:
-            break
+            page = books.store.due(epoch(books.clock()) + ahead, after, mark)
+            users = Counter(item["user_id"] for item in page.items)
+            for user_id, rows in sorted(users.items()):
+                if not go_on():
+                    return seen
+                seen += rows
+                books.store.deadline.begin()
+                with suppress(
+                    RetryableError
+                ):  # one account's trouble must not stop the others
+                    _bring_up_to_date(books, user_id, ahead)
+            if (after := page.after) is None:
+                break
     return seen
 
 
-def _release_expired(books: Books, user_id: str) -> None:
-    balance = Balance.from_item(books.store.get("quotas", (user_id, "quota")))
-    if hold_expiry.holds_are_due(balance, epoch(books.clock())):
-        hold_expiry.give_back_expired(books, user_id, balance)
+def _bring_up_to_date(books: Books, user_id: str, ahead: int) -> None:
+    upkeep.bring_up_to_date(books, user_id)
+    if ahead:
+        lot_reminders.tell_of_expiry(books, user_id)

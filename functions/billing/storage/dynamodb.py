@@ -219,13 +219,16 @@ class Store:
             request["IndexName"] = index
         return self._page("Query", request, after)
 
-    def due(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Return one page of holds that may have expired, of all users.
+    def due(
+        self, now_epoch: int, after: Item | None = None, mark: str = "open"
+    ) -> Page:
+        """Return one page of holds and lots under a mark that may have expired, of all users.
 
-        The index is eventually consistent, so callers must check each hold before they act on it.
+        The index is eventually consistent, so callers must check each before they act on it.
         """
+        rest = ("expires_at", "<=", now_epoch)
         return self._marked(
-            "quotas", "open_holds", "open", ("expires_at", "<=", now_epoch), after
+            "quotas", "open_holds", "open", rest, after, marked=mark
         )
 
     def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:

@@ -35,8 +35,8 @@ class Ignored:
 def metadata(stack: str, deployment: str, **claims: str | int) -> dict[str, str]:
     """Return the metadata of a payment's session and intent; ``claims_in`` reads it.
 
-    ``claims``: payment_id, user_id, plan and quota. ``stack`` is for the seller's eyes: names are
-    not unique.
+    ``claims``: payment_id, user_id, plan, quota, and perhaps expires_after_days. ``stack`` is for
+    the seller's eyes: names are not unique.
     """
     told = {name: str(value) for name, value in claims.items()}
     return {**told, "stack": stack, "deployment": deployment}
@@ -65,7 +65,18 @@ def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignore
         is_ours = isinstance(deployment, str) and ours.deployment.wrote(deployment)
         if not is_ours:
             return Ignored(OTHER_DEPLOYMENT)
-    return {**claims, "quota": int(units), "needs_record": needs_record}
+    return {
+        **claims,
+        "quota": int(units),
+        "expires_after_days": _days(metadata.get("expires_after_days")),
+        "needs_record": needs_record,
+    }
+
+
+def _days(text: object) -> int:
+    """Return how long the units live. 0, for ever, where metadata does not say."""
+    is_number = isinstance(text, str) and text.isascii() and text.isdigit()
+    return int(str(text)) if is_number and len(str(text)) <= DIGITS_MAX else 0
 
 
 def _is_claim(value: object) -> bool:

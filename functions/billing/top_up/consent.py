@@ -21,7 +21,7 @@ from billing.payments.plans import Plan
 from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.top_up import customers
-from billing.top_up.agreement import Agreement, Card, change, month_of
+from billing.top_up.agreement import Agreement, Card, change, month_of, watch
 from billing.top_up.runner import read
 
 NO_SAVED_CARD = (
@@ -58,24 +58,44 @@ def agree(
 
     def agreed(before: Agreement) -> Agreement:
         now, plan = books.clock(), terms.plan
-        due = before.due if before.charge else epoch(now)
-        return replace(
+        return _at_once(
             before,
-            on=True,
-            plan=plan.id,
-            quota=plan.quota,
-            amount_minor=plan.amount_minor,
-            currency=plan.currency,
-            when_below=terms.when_below,
-            max_per_month=terms.max_per_month,
-            agreed_at=stamp(now),
-            customer=customer,
-            card=card,
-            paused="",
-            due=due,
+            epoch(now),
+            replace(
+                before,
+                on=True,
+                plan=plan.id,
+                quota=plan.quota,
+                amount_minor=plan.amount_minor,
+                currency=plan.currency,
+                when_below=terms.when_below,
+                max_per_month=terms.max_per_month,
+                agreed_at=stamp(now),
+                customer=customer,
+                card=card,
+                paused="",
+            ),
         )
 
     return _change(books, user_id, agreed)
+
+
+def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
+    """Return what was agreed, due at once.
+
+    An open charge keeps its time, or a repeated PUT would be a repeated attempt on a card that was
+    declined. For another card, or another plan, there is no time to keep.
+    """
+    charge = before.charge
+    if charge is None:
+        return replace(agreed, due=now)
+    terms = ("plan", "quota", "amount_minor", "currency")
+    is_other = agreed.card.counted_as != before.card.counted_as or any(
+        getattr(agreed, name) != getattr(before, name) for name in terms
+    )
+    if charge.state != "waiting" or not is_other:
+        return replace(agreed, due=before.due)
+    return replace(agreed, charge=replace(charge, due=now), due=now)
 
 
 def switch_off(
@@ -106,12 +126,18 @@ def _waits(agreement: Agreement) -> bool:
 def _change(
     books: Books, user_id: str, decide: Callable[[Agreement], Agreement]
 ) -> dict[str, Any]:
-    """Write what the customer decided on the agreement as it is now."""
+    """Write what the customer decided on the agreement as it is now.
+
+    All or nothing::
+
+        0    user, top_up    the agreement                        if it is as it was read
+        1    user, quota     top_up_at, or without it
+    """
     for _ in books.store.deadline.attempts():
         before = read(books, user_id)
         after = decide(before)
         try:
-            books.store.commit(change(before, after))
+            books.store.commit(change(before, after), watch(after))
         except ConditionFailedError:
             continue
         return after.as_answer(month_of(books.clock()))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final
 
-from billing.books import Books, NoOutbox
+from billing.books import Books, NoOutbox, NoTopUps, TopUps
 from billing.clock import utc_now
 from billing.deadline import Deadline
 from billing.deployment import StoredDeployment
@@ -49,7 +49,19 @@ def books() -> Books:
     """Return the books: the store, the clock and the settings."""
     ours = Ours(settings().livemode, StoredDeployment(store()))
     policy, telling = settings().reversal_policy, settings().telling
-    return Books(store(), utc_now, ours, policy, NoOutbox(), telling)
+    return Books(
+        store(), utc_now, ours, policy, NoOutbox(), telling, top_ups(settings())
+    )
+
+
+def top_ups(settings: Settings) -> TopUps:
+    """Return what opens automatic charges, if this deployment offers them."""
+    if not settings.auto_top_up:
+        return NoTopUps()
+    # Payments, plans and agreements: a debit pays for their import only where it may need them.
+    from billing.top_up.crossing import AutomaticCharges  # noqa: PLC0415 - see above
+
+    return AutomaticCharges(settings.top_up_queue_url)
 
 
 def in_init(make: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from billing.payments.plans import catalogue
 from infra.cli.checks.findings import Finding, Patient
 from infra.cli.stripe.account import KeyRefusedError
 
-LISTS: Final = ("checkout/sessions", "refunds", "disputes")
+LISTS: Final = ("checkout/sessions", "payment_intents", "refunds", "disputes")
 """What reconciliation lists: https://docs.stripe.com/keys/restricted-api-keys."""
 RIGHTS: Final = "stripe key's rights"
 

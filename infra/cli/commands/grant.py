@@ -5,9 +5,9 @@ from typing import Annotated, Any, assert_never
 import typer
 from billing.books import Books
 from billing.errors import RetryableError
+from billing.grants.grant import Grant, GrantError, book, find_booked, left_after
 from billing.ids import new_id
-from billing.quota.balance import read_account
-from billing.quota.grants import Grant, GrantError, book, find_booked, left_after
+from billing.quota import debits
 
 from infra.cli.command import DryRun, Operator, Yes, command
 from infra.cli.errors import FOUND_SOMETHING, OperatorError, not_found, unreachable, usage
@@ -47,8 +47,9 @@ def register(app: typer.Typer) -> None:
 
 def _run(operator: Operator, given: Grant, verb: str, *, dry_run: bool, yes: bool) -> Any:
     """Check, ask and book; return the answer to show."""
-    given.check()
-    before = read_account(operator.books.store, given.user_id)
+    given.check(operator.books.clock())
+    operator.books.store.deadline.begin()
+    before = debits.read(operator.books, given.user_id)
     planned = {
         "grant_id": given.grant_id,
         "user_id": given.user_id,

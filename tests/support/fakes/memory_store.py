@@ -42,6 +42,10 @@ class MemoryStore:
         assert len(set(places)) == len(places), "DynamoDB refuses two actions on one item"
         assert 0 < len(places) <= WRITES_MAX
         assert all(_names_each_attribute_once(write) for write in writes)
+        assert not any(
+            set(KEY_NAMES[write.table]) & {*write.set, *write.add, *write.remove}
+            for write in writes
+        ), "DynamoDB refuses to change a key"
         old = {
             number: copy_of(self.tables[write.table].get(write.key))
             for number, write in enumerate(writes)
@@ -97,10 +101,10 @@ class MemoryStore:
             ]
         return _page(table, rows, limit, order)
 
-    def due(self, now_epoch: int, after: Item | None = None) -> Page:
-        """Open holds past their time."""
+    def due(self, now_epoch: int, after: Item | None = None, mark: str = "open") -> Page:
+        """Holds and lots under a mark past their time."""
         return self._marked(
-            "quotas", "open", "expires_at", lambda expires_at: expires_at <= now_epoch, after
+            "quotas", "open", "expires_at", lambda due: due <= now_epoch, after, marked=mark
         )
 
     def due_notices(self, now_epoch: int, after: Item | None = None) -> Page:

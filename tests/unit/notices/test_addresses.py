@@ -1,5 +1,6 @@
 """Which addresses events are sent to."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,13 +65,22 @@ def test_other_addresses_are_refused_outside_the_local_stack(url: str) -> None:
         address.parse(url, is_local=False)
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["127.0.0.1", "[::1]", "169.254.169.254", "10.1.2.3", "localhost", "0x7f000001", "2130706433"],
-)
-def test_a_literal_private_address_is_refused_however_it_is_written(host: str) -> None:
-    """By the real resolver, which reads numbers of any base."""
-    parsed = address.parse(f"https://{host}/", is_local=False)
+LITERALS = [
+    *("127.0.0.1", "127.1", "[::1]", "169.254.169.254", "10.1.2.3", "localhost", "8.8.8.8"),
+    *("0x7f000001", "0x7f.1", "0177.0.0.1", "2130706433", "[::ffff:10.0.0.1]", "127.0.0.1."),
+]
+
+
+@pytest.mark.parametrize("host", LITERALS)
+def test_an_address_in_figures_is_refused_however_it_is_written(host: str) -> None:
+    with pytest.raises(AddressError):
+        address.parse(f"https://{host}/", is_local=False)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0x7f000001", "2130706433"])
+def test_what_the_resolver_makes_of_figures_is_refused_too(host: str) -> None:
+    """The real one reads numbers of any base, and has the machine's own names."""
+    parsed = replace(address.parse("https://example.com/", is_local=False), host=host)
     with pytest.raises(AddressError):
         address.resolve(parsed)
 

@@ -130,6 +130,68 @@ def test_a_dispute_tells_when_it_opens_and_when_it_is_lost(books: Books, store: 
     assert types == ["payment.completed", "payment.disputed", "quota.depleted", "payment.refunded"]
 
 
+def _told(store: MemoryStore) -> list[tuple[str, str]]:
+    """Type and status of the payment's events."""
+    return [
+        (row.type.removeprefix("payment."), row.data["status"])
+        for row in rows(store)
+        if row.type.startswith("payment.")
+    ]
+
+
+def test_a_second_decline_tells_where_the_api_shows_another_code(
+    books: Books, store: Losing
+) -> None:
+    payment = pending(books)
+    _settle(books, builders.declined(payment, created=100))
+    _settle(books, builders.declined(payment, created=200))
+    _settle(books, builders.declined(payment, "expired_card", created=300))
+    _settle(books, builders.declined(payment, "older", created=50))
+    assert [row.data["failure_code"] for row in rows(store)] == ["card_declined", "expired_card"]
+    assert [kind for kind, _ in _told(store)] == ["failed", "failed"]
+
+
+def test_a_decline_after_the_session_has_expired_tells_nothing(books: Books, store: Losing) -> None:
+    """Only the code is noted; the payment is not what the event would say."""
+    payment = pending(books)
+    _settle(books, builders.expired(payment))
+    _settle(books, builders.declined(payment))
+    assert rows(store) == []
+
+
+def test_a_refund_that_fails_is_told_as_the_refund_was(books: Books, store: Losing) -> None:
+    payment = pending(books)
+    _settle(books, builders.completed(payment))
+    _settle(books, builders.refund_created(payment, "re_1", payment.amount_minor))
+    _settle(books, builders.refund(payment, "re_1", payment.amount_minor, "failed"))
+    _settle(books, builders.refund(payment, "re_1", payment.amount_minor, "failed"))
+    assert _told(store) == [
+        ("completed", "completed"),
+        ("refunded", "refunded"),
+        ("refunded", "completed"),
+    ]
+    last = [row for row in rows(store) if row.type == "payment.refunded"][-1].data
+    assert (last["refunded_minor"], last["units_clawed_back"]) == (0, 0)
+
+
+def test_a_dispute_tells_when_money_moves_and_when_it_is_won(books: Books, store: Losing) -> None:
+    payment = pending(books)
+    out = -payment.amount_minor
+    _settle(books, builders.completed(payment))
+    _settle(books, builders.dispute(payment, "created", "needs_response", amount=-out))
+    _settle(books, builders.dispute(payment, "funds_withdrawn", "needs_response", out))
+    _settle(books, builders.dispute(payment, "updated", "under_review", out))
+    _settle(books, builders.dispute(payment, "closed", "won", out, -out))
+    _settle(books, builders.dispute(payment, "funds_reinstated", "won", out, -out))
+    assert _told(store) == [
+        ("completed", "completed"),
+        ("disputed", "disputed"),
+        ("disputed", "disputed"),
+        ("disputed", "completed"),
+    ]
+    laws.check(store)
+
+
 def test_a_purchase_after_quota_low_tells_that_it_has_recovered(
     books: Books, store: Losing
 ) -> None:

@@ -8,9 +8,9 @@ from billing.errors import BillingError
 from billing.payments import settlement
 from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.grants import Grant, book
 from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.quota.spending import Meter
+from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import Meddled
@@ -108,13 +108,14 @@ def test_a_closed_hold_is_reported_for_thirty_days_after_its_end(
 
 def test_a_hold_that_ends_later_leaves_the_first_end_as_it_is(meter: Meter, clock: Clock) -> None:
     """Also where this container has not seen the one that ends first: as much remains as it
-    remembers, by a grant beside that hold.
+    remembers, by units that came in beside that hold.
     """
     holds.place(meter, "alice", 1, 600)
     seen = dict(spending._seen)
     spending._seen.clear()
     holds.place(meter, "alice", 1, 60)
-    book(meter.books, Grant("T-1", "alice", 1, "why"))
+    more = {"remaining": 1, "total": 1}
+    meter.books.store.update(Write("quotas", ("alice", "quota"), add=more))
     spending._seen.clear()
     spending._seen.update(seen)
     calls = meter.books.store.calls  # type: ignore[attr-defined]

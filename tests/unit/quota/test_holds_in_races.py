@@ -56,7 +56,9 @@ def test_a_hold_beside_an_earlier_one_leaves_the_sooner_due(
     shop.store.meanwhile = iter([*debits_between, lambda: _elsewhere(shop, 120)])
     shop.hold(20, first)
     assert shop.account["holds_due"] == min(
-        row["expires_at"] for (_, name), row in shop.store.tables["quotas"].items() if "#" in name
+        row["expires_at"]
+        for (_, name), row in shop.store.tables["quotas"].items()
+        if name.startswith("hold#")
     )
 
 

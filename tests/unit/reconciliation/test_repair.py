@@ -9,11 +9,11 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.deadline import Deadline
 from billing.errors import Item, NotDoneError, OutcomeUnknownError
+from billing.grants.grant import Grant, book
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.grants import Grant, book
 from billing.quota.spending import Meter
 from billing.reconciliation import repair as mending
 from billing.reconciliation import retry_parked, run

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import pytest
-from billing.quota.grants import Grant, GrantError, book, find_booked
+from billing.grants.grant import Grant, GrantError, book, find_booked
 from support import builders
 from support.fakes.memory_store import MemoryStore
 
@@ -38,7 +38,7 @@ REFUSED: Final[list[tuple[str, Any, str]]] = [
 @pytest.mark.parametrize(("name", "value"), ALLOWED)
 def test_the_last_allowed_grant_is_allowed(name: str, value: Any) -> None:
     """Limits belong to what they limit."""
-    Grant(**{**GOOD, name: value}).check()
+    Grant(**{**GOOD, name: value}).check(builders.START)
 
 
 @pytest.mark.parametrize(("name", "value", "why"), REFUSED)
@@ -47,7 +47,7 @@ def test_a_grant_beyond_a_bound_is_refused_and_says_what_to_do(
 ) -> None:
     """Before anything is read."""
     with pytest.raises(GrantError, match=why) as refused:
-        Grant(**{**GOOD, name: value}).check()
+        Grant(**{**GOOD, name: value}).check(builders.START)
     assert refused.value.kind == "invalid"
     assert refused.value.remedy
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 import pytest
 from billing.books import Books
 from billing.errors import ConditionFailedError
+from billing.grants.grant import Grant, GrantError, book
 from billing.payments import settlement
 from billing.quota import debits, history, holds
-from billing.quota.grants import Grant, GrantError, book
 from billing.quota.spending import Meter
 from billing.reconciliation.audit import settled_tally
 from billing.storage.writes import Write
@@ -30,7 +30,7 @@ def test_a_grant_adds_units_and_one_entry(books: Books) -> None:
     assert (answer["status"], answer["remaining"]) == ("granted", 50)
     assert debits.read(books, "alice").total == 50
     (entry,) = history.entries(books, "alice", 10, "")["entries"]
-    assert (entry["type"], entry["units"], entry["reference_id"]) == ("adjusted", 50, "T-1")
+    assert (entry["type"], entry["units"], entry["reference_id"]) == ("granted", 50, "T-1")
     assert "note" not in entry, "the reason is for the operator"
     assert _balances(books, "alice")
 
@@ -99,7 +99,7 @@ def test_an_expired_hold_is_there_to_be_taken(books: Books) -> None:
 def test_a_grant_that_makes_no_sense_is_a_usage_error(wrong: Grant) -> None:
     """It is found before anything is asked."""
     with pytest.raises(GrantError) as caught:
-        wrong.check()
+        wrong.check(builders.START)
     assert caught.value.kind == "invalid"
 
 

@@ -1,0 +1,1 @@
+"""Units that are given: by the seller's backend, by an operator, and to new customers."""

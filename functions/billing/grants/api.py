@@ -1,0 +1,130 @@
+"""Grants as the seller's backend makes and voids them, under keys that are kept for ever."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from billing.books import Books
+from billing.clock import epoch_after, stamp
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    OutcomeUnknownError,
+)
+from billing.grants.grant import Grant, GrantError, as_answer, book, grant_row
+from billing.ids import digest
+from billing.lots import burning
+from billing.notices.notice import tell
+from billing.quota import lot_rows, upkeep
+from billing.quota.ledger import Entry
+from billing.storage.writes import Must, Write, absent, exists
+
+ID_CHARS: Final = 32
+"""Of a grant's id, which is made from the caller and the key."""
+GRANT_ID_CHARS_MAX: Final = 100
+
+
+def grant_id_of(caller: str, key: str) -> str:
+    """Return the id of the grant that a caller makes under an Idempotency-Key."""
+    return f"grant_{digest(caller, key)[:ID_CHARS]}"
+
+
+def give(books: Books, grant: Grant) -> dict[str, Any]:
+    """Book a grant, or answer a repeat as the first time, whenever it comes.
+
+    Raises ``idempotency_conflict`` for another body under the key, and ``invalid_request`` for an
+    expiry that is not in time.
+    """
+    if kept := books.store.get("quotas", grant.row):
+        return _repeat(grant, kept)
+    try:
+        grant.check(books.clock())
+        done = book(books, grant)
+    except GrantError as error:
+        if error.kind == "conflict":
+            raise _conflict() from error
+        raise BillingError("invalid_request", f"{error}; {error.remedy}") from error
+    if done["status"] == "granted":
+        left = {name: done[name] for name in ("remaining", "debt")}
+        return as_answer(grant, left)
+    return _repeat(grant, books.store.get("quotas", grant.row) or {})
+
+
+def expiry_of(expires: datetime | None) -> int:
+    """Return the epoch second of a time, rounded up in the customer's favour. 0 for None."""
+    return epoch_after(expires) if expires else 0
+
+
+def void(books: Books, grant_id: str) -> dict[str, Any]:
+    """Take back what is left of a grant, once. A repeat replays.
+
+    What an open hold has of it is taken back when the hold ends. Raises ``not_found``.
+
+    All or nothing::
+
+        0    quotas  grant#id, grant   how much was taken          if it is not voided
+        1    quotas  user, quota       remaining, total            if the lots are as read
+        2..  quotas  user, lot#        the lot, and those burned   if they are as read
+        ..   ledger  user, voided:id   the entry, if units moved   if it is not booked
+    """
+    for _ in books.store.deadline.attempts():
+        kept = books.store.get("quotas", grant_row(grant_id))
+        if kept is None or kept["answer"]["units"] < 0:
+            raise BillingError("not_found", "there is no such grant")
+        if "voided" in kept:
+            return {"units": kept["voided"]}
+        units, writes = _take_back(books, grant_id, kept)
+        try:
+            books.store.commit(*writes)
+        except ConditionFailedError:
+            continue  # a concurrent request voided it, or used units: look again
+        return {"units": units}
+    raise OutcomeUnknownError(f"the account of {grant_id} kept changing")
+
+
+def _take_back(
+    books: Books, grant_id: str, kept: Item
+) -> tuple[int, tuple[Write, ...]]:
+    """Return what is taken back of a grant, and the writes that do it."""
+    user_id, now = kept["customer"], stamp(books.clock())
+    holdings = upkeep.read_to_change(books, user_id, through=kept["lot"])
+    taken = burning.void(holdings.lots, kept["lot"])
+    change = lot_rows.change(holdings, taken.lots)
+    units = taken.units
+    noted = Write(
+        "quotas",
+        grant_row(grant_id),
+        set={"voided": units},
+        must=(exists("user_id"), absent("voided")),
+    )
+    account = change.account(
+        user_id,
+        now,
+        {"total": -units, "remaining": -units},
+        (Must("remaining", ">=", units),) if units else (),
+        is_booked=bool(units),
+    )
+    entry = Entry(
+        user_id,
+        f"voided:{grant_id}",
+        "adjusted",
+        -units,
+        "grant",
+        grant_id,
+        now,
+    )
+    booked = (entry.write(),) if units else ()
+    moved = tell(books, user_id, holdings.balance, account, now=books.clock())
+    return units, (noted, *moved, *change.rows, *booked)
+
+
+def _repeat(grant: Grant, kept: Item) -> dict[str, Any]:
+    if not kept or kept["body"] != grant.body:
+        raise _conflict()
+    answer: dict[str, Any] = kept["answer"]
+    return answer
+
+
+def _conflict() -> BillingError:
+    detail = "this Idempotency-Key was used with another body; send a new key for a new grant"
+    return BillingError("idempotency_conflict", detail)

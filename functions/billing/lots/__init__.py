@@ -1,0 +1,1 @@
+"""Lots: units that came in together, and the order in which they burn, are held and expire."""

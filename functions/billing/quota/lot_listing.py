@@ -1,0 +1,60 @@
+"""A user's quota with what expires next, and a user's lots by the page. Nothing is written."""
+
+from typing import Any, Final
+
+from billing import cursors
+from billing.books import Books
+from billing.clock import from_epoch
+from billing.lots.burning import Lots
+from billing.lots.listed import listed
+from billing.quota import present
+from billing.quota.balance import Expiry, Quota, read_account
+
+NEXT: Final = 1
+"""Free units to read, beside those to burn, to know what expires next."""
+
+
+def read_quota(books: Books, user_id: str) -> Quota:
+    """Return the quota, with the units that expire next.
+
+    One call for an account on which nothing can expire, three for others.
+    """
+    balance = read_account(books.store, user_id)
+    can_expire = balance.lots_due or (balance.lots_exact and balance.holds_due)
+    if not can_expire:
+        return present.read(books, user_id, balance).as_answer(user_id)
+    found = present.read_with_lots(books, user_id, balance, NEXT)
+    return found.balance.as_answer(user_id, _next(found.lots))
+
+
+def _next(lots: Lots) -> Expiry | None:
+    """Return what expires first of these lots."""
+    dated = [lot for lot in lots if lot.expires_at and lot.free]
+    if not dated:
+        return None
+    at = dated[0].expires_at
+    units = sum(lot.free for lot in dated if lot.expires_at == at)
+    return Expiry(units, from_epoch(at))
+
+
+def lots(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
+    """Return one page of a user's lots that have units left, in burn order.
+
+    Raises ``invalid_request`` for a cursor that is none of ours.
+    """
+    after = _place(cursor)
+    balance = read_account(books.store, user_id)
+    found = present.read_with_lots(books, user_id, balance)
+    shown = [lot for lot in found.lots if lot.left and lot.key > after]
+    page = shown[:limit]
+    next_cursor = None
+    if len(shown) > limit:
+        next_cursor = cursors.sealed({"key": page[-1].key})
+    return {"lots": [listed(lot) for lot in page], "next_cursor": next_cursor}
+
+
+def _place(cursor: str) -> str:
+    """Return the key after which a page begins."""
+    if not cursor:
+        return ""
+    return str(cursors.opened(cursor, {"key": cursors.is_key})["key"])
