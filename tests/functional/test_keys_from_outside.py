@@ -1,8 +1,10 @@
 """Attacks on what the API promises of keys and their limits, from its description alone."""
 
+from hashlib import sha256
 from typing import Any
 
 from billing.quota import spending
+from billing.storage.writes import creates
 from functional.lab import Lab, Said
 
 TEN = {"units": 10, "per": "day"}
@@ -135,3 +137,28 @@ def test_a_key_in_any_other_form_is_no_key(lab: Lab) -> None:
         assert lab.call("GET", "/key", x_api_key=bad).status == 401
     assert lab.call("GET", "/key", authorization=key).status == 401
     assert lab.call("GET", "/key", x_api_key="x", authorization=f"Bearer {key}").status == 401
+
+
+def test_a_key_of_before_there_were_limits_is_listed_limited_and_revoked(lab: Lab) -> None:
+    lab.fund("alice", 50)
+    number, secret = "0" * 24, "s" * 43
+    made = {"name": "old", "created_at": "2025-01-01T00:00:00.000000Z"}
+    found_by = {"hash": sha256(secret.encode()).hexdigest(), "user_id": "alice"}
+    lab.books.store.commit(
+        creates("keys", ("user#alice", f"key_{number}"), made),
+        creates("keys", (f"key#{number}", "key"), found_by),
+    )
+    stage = _make(lab)["key"].split("_")[1]
+    old, key = f"key_{number}", f"tk_{stage}_{number}_{secret}"
+    assert _keys(lab)[old]["used_total"] == 0
+    assert _keys(lab)[old]["limit"] is None
+    assert lab.call("GET", "/key", x_api_key=key).json["name"] == "old"
+    assert _debit(lab, 3, old).status == 200
+    assert _limit(lab, old, TEN).json["limit_remaining"] == 7
+    assert lab.call("GET", "/key", x_api_key=key).json["limit_remaining"] == 7
+    assert [_debit(lab, units, old).status for units in (8, 7, 1)] == [402, 200, 402]
+    assert (_keys(lab)[old]["used_today"], _keys(lab)[old]["used_total"]) == (10, 10)
+    assert _revoke(lab, old) == 204
+    assert old not in _keys(lab)
+    assert lab.call("GET", "/key", x_api_key=key).status == 401
+    assert lab.quota("alice")["used"] == 10
