@@ -200,6 +200,8 @@ def test_switching_off_is_idempotent_and_forgets_the_card_if_asked(
 ) -> None:
     session = _save_a_card(offered, stripe_side)
     _agree(offered, when_below=1)
+    assert _call(offered, "DELETE", ROUTE, query={"forget_card": "yes"}).code == "invalid_request"
+    assert _call(offered, "GET", ROUTE).json["on"]
     for query in ({}, {"forget_card": "true"}, {"forget_card": "true"}):
         said = _call(offered, "DELETE", ROUTE, query=query)
         assert (said.status, said.json) == (200, {"on": False})
