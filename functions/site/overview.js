@@ -7,6 +7,7 @@ import { chart } from "/site/chart.js";
 import { button, el, notice, put, skeleton } from "/site/dom.js";
 import { announce, say } from "/site/notices.js";
 import { partsOf } from "/site/splitting.js";
+import { topUps } from "/site/top_up.js";
 import { clock, money, number, t, tongue, unitPrice } from "/site/words.js";
 
 /** The API's largest page, and pages enough for a month of daily lines and purchases. */
@@ -27,9 +28,12 @@ export function show(place, { before = Promise.resolve() } = {}) {
     await before;
     return fillBalance(quota, use, load);
   };
-  const plans = planSection((plan) => (pressed) => buy(plan.id, pressed), { after: load() });
-  place.replaceChildren(el("div", { class: "pair" }, quota, use), plans);
-  return load;
+  const auto = topUps();
+  const all = () => Promise.all([load(), auto.load()]);
+  const purchase = (plan) => (pressed) => buy(plan.id, pressed, { remember: auto.keepsCard() });
+  const plans = planSection(purchase, { after: all(), remember: auto.remember });
+  place.replaceChildren(el("div", { class: "pair" }, quota, use), plans, auto.section);
+  return all;
 }
 
 /** For those who are not signed in: what this is, and what it costs. */
@@ -113,7 +117,7 @@ function nextStep({ total, used, remaining, debt }, waits, alert) {
 }
 
 /** `after`: what is above it is as large as it will be; a button that moves under a finger is not pressed. */
-function planSection(act, { hint, after }) {
+function planSection(act, { hint, after, remember = null }) {
   const list = el("div", { class: "plans" }, skeleton(t("loading"), 4), skeleton(t("loading"), 4), skeleton(t("loading"), 4));
   const load = async () => {
     try {
@@ -125,7 +129,7 @@ function planSection(act, { hint, after }) {
     }
   };
   load();
-  return el("section", { id: "plans", "aria-labelledby": "plans-title" }, el("h2", { id: "plans-title" }, t("plans")), list, hint ? el("p", { class: "faint" }, hint) : null);
+  return el("section", { id: "plans", "aria-labelledby": "plans-title" }, el("h2", { id: "plans-title" }, t("plans")), remember, list, hint ? el("p", { class: "faint" }, hint) : null);
 }
 
 function planCard(plan, act) {
