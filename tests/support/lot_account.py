@@ -107,9 +107,13 @@ class LotAccount:
         """The minute's sweep."""
         retry_parked.sweep_holds(self.books)
 
+    def stored(self) -> Balance:
+        """As its row has it."""
+        return read_account(self.store, USER)  # type: ignore[arg-type]
+
     def lots(self) -> Lots:
         """The lots as ``GET /quota/lots`` counts them."""
-        return present.read_with_lots(self.books, USER, read_account(self.store, USER)).lots  # type: ignore[arg-type]
+        return present.read_with_lots(self.books, USER, self.stored()).lots
 
     def left(self) -> dict[str, int]:
         """Units by lot, those in holds included."""

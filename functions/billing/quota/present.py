@@ -56,7 +56,7 @@ def read_with_lots(
         rows: list[Item] = []
         if hold_expiry.holds_are_due(balance, now):
             rows = hold_expiry.expired_holds(books, user_id, now)
-        holdings = lot_rows.read(books, user_id, balance, needed)
+        holdings = lot_rows.read(books, user_id, balance, needed, is_whole=True)
         again = read_account(books.store, user_id)
         if _same(again, balance):
             return _as_if_up_to_date(holdings, rows, now)
