@@ -103,9 +103,11 @@ chaos: setup ## ten minutes of faults: lost answers, dropped requests, a killed 
 	@TOPUP_CHAOS_SECONDS=$(or $(SECONDS_OF_CHAOS),600) $(BIN)/python -m pytest tests/chaos -q -s
 
 # The same seed gives the same histories, so the order of sets must not depend on the process.
-soak: setup ## a million deliveries, with faults: make soak [SEED=7] [DELIVERIES=20000] [HISTORY=12]
+soak: setup ## a million deliveries, and of events out 100 000, with faults: make soak [SEED=7] [DELIVERIES=20000] [HISTORY=12]
 	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak \
 	$(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES),--deliveries $(DELIVERIES)) $(if $(HISTORY),--history $(HISTORY))
+	$(if $(HISTORY),,@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak.told \
+	$(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES),--faulted $(DELIVERIES)))
 
 soak-charges: setup ## a million histories of automatic charges, with faults: make soak-charges [HISTORIES=20000]
 	@PYTHONHASHSEED=0 PYTHONPATH=functions:tests:. exec $(BIN)/python -m soak.charges $(or $(HISTORIES),1000000)

@@ -16,13 +16,13 @@ from billing import tracing
 from billing.errors import BillingError
 from billing.keys import api_keys, costs, held
 from billing.keys.api_keys import Holder
+from billing.keys.calls import cost_of
 from billing.keys.counting import spend_by
 from billing.keys.limits import Limit
 from billing.quota import debits
-from billing.quota.balance import Balance
 from billing.quota.debits import Debit
-from billing.quota.key_use import KeyUse, left_of_limit
-from billing.quota.spending import Meter, Taking
+from billing.quota.key_use import KeyUse
+from billing.quota.spending import Meter
 from billing.telemetry import count, logger, metrics
 from billing.wiring.container import books, connect, deadline, in_init, settings
 
@@ -64,7 +64,7 @@ def _spend(
         notes.update(outcome="denied", code="no_such_key")
         return {}
     notes["key_id"] = found.key_id
-    units = _cost(event)
+    units = cost_of(COSTS, event, settings().authorize_units)
     try:
         remaining, of_limit = _take(found, units, notes) if units else _look(found)
     except BillingError as refused:
@@ -87,51 +87,17 @@ def _take(
     """Debit. Return what remains of the account and of the key's limit, None without one."""
     meter = Meter(books(), settings().site_url)
 
-    def take(key: KeyUse | None) -> tuple[Debit, Balance]:
-        taking = Taking(found.user_id, units, "used", key)
-        return debits.debit_and_look(meter, taking)
+    def take(key: KeyUse | None) -> Debit:
+        return debits.debit(meter, found.user_id, units, key)
 
-    key_use = KeyUse(found.key_id)
-    taken, balance = spend_by(books(), found.user_id, key_use, take)
+    taken = spend_by(books(), found.user_id, KeyUse(found.key_id), take)
     notes["debit_id"] = taken.debit_id
-    of_limit = left_of_limit(balance, key_use.name)
-    return taken.remaining, None if of_limit is None else max(0, of_limit)
+    return taken.remaining, taken.limit_remaining
 
 
 def _look(found: Holder) -> tuple[int, int | None]:
     """Return the same for a call that costs nothing. Nothing is written."""
     return held.units_left(books(), found, Limit.from_item(found.row))
-
-
-def _cost(event: Mapping[str, Any]) -> int:
-    """Return the units that a call costs: by its path, by its route, or by default."""
-    method, *paths = _call(event)
-    for path in paths:
-        units = COSTS.find(method, path)
-        if units is not None:
-            return units
-    return settings().authorize_units if COSTS.default is None else COSTS.default
-
-
-def _call(event: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return a call's method, its path and its route's path, "" for what the event does not say.
-
-    An HTTP API's path begins with the stage, unless that is ``$default``. A TOKEN authorizer's
-    event has only ``methodArn``: ``arn:...:api/stage/METHOD/path``.
-    """
-    context = event.get("requestContext") or {}
-    http = context.get("http") or {}
-    method = http.get("method") or event.get("httpMethod") or ""
-    path = event.get("rawPath") or event.get("path") or ""
-    if not method:
-        _, _, rest = str(event.get("methodArn") or "").partition("/")
-        _, method, *parts = [*rest.split("/", 2), "", ""]
-        return method, f"/{parts[0]}", ""
-    stage = f"/{context.get('stage')}"
-    if "version" in event and f"{path}/".startswith(f"{stage}/"):
-        path = path.removeprefix(stage) or "/"
-    route = event.get("resource") or event.get("routeKey") or ""
-    return str(method), str(path), str(route).rpartition(" ")[2]
 
 
 def _presented(event: Mapping[str, Any]) -> str:

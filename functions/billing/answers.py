@@ -26,6 +26,10 @@ Time = Annotated[str, Member(format="date-time")]
 _OLD = "may be a moment old on an account that many spend from at once; units are exact always"
 Remaining = Annotated[Count, Member(description=_OLD)]
 """What remains after a debit or a hold."""
+LimitLeft = Annotated[
+    Count, Member(description=f"of the key's limit, where it has one; {_OLD}")
+]
+"""What is left of a key's limit after a debit or a hold for it."""
 
 
 def members(answer: "DataclassInstance") -> dict[str, Any]:

@@ -14,9 +14,8 @@ export function partsOf({ entries, not_itemised: open }, keys, today = new Date(
   const add = (part, date, units) => units && part.set(date, (part.get(date) ?? 0) + units);
   const addKey = (id, date, units) => add(ofKeys.get(id) ?? ofKeys.set(id, new Map()).get(id), date, units);
   const addDay = (date, units, byKey) => {
-    const uses = Array.isArray(byKey) ? byKey.map((one) => [one.key_id, one.units]) : Object.entries(byKey);
-    for (const [id, part] of uses) addKey(id, date, part);
-    add(without, date, units - sum(uses.map(([, part]) => part)));
+    for (const [id, part] of Object.entries(byKey)) addKey(id, date, part);
+    add(without, date, units - sum(Object.values(byKey)));
   };
   for (const entry of entries.filter((one) => one.type === "consumed")) {
     const date = entry.reference_type === "day" ? entry.reference_id : entry.booked_at.slice(0, 10);
@@ -25,7 +24,7 @@ export function partsOf({ entries, not_itemised: open }, keys, today = new Date(
   }
   const knowsToday = open?.day === today && keys.some((key) => key.used_today !== undefined);
   if (open?.by_key) addDay(open.day, open.units, open.by_key);
-  else if (knowsToday) addDay(open.day, open.units, keys.map((key) => ({ key_id: key.key_id, units: key.used_today })));
+  else if (knowsToday) addDay(open.day, open.units, Object.fromEntries(keys.map((key) => [key.key_id, key.used_today])));
   else if (open) add(unknown, open.day, open.units);
   return [...shown(ofKeys, keys), { name: t("use_without_key"), units: without }, { name: t("use_not_split"), units: unknown }].filter((part) => part.units.size);
 }

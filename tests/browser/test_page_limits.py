@@ -193,10 +193,6 @@ def _entry(ago: int, units: int, **members: Any) -> dict[str, Any]:
     }
 
 
-def _by_key(**units: int) -> list[dict[str, Any]]:
-    return [{"key_id": key_id, "units": used} for key_id, used in units.items()]
-
-
 def _ledger(visitor: Visitor, *entries: dict[str, Any], **members: Any) -> None:
     answer = {"entries": list(entries), "next_cursor": None, **members}
     visitor.context.route("**/api/v1/quota/ledger?**", lambda route: route.fulfill(json=answer))
@@ -215,7 +211,7 @@ def test_the_chart_of_use_is_split_by_key(arrive: Arrive) -> None:
     Keys(visitor, key(1, used_today=4), key(2))
     _ledger(
         visitor,
-        _entry(1, 40, by_key=_by_key(key_1=30, key_gone=6), without_key=4),
+        _entry(1, 40, by_key={"key_1": 30, "key_gone": 6}),
         _entry(2, 20, by_key={"key_2": 20}),
         _entry(3, 10),
         not_itemised={"day": TODAY.isoformat(), "units": 5},
@@ -274,7 +270,7 @@ def test_many_keys_share_a_part_of_the_chart(arrive: Arrive) -> None:
     visitor = arrive()
     Keys(visitor, *(key(number) for number in range(1, 7)))
     uses = {f"key_{number}": number for number in range(1, 7)}
-    _ledger(visitor, _entry(1, 21, by_key=_by_key(**uses), without_key=0))
+    _ledger(visitor, _entry(1, 21, by_key=uses))
     visitor.enter()
     visitor.page.get_by_role("button", name="Split by key").click()
     expect(visitor.page.locator(".use .legend li")).to_have_text(
@@ -285,7 +281,7 @@ def test_many_keys_share_a_part_of_the_chart(arrive: Arrive) -> None:
 def test_a_chart_that_cannot_be_split_stays_whole(arrive: Arrive) -> None:
     """The keys do not come: it is said, and the figures stay."""
     visitor = arrive()
-    _ledger(visitor, _entry(1, 40, by_key=_by_key(key_1=40), without_key=0))
+    _ledger(visitor, _entry(1, 40, by_key={"key_1": 40}))
     visitor.context.route("**/api/v1/keys", lambda route: route.fulfill(status=503, json={}))
     visitor.enter()
     toggle = visitor.page.get_by_role("button", name="Split by key")

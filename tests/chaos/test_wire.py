@@ -28,6 +28,7 @@ from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
+from billing.settings import Telling
 from billing.storage.keys import user_key
 from properties.crowd import PerThread
 from support import builders, dynamo, laws, model
@@ -185,7 +186,8 @@ def _round(
     database: Dynamo, seed: int, disturb: Callable[[Storm, int], None] | None = None
 ) -> None:
     chance = random.Random(seed)
-    books = builders.books_on(database.store())
+    telling = Telling(is_on=bool(seed % 2))
+    books = builders.books_on(database.store(), telling=telling)
     payments = [pending(books, user_id=f"user{number % 3}") for number in range(PURCHASES)]
     storm = Storm(
         books, payments, {payment.payment_id: _story(payment, chance) for payment in payments}
@@ -202,6 +204,10 @@ def _round(
     wire.is_rough = False
     _nothing_acknowledged_is_lost(storm)
     _ends_as_the_model_says(storm)
+    if telling.is_on:
+        found = dynamo.contents(books.store)
+        laws.check_what_was_told(found, (payment.payment_id for payment in payments))
+        figures["events out, each with its effect"] += len(found.tables["notices"])
 
 
 def _expired_are_back(books: Books) -> None:

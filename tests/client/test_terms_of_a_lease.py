@@ -11,6 +11,7 @@ from topup_client.memory import Memory
 from topup_client.results import Hold
 from topup_client.sizing import Sizing
 from topup_client.terms import Terms
+from topup_client.tranche import Tally, Tranche
 
 README = Path(__file__).parents[2] / "client" / "README.md"
 EVER = datetime(2026, 1, 1, tzinfo=UTC)
@@ -149,3 +150,10 @@ def test_after_a_refusal_nothing_is_fetched_ahead_for_a_quarter_of_a_holds_life(
         memory.complain(4, 100 + quiet / 16)
     assert refused.value.remaining == 7
     memory.complain(4, 100 + terms.get("refusal_seconds", 1))
+
+
+def test_a_hold_that_was_just_placed_is_whole_and_may_be_closed_at_once() -> None:
+    """And nothing has become of any unit yet."""
+    tranche = Tranche("hold_1", 10, 40.0)
+    assert (tranche.used, tranche.left, tranche.try_at) == (0, 10, 0)
+    assert Tally() == Tally(spent=0, captured=0, released=0, lost=0)

@@ -4,7 +4,7 @@ others stay in the present.
 
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import httpx
@@ -56,6 +56,86 @@ def test_the_day_changes_for_the_books(moved: Stand, buyer: str) -> None:
     _write(moved, "/quota/debits", user_id=buyer, units=4)
     entries = moved.call("GET", "/quota/ledger", sub=buyer).json()["entries"]
     assert [row["units"] for row in entries if row["type"] == "consumed"] == [-3]
+
+
+def _key(stand: Stand, user_id: str, units: int, per: str) -> dict[str, Any]:
+    body = {"name": per, "limit": {"units": units, "per": per}}
+    made: dict[str, Any] = stand.call("POST", "/keys", sub=user_id, body=body).json()
+    return made
+
+
+def _spend(stand: Stand, user_id: str, key: dict[str, Any], units: int) -> str:
+    """Debit, and return the code of a refusal."""
+    body = {"user_id": user_id, "units": units, "key_id": key["key_id"]}
+    answer = stand.call("POST", "/quota/debits", body=body, **SERVICE)
+    return str(answer.json().get("code", ""))
+
+
+def _figures(stand: Stand, user_id: str) -> dict[str, tuple[Any, ...]]:
+    """What is left of each key's limit, when it resets, and used today, this month and in all."""
+    keys = stand.call("GET", "/keys", sub=user_id).json()["keys"]
+    names = ("limit_remaining", "resets_at", "used_today", "used_this_month", "used_total")
+    return {key["name"]: tuple(key[name] for name in names) for key in keys}
+
+
+def _move_to(stand: Stand, moment: datetime) -> None:
+    now = stand.control("clock", advance_seconds=0)["now"]
+    stand.control("clock", advance_seconds=int(moment.timestamp() - now))
+
+
+def test_limits_begin_again_at_midnight_in_utc(moved: Stand, buyer: str) -> None:
+    """By the day, by the month and never; another user's keys are another matter."""
+    other = f"other-{uuid.uuid4().hex[:8]}"
+    moved.purchase(other)
+    now = datetime.fromtimestamp(moved.control("clock", advance_seconds=0)["now"], UTC)
+    first = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
+    midnight = first.replace(day=16, hour=0, minute=0, second=0, microsecond=0)
+    month = (midnight + timedelta(days=31)).replace(day=1)
+    day_ends, month_ends = (f"{at:%Y-%m-%dT%H:%M:%S.%fZ}" for at in (midnight, month))
+    _move_to(moved, midnight - timedelta(minutes=15))
+    daily, monthly = _key(moved, buyer, 10, "day"), _key(moved, buyer, 15, "month")
+    ever, foreign = _key(moved, buyer, 12, "total"), _key(moved, other, 10, "day")
+    for key in (daily, monthly, ever):
+        assert not _spend(moved, buyer, key, 10)
+    assert not _spend(moved, other, foreign, 4)
+    assert _spend(moved, buyer, daily, 1) == "key_limit_reached"
+    assert _spend(moved, buyer, foreign, 1) == "invalid_key"
+    assert _figures(moved, buyer) == {
+        "day": (0, day_ends, 10, 10, 10),
+        "month": (5, month_ends, 10, 10, 10),
+        "total": (2, None, 10, 10, 10),
+    }
+
+    _move_to(moved, midnight + timedelta(minutes=15))
+    day_ends = f"{midnight + timedelta(days=1):%Y-%m-%dT%H:%M:%S.%fZ}"
+    assert _figures(moved, buyer) == {
+        "day": (10, day_ends, 0, 10, 10),
+        "month": (5, month_ends, 0, 10, 10),
+        "total": (2, None, 0, 10, 10),
+    }
+    held = moved.call("GET", "/key", x_api_key=daily["key"]).json()
+    assert (held["limit_remaining"], held["resets_at"]) == (10, day_ends)
+    assert not _spend(moved, buyer, daily, 10)
+    for key, left in ((daily, 0), (monthly, 5), (ever, 2)):
+        assert _spend(moved, buyer, key, left + 1) == "key_limit_reached"
+    assert not _spend(moved, buyer, monthly, 5)
+    assert not _spend(moved, buyer, ever, 2)
+
+    _move_to(moved, month + timedelta(minutes=15))
+    figures = _figures(moved, buyer)
+    assert {
+        name: (left, today, this_month) for name, (left, _, today, this_month, _) in figures.items()
+    } == {"day": (10, 0, 0), "month": (15, 0, 0), "total": (0, 0, 0)}
+    assert _spend(moved, buyer, ever, 1) == "key_limit_reached"
+    assert not _spend(moved, buyer, monthly, 15)
+    assert _figures(moved, other)["day"][4] == 4
+    assert moved.quota(buyer)["used"] == sum(row[4] for row in _figures(moved, buyer).values())
+    assert moved.call("DELETE", f"/keys/{monthly['key_id']}", sub=buyer).status_code == 204
+    assert moved.quota(buyer)["used"] == 62
+    entries = moved.call("GET", "/quota/ledger", sub=buyer).json()["entries"]
+    consumed = [row["by_key"] for row in entries if row["type"] == "consumed"]
+    today = {daily["key_id"]: 10, monthly["key_id"]: 5, ever["key_id"]: 2}
+    assert consumed == [today, dict.fromkeys(today, 10)]
 
 
 def test_checkout_works_after_the_clock_was_moved(moved: Stand, buyer: str) -> None:

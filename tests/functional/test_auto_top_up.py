@@ -233,3 +233,51 @@ def test_a_repeat_under_one_key_with_and_without_the_card_is_another_body(offere
 def test_a_message_that_cannot_be_read_stops_nothing(offered: Lab) -> None:
     records = [{"body": "no JSON"}, {"body": "[]"}, {"body": '{"user_id":"bob"}'}]
     assert offered.ask("auto_top_up", {"Records": records}) == {"done": 1, "failed": 0}
+
+
+def test_another_plan_that_is_agreed_to_is_charged_at_once_in_place_of_the_declined_one(
+    offered: Lab, stripe_side: Stripe
+) -> None:
+    """Below the threshold, with the first charge waiting an hour for its next try."""
+    session = _save_a_card(offered, stripe_side)
+    cards = stripe_side.client.v1.customers.payment_methods.list(session["customer"])
+    behave = f"payment_methods/{cards.data[0].id}/behave"
+    stripe_side.control(behave, next=["insufficient_funds"])
+    _agree(offered)
+    _sweep(offered)
+    _agree(offered, plan="pro")
+    _sweep(offered)
+    second, first = _automatic(offered)
+    assert (first["plan"], first["status"]) == ("starter", "failed")
+    assert (second["plan"], second["status"]) == ("pro", "completed")
+    assert _call(offered, "GET", ROUTE).json["used_this_month"] == 1
+
+
+def test_agreeing_again_to_the_same_is_no_further_attempt_on_a_declined_card(
+    offered: Lab, stripe_side: Stripe
+) -> None:
+    """However often it is asked for: the next try is an hour after the one before."""
+    session = _save_a_card(offered, stripe_side)
+    cards = stripe_side.client.v1.customers.payment_methods.list(session["customer"])
+    behave = f"payment_methods/{cards.data[0].id}/behave"
+    stripe_side.control(behave, next=["insufficient_funds"])
+    _agree(offered)
+    for _ in range(3):
+        _sweep(offered)
+        assert _agree(offered).status == 200
+    assert [row["status"] for row in _automatic(offered)] == ["failed"]
+
+
+def test_a_request_that_never_arrived_is_not_sent_after_switching_off(
+    offered: Lab, stripe_side: Stripe
+) -> None:
+    """Stripe has no charge, and gets none."""
+    session = _save_a_card(offered, stripe_side)
+    stripe_side.control("faults", route=CREATE, status=500, times=1)
+    _agree(offered)
+    _sweep(offered)
+    assert _call(offered, "DELETE", ROUTE).json == {"on": False}
+    _sweep(offered)
+    intents = stripe_side.client.v1.payment_intents.list({"customer": session["customer"]})
+    assert ["automatic" in intent.to_dict()["metadata"] for intent in intents.data] == [False]
+    assert offered.quota(_user())["remaining"] == UNITS

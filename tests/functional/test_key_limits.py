@@ -1,6 +1,7 @@
 """Limits and use of keys through the handlers, and what a call costs at the authorizer."""
 
 import importlib
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,6 +87,20 @@ def test_a_hold_takes_what_there_is(lab: Lab) -> None:
     assert (said.status, said.json["units"], said.json["remaining"]) == (201, 10, 40)
     assert _hold(lab, 100, at_least=41).code == "quota_exhausted"
     assert _hold(lab, 100, at_least=40).json["units"] == 40
+
+
+def test_a_debit_and_a_hold_tell_what_is_left_of_the_limit(lab: Lab) -> None:
+    lab.fund("alice", 50)
+    limited, free = _make(lab, TEN)["key_id"], _make(lab)["key_id"]
+    assert _debit(lab, 4, key_id=limited).json["limit_remaining"] == 6
+    assert _hold(lab, 5, key_id=limited).json["limit_remaining"] == 1
+    body = {"user_id": "alice", "units": 1, "key_id": limited}
+    debit = partial(lab.call, "POST", "/quota/debits", sub="backend", scope="quota.write")
+    answers = [debit(body=body, idempotency_key="once").json for _ in range(2)]
+    assert [answer["limit_remaining"] for answer in answers] == [0, 0]
+    assert answers[1] == {**answers[0], "idempotent_replayed": True}
+    for answer in (_debit(lab, 1), _debit(lab, 1, key_id=free), _hold(lab, 1, key_id=free)):
+        assert "limit_remaining" not in answer.json
 
 
 @pytest.mark.parametrize("at_least", [0, -1, 31, 1.5, "1", None, True, 10**10], ids=repr)
@@ -246,6 +261,18 @@ def test_the_authorizer_enforces_a_limit_and_tells_what_is_left(lab: Lab) -> Non
         ("GET /prod/health", "prod", 0),
         ("GET /v1/search/../../health", "$default", 5),
         ("GET /HEALTH", "$default", 2),
+        ("GET /v1/%73earch/a", "$default", 5),
+        ("GET /v1/%2573earch/a", "$default", 5),
+        ("GET /v1%2Fsearch%2Fa", "$default", 5),
+        ("GET //v1//search/a", "$default", 5),
+        ("GET /v1/./search/a/", "$default", 5),
+        ("GET /health/../v1/search/a", "$default", 5),
+        ("GET /health%2F..%2Fv1/search/a", "$default", 5),
+        ("GET /health/%252e%252e/v1/search/a", "$default", 5),
+        ("GET /v1/users/a%20b", "$default", 3),
+        ("GET /v1/users/100%", "$default", 3),
+        ("GET /%68ealth", "$default", 2),
+        ("GET /../..", "$default", 2),
     ],
 )
 def test_a_call_costs_what_the_table_says(
@@ -282,6 +309,29 @@ def test_a_rest_api_and_a_token_authorizer_take_the_same_table(
     assert lab.quota("alice")["used"] == 6
     _ask({**rest, "path": "/base/v1/users/7", "resource": "/v1/users/{id}"})
     assert lab.quota("alice")["used"] == 9
+
+
+@pytest.mark.parametrize(
+    ("domain", "path", "units"),
+    [
+        ("abcdef.execute-api.us-east-1.amazonaws.com", "/v1/v1/users/7", 3),
+        ("abcdef.execute-api.us-east-1.amazonaws.com", "/v1/users/7", 2),
+        ("api.example.com", "/v1/users/7", 3),
+        ("api.example.com", "/base/v1/users/7", 3),
+    ],
+)
+def test_a_stage_is_part_of_the_path_except_on_the_sellers_own_domain(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, domain: str, path: str, units: int
+) -> None:
+    """The stage is called v1, as a part of the API's own paths is."""
+    lab.fund("alice", 50)
+    key = _make(lab)["key"]
+    monkeypatch.setattr(importlib.import_module("authorize"), "COSTS", costs.load(TABLE))
+    route = "GET /v1/users/{id}" if path.startswith("/base") else "$default"
+    context = {"http": {"method": "GET", "path": path}, "stage": "v1", "domainName": domain}
+    event = {"version": "2.0", "type": "REQUEST", "headers": {"x-api-key": key}, "rawPath": path}
+    _ask({**event, "routeKey": route, "requestContext": context})
+    assert lab.quota("alice")["used"] == units
 
 
 def test_a_call_that_costs_nothing_writes_nothing_and_needs_a_live_key(

@@ -35,8 +35,11 @@ CROSSING: Final = (
         TESTS + "test_a_holds_return_tells_nothing_and_arms_only_from_the_threshold_on",
         (
             CROSSINGS,
-            "if before >= low_at > after: ...",
-            "if low_at > after and (before >= low_at or not account.low_told): ...",
+            "if move.goes_below(low_at): ...",
+            (
+                "if move.goes_below(low_at)"
+                " or (move.units < 0 and move.after < low_at and not account.low_told): ..."
+            ),
         ),
         (
             "quota/holds.py",
@@ -52,7 +55,7 @@ CROSSING: Final = (
         TESTS + "test_a_container_that_saw_the_account_low_tells_after_it_was_filled_elsewhere",
         (
             CROSSINGS,
-            "must = [*_between(before, _thresholds(units, low_at, comes_in=comes_in))]",
+            "must = [*move.between(low_at, 1)]",
             "must: list[Must] = []",
         ),
     ),
@@ -67,12 +70,12 @@ CROSSING: Final = (
         (CROSSINGS, "if units: ...", "if units > 0: ..."),
     ),
     bug(
-        "what expired holds give back is counted twice when a debit is judged",
-        TESTS + "test_a_hold_that_comes_back_in_the_same_write_hides_no_crossing",
+        "what expired holds give back is not counted when a debit is judged",
+        TESTS + "test_a_debit_crosses_from_what_an_expired_hold_has_lifted_swept_or_not",
         (
             "quota/spending.py",
-            "tell(meter.books, taking.user_id, before, account, now=now)",
-            "tell(meter.books, taking.user_id, after, account, now=now)",
+            "returned = after.remaining - before.remaining",
+            "returned = 0 * after.remaining",
         ),
     ),
     bug(
@@ -98,8 +101,8 @@ CROSSING: Final = (
         TESTS + "test_a_holds_return_opens_no_charge",
         (
             CROSSINGS,
-            "may_open and before >= account.top_up_at > after",
-            "may_open and account.top_up_at > after",
+            "NO_CROSSING._replace(opens=move.goes_below(when_below), must=same)",
+            "NO_CROSSING._replace(opens=when_below > move.after, must=same)",
         ),
     ),
 )

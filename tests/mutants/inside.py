@@ -27,11 +27,12 @@ DEAR: Final = frozenset({"stand", "database", "ministack", "dynoxide"})
 """Fixtures that start servers: no fork can afford them."""
 LEFT_OUT: Final = (
     "tests/chaos/test_wire.py",
+    "tests/chaos/test_charge_schedules.py",
     "tests/properties/test_soak.py",
     "tests/unit/wiring/test_container.py",
     "::test_recovery_and_a_late_purchase_settle_a_waiting_refund_once",
 )
-"""Tests with servers or processes of their own, and one that takes longer than any fault is given.
+"""Tests with servers or processes of their own, and those that take longer than any fault is given.
 """
 
 

@@ -45,8 +45,8 @@ TELLING: Final = (
         "::test_recovered_is_told_once_after_low_and_only_when_units_come_in",
         (
             "notices/crossings.py",
-            "comes_in and before < low_at <= after",
-            "before < low_at <= after",
+            "comes_in and move.before < low_at <= move.after",
+            "move.before < low_at <= move.after",
         ),
     ),
     bug(

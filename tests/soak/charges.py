@@ -115,6 +115,18 @@ def _end(played: Story, store: Store) -> None:
     assert not store.is_faulty
 
 
+def _run(played: Story, _: random.Random) -> None:
+    """A run. While it is switched off, or paused, no card is tried."""
+    store: Any = played.books.store
+    is_faulty, store.is_faulty = store.is_faulty, False
+    is_off, tried = not played.agreement.charges, len(played.stripe.attempts)
+    store.is_faulty = is_faulty
+    try:
+        played.run_only()
+    finally:
+        assert not is_off or len(played.stripe.attempts) == tried, "tried a card while it is off"
+
+
 def _spend(played: Story, chance: random.Random) -> None:
     if units := played.remaining:
         played.spend(chance.choice((units, max(1, units // 2))))
@@ -139,9 +151,9 @@ def _advance(played: Story, chance: random.Random) -> None:
 
 
 ACTS: Final[tuple[tuple[str, Callable[[Story, random.Random], object]], ...]] = (
-    ("run", lambda played, _: played.run_only()),
-    ("run", lambda played, _: played.run_only()),
-    ("run", lambda played, _: played.run_only()),
+    ("run", _run),
+    ("run", _run),
+    ("run", _run),
     ("spend", _spend),
     ("spend", _spend),
     ("advance", _advance),
@@ -178,6 +190,7 @@ def figures(seen: Counter[str], count: int, seconds: float) -> dict[str, Any]:
         "charged twice": 0,
         "charged above the month's limit": 0,
         "charged without a row": 0,
+        "tried a card while it is off": 0,
         "credited without a charge": 0,
         "charged and not credited": 0,
         "faults at DynamoDB": {name: seen[name] for name in AT_DYNAMODB},

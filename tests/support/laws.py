@@ -1,6 +1,7 @@
 """The laws of the contract, held against everything that a store contains."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from billing.payments.payment import Payment, Phase
@@ -58,6 +59,21 @@ def check_what_was_given_up(store: Any) -> None:
     for user_id, units in given_up.items():
         used = Balance.from_item(store.tables["quotas"].get((user_id, "quota"))).used
         assert 0 <= units <= used, f"{units} units of {user_id} are written off, {used} were used"
+
+
+def check_what_was_told(store: Any, payments: Iterable[str]) -> None:
+    """With events on: each of these payments was told to be paid once, and no account's sequence
+    has a gap or a double.
+    """
+    rows = list(store.tables["notices"].values())
+    told = Counter(row["data"]["payment_id"] for row in rows if row["type"] == "payment.completed")
+    assert told == Counter(set(payments)), "an effect without its event, or an event without it"
+    numbers = defaultdict(list)
+    for row in rows:
+        numbers[row["user_id"]].append(row["sequence"])
+    for user_id, found in numbers.items():
+        last = store.tables["quotas"][user_id, "quota"]["told"]
+        assert sorted(found) == list(range(1, last + 1)), f"{user_id} has {sorted(found)}"
 
 
 def _account(user_id: str, balance: Balance, entries: list[dict[str, Any]], held: int) -> None:

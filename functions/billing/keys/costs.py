@@ -25,12 +25,22 @@ MEMBERS: Final = frozenset({"default", "routes"})
 ROW_MEMBERS: Final = frozenset({"method", "path", "units"})
 _VARIABLE: Final = re.compile(r"\{[A-Za-z0-9._-]+\}")
 _GREEDY: Final = re.compile(r"\{[A-Za-z0-9._-]+\+\}")
-_SEGMENT: Final = re.compile(r"[^{}/?#\s]+")
+_SEGMENT: Final = re.compile(r"[^{}/?#%\s]+")
+"""What a path has between slashes when it is decoded, as an application sees it."""
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
 class CostsError(Exception):
     """The cost table is invalid. The message names every error and its line."""
+
+
+class _Object(dict[str, Any]):
+    """A JSON object. ``twice``: the names that it has more than once, which JSON would not tell."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.twice = sorted({name for name in names if names.count(name) > 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +88,9 @@ class Costs:
     def find(self, method: str, path: str) -> int | None:
         """Return the cost of a call by its row, or None without a row.
 
-        The path is compared as it was sent, without its query.
+        The path is compared as the application sees it: decoded, without the query.
         """
-        segments = _split(path.partition("?")[0])
+        segments = _split(path)
         for route in self.routes:
             if route.fits(method.upper(), segments):
                 return route.units
@@ -96,13 +106,15 @@ def load(text: str) -> Costs:
     table, lines = _parse(text)
     faults = list(_unknown(table, MEMBERS, 1))
     if "default" in table:
-        faults += _unit_faults(table["default"], "default", 1)
+        (line, *_) = lines["default"] or [1]
+        faults += _unit_faults(table["default"], "default", line)
     rows = table.get("routes", [])
     if not isinstance(rows, list):
-        raise CostsError("line 1: routes must be a list")
+        raise CostsError(f"line {lines['routes'][0]}: routes must be a list")
     seen: dict[tuple[Any, Any], int] = {}
-    for row, line in zip(rows, lines, strict=True):
+    for row, line in zip(rows, lines.get("routes", []), strict=True):
         faults += _row_faults(row, line) or _reach_faults(row, line, seen)
+    faults += _never_any(seen)
     if faults:
         raise CostsError("; ".join(faults))
     routes = [
@@ -113,7 +125,7 @@ def load(text: str) -> Costs:
 
 
 def _row_faults(row: Any, line: int) -> list[str]:
-    if not isinstance(row, dict):
+    if not isinstance(row, _Object):
         return [f"line {line}: a route must be an object"]
     missing = [
         f"line {line}: {name} is missing" for name in sorted(ROW_MEMBERS - set(row))
@@ -142,17 +154,25 @@ def _reach_faults(
     return []
 
 
+def _never_any(seen: Mapping[tuple[Any, Any], int]) -> Iterator[str]:
+    """Find rows for any method that never count, because each method has a row of its own."""
+    for (method, shape), line in seen.items():
+        others = (other for other in METHODS if other != "ANY")
+        if method == "ANY" and all((other, shape) in seen for other in others):
+            yield f"line {line}: unreachable, each method has a row of its own"
+
+
 def _unit_faults(units: Any, name: str, line: int) -> list[str]:
     if type(units) is int and 0 <= units <= UNITS_MAX:
         return []
     return [f"line {line}: {name} must be a whole number from 0 to {UNITS_MAX}"]
 
 
-def _unknown(
-    found: Mapping[str, Any], known: frozenset[str], line: int
-) -> Iterator[str]:
+def _unknown(found: _Object, known: frozenset[str], line: int) -> Iterator[str]:
     for name in sorted(set(found) - known):
         yield f"line {line}: {name[:40]!r} is unknown"
+    for name in found.twice:
+        yield f"line {line}: {name[:40]!r} stands twice in one object"
 
 
 def _is_path(path: Any) -> bool:
@@ -161,7 +181,8 @@ def _is_path(path: Any) -> bool:
     *inner, last = _split(path) or ("",)
     plain = [*inner] if _GREEDY.fullmatch(last) else [*inner, last]
     return path == "/" or all(
-        _SEGMENT.fullmatch(segment) or _VARIABLE.fullmatch(segment)
+        _VARIABLE.fullmatch(segment)
+        or (_SEGMENT.fullmatch(segment) and segment not in (".", ".."))
         for segment in plain
     )
 
@@ -182,20 +203,21 @@ def _shape(path: str) -> tuple[str, ...]:
     )
 
 
-def _parse(text: str) -> tuple[dict[str, Any], list[int]]:
-    """Return the table, and the line on which each of its routes begins."""
+def _parse(text: str) -> tuple[_Object, dict[str, list[int]]]:
+    """Return the table, and the lines on which a member's value, or its elements, begin."""
     try:
-        table = json.loads(text, object_pairs_hook=_once)
+        table = json.loads(text, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise CostsError(f"line {line}: {getattr(error, 'msg', error)}") from error
-    if not isinstance(table, dict):
-        raise CostsError("line 1: the table must be an object")
-    return table, list(_lines(text))
+    if not isinstance(table, _Object):
+        line = text.count("\n", 0, _end_of_space(text, 0)) + 1
+        raise CostsError(f"line {line}: the table must be an object")
+    return table, dict(_lines(text))
 
 
-def _lines(text: str) -> Iterator[int]:
-    """Yield the line of each route in a text that is known to be JSON."""
+def _lines(text: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield each member's name and lines, in a text that is known to be an object in JSON."""
     decoder, at = json.JSONDecoder(), text.index("{") + 1
     while True:
         at = _skip(text, at, ",")
@@ -203,18 +225,19 @@ def _lines(text: str) -> Iterator[int]:
             return
         name, at = decoder.raw_decode(text, at)
         at = _skip(text, at, ":")
-        if name == "routes" and text[at] == "[":
-            yield from _lines_of_list(text, at + 1, decoder)
-            return
+        is_list = text[at] == "["
+        places = list(_elements(text, at + 1, decoder)) if is_list else [at]
+        yield name, [text.count("\n", 0, place) + 1 for place in places]
         _, at = decoder.raw_decode(text, at)
 
 
-def _lines_of_list(text: str, at: int, decoder: json.JSONDecoder) -> Iterator[int]:
+def _elements(text: str, at: int, decoder: json.JSONDecoder) -> Iterator[int]:
+    """Yield where each element of a list begins."""
     while True:
         at = _skip(text, at, ",")
         if text[at] == "]":
             return
-        yield text.count("\n", 0, at) + 1
+        yield at
         _, at = decoder.raw_decode(text, at)
 
 
@@ -227,13 +250,3 @@ def _skip(text: str, at: int, mark: str) -> int:
 def _end_of_space(text: str, at: int) -> int:
     found = _SPACE.match(text, at)
     return found.end() if found else at
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that names a member twice: JSON would keep the last one silently."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise CostsError(f"line 1: {twice[:40]!r} stands twice in one object")
-    return found

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from billing.notices.delivery import Answer, Failed, Sent
 from billing.notices.notice import Row
+from billing.notices.outbox import AT_ONCE
 from billing.storage import aws_faults
 
 SOURCE: Final = "topup"
@@ -16,6 +17,7 @@ CLIENT: Final = Config(
     connect_timeout=1,
     read_timeout=3,
     retries={"total_max_attempts": 1, "mode": "standard"},
+    max_pool_connections=AT_ONCE,
 )
 """We retry ourselves, with growing pauses."""
 
@@ -33,8 +35,9 @@ class EventBus:
     def __call__(self, row: Row) -> Answer:
         """Put one event. Raises nothing.
 
-        An answer of 200 may still refuse the entry:
-        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+        An answer of 200 may still refuse the entry. Only one that was taken has an EventId:
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html. An entry may
+        have 1 MB; an event has about 1 KB.
         """
         entry = {
             "Source": SOURCE,
@@ -46,6 +49,7 @@ class EventBus:
             answer: dict[str, Any] = self.client.put_events(Entries=[entry])
         except (BotoCoreError, ClientError) as error:
             return Failed(aws_faults.code_of(error))
-        if answer.get("FailedEntryCount"):
-            return Failed(str(answer["Entries"][0].get("ErrorCode", "refused")))
-        return Sent()
+        results = answer.get("Entries") or [{}]
+        if results[0].get("EventId"):
+            return Sent()
+        return Failed(str(results[0].get("ErrorCode", "refused")))

@@ -9,9 +9,10 @@ import http.client
 import socket
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import partial
-from threading import Timer
+from threading import Thread, Timer
 from time import monotonic
 from typing import Final
 
@@ -97,7 +98,7 @@ def send(
     """
     wire = Wire(TRY_SECONDS)
     try:
-        numbers = addresses.resolve(address, getaddrinfo)
+        numbers = _resolve(wire, address, getaddrinfo)
         with _in_time(wire):
             status = _post(wire, address, numbers, body, headers, context)
             _ = wire.left  # a head that was cut reads as a whole one
@@ -112,6 +113,23 @@ def send(
     if status == GONE:
         return Gone()
     return Sent() if status in OK else Failed(f"HTTP {status}")
+
+
+def _resolve(wire: Wire, address: Address, getaddrinfo: Resolve) -> list[str]:
+    """Resolve in a thread of its own: the system's resolver takes no time-out.
+
+    A name server that does not answer would hold it for the resolver's own attempts.
+    """
+    found: Future[list[str]] = Future()
+
+    def resolve() -> None:
+        try:
+            found.set_result(addresses.resolve(address, getaddrinfo))
+        except Exception as error:  # noqa: BLE001 - raised in the thread that waits
+            found.set_exception(error)
+
+    Thread(target=resolve, daemon=True).start()
+    return found.result(wire.left)
 
 
 def _post(  # noqa: PLR0917 - the parts of one request

@@ -7,14 +7,14 @@ idempotency key is one transaction that also stores the answer for replay.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from billing.answers import Count, Member, Remaining, members
+from billing.answers import Count, LimitLeft, Member, Remaining, members
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
 from billing.ids import digest, new_id
 from billing.quota import present
 from billing.quota.balance import Balance, read_account
-from billing.quota.key_use import KeyUse
+from billing.quota.key_use import KeyUse, limit_remaining
 from billing.quota.spending import (
     EXACT_TRIES,
     Attempt,
@@ -49,6 +49,7 @@ class Debit:
     debit_id: str
     units: Count
     remaining: Remaining
+    limit_remaining: LimitLeft | None = None
     idempotent_replayed: Replayed = False
 
 
@@ -77,12 +78,7 @@ def debit(
     debit that crosses a threshold is a transaction with what it tells and opens. If this container
     has not seen that hold or threshold, DynamoDB refuses the first write, and this follows.
     """
-    return debit_and_look(meter, Taking(user_id, units, "used", key))[0]
-
-
-def debit_and_look(meter: Meter, taking: Taking) -> tuple[Debit, Balance]:
-    """Debit as ``debit`` does, and return the balance afterwards too."""
-    user_id = taking.user_id
+    taking = Taking(user_id, units, "used", key)
     balance = recall(user_id)
     for number in meter.books.store.deadline.attempts():
         is_exact = number < EXACT_TRIES
@@ -94,8 +90,12 @@ def debit_and_look(meter: Meter, taking: Taking) -> tuple[Debit, Balance]:
             continue
         remember(user_id, left)
         hurry_charge(meter, attempt)
-        debit_id = new_id("deb", attempt.now)
-        return Debit(debit_id, taking.units, left.remaining), left
+        return Debit(
+            new_id("deb", attempt.now),
+            units,
+            left.remaining,
+            limit_remaining(left, key),
+        )
     raise NotDoneError(
         "the account kept changing until the deadline; nothing was taken"
     )
@@ -137,8 +137,11 @@ def debit_once(
             1    debit#, debit   answer, body, ttl                    if the key is new
             2..  what stands beside the account's write: see Attempt
         """
-        remaining = max(0, attempt.balance.remaining - units)
-        answer = Debit(new_id("deb", attempt.now), units, remaining)
+        left = attempt.left(attempt.balance)
+        of_limit = limit_remaining(left, api_key)
+        answer = Debit(
+            new_id("deb", attempt.now), units, max(0, left.remaining), of_limit
+        )
         kept = {
             "answer": members(answer),
             "body": body,
@@ -151,7 +154,7 @@ def debit_once(
             if used := refused.old.get(1):
                 raise _KeyUsedError(used) from refused
             raise
-        return answer, attempt.left(attempt.balance)
+        return answer, left
 
     taking = Taking(user_id, units, "used", api_key)
     try:
@@ -166,6 +169,4 @@ def _replay(used: _KeyUsedError, body: str) -> Debit:
         detail = "this Idempotency-Key was used with another body; send a new key for a new debit"
         raise BillingError("idempotency_conflict", detail) from used
     kept = used.item["answer"]
-    return Debit(
-        kept["debit_id"], kept["units"], kept["remaining"], idempotent_replayed=True
-    )
+    return Debit(**kept, idempotent_replayed=True)

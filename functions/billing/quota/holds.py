@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
-from billing.answers import Count, Member, Remaining, Time
+from billing.answers import Count, LimitLeft, Member, Remaining, Time
 from billing.books import Books
 from billing.clock import day, epoch, epoch_after, from_epoch, stamp
 from billing.errors import (
@@ -30,7 +30,7 @@ from billing.quota import daily_usage, hold_expiry, lot_holds, lot_rows
 from billing.quota.balance import Balance, Movement, come_in, read_account
 from billing.quota.key_days import Captured
 from billing.quota.key_days import capture as capture_for
-from billing.quota.key_use import KeyUse, give_back, name_of
+from billing.quota.key_use import KeyUse, give_back, limit_remaining, name_of
 from billing.quota.lot_holds import Closed, Placed
 from billing.quota.lot_rows import NO_CHANGE
 from billing.quota.spending import Attempt, Meter, Taking, take_in_transaction
@@ -55,6 +55,7 @@ class Hold:
     units: Count
     remaining: Remaining
     expires_at: Time
+    limit_remaining: LimitLeft | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,8 @@ def place(
         )
         left = left.after(change.beside(NO_WRITE))
         remaining = max(0, left.remaining)
-        return Hold(str(hold), held, remaining, from_epoch(expires_at)), left
+        expiry, of_limit = from_epoch(expires_at), limit_remaining(left, key)
+        return Hold(str(hold), held, remaining, expiry, of_limit), left
 
     taking = Taking(user_id, units, "held", key, at_least)
     return take_in_transaction(meter, taking, transaction)

@@ -98,6 +98,12 @@ def left_of_limit(balance: Balance, name: str) -> int | None:
     return units if units < LIMITED_BELOW else None
 
 
+def limit_remaining(balance: Balance, key: KeyUse | None) -> int | None:
+    """Return what an answer shows as left of a key's limit: at least zero, None without a limit."""
+    units = left_of_limit(balance, key.name) if key else None
+    return None if units is None else max(0, units)
+
+
 def spend(key: KeyUse | None, units: int, *, is_use: bool) -> Movement:
     """Return the additions and conditions of a debit (``is_use``) or a hold for its key."""
     if key is None:

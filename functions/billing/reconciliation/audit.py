@@ -253,7 +253,6 @@ def settled_tally(store: Store, user_id: str) -> Tally | None:
     """
     before: Tally | None = None
     for _ in range(READINGS_MAX):
-        store.deadline.begin()
         tally = _reading(store, user_id)
         if before is not None and before.steady() == tally.steady():
             return tally
@@ -281,7 +280,9 @@ def disagreeing_payments(store: Store, user_id: str) -> Iterator[str]:
 
 
 def _reading(store: Store, user_id: str) -> Tally:
+    """Read an account once. Each half has a deadline of its own, for large accounts."""
     tallies = Tallies()
+    store.deadline.begin()
     for item in store.pages("payments", user_key(user_id), "pay_"):
         tallies.add("payments", item)
         if referred := reference(store, item):
@@ -290,6 +291,7 @@ def _reading(store: Store, user_id: str) -> Tally:
         tallies.add("quotas", item)
     for item in store.pages("ledger", user_id):
         tallies.add("ledger", item)
+    store.deadline.begin()
     for item in store.pages("keys", user_key(user_id), NAMES):
         tallies.add("keys", item)
     if uses := store.get("quotas", (user_id, USES)):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from billing.payments.payment import Payment
 from billing.payments.plans import Plan
 from billing.storage.keys import TOP_UP
 from billing.storage.writes import Must, Write, absent_or, equals
@@ -20,6 +21,7 @@ DUE: Final = "expires_at"
 MAX_PER_MONTH: Final = 30
 """The most charges a month that a customer can agree to."""
 MONTH: Final = "%Y-%m"
+NOT_AS_AGREED: Final = ("plan_removed", "price_changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,11 @@ class Agreement:
         return self.on and not self.paused
 
     def used_in(self, month: str) -> int:
-        """Return how many charges count for this month."""
-        return self.used if self.month == month else 0
+        """Return how many charges count for this month.
+
+        The stored month may be the next one already, by a clock that is a little ahead.
+        """
+        return self.used if self.month >= month else 0
 
     def tries_of(self, card: Card, now: int) -> tuple[int, ...]:
         """Return when this card was tried in the last thirty days."""
@@ -89,12 +94,24 @@ class Agreement:
         known = self.tries.get(card.counted_as, ())
         return tuple(moment for moment in known if moment > since)
 
-    def sells(self, plan: Plan | None) -> bool:
-        """Return whether the catalogue still sells the agreed plan at the agreed price."""
+    def differs(self, plan: Plan | None) -> Reason | Literal[""]:
+        """Return how what the catalogue sells differs from what was agreed, "" if it does not."""
         if plan is None:
-            return False
+            return "plan_removed"
         agreed = (self.quota, self.amount_minor, self.currency)
-        return agreed == (plan.quota, plan.amount_minor, plan.currency)
+        sold = (plan.quota, plan.amount_minor, plan.currency)
+        return "" if agreed == sold else "price_changed"
+
+    def covers(self, payment: Payment) -> bool:
+        """Return whether a payment has the terms of this agreement, not of an earlier one."""
+        agreed = (self.plan, self.quota, self.amount_minor, self.currency)
+        asked = (
+            payment.plan,
+            payment.quota,
+            payment.amount_minor,
+            payment.currency,
+        )
+        return agreed == asked
 
     def as_answer(self, month: str) -> dict[str, Any]:
         """Return the agreement as ``GET /quota/auto-top-up`` shows it."""
@@ -213,8 +230,12 @@ def month_after(moment: datetime) -> datetime:
 
 
 def paused(agreement: Agreement, reason: Reason) -> Agreement:
-    """Return the agreement in a state without charges until the customer agrees again."""
-    return replace(agreement, paused=reason)
+    """Return the agreement in a state without charges until the customer agrees again.
+
+    Where its plan is not sold as agreed, it is off.
+    """
+    on = agreement.on and reason not in NOT_AS_AGREED
+    return replace(agreement, on=on, paused=reason)
 
 
 def _members(one: Card | Charge) -> dict[str, Any]:

@@ -58,24 +58,44 @@ def agree(
 
     def agreed(before: Agreement) -> Agreement:
         now, plan = books.clock(), terms.plan
-        due = before.due if before.charge else epoch(now)
-        return replace(
+        return _at_once(
             before,
-            on=True,
-            plan=plan.id,
-            quota=plan.quota,
-            amount_minor=plan.amount_minor,
-            currency=plan.currency,
-            when_below=terms.when_below,
-            max_per_month=terms.max_per_month,
-            agreed_at=stamp(now),
-            customer=customer,
-            card=card,
-            paused="",
-            due=due,
+            epoch(now),
+            replace(
+                before,
+                on=True,
+                plan=plan.id,
+                quota=plan.quota,
+                amount_minor=plan.amount_minor,
+                currency=plan.currency,
+                when_below=terms.when_below,
+                max_per_month=terms.max_per_month,
+                agreed_at=stamp(now),
+                customer=customer,
+                card=card,
+                paused="",
+            ),
         )
 
     return _change(books, user_id, agreed)
+
+
+def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
+    """Return what was agreed, due at once.
+
+    An open charge keeps its time, or a repeated PUT would be a repeated attempt on a card that was
+    declined. For another card, or another plan, there is no time to keep.
+    """
+    charge = before.charge
+    if charge is None:
+        return replace(agreed, due=now)
+    terms = ("plan", "quota", "amount_minor", "currency")
+    is_other = agreed.card.counted_as != before.card.counted_as or any(
+        getattr(agreed, name) != getattr(before, name) for name in terms
+    )
+    if charge.state != "waiting" or not is_other:
+        return replace(agreed, due=before.due)
+    return replace(agreed, charge=replace(charge, due=now), due=now)
 
 
 def switch_off(

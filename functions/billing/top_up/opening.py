@@ -14,7 +14,13 @@ from billing.payments.payment import Payment
 from billing.payments.plans import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates, exists
-from billing.top_up.agreement import Agreement, change, month_after, month_of
+from billing.top_up.agreement import (
+    Agreement,
+    change,
+    month_after,
+    month_of,
+    paused,
+)
 from billing.top_up.charge import Charge, Reason
 
 BETWEEN_SECONDS: Final = 60
@@ -41,9 +47,9 @@ def opening(agreement: Agreement, plan: Plan | None, now: datetime) -> Opening:
     """
     if not agreement.charges or agreement.charge:
         return _at_rest(agreement)
-    if not agreement.sells(plan):
-        return _switched_off(agreement, is_gone=plan is None)
-    month = month_of(now)
+    if reason := agreement.differs(plan):
+        return _switched_off(agreement, reason)
+    month = max(month_of(now), agreement.month)
     used = agreement.used_in(month)
     if used >= agreement.max_per_month:
         return _until_next_month(agreement, now)
@@ -87,10 +93,9 @@ def _at_rest(agreement: Agreement) -> Opening:
     return Opening(after, None, (change(agreement, after),))
 
 
-def _switched_off(agreement: Agreement, *, is_gone: bool) -> Opening:
+def _switched_off(agreement: Agreement, reason: Reason) -> Opening:
     """Return an opening without a charge: the price or the units are no longer those agreed to."""
-    reason: Reason = "plan_removed" if is_gone else "price_changed"
-    after = replace(agreement, on=False, paused=reason, due=0)
+    after = replace(paused(agreement, reason), due=0)
     return Opening(after, None, (change(agreement, after, exists("version")),))
 
 

@@ -20,7 +20,7 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, equals, exists
 from billing.top_up import agreement as agreements
 from billing.top_up import charge as charges
-from billing.top_up.agreement import Agreement, change, month_of
+from billing.top_up.agreement import Agreement, change
 from billing.top_up.asking import Asker, Word
 from billing.top_up.charge import (
     Begin,
@@ -73,7 +73,11 @@ def run(job: Job, user_id: str) -> Agreement:
 
 
 def _advance(job: Job, agreement: Agreement) -> Agreement | None:
-    """Take one step. None: there may be another at once."""
+    """Take one step. None: there may be another at once.
+
+    After the customer has switched it off, a request that may never have arrived is not sent again:
+    Stripe is only asked what became of it.
+    """
     charge = agreement.charge
     if charge is None:
         return _open_if_low(job, agreement)
@@ -88,9 +92,9 @@ def _advance(job: Job, agreement: Agreement) -> Agreement | None:
             return agreement
         case Begin():
             return _begin(job, agreement, payment)
-        case Send():
+        case Send() if agreement.charges:
             return _ask(job, agreement, payment, job.asker.send)
-        case Look():
+        case Send() | Look():
             return _ask(job, agreement, payment, job.asker.look)
         case other:
             assert_never(other)
@@ -141,16 +145,15 @@ def _begin(
     assert charge is not None  # noqa: S101 - the caller's own branch
     if payment is None:
         return _close(job, agreement, None, "record_lost")
-    if not agreement.charges or _is_needless(books, agreement):
-        return _close(job, agreement, payment, "", is_called_off=True)
-    if not agreement.card.id:
-        return _close(job, agreement, payment, "card_gone")
     now = epoch(books.clock())
-    tries = agreement.tries_of(agreement.card, now)
-    if len(tries) >= charges.CARD_ATTEMPTS_MAX:
-        return _close(job, agreement, payment, "too_many_attempts")
+    if _is_called_off(books, agreement, payment):
+        _close(job, agreement, payment, "", is_called_off=True)
+        return None
+    if reason := _obstacle(agreement, now):
+        return _close(job, agreement, payment, reason)
     if not charge.attempt and job.find_lost(agreement.user_id, agreement.customer):
         return None
+    tries = agreement.tries_of(agreement.card, now)
     begun = charges.begin(charge, agreement.card.id, agreement.customer, now)
     counted = {**agreement.tries, agreement.card.counted_as: (*tries, now)}
     after = replace(agreement, charge=begun, due=begun.due, tries=counted)
@@ -225,12 +228,13 @@ def _close(
     assert charge is not None  # noqa: S101 - the caller's own branch
     after = replace(agreement, charge=None, due=0)
     failed = bool(reason) or is_called_off
-    if failed and agreement.month == month_of(now):
+    if failed:  # its month is the stored one: no other charge was opened since
         after = replace(after, used=max(0, after.used - 1))
     if reason:
         after = agreements.paused(after, reason)
     elif after.charges:
-        after = replace(after, due=epoch(now) + BETWEEN_SECONDS)
+        pause = 0 if is_called_off else BETWEEN_SECONDS
+        after = replace(after, due=epoch(now) + pause)
     writes = [change(agreement, after)]
     if failed and payment and payment.phase < Phase.FAILED:
         writes.append(_payment_failed(payment, charge, reason or "not_needed"))
@@ -259,6 +263,23 @@ def _payment_check(user_id: str, charge: Charge) -> Write:
     key = (user_key(user_id), charge.payment_id)
     must = (exists("owner"), Must("phase", "<", int(Phase.FAILED)))
     return Write("payments", key, must=must)
+
+
+def _is_called_off(books: Books, agreement: Agreement, payment: Payment) -> bool:
+    """Return whether the next attempt is not wanted: it is off, or agreed anew, or not needed."""
+    if not agreement.charges or not agreement.covers(payment):
+        return True
+    return _is_needless(books, agreement)
+
+
+def _obstacle(agreement: Agreement, now: int) -> Reason | Literal[""]:
+    """Return why the next attempt cannot be made, "" if it can."""
+    if reason := agreement.differs(plans.catalogue().get(agreement.plan)):
+        return reason
+    if not agreement.card.id:
+        return "card_gone"
+    tries = agreement.tries_of(agreement.card, now)
+    return "too_many_attempts" if len(tries) >= charges.CARD_ATTEMPTS_MAX else ""
 
 
 def _is_needless(books: Books, agreement: Agreement) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from billing.keys import costs
+from support.call_costs import CALLS, NO_TABLES, TABLE, UNREACHABLE, WRONG_ROWS, with_row, with_rows
 
 
 def _table(*rows: tuple[str, str, Any], **members: Any) -> str:
@@ -33,7 +34,6 @@ def test_the_table_that_is_shipped_says_nothing() -> None:
         ("GET", "/", None),
         ("GET", "/a/", 8),
         ("get", "/a/b", 1),
-        ("GET", "/a/b?units=0", 1),
         ("GET", "", None),
     ],
 )
@@ -122,3 +122,28 @@ def test_all_faults_are_named_at_once() -> None:
     with pytest.raises(costs.CostsError) as told:
         costs.load(_table(("get", "/a", 1), ("GET", "b", -1), more=1))
     assert str(told.value).count("line ") == 4
+
+
+@pytest.mark.parametrize(("method", "path", "units"), CALLS)
+def test_a_call_costs_what_the_client_says_too(method: str, path: str, units: int) -> None:
+    table = costs.load(TABLE)
+    found = table.find(method, path)
+    assert (table.default if found is None else found) == units
+
+
+@pytest.mark.parametrize("row", WRONG_ROWS)
+def test_a_row_that_the_client_refuses_is_refused_with_its_line(row: str) -> None:
+    with pytest.raises(costs.CostsError, match=r"^line 6: "):
+        costs.load(with_row(row))
+
+
+@pytest.mark.parametrize(("rows", "line"), UNREACHABLE)
+def test_a_row_that_no_call_reaches_is_named_by_its_line(rows: list[str], line: int) -> None:
+    with pytest.raises(costs.CostsError, match=f"^line {line}: "):
+        costs.load(with_rows(rows))
+
+
+@pytest.mark.parametrize(("text", "line"), NO_TABLES)
+def test_a_text_that_the_client_refuses_is_refused_with_its_line(text: str, line: int) -> None:
+    with pytest.raises(costs.CostsError, match=f"^line {line}: "):
+        costs.load(text)

@@ -177,6 +177,22 @@ def test_a_tls_handshake_that_hangs_ends_in_time(serve: Callable[..., Server]) -
     assert _send(f"https://127.0.0.1:{server.port}/") == Failed(f"no answer in {TRY} s")
 
 
+def test_a_name_server_that_hangs_ends_in_time() -> None:
+    """The system's resolver would wait for it for longer than a try may take."""
+    ends = threading.Event()
+
+    def hanging(*_: object, **__: object) -> list[object]:
+        ends.wait(60)
+        return []
+
+    begun = time.monotonic()
+    assert _send("https://hooks.example.com/", getaddrinfo=hanging) == Failed(
+        f"no answer in {TRY} s"
+    )
+    assert time.monotonic() - begun < 25
+    ends.set()
+
+
 def test_a_huge_body_is_not_read(serve: Callable[..., Server]) -> None:
     """The status is the answer. The receiver's gigabytes stay with it."""
     sent: list[int] = []

@@ -7,7 +7,7 @@ import pytest
 from billing.errors import BillingError
 from billing.payments import settlement
 from billing.quota import alert, debits, hold_expiry, holds
-from billing.quota.key_use import KeyUse, used
+from billing.quota.key_use import NO_LIMIT, KeyUse, left, used
 from billing.quota.spending import Meter
 from billing.storage.writes import Write
 from support import builders, crossings
@@ -17,6 +17,7 @@ from support.fakes.memory_store import Meddled
 
 Take = Callable[[Meter, int], object]
 KEY = KeyUse("key_" + "0" * 24)
+COUNTERS = {used(KEY.name): 0, left(KEY.name): NO_LIMIT}
 TAKES: dict[str, Take] = {
     "a debit": lambda meter, units: debits.debit(meter, USER, units),
     "a keyed debit": lambda meter, units: debits.debit_once(meter, USER, units, "backend", "k"),
@@ -48,7 +49,7 @@ def store() -> JudgedMemory:
 def test_whatever_takes_the_units_tells_what_it_crosses(
     store: JudgedMemory, take: Take, remaining: int, units: int, told: list[str]
 ) -> None:
-    meter = has(crossing_books(store), remaining, **{used(KEY.name): 0})
+    meter = has(crossing_books(store), remaining, **COUNTERS)
     take(meter, units)
     assert crossings.types(store) == told
     assert [event["sequence"] for event in crossings.events(store)] == list(range(1, len(told) + 1))
@@ -64,7 +65,7 @@ def test_the_event_shows_the_quota_as_the_debit_leaves_it(store: JudgedMemory) -
 
 @EACH_TAKES
 def test_a_refused_debit_crosses_nothing(store: JudgedMemory, take: Take) -> None:
-    meter = has(crossing_books(store), 50, **{used(KEY.name): 0})
+    meter = has(crossing_books(store), 50, **COUNTERS)
     with pytest.raises(BillingError, match="51 units were asked for"):
         take(meter, 51)
     assert crossings.types(store) == []
@@ -198,7 +199,7 @@ def test_whatever_goes_below_when_below_opens_one_charge_and_hurries_it(
     store: JudgedMemory, take: Take
 ) -> None:
     charges = Charges()
-    meter = has(crossing_books(store, charges=charges), WHEN_BELOW, **{used(KEY.name): 0})
+    meter = has(crossing_books(store, charges=charges), WHEN_BELOW, **COUNTERS)
     crossings.agree(meter.books)
     take(meter, 1)
     found = crossings.agreement(store)

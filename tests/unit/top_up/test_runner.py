@@ -362,21 +362,6 @@ def test_switched_off_before_stripe_was_asked_charges_nothing(story: Story) -> N
     assert story.payments[0].phase is Phase.FAILED
 
 
-def test_switched_off_while_the_outcome_is_unknown_credits_what_was_charged(
-    story: Story,
-) -> None:
-    story.stripe.faults = [LOST_BEFORE]
-    story.run()
-    story.switch_off()
-    story.advance(minutes=5)
-    story.run()
-    assert (story.credited, story.agreement.on) == (1, False)
-    story.spend(UNITS)
-    story.advance(minutes=5)
-    story.run()
-    assert len(story.stripe.succeeded) == 1
-
-
 def test_units_that_came_in_meanwhile_make_the_charge_needless(story: Story) -> None:
     """The customer has bought by checkout: the second try is not made."""
     story.stripe.script = ["insufficient_funds"]

@@ -1,0 +1,86 @@
+"""Reads which call an authorizer's event asks about, and prices it by the table of costs."""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from billing.keys.costs import Costs
+
+DECODED_TIMES: Final = 2
+"""REST APIs pass a path as it was sent, HTTP APIs decode it once, and what runs behind them may
+decode it once more."""
+EXECUTE_API: Final = ".execute-api."
+"""Is in the domain of every API's own endpoint, and in no custom domain."""
+
+
+class Call(NamedTuple):
+    """A call of the seller's API. "" for what the event does not say."""
+
+    method: str
+    path: str
+    route: str
+    """The path of API Gateway's route."""
+
+    @property
+    def readings(self) -> Iterator[str]:
+        """Yield the paths that this one may mean: decoded or not, with dots and slashes resolved.
+
+        https://datatracker.ietf.org/doc/html/rfc3986#section-6.2.2
+        """
+        path = self.path
+        for _ in range(DECODED_TIMES + 1):
+            yield path
+            yield _resolve(path)
+            path = unquote(path)
+
+
+def cost_of(table: Costs, event: Mapping[str, Any], default: int) -> int:
+    """Return the units that a call costs: by its path, by its route, or by default.
+
+    A path that can be read in several ways costs the most of them: no spelling makes a call
+    cheaper, whatever the application behind takes it for.
+    """
+    call = read_call(event)
+    of_route = table.find(call.method, call.route)
+    otherwise = default if table.default is None else table.default
+    if of_route is not None:
+        otherwise = of_route
+    found = {table.find(call.method, path) for path in call.readings}
+    return max(otherwise if units is None else units for units in found)
+
+
+def read_call(event: Mapping[str, Any]) -> Call:
+    """Return the call that an event of an HTTP API or a REST API is about.
+
+    An HTTP API's path is decoded, and begins with the stage, unless that is ``$default`` or the
+    domain is the seller's own. A REST API's path is encoded and has no stage. A TOKEN authorizer's
+    event has only ``methodArn``: ``arn:...:api/stage/METHOD/path``.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html
+    https://github.com/middleapi/standard-server/pull/93 (which of them decode)
+    """
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}
+    method = str(http.get("method") or event.get("httpMethod") or "")
+    if not method:
+        return _of_arn(str(event.get("methodArn") or ""))
+    path = str(event.get("rawPath") or event.get("path") or "")
+    domain = str(context.get("domainName") or EXECUTE_API)
+    stage = f"/{context.get('stage')}"
+    is_http_api = "version" in event and EXECUTE_API in domain
+    if is_http_api and f"{path}/".startswith(f"{stage}/"):
+        path = path.removeprefix(stage) or "/"
+    route = str(event.get("resource") or event.get("routeKey") or "")
+    return Call(method, path, route.rpartition(" ")[2])
+
+
+def _of_arn(arn: str) -> Call:
+    _, _, rest = arn.partition("/")
+    _, method, *parts = [*rest.split("/", 2), "", ""]
+    return Call(method, f"/{parts[0]}", "")
+
+
+def _resolve(path: str) -> str:
+    """Return a path without empty segments, ``.`` and ``..``, and without a slash at its end."""
+    return posixpath.normpath(f"/{path.lstrip('/')}")
