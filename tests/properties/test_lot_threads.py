@@ -18,8 +18,7 @@ from billing.quota.spending import Meter
 from properties.crowd import at_once, check_laws
 from support import builders
 from support.deadlines import CountedDeadline
-from support.dynamo import Dynamo
-from support.fakes.memory_store import MemoryStore
+from support.dynamo import Contents, Dynamo
 
 DATABASES: Final = pytest.mark.parametrize("database", ["dynoxide", "ministack"], indirect=True)
 USER: Final = "alice"
@@ -59,7 +58,7 @@ def _read(meter: Meter, _: int) -> object:
 
 
 def _act(act: Callable[[Meter, int], object], meter: Meter, number: int) -> object:
-    """Whether or not there are units, and whether or not the hold is still open."""
+    """Whether or not there are units, the hold is still open, or the grant is in time."""
     with suppress(BillingError):
         return act(meter, number)
     return None
@@ -82,19 +81,20 @@ def test_sixty_four_threads_use_or_lose_each_unit_of_lots_that_live_a_second(
     ]
     acts = [*grants, *others]
     chance.shuffle(acts)
-    at_once(store, acts)
+    answers = at_once(store, acts)
+    given = sum(1 for answer in answers if isinstance(answer, dict))
     store.deadline.begin()
     while (balance := upkeep.bring_up_to_date(books, USER)).remaining or balance.held:
         store.deadline.begin()
     found = check_laws(store)
     entries = _by_type(found)
-    assert entries["granted"] == GRANTS * UNITS
+    assert entries["granted"] == given * UNITS > 0
     assert balance.used - balance.itemised == entries["granted"] + entries.get("expired", 0)
     rows = read_lots(books, USER, balance)
     assert sum(lot.left for lot in burning.burn(rows.rows, rows.to_burn).lots) == 0
 
 
-def _by_type(found: MemoryStore) -> dict[str, int]:
+def _by_type(found: Contents) -> dict[str, int]:
     sums: dict[str, int] = {}
     for row in found.tables["ledger"].values():
         sums[row["type"]] = sums.get(row["type"], 0) + row["units"]

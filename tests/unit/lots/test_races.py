@@ -19,7 +19,7 @@ def alice() -> LotAccount:
 def _expired(account: LotAccount) -> int:
     laws.check(account.store)
     entries = account.store.tables["ledger"].values()
-    return -sum(row["units"] for row in entries if row["type"] == "expired")
+    return -sum(int(row["units"]) for row in entries if row["type"] == "expired")
 
 
 def test_two_containers_let_go_of_a_lot_once(alice: LotAccount) -> None:
