@@ -98,7 +98,7 @@ def test_an_account_that_was_counted_late_is_counted_again(books: Books, store: 
 def test_a_short_name_that_was_ever_used_is_not_used_again(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its row has what a revoked key used: another id is drawn, and nothing is left of the first."""
+    """Its row has what a revoked key used: another id is drawn, nothing is left of the first."""
     numbers = iter(["1" * 24, "1" * 24, "2" * 24])
     drawn = SimpleNamespace(token_hex=lambda _: next(numbers), token_urlsafe=lambda _: "x" * 43)
     monkeypatch.setattr(api_keys, "secrets", drawn)
