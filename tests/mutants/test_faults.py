@@ -70,6 +70,11 @@ def test_a_del_of_a_name_is_no_fault() -> None:
     assert "pass" in [fault.text for fault in faults_in("a.py", "def f(a):\n    del a[0]\n")]
 
 
+def test_what_the_type_checker_keeps_from_being_reached_has_no_fault() -> None:
+    """A case beside all that there are."""
+    assert faults_in("a.py", "def f(a):\n    assert_never(a)\n") == []
+
+
 def test_a_type_variable_has_no_fault() -> None:
     """Its bound is the type checker's."""
     assert faults_in("a.py", "T = TypeVar('T', bound=int)\n") == []
