@@ -22,7 +22,7 @@ def story() -> Story:
     [
         NotDoneError("throttled"),
         AwsRefusedError("throttled"),
-        BillingError("throttled", "throttled"),
+        BillingError("stripe_unavailable", "Stripe has trouble."),
         StripeServerError("throttled"),
     ],
     ids=lambda trouble: type(trouble).__name__,
