@@ -1,5 +1,6 @@
 /** The first view: what is left, how it was used, and what can be bought. */
 
+import { setting, threshold, warning } from "/site/alert.js";
 import { call, callPublic, trouble } from "/site/api.js";
 import { buy } from "/site/buying.js";
 import { chart } from "/site/chart.js";
@@ -53,10 +54,10 @@ const useTitle = () => el("h2", { id: "use-title" }, t("use"));
 /** Answers whether the figures are fresh. */
 async function fillBalance(quota, use, again) {
   try {
-    const [ledger, balance] = await Promise.all([monthOfLedger(), call("GET", "/quota")]);
+    const [ledger, balance, alert] = await Promise.all([monthOfLedger(), call("GET", "/quota"), threshold()]);
     const isEmpty = !balance.total && !balance.used;
     const waits = isEmpty && (await call("GET", "/payments")).payments.some(({ status }) => status === "processing");
-    put(quota, balanceCard(balance, again, waits));
+    put(quota, balanceCard(balance, again, waits, alert), setting(alert, again, quota.querySelector("#alert")?.open));
     put(use, useTitle(), chart(ledger, () => splitByKey(ledger), use.querySelector("details")?.open));
     return true;
   } catch (error) {
@@ -89,7 +90,7 @@ async function monthOfLedger() {
   return first;
 }
 
-function balanceCard(balance, again, waits) {
+function balanceCard(balance, again, waits, alert) {
   const { used, held, remaining } = balance;
   const total = Math.max(balance.total, used + held + remaining); // units owed were used, and are in no total
   const meter = { role: "meter", "aria-valuemin": 0, "aria-valuemax": total || 1, "aria-valuenow": remaining, "aria-label": t("your_quota"), "aria-valuetext": t("quota_bar", { remaining, total, n: total }) };
@@ -103,16 +104,16 @@ function balanceCard(balance, again, waits) {
     el("p", { class: "figure" }, el("strong", {}, number(remaining)), " ", t("calls_left", { n: remaining })),
     el("div", { class: "bar", ...meter }, part(remaining, "left"), part(held, "held")),
     el("ul", { class: "legend" }, key("left", remaining), held ? key("held", held) : null, key("used", used)),
-    nextStep(balance, waits),
+    nextStep(balance, waits, alert),
     el("p", { class: "asof" }, t("as_of", { time: clock(Date.now()) }), " ", button(t("refresh"), refresh, "link")),
   ];
 }
 
 /** What the figures mean for the customer, where they mean something. */
-function nextStep({ total, used, remaining, debt }, waits) {
+function nextStep({ total, used, remaining, debt }, waits, alert) {
   if (debt) return notice("warn", t("debt", { n: debt }), t("debt_text"));
   if (!total && !used) return notice("info", t("none_yet"), t(waits ? "none_waits_text" : "none_yet_text"));
-  return remaining ? null : notice("warn", t("all_used"), t("all_used_text"));
+  return remaining ? warning(remaining, alert) : notice("warn", t("all_used"), t("all_used_text"));
 }
 
 /** `after`: what is above it is as large as it will be; a button that moves under a finger is not pressed. */

@@ -42,14 +42,12 @@ ACTS: Final = (
     "a keyed debit",
     "a hold",
     "a release",
+    "a capture",
+    "a dispute",
 )
 ONCE: Final = frozenset(ACTS) - {"a debit", "a hold"}
 """What is asked for again after a crash or a lost answer: it must be done once."""
-OF_LOTS: Final = ACTS[:7]
-PAIRS: Final = [
-    *itertools.combinations_with_replacement(OF_LOTS, 2),
-    *itertools.product(OF_LOTS, ACTS[7:]),
-]
+PAIRS: Final = [*itertools.combinations_with_replacement(ACTS, 2)]
 TABLES: Final[tuple[Table, ...]] = ("ledger", "payments", "quotas")
 
 
@@ -94,6 +92,8 @@ class Scene:
             "a debit": lambda: debits.debit(self.meter, "alice", 60),
             "a keyed debit": lambda: debits.debit_once(self.meter, "alice", 60, "b", "k"),
             "a hold": lambda: holds.place(self.meter, "alice", 60, 70_000),
+            "a capture": lambda: holds.capture(self.meter, self.held, 3),
+            "a dispute": lambda: self._hears(self.disputed()),
             "a release": lambda: holds.release(self.meter, self.held),
         }
         try:
@@ -101,6 +101,10 @@ class Scene:
         except BillingError as refused:
             if refused.code not in ("quota_exhausted", "hold_closed"):
                 raise
+
+    def disputed(self) -> dict[str, Any]:
+        """The bank took the whole purchase back."""
+        return builders.dispute(self.bought, "created", "needs_response", -1000)
 
     def _hears(self, event: dict[str, Any]) -> None:
         settlement.apply(self.books, fact(event))

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
+from repo.declared import Loader
 from support.stand import Stand
 
 from infra.build.artifact import RUNTIME
@@ -86,6 +88,17 @@ def _until(find: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.2)  # the mail is sent by other processes
     return found
+
+
+def test_the_function_may_send_from_one_address_and_find_one_pools_users() -> None:
+    """The whole of its rights. The local stack's IAM has no ``ses:FromAddress``, so read here."""
+    (policy,) = yaml.load((FOLDER / "template.yaml").read_text(), Loader=Loader)["Resources"][
+        "MailFunction"
+    ]["Properties"]["Policies"]
+    find, send = policy["Statement"]
+    assert (find["Action"], send["Action"]) == ("cognito-idp:ListUsers", "ses:SendEmail")
+    assert find["Resource"]["Sub"].endswith(":userpool/${UserPoolId}")
+    assert send["Condition"] == {"StringEqualsIfExists": {"ses:FromAddress": {"Ref": "Sender"}}}
 
 
 def _sent(stand: Stand, address: str) -> list[dict[str, Any]]:

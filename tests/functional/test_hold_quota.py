@@ -48,6 +48,7 @@ def test_a_hold_is_captured_in_part_and_the_rest_comes_back(lab: Lab) -> None:
         "held": 0,
         "remaining": 8,
         "debt": 0,
+        "expires_next": None,
     }
     assert _capture(lab, held.json["hold_id"], 2).json == first.json
     other = _capture(lab, held.json["hold_id"], 3)

@@ -12,7 +12,55 @@ GIVING: Final = (
     bug(
         "units expire only when the sweep has passed",
         LOTS + "test_from_the_second_of_its_expiry_a_unit_is_neither_shown_nor_spent",
-        ("quota/lot_expiry.py", "gone = burning.expire(holdings.lots, now).units", "gone = 0"),
+        (
+            "quota/present.py",
+            "gone = burning.expire(lots, now_epoch)",
+            "gone = burning.Burned(lots, {})",
+        ),
+    ),
+    bug(
+        "expired units are spent until the sweep has passed",
+        "lots/test_calls.py::test_a_lot_that_expired_is_no_way_to_be_refused_what_remains",
+        (
+            "quota/spending.py",
+            'no_lot_is_due = absent_or("lots_due", ">", epoch(now))',
+            'no_lot_is_due = absent_or("lots_due", ">", 0)',
+        ),
+        (
+            "quota/lot_expiry.py",
+            "return 0 < balance.lots_due <= now_epoch",
+            "return False",
+        ),
+    ),
+    bug(
+        "a lot that expires takes its units off twice",
+        "lots/test_races.py::test_two_containers_let_go_of_a_lot_once",
+        (
+            "quota/lot_expiry.py",
+            "(equals('lots_due', balance.lots_due), same_use, *enough)",
+            "()",
+        ),
+        ("quota/lot_rows.py", "must=(same_lots(before.balance),)", "must=()"),
+        ("lots/lot.py", "must=unchanged, ...", "must=()"),
+    ),
+    bug(
+        "a capture uses the units that live longest first",
+        "lots/test_races.py::test_a_capture_takes_the_soonest_expiring_units_first",
+        (
+            BURNING,
+            "used = _from_first(sorted(parts.items()), captured)",
+            "used = _from_first(sorted(parts.items(), reverse=True), captured)",
+        ),
+    ),
+    bug(
+        "a lot is told to expire each minute",
+        "lots/test_lot_events.py::"
+        "test_units_are_told_to_expire_seven_days_and_one_day_before_once_each",
+        (
+            "quota/lot_reminders.py",
+            "replace(lot, reminded=lot.reminders_past(epoch(now))) if lot.key in told else lot",
+            "lot",
+        ),
     ),
     bug(
         "the units that live longest burn first",

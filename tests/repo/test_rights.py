@@ -67,6 +67,7 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "GrantQuotaFunction": {
         "QuotasTable": "DeleteItem GetItem Query UpdateItem",
         "LedgerTable": READS_AND_WRITES,
+        **dict.fromkeys(("NoticesTable", "PaymentsTable"), "UpdateItem"),
     },
     "AuthorizeFunction": {
         "KeysTable": "GetItem UpdateItem",
@@ -77,9 +78,8 @@ GRANTS: Final[dict[str, dict[str, str]]] = {
     "AutoTopUpFunction": {
         "NoticesTable": "UpdateItem",
         "PaymentsTable": "ConditionCheckItem GetItem UpdateItem",
-        "QuotasTable": "GetItem Query UpdateItem",
+        **LOTS,
         "QuotasTable/index/open_holds": "Query",
-        "LedgerTable": READS_AND_WRITES,
         "WebhookEventsTable": "DeleteItem GetItem UpdateItem",
         "TopUpQueue": "DeleteMessage GetQueueAttributes ReceiveMessage SendMessage",
         "ParkedQueue": "SendMessage",

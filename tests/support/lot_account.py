@@ -15,6 +15,7 @@ from billing.quota import debits, holds, present, spending
 from billing.quota.balance import Balance, read_account
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
+from billing.settings import Telling
 from support import builders
 from support.builders import Clock, fact
 from support.fakes.memory_store import MemoryStore
@@ -31,11 +32,12 @@ class LotAccount:
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: Clock = field(default_factory=Clock)
     policy: str = "debt"
+    telling: Telling = builders.OFF
 
     def __post_init__(self) -> None:
         """Nothing is bought yet."""
         spending._seen.clear()
-        self.books = builders.books_on(self.store, self.policy, self.clock)
+        self.books = builders.books_on(self.store, self.policy, self.clock, telling=self.telling)
         self.meter = Meter(self.books, "")
         self.numbers = 0
 
@@ -107,9 +109,13 @@ class LotAccount:
         """The minute's sweep."""
         retry_parked.sweep_holds(self.books)
 
+    def stored(self) -> Balance:
+        """As its row has it."""
+        return read_account(self.store, USER)  # type: ignore[arg-type]
+
     def lots(self) -> Lots:
         """The lots as ``GET /quota/lots`` counts them."""
-        return present.read_with_lots(self.books, USER, read_account(self.store, USER)).lots  # type: ignore[arg-type]
+        return present.read_with_lots(self.books, USER, self.stored()).lots
 
     def left(self) -> dict[str, int]:
         """Units by lot, those in holds included."""

@@ -90,7 +90,7 @@ class Grant:
 
     def lot(self, units: int, now: datetime) -> Lot:
         """Return the lot in which ``units`` come in: fewer than were given where debt is paid."""
-        return Lot(
+        lot = Lot(
             lot_id=self.entry_id,
             source=self.source,
             units=self.units,
@@ -99,6 +99,7 @@ class Grant:
             created_us=int(now.timestamp() * 1_000_000),
             reference_id=self.grant_id,
         )
+        return lot.begun(epoch(now))
 
     def check(self, now: datetime) -> None:
         """Raise GrantError for a grant that makes no sense."""

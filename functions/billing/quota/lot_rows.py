@@ -115,11 +115,14 @@ def read(
     balance: Balance,
     enough: int = ALL,
     through: str = "",
+    *,
+    is_whole: bool = False,
 ) -> Holdings:
     """Read lots until they have ``enough`` free units beside what is to burn, soonest first.
 
-    ``through`` is a key that is read up to as well. ``balance`` was read before. A write on
-    condition of its ``lots_version`` is refused if a lot has changed since.
+    ``through`` is a key that is read up to as well. ``is_whole``: all lots that expire at the same
+    second as one of those. ``balance`` was read before. A write on condition of its
+    ``lots_version`` is refused if a lot has changed since.
     """
     rows: list[Lot] = []
     needed = Holdings(user_id, balance, (), is_all=False).to_burn + enough
@@ -135,7 +138,8 @@ def read(
         )
         rows += (Lot.from_item(item) for item in page.items)
         after = page.after
-        has_enough = sum(lot.free for lot in _whole_seconds(rows)) > needed
+        counted = _whole_seconds(rows) if is_whole else rows
+        has_enough = sum(lot.free for lot in counted) > needed
         if after is None or (has_enough and rows[-1].key >= through):
             return Holdings(user_id, balance, tuple(rows), is_all=after is None)
 

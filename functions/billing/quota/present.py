@@ -5,7 +5,6 @@ Expired holds count as released and expired lots as gone, whether or not that is
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from billing.books import Books
 from billing.clock import epoch
@@ -17,9 +16,6 @@ from billing.quota import hold_expiry, lot_holds, lot_rows, upkeep
 from billing.quota.balance import Balance, come_in, read_account
 from billing.quota.key_use import give_back, held_by_key, moved
 from billing.quota.lot_rows import Holdings
-
-TRIES_MAX: Final = 20
-"""How often a reader looks again while lots change under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +46,18 @@ def read_with_lots(
 
     They are all lots, or the first ones with ``enough`` free units where nothing is due.
     """
-    for _ in range(TRIES_MAX):
+    for _ in books.store.deadline.attempts():
         now = epoch(books.clock())
         needed = lot_rows.ALL if upkeep.is_due(balance, now) else enough
         rows: list[Item] = []
         if hold_expiry.holds_are_due(balance, now):
             rows = hold_expiry.expired_holds(books, user_id, now)
-        holdings = lot_rows.read(books, user_id, balance, needed)
+        holdings = lot_rows.read(books, user_id, balance, needed, is_whole=True)
         again = read_account(books.store, user_id)
         if _same(again, balance):
             return _as_if_up_to_date(holdings, rows, now)
         balance = again
-    raise NotDoneError("the account's lots kept changing")
+    raise NotDoneError("the account's lots kept changing until the deadline")
 
 
 def _where_they_came_from(balance: Balance, holdings: Holdings) -> Lots:
