@@ -26,8 +26,14 @@ CROSSING: Final = (
         TOLD,
         (
             "quota/holds.py",
-            "meter.books.store.commit_once(account, row, *attempt.beside, clears_up=True)",
-            "meter.books.store.commit_once(account, row, clears_up=True)",
+            (
+                "meter.books.store.commit_once(change.beside(account), row, *change.rows, "
+                "*attempt.beside, clears_up=True)"
+            ),
+            (
+                "meter.books.store.commit_once(change.beside(account), row, *change.rows, "
+                "clears_up=True)"
+            ),
         ),
     ),
     bug(
@@ -74,8 +80,8 @@ CROSSING: Final = (
         TESTS + "test_a_debit_crosses_from_what_an_expired_hold_has_lifted_swept_or_not",
         (
             "quota/spending.py",
-            "returned = after.remaining - before.remaining",
-            "returned = 0 * after.remaining",
+            "max(0, after.remaining - before.remaining)",
+            "0",
         ),
     ),
     bug(
