@@ -4,6 +4,7 @@ import { call, callPublic, trouble } from "/site/api.js";
 import { buy } from "/site/buying.js";
 import { chart } from "/site/chart.js";
 import { button, el, notice, put, skeleton } from "/site/dom.js";
+import { expiring } from "/site/expiring.js";
 import { announce, say } from "/site/notices.js";
 import { partsOf } from "/site/splitting.js";
 import { clock, money, number, t, tongue, unitPrice } from "/site/words.js";
@@ -52,7 +53,8 @@ async function fillBalance(quota, use, again) {
     const [ledger, balance] = await Promise.all([monthOfLedger(), call("GET", "/quota")]);
     const isEmpty = !balance.total && !balance.used;
     const waits = isEmpty && (await call("GET", "/payments")).payments.some(({ status }) => status === "processing");
-    put(quota, balanceCard(balance, again, waits));
+    const lots = balance.expires_next ? (await call("GET", `/quota/lots?limit=${PAGE}`)).lots : [];
+    put(quota, balanceCard(balance, lots.filter((lot) => lot.expires_at), again, waits));
     put(use, useTitle(), chart(ledger, () => splitByKey(ledger), use.querySelector("details")?.open));
     return true;
   } catch (error) {
@@ -85,7 +87,7 @@ async function monthOfLedger() {
   return first;
 }
 
-function balanceCard(balance, again, waits) {
+function balanceCard(balance, lots, again, waits) {
   const { used, held, remaining } = balance;
   const total = Math.max(balance.total, used + held + remaining); // units owed were used, and are in no total
   const meter = { role: "meter", "aria-valuemin": 0, "aria-valuemax": total || 1, "aria-valuenow": remaining, "aria-label": t("your_quota"), "aria-valuetext": t("quota_bar", { remaining, total, n: total }) };
@@ -99,6 +101,7 @@ function balanceCard(balance, again, waits) {
     el("p", { class: "figure" }, el("strong", {}, number(remaining)), " ", t("calls_left", { n: remaining })),
     el("div", { class: "bar", ...meter }, part(remaining, "left"), part(held, "held")),
     el("ul", { class: "legend" }, key("left", remaining), held ? key("held", held) : null, key("used", used)),
+    ...expiring(balance.expires_next, lots),
     nextStep(balance, waits),
     el("p", { class: "asof" }, t("as_of", { time: clock(Date.now()) }), " ", button(t("refresh"), refresh, "link")),
   ];
