@@ -5,6 +5,7 @@ import { call, callPublic, trouble } from "/site/api.js";
 import { buy } from "/site/buying.js";
 import { chart } from "/site/chart.js";
 import { button, el, notice, put, skeleton } from "/site/dom.js";
+import { expiring } from "/site/expiring.js";
 import { announce, say } from "/site/notices.js";
 import { partsOf } from "/site/splitting.js";
 import { topUps } from "/site/top_up.js";
@@ -57,7 +58,9 @@ async function fillBalance(quota, use, again) {
     const [ledger, balance, alert] = await Promise.all([monthOfLedger(), call("GET", "/quota"), threshold()]);
     const isEmpty = !balance.total && !balance.used;
     const waits = isEmpty && (await call("GET", "/payments")).payments.some(({ status }) => status === "processing");
-    put(quota, balanceCard(balance, again, waits, alert), setting(alert, again, quota.querySelector("#alert")?.open));
+    const lots = balance.expires_next ? (await call("GET", `/quota/lots?limit=${PAGE}`)).lots : [];
+    const dated = lots.filter((lot) => lot.expires_at);
+    put(quota, balanceCard(balance, dated, again, waits, alert), setting(alert, again, quota.querySelector("#alert")?.open));
     put(use, useTitle(), chart(ledger, () => splitByKey(ledger), use.querySelector("details")?.open));
     return true;
   } catch (error) {
@@ -90,7 +93,7 @@ async function monthOfLedger() {
   return first;
 }
 
-function balanceCard(balance, again, waits, alert) {
+function balanceCard(balance, lots, again, waits, alert) {
   const { used, held, remaining } = balance;
   const total = Math.max(balance.total, used + held + remaining); // units owed were used, and are in no total
   const meter = { role: "meter", "aria-valuemin": 0, "aria-valuemax": total || 1, "aria-valuenow": remaining, "aria-label": t("your_quota"), "aria-valuetext": t("quota_bar", { remaining, total, n: total }) };
@@ -104,6 +107,7 @@ function balanceCard(balance, again, waits, alert) {
     el("p", { class: "figure" }, el("strong", {}, number(remaining)), " ", t("calls_left", { n: remaining })),
     el("div", { class: "bar", ...meter }, part(remaining, "left"), part(held, "held")),
     el("ul", { class: "legend" }, key("left", remaining), held ? key("held", held) : null, key("used", used)),
+    ...expiring(balance.expires_next, lots),
     nextStep(balance, waits, alert),
     el("p", { class: "asof" }, t("as_of", { time: clock(Date.now()) }), " ", button(t("refresh"), refresh, "link")),
   ];

@@ -165,3 +165,60 @@ def test_the_operators_command_keeps_to_the_moved_clock(
     now = moved.control("clock", advance_seconds=DAY)["now"]
     clock = find_target("", "", "").books().clock
     assert abs(clock().timestamp() - now) < DAY / 2
+
+
+def _grant(stand: Stand, user: str, units: int, days: int) -> dict[str, Any]:
+    """Units that expire so many days from what the books call now."""
+    sent = stand.call(
+        "POST",
+        "/quota/grants",
+        sub="backend",
+        scope="quota.grant",
+        body={"user_id": user, "units": units, "reason": "a gift", "expires_at": _in(stand, days)},
+        idempotency_key=uuid.uuid4().hex,
+    )
+    assert sent.status_code == 201, sent.text
+    found: dict[str, Any] = sent.json()
+    return found
+
+
+def _in(stand: Stand, days: int) -> str:
+    """A time from what the books call now: other tests have moved the clock."""
+    now = stand.control("clock", advance_seconds=0)["now"]
+    return (datetime.fromtimestamp(now, UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_given_lot_expires_when_the_clock_is_moved_past_it(moved: Stand, buyer: str) -> None:
+    """The very next reading and the very next debit see it, and the ledger says so once."""
+    given = _grant(moved, buyer, 20, days=2)
+    quota = moved.quota(buyer)
+    assert (quota["remaining"], quota["expires_next"]["units"]) == (120, 20)
+    lots = moved.call("GET", "/quota/lots", sub=buyer).json()["lots"]
+    assert [lot["left"] for lot in lots] == [20, 100]
+    assert lots[0]["reference_id"] == given["grant_id"]
+    _write(moved, "/quota/debits", user_id=buyer, units=5)
+    moved.control("clock", advance_seconds=2 * DAY + 1)
+    assert moved.quota(buyer)["remaining"] == 100
+    refused = moved.call("POST", "/quota/debits", body={"user_id": buyer, "units": 101}, **SERVICE)
+    assert (refused.status_code, refused.json()["remaining"]) == (402, 100)
+    taken = _write(moved, "/quota/debits", user_id=buyer, units=40).json()
+    assert taken["remaining"] == 60
+    entries = moved.call("GET", "/quota/ledger", sub=buyer).json()["entries"]
+    assert [row["units"] for row in entries if row["type"] == "expired"] == [-15]
+
+
+def test_units_in_a_hold_outlive_their_lot_and_expire_when_it_gives_them_back(
+    moved: Stand, buyer: str
+) -> None:
+    """A capture after their time uses them; the rest is gone."""
+    _grant(moved, buyer, 20, days=1)
+    moved.control("clock", advance_seconds=DAY - 600)
+    held = _write(moved, "/quota/holds", user_id=buyer, units=20, expires_in_seconds=3600).json()
+    moved.control("clock", advance_seconds=900)
+    quota = moved.quota(buyer)
+    assert (quota["remaining"], quota["held"]) == (100, 20)
+    _write(moved, f"/quota/holds/{held['hold_id']}/capture", units=8)
+    quota = moved.quota(buyer)
+    assert (quota["remaining"], quota["held"], quota["used"]) == (100, 0, 8)
+    entries = moved.call("GET", "/quota/ledger", sub=buyer).json()["entries"]
+    assert [row["units"] for row in entries if row["type"] == "expired"] == [-12]

@@ -37,11 +37,15 @@ GIVING: Final = (
         "lots/test_races.py::test_two_containers_let_go_of_a_lot_once",
         (
             "quota/lot_expiry.py",
-            "(equals('lots_due', balance.lots_due), same_use, *enough)",
-            "()",
+            'return (equals("lots_due", balance.lots_due), same_use, *enough)',
+            "return ()",
         ),
-        ("quota/lot_rows.py", "must=(same_lots(before.balance),)", "must=()"),
-        ("lots/lot.py", "must=unchanged, ...", "must=()"),
+        ("quota/lot_rows.py", "(same_lots(before.balance),)", "()"),
+        (
+            "lots/lot.py",
+            'unchanged = (equals("free", before.free), equals("held", before.held))',
+            "unchanged = ()",
+        ),
     ),
     bug(
         "a capture uses the units that live longest first",
