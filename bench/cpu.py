@@ -19,6 +19,12 @@ CHILD: Final = Path(__file__).with_name("cpu_child.py")
 ARTIFACT: Final = BUILD / "WebhookFunction"
 ROUNDS: Final = 80
 BLOCK: Final = 20
+THRESHOLDS: Final = {
+    "NOTIFY_URL": "https://events.example.com/",
+    "LOW_AT_UNITS": "100",
+    "AUTO_TOP_UP": "true",
+}
+"""A deployment whose debits demand that they cross none."""
 SETTLE_GOAL: Final = 1.25
 DEBIT_GOAL: Final = 1.3
 
@@ -66,12 +72,19 @@ def rows() -> Iterator[Row]:
         debit["topup"] / debit["lean floor"],
         "x",
     )
+    watched, _ = _ratios("debit", **THRESHOLDS)
+    yield Row(
+        "cpu",
+        "plain debit with a threshold set, to its bare conditional update",
+        watched["topup"],
+        "x",
+    )
 
 
-def _ratios(what: str) -> tuple[dict[str, float], dict[str, float]]:
+def _ratios(what: str, **environment: str) -> tuple[dict[str, float], dict[str, float]]:
     """Each candidate's CPU over the floor's, block by block, and its calls an event."""
     given = {
-        "environment": ENVIRONMENT,
+        "environment": {**ENVIRONMENT, **environment},
         "utilities": list(utilities.__path__),
         "secret": SECRET,
         "quota_item": {"remaining": {"N": "1000"}},

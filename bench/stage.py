@@ -5,6 +5,7 @@ Every request of both clients is counted.
 
 import importlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,21 @@ class Stage:
     def books(self) -> Books:
         """The handlers' own."""
         return container.books()
+
+    @contextmanager
+    def watching(self, low_at: int) -> Iterator[None]:
+        """A deployment with events out and automatic top-ups, for as long as this lasts."""
+        more = {
+            "NOTIFY_URL": "https://events.example.com/",
+            "LOW_AT_UNITS": str(low_at),
+            "AUTO_TOP_UP": "true",
+        }
+        os.environ.update(more)
+        forget(clients=True)
+        yield
+        for name in more:
+            del os.environ[name]
+        forget(clients=True)
 
     def call(
         self,

@@ -25,6 +25,8 @@ GOALS: Final = {
     "read the quota, a hold expired meanwhile": ONE_MORE,
     "debit": ONE,
     "debit, in a container that has not seen the account": ONE,
+    "debit, with a threshold set": ONE,
+    "debit, over the threshold": ONE,
     "debit, a hold expired meanwhile": ONE_MORE,
     "debit with a key": ONE,
     "debit with a key, a hold expired meanwhile": ONE_MORE,
@@ -69,6 +71,7 @@ def operations(on: Stage) -> Iterator[tuple[str, Traffic]]:
     yield from _buying(on)
     yield from _paid(on)
     yield from _debiting(on)
+    yield from _debiting_over_a_threshold(on)
     yield from _debiting_with_key(on)
     yield from _holding(on)
     yield from _expiring(on)
@@ -142,6 +145,15 @@ def _debiting(on: Stage) -> Iterator[tuple[str, Traffic]]:
         "debit, in a container that has not seen the account",
         _counted(on, lambda: on.debit("alice")),
     )
+
+
+def _debiting_over_a_threshold(on: Stage) -> Iterator[tuple[str, Traffic]]:
+    """Events go out, and automatic top-ups are offered."""
+    with on.watching(low_at=9_998):
+        on.deliver(on.bought("dora", "enterprise"))
+        on.debit("dora")
+        yield "debit, with a threshold set", _counted(on, lambda: on.debit("dora"))
+        yield "debit, over the threshold", _counted(on, lambda: on.debit("dora"))
 
 
 def _debiting_with_key(on: Stage) -> Iterator[tuple[str, Traffic]]:

@@ -78,7 +78,7 @@ def _serve(request: Request) -> Answer:
             messages.hurry(settings().top_up_queue_url, user_id)
             return 200, shown
         case "DELETE":
-            forget_card = request.query.get("forget_card") == "true"
+            forget_card = _forgets_card(request)
             off = consent.switch_off(
                 books(), saved_cards(), user_id, forget_card=forget_card
             )
@@ -86,6 +86,13 @@ def _serve(request: Request) -> Answer:
             return 200, off
         case _:
             return 200, consent.show(books(), user_id)
+
+
+def _forgets_card(request: Request) -> bool:
+    text = request.query.get("forget_card", "false")
+    if text not in ("true", "false"):
+        raise BillingError("invalid_request", "forget_card must be true or false")
+    return text == "true"
 
 
 def _terms(request: Request) -> Terms:

@@ -9,7 +9,7 @@ const PATIENCE_MS = 31_000;
 /** A question changes nothing, whatever became of it: only of an act is it said that nobody knows. */
 const OPEN = ["outcome_unknown", "timeout"];
 /** Whatever was asked for, the same again is refused again. */
-const FINAL = ["stripe_refused", "invalid_plan", "invalid_request", "forbidden", "unauthorized", "too_many_keys"];
+const FINAL = ["stripe_refused", "invalid_plan", "invalid_request", "forbidden", "unauthorized", "too_many_keys", "no_saved_card"];
 const CODE_OF_STATUS = { 401: "unauthorized", 403: "forbidden", 404: "not_found", 408: "timeout", 429: "too_many", 503: "outcome_unknown", 504: "timeout" };
 
 /** `code` is the problem document's (RFC 9457), or offline or timeout; `reference` the request id. */

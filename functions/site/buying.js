@@ -14,19 +14,23 @@ const OPENED = "topup.checkouts";
 const PAYABLE = new Set(["pending", "failed"]);
 const keys = new Map();
 
-/** Open Stripe's checkout for a plan. A repeat after a failure is the same purchase: its key is kept until there was an answer. */
-export async function buy(plan, pressed) {
+/**
+ * Open Stripe's checkout for a plan. A repeat after a failure is the same purchase: its key is kept until there was an answer.
+ * `remember`: Stripe keeps the card for automatic top-ups.
+ */
+export async function buy(plan, pressed, { remember: keeps = false } = {}) {
+  const name = `${plan} ${keeps}`;
   const label = pressed?.textContent;
   if (pressed) pressed.textContent = t("buy_opening");
-  if (!keys.has(plan)) keys.set(plan, crypto.randomUUID());
+  if (!keys.has(name)) keys.set(name, crypto.randomUUID());
   try {
-    const session = await call("POST", "/payments/checkout", { body: { plan }, key: keys.get(plan), errand: { buy: plan } });
-    keys.delete(plan);
+    const session = await call("POST", "/payments/checkout", { body: keeps ? { plan, remember_card: true } : { plan }, key: keys.get(name), errand: { buy: plan } });
+    keys.delete(name);
     remember(session);
     await leaveFor(session.url);
   } catch (error) {
-    if (error.code === "idempotency_conflict") keys.delete(plan);
-    const again = error.passes === false ? [] : [button(t("try_again"), (retry) => buy(plan, retry))];
+    if (error.code === "idempotency_conflict") keys.delete(name);
+    const again = error.passes === false ? [] : [button(t("try_again"), (retry) => buy(plan, retry, { remember: keeps }))];
     announce(trouble(error, ...again), true);
   } finally {
     if (pressed) pressed.textContent = label;

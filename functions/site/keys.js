@@ -1,6 +1,7 @@
 /** API keys: create one, copy it this once, limit it, revoke it. */
 
 import { call, trouble } from "/site/api.js";
+import { ask } from "/site/asking.js";
 import { button, el, notice, put, skeleton } from "/site/dom.js";
 import { figures, limitFields } from "/site/limits.js";
 import { announce } from "/site/notices.js";
@@ -108,17 +109,3 @@ function askLimit(key, load) {
 }
 
 const pathOf = (key) => `/keys/${encodeURIComponent(key.key_id)}`;
-
-/** A modal question: the browser keeps the focus inside, and Escape changes nothing. `act` makes the button that does it. */
-function ask(title, content, act) {
-  const close = () => dialog.close();
-  const dialog = el(
-    "dialog",
-    { "aria-labelledby": "ask-title", onclose: () => dialog.remove() },
-    el("h2", { id: "ask-title" }, title),
-    content,
-    el("p", { class: "actions" }, button(t("cancel"), close), act(close)),
-  );
-  document.body.append(dialog);
-  dialog.showModal();
-}

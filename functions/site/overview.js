@@ -1,5 +1,6 @@
 /** The first view: what is left, how it was used, and what can be bought. */
 
+import { setting, threshold, warning } from "/site/alert.js";
 import { call, callPublic, trouble } from "/site/api.js";
 import { buy } from "/site/buying.js";
 import { chart } from "/site/chart.js";
@@ -7,6 +8,7 @@ import { button, el, notice, put, skeleton } from "/site/dom.js";
 import { expiring } from "/site/expiring.js";
 import { announce, say } from "/site/notices.js";
 import { partsOf } from "/site/splitting.js";
+import { topUps } from "/site/top_up.js";
 import { clock, money, number, t, tongue, unitPrice } from "/site/words.js";
 
 /** The API's largest page, and pages enough for a month of daily lines and purchases. */
@@ -27,9 +29,12 @@ export function show(place, { before = Promise.resolve() } = {}) {
     await before;
     return fillBalance(quota, use, load);
   };
-  const plans = planSection((plan) => (pressed) => buy(plan.id, pressed), { after: load() });
-  place.replaceChildren(el("div", { class: "pair" }, quota, use), plans);
-  return load;
+  const auto = topUps();
+  const all = () => Promise.all([load(), auto.load()]);
+  const purchase = (plan) => (pressed) => buy(plan.id, pressed, { remember: auto.keepsCard() });
+  const plans = planSection(purchase, { after: all(), remember: auto.remember });
+  place.replaceChildren(el("div", { class: "pair" }, quota, use), plans, auto.section);
+  return all;
 }
 
 /** For those who are not signed in: what this is, and what it costs. */
@@ -50,11 +55,12 @@ const useTitle = () => el("h2", { id: "use-title" }, t("use"));
 /** Answers whether the figures are fresh. */
 async function fillBalance(quota, use, again) {
   try {
-    const [ledger, balance] = await Promise.all([monthOfLedger(), call("GET", "/quota")]);
+    const [ledger, balance, alert] = await Promise.all([monthOfLedger(), call("GET", "/quota"), threshold()]);
     const isEmpty = !balance.total && !balance.used;
     const waits = isEmpty && (await call("GET", "/payments")).payments.some(({ status }) => status === "processing");
     const lots = balance.expires_next ? (await call("GET", `/quota/lots?limit=${PAGE}`)).lots : [];
-    put(quota, balanceCard(balance, lots.filter((lot) => lot.expires_at), again, waits));
+    const dated = lots.filter((lot) => lot.expires_at);
+    put(quota, balanceCard(balance, dated, again, waits, alert), setting(alert, again, quota.querySelector("#alert")?.open));
     put(use, useTitle(), chart(ledger, () => splitByKey(ledger), use.querySelector("details")?.open));
     return true;
   } catch (error) {
@@ -87,7 +93,7 @@ async function monthOfLedger() {
   return first;
 }
 
-function balanceCard(balance, lots, again, waits) {
+function balanceCard(balance, lots, again, waits, alert) {
   const { used, held, remaining } = balance;
   const total = Math.max(balance.total, used + held + remaining); // units owed were used, and are in no total
   const meter = { role: "meter", "aria-valuemin": 0, "aria-valuemax": total || 1, "aria-valuenow": remaining, "aria-label": t("your_quota"), "aria-valuetext": t("quota_bar", { remaining, total, n: total }) };
@@ -102,20 +108,20 @@ function balanceCard(balance, lots, again, waits) {
     el("div", { class: "bar", ...meter }, part(remaining, "left"), part(held, "held")),
     el("ul", { class: "legend" }, key("left", remaining), held ? key("held", held) : null, key("used", used)),
     ...expiring(balance.expires_next, lots),
-    nextStep(balance, waits),
+    nextStep(balance, waits, alert),
     el("p", { class: "asof" }, t("as_of", { time: clock(Date.now()) }), " ", button(t("refresh"), refresh, "link")),
   ];
 }
 
 /** What the figures mean for the customer, where they mean something. */
-function nextStep({ total, used, remaining, debt }, waits) {
+function nextStep({ total, used, remaining, debt }, waits, alert) {
   if (debt) return notice("warn", t("debt", { n: debt }), t("debt_text"));
   if (!total && !used) return notice("info", t("none_yet"), t(waits ? "none_waits_text" : "none_yet_text"));
-  return remaining ? null : notice("warn", t("all_used"), t("all_used_text"));
+  return remaining ? warning(remaining, alert) : notice("warn", t("all_used"), t("all_used_text"));
 }
 
 /** `after`: what is above it is as large as it will be; a button that moves under a finger is not pressed. */
-function planSection(act, { hint, after }) {
+function planSection(act, { hint, after, remember = null }) {
   const list = el("div", { class: "plans" }, skeleton(t("loading"), 4), skeleton(t("loading"), 4), skeleton(t("loading"), 4));
   const load = async () => {
     try {
@@ -127,7 +133,7 @@ function planSection(act, { hint, after }) {
     }
   };
   load();
-  return el("section", { id: "plans", "aria-labelledby": "plans-title" }, el("h2", { id: "plans-title" }, t("plans")), list, hint ? el("p", { class: "faint" }, hint) : null);
+  return el("section", { id: "plans", "aria-labelledby": "plans-title" }, el("h2", { id: "plans-title" }, t("plans")), remember, list, hint ? el("p", { class: "faint" }, hint) : null);
 }
 
 function planCard(plan, act) {

@@ -18,6 +18,7 @@ const DECLINED = ["generic_decline", "do_not_honor", "call_issuer", "transaction
 /** A payment's state as `{title, text, kind}`. */
 export function describe(payment) {
   const { status, refunded_minor: refunded, failure_code: code } = payment;
+  if (status === "pending" && !payment.session_id) return { title: t("status_processing"), kind: "info", text: t("status_charging_text") };
   const why = DECLINED.includes(code) ? "card_declined" : code;
   const title = has(`status_${status}`) ? t(`status_${status}`) : status;
   let name = `status_${status}_text`;
@@ -63,7 +64,7 @@ function parts(payment, made) {
 
 function actions(payment, renew, place) {
   const { status, session_id: sessionId, plan } = payment;
-  const path = `/payments/${encodeURIComponent(sessionId)}`;
+  const path = `/payments/${encodeURIComponent(sessionId ?? payment.payment_id)}`;
   const act = (label, run, kind) => button(t(label), (pressed) => run(pressed).catch((error) => place.replaceChildren(trouble(error))), kind);
   const check = act("check_now", async () => renew(await call("POST", `${path}/confirm`)));
   const goOn = act("continue_checkout", async () => renew(await resume(sessionId)), "primary");
@@ -72,7 +73,7 @@ function actions(payment, renew, place) {
   const shown = [
     status === "pending" && canResume(sessionId) ? goOn : null,
     ["pending", "processing"].includes(status) && sessionId ? check : null,
-    ["failed", "expired"].includes(status) || (status === "pending" && !canResume(sessionId)) ? again : null,
+    ["failed", "expired"].includes(status) || (status === "pending" && sessionId && !canResume(sessionId)) ? again : null,
     PAID.includes(status) ? receipt : null,
   ];
   return shown.some(Boolean) ? el("p", { class: "actions" }, shown) : null;

@@ -1,4 +1,6 @@
-"""A key's limit and use, and the chart of use by key. The API's answers are written here."""
+"""A key's limit and use, and the chart of use by key. But for the last test the API's answers are
+written here.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -289,3 +291,40 @@ def test_a_chart_that_cannot_be_split_stays_whole(arrive: Arrive) -> None:
     expect(visitor.page.locator("#notices")).to_contain_text("The service does not answer")
     expect(toggle).to_have_attribute("aria-pressed", "false")
     expect(visitor.page.locator(".drawing rect")).to_have_count(30)
+
+
+def test_a_limit_that_is_set_on_the_page_holds_in_the_service(arrive: Arrive) -> None:
+    """Nothing is written here: the page, the functions and the books of the stand."""
+    visitor = arrive()
+    stand, name = visitor.stand, visitor.name
+    stand.purchase(name)
+    visitor.enter("#/keys")
+    page = visitor.page
+    page.get_by_label("Name of the key").fill("robot")
+    page.get_by_label("Limit", exact=True).select_option("In all")
+    page.get_by_label("Calls at most").fill("5")
+    page.get_by_role("button", name="Create key").click()
+    secret = page.get_by_label("Your new key").input_value()
+    (made,) = stand.call("GET", "/keys", sub=name).json()["keys"]
+    row = page.locator(f"#{made['key_id']}")
+    expect(row).to_contain_text("0 of 5 calls in all, 5 left")
+
+    def debit(units: int) -> int:
+        body = {"user_id": name, "units": units, "key_id": made["key_id"]}
+        path, scope = "/quota/debits", "quota.write"
+        return stand.call("POST", path, sub="backend", scope=scope, body=body).status_code
+
+    assert [debit(4), debit(2)] == [200, 402]
+    page.reload()
+    expect(row).to_contain_text("4 of 5 calls in all, 1 left")
+    page.get_by_role("button", name="Limit of robot").click()
+    dialog = page.get_by_role("dialog", name="Limit of “robot”")
+    dialog.get_by_label("Calls at most").fill("6")
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("4 of 6 calls in all, 2 left")
+    assert [debit(2), debit(1)] == [200, 402]
+    held = stand.call("GET", "/key", x_api_key=secret).json()
+    assert (held["limit_remaining"], held["remaining"]) == (0, 94)
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("button", name="Split by key").click()
+    expect(page.locator(".use .legend li")).to_have_text(["robot"])

@@ -140,7 +140,7 @@ class Visitor:
 
     def pay(self, way: str = "card") -> None:
         """Press a button of Stripe's page: card, declined, delayed or cancel."""
-        self.page.locator(f'button[value="{way}"]').click()
+        self.page.locator(f'button[value="{way}"]').first.click()
 
     def spend(self, units: int) -> None:
         """Let the seller's backend debit this customer."""

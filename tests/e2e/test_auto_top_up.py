@@ -47,6 +47,23 @@ def test_an_agreement_below_its_threshold_is_charged_once_and_credited(
     assert stand.call("GET", ROUTE, sub=buyer).json()["used_this_month"] == 1
 
 
+def test_a_debit_below_the_threshold_opens_a_charge_that_is_credited(
+    stand: Stand, buyer: str
+) -> None:
+    """Above it nothing is charged. The debit that goes below writes the payment's row itself."""
+    assert stand.call("PUT", ROUTE, sub=buyer, body={**TERMS, "when_below": 50}).status_code == 200
+    for units in (50, 10):
+        assert _automatic(stand, buyer) == []
+        body = {"user_id": buyer, "units": units}
+        said = stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body=body)
+        assert said.status_code == 200
+    assert len(_automatic(stand, buyer)) == 1
+    stand.until(lambda: stand.quota(buyer)["remaining"] == 2 * UNITS - 60, seconds=90)
+    stand.control("idle")
+    (payment,) = _automatic(stand, buyer)
+    assert payment["status"] == "completed"
+
+
 def test_a_charge_whose_answer_is_lost_is_credited_once(stand: Stand, buyer: str) -> None:
     """It was carried out: the event, the list or the replay say so, and nothing is doubled."""
     stand.control("faults", route="POST /v1/payment_intents", status=500, times=1, after=True)

@@ -107,3 +107,37 @@ def test_customers_set_where_a_low_balance_begins(stand: Stand) -> None:
         assert refused.json()["code"] == "invalid_request"
     assert stand.call("GET", "/quota/alert", sub=customer).json()["low_at"] == 25
     assert stand.call("PUT", "/quota/alert", sub=customer, body={"low_at": None}).json() == alert
+
+
+def test_a_debit_over_the_threshold_is_told_once_with_the_quota(
+    stand: Stand, receiver: Receiver
+) -> None:
+    """At the customer's own threshold, and then at zero; what crosses nothing tells nothing."""
+    customer = _customer()
+    stand.purchase(customer)
+    stand.call("PUT", "/quota/alert", sub=customer, body={"low_at": 25})
+    shown = {}
+    for units in (70, 6, 4, 20):
+        body = {"user_id": customer, "units": units}
+        answer = stand.call("POST", "/quota/debits", sub="backend", scope="quota.write", body=body)
+        assert answer.status_code == 200
+        quota = stand.quota(customer)
+        shown[quota["remaining"]] = quota
+    refused = stand.call(
+        "POST",
+        "/quota/debits",
+        sub="backend",
+        scope="quota.write",
+        body={"user_id": customer, "units": 1},
+    )
+    assert refused.status_code == 402
+    deliveries = receiver.wait(customer, 3)
+    told = {}
+    for delivery in deliveries:
+        event = Webhook(stand.facts["notify_secret"]).verify(delivery["body"], delivery["headers"])
+        schema = {**schema_of_event(event["type"]), "components": document()["components"]}
+        Draft202012Validator(schema, validate_formats=True).validate(event)
+        told[event["type"]] = (event["sequence"], event["data"])
+    assert len(deliveries) == 3
+    assert told["quota.low"] == (2, shown[24])
+    assert told["quota.depleted"] == (3, shown[0])

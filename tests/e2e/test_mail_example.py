@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
+from repo.declared import Loader
 from support.stand import Stand
 
 from infra.build.artifact import RUNTIME
@@ -88,6 +90,24 @@ def _until(find: Callable[[], Any]) -> Any:
     return found
 
 
+def test_the_function_may_send_from_one_address_and_find_one_pools_users() -> None:
+    """The whole of its rights. The local stack's IAM has no ``ses:FromAddress``, so read here."""
+    (policy,) = yaml.load((FOLDER / "template.yaml").read_text(), Loader=Loader)["Resources"][
+        "MailFunction"
+    ]["Properties"]["Policies"]
+    find, send = policy["Statement"]
+    assert (find["Action"], send["Action"]) == ("cognito-idp:ListUsers", "ses:SendEmail")
+    assert find["Resource"]["Sub"].endswith(":userpool/${UserPoolId}")
+    assert send["Condition"] == {"StringEqualsIfExists": {"ses:FromAddress": {"Ref": "Sender"}}}
+
+
+def _sent(stand: Stand, address: str) -> list[dict[str, Any]]:
+    """Mails to this address."""
+    url = f"{stand.facts['aws_endpoint_url']}/_ministack/ses/messages"
+    accounts = stand.http.get(url).json()["messages"].values()
+    return [row for rows in accounts for row in rows if address in json.dumps(row)]
+
+
 @pytest.mark.usefixtures("mailing")
 def test_a_customer_whose_quota_falls_below_the_threshold_gets_a_mail(
     stand: Stand, pool: str
@@ -100,11 +120,33 @@ def test_a_customer_whose_quota_falls_below_the_threshold_gets_a_mail(
     intent = str(session.payment_intent)
     stand.stripe.v1.refunds.create({"payment_intent": intent, "amount": 699})
 
-    def sent() -> list[dict[str, Any]]:
-        url = f"{stand.facts['aws_endpoint_url']}/_ministack/ses/messages"
-        accounts = stand.http.get(url).json()["messages"].values()
-        return [row for rows in accounts for row in rows if address in json.dumps(row)]
-
-    (mail,) = _until(sent)
+    (mail,) = _until(lambda: _sent(stand, address))
     assert "You have 31 API calls left" in json.dumps(mail), mail
     assert stand.quota(customer)["remaining"] == 31
+
+
+@pytest.mark.parametrize(
+    ("becomes", "text"),
+    [
+        ("insufficient_funds", "We try the card again within the next hours."),
+        ("lost_card", "No card is charged until you agree again."),
+        ("authentication_required", "Your bank wants you to approve"),
+    ],
+)
+@pytest.mark.usefixtures("mailing")
+def test_a_customer_whose_card_does_not_pay_gets_one_mail(
+    stand: Stand, pool: str, becomes: str, text: str
+) -> None:
+    """From an agreement below its threshold, by the charge and the bus, to the mail."""
+    customer, address = _customer(stand, pool)
+    body: dict[str, Any] = {"plan": "starter", "remember_card": True}
+    bought = stand.call("POST", "/payments/checkout", sub=customer, body=body).json()
+    stand.pay(bought["session_id"])
+    session = stand.stripe.v1.checkout.sessions.retrieve(bought["session_id"])
+    cards = stand.stripe.v1.customers.payment_methods.list(str(session.customer))
+    stand.control(f"payment_methods/{cards.data[0].id}/behave", next=[becomes])
+    terms = {"plan": "starter", "when_below": 150, "max_per_month": 1, "agreed": True}
+    said = stand.call("PUT", "/quota/auto-top-up", sub=customer, body=terms)
+    assert said.status_code == 200, said.text
+    (mail,) = _until(lambda: _sent(stand, address))
+    assert text in json.dumps(mail), mail

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from billing.storage.keys import TOP_UP
 from billing.top_up import messages
 from functional.lab import Lab, Said, forget
 from simulator.lab import Lab as Stripe
@@ -195,11 +196,45 @@ def test_a_card_that_does_not_pay_is_shown_with_its_reason(
     assert offered.quota(_user())["remaining"] == UNITS
 
 
+def _later(lab: Lab) -> None:
+    """As if the pause after a decline were over."""
+    lab.boto("dynamodb").update_item(
+        TableName="QuotasTable",
+        Key={"user_id": {"S": _user()}, "item": {"S": TOP_UP}},
+        UpdateExpression="SET charge.due = :now, due = :now",
+        ExpressionAttributeValues={":now": {"N": "1"}},
+    )
+
+
+def test_a_card_that_pays_at_the_second_try_pays_the_intent_of_the_first(
+    offered: Lab, stripe_side: Stripe
+) -> None:
+    """And at the third: an intent succeeds at most once, so that nobody pays twice."""
+    session = _save_a_card(offered, stripe_side)
+    cards = stripe_side.client.v1.customers.payment_methods.list(session["customer"])
+    words = ["insufficient_funds", "insufficient_funds"]
+    stripe_side.control(f"payment_methods/{cards.data[0].id}/behave", next=words)
+    _agree(offered)
+    for status in ("failed", "failed", "completed"):
+        _sweep(offered)
+        (payment,) = _automatic(offered)
+        assert payment["status"] == status
+        if status == "failed":
+            _later(offered)
+    intents = stripe_side.client.v1.payment_intents.list({"customer": session["customer"]}).data
+    assert [one.id for one in intents if "automatic" in one.metadata.to_dict()] == [
+        payment["payment_intent_id"]
+    ]
+    assert offered.quota(_user())["remaining"] == 2 * UNITS
+
+
 def test_switching_off_is_idempotent_and_forgets_the_card_if_asked(
     offered: Lab, stripe_side: Stripe
 ) -> None:
     session = _save_a_card(offered, stripe_side)
     _agree(offered, when_below=1)
+    assert _call(offered, "DELETE", ROUTE, query={"forget_card": "yes"}).code == "invalid_request"
+    assert _call(offered, "GET", ROUTE).json["on"]
     for query in ({}, {"forget_card": "true"}, {"forget_card": "true"}):
         said = _call(offered, "DELETE", ROUTE, query=query)
         assert (said.status, said.json) == (200, {"on": False})

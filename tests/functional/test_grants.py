@@ -95,8 +95,8 @@ def test_units_written_with_an_exponent_are_refused(lab: Lab) -> None:
     "when",
     [
         "2020-01-02T03:04:05Z",
-        _in(seconds=-1),
-        _in(days=3660),
+        pytest.param(_in(seconds=-1), id="a second ago"),
+        pytest.param(_in(days=3660), id="in more than ten years"),
         "9999-12-31T23:59:59Z",
         "2030-01-02",
         "2030-01-02 03:04:05Z",

@@ -11,6 +11,7 @@ from billing.errors import SettingsError
 from billing.notices.notice import new_row
 from billing.wiring import container, notices
 from functional.lab import Lab
+from repo.declared import alarms
 from standardwebhooks import Webhook
 
 OLD = "whsec_" + "b2xk" * 8
@@ -23,13 +24,15 @@ class Receiver:
 
     def __init__(self) -> None:
         """Listen on a free port."""
+        self.status = 204
+        receiver = self
         got: list[tuple[dict[str, str], bytes]] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 got.append(({name.lower(): text for name, text in self.headers.items()}, body))
-                self.send_response(204)
+                self.send_response(receiver.status)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -150,6 +153,29 @@ def test_an_address_that_a_deployment_refuses_stops_the_function(
     with pytest.raises(SettingsError, match="NotifyUrl"):
         lab.ask("notify", _written(lab))
     assert _row(lab)["state"] == "pending"
+
+
+def test_a_dead_event_is_counted_for_its_alarm(
+    lab: Lab,
+    start: Start,
+    receiver: Receiver,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The metric that EventsDeadAlarm watches, under the stack's name, and one line in the log."""
+    lab.put_secret("NotifySecretsSecret", json.dumps({"secrets": [NEW]}))
+    start(notify_url=receiver.url, notify_secrets_secret="NotifySecretsSecret")
+    receiver.status = 410
+    assert lab.ask("notify", _written(lab)) == {"dead": 1}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (counted,) = [line for line in lines if "_aws" in line]
+    alarm = alarms()["EventsDead"]
+    assert counted[alarm["MetricName"]] == [1.0]
+    assert counted["_aws"]["CloudWatchMetrics"][0]["Namespace"] == alarm["Namespace"]
+    assert alarm["Dimensions"][0]["Name"] in counted
+    (told,) = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
+    assert (told["outcome"], told["event_id"]) == ("dead", _row(lab)["id"])
+    assert "alice" not in str(told)
 
 
 def test_one_way_that_fails_does_not_repeat_the_other(

@@ -27,12 +27,12 @@ CROSSING: Final = (
         (
             "quota/holds.py",
             (
-                "meter.books.store.commit_once(change.beside(account), row, *change.rows, "
-                "*attempt.beside, clears_up=True)"
+                "meter.books.store.commit_once("
+                "change.beside(account), row, *change.rows, *attempt.beside, clears_up=True)"
             ),
             (
-                "meter.books.store.commit_once(change.beside(account), row, *change.rows, "
-                "clears_up=True)"
+                "meter.books.store.commit_once("
+                "change.beside(account), row, *change.rows, clears_up=True)"
             ),
         ),
     ),
@@ -81,7 +81,7 @@ CROSSING: Final = (
         (
             "quota/spending.py",
             "max(0, after.remaining - before.remaining)",
-            "0",
+            "0 * after.remaining",
         ),
     ),
     bug(

@@ -30,6 +30,16 @@ LIMITING: Final = (
         (USE, "add[left(name)] = units", "add = dict(add)"),
     ),
     bug(
+        "an expired hold keeps its limit",
+        TESTS + "test_an_expired_hold_comes_off_at_the_next_read_and_debit",
+        (USE, 'units[name_of(key_id)] += row["units"]', "units[name_of(key_id)] += 0"),
+    ),
+    bug(
+        "a key without a limit is used up some day",
+        TESTS + "test_a_key_without_a_limit_is_never_refused_below_the_accounts_units",
+        (DAYS, 'bookmark.per or "day"', 'bookmark.per or "total"'),
+    ),
+    bug(
         "a new day does not give a daily limit back",
         TESTS + "test_a_day_that_begins_gives_a_daily_limit_back",
         (DAYS, "back |= _gives_back(bookmark, balance, name, today)", "back = dict(back)"),
@@ -97,6 +107,25 @@ LIMITING: Final = (
         "a hold of what there is takes no more than it must",
         TESTS + "test_at_least_takes_what_remains_and_what_the_limit_leaves",
         ("quota/spending.py", "max(self.at_least, most)", "self.at_least"),
+    ),
+    bug(
+        "a path costs what it does as it was sent",
+        "keys/test_calls.py::test_a_call_costs_the_most_of_what_its_path_may_mean",
+        ("keys/calls.py", "path = unquote(path)", "path = path + ''"),
+    ),
+    bug(
+        "a call costs the least of what its path may mean",
+        "keys/test_calls.py::test_a_call_costs_the_most_of_what_its_path_may_mean",
+        (
+            "keys/calls.py",
+            "max(...)",
+            "min(otherwise if units is None else units for units in found)",
+        ),
+    ),
+    bug(
+        "the stage is cut off on the seller's own domain",
+        "keys/test_calls.py::test_a_stage_is_cut_off_except_on_the_sellers_own_domain",
+        ("keys/calls.py", '"version" in event and EXECUTE_API in domain', '"version" in event'),
     ),
     bug(
         "what a call costs is that of any row",

@@ -11,8 +11,6 @@ from mutants.fault import Fault
 
 TEST_SECONDS_MAX: Final = 6
 QUICK_SECONDS: Final = 1
-AGAIN: Final = 3
-"""So many times the time of the first tests may the others take where those noticed nothing."""
 SLOW: Final = ("tests/functional/", "tests/ops/", "tests/properties/", "tests/chaos/")
 """What needs things set up that each fork must set up anew comes after what does not."""
 CONSTANTS: Final = "tests/repo/test_template.py"
@@ -70,8 +68,16 @@ class Reach:
         """
         return not fault.is_hot or not self.by_line.get((fault.file, fault.statement))
 
-    def tests(self, fault: Fault) -> list[Test]:
-        """Return those that reach it."""
+    def tests(self, fault: Fault, *, twice: bool = True) -> list[Test]:
+        """Return those that reach it, in the order in which they are tried.
+
+        ``twice``: before a fault counts as one that no test notices, others have their turn for
+        which the bound of time left no place.
+        """
+        tried = self._first(fault)
+        return [*tried, *self.left_out(fault, tried)] if tried and twice else tried
+
+    def _first(self, fault: Fault) -> list[Test]:
         if not self.is_cold(fault):
             return _chosen(set(self.by_line[fault.file, fault.statement]), self.seconds_max)
         users = {test for place in _users(fault, self.uses) for test in self.by_line.get(place, ())}
@@ -98,7 +104,7 @@ class Reach:
         left = {test for place in places for test in self.by_line[place]}.difference(tried)
         own = f"/test_{Path(fault.file).stem}.py::"
         found = sorted(_mixed(left), key=lambda test: own not in test.name)
-        return list(_bounded(found, AGAIN * self.seconds_max))
+        return list(_bounded(found, self.seconds_max))
 
 
 def _chosen(tests: Iterable[Test], seconds_max: float) -> list[Test]:

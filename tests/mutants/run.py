@@ -88,18 +88,8 @@ class Run:
             reach.add(ran[-1])
             tell(len(ran))
         known.remember(self.root, ran)
-        tests = {fault: reach.tests(fault) for fault in faults}
-        for result in self._first(faults, tests, reach, rows):
-            yield self._looked_again(result, reach, tests[result.fault])
-
-    def _first(
-        self,
-        faults: Sequence[Fault],
-        tests: Mapping[Fault, Sequence[Test]],
-        reach: Reach,
-        rows: Iterator[Mapping[str, Any]],
-    ) -> Iterator[Result]:
-        """Yield what the chosen tests found."""
+        named = load()
+        tests = {fault: reach.tests(fault, twice=fault.key not in named) for fault in faults}
         unreached = (
             f"no test reaches it; failed without a fault: {reach.failed}"
             if reach.failed
@@ -124,17 +114,6 @@ class Run:
         cold = [fault for fault in faults if tests[fault] and reach.is_cold(fault)]
         with ThreadPoolExecutor(self.at_once) as pool:
             yield from pool.map(lambda fault: self._tried_alone(fault, tests[fault]), cold)
-
-    def _looked_again(self, result: Result, reach: Reach, tried: Sequence[Test]) -> Result:
-        """Give the tests that the first bound of time left out their turn, before a fault counts
-        as one that no test notices.
-        """
-        left = reach.left_out(result.fault, tried)
-        if result.verdict == "killed" or result.fault.key in load() or not left:
-            return result
-        again = self._tried_alone(result.fault, left)
-        again.seconds += result.seconds
-        return again
 
     def _tried_alone(self, fault: Fault, tests: Sequence[Test]) -> Result:
         """What runs when a module is loaded cannot be exchanged later: an interpreter of its own

@@ -75,8 +75,8 @@ class _Noting(ast.NodeTransformer):
                 setattr(
                     node, name, [part for statement in block for part in self._noted(statement)]
                 )
-        for handler in getattr(node, "handlers", []):
-            self._note(handler)
+        for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            self._note(part)
 
     def _noted(self, statement: ast.stmt) -> Iterator[ast.stmt]:
         if isinstance(statement, ast.Nonlocal | ast.Global) or _is_docstring(statement):

@@ -52,7 +52,29 @@ TELLING: Final = (
     bug(
         "two runs try the same event at the same time",
         "notices/test_delivery.py::test_concurrent_runs_try_once",
-        ("notices/delivery.py", 'equals("attempts", row.attempts)', 'equals("state", "pending")'),
+        (
+            "notices/delivery.py",
+            '(*_as_claimed(row, row.attempts), equals("state", "pending"))',
+            '(equals("state", "pending"),)',
+        ),
+    ),
+    bug(
+        "a try that was under way ends an event that was sent again",
+        "notices/test_delivery.py::test_a_try_that_was_under_way_does_not_end_what_was_sent_again",
+        (
+            "notices/delivery.py",
+            'equals("attempts", attempts), equals("since", row.since)',
+            '(equals("attempts", attempts),)',
+        ),
+    ),
+    bug(
+        "a refund that fails is not told",
+        "notices/test_rows.py::test_a_refund_that_fails_is_told_as_the_refund_was",
+        (
+            "payments/telling.py",
+            "!= after.reversals.returned_minor",
+            "< after.reversals.returned_minor",
+        ),
     ),
     bug(
         "an event is given up before its 72 hours are over",

@@ -6,6 +6,7 @@ from .bug import Bug, Edit
 
 RUNNER: Final = "tests/unit/top_up/test_runner.py::"
 OPENING: Final = "tests/unit/top_up/test_opening.py::"
+EDGES: Final = "tests/unit/top_up/test_edges.py::"
 PAYMENTS: Final = "tests/unit/payments/test_automatic_payments.py::"
 
 TOPPING_UP: Final = (
@@ -79,6 +80,48 @@ TOPPING_UP: Final = (
                 "if self._may_be_older(charge, word, now):\n    return Word(Unknown(), error=why)",
                 "pass",
             ),
+        ),
+    ),
+    Bug(
+        "a request that may never have arrived is sent again after switching off",
+        (EDGES + "test_a_request_that_never_arrived_is_not_sent_after_switching_off",),
+        (
+            Edit(
+                "top_up/runner.py",
+                "job.asker.send if agreement.charges else job.asker.look",
+                "job.asker.send",
+            ),
+        ),
+    ),
+    Bug(
+        "a retry charges the terms that the customer has replaced",
+        (EDGES + "test_a_retry_never_charges_terms_that_were_replaced",),
+        (
+            Edit(
+                "top_up/runner.py",
+                "not agreement.charges or not agreement.covers(payment)",
+                "not agreement.charges",
+            ),
+        ),
+    ),
+    Bug(
+        "a retry charges a price that the catalogue no longer has",
+        (EDGES + "test_a_retry_never_charges_a_price_that_the_catalogue_no_longer_has",),
+        (
+            Edit(
+                "top_up/runner.py",
+                "if reason := agreement.differs(plans.catalogue().get(agreement.plan)):\n"
+                "    return reason",
+                "pass",
+            ),
+        ),
+    ),
+    Bug(
+        "a clock that is still in the month before forgets the month's charges",
+        (EDGES + "test_a_slower_clock_gives_no_charge_more_at_the_months_end",),
+        (
+            Edit("top_up/agreement.py", "self.month >= month", "self.month == month"),
+            Edit("top_up/opening.py", "max(month_of(now), agreement.month)", "month_of(now)"),
         ),
     ),
 )

@@ -61,20 +61,40 @@ def _only(patient: Patient, check: str) -> Finding:
         ("GET /v1/checkout/sessions", "read access to checkout sessions"),
         ("GET /v1/payment_intents", "read access to payment_intents"),
         ("POST /v1/checkout/sessions", "write access to checkout sessions"),
+        ("POST /v1/customers", "write access to customers"),
+        ("POST /v1/payment_methods/{id}/detach", "write access to payment methods"),
+        ("POST /v1/payment_intents", "write access to payment intents"),
     ],
 )
 def test_a_key_without_a_right_is_found_before_a_buyer_meets_it(
     patient: Patient, stand: Stand, route: str, lacks: str
 ) -> None:
     """A restricted key; nothing is made at Stripe by asking."""
-    before = stand.stripe.v1.checkout.sessions.list({"limit": 1}).data
+    before = _made_last(stand)
     stand.control("faults", route=route, status=403, times=1)
     try:
         assert lacks in _only(patient, "stripe key's rights").repair
     finally:
         stand.control("faults", route=route, status=403, times=0)
     assert not _wrong(patient, "stripe key's rights")
-    assert stand.stripe.v1.checkout.sessions.list({"limit": 1}).data == before
+    assert _made_last(stand) == before
+
+
+def _made_last(stand: Stand) -> list[Any]:
+    """What a check could make by mistake."""
+    v1 = stand.stripe.v1
+    lists = (v1.checkout.sessions.list, v1.customers.list, v1.payment_intents.list)
+    return [found({"limit": 1}).data for found in lists]
+
+
+def test_a_key_needs_no_right_for_top_ups_where_they_are_not_offered(
+    patient: Patient, stand: Stand
+) -> None:
+    stand.control("faults", route="POST /v1/customers", status=403, times=1)
+    try:
+        assert not _wrong(_set(patient, auto_top_up=False), "stripe key's rights")
+    finally:
+        stand.control("faults", route="POST /v1/customers", status=403, times=0)
 
 
 def test_a_price_that_stripe_does_not_charge_is_found(

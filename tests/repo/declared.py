@@ -16,7 +16,7 @@ from infra.local.paths import PORT_VARIABLES, ROOT
 TEMPLATE: Final = ROOT / "template.yaml"
 
 
-class _Loader(yaml.CSafeLoader):
+class Loader(yaml.CSafeLoader):
     """Reads CloudFormation's short forms as plain values."""
 
 
@@ -29,7 +29,7 @@ def _short(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> object:
     return {suffix: loader.construct_mapping(node, deep=True)}
 
 
-_Loader.add_multi_constructor("!", _short)
+Loader.add_multi_constructor("!", _short)
 
 
 def template() -> dict[str, Any]:
@@ -40,7 +40,7 @@ def template() -> dict[str, Any]:
 @cache
 def _template() -> dict[str, Any]:
     """Reading it takes half a second."""
-    found: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # a safe loader
+    found: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=Loader)  # a safe loader
     return found
 
 

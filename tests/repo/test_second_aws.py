@@ -139,7 +139,7 @@ def test_production_and_development_differ_where_the_template_says_so(aws: Secon
             dynamodb.describe_table(TableName=aws.physical(stack)[name])["Table"] for name in tables
         ]
         assert {row["DeletionProtectionEnabled"] for row in found} == {stack == "prod"}
-        assert len(found) == 5
+        assert len(found) == 6
 
 
 def test_the_two_ways_make_the_same_stack(aws: Second) -> None:

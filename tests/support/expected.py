@@ -21,6 +21,8 @@ ARNS: Final = {
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
+STREAM: Final = "/stream"
+"""Of a table's stream, whose ARN ends with the moment at which it was made."""
 NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 
 
@@ -83,9 +85,10 @@ class Expected:
         tail = physical.rpartition("/")[2]
         if attribute == "QueueName":
             return tail
-        assert attribute in ("Arn", "Id"), f"{name} is not known here"
+        assert attribute in ("Arn", "Id", "StreamArn"), f"{name} is not known here"
         where = {"region": self.values["AWS::Region"], "account": self.values["AWS::AccountId"]}
-        return ARNS[kind].format(name=physical, tail=tail, **where)
+        arn = ARNS[kind].format(name=physical, tail=tail, **where)
+        return f"{arn}{STREAM}" if attribute == "StreamArn" else arn
 
 
 def differences(wanted: Any, found: Any, place: str = "") -> list[str]:

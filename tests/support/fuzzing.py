@@ -17,16 +17,19 @@ PROGRAM: Final = Path(sys.executable).with_name("st")
 
 
 def fuzz(stand: Stand, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run schemathesis with both kinds of tokens, for a customer who has units, a payment and a
-    hold. Its report is the output.
+    """Run schemathesis with tokens of each kind, for a customer who has units, a payment, a hold
+    and a key. Its report is the output.
     """
     customer = f"fuzzed-{uuid.uuid4().hex[:8]}"
     bought = stand.purchase(customer, "enterprise")
     hold = {"user_id": customer, "units": 1000, "expires_in_seconds": 3600}
     held = stand.call("POST", "/quota/holds", sub="backend", scope="quota.write", body=hold).json()
+    key = stand.call("POST", "/keys", sub=customer, body={"name": "fuzzed"}).json()
     settings = Template(SETTINGS.read_text()).substitute(
         user_token=stand.token(customer),
         service_token=stand.token("backend", "quota.write"),
+        granter_token=stand.token("backend", "quota.grant"),
+        api_key=key["key"],
         customer=customer,
         payment=bought["payment_id"],
         session=bought["session_id"],

@@ -332,7 +332,7 @@ def _auto_top_up() -> dict[str, Operation]:
         200,
         "AutoTopUpOff",
         "user",
-        ("not_found", *STRIPES),
+        ("not_found", "invalid_request", *STRIPES),
         None,
         (forget,),
     )

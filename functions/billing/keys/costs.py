@@ -90,6 +90,8 @@ class Costs:
 
         The path is compared as the application sees it: decoded, without the query.
         """
+        if not path.startswith("/"):
+            return None
         segments = _split(path)
         for route in self.routes:
             if route.fits(method.upper(), segments):
@@ -178,7 +180,7 @@ def _unknown(found: _Object, known: frozenset[str], line: int) -> Iterator[str]:
 def _is_path(path: Any) -> bool:
     if not isinstance(path, str) or not path.startswith("/"):
         return False
-    *inner, last = _split(path) or ("",)
+    *inner, last = _split(path)
     plain = [*inner] if _GREEDY.fullmatch(last) else [*inner, last]
     return path == "/" or all(
         _VARIABLE.fullmatch(segment)
@@ -188,7 +190,8 @@ def _is_path(path: Any) -> bool:
 
 
 def _split(path: str) -> tuple[str, ...]:
-    return tuple(path.split("/")[1:]) if path.startswith("/") else (path,)
+    """Return the segments of a path that begins with a slash."""
+    return tuple(path.split("/")[1:])
 
 
 def _shape(path: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from billing.clock import epoch, stamp
 from billing.deadline import JITTER
 from billing.errors import ConditionFailedError, RetryableError
 from billing.notices.notice import DUE, Row
-from billing.storage.writes import Write, equals
+from billing.storage.writes import Must, Write, equals
 
 WINDOW_SECONDS: Final = 72 * 3600
 PAUSE_FIRST_SECONDS: Final = 30
@@ -160,7 +160,7 @@ def _claim(books: Books, row: Row, now: int) -> bool:
         row.key,
         set={"due_at": later},
         add={"attempts": 1},
-        must=(equals("attempts", row.attempts), equals("state", "pending")),
+        must=(*_as_claimed(row, row.attempts), equals("state", "pending")),
     )
     try:
         books.store.update(claim)
@@ -188,6 +188,11 @@ def _write(books: Books, row: Row, write: Write) -> None:
     """
     if write.is_check:
         return
-    same = equals("attempts", row.attempts + 1)
+    claimed = _as_claimed(row, row.attempts + 1)
     with suppress(ConditionFailedError, RetryableError):
-        books.store.update(write._replace(must=(same,)))
+        books.store.update(write._replace(must=claimed))
+
+
+def _as_claimed(row: Row, attempts: int) -> tuple[Must, ...]:
+    """Return the clauses that no other run has it, and that it was not sent again from 0."""
+    return equals("attempts", attempts), equals("since", row.since)

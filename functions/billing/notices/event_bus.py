@@ -36,8 +36,9 @@ class EventBus:
         """Put one event. Raises nothing.
 
         An answer of 200 may still refuse the entry. Only one that was taken has an EventId:
-        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html. An entry may
-        have 1 MB; an event has about 1 KB.
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html. Our events have
+        about 1 KB, and an entry may have 256 KB, since 2026 even 1 MB:
+        https://aws.amazon.com/blogs/compute/more-room-to-build-serverless-services-now-support-payloads-up-to-1-mb
         """
         entry = {
             "Source": SOURCE,

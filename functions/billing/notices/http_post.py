@@ -23,6 +23,8 @@ from billing.notices.delivery import Answer, Failed, Gone, Sent
 TRY_SECONDS: Final = 5
 GONE: Final = 410
 OK: Final = range(200, 300)
+INTERIM: Final = range(102, 200)
+"""Come before the answer itself, such as 103: https://www.rfc-editor.org/rfc/rfc9110#section-15.2"""
 
 
 class Wire:
@@ -152,6 +154,10 @@ def _post(  # noqa: PLR0917 - the parts of one request
         {"host": named, "connection": "close", **headers},
     )
     answer = connection.getresponse()
+    while answer.status in INTERIM:
+        # http.client knows 100 alone. Read the next one from the same buffer.
+        answer.headers = None  # type: ignore[assignment]
+        answer.begin()
     answer.close()
     connection.close()
     return answer.status

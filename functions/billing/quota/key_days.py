@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from billing.errors import Item
 from billing.quota.balance import Balance, Movement
-from billing.quota.key_use import gone, left, left_of_limit, moved, name_of, used
+from billing.quota.key_use import gone, left, left_of_limit, name_of, used
 from billing.storage.dynamodb import Store
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, equals, exists
@@ -193,16 +193,6 @@ class RollOver(NamedTuple):
             remove=(*account.remove, *self.remove),
             must=(*account.must, *self.movement.must),
         )
-
-    def after(self, balance: Balance) -> Balance:
-        """Return the balance after the new day has begun."""
-        keys = {
-            name: units
-            for name, units in moved(balance, self.movement).keys.items()
-            if name not in self.remove
-        }
-        changed = balance.keys_changed + bool(self.movement.must)
-        return replace(balance, keys=keys, keys_changed=changed)
 
 
 def roll_over(

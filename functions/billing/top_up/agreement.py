@@ -21,6 +21,8 @@ DUE: Final = "expires_at"
 MAX_PER_MONTH: Final = 30
 """The most charges a month that a customer can agree to."""
 MONTH: Final = "%Y-%m"
+FROZEN: Final = ("quota", "amount_minor", "currency", "expires_after_days")
+"""What is agreed to with a plan: the units, how long they live, and the price."""
 NOT_AS_AGREED: Final = ("plan_removed", "price_changed")
 
 
@@ -59,6 +61,8 @@ class Agreement:
     quota: int = 0
     amount_minor: int = 0
     currency: str = ""
+    expires_after_days: int = 0
+    """How long the units of the agreed plan live, 0 for ever."""
     when_below: int = 0
     max_per_month: int = 0
     agreed_at: str = ""
@@ -98,20 +102,14 @@ class Agreement:
         """Return how what the catalogue sells differs from what was agreed, "" if it does not."""
         if plan is None:
             return "plan_removed"
-        agreed = (self.quota, self.amount_minor, self.currency)
-        sold = (plan.quota, plan.amount_minor, plan.currency)
-        return "" if agreed == sold else "price_changed"
+        return "" if self._is_as(plan) else "price_changed"
 
     def covers(self, payment: Payment) -> bool:
         """Return whether a payment has the terms of this agreement, not of an earlier one."""
-        agreed = (self.plan, self.quota, self.amount_minor, self.currency)
-        asked = (
-            payment.plan,
-            payment.quota,
-            payment.amount_minor,
-            payment.currency,
-        )
-        return agreed == asked
+        return self.plan == payment.plan and self._is_as(payment)
+
+    def _is_as(self, other: Plan | Payment) -> bool:
+        return all(getattr(self, name) == getattr(other, name) for name in FROZEN)
 
     def as_answer(self, month: str) -> dict[str, Any]:
         """Return the agreement as ``GET /quota/auto-top-up`` shows it."""

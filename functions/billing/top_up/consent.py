@@ -21,7 +21,14 @@ from billing.payments.plans import Plan
 from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.top_up import customers
-from billing.top_up.agreement import Agreement, Card, change, month_of, watch
+from billing.top_up.agreement import (
+    FROZEN,
+    Agreement,
+    Card,
+    change,
+    month_of,
+    watch,
+)
 from billing.top_up.runner import read
 
 NO_SAVED_CARD = (
@@ -65,9 +72,7 @@ def agree(
                 before,
                 on=True,
                 plan=plan.id,
-                quota=plan.quota,
-                amount_minor=plan.amount_minor,
-                currency=plan.currency,
+                **{name: getattr(plan, name) for name in FROZEN},
                 when_below=terms.when_below,
                 max_per_month=terms.max_per_month,
                 agreed_at=stamp(now),
@@ -89,7 +94,7 @@ def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
     charge = before.charge
     if charge is None:
         return replace(agreed, due=now)
-    terms = ("plan", "quota", "amount_minor", "currency")
+    terms = ("plan", *FROZEN)
     is_other = agreed.card.counted_as != before.card.counted_as or any(
         getattr(agreed, name) != getattr(before, name) for name in terms
     )

@@ -79,6 +79,7 @@ def _payment(agreement: Agreement, charge: Charge, now: datetime) -> Write:
         quota=agreement.quota,
         amount_minor=agreement.amount_minor,
         currency=agreement.currency,
+        expires_after_days=agreement.expires_after_days,
         created_at=stamp(now),
     )
     key = (user_key(agreement.user_id), charge.payment_id)

@@ -92,9 +92,10 @@ def _advance(job: Job, agreement: Agreement) -> Agreement | None:
             return agreement
         case Begin():
             return _begin(job, agreement, payment)
-        case Send() if agreement.charges:
-            return _ask(job, agreement, payment, job.asker.send)
-        case Send() | Look():
+        case Send():
+            ask = job.asker.send if agreement.charges else job.asker.look
+            return _ask(job, agreement, payment, ask)
+        case Look():
             return _ask(job, agreement, payment, job.asker.look)
         case other:
             assert_never(other)

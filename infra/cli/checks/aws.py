@@ -35,13 +35,14 @@ def queues(patient: Patient) -> Iterator[Finding]:
 
 
 NOTIFIES: Final = "NotifyFunction"
+CHARGES: Final = "AutoTopUpFunction"
 
 
 def schedules(patient: Patient) -> Iterator[Finding]:
     """Check that the schedules call recovery and reconciliation."""
     states = _states(patient)
-    if not patient.target.settings.telling.is_on:  # then there is nothing to deliver
-        states = {name: state for name, state in states.items() if NOTIFIES not in name}
+    for function in _switched_off(patient):
+        states = {name: state for name, state in states.items() if function not in name}
     off = [f"{logical} is {state}" for logical, state in states.items() if state.upper() not in ON]
     if off or not states:
         what = "; ".join(off) or "there are none: parked events are not retried"
@@ -53,6 +54,14 @@ def schedules(patient: Patient) -> Iterator[Finding]:
         yield Finding("schedules", "wrong", what, repair)
     else:
         yield Finding("schedules", "ok", f"{len(states)} are on")
+
+
+def _switched_off(patient: Patient) -> Iterator[str]:
+    """Yield the functions that the template's parameters leave without work."""
+    if not patient.target.settings.telling.is_on:
+        yield NOTIFIES
+    if not patient.target.settings.auto_top_up:
+        yield CHARGES
 
 
 def _states(patient: Patient) -> dict[str, str]:

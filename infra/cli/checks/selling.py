@@ -10,6 +10,15 @@ from infra.cli.stripe.account import KeyRefusedError
 
 LISTS: Final = ("checkout/sessions", "payment_intents", "refunds", "disputes")
 """What reconciliation lists: https://docs.stripe.com/keys/restricted-api-keys."""
+TOP_UPS: Final = {
+    "customers": "customers",
+    "payment_methods/pm_topup_doctor/detach": "payment methods",
+    "payment_intents": "payment intents",
+}
+"""What automatic top-ups write: who pays, which card is forgotten, what is charged.
+
+Write access includes read access: https://docs.stripe.com/keys/restricted-api-keys.
+"""
 RIGHTS: Final = "stripe key's rights"
 
 
@@ -52,3 +61,19 @@ def _missing_rights(patient: Patient) -> Iterator[Finding]:
             " every checkout fails without it"
         )
         yield Finding(RIGHTS, "wrong", f"it may not make checkouts: {error}", repair)
+    if patient.target.settings.auto_top_up:
+        yield from _missing_for_top_ups(patient)
+
+
+def _missing_for_top_ups(patient: Patient) -> Iterator[Finding]:
+    for path, name in TOP_UPS.items():
+        try:
+            patient.account.can_write(path)
+        except KeyRefusedError as error:
+            if error.is_unknown:
+                return
+            repair = (
+                f"give the restricted key write access to {name}, or deploy with AutoTopUp=false:"
+                " every automatic top-up fails without it"
+            )
+            yield Finding(RIGHTS, "wrong", f"it may not write {name}: {error}", repair)

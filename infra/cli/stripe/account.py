@@ -17,6 +17,7 @@ PAGE: Final = 100
 _BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
 
 
 class KeyRefusedError(Exception):
@@ -81,12 +82,29 @@ class AccountAtStripe:
         session is created.
         https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-mode
         """
-        url, asked = f"{self.api_base}/v1/checkout/sessions", {"mode": "topup_doctor"}
+        self._try("checkout/sessions", {"mode": "topup_doctor"})
+
+    def can_write(self, name: str) -> None:
+        """Raise KeyRefusedError if the key may not write these objects, for example ``customers``.
+
+        It sends a parameter that Stripe does not know, or names an object that is not there. A key
+        with the permission gets a 400 or a 404, and nothing is written.
+        https://docs.stripe.com/error-codes (``parameter_unknown``, ``resource_missing``)
+        """
+        self._try(name, {"topup_doctor": "true"})
+
+    def _try(self, name: str, asked: Mapping[str, str]) -> None:
+        """Send a request that Stripe refuses for what it asks, if not for the key."""
+        url = f"{self.api_base}/v1/{name}"
         answer = httpx.post(
-            url, data=asked, headers=self._headers(), timeout=SECONDS_MAX, verify=_authorities()
+            url,
+            data=dict(asked),
+            headers=self._headers(),
+            timeout=SECONDS_MAX,
+            verify=_authorities(),
         )
         _check_rights(answer)
-        if answer.status_code != _BAD_REQUEST:
+        if answer.status_code not in (_BAD_REQUEST, _NOT_FOUND):
             answer.raise_for_status()
 
     def _headers(self) -> dict[str, str]:

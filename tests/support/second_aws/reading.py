@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from support.expected import STREAM
 from support.second import Second
 
 Reader = Callable[[Second, str, Mapping[str, Any]], Mapping[str, Any]]
@@ -80,7 +81,11 @@ def _rule(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _source(aws: Second, uuid: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
     found = aws.client("lambda").get_event_source_mapping(UUID=uuid)
-    return {**found, "FunctionName": found["FunctionArn"].rpartition(":")[2]}
+    table, stream, _ = found["EventSourceArn"].partition(STREAM)
+    source = f"{table}{stream}"
+    function = found["FunctionArn"].rpartition(":")[2]
+    is_on = found["State"] in ("Creating", "Enabled", "Enabling")
+    return {**found, "FunctionName": function, "EventSourceArn": source, "Enabled": is_on}
 
 
 def _group(aws: Second, name: str, _: Mapping[str, Any]) -> Mapping[str, Any]:

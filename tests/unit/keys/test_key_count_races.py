@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -92,3 +93,19 @@ def test_an_account_that_was_counted_late_is_counted_again(books: Books, store: 
     assert _fill(books) == api_keys.LIVE_MAX
     _revoke_without_counting(store, made[OLDEST])
     assert _fill(books) == api_keys.LIVE_MAX
+
+
+def test_a_short_name_that_was_ever_used_is_not_used_again(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row has what a revoked key used: another id is drawn, nothing is left of the first."""
+    numbers = iter(["1" * 24, "1" * 24, "2" * 24])
+    drawn = SimpleNamespace(token_hex=lambda _: next(numbers), token_urlsafe=lambda _: "x" * 43)
+    monkeypatch.setattr(api_keys, "secrets", drawn)
+    old = api_keys.create(books, "alice", "dev", "old")
+    api_keys.revoke(books, "alice", old.key_id)
+    made = api_keys.create(books, "alice", "dev", "new")
+    assert made.key_id == "key_" + "2" * 24
+    assert [key.key_id for key in api_keys.list_all(books, "alice")] == [made.key_id]
+    assert api_keys.holder(books, "dev", f"tk_dev_{'1' * 24}_{'x' * 43}") is None
+    assert api_keys.holder(books, "dev", made.key)

@@ -477,6 +477,33 @@ def test_a_keyed_debit_is_one_call_whatever_its_limit(
     assert world.store.calls == calls + 1
 
 
+def _bytes(item: Item) -> int:
+    """The size of an item, as DynamoDB reckons it:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html.
+    """
+    digits = {name: str(value).strip("-0") for name, value in item.items() if type(value) is int}
+    numbers = sum((len(shown) + 1) // 2 + 1 for shown in digits.values())
+    texts = sum(len(str(value)) for name, value in item.items() if name not in digits)
+    return len("".join(item)) + numbers + texts
+
+
+@pytest.mark.parametrize("limit", [None, Limit(10**6, "month")], ids=["unlimited", "limited"])
+def test_an_account_with_32_keys_stays_below_one_kib(world: World, limit: Limit | None) -> None:
+    """Each has used hundreds of thousands today, a hold is open, events are told and lots expire.
+    The user's id is as long as Cognito's.
+    """
+    account = world.store.tables["quotas"]["alice", "quota"]
+    account |= {"total": 39_999_999, "remaining": 39_999_999}
+    keys = [world.key(limit) for _ in range(api_keys.LIVE_MAX)]
+    for number, key in enumerate(keys):
+        world.debit(key, 777_777 + number)
+    world.hold(keys[0], 55_555)
+    options = {"user_id": "x" * 36, "told": 1234, "low_told": True}
+    lots = {"lots_due": 1_796_000_001, "lots_version": 1234, "lots_used": 12_345_678}
+    lots |= {"lots_left": 123_456, "lots_held": 1234, "lots_exact": 1}
+    assert _bytes(account | options | lots) <= 1024
+
+
 def test_a_key_without_a_limit_is_never_refused_below_the_accounts_units(world: World) -> None:
     """What it uses is given back each day, and a hold as any other."""
     key = world.key()

@@ -212,3 +212,33 @@ def test_one_accounts_failures_delay_no_other(books: Books, clock: Clock) -> Non
     outbox.sweep(books, {"url": receiver}, lambda: True, lambda *_: None)
     assert state(books, row)["state"] == "delivered"
     assert got == {"mallory": 200, "alice": 1}
+
+
+def test_a_try_that_was_under_way_does_not_end_what_was_sent_again(
+    books: Books, clock: Clock
+) -> None:
+    """The operator sends it again, the receiver takes it, and then the older try hears 410."""
+    row, well = written(books), Receiver()
+    clock.advance(seconds=1)
+
+    def slow(_: Row) -> Answer:
+        delivery.send_again(books, Row.from_item(state(books, row)))
+        again = Row.from_item(state(books, row))
+        assert delivery.deliver(books, {"url": well}, again) == "delivered"
+        return Gone()
+
+    delivery.deliver(books, {"url": slow}, row)
+    assert (state(books, row)["state"], "gone" in state(books, row)) == ("delivered", False)
+    assert well.got == [row.id]
+
+
+def test_what_was_read_before_it_was_sent_again_is_not_tried_by_its_old_time(
+    books: Books, clock: Clock
+) -> None:
+    """It waited for three days while events were off; its new 72 hours begin with the operator."""
+    row = written(books)
+    clock.advance(hours=73)
+    delivery.send_again(books, row)
+    assert delivery.deliver(books, {"url": Receiver(Failed("HTTP 500"))}, row) == "skipped"
+    again = Row.from_item(state(books, row))
+    assert delivery.deliver(books, {"url": Receiver(Failed("HTTP 500"))}, again) == "retried"

@@ -155,6 +155,25 @@ def _drip(connection: socket.socket) -> None:
         time.sleep(0.05)  # within every single time-out
 
 
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_what_comes_before_the_answer_is_not_the_answer(
+    serve: Callable[..., Server], interim: str
+) -> None:
+    """A proxy in front of the receiver may send them."""
+    hints = f"HTTP/1.1 {interim}\r\nlink: </a>\r\n\r\n" * 2
+    taken = f"{hints}HTTP/1.1 204 No Content\r\n\r\n".encode()
+    assert _send(_to(serve(_answering(taken)))) == Sent()
+    refused = f"{hints}HTTP/1.1 500 Oops\r\n\r\n".encode()
+    assert _send(_to(serve(_answering(refused)))) == Failed("HTTP 500")
+
+
+def _hints(connection: socket.socket) -> None:
+    _read(connection)
+    while True:
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        time.sleep(0.05)  # as above, with a status that http.client does not know
+
+
 def _continue(connection: socket.socket) -> None:
     _read(connection)
     while True:
@@ -162,7 +181,7 @@ def _continue(connection: socket.socket) -> None:
         time.sleep(0.05)  # each is a whole answer that ends nothing
 
 
-@pytest.mark.parametrize("act", [_hang, _drip, _continue])
+@pytest.mark.parametrize("act", [_hang, _drip, _continue, _hints])
 def test_a_try_ends_in_time_whatever_the_receiver_does(
     serve: Callable[..., Server], act: Act
 ) -> None:

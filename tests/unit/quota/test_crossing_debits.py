@@ -313,3 +313,33 @@ def test_a_refund_of_an_automatic_payment_opens_none_because_it_switches_off() -
     assert crossings.agreement(store).paused == "refunded"
     assert crossings.agreement(store).charge is None
     assert "top_up.off" in crossings.types(store)
+
+
+class Busy(JudgedMemory):
+    """Another container debits one unit before each of the next transactions."""
+
+    before: Callable[[], object] | None = None
+    times = 0
+
+    def commit(self, *writes: Write) -> None:
+        """Meddle, then commit."""
+        if self.before and self.times:
+            self.times -= 1
+            self.before()
+        super().commit(*writes)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 10])
+@pytest.mark.parametrize("take", [TAKES["a debit"], TAKES["a keyed debit"], TAKES["a hold"]])
+def test_a_large_debit_of_a_busy_account_crosses_once_and_is_not_kept_waiting(
+    take: Take, times: int
+) -> None:
+    """After two refusals it demands only that the same is crossed; the figures are a moment old."""
+    store = Busy()
+    meter = has(crossing_books(store), 200)
+    debits.debit(meter, USER, 1)
+    store.before, store.times = lambda: debits.debit(meter, USER, 1), times
+    take(meter, 160)
+    assert crossings.types(store) == ["quota.low"]
+    assert store.judge.inexact == int(times > 2)
+    assert crossings.balance(store).remaining == 39 - min(times, 3)

@@ -67,19 +67,19 @@ def test_a_months_charges_count_in_that_month_alone() -> None:
     assert [agreement.used_in(month) for month in ("2026-01", "2026-02")] == [3, 0]
 
 
-@pytest.mark.parametrize("name", ["quota", "amount_minor", "currency"])
+@pytest.mark.parametrize("name", ["quota", "amount_minor", "currency", "expires_after_days"])
 def test_nothing_is_charged_for_a_plan_that_has_changed(name: str) -> None:
-    """Neither at another price nor for other units."""
+    """Neither at another price nor for other units, nor for units that live shorter."""
     plan = catalogue()["starter"]
     agreed: dict[str, Any] = {
         "quota": plan.quota,
         "amount_minor": plan.amount_minor,
         "currency": plan.currency,
     }
-    assert Agreement(user_id="alice", **agreed).sells(plan)
+    assert not Agreement(user_id="alice", **agreed).differs(plan)
     other = {**agreed, name: "eur" if name == "currency" else 1}
-    assert not Agreement(user_id="alice", **other).sells(plan)
-    assert not Agreement(user_id="alice", **agreed).sells(None)
+    assert Agreement(user_id="alice", **other).differs(plan) == "price_changed"
+    assert Agreement(user_id="alice", **agreed).differs(None) == "plan_removed"
 
 
 @pytest.mark.parametrize(

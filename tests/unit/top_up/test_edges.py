@@ -150,6 +150,20 @@ def test_a_retry_never_charges_a_price_that_the_catalogue_no_longer_has(
     assert story.payments[0].phase is Phase.FAILED
 
 
+def test_units_that_expire_are_bought_as_such(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a checkout: the payment freezes how long they live, and their lot has an end."""
+    plan = replace(plans.catalogue()["starter"], expires_after_days=30)
+    monkeypatch.setattr(plans, "catalogue", lambda: {"starter": plan})
+    story.agree(expires_after_days=30)
+    story.run()
+    (payment,) = story.payments
+    assert (payment.phase, payment.expires_after_days) == (Phase.PAID, 30)
+    story.advance(days=31)
+    assert story.remaining == 0
+
+
 def test_a_card_that_was_replaced_pays_the_next_try(story: Story) -> None:
     """One payment intent, and the card that was agreed to last."""
     story.stripe.script = ["insufficient_funds"]

@@ -1,0 +1,128 @@
+"""What an operator reads and counts of automatic top-ups and of events out."""
+
+import json
+from collections import Counter
+from typing import Any, Final
+
+import pytest
+from billing.telemetry import logger, metrics
+from botocore.exceptions import ClientError
+from functional import test_auto_top_up as top_ups
+from functional.lab import Context, Lab
+from simulator.lab import Lab as Stripe
+
+offered = top_ups.offered
+_new_customer = top_ups._new_customer
+CREATE: Final = "POST /v1/payment_intents"
+
+
+@pytest.fixture(autouse=True)
+def counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bench in the same process switches figures off."""
+    monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
+    metrics.clear_metrics()
+
+
+def _counted(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    return Counter(
+        metric["Name"]
+        for line in lines
+        for found in line["_aws"]["CloudWatchMetrics"]
+        for metric in found["Metrics"]
+    )
+
+
+def _lines(caplog: pytest.LogCaptureFixture, message: str) -> list[dict[str, Any]]:
+    return [vars(record) for record in caplog.records if record.getMessage() == message]
+
+
+def _agreed(lab: Lab, stripe: Stripe) -> None:
+    top_ups._save_a_card(lab, stripe)
+    top_ups._agree(lab)
+
+
+def _run(lab: Lab) -> dict[str, int]:
+    body = json.dumps({"user_id": top_ups._user()})
+    done: dict[str, int] = lab.ask("auto_top_up", {"Records": [{"body": body}]})
+    return done
+
+
+def test_a_run_says_how_many_accounts_it_served(
+    offered: Lab,
+    stripe_side: Stripe,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In a line with the request's id, and not whose they are."""
+    _agreed(offered, stripe_side)
+    caplog.set_level("INFO")
+    assert _run(offered) == {"done": 1, "failed": 0}
+    (line,) = _lines(caplog, "topped up")
+    assert (line["done"], line["failed"]) == (1, 0)
+    (record,) = [one for one in caplog.records if one.getMessage() == "topped up"]
+    shown = json.loads(logger.registered_formatter.format(record))
+    assert shown["request_id"] == Context.aws_request_id
+    assert top_ups._user() not in json.dumps(shown)
+
+
+def test_an_outcome_that_is_unknown_is_counted_and_says_why(
+    offered: Lab,
+    stripe_side: Stripe,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _agreed(offered, stripe_side)
+    stripe_side.control("faults", route=CREATE, status=500, times=1)
+    capsys.readouterr()
+    assert _run(offered) == {"done": 1, "failed": 0}
+    (line,) = _lines(caplog, "a charge's outcome is unknown")
+    (payment,) = top_ups._automatic(offered)
+    assert (line["payment_id"], line["levelname"]) == (payment["payment_id"], "WARNING")
+    assert line["why"].startswith("StripeServerError: ")
+    assert _counted(capsys)["outcome_unknown"] == 1
+
+
+def test_a_refusal_for_good_is_counted_as_such(
+    offered: Lab, stripe_side: Stripe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operator must look at it; the customer's card is not blamed."""
+    _agreed(offered, stripe_side)
+    stripe_side.control("faults", route=CREATE, status=401, times=9)
+    capsys.readouterr()
+    _run(offered)
+    counted = _counted(capsys)
+    assert counted["outcome_unknown"] == 0
+    assert counted["stripe_refused"] == 1
+    assert top_ups._call(offered, "GET", top_ups.ROUTE).json["paused"] is None
+
+
+def test_an_account_that_stays_due_is_told_with_its_reason_alone(
+    offered: Lab,
+    stripe_side: Stripe,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As AWS answers when a grant is missing."""
+    _agreed(offered, stripe_side)
+
+    def answer(**_: object) -> None:
+        refused: Any = {
+            "Error": {"Code": "AccessDeniedException"},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+        }
+        raise ClientError(refused, "TransactWriteItems")
+
+    monkeypatch.setattr(offered.books.store._client, "transact_write_items", answer)
+    assert _run(offered) == {"done": 0, "failed": 1}
+    (line,) = _lines(caplog, "an automatic top-up stays due")
+    assert line["why"].startswith("AwsRefusedError: ")
+    assert top_ups._user() not in str(line)
+
+
+def test_a_message_that_cannot_be_read_is_in_the_log(
+    offered: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its traceback; the sweep finds the account."""
+    assert offered.ask("auto_top_up", {"Records": [{"body": "{}"}]}) == {"done": 0, "failed": 0}
+    (line,) = _lines(caplog, "a message that cannot be read is dropped")
+    assert line["exc_info"]

@@ -1,0 +1,83 @@
+"""Accounts that are due, one after another: the trouble of one is its own."""
+
+import pytest
+from billing.errors import AwsRefusedError, BillingError, NotDoneError
+from billing.stripe_api.client import StripeServerError
+from billing.top_up import runner, sweep
+from billing.top_up.agreement import Agreement
+from billing.top_up.runner import Job
+from support.fakes.memory_store import Meddled, MemoryStore
+from support.top_ups import USER, Story
+from support.top_ups import story as begin
+
+
+@pytest.fixture
+def story() -> Story:
+    """An account that has agreed, with nothing left."""
+    return begin(MemoryStore())
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        NotDoneError("throttled"),
+        AwsRefusedError("throttled"),
+        BillingError("stripe_unavailable", "Stripe has trouble."),
+        StripeServerError("throttled"),
+    ],
+    ids=lambda trouble: type(trouble).__name__,
+)
+def test_an_account_in_trouble_stays_due_and_the_others_are_served(
+    story: Story, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """It is told of, with the reason."""
+    served = runner.run
+
+    def run(job: Job, user_id: str) -> Agreement:
+        if user_id == "broken":
+            raise trouble
+        return served(job, user_id)
+
+    monkeypatch.setattr(runner, "run", run)
+    failed: list[tuple[str, str]] = []
+    users = ["broken", USER, "broken"]
+    done = sweep.run_all(
+        story.job, users, lambda: True, lambda user, why: failed.append((user, str(why)))
+    )
+    assert done == {"done": 1, "failed": 2}
+    assert failed == [("broken", str(trouble))] * 2
+    assert story.credited == 1
+    assert sweep.run_all(story.job, ["broken"], lambda: True) == {"failed": 1}
+
+
+def test_no_account_begins_without_time(story: Story) -> None:
+    """It stays due."""
+    left = iter([True, False])
+    assert sweep.run_all(story.job, [USER, "bob", "carol"], lambda: next(left)) == {"done": 1}
+
+
+def test_a_fault_of_ours_ends_the_sweep(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the log with its traceback, and an alarm fires."""
+
+    def run(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(runner, "run", run)
+    with pytest.raises(ZeroDivisionError):
+        sweep.run_all(story.job, [USER], lambda: True)
+
+
+def test_an_account_is_due_from_its_time_on(story: Story) -> None:
+    """And no more once it is charged."""
+    assert list(sweep.due(story.books)) == [USER]
+    story.run()
+    assert list(sweep.due(story.books)) == []
+
+
+def test_a_run_that_meets_a_concurrent_change_takes_it_into_account() -> None:
+    """Switched off in that moment, nothing is charged."""
+    store = Meddled()
+    story = begin(store)
+    store.first = story.switch_off
+    story.run_only()
+    assert (story.agreement.on, story.stripe.attempts) == (False, [])
