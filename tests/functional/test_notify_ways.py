@@ -72,7 +72,11 @@ def told(lab: Lab, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Itera
     lab.put_secret(
         "NotifySecretsSecret", json.dumps({"generated": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"})
     )
-    _switch_on(monkeypatch, NOTIFY_URL=f"http://127.0.0.1:{receiver.server_port}/hook")
+    _switch_on(
+        monkeypatch,
+        NOTIFY_URL=f"http://127.0.0.1:{receiver.server_port}/_events",
+        NOTIFY_SECRETS_SECRET="NotifySecretsSecret",
+    )
     yield lab
     wiring.books.cache_clear()
     wiring.ways.cache_clear()

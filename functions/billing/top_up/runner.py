@@ -4,20 +4,19 @@ Every write pins the agreement that it was decided on. A refused write means tha
 container was faster, so the runner reads and decides again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError, OutcomeUnknownError
-from billing.notices.notice import tell
 from billing.payments import plans, settlement
 from billing.payments.payment import Payment, Phase
 from billing.quota import debits
 from billing.quota.balance import read_account
 from billing.storage.keys import user_key
-from billing.storage.writes import Must, Write, equals, exists
+from billing.storage.writes import Must, Write, exists
 from billing.top_up import agreement as agreements
 from billing.top_up import charge as charges
 from billing.top_up.agreement import Agreement, change
@@ -32,8 +31,8 @@ from billing.top_up.charge import (
     Wait,
     next_step,
 )
+from billing.top_up.closing import close, commit
 from billing.top_up.opening import BETWEEN_SECONDS, opening
-from billing.top_up.telling import told_by
 
 Report = Callable[[str, Exception], None]
 """Called with the payment's id and the reason when an outcome is unknown or refused."""
@@ -86,7 +85,7 @@ def _advance(job: Job, agreement: Agreement) -> Agreement | None:
         reason: Reason | Literal[""] = (
             "" if payment.phase is Phase.PAID else "refused"
         )
-        return _close(job, agreement, payment, reason)
+        return close(job.books, agreement, payment, reason)
     match next_step(charge, epoch(job.books.clock())):
         case Wait():
             return agreement
@@ -116,7 +115,7 @@ def _open_if_low(job: Job, agreement: Agreement) -> Agreement | None:
     plan = plans.catalogue().get(agreement.plan)
     found = opening(agreement, plan, now)
     if found.writes:
-        _commit(books, agreement, found.after, found.writes)
+        commit(books, agreement, found.after, found.writes)
     return None if found.charge else found.after
 
 
@@ -126,7 +125,7 @@ def _look_later(books: Books, agreement: Agreement) -> Agreement:
     The write that crosses ``when_below`` judges the stored balance: there is none to come from it.
     """
     after = replace(agreement, due=epoch(books.clock()) + BETWEEN_SECONDS)
-    _commit(books, agreement, after, (change(agreement, after),))
+    commit(books, agreement, after, (change(agreement, after),))
     return after
 
 
@@ -134,7 +133,7 @@ def _leave_index(books: Books, agreement: Agreement) -> Agreement:
     if not agreement.due:
         return agreement
     after = replace(agreement, due=0)
-    _commit(books, agreement, after, (change(agreement, after),))
+    commit(books, agreement, after, (change(agreement, after),))
     return after
 
 
@@ -145,13 +144,13 @@ def _begin(
     charge, books = agreement.charge, job.books
     assert charge is not None  # noqa: S101 - the caller's own branch
     if payment is None:
-        return _close(job, agreement, None, "record_lost")
+        return close(job.books, agreement, None, "record_lost")
     now = epoch(books.clock())
     if _is_called_off(books, agreement, payment):
-        _close(job, agreement, payment, "", is_called_off=True)
+        close(job.books, agreement, payment, "", is_called_off=True)
         return None
     if reason := _obstacle(agreement, now):
-        return _close(job, agreement, payment, reason)
+        return close(job.books, agreement, payment, reason)
     if not charge.attempt and job.find_lost(agreement.user_id, agreement.customer):
         return None
     tries = agreement.tries_of(agreement.card, now)
@@ -159,7 +158,7 @@ def _begin(
     counted = {**agreement.tries, agreement.card.counted_as: (*tries, now)}
     after = replace(agreement, charge=begun, due=begun.due, tries=counted)
     payments_row = _payment_check(agreement.user_id, charge)
-    _commit(books, agreement, after, (change(agreement, after), payments_row))
+    commit(books, agreement, after, (change(agreement, after), payments_row))
     stored = replace(after, version=agreement.version + 1)
     return _record(job, stored, job.asker.send(payment, begun, now))
 
@@ -174,10 +173,10 @@ def _ask(
     charge, now = agreement.charge, epoch(job.books.clock())
     assert charge is not None  # noqa: S101 - the caller's own branch
     if payment is None:
-        return _close(job, agreement, None, "record_lost")
+        return close(job.books, agreement, None, "record_lost")
     later = charges.put_off(charge, now)
     after = replace(agreement, charge=later, due=later.due)
-    _commit(job.books, agreement, after, (change(agreement, after),))
+    commit(job.books, agreement, after, (change(agreement, after),))
     stored = replace(after, version=agreement.version + 1)
     return _record(job, stored, ask(payment, later, now))
 
@@ -201,11 +200,11 @@ def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
     answered = charges.after(charge, word.answer, epoch(books.clock()))
     payment = _payment(books, asked.user_id, charge)
     if isinstance(answered, Closed):
-        return _close(job, agreement, payment, answered.reason)
+        return close(job.books, agreement, payment, answered.reason)
     if answered == charge:
         return agreement
     after = replace(agreement, charge=answered, due=answered.due)
-    _commit(books, agreement, after, (change(agreement, after),))
+    commit(books, agreement, after, (change(agreement, after),))
     return after
 
 
@@ -213,50 +212,6 @@ def _is_another(charge: Charge, asked: Charge) -> bool:
     """Whether another attempt stands there now: the answer belongs to the one that was asked."""
     same = (charge.payment_id, charge.attempt) == (asked.payment_id, asked.attempt)
     return not same or charge.state == "waiting"
-
-
-def _close(
-    job: Job,
-    agreement: Agreement,
-    payment: Payment | None,
-    reason: Reason | Literal[""],
-    *,
-    is_called_off: bool = False,
-) -> Agreement:
-    """Close the charge: it succeeded (reason ""), it failed, or it was called off unasked."""
-    books, now = job.books, job.books.clock()
-    charge = agreement.charge
-    assert charge is not None  # noqa: S101 - the caller's own branch
-    after = replace(agreement, charge=None, due=0)
-    failed = bool(reason) or is_called_off
-    if failed:  # its month is the stored one: no other charge was opened since
-        after = replace(after, used=max(0, after.used - 1))
-    if reason:
-        after = agreements.paused(after, reason)
-    elif after.charges:
-        pause = 0 if is_called_off else BETWEEN_SECONDS
-        after = replace(after, due=epoch(now) + pause)
-    writes = [change(agreement, after)]
-    if failed and payment and payment.phase < Phase.FAILED:
-        writes.append(_payment_failed(payment, charge, reason or "not_needed"))
-    _commit(books, agreement, after, tuple(writes))
-    return after
-
-
-def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
-    """End a payment that will not be charged. A success that is settled first refuses this."""
-    values = {"phase": int(Phase.FAILED), "status": "failed"}
-    known = {
-        "failure_code": payment.failure_code or code,
-        **({"payment_intent": charge.intent} if charge.intent else {}),
-    }
-    return Write(
-        "payments",
-        (user_key(payment.user_id), payment.payment_id),
-        set={**values, **known},
-        add={"version": 1},
-        must=(exists("owner"), equals("version", payment.version)),
-    )
 
 
 def _payment_check(user_id: str, charge: Charge) -> Write:
@@ -291,23 +246,3 @@ def _is_needless(books: Books, agreement: Agreement) -> bool:
 def _payment(books: Books, user_id: str, charge: Charge) -> Payment | None:
     item = books.store.get("payments", (user_key(user_id), charge.payment_id))
     return Payment.from_item(item) if item else None
-
-
-def _commit(
-    books: Books, before: Agreement, after: Agreement, writes: tuple[Write, ...]
-) -> None:
-    """Write a change of an agreement, with the events that it tells."""
-    books.store.commit(*writes, *_events(books, before, after))
-
-
-def _events(books: Books, before: Agreement, after: Agreement) -> Iterator[Write]:
-    """Yield the rows of ``top_up.failed`` and ``top_up.off``: the one place where they go out.
-
-    A dispute or refund tells its own (billing.payments.automatic).
-    """
-    notices = tuple(told_by(before, after))
-    if not notices or not books.telling.is_on:
-        return
-    now, user_id = books.clock(), after.user_id
-    balance = read_account(books.store, user_id)
-    yield from tell(books, user_id, balance, None, now=now, notices=notices)

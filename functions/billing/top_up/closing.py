@@ -1,0 +1,81 @@
+"""Closes a charge, and writes changes of an agreement with the events that they cause."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from billing.books import Books
+from billing.clock import epoch
+from billing.notices.notice import tell
+from billing.payments.payment import Payment, Phase
+from billing.quota.balance import read_account
+from billing.storage.keys import user_key
+from billing.storage.writes import Write, equals, exists
+from billing.top_up import agreement as agreements
+from billing.top_up.agreement import Agreement, change
+from billing.top_up.charge import Charge, Reason
+from billing.top_up.opening import BETWEEN_SECONDS
+from billing.top_up.telling import told_by
+
+
+def close(
+    books: Books,
+    agreement: Agreement,
+    payment: Payment | None,
+    reason: Reason | Literal[""],
+    *,
+    is_called_off: bool = False,
+) -> Agreement:
+    """Close the charge: it succeeded (reason ""), it failed, or it was called off unasked."""
+    charge, now = agreement.charge, books.clock()
+    assert charge is not None  # noqa: S101 - the caller's own branch
+    after = replace(agreement, charge=None, due=0)
+    failed = bool(reason) or is_called_off
+    if failed:  # its month is the stored one: no other charge was opened since
+        after = replace(after, used=max(0, after.used - 1))
+    if reason:
+        after = agreements.paused(after, reason)
+    elif after.charges:
+        pause = 0 if is_called_off else BETWEEN_SECONDS
+        after = replace(after, due=epoch(now) + pause)
+    writes = [change(agreement, after)]
+    if failed and payment and payment.phase < Phase.FAILED:
+        writes.append(_payment_failed(payment, charge, reason or "not_needed"))
+    commit(books, agreement, after, tuple(writes))
+    return after
+
+
+def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
+    """End a payment that will not be charged. A success that is settled first refuses this."""
+    values = {"phase": int(Phase.FAILED), "status": "failed"}
+    known = {
+        "failure_code": payment.failure_code or code,
+        **({"payment_intent": charge.intent} if charge.intent else {}),
+    }
+    return Write(
+        "payments",
+        (user_key(payment.user_id), payment.payment_id),
+        set={**values, **known},
+        add={"version": 1},
+        must=(exists("owner"), equals("version", payment.version)),
+    )
+
+
+def commit(
+    books: Books, before: Agreement, after: Agreement, writes: tuple[Write, ...]
+) -> None:
+    """Write a change of an agreement, with the events that it tells."""
+    books.store.commit(*writes, *_events(books, before, after))
+
+
+def _events(books: Books, before: Agreement, after: Agreement) -> Iterator[Write]:
+    """Yield the rows of ``top_up.failed`` and ``top_up.off``: the one place where they go out.
+
+    A dispute or refund tells its own (billing.payments.automatic).
+    """
+    notices = tuple(told_by(before, after))
+    if not notices or not books.telling.is_on:
+        return
+    now, user_id = books.clock(), after.user_id
+    balance = read_account(books.store, user_id)
+    yield from tell(books, user_id, balance, None, now=now, notices=notices)
