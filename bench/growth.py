@@ -33,7 +33,7 @@ def rows() -> Iterator[Row]:
         for size, tables in made.items():
             crowds.fill(on.dynamo, tables, size)
         yield from _operations(on, made)
-    yield from lots.rows()
+    yield from lots.compared()
     yield from whole.verification()
     yield from whole.reconciliation_memory()
 

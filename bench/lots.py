@@ -26,7 +26,7 @@ OPERATIONS: Final[Mapping[str, Callable[[Stage, str], object]]] = {
 }
 
 
-def rows() -> Iterator[Row]:
+def compared() -> Iterator[Row]:
     """Compare the account with a thousand lots with the one that has one."""
     with stage() as on:
         for size in SIZES:
