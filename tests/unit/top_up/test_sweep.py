@@ -1,10 +1,14 @@
 """Accounts that are due, one after another: the trouble of one is its own."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from billing.errors import AwsRefusedError, BillingError, NotDoneError
 from billing.stripe_api.client import StripeServerError
 from billing.top_up import runner, sweep
 from billing.top_up.agreement import Agreement
+from billing.top_up.charge import Charge
 from billing.top_up.runner import Job
 from support.fakes.memory_store import Meddled, MemoryStore
 from support.top_ups import USER, Story
@@ -81,3 +85,39 @@ def test_a_run_that_meets_a_concurrent_change_takes_it_into_account() -> None:
     store.first = story.switch_off
     story.run_only()
     assert (story.agreement.on, story.stripe.attempts) == (False, [])
+
+
+def test_an_account_is_not_charged_while_stripe_cannot_say_what_was_charged_before(
+    story: Story,
+) -> None:
+    """A restore may have lost a charge: it stays due."""
+    story.stripe.is_down = True
+    failed: list[str] = []
+    done = sweep.run_all(
+        story.job, [USER], lambda: True, lambda _, why: failed.append(type(why).__name__)
+    )
+    assert (done, failed) == ({"failed": 1}, ["NotDoneError"])
+    assert not story.stripe.attempts
+    story.stripe.is_down = False
+    story.run()
+    assert story.credited == 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_another"),
+    [
+        ({}, False),
+        ({"state": "processing"}, False),
+        ({"state": "waiting"}, True),
+        ({"attempt": 2}, True),
+        ({"attempt": 2, "state": "waiting"}, True),
+        ({"payment_id": "pay_2"}, True),
+    ],
+    ids=str,
+)
+def test_an_answer_belongs_to_the_attempt_that_was_asked(
+    stored: dict[str, Any], *, is_another: bool
+) -> None:
+    """A concurrent run may have heard it before, and gone on."""
+    asked = Charge(payment_id="pay_1", state="asked", attempt=1)
+    assert runner._is_another(replace(asked, **stored), asked) is is_another
