@@ -120,6 +120,28 @@ def test_a_caller_who_goes_away_leaves_the_hold_to_the_next(
     assert gateway.calls["holds"] == 1
 
 
+def test_a_lease_that_is_closed_during_a_fetch_gives_back_what_comes_of_it(
+    gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds
+) -> None:
+    """Its caller has gone away already."""
+    gateway.fund("alice", 100)
+
+    async def story() -> None:
+        lease = AsyncLease(async_backend, "alice", clock=seconds, size=100, ahead_seconds=None)
+        leaver = asyncio.create_task(lease.debit(5))
+        for _ in range(100):
+            if not gateway.calls["holds"]:
+                await asyncio.sleep(0)
+        leaver.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaver
+        await lease.aclose()
+
+    _run(story())
+    assert _three(gateway) == (0, 0, 100)
+    assert gateway.calls["holds"] == 1
+
+
 def test_a_hold_is_captured_before_it_expires(
     gateway: Gateway, async_backend: AsyncMeter, seconds: Seconds, clock: Clock
 ) -> None:

@@ -150,7 +150,12 @@ def test_no_account_is_hurried_in_the_last_five_seconds(
     """The next minute's schedule finds it."""
     _agreed(offered, stripe_side)
     hurried: list[str] = []
-    monkeypatch.setattr(messages, "hurry", lambda _, user_id: bool(hurried.append(user_id)) or True)
+
+    def hurry(_: str, user_id: str) -> bool:
+        hurried.append(user_id)
+        return True
+
+    monkeypatch.setattr(messages, "hurry", hurry)
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", staticmethod(lambda: left_ms))
     offered.ask("auto_top_up", {})
     assert len(hurried) == served
