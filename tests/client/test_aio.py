@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from client.conftest import TOKEN, URL, Seconds
-from client.gateway import AsyncGateway, Fault, Gateway, lost_after, unreachable
+from client.conftest import Seconds
+from client.gateway import TOKEN, URL, AsyncGateway, Fault, Gateway, lost_after, unreachable
 from support import laws
 from support.builders import Clock
 from topup_client import (
