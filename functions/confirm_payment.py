@@ -2,8 +2,8 @@
 
 from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request
+from billing.buying import confirmation
 from billing.errors import BillingError, StripeRefusedError
-from billing.payments import confirmation
 from billing.payments.payment import Payment
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.telemetry import report_refusal

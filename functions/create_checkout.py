@@ -2,9 +2,10 @@
 
 from billing.api.endpoint import Answer, endpoint, site_url
 from billing.api.request import Request, flag
+from billing.buying import checkout
+from billing.buying.checkout import Customer, Shop
 from billing.errors import BillingError
-from billing.payments import checkout, plans
-from billing.payments.checkout import Customer, Shop
+from billing.payments import plans
 from billing.wiring.container import books, settings
 from billing.wiring.stripe import gateway, saved_cards
 

@@ -3,7 +3,7 @@
 from billing import cursors
 from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request
-from billing.payments import queries
+from billing.buying import queries
 from billing.wiring.container import books
 
 

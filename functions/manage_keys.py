@@ -5,12 +5,12 @@ It also answers GET /api/v1/key for callers that have only a key.
 
 from typing import Any
 
+from billing.account import alert
 from billing.api.endpoint import Answer, endpoint, meter
 from billing.api.request import Request, text, whole_or_null
 from billing.errors import BillingError
 from billing.keys import api_keys, changes, held
 from billing.keys.limits import Limit
-from billing.quota import alert
 from billing.wiring.container import books, settings
 
 

@@ -1,9 +1,9 @@
 """GET /api/v1/quota, /quota/lots and /quota/ledger: reads a user's quota and what is behind it."""
 
 from billing import cursors
+from billing.account import history, lot_listing
 from billing.api.endpoint import Answer, endpoint
 from billing.api.request import Request
-from billing.quota import history, lot_listing
 from billing.wiring.container import books
 
 

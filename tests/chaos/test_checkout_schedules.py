@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.buying import checkout
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.payments import checkout, settlement
+from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.stripe_api.client import StripeServerError

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from billing.account import alert
 from billing.errors import BillingError, ConditionFailedError
 from billing.payments import settlement
-from billing.quota import alert, debits, hold_expiry, holds
+from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import read_account
 from billing.quota.spending import Meter
 from billing.top_up import runner

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from billing.account import lot_listing
 from billing.clock import epoch
 from billing.errors import BillingError
 from billing.grants import api, welcome
@@ -16,7 +17,7 @@ from billing.grants.grant import Grant
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import Plan, Welcome
-from billing.quota import debits, holds, lot_listing, upkeep
+from billing.quota import debits, holds, upkeep
 from billing.quota.spending import Meter
 from billing.reconciliation.audit import Tallies
 from billing.storage.writes import Table

@@ -4,25 +4,25 @@ from typing import Final
 
 from .bug import bug
 
-CHECKOUT: Final = "payments/checkout.py"
+CHECKOUT: Final = "buying/checkout.py"
 ONE_KEY: Final = (
-    "payments/test_checkout.py::test_two_concurrent_checkouts_under_one_key_answer_one_session"
+    "buying/test_checkout.py::test_two_concurrent_checkouts_under_one_key_answer_one_session"
 )
 OLD_PRICE: Final = (
-    "payments/test_checkout.py::test_a_repeat_pays_the_price_that_the_payment_was_recorded_at"
+    "buying/test_checkout.py::test_a_repeat_pays_the_price_that_the_payment_was_recorded_at"
 )
 
 BUYING: Final = (
     bug(
         "each try at Stripe has a new idempotency key",
-        "payments/test_checkout.py::test_a_session_whose_answer_was_lost_is_found_again",
+        "buying/test_checkout.py::test_a_session_whose_answer_was_lost_is_found_again",
         (CHECKOUT, 'f"{payment.payment_id}-{payment.attempt}"', 'new_id("try", books.clock())'),
     ),
     bug(
         "Stripe is asked before the payment is recorded",
-        "payments/test_checkout.py::test_a_payment_is_recorded_before_stripe_is_asked",
+        "buying/test_checkout.py::test_a_payment_is_recorded_before_stripe_is_asked",
         (
-            "payments/checkout.py",
+            "buying/checkout.py",
             "payment = _record(books, user_id, plan, key)",
             (
                 'early = Payment.of(plan, new_id("pay", books.clock()), user_id, "")\n'
@@ -33,31 +33,31 @@ BUYING: Final = (
     ),
     bug(
         "the payment intent does not carry our metadata",
-        "payments/test_checkout.py::test_the_session_and_its_payment_intent_carry_our_metadata",
+        "buying/test_checkout.py::test_the_session_and_its_payment_intent_carry_our_metadata",
         (CHECKOUT, '{"metadata": metadata}', '{"metadata": {}}'),
     ),
     bug(
         "a checkout's key with another plan replays the first answer",
-        "payments/test_checkout.py::test_a_repeated_key_is_one_purchase",
-        ("payments/checkout.py", 'under_key["plan"] != plan.id', "False"),
+        "buying/test_checkout.py::test_a_repeated_key_is_one_purchase",
+        ("buying/checkout.py", 'under_key["plan"] != plan.id', "False"),
     ),
     bug(
         "a late session replaces the one that was answered",
         ONE_KEY,
         (
-            "payments/checkout.py",
+            "buying/checkout.py",
             '(exists("owner"), absent_or("session_id", "==", attached.session_id))',
             '(exists("owner"),)',
         ),
     ),
     bug(
         "two concurrent repeats put two new payments in place of an old one",
-        "payments/test_checkout.py::test_two_concurrent_late_repeats_get_one_new_payment",
+        "buying/test_checkout.py::test_two_concurrent_late_repeats_get_one_new_payment",
         (CHECKOUT, 'equals("payment_id", instead_of)', 'exists("owner")'),
     ),
     bug(
         "what is paid is sold again under its key",
-        "payments/test_checkout.py::test_a_paid_purchase_is_not_sold_again_under_its_key",
+        "buying/test_checkout.py::test_a_paid_purchase_is_not_sold_again_under_its_key",
         (CHECKOUT, "payment.phase > Phase.EXPIRED", "payment.phase > Phase.PAID"),
     ),
     bug(

@@ -61,7 +61,7 @@ GIVING: Final = (
         "lots/test_lot_events.py::"
         "test_units_are_told_to_expire_seven_days_and_one_day_before_once_each",
         (
-            "quota/lot_reminders.py",
+            "account/lot_reminders.py",
             "replace(lot, reminded=lot.reminders_past(epoch(now))) if lot.key in told else lot",
             "lot",
         ),

@@ -5,10 +5,11 @@ is carried out is judged: it tells and opens what it crosses, once.
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from billing.account import alert
 from billing.errors import ConditionFailedError, RetryableError
 from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import alert, spending
+from billing.quota import spending
 from billing.quota.spending import Meter
 from billing.top_up import runner
 from billing.top_up.asking import Asker

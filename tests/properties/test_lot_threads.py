@@ -7,12 +7,13 @@ from functools import partial
 from typing import Final
 
 import pytest
+from billing.account import lot_listing
 from billing.clock import epoch, utc_now
 from billing.errors import BillingError
 from billing.grants import api
 from billing.grants.grant import Grant
 from billing.lots import burning
-from billing.quota import debits, holds, lot_listing, upkeep
+from billing.quota import debits, holds, upkeep
 from billing.quota.lot_rows import read as read_lots
 from billing.quota.spending import Meter
 from properties.crowd import at_once, check_laws

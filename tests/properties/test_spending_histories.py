@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
+from billing.account import history
 from billing.errors import BillingError, OutcomeUnknownError, RetryableError
 from billing.payments import settlement
 from billing.quota import debits as quota
-from billing.quota import history, hold_expiry, holds, spending
+from billing.quota import hold_expiry, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from hypothesis import given

@@ -1,5 +1,5 @@
-"""Imports point one way: handlers, api, wiring, top-up, reconciliation, payments,
-quota, notices, Stripe, storage.
+"""Imports point one way: handlers, api, wiring, top-up, reconciliation, buying,
+payments, account, quota, notices, Stripe, storage.
 """
 
 import ast
@@ -21,7 +21,9 @@ PACKAGES: Final = (
     "lots",
     "quota",
     "keys",
+    "account",
     "payments",
+    "buying",
     "grants",
     "reconciliation",
     "top_up",

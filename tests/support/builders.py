@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.books import Books, NoOutbox
+from billing.buying.checkout import Shop
 from billing.clock import stamp
 from billing.facts import Fact
-from billing.payments.checkout import Shop
 from billing.payments.payment import Payment
 from billing.payments.plans import Plan, catalogue
 from billing.settings import Ours, Telling

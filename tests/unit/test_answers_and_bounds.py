@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 from billing.books import Books
+from billing.buying import checkout, queries
 from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
 from billing.facts import SessionFact
-from billing.payments import checkout, queries, settlement
+from billing.payments import settlement
 from billing.payments.plans import catalogue
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter

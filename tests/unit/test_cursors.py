@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 from billing import cursors
+from billing.account import history
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
 from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import history, spending
+from billing.quota import spending
 from billing.storage.writes import Write
 from support import builders
 from support.builders import Clock, fact, pending

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+from billing.account import history
+from billing.buying import queries
 from billing.errors import BillingError
 from billing.grants.grant import Grant, book
-from billing.payments import queries, settlement
-from billing.quota import debits, history, hold_expiry, holds, spending
+from billing.payments import settlement
+from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked

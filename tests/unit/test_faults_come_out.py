@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
+from billing.buying import checkout, confirmation
 from billing.errors import AwsRefusedError
 from billing.keys import api_keys
-from billing.payments import checkout, confirmation, parking, settlement
+from billing.payments import parking, settlement
 from billing.payments.payment import Park
 from billing.payments.plans import catalogue
 from billing.quota import debits, hold_expiry, holds

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.payments import parking, queries, settlement
+from billing.buying import queries
+from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits
 from billing.quota.spending import Meter

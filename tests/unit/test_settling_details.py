@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.buying import checkout
+from billing.buying.checkout import Shop
 from billing.money import decimal_string
-from billing.payments import checkout, settlement
-from billing.payments.checkout import Shop
+from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.quota import debits, holds, spending

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from billing.account import history
 from billing.books import Books
+from billing.buying import queries
 from billing.clock import epoch
 from billing.grants.grant import Grant, book
-from billing.payments import queries, settlement
-from billing.quota import history
+from billing.payments import settlement
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.compare import look_again

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from billing import cursors
+from billing.account import alert
 from billing.api import request
 from billing.api.event_schemas import webhooks
 from billing.api.schemas import MAYBE_TIME, TEXT, Schema, record, ref, schemas
+from billing.buying import queries
 from billing.errors import STATUS_OF
 from billing.grants import api
 from billing.grants.grant import REASON_CHARS_MAX
@@ -18,9 +20,8 @@ from billing.ids import USER_ID_CHARS_MAX
 from billing.keys import api_keys, counting
 from billing.keys.limits import PERS
 from billing.money import UNITS_MAX
-from billing.payments import queries
 from billing.payments.plans import catalogue
-from billing.quota import alert, holds
+from billing.quota import holds
 from billing.top_up.agreement import MAX_PER_MONTH
 
 OURS: Final = "application/problem+json"

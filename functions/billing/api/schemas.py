@@ -16,6 +16,7 @@ from typing import (
     get_type_hints,
 )
 
+from billing.account.alert import Alert
 from billing.cursors import LIMIT_MAX
 from billing.errors import STATUS_OF
 from billing.keys.api_keys import LISTED_MAX, NewKey
@@ -25,7 +26,6 @@ from billing.lots.listed import ListedLot
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
-from billing.quota.alert import Alert
 from billing.quota.balance import Quota
 from billing.quota.debits import Debit
 from billing.quota.holds import ClosedHold, Hold

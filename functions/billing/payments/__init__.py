@@ -1,1 +1,1 @@
-"""Purchases: checkout, settlement of Stripe's events, refunds and disputes."""
+"""Purchases: plans, settlement of Stripe's events, refunds and disputes."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from billing.account import lot_reminders
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, Item, RetryableError
@@ -16,7 +17,7 @@ from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.payments import parking, references, settlement
 from billing.payments.parking import Parked
 from billing.payments.payment import Phase
-from billing.quota import lot_reminders, upkeep
+from billing.quota import upkeep
 from billing.storage.keys import user_key
 from billing.stripe_api import intents, objects
 from billing.stripe_api.claims import Ignored, claims_in

@@ -3,13 +3,14 @@
 from typing import Annotated, Any, Final
 
 import typer
+from billing.account import history
 from billing.answers import members
 from billing.books import Books
+from billing.buying import queries
 from billing.clock import epoch, from_epoch
 from billing.keys import api_keys
 from billing.keys.figures import Key
-from billing.payments import queries
-from billing.quota import debits, history
+from billing.quota import debits
 from billing.top_up import runner
 from billing.top_up.agreement import month_of
 

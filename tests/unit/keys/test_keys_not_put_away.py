@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from billing.account import history
 from billing.keys import api_keys
-from billing.quota import history
 from billing.quota.key_use import KeyUse
 from support import laws
 from unit.keys.test_limits import TEN_A_DAY, World

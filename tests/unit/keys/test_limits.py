@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from billing.account import history
 from billing.books import Books
 from billing.errors import BillingError, Item
 from billing.keys import api_keys, changes, counting
 from billing.keys.figures import Key
 from billing.keys.limits import Limit
 from billing.payments import settlement
-from billing.quota import debits, history, holds, spending
+from billing.quota import debits, holds, spending
 from billing.quota.key_days import Per
 from billing.quota.key_use import NO_LIMIT, KeyUse, name_of
 from billing.quota.spending import Meter

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from billing.account import lot_listing
 from billing.errors import BillingError
 from billing.payments.plans import Plan
-from billing.quota import debits, holds, lot_listing, spending
+from billing.quota import debits, holds, spending
 from support import builders
 from support.lot_account import PRICE, USER, LotAccount
 

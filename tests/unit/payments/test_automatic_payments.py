@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from billing.account import history
 from billing.books import Books
+from billing.buying import confirmation, queries
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import confirmation, parking, queries, settlement
+from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, history
+from billing.quota import debits
 from billing.reconciliation import repair, retry_parked
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.report import Report

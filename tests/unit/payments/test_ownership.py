@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import confirmation, parking, settlement
+from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.quota import debits
 from billing.reconciliation import repair, retry_parked, run

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
+from billing.buying import queries
 from billing.clock import epoch
-from billing.payments import parking, queries, settlement
+from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.repair import repair_account

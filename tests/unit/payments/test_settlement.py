@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.buying import queries
 from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError, RetryableError
 from billing.facts import Fact, SessionFact
-from billing.payments import parking, queries, settlement
+from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.quota import debits, holds
 from billing.quota.spending import Meter

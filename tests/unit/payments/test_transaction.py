@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.payments import queries, settlement
+from billing.buying import queries
+from billing.payments import settlement
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from billing.account import alert
 from billing.errors import BillingError
 from billing.payments import settlement
-from billing.quota import alert, debits, hold_expiry, holds
+from billing.quota import debits, hold_expiry, holds
 from billing.quota.key_use import NO_LIMIT, KeyUse, left, used
 from billing.quota.spending import Meter
 from billing.storage.writes import Write

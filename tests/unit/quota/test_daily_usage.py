@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from billing.account import history
 from billing.books import Books
 from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, history, holds, spending
+from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
 from support import builders, laws
 from support.builders import Clock, fact, pending

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from billing.books import Books
-from billing.payments import queries, settlement
+from billing.buying import queries
+from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, spending
 from billing.quota.spending import Meter

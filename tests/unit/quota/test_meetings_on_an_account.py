@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any, Final
 
 import pytest
+from billing.account import history
 from billing.books import Books
 from billing.errors import (
     BillingError,
@@ -14,7 +15,7 @@ from billing.errors import (
     OutcomeUnknownError,
 )
 from billing.payments import settlement
-from billing.quota import debits, history, holds
+from billing.quota import debits, holds
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
 from billing.storage.dynamodb import Page

@@ -2,10 +2,11 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
 from billing.facts import RefundsFact
-from billing.payments import confirmation, parking, settlement
+from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits
 from billing.quota.holds import place

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.buying import queries
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, OutcomeUnknownError
-from billing.payments import parking, queries, settlement
+from billing.payments import parking, settlement
 from billing.quota.holds import place
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked

@@ -9,9 +9,10 @@ from threading import Thread
 from typing import Any, Final
 
 import pytest
+from billing.buying import checkout
 from billing.deadline import Deadline
 from billing.errors import BillingError
-from billing.payments import checkout, settlement
+from billing.payments import settlement
 from billing.payments.plans import catalogue
 from billing.quota import debits
 from billing.stripe_api.client import Gateway, StripeServerError

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import stripe as official
 from billing.books import Books
+from billing.buying import confirmation, queries
 from billing.clock import epoch, stamp
 from billing.deployment import StoredDeployment
 from billing.errors import AwsRefusedError, OutcomeUnknownError
 from billing.facts import SessionFact
-from billing.payments import confirmation, parking, queries, settlement
+from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.reconciliation import repair, retry_parked, run

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import confirmation, settlement
+from billing.payments import settlement
 from billing.quota import spending
 from billing.stripe_api.client import StripeNotFoundError
 from support import builders

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.buying import checkout
+from billing.buying.checkout import Shop
 from billing.errors import BillingError
-from billing.payments import checkout
-from billing.payments.checkout import Shop
 from billing.payments.plans import catalogue
 from billing.stripe_api.client import StripeServerError
 from support import builders

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from billing.buying import checkout
 from billing.errors import ConditionFailedError
 from billing.facts import DeclinedFact
-from billing.payments import checkout
 from billing.payments.payment import Already, Change, Park, Payment, decide
 from billing.payments.plans import catalogue
 from billing.payments.reversals import Reversals

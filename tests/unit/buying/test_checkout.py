@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.buying import checkout
 from billing.errors import BillingError, Item, OutcomeUnknownError
-from billing.payments import checkout, settlement
+from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.quota import debits

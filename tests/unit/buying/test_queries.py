@@ -2,8 +2,9 @@
 
 import pytest
 from billing.books import Books
+from billing.buying import queries
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.payments import queries, settlement
+from billing.payments import settlement
 from billing.quota import spending
 from billing.storage.writes import Write
 from support import builders

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from billing.account import history
 from billing.books import Books
 from billing.deadline import Deadline
 from billing.errors import BillingError, NotDoneError
 from billing.payments import settlement
-from billing.quota import debits, history
+from billing.quota import debits
 from billing.quota.spending import Meter
 from billing.storage.dynamodb import Page
 from hypothesis import given

@@ -1,0 +1,1 @@
+"""What a buyer calls: checkout, confirmation, the list of payments."""
