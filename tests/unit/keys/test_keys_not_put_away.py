@@ -6,8 +6,9 @@ import pytest
 from billing.keys import api_keys
 from billing.quota import history
 from billing.quota.key_use import KeyUse
+from billing.storage.writes import Write
 from support import laws
-from unit.keys.test_limits import TEN_A_DAY, World
+from unit.keys.test_limits import TEN_A_DAY, World, _key_of_old
 
 Revoke = Callable[[World, str], None]
 
@@ -96,3 +97,22 @@ def test_more_of_them_than_one_transaction_takes_are_put_away_day_by_day(
     assert _standing(world) == 0
     assert {_total(world, key) for key in keys} == {1}
     laws.check(world.store)
+
+
+def test_the_first_debit_of_a_key_of_before_checks_by_writing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check alone needs a right that the roles of debits do not have:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    """
+    key = _key_of_old(world, 1)
+    commit, checks = world.store.commit, list[Write]()
+
+    def watched(*writes: Write) -> None:
+        checks.extend(write for write in writes if write.is_check)
+        commit(*writes)
+
+    monkeypatch.setattr(world.store, "commit", watched)
+    world.debit(key, 2)
+    assert world.figures(key) == (None, 2, 2, 2)
+    assert checks == []
