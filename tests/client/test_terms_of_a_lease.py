@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from topup_client import Lease, Meter
 from topup_client.aio_meter import AsyncMeter
 from topup_client.errors import QuotaExhausted, Unavailable
+from topup_client.keeper import Keeper
 from topup_client.memory import Memory
+from topup_client.purse import Purse
 from topup_client.results import Hold
 from topup_client.sizing import Sizing
 from topup_client.terms import Terms
@@ -169,3 +172,31 @@ def test_a_blocking_meter_asks_as_long_and_as_often_as_the_one_it_is_made_of() -
         assert (kept.base_url, kept.token) == ("https://api.example.com/api/v1", "t")
         assert (kept.timeout_seconds, kept.tries) == (3.5, 2)
     asyncio.run(meter.aclose())
+
+
+def test_what_is_spent_is_closed_apart_from_what_gives_units_back() -> None:
+    """The one is urgent for the customer, the other for the seller."""
+    purse = Purse(Terms(size=100, ahead_seconds=None, low_water=0))
+    for name, spent in (("hold_1", 10), ("hold_2", 4)):
+        purse.add(Hold(name, 10, 0, EVER), 10, 0)
+        assert purse.spend(spent, 1)
+    purse.retire_all()
+    for with_rest, names in ((False, ["hold_1"]), (True, ["hold_2"])):
+        found = purse.closable(2, with_rest=with_rest)
+        assert [tranche.hold_id for tranche in found] == names
+
+
+def test_a_lease_that_is_closed_leaves_a_keeper_of_others_at_work() -> None:
+    """It ends its own alone."""
+    stopped: list[Keeper] = []
+
+    class Watched(Keeper):
+        def stop(self) -> None:
+            stopped.append(self)
+            super().stop()
+
+    keeper = Watched(1, lambda: 0.0)
+    with Meter("https://api.example.com", "t") as meter:
+        Lease(meter, "alice", keeper=keeper).close()
+    assert stopped == []
+    keeper.stop()

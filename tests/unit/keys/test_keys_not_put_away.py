@@ -5,9 +5,12 @@ from collections.abc import Callable
 import pytest
 from billing.account import history
 from billing.keys import api_keys
+from billing.keys.limits import Limit
 from billing.quota.key_use import KeyUse
+from billing.storage.writes import Write
 from support import laws
-from unit.keys.test_limits import TEN_A_DAY, World
+from support.fakes.memory_store import Meddled
+from unit.keys.test_limits import TEN_A_DAY, World, _key_of_old
 
 Revoke = Callable[[World, str], None]
 
@@ -96,3 +99,36 @@ def test_more_of_them_than_one_transaction_takes_are_put_away_day_by_day(
     assert _standing(world) == 0
     assert {_total(world, key) for key in keys} == {1}
     laws.check(world.store)
+
+
+def test_the_first_debit_of_a_key_of_before_checks_by_writing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check alone needs a right that the roles of debits do not have.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    """
+    key = _key_of_old(world, 1)
+    commit, checks = world.store.commit, list[Write]()
+
+    def watched(*writes: Write) -> None:
+        checks.extend(write for write in writes if write.is_check)
+        commit(*writes)
+
+    monkeypatch.setattr(world.store, "commit", watched)
+    world.debit(key, 2)
+    assert world.figures(key) == (None, 2, 2, 2)
+    assert checks == []
+
+
+@pytest.mark.parametrize(("units", "taken"), [(20, 10), (5, 3)])
+def test_a_hold_of_what_is_left_meets_another_limit(units: int, taken: int) -> None:
+    """It takes what is left when it is placed, not what was left before."""
+    store = Meddled()
+    world = World(store)
+    key = world.key(TEN_A_DAY)
+    world.debit(key, 2)
+    store.first = lambda: world.change(key, limit=Limit(units, "day"))
+    hold = world.hold(key, 10, at_least=1)
+    assert hold.units == taken
+    laws.check(store)

@@ -55,3 +55,11 @@ def test_the_clauses_hold_exactly_where_the_decision_is_the_same() -> None:
             same = cross(Balance(remaining=now), units, low_at, comes_in=comes_in).tells
             assert not holds or same == found.tells, (before, now, units, low_at)
             assert holds or now != before
+
+
+@pytest.mark.parametrize("before", [9, 10, 11])
+def test_only_an_account_that_was_low_recovers(before: int) -> None:
+    """The mark of an account that is not low any more is a hold's return's to take away."""
+    found = cross(Balance(remaining=before, low_told=True), 5, 10, comes_in=True)
+    assert list(found.tells) == (["quota.recovered"] if before < 10 else [])
+    assert found.remove == (("low_told",) if before < 10 else ())

@@ -115,3 +115,21 @@ def test_a_pause_is_anything_from_half_of_twice_the_last_one(
     found = [delivery.pause_seconds(tries) for _ in range(2000)]
     assert least <= min(found) <= least + most // 20
     assert most - most // 20 <= max(found) <= most
+
+
+@pytest.mark.parametrize("seconds", [72 * HOUR, 73 * HOUR])
+def test_a_last_try_that_dies_is_made_again_after_its_own_pause(
+    books: Books, clock: Clock, seconds: int
+) -> None:
+    """There is no end any more that would shorten it."""
+    row = _written(books)
+    again = new_row("alice", 7, "quota.low", {}, books.clock())
+    books.store.update(again._replace(key=row.key, set={"attempts": 12}))
+    clock.advance(seconds=seconds)
+
+    def dies(_: Row) -> delivery.Answer:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        delivery.deliver(books, {"url": dies}, _stored(books))
+    assert _stored(books).due_at - epoch(books.clock()) >= 2 * HOUR

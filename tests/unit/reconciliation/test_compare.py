@@ -5,13 +5,13 @@ from billing.books import Books
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
-from billing.facts import RefundsFact
+from billing.facts import RefundsFact, SessionFact
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits
 from billing.quota.holds import place
 from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import compare, retry_parked
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
@@ -528,3 +528,21 @@ def test_a_retry_that_ends_unknown_keeps_the_record(
     clock.advance(hours=1)
     assert _recover(books, stripe).settled == 1
     assert _units(books) == 50
+
+
+def test_a_record_that_was_rebuilt_has_its_session_before_anything_is_settled(
+    books: Books, store: MemoryStore, stripe: Stripe
+) -> None:
+    """The run may end in between."""
+    payment = pending(books)
+    stripe.sell(payment, epoch(books.clock()))
+    store.tables["payments"].clear()
+    paid = fact(builders.completed(payment))
+    assert isinstance(paid, SessionFact)
+    rebuilt = compare._rebuild(books, paid, {"created": epoch(books.clock())})
+    assert rebuilt is not None
+    (item,) = [row for key, row in store.tables["payments"].items() if key[1] == payment.payment_id]
+    assert Payment.from_item(item) == rebuilt
+    assert (rebuilt.session_id, rebuilt.payment_intent) == (payment.session_id, "")
+    leads = store.tables["payments"]["user#alice", payment.session_id]
+    assert leads["payment_id"] == payment.payment_id

@@ -485,3 +485,25 @@ def test_what_was_lost_behind_an_unpaid_purchase_is_written_again(
     del store.tables["ledger"][key]
     _mended(books, stripe)
     assert _entries(store) == {key[1]: 100}
+
+
+@pytest.mark.parametrize("lost", ["reversal:{}:1", "reversal:{}:2"])
+def test_a_lost_entry_is_written_again_under_a_number_that_is_free(
+    books: Books, store: Meddled, stripe: Stripe, lost: str
+) -> None:
+    """The entry of another refund of the same payment keeps its own."""
+    paid = pending(books)
+    stripe.sell(paid, epoch(START))
+    settlement.apply(books, fact(builders.completed(paid)))
+    for name, minor, sum_minor in (("re_1", 100, 100), ("re_2", 200, 300)):
+        stripe.refund(paid, name, minor)
+        settlement.apply(books, fact(builders.refunded(paid, sum_minor)))
+    kept = {key for key in store.tables["ledger"] if key[1].startswith("reversal:")}
+    assert len(kept) == 2
+    gone = sorted(kept)[lost.endswith(":2")]
+    units = store.tables["ledger"].pop(gone)["units"]
+    _mended(books, stripe)
+    (key,) = [key for key, row in store.tables["ledger"].items() if row.get("note")]
+    assert key not in kept
+    assert store.tables["ledger"][key]["units"] == units
+    laws.check(store)

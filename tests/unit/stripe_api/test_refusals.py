@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import pytest
+import stripe
 from billing.deadline import Deadline
 from billing.errors import BillingError, StripeRefusedError
 from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
+from billing.stripe_api.refusals import is_final, is_kept
 from simulator.lab import PARAMS
 
 Answering = Callable[[int, bytes], Gateway]
@@ -202,3 +204,10 @@ def test_a_key_that_is_refused_is_read_once_more(answering: Answering, status: i
     with pytest.raises(StripeRefusedError):
         _buy(gateway)
     assert asked == [False, True]
+
+
+def test_without_an_answer_nothing_is_kept_and_nothing_is_final() -> None:
+    """The connection broke: there is no status."""
+    error = stripe.APIConnectionError("no answer")  # type: ignore[no-untyped-call] # theirs
+    assert not is_kept(error)
+    assert not is_final(error)

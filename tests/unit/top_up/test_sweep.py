@@ -151,3 +151,32 @@ def test_before_stripe_is_asked_the_sweep_knows_when_to_look(story: Story) -> No
     assert list(sweep.due(story.books)) == []
     story.advance(seconds=60)
     assert list(sweep.due(story.books)) == [USER]
+
+
+def test_a_fault_of_ours_is_not_taken_for_stripes(story: Story) -> None:
+    """It is an internal error, and fires its alarm."""
+
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    story.stripe.intents_of = fails  # type: ignore[assignment,method-assign]
+    with pytest.raises(ZeroDivisionError):
+        story.run_only()
+
+
+def test_before_stripe_is_asked_again_the_sweep_knows_when_to_look(story: Story) -> None:
+    """Meanwhile a concurrent run leaves the charge alone."""
+    story.stripe.faults = [LOST_BEFORE]
+    story.run()
+    story.advance(minutes=10)
+    seen: list[int] = []
+
+    def asked(*_: object) -> None:
+        seen.append(story.agreement.due)
+        raise ZeroDivisionError
+
+    story.stripe.charge_card = asked  # type: ignore[assignment,method-assign]
+    with pytest.raises(ZeroDivisionError):
+        story.run_only()
+    assert seen == [int(story.books.clock().timestamp()) + 600]
+    assert list(sweep.due(story.books)) == []
