@@ -85,6 +85,7 @@ REPEATS: Final = (
 )
 
 
+HOLD_ID: Final[Schema] = {"type": "string", "maxLength": holds.ID_CHARS_MAX}
 KEY_ID: Final[Schema] = {
     "type": "string",
     "pattern": counting.ID,
@@ -309,12 +310,6 @@ def _auto_top_up() -> dict[str, Operation]:
         agreed={"type": "boolean", "const": True},
     )
     refused = ("not_found", "invalid_plan", "invalid_request", "no_saved_card")
-    forget = _parameter(
-        "forget_card",
-        "query",
-        {"type": "string", "enum": ["true", "false"]},
-        "true detaches the saved cards at Stripe too",
-    )
     show = Operation(
         "readAutoTopUp", "What was agreed to", 200, "AutoTopUp", "user", refused[:1]
     )
@@ -327,7 +322,18 @@ def _auto_top_up() -> dict[str, Operation]:
         (*refused, *STRIPES),
         terms,
     )
-    switch_off = Operation(
+    return {"get": show, "put": agree, "delete": _switch_off()}
+
+
+def _switch_off() -> Operation:
+    """Return the operation that ends a customer's agreement."""
+    forget = _parameter(
+        "forget_card",
+        "query",
+        {"type": "string", "enum": ["true", "false"]},
+        "true detaches the saved cards at Stripe too",
+    )
+    return Operation(
         "switchOffAutoTopUp",
         "Charge the saved card no more",
         200,
@@ -337,13 +343,18 @@ def _auto_top_up() -> dict[str, Operation]:
         None,
         (forget,),
     )
-    return {"get": show, "put": agree, "delete": switch_off}
 
 
 def _of_holds() -> dict[str, dict[str, Operation]]:
-    one = (
-        _in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),
-    )
+    """Return the operations of holds, by path and method."""
+    return {
+        "/quota/holds": {"post": _place()},
+        "/quota/holds/{hold_id}/capture": {"post": _capture()},
+        "/quota/holds/{hold_id}/release": {"post": _release()},
+    }
+
+
+def _place() -> Operation:
     links = {
         name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")
     }
@@ -351,22 +362,27 @@ def _of_holds() -> dict[str, dict[str, Operation]]:
     enough = UNITS | {
         "description": "take as many of the units as remain, if they are so many; up to units"
     }
-    place = _with_optional(needed, key_id=KEY_ID, at_least=enough)
-    hold = Operation(
-        "hold", "Set units aside", 201, "Hold", "service", TAKING, place, (), links
+    body = _with_optional(needed, key_id=KEY_ID, at_least=enough)
+    return Operation(
+        "hold", "Set units aside", 201, "Hold", "service", TAKING, body, (), links
     )
-    closed = ("invalid_request", "exceeds_hold", "hold_closed")
-    capture = Operation(
+
+
+def _capture() -> Operation:
+    return Operation(
         "capture",
         "Take held units, give the rest back",
         200,
         "ClosedHold",
         "service",
-        closed,
+        ("invalid_request", "exceeds_hold", "hold_closed"),
         record(units=UNITS),
-        one,
+        (_in_path("hold_id", HOLD_ID),),
     )
-    release = Operation(
+
+
+def _release() -> Operation:
+    return Operation(
         "release",
         "Give held units back",
         200,
@@ -374,17 +390,20 @@ def _of_holds() -> dict[str, dict[str, Operation]]:
         "service",
         ("hold_closed",),
         None,
-        one,
+        (_in_path("hold_id", HOLD_ID),),
     )
-    return {
-        "/quota/holds": {"post": hold},
-        "/quota/holds/{hold_id}/capture": {"post": capture},
-        "/quota/holds/{hold_id}/release": {"post": release},
-    }
 
 
 def _of_giving() -> dict[str, dict[str, Operation]]:
     """Return the operations that give units without a payment, by path and method."""
+    return {
+        "/quota/grants": {"post": _give()},
+        "/quota/grants/{grant_id}/void": {"post": _void()},
+        "/quota/welcome": {"post": _welcome()},
+    }
+
+
+def _give() -> Operation:
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS, required=True)
     reason = {
         "type": "string",
@@ -399,8 +418,7 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
         "idempotency_key_required",
         "idempotency_conflict",
     )
-    grant_id = {"type": "string", "maxLength": api.GRANT_ID_CHARS_MAX}
-    give = Operation(
+    return Operation(
         "grant",
         "Give units",
         201,
@@ -411,7 +429,11 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
         (key,),
         {"voidGrant": _link("voidGrant", "grant_id", "grant_id")},
     )
-    void = Operation(
+
+
+def _void() -> Operation:
+    grant_id = {"type": "string", "maxLength": api.GRANT_ID_CHARS_MAX}
+    return Operation(
         "voidGrant",
         "Take back what is left of a grant",
         200,
@@ -421,7 +443,10 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
         None,
         (_in_path("grant_id", grant_id),),
     )
-    welcome = Operation(
+
+
+def _welcome() -> Operation:
+    return Operation(
         "welcome",
         "Free units for a new customer",
         201,
@@ -430,11 +455,6 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
         ("email_not_verified", "not_found", "welcome_closed_today"),
         also=200,
     )
-    return {
-        "/quota/grants": {"post": give},
-        "/quota/grants/{grant_id}/void": {"post": void},
-        "/quota/welcome": {"post": welcome},
-    }
 
 
 def _of_keys() -> dict[str, dict[str, Operation]]:

@@ -116,14 +116,7 @@ def _of_type(hint: Any) -> Schema:
 def _of_buying() -> Schema:
     bought: Schema = {"plan": TEXT, "quota": COUNT, **MONEY}
     return {
-        "Plan": record(
-            id=TEXT,
-            name=TEXT,
-            description=TEXT,
-            quota=COUNT,
-            **MONEY,
-            expires_after_days=MAYBE_COUNT,
-        ),
+        "Plan": _of_plan(),
         "Plans": record(plans=_list("Plan", PLANS_MAX), welcome=_of_welcome()),
         "Checkout": record(
             payment_id=TEXT,
@@ -154,6 +147,17 @@ def _of_buying() -> Schema:
     }
 
 
+def _of_plan() -> Schema:
+    return record(
+        id=TEXT,
+        name=TEXT,
+        description=TEXT,
+        quota=COUNT,
+        **MONEY,
+        expires_after_days=MAYBE_COUNT,
+    )
+
+
 def _of_welcome() -> Schema:
     welcome = record(
         units=COUNT,
@@ -167,7 +171,7 @@ def _of_welcome() -> Schema:
     }
 
 
-def _of_spending() -> Schema:
+def _of_history() -> Schema:
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
     by_key: Schema = {
         "type": "object",
@@ -190,6 +194,10 @@ def _of_spending() -> Schema:
         booked_at=TIME,
     )
     entry["properties"]["by_key"] = by_key
+    return {"Entry": entry, "Entries": entries}
+
+
+def _of_spending() -> Schema:
     return {
         "Quota": schema_of(Quota),
         "Lots": record(
@@ -210,8 +218,7 @@ def _of_spending() -> Schema:
         "Voided": record(units=COUNT),
         "Alert": schema_of(Alert),
         **_of_top_ups(),
-        "Entry": entry,
-        "Entries": entries,
+        **_of_history(),
         "Debit": schema_of(Debit),
         "Hold": schema_of(Hold),
         "ClosedHold": schema_of(ClosedHold),

@@ -125,42 +125,46 @@ def place(
     """
 
     def transaction(attempt: Attempt) -> tuple[Hold, Balance]:
-        """Commit one attempt, and the hold's row.
-
-        All or nothing::
-
-            0    user, quota     remaining -= units, held += units    if the units are there
-            1    user, hold#     units, expires_at, parts             if there is none
-            ..   user, lot#      free -= units, held += units         if it is as it was read
-            2..  what stands beside the account's write: see Attempt
-        """
         expires_at = epoch_after(
             attempt.now + timedelta(seconds=expires_in_seconds)
         )
         hold = HoldId(user_id, expires_at, secrets.token_hex(8))
-        due, account = _keep_holds_due(attempt, expires_at)
-        held = attempt.taking.units
-        of_lots = _take_from_lots(meter.books, attempt)
-        change = of_lots.change
-        row = _open(hold, attempt.taking, of_lots.parts)
-        meter.books.store.commit_once(
-            change.beside(account),
-            row,
-            *change.rows,
-            *attempt.beside,
-            clears_up=True,
-        )
-        placed = attempt.balance.holds_placed + 1
-        left = replace(
-            attempt.left(attempt.balance), holds_due=due, holds_placed=placed
-        )
-        left = left.after(change.beside(NO_WRITE))
+        left = _commit(meter.books, attempt, hold)
         remaining = max(0, left.remaining)
         expiry, of_limit = from_epoch(expires_at), limit_remaining(left, key)
+        held = attempt.taking.units
         return Hold(str(hold), held, remaining, expiry, of_limit), left
 
     taking = Taking(user_id, units, "held", key, at_least)
     return take_in_transaction(meter, taking, transaction)
+
+
+def _commit(books: Books, attempt: Attempt, hold: HoldId) -> Balance:
+    """Commit one attempt, and the hold's row. Return what is left.
+
+    All or nothing::
+
+        0    user, quota     remaining -= units, held += units    if the units are there
+        1    user, hold#     units, expires_at, parts             if there is none
+        ..   user, lot#      free -= units, held += units         if it is as it was read
+        2..  what stands beside the account's write: see Attempt
+    """
+    due, account = _keep_holds_due(attempt, hold.expires_at)
+    of_lots = _take_from_lots(books, attempt)
+    change = of_lots.change
+    row = _open(hold, attempt.taking, of_lots.parts)
+    books.store.commit_once(
+        change.beside(account),
+        row,
+        *change.rows,
+        *attempt.beside,
+        clears_up=True,
+    )
+    placed = attempt.balance.holds_placed + 1
+    left = replace(
+        attempt.left(attempt.balance), holds_due=due, holds_placed=placed
+    )
+    return left.after(change.beside(NO_WRITE))
 
 
 def _take_from_lots(books: Books, attempt: Attempt) -> Placed:

@@ -115,19 +115,23 @@ class Tally:
 
     def differences(self, user_id: str) -> Iterator[Difference]:
         """Return every rule that the account breaks."""
-        rules = {**self._sums(), **self._bounds(), **self._of_keys()}
+        rules = {
+            **self._sums(),
+            **self._of_payments(),
+            **self._bounds(),
+            **self._of_keys(),
+        }
         for rule, (expected, found) in rules.items():
             if expected != found:
                 yield Difference(user_id, rule, expected, found)
 
     def _sums(self) -> dict[str, tuple[int, int]]:
-        """What ledger, payments, holds and balance must agree on: expected and found, by rule."""
+        """What ledger, holds, lots and balance must agree on: expected and found, by rule."""
         in_ledger = self.total - self.itemised
         unused, rest = (
             self.total - self.used,
             self.remaining + self.held - self.debt,
         )
-        written_off, adjusted = self.written_off, self.adjusted_for_payments
         return {
             "the ledger's entries sum up to total less what is itemised": (
                 self.booked,
@@ -143,6 +147,11 @@ class Tally:
                 self.held_of_lots,
                 self.lots_held,
             ),
+        }
+
+    def _of_payments(self) -> dict[str, tuple[int, int]]:
+        """What payments and ledger must agree on: expected and found, by rule."""
+        return {
             "every paid payment is funded once": (
                 self.paid_count,
                 self.funded_count,
@@ -160,8 +169,8 @@ class Tally:
                 self.taken_back,
             ),
             "payments and ledger agree on what was written off": (
-                written_off,
-                adjusted,
+                self.written_off,
+                self.adjusted_for_payments,
             ),
         }
 

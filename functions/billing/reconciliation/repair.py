@@ -160,20 +160,21 @@ def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]
 
     if not any(row["type"] == "funded" for row in about):
         yield entry(ledger.funded_id(payment.funding_id), "funded", payment.quota)
-    taken = -sum(
-        row["units"]
-        for row in about
-        if row["type"] in ("clawed_back", "reinstated")
-    )
+    taken = -_units(about, "clawed_back", "reinstated")
     if more := payment.units_clawed_back - payment.units_expired - taken:
         yield entry(
             ledger.reversal_id(free),
             "clawed_back" if more > 0 else "reinstated",
             -more,
         )
-    written_off = sum(row["units"] for row in about if row["type"] == "adjusted")
+    written_off = _units(about, "adjusted")
     if more := payment.units_written_off - written_off:
         yield entry(ledger.write_off_id(free), "adjusted", more)
+
+
+def _units(about: Sequence[Item], *kinds: str) -> int:
+    """Return the sum of the entries of these kinds."""
+    return sum(row["units"] for row in about if row["type"] in kinds)
 
 
 def _is_about(row: Item, payment: Payment) -> bool:
