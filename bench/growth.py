@@ -14,7 +14,7 @@ from support import builders
 from support.dynamo import Dynoxide
 from support.fakes.stripe_twin import Stripe
 
-from bench import crowds, whole
+from bench import crowds, lots, whole
 from bench.rows import Row
 from bench.stage import Stage, stage
 
@@ -33,6 +33,7 @@ def rows() -> Iterator[Row]:
         for size, tables in made.items():
             crowds.fill(on.dynamo, tables, size)
         yield from _operations(on, made)
+    yield from lots.compared()
     yield from whole.verification()
     yield from whole.reconciliation_memory()
 

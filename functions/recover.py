@@ -1,4 +1,4 @@
-"""Retries events each minute and for every message of the queue, and releases expired holds.
+"""Retries events each minute and for every message of the queue, and sweeps holds and lots.
 
 The queue holds the events that could not be settled at first. With StripeEventBus it holds every
 event that Stripe sends.

@@ -11,7 +11,7 @@ export function expiring(next, lots) {
   const line = (n, time) => t("expires_on", { n, time: moment(time) });
   const left = Date.parse(next.at) - Date.now();
   const rows = lots.map((lot) => el("li", {}, line(lot.left, lot.expires_at)));
-  const all = rows.length > 1 ? el("details", {}, el("summary", {}, t("expires_all")), el("ul", {}, rows)) : null;
+  const all = rows.length > 1 ? el("details", { class: "expiring" }, el("summary", {}, t("expires_all")), el("ul", {}, rows)) : null;
   if (left >= 7 * DAY_MS) return [el("p", { class: "faint" }, line(next.units, next.at)), all];
   const words = t(left < DAY_MS ? "expires_day" : "expires_week", { n: next.units });
   return [notice("warn", words, t("expires_text", { time: moment(next.at) })), all];

@@ -2,9 +2,10 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import httpx
 import pytest
 from client.conftest import Seconds
-from client.gateway import Fault, Gateway, lost_after, unreachable
+from client.gateway import TOKEN, URL, AsyncGateway, Fault, Gateway, lost_after, unreachable
 from support import laws
 from support.builders import Clock
 from topup_client import (
@@ -117,6 +118,37 @@ def test_a_caller_who_goes_away_leaves_the_hold_to_the_next(
 
     _run(story())
     assert _three(gateway) == (7, 0, 93)
+    assert gateway.calls["holds"] == 1
+
+
+def test_a_lease_that_is_closed_during_a_fetch_gives_back_what_comes_of_it(
+    gateway: Gateway, seconds: Seconds
+) -> None:
+    """Its caller has gone away already, and the answer is still on its way."""
+    gateway.fund("alice", 100)
+
+    class Slow(AsyncGateway):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            answer = await super().handle_async_request(request)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            return answer
+
+    async def story() -> None:
+        meter = AsyncMeter(URL, TOKEN, transport=Slow(gateway))
+        lease = AsyncLease(meter, "alice", clock=seconds, size=100, ahead_seconds=None)
+        leaver = asyncio.create_task(lease.debit(5))
+        for _ in range(100):
+            if not gateway.calls["holds"]:
+                await asyncio.sleep(0)
+        leaver.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaver
+        await lease.aclose()
+        await meter.aclose()
+
+    _run(story())
+    assert _three(gateway) == (0, 0, 100)
     assert gateway.calls["holds"] == 1
 
 

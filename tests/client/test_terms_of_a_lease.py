@@ -1,11 +1,13 @@
 """The figures of a lease: what they are unless given, their bounds, and what is made of them."""
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from topup_client.aio_meter import AsyncMeter
 from topup_client.errors import QuotaExhausted, Unavailable
 from topup_client.memory import Memory
 from topup_client.results import Hold
@@ -157,3 +159,13 @@ def test_a_hold_that_was_just_placed_is_whole_and_may_be_closed_at_once() -> Non
     tranche = Tranche("hold_1", 10, 40.0)
     assert (tranche.used, tranche.left, tranche.try_at) == (0, 10, 0)
     assert Tally() == Tally(spent=0, captured=0, released=0, lost=0)
+
+
+def test_a_blocking_meter_asks_as_long_and_as_often_as_the_one_it_is_made_of() -> None:
+    """It is for after the event loop has ended, and has the same service before it."""
+    meter = AsyncMeter("https://api.example.com", "t", timeout_seconds=3.5, tries=2)
+    with meter.blocking() as made:
+        kept = made._service
+        assert (kept.base_url, kept.token) == ("https://api.example.com/api/v1", "t")
+        assert (kept.timeout_seconds, kept.tries) == (3.5, 2)
+    asyncio.run(meter.aclose())

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import pytest
 from billing.telemetry import logger, metrics
+from billing.top_up import messages
 from botocore.exceptions import ClientError
 from functional import test_auto_top_up as top_ups
-from functional.lab import Context, Lab
+from functional.lab import Context, Lab, forget
 from simulator.lab import Lab as Stripe
 
 offered = top_ups.offered
@@ -126,3 +127,35 @@ def test_a_message_that_cannot_be_read_is_in_the_log(
     assert offered.ask("auto_top_up", {"Records": [{"body": "{}"}]}) == {"done": 0, "failed": 0}
     (line,) = _lines(caplog, "a message that cannot be read is dropped")
     assert line["exc_info"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_cannot_be_hurried_is_served_by_the_schedule_itself(
+    offered: Lab, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch, *, is_there: bool
+) -> None:
+    """The queue does not take its message."""
+    _agreed(offered, stripe_side)
+    if not is_there:
+        monkeypatch.setenv("TOP_UP_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/none")
+        forget()
+    served = 0 if is_there else 1
+    assert offered.ask("auto_top_up", {}) == {"done": served, "failed": 0}
+    assert len(top_ups._automatic(offered)) == served
+
+
+@pytest.mark.parametrize(("left_ms", "served"), [(5000, 1), (4999, 0)])
+def test_no_account_is_hurried_in_the_last_five_seconds(
+    offered: Lab, stripe_side: Stripe, monkeypatch: pytest.MonkeyPatch, left_ms: int, served: int
+) -> None:
+    """The next minute's schedule finds it."""
+    _agreed(offered, stripe_side)
+    hurried: list[str] = []
+
+    def hurry(_: str, user_id: str) -> bool:
+        hurried.append(user_id)
+        return True
+
+    monkeypatch.setattr(messages, "hurry", hurry)
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", staticmethod(lambda: left_ms))
+    offered.ask("auto_top_up", {})
+    assert len(hurried) == served

@@ -121,7 +121,7 @@ def _call(node: ast.Call) -> Iterator[Change]:
         and isinstance(node.args[0].value, str)
     ):
         yield "other key", node.args[0], repr(f"{node.args[0].value}_")
-    if name not in ("min", "max"):
+    if name not in ("min", "max", "suppress"):
         yield from _swapped(node)
     yield from _keywords(node)
 

@@ -20,8 +20,8 @@ COPIED: Final = (
     "README.md",
     "Makefile",
 )
-LINKED: Final = (".venv",)
-"""Not .local: a test under a mutant must not write its figures over the true ones."""
+LINKED: Final = (".venv", ".local/venvs")
+"""Not the rest of .local: a test under a mutant must not write its figures over the true ones."""
 
 
 def snapshot(folder: Path) -> Path:
@@ -37,5 +37,6 @@ def snapshot(folder: Path) -> Path:
         else:
             shutil.copy(ROOT / name, folder / name)
     for name in LINKED:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).symlink_to(ROOT / name)
     return folder

@@ -22,6 +22,9 @@ from billing.storage.writes import Must, Write, absent_or, equals
 
 BURNED_AT_ONCE: Final = 20
 """Lots that one transaction burns, beside what it is for, within DynamoDB's 100."""
+FIRST_PAGE: Final = 5
+"""Lots that are read at first where the soonest ones are enough, so that an account with a thousand
+costs what one with a single lot does."""
 ALL: Final = 10**18
 """More units than an account can have: read all of its lots."""
 
@@ -126,7 +129,9 @@ def read(
     """
     rows: list[Lot] = []
     needed = Holdings(user_id, balance, (), is_all=False).to_burn + enough
-    after = None
+    after, limit = None, PAGE_MAX
+    if enough < ALL and not through:
+        limit = FIRST_PAGE
     while True:
         page = books.store.query(
             "quotas",
@@ -134,8 +139,9 @@ def read(
             prefix=PREFIX,
             up_to=LAST,
             after=after,
-            limit=PAGE_MAX,
+            limit=limit,
         )
+        limit = PAGE_MAX
         rows += (Lot.from_item(item) for item in page.items)
         after = page.after
         counted = _whole_seconds(rows) if is_whole else rows

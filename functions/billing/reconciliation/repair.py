@@ -41,6 +41,7 @@ COMPARED: Final = (
     "lots_held",
     "lots_used",
     "lots_due",
+    "lots_exact",
 )
 NOTE: Final = "written again after a restore"
 
@@ -270,6 +271,7 @@ def _recomputed(job: Run, user_id: str, found: Balance, unbooked: int) -> Balanc
         lots_held=sum(lot.held for lot in lots),
         lots_used=used - unburned,
         lots_due=next((lot.expires_at for lot in lots if lot.free), 0),
+        lots_exact=max(found.lots_exact, *(_can_leave(lot) for lot in lots), 0),
         total=total,
         used=used,
         held=held,
@@ -278,6 +280,11 @@ def _recomputed(job: Run, user_id: str, found: Balance, unbooked: int) -> Balanc
         itemised=itemised,
         holds_due=due,
     )
+
+
+def _can_leave(lot: Lot) -> int:
+    """Return 1 for a lot that expires or can be voided: holds of its account name their lots."""
+    return int(bool(lot.expires_at) or lot.source != "purchase")
 
 
 def _unchanged(item: Item | None) -> Iterator[Must]:

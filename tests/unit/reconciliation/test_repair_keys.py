@@ -143,3 +143,21 @@ def test_a_balance_from_before_the_use_is_repaired(world: World) -> None:
     assert world.rules() == []
     assert key_laws.total(world.store, "alice", world.live) == 3
     laws.check(world.store)
+
+
+@pytest.mark.parametrize("fault", LOST[1:])
+def test_what_is_left_of_a_months_limit_is_right_after_a_repair(
+    world: World, fault: Callable[[World], None]
+) -> None:
+    """Also where the key was used before the month began."""
+    world.clock.advance(days=30)
+    world.debit(world.live, 6)
+    before = key_laws.total(world.store, "alice", world.live)
+    fault(world)
+    assert world.repairs()
+    laws.check(world.store)
+    (key,) = api_keys.list_all(world.books, "alice")
+    limit = key.limit
+    assert limit is not None
+    assert key.limit_remaining == limit.units - key.used_this_month
+    assert before == 11

@@ -1,11 +1,16 @@
 """Accounts that are due, one after another: the trouble of one is its own."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from billing.errors import AwsRefusedError, BillingError, NotDoneError
 from billing.stripe_api.client import StripeServerError
 from billing.top_up import runner, sweep
 from billing.top_up.agreement import Agreement
+from billing.top_up.charge import Charge
 from billing.top_up.runner import Job
+from support.fakes.card_twin import LOST_BEFORE
 from support.fakes.memory_store import Meddled, MemoryStore
 from support.top_ups import USER, Story
 from support.top_ups import story as begin
@@ -81,3 +86,68 @@ def test_a_run_that_meets_a_concurrent_change_takes_it_into_account() -> None:
     store.first = story.switch_off
     story.run_only()
     assert (story.agreement.on, story.stripe.attempts) == (False, [])
+
+
+def test_an_account_is_not_charged_while_stripe_cannot_say_what_was_charged_before(
+    story: Story,
+) -> None:
+    """A restore may have lost a charge: it stays due."""
+    story.stripe.is_down = True
+    failed: list[str] = []
+    done = sweep.run_all(
+        story.job, [USER], lambda: True, lambda _, why: failed.append(type(why).__name__)
+    )
+    assert (done, failed) == ({"failed": 1}, ["NotDoneError"])
+    assert not story.stripe.attempts
+    story.stripe.is_down = False
+    story.run()
+    assert story.credited == 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_another"),
+    [
+        ({}, False),
+        ({"state": "processing"}, False),
+        ({"state": "waiting"}, True),
+        ({"attempt": 2}, True),
+        ({"attempt": 2, "state": "waiting"}, True),
+        ({"payment_id": "pay_2"}, True),
+    ],
+    ids=str,
+)
+def test_an_answer_belongs_to_the_attempt_that_was_asked(
+    stored: dict[str, Any], *, is_another: bool
+) -> None:
+    """A concurrent run may have heard it before, and gone on."""
+    asked = Charge(payment_id="pay_1", state="asked", attempt=1)
+    assert runner._is_another(replace(asked, **stored), asked) is is_another
+
+
+@pytest.mark.parametrize("fault", ["", LOST_BEFORE])
+def test_the_sweep_looks_at_an_open_charge_when_it_is_due(story: Story, fault: str) -> None:
+    """And only a trouble is reported as one."""
+    story.stripe.faults = [fault]
+    story.run()
+    open_charge = story.agreement.charge
+    in_a_minute = int(story.books.clock().timestamp()) + 60
+    assert story.agreement.due == (open_charge.due if open_charge else in_a_minute)
+    assert len(story.troubles) == bool(fault)
+
+
+def test_before_stripe_is_asked_the_sweep_knows_when_to_look(story: Story) -> None:
+    """A minute later, in case that this container dies."""
+    seen: list[int] = []
+
+    def asked(*_: object) -> None:
+        seen.append(story.agreement.due)
+        raise ZeroDivisionError
+
+    story.stripe.charge_card = asked  # type: ignore[assignment,method-assign]
+    with pytest.raises(ZeroDivisionError):
+        story.run_only()
+    now = int(story.books.clock().timestamp())
+    assert seen == [now + 60]
+    assert list(sweep.due(story.books)) == []
+    story.advance(seconds=60)
+    assert list(sweep.due(story.books)) == [USER]
