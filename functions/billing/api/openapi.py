@@ -85,6 +85,9 @@ REPEATS: Final = (
 )
 
 
+ENOUGH: Final[Schema] = UNITS | {
+    "description": "take as many of the units as remain, if they are so many; up to units"
+}
 HOLD_ID: Final[Schema] = {"type": "string", "maxLength": holds.ID_CHARS_MAX}
 KEY_ID: Final[Schema] = {
     "type": "string",
@@ -359,10 +362,7 @@ def _place() -> Operation:
         name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")
     }
     needed = record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
-    enough = UNITS | {
-        "description": "take as many of the units as remain, if they are so many; up to units"
-    }
-    body = _with_optional(needed, key_id=KEY_ID, at_least=enough)
+    body = _with_optional(needed, key_id=KEY_ID, at_least=ENOUGH)
     return Operation(
         "hold", "Set units aside", 201, "Hold", "service", TAKING, body, (), links
     )

@@ -15,11 +15,10 @@ ID_CHARS_MAX: Final = 255
 
 def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
     """Return one page of a user's payments. Payment ids sort by time, so no index is needed."""
-    after = (
-        {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})}
-        if cursor
-        else None
-    )
+    after = None
+    if cursor:
+        place = opened(cursor, {"id": _is_payments})
+        after = {"owner": user_key(user_id), **place}
     page = books.store.query(
         "payments",
         user_key(user_id),

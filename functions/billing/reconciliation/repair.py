@@ -95,15 +95,15 @@ def _repair_payments(job: Run, user_id: str) -> list[Difference]:
         try:
             look_again(job.comparison, funding_id, report)
         except StripeNotFoundError:
-            what = "payment intent" if funding_id.startswith("pi_") else "session"
-            why = f"Stripe knows no such {what}; nothing was done about it"
-            report.add(
-                Difference(
-                    "missing_there", funding_id, item.get("payment_id", ""), why
-                )
-            )
+            report.add(_missing_there(funding_id, item.get("payment_id", "")))
         found += report.differences
     return found
+
+
+def _missing_there(funding_id: str, payment_id: str) -> Difference:
+    what = "payment intent" if funding_id.startswith("pi_") else "session"
+    why = f"Stripe knows no such {what}; nothing was done about it"
+    return Difference("missing_there", funding_id, payment_id, why)
 
 
 def _repair_references(job: Run, user_id: str) -> Iterator[str]:

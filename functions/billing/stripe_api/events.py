@@ -187,9 +187,8 @@ def _charge_refunded(
         return claims
     intent = reference(charge, "payment_intent")
     if intent is None or not intent.startswith("pi_"):
-        return Ignored(
-            "not_ours"
-        )  # Checkout in payment mode always has a payment intent
+        # Checkout in payment mode always has a payment intent
+        return Ignored("not_ours")
     standing, failed = refunds_by_id(_listed_refunds(charge))
     return RefundsFact(
         payment_intent=intent,
