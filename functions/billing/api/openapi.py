@@ -177,7 +177,9 @@ def _plan() -> Schema:
 def _of_buying() -> dict[str, dict[str, Operation]]:
     """Return the operations of buying, by path and method."""
     plans = Operation("listPlans", "What is for sale", 200, "Plans")
-    payments = _listing("listPayments", "Own payments, newest first", "Payments")
+    payments = _listing(
+        "listPayments", "Own payments, newest first", "Payments"
+    )
     return {
         "/plans": {"get": plans},
         "/payments/checkout": {"post": _checkout()},
@@ -196,7 +198,12 @@ def _checkout() -> Operation:
     plan = _with_optional(record(plan=_plan()), remember_card=saves)
     followed_by = ("getPayment", "confirmPayment", "getReceipt")
     links = {name: _link(name, "id", "payment_id") for name in followed_by}
-    refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
+    refused = (
+        "invalid_plan",
+        "invalid_request",
+        "idempotency_conflict",
+        *STRIPES,
+    )
     return Operation(
         "createCheckout",
         "Buy a plan",
@@ -212,7 +219,9 @@ def _checkout() -> Operation:
 
 def _webhook() -> Operation:
     guide = "https://docs.stripe.com/webhooks#verify-manually"
-    signature = _parameter("Stripe-Signature", "header", TEXT, guide, required=True)
+    signature = _parameter(
+        "Stripe-Signature", "header", TEXT, guide, required=True
+    )
     forged = ("invalid_signature", "invalid_payload", "outcome_unknown", "busy")
     body = {"type": "object"}
     return Operation(
@@ -314,7 +323,12 @@ def _auto_top_up() -> dict[str, Operation]:
     )
     refused = ("not_found", "invalid_plan", "invalid_request", "no_saved_card")
     show = Operation(
-        "readAutoTopUp", "What was agreed to", 200, "AutoTopUp", "user", refused[:1]
+        "readAutoTopUp",
+        "What was agreed to",
+        200,
+        "AutoTopUp",
+        "user",
+        refused[:1],
     )
     agree = Operation(
         "agreeToAutoTopUp",
@@ -359,12 +373,21 @@ def _of_holds() -> dict[str, dict[str, Operation]]:
 
 def _place() -> Operation:
     links = {
-        name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")
+        name: _link(name, "hold_id", "hold_id")
+        for name in ("capture", "release")
     }
     needed = record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
     body = _with_optional(needed, key_id=KEY_ID, at_least=ENOUGH)
     return Operation(
-        "hold", "Set units aside", 201, "Hold", "service", TAKING, body, (), links
+        "hold",
+        "Set units aside",
+        201,
+        "Hold",
+        "service",
+        TAKING,
+        body,
+        (),
+        links,
     )
 
 
@@ -501,7 +524,14 @@ def _of_one_key() -> dict[str, Operation]:
         one,
     )
     revoke = Operation(
-        "revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one
+        "revokeKey",
+        "It works nowhere from now on",
+        204,
+        "",
+        "user",
+        (),
+        None,
+        one,
     )
     return {"patch": change, "delete": revoke}
 
@@ -618,7 +648,12 @@ def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
 
 
 def _parameter(
-    name: str, place: str, schema: Schema, told: str = "", *, required: bool = False
+    name: str,
+    place: str,
+    schema: Schema,
+    told: str = "",
+    *,
+    required: bool = False,
 ) -> Schema:
     return {
         "name": name,
@@ -630,7 +665,9 @@ def _parameter(
 
 
 def _in_path(name: str, schema: Schema, told: str = "") -> Schema:
-    return _parameter(name, "path", {"minLength": 1} | schema, told, required=True)
+    return _parameter(
+        name, "path", {"minLength": 1} | schema, told, required=True
+    )
 
 
 def _link(operation: str, parameter: str, member: str) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def schema_of(answer: type) -> Schema:
     declared = fields(answer)
     return {
         "type": "object",
-        "required": [field.name for field in declared if field.default is MISSING],
+        "required": [
+            field.name for field in declared if field.default is MISSING
+        ],
         "properties": {
             field.name: _of_type(hints[field.name]) for field in declared
         },
@@ -237,7 +239,10 @@ def _of_top_ups() -> Schema:
         agreed_at=MAYBE_TIME,
         paused=MAYBE_TEXT | {"enum": [*get_args(Reason), None]},
     )
-    return {"AutoTopUp": agreement, "AutoTopUpOff": record(on={"type": "boolean"})}
+    return {
+        "AutoTopUp": agreement,
+        "AutoTopUpOff": record(on={"type": "boolean"}),
+    }
 
 
 def _of_keys() -> Schema:
@@ -284,7 +289,9 @@ def _of_nothing_taken(problem: Mapping[str, Schema]) -> Schema:
             **{**problem, **exhausted}, remaining=COUNT, top_up_url=url
         ),
         "LimitReached": record(
-            **{**problem, **reached}, limit_remaining=COUNT, resets_at=MAYBE_TIME
+            **{**problem, **reached},
+            limit_remaining=COUNT,
+            resets_at=MAYBE_TIME,
         ),
         "NothingTaken": {"anyOf": [ref("Exhausted"), ref("LimitReached")]},
     }

@@ -13,7 +13,9 @@ ID_CHARS_MAX: Final = 255
 """Of a payment's, session's or payment intent's id. Stripe's are not longer: https://docs.stripe.com/upgrades"""
 
 
-def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
+def payments(
+    books: Books, user_id: str, limit: int, cursor: str
+) -> dict[str, Any]:
     """Return one page of a user's payments. Payment ids sort by time, so no index is needed."""
     after = None
     if cursor:

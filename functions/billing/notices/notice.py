@@ -75,7 +75,9 @@ class Row:
     @classmethod
     def from_item(cls, item: Item) -> "Row":
         """Return the row in a stored item. Ignores attributes that a newer version wrote."""
-        return cls(**{name: item[name] for name in cls.__slots__ if name in item})
+        return cls(
+            **{name: item[name] for name in cls.__slots__ if name in item}
+        )
 
     @property
     def key(self) -> tuple[str, str]:
@@ -180,7 +182,9 @@ def _crossed(
             yield Notice(kind, shown)
 
 
-def _told(account: Account, write: Write, crossing: Crossing, events: int) -> Write:
+def _told(
+    account: Account, write: Write, crossing: Crossing, events: int
+) -> Write:
     """Return the account's write with what the crossing demands, and the sequence's new end."""
     write = write._replace(
         set={**write.set, **crossing.set},
@@ -196,7 +200,11 @@ def _told(account: Account, write: Write, crossing: Crossing, events: int) -> Wr
 
 
 def new_row(
-    user_id: str, sequence: int, kind: str, data: Mapping[str, Any], now: datetime
+    user_id: str,
+    sequence: int,
+    kind: str,
+    data: Mapping[str, Any],
+    now: datetime,
 ) -> Write:
     """Return the write of a new event, which will be delivered."""
     name = new_id("evt", now)

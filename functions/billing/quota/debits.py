@@ -10,7 +10,12 @@ from typing import Annotated, Final
 from billing.answers import Count, LimitLeft, Member, Remaining, members
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+)
 from billing.ids import digest, new_id
 from billing.quota import present
 from billing.quota.balance import Balance, read_account
@@ -146,7 +151,11 @@ def debit_once(
 
 
 def _commit_once(
-    store: Store, attempt: Attempt, row: tuple[str, str], body: str, answer: Debit
+    store: Store,
+    attempt: Attempt,
+    row: tuple[str, str],
+    body: str,
+    answer: Debit,
 ) -> None:
     """Commit one attempt, and the answer under the key.
 

@@ -79,9 +79,9 @@ class HoldId:
     def __str__(self) -> str:
         """Return the id that callers see: opaque to them, without dots or padding."""
         plain = f"{self.expires_at:012d}.{self.random}.{self.user_id}"
-        return "hold_" + base64.urlsafe_b64encode(plain.encode()).decode().rstrip(
-            "="
-        )
+        return "hold_" + base64.urlsafe_b64encode(
+            plain.encode()
+        ).decode().rstrip("=")
 
     @property
     def open_row(self) -> tuple[str, str]:
@@ -99,7 +99,9 @@ class HoldId:
         try:
             body = text.removeprefix("hold_").encode("ascii")
             padded = body + b"=" * (-len(body) % 4)
-            plain = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+            plain = base64.b64decode(
+                padded, altchars=b"-_", validate=True
+            ).decode()
         except ValueError as error:
             raise _not_found() from error
         if found := _ID.fullmatch(plain):
@@ -174,7 +176,9 @@ def _take_from_lots(books: Books, attempt: Attempt) -> Placed:
         must = lot_holds.name_no_lots(balance)
         return Placed({}, replace(NO_CHANGE, must=must))
     units = taking.units
-    holdings = lot_rows.read_burnable(books, taking.user_id, balance, enough=units)
+    holdings = lot_rows.read_burnable(
+        books, taking.user_id, balance, enough=units
+    )
     return lot_holds.place(holdings, units)
 
 
@@ -203,7 +207,9 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
             answer = _try_to_close(books, hold, state, units)
         except NotDoneError:
             continue
-        except RetryableError:  # the next look at the row tells whether it was done
+        except (
+            RetryableError
+        ):  # the next look at the row tells whether it was done
             unclear = True
             continue
         if answer is not None:
@@ -248,7 +254,9 @@ def _keep_house(
         hold_expiry.give_back_expired(books, user_id, balance)
         return True
     if units > row["units"]:
-        detail = f"the hold is of {row['units']} units, {units} cannot be captured"
+        detail = (
+            f"the hold is of {row['units']} units, {units} cannot be captured"
+        )
         raise BillingError("exceeds_hold", detail)
     if units and balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
@@ -308,9 +316,7 @@ def _replay(
     if closed is None:
         raise _not_found()
     if closed["state"] != state or closed["captured"] != units:
-        before = (
-            f"{closed['state']} before, with {closed['captured']} units captured"
-        )
+        before = f"{closed['state']} before, with {closed['captured']} units captured"
         raise BillingError("hold_closed", f"this hold was {before}")
     return _answer(hold, state, closed["units"], units)
 

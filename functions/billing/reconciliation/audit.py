@@ -209,7 +209,10 @@ class Tally:
             missing = max(0, self.lots_left - unburned - unspent)
         return {
             "lots have no more than remains and is held": (0, missing),
-            "remaining is not below zero": (max(0, self.remaining), self.remaining),
+            "remaining is not below zero": (
+                max(0, self.remaining),
+                self.remaining,
+            ),
             "debt is not below zero": (max(0, self.debt), self.debt),
             "itemised is not more than used": (
                 min(self.used, self.itemised),
@@ -323,7 +326,9 @@ def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
             return
 
 
-def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def reference(
+    store: Store, payment: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
     """Return the row that leads from a stored payment's intent to it, or None.
 
     A payment of nothing has no intent.
@@ -338,7 +343,9 @@ def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | N
         if intent
         else None
     )
-    return row if row and row.get("payment_id") == payment["payment_id"] else None
+    return (
+        row if row and row.get("payment_id") == payment["payment_id"] else None
+    )
 
 
 def _add_entry(tally: Tally, item: Mapping[str, Any]) -> None:

@@ -139,7 +139,9 @@ def _book_lost_entries(job: Run, user_id: str) -> list[Entry]:
     return found
 
 
-def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]:
+def _lost(
+    payment: Payment, booked: Sequence[Item], now: str
+) -> Iterator[Entry]:
     """Return the entries that this payment shows and the ledger lacks, under ids that are free."""
     about = [row for row in booked if _is_about(row, payment)]
     numbered = [
@@ -160,7 +162,9 @@ def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]
         )
 
     if not any(row["type"] == "funded" for row in about):
-        yield entry(ledger.funded_id(payment.funding_id), "funded", payment.quota)
+        yield entry(
+            ledger.funded_id(payment.funding_id), "funded", payment.quota
+        )
     taken = -_units(about, "clawed_back", "reinstated")
     if more := payment.units_clawed_back - payment.units_expired - taken:
         yield entry(
@@ -191,7 +195,9 @@ def _number(entry_id: str) -> int:
 
 def _book(job: Run, payment: Payment, lost: Sequence[Entry]) -> None:
     """Write the entries alone: the balance has these units already, or is repaired next."""
-    numbers = [_number(entry.entry_id) for entry in lost if entry.type != "funded"]
+    numbers = [
+        _number(entry.entry_id) for entry in lost if entry.type != "funded"
+    ]
     numbered = Write(
         "payments",
         (user_key(payment.user_id), payment.payment_id),
@@ -248,7 +254,9 @@ def _balance_write(
     )
 
 
-def _recomputed(job: Run, user_id: str, found: Balance, unbooked: int) -> Balance:
+def _recomputed(
+    job: Run, user_id: str, found: Balance, unbooked: int
+) -> Balance:
     rows = list(job.books.store.pages("ledger", user_id))
     itemised = -sum(row["units"] for row in rows if row["type"] == "consumed")
     total = sum(row["units"] for row in rows) + itemised + unbooked
@@ -292,4 +300,8 @@ def _unchanged(item: Item | None) -> Iterator[Must]:
         yield absent("user_id")
         return
     for name in COMPARED:
-        yield equals(name, item[name]) if name in item else absent_or(name, "==", 0)
+        yield (
+            equals(name, item[name])
+            if name in item
+            else absent_or(name, "==", 0)
+        )

@@ -149,7 +149,9 @@ def dispute_fact(
             and status != "prevented"
             and not status.startswith("warning_"),
             closed=status if status in CLOSED else "",
-            transactions={text(row, "id"): signed(row, "amount") for row in rows},
+            transactions={
+                text(row, "id"): signed(row, "amount") for row in rows
+            },
             converted=any(text(row, "currency") != currency for row in rows),
             **found_by,
             **origin,
