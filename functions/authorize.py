@@ -66,7 +66,9 @@ def _spend(
     notes["key_id"] = found.key_id
     units = cost_of(COSTS, event, settings().authorize_units)
     try:
-        remaining, of_limit = _take(found, units, notes) if units else _look(found)
+        remaining, of_limit = (
+            _take(found, units, notes) if units else _look(found)
+        )
     except BillingError as refused:
         count("refused_debits")
         notes.update(outcome="denied", code=refused.code)
@@ -114,7 +116,9 @@ def _presented(event: Mapping[str, Any]) -> str:
     return token.strip() if scheme.lower() == "bearer" else bare
 
 
-def _policy(event: Mapping[str, Any], allowed: Mapping[str, str]) -> dict[str, Any]:
+def _policy(
+    event: Mapping[str, Any], allowed: Mapping[str, str]
+) -> dict[str, Any]:
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow" if allowed else "Deny",

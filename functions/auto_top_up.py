@@ -43,10 +43,14 @@ def _run(
 ) -> dict[str, Any]:
     """Run the accounts that are found, each once, while there is time."""
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
-    left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
+    left_ms = getattr(
+        context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS
+    )
     try:
         users = list(dict.fromkeys(find(left_ms)))
-        done = sweep.run_all(_job(), users, lambda: left_ms() > STOP_MS, _failed)
+        done = sweep.run_all(
+            _job(), users, lambda: left_ms() > STOP_MS, _failed
+        )
     finally:
         if metrics.metric_set:
             metrics.flush_metrics()
@@ -71,10 +75,14 @@ def _serve(request: Request) -> Answer:
     """Show, agree or switch off."""
     user_id = request.user_id
     if not settings().auto_top_up:
-        raise BillingError("not_found", "automatic top-ups are not offered here")
+        raise BillingError(
+            "not_found", "automatic top-ups are not offered here"
+        )
     match request.method:
         case "PUT":
-            shown = consent.agree(books(), saved_cards(), user_id, _terms(request))
+            shown = consent.agree(
+                books(), saved_cards(), user_id, _terms(request)
+            )
             messages.hurry(settings().top_up_queue_url, user_id)
             return 200, shown
         case "DELETE":
@@ -91,7 +99,9 @@ def _serve(request: Request) -> Answer:
 def _forgets_card(request: Request) -> bool:
     text = request.query.get("forget_card", "false")
     if text not in ("true", "false"):
-        raise BillingError("invalid_request", "forget_card must be true or false")
+        raise BillingError(
+            "invalid_request", "forget_card must be true or false"
+        )
     return text == "true"
 
 
@@ -136,7 +146,9 @@ def _report(payment_id: str, error: Exception) -> None:
         return
     count("outcome_unknown")
     why = f"{type(error).__name__}: {error}"
-    logger.warning("a charge's outcome is unknown", payment_id=payment_id, why=why)
+    logger.warning(
+        "a charge's outcome is unknown", payment_id=payment_id, why=why
+    )
 
 
 def _failed(user_id: str, error: Exception) -> None:

@@ -21,7 +21,10 @@ def handler(request: Request) -> Answer:
     caller = request.need_scope()
     key = request.idempotency_key()
     body = request.json_object("user_id", "units", optional=("key_id",))
-    user_id, units = text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units")
+    user_id, units = (
+        text(body, "user_id", USER_ID_CHARS_MAX),
+        whole(body, "units"),
+    )
     key_id = text(body, "key_id", KEY_ID_CHARS_MAX) if "key_id" in body else ""
 
     def take(api_key: KeyUse | None) -> debits.Debit:

@@ -18,7 +18,9 @@ def handler(request: Request) -> Answer:
     """Give, void or welcome: the route says which."""
     if request.route.endswith("/welcome"):
         user_id, claims = request.user_id, request.claims
-        given = welcome.claim(books(), user_id, whole_catalogue().welcome, claims)
+        given = welcome.claim(
+            books(), user_id, whole_catalogue().welcome, claims
+        )
         return (201 if given.is_new else 200), given.answer
     caller = request.need_scope(GRANT_SCOPE)
     if request.route.endswith("/void"):

@@ -29,10 +29,16 @@ def handler(request: Request) -> Answer:
 
 def _place(request: Request) -> holds.Hold:
     body = request.json_object(
-        "user_id", "units", "expires_in_seconds", optional=("key_id", "at_least")
+        "user_id",
+        "units",
+        "expires_in_seconds",
+        optional=("key_id", "at_least"),
     )
     seconds = whole(body, "expires_in_seconds", holds.EXPIRES_IN_SECONDS_MAX)
-    user_id, units = text(body, "user_id", USER_ID_CHARS_MAX), whole(body, "units")
+    user_id, units = (
+        text(body, "user_id", USER_ID_CHARS_MAX),
+        whole(body, "units"),
+    )
     key_id = text(body, "key_id", KEY_ID_CHARS_MAX) if "key_id" in body else ""
     at_least = whole(body, "at_least", units) if "at_least" in body else 0
 

@@ -28,7 +28,9 @@ def handler(request: Request) -> Answer:
         case "POST":
             return 201, _create(request, user_id)
         case "PATCH":
-            return 200, changes.change(books(), user_id, key_id, _changes(request))
+            return 200, changes.change(
+                books(), user_id, key_id, _changes(request)
+            )
         case "DELETE":
             api_keys.revoke(books(), user_id, key_id)
             return 204, None

@@ -30,7 +30,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
     Returns the number of each outcome.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
-    left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 2 * STOP_MS)
+    left_ms = getattr(
+        context, "get_remaining_time_in_millis", lambda: 2 * STOP_MS
+    )
     try:
         return _run(event, left_ms)
     finally:
@@ -38,7 +40,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, int]:
             metrics.flush_metrics()
 
 
-def _run(event: Mapping[str, Any], left_ms: Callable[[], int]) -> dict[str, int]:
+def _run(
+    event: Mapping[str, Any], left_ms: Callable[[], int]
+) -> dict[str, int]:
     chosen = ways()
     if not chosen:
         return {}
@@ -46,7 +50,9 @@ def _run(event: Mapping[str, Any], left_ms: Callable[[], int]) -> dict[str, int]
     if "Records" in event:
         rows = _new_rows(event["Records"])
         return dict(outbox.deliver_all(books(), chosen, rows, _report))
-    return dict(outbox.sweep(books(), chosen, lambda: left_ms() > STOP_MS, _report))
+    return dict(
+        outbox.sweep(books(), chosen, lambda: left_ms() > STOP_MS, _report)
+    )
 
 
 def _new_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -49,9 +49,13 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     after all other work.
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
-    hours = event.get("since_hours", int(os.environ.get("RECONCILE_HOURS", "720")))
+    hours = event.get(
+        "since_hours", int(os.environ.get("RECONCILE_HOURS", "720"))
+    )
     pages = iter(range(PAGES_MAX))
-    left = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
+    left = getattr(
+        context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS
+    )
     deadline().begin()
     now = epoch(books().clock())
     job = Run(

@@ -14,7 +14,13 @@ from billing.payments.parking import Parked
 from billing.reconciliation import retry_parked
 from billing.stripe_api import events
 from billing.stripe_api.claims import Ignored
-from billing.telemetry import count, count_outcome, logger, metrics, report_refusal
+from billing.telemetry import (
+    count,
+    count_outcome,
+    logger,
+    metrics,
+    report_refusal,
+)
 from billing.wiring.container import books, deadline
 from billing.wiring.stripe import gateway
 
@@ -32,10 +38,14 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     Each message fails or succeeds alone (ReportBatchItemFailures).
     """
     logger.append_keys(request_id=str(getattr(context, "aws_request_id", "")))
-    left_ms = getattr(context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS)
+    left_ms = getattr(
+        context, "get_remaining_time_in_millis", lambda: 10 * STOP_MS
+    )
     try:
         if "Records" in event:
-            failed = _settle_messages(event["Records"], lambda: left_ms() > STOP_MS)
+            failed = _settle_messages(
+                event["Records"], lambda: left_ms() > STOP_MS
+            )
             return {
                 "batchItemFailures": [
                     {"itemIdentifier": message_id} for message_id in failed
@@ -109,7 +119,10 @@ def _settle(fact: Fact, *, is_news: bool) -> None:
         count_outcome(outcome.status, outcome.units, fact.created)
     ids: dict[str, Any] = {}
     if payment := outcome.payment:
-        ids = {"payment_id": payment.payment_id, "session_id": payment.session_id}
+        ids = {
+            "payment_id": payment.payment_id,
+            "session_id": payment.session_id,
+        }
     logger.info(
         outcome.status,
         event_id=fact.fact_id,
@@ -122,7 +135,9 @@ def _settle(fact: Fact, *, is_news: bool) -> None:
 def _run_schedule(left_ms: Callable[[], int]) -> dict[str, Any]:
     swept = 0
     try:
-        swept = retry_parked.sweep_holds(books(), lambda: left_ms() > SWEEP_STOP_MS)
+        swept = retry_parked.sweep_holds(
+            books(), lambda: left_ms() > SWEEP_STOP_MS
+        )
     finally:  # a failing sweep must not stop the parked events
         done = retry_parked.run(
             books(), gateway(), lambda: left_ms() > STOP_MS, _report

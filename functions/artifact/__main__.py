@@ -16,7 +16,9 @@ from artifact.assembling import CODE, RUNTIME, assemble
 
 def main() -> None:
     """Parse the arguments and fill the folders."""
-    parser = argparse.ArgumentParser(prog="python -m artifact", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m artifact", description=__doc__
+    )
     parser.add_argument("folders", nargs="+", type=Path, help="where it goes")
     parser.add_argument(
         "--bytecode-for",
@@ -43,7 +45,8 @@ def assembled(parent: Path, bytecode_for: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not whole.exists():
             part = parent / ".topup-part"
-            shutil.rmtree(part, ignore_errors=True)  # of a process that was stopped
+            # of a process that was stopped
+            shutil.rmtree(part, ignore_errors=True)
             assemble(part, bytecode_for)
             part.rename(whole)
     return whole

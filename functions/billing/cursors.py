@@ -32,9 +32,13 @@ def opened(
     """
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        place = json.loads(
+            base64.b64decode(padded, altchars=b"-_", validate=True)
+        )
         found = {name: place[name] for name in members}
-        is_right = all(is_such(found[name]) for name, is_such in members.items())
+        is_right = all(
+            is_such(found[name]) for name, is_such in members.items()
+        )
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise _bad_cursor() from error
     if not is_right:

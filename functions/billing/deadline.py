@@ -61,7 +61,9 @@ class Deadline:
             if attempt and pauses:
                 fitting = (self._deadline - self._clock()) / TRIES_LEFT
                 self._sleep(
-                    JITTER.uniform(0, max(PAUSE_FIRST_SECONDS, min(pause, fitting)))
+                    JITTER.uniform(
+                        0, max(PAUSE_FIRST_SECONDS, min(pause, fitting))
+                    )
                 )
                 pause = min(pause * 2, PAUSE_LAST_SECONDS)
             if self._clock() > self._deadline:

@@ -32,7 +32,9 @@ class StoredDeployment:
     def id(self) -> str:
         """Return the id to write into new metadata. Creates the id at its first use."""
         if not self._id:
-            self._id = self._read() or self._stored(f"dep_{secrets.token_hex(16)}")
+            self._id = self._read() or self._stored(
+                f"dep_{secrets.token_hex(16)}"
+            )
         return self._id
 
     def known(self) -> str:
@@ -76,9 +78,13 @@ class StoredDeployment:
                 self._store.commit(*writes)
             except ConditionFailedError as refused:
                 name = next(
-                    str(old["deployment"]) for old in refused.old.values() if old
+                    str(old["deployment"])
+                    for old in refused.old.values()
+                    if old
                 )
                 continue
             return name
-        message = f"the tables {' and '.join(TABLES)} hold ids of two deployments"
+        message = (
+            f"the tables {' and '.join(TABLES)} hold ids of two deployments"
+        )
         raise OutcomeUnknownError(message)

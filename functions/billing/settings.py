@@ -75,7 +75,8 @@ class Settings:
             stack_name=read.text("STACK_NAME"),
             livemode=read.flag("LIVEMODE"),
             tables={
-                table: read.text(name) for table, name in TABLE_VARIABLES.items()
+                table: read.text(name)
+                for table, name in TABLE_VARIABLES.items()
             },
             parked_queue_url=read.text("PARKED_QUEUE_URL"),
             stripe_key_secret=read.text("STRIPE_KEY_SECRET"),
@@ -175,7 +176,9 @@ class _Reader:
         """Return a whole number up to UNITS_MAX. Only functions that need it have it."""
         text = str(self._environment.get(name, default)).strip()
         is_number = (
-            text.isascii() and text.isdigit() and len(text) <= len(str(UNITS_MAX))
+            text.isascii()
+            and text.isdigit()
+            and len(text) <= len(str(UNITS_MAX))
         )
         units = int(text) if is_number else -1
         if not least <= units <= UNITS_MAX:

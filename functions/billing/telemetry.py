@@ -47,7 +47,9 @@ def count(name: str, value: int = 1) -> None:
     assert name in METRICS, f"{name} is not a metric of ours"  # noqa: S101 - our own invariant
     metrics.add_metric(
         name=name,
-        unit=MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count,
+        unit=MetricUnit.Seconds
+        if name.endswith("_seconds")
+        else MetricUnit.Count,
         value=value,
     )
 

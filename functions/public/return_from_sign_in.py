@@ -37,9 +37,16 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     }
     query = urlencode(answered, errors="replace")
     location = f"{_page_url()}/?{query}" if query else f"{_page_url()}/"
-    headers = {**HEADERS, "location": location, "x-request-id": request.request_id}
+    headers = {
+        **HEADERS,
+        "location": location,
+        "x-request-id": request.request_id,
+    }
     logger.info(
-        "request", route=request.route, status=FOUND, request_id=request.request_id
+        "request",
+        route=request.route,
+        status=FOUND,
+        request_id=request.request_id,
     )
     return {"statusCode": FOUND, "headers": headers, "body": ""}
 

@@ -115,7 +115,9 @@ def discover() -> Mapping[str, str]:
             f"{url} describes the issuer {named!r}, JWT_ISSUER is {issuer()!r}"
         )
     return {
-        name: described[name] for name in ENDPOINTS if origin(described.get(name))
+        name: described[name]
+        for name in ENDPOINTS
+        if origin(described.get(name))
     }
 
 
@@ -134,7 +136,11 @@ ASSETS: Final = {
     SCRIPT: Asset.of(
         "javascript",
         bundle(
-            {name: text for name, text in FILES.items() if name.endswith(".js")},
+            {
+                name: text
+                for name, text in FILES.items()
+                if name.endswith(".js")
+            },
             SCRIPT,
         ),
     )
@@ -145,7 +151,8 @@ PAGE: Final = filled(
     FILES["index.html"],
     {
         '<link rel="stylesheet" href="/site/style.css">': f"<style>{STYLE}</style>",
-        "/site/icon.svg": "data:image/svg+xml," + quote(FILES["icon.svg"].strip()),
+        "/site/icon.svg": "data:image/svg+xml,"
+        + quote(FILES["icon.svg"].strip()),
         f"/site/{SCRIPT}": f"/site/{SCRIPT}?v={VERSION}",
     },
 )
@@ -211,7 +218,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         headers[HSTS] = HEADERS[HSTS]
     status = answer["statusCode"]
     logger.info(
-        "request", route=request.route, status=status, request_id=request.request_id
+        "request",
+        route=request.route,
+        status=status,
+        request_id=request.request_id,
     )
     return {**answer, "headers": headers}
 
@@ -227,7 +237,9 @@ def _serve(request: Request) -> dict[str, Any]:
         return _answer(
             request, ASSETS[name], HEADERS["content-security-policy"], lifetime
         )
-    missing = BillingError("not_found", "there is no such file; the page is at /")
+    missing = BillingError(
+        "not_found", "there is no such file; the page is at /"
+    )
     return problem(missing, request.request_id)
 
 

@@ -66,7 +66,9 @@ class _Cursor:
         }
 
 
-def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
+def entries(
+    books: Books, user_id: str, limit: int, cursor: str
+) -> dict[str, Any]:
     """Return one page of a user's ledger.
 
     ``balance_after`` is the running sum of the entries' units, computed back from the newest. The
@@ -87,7 +89,9 @@ def entries(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, An
         if account.booked_at == found.last:
             shown = _shown(page, found)
             return (
-                shown if place else shown | _not_itemised(books, user_id, account)
+                shown
+                if place
+                else shown | _not_itemised(books, user_id, account)
             )
         known = None
     raise NotDoneError("the ledger kept growing until the deadline")
@@ -150,7 +154,9 @@ def _next_cursor(
     return _Cursor(after["entry_id"], after["booked_at"], balance, last).seal()
 
 
-def _not_itemised(books: Books, user_id: str, balance: Balance) -> dict[str, Any]:
+def _not_itemised(
+    books: Books, user_id: str, balance: Balance
+) -> dict[str, Any]:
     """It is all of one day: the first debit of another day itemises it before it takes units."""
     units = balance.used - balance.itemised
     if not units:

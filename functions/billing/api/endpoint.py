@@ -87,7 +87,9 @@ def static_endpoint(act: Callable[[Request], Answer]) -> Lambda:
     return handler
 
 
-def _answer(act: Callable[[Request], Answer], request: Request) -> dict[str, Any]:
+def _answer(
+    act: Callable[[Request], Answer], request: Request
+) -> dict[str, Any]:
     try:
         status, body = act(request)
         request.notes.update(_ids(body))
@@ -116,7 +118,9 @@ def _answer_retryable(error: RetryableError, request_id: str) -> dict[str, Any]:
         answer["headers"]["retry-after"] = RETRY_AFTER_SECONDS
         return answer
     logger.warning("outcome unknown", why=str(error), request_id=request_id)
-    return response.problem(BillingError("outcome_unknown", UNKNOWN), request_id)
+    return response.problem(
+        BillingError("outcome_unknown", UNKNOWN), request_id
+    )
 
 
 def _ids(body: "Body") -> dict[str, Any]:

@@ -35,7 +35,10 @@ EVENTS: Final[Mapping[str, tuple[str, Schema]]] = {
     "quota.low": ("What remains fell below the customer's threshold", _QUOTA),
     "quota.depleted": ("Nothing remains", _QUOTA),
     "quota.recovered": ("Units came in after quota.low", _QUOTA),
-    "payment.completed": ("A payment was paid and its units credited", _PAYMENT),
+    "payment.completed": (
+        "A payment was paid and its units credited",
+        _PAYMENT,
+    ),
     "payment.failed": (
         "A payment failed, or failed again by another code",
         _PAYMENT,
@@ -82,7 +85,9 @@ def _described(name: str) -> Schema:
     headers = [
         _header("webhook-id", "the event's id: the same in every delivery"),
         _header("webhook-timestamp", "epoch seconds of this delivery"),
-        _header("webhook-signature", f"v1,BASE64, several while rolled; {_SIGNED}"),
+        _header(
+            "webhook-signature", f"v1,BASE64, several while rolled; {_SIGNED}"
+        ),
     ]
     content = {"application/json": {"schema": schema_of_event(name)}}
     return {

@@ -85,6 +85,10 @@ REPEATS: Final = (
 )
 
 
+ENOUGH: Final[Schema] = UNITS | {
+    "description": "take as many of the units as remain, if they are so many; up to units"
+}
+HOLD_ID: Final[Schema] = {"type": "string", "maxLength": holds.ID_CHARS_MAX}
 KEY_ID: Final[Schema] = {
     "type": "string",
     "pattern": counting.ID,
@@ -173,7 +177,9 @@ def _plan() -> Schema:
 def _of_buying() -> dict[str, dict[str, Operation]]:
     """Return the operations of buying, by path and method."""
     plans = Operation("listPlans", "What is for sale", 200, "Plans")
-    payments = _listing("listPayments", "Own payments, newest first", "Payments")
+    payments = _listing(
+        "listPayments", "Own payments, newest first", "Payments"
+    )
     return {
         "/plans": {"get": plans},
         "/payments/checkout": {"post": _checkout()},
@@ -192,7 +198,12 @@ def _checkout() -> Operation:
     plan = _with_optional(record(plan=_plan()), remember_card=saves)
     followed_by = ("getPayment", "confirmPayment", "getReceipt")
     links = {name: _link(name, "id", "payment_id") for name in followed_by}
-    refused = ("invalid_plan", "invalid_request", "idempotency_conflict", *STRIPES)
+    refused = (
+        "invalid_plan",
+        "invalid_request",
+        "idempotency_conflict",
+        *STRIPES,
+    )
     return Operation(
         "createCheckout",
         "Buy a plan",
@@ -208,7 +219,9 @@ def _checkout() -> Operation:
 
 def _webhook() -> Operation:
     guide = "https://docs.stripe.com/webhooks#verify-manually"
-    signature = _parameter("Stripe-Signature", "header", TEXT, guide, required=True)
+    signature = _parameter(
+        "Stripe-Signature", "header", TEXT, guide, required=True
+    )
     forged = ("invalid_signature", "invalid_payload", "outcome_unknown", "busy")
     body = {"type": "object"}
     return Operation(
@@ -309,14 +322,13 @@ def _auto_top_up() -> dict[str, Operation]:
         agreed={"type": "boolean", "const": True},
     )
     refused = ("not_found", "invalid_plan", "invalid_request", "no_saved_card")
-    forget = _parameter(
-        "forget_card",
-        "query",
-        {"type": "string", "enum": ["true", "false"]},
-        "true detaches the saved cards at Stripe too",
-    )
     show = Operation(
-        "readAutoTopUp", "What was agreed to", 200, "AutoTopUp", "user", refused[:1]
+        "readAutoTopUp",
+        "What was agreed to",
+        200,
+        "AutoTopUp",
+        "user",
+        refused[:1],
     )
     agree = Operation(
         "agreeToAutoTopUp",
@@ -327,7 +339,18 @@ def _auto_top_up() -> dict[str, Operation]:
         (*refused, *STRIPES),
         terms,
     )
-    switch_off = Operation(
+    return {"get": show, "put": agree, "delete": _switch_off()}
+
+
+def _switch_off() -> Operation:
+    """Return the operation that ends a customer's agreement."""
+    forget = _parameter(
+        "forget_card",
+        "query",
+        {"type": "string", "enum": ["true", "false"]},
+        "true detaches the saved cards at Stripe too",
+    )
+    return Operation(
         "switchOffAutoTopUp",
         "Charge the saved card no more",
         200,
@@ -337,36 +360,52 @@ def _auto_top_up() -> dict[str, Operation]:
         None,
         (forget,),
     )
-    return {"get": show, "put": agree, "delete": switch_off}
 
 
 def _of_holds() -> dict[str, dict[str, Operation]]:
-    one = (
-        _in_path("hold_id", {"type": "string", "maxLength": holds.ID_CHARS_MAX}),
-    )
+    """Return the operations of holds, by path and method."""
+    return {
+        "/quota/holds": {"post": _place()},
+        "/quota/holds/{hold_id}/capture": {"post": _capture()},
+        "/quota/holds/{hold_id}/release": {"post": _release()},
+    }
+
+
+def _place() -> Operation:
     links = {
-        name: _link(name, "hold_id", "hold_id") for name in ("capture", "release")
+        name: _link(name, "hold_id", "hold_id")
+        for name in ("capture", "release")
     }
     needed = record(user_id=USER_ID, units=UNITS, expires_in_seconds=SECONDS)
-    enough = UNITS | {
-        "description": "take as many of the units as remain, if they are so many; up to units"
-    }
-    place = _with_optional(needed, key_id=KEY_ID, at_least=enough)
-    hold = Operation(
-        "hold", "Set units aside", 201, "Hold", "service", TAKING, place, (), links
+    body = _with_optional(needed, key_id=KEY_ID, at_least=ENOUGH)
+    return Operation(
+        "hold",
+        "Set units aside",
+        201,
+        "Hold",
+        "service",
+        TAKING,
+        body,
+        (),
+        links,
     )
-    closed = ("invalid_request", "exceeds_hold", "hold_closed")
-    capture = Operation(
+
+
+def _capture() -> Operation:
+    return Operation(
         "capture",
         "Take held units, give the rest back",
         200,
         "ClosedHold",
         "service",
-        closed,
+        ("invalid_request", "exceeds_hold", "hold_closed"),
         record(units=UNITS),
-        one,
+        (_in_path("hold_id", HOLD_ID),),
     )
-    release = Operation(
+
+
+def _release() -> Operation:
+    return Operation(
         "release",
         "Give held units back",
         200,
@@ -374,17 +413,20 @@ def _of_holds() -> dict[str, dict[str, Operation]]:
         "service",
         ("hold_closed",),
         None,
-        one,
+        (_in_path("hold_id", HOLD_ID),),
     )
-    return {
-        "/quota/holds": {"post": hold},
-        "/quota/holds/{hold_id}/capture": {"post": capture},
-        "/quota/holds/{hold_id}/release": {"post": release},
-    }
 
 
 def _of_giving() -> dict[str, dict[str, Operation]]:
     """Return the operations that give units without a payment, by path and method."""
+    return {
+        "/quota/grants": {"post": _give()},
+        "/quota/grants/{grant_id}/void": {"post": _void()},
+        "/quota/welcome": {"post": _welcome()},
+    }
+
+
+def _give() -> Operation:
     key = _parameter("Idempotency-Key", "header", KEY, REPEATS, required=True)
     reason = {
         "type": "string",
@@ -399,8 +441,7 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
         "idempotency_key_required",
         "idempotency_conflict",
     )
-    grant_id = {"type": "string", "maxLength": api.GRANT_ID_CHARS_MAX}
-    give = Operation(
+    return Operation(
         "grant",
         "Give units",
         201,
@@ -411,7 +452,11 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
         (key,),
         {"voidGrant": _link("voidGrant", "grant_id", "grant_id")},
     )
-    void = Operation(
+
+
+def _void() -> Operation:
+    grant_id = {"type": "string", "maxLength": api.GRANT_ID_CHARS_MAX}
+    return Operation(
         "voidGrant",
         "Take back what is left of a grant",
         200,
@@ -421,7 +466,10 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
         None,
         (_in_path("grant_id", grant_id),),
     )
-    welcome = Operation(
+
+
+def _welcome() -> Operation:
+    return Operation(
         "welcome",
         "Free units for a new customer",
         201,
@@ -430,11 +478,6 @@ def _of_giving() -> dict[str, dict[str, Operation]]:
         ("email_not_verified", "not_found", "welcome_closed_today"),
         also=200,
     )
-    return {
-        "/quota/grants": {"post": give},
-        "/quota/grants/{grant_id}/void": {"post": void},
-        "/quota/welcome": {"post": welcome},
-    }
 
 
 def _of_keys() -> dict[str, dict[str, Operation]]:
@@ -481,7 +524,14 @@ def _of_one_key() -> dict[str, Operation]:
         one,
     )
     revoke = Operation(
-        "revokeKey", "It works nowhere from now on", 204, "", "user", (), None, one
+        "revokeKey",
+        "It works nowhere from now on",
+        204,
+        "",
+        "user",
+        (),
+        None,
+        one,
     )
     return {"patch": change, "delete": revoke}
 
@@ -598,7 +648,12 @@ def _refusal(codes: Sequence[str], *, is_gateways: bool) -> Schema:
 
 
 def _parameter(
-    name: str, place: str, schema: Schema, told: str = "", *, required: bool = False
+    name: str,
+    place: str,
+    schema: Schema,
+    told: str = "",
+    *,
+    required: bool = False,
 ) -> Schema:
     return {
         "name": name,
@@ -610,7 +665,9 @@ def _parameter(
 
 
 def _in_path(name: str, schema: Schema, told: str = "") -> Schema:
-    return _parameter(name, "path", {"minLength": 1} | schema, told, required=True)
+    return _parameter(
+        name, "path", {"minLength": 1} | schema, told, required=True
+    )
 
 
 def _link(operation: str, parameter: str, member: str) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def bundle(modules: Mapping[str, str], entry: str) -> str:
     while waiting:
         name = waiting.pop()
         if name not in wanted:
-            wanted[name] = {found[4] for found in IMPORT.finditer(modules[name])}
+            wanted[name] = {
+                found[4] for found in IMPORT.finditer(modules[name])
+            }
             waiting += sorted(wanted[name])
     for name in wanted:
         _check(name, modules)
@@ -50,7 +52,9 @@ def _check(name: str, modules: Mapping[str, str]) -> None:
     for found in IMPORT.finditer(modules[name]):
         asked = {word.strip() for word in (found[2] or "").split(",")} - {""}
         if unknown := asked - set(_exports(modules[found[4]])):
-            message = f"{name}: {found[4]} exports no {', '.join(sorted(unknown))}"
+            message = (
+                f"{name}: {found[4]} exports no {', '.join(sorted(unknown))}"
+            )
             raise ValueError(message)
 
 

@@ -43,7 +43,8 @@ def scopes(scope: str) -> frozenset[str]:
 
 SCOPES: Final = scopes(SCOPE)
 _RFC_3339: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)",
+    re.ASCII,
 )
 TIME_CHARS_MAX: Final = 40
 
@@ -166,7 +167,9 @@ class Request:
                 "invalid_request", "the body must be JSON"
             ) from error
         if not isinstance(body, dict) or set(body) - {*optional} != set(names):
-            detail = f"the body must be an object with exactly: {', '.join(names)}"
+            detail = (
+                f"the body must be an object with exactly: {', '.join(names)}"
+            )
             if optional:
                 detail = f"{detail}; and optionally: {', '.join(optional)}"
             raise BillingError("invalid_request", detail)
@@ -192,9 +195,13 @@ class Request:
     def limit(self, default: int, largest: int) -> int:
         """Return the query parameter ``limit`` of a list. Raises ``invalid_request``."""
         text = self.query.get("limit", str(default))
-        is_number = text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
+        is_number = (
+            text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
+        )
         if not is_number or not 1 <= int(text) <= largest:
-            raise BillingError("invalid_request", f"limit must be 1 to {largest}")
+            raise BillingError(
+                "invalid_request", f"limit must be 1 to {largest}"
+            )
         return int(text)
 
 
@@ -210,7 +217,8 @@ def whole(body: Mapping[str, Any], name: str, largest: int = UNITS_MAX) -> int:
         or not 1 <= value <= largest
     ):
         raise BillingError(
-            "invalid_request", f"{name} must be a whole number from 1 to {largest}"
+            "invalid_request",
+            f"{name} must be a whole number from 1 to {largest}",
         )
     return value
 
@@ -224,7 +232,9 @@ def whole_or_null(
         return None
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     if not is_whole or not least <= value <= largest:
-        detail = f"{name} must be a whole number from {least} to {largest}, or null"
+        detail = (
+            f"{name} must be a whole number from {least} to {largest}, or null"
+        )
         raise BillingError("invalid_request", detail)
     return int(value)
 
@@ -246,7 +256,11 @@ def text(body: Mapping[str, Any], name: str, longest: int) -> str:
     Raises ``invalid_request``.
     """
     value = body[name]
-    if isinstance(value, str) and len(value) <= longest and _is_printable(value):
+    if (
+        isinstance(value, str)
+        and len(value) <= longest
+        and _is_printable(value)
+    ):
         return value
     detail = f"{name} must be a text of 1 to {longest} printable characters"
     raise BillingError("invalid_request", detail)
@@ -260,9 +274,7 @@ def moment(body: Mapping[str, Any], name: str) -> datetime | None:
     value = body.get(name)
     if value is None:
         return None
-    detail = (
-        f"{name} must be a time as RFC 3339 writes it, like 2030-01-02T03:04:05Z"
-    )
+    detail = f"{name} must be a time as RFC 3339 writes it, like 2030-01-02T03:04:05Z"
     wrong = BillingError("invalid_request", detail)
     if not isinstance(value, str) or len(value) > TIME_CHARS_MAX:
         raise wrong

@@ -79,7 +79,9 @@ def schema_of(answer: type) -> Schema:
     declared = fields(answer)
     return {
         "type": "object",
-        "required": [field.name for field in declared if field.default is MISSING],
+        "required": [
+            field.name for field in declared if field.default is MISSING
+        ],
         "properties": {
             field.name: _of_type(hints[field.name]) for field in declared
         },
@@ -116,14 +118,7 @@ def _of_type(hint: Any) -> Schema:
 def _of_buying() -> Schema:
     bought: Schema = {"plan": TEXT, "quota": COUNT, **MONEY}
     return {
-        "Plan": record(
-            id=TEXT,
-            name=TEXT,
-            description=TEXT,
-            quota=COUNT,
-            **MONEY,
-            expires_after_days=MAYBE_COUNT,
-        ),
+        "Plan": _of_plan(),
         "Plans": record(plans=_list("Plan", PLANS_MAX), welcome=_of_welcome()),
         "Checkout": record(
             payment_id=TEXT,
@@ -154,6 +149,17 @@ def _of_buying() -> Schema:
     }
 
 
+def _of_plan() -> Schema:
+    return record(
+        id=TEXT,
+        name=TEXT,
+        description=TEXT,
+        quota=COUNT,
+        **MONEY,
+        expires_after_days=MAYBE_COUNT,
+    )
+
+
 def _of_welcome() -> Schema:
     welcome = record(
         units=COUNT,
@@ -167,7 +173,7 @@ def _of_welcome() -> Schema:
     }
 
 
-def _of_spending() -> Schema:
+def _of_history() -> Schema:
     entries = record(entries=_list("Entry", LIMIT_MAX), next_cursor=MAYBE_TEXT)
     by_key: Schema = {
         "type": "object",
@@ -190,6 +196,10 @@ def _of_spending() -> Schema:
         booked_at=TIME,
     )
     entry["properties"]["by_key"] = by_key
+    return {"Entry": entry, "Entries": entries}
+
+
+def _of_spending() -> Schema:
     return {
         "Quota": schema_of(Quota),
         "Lots": record(
@@ -210,8 +220,7 @@ def _of_spending() -> Schema:
         "Voided": record(units=COUNT),
         "Alert": schema_of(Alert),
         **_of_top_ups(),
-        "Entry": entry,
-        "Entries": entries,
+        **_of_history(),
         "Debit": schema_of(Debit),
         "Hold": schema_of(Hold),
         "ClosedHold": schema_of(ClosedHold),
@@ -230,7 +239,10 @@ def _of_top_ups() -> Schema:
         agreed_at=MAYBE_TIME,
         paused=MAYBE_TEXT | {"enum": [*get_args(Reason), None]},
     )
-    return {"AutoTopUp": agreement, "AutoTopUpOff": record(on={"type": "boolean"})}
+    return {
+        "AutoTopUp": agreement,
+        "AutoTopUpOff": record(on={"type": "boolean"}),
+    }
 
 
 def _of_keys() -> Schema:
@@ -277,7 +289,9 @@ def _of_nothing_taken(problem: Mapping[str, Schema]) -> Schema:
             **{**problem, **exhausted}, remaining=COUNT, top_up_url=url
         ),
         "LimitReached": record(
-            **{**problem, **reached}, limit_remaining=COUNT, resets_at=MAYBE_TIME
+            **{**problem, **reached},
+            limit_remaining=COUNT,
+            resets_at=MAYBE_TIME,
         ),
         "NothingTaken": {"anyOf": [ref("Exhausted"), ref("LimitReached")]},
     }

@@ -23,7 +23,14 @@ from billing.payments.payment import Payment, Phase
 from billing.payments.plans import Plan
 from billing.settings import TaxBehavior
 from billing.storage.keys import user_key
-from billing.storage.writes import Write, absent, absent_or, creates, equals, exists
+from billing.storage.writes import (
+    Write,
+    absent,
+    absent_or,
+    creates,
+    equals,
+    exists,
+)
 from billing.stripe_api.claims import metadata
 from billing.stripe_api.client import (
     Gateway,
@@ -122,7 +129,9 @@ def session_params(
     claims = metadata(shop.stack_name, shop.deployment, **payment.claims)
     params: dict[str, Any] = {
         "mode": "payment",
-        "line_items": [{"price_data": _price(shop, payment, plan), "quantity": 1}],
+        "line_items": [
+            {"price_data": _price(shop, payment, plan), "quantity": 1}
+        ],
         "success_url": f"{shop.site_url}/?session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": f"{shop.site_url}/?cancelled=1",
         "client_reference_id": payment.payment_id,
@@ -172,7 +181,9 @@ def _price(shop: Shop, payment: Payment, plan: Plan) -> dict[str, Any]:
     return price
 
 
-def _record(books: Books, order: Order, key: str, instead_of: str = "") -> Payment:
+def _record(
+    books: Books, order: Order, key: str, instead_of: str = ""
+) -> Payment:
     """Record a new payment under the key, or go on with the one that the key leads to.
 
     ``instead_of``: the payment to which the key must still lead, and leads no longer then. What
@@ -192,12 +203,21 @@ def _record(books: Books, order: Order, key: str, instead_of: str = "") -> Payme
     now, user_id = books.clock(), order.user_id
     payment = Payment.of(order.plan, new_id("pay", now), user_id, stamp(now))
     owner = user_key(user_id)
-    writes = [creates("payments", (owner, payment.payment_id), payment.to_item())]
+    writes = [
+        creates("payments", (owner, payment.payment_id), payment.to_item())
+    ]
     if key:
         kept = {"payment_id": payment.payment_id, **order.body}
-        free = equals("payment_id", instead_of) if instead_of else absent("owner")
+        free = (
+            equals("payment_id", instead_of) if instead_of else absent("owner")
+        )
         writes.append(
-            Write("payments", (owner, f"key#{digest(key)}"), set=kept, must=(free,))
+            Write(
+                "payments",
+                (owner, f"key#{digest(key)}"),
+                set=kept,
+                must=(free,),
+            )
         )
     try:
         books.store.commit(*writes)
@@ -222,7 +242,9 @@ def _repeat(books: Books, order: Order, key: str, under_key: Item) -> Payment:
         return payment
     if payment.phase > Phase.EXPIRED:
         state = f"was paid, is being paid or failed: see {payment.payment_id}"
-        detail = f"this key's purchase {state}; send a new key for a new purchase"
+        detail = (
+            f"this key's purchase {state}; send a new key for a new purchase"
+        )
         raise BillingError("idempotency_conflict", detail)
     age_seconds = epoch(books.clock()) - to_epoch(payment.created_at)
     if age_seconds < REMEMBERED_SECONDS and payment.phase < Phase.EXPIRED:
@@ -265,9 +287,7 @@ def _make_session(
             payment = _begin_next_attempt(books, payment)
             continue
         return _attach(books, gateway, payment, session)
-    detail = (
-        "Stripe has trouble at the moment. Nothing was charged; please try again."
-    )
+    detail = "Stripe has trouble at the moment. Nothing was charged; please try again."
     raise BillingError("stripe_unavailable", detail)
 
 
@@ -281,7 +301,9 @@ def _begin_next_attempt(books: Books, payment: Payment) -> Payment:
     key = (user_key(payment.user_id), payment.payment_id)
     must = (exists("owner"), equals("attempt", payment.attempt))
     try:
-        books.store.commit(Write("payments", key, add={"attempt": 1}, must=must))
+        books.store.commit(
+            Write("payments", key, add={"attempt": 1}, must=must)
+        )
     except ConditionFailedError:
         return _find(books, payment.user_id, payment.payment_id)
     return replace(payment, attempt=payment.attempt + 1)
@@ -308,7 +330,9 @@ def _attach(
     leads = {"payment_id": payment.payment_id}
     try:
         books.store.commit(
-            Write("payments", (owner, payment.payment_id), set=values, must=must),
+            Write(
+                "payments", (owner, payment.payment_id), set=values, must=must
+            ),
             Write("payments", (owner, attached.session_id), set=leads),
         )
     except ConditionFailedError:
@@ -316,7 +340,9 @@ def _attach(
     return attached
 
 
-def _close_late_session(books: Books, gateway: Gateway, late: Payment) -> Payment:
+def _close_late_session(
+    books: Books, gateway: Gateway, late: Payment
+) -> Payment:
     """Close our session after a lost race, and go on with the one that is attached.
 
     An address is answered only once its session is attached, so no buyer has the late one's. Left
@@ -327,7 +353,9 @@ def _close_late_session(books: Books, gateway: Gateway, late: Payment) -> Paymen
     with suppress(BillingError, StripeServerError, StripeNotFoundError):
         gateway.expire_session(late.session_id)
     if not payment.url:
-        session = f"session {payment.session_id}, whose address was never answered"
+        session = (
+            f"session {payment.session_id}, whose address was never answered"
+        )
         message = f"payment {late.payment_id} has {session}"
         raise OutcomeUnknownError(message)
     return payment

@@ -13,13 +13,14 @@ ID_CHARS_MAX: Final = 255
 """Of a payment's, session's or payment intent's id. Stripe's are not longer: https://docs.stripe.com/upgrades"""
 
 
-def payments(books: Books, user_id: str, limit: int, cursor: str) -> dict[str, Any]:
+def payments(
+    books: Books, user_id: str, limit: int, cursor: str
+) -> dict[str, Any]:
     """Return one page of a user's payments. Payment ids sort by time, so no index is needed."""
-    after = (
-        {"owner": user_key(user_id), **opened(cursor, {"id": _is_payments})}
-        if cursor
-        else None
-    )
+    after = None
+    if cursor:
+        place = opened(cursor, {"id": _is_payments})
+        after = {"owner": user_key(user_id), **place}
     page = books.store.query(
         "payments",
         user_key(user_id),

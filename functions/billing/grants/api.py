@@ -43,7 +43,9 @@ def give(books: Books, grant: Grant) -> dict[str, Any]:
     except GrantError as error:
         if error.kind == "conflict":
             raise _conflict() from error
-        raise BillingError("invalid_request", f"{error}; {error.remedy}") from error
+        raise BillingError(
+            "invalid_request", f"{error}; {error.remedy}"
+        ) from error
     if done["status"] == "granted":
         left = {name: done[name] for name in ("remaining", "debt")}
         return as_answer(grant, left)

@@ -72,7 +72,12 @@ class Grant:
     @property
     def body(self) -> str:
         """What a repeat under the same id must have in common."""
-        shown = (self.user_id, str(self.units), self.reason, str(self.expires_at))
+        shown = (
+            self.user_id,
+            str(self.units),
+            self.reason,
+            str(self.expires_at),
+        )
         return digest(*shown)
 
     def entry(self, now: str) -> Entry:
@@ -104,7 +109,9 @@ class Grant:
     def check(self, now: datetime) -> None:
         """Raise GrantError for a grant that makes no sense."""
         if not self.units or abs(self.units) > UNITS_MAX:
-            remedy = f"give a whole number from 1 to {UNITS_MAX}, or a negative one"
+            remedy = (
+                f"give a whole number from 1 to {UNITS_MAX}, or a negative one"
+            )
             raise GrantError(
                 "invalid", f"{self.units} units cannot be granted", remedy
             )
@@ -119,7 +126,9 @@ class Grant:
             remedy = f"--id takes 1 to {ID_CHARS_MAX} printable characters"
             raise GrantError("invalid", f"{self.grant_id!r} is no id", remedy)
         if not 0 < len(self.user_id) <= USER_ID_CHARS_MAX:
-            remedy = f"give the token's sub, 1 to {USER_ID_CHARS_MAX} characters"
+            remedy = (
+                f"give the token's sub, 1 to {USER_ID_CHARS_MAX} characters"
+            )
             raise GrantError(
                 "invalid", f"{self.user_id[:40]!r} is no user id", remedy
             )
@@ -221,7 +230,9 @@ def _plan(books: Books, grant: Grant, now: datetime) -> _Plan:
         movement = _take(balance, grant)
         # As a debit does, it burns lots lazily, soonest expiry first.
         no_lot_is_due = absent_or("lots_due", ">", epoch(now))
-        change = Change((), {}, {"lots_used": grant.units}, (), (no_lot_is_due,))
+        change = Change(
+            (), {}, {"lots_used": grant.units}, (), (no_lot_is_due,)
+        )
     else:
         holdings = upkeep.read_to_change(books, grant.user_id)
         balance = holdings.balance
@@ -263,7 +274,9 @@ def check_id(books: Books, grant: Grant) -> None:
 
 def _conflict(grant: Grant) -> GrantError:
     message = f"the id {grant.grant_id} was used before for another grant"
-    return GrantError("conflict", message, "give another --id for another grant")
+    return GrantError(
+        "conflict", message, "give another --id for another grant"
+    )
 
 
 def left_after(balance: Balance, grant: Grant) -> dict[str, int]:
@@ -298,7 +311,9 @@ def _take(balance: Balance, grant: Grant) -> Movement:
     return go_out(balance, -grant.units, "debt")
 
 
-def _already(grant: Grant, refused: ConditionFailedError) -> dict[str, Any] | None:
+def _already(
+    grant: Grant, refused: ConditionFailedError
+) -> dict[str, Any] | None:
     """Answer for an id that was booked before. None: that was not why the write was refused."""
     if kept := refused.old.get(ENTRY_PLACE):
         return _repeat(grant, kept)
@@ -308,9 +323,7 @@ def _already(grant: Grant, refused: ConditionFailedError) -> dict[str, Any] | No
     if row["body"] != grant.body:
         raise _conflict(grant)
     # Only the row is left, after a restore of the ledger: the operator repairs the account.
-    message = (
-        f"{grant.grant_id} was booked, and its entry is lost: topup ledger verify"
-    )
+    message = f"{grant.grant_id} was booked, and its entry is lost: topup ledger verify"
     raise OutcomeUnknownError(message)
 
 
@@ -319,7 +332,9 @@ def _repeat(grant: Grant, kept: Item) -> dict[str, Any]:
     if (kept["units"], kept.get("note")) != (grant.units, grant.reason):
         before = f"{kept['units']:+d} units, {kept.get('note')!r}"
         message = f"the id {grant.grant_id} was used before: {before}"
-        raise GrantError("conflict", message, "give another --id for another grant")
+        raise GrantError(
+            "conflict", message, "give another --id for another grant"
+        )
     return _answer(grant, "already") | {"booked_at": kept["booked_at"]}
 
 

@@ -27,7 +27,10 @@ class Given(NamedTuple):
 
 
 def claim(
-    books: Books, user_id: str, welcome: Welcome | None, claims: Mapping[str, Any]
+    books: Books,
+    user_id: str,
+    welcome: Welcome | None,
+    claims: Mapping[str, Any],
 ) -> Given:
     """Give a new customer the catalogue's free units. A repeat gets the first answer.
 

@@ -77,7 +77,11 @@ class Holder:
 
 
 def create(
-    books: Books, user_id: str, stage: str, name: str, limit: Limit | None = None
+    books: Books,
+    user_id: str,
+    stage: str,
+    name: str,
+    limit: Limit | None = None,
 ) -> NewKey:
     """Create an API key. Raises ``too_many_keys`` if the user has LIVE_MAX already.
 
@@ -97,7 +101,10 @@ def create(
                 continue  # an earlier key has this short name: draw another id
             raise
         made = show(
-            {**row, "id": f"key_{number}"}, Balance(), Uses({}, {}), books.clock()
+            {**row, "id": f"key_{number}"},
+            Balance(),
+            Uses({}, {}),
+            books.clock(),
         )
         shown = {of.name: getattr(made, of.name) for of in fields(made)}
         return NewKey(**shown, key=f"tk_{stage}_{number}_{secret}")
@@ -155,7 +162,9 @@ def revoke(books: Books, user_id: str, key_id: str) -> None:
     has_some = Must("live", ">", 0)
     writes = (
         Write("keys", (owner, key_id), delete=True, must=(exists("owner"),)),
-        Write("keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True),
+        Write(
+            "keys", (f"key#{key_id.removeprefix('key_')}", "key"), delete=True
+        ),
         _count(owner, {"live": -1, "changes": 1}, has_some),
         *_stop_counting(user_id, key_id),
     )
@@ -239,10 +248,14 @@ def holder(books: Books, stage: str, presented: str) -> Holder | None:
 
 def _count(owner: str, change: Mapping[str, int], bound: Must) -> Write:
     """Return the write that counts one key more or less."""
-    return Write("keys", (owner, COUNT), add=change, must=(exists("owner"), bound))
+    return Write(
+        "keys", (owner, COUNT), add=change, must=(exists("owner"), bound)
+    )
 
 
-def _commit_counted(books: Books, owner: str, writes: tuple[Write, ...]) -> None:
+def _commit_counted(
+    books: Books, owner: str, writes: tuple[Write, ...]
+) -> None:
     """Commit a change of a key together with the user's count of live keys.
 
     Raises BillingError ``too_many_keys`` when there is no place, and ConditionFailedError when

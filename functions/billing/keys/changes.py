@@ -88,7 +88,9 @@ def _rows(
     user_id: str, key_id: str, changed: Mapping[str, Any]
 ) -> tuple[Write, Write]:
     """Return the writes of the key's two rows. Both carry its name and limit."""
-    values = {name: value for name, value in changed.items() if value is not None}
+    values = {
+        name: value for name, value in changed.items() if value is not None
+    }
     if isinstance(limit := values.get("limit"), Limit):
         values["limit"] = limit.to_item()
     removed = tuple(name for name in changed if name not in values)
@@ -121,7 +123,9 @@ class _Seen(NamedTuple):
     limit: Limit | None
 
 
-def _limit(books: Books, seen: _Seen, new: Limit | None) -> tuple[Write, Bookmark]:
+def _limit(
+    books: Books, seen: _Seen, new: Limit | None
+) -> tuple[Write, Bookmark]:
     """Return the balance's write, and the key's bookmark, under the new limit."""
     name, old = name_of(seen.key_id), seen.limit
     bookmark = seen.uses.live.get(name, Bookmark(seen.key_id))
@@ -137,7 +141,12 @@ def _limit(books: Books, seen: _Seen, new: Limit | None) -> tuple[Write, Bookmar
     if old and left_of_limit(seen.balance, name) is not None:
         # What is left is ``units - (used - base)``. The difference does not depend on ``used``, so
         # concurrent debits and holds stay counted.
-        by = new.units - old.units + bookmark.base(new.per) - bookmark.base(old.per)
+        by = (
+            new.units
+            - old.units
+            + bookmark.base(new.per)
+            - bookmark.base(old.per)
+        )
         account = account._replace(add={**BUMP, left(name): by})
     else:
         held = _held(books, seen.user_id, name)
@@ -180,7 +189,5 @@ def _not_found() -> BillingError:
 
 
 def _cannot_have_a_limit() -> BillingError:
-    detail = (
-        "this old key cannot have a limit; create a new one, and revoke this one"
-    )
+    detail = "this old key cannot have a limit; create a new one, and revoke this one"
     return BillingError("too_many_keys", detail)

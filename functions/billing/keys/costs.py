@@ -20,7 +20,16 @@ from typing import Any, Final
 FILE: Final = Path(__file__).with_name("call_costs.json")
 """The seller's table."""
 UNITS_MAX: Final = 10**9
-METHODS: Final = ("ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+METHODS: Final = (
+    "ANY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PUT",
+)
 MEMBERS: Final = frozenset({"default", "routes"})
 ROW_MEMBERS: Final = frozenset({"method", "path", "units"})
 _VARIABLE: Final = re.compile(r"\{[A-Za-z0-9._-]+\}")
@@ -130,13 +139,16 @@ def _row_faults(row: Any, line: int) -> list[str]:
     if not isinstance(row, _Object):
         return [f"line {line}: a route must be an object"]
     missing = [
-        f"line {line}: {name} is missing" for name in sorted(ROW_MEMBERS - set(row))
+        f"line {line}: {name} is missing"
+        for name in sorted(ROW_MEMBERS - set(row))
     ]
     faults = [*_unknown(row, ROW_MEMBERS, line), *missing]
     if faults:
         return faults
     if row["method"] not in METHODS:
-        faults.append(f"line {line}: method must be one of {', '.join(METHODS)}")
+        faults.append(
+            f"line {line}: method must be one of {', '.join(METHODS)}"
+        )
     if not _is_path(row["path"]):
         example = "/v1/search/{proxy+}"
         faults.append(
@@ -151,7 +163,9 @@ def _reach_faults(
     """Find a row that can never count, because an earlier one has the same calls."""
     place = (row["method"], _shape(row["path"]))
     if place in seen:
-        return [f"line {line}: unreachable, line {seen[place]} has the same calls"]
+        return [
+            f"line {line}: unreachable, line {seen[place]} has the same calls"
+        ]
     seen[place] = line
     return []
 
@@ -212,7 +226,9 @@ def _parse(text: str) -> tuple[_Object, dict[str, list[int]]]:
         table = json.loads(text, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        raise CostsError(f"line {line}: {getattr(error, 'msg', error)}") from error
+        raise CostsError(
+            f"line {line}: {getattr(error, 'msg', error)}"
+        ) from error
     if not isinstance(table, _Object):
         line = text.count("\n", 0, _end_of_space(text, 0)) + 1
         raise CostsError(f"line {line}: the table must be an object")

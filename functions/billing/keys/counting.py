@@ -5,7 +5,12 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from billing.books import Books
-from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+)
 from billing.keys.limits import Limit
 from billing.quota.balance import Balance, read_account
 from billing.quota.key_days import BUMP, Bookmark, name_row, write_uses
@@ -35,7 +40,10 @@ _Answer = TypeVar("_Answer")
 
 
 def spend_for(
-    books: Books, user_id: str, key_id: str, act: Callable[[KeyUse | None], _Answer]
+    books: Books,
+    user_id: str,
+    key_id: str,
+    act: Callable[[KeyUse | None], _Answer],
 ) -> _Answer:
     """Debit or hold for one of the user's live keys, or without a key for "".
 
@@ -101,7 +109,9 @@ def count_from_now(books: Books, user_id: str, key_id: str) -> KeyUse | None:
     raise NotDoneError(message)
 
 
-def counters(user_id: str, key_id: str, limit: Limit | None) -> tuple[Write, Write]:
+def counters(
+    user_id: str, key_id: str, limit: Limit | None
+) -> tuple[Write, Write]:
     """Return the writes that begin to count a key: on the balance, and in ``uses``."""
     name = name_of(key_id)
     values = {used(name): 0, left(name): limit.units if limit else NO_LIMIT}
@@ -126,9 +136,7 @@ def name_write(user_id: str, key_id: str, must: Must) -> Write:
 
 def invalid_key() -> BillingError:
     """Return the error for a key that is not a live key of the user."""
-    detail = (
-        "key_id must be the id of one of this user's live keys; nothing was taken"
-    )
+    detail = "key_id must be the id of one of this user's live keys; nothing was taken"
     return BillingError("invalid_key", detail)
 
 

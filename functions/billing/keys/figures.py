@@ -19,7 +19,8 @@ LimitRemaining = Annotated[
     ),
 ]
 ResetsAt = Annotated[
-    Time, Member(description="when the next window begins; null where none does")
+    Time,
+    Member(description="when the next window begins; null where none does"),
 ]
 
 

@@ -37,7 +37,9 @@ def show_held(meter: Meter, stage: str, presented: str) -> HeldKey:
     books = meter.books
     found = holder(books, stage, presented)
     if found is None:
-        detail = "send a live key in x-api-key, or in Authorization after Bearer"
+        detail = (
+            "send a live key in x-api-key, or in Authorization after Bearer"
+        )
         raise BillingError("unauthorized", detail)
     row = _named(books, found)
     limit = Limit.from_item(row)

@@ -54,7 +54,9 @@ def in_order(lots: Iterable[Lot]) -> Lots:
 def burn(lots: Lots, units: int) -> Burned:
     """Use ``units`` up, those of the soonest expiry first."""
     parts = _from_first(((lot.key, lot.free) for lot in lots), units)
-    after = (replace(lot, free=lot.free - parts.get(lot.key, 0)) for lot in lots)
+    after = (
+        replace(lot, free=lot.free - parts.get(lot.key, 0)) for lot in lots
+    )
     return Burned(tuple(after), parts)
 
 
@@ -104,7 +106,9 @@ def close_hold(
 def expire(lots: Lots, now_epoch: int) -> Burned:
     """Let go of what is free in lots whose time is over. What holds have stays with them."""
     due = {
-        lot.key: lot.free for lot in lots if lot.free and lot.has_expired(now_epoch)
+        lot.key: lot.free
+        for lot in lots
+        if lot.free and lot.has_expired(now_epoch)
     }
     after = (replace(lot, free=0) if lot.key in due else lot for lot in lots)
     return Burned(tuple(after), due)
@@ -118,7 +122,9 @@ def take_back(lots: Lots, reference_id: str, units: int) -> Burned:
         if lot.source == "purchase" and lot.reference_id == reference_id
     )
     parts = _from_first(own, units)
-    after = (replace(lot, free=lot.free - parts.get(lot.key, 0)) for lot in lots)
+    after = (
+        replace(lot, free=lot.free - parts.get(lot.key, 0)) for lot in lots
+    )
     return Burned(tuple(after), parts)
 
 
@@ -143,7 +149,9 @@ def counted_as_taken_back(
     return min(max(0, units - own_free), max(0, expired - counted))
 
 
-def expiry_after_return(expires_at: int, away_since: int, now_epoch: int) -> int:
+def expiry_after_return(
+    expires_at: int, away_since: int, now_epoch: int
+) -> int:
     """Return when units expire that were away: the time that they were away is added.
 
     0 for never: where they never expired, and where their own time was over when they were taken,
@@ -154,7 +162,9 @@ def expiry_after_return(expires_at: int, away_since: int, now_epoch: int) -> int
     return expires_at + max(0, now_epoch - away_since)
 
 
-def _from_first(offers: Iterable[tuple[str, int]], units: int) -> dict[str, int]:
+def _from_first(
+    offers: Iterable[tuple[str, int]], units: int
+) -> dict[str, int]:
     """Take ``units`` from the first offers that have some."""
     parts: dict[str, int] = {}
     for key, most in offers:

@@ -53,9 +53,7 @@ class Lot:
         """
         bought = int(self.source == "purchase")
         expiry = self.expires_at or NEVER
-        return (
-            f"{PREFIX}{expiry:012d}#{bought}#{self.created_us:016d}#{self.lot_id}"
-        )
+        return f"{PREFIX}{expiry:012d}#{bought}#{self.created_us:016d}#{self.lot_id}"
 
     def begun(self, now_epoch: int) -> "Lot":
         """Return a new lot. What lies before it begins is not told: its life is shorter."""
@@ -65,7 +63,9 @@ class Lot:
 
     def reminders_past(self, now_epoch: int) -> int:
         """Return how many of REMINDERS are past at this second."""
-        return sum(self.expires_at - before <= now_epoch for before in REMINDERS)
+        return sum(
+            self.expires_at - before <= now_epoch for before in REMINDERS
+        )
 
     def has_expired(self, now_epoch: int) -> bool:
         """Whether its time is over at this second."""
@@ -94,7 +94,9 @@ class Lot:
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Lot":
         """Return the lot in a row. Ignores attributes that a newer version wrote."""
-        return cls(**{name: item[name] for name in cls.__slots__ if name in item})
+        return cls(
+            **{name: item[name] for name in cls.__slots__ if name in item}
+        )
 
 
 EARLIER: Final = Lot("earlier", "purchase", 0, 0)
@@ -103,7 +105,9 @@ EARLIER: Final = Lot("earlier", "purchase", 0, 0)
 They never expire, and burn before all lots that were bought later and never expire either."""
 
 
-def row_writes(user_id: str, before: Lot | None, after: Lot | None) -> list[Write]:
+def row_writes(
+    user_id: str, before: Lot | None, after: Lot | None
+) -> list[Write]:
     """Return what turns one lot's row into another: none for no change.
 
     Refused when the row is no longer as ``before``.
@@ -118,7 +122,9 @@ def row_writes(user_id: str, before: Lot | None, after: Lot | None) -> list[Writ
         return [Write("quotas", place, delete=True, must=unchanged)]
     values, stored = after.to_item(), before.to_item()
     changed = {
-        name: value for name, value in values.items() if stored.get(name) != value
+        name: value
+        for name, value in values.items()
+        if stored.get(name) != value
     }
     gone = tuple(name for name in stored if name not in values)
     return [Write("quotas", place, set=changed, remove=gone, must=unchanged)]

@@ -58,7 +58,9 @@ def parse(url: str, *, is_local: bool) -> Address:
     query = f"?{parts.query}" if parts.query else ""
     usual = 443 if is_https else 80
     target = f"{parts.path or '/'}{query}"
-    return Address(is_https, parts.hostname or "", port or usual, target, is_local)
+    return Address(
+        is_https, parts.hostname or "", port or usual, target, is_local
+    )
 
 
 def _fault(url: str, parts: SplitResult, *, is_local: bool) -> str:
@@ -66,7 +68,11 @@ def _fault(url: str, parts: SplitResult, *, is_local: bool) -> str:
         return "has a space, or a character that is not ASCII"
     if parts.scheme != "https" and not (is_local and parts.scheme == "http"):
         return "must begin with https://"
-    if parts.username is not None or parts.password is not None or parts.fragment:
+    if (
+        parts.username is not None
+        or parts.password is not None
+        or parts.fragment
+    ):
         return "must have no credentials and no fragment"
     if not parts.hostname or parts.port == 0:
         return "names no host, or port 0"
@@ -101,7 +107,9 @@ def is_public(number: str) -> bool:
         found = ipaddress.ip_address(number.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast for one in _with_inner(found))
+    return all(
+        one.is_global and not one.is_multicast for one in _with_inner(found)
+    )
 
 
 def _with_inner(found: IP) -> list[IP]:

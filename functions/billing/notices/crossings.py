@@ -152,7 +152,10 @@ class _Move:
         A threshold is crossed by all balances from itself up to the units above it.
         """
         if self.units < 0:
-            bounds = [*thresholds, *(value - self.units for value in thresholds)]
+            bounds = [
+                *thresholds,
+                *(value - self.units for value in thresholds),
+            ]
         elif self.units and self.comes_in:
             bounds = [thresholds[0], thresholds[0] - self.units]
         else:

@@ -66,7 +66,9 @@ class Wire:
         last: OSError = OSError("no address")
         for number in numbers:
             try:
-                return socket.create_connection((number, address.port), self.left)
+                return socket.create_connection(
+                    (number, address.port), self.left
+                )
             except TimeoutError:
                 raise
             except OSError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from billing.books import NOTHING_OPENED, Books
+from billing.books import NOTHING_OPENED, Books, Opened
 from billing.clock import epoch, stamp
 from billing.errors import Item
 from billing.ids import new_id
@@ -75,7 +75,9 @@ class Row:
     @classmethod
     def from_item(cls, item: Item) -> "Row":
         """Return the row in a stored item. Ignores attributes that a newer version wrote."""
-        return cls(**{name: item[name] for name in cls.__slots__ if name in item})
+        return cls(
+            **{name: item[name] for name in cls.__slots__ if name in item}
+        )
 
     @property
     def key(self) -> tuple[str, str]:
@@ -125,29 +127,49 @@ def tell(
             yield write
         return
     write = write or Write("quotas", (user_id, "quota"))
-    moved = write.add.get("remaining", 0)
-    assert isinstance(moved, int)  # noqa: S101 - our own invariant
     low_at = telling.low_at if telling.is_on else None
     crossing = cross(
         account,
-        moved - returned,
+        _moved(write) - returned,
         low_at,
         comes_in=comes_in,
         may_open=may_open,
         returned=returned,
     )
-    opened = NOTHING_OPENED
-    if crossing.opens:
-        opened = books.top_ups.open(books.store, user_id, now)
-    told = [*notices, *_crossed(crossing, user_id, account, write), *opened.notices]
+    opened = _opened(books, user_id, crossing, now)
+    crossed = _crossed(crossing, user_id, account, write)
+    told = [*notices, *crossed, *opened.notices]
     if not telling.is_on:
         told = []
     write = _told(account, write, crossing, len(told))
     if not write.is_check:
         yield write
-    for sequence, notice in enumerate(told, account.told + 1):
-        yield new_row(user_id, sequence, notice.type, notice.data, now)
+    yield from _rows(user_id, told, account.told, now)
     yield from opened.writes
+
+
+def _moved(write: Write) -> int:
+    """Return by how many units the write changes ``remaining``."""
+    moved = write.add.get("remaining", 0)
+    assert isinstance(moved, int)  # noqa: S101 - our own invariant
+    return moved
+
+
+def _opened(
+    books: Books, user_id: str, crossing: Crossing, now: datetime
+) -> Opened:
+    """Return the automatic top-up that the crossing opens, if it opens one."""
+    if crossing.opens:
+        return books.top_ups.open(books.store, user_id, now)
+    return NOTHING_OPENED
+
+
+def _rows(
+    user_id: str, told: Iterable[Notice], last: int, now: datetime
+) -> Iterator[Write]:
+    """Yield the row of each event, numbered after the ``last`` that was told."""
+    for sequence, notice in enumerate(told, last + 1):
+        yield new_row(user_id, sequence, notice.type, notice.data, now)
 
 
 def _crossed(
@@ -160,7 +182,9 @@ def _crossed(
             yield Notice(kind, shown)
 
 
-def _told(account: Account, write: Write, crossing: Crossing, events: int) -> Write:
+def _told(
+    account: Account, write: Write, crossing: Crossing, events: int
+) -> Write:
     """Return the account's write with what the crossing demands, and the sequence's new end."""
     write = write._replace(
         set={**write.set, **crossing.set},
@@ -176,7 +200,11 @@ def _told(account: Account, write: Write, crossing: Crossing, events: int) -> Wr
 
 
 def new_row(
-    user_id: str, sequence: int, kind: str, data: Mapping[str, Any], now: datetime
+    user_id: str,
+    sequence: int,
+    kind: str,
+    data: Mapping[str, Any],
+    now: datetime,
 ) -> Write:
     """Return the write of a new event, which will be delivered."""
     name = new_id("evt", now)

@@ -4,7 +4,13 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from billing.books import Books
-from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
+from billing.facts import (
+    DeclinedFact,
+    DisputeFact,
+    Fact,
+    RefundsFact,
+    SessionFact,
+)
 from billing.payments import references
 from billing.payments.payment import Payment
 from billing.payments.references import NO_REFERENCE, Reference
@@ -125,5 +131,8 @@ def _with_lots(books: Books, loaded: Loaded) -> Loaded:
         rows = books.store.pages("ledger", payment.user_id, entries)
         expired = -sum(row["units"] for row in rows)
     return replace(
-        loaded, balance=holdings.balance, holdings=holdings, units_expired=expired
+        loaded,
+        balance=holdings.balance,
+        holdings=holdings,
+        units_expired=expired,
     )

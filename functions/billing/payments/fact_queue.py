@@ -75,9 +75,9 @@ def event_in(body: str) -> dict[str, Any] | None:
     policy lets in only the stack's own rule, and that rule matches only Stripe's events.
     """
     message = _parsed(body)
-    if not isinstance(message, dict) or not str(message.get("source")).startswith(
-        STRIPES_SOURCE
-    ):
+    if not isinstance(message, dict) or not str(
+        message.get("source")
+    ).startswith(STRIPES_SOURCE):
         return None
     detail = message.get("detail")
     return detail if isinstance(detail, dict) else {}

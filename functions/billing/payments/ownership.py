@@ -7,7 +7,13 @@ payment.
 from typing import assert_never
 
 from billing.books import Books
-from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
+from billing.facts import (
+    DeclinedFact,
+    DisputeFact,
+    Fact,
+    RefundsFact,
+    SessionFact,
+)
 from billing.storage.keys import user_key
 
 
@@ -17,9 +23,7 @@ def why_ignored(books: Books, fact: Fact, *, linked: bool = False) -> str:
     ``linked`` is true if a row of ours leads from Stripe's id to a payment. The event is then ours.
     """
     if moves_nothing(fact):
-        return (
-            f"{fact.type} can move no unit, and its payment is not in our records"
-        )
+        return f"{fact.type} can move no unit, and its payment is not in our records"
     if _needs_record(fact) and not linked and not _has_record(books, fact):
         return f"only our record could show that this {fact.type} is ours, and there is none"
     return ""

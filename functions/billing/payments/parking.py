@@ -192,7 +192,9 @@ def find(books: Books, name: str) -> Parked | None:
 
 def all_parked(books: Books) -> Iterator[Parked]:
     """Yield every parked event, page by page."""
-    return (Parked.from_item(item) for item in books.store.pages("events", PARKED))
+    return (
+        Parked.from_item(item) for item in books.store.pages("events", PARKED)
+    )
 
 
 def all_dropped(books: Books) -> Iterator[Item]:
@@ -200,7 +202,11 @@ def all_dropped(books: Books) -> Iterator[Item]:
     names = ("type", "kind", "why", "parked_at", "dropped_at", "reason")
     for item in books.store.pages("events", DROPPED):
         shown = {name: item[name] for name in names}
-        yield {"fact_id": item["fact"]["fact_id"], **shown, "fact": item["fact"]}
+        yield {
+            "fact_id": item["fact"]["fact_id"],
+            **shown,
+            "fact": item["fact"],
+        }
 
 
 def resolve(books: Books, parked: Parked) -> None:
@@ -274,7 +280,9 @@ def _dropping(books: Books, parked: Parked, reason: str) -> tuple[Write, Write]:
     )
 
 
-def bring_back(books: Books, payment_intent: str, dropped: frozenset[str]) -> None:
+def bring_back(
+    books: Books, payment_intent: str, dropped: frozenset[str]
+) -> None:
     """Park again, one by one, the events that were dropped with a purchase.
 
     The purchase cannot be credited while any of them is left.
@@ -296,5 +304,7 @@ def _parking_again(books: Books, name: str) -> Iterator[Write]:
             for member in ("fact", "kind", "why", "parked_at", "tries")
         }
         next_try = epoch(books.clock()) + RETRY_FIRST_SECONDS
-        yield Write("events", (PARKED, name), set={**record, "next_try": next_try})
+        yield Write(
+            "events", (PARKED, name), set={**record, "next_try": next_try}
+        )
         yield Write("events", (DROPPED, name), delete=True)

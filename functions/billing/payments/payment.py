@@ -188,7 +188,9 @@ class Payment:
         returned = self.reversals.returned_minor
         if not returned:
             return "completed"
-        return "refunded" if returned >= self.paid_minor else "partially_refunded"
+        return (
+            "refunded" if returned >= self.paid_minor else "partially_refunded"
+        )
 
     def as_answer(self) -> dict[str, Any]:
         """Return the payment as the API shows it.
@@ -208,7 +210,9 @@ class Payment:
             "status": self.status,
             "created_at": self.created_at,
             "completed_at": self.completed_at or None,
-            "refunded_minor": min(self.reversals.refunded_minor, self.paid_minor),
+            "refunded_minor": min(
+                self.reversals.refunded_minor, self.paid_minor
+            ),
             "units_clawed_back": self.units_clawed_back,
             "failure_code": self.failure_code or None,
         }
@@ -216,15 +220,21 @@ class Payment:
     @property
     def _paid_intent(self) -> str | None:
         """None before it is paid, although an automatic charge's intent is known earlier."""
-        return (self.payment_intent or None) if self.phase is Phase.PAID else None
+        return (
+            (self.payment_intent or None) if self.phase is Phase.PAID else None
+        )
 
     def to_item(self) -> dict[str, Any]:
         """Return the stored attributes except the key."""
         names = (
-            name for name in self.__slots__ if name not in ("reversals", "phase")
+            name
+            for name in self.__slots__
+            if name not in ("reversals", "phase")
         )
         stored = {
-            name: value for name in names if (value := getattr(self, name)) != ""
+            name: value
+            for name in names
+            if (value := getattr(self, name)) != ""
         }
         return {
             **stored,
@@ -292,9 +302,7 @@ def decide(payment: Payment | None, fact: Fact, now: str) -> Decision:
 
 def _session(payment: Payment | None, fact: SessionFact, now: str) -> Decision:
     if payment is None:
-        why = (
-            f"payment {fact.payment_id} of {fact.funding_id} is not in our records"
-        )
+        why = f"payment {fact.payment_id} of {fact.funding_id} is not in our records"
         return Park("unknown_payment", why)
     if fact.kind == "paid" and (differing := tuple(_differing(payment, fact))):
         return _mismatch(differing)
@@ -358,7 +366,9 @@ def _of_another_session(payment: Payment, fact: SessionFact) -> Decision | None:
         case Phase.PAID:
             return Park("paid_twice", why)
         case Phase.PENDING | Phase.DECLINED | Phase.PROCESSING:
-            return Park("other_session", f"{why}, and that one can still be paid")
+            return Park(
+                "other_session", f"{why}, and that one can still be paid"
+            )
         case _:
             assert_never(payment.phase)
 
@@ -394,7 +404,8 @@ def _mismatch(differing: tuple[_Differing, ...]) -> Park:
 def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
     if payment is None:
         return Park(
-            "unknown_payment", f"payment {fact.payment_id} is not in our records"
+            "unknown_payment",
+            f"payment {fact.payment_id} is not in our records",
         )
     if payment.phase is Phase.PAID:
         return Already(duplicate=False)
@@ -412,12 +423,18 @@ def _declined(payment: Payment | None, fact: DeclinedFact) -> Decision:
     return Change(learned)
 
 
-def _reversal(payment: Payment | None, fact: RefundsFact | DisputeFact) -> Decision:
+def _reversal(
+    payment: Payment | None, fact: RefundsFact | DisputeFact
+) -> Decision:
     if payment is None or payment.phase is not Phase.PAID:
         reversal = "a refund" if isinstance(fact, RefundsFact) else "a dispute"
-        return Park("ahead", f"{reversal} came before the payment it takes back")
+        return Park(
+            "ahead", f"{reversal} came before the payment it takes back"
+        )
     if fact.currency != payment.currency:
-        return _mismatch((_Differing("currency", payment.currency, fact.currency),))
+        return _mismatch(
+            (_Differing("currency", payment.currency, fact.currency),)
+        )
     reversals = payment.reversals.with_fact(fact)
     if reversals == payment.reversals:
         return Already(duplicate=True)

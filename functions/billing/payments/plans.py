@@ -118,7 +118,9 @@ def read(text: str) -> Catalogue:
     rows, welcome = found, None
     if isinstance(found, dict):
         if set(found) - {"plans", "welcome"}:
-            raise ValueError("plans.json: an object has exactly: plans, welcome")
+            raise ValueError(
+                "plans.json: an object has exactly: plans, welcome"
+            )
         rows, welcome = found.get("plans"), found.get("welcome")
     if not isinstance(rows, list) or not rows:
         raise ValueError("plans.json must hold a list with at least one plan")
@@ -182,7 +184,9 @@ def _faults(number: int, row: object) -> list[str]:
         ),
         LIFE: _is_life(found),
     }
-    return [f"plan {number}: {rule}" for rule, holds in checks.items() if not holds]
+    return [
+        f"plan {number}: {rule}" for rule, holds in checks.items() if not holds
+    ]
 
 
 def _faults_of_welcome(row: object) -> list[str]:

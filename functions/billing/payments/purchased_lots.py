@@ -38,7 +38,10 @@ def own_free(payment: Payment, holdings: Holdings) -> int:
 
 
 def fund(
-    payment: Payment, movement: Movement, holdings: Holdings | None, now: datetime
+    payment: Payment,
+    movement: Movement,
+    holdings: Holdings | None,
+    now: datetime,
 ) -> Lotted:
     """Let a purchase's units come in as a lot, less those that pay debt.
 

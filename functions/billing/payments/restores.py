@@ -28,6 +28,8 @@ def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:
 
 def _is_funded(books: Books, fact: SessionFact) -> bool:
     return (
-        books.store.get("ledger", (fact.user_id, ledger.funded_id(fact.funding_id)))
+        books.store.get(
+            "ledger", (fact.user_id, ledger.funded_id(fact.funding_id))
+        )
         is not None
     )

@@ -179,7 +179,9 @@ class Reversals:
         """Return these reversals with an event's refunds added."""
         return replace(
             self,
-            refunded_high_minor=max(self.refunded_high_minor, fact.refunded_minor),
+            refunded_high_minor=max(
+                self.refunded_high_minor, fact.refunded_minor
+            ),
             failed={**self.failed, **fact.failed},
             standing={**self.standing, **fact.standing},
         )
@@ -187,14 +189,17 @@ class Reversals:
     def _with_dispute(self, fact: DisputeFact) -> "Reversals":
         """Return these reversals with an event's dispute added."""
         learned = self.disputes.get(fact.dispute_id, Dispute()).with_fact(fact)
-        return replace(self, disputes={**self.disputes, fact.dispute_id: learned})
+        return replace(
+            self, disputes={**self.disputes, fact.dispute_id: learned}
+        )
 
     def to_item(self) -> dict[str, Any]:
         """Return the reversals as they are stored in the payment."""
         return {
             **_members(self),
             "disputes": {
-                name: _members(dispute) for name, dispute in self.disputes.items()
+                name: _members(dispute)
+                for name, dispute in self.disputes.items()
             },
         }
 

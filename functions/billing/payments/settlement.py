@@ -11,7 +11,11 @@ from typing import Final, Literal, assert_never
 
 from billing.books import Books
 from billing.clock import stamp
-from billing.errors import ConditionFailedError, OutcomeUnknownError, RetryableError
+from billing.errors import (
+    ConditionFailedError,
+    OutcomeUnknownError,
+    RetryableError,
+)
 from billing.facts import Fact, SessionFact
 from billing.payments import basis as bases
 from billing.payments import parking, restores, transaction
@@ -63,10 +67,13 @@ def apply(books: Books, fact: Fact) -> Outcome:
         decision = decide(basis.payment, fact, stamp(books.clock()))
         match decision:
             case Change():
-                done = _write(books, fact, basis, _unless_booked(basis, decision))
+                done = _write(
+                    books, fact, basis, _unless_booked(basis, decision)
+                )
             case Already():
                 done = Outcome(
-                    "duplicate" if decision.duplicate else "recorded", basis.payment
+                    "duplicate" if decision.duplicate else "recorded",
+                    basis.payment,
                 )
             case Park():
                 done = _ignore_or_park(books, fact, basis, decision)
@@ -123,7 +130,11 @@ def _read_after_refusal(
         and fact.payment_intent
     ):
         parking.bring_back(books, fact.payment_intent, loaded.reference.dropped)
-    return loaded if payment_was_refused else restores.catch_up(books, fact, loaded)
+    return (
+        loaded
+        if payment_was_refused
+        else restores.catch_up(books, fact, loaded)
+    )
 
 
 def _ignore_or_park(
@@ -134,7 +145,9 @@ def _ignore_or_park(
     Returns what to decide on next if what it waited for came concurrently.
     """
     linked = isinstance(basis, Loaded) and basis.linked
-    if basis.payment is None and (why := why_ignored(books, fact, linked=linked)):
+    if basis.payment is None and (
+        why := why_ignored(books, fact, linked=linked)
+    ):
         return Outcome("ignored", why=why)
     if linked and park.kind == "ahead":
         why = f"{fact.type} refers to a payment of ours that is not in our records"

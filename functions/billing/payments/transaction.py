@@ -7,7 +7,13 @@ from typing import assert_never
 
 from billing.books import Books
 from billing.clock import stamp
-from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact
+from billing.facts import (
+    DeclinedFact,
+    DisputeFact,
+    Fact,
+    RefundsFact,
+    SessionFact,
+)
 from billing.lots import burning
 from billing.notices.notice import tell
 from billing.payments import automatic, purchased_lots, references
@@ -20,7 +26,14 @@ from billing.quota import ledger, lot_rows
 from billing.quota.balance import Balance, Movement
 from billing.quota.ledger import Entry, EntryType
 from billing.storage.keys import user_key
-from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
+from billing.storage.writes import (
+    Must,
+    Write,
+    absent,
+    absent_or,
+    equals,
+    exists,
+)
 
 PAYMENT_PLACE = 0
 """The payment's write comes first: the item that a refusal returns at this place tells why."""
@@ -60,7 +73,8 @@ def writes(
     movement = _movement(books, basis, change, units)
     payment = replace(
         change.payment,
-        units_written_off=change.payment.units_written_off + movement.written_off,
+        units_written_off=change.payment.units_written_off
+        + movement.written_off,
         units_expired=change.payment.units_expired + counted,
     )
     lotted = _lotted(basis, replace(change, payment=payment), movement, moment)
@@ -140,7 +154,9 @@ def _balance(basis: Basis) -> Balance:
     return basis.holdings.balance if basis.holdings else Balance()
 
 
-def _movement(books: Books, basis: Basis, change: Change, units: int) -> Movement:
+def _movement(
+    books: Books, basis: Basis, change: Change, units: int
+) -> Movement:
     balance = _balance(basis)
     if change.units < 0:
         return balances.go_out(balance, -units, books.policy)
@@ -235,7 +251,9 @@ def _entry_writes(payment: Payment, moved: _Moved, now: str) -> Iterator[Write]:
     yield replace(entry, expired=moved.counted).write()
     if movement.written_off:
         cause = ledger.write_off_id(payment)
-        yield _entry(payment, cause, "adjusted", movement.written_off, now).write()
+        yield _entry(
+            payment, cause, "adjusted", movement.written_off, now
+        ).write()
 
 
 def _account_write(payment: Payment, moved: _Moved, now: str) -> Write | None:

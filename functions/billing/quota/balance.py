@@ -144,7 +144,9 @@ class Balance:
         """Return the members of ``GET /quota``, for an event out."""
         return members(self.as_answer(user_id))
 
-    def as_answer(self, user_id: str, expires_next: Expiry | None = None) -> Quota:
+    def as_answer(
+        self, user_id: str, expires_next: Expiry | None = None
+    ) -> Quota:
         """Return the quota as ``GET /quota`` shows it."""
         return Quota(
             user_id=user_id,
@@ -197,7 +199,8 @@ def come_in(balance: Balance, units: int) -> Movement:
         return Movement({"remaining": units}, (absent_or("debt", "==", 0),))
     paid = min(balance.debt, units)
     return Movement(
-        {"remaining": units - paid, "debt": -paid}, (equals("debt", balance.debt),)
+        {"remaining": units - paid, "debt": -paid},
+        (equals("debt", balance.debt),),
     )
 
 
@@ -210,7 +213,9 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
     whole one.
     """
     if balance.remaining >= units:
-        return Movement({"remaining": -units}, (Must("remaining", ">=", units),))
+        return Movement(
+            {"remaining": -units}, (Must("remaining", ">=", units),)
+        )
     short = units - balance.remaining
     must = (
         exactly("remaining", balance.remaining),
@@ -218,7 +223,9 @@ def go_out(balance: Balance, units: int, policy: ReversalPolicy) -> Movement:
     )
     match policy:
         case "debt":
-            return Movement({"remaining": -balance.remaining, "debt": short}, must)
+            return Movement(
+                {"remaining": -balance.remaining, "debt": short}, must
+            )
         case "write_off":
             owed = min(short, max(0, balance.held - balance.debt))
             return Movement(

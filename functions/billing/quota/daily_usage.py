@@ -8,7 +8,14 @@ from billing.errors import ConditionFailedError
 from billing.quota.balance import Balance
 from billing.quota.key_days import roll_over
 from billing.quota.ledger import Entry
-from billing.storage.writes import Must, Write, absent, absent_or, equals, exists
+from billing.storage.writes import (
+    Must,
+    Write,
+    absent,
+    absent_or,
+    equals,
+    exists,
+)
 
 
 def itemise(books: Books, user_id: str, balance: Balance) -> None:
@@ -53,9 +60,13 @@ def itemise(books: Books, user_id: str, balance: Balance) -> None:
 
 def _unchanged(balance: Balance) -> tuple[Must, ...]:
     same_day = (
-        equals("use_day", balance.use_day) if balance.use_day else absent("use_day")
+        equals("use_day", balance.use_day)
+        if balance.use_day
+        else absent("use_day")
     )
     same_use = (
-        equals("used", balance.used) if balance.used else absent_or("used", "==", 0)
+        equals("used", balance.used)
+        if balance.used
+        else absent_or("used", "==", 0)
     )
     return (exists("user_id"), same_day, same_use)

@@ -10,7 +10,12 @@ from typing import Annotated, Final
 from billing.answers import Count, LimitLeft, Member, Remaining, members
 from billing.books import Books
 from billing.clock import epoch
-from billing.errors import BillingError, ConditionFailedError, Item, NotDoneError
+from billing.errors import (
+    BillingError,
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+)
 from billing.ids import digest, new_id
 from billing.quota import present
 from billing.quota.balance import Balance, read_account
@@ -27,6 +32,7 @@ from billing.quota.spending import (
     remember,
     take_in_transaction,
 )
+from billing.storage.dynamodb import Store
 from billing.storage.writes import creates
 
 REPLAY_SECONDS: Final = 30 * 24 * 3600
@@ -129,31 +135,12 @@ def debit_once(
     body = digest(user_id, str(units), *of_key)
 
     def transaction(attempt: Attempt) -> tuple[Debit, Balance]:
-        """Commit one attempt, and the answer under the key.
-
-        All or nothing::
-
-            0    user, quota     remaining -= units, used += units    if the units are there
-            1    debit#, debit   answer, body, ttl                    if the key is new
-            2..  what stands beside the account's write: see Attempt
-        """
         left = attempt.left(attempt.balance)
         of_limit = limit_remaining(left, api_key)
         answer = Debit(
             new_id("deb", attempt.now), units, max(0, left.remaining), of_limit
         )
-        kept = {
-            "answer": members(answer),
-            "body": body,
-            "ttl": epoch(attempt.now) + REPLAY_SECONDS,
-        }
-        writes = (attempt.account, creates("quotas", row, kept), *attempt.beside)
-        try:
-            meter.books.store.commit_once(*writes, clears_up=True)
-        except ConditionFailedError as refused:
-            if used := refused.old.get(1):
-                raise _KeyUsedError(used) from refused
-            raise
+        _commit_once(meter.books.store, attempt, row, body, answer)
         return answer, left
 
     taking = Taking(user_id, units, "used", api_key)
@@ -161,6 +148,35 @@ def debit_once(
         return take_in_transaction(meter, taking, transaction)
     except _KeyUsedError as used:
         return _replay(used, body)
+
+
+def _commit_once(
+    store: Store,
+    attempt: Attempt,
+    row: tuple[str, str],
+    body: str,
+    answer: Debit,
+) -> None:
+    """Commit one attempt, and the answer under the key.
+
+    All or nothing::
+
+        0    user, quota     remaining -= units, used += units    if the units are there
+        1    debit#, debit   answer, body, ttl                    if the key is new
+        2..  what stands beside the account's write: see Attempt
+    """
+    kept = {
+        "answer": members(answer),
+        "body": body,
+        "ttl": epoch(attempt.now) + REPLAY_SECONDS,
+    }
+    writes = (attempt.account, creates("quotas", row, kept), *attempt.beside)
+    try:
+        store.commit_once(*writes, clears_up=True)
+    except ConditionFailedError as refused:
+        if used := refused.old.get(1):
+            raise _KeyUsedError(used) from refused
+        raise
 
 
 def _replay(used: _KeyUsedError, body: str) -> Debit:

@@ -39,7 +39,9 @@ class ExpiredHolds:
     """Units of lots that expired meanwhile."""
 
     @classmethod
-    def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredHolds":
+    def read(
+        cls, books: Books, user_id: str, balance: Balance
+    ) -> "ExpiredHolds":
         """Return the holds that expired first, at most EXPIRED_AT_ONCE. Moves no units."""
         now = books.clock()
         page = books.store.query(
@@ -47,7 +49,9 @@ class ExpiredHolds:
         )
         rows = page.items  # sorted by expiry
         expired = [
-            row for row in rows[:EXPIRED_AT_ONCE] if row["expires_at"] <= epoch(now)
+            row
+            for row in rows[:EXPIRED_AT_ONCE]
+            if row["expires_at"] <= epoch(now)
         ]
         balance, expired, closed = _close(books, user_id, balance, expired)
         next_due = (
@@ -206,7 +210,9 @@ def _expired(
         page = books.store.query(
             "quotas", user_id, prefix="hold#", up_to="quota", after=after
         )
-        account = next((row for row in page.items if row["item"] == "quota"), None)
+        account = next(
+            (row for row in page.items if row["item"] == "quota"), None
+        )
         holds = [row for row in page.items if row["item"].startswith("hold#")]
         expired = [row for row in holds if row["expires_at"] <= now_epoch]
         found += expired
@@ -243,5 +249,7 @@ def close(
     still_open = (exists("user_id"), equals("units", row["units"]))
     return (
         Write("quotas", (user_id, item), delete=True, must=still_open),
-        creates("quotas", (user_id, item.replace("hold#", "closed#", 1)), closed),
+        creates(
+            "quotas", (user_id, item.replace("hold#", "closed#", 1)), closed
+        ),
     )

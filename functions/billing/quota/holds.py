@@ -79,9 +79,9 @@ class HoldId:
     def __str__(self) -> str:
         """Return the id that callers see: opaque to them, without dots or padding."""
         plain = f"{self.expires_at:012d}.{self.random}.{self.user_id}"
-        return "hold_" + base64.urlsafe_b64encode(plain.encode()).decode().rstrip(
-            "="
-        )
+        return "hold_" + base64.urlsafe_b64encode(
+            plain.encode()
+        ).decode().rstrip("=")
 
     @property
     def open_row(self) -> tuple[str, str]:
@@ -99,7 +99,9 @@ class HoldId:
         try:
             body = text.removeprefix("hold_").encode("ascii")
             padded = body + b"=" * (-len(body) % 4)
-            plain = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+            plain = base64.b64decode(
+                padded, altchars=b"-_", validate=True
+            ).decode()
         except ValueError as error:
             raise _not_found() from error
         if found := _ID.fullmatch(plain):
@@ -125,42 +127,46 @@ def place(
     """
 
     def transaction(attempt: Attempt) -> tuple[Hold, Balance]:
-        """Commit one attempt, and the hold's row.
-
-        All or nothing::
-
-            0    user, quota     remaining -= units, held += units    if the units are there
-            1    user, hold#     units, expires_at, parts             if there is none
-            ..   user, lot#      free -= units, held += units         if it is as it was read
-            2..  what stands beside the account's write: see Attempt
-        """
         expires_at = epoch_after(
             attempt.now + timedelta(seconds=expires_in_seconds)
         )
         hold = HoldId(user_id, expires_at, secrets.token_hex(8))
-        due, account = _keep_holds_due(attempt, expires_at)
-        held = attempt.taking.units
-        of_lots = _take_from_lots(meter.books, attempt)
-        change = of_lots.change
-        row = _open(hold, attempt.taking, of_lots.parts)
-        meter.books.store.commit_once(
-            change.beside(account),
-            row,
-            *change.rows,
-            *attempt.beside,
-            clears_up=True,
-        )
-        placed = attempt.balance.holds_placed + 1
-        left = replace(
-            attempt.left(attempt.balance), holds_due=due, holds_placed=placed
-        )
-        left = left.after(change.beside(NO_WRITE))
+        left = _commit(meter.books, attempt, hold)
         remaining = max(0, left.remaining)
         expiry, of_limit = from_epoch(expires_at), limit_remaining(left, key)
+        held = attempt.taking.units
         return Hold(str(hold), held, remaining, expiry, of_limit), left
 
     taking = Taking(user_id, units, "held", key, at_least)
     return take_in_transaction(meter, taking, transaction)
+
+
+def _commit(books: Books, attempt: Attempt, hold: HoldId) -> Balance:
+    """Commit one attempt, and the hold's row. Return what is left.
+
+    All or nothing::
+
+        0    user, quota     remaining -= units, held += units    if the units are there
+        1    user, hold#     units, expires_at, parts             if there is none
+        ..   user, lot#      free -= units, held += units         if it is as it was read
+        2..  what stands beside the account's write: see Attempt
+    """
+    due, account = _keep_holds_due(attempt, hold.expires_at)
+    of_lots = _take_from_lots(books, attempt)
+    change = of_lots.change
+    row = _open(hold, attempt.taking, of_lots.parts)
+    books.store.commit_once(
+        change.beside(account),
+        row,
+        *change.rows,
+        *attempt.beside,
+        clears_up=True,
+    )
+    placed = attempt.balance.holds_placed + 1
+    left = replace(
+        attempt.left(attempt.balance), holds_due=due, holds_placed=placed
+    )
+    return left.after(change.beside(NO_WRITE))
 
 
 def _take_from_lots(books: Books, attempt: Attempt) -> Placed:
@@ -170,7 +176,9 @@ def _take_from_lots(books: Books, attempt: Attempt) -> Placed:
         must = lot_holds.name_no_lots(balance)
         return Placed({}, replace(NO_CHANGE, must=must))
     units = taking.units
-    holdings = lot_rows.read_burnable(books, taking.user_id, balance, enough=units)
+    holdings = lot_rows.read_burnable(
+        books, taking.user_id, balance, enough=units
+    )
     return lot_holds.place(holdings, units)
 
 
@@ -199,7 +207,9 @@ def _close(books: Books, hold: HoldId, state: Ended, units: int) -> ClosedHold:
             answer = _try_to_close(books, hold, state, units)
         except NotDoneError:
             continue
-        except RetryableError:  # the next look at the row tells whether it was done
+        except (
+            RetryableError
+        ):  # the next look at the row tells whether it was done
             unclear = True
             continue
         if answer is not None:
@@ -244,7 +254,9 @@ def _keep_house(
         hold_expiry.give_back_expired(books, user_id, balance)
         return True
     if units > row["units"]:
-        detail = f"the hold is of {row['units']} units, {units} cannot be captured"
+        detail = (
+            f"the hold is of {row['units']} units, {units} cannot be captured"
+        )
         raise BillingError("exceeds_hold", detail)
     if units and balance.use_day < day(now):
         daily_usage.itemise(books, user_id, balance)
@@ -304,9 +316,7 @@ def _replay(
     if closed is None:
         raise _not_found()
     if closed["state"] != state or closed["captured"] != units:
-        before = (
-            f"{closed['state']} before, with {closed['captured']} units captured"
-        )
+        before = f"{closed['state']} before, with {closed['captured']} units captured"
         raise BillingError("hold_closed", f"this hold was {before}")
     return _answer(hold, state, closed["units"], units)
 

@@ -103,7 +103,8 @@ def uses_from(item: Item | None) -> Uses:
         if name[0] == MARK and isinstance(kept, dict)
     }
     revoked = {
-        name: Bookmark(**kept) for name, kept in stored.get("revoked", {}).items()
+        name: Bookmark(**kept)
+        for name, kept in stored.get("revoked", {}).items()
     }
     return Uses(live, revoked, stored.get("version", 0))
 
@@ -214,7 +215,9 @@ def roll_over(
         more = 0 if is_booked else _used_since(bookmark, balance, name)
         if used(name) in balance.keys:
             back |= _gives_back(bookmark, balance, name, today)
-            live[name] = replace(_begin(bookmark, balance, name, today), more=more)
+            live[name] = replace(
+                _begin(bookmark, balance, name, today), more=more
+            )
         elif gone(name) not in folds:
             day = balance.keys.get(gone(name), 0)
             live[name] = Bookmark(bookmark.key_id, day=day, more=more)
@@ -245,11 +248,15 @@ def not_itemised(balance: Balance, uses: Uses) -> dict[str, int]:
     return {key_id: count for key_id, count in units.items() if count}
 
 
-def _begin(bookmark: Bookmark, balance: Balance, name: str, today: str) -> Bookmark:
+def _begin(
+    bookmark: Bookmark, balance: Balance, name: str, today: str
+) -> Bookmark:
     """Return a live key's bookmark at the begin of a day."""
     total = balance.keys[used(name)]
     begins = window_began("month", balance.use_day, today)
-    return replace(bookmark, day=total, month=total if begins else bookmark.month)
+    return replace(
+        bookmark, day=total, month=total if begins else bookmark.month
+    )
 
 
 def _gives_back(
@@ -336,5 +343,6 @@ def capture(
     more = replace(bookmark, more=bookmark.more + units)
     row = write_uses(user_id, {}, {**uses.revoked, name: more})
     return Captured(
-        Movement(BUMP, (pin(balance),)), (row, _add_to_row(user_id, key_id, units))
+        Movement(BUMP, (pin(balance),)),
+        (row, _add_to_row(user_id, key_id, units)),
     )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from billing.storage.dynamodb import Store
 from billing.storage.writes import Write, creates
 
-if TYPE_CHECKING:  # a function that only spends must not pay for importing payments
+if (
+    TYPE_CHECKING
+):  # a function that only spends must not pay for importing payments
     from billing.payments.payment import Payment
 
 EntryType = Literal[

@@ -48,7 +48,9 @@ class ExpiredLots:
     """One for each lot."""
 
     @classmethod
-    def read(cls, books: Books, user_id: str, balance: Balance) -> "ExpiredLots":
+    def read(
+        cls, books: Books, user_id: str, balance: Balance
+    ) -> "ExpiredLots":
         """Read the lots that expired first, at most EXPIRED_AT_ONCE. Nothing is written."""
         now = books.clock()
         due, rest = _first_due(books, user_id, epoch(now))

@@ -98,7 +98,9 @@ def how_many(rows: Sequence[Row]) -> int:
 
 def through(rows: Sequence[Row]) -> str:
     """Return the key up to which lots must be read to close these holds."""
-    return max((key for row in rows for key in row.get("parts", {})), default="")
+    return max(
+        (key for row in rows for key in row.get("parts", {})), default=""
+    )
 
 
 def close(

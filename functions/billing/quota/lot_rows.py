@@ -169,7 +169,9 @@ def change(
     rows = [
         write
         for key in sorted({*stored, *wanted})
-        for write in row_writes(before.user_id, stored.get(key), wanted.get(key))
+        for write in row_writes(
+            before.user_id, stored.get(key), wanted.get(key)
+        )
     ]
     left = _sum_left(wanted) - _sum_left(stored)
     held = _sum_held(wanted) - _sum_held(stored)
@@ -179,7 +181,9 @@ def change(
         "lots_used": min(burned, before.balance.unburned),
         "lots_version": 1,
     }
-    due = next((lot.expires_at for lot in after if lot.expires_at and lot.free), 0)
+    due = next(
+        (lot.expires_at for lot in after if lot.expires_at and lot.free), 0
+    )
     sets = {"lots_due": due} if due else {}
     if is_exact:
         sets["lots_exact"] = 1
@@ -246,11 +250,14 @@ def burn_in_parts(books: Books, holdings: Holdings) -> bool:
         return False
     first = dict(list(burned.parts.items())[:BURNED_AT_ONCE])
     after = tuple(
-        replace(lot, free=lot.free - first.get(lot.key, 0)) for lot in holdings.rows
+        replace(lot, free=lot.free - first.get(lot.key, 0))
+        for lot in holdings.rows
     )
     changed = change(holdings, after, burned=sum(first.values()))
     now = stamp(books.clock())
     account = changed.account(holdings.user_id, now, {}, (), is_booked=False)
-    with suppress(ConditionFailedError):  # a concurrent request changed the lots
+    with suppress(
+        ConditionFailedError
+    ):  # a concurrent request changed the lots
         books.store.commit(account, *changed.rows)
     return True

@@ -232,9 +232,13 @@ def taken_from(balance: Balance, taking: Taking) -> Balance:
     remaining = balance.remaining - units
     match taking.into:
         case "used":
-            after = replace(balance, used=balance.used + units, remaining=remaining)
+            after = replace(
+                balance, used=balance.used + units, remaining=remaining
+            )
         case "held":
-            after = replace(balance, held=balance.held + units, remaining=remaining)
+            after = replace(
+                balance, held=balance.held + units, remaining=remaining
+            )
         case _:
             assert_never(taking.into)
     return moved(after, taking.of_key)

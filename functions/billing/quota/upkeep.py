@@ -18,9 +18,9 @@ Expired = ExpiredHolds | ExpiredLots
 
 def is_due(balance: Balance, now_epoch: int) -> bool:
     """Return whether a hold or a lot may have expired."""
-    return hold_expiry.holds_are_due(balance, now_epoch) or lot_expiry.lots_are_due(
+    return hold_expiry.holds_are_due(
         balance, now_epoch
-    )
+    ) or lot_expiry.lots_are_due(balance, now_epoch)
 
 
 def read_expired(books: Books, user_id: str, balance: Balance) -> Expired:
@@ -52,7 +52,9 @@ def bring_up_to_date(
         else:
             lot_expiry.expire_due(books, user_id, balance)
         balance = None
-    raise NotDoneError("more had expired than could be written before the deadline")
+    raise NotDoneError(
+        "more had expired than could be written before the deadline"
+    )
 
 
 def read_to_change(

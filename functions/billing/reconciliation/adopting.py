@@ -30,12 +30,18 @@ MONEY: Final = ("succeeded", "processing")
 class Charges(Protocol):
     """What is asked of Stripe: see billing.stripe_api.cards.SavedCards."""
 
-    def intents_of(self, customer: str, since: int) -> Iterator[Mapping[str, Any]]:
+    def intents_of(
+        self, customer: str, since: int
+    ) -> Iterator[Mapping[str, Any]]:
         """Yield a customer's payment intents."""
 
 
 def find_lost(
-    books: Books, gateway: Gateway, charges: Charges, user_id: str, customer: str
+    books: Books,
+    gateway: Gateway,
+    charges: Charges,
+    user_id: str,
+    customer: str,
 ) -> bool:
     """Settle the automatic charges of this customer that have no payment here.
 
@@ -54,7 +60,9 @@ def find_lost(
         if not _is_lost(books, intent, user_id):
             continue
         if intent["status"] == "processing":
-            raise NotDoneError(f"{intent['id']} is under way, and not in the books")
+            raise NotDoneError(
+                f"{intent['id']} is under way, and not in the books"
+            )
         look_at_purchase(by, intent, report)
     return bool(report.repaired)
 

@@ -115,19 +115,23 @@ class Tally:
 
     def differences(self, user_id: str) -> Iterator[Difference]:
         """Return every rule that the account breaks."""
-        rules = {**self._sums(), **self._bounds(), **self._of_keys()}
+        rules = {
+            **self._sums(),
+            **self._of_payments(),
+            **self._bounds(),
+            **self._of_keys(),
+        }
         for rule, (expected, found) in rules.items():
             if expected != found:
                 yield Difference(user_id, rule, expected, found)
 
     def _sums(self) -> dict[str, tuple[int, int]]:
-        """What ledger, payments, holds and balance must agree on: expected and found, by rule."""
+        """What ledger, holds, lots and balance must agree on: expected and found, by rule."""
         in_ledger = self.total - self.itemised
         unused, rest = (
             self.total - self.used,
             self.remaining + self.held - self.debt,
         )
-        written_off, adjusted = self.written_off, self.adjusted_for_payments
         return {
             "the ledger's entries sum up to total less what is itemised": (
                 self.booked,
@@ -143,6 +147,11 @@ class Tally:
                 self.held_of_lots,
                 self.lots_held,
             ),
+        }
+
+    def _of_payments(self) -> dict[str, tuple[int, int]]:
+        """What payments and ledger must agree on: expected and found, by rule."""
+        return {
             "every paid payment is funded once": (
                 self.paid_count,
                 self.funded_count,
@@ -160,8 +169,8 @@ class Tally:
                 self.taken_back,
             ),
             "payments and ledger agree on what was written off": (
-                written_off,
-                adjusted,
+                self.written_off,
+                self.adjusted_for_payments,
             ),
         }
 
@@ -200,7 +209,10 @@ class Tally:
             missing = max(0, self.lots_left - unburned - unspent)
         return {
             "lots have no more than remains and is held": (0, missing),
-            "remaining is not below zero": (max(0, self.remaining), self.remaining),
+            "remaining is not below zero": (
+                max(0, self.remaining),
+                self.remaining,
+            ),
             "debt is not below zero": (max(0, self.debt), self.debt),
             "itemised is not more than used": (
                 min(self.used, self.itemised),
@@ -314,7 +326,9 @@ def _holds_and_lots(store: Store, user_id: str) -> Iterator[Item]:
             return
 
 
-def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def reference(
+    store: Store, payment: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
     """Return the row that leads from a stored payment's intent to it, or None.
 
     A payment of nothing has no intent.
@@ -329,7 +343,9 @@ def reference(store: Store, payment: Mapping[str, Any]) -> Mapping[str, Any] | N
         if intent
         else None
     )
-    return row if row and row.get("payment_id") == payment["payment_id"] else None
+    return (
+        row if row and row.get("payment_id") == payment["payment_id"] else None
+    )
 
 
 def _add_entry(tally: Tally, item: Mapping[str, Any]) -> None:

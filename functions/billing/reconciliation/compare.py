@@ -13,7 +13,14 @@ from billing.clock import from_epoch
 from billing.errors import ConditionFailedError
 from billing.facts import DisputeFact, Fact, SessionFact
 from billing.payments import ownership, parking, references, settlement
-from billing.payments.payment import Already, Change, Park, Payment, Phase, decide
+from billing.payments.payment import (
+    Already,
+    Change,
+    Park,
+    Payment,
+    Phase,
+    decide,
+)
 from billing.payments.plans import catalogue
 from billing.reconciliation.report import Difference, Report, describe, differs
 from billing.storage.keys import user_key
@@ -103,7 +110,11 @@ def _set_aside(
     claims = claims_in(found, by.books.ours)
     is_paid = found.get("payment_status") in PAID or is_automatic(found)
     is_purchase = why.reason == UNREADABLE and is_paid
-    if is_purchase and not isinstance(claims, Ignored) and _are_ours(by, claims):
+    if (
+        is_purchase
+        and not isinstance(claims, Ignored)
+        and _are_ours(by, claims)
+    ):
         stripe_id = str(found["id"])
         report.add(
             _unreadable(stripe_id, str(claims["payment_id"]), _what(stripe_id))
@@ -116,7 +127,9 @@ def _are_ours(by: Comparison, claims: Mapping[str, Any]) -> bool:
     """Return whether these claims name our deployment, or else a record of ours."""
     if not claims["needs_record"]:
         return True
-    return _payment(by.books, claims["user_id"], claims["payment_id"]) is not None
+    return (
+        _payment(by.books, claims["user_id"], claims["payment_id"]) is not None
+    )
 
 
 def _what(funding_id: str) -> str:
@@ -138,7 +151,9 @@ def look_at_refund(
     payment = _payment_of(by, refund, report)
     if payment is None:
         return
-    if payment.reversals.knows(str(refund["id"]), gone=refund["status"] in GONE):
+    if payment.reversals.knows(
+        str(refund["id"]), gone=refund["status"] in GONE
+    ):
         report.matched += 1
         return
     intent = payment.payment_intent
@@ -157,7 +172,9 @@ def look_at_dispute(
         return
     fact = objects.dispute(dispute, SOURCE)
     if isinstance(fact, Ignored):
-        report.add(_unreadable(str(dispute["id"]), payment.payment_id, "dispute"))
+        report.add(
+            _unreadable(str(dispute["id"]), payment.payment_id, "dispute")
+        )
         return
     _compare(by, fact, payment, fact.dispute_id, report)
 
@@ -213,7 +230,9 @@ def _compare(
         return
     kind, detail = describe(payment, decision)
     payment_id = payment.payment_id if payment else _claimed_payment_id(fact)
-    report.add(Difference(kind, stripe_id, payment_id, detail, repaired=repaired))
+    report.add(
+        Difference(kind, stripe_id, payment_id, detail, repaired=repaired)
+    )
 
 
 def _settle(by: Comparison, fact: Fact) -> bool:
@@ -256,13 +275,22 @@ def _payment_of(
     return _with_reference(by, payment, report)
 
 
-def _with_reference(by: Comparison, payment: Payment, report: Report) -> Payment:
-    detail, intent = "nothing led from this payment intent", payment.payment_intent
+def _with_reference(
+    by: Comparison, payment: Payment, report: Report
+) -> Payment:
+    detail, intent = (
+        "nothing led from this payment intent",
+        payment.payment_intent,
+    )
     if by.repair:
         references.write_again(by.books, payment)
     report.add(
         Difference(
-            "missing_here", intent, payment.payment_id, detail, repaired=by.repair
+            "missing_here",
+            intent,
+            payment.payment_id,
+            detail,
+            repaired=by.repair,
         )
     )
     return payment
@@ -320,7 +348,9 @@ def _mark_seen(by: Comparison, fact: SessionFact) -> None:
         paid_by = equals("session_id", fact.session_id)
     must = (paid_by, exists("unseen"))
     try:
-        by.books.store.commit(Write("payments", key, remove=("unseen",), must=must))
+        by.books.store.commit(
+            Write("payments", key, remove=("unseen",), must=must)
+        )
     except ConditionFailedError:
         return  # seen before, or not settled
 

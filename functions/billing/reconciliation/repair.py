@@ -95,15 +95,15 @@ def _repair_payments(job: Run, user_id: str) -> list[Difference]:
         try:
             look_again(job.comparison, funding_id, report)
         except StripeNotFoundError:
-            what = "payment intent" if funding_id.startswith("pi_") else "session"
-            why = f"Stripe knows no such {what}; nothing was done about it"
-            report.add(
-                Difference(
-                    "missing_there", funding_id, item.get("payment_id", ""), why
-                )
-            )
+            report.add(_missing_there(funding_id, item.get("payment_id", "")))
         found += report.differences
     return found
+
+
+def _missing_there(funding_id: str, payment_id: str) -> Difference:
+    what = "payment intent" if funding_id.startswith("pi_") else "session"
+    why = f"Stripe knows no such {what}; nothing was done about it"
+    return Difference("missing_there", funding_id, payment_id, why)
 
 
 def _repair_references(job: Run, user_id: str) -> Iterator[str]:
@@ -139,7 +139,9 @@ def _book_lost_entries(job: Run, user_id: str) -> list[Entry]:
     return found
 
 
-def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]:
+def _lost(
+    payment: Payment, booked: Sequence[Item], now: str
+) -> Iterator[Entry]:
     """Return the entries that this payment shows and the ledger lacks, under ids that are free."""
     about = [row for row in booked if _is_about(row, payment)]
     numbered = [
@@ -160,21 +162,24 @@ def _lost(payment: Payment, booked: Sequence[Item], now: str) -> Iterator[Entry]
         )
 
     if not any(row["type"] == "funded" for row in about):
-        yield entry(ledger.funded_id(payment.funding_id), "funded", payment.quota)
-    taken = -sum(
-        row["units"]
-        for row in about
-        if row["type"] in ("clawed_back", "reinstated")
-    )
+        yield entry(
+            ledger.funded_id(payment.funding_id), "funded", payment.quota
+        )
+    taken = -_units(about, "clawed_back", "reinstated")
     if more := payment.units_clawed_back - payment.units_expired - taken:
         yield entry(
             ledger.reversal_id(free),
             "clawed_back" if more > 0 else "reinstated",
             -more,
         )
-    written_off = sum(row["units"] for row in about if row["type"] == "adjusted")
+    written_off = _units(about, "adjusted")
     if more := payment.units_written_off - written_off:
         yield entry(ledger.write_off_id(free), "adjusted", more)
+
+
+def _units(about: Sequence[Item], *kinds: str) -> int:
+    """Return the sum of the entries of these kinds."""
+    return sum(row["units"] for row in about if row["type"] in kinds)
 
 
 def _is_about(row: Item, payment: Payment) -> bool:
@@ -190,7 +195,9 @@ def _number(entry_id: str) -> int:
 
 def _book(job: Run, payment: Payment, lost: Sequence[Entry]) -> None:
     """Write the entries alone: the balance has these units already, or is repaired next."""
-    numbers = [_number(entry.entry_id) for entry in lost if entry.type != "funded"]
+    numbers = [
+        _number(entry.entry_id) for entry in lost if entry.type != "funded"
+    ]
     numbered = Write(
         "payments",
         (user_key(payment.user_id), payment.payment_id),
@@ -247,7 +254,9 @@ def _balance_write(
     )
 
 
-def _recomputed(job: Run, user_id: str, found: Balance, unbooked: int) -> Balance:
+def _recomputed(
+    job: Run, user_id: str, found: Balance, unbooked: int
+) -> Balance:
     rows = list(job.books.store.pages("ledger", user_id))
     itemised = -sum(row["units"] for row in rows if row["type"] == "consumed")
     total = sum(row["units"] for row in rows) + itemised + unbooked
@@ -291,4 +300,8 @@ def _unchanged(item: Item | None) -> Iterator[Must]:
         yield absent("user_id")
         return
     for name in COMPARED:
-        yield equals(name, item[name]) if name in item else absent_or(name, "==", 0)
+        yield (
+            equals(name, item[name])
+            if name in item
+            else absent_or(name, "==", 0)
+        )

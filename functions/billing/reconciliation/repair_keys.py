@@ -55,7 +55,9 @@ def _repair(
         balance, uses = read_both(store, user_id)
         counter = _counter(balance, name)
         if counter and name in uses.live:
-            change = _recount(balance, uses.live[name], counter, booked - revoked)
+            change = _recount(
+                balance, uses.live[name], counter, booked - revoked
+            )
             found, right = change.before, change.after
             writes = change.writes(user_id, balance)
         else:
@@ -107,7 +109,9 @@ class _Recount(NamedTuple):
         add = {**BUMP, self.counter: self.used_right - self.used}
         if per and left(name) in balance.keys:
             in_window = self.used - self.mark.base(per)
-            add[left(name)] = in_window - (self.used_right - self.right.base(per))
+            add[left(name)] = in_window - (
+                self.used_right - self.right.base(per)
+            )
         must = (pin(balance), equals(self.counter, self.used))
         account = Write("quotas", (user_id, "quota"), add=add, must=must)
         return account, write_uses(user_id, {name: self.right})
@@ -131,7 +135,9 @@ def _rewrite(
     user_id: str, balance: Balance, uses: Uses, key_id: str, total: int
 ) -> tuple[Write, ...]:
     """Return the writes of the total in the key's own row."""
-    account = Write("quotas", (user_id, "quota"), add=BUMP, must=(pin(balance),))
+    account = Write(
+        "quotas", (user_id, "quota"), add=BUMP, must=(pin(balance),)
+    )
     row = Write(
         "keys",
         name_row(user_id, name_of(key_id)),

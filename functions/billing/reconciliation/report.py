@@ -89,7 +89,9 @@ def differs(payment: Payment | None, change: Change) -> bool:
     )
 
 
-def describe(payment: Payment | None, decision: Change | Park) -> tuple[Kind, str]:
+def describe(
+    payment: Payment | None, decision: Change | Park
+) -> tuple[Kind, str]:
     """Return the kind of a difference, and a sentence about it."""
     match decision:
         case Park():

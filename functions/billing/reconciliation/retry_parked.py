@@ -94,7 +94,10 @@ def _read_parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
 
 
 def try_again(
-    books: Books, gateway: Gateway, record: Parked, failed: Failed = lambda *_: None
+    books: Books,
+    gateway: Gateway,
+    record: Parked,
+    failed: Failed = lambda *_: None,
 ) -> Became:
     """Settle the event, ignore it as not ours, or drop it with its purchase.
 
@@ -142,7 +145,9 @@ def _settle_purchase_first(
         parking.resolve(books, record)
         return "ignored"
     purchase = _purchase_of(gateway, owner, paid_by)
-    found = objects.purchase(purchase, "recover", books.ours) if purchase else None
+    found = (
+        objects.purchase(purchase, "recover", books.ours) if purchase else None
+    )
     if not isinstance(found, SessionFact):
         return ""  # still open, not readable, or not listed yet: Stripe's lists may lag
     known = replace(record, fact=replace(fact, payment_intent=intent))
@@ -160,10 +165,13 @@ def _settle_both(
         )
         return "dropped" if dropped else ""
     payment = outcome.payment
-    if payment and payment.phase is Phase.PAID and payment.payment_intent == intent:
-        references.write_again(
-            books, payment
-        )  # a restore may have lost the row that leads there
+    if (
+        payment
+        and payment.phase is Phase.PAID
+        and payment.payment_intent == intent
+    ):
+        # a restore may have lost the row that leads there
+        references.write_again(books, payment)
     return _retry(books, record)
 
 

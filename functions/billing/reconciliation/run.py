@@ -34,7 +34,10 @@ A refund can fail after weeks (https://docs.stripe.com/refunds#failed-refunds), 
 to three months (https://docs.stripe.com/disputes/how-disputes-work).
 """
 PHASES: Final = (*OLDER_SECONDS, "ours")
-CURSORS: Final = {True: ("reconcile", "cursor"), False: ("reconcile", "cursor_dry")}
+CURSORS: Final = {
+    True: ("reconcile", "cursor"),
+    False: ("reconcile", "cursor_dry"),
+}
 """A dry run has a cursor of its own, or it would skip pages of a repair."""
 LAST: Final = ("reconcile", "last")
 INDEX_KEYS: Final = ("owner", "id", "unseen", "completed_at")
@@ -80,7 +83,10 @@ class Run:
 
 
 def run(
-    job: Run, since: int, *, progress: Callable[[str, int], None] = lambda *_: None
+    job: Run,
+    since: int,
+    *,
+    progress: Callable[[str, int], None] = lambda *_: None,
 ) -> Report:
     """Compare everything created since an epoch second, and return the report.
 
@@ -175,12 +181,16 @@ def _our_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
 
     A sparse index holds only those.
     """
-    page = job.books.store.unseen(from_epoch(cursor.since), cursor.after or None)
+    page = job.books.store.unseen(
+        from_epoch(cursor.since), cursor.after or None
+    )
 
     def look(row: Item) -> None:
         item = job.books.store.get("payments", (row["owner"], row["id"])) or {}
         if "unseen" in item:
-            compare.look_at_ours(job.comparison, Payment.from_item(item), report)
+            compare.look_at_ours(
+                job.comparison, Payment.from_item(item), report
+            )
 
     done, is_stopped = _look_at_rows(job, report, page.items, look)
     if is_stopped:
@@ -220,7 +230,11 @@ def _look_at_rows(
 
 
 def _report_failure(
-    job: Run, report: Report, name: str, error: Exception, row: Item | None = None
+    job: Run,
+    report: Report,
+    name: str,
+    error: Exception,
+    row: Item | None = None,
 ) -> None:
     """Report a row or list that could not be compared, be it by a fault of ours."""
     job.failed(name)
@@ -235,7 +249,9 @@ def _report_failure(
 
 def _read_cursor(job: Run) -> Cursor | None:
     item = (
-        job.books.store.get("events", CURSORS[job.repair]) if job.resumes else None
+        job.books.store.get("events", CURSORS[job.repair])
+        if job.resumes
+        else None
     )
     return (
         Cursor(item["since"], item["phase"], item["after"])
@@ -249,10 +265,14 @@ def _keep_cursor(job: Run, cursor: Cursor | None) -> None:
         return
     job.books.store.deadline.begin()
     if cursor is None:
-        job.books.store.commit(Write("events", CURSORS[job.repair], delete=True))
+        job.books.store.commit(
+            Write("events", CURSORS[job.repair], delete=True)
+        )
     else:
         _note(job.books, CURSORS[job.repair], asdict(cursor))
 
 
-def _note(books: Books, key: tuple[str, str], values: Mapping[str, Any]) -> None:
+def _note(
+    books: Books, key: tuple[str, str], values: Mapping[str, Any]
+) -> None:
     books.store.commit(Write("events", key, set=values))

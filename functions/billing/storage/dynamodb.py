@@ -56,7 +56,11 @@ NOT_DONE: Final = frozenset(
 )
 # It may have been carried out: asking again is safe only under the same token, or for a read.
 UNCLEAR: Final = frozenset(
-    {"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"}
+    {
+        "InternalServerError",
+        "ServiceUnavailable",
+        "TransactionInProgressException",
+    }
 )
 # Reasons inside a cancelled transaction that pass by themselves.
 PASSING: Final = frozenset(
@@ -162,7 +166,9 @@ class Store:
 
         Idempotent: every attempt carries one token.
         """
-        self._ask("TransactWriteItems", self._transaction(writes), UNTIL_DEADLINE)
+        self._ask(
+            "TransactWriteItems", self._transaction(writes), UNTIL_DEADLINE
+        )
 
     def commit_once(self, *writes: Write, clears_up: bool) -> None:
         """Make all of the writes or none, for callers that read again before they retry.
@@ -186,7 +192,9 @@ class Store:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             **spell(write),
         }
-        return decode(self._ask("UpdateItem", request, IF_NOT_DONE)["Attributes"])
+        return decode(
+            self._ask("UpdateItem", request, IF_NOT_DONE)["Attributes"]
+        )
 
     def query(
         self,
@@ -303,7 +311,9 @@ class Store:
         }
         return self._page("Scan", request, after)
 
-    def pages(self, table: Table, owner: str, prefix: str = "") -> Iterator[Item]:
+    def pages(
+        self, table: Table, owner: str, prefix: str = ""
+    ) -> Iterator[Item]:
         """Yield all items of a partition. It reads them page by page."""
         after: Item | None = None
         while True:
@@ -329,9 +339,7 @@ class Store:
 
     def _transaction(self, writes: Sequence[Write]) -> dict[str, Any]:
         if not 0 < len(writes) <= WRITES_MAX:
-            message = (
-                f"a transaction takes 1 to {WRITES_MAX} writes, not {len(writes)}"
-            )
+            message = f"a transaction takes 1 to {WRITES_MAX} writes, not {len(writes)}"
             raise ValueError(message)
         return {
             "TransactItems": [self._action(write) for write in writes],
@@ -383,7 +391,9 @@ class Store:
                 answer: dict[str, Any] = send(**request)
             return answer
         except (ConnectTimeoutError, EndpointConnectionError) as error:
-            raise _NoResultError("nothing was sent", is_unknown=False) from error
+            raise _NoResultError(
+                "nothing was sent", is_unknown=False
+            ) from error
         except NoCredentialsError as error:
             # This client would remember for ever that there were none for a moment.
             vars(self).pop("_client", None)
@@ -430,7 +440,9 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
         return ConditionFailedError(refused)
     if any(code in PASSING for code in codes):
         return _NoResultError(", ".join(codes), is_unknown=False)
-    return AwsRefusedError(f"TransactWriteItems was cancelled: {', '.join(codes)}")
+    return AwsRefusedError(
+        f"TransactWriteItems was cancelled: {', '.join(codes)}"
+    )
 
 
 def _key_condition(

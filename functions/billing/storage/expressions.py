@@ -11,7 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, Value
-from pynamodb.expressions.update import AddAction, RemoveAction, SetAction, Update
+from pynamodb.expressions.update import (
+    AddAction,
+    RemoveAction,
+    SetAction,
+    Update,
+)
 
 from billing.errors import Item
 from billing.storage.writes import Write
@@ -32,13 +37,17 @@ def spell(write: Write) -> dict[str, Any]:
     names = _Names()
     shape = _shape(
         tuple(
-            (names[must.name], must.operator, must.or_absent) for must in write.must
+            (names[must.name], must.operator, must.or_absent)
+            for must in write.must
         ),
         tuple(map(names.__getitem__, write.set)),
         tuple(map(names.__getitem__, write.remove)),
         tuple(map(names.__getitem__, write.add)),
         (
-            *((names[new], names[old], False) for new, old in write.copy.items()),
+            *(
+                (names[new], names[old], False)
+                for new, old in write.copy.items()
+            ),
             *(
                 (names[new], names[old], True)
                 for new, (_, old) in write.subtract.items()
@@ -52,7 +61,8 @@ def spell(write: Write) -> dict[str, Any]:
     if names:
         real = list(names)
         spelled["ExpressionAttributeNames"] = {
-            placeholder: real[number] for placeholder, number in shape.names.items()
+            placeholder: real[number]
+            for placeholder, number in shape.names.items()
         }
     if values:
         spelled["ExpressionAttributeValues"] = dict(
@@ -96,14 +106,18 @@ def _shape(
     members: dict[str, Any] = {}
     numbers = (Value({"N": str(number)}) for number in count())
     if must:
-        condition = reduce(and_, [_condition(*clause, numbers) for clause in must])
+        condition = reduce(
+            and_, [_condition(*clause, numbers) for clause in must]
+        )
         members["ConditionExpression"] = condition.serialize(names, values)
     if update := _update(sets, removes, adds, derived, numbers):
         members["UpdateExpression"] = update.serialize(names, values)
     return _Shape(
         members,
         tuple(
-            sorted(values, key=lambda placeholder: int(values[placeholder]["N"]))
+            sorted(
+                values, key=lambda placeholder: int(values[placeholder]["N"])
+            )
         ),
         # pynamodb collects name -> placeholder, DynamoDB wants placeholder -> name
         {placeholder: int(number) for number, placeholder in names.items()},
@@ -130,9 +144,7 @@ def encode(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one line a type
     if value is None:
         return {"NULL": True}
     kind = type(value).__name__
-    message = (
-        f"{kind} is not stored: books hold text, integers and collections of them"
-    )
+    message = f"{kind} is not stored: books hold text, integers and collections of them"
     raise TypeError(message)
 
 

@@ -78,6 +78,8 @@ def absent_or(name: str, operator: Operator, value: object) -> Must:
     return Must(name, operator, value, or_absent=True)
 
 
-def creates(table: Table, key: tuple[str, str], values: Mapping[str, Any]) -> Write:
+def creates(
+    table: Table, key: tuple[str, str], values: Mapping[str, Any]
+) -> Write:
     """Return the write of a new item. DynamoDB refuses it if the item exists already."""
     return Write(table, key, set=values, must=(absent(KEY_NAMES[table][0]),))

@@ -117,7 +117,9 @@ class SavedCards:
         """Return a payment intent as it is now."""
         return self._gateway.payment_intent(intent)
 
-    def intents_of(self, customer: str, since: int) -> Iterator[Mapping[str, Any]]:
+    def intents_of(
+        self, customer: str, since: int
+    ) -> Iterator[Mapping[str, Any]]:
         """Yield a customer's payment intents created since an epoch second, newest first.
 
         https://docs.stripe.com/api/payment_intents/list
@@ -154,6 +156,10 @@ class SavedCards:
 def _meaning(error: StripeRefusedError) -> Exception:
     cause = error.__cause__
     found = (
-        refusals.error_of(cause) if isinstance(cause, stripe.StripeError) else {}
+        refusals.error_of(cause)
+        if isinstance(cause, stripe.StripeError)
+        else {}
     )
-    return CardDeclinedError(found) if found.get("type") == CARD_ERROR else error
+    return (
+        CardDeclinedError(found) if found.get("type") == CARD_ERROR else error
+    )

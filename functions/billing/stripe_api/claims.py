@@ -32,7 +32,9 @@ class Ignored:
         return "unreadable" if self.reason == UNREADABLE else "ignored"
 
 
-def metadata(stack: str, deployment: str, **claims: str | int) -> dict[str, str]:
+def metadata(
+    stack: str, deployment: str, **claims: str | int
+) -> dict[str, str]:
     """Return the metadata of a payment's session and intent; ``claims_in`` reads it.
 
     ``claims``: payment_id, user_id, plan, quota, and perhaps expires_after_days. ``stack`` is for
@@ -42,7 +44,9 @@ def metadata(stack: str, deployment: str, **claims: str | int) -> dict[str, str]
     return {**told, "stack": stack, "deployment": deployment}
 
 
-def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignored:
+def claims_in(
+    subject: Mapping[str, Any], ours: Ours
+) -> dict[str, Any] | Ignored:
     """Return what our metadata on a session, payment intent or charge says, or why it is not ours.
 
     Raises what reading our deployment's id raises: unknown does not mean foreign.
@@ -62,7 +66,9 @@ def claims_in(subject: Mapping[str, Any], ours: Ours) -> dict[str, Any] | Ignore
     deployment = metadata.get("deployment")
     needs_record = deployment is None
     if not needs_record:
-        is_ours = isinstance(deployment, str) and ours.deployment.wrote(deployment)
+        is_ours = isinstance(deployment, str) and ours.deployment.wrote(
+            deployment
+        )
         if not is_ours:
             return Ignored(OTHER_DEPLOYMENT)
     return {

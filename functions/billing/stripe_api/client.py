@@ -86,7 +86,9 @@ class Gateway:
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
         try:
             return self.ask(
-                lambda client: client.v1.checkout.sessions.create(params, options),
+                lambda client: client.v1.checkout.sessions.create(
+                    params, options
+                ),
                 personal=(metadata.get("user_id", ""),),
             )
         except StripeNotFoundError as error:
@@ -104,10 +106,14 @@ class Gateway:
         """Return a Checkout Session with its payment intent expanded."""
         params: Any = {"expand": ["payment_intent"]}
         return self.ask(
-            lambda client: client.v1.checkout.sessions.retrieve(session_id, params)
+            lambda client: client.v1.checkout.sessions.retrieve(
+                session_id, params
+            )
         )
 
-    def session_of_intent(self, payment_intent: str) -> Mapping[str, Any] | None:
+    def session_of_intent(
+        self, payment_intent: str
+    ) -> Mapping[str, Any] | None:
         """Return the session that a payment intent belongs to, or None."""
         params: Any = {"payment_intent": payment_intent, "limit": 1}
         page = self.ask(lambda client: client.v1.checkout.sessions.list(params))
@@ -121,7 +127,11 @@ class Gateway:
 
     def payment_intents(self, since: int, after: str = "") -> Mapping[str, Any]:
         """Return one page of payment intents created since an epoch second, newest first."""
-        params: Any = {"created": {"gte": since}, "limit": PAGE, **_after(after)}
+        params: Any = {
+            "created": {"gte": since},
+            "limit": PAGE,
+            **_after(after),
+        }
         return self.ask(lambda client: client.v1.payment_intents.list(params))
 
     def purchase(self, funding_id: str) -> Mapping[str, Any]:
@@ -252,7 +262,9 @@ def _meaning(error: stripe.StripeError, personal: Sequence[str]) -> Exception:
     name = f"{type(error).__name__} {error.http_status}"
     if refusals.is_missing(error):
         refusal = refusals.for_the_log(error, personal)
-        return StripeNotFoundError(refusal["message"] or "no such object", refusal)
+        return StripeNotFoundError(
+            refusal["message"] or "no such object", refusal
+        )
     if refusals.is_kept(error):
         return StripeServerError(name)
     if refusals.is_final(error):

@@ -149,7 +149,9 @@ def dispute_fact(
             and status != "prevented"
             and not status.startswith("warning_"),
             closed=status if status in CLOSED else "",
-            transactions={text(row, "id"): signed(row, "amount") for row in rows},
+            transactions={
+                text(row, "id"): signed(row, "amount") for row in rows
+            },
             converted=any(text(row, "currency") != currency for row in rows),
             **found_by,
             **origin,
@@ -187,9 +189,8 @@ def _charge_refunded(
         return claims
     intent = reference(charge, "payment_intent")
     if intent is None or not intent.startswith("pi_"):
-        return Ignored(
-            "not_ours"
-        )  # Checkout in payment mode always has a payment intent
+        # Checkout in payment mode always has a payment intent
+        return Ignored("not_ours")
     standing, failed = refunds_by_id(_listed_refunds(charge))
     return RefundsFact(
         payment_intent=intent,

@@ -41,7 +41,9 @@ def passes(error: stripe.StripeError) -> bool:
     """
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
         return True
-    return error.http_status == CONFLICT or error_of(error).get("code") == LOCKED
+    return (
+        error.http_status == CONFLICT or error_of(error).get("code") == LOCKED
+    )
 
 
 def is_missing(error: stripe.StripeError) -> bool:

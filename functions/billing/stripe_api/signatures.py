@@ -29,7 +29,10 @@ Secrets = Callable[[bool], Sequence[str]]
 
 
 def verified_event(
-    body: bytes, header: str, secrets: Secrets, now: Callable[[], float] = time.time
+    body: bytes,
+    header: str,
+    secrets: Secrets,
+    now: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
     """Return the event in a delivery with a valid signature. Raises a BillingError (4xx) otherwise.
 
@@ -39,7 +42,9 @@ def verified_event(
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BillingError("invalid_payload", "the body is not UTF-8") from error
+        raise BillingError(
+            "invalid_payload", "the body is not UTF-8"
+        ) from error
     if not _is_signed(text, header, secrets, int(now())):
         raise _invalid("no signature matches, or it is older than 300 s")
     if _timestamp(header) > now() + TOLERANCE_SECONDS:
@@ -114,7 +119,9 @@ def _may_be_new(header: str, now: int) -> bool:
         if name == "v1" and len(value) == DIGEST_CHARS
     ]
     times = [
-        int(value) for name, _, value in parts if name == "t" and _is_time(value)
+        int(value)
+        for name, _, value in parts
+        if name == "t" and _is_time(value)
     ]
     return bool(digests) and any(
         abs(value - now) <= TOLERANCE_SECONDS for value in times
@@ -149,5 +156,6 @@ def _refuse(constant: str) -> None:
 
 def _invalid(why: str) -> BillingError:
     return BillingError(
-        "invalid_signature", f"{why}; the body must be exactly as Stripe sent it"
+        "invalid_signature",
+        f"{why}; the body must be exactly as Stripe sent it",
     )

@@ -109,7 +109,9 @@ class Agreement:
         return self.plan == payment.plan and self._is_as(payment)
 
     def _is_as(self, other: Plan | Payment) -> bool:
-        return all(getattr(self, name) == getattr(other, name) for name in FROZEN)
+        return all(
+            getattr(self, name) == getattr(other, name) for name in FROZEN
+        )
 
     def as_answer(self, month: str) -> dict[str, Any]:
         """Return the agreement as ``GET /quota/auto-top-up`` shows it."""
@@ -125,7 +127,9 @@ class Agreement:
         }
 
     @classmethod
-    def from_item(cls, user_id: str, item: Mapping[str, Any] | None) -> "Agreement":
+    def from_item(
+        cls, user_id: str, item: Mapping[str, Any] | None
+    ) -> "Agreement":
         """Return the agreement in a stored row, or one that is off without a row.
 
         Ignores attributes that a newer version wrote.
@@ -181,7 +185,9 @@ def change(before: Agreement, after: Agreement, *must: Must) -> Write:
     return Write(
         table,
         key,
-        set={name: value for name, value in new.items() if old.get(name) != value},
+        set={
+            name: value for name, value in new.items() if old.get(name) != value
+        },
         add={"version": 1},
         remove=tuple(name for name in old if name not in new),
         must=(_same_version(before), *must),

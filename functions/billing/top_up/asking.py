@@ -56,7 +56,9 @@ class Cards(Protocol):
     def intent(self, intent: str) -> Mapping[str, Any]:
         """Return a payment intent."""
 
-    def intents_of(self, customer: str, since: int) -> Iterator[Mapping[str, Any]]:
+    def intents_of(
+        self, customer: str, since: int
+    ) -> Iterator[Mapping[str, Any]]:
         """Yield a customer's payment intents."""
 
     def is_of_mode(self, *, livemode: bool) -> bool:
@@ -86,7 +88,9 @@ class Asker:
         if not self.cards.is_of_mode(livemode=self.ours.livemode):
             return Word(Unknown())
         try:
-            found = self._known(payment, charge) or self._charge(payment, charge)
+            found = self._known(payment, charge) or self._charge(
+                payment, charge
+            )
         except CardDeclinedError as declined:
             return _declined(payment, declined.error, declined.intent, now)
         except StripeNotFoundError as error:
@@ -97,7 +101,9 @@ class Asker:
             return self.look(payment, charge, now, error)
         return self._read(payment, found, now)
 
-    def _known(self, payment: Payment, charge: Charge) -> Mapping[str, Any] | None:
+    def _known(
+        self, payment: Payment, charge: Charge
+    ) -> Mapping[str, Any] | None:
         """Return the intent that an earlier attempt made after all.
 
         A second one is never created.
@@ -114,7 +120,9 @@ class Asker:
         away = {"off_session": True, "error_on_requires_action": True}
         if charge.intent:
             params = {"payment_method": charge.card, **away}
-            return self.cards.charge_card_again(charge.intent, params, charge.key)
+            return self.cards.charge_card_again(
+                charge.intent, params, charge.key
+            )
         told = metadata(self.stack, self.ours.deployment.id(), **payment.claims)
         params = {
             "amount": payment.amount_minor,
@@ -136,7 +144,9 @@ class Asker:
         if error.refusal.get("http_status") in NO_KEY:
             return Word(Unknown(), error=error)
         try:
-            saved = {card["id"] for card in self.cards.cards_of(charge.customer)}
+            saved = {
+                card["id"] for card in self.cards.cards_of(charge.customer)
+            }
         except StripeNotFoundError:
             saved = set()
         except UNKNOWN:
@@ -172,7 +182,9 @@ class Asker:
         is_again = charge.attempt > 0 and charge.state == "asked"
         return isinstance(word.answer, Declined) and is_young and is_again
 
-    def _find(self, payment: Payment, charge: Charge) -> Mapping[str, Any] | None:
+    def _find(
+        self, payment: Payment, charge: Charge
+    ) -> Mapping[str, Any] | None:
         if charge.intent:
             return self.cards.intent(charge.intent)
         since = charge.asked_at - LIST_BACK_SECONDS

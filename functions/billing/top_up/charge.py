@@ -207,7 +207,9 @@ def after(charge: Charge, answer: Answer, now: int) -> Charge | Closed:
             assert_never(answer)
 
 
-def _after_decline(charge: Charge, declined: Declined, now: int) -> Charge | Closed:
+def _after_decline(
+    charge: Charge, declined: Declined, now: int
+) -> Charge | Closed:
     match declined.verdict:
         case "soft":
             return _after_soft(charge, declined.intent, now)

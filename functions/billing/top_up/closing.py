@@ -68,7 +68,9 @@ def commit(
     books.store.commit(*writes, *_events(books, before, after))
 
 
-def _events(books: Books, before: Agreement, after: Agreement) -> Iterator[Write]:
+def _events(
+    books: Books, before: Agreement, after: Agreement
+) -> Iterator[Write]:
     """Yield the rows of ``top_up.failed`` and ``top_up.off``: the one place where they go out.
 
     A dispute or refund tells its own (billing.payments.automatic).

@@ -162,7 +162,9 @@ def _newest_card(cards: SavedCards, customer: str) -> Card | None:
         return None
     except StripeServerError as error:
         raise _unavailable() from error
-    newest = max(saved, key=lambda row: int(row.get("created") or 0), default=None)
+    newest = max(
+        saved, key=lambda row: int(row.get("created") or 0), default=None
+    )
     return _read_card(newest) if newest else None
 
 
@@ -201,5 +203,6 @@ def _saved(cards: SavedCards, customer: str) -> Iterator[str]:
 
 def _unavailable() -> BillingError:
     return BillingError(
-        "stripe_unavailable", "Stripe has trouble at the moment; please try again."
+        "stripe_unavailable",
+        "Stripe has trouble at the moment; please try again.",
     )

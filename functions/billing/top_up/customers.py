@@ -57,7 +57,9 @@ def _made_concurrently(refused: ConditionFailedError) -> str:
     return str(kept["customer"])
 
 
-def _create(books: Books, cards: SavedCards, user_id: str, generation: int) -> str:
+def _create(
+    books: Books, cards: SavedCards, user_id: str, generation: int
+) -> str:
     """Ask Stripe for a customer, under another key after a 5xx, which Stripe would replay.
 
     A customer that such a fault left behind has no card, and costs nothing.

@@ -53,7 +53,9 @@ class Job:
 
 def read(books: Books, user_id: str) -> Agreement:
     """Return a customer's stored agreement."""
-    return Agreement.from_item(user_id, books.store.get(*agreements.row(user_id)))
+    return Agreement.from_item(
+        user_id, books.store.get(*agreements.row(user_id))
+    )
 
 
 def run(job: Job, user_id: str) -> Agreement:
@@ -151,7 +153,9 @@ def _begin(
         return None
     if reason := _obstacle(agreement, now):
         return close(job.books, agreement, payment, reason)
-    if not charge.attempt and job.find_lost(agreement.user_id, agreement.customer):
+    if not charge.attempt and job.find_lost(
+        agreement.user_id, agreement.customer
+    ):
         return None
     tries = agreement.tries_of(agreement.card, now)
     begun = charges.begin(charge, agreement.card.id, agreement.customer, now)
@@ -210,7 +214,10 @@ def _record(job: Job, asked: Agreement, word: Word) -> Agreement | None:
 
 def _is_another(charge: Charge, asked: Charge) -> bool:
     """Whether another attempt stands there now: the answer belongs to the one that was asked."""
-    same = (charge.payment_id, charge.attempt) == (asked.payment_id, asked.attempt)
+    same = (charge.payment_id, charge.attempt) == (
+        asked.payment_id,
+        asked.attempt,
+    )
     return not same or charge.state == "waiting"
 
 
@@ -221,7 +228,9 @@ def _payment_check(user_id: str, charge: Charge) -> Write:
     return Write("payments", key, must=must)
 
 
-def _is_called_off(books: Books, agreement: Agreement, payment: Payment) -> bool:
+def _is_called_off(
+    books: Books, agreement: Agreement, payment: Payment
+) -> bool:
     """Return whether the next attempt is not wanted: it is off, or agreed anew, or not needed."""
     if not agreement.charges or not agreement.covers(payment):
         return True
@@ -235,12 +244,16 @@ def _obstacle(agreement: Agreement, now: int) -> Reason | Literal[""]:
     if not agreement.card.id:
         return "card_gone"
     tries = agreement.tries_of(agreement.card, now)
-    return "too_many_attempts" if len(tries) >= charges.CARD_ATTEMPTS_MAX else ""
+    return (
+        "too_many_attempts" if len(tries) >= charges.CARD_ATTEMPTS_MAX else ""
+    )
 
 
 def _is_needless(books: Books, agreement: Agreement) -> bool:
     """Return whether units have come in since: a charge that is not needed is not made."""
-    return debits.read(books, agreement.user_id).remaining >= agreement.when_below
+    return (
+        debits.read(books, agreement.user_id).remaining >= agreement.when_below
+    )
 
 
 def _payment(books: Books, user_id: str, charge: Charge) -> Payment | None:

@@ -109,7 +109,9 @@ def _secret(name: str, *, fresh: bool) -> str:
             name, max_age=SECRET_AGE_SECONDS_MAX, force_fetch=may_reread
         )
     except (BotoCoreError, ClientError) as error:
-        message = f"the secret {name} cannot be read: {aws_faults.code_of(error)}"
+        message = (
+            f"the secret {name} cannot be read: {aws_faults.code_of(error)}"
+        )
         if aws_faults.is_final(error):
             raise AwsRefusedError(message) from error
         raise OutcomeUnknownError(message) from error

@@ -1,5 +1,6 @@
 """``topup account``: shows one customer's quota, keys, holds, payments and ledger."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,6 +14,7 @@ from billing.keys.figures import Key
 from billing.quota import debits
 from billing.top_up import runner
 from billing.top_up.agreement import month_of
+from rich.console import RenderableType
 
 from infra.cli.command import Operator, command
 from infra.cli.errors import check_user
@@ -29,6 +31,9 @@ KEY_COLUMNS: Final = (
     "used_this_month",
     "used_total",
 )
+HOLD_COLUMNS: Final = ("item", "units", "expires_at")
+PAYMENT_COLUMNS: Final = ("payment_id", "plan", "amount", "status", "created_at")
+ENTRY_COLUMNS: Final = ("booked_at", "type", "units", "balance_after", "reference_id")
 
 
 def register(app: typer.Typer) -> None:
@@ -45,37 +50,27 @@ def register(app: typer.Typer) -> None:
         """
         check_user(user)
         found = read(operator.books, user)
-        payments = [
-            [row["payment_id"], row["plan"], row["amount"], row["status"], row["created_at"]]
-            for row in found["payments"]
-        ]
-        entries = [
-            [row["booked_at"], row["type"], row["units"], row["balance_after"], row["reference_id"]]
-            for row in found["ledger"]
-        ]
-        holds = [[row["item"], row["units"], row["expires_at"]] for row in found["holds"]]
-        shown = [facts(f"Account {user}", found["quota"])]
-        if found["auto_top_up"]["agreed_at"]:
-            shown.append(facts("Automatic top-ups", _flat_agreement(found["auto_top_up"])))
-        if found["keys"]:
-            keys = [[row[name] for name in KEY_COLUMNS] for row in map(_flat, found["keys"])]
-            shown.append(table("API keys", KEY_COLUMNS, keys))
-        if holds:
-            shown.append(table("Open holds", ("item", "units", "expires_at"), holds))
-        operator.output.show(
-            found,
-            *shown,
-            table(
-                "Payments, newest first",
-                ("payment_id", "plan", "amount", "status", "created_at"),
-                payments,
-            ),
-            table(
-                "Ledger, newest first",
-                ("booked_at", "type", "units", "balance_after", "reference_id"),
-                entries,
-            ),
-        )
+        operator.output.show(found, *_shown(user, found))
+
+
+def _shown(user: str, found: dict[str, Any]) -> Iterator[RenderableType]:
+    """Yield what a terminal shows of an account."""
+    yield facts(f"Account {user}", found["quota"])
+    if found["auto_top_up"]["agreed_at"]:
+        yield facts("Automatic top-ups", _flat_agreement(found["auto_top_up"]))
+    if found["keys"]:
+        yield table("API keys", KEY_COLUMNS, _cells(map(_flat, found["keys"]), KEY_COLUMNS))
+    if found["holds"]:
+        yield table("Open holds", HOLD_COLUMNS, _cells(found["holds"], HOLD_COLUMNS))
+    payments = _cells(found["payments"], PAYMENT_COLUMNS)
+    yield table("Payments, newest first", PAYMENT_COLUMNS, payments)
+    entries = _cells(found["ledger"], ENTRY_COLUMNS)
+    yield table("Ledger, newest first", ENTRY_COLUMNS, entries)
+
+
+def _cells(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> list[list[object]]:
+    """Return these columns of the rows."""
+    return [[row[name] for name in columns] for row in rows]
 
 
 def _flat_agreement(agreement: dict[str, Any]) -> dict[str, Any]:
