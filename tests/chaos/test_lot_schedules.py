@@ -172,7 +172,7 @@ def test_two_concurrent_acts_on_an_account_with_lots_are_each_done_once(
     first: str, second: str, moment: str, record_figures: Record
 ) -> None:
     """Units come in once, expire once, and are taken back once."""
-    faults = FAULTS
+    faults: tuple[str, ...] = FAULTS
     if moment == "due" and not WHOLE:
         faults = _share(PAIRS.index((first, second)))
     done = explore(_both(first, second, is_due=moment == "due"), faults)

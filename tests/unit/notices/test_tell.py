@@ -7,9 +7,11 @@ from billing.notices.notice import Notice, tell
 from billing.quota.balance import Balance
 from billing.settings import Telling
 from billing.storage.writes import Write, equals, exists
+from support import builders
+from support.fakes.memory_store import MemoryStore
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ON = Telling(is_on=True, low_at=10)
+ON = builders.books_on(MemoryStore(), telling=Telling(is_on=True, low_at=10))
 WRITE = Write(
     "quotas",
     ("alice", "quota"),
@@ -66,7 +68,7 @@ def test_what_moves_no_unit_only_takes_its_number() -> None:
 
 
 def test_where_nobody_is_told_the_write_is_as_it_was() -> None:
-    off = Telling(is_on=False, low_at=10)
+    off = builders.books_on(MemoryStore(), telling=Telling(is_on=False, low_at=10))
     paid = Notice("payment.failed", {})
     assert [*tell(off, "alice", Balance(), WRITE, now=NOW, notices=[paid])] == [WRITE]
     assert [*tell(off, "alice", Balance(), None, now=NOW, notices=[paid])] == []
