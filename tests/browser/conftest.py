@@ -43,10 +43,13 @@ def browser_path() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser process for this folder; longer would leave Playwright's event loop in the way of
-    other tests.
+    """One browser process for each file.
+
+    Longer would leave Playwright's event loop in the way of tests that start one of their own. A
+    folder without __init__.py has no scope of its own:
+    https://docs.pytest.org/en/stable/how-to/fixtures.html#fixture-scopes
     """
     path = browser_path()
     if path is None:
@@ -57,7 +60,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def usual(chromium: Browser) -> BrowserContext:
     """Most customers' browser, which has been here before: it keeps the page's files from one test
     to the next, and nothing else.

@@ -228,7 +228,7 @@ def test_the_chart_of_use_is_split_by_key(arrive: Arrive) -> None:
     expect(page.locator(".use .legend li")).to_have_text(
         ["server 1", "server 2", "Revoked key key_gone", "Without a key", "Not recorded by key"]
     )
-    page.locator("summary").click()
+    page.locator(".use summary").click()
     rows = page.locator("details tbody tr")
     expect(rows).to_have_text(
         [

@@ -22,7 +22,7 @@ def heights(visitor: Visitor) -> list[float]:
 
 def table(visitor: Visitor) -> Locator:
     """The rows behind "Day by day", unfolded with the keyboard."""
-    visitor.page.locator("summary").focus()
+    visitor.page.locator(".use summary").focus()
     visitor.page.keyboard.press("Enter")
     return visitor.page.locator("details tbody tr")
 
@@ -107,7 +107,7 @@ def test_bars_are_as_high_as_their_days_and_the_table_says_the_same(arrive: Arri
     heard = visitor.listen()
     visitor.page.get_by_role("button", name="Refresh").click()
     visitor.stand.until(lambda: bool(heard()))  # the figures are new
-    expect(visitor.page.locator("details")).to_have_attribute("open", "")
+    expect(visitor.page.locator(".use details")).to_have_attribute("open", "")
 
 
 def _written(day: object) -> str:

@@ -40,8 +40,11 @@ BEYOND: Final[dict[str, Call]] = {
     "ReadQuotaFunction": ("PutItem", "QuotasTable"),
     "DebitQuotaFunction": ("GetItem", "PaymentsTable"),
     "HoldQuotaFunction": ("DeleteItem", "LedgerTable"),
-    "KeysFunction": ("UpdateItem", "QuotasTable"),
-    "AuthorizeFunction": ("UpdateItem", "KeysTable"),
+    "KeysFunction": ("DeleteItem", "QuotasTable"),
+    "AuthorizeFunction": ("DeleteItem", "KeysTable"),
+    "GrantQuotaFunction": ("GetSecretValue", "StripeKeySecret"),
+    "AutoTopUpFunction": ("GetSecretValue", "WebhookSecretsSecret"),
+    "NotifyFunction": ("GetItem", "QuotasTable"),
     "ReconcileFunction": ("DeleteItem", "PaymentsTable"),
     "RecoverFunction": ("GetSecretValue", "WebhookSecretsSecret"),
     "DescribeApiFunction": ("GetItem", "PaymentsTable"),
@@ -61,8 +64,11 @@ WITHIN: Final[dict[str, Call]] = {
     "AuthorizeFunction": ("GetItem", "KeysTable"),
     "ReconcileFunction": ("UpdateItem", "PaymentsTable"),
     "RecoverFunction": ("GetItem", "WebhookEventsTable"),
+    "GrantQuotaFunction": ("GetItem", "QuotasTable"),
+    "AutoTopUpFunction": ("GetSecretValue", "StripeKeySecret"),
+    "NotifyFunction": ("GetSecretValue", "NotifySecretsSecret"),
 }
-"""And one call that it needs. The other three need none."""
+"""And one call that it needs. The others need none."""
 
 NEVER: Final[tuple[Call, ...]] = (
     ("DeleteTable", "LedgerTable"),

@@ -139,7 +139,7 @@ def test_what_cannot_be_hurried_is_served_by_the_schedule_itself(
         monkeypatch.setenv("TOP_UP_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/none")
         forget()
     served = 0 if is_there else 1
-    assert offered.ask("auto_top_up", {}) == {"done": served, "failed": 0}
+    assert offered.ask("auto_top_up", {"sweep": True}) == {"done": served, "failed": 0}
     assert len(top_ups._automatic(offered)) == served
 
 
@@ -157,5 +157,5 @@ def test_no_account_is_hurried_in_the_last_five_seconds(
 
     monkeypatch.setattr(messages, "hurry", hurry)
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", staticmethod(lambda: left_ms))
-    offered.ask("auto_top_up", {})
+    offered.ask("auto_top_up", {"sweep": True})
     assert len(hurried) == served
