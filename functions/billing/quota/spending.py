@@ -76,11 +76,18 @@ class Taking:
         """Return the additions to the key's counters, and their conditions."""
         return spend(self.key, self.units, is_use=self.into == "used")
 
-    def as_in(self, balance: Balance, *, is_exact: bool) -> "Taking":
+    def as_in(
+        self,
+        balance: Balance,
+        *,
+        is_exact: bool,
+        stored: Balance | None = None,
+    ) -> "Taking":
         """Return what is taken from this balance: the key as it is there, and units that fit.
 
         ``is_exact``: fewer units than asked for are taken only if the key's limit still leaves
-        exactly those.
+        exactly those. ``stored`` is the balance as the table has it, where ``balance`` counts holds
+        as released that this write releases.
         """
         key = self.key and self.key.as_in(balance)
         seen = replace(self, key=key)
@@ -89,7 +96,8 @@ class Taking:
         most = min(self.units, units_left(balance, key))
         units = max(self.at_least, most)
         if key and key.is_limited and is_exact and units < self.units:
-            same = equals(left(key.name), balance.keys[left(key.name)])
+            counter = left(key.name)
+            same = equals(counter, (stored or balance).keys[counter])
             return replace(seen, units=units, clauses=(*self.clauses, same))
         return replace(seen, units=units)
 
@@ -378,7 +386,9 @@ def prepare(
         balance = upkeep.bring_up_to_date(meter.books, taking.user_id, balance)
     expired = release_before_taking(meter, taking, balance) if balance else None
     if expired:
-        taking = taking.as_in(expired.after, is_exact=False)
+        taking = taking.as_in(
+            expired.after, is_exact=is_exact, stored=expired.before
+        )
         account = take_and_release(expired, taking, now)
         before, after = expired.before, expired.after
     else:

@@ -602,3 +602,14 @@ def test_a_limit_of_any_other_form_is_refused(limit: Any) -> None:
 def test_a_limit_is_read(per: Per, units: int) -> None:
     assert Limit.parse({"units": units, "per": per}) == Limit(units, per)
     assert Limit.parse(None) is None
+
+
+def test_a_hold_after_an_expiry_takes_all_that_a_raised_limit_leaves() -> None:
+    """The container remembers what the lower limit left; the hold that expired frees more."""
+    world = World()
+    key_id = world.key(TEN_A_DAY)
+    world.hold(key_id, 10)
+    world.change(key_id, limit=Limit(20, "day"))
+    world.clock.advance(seconds=61)
+    assert world.hold(key_id, 15, at_least=1).units == 15
+    assert world.figures(key_id) == (5, 0, 0, 0)
