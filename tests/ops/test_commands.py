@@ -294,7 +294,14 @@ def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: St
     """Exit 3, as for all that AWS or Stripe do not let us know."""
     routes = [
         f"GET /v1/{name}"
-        for name in ("checkout/sessions", "checkout/sessions/{id}", "refunds", "disputes")
+        for name in (
+            "checkout/sessions",
+            "checkout/sessions/{id}",
+            "payment_intents",
+            "payment_intents/{id}",
+            "refunds",
+            "disputes",
+        )
     ]
     for route in routes:
         stand.control("faults", route=route, status=500, times=500)
@@ -303,7 +310,7 @@ def test_reconcile_that_can_compare_nothing_is_no_answer(topup: Topup, stand: St
     finally:
         for route in routes:
             stand.control("faults", route=route, status=500, times=0)
-    assert (code, report["unlisted"]) == (3, ["sessions", "refunds", "disputes"])
+    assert (code, report["unlisted"]) == (3, ["sessions", "intents", "refunds", "disputes"])
 
 
 @pytest.mark.parametrize("since", ["24", "0h", "1w", "h", "-1h", "9999d"])
