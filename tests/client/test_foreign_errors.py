@@ -46,9 +46,12 @@ def test_an_internal_error_of_a_spender_is_not_answered_as_an_outage() -> None:
 def test_an_internal_error_at_a_capture_is_raised_by_close(
     gateway: Gateway, backend: Meter, seconds: Seconds
 ) -> None:
-    """A lease that is closed again captures what was used."""
+    """A lease that is closed again captures what was used.
+
+    Its size is fixed, so that units are left and its keeper does not capture first.
+    """
     gateway.fund("alice", 10)
-    lease = Lease(backend, "alice", clock=seconds)
+    lease = Lease(backend, "alice", size=10, ahead_seconds=None, clock=seconds)
     lease.debit(3)
     gateway.faults = [_internal_error]
     with pytest.raises(KeyError, match="a fault of the transport's"):

@@ -141,4 +141,6 @@ def test_a_capture_that_failed_is_tried_again_by_time_alone(
                 await asyncio.sleep(LOOK_SECONDS)
 
     asyncio.run(story())
-    assert gateway.faults == []
+    # A capture whose answer is lost is carried out at once, so the end may come before other tries.
+    assert gateway.faults == [] or fault is lost_after
+    assert (gateway.quota().used, gateway.quota().held) == (60, 0)
