@@ -71,12 +71,15 @@ def called(stand: Stand) -> dict[str, str]:
         "/payments",
         "/quota",
         "/quota/ledger",
+        "/quota/auto-top-up",
     ):
         stand.call("GET", path, sub=USER, **odd)
     stand.http.get(f"{stand.api_url}/?{MARK}")
     stand.call("POST", f"/payments/{bought['payment_id']}/confirm", sub=USER, **odd)
     stand.call("POST", "/payments/checkout", sub=USER, body={"plan": MARK})
     key = stand.call("POST", "/keys", sub=USER, body={"name": MARK}).json()["key"]
+    grant = {"user_id": USER, "units": 1, "reason": MARK}
+    stand.call("POST", "/quota/grants", sub=USER, scope="quota.grant", body=grant, **odd)
     _spend(stand, odd)
     _present(stand, key)
     _deliver(stand, bought)
