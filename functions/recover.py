@@ -91,7 +91,7 @@ def _settle_message(body: str) -> bool:
     except RetryableError:
         logger.exception("a message stays in the queue", event_id=name)
         return False
-    except Exception:  # noqa: BLE001 - the last line of defence: one message's fault must not send all the others back with it
+    except Exception:  # noqa: BLE001 - it must not send the other messages back
         logger.exception(
             "a message stays in the queue: internal error", event_id=name
         )

@@ -55,7 +55,8 @@ def _settle_or_enqueue(fact: Fact) -> Outcome:
     """
     try:
         return settlement.apply(receiving_books(), fact)
-    except Exception:  # raised again below
+    # Whatever went wrong, the event is kept before Stripe hears of it. The fault goes on.
+    except Exception:
         receiving_books().outbox.keep(fact)
         raise
 

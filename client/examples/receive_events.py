@@ -27,7 +27,8 @@ def handle(event: dict[str, Any]) -> None:
         return
     handled.add(event["id"])
     if event["type"] == "quota.low":
-        print(f"{event['user_id']} has {event['data']['remaining']} units left")  # noqa: T201 - in place of your own mail
+        # in place of your own mail
+        print(f"{event['user_id']} has {event['data']['remaining']} units left")  # noqa: T201
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -106,7 +106,9 @@ def _parsed_template(paths: Paths) -> dict[str, Any]:
     """Read the template as SAM reads it, and make the Python that builds its default Runtime."""
     parse = [str(paths.tools / "sam" / "bin" / "python"), "-c", PARSE]
     source = (ROOT / "template.yaml").read_bytes()
-    done = subprocess.run(parse, input=source, stdout=subprocess.PIPE, check=True)  # noqa: S603 - SAM's own Python
+    done = subprocess.run(  # noqa: S603 - SAM's own Python
+        parse, input=source, stdout=subprocess.PIPE, check=True
+    )
     template: dict[str, Any] = json.loads(done.stdout)
     runtime = template["Parameters"]["Runtime"]
     if RUNTIME in runtime["AllowedValues"]:

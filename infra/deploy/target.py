@@ -119,7 +119,9 @@ class Target:
         if found := self.kept():
             what, file = found
             earlier = f"the earlier {self.stage.stack}"
-            print(f"taking the tables and users of {earlier} back, by {file}", flush=True)  # noqa: T201
+            print(  # noqa: T201
+                f"taking the tables and users of {earlier} back, by {file}", flush=True
+            )
             uninstall.take_back(self.client, what, file)
             return
         there = kept.elsewhere(self.stage.folder, self.stage.stack, self.account, self.region)

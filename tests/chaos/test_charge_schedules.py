@@ -57,7 +57,7 @@ class Stripe(CardTwin):
             raise BillingError("stripe_unavailable", "turned away until the time was up")
         try:
             answer = act()
-        except Exception as error:
+        except Exception as error:  # what the handler gets is a part of the state, whatever it is
             self.store.remember(repr(error))
             raise
         self.store.remember(answer)

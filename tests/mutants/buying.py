@@ -23,23 +23,23 @@ BUYING: Final = (
         "buying/test_checkout.py::test_a_payment_is_recorded_before_stripe_is_asked",
         (
             "buying/checkout.py",
-            "payment = _record(books, user_id, plan, key)",
+            "payment = _record(books, order, key)",
             (
                 'early = Payment.of(plan, new_id("pay", books.clock()), user_id, "")\n'
                 'gateway.create_session(session_params(shop, early, plan), "early-0")\n'
-                "payment = _record(books, user_id, plan, key)"
+                "payment = _record(books, order, key)"
             ),
         ),
     ),
     bug(
         "the payment intent does not carry our metadata",
         "buying/test_checkout.py::test_the_session_and_its_payment_intent_carry_our_metadata",
-        (CHECKOUT, '{"metadata": metadata}', '{"metadata": {}}'),
+        (CHECKOUT, '{"metadata": claims}', '{"metadata": {}}'),
     ),
     bug(
         "a checkout's key with another plan replays the first answer",
         "buying/test_checkout.py::test_a_repeated_key_is_one_purchase",
-        ("buying/checkout.py", 'under_key["plan"] != plan.id', "False"),
+        ("buying/checkout.py", 'under_key["plan"]', "self.plan.id"),
     ),
     bug(
         "a late session replaces the one that was answered",

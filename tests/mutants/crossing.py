@@ -27,13 +27,10 @@ CROSSING: Final = (
         (
             "quota/holds.py",
             (
-                "meter.books.store.commit_once("
+                "books.store.commit_once("
                 "change.beside(account), row, *change.rows, *attempt.beside, clears_up=True)"
             ),
-            (
-                "meter.books.store.commit_once("
-                "change.beside(account), row, *change.rows, clears_up=True)"
-            ),
+            ("books.store.commit_once(change.beside(account), row, *change.rows, clears_up=True)"),
         ),
     ),
     bug(

@@ -5,6 +5,7 @@ from typing import Final
 from .bug import bug
 
 EVENTS: Final = "stripe_api/events.py"
+CLAIMS: Final = "stripe_api/claims.py"
 PAYMENT: Final = "payments/payment.py"
 REVERSALS: Final = "payments/reversals.py"
 PRICE: Final = (
@@ -79,12 +80,12 @@ DECIDING: Final = (
         "another deployment's purchases are credited here too",
         "payments/test_ownership.py"
         "::test_an_event_with_another_deployments_metadata_is_ignored_immediately",
-        (EVENTS, "ours.deployment.wrote(deployment)", "True"),
+        (CLAIMS, "ours.deployment.wrote(deployment)", "True"),
     ),
     bug(
         "a session from before deployment ids is taken for ours without a record",
         "payments/test_ownership.py::test_a_session_from_before_ids_is_ours_by_its_record_alone",
-        (EVENTS, "deployment is None", "False"),
+        (CLAIMS, "needs_record = deployment is None", "needs_record = False"),
     ),
     bug(
         "two containers make two deployment ids",

@@ -38,7 +38,7 @@ SETTLING: Final = (
         RESTORED,
         (
             "payments/transaction.py",
-            "cause = ledger.funded_id(payment.session_id)",
+            "cause = ledger.funded_id(payment.funding_id)",
             "cause = ledger.funded_id(now)",
         ),
     ),
@@ -89,7 +89,7 @@ SETTLING: Final = (
         "what is written off is judged by what was held a moment ago",
         "payments/test_settlement.py"
         "::test_a_refund_knows_the_account_as_it_is_when_it_is_written_off",
-        ("quota/balance.py", '(*must, _exactly("held", balance.held))', "must"),
+        ("quota/balance.py", '(*must, exactly("held", balance.held))', "must"),
     ),
     bug(
         "the next purchase does not pay the debt",

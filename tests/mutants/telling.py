@@ -72,8 +72,8 @@ TELLING: Final = (
         "notices/test_rows.py::test_a_refund_that_fails_is_told_as_the_refund_was",
         (
             "payments/telling.py",
-            "!= after.reversals.returned_minor",
-            "< after.reversals.returned_minor",
+            "before.reversals.returned_minor != after.reversals.returned_minor",
+            "before.reversals.returned_minor < after.reversals.returned_minor",
         ),
     ),
     bug(

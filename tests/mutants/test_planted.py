@@ -1,10 +1,12 @@
-"""Planted bugs are found by syntax. Those that no longer fit are findings of ``make mutants``."""
+"""Planted bugs are found by syntax, so that a change of layout leaves them alone."""
 
 import ast
 
 import pytest
+from mutants.bug import Bug
 from mutants.pattern import replace_once
 from mutants.planted import PLANTED
+from mutants.snapshot import ROOT
 
 SOURCE = """
 def settle(books, payment):
@@ -54,3 +56,9 @@ def test_no_bug_is_planted_twice() -> None:
     names = [bug.name for bug in PLANTED]
     edits = [(bug.edits, bug.killers) for bug in PLANTED]
     assert len(set(names)) == len(set(edits)) == len(names) >= 60
+
+
+@pytest.mark.parametrize("bug", PLANTED, ids=[bug.name for bug in PLANTED])
+def test_a_bug_fits_the_code_and_the_tests_that_must_notice_it_exist(bug: Bug) -> None:
+    """A change that moves the code takes its bugs along."""
+    bug.check(ROOT)

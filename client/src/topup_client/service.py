@@ -68,5 +68,8 @@ class Service:
 
 
 def pause_seconds(attempt: int) -> float:
-    """Growing, with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
+    """Return a pause that grows with each attempt, with full jitter.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
     return random.uniform(0, PAUSE_SECONDS * 2**attempt)  # noqa: S311 - jitter, not a secret

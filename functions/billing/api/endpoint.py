@@ -101,7 +101,7 @@ def _answer(
         return response.problem(error, request.request_id)
     except RetryableError as error:
         return _answer_retryable(error, request.request_id)
-    except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours is logged whole, answered 500, and counted for the alarm
+    except Exception:  # noqa: BLE001 - logged whole, answered 500, counted for the alarm
         logger.exception("internal error", request_id=request.request_id)
         count("internal_errors")
         return response.problem(

@@ -316,7 +316,7 @@ def _attach(
 
     If a concurrent request attached another session, that one stays: a buyer may be paying it.
     """
-    assert session["url"], "Stripe answers a create with an open session"  # noqa: S101 - Stripe's rule; a repeat gets the first answer
+    assert session["url"], "a new session is open"  # noqa: S101 - Stripe's rule
     attached = replace(
         payment,
         session_id=session["id"],

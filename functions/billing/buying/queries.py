@@ -10,7 +10,8 @@ from billing.payments.payment import Payment
 from billing.storage.keys import user_key
 
 ID_CHARS_MAX: Final = 255
-"""Of a payment's, session's or payment intent's id. Stripe's are not longer: https://docs.stripe.com/upgrades"""
+"""Of a payment's, session's or payment intent's id. Stripe's are not longer:
+https://docs.stripe.com/upgrades"""
 
 
 def payments(

@@ -20,7 +20,8 @@ HOST_NAME: Final = re.compile(
 internet does (https://www.rfc-editor.org/rfc/rfc3696#section-2)."""
 VISIBLE: Final = re.compile("[!-~]+")
 NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-"""Carries an IPv4 address in its last 32 bits: https://www.rfc-editor.org/rfc/rfc6052#section-2.1"""
+"""Carries an IPv4 address in its last 32 bits:
+https://www.rfc-editor.org/rfc/rfc6052#section-2.1"""
 Resolve = Callable[..., Sequence[Any]]
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -175,4 +175,6 @@ def _same_threshold(account: Account) -> Must:
 
 
 def _same_mark(account: Account) -> Must:
-    return equals("low_told", True) if account.low_told else absent("low_told")  # noqa: FBT003 - the stored value
+    if account.low_told:
+        return equals("low_told", account.low_told)
+    return absent("low_told")

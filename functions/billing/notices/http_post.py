@@ -24,7 +24,8 @@ TRY_SECONDS: Final = 5
 GONE: Final = 410
 OK: Final = range(200, 300)
 INTERIM: Final = range(102, 200)
-"""Come before the answer itself, such as 103: https://www.rfc-editor.org/rfc/rfc9110#section-15.2"""
+"""Come before the answer itself, as 103 does:
+https://www.rfc-editor.org/rfc/rfc9110#section-15.2"""
 
 
 class Wire:

@@ -147,7 +147,7 @@ def _look_at_page(job: Run, cursor: Cursor, report: Report) -> Cursor | None:
         return _stripes_page(job, cursor, report)
     except SettingsError:
         raise
-    except Exception as error:  # noqa: BLE001 - the last line of defence: one list must not stop the others
+    except Exception as error:  # noqa: BLE001 - no list may stop the others
         _report_failure(job, report, f"the list {cursor.phase!r}", error)
     report.unlisted.append(cursor.phase)
     return _at_next_list(cursor)
@@ -221,7 +221,7 @@ def _look_at_rows(
             failed_in_a_row = 0
         except SettingsError:
             raise
-        except Exception as error:  # noqa: BLE001 - the last line of defence: one customer's row must not stop the others
+        except Exception as error:  # noqa: BLE001 - no customer's row may stop the others
             _report_failure(job, report, row["id"], error, row)
             failed_in_a_row += 1
         report.given_up = failed_in_a_row == FAILED_IN_A_ROW_MAX

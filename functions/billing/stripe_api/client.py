@@ -252,7 +252,7 @@ class Gateway:
 def _plain(answer: stripe.StripeObject) -> dict[str, Any]:
     """Return the object as Stripe sent it. A StripeObject is not a dict, and goes no further."""
     response = answer.last_response
-    assert response is not None, "every answer of the client has its response"  # noqa: S101 - our own invariant
+    assert response is not None, "each answer has its response"  # noqa: S101 - our own invariant
     data: dict[str, Any] = response.data  # type: ignore[assignment]
     return data
 

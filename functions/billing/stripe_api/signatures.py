@@ -59,7 +59,9 @@ def _is_signed(text: str, header: str, secrets: Secrets, now: int) -> bool:
     """
     if _matches(text, header, secrets(False)):  # noqa: FBT003 - the protocol is positional
         return True
-    return _may_be_new(header, now) and _matches(text, header, secrets(True))  # noqa: FBT003 - see above
+    if not _may_be_new(header, now):
+        return False
+    return _matches(text, header, secrets(True))  # noqa: FBT003 - see above
 
 
 def usable_secrets(stored: str) -> tuple[str, ...]:

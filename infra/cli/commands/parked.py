@@ -81,7 +81,12 @@ def show_all(
     return FOUND_SOMETHING if any(record.waits_for_operator for record in records) else FINE
 
 
-def retry(operator: Operator, name: FactId, dry_run: DryRun = False, yes: Yes = False) -> int:  # noqa: FBT002 - see above
+def retry(
+    operator: Operator,
+    name: FactId,
+    dry_run: DryRun = False,  # noqa: FBT002 - see above
+    yes: Yes = False,  # noqa: FBT002 - see above
+) -> int:
     """Retry one now, after you repaired what it waits for. Recovery retries each minute.
 
     Exit 1 if it stays parked.
