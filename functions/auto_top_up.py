@@ -109,7 +109,7 @@ def _terms(request: Request) -> Terms:
     body = request.json_object("plan", "when_below", "max_per_month", "agreed")
     if not flag(body, "agreed"):
         detail = (
-            "agreed must be true: nobody is charged without having agreed to it"
+            "agreed must be true: no customer is charged without agreeing to it"
         )
         raise BillingError("invalid_request", detail)
     return Terms(

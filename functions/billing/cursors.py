@@ -27,8 +27,7 @@ def opened(
     """Return the members of a cursor after checking each. Raises ``invalid_request``.
 
     A cursor is not signed. It names a place in the caller's own list, because the owner comes from
-    the token. A caller who forges a sum in it sees a wrong sum in their own list, and nobody else
-    does.
+    the token. A caller who forges a sum in it sees a wrong sum in their own list only.
     """
     padded = cursor + "=" * (-len(cursor) % 4)
     try:

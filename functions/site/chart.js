@@ -26,7 +26,7 @@ export function perDay({ entries, not_itemised: open }, now = Date.now()) {
 }
 
 /**
- * The figure with its caption and its table (`unfolded`: shown at once); it draws itself anew when its width changes.
+ * The figure with its caption and its table (`unfolded`: shown at once); it is drawn again when its width changes.
  * `split` answers the parts of the use by key.
  */
 export function chart(ledger, split, unfolded = false) {

@@ -97,7 +97,14 @@ def test_concurrent_requests_under_one_key_get_one_session_and_its_buyer_is_cred
         def ask() -> None:
             try:
                 answers.append(
-                    checkout.create(books, stripe, SHOP, "alice", catalogue()["starter"], key="k")  # type: ignore[arg-type]
+                    checkout.create(
+                        books,
+                        stripe,  # type: ignore[arg-type]
+                        SHOP,
+                        "alice",
+                        catalogue()["starter"],
+                        key="k",
+                    )
                 )
             except BillingError as refused:  # "may retry, also under the same key"
                 raise OutcomeUnknownError(refused.code) from refused

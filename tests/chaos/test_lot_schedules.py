@@ -1,6 +1,6 @@
 """Every interleaving of two acts on one account with lots, with every fault at every outside call.
 
-Lots that are due are let go of by whoever comes first.
+The first request after their time expires the lots that are due.
 """
 
 import itertools

@@ -158,7 +158,7 @@ def test_an_awaited_lease_with_units_is_not_swept(
 def test_a_closed_lease_stays_closed_though_its_hold_could_not_be_captured(
     gateway: Gateway, backend: Meter
 ) -> None:
-    """It has something to capture, and still nobody spends from it."""
+    """It has something to capture, and no caller spends from it."""
     gateway.fund("alice", 10)
     lease = Lease(backend, "alice", size=5, ahead_seconds=None, low_water=0)
     lease.debit(1)
@@ -197,7 +197,7 @@ class Late(Keeper):
 def test_a_keeper_that_comes_after_the_closing_fetches_nothing(
     gateway: Gateway, backend: Meter
 ) -> None:
-    """The customer's units would be held for nobody until that hold expired."""
+    """The customer's units would be held without use until that hold expired."""
     gateway.fund("alice", 100)
     lease = Lease(
         backend, "alice", keeper=Late(1, time.monotonic), size=10, ahead_seconds=None, low_water=9
@@ -227,7 +227,7 @@ def test_a_keeper_that_comes_late_fetches_nothing_that_a_caller_has_fetched(
 def test_an_awaited_lease_that_was_closed_at_the_exit_serves_nothing(
     gateway: Gateway, async_backend: AsyncMeter
 ) -> None:
-    """What it would serve then is captured by nobody."""
+    """What it would serve then is never captured."""
     gateway.fund("alice", 10)
     lease = AsyncLease(async_backend, "alice", at_exit=False)
     lease.close_at_exit()

@@ -116,9 +116,9 @@ def test_a_hold_is_the_share_of_one_among_sixteen_before_others_were_seen() -> N
     [
         (800, 20, 33),  # others took 120: 800 x 60.75 / (2 x 60.75 + 10 x 131.25)
         (800, 0, 39),  # others took 100: 800 x 60.75 / (2 x 60.75 + 10 x 111.25)
-        (900, 0, 233),  # nobody took anything: 900 x 60.75 / (2 x 60.75 + 10 x 11.25)
+        (900, 0, 233),  # no other process took anything: 900 x 60.75 / (2 x 60.75 + 10 x 11.25)
         (5000, 0, 400),  # somebody bought: all that a hold of 100 may grow to
-        (950, 0, 246),  # which counts as nobody, not as fewer than nobody
+        (950, 0, 246),  # which counts as none, not as fewer than none
     ],
 )
 def test_a_share_is_of_what_this_process_and_others_were_seen_to_take(

@@ -209,7 +209,7 @@ def _later(lab: Lab) -> None:
 def test_a_card_that_pays_at_the_second_try_pays_the_intent_of_the_first(
     offered: Lab, stripe_side: Stripe
 ) -> None:
-    """And at the third: an intent succeeds at most once, so that nobody pays twice."""
+    """And at the third: an intent succeeds at most once, so no customer pays twice."""
     session = _save_a_card(offered, stripe_side)
     cards = stripe_side.client.v1.customers.payment_methods.list(session["customer"])
     words = ["insufficient_funds", "insufficient_funds"]

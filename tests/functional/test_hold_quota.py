@@ -104,7 +104,7 @@ HOLDS = {
     "in the past": _made("000000000001.0123456789abcdef.alice"),
     "before all time": _made("-00000000001.0123456789abcdef.alice"),
     "with padding": _made("000000000001.a.alic") + "==",
-    "of nobody": _made("999999999999.0123456789abcdef."),
+    "of no user": _made("999999999999.0123456789abcdef."),
     "of somebody whose name is too long": _made("999999999999.0123456789abcdef." + "x" * 2100),
     "a number of 2 000 digits": _made("9" * 2000 + ".0123456789abcdef.alice"),
     "a random part of 2 000 digits": _made("999999999999." + "a" * 2000 + ".alice"),

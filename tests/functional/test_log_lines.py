@@ -178,7 +178,7 @@ def test_an_odd_message_stays_in_the_queue_and_the_others_of_its_batch_are_settl
 def test_the_line_of_an_ignored_delivery_says_so_and_why(
     lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever looks for an event that moved nothing finds it."""
+    """An event that moved nothing can be found."""
     event = completed(pending(lab.books), metadata={})
     lab.deliver(event)
     (line,) = _requests(caplog)

@@ -44,7 +44,7 @@ BAD = {
 def test_a_body_that_is_no_json_object_is_refused(
     lab: Lab, body: bytes, *, is_signed: bool
 ) -> None:
-    """S-8, S-9, S-15: 400, whoever sends it; the SDK by itself would raise five
+    """S-8, S-9, S-15: 400, whatever its sender; the SDK by itself would raise five
     different errors.
     """
     said = lab.webhook(body, _header(lab.secret, body) if is_signed else "t=1,v1=x")

@@ -66,7 +66,7 @@ def test_a_secret_that_is_being_rolled_counts_beside_the_new_one(lab: Lab) -> No
 
 
 def test_a_roll_is_noticed_by_a_warm_container(lab: Lab) -> None:
-    """S-2, L9: the secret in memory fails, the stored one is read anew; the old one no longer
+    """S-2, L9: the secret in memory fails, the stored one is read again; the old one no longer
     counts then.
     """
     old = lab.sign(UNKNOWN.encode())

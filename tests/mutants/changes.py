@@ -2,9 +2,9 @@
 
 Each change is a kind, the node it replaces, and the new text.
 
-Left out is what nobody outside can tell:
+Left out is what cannot be noticed from outside:
 
-- None instead of False as an answer: whoever asks yes or no hears no from both. That the answer
+- None instead of False as an answer: a yes-or-no question gets no from both. That the answer
   becomes True is a fault of its own.
 - The ``del`` of a bare name: it tells readers that an argument is not used.
 """

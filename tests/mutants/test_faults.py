@@ -81,7 +81,7 @@ def test_a_type_variable_has_no_fault() -> None:
 
 
 def test_no_as_an_answer_becomes_yes_and_never_none() -> None:
-    """Whoever asks yes or no cannot tell None from False; 0 is a figure."""
+    """A yes-or-no question cannot tell None from False; 0 is a figure."""
     assert [fault.text for fault in faults_in("a.py", "def f():\n    return False\n")] == ["True"]
     assert "None" in [fault.text for fault in faults_in("a.py", "def f():\n    return 0\n")]
 

@@ -117,7 +117,7 @@ def test_a_charge_may_be_processing_first(
 
 
 def test_a_processing_charge_ends_by_itself(stripe_lab: Lab) -> None:
-    """Nobody has to move the clock."""
+    """The clock need not be moved."""
     customer, method = remember(stripe_lab)
     stripe_lab.control(f"payment_methods/{method}/behave", next=["processing_then_succeed"])
     intent = charge(stripe_lab, customer, method)

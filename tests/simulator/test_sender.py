@@ -48,7 +48,7 @@ def test_pending_webhooks_counts_down(stripe_lab: Lab) -> None:
 
 @pytest.mark.parametrize("status", [500, 400, 410, 302, 404])
 def test_anything_but_a_2xx_is_tried_again(stripe_lab: Lab, status: int) -> None:
-    """Redirects too, and they are not followed. Each try is signed anew and
+    """Redirects too, and they are not followed. Each try has a signature of its own and
     carries the same event.
     """
     stripe_lab.receiver.statuses = [status, status, 204]

@@ -31,7 +31,7 @@ class Charges(AutomaticCharges):
     """The product's own, with a queue that is a list."""
 
     def __init__(self) -> None:
-        """Nobody was hurried."""
+        """No charge was hurried."""
         super().__init__("")
         self.hurried: list[str] = []
 

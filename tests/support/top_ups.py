@@ -128,7 +128,14 @@ class Story:
     def reconcile(self) -> None:
         """With everything of the last month."""
         since = int(self.books.clock().timestamp()) - 40 * 24 * 3600
-        reconciliation.run(Run(self.books, self.stripe, repair=True), since)  # type: ignore[arg-type]
+        reconciliation.run(
+            Run(
+                self.books,
+                self.stripe,  # type: ignore[arg-type]
+                repair=True,
+            ),
+            since,
+        )
 
     def advance(self, **duration: int) -> None:
         """Time passes."""

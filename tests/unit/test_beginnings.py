@@ -37,7 +37,7 @@ def _fresh() -> Payment:
 
 
 def test_a_new_payment_is_stored_whole_and_read_again() -> None:
-    """Nobody has paid, declined or given back anything."""
+    """There is no payment, decline or refund yet."""
     item = _fresh().to_item()
     assert {name: item[name] for name in FRESH} == FRESH
     assert Payment.from_item(item) == _fresh()

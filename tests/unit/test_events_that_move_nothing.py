@@ -168,7 +168,15 @@ def test_repairing_an_account_removes_it(shop: Shop, kind: str) -> None:
         **entry,
     }
     shop.stripe.sell(shop.payment, epoch(shop.clock()), **LISTED[kind])
-    repair_account(Run(shop.books, shop.stripe, repair=True, resumes=False), "alice")  # type: ignore[arg-type]
+    repair_account(
+        Run(
+            shop.books,
+            shop.stripe,  # type: ignore[arg-type]
+            repair=True,
+            resumes=False,
+        ),
+        "alice",
+    )
     assert shop.parked() == []
     assert not any(key[0] == user_key("alice") for key in shop.store.tables["payments"])
 

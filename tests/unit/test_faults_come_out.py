@@ -1,7 +1,7 @@
-"""A fault that nobody foresees comes out as itself, wherever it happens.
+"""An unexpected fault comes out as itself, wherever it happens.
 
 Each act is done again and again, and each time a later call of the store fails in a way that no
-repeat helps. Whoever catches more than what was meant hides it, or makes another fault of it.
+repeat helps. A handler that catches too much hides it, or makes another fault of it.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,14 @@ def _in_trouble(shop: Shop) -> None:
 
 
 def _sweeps(shop: Shop) -> None:
-    hold_expiry.give_back_expired(shop.books, "alice", read_account(shop.store, "alice"))  # type: ignore[arg-type]
+    hold_expiry.give_back_expired(
+        shop.books,
+        "alice",
+        read_account(
+            shop.store,  # type: ignore[arg-type]
+            "alice",
+        ),
+    )
 
 
 def _nothing(shop: Shop) -> None:

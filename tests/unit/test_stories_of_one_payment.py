@@ -117,7 +117,7 @@ def test_a_payment_of_ours_that_cannot_be_compared_is_named_by_its_own_id(books:
 def test_a_place_far_down_a_long_ledger_has_the_right_sum_after_a_late_entry(
     books: Books, clock: Clock
 ) -> None:
-    """The sum of all that stands above is worked out anew, over several pages of the store."""
+    """The sum of all that stands above is computed again, over several pages of the store."""
     for number in range(230):
         clock.advance(minutes=1)
         book(books, Grant(f"grant-{number}", "alice", number % 7 + 1, "a test"))

@@ -26,7 +26,7 @@ class Caller(NamedTuple):
 
 
 Found = Caller | str | None
-"""A customer, with or without a key, or nobody."""
+"""A customer, with or without a key. None for an unknown caller."""
 User = Callable[[Scope], Found | Awaitable[Found]]
 RETRY_AFTER_SECONDS: Final = 1
 POLICY_VIOLATION: Final = 1008
@@ -41,7 +41,8 @@ class QuotaMiddleware:
 
     ``spender`` is an ``AsyncMeter`` or ``AsyncLeases``, closed when the application shuts down
     (ASGI's lifespan). ``user`` tells the user id of a scope, or a ``Caller`` with a key, at once or
-    awaited, or None for nobody. ``units`` is a number or tells it of a scope, as ``CallCosts`` do;
+    awaited, or None for an unknown caller. ``units`` is a number or tells it of a scope, as
+    ``CallCosts`` do;
     0 lets a call pass unpaid. WebSockets are paid for when they are opened.
     """
 

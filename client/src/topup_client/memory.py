@@ -32,7 +32,7 @@ class Memory:
     _trouble_seconds: float = TROUBLE_SECONDS_FIRST
 
     def note(self, error: TopupError, now: float) -> None:
-        """No hold came. After trouble nobody asks again for a while that grows."""
+        """No hold came. After trouble the next request waits, each time longer."""
         self._error = error
         if isinstance(error, QuotaExhausted | KeyLimitReached):
             self._until = now + self.terms.refusal_seconds

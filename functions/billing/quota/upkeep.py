@@ -1,6 +1,6 @@
 """Brings an account up to date: releases expired holds, and lets go of expired lots.
 
-Both are handled in the order of their times, by whoever comes first.
+The first request after their time handles both, in the order of their times.
 """
 
 from billing.books import Books

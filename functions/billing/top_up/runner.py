@@ -231,7 +231,7 @@ def _payment_check(user_id: str, charge: Charge) -> Write:
 def _is_called_off(
     books: Books, agreement: Agreement, payment: Payment
 ) -> bool:
-    """Return whether the next attempt is not wanted: it is off, or agreed anew, or not needed."""
+    """Return whether the next attempt is unwanted: off, not needed, or the terms changed."""
     if not agreement.charges or not agreement.covers(payment):
         return True
     return _is_needless(books, agreement)

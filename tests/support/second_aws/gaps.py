@@ -17,7 +17,7 @@ SETTINGS: Final = {
 """Of a table, and the operation that makes each."""
 ENCRYPTED, PROTECTED = "SSESpecification", "DeletionProtectionEnabled"
 IN_PLACE: Final = ("AWS::DynamoDB::Table", "AWS::Lambda::Function")
-"""Types that an update here changes as AWS does, without making them anew."""
+"""Types that an update here changes as AWS does, without replacing them."""
 FUNCTION: Final = ("Architectures", "TracingConfig")
 """What moto's API takes and its CloudFormation does not."""
 _imports: Final[dict[str, list[dict[str, Any]]]] = {}

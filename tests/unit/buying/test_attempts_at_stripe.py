@@ -53,7 +53,14 @@ def books() -> Books:
 
 
 def _buy(books: Books, stripe: Troubled) -> dict[str, Any]:
-    return checkout.create(books, stripe, SHOP, "alice", catalogue()["starter"], key="k")  # type: ignore[arg-type]
+    return checkout.create(
+        books,
+        stripe,  # type: ignore[arg-type]
+        SHOP,
+        "alice",
+        catalogue()["starter"],
+        key="k",
+    )
 
 
 def test_two_requests_that_meet_one_fault_ask_again_under_one_key(books: Books) -> None:

@@ -29,7 +29,12 @@ def test_a_session_that_is_no_longer_ours_at_stripe_confirms_nothing(books: Book
     """
     payment, stripe = pending(books), Stripe()
     stripe.sell(payment, epoch(START), metadata={})
-    seen = confirmation.confirm(books, stripe, "alice", payment.payment_id)  # type: ignore[arg-type]
+    seen = confirmation.confirm(
+        books,
+        stripe,  # type: ignore[arg-type]
+        "alice",
+        payment.payment_id,
+    )
     assert (seen.payment_id, seen.status) == (payment.payment_id, "pending")
 
 
@@ -49,4 +54,9 @@ def test_a_receipt_that_stripe_does_not_know_is_not_found(books: Books) -> None:
     payment = pending(books)
     _settle(books, builders.completed(payment))
     with pytest.raises(BillingError, match="not_found"):
-        confirmation.receipt_url(books, Elsewhere(), "alice", payment.payment_id)  # type: ignore[arg-type]
+        confirmation.receipt_url(
+            books,
+            Elsewhere(),  # type: ignore[arg-type]
+            "alice",
+            payment.payment_id,
+        )

@@ -31,7 +31,13 @@ def _differences(account: LotAccount) -> list[str]:
 
 
 def _repair(account: LotAccount) -> None:
-    job = Run(account.books, Stripe(), repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
+    job = Run(
+        account.books,
+        Stripe(),  # type: ignore[arg-type]
+        repair=True,
+        go_on=lambda: True,
+        resumes=False,
+    )
     assert mending.repair_account(job, USER).acts
     assert mending.repair_account(job, USER).acts == ()
 

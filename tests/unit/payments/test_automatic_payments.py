@@ -242,7 +242,12 @@ def test_confirm_asks_stripe_for_the_intent(books: Books, stripe: Stripe) -> Non
     payment = builders.automatic(books)
     _settle(books, intent_event(payment, "processing"))
     stripe.charged = [builders.intent(payment)]
-    paid = confirmation.confirm(books, stripe, "alice", payment.payment_id)  # type: ignore[arg-type]
+    paid = confirmation.confirm(
+        books,
+        stripe,  # type: ignore[arg-type]
+        "alice",
+        payment.payment_id,
+    )
     assert paid.status == "completed"
     assert _units(books) == UNITS
 

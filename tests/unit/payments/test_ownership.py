@@ -227,7 +227,12 @@ def test_a_session_from_before_ids_with_a_record_is_settled_as_always(door: str)
         assert shops.hear(_old(builders.completed(shops.payment))) == "settled"
     elif door == "confirm":
         assert (
-            confirmation.confirm(shops.ours, shops.stripe, "alice", shops.payment.payment_id).status  # type: ignore[arg-type]
+            confirmation.confirm(
+                shops.ours,
+                shops.stripe,  # type: ignore[arg-type]
+                "alice",
+                shops.payment.payment_id,
+            ).status
             == "completed"
         )
     elif door == "reconciliation":

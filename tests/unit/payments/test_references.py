@@ -59,7 +59,14 @@ class Shop:
 
     def reconcile(self, *, repair: bool = True) -> Report:
         """As each hour."""
-        return run.run(Run(self.books, self.stripe, repair), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
+        return run.run(
+            Run(
+                self.books,
+                self.stripe,  # type: ignore[arg-type]
+                repair,
+            ),
+            epoch(builders.START) - 86_400,
+        )
 
     def recover(self) -> retry_parked.Recovered:
         """A minute later."""

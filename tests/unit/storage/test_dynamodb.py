@@ -385,7 +385,7 @@ def test_a_transaction_of_too_few_or_too_many_writes_is_not_sent(count: int) -> 
 def test_a_refused_single_write_hands_back_what_it_met(
     stored: dict[str, Any], old: dict[str, Any] | None
 ) -> None:
-    """So that whoever was refused need not read it."""
+    """A refused caller need not read it."""
     refused = _error("ConditionalCheckFailedException")
     refused.response.update(stored)
     store, _ = _store(refused)

@@ -193,7 +193,7 @@ def test_a_reversal_without_intent_and_charge_is_not_ours(
     make: Callable[[Payment], dict[str, Any]], empty: object
 ) -> None:
     """Stripe's object may have neither: nothing of ours can be found by it, now or later, and
-    nobody has to look at it.
+    no operator has to look at it.
     """
     event = make(PAYMENT)
     event["data"]["object"] |= {"payment_intent": empty, "charge": empty}
@@ -308,7 +308,7 @@ def test_a_claim_has_1_to_255_letters(member: str) -> None:
     + [(text, None) for text in ("", " 5", "²", "\u0665", "5_0")],
 )
 def test_the_units_of_a_claim_are_up_to_ten_digits(text: str, units: int | None) -> None:
-    """As checkout wrote them, and nobody else."""
+    """As checkout wrote them, and no other program."""
     told = parse(builders.completed(PAYMENT, metadata={**metadata(PAYMENT), "quota": text}), OURS)
     assert getattr(told, "quota", None) == units
     assert isinstance(told, Ignored) is (units is None)

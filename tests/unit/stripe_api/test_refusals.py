@@ -1,4 +1,4 @@
-"""What Stripe's answers mean for a checkout: for good, for now, or nobody knows; and what of them
+"""What Stripe's answers mean for a checkout: for good, for now, or unknown; and what of them
 stands in the log.
 """
 

@@ -1,4 +1,4 @@
-"""How often a container reads its secrets anew: a flood of forged signatures hides no roll."""
+"""How often a container reads its secrets again: a flood of forged signatures hides no roll."""
 
 import json
 from types import SimpleNamespace
@@ -73,7 +73,7 @@ def test_a_flood_of_forged_signatures_reads_a_secret_twenty_times_and_then_each_
 
 
 def test_a_flood_at_one_secret_leaves_the_other_its_own_allowance(vault: Vault) -> None:
-    """Stripe's key is read anew when Stripe refuses it, whatever is sent to the webhook."""
+    """Stripe's key is read again when Stripe refuses it, whatever is sent to the webhook."""
     for _ in range(100):
         secrets.webhook_secrets(fresh=True)
     before = secrets.stripe_key(fresh=False)
