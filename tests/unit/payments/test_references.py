@@ -1,81 +1,22 @@
 """Reference rows lead from Stripe's ids to payments, and hold early refunds."""
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from billing.books import Books
 from billing.buying import queries
 from billing.clock import epoch
 from billing.payments import parking, settlement
-from billing.payments.payment import Park, Payment
-from billing.reconciliation import retry_parked, run
+from billing.reconciliation import retry_parked
 from billing.reconciliation.repair import repair_account
-from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
 from billing.storage.keys import REFERENCE, reference_key
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, intent_of, pending
-from support.fakes.memory_store import MemoryStore
+from support.fakes.memory_store import MemoryStore, StrictStore
 from support.fakes.stripe_twin import Stripe
-
-Make = Callable[[Payment], dict[str, Any]]
-
-
-MAKERS: Final[dict[str, Make]] = {
-    "expired": builders.expired,
-    "declined": builders.declined,
-    "unpaid": builders.completed_unpaid,
-    "failed later": builders.async_failed,
-    "an inquiry": lambda payment: builders.dispute(payment, "created", "warning_needs_response"),
-}
-
-
-each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-
-
-class Shop:
-    """Its one payment's record was lost by a restore."""
-
-    def __init__(self) -> None:
-        """It was sold, and forgotten."""
-        self.clock, self.store, self.stripe = Clock(), MemoryStore(), Stripe()
-        self.books = builders.books_on(self.store, clock=self.clock)
-        self.payment = pending(self.books)
-        self.forget()
-
-    def forget(self) -> None:
-        """The restore."""
-        self.store.tables["payments"].clear()
-
-    def park(self, make: Make) -> parking.Parked:
-        """As an older version did."""
-        parking.park(
-            self.books, fact(make(self.payment)), Park("unknown_payment", "not in our records")
-        )
-        (record,) = parking.all_parked(self.books)
-        return record
-
-    def reconcile(self, *, repair: bool = True) -> Report:
-        """As each hour."""
-        return run.run(
-            Run(
-                self.books,
-                self.stripe,  # type: ignore[arg-type]
-                repair,
-            ),
-            epoch(builders.START) - 86_400,
-        )
-
-    def recover(self) -> retry_parked.Recovered:
-        """A minute later."""
-        self.clock.advance(seconds=60)
-        return retry_parked.run(self.books, self.stripe)  # type: ignore[arg-type]
-
-    def parked(self) -> list[parking.Parked]:
-        """What waits."""
-        return list(parking.all_parked(self.books))
+from support.lost_records import Shop
 
 
 @pytest.fixture
@@ -109,20 +50,6 @@ def books(clock: Clock) -> Books:
 def _settle(books: Books, *events: dict[str, Any]) -> None:
     for event in events:
         settlement.apply(books, fact(event))
-
-
-class StrictStore(MemoryStore):
-    """Refuses what DynamoDB does: an attribute under two clauses of one update.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
-    """
-
-    def commit(self, *writes: Write) -> None:
-        """See MemoryStore."""
-        for write in writes:
-            names = [*write.set, *write.add, *write.remove]
-            assert len(names) == len(set(names)), f"two document paths overlap: {sorted(names)}"
-        super().commit(*writes)
 
 
 def test_two_refunds_that_were_dropped_with_a_purchase_come_back_before_it_is_credited() -> None:

@@ -6,10 +6,9 @@ import pytest
 from billing.books import Books
 from billing.buying import queries
 from billing.payments import settlement
-from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending
-from support.fakes.memory_store import MemoryStore
+from support.fakes.memory_store import MemoryStore, StrictStore
 
 
 @pytest.fixture
@@ -21,20 +20,6 @@ def books(clock: Clock) -> Books:
 def _settle(books: Books, *events: dict[str, Any]) -> None:
     for event in events:
         settlement.apply(books, fact(event))
-
-
-class StrictStore(MemoryStore):
-    """Refuses what DynamoDB does: an attribute under two clauses of one update.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
-    """
-
-    def commit(self, *writes: Write) -> None:
-        """See MemoryStore."""
-        for write in writes:
-            names = [*write.set, *write.add, *write.remove]
-            assert len(names) == len(set(names)), f"two document paths overlap: {sorted(names)}"
-        super().commit(*writes)
 
 
 def test_every_event_of_a_payment_is_written_as_dynamodb_takes_it() -> None:

@@ -1,49 +1,14 @@
 """Debits, plain and under an idempotency key."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError
 from billing.payments import settlement
-from billing.quota import debits, spending
-from billing.quota.balance import Balance
+from billing.quota import debits
 from billing.quota.spending import Meter
-from support import builders, laws
-from support.builders import START, Clock, fact, pending
-from support.fakes.memory_store import Meddled
-
-
-@pytest.fixture
-def books(clock: Clock) -> Books:
-    """Alice has bought 100 units."""
-    spending._seen.clear()
-    books = builders.books_on(Meddled(), clock=clock)
-    settlement.apply(books, fact(builders.completed(pending(books))))
-    return books
-
-
-@pytest.fixture
-def meter(books: Books) -> Meter:
-    """To spend from."""
-    return Meter(books, "https://shop.example.com")
-
-
-def _balance(books: Books) -> Balance:
-    laws.check(books.store)
-    return debits.read(books, "alice")
-
-
-def _three(books: Books) -> tuple[int, int, int]:
-    balance = _balance(books)
-    return balance.used, balance.held, balance.remaining
-
-
-def _refused(act: Callable[[], object]) -> str:
-    with pytest.raises(BillingError) as refused:
-        act()
-    return refused.value.code
+from support import builders, quotas
+from support.builders import START, fact, pending
 
 
 def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Meter) -> None:
@@ -51,7 +16,7 @@ def test_a_keyed_debit_is_taken_once_and_its_answer_kept(books: Books, meter: Me
     first = debits.debit_once(meter, "alice", 30, "backend", "k")
     again = debits.debit_once(meter, "alice", 30, "backend", "k")
     assert again == replace(first, idempotent_replayed=True)
-    assert _three(books) == (30, 0, 70)
+    assert quotas.three(books) == (30, 0, 70)
 
 
 @pytest.mark.parametrize(("user_id", "units"), [("alice", 31), ("bob", 30)])
@@ -61,17 +26,17 @@ def test_a_key_with_another_body_is_a_conflict(
     settlement.apply(books, fact(builders.completed(pending(books, "bob"))))
     debits.debit_once(meter, "alice", 30, "backend", "k")
     assert (
-        _refused(lambda: debits.debit_once(meter, user_id, units, "backend", "k"))
+        quotas.refused(lambda: debits.debit_once(meter, user_id, units, "backend", "k"))
         == "idempotency_conflict"
     )
-    assert _three(books) == (30, 0, 70)
+    assert quotas.three(books) == (30, 0, 70)
     assert debits.read(books, "bob").used == 0
 
 
 def test_two_callers_keys_are_their_own(books: Books, meter: Meter) -> None:
     debits.debit_once(meter, "alice", 30, "backend", "k")
     debits.debit_once(meter, "alice", 30, "another", "k")
-    assert _three(books) == (60, 0, 40)
+    assert quotas.three(books) == (60, 0, 40)
 
 
 MORNING = int(START.timestamp())

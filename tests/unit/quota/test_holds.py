@@ -1,64 +1,27 @@
 """Holds are captured, released or expire, each exactly once."""
 
-from collections.abc import Callable
-
 import pytest
 from billing.books import Books
-from billing.errors import BillingError
-from billing.payments import settlement
 from billing.quota import debits, holds, spending
-from billing.quota.balance import Balance
 from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.quota.spending import Meter
 from billing.storage.writes import Write
-from support import builders, laws
-from support.builders import START, Clock, fact, pending
-from support.fakes.memory_store import Meddled
-
-
-@pytest.fixture
-def books(clock: Clock) -> Books:
-    """Alice has bought 100 units."""
-    spending._seen.clear()
-    books = builders.books_on(Meddled(), clock=clock)
-    settlement.apply(books, fact(builders.completed(pending(books))))
-    return books
-
-
-@pytest.fixture
-def meter(books: Books) -> Meter:
-    """To spend from."""
-    return Meter(books, "https://shop.example.com")
-
-
-def _balance(books: Books) -> Balance:
-    laws.check(books.store)
-    return debits.read(books, "alice")
-
-
-def _three(books: Books) -> tuple[int, int, int]:
-    balance = _balance(books)
-    return balance.used, balance.held, balance.remaining
-
-
-def _refused(act: Callable[[], object]) -> str:
-    with pytest.raises(BillingError) as refused:
-        act()
-    return refused.value.code
+from support import quotas
+from support.builders import START, Clock
 
 
 def test_no_more_is_captured_than_was_held(books: Books, meter: Meter) -> None:
     """Though as much remains."""
     hold = holds.place(meter, "alice", 40, 60).hold_id
-    assert _refused(lambda: holds.capture(meter, hold, 41)) == "exceeds_hold"
-    assert _three(books) == (0, 40, 60)
+    assert quotas.refused(lambda: holds.capture(meter, hold, 41)) == "exceeds_hold"
+    assert quotas.three(books) == (0, 40, 60)
 
 
 def test_what_was_not_captured_comes_back(books: Books, meter: Meter) -> None:
     """A repeat replays."""
     hold = holds.place(meter, "alice", 40, 60).hold_id
     assert holds.capture(meter, hold, 25) == holds.capture(meter, hold, 25)
-    assert _three(books) == (25, 0, 75)
+    assert quotas.three(books) == (25, 0, 75)
 
 
 def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> None:
@@ -66,23 +29,23 @@ def test_two_concurrent_releases_release_once(books: Books, meter: Meter) -> Non
     hold = holds.place(meter, "alice", 40, 60).hold_id
     books.store.first = lambda: holds.release(meter, hold)  # type: ignore[attr-defined]
     holds.release(meter, hold)
-    assert _three(books) == (0, 0, 100)
+    assert quotas.three(books) == (0, 0, 100)
 
 
 def test_a_released_hold_is_not_captured(books: Books, meter: Meter) -> None:
     """409, and nothing taken."""
     hold = holds.place(meter, "alice", 40, 60).hold_id
     holds.release(meter, hold)
-    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
-    assert _three(books) == (0, 0, 100)
+    assert quotas.refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
+    assert quotas.three(books) == (0, 0, 100)
 
 
 def test_an_expired_hold_is_not_captured(books: Books, meter: Meter, clock: Clock) -> None:
     """The account had no request since. The hold counts as given back all the same."""
     hold = holds.place(meter, "alice", 40, 60).hold_id
     clock.advance(seconds=61)
-    assert _refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
-    assert _three(books) == (0, 0, 100)
+    assert quotas.refused(lambda: holds.capture(meter, hold, 25)) == "hold_closed"
+    assert quotas.three(books) == (0, 0, 100)
 
 
 MORNING = int(START.timestamp())

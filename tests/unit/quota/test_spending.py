@@ -2,56 +2,23 @@ from collections.abc import Callable
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError
 from billing.payments import settlement
-from billing.quota import debits, holds, spending
-from billing.quota.balance import Balance
+from billing.quota import debits, holds
 from billing.quota.spending import Meter
-from support import builders, laws
+from support import builders, laws, quotas
 from support.builders import Clock, fact, pending
-from support.fakes.memory_store import Meddled
-
-
-@pytest.fixture
-def books(clock: Clock) -> Books:
-    """Alice has bought 100 units."""
-    spending._seen.clear()
-    books = builders.books_on(Meddled(), clock=clock)
-    settlement.apply(books, fact(builders.completed(pending(books))))
-    return books
-
-
-@pytest.fixture
-def meter(books: Books) -> Meter:
-    """To spend from."""
-    return Meter(books, "https://shop.example.com")
-
-
-def _balance(books: Books) -> Balance:
-    laws.check(books.store)
-    return debits.read(books, "alice")
-
-
-def _three(books: Books) -> tuple[int, int, int]:
-    balance = _balance(books)
-    return balance.used, balance.held, balance.remaining
-
-
-def _refused(act: Callable[[], object]) -> str:
-    with pytest.raises(BillingError) as refused:
-        act()
-    return refused.value.code
 
 
 def test_more_than_remains_is_not_taken(books: Books, meter: Meter) -> None:
     """By a plain debit, by a keyed one, by a hold; what is held does not remain."""
     holds.place(meter, "alice", 40, 60)
-    assert _refused(lambda: debits.debit(meter, "alice", 61)) == "quota_exhausted"
+    assert quotas.refused(lambda: debits.debit(meter, "alice", 61)) == "quota_exhausted"
     assert (
-        _refused(lambda: debits.debit_once(meter, "alice", 61, "backend", "k")) == "quota_exhausted"
+        quotas.refused(lambda: debits.debit_once(meter, "alice", 61, "backend", "k"))
+        == "quota_exhausted"
     )
-    assert _refused(lambda: holds.place(meter, "alice", 61, 60)) == "quota_exhausted"
-    assert _three(books) == (0, 40, 60)
+    assert quotas.refused(lambda: holds.place(meter, "alice", 61, 60)) == "quota_exhausted"
+    assert quotas.three(books) == (0, 40, 60)
 
 
 def test_an_expired_hold_counts_as_released_at_the_next_read(
@@ -82,7 +49,7 @@ def test_the_units_of_an_expired_hold_can_be_spent_immediately(
         "hold": lambda: holds.place(meter, "alice", 60, 60),
     }
     ways[by]()
-    balance = _balance(books)
+    balance = quotas.balance(books)
     assert (balance.used + balance.held, balance.remaining) == (100, 0)
 
 
@@ -92,10 +59,10 @@ def test_what_expires_later_is_released_later(books: Books, meter: Meter, clock:
     holds.place(meter, "alice", 20, 60)
     clock.advance(seconds=61)
     debits.debit(meter, "alice", 50)
-    assert _three(books) == (50, 40, 10)
+    assert quotas.three(books) == (50, 40, 10)
     clock.advance(seconds=600)
     debits.debit(meter, "alice", 50)
-    assert _three(books) == (100, 0, 0)
+    assert quotas.three(books) == (100, 0, 0)
 
 
 def test_released_units_pay_debt_first(books: Books, meter: Meter, clock: Clock) -> None:
@@ -105,9 +72,9 @@ def test_released_units_pay_debt_first(books: Books, meter: Meter, clock: Clock)
     holds.place(meter, "alice", 40, 60)
     debits.debit(meter, "alice", 130)
     settlement.apply(books, fact(builders.refunded(refunded, 999)))
-    assert (_balance(books).debt, _balance(books).held) == (70, 40)
+    assert (quotas.balance(books).debt, quotas.balance(books).held) == (70, 40)
     clock.advance(seconds=61)
-    assert _refused(lambda: debits.debit(meter, "alice", 1)) == "quota_exhausted"
+    assert quotas.refused(lambda: debits.debit(meter, "alice", 1)) == "quota_exhausted"
     balance = debits.read(books, "alice")
     assert (balance.debt, balance.held, balance.remaining) == (30, 0, 0)
     laws.check(books.store)
@@ -119,7 +86,7 @@ def test_a_days_use_becomes_one_entry(books: Books, meter: Meter, clock: Clock) 
     debits.debit(meter, "alice", 20)
     clock.advance(days=1)
     debits.debit(meter, "alice", 5)
-    assert _three(books) == (35, 0, 65)
+    assert quotas.three(books) == (35, 0, 65)
     entries = [
         row["units"] for row in books.store.pages("ledger", "alice") if row["type"] == "consumed"
     ]

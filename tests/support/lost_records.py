@@ -1,0 +1,53 @@
+"""A payment whose record was lost by a restore."""
+
+from collections.abc import Callable
+from typing import Any
+
+from billing.clock import epoch
+from billing.payments import parking
+from billing.payments.payment import Park, Payment
+from billing.reconciliation import retry_parked, run
+from billing.reconciliation.report import Report
+from billing.reconciliation.run import Run
+from support import builders
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import MemoryStore
+from support.fakes.stripe_twin import Stripe
+
+Make = Callable[[Payment], dict[str, Any]]
+
+
+class Shop:
+    """Its one payment's record was lost by a restore."""
+
+    def __init__(self) -> None:
+        """It was sold, and forgotten."""
+        self.clock, self.store, self.stripe = Clock(), MemoryStore(), Stripe()
+        self.books = builders.books_on(self.store, clock=self.clock)
+        self.payment = pending(self.books)
+        self.forget()
+
+    def forget(self) -> None:
+        """The restore."""
+        self.store.tables["payments"].clear()
+
+    def park(self, make: Make) -> parking.Parked:
+        """As an older version did."""
+        parking.park(
+            self.books, fact(make(self.payment)), Park("unknown_payment", "not in our records")
+        )
+        (record,) = parking.all_parked(self.books)
+        return record
+
+    def reconcile(self, *, repair: bool = True) -> Report:
+        """As each hour."""
+        return run.run(Run(self.books, self.stripe, repair), epoch(builders.START) - 86_400)  # type: ignore[arg-type]
+
+    def recover(self) -> retry_parked.Recovered:
+        """A minute later."""
+        self.clock.advance(seconds=60)
+        return retry_parked.run(self.books, self.stripe)  # type: ignore[arg-type]
+
+    def parked(self) -> list[parking.Parked]:
+        """What waits."""
+        return list(parking.all_parked(self.books))

@@ -1,0 +1,23 @@
+import pytest
+from billing.books import Books
+from billing.payments import settlement
+from billing.quota import spending
+from billing.quota.spending import Meter
+from support import builders
+from support.builders import Clock, fact, pending
+from support.fakes.memory_store import Meddled
+
+
+@pytest.fixture
+def books(clock: Clock) -> Books:
+    """Alice has bought 100 units."""
+    spending._seen.clear()
+    books = builders.books_on(Meddled(), clock=clock)
+    settlement.apply(books, fact(builders.completed(pending(books))))
+    return books
+
+
+@pytest.fixture
+def meter(books: Books) -> Meter:
+    """To spend from."""
+    return Meter(books, "https://shop.example.com")
