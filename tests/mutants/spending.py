@@ -65,7 +65,7 @@ SPENDING: Final = (
     ),
     bug(
         "a debit after an expiry has no condition on what remained",
-        "quota/test_hold_expiry.py::test_a_refund_concurrent_with_an_expiry_oversells_nothing",
+        "quota/test_hold_expiry.py::test_a_debit_by_a_clock_behind_an_expiry_oversells_nothing",
         (
             "quota/spending.py",
             AFTER_EXPIRY.format("same_remaining, "),

@@ -159,6 +159,20 @@ def test_a_refund_concurrent_with_an_expiry_oversells_nothing(shop: Shop, way: s
     assert shop.three() == (1, 0, 99)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_debit_by_a_clock_behind_an_expiry_oversells_nothing(shop: Shop, way: str) -> None:
+    """For the other container the hold is open still, so it debits without a look at the holds."""
+    shop.hold(40)
+    behind = Clock()
+    shop.clock.advance(seconds=61)
+    other = Meter(builders.books_on(shop.store, clock=behind), "")
+    shop.store.before_commit.append(lambda: debits.debit(other, "alice", 50))
+    with pytest.raises(BillingError, match="quota_exhausted"):
+        _ways(shop)[way](70)
+    laws.check(shop.store)
+    assert shop.three() == (51, 0, 49)
+
+
 def test_concurrent_expiry_releases_a_hold_once(shop: Shop) -> None:
     """The sweep comes between a debit's look and its write."""
     shop.hold(40)
