@@ -10,6 +10,7 @@ _PACKAGES: Final = (
     "quota",
     "keys",
     "lots",
+    "grants",
     "account",
     "payments",
     "buying",
