@@ -1,7 +1,8 @@
 """POST /api/v1/payments/checkout: records a payment, and creates a Checkout Session for it."""
 
 from billing.api.endpoint import Answer, endpoint, site_url
-from billing.api.request import Request, flag
+from billing.api.members import flag
+from billing.api.request import Request
 from billing.buying import checkout
 from billing.buying.checkout import Customer, Shop
 from billing.errors import BillingError

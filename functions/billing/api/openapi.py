@@ -6,7 +6,6 @@ https://spec.openapis.org/oas/v3.1.1.html
 from collections.abc import Sequence
 from typing import Final
 
-from billing.api import request
 from billing.api.description.answers import schemas
 from billing.api.description.buying import of_buying
 from billing.api.description.event_schemas import webhooks
@@ -15,14 +14,15 @@ from billing.api.description.keys import of_keys
 from billing.api.description.operation import Operation
 from billing.api.description.schema import TEXT, Schema, ref
 from billing.api.description.spending import of_spending
+from billing.api.scopes import GRANT_SCOPE, SCOPE, SCOPES, scopes
 from billing.errors import STATUS_OF
 
 OURS: Final = "application/problem+json"
 GATEWAYS: Final = "application/json"
 SCOPE_OF: Final = {
     "user": [],
-    "service": [request.SCOPE],
-    "granter": [request.GRANT_SCOPE],
+    "service": [SCOPE],
+    "granter": [GRANT_SCOPE],
 }
 """The scope that each kind of caller needs."""
 
@@ -30,8 +30,8 @@ SCOPE_OF: Final = {
 def document() -> Schema:
     """Return the whole OpenAPI description as a dictionary."""
     table = {**of_buying(), **of_spending(), **of_giving(), **of_keys()}
-    scopes = " or ".join(sorted(request.SCOPES))
-    grants = " or ".join(sorted(request.scopes(request.GRANT_SCOPE)))
+    spends = " or ".join(sorted(SCOPES))
+    grants = " or ".join(sorted(scopes(GRANT_SCOPE)))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -50,7 +50,7 @@ def document() -> Schema:
             "securitySchemes": {
                 "user": _token("a token of the configured issuer"),
                 "service": _token(
-                    f"a token of the configured issuer with the scope {scopes}"
+                    f"a token of the configured issuer with the scope {spends}"
                 ),
                 "granter": _token(
                     f"a token of the configured issuer with the scope {grants}"

@@ -1,6 +1,6 @@
 """The operations that give units without a payment: grants and the welcome."""
 
-from billing.api import request
+from billing.api import members
 from billing.api.description.members import KEY, UNITS, USER_ID
 from billing.api.description.operation import (
     REPEATS,
@@ -29,7 +29,7 @@ def _give() -> Operation:
         "type": "string",
         "minLength": 1,
         "maxLength": REASON_CHARS_MAX,
-        "pattern": request.TEXT,
+        "pattern": members.TEXT,
     }
     body = record(user_id=USER_ID, units=UNITS, reason=reason)
     body["properties"]["expires_at"] = MAYBE_TIME

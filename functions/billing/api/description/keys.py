@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from billing.api import request
+from billing.api import members
 from billing.api.description.members import UNITS
 from billing.api.description.operation import (
     Operation,
@@ -18,7 +18,7 @@ NAME: Final[Schema] = {
     "type": "string",
     "minLength": 1,
     "maxLength": api_keys.NAME_CHARS_MAX,
-    "pattern": request.TEXT,
+    "pattern": members.TEXT,
 }
 KEY_LIMIT: Final[Schema] = record(
     units=UNITS, per={"type": "string", "enum": list(PERS)}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from billing.api import request
+from billing.api import members, request
 from billing.api.description.schema import Schema
 from billing.ids import USER_ID_CHARS_MAX
 from billing.money import UNITS_MAX
@@ -18,7 +18,7 @@ USER_ID: Final[Schema] = {
     "type": "string",
     "minLength": 1,
     "maxLength": USER_ID_CHARS_MAX,
-    "pattern": request.TEXT,
+    "pattern": members.TEXT,
 }
 KEY: Final[Schema] = {
     "type": "string",
