@@ -40,7 +40,7 @@ OUTSIDE: Final = {
     },
     "pynamodb": {"billing.storage.expressions"},
     "botocore": {
-        "billing.storage.dynamodb",
+        "billing.storage.connection",
         "billing.storage.aws_faults",
         "billing.notices.event_bus",
         "billing.payments.fact_queue",

@@ -16,7 +16,7 @@ from billing.reconciliation.audit import (
     disagreeing_payments,
     settled_tally,
 )
-from billing.storage.dynamodb import PAGE_MAX
+from billing.storage.reader import PAGE_MAX
 from support import builders
 from support.fakes.memory_store import MemoryStore
 

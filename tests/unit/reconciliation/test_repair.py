@@ -19,8 +19,8 @@ from billing.reconciliation import repair as mending
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.run import Run
-from billing.storage.dynamodb import Page
 from billing.storage.keys import user_key
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
