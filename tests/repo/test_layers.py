@@ -1,4 +1,4 @@
-"""Imports point one way: handlers, api, wiring, top-up, reconciliation, buying,
+"""Imports point one way: handlers, api, wiring, top-up, audit, reconciliation, buying,
 payments, account, quota, notices, Stripe, storage.
 """
 
@@ -26,6 +26,7 @@ PACKAGES: Final = (
     "buying",
     "grants",
     "reconciliation",
+    "audit",
     "top_up",
     "wiring",
     "api",
