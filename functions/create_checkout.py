@@ -4,7 +4,8 @@ from billing.api.endpoint import Answer, endpoint, site_url
 from billing.api.members import flag
 from billing.api.request import Request
 from billing.buying import checkout
-from billing.buying.checkout import Customer, Shop
+from billing.buying.session_params import Shop
+from billing.buying.sessions import Customer
 from billing.errors import BillingError
 from billing.payments import plans
 from billing.wiring.container import books, settings
