@@ -4,7 +4,8 @@ A hold sets units aside. A capture uses them, and a release gives them back.
 """
 
 from billing.api.endpoint import Answer, endpoint, meter
-from billing.api.request import Request, text, whole
+from billing.api.members import text, whole
+from billing.api.request import Request
 from billing.errors import BillingError
 from billing.ids import USER_ID_CHARS_MAX
 from billing.keys.counting import KEY_ID_CHARS_MAX, REFUSALS, spend_for

@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from billing.reconciliation.audit import Tallies, Tally
+from billing.audit.tallies import Tallies
+from billing.audit.tally import Tally
 
 ACCOUNTS_IN_MEMORY_MAX: Final = 5_000
 """The accounts that one reader keeps before it writes to the file: about four megabytes."""

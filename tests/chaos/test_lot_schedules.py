@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 from billing.account import lot_listing
+from billing.audit.tallies import Tallies
 from billing.clock import epoch
 from billing.errors import BillingError
 from billing.grants import api, welcome
@@ -20,7 +21,6 @@ from billing.payments.payment import Payment
 from billing.payments.plans import Plan, Welcome
 from billing.quota import debits, holds, upkeep
 from billing.quota.spending import Meter
-from billing.reconciliation.audit import Tallies
 from billing.storage.writes import Table
 from support import builders, laws
 from support.builders import START, fact, pending

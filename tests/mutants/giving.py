@@ -110,7 +110,7 @@ GIVING: Final = (
         "a token that spends gives units",
         GRANTS + "test_a_grant_needs_a_key_and_its_own_scope",
         (
-            "api/request.py",
+            "api/scopes.py",
             'GRANT_SCOPE: Final = "quota.grant"',
             'GRANT_SCOPE: Final = "quota.write"',
         ),

@@ -17,6 +17,7 @@ _PACKAGES: Final = (
     "top_up",
     "notices",
     "reconciliation",
+    "audit",
 )
 """Of ``functions/billing``, as far as they are there: every file of theirs."""
 _SHARED: Final = "facts money deployment cursors wiring/secrets"

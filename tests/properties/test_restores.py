@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError
@@ -15,7 +16,7 @@ from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
-from billing.reconciliation import repair, run
+from billing.reconciliation import run
 from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from hypothesis import example, given, settings
@@ -161,7 +162,7 @@ class Shop:
         job = Run(self.books, self.stripe, repair=True, go_on=lambda: True, resumes=False)  # type: ignore[arg-type]
         assert not run.run(job, 0).failed
         for row in self.findings():
-            repair.repair_account(job, row["user_id"])
+            repair_account(job, row["user_id"])
         assert self.findings() == []
 
     def findings(self) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ import botocore.session
 import pytest
 from billing.deadline import Deadline
 from billing.payments import fact_queue
-from billing.storage.dynamodb import UNTIL_DEADLINE, Store
+from billing.storage.connection import UNTIL_DEADLINE
+from billing.storage.dynamodb import Store
 from billing.wiring.secrets import Reader
 from botocore.exceptions import ParamValidationError
 

@@ -9,7 +9,7 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
-from billing.storage.dynamodb import Page
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
 from billing.stripe_api.client import StripeServerError
 from support import builders

@@ -16,15 +16,9 @@ from typing import Any, Final, TypeVar
 from billing.books import Books
 from billing.errors import ConditionFailedError, Item, RetryableError
 from billing.quota import spending
-from billing.storage.dynamodb import (
-    IF_NOT_DONE,
-    IF_UNKNOWN,
-    NEVER,
-    UNTIL_DEADLINE,
-    Page,
-    Retry,
-    Store,
-)
+from billing.storage.connection import IF_NOT_DONE, IF_UNKNOWN, NEVER, UNTIL_DEADLINE, Retry
+from billing.storage.dynamodb import Store
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
 from botocore.exceptions import ClientError, ReadTimeoutError
 from greenlet import greenlet

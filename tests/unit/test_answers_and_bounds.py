@@ -5,6 +5,8 @@ payment.
 from dataclasses import replace
 
 import pytest
+from billing.audit.readings import settled_tally
+from billing.audit.tally import Tally
 from billing.books import Books
 from billing.buying import checkout, queries
 from billing.clock import epoch
@@ -15,7 +17,6 @@ from billing.payments.plans import catalogue
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
 from billing.reconciliation import run
-from billing.reconciliation.audit import Tally, settled_tally
 from billing.reconciliation.run import Run
 from billing.storage.writes import Write
 from billing.stripe_api.events import parse

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.buying import checkout
-from billing.buying.checkout import Shop
+from billing.buying.session_params import Shop
 from billing.money import decimal_string
 from billing.payments import settlement
 from billing.payments.payment import Payment

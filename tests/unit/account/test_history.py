@@ -12,7 +12,7 @@ from billing.errors import BillingError, NotDoneError
 from billing.payments import settlement
 from billing.quota import debits
 from billing.quota.spending import Meter
-from billing.storage.dynamodb import Page
+from billing.storage.reader import Page
 from hypothesis import given
 from hypothesis import strategies as st
 from support import builders

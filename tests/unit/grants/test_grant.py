@@ -3,13 +3,13 @@ from datetime import timedelta
 
 import pytest
 from billing.account import history
+from billing.audit.readings import settled_tally
 from billing.books import Books
 from billing.errors import ConditionFailedError
 from billing.grants.grant import Grant, GrantError, book
 from billing.payments import settlement
 from billing.quota import debits, holds
 from billing.quota.spending import Meter
-from billing.reconciliation.audit import settled_tally
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import MemoryStore

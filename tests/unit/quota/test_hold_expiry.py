@@ -13,7 +13,7 @@ from billing.quota.balance import Balance
 from billing.quota.debits import Debit
 from billing.quota.holds import Hold
 from billing.quota.spending import Meter
-from billing.storage.dynamodb import Page
+from billing.storage.reader import Page
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending

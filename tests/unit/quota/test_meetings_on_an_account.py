@@ -18,7 +18,7 @@ from billing.payments import settlement
 from billing.quota import debits, holds
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked
-from billing.storage.dynamodb import Page
+from billing.storage.reader import Page
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending

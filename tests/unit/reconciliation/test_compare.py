@@ -15,8 +15,8 @@ from billing.reconciliation import compare, retry_parked
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
-from billing.storage.dynamodb import Page
 from billing.storage.keys import user_key
+from billing.storage.reader import Page
 from billing.storage.writes import Write
 from billing.stripe_api import objects
 from support import builders, laws

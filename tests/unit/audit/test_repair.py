@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from billing.audit.readings import settled_tally
+from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.clock import epoch
 from billing.deadline import Deadline
@@ -15,12 +17,10 @@ from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
-from billing.reconciliation import repair as mending
 from billing.reconciliation import retry_parked, run
-from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.run import Run
-from billing.storage.dynamodb import Page
 from billing.storage.keys import user_key
+from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
@@ -83,8 +83,8 @@ def _job(books: Books, stripe: Stripe, *, repair: bool = True) -> Run:
 
 
 def _mended(books: Books, stripe: Stripe) -> tuple[str, ...]:
-    acts = mending.repair_account(_job(books, stripe), "alice").acts
-    assert mending.repair_account(_job(books, stripe), "alice").acts == ()
+    acts = repair_account(_job(books, stripe), "alice").acts
+    assert repair_account(_job(books, stripe), "alice").acts == ()
     laws.check(books.store)
     tally = settled_tally(books.store, "alice")
     assert tally is not None
@@ -105,7 +105,7 @@ def test_an_account_that_is_right_is_left_alone(
 ) -> None:
     """Nothing is written, not even a time."""
     before = copy.deepcopy(store.tables)
-    assert mending.repair_account(_job(books, stripe), payment.user_id).acts == ()
+    assert repair_account(_job(books, stripe), payment.user_id).acts == ()
     assert store.tables == before
 
 
@@ -146,7 +146,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
     if part != "ledger":
         store.tables["quotas"][QUOTA]["total"] += 7
     before = copy.deepcopy(store.tables)
-    told = mending.repair_account(_job(books, stripe, repair=False), payment.user_id).acts
+    told = repair_account(_job(books, stripe, repair=False), payment.user_id).acts
     assert store.tables == before
     assert told
     assert _mended(books, stripe) == told
@@ -162,7 +162,7 @@ def test_a_dry_run_reports_no_balance_that_a_settlement_will_move(
     pending(books, payment_id=payment.payment_id, session_id=payment.session_id)
     before = copy.deepcopy(store.tables)
     job = _job(books, stripe, repair=False)
-    told = mending.repair_account(job, payment.user_id).acts
+    told = repair_account(job, payment.user_id).acts
     assert store.tables == before
     assert [act for act in told if act.startswith("balance")] == []
     assert told[-1] == "the balance is recomputed once these payments are settled"
@@ -266,7 +266,7 @@ def test_an_account_that_never_holds_still_is_an_unknown_outcome(
 
     store.first = [used] * 1000
     with pytest.raises(OutcomeUnknownError):
-        mending.repair_account(_job(books, stripe), payment.user_id)
+        repair_account(_job(books, stripe), payment.user_id)
 
 
 def test_a_payment_that_stripe_does_not_know_is_named_and_left(
@@ -283,7 +283,7 @@ def test_a_payment_that_stripe_does_not_know_is_named_and_left(
     store.tables["ledger"]["alice", "funded:cs_stranger"] = {
         "user_id": "alice", "entry_id": "funded:cs_stranger", "booked_at": "2026", **row,
     }  # fmt: skip
-    acts = mending.repair_account(_job(books, stripe), "alice").acts
+    acts = repair_account(_job(books, stripe), "alice").acts
     assert "cs_stranger: Stripe knows no such session; nothing was done about it" in acts
 
 
@@ -294,7 +294,7 @@ def test_a_lost_way_from_a_payment_intent_is_written_again(
     """Without it the next refund would have no owner. A dry run says so, and writes nothing."""
     (lost,) = [key for key in store.tables["payments"] if key[0].startswith("ref#pi_")]
     row = store.tables["payments"].pop(lost)
-    acts = mending.repair_account(_job(books, stripe, repair=repair), "alice").acts
+    acts = repair_account(_job(books, stripe, repair=repair), "alice").acts
     assert acts == (f"{builders.intent_of(payment)}: leads to its payment again",)
     assert (store.tables["payments"].get(lost) == row) is repair
 
@@ -317,7 +317,7 @@ def test_a_payment_that_led_nowhere_needs_no_way(
     settlement.apply(books, fact(event))
     pending(books)
     before = copy.deepcopy(store.tables)
-    assert mending.repair_account(_job(books, stripe), "alice").acts == ()
+    assert repair_account(_job(books, stripe), "alice").acts == ()
     assert store.tables == before
 
 
@@ -340,7 +340,7 @@ def test_a_grant_under_a_sessions_name_is_no_part_of_its_purchase(
     """An operator may give a grant any id."""
     book(books, Grant(payment.session_id, "alice", 7, "sorry"))
     before = copy.deepcopy(store.tables)
-    assert mending.repair_account(_job(books, stripe), "alice").acts == ()
+    assert repair_account(_job(books, stripe), "alice").acts == ()
     assert store.tables == before
 
 
@@ -404,7 +404,7 @@ def test_a_slow_account_with_many_payments_is_repaired(
             del store.tables["payments"][f"ref#{builders.intent_of(paid)}", "reference"]
     store.seconds = 1.1
     store.deadline.begin()
-    assert len(mending.repair_account(_job(books, stripe), "alice").acts) == 8
+    assert len(repair_account(_job(books, stripe), "alice").acts) == 8
     store.seconds = 0
     laws.check(store)
 

@@ -3,20 +3,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from billing.audit.readings import TABLES, disagreeing_payments, settled_tally
+from billing.audit.tallies import Tallies
+from billing.audit.tally import Difference, Tally
 from billing.books import Books
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds
 from billing.quota.spending import Meter
-from billing.reconciliation.audit import (
-    TABLES,
-    Difference,
-    Tallies,
-    Tally,
-    disagreeing_payments,
-    settled_tally,
-)
-from billing.storage.dynamodb import PAGE_MAX
+from billing.storage.reader import PAGE_MAX
 from support import builders
 from support.fakes.memory_store import MemoryStore
 

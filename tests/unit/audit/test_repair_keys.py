@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from billing.audit.readings import settled_tally
+from billing.audit.repair_keys import repair_keys
 from billing.keys import api_keys, counting
 from billing.keys.limits import Limit
 from billing.payments import settlement
 from billing.quota import debits, spending
 from billing.quota.key_use import KeyUse, name_of
 from billing.quota.spending import Meter
-from billing.reconciliation.audit import settled_tally
-from billing.reconciliation.repair_keys import repair_keys
 from billing.reconciliation.run import Run
 from support import builders, key_laws, laws
 from support.builders import Clock

@@ -6,7 +6,7 @@ https://spec.openapis.org/oas/v3.1.1.html#oas-webhooks
 from collections.abc import Mapping
 from typing import Final
 
-from billing.api.schemas import (
+from billing.api.description.schema import (
     COUNT,
     MAYBE_TIME,
     TEXT,

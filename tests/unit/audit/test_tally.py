@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Final
 
 import pytest
-from billing.reconciliation.audit import Tally
+from billing.audit.tally import Tally
 
 LEDGER: Final = "the ledger's entries sum up to total less what is itemised"
 BALANCE: Final = "remaining + held - debt is total - used"

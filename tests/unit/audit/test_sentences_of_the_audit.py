@@ -1,7 +1,7 @@
 """Each rule of ``topup ledger verify`` by the sentence that operators read."""
 
 import pytest
-from billing.reconciliation.audit import Difference, Tally
+from billing.audit.tally import Difference, Tally
 
 BROKEN = [
     ({"booked": 7}, "the ledger's entries sum up to total less what is itemised", 7, 0),
