@@ -16,12 +16,12 @@ from billing.buying import queries
 from billing.errors import STATUS_OF
 from billing.grants import api
 from billing.grants.grant import REASON_CHARS_MAX
+from billing.holds import hold, placing
 from billing.ids import USER_ID_CHARS_MAX
 from billing.keys import api_keys, counting
 from billing.keys.limits import PERS
 from billing.money import UNITS_MAX
 from billing.payments.plans import catalogue
-from billing.quota import holds
 from billing.top_up.agreement import MAX_PER_MONTH
 
 OURS: Final = "application/problem+json"
@@ -47,7 +47,7 @@ LOW_AT: Final[Schema] = {
 SECONDS: Final[Schema] = {
     "type": "integer",
     "minimum": 1,
-    "maximum": holds.EXPIRES_IN_SECONDS_MAX,
+    "maximum": placing.EXPIRES_IN_SECONDS_MAX,
 }
 LIMIT: Final[Schema] = {
     "type": "integer",
@@ -88,7 +88,7 @@ REPEATS: Final = (
 ENOUGH: Final[Schema] = UNITS | {
     "description": "take as many of the units as remain, if they are so many; up to units"
 }
-HOLD_ID: Final[Schema] = {"type": "string", "maxLength": holds.ID_CHARS_MAX}
+HOLD_ID: Final[Schema] = {"type": "string", "maxLength": hold.ID_CHARS_MAX}
 KEY_ID: Final[Schema] = {
     "type": "string",
     "pattern": counting.ID,

@@ -19,6 +19,7 @@ from typing import (
 from billing.account.alert import Alert
 from billing.cursors import LIMIT_MAX
 from billing.errors import STATUS_OF
+from billing.holds.hold import ClosedHold, Hold
 from billing.keys.api_keys import LISTED_MAX, NewKey
 from billing.keys.figures import Key
 from billing.keys.held import HeldKey
@@ -27,9 +28,8 @@ from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
 from billing.quota.balance import Quota
-from billing.quota.debits import Debit
-from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
+from billing.spending.debits import Debit
 from billing.top_up.charge import Reason
 
 Schema = dict[str, Any]

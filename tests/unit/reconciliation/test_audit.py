@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 from billing.books import Books
+from billing.holds import placing
 from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
 from billing.reconciliation.audit import (
     TABLES,
     Difference,
@@ -16,6 +15,8 @@ from billing.reconciliation.audit import (
     disagreeing_payments,
     settled_tally,
 )
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.dynamodb import PAGE_MAX
 from support import builders
 from support.fakes.memory_store import MemoryStore
@@ -39,7 +40,7 @@ def books() -> Books:
     settlement.apply(books, builders.fact(builders.completed(other)))
     meter = Meter(books, "https://example.test")
     debits.debit(meter, "alice", 30)
-    holds.place(meter, "alice", 20, 600)
+    placing.place(meter, "alice", 20, 600)
     return books
 
 
