@@ -8,6 +8,8 @@ _PACKAGES: Final = (
     "storage",
     "stripe_api",
     "quota",
+    "spending",
+    "holds",
     "keys",
     "lots",
     "grants",

@@ -20,6 +20,8 @@ PACKAGES: Final = (
     "notices",
     "lots",
     "quota",
+    "spending",
+    "holds",
     "keys",
     "account",
     "payments",

@@ -14,12 +14,12 @@ from billing.books import Books
 from billing.buying import queries
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.quota import debits
-from billing.quota.spending import Meter
 from billing.reconciliation import run
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from support import builders, laws, model

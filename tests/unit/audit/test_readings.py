@@ -7,10 +7,11 @@ from billing.audit.readings import TABLES, disagreeing_payments, settled_tally
 from billing.audit.tallies import Tallies
 from billing.audit.tally import Difference, Tally
 from billing.books import Books
+from billing.holds import placing
 from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.reader import PAGE_MAX
 from support import builders
 from support.fakes.memory_store import MemoryStore
@@ -34,7 +35,7 @@ def books() -> Books:
     settlement.apply(books, builders.fact(builders.completed(other)))
     meter = Meter(books, "https://example.test")
     debits.debit(meter, "alice", 30)
-    holds.place(meter, "alice", 20, 600)
+    placing.place(meter, "alice", 20, 600)
     return books
 
 

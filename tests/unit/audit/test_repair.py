@@ -12,13 +12,14 @@ from billing.clock import epoch
 from billing.deadline import Deadline
 from billing.errors import Item, NotDoneError, OutcomeUnknownError
 from billing.grants.grant import Grant, book
+from billing.holds import placing
 from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
-from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.run import Run
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
@@ -60,7 +61,7 @@ def stripe() -> Stripe:
 @pytest.fixture(params=["debt", "write_off"])
 def books(request: pytest.FixtureRequest, store: Meddled, clock: Clock) -> Books:
     """Of either policy."""
-    spending._seen.clear()
+    memory._seen.clear()
     return builders.books_on(store, request.param, clock)
 
 
@@ -71,8 +72,8 @@ def payment(books: Books, stripe: Stripe) -> Payment:
     stripe.sell(payment, epoch(START))
     settlement.apply(books, fact(builders.completed(payment)))
     debits.debit(Meter(books, ""), "alice", 60)
-    holds.place(Meter(books, ""), "alice", 10, 600)
-    holds.place(Meter(books, ""), "alice", 5, 300)
+    placing.place(Meter(books, ""), "alice", 10, 600)
+    placing.place(Meter(books, ""), "alice", 5, 300)
     stripe.refund(payment, "re_1", 500)
     settlement.apply(books, fact(builders.refunded(payment, 500)))
     return payment

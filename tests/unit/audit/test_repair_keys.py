@@ -10,10 +10,10 @@ from billing.audit.repair_keys import repair_keys
 from billing.keys import api_keys, counting
 from billing.keys.limits import Limit
 from billing.payments import settlement
-from billing.quota import debits, spending
 from billing.quota.key_use import KeyUse, name_of
-from billing.quota.spending import Meter
 from billing.reconciliation.run import Run
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
 from support import builders, key_laws, laws
 from support.builders import Clock
 from support.fakes.memory_store import MemoryStore
@@ -26,7 +26,7 @@ class World:
 
     def __init__(self) -> None:
         """Three days: a copy of the tables is kept of each."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.clock, self.store = Clock(), MemoryStore()
         self.books = builders.books_on(self.store, clock=self.clock)
         paid = builders.pending(self.books)

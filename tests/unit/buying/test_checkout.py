@@ -9,7 +9,7 @@ from billing.errors import BillingError, Item, OutcomeUnknownError
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.quota import debits
+from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError

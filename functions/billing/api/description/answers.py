@@ -23,6 +23,7 @@ from billing.api.description.schema import (
     schema_of,
 )
 from billing.cursors import LIMIT_MAX
+from billing.holds.hold import ClosedHold, Hold
 from billing.keys.api_keys import LISTED_MAX, NewKey
 from billing.keys.figures import Key
 from billing.keys.held import HeldKey
@@ -31,9 +32,8 @@ from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
 from billing.payments.settlement import Status
 from billing.quota.balance import Quota
-from billing.quota.debits import Debit
-from billing.quota.holds import ClosedHold, Hold
 from billing.quota.ledger import EntryType
+from billing.spending.debits import Debit
 from billing.top_up.charge import Reason
 
 PAID_MINOR: Final = MAYBE_COUNT | {

@@ -14,13 +14,13 @@ from billing.api.description.operation import (
 )
 from billing.api.description.preferences import of_alert, of_auto_top_up
 from billing.api.description.schema import Schema, record
+from billing.holds import hold, placing
 from billing.keys import counting
-from billing.quota import holds
 
 SECONDS: Final[Schema] = {
     "type": "integer",
     "minimum": 1,
-    "maximum": holds.EXPIRES_IN_SECONDS_MAX,
+    "maximum": placing.EXPIRES_IN_SECONDS_MAX,
 }
 TAKING: Final = (
     "invalid_request",
@@ -32,7 +32,7 @@ TAKING: Final = (
 ENOUGH: Final[Schema] = UNITS | {
     "description": "take as many of the units as remain, if they are so many; up to units"
 }
-HOLD_ID: Final[Schema] = {"type": "string", "maxLength": holds.ID_CHARS_MAX}
+HOLD_ID: Final[Schema] = {"type": "string", "maxLength": hold.ID_CHARS_MAX}
 KEY_ID: Final[Schema] = {
     "type": "string",
     "pattern": counting.ID,

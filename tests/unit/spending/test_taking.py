@@ -2,22 +2,23 @@ from collections.abc import Callable
 
 import pytest
 from billing.books import Books
+from billing.holds import placing
 from billing.payments import settlement
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.meter import Meter
 from support import builders, laws, quotas
 from support.builders import Clock, fact, pending
 
 
 def test_more_than_remains_is_not_taken(books: Books, meter: Meter) -> None:
     """By a plain debit, by a keyed one, by a hold; what is held does not remain."""
-    holds.place(meter, "alice", 40, 60)
+    placing.place(meter, "alice", 40, 60)
     assert quotas.refused(lambda: debits.debit(meter, "alice", 61)) == "quota_exhausted"
     assert (
         quotas.refused(lambda: debits.debit_once(meter, "alice", 61, "backend", "k"))
         == "quota_exhausted"
     )
-    assert quotas.refused(lambda: holds.place(meter, "alice", 61, 60)) == "quota_exhausted"
+    assert quotas.refused(lambda: placing.place(meter, "alice", 61, 60)) == "quota_exhausted"
     assert quotas.three(books) == (0, 40, 60)
 
 
@@ -25,8 +26,8 @@ def test_an_expired_hold_counts_as_released_at_the_next_read(
     books: Books, meter: Meter, clock: Clock
 ) -> None:
     """Also the one that was placed last and is due first."""
-    holds.place(meter, "alice", 40, 600)
-    holds.place(meter, "alice", 20, 60)
+    placing.place(meter, "alice", 40, 600)
+    placing.place(meter, "alice", 20, 60)
     clock.advance(seconds=61)
     balance = debits.read(books, "alice")
     assert (balance.held, balance.remaining) == (40, 60)
@@ -40,13 +41,13 @@ def test_the_units_of_an_expired_hold_can_be_spent_immediately(
     books: Books, meter: Meter, clock: Clock, by: str
 ) -> None:
     """Whether or not a sweep has passed."""
-    holds.place(meter, "alice", 40, 600)
-    holds.place(meter, "alice", 20, 60)
+    placing.place(meter, "alice", 40, 600)
+    placing.place(meter, "alice", 20, 60)
     clock.advance(seconds=61)
     ways: dict[str, Callable[[], object]] = {
         "plain debit": lambda: debits.debit(meter, "alice", 60),
         "keyed debit": lambda: debits.debit_once(meter, "alice", 60, "backend", "k"),
-        "hold": lambda: holds.place(meter, "alice", 60, 60),
+        "hold": lambda: placing.place(meter, "alice", 60, 60),
     }
     ways[by]()
     balance = quotas.balance(books)
@@ -55,8 +56,8 @@ def test_the_units_of_an_expired_hold_can_be_spent_immediately(
 
 def test_what_expires_later_is_released_later(books: Books, meter: Meter, clock: Clock) -> None:
     """One hold after the other, each at its time."""
-    holds.place(meter, "alice", 40, 600)
-    holds.place(meter, "alice", 20, 60)
+    placing.place(meter, "alice", 40, 600)
+    placing.place(meter, "alice", 20, 60)
     clock.advance(seconds=61)
     debits.debit(meter, "alice", 50)
     assert quotas.three(books) == (50, 40, 10)
@@ -69,7 +70,7 @@ def test_released_units_pay_debt_first(books: Books, meter: Meter, clock: Clock)
     """A refund came while they were held."""
     refunded = pending(books)
     settlement.apply(books, fact(builders.completed(refunded)))
-    holds.place(meter, "alice", 40, 60)
+    placing.place(meter, "alice", 40, 60)
     debits.debit(meter, "alice", 130)
     settlement.apply(books, fact(builders.refunded(refunded, 999)))
     assert (quotas.balance(books).debt, quotas.balance(books).held) == (70, 40)

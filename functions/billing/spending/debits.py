@@ -20,16 +20,14 @@ from billing.ids import digest, new_id
 from billing.quota import present
 from billing.quota.balance import Balance, read_account
 from billing.quota.key_use import KeyUse, limit_remaining
-from billing.quota.spending import (
+from billing.spending.attempt import Attempt, prepare
+from billing.spending.memory import recall, remember
+from billing.spending.meter import Meter
+from billing.spending.taking import Taking
+from billing.spending.tries import (
     EXACT_TRIES,
-    Attempt,
-    Meter,
-    Taking,
     hurry_charge,
     look_again,
-    prepare,
-    recall,
-    remember,
     take_in_transaction,
 )
 from billing.storage.dynamodb import Store

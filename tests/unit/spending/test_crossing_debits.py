@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 from billing.account import alert
 from billing.errors import BillingError
+from billing.holds import closing, placing
 from billing.payments import settlement
-from billing.quota import debits, hold_expiry, holds
+from billing.quota import hold_expiry
 from billing.quota.key_use import NO_LIMIT, KeyUse, left, used
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.writes import Write
 from support import builders, crossings
 from support.builders import Clock, fact
@@ -23,7 +25,7 @@ TAKES: dict[str, Take] = {
     "a debit": lambda meter, units: debits.debit(meter, USER, units),
     "a keyed debit": lambda meter, units: debits.debit_once(meter, USER, units, "backend", "k"),
     "a debit of an API key": lambda meter, units: debits.debit(meter, USER, units, KEY),
-    "a hold": lambda meter, units: holds.place(meter, USER, units, 600),
+    "a hold": lambda meter, units: placing.place(meter, USER, units, 600),
 }
 EACH_TAKES = pytest.mark.parametrize("take", TAKES.values(), ids=TAKES)
 
@@ -132,12 +134,12 @@ def test_a_holds_return_tells_nothing_and_arms_only_from_the_threshold_on(
     store: JudgedMemory, clock: Clock
 ) -> None:
     meter = has(crossing_books(store, clock), 50)
-    first = holds.place(meter, USER, 10, 600)
-    second = holds.place(meter, USER, 30, 600)
-    holds.release(meter, first.hold_id)  # 20: it is low still
+    first = placing.place(meter, USER, 10, 600)
+    second = placing.place(meter, USER, 30, 600)
+    closing.release(meter, first.hold_id)  # 20: it is low still
     debits.debit(meter, USER, 5)
     assert crossings.types(store) == ["quota.low"]
-    holds.release(meter, second.hold_id)  # 45: not low any more
+    closing.release(meter, second.hold_id)  # 45: not low any more
     assert crossings.types(store) == ["quota.low"]
     debits.debit(meter, USER, 1)
     assert crossings.types(store) == ["quota.low"] * 2
@@ -148,7 +150,7 @@ def test_a_hold_that_comes_back_in_the_same_write_is_counted_before_it_is_judged
 ) -> None:
     """From 20 with a hold of 60 that has expired: 80 less 30 is no crossing."""
     meter = has(crossing_books(store, clock), 80)
-    holds.place(meter, USER, 60, 10)
+    placing.place(meter, USER, 60, 10)
     clock.advance(seconds=11)
     debits.debit(meter, USER, 30)
     assert crossings.types(store) == ["quota.low"], "of the hold"
@@ -161,7 +163,7 @@ def test_a_debit_crosses_from_what_an_expired_hold_has_lifted_swept_or_not(
 ) -> None:
     """20 and an expired hold of 80 are 100 for everybody who looks: a debit of 60 crosses again."""
     meter = has(crossing_books(store, clock, charges=Charges()), 100)
-    holds.place(meter, USER, 80, 10)
+    placing.place(meter, USER, 80, 10)
     crossings.agree(meter.books)
     clock.advance(seconds=11)
     debits.debit(meter, USER, 80)
@@ -174,7 +176,7 @@ def test_a_hold_that_comes_back_in_the_same_write_hides_no_crossing(
 ) -> None:
     """From 50 with an expired hold of 10, a debit of 20 leaves 40."""
     meter = has(crossing_books(store, clock), 60)
-    holds.place(meter, USER, 10, 10)
+    placing.place(meter, USER, 10, 10)
     clock.advance(seconds=11)
     debits.debit(meter, USER, 20)
     assert crossings.types(store) == ["quota.low"]
@@ -187,10 +189,10 @@ def test_many_holds_come_back_in_one_write_that_crosses_everything(
     """Within DynamoDB's hundred: the twin refuses more."""
     meter = has(crossing_books(store, clock, charges=Charges()), 200)
     for _ in range(hold_expiry.EXPIRED_AT_ONCE):
-        holds.place(meter, USER, 1, 10)
+        placing.place(meter, USER, 1, 10)
     crossings.agree(meter.books)
     clock.advance(seconds=11)
-    holds.place(meter, USER, 200, 600)
+    placing.place(meter, USER, 200, 600)
     assert crossings.types(store) == ["quota.low", "quota.depleted"]
     assert len(crossings.opened(store)) == 1
 
@@ -215,10 +217,10 @@ def test_whatever_goes_below_when_below_opens_one_charge_and_hurries_it(
 def test_a_holds_return_opens_no_charge(store: JudgedMemory, clock: Clock) -> None:
     """A debit that an expired hold's return outweighs opens none either, while it stays below."""
     meter = has(crossing_books(store, clock, charges=Charges()), 40)
-    held = holds.place(meter, USER, 30, 600)
-    holds.place(meter, USER, 5, 10)
+    held = placing.place(meter, USER, 30, 600)
+    placing.place(meter, USER, 5, 10)
     crossings.agree(meter.books)
-    holds.release(meter, held.hold_id)
+    closing.release(meter, held.hold_id)
     debits.debit(meter, USER, 20)
     assert len(crossings.opened(store)) == 1
     store.tables["quotas"][USER, "top_up"].pop("charge_id")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from billing.books import Books
 from billing.payments import settlement
-from billing.quota import debits
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.meter import Meter
 from support import builders, quotas
 from support.builders import START, fact, pending
 

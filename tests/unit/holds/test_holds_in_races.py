@@ -2,12 +2,12 @@
 
 import pytest
 from billing.errors import ConditionFailedError
-from billing.quota import debits, spending
 from billing.quota.balance import read_account
 from billing.quota.hold_expiry import ExpiredHolds
-from billing.quota.spending import EXACT_TRIES
+from billing.spending import debits, memory
+from billing.spending.tries import EXACT_TRIES
 from support import laws
-from unit.quota.test_due_holds_and_exact_tries import Shop
+from unit.spending.test_due_holds_and_exact_tries import Shop
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def shop() -> Shop:
 
 def _elsewhere(shop: Shop, seconds: int) -> None:
     """Another container, which remembers nothing of ours, places a hold of ten units."""
-    seen = dict(spending._seen)
-    spending._seen.clear()
+    seen = dict(memory._seen)
+    memory._seen.clear()
     shop.hold(10, seconds)
-    spending._seen.clear()
-    spending._seen.update(seen)
+    memory._seen.clear()
+    memory._seen.update(seen)
 
 
 @pytest.mark.parametrize("tries", [0, EXACT_TRIES])

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.errors import NotDoneError
+from billing.holds import placing
 from billing.payments import settlement
-from billing.quota import debits, holds, spending
-from billing.quota.spending import EXACT_TRIES, Meter
+from billing.spending import debits, memory
+from billing.spending.meter import Meter
+from billing.spending.tries import EXACT_TRIES
 from billing.storage.writes import Write
 from support import builders, laws
 from support.builders import Clock, fact, pending
@@ -48,7 +50,7 @@ class Shop:
 
     def __init__(self) -> None:
         """Buy, and begin the day."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.store = Contended()
         self.clock = Clock()
         self.books: Books = builders.books_on(self.store, clock=self.clock)
@@ -58,7 +60,7 @@ class Shop:
 
     def hold(self, units: int, seconds: int = 600) -> None:
         """Place a hold."""
-        holds.place(self.meter, "alice", units, seconds)
+        placing.place(self.meter, "alice", units, seconds)
 
     def remaining(self) -> int:
         """As a reader sees it; the laws hold."""
