@@ -114,7 +114,7 @@ def _while_asking(story: Story) -> dict[str, Any]:
         seen.update(_agreement(story))
         return charge_card(params, key)
 
-    story.stripe.charge_card = asked  # type: ignore[method-assign]
+    story.stripe.charge_card = asked  # type: ignore[assignment,method-assign]
     story.run()
     return seen
 
