@@ -59,9 +59,9 @@ def keep(store: Recorder, *lots: Lot, **figures: Any) -> Balance:
     for one in lots:
         rows["alice", one.key] = {"user_id": "alice", "item": one.key, **one.to_item()}
     rows["alice", "quota"] = {"user_id": "alice", "item": "quota", **figures}
-    rows["alice", "hold#1"] = {"user_id": "alice", "item": "hold#1"}
+    rows["alice", "lon"] = {"user_id": "alice", "item": "lon"}
     rows["alice", "lou"] = {"user_id": "alice", "item": "lou"}
-    return Balance(**figures)
+    return Balance.from_item(figures)
 
 
 A: Final = lot("a", 3, 1, 1000)
@@ -155,6 +155,10 @@ def test_lots_of_one_second_are_read_together_where_that_is_asked(
     balance = keep(store, *many, remaining=7, lots_left=7)
     found = lot_rows.read(books, "alice", balance, 3 if rows == 5 else 4, is_whole=True)
     assert len(found.rows) == rows
+
+
+def test_an_account_without_lots_has_no_second_of_theirs(books: Books) -> None:
+    assert lot_rows.read(books, "bob", Balance(), 1, is_whole=True).rows == ()
 
 
 def test_lots_that_never_expire_are_one_second_without_an_end(
