@@ -31,9 +31,19 @@ class Recorder(MemoryStore):
         return transcript(self.sent[-1])
 
 
-def transcript(writes: Iterable[Write]) -> str:
-    """Return the writes in their order, each with its key and its clauses by name."""
-    return "\n".join(line for write in writes for line in _lines(write)) + "\n"
+def transcript(writes: Iterable[Write], **names: str) -> str:
+    """Return the writes in their order, each with its key and its clauses by name.
+
+    ``names`` stand for texts that are random: ``PAY=payment_id``.
+    """
+    lines = (line for write in writes for line in _lines(write))
+    return "\n".join(_wrapped(line, names) for line in lines) + "\n"
+
+
+def _wrapped(line: str, names: Mapping[str, str]) -> str:
+    for name, text in names.items():
+        line = line.replace(text, name)
+    return fill(line, width=96, subsequent_indent="    ", break_long_words=False)
 
 
 def _lines(write: Write) -> Iterator[str]:
@@ -49,7 +59,7 @@ def _lines(write: Write) -> Iterator[str]:
     }
     for name, text in clauses.items():
         if text:
-            yield fill(f"  {name} {text}", width=96, subsequent_indent="    ")
+            yield f"  {name} {text}"
 
 
 def _members(values: Mapping[str, Any], sign: str) -> str:

@@ -134,7 +134,7 @@ def test_a_transaction_cancelled_for_a_passing_reason_is_repeated(
 def test_every_write_whose_condition_failed_hands_back_what_it_met(make: MakeStore) -> None:
     """By its place; the others are not among them."""
     cancelled = error("TransactionCanceledException")
-    cancelled.response["CancellationReasons"] = [  # type: ignore[typeddict-unknown-key]
+    cancelled.response["CancellationReasons"] = [
         {"Code": "ConditionalCheckFailed", "Item": {"n": {"N": "1"}}},
         {"Code": "None"},
         {"Code": "TransactionConflict"},
