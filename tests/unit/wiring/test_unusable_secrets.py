@@ -117,6 +117,7 @@ def _refusal(code: str, status: int = 400) -> ClientError:
         (_refusal("AccessDeniedException"), AwsRefusedError, "AccessDeniedException"),
         (_refusal("ThrottlingException"), OutcomeUnknownError, "ThrottlingException"),
         (_refusal("InternalServiceError", 500), OutcomeUnknownError, "InternalServiceError"),
+        (NoCredentialsError(), OutcomeUnknownError, "NoCredentialsError"),
         (ConnectTimeoutError(endpoint_url=ENDPOINT), OutcomeUnknownError, "ConnectTimeoutError"),
     ],
 )
@@ -132,13 +133,6 @@ def test_a_secret_that_aws_does_not_give_is_told_with_aws_code(
     assert trouble.value.__cause__ is error
     keeper.error = None
     assert secrets.stripe_key(fresh=False) == "sk_1"
-
-
-def test_missing_credentials_are_a_fault_of_reading_too(keeper: Keeper) -> None:
-    """They may be there in a moment."""
-    keeper.error = NoCredentialsError()
-    with pytest.raises((OutcomeUnknownError, AwsRefusedError)):
-        secrets.webhook_secrets(fresh=False)
 
 
 @pytest.mark.parametrize(
