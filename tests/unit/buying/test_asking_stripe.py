@@ -9,7 +9,7 @@ from billing.clock import epoch
 from billing.errors import BillingError
 from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import debits
+from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api.client import StripeNotFoundError

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from billing.buying import checkout
-from billing.buying.checkout import Customer, Shop
+from billing.buying.session_params import Shop
+from billing.buying.sessions import Customer
 from billing.errors import BillingError
 from billing.payments.plans import Plan
 from support.builders import SHOP, Clock, books_on

@@ -8,9 +8,9 @@ from billing.errors import (
     ConditionFailedError,
     NotDoneError,
 )
+from billing.holds import closing
 from billing.keys import api_keys
 from billing.keys.limits import Limit
-from billing.quota import holds
 from billing.quota.key_use import KeyUse
 from support import laws
 from support.fakes.scripted_store import Act, Scripted, raises
@@ -109,7 +109,7 @@ def test_a_first_hold_that_is_placed_while_its_key_gets_a_limit_counts(
     """Also where one was there before and is closed."""
     key = world.key()
     if placed:
-        holds.release(world.meter, world.hold(key, 2).hold_id)
+        closing.release(world.meter, world.hold(key, 2).hold_id)
     store.before = [lambda: world.hold(key, 6)]
     assert world.change(key, limit=TEN_A_DAY).limit_remaining == 4
     laws.check(store)
@@ -118,7 +118,7 @@ def test_a_first_hold_that_is_placed_while_its_key_gets_a_limit_counts(
 def test_a_key_gets_a_limit_after_its_only_hold_is_closed(world: World) -> None:
     """What is held is zero then, and not missing."""
     key = world.key()
-    holds.capture(world.meter, world.hold(key, 6).hold_id, 2)
+    closing.capture(world.meter, world.hold(key, 6).hold_id, 2)
     assert world.change(key, limit=TEN_A_DAY).limit_remaining == 8
 
 

@@ -8,8 +8,8 @@ from billing.errors import (
     NotDoneError,
 )
 from billing.keys import api_keys, counting
-from billing.quota import spending
 from billing.quota.key_use import KeyLimitReachedError, KeyNotCountedError, KeyUse
+from billing.spending import memory
 from support import laws
 from support.fakes.scripted_store import Act, Scripted
 from unit.keys.test_limits import TEN_A_DAY, World, _key_of_old
@@ -128,7 +128,7 @@ def test_a_key_whose_counters_a_restore_lost_is_counted_again_under_its_own_name
     for lost in (f"u{name}", f"r{name}", "keys_changed"):
         del account[lost]
     del store.tables["quotas"]["alice", "uses"]
-    spending._seen.clear()
+    memory._seen.clear()
     world.debit(OLD, 3)
     assert store.tables["quotas"]["alice", "quota"][f"u{name}"] == 3
 

@@ -9,10 +9,11 @@ from billing.account import lot_listing
 from billing.books import Books
 from billing.clock import from_epoch
 from billing.lots.lot import Lot
-from billing.quota import lot_expiry, present, spending, upkeep
+from billing.quota import lot_expiry, present, upkeep
 from billing.quota.balance import Balance, Expiry
 from billing.quota.lot_expiry import ExpiredLots
 from billing.settings import Telling
+from billing.spending import memory
 from billing.storage.writes import Must, Write
 from support import builders
 from support.deadlines import PausedDeadline
@@ -28,7 +29,7 @@ NEW: Final = (Must("user_id", "absent"),)
 @pytest.fixture
 def store() -> Recorder:
     """Empty."""
-    spending._seen.clear()
+    memory._seen.clear()
     return Recorder()
 
 

@@ -5,13 +5,15 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
-from billing.quota import daily_usage, debits, hold_expiry, holds, spending
+from billing.holds import closing, placing
+from billing.holds.hold import ClosedHold, Hold, HoldId
+from billing.quota import daily_usage, hold_expiry
 from billing.quota.balance import Balance
-from billing.quota.debits import Debit
 from billing.quota.hold_expiry import ExpiredHolds
-from billing.quota.holds import ClosedHold, Hold, HoldId
 from billing.quota.key_use import KeyUse
-from billing.quota.spending import Meter
+from billing.spending import debits, memory
+from billing.spending.debits import Debit
+from billing.spending.meter import Meter
 from billing.storage.writes import Must, Write
 from support import builders
 from support.schedules import Still
@@ -46,7 +48,7 @@ class World:
 
     def __init__(self) -> None:
         """Nothing is seen yet."""
-        spending._seen.clear()
+        memory._seen.clear()
         self.store, self.clock = Log(), Still()
         self.books: Books = builders.books_on(self.store, clock=self.clock)
         self.meter = Meter(self.books, SITE)
@@ -159,7 +161,7 @@ def test_the_api_key_is_a_part_of_what_an_idempotency_key_stands_for(world: Worl
 
 def test_a_hold_is_its_row_and_the_accounts_write(world: World) -> None:
     world.has(remaining=10)
-    said = holds.place(world.meter, "alice", 4, 60)
+    said = placing.place(world.meter, "alice", 4, 60)
     account, row = world.only
     found = HoldId.parse(said.hold_id)
     assert said == Hold(said.hold_id, 4, 6, "2026-01-02T03:05:05.000000Z", None)
@@ -180,7 +182,7 @@ def test_a_hold_is_its_row_and_the_accounts_write(world: World) -> None:
 
 def test_a_hold_for_a_key_names_it_and_counts_at_its_limit(world: World) -> None:
     world.has(remaining=10, keys_changed=1, uR6Cr=2, rR6Cr=5)
-    said = holds.place(world.meter, "alice", 4, 60, key=KEY)
+    said = placing.place(world.meter, "alice", 4, 60, key=KEY)
     assert said.limit_remaining == 1
     account, row = world.only
     assert account.add == {"remaining": -4, "held": 4, "rR6Cr": -4, "holds_placed": 1}
@@ -205,13 +207,13 @@ def test_the_first_end_of_a_hold_is_kept_on_condition_of_what_was_seen(
     world: World, seen: int, due: int, clause: Must
 ) -> None:
     world.has(remaining=10, held=1, holds_due=NOW_EPOCH + seen, holds_placed=4)
-    holds.place(world.meter, "alice", 4, 60)
+    placing.place(world.meter, "alice", 4, 60)
     account, _ = world.only
     assert clause in account.must
     assert account.set.get("holds_due") == (NOW_EPOCH + 60 if seen == 61 else None)
     assert world.store.tables["quotas"][ACCOUNT]["holds_due"] == NOW_EPOCH + due
     world.store.calls = 0
-    holds.place(world.meter, "alice", 4, 90)
+    placing.place(world.meter, "alice", 4, 90)
     assert world.store.calls == 1, "what the container remembers is right: holds_due as well"
     assert world.store.tables["quotas"][ACCOUNT]["holds_placed"] == 6
 
@@ -242,17 +244,17 @@ def test_the_end_of_a_hold_moves_its_row_and_its_units(
     world.has(remaining=10, held=5, holds_due=NOW_EPOCH + 60, holds_placed=1)
     row = world.holds(1, 5)
     if state == "captured":
-        said = holds.capture(world.meter, _id_of(row), captured)
+        said = closing.capture(world.meter, _id_of(row), captured)
     else:
-        said = holds.release(world.meter, _id_of(row))
+        said = closing.release(world.meter, _id_of(row))
     assert said == ClosedHold(_id_of(row), state, captured, 5 - captured)  # type: ignore[arg-type]
-    account, *closing = world.only
+    account, *written = world.only
     moved = {"held": -5, "used": captured, "remaining": 5 - captured}
     assert account == _account(moved, NO_DEBT, NO_LOTS)
-    assert tuple(closing) == _closing(row, state, captured, NOW_EPOCH + 60)
+    assert tuple(written) == _closing(row, state, captured, NOW_EPOCH + 60)
     assert world.store.cleared_up == [False]
     world.store.transactions.clear()
-    assert holds.capture(world.meter, _id_of(row), captured) == said if captured else True
+    assert closing.capture(world.meter, _id_of(row), captured) == said if captured else True
     assert world.store.transactions == []
 
 
@@ -261,18 +263,18 @@ def test_the_end_of_a_hold_for_a_key_gives_its_limit_the_rest_and_counts_what_wa
 ) -> None:
     world.has(remaining=10, held=5, debt=0, keys_changed=1, uR6Cr=2, rR6Cr=5)
     row = world.holds(1, 5, key_id=KEY_ID)
-    holds.capture(world.meter, _id_of(row), 3)
-    account, *closing = world.only
+    closing.capture(world.meter, _id_of(row), 3)
+    account, *written = world.only
     moved = {"held": -5, "used": 3, "remaining": 2, "rR6Cr": 2, "uR6Cr": 3}
     live = (Must("rR6Cr", "exists"), Must("uR6Cr", "exists"))
     assert account == _account(moved, NO_DEBT, *live, NO_LOTS)
-    assert tuple(closing) == _closing(row, "captured", 3, NOW_EPOCH + 60)
+    assert tuple(written) == _closing(row, "captured", 3, NOW_EPOCH + 60)
 
 
 def test_a_hold_for_a_key_that_is_captured_whole_gives_its_limit_nothing(world: World) -> None:
     world.has(remaining=10, held=5, keys_changed=1, uR6Cr=2, rR6Cr=5)
     row = world.holds(1, 5, key_id=KEY_ID)
-    holds.capture(world.meter, _id_of(row), 5)
+    closing.capture(world.meter, _id_of(row), 5)
     account, *_ = world.only
     moved = {"held": -5, "used": 5, "remaining": 0, "uR6Cr": 5}
     assert account == _account(moved, NO_DEBT, Must("uR6Cr", "exists"), NO_LOTS)
@@ -281,7 +283,7 @@ def test_a_hold_for_a_key_that_is_captured_whole_gives_its_limit_nothing(world: 
 def test_a_hold_for_a_key_that_was_put_away_is_counted_in_its_own_row(world: World) -> None:
     world.has(remaining=10, held=5, keys_changed=7)
     row = world.holds(1, 5, key_id=KEY_ID)
-    holds.capture(world.meter, _id_of(row), 3)
+    closing.capture(world.meter, _id_of(row), 3)
     account, _, _, uses, kept = world.only
     absent = Must("rR6Cr", "absent")
     assert account == _account(
@@ -313,7 +315,7 @@ def test_expired_holds_are_released_in_one_transaction_and_the_next_one_is_due(
     third = world.holds(3, 4, 0, key_id=KEY_ID)
     world.holds(4, 5, 1)
     hold_expiry.give_back_expired(world.books, "alice", seen)
-    account, *closing = world.only
+    account, *written = world.only
     assert account == _account(
         {"held": -9, "remaining": 9, "rR6Cr": 6},
         _is("holds_due", NOW_EPOCH - 1),
@@ -323,7 +325,7 @@ def test_expired_holds_are_released_in_one_transaction_and_the_next_one_is_due(
         NO_LOTS,
         holds_due=NOW_EPOCH + 1,
     )
-    assert tuple(closing) == (
+    assert tuple(written) == (
         *_closing(first, "expired", 0, NOW_EPOCH),
         *_closing(second, "expired", 0, NOW_EPOCH),
         *_closing(third, "expired", 0, NOW_EPOCH),
@@ -361,10 +363,10 @@ def test_a_debit_after_an_expiry_releases_and_takes_in_one_transaction(world: Wo
         rR6Cr=3,
     )
     row = world.holds(1, 5, 0, key_id=KEY_ID)
-    spending.remember("alice", seen)
+    memory.remember("alice", seen)
     said = debits.debit(world.meter, "alice", 4, KEY)
     assert (said.remaining, said.limit_remaining) == (2, 4)
-    account, *closing = world.only
+    account, *written = world.only
     assert account == _account(
         {"held": -5, "remaining": 1, "used": 4, "rR6Cr": 1, "uR6Cr": 4},
         _is("holds_due", NOW_EPOCH),
@@ -377,7 +379,7 @@ def test_a_debit_after_an_expiry_releases_and_takes_in_one_transaction(world: Wo
         Must("rR6Cr", ">=", -1),
         remove=("holds_due",),
     )
-    assert tuple(closing) == _closing(row, "expired", 0, NOW_EPOCH)
+    assert tuple(written) == _closing(row, "expired", 0, NOW_EPOCH)
     left = world.store.tables["quotas"][ACCOUNT]
     assert (left["remaining"], left["used"], left["held"], left["rR6Cr"]) == (2, 12, 0, 4)
 
@@ -385,10 +387,10 @@ def test_a_debit_after_an_expiry_releases_and_takes_in_one_transaction(world: Wo
 def test_a_hold_after_an_expiry_takes_the_place_of_what_it_releases(world: World) -> None:
     seen = world.has(remaining=1, held=5, holds_due=NOW_EPOCH, holds_placed=1)
     row = world.holds(1, 5, 0)
-    spending.remember("alice", seen)
-    said = holds.place(world.meter, "alice", 4, 60)
+    memory.remember("alice", seen)
+    said = placing.place(world.meter, "alice", 4, 60)
     assert said.remaining == 2
-    account, placed, *closing = world.only
+    account, placed, *written = world.only
     assert account == _account(
         {"held": -1, "remaining": 1, "holds_placed": 1},
         _is("holds_due", NOW_EPOCH),
@@ -401,7 +403,7 @@ def test_a_hold_after_an_expiry_takes_the_place_of_what_it_releases(world: World
         holds_due=NOW_EPOCH + 60,
     )
     assert placed.set["expires_at"] == NOW_EPOCH + 60
-    assert tuple(closing) == _closing(row, "expired", 0, NOW_EPOCH)
+    assert tuple(written) == _closing(row, "expired", 0, NOW_EPOCH)
 
 
 def test_a_day_that_is_over_is_booked_in_one_transaction(world: World) -> None:
