@@ -10,6 +10,12 @@ from support.builders import Clock, fact, pending
 from support.fakes.memory_store import Meddled
 
 
+@pytest.fixture(autouse=True)
+def _new_container() -> None:
+    """No test finds balances that another one saw."""
+    memory._seen.clear()
+
+
 @pytest.fixture
 def clock() -> Clock:
     """Advanced by the tests."""
@@ -19,7 +25,6 @@ def clock() -> Clock:
 @pytest.fixture
 def books(clock: Clock) -> Books:
     """Alice has bought 100 units."""
-    memory._seen.clear()
     books = builders.books_on(Meddled(), clock=clock)
     settlement.apply(books, fact(builders.completed(pending(books))))
     return books
