@@ -99,7 +99,7 @@ payments user#alice / pay_1
   remove failure_code
   must version == 1
 quotas alice / quota
-  set booked_at = '2026-01-02T03:04:05.000011Z', updated_at = '2026-01-02T03:04:05.000011Z'
+  set booked_at = '2026-01-02T03:04:05.000010Z', updated_at = '2026-01-02T03:04:05.000010Z'
   add debt + 60, lots_left + -100, lots_used + 60, lots_version + 1, remaining + -40, total +
     -100
   remove lots_due
@@ -108,13 +108,13 @@ quotas alice / lot#999999999999#1#1767323045000001#purchase:pay_1:0000
   delete the row
   must free == 100, held == 0
 ledger alice / reversal:pay_1:1
-  set booked_at = '2026-01-02T03:04:05.000011Z', reference_id = 'cs_1', reference_type =
+  set booked_at = '2026-01-02T03:04:05.000010Z', reference_id = 'cs_1', reference_type =
     'payment', type = 'clawed_back', units = -100
   must user_id absent
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000003
-  set booked_at = '2026-01-02T03:04:05.000011Z', created = 1767323048, type = 'charge.refunded',
+  set booked_at = '2026-01-02T03:04:05.000010Z', created = 1767323048, type = 'charge.refunded',
     units = -100
 """
     )
