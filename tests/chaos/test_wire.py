@@ -27,7 +27,7 @@ from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.settings import Telling
 from billing.storage.keys import user_key
 from properties.crowd import PerThread
@@ -214,7 +214,7 @@ def _expired_are_back(books: Books) -> None:
     """What was forgotten, and what nobody knew of: once, when its time is over."""
     later = replace(books, clock=lambda: builders.START + timedelta(days=2))
     books.store.deadline.begin()
-    retry_parked.sweep_holds(later)
+    hold_sweep.sweep_holds(later)
 
 
 def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:

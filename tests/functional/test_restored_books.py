@@ -10,8 +10,8 @@ from billing.audit.repair import repair_account
 from billing.clock import epoch, utc_now
 from billing.keys import api_keys as keys
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from functional.lab import Lab, forget
 from functional.restoring import environment, production, restore
 from simulator.lab import Lab as Stripe

@@ -16,8 +16,8 @@ from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
 from hypothesis import given
 from hypothesis import strategies as st

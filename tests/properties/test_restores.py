@@ -17,7 +17,7 @@ from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.reconciliation import run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import user_key
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

@@ -12,7 +12,7 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds
 from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.storage.keys import user_key
 from properties.crowd import at_once, check_laws
 from support import builders, model
@@ -175,8 +175,8 @@ def _expired_are_back(books: Books) -> None:
     """
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
     books.store.deadline.begin()
-    assert retry_parked.sweep_holds(later) > 0
-    assert retry_parked.sweep_holds(later) == 0
+    assert hold_sweep.sweep_holds(later) > 0
+    assert hold_sweep.sweep_holds(later) == 0
 
 
 @pytest.mark.parametrize(("database", "name"), ROUNDS, indirect=["database"])

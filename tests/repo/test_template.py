@@ -12,7 +12,7 @@ import reconcile
 import recover
 from billing import deadline
 from billing.payments import fact_queue
-from billing.reconciliation import run
+from billing.reconciliation import pages
 from billing.storage import connection
 from billing.stripe_api import client as gateway
 from billing.stripe_api.events import SUBSCRIBED
@@ -265,7 +265,7 @@ def test_reconciliation_looks_at_no_row_that_it_cannot_finish() -> None:
         < reconcile.STOP_MS
         < _timeout(functions()["ReconcileFunction"]) * 1000 / 2
     )
-    assert run.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, (
+    assert pages.FAILED_IN_A_ROW_MAX * row < _timeout(functions()["ReconcileFunction"]) / 2, (
         "all of which may be in vain"
     )
 

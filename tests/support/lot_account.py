@@ -14,7 +14,7 @@ from billing.payments.plans import Plan, Welcome
 from billing.quota import debits, holds, present, spending
 from billing.quota.balance import Balance, read_account
 from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.settings import Telling
 from support import builders
 from support.builders import Clock, fact
@@ -107,7 +107,7 @@ class LotAccount:
 
     def is_swept(self) -> None:
         """The minute's sweep."""
-        retry_parked.sweep_holds(self.books)
+        hold_sweep.sweep_holds(self.books)
 
     def stored(self) -> Balance:
         """As its row has it."""

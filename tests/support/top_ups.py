@@ -12,7 +12,7 @@ from billing.quota import debits
 from billing.quota.spending import Meter
 from billing.reconciliation import adopting
 from billing.reconciliation import run as reconciliation
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.settings import Telling
 from billing.storage.keys import user_key
 from billing.storage.writes import creates

@@ -17,7 +17,7 @@ from billing.payments.plans import catalogue
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
 from billing.reconciliation import run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.writes import Write
 from billing.stripe_api.events import parse
 from billing.stripe_api.signatures import usable_secrets

@@ -11,7 +11,7 @@ from billing.payments import settlement
 from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from support import builders, laws
 from support.builders import Clock, fact, pending
 from support.deadlines import PausedDeadline
@@ -131,9 +131,9 @@ def test_a_sweep_without_time_looks_no_further(meter: Meter, clock: Clock) -> No
         holds.place(meter, user_id, 1, 60)
     clock.advance(seconds=61)
     calls = meter.books.store.calls  # type: ignore[attr-defined]
-    assert retry_parked.sweep_holds(meter.books, lambda: False) == 0
+    assert hold_sweep.sweep_holds(meter.books, lambda: False) == 0
     assert meter.books.store.calls - calls <= 1  # type: ignore[attr-defined]
-    assert retry_parked.sweep_holds(meter.books) == 6
+    assert hold_sweep.sweep_holds(meter.books) == 6
 
 
 def test_a_customer_who_has_used_everything_gets_a_link_to_buy_more(meter: Meter) -> None:

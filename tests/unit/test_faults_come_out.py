@@ -16,8 +16,9 @@ from billing.payments.payment import Park
 from billing.payments.plans import catalogue
 from billing.quota import debits, hold_expiry, holds
 from billing.quota.balance import read_account
-from billing.reconciliation import retry_parked
-from billing.reconciliation.compare import Comparison, look_again
+from billing.reconciliation import hold_sweep
+from billing.reconciliation.compare import look_again
+from billing.reconciliation.comparison import Comparison
 from billing.reconciliation.report import Report
 from support import builders, laws
 from support.builders import SHOP
@@ -169,7 +170,7 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
     "an event that is dropped with its purchase": (_nothing, _drops_with_its_purchase),
     "an event that waits for another reason": (_nothing, _waits_for_another_reason),
     "a retry": (_an_hour, lambda shop: settlement.retry(shop.books, shop.parked())),
-    "a sweep of holds": (_an_hour, lambda shop: retry_parked.sweep_holds(shop.books)),
+    "a sweep of holds": (_an_hour, lambda shop: hold_sweep.sweep_holds(shop.books)),
 }
 
 

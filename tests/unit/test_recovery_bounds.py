@@ -3,7 +3,8 @@
 import pytest
 from billing.quota import holds
 from billing.quota.spending import Meter
-from billing.reconciliation.retry_parked import SWEEP_PAGES_MAX, TRIES_A_RUN_MAX
+from billing.reconciliation.hold_sweep import SWEEP_PAGES_MAX
+from billing.reconciliation.retry_parked import TRIES_A_RUN_MAX
 from support import builders
 from support.builders import pending
 from support.fakes.memory_store import MARKED_A_PAGE

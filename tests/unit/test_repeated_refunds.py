@@ -18,8 +18,8 @@ from billing.quota import debits
 from billing.quota.spending import Meter
 from billing.reconciliation import run
 from billing.reconciliation.compare import look_again
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from support import builders, laws, model

@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError, NotDoneError
-from billing.reconciliation.compare import Comparison, look_at_purchase
+from billing.reconciliation.compare import look_at_purchase
+from billing.reconciliation.comparison import Comparison
 from billing.reconciliation.report import Report
 from billing.storage.keys import user_key
 from billing.stripe_api.claims import Ignored, claims_in

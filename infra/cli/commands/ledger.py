@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 from billing.audit.repair import repair_account
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 
 from infra.cli.books.ledger_export import FORMATS, export_entries
 from infra.cli.books.verification import PAYMENTS_NAMED_MAX, Verdict, examine

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 import typer
 from billing.clock import epoch
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 
 from infra.cli.command import DryRun, Operator, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, usage

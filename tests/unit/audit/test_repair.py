@@ -18,7 +18,7 @@ from billing.quota import debits, holds, spending
 from billing.quota.balance import Balance
 from billing.quota.spending import Meter
 from billing.reconciliation import retry_parked, run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import user_key
 from billing.storage.reader import Page
 from billing.storage.writes import Table, Write

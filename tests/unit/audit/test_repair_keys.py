@@ -13,7 +13,7 @@ from billing.payments import settlement
 from billing.quota import debits, spending
 from billing.quota.key_use import KeyUse, name_of
 from billing.quota.spending import Meter
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from support import builders, key_laws, laws
 from support.builders import Clock
 from support.fakes.memory_store import MemoryStore

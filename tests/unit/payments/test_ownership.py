@@ -16,8 +16,8 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.quota import debits
 from billing.reconciliation import retry_parked, run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import StripeNotFoundError
 from billing.stripe_api.events import parse

@@ -16,7 +16,7 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota import debits
 from billing.reconciliation import retry_parked, run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Write
 from support import builders, laws

@@ -17,7 +17,7 @@ from billing.errors import (
 from billing.payments import settlement
 from billing.quota import debits, holds
 from billing.quota.spending import Meter
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.storage.reader import Page
 from billing.storage.writes import Write
 from support import builders, laws
@@ -290,4 +290,4 @@ def test_a_sweep_that_has_seen_all_that_is_due_asks_no_further(
         return due(now_epoch, after, mark)
 
     store.due = count_and_ask  # type: ignore[method-assign]
-    assert (retry_parked.sweep_holds(books), len(asked)) == (0, 3)
+    assert (hold_sweep.sweep_holds(books), len(asked)) == (0, 3)

@@ -11,8 +11,9 @@ from billing.payments import parking, settlement
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
 from billing.reconciliation import run
+from billing.reconciliation.job import CURSORS, LAST, PHASES, Run
+from billing.reconciliation.pages import FAILED_IN_A_ROW_MAX
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, PHASES, Run
 from billing.stripe_api.client import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending

@@ -20,7 +20,7 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.reconciliation import retry_parked, run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects, refusals
