@@ -6,7 +6,8 @@ import pytest
 from billing.account import history
 from billing.buying import queries
 from billing.errors import BillingError
-from billing.grants.grant import Grant, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant
 from billing.payments import settlement
 from billing.quota import debits, hold_expiry, holds, spending
 from billing.quota.balance import Balance

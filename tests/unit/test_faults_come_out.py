@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from billing.buying import checkout, confirmation
 from billing.errors import AwsRefusedError
-from billing.keys import api_keys
+from billing.keys import api_keys, revocation
 from billing.payments import parking, settlement
 from billing.payments.payment import Park
 from billing.payments.plans import catalogue
@@ -158,7 +158,7 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
     "a comparison": (_nothing, _compares),
     "a comparison of what was lost": (_lost, _compares),
     "a new key": (_nothing, lambda shop: api_keys.create(shop.books, "alice", "test", "m")),
-    "a revocation": (_nothing, lambda shop: api_keys.revoke(shop.books, "alice", shop.key)),
+    "a revocation": (_nothing, lambda shop: revocation.revoke(shop.books, "alice", shop.key)),
     "a postponed event": (
         _nothing,
         lambda shop: parking.postpone(shop.books, shop.parked()),

@@ -8,7 +8,8 @@ from billing.audit.readings import settled_tally
 from billing.books import Books
 from billing.buying import queries
 from billing.clock import epoch
-from billing.grants.grant import Grant, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant
 from billing.payments import settlement
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.compare import look_again

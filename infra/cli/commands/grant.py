@@ -5,7 +5,8 @@ from typing import Annotated, Any, assert_never
 import typer
 from billing.books import Books
 from billing.errors import RetryableError
-from billing.grants.grant import Grant, GrantError, book, find_booked, left_after
+from billing.grants.booking import book, find_booked, left_after
+from billing.grants.grant import Grant, GrantError
 from billing.ids import new_id
 from billing.quota import debits
 

@@ -11,7 +11,8 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.deadline import Deadline
 from billing.errors import Item, NotDoneError, OutcomeUnknownError
-from billing.grants.grant import Grant, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota import debits, holds, spending

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from billing.audit.readings import settled_tally
 from billing.audit.repair_keys import repair_keys
-from billing.keys import api_keys, counting
+from billing.keys import api_keys, counting, revocation
 from billing.keys.limits import Limit
 from billing.payments import settlement
 from billing.quota import debits, spending
@@ -40,7 +40,7 @@ class World:
         self.clock.advance(days=1)
         self.debit(self.live, 2)
         self.before_revoking = copy.deepcopy(self.store.tables)
-        api_keys.revoke(self.books, "alice", self.gone)
+        revocation.revoke(self.books, "alice", self.gone)
 
     def _key(self, limit: Limit | None) -> str:
         return api_keys.create(self.books, "alice", "dev", "k", limit).key_id
