@@ -19,7 +19,8 @@ from billing.errors import (
     OutcomeUnknownError,
     StripeRefusedError,
 )
-from billing.stripe_api.client import TO_A_BUYER, Gateway, StripeNotFoundError, StripeServerError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import TO_A_BUYER, StripeNotFoundError, StripeServerError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, USAGE, OperatorError

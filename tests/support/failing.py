@@ -11,7 +11,7 @@ from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
 from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

@@ -11,7 +11,7 @@ from billing.quota import debits
 from billing.reconciliation.job import CURSORS, LAST
 from billing.reconciliation.pages import FAILED_IN_A_ROW_MAX
 from billing.reconciliation.report import SHOWN_MAX
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.telemetry import metrics
 from reconcile import IncompleteReconciliationError
 from repo.declared import functions

@@ -14,7 +14,7 @@ from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.quota import debits, holds, spending
 from billing.quota.spending import Meter
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders, laws
 from support.builders import SHOP, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

@@ -20,7 +20,7 @@ from billing.reconciliation.compare import look_again
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Difference, Report
 from billing.storage.keys import user_key
-from billing.stripe_api.client import StripeNotFoundError
+from billing.stripe_api.outcomes import StripeNotFoundError
 
 
 @dataclass(frozen=True, slots=True)

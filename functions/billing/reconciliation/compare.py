@@ -30,9 +30,9 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Write, equals, exists
 from billing.stripe_api import objects
 from billing.stripe_api.claims import UNREADABLE, Ignored, claims_in
-from billing.stripe_api.client import StripeNotFoundError
-from billing.stripe_api.events import PAID
 from billing.stripe_api.intents import is_automatic
+from billing.stripe_api.outcomes import StripeNotFoundError
+from billing.stripe_api.sessions import PAID
 
 
 def look_again(by: Comparison, funding_id: str, report: Report) -> None:

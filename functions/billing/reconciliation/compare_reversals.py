@@ -15,7 +15,7 @@ from billing.reconciliation.comparison import (
 from billing.reconciliation.report import Difference, Report
 from billing.stripe_api import objects
 from billing.stripe_api.claims import Ignored, claims_in
-from billing.stripe_api.events import GONE
+from billing.stripe_api.refunds import GONE
 
 
 def look_at_refund(

@@ -13,7 +13,7 @@ from billing.payments.payment import Payment
 from billing.reconciliation import compare, compare_reversals
 from billing.reconciliation.job import OLDER_SECONDS, PHASES, Cursor, Run
 from billing.reconciliation.report import Difference, Report
-from billing.stripe_api.client import TO_A_BUYER
+from billing.stripe_api.outcomes import TO_A_BUYER
 
 INDEX_KEYS: Final = ("owner", "id", "unseen", "completed_at")
 FAILED_IN_A_ROW_MAX: Final = 10

@@ -10,7 +10,8 @@ from billing.facts import DisputeFact, RefundsFact
 from billing.storage.keys import user_key
 from billing.stripe_api import intents, objects
 from billing.stripe_api.claims import Ignored, claims_in
-from billing.stripe_api.client import Gateway, StripeNotFoundError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError
 
 
 def intent_of(gateway: Gateway, fact: RefundsFact | DisputeFact) -> str:

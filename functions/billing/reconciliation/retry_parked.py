@@ -14,11 +14,8 @@ from billing.payments.payment import Phase
 from billing.reconciliation.paid_by import intent_of, owner_of, purchase_of
 from billing.stripe_api import objects
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import (
-    Gateway,
-    StripeNotFoundError,
-    StripeServerError,
-)
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 
 READ_A_RUN_MAX: Final = 10_000
 """How many parked events a run reads. Reconciliation settles what is behind more of them."""

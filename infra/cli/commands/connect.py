@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import httpx
 import stripe
 import typer
-from billing.stripe_api.client import API_VERSION
+from billing.stripe_api.connection import API_VERSION
 
 from infra.cli.checks.stripe import KEY
 from infra.cli.command import AGAIN, DryRun, Operator, Yes, command

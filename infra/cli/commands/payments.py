@@ -7,7 +7,7 @@ import typer
 from billing.errors import BillingError, Item
 from billing.money import decimal_string
 from billing.payments.payment import Payment, PaymentStatus
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from rich.console import RenderableType
 
 from infra.cli.books.find_payment import find, newest

@@ -19,8 +19,8 @@ from billing.reconciliation import retry_parked, run
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import StripeNotFoundError
 from billing.stripe_api.events import parse
+from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders, laws
 from support.builders import Clock, pending
 from support.fakes.memory_store import MemoryStore

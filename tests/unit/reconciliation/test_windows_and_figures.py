@@ -10,7 +10,7 @@ from billing.quota import debits
 from billing.reconciliation import run
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from billing.telemetry import metrics
 from reconcile import IncompleteReconciliationError
 from support import builders

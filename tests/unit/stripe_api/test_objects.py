@@ -25,8 +25,8 @@ from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects, refusals
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import StripeServerError
 from billing.stripe_api.events import parse
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore
