@@ -10,8 +10,9 @@ from billing.errors import Item
 from billing.notices import delivery
 from billing.notices.rows import Row
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, check_user, not_found
+from infra.cli.operator import Operator
 from infra.cli.output import facts, table
 
 Choice = Literal["pending", "delivered", "dead"]

@@ -10,8 +10,9 @@ from billing.grants.grant import Grant, GrantError
 from billing.ids import new_id
 from billing.quota import debits
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FOUND_SOMETHING, OperatorError, not_found, unreachable, usage
+from infra.cli.operator import Operator
 from infra.cli.output import facts
 
 

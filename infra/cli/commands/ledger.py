@@ -9,8 +9,9 @@ from billing.reconciliation.job import Run
 
 from infra.cli.books.ledger_export import FORMATS, export_entries
 from infra.cli.books.verification import PAYMENTS_NAMED_MAX, Verdict, examine
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, usage
+from infra.cli.operator import Operator
 from infra.cli.output import table
 
 SEGMENTS_MAX: Final = 64

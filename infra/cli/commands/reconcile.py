@@ -9,8 +9,9 @@ from billing.reconciliation import run
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, UNREACHABLE, usage
+from infra.cli.operator import Operator
 from infra.cli.output import Bar, table
 
 SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
