@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from billing.books import Books
 from billing.reconciliation import run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.reader import Page
 from support import builders
 from support.dynamo import dynoxide

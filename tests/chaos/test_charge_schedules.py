@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 from billing.errors import BillingError, ConditionFailedError
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support.fakes.card_twin import CardTwin
 from support.schedules import FAULTS, Crash, Handlers, ScheduledStore, explore, fresh_books
 from support.top_ups import Story

@@ -12,7 +12,7 @@ import pytest
 from billing.books import Books
 from billing.errors import BillingError
 from billing.holds import closing, hold, placing
-from billing.keys import api_keys, changes, counting
+from billing.keys import api_keys, changes, counting, live_count, revocation
 from billing.keys.limits import Limit
 from billing.payments import settlement
 from billing.payments.payment import Payment
@@ -121,7 +121,7 @@ class Scene:
         number = key_id.removeprefix("key_")
         row = {"name": "k", "created_at": ""} | ({"limit": limit.to_item()} if limit else {})
         writes = api_keys._creation("alice", number, "secret", row, limit)
-        api_keys._commit_counted(self.books, "user#alice", writes)
+        live_count.commit_counted(self.books, "user#alice", writes)
 
     def _spends(self, act: Callable[[KeyUse | None], Any], books: Books | None = None) -> Any:
         return counting.spend_for(books or self.books, "alice", KEY_ID, act)
@@ -161,7 +161,7 @@ class Scene:
             "a release": lambda: closing.release(self.meter, self.held),
             "a sweep": lambda: hold_expiry.give_back_expired(self.books, "alice", self.stored()),
             "a refund": lambda: settlement.apply(self.books, fact(self.refund)),
-            "a revocation": lambda: api_keys.revoke(self.books, "alice", KEY_ID),
+            "a revocation": lambda: revocation.revoke(self.books, "alice", KEY_ID),
             "a raise": lambda: self._changes(Limit(12, "day")),
             "a cut": lambda: self._changes(Limit(5, "day")),
             "a limit by the month": lambda: self._changes(Limit(10, "month")),

@@ -26,7 +26,7 @@ from billing.holds import closing, placing
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota.balance import Balance
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.settings import Telling
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
@@ -215,7 +215,7 @@ def _expired_are_back(books: Books) -> None:
     """What was forgotten, and what nobody knew of: once, when its time is over."""
     later = replace(books, clock=lambda: builders.START + timedelta(days=2))
     books.store.deadline.begin()
-    retry_parked.sweep_holds(later)
+    hold_sweep.sweep_holds(later)
 
 
 def _story(payment: Payment, chance: random.Random) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 from billing.notices.delivery import Answer, Failed, Gone, Sent
-from billing.notices.notice import Row, new_row
+from billing.notices.rows import Row, new_row
 from billing.telemetry import logger, metrics
 from billing.wiring import notices as wiring
 from functional.lab import Context, Lab

@@ -8,10 +8,10 @@ import pytest
 from billing import deployment
 from billing.audit.repair import repair_account
 from billing.clock import epoch, utc_now
-from billing.keys import api_keys as keys
+from billing.keys.holders import holder
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from functional.lab import Lab, forget
 from functional.restoring import environment, production, restore
 from simulator.lab import Lab as Stripe
@@ -72,8 +72,8 @@ def test_keys_that_a_restore_revives_are_named_and_revoked_again(
     assert revived(target, new) == []
     books = new.books()
     books.store.deadline.begin()
-    holders = [keys.holder(books, "local", row["key"]) for row in made]
-    assert [holder.key_id if holder else None for holder in holders] == [made[0]["key_id"], None]
+    presented = [holder(books, "local", row["key"]) for row in made]
+    assert [one.key_id if one else None for one in presented] == [made[0]["key_id"], None]
 
 
 class Shop:

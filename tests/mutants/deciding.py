@@ -4,7 +4,6 @@ from typing import Final
 
 from .bug import bug
 
-EVENTS: Final = "stripe_api/events.py"
 CLAIMS: Final = "stripe_api/claims.py"
 PAYMENT: Final = "payments/payment.py"
 REVERSALS: Final = "payments/reversals.py"
@@ -36,12 +35,12 @@ DECIDING: Final = (
     bug(
         "an unpaid session is credited",
         "payments/test_settlement.py::test_a_session_that_is_not_paid_yet_credits_nothing",
-        (EVENTS, 'kind = "unpaid"', 'kind = "paid"'),
+        ("stripe_api/sessions.py", 'kind = "unpaid"', 'kind = "paid"'),
     ),
     bug(
         "a refund in a state that we do not know is taken for one that stands",
         "stripe_api/test_events.py::test_a_refund_in_a_state_that_we_do_not_know_changes_nothing",
-        ("stripe_api/events.py", "status in STANDING", "status not in GONE"),
+        ("stripe_api/refunds.py", "status in STANDING", "status not in GONE"),
     ),
     bug(
         "the old refund formula: refunds made again after a failure are not known by their ids",

@@ -17,7 +17,7 @@ DOORS: Final = (
         "stripe_api/test_refusals.py"
         "::test_a_permanent_refusal_is_reported_with_all_details_from_stripe",
         (
-            "stripe_api/client.py",
+            "stripe_api/outcomes.py",
             "refusals.is_final(error)",
             "refusals.is_final(error) and refusals.passes(error)",
         ),

@@ -114,7 +114,7 @@ SPENDING: Final = (
         "anyone can revoke a key",
         "keys/test_api_keys.py::test_a_user_cannot_revoke_another_users_key",
         (
-            API_KEYS,
+            "keys/revocation.py",
             'Write("keys", (owner, key_id), delete=True, must=(exists("owner"),))',
             'Write("keys", (owner, key_id), delete=True)',
         ),
@@ -122,7 +122,7 @@ SPENDING: Final = (
     bug(
         "a key's number opens without its secret",
         "keys/test_api_keys.py::test_a_key_opens_its_owners_account_and_no_other",
-        (API_KEYS, "not row or not matches", "not row"),
+        ("keys/holders.py", "not row or not matches", "not row"),
     ),
     bug(
         "the bound on keys is looked at before the write",
@@ -140,10 +140,10 @@ SPENDING: Final = (
         "a late count of keys overwrites a concurrent one",
         "keys/test_api_keys.py::test_a_count_that_is_made_late_does_not_forget_a_concurrent_key",
         (
-            API_KEYS,
+            "keys/live_count.py",
             'equals("changes", seen["changes"]) if seen else absent("owner")',
             'equals("changes", seen["changes"]) if seen else exists("owner")',
         ),
-        (API_KEYS, "(unchanged,)", "()"),
+        ("keys/live_count.py", "(unchanged,)", "()"),
     ),
 )

@@ -37,7 +37,7 @@ TELLING: Final = (
     bug(
         "an event is delivered again under another id",
         "notices/test_delivery.py::test_a_failed_try_is_repeated_under_the_same_id",
-        ("notices/notice.py", "self.id", 'f"{self.id}{self.attempts}"'),
+        ("notices/rows.py", "self.id", 'f"{self.id}{self.attempts}"'),
     ),
     bug(
         "what a hold gives back is told as a recovery",

@@ -17,7 +17,6 @@ from support import builders
 from support.fakes.memory_store import MemoryStore
 from typer.testing import CliRunner
 
-from infra.cli import command
 from infra.cli.app import app
 from infra.cli.errors import FOUND_SOMETHING, UNREACHABLE, USAGE
 
@@ -51,7 +50,7 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Alice has bought 100 units, used 70, and the money went back: she owes 70."""
     memory._seen.clear()
     books = builders.books_on(Rough())
-    monkeypatch.setattr(command, "find_target", lambda *_: Here(books))
+    monkeypatch.setattr("infra.cli.operator.find_target", lambda *_: Here(books))
     paid = builders.pending(books, "alice")
     settlement.apply(books, builders.fact(builders.completed(paid)))
     debits.debit(Meter(books, ""), "alice", 70)

@@ -12,7 +12,6 @@ from support import builders
 from support.fakes.memory_store import MemoryStore
 from typer.testing import CliRunner
 
-from infra.cli import command
 from infra.cli.app import app
 from infra.cli.errors import USAGE
 
@@ -41,7 +40,7 @@ def books(monkeypatch: pytest.MonkeyPatch) -> Books:
     """Empty."""
     memory._seen.clear()
     books = builders.books_on(MemoryStore())
-    monkeypatch.setattr(command, "find_target", lambda *_: Here(books))
+    monkeypatch.setattr("infra.cli.operator.find_target", lambda *_: Here(books))
     return books
 
 

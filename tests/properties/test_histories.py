@@ -15,8 +15,8 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.quota.balance import Balance
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key

@@ -13,7 +13,7 @@ from billing.errors import BillingError, OutcomeUnknownError, RetryableError
 from billing.holds import closing, placing
 from billing.holds import hold as holds
 from billing.holds.hold import HoldId
-from billing.keys import api_keys, changes, counting
+from billing.keys import api_keys, changes, counting, revocation
 from billing.keys.limits import PERS, Limit
 from billing.payments import settlement
 from billing.quota import hold_expiry
@@ -215,7 +215,7 @@ class Keys:
     def revokes(self, draw: Draw) -> None:
         """For good."""
         key_id = self._key(draw)
-        said = self.asks(draw, lambda: api_keys.revoke(self.books, "alice", key_id))
+        said = self.asks(draw, lambda: revocation.revoke(self.books, "alice", key_id))
         self._compare(said, "done" if self.keys[key_id].is_live else "not_found")
         self.keys[key_id].is_live = False
 

@@ -11,10 +11,10 @@ import pytest
 from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError
-from billing.grants import grant as grants
+from billing.grants import booking
 from billing.grants.grant import Grant
 from billing.holds import closing, placing
-from billing.keys import api_keys, changes, counting
+from billing.keys import api_keys, changes, counting, live_count, revocation
 from billing.keys.limits import Limit
 from billing.quota.key_use import KeyUse
 from billing.spending import debits, memory
@@ -39,7 +39,7 @@ def _books(database: Dynamo) -> Books:
 
 def _fund(books: Books, user_id: str, units: int) -> None:
     books.store.deadline.begin()
-    grants.book(books, Grant("first", user_id, units, "for the test"))
+    booking.book(books, Grant("first", user_id, units, "for the test"))
 
 
 def _answered(books: Books, key_id: str, act: Callable[[KeyUse | None], Any]) -> str:
@@ -105,7 +105,7 @@ def test_holds_debits_changes_and_revocations_at_once_lose_no_figure(database: D
     acts[40:40] = [change(25), change(35)]
 
     def revoke() -> str:
-        api_keys.revoke(books, "alice", keys[2])
+        revocation.revoke(books, "alice", keys[2])
         return "revoked"
 
     acts[50:50] = [revoke]
@@ -134,7 +134,7 @@ def test_a_debit_of_one_of_32_keys_is_one_request_and_one_write_unit(
     memory._seen.clear()
     meter = Meter(books, "")
     keys = []
-    for number in range(api_keys.LIVE_MAX):
+    for number in range(live_count.LIVE_MAX):
         books.store.deadline.begin()
         of_key = limit if not number else Limit(10 * MILLION, "month")
         keys.append(api_keys.create(books, USER, "dev", "k", of_key).key_id)

@@ -11,7 +11,7 @@ from billing.errors import BillingError, NotDoneError, RetryableError
 from billing.holds import closing, placing
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -176,8 +176,8 @@ def _expired_are_back(books: Books) -> None:
     """
     later = replace(books, clock=lambda: utc_now().replace(year=utc_now().year + 1))
     books.store.deadline.begin()
-    assert retry_parked.sweep_holds(later) > 0
-    assert retry_parked.sweep_holds(later) == 0
+    assert hold_sweep.sweep_holds(later) > 0
+    assert hold_sweep.sweep_holds(later) == 0
 
 
 @pytest.mark.parametrize(("database", "name"), ROUNDS, indirect=["database"])

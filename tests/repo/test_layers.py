@@ -38,6 +38,8 @@ OUTSIDE: Final = {
     "stripe": {
         "billing.stripe_api.cards",
         "billing.stripe_api.client",
+        "billing.stripe_api.connection",
+        "billing.stripe_api.outcomes",
         "billing.stripe_api.signatures",
         "billing.stripe_api.refusals",
     },

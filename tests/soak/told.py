@@ -16,7 +16,7 @@ from billing.books import Books
 from billing.errors import ConditionFailedError, Item, OutcomeUnknownError
 from billing.notices import delivery, outbox
 from billing.notices.delivery import Answer, Failed, Sent
-from billing.notices.notice import Row
+from billing.notices.rows import Row
 from billing.payments import settlement
 from billing.settings import Telling
 from billing.storage.writes import Write

@@ -7,9 +7,10 @@ from billing.books import Books
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.reconciliation import run
-from billing.reconciliation.compare import Comparison, look_again
+from billing.reconciliation.compare import look_again
+from billing.reconciliation.comparison import Comparison
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import Meddled

@@ -12,7 +12,7 @@ from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

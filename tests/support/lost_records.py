@@ -7,8 +7,8 @@ from billing.clock import epoch
 from billing.payments import parking
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked, run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

@@ -14,7 +14,7 @@ from billing.payments.payment import Payment
 from billing.payments.plans import Plan, Welcome
 from billing.quota import present
 from billing.quota.balance import Balance, read_account
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.settings import Telling
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
@@ -109,7 +109,7 @@ class LotAccount:
 
     def is_swept(self) -> None:
         """The minute's sweep."""
-        retry_parked.sweep_holds(self.books)
+        hold_sweep.sweep_holds(self.books)
 
     def stored(self) -> Balance:
         """As its row has it."""

@@ -15,7 +15,7 @@ from billing.payments import parking, settlement
 from billing.spending import debits
 from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
-from billing.stripe_api import client
+from billing.stripe_api import connection
 from billing.telemetry import metrics
 from repo.declared import functions
 from support import builders, laws
@@ -24,7 +24,7 @@ from support.fakes.memory_store import MemoryStore
 from support.fakes.stripe_twin import Stripe
 
 TIMEOUT_SECONDS = int(functions()["RecoverFunction"]["Timeout"])
-STRIPE_SECONDS_MAX = client.CONNECT_SECONDS + client.READ_SECONDS
+STRIPE_SECONDS_MAX = connection.CONNECT_SECONDS + connection.READ_SECONDS
 STRIPES_SOURCE = "aws.partner/stripe.com/ed_test_made_up"
 
 

@@ -10,7 +10,7 @@ from billing.payments.payment import Payment, Phase
 from billing.payments.plans import catalogue
 from billing.reconciliation import adopting
 from billing.reconciliation import run as reconciliation
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.settings import Telling
 from billing.spending import debits
 from billing.spending.meter import Meter

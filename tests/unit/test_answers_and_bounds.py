@@ -16,7 +16,7 @@ from billing.holds import placing
 from billing.payments import settlement
 from billing.payments.plans import catalogue
 from billing.reconciliation import run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.writes import Write

@@ -6,12 +6,13 @@ import pytest
 from billing.account import history
 from billing.buying import queries
 from billing.errors import BillingError
-from billing.grants.grant import Grant, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant
 from billing.holds import closing, placing
 from billing.payments import settlement
 from billing.quota import hold_expiry
 from billing.quota.balance import Balance
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, laws
@@ -133,9 +134,9 @@ def test_a_sweep_without_time_looks_no_further(meter: Meter, clock: Clock) -> No
         placing.place(meter, user_id, 1, 60)
     clock.advance(seconds=61)
     calls = meter.books.store.calls  # type: ignore[attr-defined]
-    assert retry_parked.sweep_holds(meter.books, lambda: False) == 0
+    assert hold_sweep.sweep_holds(meter.books, lambda: False) == 0
     assert meter.books.store.calls - calls <= 1  # type: ignore[attr-defined]
-    assert retry_parked.sweep_holds(meter.books) == 6
+    assert hold_sweep.sweep_holds(meter.books) == 6
 
 
 def test_a_customer_who_has_used_everything_gets_a_link_to_buy_more(meter: Meter) -> None:

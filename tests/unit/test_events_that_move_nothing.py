@@ -13,7 +13,7 @@ from billing.errors import ConditionFailedError
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from support import builders

@@ -11,14 +11,15 @@ import pytest
 from billing.buying import checkout, confirmation
 from billing.errors import AwsRefusedError
 from billing.holds import closing, placing
-from billing.keys import api_keys
+from billing.keys import api_keys, revocation
 from billing.payments import parking, settlement
 from billing.payments.payment import Park
 from billing.payments.plans import catalogue
 from billing.quota import hold_expiry
 from billing.quota.balance import read_account
-from billing.reconciliation import retry_parked
-from billing.reconciliation.compare import Comparison, look_again
+from billing.reconciliation import hold_sweep
+from billing.reconciliation.compare import look_again
+from billing.reconciliation.comparison import Comparison
 from billing.reconciliation.report import Report
 from billing.spending import debits
 from support import builders, laws
@@ -159,7 +160,7 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
     "a comparison": (_nothing, _compares),
     "a comparison of what was lost": (_lost, _compares),
     "a new key": (_nothing, lambda shop: api_keys.create(shop.books, "alice", "test", "m")),
-    "a revocation": (_nothing, lambda shop: api_keys.revoke(shop.books, "alice", shop.key)),
+    "a revocation": (_nothing, lambda shop: revocation.revoke(shop.books, "alice", shop.key)),
     "a postponed event": (
         _nothing,
         lambda shop: parking.postpone(shop.books, shop.parked()),
@@ -171,7 +172,7 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
     "an event that is dropped with its purchase": (_nothing, _drops_with_its_purchase),
     "an event that waits for another reason": (_nothing, _waits_for_another_reason),
     "a retry": (_an_hour, lambda shop: settlement.retry(shop.books, shop.parked())),
-    "a sweep of holds": (_an_hour, lambda shop: retry_parked.sweep_holds(shop.books)),
+    "a sweep of holds": (_an_hour, lambda shop: hold_sweep.sweep_holds(shop.books)),
 }
 
 

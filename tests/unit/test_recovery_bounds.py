@@ -2,7 +2,8 @@
 
 import pytest
 from billing.holds import placing
-from billing.reconciliation.retry_parked import SWEEP_PAGES_MAX, TRIES_A_RUN_MAX
+from billing.reconciliation.hold_sweep import SWEEP_PAGES_MAX
+from billing.reconciliation.retry_parked import TRIES_A_RUN_MAX
 from billing.spending.meter import Meter
 from support import builders
 from support.builders import pending

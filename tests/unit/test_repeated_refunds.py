@@ -16,8 +16,8 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.reconciliation import run
 from billing.reconciliation.compare import look_again
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.stripe_api.claims import Ignored

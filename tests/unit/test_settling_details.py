@@ -15,7 +15,7 @@ from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders, laws
 from support.builders import SHOP, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

@@ -17,10 +17,10 @@ from billing.audit.repair_ledger import book_lost_entries
 from billing.payments import references
 from billing.payments.payment import Payment, Phase
 from billing.reconciliation.compare import look_again
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Difference, Report
-from billing.reconciliation.run import Run
 from billing.storage.keys import user_key
-from billing.stripe_api.client import StripeNotFoundError
+from billing.stripe_api.outcomes import StripeNotFoundError
 
 
 @dataclass(frozen=True, slots=True)

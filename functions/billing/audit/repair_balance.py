@@ -8,7 +8,7 @@ from billing.clock import stamp
 from billing.errors import ConditionFailedError, Item, OutcomeUnknownError
 from billing.lots.lot import PREFIX, Lot
 from billing.quota.balance import Balance
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.writes import Must, Write, absent, absent_or, equals
 
 COMPARED: Final = (

@@ -22,7 +22,7 @@ from billing.quota.key_days import (
     write_uses,
 )
 from billing.quota.key_use import gone, left, name_of, used
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, equals
 

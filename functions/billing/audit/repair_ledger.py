@@ -9,7 +9,7 @@ from billing.errors import Item
 from billing.payments.payment import Payment, Phase
 from billing.quota import ledger
 from billing.quota.ledger import Entry, EntryType
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, equals
 

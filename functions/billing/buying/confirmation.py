@@ -12,7 +12,8 @@ from billing.payments import settlement
 from billing.payments.payment import Payment, Phase
 from billing.stripe_api import objects
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import Gateway, StripeNotFoundError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError
 
 
 def confirm(

@@ -22,11 +22,8 @@ from billing.payments.payment import Payment
 from billing.payments.plans import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent_or, equals, exists
-from billing.stripe_api.client import (
-    Gateway,
-    StripeNotFoundError,
-    StripeServerError,
-)
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 
 FAULTS_MAX: Final = 2
 """After how many of Stripe's 5xx, each retried under a new key, a request fails."""

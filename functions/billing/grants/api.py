@@ -11,7 +11,9 @@ from billing.errors import (
     Item,
     OutcomeUnknownError,
 )
-from billing.grants.grant import Grant, GrantError, as_answer, book, grant_row
+from billing.grants.booking import book
+from billing.grants.grant import Grant, GrantError, grant_row
+from billing.grants.grant_answers import as_answer
 from billing.ids import digest
 from billing.lots import burning
 from billing.notices.notice import tell

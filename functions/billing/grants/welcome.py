@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 from billing.books import Books
 from billing.clock import day, epoch, epoch_after
 from billing.errors import BillingError, ConditionFailedError
-from billing.grants.grant import WELCOME, Grant, GrantError, book, welcome_row
+from billing.grants.booking import book
+from billing.grants.grant import WELCOME, Grant, GrantError, welcome_row
 from billing.payments.plans import Welcome
 from billing.storage.writes import Write, absent_or
 

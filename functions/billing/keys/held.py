@@ -6,8 +6,8 @@ from billing.answers import Count
 from billing.books import Books
 from billing.clock import day
 from billing.errors import BillingError, Item
-from billing.keys.api_keys import Holder, holder
 from billing.keys.figures import LimitRemaining, ResetsAt, remaining
+from billing.keys.holders import Holder, holder
 from billing.keys.limits import Limit
 from billing.quota import present
 from billing.quota.key_days import Bookmark, read_both

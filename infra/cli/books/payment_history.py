@@ -9,7 +9,8 @@ from billing.payments import parking
 from billing.payments.payment import Already, Change, Park, Payment, decide
 from billing.stripe_api import objects
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import Gateway, StripeNotFoundError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError
 
 SESSION_MEMBERS: Final = ("id", "status", "payment_status", "amount_total", "currency")
 REVERSAL_MEMBERS: Final = ("id", "amount", "status")

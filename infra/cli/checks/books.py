@@ -6,7 +6,7 @@ from typing import Final
 
 from billing.clock import epoch, to_epoch
 from billing.payments import parking
-from billing.reconciliation.run import LAST
+from billing.reconciliation.job import LAST
 
 from infra.cli.checks.findings import NEW_SECONDS, Finding, Patient
 

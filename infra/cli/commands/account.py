@@ -16,8 +16,9 @@ from billing.top_up import runner
 from billing.top_up.agreement import month_of
 from rich.console import RenderableType
 
-from infra.cli.command import Operator, command
+from infra.cli.command import command
 from infra.cli.errors import check_user
+from infra.cli.operator import Operator
 from infra.cli.output import facts, table
 
 LINES_SHOWN: Final = 10

@@ -5,12 +5,13 @@ from typing import Annotated, Final
 
 import typer
 from billing.audit.repair import repair_account
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 
 from infra.cli.books.ledger_export import FORMATS, export_entries
 from infra.cli.books.verification import PAYMENTS_NAMED_MAX, Verdict, examine
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, usage
+from infra.cli.operator import Operator
 from infra.cli.output import table
 
 SEGMENTS_MAX: Final = 64

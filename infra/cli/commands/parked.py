@@ -12,8 +12,9 @@ from billing.payments.parking import Parked
 from billing.reconciliation import retry_parked
 from billing.stripe_api.client import Gateway
 
-from infra.cli.command import AsJson, DryRun, Operator, Profile, Region, Stack, Yes, command
+from infra.cli.command import AsJson, DryRun, Profile, Region, Stack, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, not_found, usage
+from infra.cli.operator import Operator
 from infra.cli.output import Bar, facts, table
 from infra.cli.previews import preview
 

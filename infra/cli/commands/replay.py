@@ -10,8 +10,9 @@ from billing.payments import settlement
 from billing.stripe_api import events
 from billing.stripe_api.claims import Ignored
 
-from infra.cli.command import DryRun, Operator, Yes, command
+from infra.cli.command import DryRun, Yes, command
 from infra.cli.errors import FINE, FOUND_SOMETHING, usage
+from infra.cli.operator import Operator
 from infra.cli.output import Bar, table
 from infra.cli.previews import preview
 

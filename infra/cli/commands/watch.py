@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 from rich.console import Group, RenderableType
 from rich.live import Live
 
-from infra.cli.command import Operator, command
+from infra.cli.command import command
+from infra.cli.operator import Operator
 from infra.cli.output import table
 from infra.cli.target import TargetStack
 

@@ -11,13 +11,14 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.deadline import Deadline
 from billing.errors import Item, NotDoneError, OutcomeUnknownError
-from billing.grants.grant import Grant, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant
 from billing.holds import placing
 from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota.balance import Balance
 from billing.reconciliation import retry_parked, run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from billing.audit.readings import settled_tally
 from billing.audit.repair_keys import repair_keys
-from billing.keys import api_keys, counting
+from billing.keys import api_keys, counting, revocation
 from billing.keys.limits import Limit
 from billing.payments import settlement
 from billing.quota.key_use import KeyUse, name_of
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, key_laws, laws
@@ -40,7 +40,7 @@ class World:
         self.clock.advance(days=1)
         self.debit(self.live, 2)
         self.before_revoking = copy.deepcopy(self.store.tables)
-        api_keys.revoke(self.books, "alice", self.gone)
+        revocation.revoke(self.books, "alice", self.gone)
 
     def _key(self, limit: Limit | None) -> str:
         return api_keys.create(self.books, "alice", "dev", "k", limit).key_id

@@ -12,7 +12,7 @@ from billing.payments.payment import Payment
 from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
-from billing.stripe_api.client import StripeNotFoundError
+from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

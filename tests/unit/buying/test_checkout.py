@@ -12,7 +12,7 @@ from billing.payments.plans import catalogue
 from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from support import builders
 from support.builders import SHOP, fact
 from support.fakes.memory_store import MemoryStore

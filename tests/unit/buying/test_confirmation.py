@@ -9,7 +9,7 @@ from billing.clock import epoch
 from billing.errors import BillingError
 from billing.payments import settlement
 from billing.spending import memory
-from billing.stripe_api.client import StripeNotFoundError
+from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

@@ -6,7 +6,8 @@ from billing.account import history
 from billing.audit.readings import settled_tally
 from billing.books import Books
 from billing.errors import ConditionFailedError
-from billing.grants.grant import Grant, GrantError, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant, GrantError
 from billing.holds import placing
 from billing.payments import settlement
 from billing.spending import debits

@@ -5,16 +5,8 @@ from typing import Any, Final
 
 import pytest
 from billing.grants import api
-from billing.grants.grant import (
-    Grant,
-    GrantError,
-    book,
-    check_id,
-    find_booked,
-    grant_row,
-    left_after,
-    welcome_row,
-)
+from billing.grants.booking import book, check_id, find_booked, left_after
+from billing.grants.grant import Grant, GrantError, grant_row, welcome_row
 from billing.payments import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter

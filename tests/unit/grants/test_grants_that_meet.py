@@ -9,7 +9,8 @@ import pytest
 from billing.books import Books
 from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
 from billing.grants import api, welcome
-from billing.grants.grant import Grant, GrantError, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant, GrantError
 from billing.holds import closing, placing
 from billing.payments.plans import Welcome
 from billing.settings import Telling

@@ -5,7 +5,8 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.grants import api, welcome
-from billing.grants.grant import Grant, book
+from billing.grants.booking import book
+from billing.grants.grant import Grant
 from billing.payments.plans import Welcome
 from billing.settings import Telling
 from billing.spending import debits

@@ -9,7 +9,7 @@ from billing.errors import (
     NotDoneError,
 )
 from billing.holds import closing
-from billing.keys import api_keys
+from billing.keys import api_keys, revocation
 from billing.keys.limits import Limit
 from billing.quota.key_use import KeyUse
 from support import laws
@@ -47,7 +47,7 @@ def test_a_key_that_is_revoked_while_it_is_changed_is_not_found(
     key = world.key(Limit(20, "day"))
 
     def revoke() -> None:
-        api_keys.revoke(world.books, "alice", key)
+        revocation.revoke(world.books, "alice", key)
 
     if when == "before":
         store.before = [revoke]

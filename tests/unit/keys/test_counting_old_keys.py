@@ -7,7 +7,7 @@ from billing.errors import (
     BillingError,
     NotDoneError,
 )
-from billing.keys import api_keys, counting
+from billing.keys import counting, revocation
 from billing.quota.key_use import KeyLimitReachedError, KeyNotCountedError, KeyUse
 from billing.spending import memory
 from support import laws
@@ -93,7 +93,7 @@ def test_a_key_of_before_that_is_revoked_at_its_first_use_is_not_revived(
 ) -> None:
     """Nothing is taken for it, and no row of it is made."""
     _key_of_old(world, 1)
-    store.before = [lambda: api_keys.revoke(world.books, "alice", OLD)]
+    store.before = [lambda: revocation.revoke(world.books, "alice", OLD)]
     if act == "debit":
         store.before.insert(0, None)
         assert _refused(lambda: world.debit(OLD)) == "invalid_key"
@@ -160,7 +160,7 @@ def test_a_key_that_is_revoked_at_its_limit_is_refused_without_a_time(world: Wor
     key = world.key(TEN_A_DAY)
 
     def act(_: KeyUse | None) -> int:
-        api_keys.revoke(world.books, "alice", key)
+        revocation.revoke(world.books, "alice", key)
         raise KeyLimitReachedError(3)
 
     with pytest.raises(BillingError) as refused:

@@ -10,7 +10,7 @@ from billing.errors import (
     ConditionFailedError,
     OutcomeUnknownError,
 )
-from billing.keys import api_keys
+from billing.keys import api_keys, holders, revocation
 from billing.quota.key_use import KeyUse
 from support import laws
 from support.fakes.scripted_store import Act, Scripted, raises
@@ -41,9 +41,9 @@ def _refused(act: Act) -> str:
 def test_a_key_that_is_not_there_is_refused_by_the_first_write(world: World) -> None:
     """No further write is tried for it."""
     gone = world.key()
-    api_keys.revoke(world.books, "alice", gone)
+    revocation.revoke(world.books, "alice", gone)
     calls = world.store.calls
-    assert _refused(lambda: api_keys.revoke(world.books, "alice", gone)) == "not_found"
+    assert _refused(lambda: revocation.revoke(world.books, "alice", gone)) == "not_found"
     assert world.store.calls == calls + 1
 
 
@@ -54,7 +54,7 @@ def test_no_other_row_of_a_user_is_revoked_or_changed_as_a_key(world: World, key
     if key_id == "name#":
         key_id += KeyUse(key).name
     before = dict(world.store.tables["keys"])
-    assert _refused(lambda: api_keys.revoke(world.books, "alice", key_id)) == "not_found"
+    assert _refused(lambda: revocation.revoke(world.books, "alice", key_id)) == "not_found"
     assert _refused(lambda: world.change(key_id, name="mine")) == "not_found"
     assert _refused(lambda: world.change(key_id, limit=TEN_A_DAY)) == "not_found"
     assert world.store.tables["keys"] == before
@@ -62,7 +62,7 @@ def test_no_other_row_of_a_user_is_revoked_or_changed_as_a_key(world: World, key
 
 def test_the_last_key_is_revoked_and_counted(world: World) -> None:
     key = world.key()
-    api_keys.revoke(world.books, "alice", key)
+    revocation.revoke(world.books, "alice", key)
     count = world.store.tables["keys"]["user#alice", "count"]
     assert (count["live"], count["changes"]) == (0, 2)
 
@@ -73,7 +73,7 @@ def test_a_count_that_fell_to_zero_too_early_is_corrected_at_the_next_revocation
     """An older version of the function made a key without counting it."""
     key, other = world.key(), world.key()
     world.store.tables["keys"]["user#alice", "count"]["live"] = 0
-    api_keys.revoke(world.books, "alice", key)
+    revocation.revoke(world.books, "alice", key)
     assert world.store.tables["keys"]["user#alice", "count"]["live"] == 1
     assert [shown.key_id for shown in api_keys.list_all(world.books, "alice")] == [other]
 
@@ -92,7 +92,7 @@ def test_a_revoked_key_that_was_never_counted_leaves_no_counter(
 ) -> None:
     _key_of_old(world, 1)
     before = dict(store.tables["quotas"]["alice", "quota"])
-    api_keys.revoke(world.books, "alice", OLD)
+    revocation.revoke(world.books, "alice", OLD)
     assert store.tables["quotas"]["alice", "quota"] == {**before, "keys_changed": 1}
     assert store.tables["quotas"]["alice", "uses"] == {
         "user_id": "alice",
@@ -112,7 +112,7 @@ def test_a_key_that_is_counted_while_it_is_revoked_keeps_what_it_used(
     _key_of_old(world, 1)
     world.key()
     store.before = [None, lambda: world.debit(OLD, 3)]
-    api_keys.revoke(world.books, "alice", OLD)
+    revocation.revoke(world.books, "alice", OLD)
     assert _refused(lambda: world.debit(OLD)) == "invalid_key"
     assert store.tables["keys"]["user#alice", f"name#{KeyUse(OLD).name}"]["used"] == 3
     laws.check(store)
@@ -124,8 +124,8 @@ def test_a_key_that_two_requests_revoke_before_it_is_counted_is_revoked_once(
     _key_of_old(world, 1)
     world.key()
     world.key()
-    store.before = [None, lambda: api_keys.revoke(world.books, "alice", OLD)]
-    assert _refused(lambda: api_keys.revoke(world.books, "alice", OLD)) == "not_found"
+    store.before = [None, lambda: revocation.revoke(world.books, "alice", OLD)]
+    assert _refused(lambda: revocation.revoke(world.books, "alice", OLD)) == "not_found"
     assert store.tables["keys"]["user#alice", "count"]["live"] == 2
     laws.check(store)
 
@@ -139,7 +139,7 @@ def test_a_revoked_keys_total_is_put_away_at_the_third_try_at_last(
     key = world.key()
     world.debit(key, 4)
     store.before = [None, *[raises(error)] * failures]
-    api_keys.revoke(world.books, "alice", key)
+    revocation.revoke(world.books, "alice", key)
     account = store.tables["quotas"]["alice", "quota"]
     assert sum(name[0] == "x" for name in account) == standing
     assert _refused(lambda: world.debit(key)) == "invalid_key"
@@ -157,7 +157,7 @@ def test_a_fault_in_putting_away_is_not_hidden(
     key = world.key()
     store.before = [None, raises(error)]
     with pytest.raises(type(error)):
-        api_keys.revoke(world.books, "alice", key)
+        revocation.revoke(world.books, "alice", key)
 
 
 @pytest.mark.parametrize("error", [OutcomeUnknownError("lost"), AwsRefusedError("AccessDenied")])
@@ -189,7 +189,7 @@ def test_another_customers_key_is_never_replaced(
     made = api_keys.create(world.books, "bob", "dev", "bob's")
     with pytest.raises(ConditionFailedError):
         api_keys.create(world.books, "alice", "dev", "hers")
-    found = api_keys.holder(world.books, "dev", made.key)
+    found = holders.holder(world.books, "dev", made.key)
     assert found
     assert found.user_id == "bob"
     assert ("user#alice", f"key_{'1' * 24}") not in store.tables["keys"]
@@ -202,7 +202,7 @@ def test_another_id_is_drawn_without_a_pause(
     numbers = iter(["1" * 24, "1" * 24, "2" * 24])
     drawn = SimpleNamespace(token_hex=lambda _: next(numbers), token_urlsafe=lambda _: "x" * 43)
     monkeypatch.setattr(api_keys, "secrets", drawn)
-    api_keys.revoke(world.books, "alice", world.key())
+    revocation.revoke(world.books, "alice", world.key())
     pauses: list[float] = []
     monkeypatch.setattr(store.deadline, "_sleep", pauses.append)
     assert world.key() == f"key_{'2' * 24}"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.keys import api_keys, changes
+from billing.keys import api_keys, changes, revocation
 from billing.keys.api_keys import NewKey
 from billing.keys.figures import Key
 from billing.keys.limits import Limit
@@ -141,7 +141,7 @@ def test_a_revoked_key_leaves_its_name_and_what_it_used(books: Books, store: Str
     """Every other row of it goes; the count of live keys is one less."""
     for name in ("laptop", "server", "phone"):
         api_keys.create(books, "alice", "dev", name)
-    api_keys.revoke(books, "alice", f"key_{SECOND}")
+    revocation.revoke(books, "alice", f"key_{SECOND}")
     assert set(_rows(store, "keys")) == {
         *((f"key#{number}", "key") for number in (FIRST, THIRD)),
         *(("user#alice", f"key_{number}") for number in (FIRST, THIRD)),
@@ -202,5 +202,5 @@ def test_a_customer_with_more_keys_than_are_listed_sees_the_rest_as_they_revoke_
             "created_at": NOW,
         }
     assert [key.key_id for key in api_keys.list_all(books, "alice")] == ids[:-1]
-    api_keys.revoke(books, "alice", ids[0])
+    revocation.revoke(books, "alice", ids[0])
     assert [key.key_id for key in api_keys.list_all(books, "alice")] == ids[1:]

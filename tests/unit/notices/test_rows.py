@@ -7,7 +7,8 @@ import pytest
 from billing.api.openapi import document
 from billing.books import Books
 from billing.errors import ConditionFailedError, OutcomeUnknownError
-from billing.notices.notice import PING, NoticeType, Row
+from billing.notices.notice import NoticeType
+from billing.notices.rows import PING, Row
 from billing.payments import settlement
 from billing.quota.balance import read_account
 from billing.settings import Telling

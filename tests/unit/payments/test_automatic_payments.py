@@ -13,8 +13,8 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked
 from billing.reconciliation import run as reconciliation
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.stripe_api.claims import Ignored

@@ -15,12 +15,12 @@ from billing.errors import BillingError
 from billing.payments import parking, settlement
 from billing.payments.payment import Park, Payment
 from billing.reconciliation import retry_parked, run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.spending import debits
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import StripeNotFoundError
 from billing.stripe_api.events import parse
+from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders, laws
 from support.builders import Clock, pending
 from support.fakes.memory_store import MemoryStore

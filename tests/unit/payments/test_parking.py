@@ -15,7 +15,7 @@ from billing.facts import RefundsFact
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked, run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.spending import debits
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Write

@@ -9,7 +9,7 @@ from billing.buying import queries
 from billing.clock import epoch
 from billing.payments import parking, settlement
 from billing.reconciliation import retry_parked
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import REFERENCE, reference_key
 from billing.storage.writes import Write
 from support import builders, laws

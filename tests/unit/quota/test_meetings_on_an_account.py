@@ -16,7 +16,7 @@ from billing.errors import (
 )
 from billing.holds import closing, placing
 from billing.payments import settlement
-from billing.reconciliation import retry_parked
+from billing.reconciliation import hold_sweep
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.reader import Page
@@ -291,4 +291,4 @@ def test_a_sweep_that_has_seen_all_that_is_due_asks_no_further(
         return due(now_epoch, after, mark)
 
     store.due = count_and_ask  # type: ignore[method-assign]
-    assert (retry_parked.sweep_holds(books), len(asked)) == (0, 3)
+    assert (hold_sweep.sweep_holds(books), len(asked)) == (0, 3)

@@ -9,10 +9,10 @@ from billing.facts import RefundsFact, SessionFact
 from billing.holds.placing import place
 from billing.payments import parking, settlement
 from billing.payments.payment import Payment
-from billing.reconciliation import compare, retry_parked
+from billing.reconciliation import hold_sweep, lost_payments, retry_parked
 from billing.reconciliation import run as reconciliation
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -473,8 +473,8 @@ def test_a_sweep_releases_expired_holds_of_idle_accounts(books: Books, clock: Cl
     settlement.apply(books, fact(builders.completed(pending(books))))
     place(Meter(books, ""), "alice", 40, 60)
     clock.advance(seconds=61)
-    assert retry_parked.sweep_holds(books) == 1
-    assert retry_parked.sweep_holds(books) == 0
+    assert hold_sweep.sweep_holds(books) == 1
+    assert hold_sweep.sweep_holds(books) == 0
     item = books.store.get("quotas", ("alice", "quota"))
     assert item is not None
     assert (item["held"], item["remaining"], item.get("holds_due")) == (0, 100, None)
@@ -539,7 +539,7 @@ def test_a_record_that_was_rebuilt_has_its_session_before_anything_is_settled(
     store.tables["payments"].clear()
     paid = fact(builders.completed(payment))
     assert isinstance(paid, SessionFact)
-    rebuilt = compare._rebuild(books, paid, {"created": epoch(books.clock())})
+    rebuilt = lost_payments.rebuild(books, paid, {"created": epoch(books.clock())})
     assert rebuilt is not None
     (item,) = [row for key, row in store.tables["payments"].items() if key[1] == payment.payment_id]
     assert Payment.from_item(item) == rebuilt

@@ -8,7 +8,7 @@ from billing.errors import BillingError, NotDoneError
 from billing.payments.payment import Payment
 from billing.reconciliation.adopting import find_lost
 from billing.spending import debits
-from billing.stripe_api.client import StripeNotFoundError, StripeServerError
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from support import builders
 from support.builders import intent_of
 from support.compared import World

@@ -10,11 +10,12 @@ from billing.errors import ConditionFailedError
 from billing.holds import placing
 from billing.payments import parking, settlement
 from billing.reconciliation import run
+from billing.reconciliation.job import CURSORS, LAST, PHASES, Run
+from billing.reconciliation.pages import FAILED_IN_A_ROW_MAX
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import CURSORS, FAILED_IN_A_ROW_MAX, LAST, PHASES, Run
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import Meddled

@@ -7,7 +7,7 @@ import pytest
 from billing.audit.repair_keys import repair_keys
 from billing.errors import AwsRefusedError, Item, OutcomeUnknownError
 from billing.quota.key_use import name_of
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.writes import Write
 from support import builders
 from support.fakes.memory_store import Meddled

@@ -7,10 +7,10 @@ import reconcile
 from billing.books import Books
 from billing.payments import parking, settlement
 from billing.reconciliation import run
+from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
-from billing.reconciliation.run import Run
 from billing.spending import debits
-from billing.stripe_api.client import StripeServerError
+from billing.stripe_api.outcomes import StripeServerError
 from billing.telemetry import metrics
 from reconcile import IncompleteReconciliationError
 from support import builders

@@ -7,7 +7,8 @@ from typing import Any, Final
 import pytest
 from billing.errors import BillingError, StripeRefusedError
 from billing.stripe_api.cards import CardDeclinedError, SavedCards
-from billing.stripe_api.client import Gateway, StripeNotFoundError, StripeServerError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from support.stripe_wire import Answer, Wire, refusal, served
 
 NOTHING: Final[Answer] = (200, {"object": "list", "data": [], "has_more": False})

@@ -15,7 +15,8 @@ from billing.errors import BillingError
 from billing.payments import settlement
 from billing.payments.plans import catalogue
 from billing.spending import debits
-from billing.stripe_api.client import Gateway, StripeServerError
+from billing.stripe_api.client import Gateway
+from billing.stripe_api.outcomes import StripeServerError
 from simulator.lab import KEY, PARAMS, Lab, Receiver, lab
 from support import builders
 from support.builders import SHOP, fact

@@ -20,13 +20,13 @@ from billing.payments import parking, settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.reconciliation import retry_parked, run
-from billing.reconciliation.run import Run
+from billing.reconciliation.job import Run
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api import objects, refusals
 from billing.stripe_api.claims import Ignored
-from billing.stripe_api.client import StripeServerError
 from billing.stripe_api.events import parse
+from billing.stripe_api.outcomes import StripeServerError
 from support import builders, laws
 from support.builders import START, Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

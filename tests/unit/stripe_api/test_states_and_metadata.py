@@ -8,7 +8,7 @@ import pytest
 from billing.facts import SessionFact
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.stripe_api import events, intents, objects
+from billing.stripe_api import disputes, intents, objects, sessions
 from billing.stripe_api.claims import Ignored, claims_in, metadata
 from support import builders
 from support.builders import OURS
@@ -116,8 +116,8 @@ def test_only_our_deployments_id_makes_metadata_ours(name: object) -> None:
     "read",
     [
         lambda: intents.intent_fact(builders.intent(PAYMENT), {}, OURS),
-        lambda: events.session_fact(builders.session(PAYMENT), "paid", {}, OURS),
-        lambda: events.dispute_fact(
+        lambda: sessions.session_fact(builders.session(PAYMENT), "paid", {}, OURS),
+        lambda: disputes.dispute_fact(
             builders.dispute(PAYMENT, "created", "lost")["data"]["object"], {}, formal=True
         ),
     ],
