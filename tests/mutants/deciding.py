@@ -6,7 +6,7 @@ from .bug import bug
 
 EVENTS: Final = "stripe_api/events.py"
 CLAIMS: Final = "stripe_api/claims.py"
-PAYMENT: Final = "payments/payment.py"
+PAYMENT: Final = "payments/deciding.py"
 REVERSALS: Final = "payments/reversals.py"
 PRICE: Final = (
     "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator"
@@ -22,7 +22,7 @@ DECIDING: Final = (
         "another amount is credited",
         PRICE,
         (
-            "payments/payment.py",
+            "payments/deciding.py",
             '_Differing("amount", payment.amount_minor, fact.amount_subtotal)',
             '_Differing("amount", payment.amount_minor, payment.amount_minor)',
         ),

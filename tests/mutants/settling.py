@@ -26,7 +26,7 @@ SETTLING: Final = (
         "payments/test_settlement.py::test_one_session_under_two_event_ids_is_credited_once",
         ("payments/transaction.py", 'Must("phase", "<", int(after.phase))', 'exists("owner")'),
         ("payments/transaction.py", 'equals("version", after.version - 1)', 'exists("owner")'),
-        ("payments/payment.py", "payment.phase >= phase", "payment.phase > phase"),
+        ("payments/deciding.py", "payment.phase >= phase", "payment.phase > phase"),
         (
             "quota/ledger.py",
             'creates("ledger", (self.user_id, self.entry_id), ...)',

@@ -12,7 +12,7 @@ import pytest
 from billing.clock import utc_now
 from billing.facts import SessionFact
 from billing.payments import parking, plans
-from billing.payments.payment import Park
+from billing.payments.decision import Park
 from billing.stripe_api.client import API_VERSION
 from billing.stripe_api.events import SUBSCRIBED
 from support import builders

@@ -5,7 +5,8 @@ from typing import Any
 
 from billing.clock import epoch
 from billing.payments import parking
-from billing.payments.payment import Park, Payment
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run

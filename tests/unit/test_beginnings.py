@@ -4,7 +4,8 @@ from dataclasses import fields
 from typing import Any
 
 from billing.facts import DisputeFact, RefundsFact
-from billing.payments.payment import Change, Payment
+from billing.payments.decision import Change
+from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.payments.reversals import Dispute, Reversals
 from billing.payments.settlement import Outcome

@@ -10,7 +10,8 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError
 from billing.payments import parking, settlement
-from billing.payments.payment import Park, Payment
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked
 from billing.reconciliation.repair import repair_account
 from billing.reconciliation.run import Run

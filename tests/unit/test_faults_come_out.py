@@ -13,7 +13,7 @@ from billing.errors import AwsRefusedError
 from billing.holds import closing, placing
 from billing.keys import api_keys
 from billing.payments import parking, settlement
-from billing.payments.payment import Park
+from billing.payments.decision import Park
 from billing.payments.plans import catalogue
 from billing.quota import hold_expiry
 from billing.quota.balance import read_account

@@ -24,7 +24,7 @@ from billing.facts import (
     to_item,
 )
 from billing.payments import references
-from billing.payments.payment import Park, ParkKind
+from billing.payments.decision import Park, ParkKind
 from billing.storage.writes import Write, creates, equals
 
 PARKED: Final = "parked"

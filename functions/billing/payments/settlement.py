@@ -20,14 +20,10 @@ from billing.facts import Fact, SessionFact
 from billing.payments import basis as bases
 from billing.payments import parking, restores, transaction
 from billing.payments.basis import Assumed, Basis, Loaded
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
 from billing.payments.ownership import why_ignored
-from billing.payments.payment import (
-    Already,
-    Change,
-    Park,
-    Payment,
-    decide,
-)
+from billing.payments.payment import Payment
 from billing.payments.transaction import PAYMENT_PLACE
 
 Status = Literal["settled", "recorded", "duplicate", "ignored", "parked"]

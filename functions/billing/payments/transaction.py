@@ -18,7 +18,8 @@ from billing.lots import burning
 from billing.notices.notice import tell
 from billing.payments import automatic, purchased_lots, references
 from billing.payments.basis import Assumed, Basis, Loaded
-from billing.payments.payment import Change, Payment, Phase
+from billing.payments.decision import Change
+from billing.payments.payment import Payment, Phase
 from billing.payments.purchased_lots import Lotted
 from billing.payments.telling import told_by
 from billing.quota import balance as balances

@@ -13,14 +13,9 @@ from billing.clock import from_epoch
 from billing.errors import ConditionFailedError
 from billing.facts import DisputeFact, Fact, SessionFact
 from billing.payments import ownership, parking, references, settlement
-from billing.payments.payment import (
-    Already,
-    Change,
-    Park,
-    Payment,
-    Phase,
-    decide,
-)
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
+from billing.payments.payment import Payment, Phase
 from billing.payments.plans import catalogue
 from billing.reconciliation.report import Difference, Report, describe, differs
 from billing.storage.keys import user_key

@@ -6,7 +6,9 @@ from typing import Any, Final, assert_never
 from billing.books import Books
 from billing.facts import DeclinedFact, DisputeFact, Fact, RefundsFact, SessionFact, from_item
 from billing.payments import parking
-from billing.payments.payment import Already, Change, Park, Payment, decide
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
+from billing.payments.payment import Payment
 from billing.stripe_api import objects
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import Gateway, StripeNotFoundError

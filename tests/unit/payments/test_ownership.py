@@ -12,7 +12,8 @@ from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
 from billing.payments import parking, settlement
-from billing.payments.payment import Park, Payment
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
 from billing.reconciliation import repair, retry_parked, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run

@@ -11,7 +11,8 @@ from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownErr
 from billing.facts import Fact, SessionFact
 from billing.holds import closing, placing
 from billing.payments import parking, settlement
-from billing.payments.payment import Park, Payment
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
