@@ -16,11 +16,11 @@ from billing.errors import BillingError
 from billing.grants import api, welcome
 from billing.grants.grant import Grant
 from billing.holds import closing, placing
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import Plan, Welcome
 from billing.quota import upkeep
 from billing.reconciliation.audit import Tallies
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.writes import Table

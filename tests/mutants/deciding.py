@@ -9,13 +9,13 @@ CLAIMS: Final = "stripe_api/claims.py"
 PAYMENT: Final = "payments/deciding.py"
 REVERSALS: Final = "payments/reversals.py"
 PRICE: Final = (
-    "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator"
+    "settlement/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator"
 )
 
 DECIDING: Final = (
     bug(
         "an expiry overwrites a completed payment, for the decision does not look",
-        "payments/test_settlement.py::test_a_late_event_undoes_no_purchase",
+        "settlement/test_settlement.py::test_a_late_event_undoes_no_purchase",
         (PAYMENT, "payment.phase >= phase", "payment.phase == phase"),
     ),
     bug(
@@ -29,13 +29,13 @@ DECIDING: Final = (
     ),
     bug(
         "money received twice is taken for a duplicate",
-        "payments/test_settlement.py"
+        "settlement/test_settlement.py"
         "::test_a_second_session_paid_for_one_payment_waits_for_an_operator",
         (PAYMENT, 'Park("paid_twice", ...)', "Already(duplicate=True)"),
     ),
     bug(
         "an unpaid session is credited",
-        "payments/test_settlement.py::test_a_session_that_is_not_paid_yet_credits_nothing",
+        "settlement/test_settlement.py::test_a_session_that_is_not_paid_yet_credits_nothing",
         (EVENTS, 'kind = "unpaid"', 'kind = "paid"'),
     ),
     bug(

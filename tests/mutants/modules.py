@@ -15,6 +15,8 @@ _PACKAGES: Final = (
     "grants",
     "account",
     "payments",
+    "parked",
+    "settlement",
     "buying",
     "top_up",
     "notices",

@@ -15,11 +15,11 @@ from billing.holds import hold as holds
 from billing.holds.hold import HoldId
 from billing.keys import api_keys, changes, counting
 from billing.keys.limits import PERS, Limit
-from billing.payments import settlement
 from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.quota.key_days import Per
 from billing.quota.key_use import KeyUse
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from hypothesis import given

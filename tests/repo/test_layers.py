@@ -25,6 +25,8 @@ PACKAGES: Final = (
     "keys",
     "account",
     "payments",
+    "parked",
+    "settlement",
     "buying",
     "grants",
     "reconciliation",

@@ -8,10 +8,10 @@ from billing.payments.decision import Change
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.payments.reversals import Dispute, Reversals
-from billing.payments.settlement import Outcome
 from billing.quota.balance import Balance
 from billing.reconciliation.audit import Tally
 from billing.reconciliation.report import Difference, Report
+from billing.settlement.settlement import Outcome
 
 FRESH: dict[str, Any] = {
     "payment_id": "pay_1",

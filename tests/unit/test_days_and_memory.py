@@ -8,10 +8,10 @@ from billing.buying import queries
 from billing.errors import BillingError
 from billing.grants.grant import Grant, book
 from billing.holds import closing, placing
-from billing.payments import settlement
 from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.reconciliation import retry_parked
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, laws

@@ -12,12 +12,14 @@ from billing.books import Books
 from billing.clock import from_epoch
 from billing.errors import ConditionFailedError
 from billing.facts import DisputeFact, Fact, SessionFact
-from billing.payments import ownership, parking, references, settlement
+from billing.parked import parking, records
+from billing.payments import ownership, references
 from billing.payments.deciding import decide
 from billing.payments.decision import Already, Change, Park
 from billing.payments.payment import Payment, Phase
 from billing.payments.plans import catalogue
 from billing.reconciliation.report import Difference, Report, describe, differs
+from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, creates, equals, exists
 from billing.stripe_api import objects
@@ -329,7 +331,7 @@ def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
         report.matched += 1
     else:
         report.not_ours += 1
-    if by.repair and (record := parking.find(by.books, parking.name_of(fact))):
+    if by.repair and (record := records.find(by.books, records.name_of(fact))):
         settlement.retry(by.books, record)
 
 

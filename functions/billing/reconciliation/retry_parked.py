@@ -14,10 +14,12 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, Item, RetryableError
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
-from billing.payments import parking, references, settlement
-from billing.payments.parking import Parked
+from billing.parked import dropping, parking, records, retries
+from billing.parked.records import Parked
+from billing.payments import references
 from billing.payments.payment import Phase
 from billing.quota import upkeep
+from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.stripe_api import intents, objects
 from billing.stripe_api.claims import Ignored, claims_in
@@ -85,7 +87,7 @@ def run(
 def _read_parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
     found = []
     books.store.deadline.begin()
-    for record in parking.all_parked(books):
+    for record in records.all_parked(books):
         books.store.deadline.begin()  # for the next page
         found.append(record)
         if len(found) == READ_A_RUN_MAX or not go_on():
@@ -105,7 +107,7 @@ def try_again(
     event that kills the process comes last in the next run.
     """
     try:
-        if not parking.postpone(books, record):
+        if not retries.postpone(books, record):
             return ""  # a concurrent request has taken, settled or dropped it
         return _retry(books, record) or _settle_purchase_first(
             books, gateway, record
@@ -142,7 +144,7 @@ def _settle_purchase_first(
     paid_by = gateway.payment_intent(intent) if intent else {}
     owner = _owner_of(books, paid_by)
     if isinstance(owner, Ignored):
-        parking.resolve(books, record)
+        retries.resolve(books, record)
         return "ignored"
     purchase = _purchase_of(gateway, owner, paid_by)
     found = (
@@ -160,7 +162,7 @@ def _settle_both(
     """Settle a purchase, then its reversal. Drop the reversal if the purchase was dropped."""
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):
-        dropped = parking.drop_with_purchase(
+        dropped = dropping.drop_with_purchase(
             books, record, purchase.funding_id, intent
         )
         return "dropped" if dropped else ""

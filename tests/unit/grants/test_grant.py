@@ -7,8 +7,8 @@ from billing.books import Books
 from billing.errors import ConditionFailedError
 from billing.grants.grant import Grant, GrantError, book
 from billing.holds import placing
-from billing.payments import settlement
 from billing.reconciliation.audit import settled_tally
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.writes import Write

@@ -11,12 +11,13 @@ import pytest
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import parking, settlement
+from billing.parked import parking, records
 from billing.payments.decision import Park
 from billing.payments.payment import Payment
 from billing.reconciliation import repair, retry_parked, run
 from billing.reconciliation.report import Report
 from billing.reconciliation.run import Run
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import StripeNotFoundError
@@ -88,7 +89,7 @@ class Neighbours:
 
     def parked(self) -> list[str]:
         """What waits."""
-        return [record.name for record in parking.all_parked(self.ours)]
+        return [record.name for record in records.all_parked(self.ours)]
 
     def moved(self) -> dict[str, Any]:
         """Everything but the notes that reconciliation makes of itself."""

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.holds import placing
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.reconciliation.audit import (
     TABLES,
@@ -15,6 +14,7 @@ from billing.reconciliation.audit import (
     disagreeing_payments,
     settled_tally,
 )
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.dynamodb import PAGE_MAX

@@ -11,13 +11,13 @@ from billing.deadline import Deadline
 from billing.errors import Item, NotDoneError, OutcomeUnknownError
 from billing.grants.grant import Grant, book
 from billing.holds import placing
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota.balance import Balance
 from billing.reconciliation import repair as mending
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.run import Run
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.dynamodb import Page

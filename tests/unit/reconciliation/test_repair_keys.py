@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from billing.keys import api_keys, counting
 from billing.keys.limits import Limit
-from billing.payments import settlement
 from billing.quota.key_use import KeyUse, name_of
 from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.repair_keys import repair_keys
 from billing.reconciliation.run import Run
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, key_laws, laws
