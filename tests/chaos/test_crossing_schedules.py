@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 from billing.account import alert
 from billing.errors import BillingError, ConditionFailedError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
-from billing.quota import hold_expiry
 from billing.quota.balance import read_account
 from billing.settlement import settlement
 from billing.spending import debits

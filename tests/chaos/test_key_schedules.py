@@ -11,11 +11,11 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
 from billing.holds import closing, hold, placing
 from billing.keys import api_keys, changes, counting
 from billing.keys.limits import Limit
 from billing.payments.payment import Payment
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.quota.key_use import KeyUse
 from billing.settlement import settlement

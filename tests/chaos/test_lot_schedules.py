@@ -13,12 +13,12 @@ import pytest
 from billing.account import lot_listing
 from billing.clock import epoch
 from billing.errors import BillingError
+from billing.expiry import upkeep
 from billing.grants import api, welcome
 from billing.grants.grant import Grant
 from billing.holds import closing, placing
 from billing.payments.payment import Payment
 from billing.payments.plans import Plan, Welcome
-from billing.quota import upkeep
 from billing.reconciliation.audit import Tallies
 from billing.settlement import settlement
 from billing.spending import debits

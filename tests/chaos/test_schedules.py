@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
 from billing.parked import dropping, records
 from billing.payments.payment import Payment
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.reconciliation import retry_parked
 from billing.settlement import settlement

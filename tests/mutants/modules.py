@@ -8,6 +8,7 @@ _PACKAGES: Final = (
     "storage",
     "stripe_api",
     "quota",
+    "expiry",
     "spending",
     "holds",
     "keys",

@@ -89,27 +89,27 @@ SETTLING: Final = (
         "what is written off is judged by what was held a moment ago",
         "settlement/test_settlement.py"
         "::test_a_refund_knows_the_account_as_it_is_when_it_is_written_off",
-        ("quota/balance.py", '(*must, exactly("held", balance.held))', "must"),
+        ("quota/movement.py", '(*must, exactly("held", balance.held))', "must"),
     ),
     bug(
         "the next purchase does not pay the debt",
         DEBT,
-        ("quota/balance.py", "min(balance.debt, units)", "0"),
+        ("quota/movement.py", "min(balance.debt, units)", "0"),
     ),
     bug(
         "a purchase has no condition on the debt",
         DEBT,
-        ("quota/balance.py", '(absent_or("debt", "==", 0),)', "()"),
+        ("quota/movement.py", '(absent_or("debt", "==", 0),)', "()"),
     ),
     bug(
         "a clawback takes the balance below zero",
         DEBT,
         (
-            "quota/balance.py",
+            "quota/movement.py",
             "balance.remaining >= units",
             "units",
         ),
-        ("quota/balance.py", '(Must("remaining", ">=", units),)', "()"),
+        ("quota/movement.py", '(Must("remaining", ">=", units),)', "()"),
     ),
     bug(
         "an event that cannot be applied is answered as parked and forgotten",

@@ -20,6 +20,7 @@ PACKAGES: Final = (
     "notices",
     "lots",
     "quota",
+    "expiry",
     "spending",
     "holds",
     "keys",

@@ -6,9 +6,9 @@ import pytest
 from billing.account import history
 from billing.buying import queries
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
 from billing.grants.grant import Grant, book
 from billing.holds import closing, placing
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.reconciliation import retry_parked
 from billing.settlement import settlement

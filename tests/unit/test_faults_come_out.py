@@ -10,12 +10,12 @@ from typing import Final
 import pytest
 from billing.buying import checkout, confirmation
 from billing.errors import AwsRefusedError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
 from billing.keys import api_keys
 from billing.parked import dropping, parking, records, retries
 from billing.payments.decision import Park
 from billing.payments.plans import catalogue
-from billing.quota import hold_expiry
 from billing.quota.balance import read_account
 from billing.reconciliation import retry_parked
 from billing.reconciliation.compare import Comparison, look_again

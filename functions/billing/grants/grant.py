@@ -10,16 +10,18 @@ from typing import Any, Final, Literal
 from billing.books import Books
 from billing.clock import epoch, from_epoch, stamp
 from billing.errors import ConditionFailedError, Item, OutcomeUnknownError
+from billing.expiry import upkeep
 from billing.ids import USER_ID_CHARS_MAX, digest
 from billing.lots import burning
 from billing.lots.listed import shown
 from billing.lots.lot import Lot, Source
 from billing.money import UNITS_MAX
 from billing.notices.notice import Notice, tell
-from billing.quota import lot_rows, upkeep
-from billing.quota.balance import Balance, Movement, come_in, go_out
+from billing.quota import lot_changes
+from billing.quota.balance import Balance
 from billing.quota.ledger import Entry
-from billing.quota.lot_rows import Change
+from billing.quota.lot_changes import Change
+from billing.quota.movement import Movement, come_in, go_out
 from billing.storage.writes import Write, absent_or, creates
 
 REASON_CHARS_MAX: Final = 500
@@ -239,7 +241,7 @@ def _plan(books: Books, grant: Grant, now: datetime) -> _Plan:
         movement = come_in(balance, grant.units)
         lot = grant.lot(movement.add["remaining"], now)
         after = burning.in_order((*holdings.lots, lot))
-        change = lot_rows.change(holdings, after, is_exact=True)
+        change = lot_changes.change(holdings, after, is_exact=True)
         notices.append(Notice("units.granted", shown(lot)))
     account = change.account(
         grant.user_id,

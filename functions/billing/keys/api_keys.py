@@ -24,13 +24,14 @@ from billing.errors import (
     OutcomeUnknownError,
     RetryableError,
 )
+from billing.expiry import present
 from billing.keys import counting
 from billing.keys.counting import ID, counters, name_write
 from billing.keys.figures import Key, show
 from billing.keys.limits import Limit
-from billing.quota import present
 from billing.quota.balance import Balance
-from billing.quota.key_days import BUMP, Uses, fold, read_both, write_uses
+from billing.quota.key_bookmarks import BUMP, Uses, read_both, write_uses
+from billing.quota.key_totals import fold
 from billing.quota.key_use import gone, left, name_of, used
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates, equals, exists

@@ -13,13 +13,8 @@ from billing.errors import Item
 from billing.lots.lot import LAST, PREFIX
 from billing.payments.payment import Payment, Phase
 from billing.quota.balance import Balance
-from billing.quota.key_days import (
-    NAMES,
-    USES,
-    Uses,
-    user_of,
-    uses_from,
-)
+from billing.quota.key_bookmarks import USES, Uses, uses_from
+from billing.quota.key_totals import NAMES, user_of
 from billing.quota.key_use import name_of, weight
 from billing.storage.dynamodb import Store
 from billing.storage.keys import REFERENCE, reference_key, user_key

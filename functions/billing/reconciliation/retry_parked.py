@@ -13,12 +13,12 @@ from billing.account import lot_reminders
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, Item, RetryableError
+from billing.expiry import upkeep
 from billing.facts import DeclinedFact, DisputeFact, RefundsFact, SessionFact
 from billing.parked import dropping, parking, records, retries
 from billing.parked.records import Parked
 from billing.payments import references
 from billing.payments.payment import Phase
-from billing.quota import upkeep
 from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.stripe_api import intents, objects

@@ -7,8 +7,9 @@ from typing import assert_never
 from billing.books import Books
 from billing.lots import burning
 from billing.payments.decision import Change
-from billing.quota import balance as balances
-from billing.quota.balance import Balance, Movement
+from billing.quota import movement as balances
+from billing.quota.balance import Balance
+from billing.quota.movement import Movement
 from billing.settlement import purchased_lots
 from billing.settlement.basis import Basis, Loaded
 from billing.settlement.purchased_lots import Lotted

@@ -8,7 +8,7 @@ from billing.facts import (
     SessionFact,
 )
 from billing.payments.payment import Payment, Phase
-from billing.quota import lot_rows
+from billing.quota import lot_changes
 from billing.settlement.basis import Assumed, Basis, Loaded
 from billing.storage.keys import user_key
 from billing.storage.writes import (
@@ -60,7 +60,9 @@ def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
         if fact.kind == "paid":
             for name in ("plan", "quota", "amount_minor", "currency"):
                 yield equals(name, getattr(after, name))
-            yield lot_rows.same("expires_after_days", after.expires_after_days)
+            yield lot_changes.same(
+                "expires_after_days", after.expires_after_days
+            )
 
 
 def _same_funding(fact: SessionFact) -> Iterator[Must]:

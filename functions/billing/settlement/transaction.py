@@ -18,9 +18,9 @@ from billing.notices.notice import tell
 from billing.payments import references
 from billing.payments.decision import Change
 from billing.payments.payment import Payment
-from billing.quota import ledger, lot_rows
-from billing.quota.balance import Movement
+from billing.quota import ledger, lot_changes
 from billing.quota.ledger import Entry, EntryType
+from billing.quota.movement import Movement
 from billing.settlement import automatic
 from billing.settlement.basis import Basis, Loaded
 from billing.settlement.moved import (
@@ -109,7 +109,7 @@ class _Moved:
     """Signed, without those that count as taken back because they had expired."""
     counted: int
     movement: Movement
-    lots: lot_rows.Change
+    lots: lot_changes.Change
 
 
 def _tell(

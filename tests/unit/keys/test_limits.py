@@ -13,7 +13,7 @@ from billing.holds.hold import Hold
 from billing.keys import api_keys, changes, counting
 from billing.keys.figures import Key
 from billing.keys.limits import Limit
-from billing.quota.key_days import Per
+from billing.quota.key_bookmarks import Per
 from billing.quota.key_use import NO_LIMIT, KeyUse, name_of
 from billing.settlement import settlement
 from billing.spending import debits, memory

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from billing.account import lot_listing
 from billing.clock import from_epoch
-from billing.quota import upkeep
+from billing.expiry import upkeep
 from billing.reconciliation import retry_parked
 from billing.reconciliation.audit import settled_tally
 from support import builders, laws

@@ -1,7 +1,7 @@
 """Restores that kept half of an account: what verify finds, what repair mends, and what is lost."""
 
 import pytest
-from billing.quota import upkeep
+from billing.expiry import upkeep
 from billing.reconciliation import repair as mending
 from billing.reconciliation.audit import settled_tally
 from billing.reconciliation.run import Run
