@@ -18,7 +18,7 @@ from billing.grants import api, welcome
 from billing.grants.grant import Grant
 from billing.holds import closing, placing
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan, Welcome
+from billing.payments.plan import Plan, Welcome
 from billing.reconciliation.audit import Tallies
 from billing.settlement import settlement
 from billing.spending import debits

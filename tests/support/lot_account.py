@@ -11,7 +11,7 @@ from billing.grants.grant import Grant
 from billing.holds import closing, placing
 from billing.lots.burning import Lots
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan, Welcome
+from billing.payments.plan import Plan, Welcome
 from billing.quota.balance import Balance, read_account
 from billing.reconciliation import retry_parked
 from billing.settings import Telling

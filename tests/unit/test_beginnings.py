@@ -5,9 +5,10 @@ from typing import Any
 
 from billing.facts import DisputeFact, RefundsFact
 from billing.payments.decision import Change
+from billing.payments.dispute import Dispute
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
-from billing.payments.reversals import Dispute, Reversals
+from billing.payments.reversals import Reversals
 from billing.quota.balance import Balance
 from billing.reconciliation.audit import Tally
 from billing.reconciliation.report import Difference, Report

@@ -20,7 +20,7 @@ from billing.errors import (
 from billing.ids import digest, new_id
 from billing.money import decimal_string
 from billing.payments.payment import Payment, Phase
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.settings import TaxBehavior
 from billing.storage.keys import user_key
 from billing.storage.writes import (

@@ -14,7 +14,7 @@ from billing.facts import (
     SessionFact,
 )
 from billing.money import decimal_string
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.payments.reversals import Reversals
 
 

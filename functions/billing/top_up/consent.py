@@ -17,7 +17,7 @@ from billing.errors import (
     OutcomeUnknownError,
     StripeRefusedError,
 )
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.client import StripeNotFoundError, StripeServerError
 from billing.top_up import customers
