@@ -20,8 +20,8 @@ from billing.books import Books
 from billing.clock import utc_now
 from billing.deadline import BUDGET_SECONDS
 from billing.errors import RetryableError
-from billing.payments import settlement
 from billing.quota.balance import Balance
+from billing.settlement import settlement
 from billing.spending import memory
 from billing.wiring import container
 from functional.lab import API, Context

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from billing.errors import AwsRefusedError, RetryableError, StripeRefusedError
 from billing.facts import Fact
-from billing.payments import fact_queue, settlement
-from billing.payments.parking import Parked
+from billing.parked.records import Parked
+from billing.payments import fact_queue
 from billing.reconciliation import hold_sweep, retry_parked
+from billing.settlement import settlement
 from billing.stripe_api import events
 from billing.stripe_api.claims import Ignored
 from billing.telemetry import (

@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 from billing.account import alert
 from billing.errors import BillingError, ConditionFailedError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
-from billing.payments import settlement
-from billing.quota import hold_expiry
 from billing.quota.balance import read_account
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.top_up import runner

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
 from billing.holds import placing
-from billing.payments import settlement
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from support import builders, laws

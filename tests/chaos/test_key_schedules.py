@@ -11,14 +11,14 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
 from billing.holds import closing, hold, placing
 from billing.keys import api_keys, changes, counting, live_count, revocation
 from billing.keys.limits import Limit
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.quota.key_use import KeyUse
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, key_laws, laws

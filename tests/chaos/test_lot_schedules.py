@@ -14,13 +14,13 @@ from billing.account import lot_listing
 from billing.audit.tallies import Tallies
 from billing.clock import epoch
 from billing.errors import BillingError
+from billing.expiry import upkeep
 from billing.grants import api, welcome
 from billing.grants.grant import Grant
 from billing.holds import closing, placing
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan, Welcome
-from billing.quota import upkeep
+from billing.payments.plan import Plan, Welcome
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.writes import Table

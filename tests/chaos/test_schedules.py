@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
-from billing.payments import parking, settlement
+from billing.parked import dropping, records
 from billing.payments.payment import Payment
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.reconciliation import retry_parked
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -155,7 +156,7 @@ def _use(books: Books, units: int) -> None:
 
 def _recover(books: Books) -> None:
     """What the schedule does later: parked facts whose payment has come."""
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         settlement.retry(books, record)
 
 
@@ -170,7 +171,7 @@ def _as_the_model_says(books: Books, payment: Payment, events: list[dict[str, An
         assert balance.remaining - balance.debt == credited - taken - balance.used
     else:
         assert balance.remaining == max(0, credited - taken - balance.used)
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 def test_two_purchases_of_one_user_add_up_and_pay_the_debt_once(
@@ -374,14 +375,14 @@ def test_a_refund_that_is_dropped_with_its_purchase_counts_if_that_is_credited(
         events = [builders.completed(payment), builders.refund_created(payment, "re_1", 500)]
         for event in (builders.completed(payment, amount_subtotal=500), events[1]):
             assert settlement.apply(books, fact(event)).status == "parked"
-        refund, session = sorted(parking.all_parked(books), key=lambda record: record.kind)
-        parking.drop(books, session, "refunded by hand")
+        refund, session = sorted(records.all_parked(books), key=lambda record: record.kind)
+        dropping.drop(books, session, "refunded by hand")
 
         def check(ends: list[str]) -> None:
             if ends[0] != "done":
                 settlement.apply(books, fact(events[0]))
             _recover(books)
-            assert [row["kind"] for row in parking.all_dropped(books)] == ["mismatch"]
+            assert [row["kind"] for row in records.all_dropped(books)] == ["mismatch"]
             _as_the_model_says(books, payment, events)
 
         return [

@@ -23,11 +23,12 @@ import pytest
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
 from billing.holds import closing, placing
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
 from billing.quota.balance import Balance
 from billing.reconciliation import hold_sweep
 from billing.settings import Telling
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -274,7 +275,7 @@ def _ends_as_the_model_says(storm: Storm) -> None:
         for event in storm.events[payment.payment_id]:
             books.store.deadline.begin()
             settlement.apply(books, fact(event))
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         books.store.deadline.begin()
         settlement.retry(books, record)
     for user_id, key in sorted(spent.by_key):

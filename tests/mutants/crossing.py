@@ -94,7 +94,7 @@ CROSSING: Final = (
         "a refund of an automatic payment opens the next charge",
         TESTS + "test_a_refund_of_an_automatic_payment_opens_none_because_it_switches_off",
         (
-            "payments/transaction.py",
+            "settlement/transaction.py",
             "not automatic.is_taken_back(basis.payment, payment)",
             "bool(payment)",
         ),

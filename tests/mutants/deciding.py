@@ -5,36 +5,36 @@ from typing import Final
 from .bug import bug
 
 CLAIMS: Final = "stripe_api/claims.py"
-PAYMENT: Final = "payments/payment.py"
+PAYMENT: Final = "payments/deciding.py"
 REVERSALS: Final = "payments/reversals.py"
 PRICE: Final = (
-    "payments/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator"
+    "settlement/test_settlement.py::test_a_session_at_another_price_is_parked_for_an_operator"
 )
 
 DECIDING: Final = (
     bug(
         "an expiry overwrites a completed payment, for the decision does not look",
-        "payments/test_settlement.py::test_a_late_event_undoes_no_purchase",
+        "settlement/test_settlement.py::test_a_late_event_undoes_no_purchase",
         (PAYMENT, "payment.phase >= phase", "payment.phase == phase"),
     ),
     bug(
         "another amount is credited",
         PRICE,
         (
-            "payments/payment.py",
+            "payments/deciding.py",
             '_Differing("amount", payment.amount_minor, fact.amount_subtotal)',
             '_Differing("amount", payment.amount_minor, payment.amount_minor)',
         ),
     ),
     bug(
         "money received twice is taken for a duplicate",
-        "payments/test_settlement.py"
+        "settlement/test_settlement.py"
         "::test_a_second_session_paid_for_one_payment_waits_for_an_operator",
         (PAYMENT, 'Park("paid_twice", ...)', "Already(duplicate=True)"),
     ),
     bug(
         "an unpaid session is credited",
-        "payments/test_settlement.py::test_a_session_that_is_not_paid_yet_credits_nothing",
+        "settlement/test_settlement.py::test_a_session_that_is_not_paid_yet_credits_nothing",
         ("stripe_api/sessions.py", 'kind = "unpaid"', 'kind = "paid"'),
     ),
     bug(

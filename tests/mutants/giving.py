@@ -13,7 +13,7 @@ GIVING: Final = (
         "units expire only when the sweep has passed",
         LOTS + "test_from_the_second_of_its_expiry_a_unit_is_neither_shown_nor_spent",
         (
-            "quota/present.py",
+            "expiry/present.py",
             "gone = burning.expire(lots, now_epoch)",
             "gone = burning.Burned(lots, {})",
         ),
@@ -27,7 +27,7 @@ GIVING: Final = (
             'no_lot_is_due = absent_or("lots_due", ">", 0)',
         ),
         (
-            "quota/lot_expiry.py",
+            "expiry/lot_expiry.py",
             "return 0 < balance.lots_due <= now_epoch",
             "return False",
         ),
@@ -36,11 +36,11 @@ GIVING: Final = (
         "a lot that expires takes its units off twice",
         "lots/test_races.py::test_two_containers_let_go_of_a_lot_once",
         (
-            "quota/lot_expiry.py",
+            "expiry/lot_expiry.py",
             'return (equals("lots_due", balance.lots_due), same_use, *enough)',
             "return ()",
         ),
-        ("quota/lot_rows.py", "(same_lots(before.balance),)", "()"),
+        ("quota/lot_changes.py", "(same_lots(before.balance),)", "()"),
         (
             "lots/lot.py",
             'unchanged = (equals("free", before.free), equals("held", before.held))',
@@ -89,7 +89,7 @@ GIVING: Final = (
         "what expired leaves what remains, and stays in the total",
         LOTS + "test_from_the_second_of_its_expiry_a_unit_is_neither_shown_nor_spent",
         (
-            "quota/lot_expiry.py",
+            "expiry/lot_expiry.py",
             '{"total": -gone.units, "remaining": -gone.units}',
             '{"remaining": -gone.units}',
         ),

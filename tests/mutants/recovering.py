@@ -18,7 +18,7 @@ RECOVERING: Final = (
     ),
     bug(
         "a refund is dropped because its purchase waits for an operator",
-        "payments/test_parking.py::test_a_refund_waits_until_an_operator_has_decided",
+        "parked/test_parking.py::test_a_refund_waits_until_an_operator_has_decided",
         (
             "reconciliation/retry_parked.py",
             'outcome.status == "parked" and parking.is_dropped(books, purchase)',

@@ -6,7 +6,7 @@ from .bug import bug
 
 API_KEYS: Final = "keys/api_keys.py"
 DEBITS: Final = "spending/debits.py"
-EXPIRY: Final = "quota/hold_expiry.py"
+EXPIRY: Final = "expiry/hold_expiry.py"
 HOLDS: Final = "holds/closing.py"
 TAKING: Final = "spending/taking.py"
 AFTER_EXPIRY: Final = "(*expired.account.must, {}day_has_begun(now), *of_key.must, *taking.clauses)"
@@ -58,12 +58,12 @@ SPENDING: Final = (
     ),
     bug(
         "units are taken while a hold has expired",
-        "quota/test_hold_expiry.py::test_the_answer_counts_the_released_units",
+        "expiry/test_hold_expiry.py::test_the_answer_counts_the_released_units",
         (TAKING, 'absent_or("holds_due", ">", epoch(now))', "today"),
     ),
     bug(
         "a debit after an expiry has no condition on what remained",
-        "quota/test_hold_expiry.py::test_a_debit_by_a_clock_behind_an_expiry_oversells_nothing",
+        "expiry/test_hold_expiry.py::test_a_debit_by_a_clock_behind_an_expiry_oversells_nothing",
         (
             "spending/release.py",
             AFTER_EXPIRY.format("same_remaining, "),
@@ -72,9 +72,9 @@ SPENDING: Final = (
     ),
     bug(
         "two concurrent requests release the same expired hold",
-        "quota/test_hold_expiry.py::test_concurrent_expiry_releases_a_hold_once",
+        "expiry/test_hold_expiry.py::test_concurrent_expiry_releases_a_hold_once",
         (
-            "quota/hold_expiry.py",
+            "expiry/hold_expiry.py",
             (
                 '(equals("holds_due", seen.holds_due), equals("holds_placed",'
                 " seen.holds_placed), *movement.must, *of_keys.must)"
@@ -90,7 +90,7 @@ SPENDING: Final = (
     ),
     bug(
         "a capture that met a conflict is tried again without a look at the clock",
-        "quota/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_retry_after_its_expiry",
+        "expiry/test_hold_expiry.py::test_a_hold_is_not_closed_by_a_retry_after_its_expiry",
         (
             "holds/closing.py",
             (
@@ -102,7 +102,7 @@ SPENDING: Final = (
     ),
     bug(
         "a capture that may have been done is called busy",
-        "quota/test_hold_expiry.py::test_a_capture_with_an_unknown_outcome_is_never_called_busy",
+        "expiry/test_hold_expiry.py::test_a_capture_with_an_unknown_outcome_is_never_called_busy",
         ("holds/closing.py", "unclear = True", "unclear = False"),
     ),
     bug(

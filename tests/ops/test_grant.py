@@ -9,7 +9,7 @@ from billing.books import Books
 from billing.deadline import Deadline
 from billing.errors import OutcomeUnknownError
 from billing.holds import placing
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.writes import Write

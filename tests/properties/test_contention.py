@@ -8,7 +8,7 @@ from billing import deadline
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
 from billing.holds import closing, placing
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, laws

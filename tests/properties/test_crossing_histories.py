@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from billing.account import alert
 from billing.errors import ConditionFailedError, RetryableError
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.spending import memory
 from billing.spending.meter import Meter
 from billing.top_up import runner

@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 from billing.clock import utc_now
 from billing.holds import placing
-from billing.payments import settlement
 from billing.quota.balance import read_account
 from billing.settings import Telling
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from properties.crowd import at_once, check_laws

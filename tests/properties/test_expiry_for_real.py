@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from billing.holds import closing, placing
 from billing.holds.hold import Hold
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.debits import Debit
 from billing.spending.meter import Meter

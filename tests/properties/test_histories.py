@@ -11,12 +11,13 @@ from typing import Any
 from billing.clock import epoch
 from billing.errors import BillingError, OutcomeUnknownError, RetryableError
 from billing.holds import closing, placing
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
 from billing.quota.balance import Balance
 from billing.reconciliation import run
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -374,7 +375,7 @@ class Shop:
 
     def retries(self) -> None:
         """All that is parked."""
-        for record in list(parking.all_parked(self.books)):
+        for record in list(records.all_parked(self.books)):
             settlement.retry(self.books, record)
 
     def spends(self, draw: Draw) -> None:
@@ -479,7 +480,7 @@ class Shop:
             expected, given_up = expected + credited - taken, given_up + stored.units_written_off
         assert self.balance().total == expected + given_up
         assert not given_up or self.books.policy == "write_off"
-        assert not list(parking.all_parked(self.books))
+        assert not list(records.all_parked(self.books))
 
 
 def test_two_thousand_histories_keep_the_laws_and_end_as_the_model_says() -> None:

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from billing.clock import day
 from billing.errors import BillingError, OutcomeUnknownError, RetryableError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
 from billing.holds import hold as holds
 from billing.holds.hold import HoldId
 from billing.keys import api_keys, changes, counting, revocation
 from billing.keys.limits import PERS, Limit
-from billing.payments import settlement
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
-from billing.quota.key_days import Per
+from billing.quota.key_bookmarks import Per
 from billing.quota.key_use import KeyUse
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from hypothesis import given

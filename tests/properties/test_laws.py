@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.dynamodb import Store

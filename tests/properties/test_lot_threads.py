@@ -10,11 +10,11 @@ import pytest
 from billing.account import lot_listing
 from billing.clock import epoch, utc_now
 from billing.errors import BillingError
+from billing.expiry import upkeep
 from billing.grants import api
 from billing.grants.grant import Grant
 from billing.holds import closing, placing
 from billing.lots import burning
-from billing.quota import upkeep
 from billing.quota.lot_rows import read as read_lots
 from billing.spending import debits
 from billing.spending.meter import Meter

@@ -13,10 +13,11 @@ import pytest
 from billing.books import Books
 from billing.errors import BillingError, RetryableError
 from billing.holds import closing, placing
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.quota.balance import Balance
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -119,7 +120,7 @@ def test_concurrent_debits_purchases_and_refunds_never_go_below_zero(database: D
     random.Random(7).shuffle(acts)
     _at_once([_begun(store, act) for act in acts], threads=64)
     store.deadline.begin()
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         settlement.retry(books, record)
     assert all(remaining >= 0 for remaining in seen)
     laws.check(dynamo.contents(store))
@@ -204,7 +205,7 @@ def test_all_orders_of_a_purchases_events_end_in_one_state(name: str, policy: st
         events = _histories()[name](payment)
         for index in order:
             settlement.apply(books, fact(events[index]))
-        for record in list(parking.all_parked(books)):
+        for record in list(records.all_parked(books)):
             settlement.retry(books, record)
         laws.check(store)
         stored = Payment.from_item(store.get("payments", (user_key("alice"), "pay_1")))  # type: ignore[arg-type]

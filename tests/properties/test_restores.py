@@ -12,11 +12,12 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import BillingError
 from billing.holds import placing
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
 from billing.quota.balance import Balance
 from billing.reconciliation import run
 from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -153,7 +154,7 @@ class Shop:
         for payment in self.payments:
             for event in self.told[payment.payment_id]:
                 settlement.apply(self.books, fact(event))
-        for record in list(parking.all_parked(self.books)):
+        for record in list(records.all_parked(self.books)):
             settlement.retry(self.books, record)
 
     def mended(self) -> None:
@@ -193,7 +194,7 @@ def _is_right(shop: Shop) -> None:
     assert (
         Balance.from_item(shop.store.get("quotas", ("alice", "quota"))).total == expected + given_up
     )
-    assert not list(parking.all_parked(shop.books))
+    assert not list(records.all_parked(shop.books))
 
 
 histories = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(1, 400)), min_size=3, max_size=14)

@@ -8,10 +8,10 @@ from typing import Any
 
 from billing.account import history
 from billing.errors import BillingError, OutcomeUnknownError, RetryableError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
-from billing.payments import settlement
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
+from billing.settlement import settlement
 from billing.spending import debits as quota
 from billing.spending import memory
 from billing.spending.meter import Meter

@@ -9,9 +9,10 @@ from billing.books import Books
 from billing.clock import utc_now
 from billing.errors import BillingError, NotDoneError, RetryableError
 from billing.holds import closing, placing
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
 from billing.reconciliation import hold_sweep
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -199,11 +200,11 @@ def test_sixty_four_threads_of_spending_buying_and_refunding_never_oversell(
     store.deadline.begin()
     assert all(met[fault] > ACTS // 40 for fault in WIRES[name]), met
     check_laws(store)
-    for record in list(parking.all_parked(crowd.books)):
+    for record in list(records.all_parked(crowd.books)):
         settlement.retry(crowd.books, record)
     _expired_are_back(crowd.books)
     found = check_laws(store)
-    assert not list(parking.all_parked(crowd.books))
+    assert not list(records.all_parked(crowd.books))
 
     by_key = {used.key: used for used in answers if used.key}
     for used in answers:

@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from billing.books import Books
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.reconciliation import run
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.comparison import Comparison
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import Meddled

@@ -6,8 +6,9 @@ from billing.books import Books
 from billing.errors import AwsRefusedError, Item
 from billing.holds import placing
 from billing.keys import api_keys
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.reader import Page
@@ -87,9 +88,9 @@ class Shop:
         """Time passes."""
         self.clock.advance(**duration)
 
-    def parked(self) -> parking.Parked:
+    def parked(self) -> records.Parked:
         """The refund that waits."""
-        (record,) = parking.all_parked(self.books)
+        (record,) = records.all_parked(self.books)
         return record
 
     def lose(self, payment: Payment) -> None:

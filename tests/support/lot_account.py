@@ -5,17 +5,17 @@ from typing import Any
 
 from billing.clock import epoch
 from billing.errors import BillingError
+from billing.expiry import present
 from billing.grants import api, welcome
 from billing.grants.grant import Grant
 from billing.holds import closing, placing
 from billing.lots.burning import Lots
-from billing.payments import settlement
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan, Welcome
-from billing.quota import present
+from billing.payments.plan import Plan, Welcome
 from billing.quota.balance import Balance, read_account
 from billing.reconciliation import hold_sweep
 from billing.settings import Telling
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders

@@ -11,7 +11,8 @@ import recover
 from billing.deadline import Deadline
 from billing.errors import BillingError, Item, OutcomeUnknownError
 from billing.facts import to_item
-from billing.payments import parking, settlement
+from billing.parked import records
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.storage.reader import Page
 from billing.storage.writes import Table, Write
@@ -174,10 +175,10 @@ class Recovery:
             self.clock.advance(seconds=1)
         self.clock.advance(seconds=60)
 
-    def parked(self) -> list[parking.Parked]:
+    def parked(self) -> list[records.Parked]:
         """Those due for longest first."""
         self.store.deadline.begin()
-        return sorted(parking.all_parked(self.books), key=lambda record: record.next_try)
+        return sorted(records.all_parked(self.books), key=lambda record: record.next_try)
 
     def units(self, user_id: str = "alice") -> int:
         """What remains; the laws are held on the way."""

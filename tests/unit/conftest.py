@@ -2,7 +2,7 @@
 
 import pytest
 from billing.books import Books
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import memory
 from billing.spending.meter import Meter
 from support import builders

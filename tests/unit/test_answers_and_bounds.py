@@ -13,10 +13,10 @@ from billing.clock import epoch
 from billing.errors import OutcomeUnknownError
 from billing.facts import SessionFact
 from billing.holds import placing
-from billing.payments import settlement
 from billing.payments.plans import catalogue
 from billing.reconciliation import run
 from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.writes import Write

@@ -7,8 +7,8 @@ from billing import cursors
 from billing.account import history
 from billing.books import Books
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.spending import memory
 from billing.storage.writes import Write
 from support import builders

@@ -6,13 +6,13 @@ import pytest
 from billing.account import history
 from billing.buying import queries
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
 from billing.grants.booking import book
 from billing.grants.grant import Grant
 from billing.holds import closing, placing
-from billing.payments import settlement
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
 from billing.reconciliation import hold_sweep
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, laws

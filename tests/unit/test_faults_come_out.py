@@ -10,17 +10,18 @@ from typing import Final
 import pytest
 from billing.buying import checkout, confirmation
 from billing.errors import AwsRefusedError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
 from billing.keys import api_keys, revocation
-from billing.payments import parking, settlement
-from billing.payments.payment import Park
+from billing.parked import dropping, parking, records, retries
+from billing.payments.decision import Park
 from billing.payments.plans import catalogue
-from billing.quota import hold_expiry
 from billing.quota.balance import read_account
 from billing.reconciliation import hold_sweep
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.comparison import Comparison
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
 from billing.spending import debits
 from support import builders, laws
 from support.builders import SHOP
@@ -44,7 +45,7 @@ def _compares(shop: Shop) -> None:
 
 def _drops_with_its_purchase(shop: Shop) -> None:
     intent = builders.intent_of(shop.unpaid)
-    parking.drop_with_purchase(shop.books, shop.parked(), shop.unpaid.session_id, intent)
+    dropping.drop_with_purchase(shop.books, shop.parked(), shop.unpaid.session_id, intent)
 
 
 def _waits_for_another_reason(shop: Shop) -> None:
@@ -85,9 +86,9 @@ def _lost(shop: Shop) -> None:
 
 def _dropped(shop: Shop) -> None:
     shop.tell(builders.completed(shop.unpaid, amount_subtotal=1))
-    record = next(one for one in parking.all_parked(shop.books) if one.kind == "ahead")
+    record = next(one for one in records.all_parked(shop.books) if one.kind == "ahead")
     intent = builders.intent_of(shop.unpaid)
-    parking.drop_with_purchase(shop.books, record, shop.unpaid.session_id, intent)
+    dropping.drop_with_purchase(shop.books, record, shop.unpaid.session_id, intent)
 
 
 ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] = {
@@ -163,11 +164,11 @@ ACTS: Final[dict[str, tuple[Callable[[Shop], None], Callable[[Shop], object]]]] 
     "a revocation": (_nothing, lambda shop: revocation.revoke(shop.books, "alice", shop.key)),
     "a postponed event": (
         _nothing,
-        lambda shop: parking.postpone(shop.books, shop.parked()),
+        lambda shop: retries.postpone(shop.books, shop.parked()),
     ),
     "an event that is dropped": (
         _nothing,
-        lambda shop: parking.drop(shop.books, shop.parked(), "why"),
+        lambda shop: dropping.drop(shop.books, shop.parked(), "why"),
     ),
     "an event that is dropped with its purchase": (_nothing, _drops_with_its_purchase),
     "an event that waits for another reason": (_nothing, _waits_for_another_reason),

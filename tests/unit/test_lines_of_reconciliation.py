@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 import reconcile
 from billing.errors import BillingError, StripeRefusedError
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.telemetry import logger
 from support import builders
 from support.builders import Clock, fact, pending

@@ -12,12 +12,13 @@ import pytest
 from billing.audit.repair import repair_account
 from billing.books import Books
 from billing.buying import queries
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
 from billing.reconciliation import run
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.stripe_api.claims import Ignored
@@ -84,7 +85,7 @@ def _settle(books: Books, *events: Event) -> None:
         books.store.deadline.begin()
         if not isinstance(found := parse(event, builders.OURS), Ignored):
             settlement.apply(books, found)
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         settlement.retry(books, record)
 
 

@@ -10,9 +10,9 @@ from billing.buying import checkout
 from billing.buying.session_params import Shop
 from billing.holds import closing, hold, placing
 from billing.money import decimal_string
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.stripe_api.outcomes import StripeServerError

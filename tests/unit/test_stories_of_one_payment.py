@@ -10,11 +10,11 @@ from billing.buying import queries
 from billing.clock import epoch
 from billing.grants.booking import book
 from billing.grants.grant import Grant
-from billing.payments import settlement
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.compare import look_again
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
 from support import builders, laws

@@ -13,7 +13,8 @@ from billing.audit.tally import Tally
 from billing.errors import Item
 from billing.lots.lot import LAST
 from billing.payments.payment import Payment, Phase
-from billing.quota.key_days import NAMES, USES
+from billing.quota.key_bookmarks import USES
+from billing.quota.key_totals import NAMES
 from billing.storage.dynamodb import Store
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Table

@@ -11,16 +11,15 @@ from typing import NamedTuple
 
 from billing.errors import ConditionFailedError, OutcomeUnknownError
 from billing.quota.balance import Balance
-from billing.quota.key_days import (
+from billing.quota.key_bookmarks import (
     BUMP,
-    NAMES,
     Bookmark,
     Uses,
-    name_row,
     pin,
     read_both,
     write_uses,
 )
+from billing.quota.key_totals import NAMES, name_row
 from billing.quota.key_use import gone, left, name_of, used
 from billing.reconciliation.job import Run
 from billing.storage.keys import user_key

@@ -7,7 +7,8 @@ from billing.audit.tally import Tally
 from billing.lots.lot import PREFIX
 from billing.payments.payment import Phase
 from billing.quota.balance import Balance
-from billing.quota.key_days import NAMES, USES, Uses, user_of, uses_from
+from billing.quota.key_bookmarks import USES, Uses, uses_from
+from billing.quota.key_totals import NAMES, user_of
 from billing.quota.key_use import name_of, weight
 from billing.storage.keys import reference_key
 from billing.storage.writes import Table

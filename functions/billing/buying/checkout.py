@@ -8,7 +8,7 @@ from billing.buying.session_params import Shop
 from billing.buying.sessions import Customer, make_session
 from billing.money import decimal_string
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.stripe_api.client import Gateway
 
 

@@ -13,7 +13,7 @@ from billing.errors import (
 )
 from billing.ids import digest, new_id
 from billing.payments.payment import Payment, Phase
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent, creates, equals
 

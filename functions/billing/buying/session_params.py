@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.settings import TaxBehavior
 from billing.stripe_api.claims import metadata
 

@@ -19,7 +19,7 @@ from billing.errors import (
     StripeRefusedError,
 )
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, absent_or, equals, exists
 from billing.stripe_api.client import Gateway

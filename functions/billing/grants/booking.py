@@ -10,14 +10,16 @@ from typing import Any, Final
 from billing.books import Books
 from billing.clock import epoch, stamp
 from billing.errors import ConditionFailedError, OutcomeUnknownError
+from billing.expiry import upkeep
 from billing.grants.grant import Grant, GrantError
 from billing.grants.grant_answers import answer_of, as_answer, conflict, repeat
 from billing.lots import burning
 from billing.lots.listed import shown
 from billing.notices.notice import Notice, tell
-from billing.quota import lot_rows, upkeep
-from billing.quota.balance import Balance, Movement, come_in, go_out
-from billing.quota.lot_rows import Change
+from billing.quota import lot_changes
+from billing.quota.balance import Balance
+from billing.quota.lot_changes import Change
+from billing.quota.movement import Movement, come_in, go_out
 from billing.storage.writes import Write, absent_or, creates
 
 ENTRY_PLACE: Final = 0
@@ -102,7 +104,7 @@ def _plan(books: Books, grant: Grant, now: datetime) -> _Plan:
         movement = come_in(balance, grant.units)
         lot = grant.lot(movement.add["remaining"], now)
         after = burning.in_order((*holdings.lots, lot))
-        change = lot_rows.change(holdings, after, is_exact=True)
+        change = lot_changes.change(holdings, after, is_exact=True)
         notices.append(Notice("units.granted", shown(lot)))
     account = change.account(
         grant.user_id,

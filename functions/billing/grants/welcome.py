@@ -12,7 +12,7 @@ from billing.clock import day, epoch, epoch_after
 from billing.errors import BillingError, ConditionFailedError
 from billing.grants.booking import book
 from billing.grants.grant import WELCOME, Grant, GrantError, welcome_row
-from billing.payments.plans import Welcome
+from billing.payments.plan import Welcome
 from billing.storage.writes import Write, absent_or
 
 COUNTER_KEPT_SECONDS: Final = 30 * 24 * 3600

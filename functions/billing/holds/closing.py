@@ -15,14 +15,16 @@ from billing.errors import (
     OutcomeUnknownError,
     RetryableError,
 )
+from billing.expiry import hold_expiry
 from billing.holds.hold import ClosedHold, Ended, HoldId, not_found
 from billing.notices.notice import tell
-from billing.quota import daily_usage, hold_expiry, lot_holds, lot_rows
-from billing.quota.balance import Balance, Movement, come_in, read_account
-from billing.quota.key_days import Captured
-from billing.quota.key_days import capture as capture_for
+from billing.quota import daily_usage, lot_burning, lot_holds
+from billing.quota.balance import Balance, read_account
+from billing.quota.key_totals import Captured
+from billing.quota.key_totals import capture as capture_for
 from billing.quota.key_use import give_back, name_of
 from billing.quota.lot_holds import Closed
+from billing.quota.movement import Movement, come_in
 from billing.spending.meter import Meter
 from billing.storage.writes import Write
 
@@ -148,7 +150,7 @@ def _give_back_to_lots(
         back = row["units"] - captured
         return balance, lot_holds.close_without_lots(balance, back)
     through = lot_holds.through([row])
-    holdings = lot_rows.read_burnable(
+    holdings = lot_burning.read_burnable(
         books, row["user_id"], balance, through=through
     )
     closed = lot_holds.close(holdings, [row], captured, books.clock())

@@ -12,11 +12,11 @@ from billing.books import Books
 from billing.clock import epoch_after, from_epoch
 from billing.holds.hold import Hold, HoldId
 from billing.lots.burning import Parts
-from billing.quota import lot_holds, lot_rows
+from billing.quota import lot_burning, lot_holds
 from billing.quota.balance import Balance
 from billing.quota.key_use import KeyUse, limit_remaining
+from billing.quota.lot_changes import NO_CHANGE
 from billing.quota.lot_holds import Placed
-from billing.quota.lot_rows import NO_CHANGE
 from billing.spending.attempt import Attempt
 from billing.spending.meter import Meter
 from billing.spending.taking import Taking
@@ -92,7 +92,7 @@ def _take_from_lots(books: Books, attempt: Attempt) -> Placed:
         must = lot_holds.name_no_lots(balance)
         return Placed({}, replace(NO_CHANGE, must=must))
     units = taking.units
-    holdings = lot_rows.read_burnable(
+    holdings = lot_burning.read_burnable(
         books, taking.user_id, balance, enough=units
     )
     return lot_holds.place(holdings, units)

@@ -11,15 +11,19 @@ from typing import Annotated, Final
 from billing.answers import Member
 from billing.books import Books
 from billing.clock import stamp
-from billing.errors import ConditionFailedError, Item, NotDoneError
+from billing.errors import (
+    ConditionFailedError,
+    Item,
+    NotDoneError,
+)
+from billing.expiry import present
 from billing.keys.counting import counters, name_write
 from billing.keys.figures import Key, show
 from billing.keys.holders import hash_of
 from billing.keys.limits import Limit
 from billing.keys.live_count import LIVE_MAX, commit_counted, count_write
-from billing.quota import present
 from billing.quota.balance import Balance
-from billing.quota.key_days import Uses, read_both
+from billing.quota.key_bookmarks import Uses, read_both
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, creates
 

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from billing.books import Books
 from billing.clock import day
 from billing.errors import BillingError, ConditionFailedError, NotDoneError
+from billing.expiry import present
 from billing.keys.counting import ID, count_from_now
 from billing.keys.figures import Key, show
 from billing.keys.limits import Limit
-from billing.quota import daily_usage, present
+from billing.quota import daily_usage
 from billing.quota.balance import Balance
-from billing.quota.key_days import (
+from billing.quota.key_bookmarks import (
     BUMP,
     Bookmark,
     Uses,

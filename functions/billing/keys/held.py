@@ -6,11 +6,11 @@ from billing.answers import Count
 from billing.books import Books
 from billing.clock import day
 from billing.errors import BillingError, Item
+from billing.expiry import present
 from billing.keys.figures import LimitRemaining, ResetsAt, remaining
 from billing.keys.holders import Holder, holder
 from billing.keys.limits import Limit
-from billing.quota import present
-from billing.quota.key_days import Bookmark, read_both
+from billing.quota.key_bookmarks import Bookmark, read_both
 from billing.quota.key_use import name_of
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key

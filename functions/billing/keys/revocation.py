@@ -9,7 +9,8 @@ from billing.errors import BillingError, ConditionFailedError, RetryableError
 from billing.keys.api_keys import ACCOUNT_AT
 from billing.keys.counting import ID
 from billing.keys.live_count import KEY_AT, commit_counted, count_write
-from billing.quota.key_days import BUMP, fold, write_uses
+from billing.quota.key_bookmarks import BUMP, write_uses
+from billing.quota.key_totals import fold
 from billing.quota.key_use import gone, left, name_of, used
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, absent, exists

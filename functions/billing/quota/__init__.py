@@ -1,1 +1,1 @@
-"""Keeps a user's units: balance, ledger, lots as stored, and what expires."""
+"""Keeps a user's units: balance, ledger, lots as stored, and what keys use."""

@@ -21,7 +21,8 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from billing.errors import Item
-from billing.quota.balance import Balance, Movement, is_counter
+from billing.quota.balance import Balance, is_counter
+from billing.quota.movement import Movement
 from billing.storage.writes import Must, absent, exists
 
 NAME_BYTES: Final = 3

@@ -10,7 +10,8 @@ from typing import Any
 
 from billing.errors import ConditionFailedError
 from billing.facts import SessionFact
-from billing.payments import ownership, parking, settlement
+from billing.parked import records
+from billing.payments import ownership
 from billing.payments.payment import Payment, Phase
 from billing.reconciliation.compare_reversals import (
     look_at_dispute,
@@ -26,6 +27,7 @@ from billing.reconciliation.comparison import (
 )
 from billing.reconciliation.lost_payments import rebuild, rebuilt
 from billing.reconciliation.report import Difference, Report
+from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.storage.writes import Write, equals, exists
 from billing.stripe_api import objects
@@ -147,7 +149,7 @@ def _let_go(by: Comparison, fact: SessionFact, report: Report) -> None:
         report.matched += 1
     else:
         report.not_ours += 1
-    if by.repair and (record := parking.find(by.books, parking.name_of(fact))):
+    if by.repair and (record := records.find(by.books, records.name_of(fact))):
         settlement.retry(by.books, record)
 
 

@@ -5,9 +5,12 @@ from typing import Final, assert_never
 
 from billing.books import Books
 from billing.facts import DisputeFact, Fact
-from billing.payments import parking, settlement
-from billing.payments.payment import Already, Change, Park, Payment, decide
+from billing.parked import parking
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
+from billing.payments.payment import Payment
 from billing.reconciliation.report import Difference, Report, describe, differs
+from billing.settlement import settlement
 from billing.storage.keys import user_key
 from billing.stripe_api.client import Gateway
 

@@ -9,7 +9,7 @@ from billing.account import lot_reminders
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import RetryableError
-from billing.quota import upkeep
+from billing.expiry import upkeep
 
 SWEEP_PAGES_MAX: Final = 10
 

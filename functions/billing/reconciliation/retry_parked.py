@@ -8,10 +8,12 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import AwsRefusedError, BillingError, RetryableError
 from billing.facts import DeclinedFact, SessionFact
-from billing.payments import parking, references, settlement
-from billing.payments.parking import Parked
+from billing.parked import dropping, parking, records, retries
+from billing.parked.records import Parked
+from billing.payments import references
 from billing.payments.payment import Phase
 from billing.reconciliation.paid_by import intent_of, owner_of, purchase_of
+from billing.settlement import settlement
 from billing.stripe_api import objects
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.client import Gateway
@@ -73,7 +75,7 @@ def run(
 def _read_parked(books: Books, go_on: Callable[[], bool]) -> list[Parked]:
     found = []
     books.store.deadline.begin()
-    for record in parking.all_parked(books):
+    for record in records.all_parked(books):
         books.store.deadline.begin()  # for the next page
         found.append(record)
         if len(found) == READ_A_RUN_MAX or not go_on():
@@ -93,7 +95,7 @@ def try_again(
     event that kills the process comes last in the next run.
     """
     try:
-        if not parking.postpone(books, record):
+        if not retries.postpone(books, record):
             return ""  # a concurrent request has taken, settled or dropped it
         return _retry(books, record) or _settle_purchase_first(
             books, gateway, record
@@ -130,7 +132,7 @@ def _settle_purchase_first(
     paid_by = gateway.payment_intent(intent) if intent else {}
     owner = owner_of(books, paid_by)
     if isinstance(owner, Ignored):
-        parking.resolve(books, record)
+        retries.resolve(books, record)
         return "ignored"
     purchase = purchase_of(gateway, owner, paid_by)
     found = (
@@ -148,7 +150,7 @@ def _settle_both(
     """Settle a purchase, then its reversal. Drop the reversal if the purchase was dropped."""
     outcome = settlement.apply(books, purchase)
     if outcome.status == "parked" and parking.is_dropped(books, purchase):
-        dropped = parking.drop_with_purchase(
+        dropped = dropping.drop_with_purchase(
             books, record, purchase.funding_id, intent
         )
         return "dropped" if dropped else ""

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
+from billing.expiry import upkeep
+from billing.expiry.upkeep import Expired
 from billing.notices.notice import tell
-from billing.quota import upkeep
-from billing.quota.balance import Balance, exactly
-from billing.quota.upkeep import Expired
+from billing.quota.balance import Balance
+from billing.quota.movement import exactly
 from billing.spending.memory import UNSEEN
 from billing.spending.meter import Meter
 from billing.spending.release import (

@@ -16,8 +16,8 @@ from billing.errors import (
     Item,
     NotDoneError,
 )
+from billing.expiry import present
 from billing.ids import digest, new_id
-from billing.quota import present
 from billing.quota.balance import Balance, read_account
 from billing.quota.key_use import KeyUse, limit_remaining
 from billing.spending.attempt import Attempt, prepare

@@ -4,10 +4,11 @@ from datetime import datetime
 
 from billing.clock import epoch
 from billing.errors import NotDoneError
+from billing.expiry import upkeep
+from billing.expiry.upkeep import Expired
 from billing.notices.notice import tell
-from billing.quota import upkeep
-from billing.quota.balance import Balance, Movement
-from billing.quota.upkeep import Expired
+from billing.quota.balance import Balance
+from billing.quota.movement import Movement
 from billing.spending.meter import Meter
 from billing.spending.taking import Taking, day_has_begun, units_left
 from billing.storage.writes import Write, equals

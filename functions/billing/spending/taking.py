@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Literal, assert_never
 
 from billing.clock import day, epoch, stamp
-from billing.quota.balance import Balance, Movement
+from billing.quota.balance import Balance
 from billing.quota.key_use import (
     KeyUse,
     left,
     moved,
     spend,
 )
+from billing.quota.movement import Movement
 from billing.storage.writes import Must, Write, absent_or, equals
 
 Into = Literal["used", "held"]

@@ -5,7 +5,8 @@ from typing import Final, TypeVar
 
 from billing.clock import day, epoch
 from billing.errors import BillingError, ConditionFailedError, NotDoneError
-from billing.quota import daily_usage, upkeep
+from billing.expiry import upkeep
+from billing.quota import daily_usage
 from billing.quota.balance import Balance, read_account
 from billing.quota.key_use import (
     KeyLimitReachedError,

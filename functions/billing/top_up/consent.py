@@ -17,7 +17,7 @@ from billing.errors import (
     OutcomeUnknownError,
     StripeRefusedError,
 )
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.stripe_api.cards import SavedCards
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.top_up import customers

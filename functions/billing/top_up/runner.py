@@ -11,9 +11,10 @@ from typing import Literal, assert_never
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError, OutcomeUnknownError
-from billing.payments import plans, settlement
+from billing.payments import plans
 from billing.payments.payment import Payment, Phase
 from billing.quota.balance import read_account
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, exists

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.stripe_api import events
 from billing.stripe_api.claims import Ignored
 

@@ -9,7 +9,7 @@ from billing.account import history
 from billing.books import Books
 from billing.deadline import Deadline
 from billing.errors import BillingError, NotDoneError
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.reader import Page

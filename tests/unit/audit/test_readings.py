@@ -8,8 +8,8 @@ from billing.audit.tallies import Tallies
 from billing.audit.tally import Difference, Tally
 from billing.books import Books
 from billing.holds import placing
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.reader import PAGE_MAX

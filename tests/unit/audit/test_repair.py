@@ -14,11 +14,11 @@ from billing.errors import Item, NotDoneError, OutcomeUnknownError
 from billing.grants.booking import book
 from billing.grants.grant import Grant
 from billing.holds import placing
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.quota.balance import Balance
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key

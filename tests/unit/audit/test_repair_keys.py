@@ -9,9 +9,9 @@ from billing.audit.readings import settled_tally
 from billing.audit.repair_keys import repair_keys
 from billing.keys import api_keys, counting, revocation
 from billing.keys.limits import Limit
-from billing.payments import settlement
 from billing.quota.key_use import KeyUse, name_of
 from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, key_laws, laws

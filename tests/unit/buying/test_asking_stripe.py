@@ -7,8 +7,8 @@ from billing.books import Books
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Write

@@ -6,9 +6,9 @@ import pytest
 from billing.books import Books
 from billing.buying import checkout, sessions
 from billing.errors import BillingError, Item, OutcomeUnknownError
-from billing.payments import settlement
 from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Table, Write

@@ -7,7 +7,9 @@ import pytest
 from billing.buying import checkout, orders
 from billing.errors import ConditionFailedError
 from billing.facts import DeclinedFact
-from billing.payments.payment import Already, Change, Park, Payment, decide
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
+from billing.payments.payment import Payment
 from billing.payments.plans import catalogue
 from billing.payments.reversals import Reversals
 from support import builders

@@ -7,7 +7,7 @@ from billing.books import Books
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import memory
 from billing.stripe_api.outcomes import StripeNotFoundError
 from support import builders

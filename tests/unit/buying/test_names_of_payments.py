@@ -7,8 +7,8 @@ from billing import cursors
 from billing.books import Books
 from billing.buying import queries
 from billing.errors import BillingError
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from support import builders
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore

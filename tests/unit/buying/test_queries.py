@@ -4,7 +4,7 @@ import pytest
 from billing.books import Books
 from billing.buying import queries
 from billing.errors import BillingError, OutcomeUnknownError
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import memory
 from billing.storage.writes import Write
 from support import builders

@@ -7,7 +7,7 @@ import pytest
 from billing.books import Books
 from billing.buying import checkout
 from billing.errors import BillingError, OutcomeUnknownError, StripeRefusedError
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api.outcomes import StripeServerError

@@ -9,7 +9,7 @@ from billing.errors import ConditionFailedError
 from billing.grants.booking import book
 from billing.grants.grant import Grant, GrantError
 from billing.holds import placing
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.writes import Write

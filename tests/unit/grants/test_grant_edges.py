@@ -7,7 +7,7 @@ import pytest
 from billing.grants import api
 from billing.grants.booking import book, check_id, find_booked, left_after
 from billing.grants.grant import Grant, GrantError, grant_row, welcome_row
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from support import builders

@@ -12,7 +12,7 @@ from billing.grants import api, welcome
 from billing.grants.booking import book
 from billing.grants.grant import Grant, GrantError
 from billing.holds import closing, placing
-from billing.payments.plans import Welcome
+from billing.payments.plan import Welcome
 from billing.settings import Telling
 from billing.spending import debits
 from billing.spending.meter import Meter

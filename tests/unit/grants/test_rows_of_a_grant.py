@@ -7,7 +7,7 @@ from billing.books import Books
 from billing.grants import api, welcome
 from billing.grants.booking import book
 from billing.grants.grant import Grant
-from billing.payments.plans import Welcome
+from billing.payments.plan import Welcome
 from billing.settings import Telling
 from billing.spending import debits
 from billing.spending.meter import Meter

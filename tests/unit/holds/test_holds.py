@@ -2,8 +2,8 @@
 
 import pytest
 from billing.books import Books
+from billing.expiry.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.holds import closing, placing
-from billing.quota.hold_expiry import CLOSED_KEPT_SECONDS
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.writes import Write

@@ -2,8 +2,8 @@
 
 import pytest
 from billing.errors import ConditionFailedError
+from billing.expiry.hold_expiry import ExpiredHolds
 from billing.quota.balance import read_account
-from billing.quota.hold_expiry import ExpiredHolds
 from billing.spending import debits, memory
 from billing.spending.tries import EXACT_TRIES
 from support import laws

@@ -13,9 +13,9 @@ from billing.holds.hold import Hold
 from billing.keys import api_keys, changes, counting, holders, live_count, revocation
 from billing.keys.figures import Key
 from billing.keys.limits import Limit
-from billing.payments import settlement
-from billing.quota.key_days import Per
+from billing.quota.key_bookmarks import Per
 from billing.quota.key_use import NO_LIMIT, KeyUse, name_of
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.writes import Table

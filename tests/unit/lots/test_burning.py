@@ -7,7 +7,7 @@ import pytest
 from billing.account import lot_listing
 from billing.audit.readings import settled_tally
 from billing.clock import from_epoch
-from billing.quota import upkeep
+from billing.expiry import upkeep
 from billing.reconciliation import hold_sweep
 from support import builders, laws
 from support.lot_account import PRICE, USER, LotAccount

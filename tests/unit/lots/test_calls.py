@@ -8,7 +8,7 @@ import pytest
 from billing.account import lot_listing
 from billing.errors import BillingError
 from billing.holds import placing
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.spending import debits, memory
 from support import builders
 from support.lot_account import PRICE, USER, LotAccount

@@ -6,9 +6,10 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.lots.lot import EARLIER, Lot
-from billing.quota import lot_rows
+from billing.quota import lot_burning, lot_changes, lot_rows
 from billing.quota.balance import Balance
-from billing.quota.lot_rows import NO_CHANGE, Change, Holdings
+from billing.quota.lot_changes import NO_CHANGE, Change
+from billing.quota.lot_rows import Holdings
 from billing.storage.writes import Must, Write
 from support import builders
 from support.fakes.memory_store import StrictStore
@@ -175,7 +176,7 @@ def test_a_change_names_the_rows_that_differ_and_what_they_add_to_the_account() 
     known = _holdings(RICH)
     new = lot("d", 2, 0, 1500)
     after = (lot("a", 0, 1, 1000), new, lot("b", 3, 1, 2000), C, EARLIER)
-    assert lot_rows.change(known, after, is_exact=True) == Change(
+    assert lot_changes.change(known, after, is_exact=True) == Change(
         rows=(
             Write(
                 "quotas",
@@ -206,7 +207,7 @@ def test_a_change_names_the_rows_that_differ_and_what_they_add_to_the_account() 
 
 def test_an_account_without_units_that_expire_has_nothing_due() -> None:
     known = Holdings("alice", Balance(lots_version=4, used=9), (A, C), is_all=True)
-    changed = lot_rows.change(known, (lot("a", 0, 1, 1000), C), burned=3)
+    changed = lot_changes.change(known, (lot("a", 0, 1, 1000), C), burned=3)
     assert (changed.set, changed.remove) == ({}, ("lots_due",))
     assert changed.add == {"lots_left": -3, "lots_used": 3, "lots_version": 1}
     assert changed.must == (Must("lots_version", "==", 4),)
@@ -214,9 +215,9 @@ def test_an_account_without_units_that_expire_has_nothing_due() -> None:
 
 def test_no_more_is_burned_than_was_used() -> None:
     known = Holdings("alice", Balance(used=9, lots_used=7), (A,), is_all=True)
-    assert lot_rows.change(known, (A,), burned=5).add == {"lots_used": 2, "lots_version": 1}
-    assert lot_rows.change(known, (A,), burned=1).add == {"lots_used": 1, "lots_version": 1}
-    assert lot_rows.change(known, (A,)).add == {"lots_used": 2, "lots_version": 1}
+    assert lot_changes.change(known, (A,), burned=5).add == {"lots_used": 2, "lots_version": 1}
+    assert lot_changes.change(known, (A,), burned=1).add == {"lots_used": 1, "lots_version": 1}
+    assert lot_changes.change(known, (A,)).add == {"lots_used": 2, "lots_version": 1}
 
 
 CHANGE: Final = Change(
@@ -258,7 +259,7 @@ def test_the_accounts_write_of_a_change_says_when_and_adds_no_zeros(*, is_booked
 
 
 def test_a_lot_that_burns_last_is_added_without_a_read() -> None:
-    row, added = lot_rows.add_at_the_end("alice", C)
+    row, added = lot_changes.add_at_the_end("alice", C)
     assert row == Write(
         "quotas", ("alice", key("c")), set=C.to_item(), must=(Must("user_id", "absent"),)
     )
@@ -266,9 +267,9 @@ def test_a_lot_that_burns_last_is_added_without_a_read() -> None:
 
 
 def test_an_attribute_that_is_zero_may_be_absent() -> None:
-    assert lot_rows.same("used", 0) == Must("used", "==", 0, or_absent=True)
-    assert lot_rows.same("used", 5) == Must("used", "==", 5)
-    assert lot_rows.same_lots(Balance(lots_version=3)) == Must("lots_version", "==", 3)
+    assert lot_changes.same("used", 0) == Must("used", "==", 0, or_absent=True)
+    assert lot_changes.same("used", 5) == Must("used", "==", 5)
+    assert lot_changes.same_lots(Balance(lots_version=3)) == Must("lots_version", "==", 3)
 
 
 @pytest.mark.parametrize("number", [20, 21, 45])
@@ -278,7 +279,7 @@ def test_more_than_twenty_lots_are_burned_in_parts_of_twenty(
     """Twenty beside what the transaction is for are within DynamoDB's hundred."""
     figures = {"remaining": 3, "used": number, "lots_left": number + 3}
     balance = keep(store, *_singles(number), lot("z", 3), **figures)
-    found = lot_rows.read_burnable(books, "alice", balance)
+    found = lot_burning.read_burnable(books, "alice", balance)
     parts = [len(writes) - 1 for writes in store.transactions]
     assert parts == {20: [], 21: [20], 45: [20, 20]}[number]
     assert found.to_burn == number - sum(parts)
@@ -292,7 +293,7 @@ def test_a_part_that_is_burned_is_one_transaction_that_books_nothing(
     keep(store, *_singles(22), remaining=1, used=21, lots_left=22, lots_due=1000)
     held = {"user_id": "alice", "item": "quota", "remaining": 1, "used": 21, "lots_left": 22}
     balance = Balance(remaining=1, used=21, lots_left=22, lots_due=1000)
-    assert lot_rows.burn_in_parts(books, lot_rows.read(books, "alice", balance))
+    assert lot_burning.burn_in_parts(books, lot_rows.read(books, "alice", balance))
     ((account, *rows),) = store.transactions
     assert account == Write(
         "quotas",
@@ -318,6 +319,6 @@ def test_lots_that_changed_meanwhile_are_read_again(books: Books, store: Recorde
     figures = {"remaining": 1, "used": 21, "lots_left": 22, "lots_version": 5}
     keep(store, *_singles(22), **figures)
     stale = Balance(remaining=1, used=21, lots_left=22, lots_version=4)
-    found = lot_rows.read_burnable(books, "alice", stale)
+    found = lot_burning.read_burnable(books, "alice", stale)
     assert found.balance.lots_version == 6
     assert len(store.transactions) == 1

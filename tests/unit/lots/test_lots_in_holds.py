@@ -8,8 +8,9 @@ from billing.lots.lot import EARLIER
 from billing.notices.notice import Notice
 from billing.quota import lot_holds
 from billing.quota.balance import Balance
+from billing.quota.lot_changes import NO_CHANGE, Change
 from billing.quota.lot_holds import Closed
-from billing.quota.lot_rows import NO_CHANGE, Change, Holdings
+from billing.quota.lot_rows import Holdings
 from billing.storage.writes import Must, Write
 from unit.lots.test_holdings import EARLIER_KEY, key, lot
 

@@ -2,8 +2,8 @@
 
 import pytest
 from billing.errors import ConditionFailedError
-from billing.quota import upkeep
-from billing.quota.lot_expiry import ExpiredLots
+from billing.expiry import upkeep
+from billing.expiry.lot_expiry import ExpiredLots
 from billing.spending import memory
 from support import laws
 from support.lot_account import USER, LotAccount

@@ -3,7 +3,7 @@
 import pytest
 from billing.audit.readings import settled_tally
 from billing.audit.repair import repair_account
-from billing.quota import upkeep
+from billing.expiry import upkeep
 from billing.reconciliation.job import Run
 from support import laws
 from support.fakes.stripe_twin import Stripe

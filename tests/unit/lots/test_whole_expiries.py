@@ -8,10 +8,10 @@ import pytest
 from billing.account import lot_listing
 from billing.books import Books
 from billing.clock import from_epoch
+from billing.expiry import lot_expiry, present, upkeep
+from billing.expiry.lot_expiry import ExpiredLots
 from billing.lots.lot import Lot
-from billing.quota import lot_expiry, present, upkeep
 from billing.quota.balance import Balance, Expiry
-from billing.quota.lot_expiry import ExpiredLots
 from billing.settings import Telling
 from billing.spending import memory
 from billing.storage.writes import Must, Write

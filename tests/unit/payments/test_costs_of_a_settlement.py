@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from billing.payments import settlement
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.settings import Telling
+from billing.settlement import settlement
 from support import builders
 from support.builders import books_on, fact
 from support.transcripts import Story

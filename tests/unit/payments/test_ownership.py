@@ -12,11 +12,13 @@ from billing.audit.repair import repair_account
 from billing.buying import confirmation
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import parking, settlement
-from billing.payments.payment import Park, Payment
+from billing.parked import parking, records
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.stripe_api.claims import Ignored
 from billing.stripe_api.events import parse
@@ -88,7 +90,7 @@ class Neighbours:
 
     def parked(self) -> list[str]:
         """What waits."""
-        return [record.name for record in parking.all_parked(self.ours)]
+        return [record.name for record in records.all_parked(self.ours)]
 
     def moved(self) -> dict[str, Any]:
         """Everything but the notes that reconciliation makes of itself."""

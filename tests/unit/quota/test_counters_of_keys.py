@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import pytest
-from billing.quota.balance import Balance, Movement
+from billing.quota.balance import Balance
 from billing.quota.key_use import (
     KeyLimitReachedError,
     KeyUse,
@@ -19,6 +19,7 @@ from billing.quota.key_use import (
     used,
     weight,
 )
+from billing.quota.movement import Movement
 from billing.storage.writes import Must
 
 KEY: Final = "key_000000000000000000000000"

@@ -6,8 +6,8 @@ import pytest
 from billing.account import history
 from billing.books import Books
 from billing.holds import closing, placing
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from support import builders, laws

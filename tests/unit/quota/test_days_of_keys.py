@@ -5,19 +5,14 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.quota import key_days
-from billing.quota.balance import Balance, Movement
-from billing.quota.key_days import (
-    Bookmark,
-    Captured,
-    Per,
-    RollOver,
-    Uses,
-    left_today,
-    used_in,
-    window_began,
-)
+from billing.quota import key_bookmarks, key_days, key_totals
+from billing.quota.balance import Balance
+from billing.quota.key_bookmarks import Bookmark, Per, Uses
+from billing.quota.key_days import RollOver
+from billing.quota.key_totals import Captured
 from billing.quota.key_use import name_of
+from billing.quota.key_windows import left_today, used_in, window_began
+from billing.quota.movement import Movement
 from billing.storage.writes import Must, Write
 from support import builders
 from support.fakes.memory_store import MemoryStore
@@ -72,9 +67,9 @@ def _account(**members: Any) -> Balance:
 
 def test_the_row_of_uses_is_read_whole(books: Books) -> None:
     """Attributes of newer versions are none of a key's."""
-    assert key_days.read_uses(books.store, "alice") == READ
-    assert key_days.read_uses(books.store, "bob") == Uses({}, {}, 0)
-    assert key_days.uses_from({"version": 2}) == Uses({}, {}, 2)
+    assert key_bookmarks.read_uses(books.store, "alice") == READ
+    assert key_bookmarks.read_uses(books.store, "bob") == Uses({}, {}, 0)
+    assert key_bookmarks.uses_from({"version": 2}) == Uses({}, {}, 2)
 
 
 def test_an_account_and_its_uses_are_read_with_one_query(books: Books, store: MemoryStore) -> None:
@@ -83,8 +78,8 @@ def test_an_account_and_its_uses_are_read_with_one_query(books: Books, store: Me
     store.tables["quotas"]["alice", "lot#1"] = {"user_id": "alice", "item": "lot#1"}
     store.tables["quotas"]["alice", "top_up"] = {"user_id": "alice", "item": "top_up"}
     store.tables["quotas"]["alice", "usez"] = {"user_id": "alice", "item": "usez"}
-    assert key_days.read_both(books.store, "alice") == (Balance(total=5, keys_changed=7), READ)
-    assert key_days.read_both(books.store, "bob") == (Balance(), Uses({}, {}))
+    assert key_bookmarks.read_both(books.store, "alice") == (Balance(total=5, keys_changed=7), READ)
+    assert key_bookmarks.read_both(books.store, "bob") == (Balance(), Uses({}, {}))
     assert store.calls == 2
 
 
@@ -94,7 +89,7 @@ def test_an_account_is_read_past_any_number_of_open_holds(books: Books, store: M
     for number in range(101):
         item = f"hold#{number:012d}#00"
         store.tables["quotas"]["alice", item] = {"user_id": "alice", "item": item}
-    assert key_days.read_both(books.store, "alice")[0].total == 5
+    assert key_bookmarks.read_both(books.store, "alice")[0].total == 5
 
 
 @pytest.mark.parametrize(("behind", "calls"), [(1, 2), (4, 5), (9, 5)])
@@ -112,14 +107,14 @@ def test_an_account_and_uses_of_two_moments_are_read_again_five_times_at_most(
     late.tables = store.tables
     row = {"user_id": "alice", "item": "quota", "keys_changed": 7}
     store.tables["quotas"]["alice", "quota"] = row
-    balance, uses = key_days.read_both(late, "alice")  # type: ignore[arg-type]
+    balance, uses = key_bookmarks.read_both(late, "alice")  # type: ignore[arg-type]
     assert (balance.keys_changed, uses) == (7 if behind < 5 else 6, READ)
     assert late.calls == calls
 
 
 def test_names_are_kept_in_rows_of_their_user() -> None:
-    assert key_days.name_row("alice", "R6Cr") == ("user#alice", "name#R6Cr")
-    assert key_days.user_of("user#alice") == "alice"
+    assert key_totals.name_row("alice", "R6Cr") == ("user#alice", "name#R6Cr")
+    assert key_totals.user_of("user#alice") == "alice"
 
 
 def _of_uses(values: Mapping[str, Any], remove: tuple[str, ...] = ()) -> Write:
@@ -128,22 +123,24 @@ def _of_uses(values: Mapping[str, Any], remove: tuple[str, ...] = ()) -> Write:
 
 def test_bookmarks_are_written_without_their_zeros() -> None:
     live = {"R6Cr": Bookmark(LIVE, "day", 10, 4, 1), "bJqv": Bookmark(FREE)}
-    assert key_days.write_uses("alice", live) == _of_uses(
+    assert key_bookmarks.write_uses("alice", live) == _of_uses(
         {
             "kR6Cr": {"key_id": LIVE, "per": "day", "day": 10, "month": 4, "more": 1},
             "kbJqv": {"key_id": FREE},
         }
     )
-    gone = key_days.write_uses("alice", {}, {"AAAA": Bookmark("key_a", more=9)}, ("R6Cr", "-lpp"))
+    gone = key_bookmarks.write_uses(
+        "alice", {}, {"AAAA": Bookmark("key_a", more=9)}, ("R6Cr", "-lpp")
+    )
     kept = {"revoked": {"AAAA": {"key_id": "key_a", "more": 9}}}
     assert gone == _of_uses(kept, ("kR6Cr", "k-lpp"))
-    assert key_days.write_uses("alice", {}, {}) == _of_uses({"revoked": {}})
+    assert key_bookmarks.write_uses("alice", {}, {}) == _of_uses({"revoked": {}})
 
 
 def test_a_write_that_depends_on_what_was_read_of_keys_demands_it() -> None:
-    assert key_days.pin(Balance(keys_changed=7)) == Must("keys_changed", "==", 7)
-    assert key_days.pin(Balance()) == Must("keys_changed", "absent")
-    assert key_days.BUMP == {"keys_changed": 1}
+    assert key_bookmarks.pin(Balance(keys_changed=7)) == Must("keys_changed", "==", 7)
+    assert key_bookmarks.pin(Balance()) == Must("keys_changed", "absent")
+    assert key_bookmarks.BUMP == {"keys_changed": 1}
 
 
 @pytest.mark.parametrize(
@@ -368,7 +365,7 @@ def test_a_revoked_keys_total_is_put_away_in_one_transaction(
 ) -> None:
     """Its use that no entry shows waits among the revoked."""
     _row(store)
-    account, row, kept = key_days.fold(books.store, "alice", GONE)
+    account, row, kept = key_totals.fold(books.store, "alice", GONE)
     assert account == Write(
         "quotas",
         ("alice", "quota"),
@@ -386,7 +383,7 @@ def test_a_revoked_keys_total_is_put_away_in_one_transaction(
 
 def test_a_revoked_key_whose_use_is_booked_does_not_wait(books: Books, store: MemoryStore) -> None:
     _row(store, xWTEj=18)
-    _, row, kept = key_days.fold(books.store, "alice", GONE)
+    _, row, kept = key_totals.fold(books.store, "alice", GONE)
     assert row == _of_uses({"revoked": {"AAAA": {"key_id": "key_a", "more": 9}}}, ("kWTEj",))
     assert kept == _folded("WTEj", GONE, 18)
 
@@ -397,7 +394,7 @@ def test_a_revoked_key_without_a_bookmark_waits_with_all_its_use(
     _row(store, xAAAB=4)
     _row(store, **{"x-lpp": 4})
     del store.tables["quotas"]["alice", "uses"]
-    _, row, kept = key_days.fold(books.store, "alice", LOST)
+    _, row, kept = key_totals.fold(books.store, "alice", LOST)
     assert row == _of_uses({"revoked": {"-lpp": {"key_id": LOST, "more": 4}}}, ("k-lpp",))
     assert kept == _folded("-lpp", LOST, 4)
 
@@ -406,22 +403,22 @@ def test_a_key_that_is_live_or_was_put_away_is_not_put_away(
     books: Books, store: MemoryStore
 ) -> None:
     _row(store)
-    assert key_days.fold(books.store, "alice", LIVE) == ()
-    assert key_days.fold(books.store, "alice", LOST) == ()
+    assert key_totals.fold(books.store, "alice", LIVE) == ()
+    assert key_totals.fold(books.store, "alice", LOST) == ()
 
 
 @pytest.mark.parametrize(("key_id", "counter"), [(LIVE, "uR6Cr"), (GONE, "xWTEj"), (FREE, "ubJqv")])
 def test_a_capture_counts_for_the_key_of_its_hold_where_that_is_counted(
     books: Books, key_id: str, counter: str
 ) -> None:
-    captured = key_days.capture(books.store, "alice", _account(), key_id, 3)
+    captured = key_totals.capture(books.store, "alice", _account(), key_id, 3)
     assert captured == Captured(Movement({counter: 3}, (Must(counter, "exists"),)), ())
 
 
 def test_a_capture_for_a_key_that_was_put_away_is_added_there(
     books: Books, store: MemoryStore
 ) -> None:
-    captured = key_days.capture(books.store, "alice", _account(), LOST, 3)
+    captured = key_totals.capture(books.store, "alice", _account(), LOST, 3)
     waiting = {
         "AAAA": {"key_id": "key_a", "more": 9},
         "-lpp": {"key_id": LOST, "more": 3},
@@ -432,13 +429,13 @@ def test_a_capture_for_a_key_that_was_put_away_is_added_there(
     )
     revoked = {"-lpp": {"key_id": LOST, "more": 4}}
     store.tables["quotas"]["alice", "uses"] = {**USES, "revoked": revoked}
-    row, _ = key_days.capture(books.store, "alice", _account(), LOST, 3).writes
+    row, _ = key_totals.capture(books.store, "alice", _account(), LOST, 3).writes
     assert row == _of_uses({"revoked": {"-lpp": {"key_id": LOST, "more": 7}}})
 
 
 def test_a_hold_of_which_nothing_is_captured_counts_for_no_key(
     books: Books, store: MemoryStore
 ) -> None:
-    captured = key_days.capture(books.store, "alice", _account(), LOST, 0)
+    captured = key_totals.capture(books.store, "alice", _account(), LOST, 0)
     assert captured == Captured(Movement({}), ())
     assert store.calls == 0

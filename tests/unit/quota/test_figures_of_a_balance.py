@@ -3,17 +3,8 @@
 from typing import Any, Final
 
 import pytest
-from billing.quota.balance import (
-    Balance,
-    Expiry,
-    Movement,
-    Quota,
-    come_in,
-    exactly,
-    go_out,
-    is_counter,
-    read_account,
-)
+from billing.quota.balance import Balance, Expiry, Quota, is_counter, read_account
+from billing.quota.movement import Movement, come_in, exactly, go_out
 from billing.settings import ReversalPolicy
 from billing.storage.writes import Must, Write
 from support.fakes.memory_store import MemoryStore

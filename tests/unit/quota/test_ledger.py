@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.buying import queries
-from billing.payments import settlement
 from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key

@@ -15,8 +15,8 @@ from billing.errors import (
     OutcomeUnknownError,
 )
 from billing.holds import closing, placing
-from billing.payments import settlement
 from billing.reconciliation import hold_sweep
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.reader import Page

@@ -5,11 +5,12 @@ from typing import Any, Final
 import pytest
 from billing.books import Books
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
+from billing.expiry.hold_expiry import ExpiredHolds
 from billing.holds import closing, placing
 from billing.holds.hold import ClosedHold, Hold, HoldId
-from billing.quota import daily_usage, hold_expiry
+from billing.quota import daily_usage
 from billing.quota.balance import Balance
-from billing.quota.hold_expiry import ExpiredHolds
 from billing.quota.key_use import KeyUse
 from billing.spending import debits, memory
 from billing.spending.debits import Debit

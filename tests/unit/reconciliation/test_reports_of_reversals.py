@@ -1,7 +1,7 @@
 """Whole reports of reconciliation: refunds and disputes."""
 
 import pytest
-from billing.payments import parking
+from billing.parked import dropping, records
 from billing.spending import debits
 from support import builders
 from support.builders import intent_of, pending
@@ -109,7 +109,7 @@ def test_what_an_operator_must_judge_is_not_repaired(world: World) -> None:
     (row,) = report["differences"]
     assert (row["kind"], row["repaired"], report["repaired"]) == ("currency", False, 0)
     assert (row["stripe_id"], row["payment_id"]) == (odd.session_id, odd.payment_id)
-    (record,) = parking.all_parked(world.books)
-    parking.drop(world.books, record, "paid back by hand")
+    (record,) = records.all_parked(world.books)
+    dropping.drop(world.books, record, "paid back by hand")
     assert world.report() == whole(dropped=1)
     assert world.report(repair=False) == whole(dropped=1)

@@ -8,11 +8,12 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import ConditionFailedError
 from billing.holds import placing
-from billing.payments import parking, settlement
+from billing.parked import dropping, records, retries
 from billing.reconciliation import run
 from billing.reconciliation.job import CURSORS, LAST, PHASES, Run
 from billing.reconciliation.pages import FAILED_IN_A_ROW_MAX
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.stripe_api.outcomes import StripeServerError
@@ -126,7 +127,7 @@ def test_a_refund_whose_purchase_is_settled_while_it_is_parked_is_settled_immedi
     books.store.first = lambda: settlement.apply(books, fact(builders.completed(payment)))  # type: ignore[attr-defined]
     outcome = settlement.apply(books, fact(builders.refunded(payment, 500)))
     assert (outcome.status, outcome.units) == ("settled", -50)
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 def test_a_refund_of_a_second_payment_for_one_purchase_takes_nothing_back(
@@ -145,7 +146,7 @@ def test_a_refund_of_a_second_payment_for_one_purchase_takes_nothing_back(
         assert "nothing led" not in " ".join(row.detail for row in _run(books, stripe).differences)
     assert debits.read(books, "alice").remaining == 100
     assert books.store.get("payments", ("ref#pi_other", "reference")) is None
-    assert [record.kind for record in parking.all_parked(books)] == ["paid_twice"]
+    assert [record.kind for record in records.all_parked(books)] == ["paid_twice"]
 
 
 def test_a_second_session_of_one_purchase_is_not_taken_for_the_first(
@@ -197,22 +198,22 @@ def test_an_event_that_is_delivered_again_waits_as_long(books: Books) -> None:
     """Stripe delivers it again while it is parked: when it is tried next stays as it is."""
     event = builders.refunded(pending(books), 500)
     settlement.apply(books, fact(event))
-    (record,) = parking.all_parked(books)
-    parking.postpone(books, record)
-    (before,) = parking.all_parked(books)
+    (record,) = records.all_parked(books)
+    retries.postpone(books, record)
+    (before,) = records.all_parked(books)
     settlement.apply(books, fact(event))
-    assert list(parking.all_parked(books)) == [before]
+    assert list(records.all_parked(books)) == [before]
 
 
 def test_what_was_settled_meanwhile_is_not_dropped(books: Books) -> None:
     """The operator is informed that it does not exist any more."""
     event = builders.completed(pending(books), currency="eur")
     settlement.apply(books, fact(event))
-    (record,) = parking.all_parked(books)
-    parking.resolve(books, record)
+    (record,) = records.all_parked(books)
+    retries.resolve(books, record)
     with pytest.raises(ConditionFailedError):
-        parking.drop(books, record, "paid back by hand")
-    assert not list(parking.all_dropped(books))
+        dropping.drop(books, record, "paid back by hand")
+    assert not list(records.all_dropped(books))
 
 
 def test_concurrent_requests_restore_a_dropped_refund_once(books: Books) -> None:
@@ -220,14 +221,14 @@ def test_concurrent_requests_restore_a_dropped_refund_once(books: Books) -> None
     payment = pending(books)
     event = builders.refunded(payment, 500)
     settlement.apply(books, fact(event))
-    (record,) = parking.all_parked(books)
-    assert parking.drop_with_purchase(
+    (record,) = records.all_parked(books)
+    assert dropping.drop_with_purchase(
         books, record, payment.session_id, builders.intent_of(payment)
     )
     gone = frozenset({record.name})
-    books.store.first = lambda: parking.bring_back(books, builders.intent_of(payment), gone)  # type: ignore[attr-defined]
-    parking.bring_back(books, builders.intent_of(payment), gone)
-    assert [one.name for one in parking.all_parked(books)] == [record.name]
+    books.store.first = lambda: dropping.bring_back(books, builders.intent_of(payment), gone)  # type: ignore[attr-defined]
+    dropping.bring_back(books, builders.intent_of(payment), gone)
+    assert [one.name for one in records.all_parked(books)] == [record.name]
     assert settlement.apply(books, fact(builders.completed(payment))).status == "settled"
     assert debits.read(books, "alice").remaining == 50
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from billing.payments import parking
-from billing.payments.payment import Park, Payment
+from billing.parked import parking, records
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
 from billing.spending import debits
 from support import builders
 from support.builders import fact, intent_of, pending
@@ -114,7 +115,7 @@ def test_a_session_that_can_move_nothing_and_has_no_record_matches(
     world.forget(lost)
     parking.park(world.books, fact(builders.expired(lost)), Park("unknown_payment", "unknown"))
     assert world.report(repair=repair) == whole(matched=1)
-    left = [record.name for record in parking.all_parked(world.books)]
+    left = [record.name for record in records.all_parked(world.books)]
     assert left == ([] if repair else [f"{lost.session_id}:expired"])
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from billing.account import alert
 from billing.errors import BillingError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
-from billing.payments import settlement
-from billing.quota import hold_expiry
 from billing.quota.key_use import NO_LIMIT, KeyUse, left, used
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.writes import Write

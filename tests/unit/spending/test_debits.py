@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from billing.books import Books
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from support import builders, quotas

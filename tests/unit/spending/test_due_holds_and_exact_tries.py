@@ -7,7 +7,7 @@ import pytest
 from billing.books import Books
 from billing.errors import NotDoneError
 from billing.holds import placing
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.meter import Meter
 from billing.spending.tries import EXACT_TRIES

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from billing.books import Books
 from billing.holds import placing
-from billing.payments import settlement
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from support import builders, laws, quotas

@@ -12,8 +12,8 @@ import pytest
 from billing.buying import checkout
 from billing.deadline import Deadline
 from billing.errors import BillingError
-from billing.payments import settlement
 from billing.payments.plans import catalogue
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.stripe_api.client import Gateway
 from billing.stripe_api.outcomes import StripeServerError

@@ -8,7 +8,7 @@ import pytest
 from billing.errors import BillingError, NotDoneError, StripeRefusedError
 from billing.facts import DeclinedFact, SessionFact
 from billing.payments.payment import Payment
-from billing.payments.plans import Plan
+from billing.payments.plan import Plan
 from billing.stripe_api.cards import CardDeclinedError
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
 from billing.top_up.asking import Asker, Word

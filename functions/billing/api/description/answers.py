@@ -30,9 +30,9 @@ from billing.keys.held import HeldKey
 from billing.lots.listed import ListedLot
 from billing.payments.payment import PaymentStatus
 from billing.payments.plans import PLANS_MAX
-from billing.payments.settlement import Status
 from billing.quota.balance import Quota
 from billing.quota.ledger import EntryType
+from billing.settlement.settlement import Status
 from billing.spending.debits import Debit
 from billing.top_up.charge import Reason
 

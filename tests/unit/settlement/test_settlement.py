@@ -10,8 +10,10 @@ from billing.buying import queries
 from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError, RetryableError
 from billing.facts import Fact, SessionFact
 from billing.holds import closing, placing
-from billing.payments import parking, settlement
-from billing.payments.payment import Park, Payment
+from billing.parked import dropping, parking, records
+from billing.payments.decision import Park
+from billing.payments.payment import Payment
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.spending.meter import Meter
 from billing.storage.keys import user_key
@@ -236,7 +238,7 @@ def test_a_session_at_another_price_is_parked_for_an_operator(
 ) -> None:
     payment = pending(books)
     assert _settle(books, builders.completed(payment, **wrong)) == "parked"
-    assert [record.kind for record in parking.all_parked(books)] == ["mismatch"]
+    assert [record.kind for record in records.all_parked(books)] == ["mismatch"]
     assert _balance(books) == (0, 0, 0)
 
 
@@ -283,7 +285,7 @@ def test_a_second_session_paid_for_one_payment_waits_for_an_operator(books: Book
     _settle(books, builders.completed(payment))
     other = replace(payment, session_id="cs_test_other")
     assert _settle(books, builders.completed(other, payment_intent="pi_other")) == "parked"
-    assert [record.kind for record in parking.all_parked(books)] == ["paid_twice"]
+    assert [record.kind for record in records.all_parked(books)] == ["paid_twice"]
     assert _balance(books) == (100, 0, 0)
 
 
@@ -299,11 +301,11 @@ def test_several_events_about_one_session_are_one_record_and_one_decision(books:
     assert isinstance(seen, SessionFact)
     assert [_settle(books, event) for event in (first, second)] == ["parked", "parked"]
     assert settlement.apply(books, seen).status == "parked"
-    (record,) = parking.all_parked(books)
-    parking.drop(books, record, "refunded by hand")
+    (record,) = records.all_parked(books)
+    dropping.drop(books, record, "refunded by hand")
     for again in (fact(first), fact(second), seen):
         assert settlement.apply(books, again).status == "parked"
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 def test_a_copy_of_an_expired_session_is_credited_in_its_place_once(books: Books) -> None:
@@ -346,7 +348,7 @@ def test_a_copied_session_that_is_reported_before_the_expiry_waits_for_it(books:
     assert (
         _settle(books, builders.completed(replace(payment, session_id="cs_test_copy"))) == "parked"
     )
-    (record,) = parking.all_parked(books)
+    (record,) = records.all_parked(books)
     assert record.next_try > 0
     assert settlement.retry(books, record).status == "parked"
     _settle(books, builders.expired(payment))
@@ -384,10 +386,10 @@ def test_a_refund_ahead_of_its_payment_is_kept_and_applied_when_that_comes(books
     payment = pending(books)
     event = builders.refunded(payment, 500)
     assert _settle(books, event) == "parked"
-    assert [record.fact for record in parking.all_parked(books)] == outbox.facts == [fact(event)]
+    assert [record.fact for record in records.all_parked(books)] == outbox.facts == [fact(event)]
     _settle(books, builders.completed(payment))
     assert (_now(books, payment).status, _balance(books)) == ("partially_refunded", (50, 0, 0))
-    assert not list(parking.all_parked(books))
+    assert not list(records.all_parked(books))
 
 
 def test_a_purchase_with_many_waiting_events_is_settled_before_the_deadline(
@@ -402,8 +404,8 @@ def test_a_purchase_with_many_waiting_events_is_settled_before_the_deadline(
     store.calls = 0
     assert _settle(books, builders.completed(payment)) == "settled"
     assert store.calls < 10 * settlement.WAITING_AT_ONCE_MAX
-    assert len(list(parking.all_parked(books))) == 50 - settlement.WAITING_AT_ONCE_MAX
-    for record in list(parking.all_parked(books)):
+    assert len(list(records.all_parked(books))) == 50 - settlement.WAITING_AT_ONCE_MAX
+    for record in list(records.all_parked(books)):
         settlement.retry(books, record)
     assert _balance(books) == (50, 0, 0)
 
@@ -418,7 +420,7 @@ def test_an_unknown_outcome_of_what_waited_does_not_touch_the_purchase(
     store.fails_at = 2
     assert _settle(books, builders.completed(payment)) == "settled"
     assert _balance(books) == (100, 0, 0)
-    for record in list(parking.all_parked(books)):
+    for record in list(records.all_parked(books)):
         settlement.retry(books, record)
     assert _balance(books) == (50, 0, 0)
 
@@ -429,9 +431,9 @@ def test_a_parked_event_that_now_needs_an_operator_says_so(books: Books) -> None
     """
     payment = pending(books)
     assert _settle(books, builders.refunded(replace(payment, currency="eur"), 500)) == "parked"
-    assert [record.kind for record in parking.all_parked(books)] == ["ahead"]
+    assert [record.kind for record in records.all_parked(books)] == ["ahead"]
     assert _settle(books, builders.completed(payment)) == "settled"
-    (record,) = parking.all_parked(books)
+    (record,) = records.all_parked(books)
     assert (record.kind, record.next_try) == ("mismatch", 0)
     assert "'eur'" in record.why
 
@@ -457,14 +459,14 @@ def test_wherever_a_retry_dies_the_parked_event_is_applied_in_the_end(
     books.store.commit(*_parked(books, ahead))
     _settle(books, builders.completed(payment))
     store.fails_at = transaction
-    record = parking.find(books, ahead.fact_id)
+    record = records.find(books, ahead.fact_id)
     assert record is not None
     try:
         settlement.retry(books, record)
     except RetryableError:
-        assert parking.find(books, ahead.fact_id), "the fact is forgotten"
+        assert records.find(books, ahead.fact_id), "the fact is forgotten"
     store.fails_at = -1
-    for kept in list(parking.all_parked(books)):
+    for kept in list(records.all_parked(books)):
         settlement.retry(books, kept)
     assert _balance(books) == (50, 0, 0)
 

@@ -7,11 +7,11 @@ import pytest
 from billing.books import Books
 from billing.deadline import Deadline
 from billing.errors import BillingError, Item, NotDoneError, OutcomeUnknownError
+from billing.expiry import hold_expiry
 from billing.holds import closing, placing
 from billing.holds.hold import Hold
-from billing.payments import settlement
-from billing.quota import hold_expiry
 from billing.quota.balance import Balance
+from billing.settlement import settlement
 from billing.spending import debits, memory
 from billing.spending.debits import Debit
 from billing.spending.meter import Meter

@@ -3,7 +3,8 @@
 from typing import Final
 
 import pytest
-from billing.quota.balance import Balance, Movement, come_in, go_out
+from billing.quota.balance import Balance
+from billing.quota.movement import Movement, come_in, go_out
 from billing.settings import ReversalPolicy
 
 OUT: Final[list[tuple[Balance, int, ReversalPolicy, tuple[int, int, int]]]] = [

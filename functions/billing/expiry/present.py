@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import Item, NotDoneError
+from billing.expiry import due_holds, upkeep
 from billing.lots import burning
 from billing.lots.burning import Lots
 from billing.lots.lot import EARLIER
-from billing.quota import hold_expiry, lot_holds, lot_rows, upkeep
-from billing.quota.balance import Balance, come_in, read_account
+from billing.quota import lot_holds, lot_rows
+from billing.quota.balance import Balance, read_account
 from billing.quota.key_use import give_back, held_by_key, moved
 from billing.quota.lot_rows import Holdings
+from billing.quota.movement import come_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ def read(books: Books, user_id: str, balance: Balance) -> Balance:
     can expire.
     """
     if not balance.lots_exact:
-        return hold_expiry.as_if_given_back(books, user_id, balance)
+        return due_holds.as_if_given_back(books, user_id, balance)
     if not upkeep.is_due(balance, epoch(books.clock())):
         return balance
     return read_with_lots(books, user_id, balance).balance
@@ -50,8 +52,8 @@ def read_with_lots(
         now = epoch(books.clock())
         needed = lot_rows.ALL if upkeep.is_due(balance, now) else enough
         rows: list[Item] = []
-        if hold_expiry.holds_are_due(balance, now):
-            rows = hold_expiry.expired_holds(books, user_id, now)
+        if due_holds.holds_are_due(balance, now):
+            rows = due_holds.expired_holds(books, user_id, now)
         holdings = lot_rows.read(books, user_id, balance, needed, is_whole=True)
         again = read_account(books.store, user_id)
         if _same(again, balance):
@@ -88,7 +90,7 @@ def _as_if_up_to_date(
     """Release these holds, and let go of expired lots, on paper."""
     balance, lots = holdings.balance, holdings.with_earlier
     if not balance.lots_exact:
-        balance = hold_expiry.with_released(balance, rows)
+        balance = due_holds.with_released(balance, rows)
         return Present(balance, _where_they_came_from(balance, holdings))
     for row in rows:
         parts = lot_holds.parts_of(row, lots)

@@ -6,10 +6,11 @@ The first request after their time handles both, in the order of their times.
 from billing.books import Books
 from billing.clock import epoch
 from billing.errors import NotDoneError
-from billing.quota import hold_expiry, lot_expiry, lot_rows
+from billing.expiry import due_holds, hold_expiry, lot_expiry
+from billing.expiry.hold_expiry import ExpiredHolds
+from billing.expiry.lot_expiry import ExpiredLots
+from billing.quota import lot_burning
 from billing.quota.balance import Balance, read_account
-from billing.quota.hold_expiry import ExpiredHolds
-from billing.quota.lot_expiry import ExpiredLots
 from billing.quota.lot_rows import Holdings
 
 Expired = ExpiredHolds | ExpiredLots
@@ -18,7 +19,7 @@ Expired = ExpiredHolds | ExpiredLots
 
 def is_due(balance: Balance, now_epoch: int) -> bool:
     """Return whether a hold or a lot may have expired."""
-    return hold_expiry.holds_are_due(
+    return due_holds.holds_are_due(
         balance, now_epoch
     ) or lot_expiry.lots_are_due(balance, now_epoch)
 
@@ -67,4 +68,4 @@ def read_to_change(
     than one transaction can write.
     """
     balance = bring_up_to_date(books, user_id)
-    return lot_rows.read_burnable(books, user_id, balance, enough, through)
+    return lot_burning.read_burnable(books, user_id, balance, enough, through)

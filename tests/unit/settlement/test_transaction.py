@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from billing.books import Books
 from billing.buying import queries
-from billing.payments import settlement
+from billing.settlement import settlement
 from support import builders, laws
 from support.builders import Clock, fact, pending
 from support.fakes.memory_store import MemoryStore, StrictStore

@@ -12,10 +12,11 @@ from billing.books import Books
 from billing.clock import epoch
 from billing.errors import OutcomeUnknownError, RetryableError
 from billing.facts import RefundsFact
-from billing.payments import parking, settlement
+from billing.parked import dropping, records
 from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked, run
 from billing.reconciliation.job import Run
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.storage.keys import REFERENCE, reference_key, user_key
 from billing.storage.writes import Write
@@ -72,9 +73,9 @@ class Shop:
     def drop(self) -> None:
         """As an operator does with what cannot be settled, after a refund at Stripe."""
         (record,) = (
-            record for record in parking.all_parked(self.books) if record.kind == self.kind
+            record for record in records.all_parked(self.books) if record.kind == self.kind
         )
-        parking.drop(self.books, record, "refunded by hand")
+        dropping.drop(self.books, record, "refunded by hand")
 
     def recover(self) -> retry_parked.Recovered:
         """As the schedule does, when everything is due."""
@@ -91,11 +92,11 @@ class Shop:
 
     def dropped(self) -> dict[str, str]:
         """Reasons by the fact's id."""
-        return {row["fact_id"]: row["reason"] for row in parking.all_dropped(self.books)}
+        return {row["fact_id"]: row["reason"] for row in records.all_dropped(self.books)}
 
     def waiting(self) -> list[str]:
         """What is parked."""
-        return [record.fact.fact_id for record in parking.all_parked(self.books)]
+        return [record.fact.fact_id for record in records.all_parked(self.books)]
 
     def units(self) -> int:
         """What remains; the laws are held on the way."""
@@ -222,12 +223,12 @@ def test_a_purchase_that_is_credited_at_that_moment_keeps_its_refund() -> None:
     event = _half(shop.session)
     shop.tell(event)
     shop.drop()
-    (record,) = parking.all_parked(shop.books)
+    (record,) = records.all_parked(shop.books)
     # the first is refused: an event waits; the second is the purchase, the third the refund
     shop.store.strikes_in = 2
     assert shop.tell(builders.completed(shop.session)) == "settled"
     assert shop.units() == 100
-    assert not parking.drop_with_purchase(
+    assert not dropping.drop_with_purchase(
         shop.books, record, shop.session.session_id, builders.intent_of(shop.session)
     )
     shop.recover()
@@ -318,6 +319,6 @@ def test_all_that_was_dropped_with_a_purchase_is_brought_back_at_once() -> None:
     names = {event["id"] for event in events}
     assert shop.waiting() == []
     intent = builders.intent_of(shop.session)
-    parking.bring_back(shop.books, intent, frozenset(names))
+    dropping.bring_back(shop.books, intent, frozenset(names))
     assert set(shop.waiting()) == names
     assert not names & shop.dropped().keys()

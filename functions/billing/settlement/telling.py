@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from billing.notices.notice import Notice, NoticeType
-from billing.payments.basis import Basis, Loaded
 from billing.payments.payment import Payment, Phase
+from billing.settlement.basis import Basis, Loaded
 
 
 def told_by(basis: Basis, after: Payment) -> tuple[Notice, ...]:

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from billing.books import Books
 from billing.facts import Fact, SessionFact
-from billing.payments.basis import Loaded
 from billing.payments.payment import Phase
 from billing.quota import ledger
+from billing.settlement.basis import Loaded
 
 
 def catch_up(books: Books, fact: Fact, loaded: Loaded) -> Loaded:

@@ -11,9 +11,10 @@ from billing.clock import epoch, epoch_after
 from billing.lots import burning
 from billing.lots.lot import Lot
 from billing.payments.payment import Payment
-from billing.quota import lot_rows
-from billing.quota.balance import Movement
-from billing.quota.lot_rows import NO_CHANGE, Change, Holdings
+from billing.quota import lot_changes
+from billing.quota.lot_changes import NO_CHANGE, Change
+from billing.quota.lot_rows import Holdings
+from billing.quota.movement import Movement
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ def fund(
     if not units:
         return Lotted(paid)
     if holdings is None:
-        row, adds = lot_rows.add_at_the_end(payment.user_id, lot)
+        row, adds = lot_changes.add_at_the_end(payment.user_id, lot)
         return Lotted(paid, Change((row,), {}, adds, (), ()))
     after = burning.in_order((*holdings.lots, lot))
-    change = lot_rows.change(holdings, after, is_exact=bool(expires_at))
+    change = lot_changes.change(holdings, after, is_exact=bool(expires_at))
     return Lotted(paid, change)
 
 
@@ -69,7 +70,7 @@ def claw_back(
 ) -> Lotted:
     """Take ``units`` from the purchase's own lots first, the rest as a debit does."""
     taken = burning.take_back(holdings.lots, payment.funding_id, units)
-    change = lot_rows.change(holdings, taken.lots)
+    change = lot_changes.change(holdings, taken.lots)
     if rest := units - taken.units:
         burned = change.add.get("lots_used", 0) - rest
         change = replace(change, add={**change.add, "lots_used": burned})
@@ -99,7 +100,7 @@ def give_back(
     lot = _lot(payment, number, units, units, expires_at).begun(epoch(now))
     after = burning.in_order((*holdings.lots, lot))
     return Lotted(
-        returned, lot_rows.change(holdings, after, is_exact=bool(expires_at))
+        returned, lot_changes.change(holdings, after, is_exact=bool(expires_at))
     )
 
 

@@ -14,25 +14,26 @@ from billing.facts import (
     RefundsFact,
     SessionFact,
 )
-from billing.lots import burning
 from billing.notices.notice import tell
-from billing.payments import automatic, purchased_lots, references
-from billing.payments.basis import Assumed, Basis, Loaded
-from billing.payments.payment import Change, Payment, Phase
-from billing.payments.purchased_lots import Lotted
-from billing.payments.telling import told_by
-from billing.quota import balance as balances
-from billing.quota import ledger, lot_rows
-from billing.quota.balance import Balance, Movement
+from billing.payments import references
+from billing.payments.decision import Change
+from billing.payments.payment import Payment
+from billing.quota import ledger, lot_changes
 from billing.quota.ledger import Entry, EntryType
+from billing.quota.movement import Movement
+from billing.settlement import automatic
+from billing.settlement.basis import Basis, Loaded
+from billing.settlement.moved import (
+    balance_of,
+    counted_as_expired,
+    lotted_by,
+    movement_of,
+)
+from billing.settlement.payment_row import payment_write
+from billing.settlement.telling import told_by
 from billing.storage.keys import user_key
 from billing.storage.writes import (
-    Must,
     Write,
-    absent,
-    absent_or,
-    equals,
-    exists,
 )
 
 PAYMENT_PLACE = 0
@@ -47,7 +48,7 @@ def writes(
     The transaction is atomic: DynamoDB makes all of them or none::
 
           table     key                         writes                 on condition that
-        0 payments  user#alice / pay_1          the payment's state    see _payment_write
+        0 payments  user#alice / pay_1          the payment's state    see payment_write
         . quotas    alice / quota               remaining, debt,       enough remains, or debt and
                                                 total                  remaining are as read
         . quotas    alice / lot#...             the lot                 there is none; other lots as
@@ -68,18 +69,20 @@ def writes(
     """
     moment = books.clock()
     now = stamp(moment)
-    counted = _counted_as_expired(basis, change)
+    counted = counted_as_expired(basis, change)
     units = change.units + counted
-    movement = _movement(books, basis, change, units)
+    movement = movement_of(books, basis, change, units)
     payment = replace(
         change.payment,
         units_written_off=change.payment.units_written_off
         + movement.written_off,
         units_expired=change.payment.units_expired + counted,
     )
-    lotted = _lotted(basis, replace(change, payment=payment), movement, moment)
+    lotted = lotted_by(
+        basis, replace(change, payment=payment), movement, moment
+    )
     payment = lotted.payment
-    yield _payment_write(fact, basis, payment)
+    yield payment_write(fact, basis, payment)
     moved = _Moved(change, units, counted, movement, lotted.change)
     account = _account_write(payment, moved, now)
     comes_in = change.units > 0
@@ -106,107 +109,7 @@ class _Moved:
     """Signed, without those that count as taken back because they had expired."""
     counted: int
     movement: Movement
-    lots: lot_rows.Change
-
-
-def _counted_as_expired(basis: Basis, change: Change) -> int:
-    """Return how many units of a clawback had expired, negative for those of a reinstatement.
-
-    What is given back is real units first: as many as there would be without the reversal.
-    """
-    if not isinstance(basis, Loaded) or basis.holdings is None:
-        return 0
-    payment = change.payment
-    match change.entry:
-        case "clawed_back":
-            return burning.counted_as_taken_back(
-                -change.units,
-                purchased_lots.own_free(payment, basis.holdings),
-                basis.units_expired,
-                payment.units_expired,
-            )
-        case "reinstated":
-            still = min(payment.units_expired, payment.units_clawed_back)
-            return still - payment.units_expired
-        case "funded" | "":
-            return 0
-        case _:
-            assert_never(change.entry)
-
-
-def _lotted(
-    basis: Basis, change: Change, movement: Movement, now: datetime
-) -> Lotted:
-    payment, holdings = change.payment, basis.holdings
-    if change.entry == "funded":
-        return purchased_lots.fund(payment, movement, holdings, now)
-    if holdings is None or not change.entry:
-        return Lotted(payment)
-    if change.entry == "clawed_back":
-        taken = -movement.add.get("remaining", 0)
-        return purchased_lots.claw_back(payment, taken, holdings, now)
-    return purchased_lots.give_back(payment, movement, holdings, now)
-
-
-def _balance(basis: Basis) -> Balance:
-    if isinstance(basis, Loaded):
-        return basis.balance
-    return basis.holdings.balance if basis.holdings else Balance()
-
-
-def _movement(
-    books: Books, basis: Basis, change: Change, units: int
-) -> Movement:
-    balance = _balance(basis)
-    if change.units < 0:
-        return balances.go_out(balance, -units, books.policy)
-    # What was written off at the clawback comes back first: the customer has used those units.
-    back = 0
-    if change.entry == "reinstated":
-        back = min(change.payment.units_written_off, units)
-    return replace(balances.come_in(balance, units - back), written_off=-back)
-
-
-def _payment_write(fact: Fact, basis: Basis, after: Payment) -> Write:
-    """Return the payment's changed attributes, on condition that the decision's basis still holds.
-
-    An assumed payment must be as the event claims. A loaded one must have the version that was
-    read.
-    """
-    match basis:
-        case Assumed():
-            before = basis.payment.to_item()
-            must = tuple(_claims(fact, after))
-        case Loaded():
-            before = (basis.stored or after).to_item()
-            must = (equals("version", after.version - 1),)
-        case _:
-            assert_never(basis)
-    values = {
-        name: value
-        for name, value in after.to_item().items()
-        if value != before.get(name)
-    }
-    values.pop("version", None)
-    return Write(
-        "payments",
-        (user_key(after.user_id), after.payment_id),
-        set={**values, "status": after.status},
-        add={"version": 1},
-        remove=("failure_code",) if after.phase is Phase.PAID else (),
-        must=must,
-    )
-
-
-def _claims(fact: Fact, after: Payment) -> Iterator[Must]:
-    yield exists("owner")
-    yield Must("phase", "<", int(after.phase))
-    if isinstance(fact, SessionFact):
-        yield from _same_funding(fact)
-        if fact.kind == "paid":
-            for name in ("plan", "quota", "amount_minor", "currency"):
-                yield equals(name, getattr(after, name))
-            yield lot_rows.same("expires_after_days", after.expires_after_days)
+    lots: lot_changes.Change
 
 
 def _tell(
@@ -222,22 +125,13 @@ def _tell(
     return tell(
         books,
         payment.user_id,
-        _balance(basis),
+        balance_of(basis),
         account,
         now=moment,
         notices=(*told_by(basis, payment), *automatic.told_by(basis, payment)),
         comes_in=comes_in,
         may_open=not automatic.is_taken_back(basis.payment, payment),
     )
-
-
-def _same_funding(fact: SessionFact) -> Iterator[Must]:
-    """Return the clause that the payment is this session's or this intent's, or not funded yet."""
-    if fact.session_id:
-        yield absent_or("session_id", "==", fact.session_id)
-        return
-    yield absent("session_id")
-    yield absent_or("payment_intent", "==", fact.funding_id)
 
 
 def _entry_writes(payment: Payment, moved: _Moved, now: str) -> Iterator[Write]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from billing.books import Books
+from billing.expiry import upkeep
 from billing.facts import (
     DeclinedFact,
     DisputeFact,
@@ -14,7 +15,7 @@ from billing.facts import (
 from billing.payments import references
 from billing.payments.payment import Payment
 from billing.payments.references import NO_REFERENCE, Reference
-from billing.quota import lot_rows, upkeep
+from billing.quota import lot_rows
 from billing.quota.balance import Balance
 from billing.quota.ledger import expired_id
 from billing.quota.lot_rows import Holdings

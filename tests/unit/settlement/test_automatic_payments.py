@@ -9,12 +9,13 @@ from billing.books import Books
 from billing.buying import confirmation, queries
 from billing.clock import epoch
 from billing.errors import BillingError
-from billing.payments import parking, settlement
+from billing.parked import records
 from billing.payments.payment import Payment
 from billing.reconciliation import retry_parked
 from billing.reconciliation import run as reconciliation
 from billing.reconciliation.job import Run
 from billing.reconciliation.report import Report
+from billing.settlement import settlement
 from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.stripe_api.claims import Ignored
@@ -298,7 +299,7 @@ def test_two_words_on_one_charge_are_one_parked_record(books: Books, stripe: Str
     assert _settle(books, intent_event(payment, amount=1)) == "parked"
     stripe.charged = [builders.intent(payment, amount=1)]
     _reconcile(books, stripe)
-    (record,) = parking.all_parked(books)
+    (record,) = records.all_parked(books)
     assert record.name == f"{intent_of(payment)}:paid"
 
 

@@ -17,18 +17,15 @@ from billing.errors import (
     RetryableError,
 )
 from billing.facts import Fact, SessionFact
-from billing.payments import basis as bases
-from billing.payments import parking, restores, transaction
-from billing.payments.basis import Assumed, Basis, Loaded
+from billing.parked import dropping, parking, records, retries
+from billing.payments.deciding import decide
+from billing.payments.decision import Already, Change, Park
 from billing.payments.ownership import why_ignored
-from billing.payments.payment import (
-    Already,
-    Change,
-    Park,
-    Payment,
-    decide,
-)
-from billing.payments.transaction import PAYMENT_PLACE
+from billing.payments.payment import Payment
+from billing.settlement import basis as bases
+from billing.settlement import restores, transaction
+from billing.settlement.basis import Assumed, Basis, Loaded
+from billing.settlement.transaction import PAYMENT_PLACE
 
 Status = Literal["settled", "recorded", "duplicate", "ignored", "parked"]
 WAITING_AT_ONCE_MAX: Final = 20
@@ -129,7 +126,9 @@ def _read_after_refusal(
         and isinstance(fact, SessionFact)
         and fact.payment_intent
     ):
-        parking.bring_back(books, fact.payment_intent, loaded.reference.dropped)
+        dropping.bring_back(
+            books, fact.payment_intent, loaded.reference.dropped
+        )
     return (
         loaded
         if payment_was_refused
@@ -162,13 +161,13 @@ def _settle_waiting(books: Books, waiting: frozenset[str]) -> None:
     # The payment itself is settled: trouble here must not make its own event look unsettled.
     with suppress(RetryableError):
         for name in sorted(waiting)[:WAITING_AT_ONCE_MAX]:
-            if record := parking.find(books, name):
+            if record := records.find(books, name):
                 retry(books, record)
 
 
-def retry(books: Books, record: parking.Parked) -> Outcome:
+def retry(books: Books, record: records.Parked) -> Outcome:
     """Settle a parked event again. Deletes its record once it is settled."""
     outcome = apply(books, record.fact)
     if outcome.status != "parked":
-        parking.resolve(books, record)
+        retries.resolve(books, record)
     return outcome

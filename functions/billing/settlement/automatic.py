@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from billing.notices.notice import Notice
-from billing.payments.basis import Basis
 from billing.payments.payment import Payment
+from billing.settlement.basis import Basis
 from billing.storage.keys import TOP_UP
 from billing.storage.writes import Write
 

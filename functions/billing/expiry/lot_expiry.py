@@ -17,7 +17,7 @@ from billing.lots.burning import Burned, Lots
 from billing.lots.listed import shown
 from billing.lots.lot import LAST, PREFIX, Lot
 from billing.notices.notice import Notice, tell
-from billing.quota import lot_rows
+from billing.quota import lot_changes
 from billing.quota.balance import Balance
 from billing.quota.ledger import Entry, expired_id
 from billing.quota.lot_rows import Holdings
@@ -57,7 +57,7 @@ class ExpiredLots:
         holdings = Holdings(user_id, balance, (*due, *rest), is_all=False)
         burned = burning.burn(due, holdings.to_burn)
         gone = burning.expire(burned.lots, epoch(now))
-        changed = lot_rows.change(
+        changed = lot_changes.change(
             holdings, (*gone.lots, *rest), burned=burned.units
         )
         account = changed.account(
@@ -152,7 +152,7 @@ def _with_free(books: Books, user_id: str) -> Iterator[Lot]:
 
 def _undisturbed(balance: Balance, units: int) -> tuple[Must, ...]:
     """The lots are due, so no debit comes between: what was used before burns first."""
-    same_use = lot_rows.same("used", balance.used)
+    same_use = lot_changes.same("used", balance.used)
     enough = (Must("remaining", ">=", units),) if units else ()
     return (equals("lots_due", balance.lots_due), same_use, *enough)
 
