@@ -11,7 +11,7 @@ import pytest
 from billing.errors import BillingError
 from billing.stripe_api.signatures import usable_secrets, verified_event
 
-NOW: Final = int(time.time())
+NOW: Final = 1_767_323_045
 SECRET: Final = "whsec_of_a_test"
 EVENT: Final = b'{"id": "evt_1"}'
 EXACTLY: Final = "; the body must be exactly as Stripe sent it"
