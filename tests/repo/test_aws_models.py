@@ -130,7 +130,7 @@ def test_every_client_of_the_functions_is_one_of_the_four() -> None:
         if node.func.attr == "create_client"
     }
     assert made == {
-        "dynamodb.py": "dynamodb",
+        "connection.py": "dynamodb",
         "event_bus.py": "events",
         "fact_queue.py": "sqs",
         "messages.py": "sqs",
