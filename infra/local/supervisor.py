@@ -4,11 +4,8 @@ The embedded AWS is a child process; front, issuer and Stripe simulator run in t
 """
 
 import asyncio
-import base64
 import contextlib
 import json
-import os
-import secrets
 import signal
 import sys
 import time
@@ -23,6 +20,7 @@ from infra.build import artifact
 from infra.local import deploy, ministack, receiver
 from infra.local.front import Front
 from infra.local.issuer import create_app
+from infra.local.kept_secrets import read_secrets
 from infra.local.paths import REGION, STACK, LocalStackError, Paths
 from infra.local.signing_keys import Keys
 from infra.stripe_simulator.app import application
@@ -30,10 +28,6 @@ from infra.stripe_simulator.settings import WebhookTarget
 from infra.stripe_simulator.simulator import Simulator
 
 READY_SECONDS_MAX: Final = 60
-BOTH_NEEDED: Final = (
-    "STRIPE_SECRET_KEY is set: set STRIPE_WEBHOOK_SECRET too, "
-    "to what `stripe listen --print-secret` prints"
-)
 
 
 class _Server(uvicorn.Server):
@@ -87,7 +81,7 @@ class Supervisor:
     async def _start(self) -> dict[str, Any]:
         """Serve front, issuer and simulator, and deploy. Returns what stand.json has."""
         paths = self.paths
-        front, settings = Front(), self._settings()
+        front, settings = Front(), read_secrets(self.paths)
         if settings["real_stripe"]:  # its clock does not move
             paths.clock_file.unlink(missing_ok=True)
         simulator = Simulator(
@@ -116,31 +110,6 @@ class Supervisor:
         server = _Server(config)
         self._servers.append(server)
         await server.serve()
-
-    def _settings(self) -> dict[str, Any]:
-        """Return the secrets, which are made once; or Stripe's own where the caller gives a key."""
-        key = os.environ.get("STRIPE_SECRET_KEY", "")
-        hook = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
-        if key:
-            if not hook:
-                raise LocalStackError(BOTH_NEEDED)
-            secret = _event_secret()
-            given = {"stripe_secret_key": key, "webhook_secret": hook, "notify_secret": secret}
-            return {**given, "real_stripe": True}
-        file = self.paths.state / "secrets.json"
-        if not file.exists():
-            file.touch(mode=0o600)
-            made = {
-                "stripe_secret_key": f"sk_test_{secrets.token_hex(16)}",
-                "webhook_secret": f"whsec_{secrets.token_hex(16)}",
-                "notify_secret": _event_secret(),
-            }
-            file.write_text(json.dumps(made))
-        kept = json.loads(file.read_text())
-        if "notify_secret" not in kept:  # of a local stack from before there were events
-            kept["notify_secret"] = _event_secret()
-            file.write_text(json.dumps(kept))
-        return {**kept, "real_stripe": False}
 
     async def _deploy(
         self, front: Front, simulator: Simulator, settings: dict[str, Any]
@@ -204,11 +173,6 @@ class Supervisor:
             ),
             client.get(f"{base}/quota", headers=headers, timeout=20),
         )
-
-
-def _event_secret() -> str:
-    """Return a new secret for events out, as Standard Webhooks wants it."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def serve(

@@ -58,7 +58,7 @@ BUYING: Final = (
     bug(
         "two concurrent repeats put two new payments in place of an old one",
         "buying/test_checkout.py::test_two_concurrent_late_repeats_get_one_new_payment",
-        ("buying/orders.py", 'equals("payment_id", instead_of)', 'exists("owner")'),
+        ("buying/orders.py", 'equals("payment_id", instead_of)', 'equals("owner", owner)'),
     ),
     bug(
         "what is paid is sold again under its key",

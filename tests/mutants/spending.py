@@ -130,9 +130,15 @@ SPENDING: Final = (
         (
             API_KEYS,
             'has_place = Must("live", "<", LIVE_MAX)',
+            'has_place = Must("live", ">=", 0)',
+        ),
+        (
+            "keys/live_count.py",
+            "return books.store.commit(*writes)",
             (
-                "if _recount(books, owner, None) >= LIVE_MAX:\n    raise _no_place()\n"
-                'has_place = Must("live", ">=", 0)'
+                "if not writes[0].delete and _recount(books, owner, None) >= LIVE_MAX:\n"
+                "    raise _no_place()\n"
+                "return books.store.commit(*writes)"
             ),
         ),
     ),

@@ -8,15 +8,14 @@ import asyncio
 import json
 import random
 import ssl
-import time
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import httpx
-from stripe import WebhookSignature
 
+from infra.stripe_simulator.deliveries.headers import signed_headers
 from infra.stripe_simulator.deliveries.queue import DeliveryQueue, PendingDelivery
 from infra.stripe_simulator.settings import Timing, WebhookTarget
 from infra.stripe_simulator.store import Store, Thing
@@ -166,7 +165,7 @@ class Deliveries:
     async def _send(self, client: httpx.AsyncClient, event: Thing, target: WebhookTarget) -> bool:
         """Send the event once. Returns whether the answer was a 2xx; a redirect is a failure."""
         body = json.dumps(event, indent=2, ensure_ascii=False)
-        headers = _headers(body, target)
+        headers = signed_headers(body, target)
         try:
             answer = await client.post(target.url, content=body.encode(), headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -186,18 +185,3 @@ class Deliveries:
             "answer": text,
         }
         self.attempts.append(row)
-
-
-def _headers(body: str, target: WebhookTarget) -> dict[str, str]:
-    """Sign with the real clock, at each attempt: receivers compare the timestamp with theirs."""
-    signature = WebhookSignature.generate_signature_header(
-        body, target.secret, timestamp=int(time.time())
-    )
-    headers = {
-        "content-type": "application/json; charset=utf-8",
-        "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-        "stripe-signature": signature,
-    }
-    if target.host:
-        headers["host"] = target.host
-    return headers

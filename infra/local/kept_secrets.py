@@ -1,0 +1,45 @@
+"""The secrets of the local stack: made once and kept, or those that the caller gives."""
+
+import base64
+import json
+import os
+import secrets
+from typing import Any, Final
+
+from infra.local.paths import LocalStackError, Paths
+
+BOTH_NEEDED: Final = (
+    "STRIPE_SECRET_KEY is set: set STRIPE_WEBHOOK_SECRET too, "
+    "to what `stripe listen --print-secret` prints"
+)
+
+
+def read_secrets(paths: Paths) -> dict[str, Any]:
+    """Return the secrets, which are made once; or Stripe's own where the caller gives a key."""
+    key = os.environ.get("STRIPE_SECRET_KEY", "")
+    hook = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
+    if key:
+        if not hook:
+            raise LocalStackError(BOTH_NEEDED)
+        secret = _event_secret()
+        given = {"stripe_secret_key": key, "webhook_secret": hook, "notify_secret": secret}
+        return {**given, "real_stripe": True}
+    file = paths.state / "secrets.json"
+    if not file.exists():
+        file.touch(mode=0o600)
+        made = {
+            "stripe_secret_key": f"sk_test_{secrets.token_hex(16)}",
+            "webhook_secret": f"whsec_{secrets.token_hex(16)}",
+            "notify_secret": _event_secret(),
+        }
+        file.write_text(json.dumps(made))
+    kept = json.loads(file.read_text())
+    if "notify_secret" not in kept:  # of a local stack from before there were events
+        kept["notify_secret"] = _event_secret()
+        file.write_text(json.dumps(kept))
+    return {**kept, "real_stripe": False}
+
+
+def _event_secret() -> str:
+    """Return a new secret for events out, as Standard Webhooks wants it."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -1,0 +1,22 @@
+"""The headers of one delivery, with Stripe's signature over its body."""
+
+import time
+
+from stripe import WebhookSignature
+
+from infra.stripe_simulator.settings import WebhookTarget
+
+
+def signed_headers(body: str, target: WebhookTarget) -> dict[str, str]:
+    """Sign with the real clock, at each attempt: receivers compare the timestamp with theirs."""
+    signature = WebhookSignature.generate_signature_header(
+        body, target.secret, timestamp=int(time.time())
+    )
+    headers = {
+        "content-type": "application/json; charset=utf-8",
+        "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        "stripe-signature": signature,
+    }
+    if target.host:
+        headers["host"] = target.host
+    return headers
