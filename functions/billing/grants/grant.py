@@ -304,7 +304,7 @@ def as_answer(grant: Grant, left: dict[str, int]) -> dict[str, Any]:
 
 def _left(balance: Balance, movement: Movement) -> dict[str, int]:
     return {
-        "remaining": balance.remaining + movement.add.get("remaining", 0),
+        "remaining": balance.remaining + movement.add["remaining"],
         "debt": balance.debt + movement.add.get("debt", 0),
     }
 
