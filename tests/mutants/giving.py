@@ -22,7 +22,7 @@ GIVING: Final = (
         "expired units are spent until the sweep has passed",
         "lots/test_calls.py::test_a_lot_that_expired_is_no_way_to_be_refused_what_remains",
         (
-            "quota/spending.py",
+            "spending/taking.py",
             'no_lot_is_due = absent_or("lots_due", ">", epoch(now))',
             'no_lot_is_due = absent_or("lots_due", ">", 0)',
         ),
@@ -113,7 +113,7 @@ GIVING: Final = (
         "a token that spends gives units",
         GRANTS + "test_a_grant_needs_a_key_and_its_own_scope",
         (
-            "api/request.py",
+            "api/scopes.py",
             'GRANT_SCOPE: Final = "quota.grant"',
             'GRANT_SCOPE: Final = "quota.write"',
         ),

@@ -13,8 +13,8 @@ from billing.clock import epoch
 from billing.errors import ConditionFailedError, OutcomeUnknownError
 from billing.payments import plans, settlement
 from billing.payments.payment import Payment, Phase
-from billing.quota import debits
 from billing.quota.balance import read_account
+from billing.spending import debits
 from billing.storage.keys import user_key
 from billing.storage.writes import Must, Write, exists
 from billing.top_up import agreement as agreements

@@ -16,8 +16,8 @@ from billing.grants.grant import (
     welcome_row,
 )
 from billing.payments import settlement
-from billing.quota import debits
-from billing.quota.spending import Meter
+from billing.spending import debits
+from billing.spending.meter import Meter
 from support import builders
 from support.fakes.memory_store import MemoryStore
 

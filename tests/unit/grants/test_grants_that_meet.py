@@ -10,10 +10,11 @@ from billing.books import Books
 from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
 from billing.grants import api, welcome
 from billing.grants.grant import Grant, GrantError, book
+from billing.holds import closing, placing
 from billing.payments.plans import Welcome
-from billing.quota import debits, holds
-from billing.quota.spending import Meter
 from billing.settings import Telling
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.writes import Write
 from support import builders, laws
 from support.fakes.memory_store import Meddled, MemoryStore, StrictStore
@@ -297,9 +298,9 @@ def test_the_last_of_many_lots_is_voided_and_no_other(books: Books) -> None:
 def test_what_a_hold_has_of_a_voided_grant_is_taken_when_it_comes_back(books: Books) -> None:
     book(books, GRANT)
     meter = Meter(books, "")
-    held = holds.place(meter, "alice", 6, 60)
+    held = placing.place(meter, "alice", 6, 60)
     assert api.void(books, "T-1") == {"units": 2}
-    holds.release(meter, held.hold_id)
+    closing.release(meter, held.hold_id)
     assert _remaining(books) == 0
 
 

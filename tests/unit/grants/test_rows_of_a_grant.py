@@ -7,9 +7,9 @@ from billing.books import Books
 from billing.grants import api, welcome
 from billing.grants.grant import Grant, book
 from billing.payments.plans import Welcome
-from billing.quota import debits
-from billing.quota.spending import Meter
 from billing.settings import Telling
+from billing.spending import debits
+from billing.spending.meter import Meter
 from billing.storage.writes import Table
 from support import builders
 from support.fakes.memory_store import StrictStore

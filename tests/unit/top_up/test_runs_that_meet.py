@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from billing.deadline import Deadline
 from billing.errors import ConditionFailedError, OutcomeUnknownError
+from billing.holds import placing
 from billing.payments.payment import Phase
 from billing.payments.plans import catalogue
-from billing.quota import holds
-from billing.quota.spending import Meter
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.top_up import runner
@@ -324,7 +324,7 @@ def test_an_account_that_expired_holds_alone_keep_above_is_looked_at_a_minute_la
 ) -> None:
     """Nothing was written when they expired, so no write can cross the threshold."""
     story.units(WHEN_BELOW)
-    holds.place(Meter(story.books, ""), USER, WHEN_BELOW, 60)
+    placing.place(Meter(story.books, ""), USER, WHEN_BELOW, 60)
     before = story.agreement
     story.books.store.commit(change(before, replace(before, due=START + 61)))
     story.advance(seconds=61)
