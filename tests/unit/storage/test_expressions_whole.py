@@ -48,7 +48,9 @@ def test_other_collections_are_encoded_as_well(value: Any, stored: dict[str, Any
     assert encode(value) == stored
 
 
-@pytest.mark.parametrize("value", [0.5, b"x", object(), datetime.now(UTC)], ids=["float", "bytes", "object", "date"])
+@pytest.mark.parametrize(
+    "value", [0.5, b"x", object(), datetime.now(UTC)], ids=["float", "bytes", "object", "date"]
+)
 def test_a_value_of_another_type_is_refused_by_its_name(value: object) -> None:
     why = f"^{type(value).__name__} is not stored: books hold text, integers and collections"
     with pytest.raises(TypeError, match=why):

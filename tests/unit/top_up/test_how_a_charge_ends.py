@@ -303,6 +303,29 @@ def test_a_run_makes_no_more_calls_to_the_tables_than_it_needs(before: Any, call
     assert store.calls - made == calls
 
 
+@pytest.mark.parametrize(
+    ("before", "calls"),
+    [
+        (_idle, 1),
+        (_off, 2),
+        (_above, 3),
+        (_said(), 15),
+        (_said("insufficient_funds"), 15),
+        (_said("lost_card"), 15),
+        (_said("processing"), 14),
+        (_lost, 10),
+    ],
+)
+def test_only_an_event_that_goes_out_costs_a_look_at_the_account(before: Any, calls: int) -> None:
+    """Its number is the account's next one."""
+    store = MemoryStore()
+    story = begin(store, telling=Telling(is_on=True))
+    before(story)
+    made = store.calls
+    story.run_only()
+    assert store.calls - made == calls
+
+
 def test_a_run_needs_nobody_to_report_to_and_nothing_lost_to_find(story: Story) -> None:
     """Both are the caller's choice."""
     _lost(story)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 from billing.books import Books
-from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError
+from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
 from billing.payments.plans import Plan, catalogue
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
@@ -349,6 +349,20 @@ def test_a_decision_is_made_again_as_often_as_the_row_changes(cards: Any) -> Non
         "agreed_at": "2026-01-02T03:04:05.000004Z",
     }
     assert read(books, "alice").version == 4
+
+
+def test_trouble_of_the_tables_ends_a_decision_at_once(cards: Any) -> None:
+    """It is told, and not tried until the deadline."""
+    store = Meddled()
+    books = _begin(store)
+
+    def fails() -> None:
+        raise NotDoneError("throttled")
+
+    store.first = fails
+    with pytest.raises(NotDoneError, match="throttled"):
+        consent.agree(books, cards, "alice", TERMS)
+    assert not read(books, "alice").on
 
 
 def test_a_decision_that_never_comes_through_is_unknown(books: Books, cards: Any) -> None:
