@@ -15,7 +15,7 @@ from billing.payments.plans import Welcome
 from billing.settings import Telling
 from billing.spending import debits
 from billing.spending.meter import Meter
-from billing.storage.writes import Write
+from billing.storage.writes import Table, Write
 from support import builders, laws
 from support.fakes.memory_store import Meddled, MemoryStore, StrictStore
 from support.quotas import refused
@@ -230,6 +230,31 @@ def test_two_voids_of_the_same_moment_take_once(books: Books, store: Meddled) ->
     store.first = lambda: api.void(books, "T-1")
     assert api.void(books, "T-1") == {"units": 8}
     assert _remaining(books) == 5
+
+
+class Interrupted(MemoryStore):
+    """One concurrent act just after a grant's row was read."""
+
+    act: Callable[[], object] | None = None
+
+    def get(self, table: Table, key: tuple[str, str]) -> Any:
+        """Read it, then do the act, once."""
+        found = super().get(table, key)
+        if key[1] == "grant" and (act := self.act) is not None:
+            self.act = None
+            act()
+        return found
+
+
+def test_a_void_that_comes_second_answers_what_the_first_one_took() -> None:
+    """It read the grant before, and the lots after the first one was written."""
+    store = Interrupted()
+    books = builders.books_on(store)
+    book(books, GRANT)
+    store.act = lambda: api.void(books, "T-1")
+    assert api.void(books, "T-1") == {"units": 8}
+    assert api.void(books, "T-1") == {"units": 8}
+    assert _remaining(books) == 0
 
 
 def test_two_voids_of_a_grant_that_is_used_up_are_one(books: Books, store: Meddled) -> None:

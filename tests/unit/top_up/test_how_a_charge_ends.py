@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from billing.holds import placing
 from billing.payments import plans
 from billing.payments.payment import Phase
 from billing.settings import Telling
+from billing.spending.meter import Meter
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.top_up import runner
@@ -249,6 +251,18 @@ def _off(story: Story) -> None:
     story.switch_off()
 
 
+def _off_and_seen(story: Story) -> None:
+    story.switch_off()
+    story.run_only()
+
+
+def _kept_above_by_an_expired_hold(story: Story) -> None:
+    story.units(50)
+    placing.place(Meter(story.books, ""), USER, 50, 60)
+    story.agree(due=START + 61)
+    story.advance(seconds=61)
+
+
 def _said(*words: str) -> Any:
     return lambda story: story.stripe.script.extend(words)
 
@@ -282,6 +296,8 @@ def _forgotten(story: Story) -> None:
     [
         (_idle, 1),
         (_off, 2),
+        (_off_and_seen, 1),
+        (_kept_above_by_an_expired_hold, 5),
         (_above, 3),
         (_said(), 12),
         (_said("insufficient_funds"), 12),

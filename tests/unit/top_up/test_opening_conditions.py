@@ -66,7 +66,7 @@ def test_an_opening_says_how_the_agreement_stands_after_it(
     story: Story, used: int, month: str, now_used: int
 ) -> None:
     """And it is what is stored."""
-    story.agree(month=month, used=used)
+    story.agree(month=month, used=used, due=77)
     before = story.agreement
     opened = _opening(story)
     assert opened.charge is not None

@@ -167,6 +167,16 @@ def test_switching_off_keeps_what_was_agreed_and_takes_the_threshold_away(
     assert cards.asked == [("list", "cus_1")]
 
 
+def test_a_pause_is_shown_with_its_reason_until_it_is_agreed_to_again(
+    books: Books, cards: Any
+) -> None:
+    consent.agree(books, cards, "alice", TERMS)
+    before = read(books, "alice")
+    books.store.commit(change(before, replace(before, paused="card_declined")))
+    assert consent.show(books, "alice") == {**ANSWER, "paused": "card_declined"}
+    assert consent.agree(books, cards, "alice", TERMS)["paused"] is None
+
+
 def test_last_months_charges_are_not_shown_as_this_months(books: Books, cards: Any) -> None:
     """Neither by looking nor by agreeing again, and they are kept."""
     consent.agree(books, cards, "alice", TERMS)
