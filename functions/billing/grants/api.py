@@ -52,7 +52,7 @@ def give(books: Books, grant: Grant) -> dict[str, Any]:
     if done["status"] == "granted":
         left = {name: done[name] for name in ("remaining", "debt")}
         return as_answer(grant, left)
-    return _repeat(grant, books.store.get("quotas", grant.row) or {})
+    return _repeat(grant, books.store.get("quotas", grant.row))
 
 
 def expiry_of(expires: datetime | None) -> int:
@@ -106,7 +106,7 @@ def _take_back(
         user_id,
         now,
         {"total": -units, "remaining": -units},
-        (Must("remaining", ">=", units),) if units else (),
+        (Must("remaining", ">=", units),),
         is_booked=bool(units),
     )
     entry = Entry(
@@ -123,7 +123,7 @@ def _take_back(
     return units, (noted, *moved, *change.rows, *booked)
 
 
-def _repeat(grant: Grant, kept: Item) -> dict[str, Any]:
+def _repeat(grant: Grant, kept: Item | None) -> dict[str, Any]:
     if not kept or kept["body"] != grant.body:
         raise _conflict()
     answer: dict[str, Any] = kept["answer"]

@@ -146,7 +146,7 @@ def left_after(balance: Balance, grant: Grant) -> dict[str, int]:
 
 def _left(balance: Balance, movement: Movement) -> dict[str, int]:
     return {
-        "remaining": balance.remaining + movement.add.get("remaining", 0),
+        "remaining": balance.remaining + movement.add["remaining"],
         "debt": balance.debt + movement.add.get("debt", 0),
     }
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from billing.payments.payment import Payment
 from billing.payments.plan import Plan
 from billing.storage.keys import TOP_UP
-from billing.storage.writes import Must, Write, absent_or, equals
+from billing.storage.writes import Must, Write, absent, equals
 from billing.top_up.charge import CARD_SECONDS, Charge, Reason
 
 MARK: Final = "open"
@@ -217,7 +217,7 @@ def watch(agreement: Agreement) -> Write:
 def _same_version(before: Agreement) -> Must:
     if before.version:
         return equals("version", before.version)
-    return absent_or("version", "==", 0)
+    return absent("version")
 
 
 def month_of(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from billing.notices.notice import tell
 from billing.payments.payment import Payment, Phase
 from billing.quota.balance import read_account
 from billing.storage.keys import user_key
-from billing.storage.writes import Write, equals, exists
+from billing.storage.writes import Write, equals
 from billing.top_up import agreement as agreements
 from billing.top_up.agreement import Agreement, change
 from billing.top_up.charge import Charge, Reason
@@ -57,7 +57,7 @@ def _payment_failed(payment: Payment, charge: Charge, code: str) -> Write:
         (user_key(payment.user_id), payment.payment_id),
         set={**values, **known},
         add={"version": 1},
-        must=(exists("owner"), equals("version", payment.version)),
+        must=(equals("version", payment.version),),
     )
 
 

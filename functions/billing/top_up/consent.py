@@ -99,7 +99,7 @@ def _at_once(before: Agreement, now: int, agreed: Agreement) -> Agreement:
         getattr(agreed, name) != getattr(before, name) for name in terms
     )
     if charge.state != "waiting" or not is_other:
-        return replace(agreed, due=before.due)
+        return agreed
     return replace(agreed, charge=replace(charge, due=now), due=now)
 
 

@@ -17,7 +17,7 @@ from billing.quota.balance import read_account
 from billing.settlement import settlement
 from billing.spending import debits
 from billing.storage.keys import user_key
-from billing.storage.writes import Must, Write, exists
+from billing.storage.writes import Must, Write
 from billing.top_up import agreement as agreements
 from billing.top_up import charge as charges
 from billing.top_up.agreement import Agreement, change
@@ -222,8 +222,8 @@ def _is_another(charge: Charge, asked: Charge) -> bool:
 def _payment_check(user_id: str, charge: Charge) -> Write:
     """The payment's row must stand, unpaid, when Stripe is asked: no charge without a row."""
     key = (user_key(user_id), charge.payment_id)
-    must = (exists("owner"), Must("phase", "<", int(Phase.FAILED)))
-    return Write("payments", key, must=must)
+    must = Must("phase", "<", int(Phase.FAILED))
+    return Write("payments", key, must=(must,))
 
 
 def _is_called_off(

@@ -16,7 +16,7 @@ from billing.payments.plan import Welcome
 from billing.settings import Telling
 from billing.spending import debits
 from billing.spending.meter import Meter
-from billing.storage.writes import Write
+from billing.storage.writes import Table, Write
 from support import builders, laws
 from support.fakes.memory_store import Meddled, MemoryStore, StrictStore
 from support.quotas import refused
@@ -95,6 +95,40 @@ def test_trouble_of_the_tables_is_not_taken_for_a_mistake_of_the_caller(
     with pytest.raises(NotDoneError):
         api.give(books, GRANT)
     assert api.give(books, GRANT) == GIVEN
+
+
+def test_trouble_of_the_tables_ends_a_void_at_once(books: Books, store: Meddled) -> None:
+    """It is told, and not tried until the deadline."""
+    book(books, GRANT)
+
+    def fails() -> None:
+        raise NotDoneError("throttled")
+
+    store.first = fails
+    with pytest.raises(NotDoneError, match="throttled"):
+        api.void(books, "T-1")
+    assert api.void(books, "T-1") == {"units": 8}
+
+
+def test_a_repeat_is_answered_after_the_units_have_expired(books: Books) -> None:
+    """Their time was in the future once."""
+    expiring = replace(GRANT, expires_at=NOW + 60)
+    first = api.give(books, expiring)
+    books.clock.advance(seconds=61)  # type: ignore[attr-defined]
+    assert api.give(books, expiring) == first
+    assert _remaining(books) == 0
+
+
+def test_a_grant_costs_four_calls_and_a_repeat_one() -> None:
+    """Two reads of the account beside the look for a repeat, and one transaction."""
+    store = MemoryStore()
+    books = builders.books_on(store)
+    costs = []
+    for _ in range(2):
+        before = store.calls
+        api.give(books, GRANT)
+        costs.append(store.calls - before)
+    assert costs == [4, 1]
 
 
 def test_a_grant_whose_row_was_lost_gives_nothing_twice(books: Books, store: Meddled) -> None:
@@ -199,6 +233,31 @@ def test_two_voids_of_the_same_moment_take_once(books: Books, store: Meddled) ->
     assert _remaining(books) == 5
 
 
+class Interrupted(MemoryStore):
+    """One concurrent act just after a grant's row was read."""
+
+    act: Callable[[], object] | None = None
+
+    def get(self, table: Table, key: tuple[str, str]) -> Any:
+        """Read it, then do the act, once."""
+        found = super().get(table, key)
+        if key[1] == "grant" and (act := self.act) is not None:
+            self.act = None
+            act()
+        return found
+
+
+def test_a_void_that_comes_second_answers_what_the_first_one_took() -> None:
+    """It read the grant before, and the lots after the first one was written."""
+    store = Interrupted()
+    books = builders.books_on(store)
+    book(books, GRANT)
+    store.act = lambda: api.void(books, "T-1")
+    assert api.void(books, "T-1") == {"units": 8}
+    assert api.void(books, "T-1") == {"units": 8}
+    assert _remaining(books) == 0
+
+
 def test_two_voids_of_a_grant_that_is_used_up_are_one(books: Books, store: Meddled) -> None:
     """The first of them counts, also after the account has units again."""
     book(books, GRANT)
@@ -297,6 +356,17 @@ def test_a_welcome_with_another_expiry_in_the_same_moment_is_the_first_one(
     store.first = concurrent
     given = welcome.claim(books, "alice", two, {})
     assert (given.is_new, given.answer["expires_at"]) == (False, "2026-01-03T03:04:11.000000Z")
+    assert _remaining(books) == 3
+
+
+def test_a_welcome_of_another_size_in_the_same_moment_is_the_first_one(
+    books: Books, store: Meddled
+) -> None:
+    """The catalogue is being changed: one container has the old one."""
+    two = Welcome(3, needs_verified_email=False, daily_max=2)
+    store.first = lambda: welcome.claim(books, "alice", two, {})
+    given = welcome.claim(books, "alice", replace(two, units=4), {})
+    assert (given.is_new, given.answer["units"]) == (False, 3)
     assert _remaining(books) == 3
 
 

@@ -8,6 +8,8 @@ from billing.books import Books
 from billing.errors import BillingError, ConditionFailedError, OutcomeUnknownError
 from billing.payments.plan import Plan
 from billing.payments.plans import catalogue
+from billing.errors import BillingError, ConditionFailedError, NotDoneError, OutcomeUnknownError
+from billing.payments.plans import Plan, catalogue
 from billing.storage.keys import user_key
 from billing.storage.writes import Write
 from billing.stripe_api.outcomes import StripeNotFoundError, StripeServerError
@@ -166,6 +168,16 @@ def test_switching_off_keeps_what_was_agreed_and_takes_the_threshold_away(
     shown = {**ANSWER, "on": False, "used_this_month": 2}
     assert consent.show(books, "alice") == shown
     assert cards.asked == [("list", "cus_1")]
+
+
+def test_a_pause_is_shown_with_its_reason_until_it_is_agreed_to_again(
+    books: Books, cards: Any
+) -> None:
+    consent.agree(books, cards, "alice", TERMS)
+    before = read(books, "alice")
+    books.store.commit(change(before, replace(before, paused="card_declined")))
+    assert consent.show(books, "alice") == {**ANSWER, "paused": "card_declined"}
+    assert consent.agree(books, cards, "alice", TERMS)["paused"] is None
 
 
 def test_last_months_charges_are_not_shown_as_this_months(books: Books, cards: Any) -> None:
@@ -350,6 +362,20 @@ def test_a_decision_is_made_again_as_often_as_the_row_changes(cards: Any) -> Non
         "agreed_at": "2026-01-02T03:04:05.000004Z",
     }
     assert read(books, "alice").version == 4
+
+
+def test_trouble_of_the_tables_ends_a_decision_at_once(cards: Any) -> None:
+    """It is told, and not tried until the deadline."""
+    store = Meddled()
+    books = _begin(store)
+
+    def fails() -> None:
+        raise NotDoneError("throttled")
+
+    store.first = fails
+    with pytest.raises(NotDoneError, match="throttled"):
+        consent.agree(books, cards, "alice", TERMS)
+    assert not read(books, "alice").on
 
 
 def test_a_decision_that_never_comes_through_is_unknown(books: Books, cards: Any) -> None:
