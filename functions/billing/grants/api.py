@@ -106,7 +106,7 @@ def _take_back(
         user_id,
         now,
         {"total": -units, "remaining": -units},
-        (Must("remaining", ">=", units),),
+        (Must("remaining", ">=", units),) if units else (),
         is_booked=bool(units),
     )
     entry = Entry(
