@@ -317,7 +317,7 @@ def test_lots_that_changed_meanwhile_are_read_again(books: Books, store: Recorde
     """The account that was seen is of before; what burns is what its row says."""
     figures = {"remaining": 1, "used": 21, "lots_left": 22, "lots_version": 5}
     keep(store, *_singles(22), **figures)
-    stale = Balance(**{**figures, "lots_version": 4})
+    stale = Balance.from_item({**figures, "lots_version": 4})
     found = lot_rows.read_burnable(books, "alice", stale)
     assert found.balance.lots_version == 6
     assert len(store.transactions) == 1

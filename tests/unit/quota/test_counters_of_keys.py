@@ -1,6 +1,6 @@
 """What counts for API keys on an account's row: names, limits, and every change of them."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from billing.quota.balance import Balance, Movement
@@ -103,7 +103,7 @@ def test_held_units_come_back_to_the_limits_of_live_keys_alone() -> None:
 
 
 def test_the_units_of_holds_are_summed_for_each_key() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"units": 1, "key_id": KEY},
         {"units": 2},
         {"units": 4, "key_id": OTHER},
