@@ -43,6 +43,7 @@ class Store(Log):
         super().__init__()
         self.before_commit: list[Callable[[], object]] = []
         self.after_query: list[Callable[[], object]] = []
+        self.limits: list[int | None] = []
 
     def commit(self, *writes: Write) -> None:
         """See MemoryStore."""
@@ -52,6 +53,7 @@ class Store(Log):
 
     def query(self, *place: Any, **how: Any) -> Page:
         """See MemoryStore."""
+        self.limits.append(how.get("limit"))
         page = super().query(*place, **how)
         if self.after_query:
             self.after_query.pop(0)()
@@ -348,6 +350,17 @@ def test_a_hold_that_is_over_at_this_second_is_given_back_and_not_captured(
     assert world.row["remaining"] == 7
 
 
+def test_a_hold_that_is_over_is_not_captured_where_its_release_lost_a_race(world: Shop) -> None:
+    """It is looked at again, and given back then."""
+    world.has(remaining=2, held=5, holds_due=NOW_EPOCH, holds_placed=1)
+    row = world.holds(1, 5, 0)
+    hold_id = str(holds.HoldId("alice", row["expires_at"], row["item"][-16:]))
+    world.store.before_commit = [_fail(ConditionFailedError({0: None}))]
+    with pytest.raises(BillingError, match="hold_closed: this hold was expired before, with 0"):
+        holds.capture(world.meter, hold_id, 5)
+    assert (world.row["remaining"], "used" in world.row) == (7, False)
+
+
 def test_a_capture_begins_its_day_first_and_a_release_or_a_later_capture_does_not(
     world: Shop,
 ) -> None:
@@ -364,6 +377,17 @@ def test_a_capture_begins_its_day_first_and_a_release_or_a_later_capture_does_no
     assert world.calls(lambda: holds.capture(world.meter, ids[2], 1)) == 3
     (entry,) = world.store.tables["ledger"].values()
     assert entry["units"] == -3
+
+
+def test_no_more_holds_are_read_than_one_transaction_releases_and_the_next_one(
+    world: Shop,
+) -> None:
+    """Nor any lots where no hold is over."""
+    seen = world.has(held=1, holds_due=NOW_EPOCH, holds_placed=1, lots_exact=1)
+    world.holds(1, 1, 1)
+    read = hold_expiry.ExpiredHolds.read
+    assert world.calls(lambda: read(world.books, "alice", seen)) == 1
+    assert world.store.limits == [47]
 
 
 def test_holds_come_back_without_a_pause_and_without_an_error(world: Shop) -> None:
