@@ -126,3 +126,21 @@ def test_a_key_of_another_form_is_refused_for_what_it_is(lab: Lab) -> None:
         assert said.json["detail"] == (
             "key_id must be the id of one of this user's live keys; nothing was taken"
         )
+
+
+def test_units_are_taken_and_given_back_by_the_seller_alone(lab: Lab) -> None:
+    """A customer's own token is not enough."""
+    lab.fund("alice", 5)
+    hold = f"/quota/holds/{_hold(lab).json['hold_id']}"
+    body = {"user_id": "alice", "units": 1}
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("/quota/debits", body),
+        ("/quota/holds", {**body, "expires_in_seconds": 60}),
+        (f"{hold}/capture", {"units": 1}),
+        (f"{hold}/release", {}),
+    ]
+    for path, sent in asked:
+        said = lab.call("POST", path, sub="alice", body=sent)
+        assert (said.status, said.code) == (403, "forbidden")
+    quota = lab.quota("alice")
+    assert (quota["used"], quota["held"], quota["remaining"]) == (0, 3, 2)
