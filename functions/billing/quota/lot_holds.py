@@ -120,7 +120,7 @@ def close(
         lots = given.lots
         entries += _entries(holdings.user_id, row["item"], given, stamp(moment))
         notices += _notices(given)
-        debt = max(0, debt - given.back)
+        debt -= given.back  # below zero nothing is owed
         back += given.back
         gone += given.gone
     change = lot_changes.change(holdings, lots)

@@ -61,7 +61,6 @@ class _KeyUsedError(Exception):
     """A debit's key is in use: ``item`` is what stands under it."""
 
     def __init__(self, item: Item) -> None:
-        super().__init__("this key was used before")
         self.item = item
 
 

@@ -45,8 +45,6 @@ def _net(account: Write, of_key: Movement) -> Movement:
     add = {name: units + back[name] for name, units in of_key.add.items()}
     must = (
         clause._replace(value=clause.value - back[clause.name])
-        if clause.operator == ">="
-        else clause
         for clause in of_key.must
     )
     return Movement(add, tuple(must))

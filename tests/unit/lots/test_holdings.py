@@ -12,6 +12,7 @@ from billing.quota.lot_changes import NO_CHANGE, Change
 from billing.quota.lot_rows import Holdings
 from billing.storage.writes import Must, Write
 from support import builders
+from support.deadlines import PausedDeadline
 from support.fakes.memory_store import StrictStore
 from support.schedules import Still
 
@@ -100,6 +101,12 @@ def test_where_lots_are_left_unread_the_earlier_ones_are_asked_for_by_name() -> 
     known = _holdings(RICH, is_all=False)
     assert known.lots == (lot("a", 0, 1, 1000), lot("b", 4, 0, 2000), C)
     assert known.with_earlier == (*known.lots, replace(EARLIER, units=10, free=8, held=2))
+
+
+def test_holds_that_a_restore_has_lost_hold_no_earlier_units() -> None:
+    """The lots' rows say that three are held, the account that one is."""
+    known = Holdings("alice", Balance(held=1, lots_held=3, lots_left=3), (), is_all=True)
+    assert known.lots == (EARLIER,)
 
 
 def test_a_row_that_is_read_is_shown_with_its_account(books: Books, store: Recorder) -> None:
@@ -205,6 +212,12 @@ def test_a_change_names_the_rows_that_differ_and_what_they_add_to_the_account() 
     )
 
 
+def test_a_lot_that_is_there_no_more_has_its_row_deleted() -> None:
+    changed = lot_rows.change(_holdings(Balance()), (A, C))
+    assert [(row.key[1], row.delete) for row in changed.rows] == [(key("b", 2000), True)]
+    assert changed.add == {"lots_left": -5, "lots_version": 1}
+
+
 def test_an_account_without_units_that_expire_has_nothing_due() -> None:
     known = Holdings("alice", Balance(lots_version=4, used=9), (A, C), is_all=True)
     changed = lot_changes.change(known, (lot("a", 0, 1, 1000), C), burned=3)
@@ -279,7 +292,10 @@ def test_more_than_twenty_lots_are_burned_in_parts_of_twenty(
     """Twenty beside what the transaction is for are within DynamoDB's hundred."""
     figures = {"remaining": 3, "used": number, "lots_left": number + 3}
     balance = keep(store, *_singles(number), lot("z", 3), **figures)
+    paused: list[float] = []
+    store.deadline = PausedDeadline(paused.append)
     found = lot_burning.read_burnable(books, "alice", balance)
+    assert paused == [], "every part makes progress"
     parts = [len(writes) - 1 for writes in store.transactions]
     assert parts == {20: [], 21: [20], 45: [20, 20]}[number]
     assert found.to_burn == number - sum(parts)
@@ -318,7 +334,7 @@ def test_lots_that_changed_meanwhile_are_read_again(books: Books, store: Recorde
     """The account that was seen is of before; what burns is what its row says."""
     figures = {"remaining": 1, "used": 21, "lots_left": 22, "lots_version": 5}
     keep(store, *_singles(22), **figures)
-    stale = Balance(remaining=1, used=21, lots_left=22, lots_version=4)
+    stale = Balance.from_item({**figures, "lots_version": 4})
     found = lot_burning.read_burnable(books, "alice", stale)
     assert found.balance.lots_version == 6
     assert len(store.transactions) == 1

@@ -169,7 +169,6 @@ def test_thirty_lots_expire_at_once(
     assert [(len(writes) - 1) // 3 for writes in store.transactions] == parts
     left = Balance.from_item(store.tables["quotas"][ACCOUNT])
     assert (left.total, left.remaining, left.lots_left, left.lots_due) == (0, 0, 0, 0)
-    assert isinstance(store.deadline, PausedDeadline)
     assert len(store.tables["ledger"]) == number
     events = [row["type"] for row in store.tables["notices"].values()]
     assert events == ["units.expired"] * number + ["quota.depleted"]
@@ -214,6 +213,20 @@ def test_a_lot_that_the_ledger_has_booked_goes_without_another_entry(
     ]
     assert store.tables["ledger"]["alice", "expired:b"] == booked
     assert Balance.from_item(store.tables["quotas"][ACCOUNT]).remaining == 0
+
+
+def test_lots_after_those_that_the_ledger_has_booked_go_too(books: Books, store: Recorder) -> None:
+    """The first of 31 is booked: its part is written without that entry, and then the next part."""
+    figures = {"total": 31, "remaining": 31, "lots_left": 31, "lots_exact": 1}
+    balance = keep(store, *_due(31), lots_due=NOW_EPOCH, **figures)
+    booked = {"user_id": "alice", "entry_id": "expired:0000", "units": -1}
+    store.tables["ledger"]["alice", "expired:0000"] = booked
+    paused: list[float] = []
+    store.deadline = PausedDeadline(paused.append)
+    lot_expiry.expire_due(books, "alice", balance)
+    assert len(store.tables["ledger"]) == 31
+    assert Balance.from_item(store.tables["quotas"][ACCOUNT]).remaining == 0
+    assert paused == [], "every part makes progress"
 
 
 def test_an_expiry_of_an_account_that_has_changed_writes_nothing(
