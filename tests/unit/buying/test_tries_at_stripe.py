@@ -94,6 +94,16 @@ def test_any_other_refusal_is_final(
     assert _attempts(stripe) == ["0"]
 
 
+def test_a_lost_answer_while_a_card_is_saved_is_unknown_to_the_buyer(books: Books) -> None:
+    """It is asked for again under the same key, and for the same customer."""
+    lost = BillingError("stripe_unavailable", "the answer was lost")
+    stripe, customers = Sessions(lost), Customers()
+    with pytest.raises(BillingError, match="the answer was lost"):
+        _buy(books, stripe, customers)
+    assert _buy(books, stripe, customers)["session_id"] == "cs_2"
+    assert _attempts(stripe) == ["0", "0"]
+
+
 def test_two_refusals_of_customers_are_an_outage(books: Books) -> None:
     """There is an end to it."""
     stripe, customers = Sessions(NO_CUSTOMER, NO_CUSTOMER), Customers()
