@@ -104,7 +104,7 @@ payments user#alice / pay_1
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000004
-  set booked_at = '2026-02-03T03:04:05.000014Z', created = 1767323049, type = 'charge.refunded',
+  set booked_at = '2026-02-03T03:04:05.000000Z', created = 1767323049, type = 'charge.refunded',
     units = 0
 """
     )
