@@ -1,9 +1,11 @@
 """How many calls of DynamoDB each way of a settlement costs."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from billing.payments import settlement
+from billing.payments.ownership import why_ignored
 from billing.payments.plans import Plan
 from billing.settings import Telling
 from support import builders
@@ -60,3 +62,16 @@ def test_where_events_go_out_the_payment_and_the_balance_are_read_first(story: S
     assert _calls(story, builders.declined(story.payment)) == 3
     assert _calls(story, builders.completed_unpaid(story.payment)) == 3
     assert _calls(story, builders.completed(story.payment)) == 4
+    second = builders.pending(story.books, payment_id="pay_2", session_id="cs_2")
+    assert _calls(story, builders.completed(second)) == 4, "its lots are not read"
+
+
+def test_an_event_that_only_a_record_could_show_is_ours_costs_one_look(story: Story) -> None:
+    """A session's record was looked for by its own transaction; a refund may name none."""
+    story.store.tables["payments"].clear()
+    old = builders.completed(story.payment, metadata=builders.old_metadata(story.payment))
+    assert _calls(story, old) == 1
+    refund: Any = fact(builders.refund_created(story.payment, "re_1", 5))
+    calls = story.store.calls
+    assert why_ignored(story.books, replace(refund, needs_record=True)) != ""
+    assert story.store.calls == calls, "DynamoDB refuses an empty key"
