@@ -35,6 +35,7 @@ def _is_text(value: object) -> bool:
     "cursor",
     [
         "eyJp!ZCI6IngifQ",
+        "eyJpZCI6!!!!Inh5eiJ9",
         "eyJpZCI6IngifQ ",
         "eyJpZCI6IngifQ+",
         "ü",

@@ -62,7 +62,9 @@ def test_an_id_is_read_once_by_each_container(store: Meddled) -> None:
     assert store.calls == calls + 1
     assert not container.wrote("dep_other")
     assert not container.wrote("dep_other")
-    assert store.calls == calls + 3, "another id is looked up each time"
+    assert _container(store).id() == name
+    assert len(store.sent) == 1, "what is there is not written again"
+    assert store.calls == calls + 4, "another id is looked up each time"
 
 
 def test_an_id_that_another_container_wrote_at_that_moment_is_taken_over(store: Meddled) -> None:

@@ -4,7 +4,8 @@ import time
 from typing import Any
 
 import pytest
-from billing.errors import OutcomeUnknownError
+import webhook
+from billing.errors import NotDoneError, OutcomeUnknownError
 from billing.payments.payment import Payment
 from support import builders
 from support.builders import pending
@@ -148,3 +149,17 @@ def test_a_delivery_that_is_no_event_is_refused_and_is_no_forgery(
     status, problem = desk.deliver(body)
     assert (status, problem["code"]) == ((400, code) if code else (413, "payload_too_large"))
     assert desk.counted == {}
+
+
+def test_secrets_that_cannot_be_read_are_no_forgery(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe comes again."""
+
+    def read(_fresh: object) -> tuple[str, ...]:
+        raise NotDoneError("injected")
+
+    monkeypatch.setattr(webhook, "webhook_secrets", read)
+    status, problem = desk.deliver(builders.completed(_sold(desk)))
+    assert (status, problem["code"]) == (503, "busy")
+    assert desk.counted == {"outcome_unknown": ("Count", 1)}

@@ -16,8 +16,6 @@ That retry finds out whether a refund or dispute is ours.
 """
 RETRY_LAST_SECONDS: Final = 6 * 3600
 """Stripe itself retries for three days: https://docs.stripe.com/webhooks#automatic-retries"""
-DOUBLINGS_MAX: Final = 20
-"""Keeps the power of two small; RETRY_LAST_SECONDS is reached long before."""
 
 
 def resolve(books: Books, parked: Parked) -> None:
@@ -31,8 +29,7 @@ def postpone(books: Books, parked: Parked) -> bool:
     It is called before the retry, in case the retry kills the process. Returns False if the record
     has changed concurrently.
     """
-    doublings = min(parked.tries + 1, DOUBLINGS_MAX)
-    pause = min(RETRY_FIRST_SECONDS * 2**doublings, RETRY_LAST_SECONDS)
+    pause = min(RETRY_FIRST_SECONDS * 2 ** (parked.tries + 1), RETRY_LAST_SECONDS)
     later = epoch(books.clock() + timedelta(seconds=pause))
     write = Write(
         "events",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import botocore.session
 import pytest
 from billing import cursors
 from billing.books import Books
@@ -9,8 +10,12 @@ from billing.buying import queries
 from billing.errors import BillingError
 from billing.payments.payment import Payment
 from billing.settlement import settlement
+from billing.storage.dynamodb import Store
+from billing.storage.writes import KEY_NAMES
 from support import builders
 from support.builders import Clock, fact, pending
+from support.deadlines import PausedDeadline
+from support.fakes.dynamodb_client import Scripted
 from support.fakes.memory_store import MemoryStore
 
 
@@ -101,3 +106,16 @@ def test_a_list_goes_on_after_a_payment_alone(books: Books, place: object) -> No
         queries.payments(books, "alice", 2, cursors.sealed({"id": place}))
     longest = cursors.sealed({"id": "pay_" + "x" * 1020})
     assert queries.payments(books, "alice", 2, longest)["payments"] == []
+
+
+def test_a_list_is_asked_for_after_a_whole_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB refuses a part of one, and the owner comes from the token alone."""
+    client = Scripted({"Items": []})
+    monkeypatch.setattr(botocore.session, "get_session", lambda: client)
+    store = Store(dict.fromkeys(KEY_NAMES, "T"), PausedDeadline(), "eu-central-1")
+    cursor = cursors.sealed({"id": "pay_4", "owner": "user#bob"})
+    queries.payments(builders.books_on(store), "alice", 2, cursor)
+    ((_, request),) = client.asked
+    assert request["ExclusiveStartKey"] == {"owner": {"S": "user#alice"}, "id": {"S": "pay_4"}}
+    assert request["ExpressionAttributeValues"] == {":h": {"S": "user#alice"}, ":p": {"S": "pay_"}}
+    assert (request["Limit"], request["ScanIndexForward"]) == (2, False)

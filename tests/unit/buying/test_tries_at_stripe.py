@@ -94,6 +94,16 @@ def test_any_other_refusal_is_final(
     assert _attempts(stripe) == ["0"]
 
 
+def test_a_lost_answer_while_a_card_is_saved_is_unknown_to_the_buyer(books: Books) -> None:
+    """It is asked for again under the same key, and for the same customer."""
+    lost = BillingError("stripe_unavailable", "the answer was lost")
+    stripe, customers = Sessions(lost), Customers()
+    with pytest.raises(BillingError, match="the answer was lost"):
+        _buy(books, stripe, customers)
+    assert _buy(books, stripe, customers)["session_id"] == "cs_2"
+    assert _attempts(stripe) == ["0", "0"]
+
+
 def test_two_refusals_of_customers_are_an_outage(books: Books) -> None:
     """There is an end to it."""
     stripe, customers = Sessions(NO_CUSTOMER, NO_CUSTOMER), Customers()
@@ -160,3 +170,16 @@ def test_another_order_under_one_key_says_what_to_do(books: Books) -> None:
         checkout.create(books, stripe, SHOP, "alice", other, key="k")  # type: ignore[arg-type]
     assert (refused.value.code, refused.value.status) == ("idempotency_conflict", 409)
     assert "send a new key for a new purchase" in refused.value.detail
+
+
+@pytest.mark.parametrize(("seconds", "keys"), [(82_799, 1), (82_800, 2)])
+def test_stripe_is_asked_under_one_key_for_23_hours_less_a_second(
+    books: Books, clock: Clock, seconds: int, keys: int
+) -> None:
+    """It keeps keys for 24: https://docs.stripe.com/api/idempotent_requests."""
+    stripe = Sessions(BillingError("stripe_unavailable", "lost"))
+    with pytest.raises(BillingError):
+        _buy(books, stripe)
+    clock.advance(seconds=seconds)
+    _buy(books, stripe)
+    assert len(set(stripe.keys)) == keys

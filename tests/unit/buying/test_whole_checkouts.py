@@ -10,8 +10,10 @@ from billing.buying.sessions import Customer
 from billing.errors import BillingError
 from billing.payments.plan import Plan
 from support.builders import SHOP, Clock, books_on
+from billing.payments.plans import Plan
+from support.builders import SHOP, books_on
 from support.fakes.stripe_sessions import Sessions
-from support.transcripts import Recorder, transcript
+from support.transcripts import Recorder, Still, transcript
 
 PLAN = Plan("small", "Small Pack", "50 API calls.", 500, "eur", 50)
 DATED = replace(PLAN, expires_after_days=30)
@@ -25,7 +27,7 @@ class Counter:
     def __init__(self, *following: Any) -> None:
         """``following``: what becomes of the first requests to Stripe."""
         self.store, self.stripe = Recorder(), Sessions(*following)
-        self.books = books_on(self.store, clock=Clock())
+        self.books = books_on(self.store, clock=Still())
 
     def buy(
         self,
@@ -54,7 +56,7 @@ class Counter:
 RECORD = """\
 payments user#alice / PAY
   set amount_minor = 500, attempt = 0, away_since = 0, created_at =
-    '2026-01-02T03:04:05.000001Z', currency = 'eur', declined_at = 0, expires_after_days = 0,
+    '2026-01-02T03:04:05.000000Z', currency = 'eur', declined_at = 0, expires_after_days = 0,
     lot_expires_at = 0, movements = 0, paid_minor = 0, payment_id = 'PAY', phase = 0, plan =
     'small', quota = 50, reversals = {'refunded_high_minor': 0, 'failed': {}, 'standing': {},
     'disputes': {}}, status = 'pending', units_clawed_back = 0, units_expired = 0,

@@ -153,6 +153,16 @@ def test_a_payment_that_vanishes_between_two_looks_is_parked(story: Story) -> No
     assert _apply(story, builders.completed(story.payment)).status == "parked"
 
 
+def test_a_refund_whose_payment_vanishes_as_it_is_written_is_kept(story: Story) -> None:
+    """Its intent still leads to a payment of ours, which alone shows that it is ours."""
+    _apply(story, builders.completed(story.payment))
+    refund: Any = fact(builders.refunded(story.payment, 999))
+    _before(story, lambda: story.store.tables["payments"].pop(PAYMENT_ROW))
+    nameless = replace(refund, needs_record=True, payment_id="", user_id="")
+    found = settlement.apply(story.books, nameless)
+    assert (found.status, found.payment) == ("parked", None)
+
+
 def test_a_purchase_that_the_ledger_has_already_is_only_noted(story: Story) -> None:
     """A restore put its payment back to unpaid: no units move a second time."""
     before = dict(story.store.tables["payments"][PAYMENT_ROW])

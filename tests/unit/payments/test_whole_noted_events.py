@@ -20,7 +20,7 @@ payments user#alice / pay_1
   add version + 1
   must owner exists, phase < 1
 events pay_1 / evt_00000002
-  set booked_at = '2026-01-02T03:04:05.000002Z', created = 1767323047, type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', created = 1767323047, type =
     'payment_intent.payment_failed', units = 0
 """,
         ),
@@ -32,7 +32,7 @@ payments user#alice / pay_1
   add version + 1
   must owner exists, phase < 3, session_id == 'cs_1' or absent
 events pay_1 / evt_00000002
-  set booked_at = '2026-01-02T03:04:05.000002Z', created = 1767323047, type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', created = 1767323047, type =
     'checkout.session.completed', units = 0
 """,
         ),
@@ -44,7 +44,7 @@ payments user#alice / pay_1
   add version + 1
   must owner exists, phase < 4, session_id == 'cs_1' or absent
 events pay_1 / evt_00000002
-  set booked_at = '2026-01-02T03:04:05.000002Z', created = 1767323047, type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', created = 1767323047, type =
     'checkout.session.async_payment_failed', units = 0
 """,
         ),
@@ -56,7 +56,7 @@ payments user#alice / pay_1
   add version + 1
   must owner exists, phase < 2, session_id == 'cs_1' or absent
 events pay_1 / evt_00000002
-  set booked_at = '2026-01-02T03:04:05.000002Z', created = 1767323047, type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', created = 1767323047, type =
     'checkout.session.expired', units = 0
 """,
         ),

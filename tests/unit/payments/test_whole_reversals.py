@@ -22,21 +22,21 @@ payments user#alice / pay_1
   remove failure_code
   must version == 1
 quotas alice / quota
-  set booked_at = '2026-01-05T03:04:05.000006Z', lots_due = 1769915046, updated_at =
-    '2026-01-05T03:04:05.000006Z'
+  set booked_at = '2026-01-05T03:04:05.000000Z', lots_due = 1769915045, updated_at =
+    '2026-01-05T03:04:05.000000Z'
   add lots_left + -50, lots_version + 1, remaining + -50, total + -50
   must lots_version == 1, remaining >= 50
-quotas alice / lot#001769915046#1#1767323045000002#purchase:pay_1:0000
+quotas alice / lot#001769915045#1#1767323045000000#purchase:pay_1:0000
   set free = 50
   must free == 100, held == 0
 ledger alice / reversal:pay_1:1
-  set booked_at = '2026-01-05T03:04:05.000006Z', reference_id = 'cs_1', reference_type =
+  set booked_at = '2026-01-05T03:04:05.000000Z', reference_id = 'cs_1', reference_type =
     'payment', type = 'clawed_back', units = -50
   must user_id absent
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000003
-  set booked_at = '2026-01-05T03:04:05.000006Z', created = 1767323048, type = 'charge.refunded',
+  set booked_at = '2026-01-05T03:04:05.000000Z', created = 1767323048, type = 'charge.refunded',
     units = -50
 """
     )
@@ -50,23 +50,23 @@ payments user#alice / pay_1
   remove failure_code
   must version == 2
 quotas alice / quota
-  set booked_at = '2026-01-05T03:04:05.000009Z', lots_due = 1769915046, lots_exact = 1,
-    updated_at = '2026-01-05T03:04:05.000009Z'
+  set booked_at = '2026-01-05T03:04:05.000000Z', lots_due = 1769915045, lots_exact = 1,
+    updated_at = '2026-01-05T03:04:05.000000Z'
   add lots_left + 50, lots_version + 1, remaining + 50, total + 50
   must debt == 0 or absent, lots_version == 2
-quotas alice / lot#001769915046#1#1767323045000002#purchase:pay_1:0002
-  set created_us = 1767323045000002, expires_at = 1769915046, free = 50, held = 0, lot_id =
+quotas alice / lot#001769915045#1#1767323045000000#purchase:pay_1:0002
+  set created_us = 1767323045000000, expires_at = 1769915045, free = 50, held = 0, lot_id =
     'purchase:pay_1:0002', open = 'expires_7', reference_id = 'cs_1', source = 'purchase', units
     = 50
   must user_id absent
 ledger alice / reversal:pay_1:2
-  set booked_at = '2026-01-05T03:04:05.000009Z', reference_id = 'cs_1', reference_type =
+  set booked_at = '2026-01-05T03:04:05.000000Z', reference_id = 'cs_1', reference_type =
     'payment', type = 'reinstated', units = 50
   must user_id absent
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000004
-  set booked_at = '2026-01-05T03:04:05.000009Z', created = 1767323049, type = 'refund.failed',
+  set booked_at = '2026-01-05T03:04:05.000000Z', created = 1767323049, type = 'refund.failed',
     units = 50
 """
     )
@@ -88,18 +88,18 @@ payments user#alice / pay_1
   remove failure_code
   must version == 1
 quotas alice / quota
-  set booked_at = '2026-02-02T03:04:05.000011Z', updated_at = '2026-02-02T03:04:05.000011Z'
+  set booked_at = '2026-02-02T03:04:05.000000Z', updated_at = '2026-02-02T03:04:05.000000Z'
   add lots_version + 1
   remove lots_due
   must lots_version == 2, remaining >= 0
 ledger alice / reversal:pay_1:1
-  set booked_at = '2026-02-02T03:04:05.000011Z', expired = 50, reference_id = 'cs_1',
+  set booked_at = '2026-02-02T03:04:05.000000Z', expired = 50, reference_id = 'cs_1',
     reference_type = 'payment', type = 'clawed_back', units = 0
   must user_id absent
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000003
-  set booked_at = '2026-02-02T03:04:05.000011Z', created = 1767323048, type = 'charge.refunded',
+  set booked_at = '2026-02-02T03:04:05.000000Z', created = 1767323048, type = 'charge.refunded',
     units = 0
 """
     )
@@ -114,16 +114,16 @@ payments user#alice / pay_1
   remove failure_code
   must version == 2
 quotas alice / quota
-  set booked_at = '2026-02-02T03:04:05.000014Z', updated_at = '2026-02-02T03:04:05.000014Z'
+  set booked_at = '2026-02-02T03:04:05.000000Z', updated_at = '2026-02-02T03:04:05.000000Z'
   must debt == 0 or absent
 ledger alice / reversal:pay_1:2
-  set booked_at = '2026-02-02T03:04:05.000014Z', expired = -50, reference_id = 'cs_1',
+  set booked_at = '2026-02-02T03:04:05.000000Z', expired = -50, reference_id = 'cs_1',
     reference_type = 'payment', type = 'reinstated', units = 0
   must user_id absent
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000004
-  set booked_at = '2026-02-02T03:04:05.000014Z', created = 1767323049, type = 'refund.failed',
+  set booked_at = '2026-02-02T03:04:05.000000Z', created = 1767323049, type = 'refund.failed',
     units = 0
 """
     )

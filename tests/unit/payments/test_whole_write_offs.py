@@ -1,7 +1,7 @@
 """What money writes that goes back after units were used, to the last member and condition."""
 
-from billing.spending import debits
-from billing.spending.meter import Meter
+from billing.quota import debits
+from billing.quota.spending import Meter
 from support import builders
 from support.transcripts import Story
 
@@ -24,25 +24,25 @@ payments user#alice / pay_1
   remove failure_code
   must version == 1
 quotas alice / quota
-  set booked_at = '2026-01-02T03:04:05.000010Z', updated_at = '2026-01-02T03:04:05.000010Z'
+  set booked_at = '2026-01-02T03:04:05.000000Z', updated_at = '2026-01-02T03:04:05.000000Z'
   add lots_left + -100, lots_used + 60, lots_version + 1, remaining + -40, total + -40
   remove lots_due
   must debt == 0 or absent, held == 0 or absent, lots_version == 1, remaining == 40
-quotas alice / lot#999999999999#1#1767323045000001#purchase:pay_1:0000
+quotas alice / lot#999999999999#1#1767323045000000#purchase:pay_1:0000
   delete the row
   must free == 100, held == 0
 ledger alice / reversal:pay_1:1
-  set booked_at = '2026-01-02T03:04:05.000010Z', reference_id = 'cs_1', reference_type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', reference_id = 'cs_1', reference_type =
     'payment', type = 'clawed_back', units = -100
   must user_id absent
 ledger alice / adjusted:pay_1:1
-  set booked_at = '2026-01-02T03:04:05.000010Z', reference_id = 'cs_1', reference_type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', reference_id = 'cs_1', reference_type =
     'payment', type = 'adjusted', units = 60
   must user_id absent
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000003
-  set booked_at = '2026-01-02T03:04:05.000010Z', created = 1767323048, type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', created = 1767323048, type =
     'charge.dispute.funds_withdrawn', units = -100
 """
     )
@@ -59,26 +59,26 @@ payments user#alice / pay_1
   remove failure_code
   must version == 2
 quotas alice / quota
-  set booked_at = '2026-01-02T03:04:05.000013Z', updated_at = '2026-01-02T03:04:05.000013Z'
+  set booked_at = '2026-01-02T03:04:05.000000Z', updated_at = '2026-01-02T03:04:05.000000Z'
   add lots_left + 40, lots_version + 1, remaining + 40, total + 40
   remove lots_due
   must debt == 0 or absent, lots_version == 2
-quotas alice / lot#999999999999#1#1767323045000001#purchase:pay_1:0002
-  set created_us = 1767323045000001, expires_at = 0, free = 40, held = 0, lot_id =
+quotas alice / lot#999999999999#1#1767323045000000#purchase:pay_1:0002
+  set created_us = 1767323045000000, expires_at = 0, free = 40, held = 0, lot_id =
     'purchase:pay_1:0002', reference_id = 'cs_1', source = 'purchase', units = 40
   must user_id absent
 ledger alice / reversal:pay_1:2
-  set booked_at = '2026-01-02T03:04:05.000013Z', reference_id = 'cs_1', reference_type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', reference_id = 'cs_1', reference_type =
     'payment', type = 'reinstated', units = 100
   must user_id absent
 ledger alice / adjusted:pay_1:2
-  set booked_at = '2026-01-02T03:04:05.000013Z', reference_id = 'cs_1', reference_type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', reference_id = 'cs_1', reference_type =
     'payment', type = 'adjusted', units = -60
   must user_id absent
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000004
-  set booked_at = '2026-01-02T03:04:05.000013Z', created = 1767323049, type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', created = 1767323049, type =
     'charge.dispute.closed', units = 100
 """
     )
@@ -99,22 +99,22 @@ payments user#alice / pay_1
   remove failure_code
   must version == 1
 quotas alice / quota
-  set booked_at = '2026-01-02T03:04:05.000010Z', updated_at = '2026-01-02T03:04:05.000010Z'
+  set booked_at = '2026-01-02T03:04:05.000000Z', updated_at = '2026-01-02T03:04:05.000000Z'
   add debt + 60, lots_left + -100, lots_used + 60, lots_version + 1, remaining + -40, total +
     -100
   remove lots_due
   must debt == 0 or absent, lots_version == 1, remaining == 40
-quotas alice / lot#999999999999#1#1767323045000001#purchase:pay_1:0000
+quotas alice / lot#999999999999#1#1767323045000000#purchase:pay_1:0000
   delete the row
   must free == 100, held == 0
 ledger alice / reversal:pay_1:1
-  set booked_at = '2026-01-02T03:04:05.000010Z', reference_id = 'cs_1', reference_type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', reference_id = 'cs_1', reference_type =
     'payment', type = 'clawed_back', units = -100
   must user_id absent
 payments ref#ch_1 / reference
   set payment_id = 'pay_1', user_id = 'alice'
 events pay_1 / evt_00000003
-  set booked_at = '2026-01-02T03:04:05.000010Z', created = 1767323048, type = 'charge.refunded',
+  set booked_at = '2026-01-02T03:04:05.000000Z', created = 1767323048, type = 'charge.refunded',
     units = -100
 """
     )
@@ -135,15 +135,15 @@ payments user#alice / pay_00000002
   remove failure_code
   must version == 1
 quotas alice / quota
-  set booked_at = '2026-01-02T03:04:05.000005Z', updated_at = '2026-01-02T03:04:05.000005Z'
+  set booked_at = '2026-01-02T03:04:05.000000Z', updated_at = '2026-01-02T03:04:05.000000Z'
   add lots_left + -100, lots_version + 1, remaining + -100, total + -100
   remove lots_due
   must lots_version == 1, remaining >= 100
-quotas alice / lot#999999999999#1#1767323045000001#purchase:pay_00000002:0000
+quotas alice / lot#999999999999#1#1767323045000000#purchase:pay_00000002:0000
   delete the row
   must free == 100, held == 0
 ledger alice / reversal:pay_00000002:1
-  set booked_at = '2026-01-02T03:04:05.000005Z', reference_id = 'pi_00000002', reference_type =
+  set booked_at = '2026-01-02T03:04:05.000000Z', reference_id = 'pi_00000002', reference_type =
     'payment', type = 'clawed_back', units = -100
   must user_id absent
 payments ref#ch_00000002 / reference
@@ -152,7 +152,7 @@ quotas alice / top_up
   set on = False, paused = 'refunded'
   add version + 1
 events pay_00000002 / evt_00000004
-  set booked_at = '2026-01-02T03:04:05.000005Z', created = 1767323049, type = 'charge.refunded',
+  set booked_at = '2026-01-02T03:04:05.000000Z', created = 1767323049, type = 'charge.refunded',
     units = -100
 """
     )

@@ -56,6 +56,28 @@ def test_a_page_has_at_most_a_hundred_items(monkeypatch: pytest.MonkeyPatch, ask
     assert [request["Limit"] for _, request in client.asked] == [min(asked, 100)]
 
 
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        ("payments", ("owner", "id")),
+        ("quotas", ("user_id", "item")),
+        ("events", ("subject", "fact_id")),
+        ("ledger", ("user_id", "entry_id")),
+        ("keys", ("owner", "id")),
+        ("notices", ("user_id", "notice")),
+    ],
+)
+def test_a_row_is_asked_for_by_both_parts_of_its_tables_key(
+    monkeypatch: pytest.MonkeyPatch, table: Any, names: tuple[str, str]
+) -> None:
+    """As template.yaml has them."""
+    store, client = _store(monkeypatch, {"Item": {"n": {"N": "1"}}})
+    assert store.get(table, ("a", "b")) == {"n": 1}
+    key = {names[0]: {"S": "a"}, names[1]: {"S": "b"}}
+    request = {"TableName": f"{table}-table", "Key": key, "ConsistentRead": True}
+    assert client.asked == [("GetItem", request)]
+
+
 AFTER = {"user_id": "alice", "n": 5}
 INDEXES = {
     "due": (
